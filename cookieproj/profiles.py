@@ -1,0 +1,30 @@
+"""A profile is a session engine and its store; SESSION_PROFILE names the one to run."""
+
+import os
+
+from django.core.exceptions import ImproperlyConfigured
+
+PROFILES = ("db", "cache", "file", "cached_db", "signed_cookies")
+
+
+def use_profile() -> None:
+    """Point Django at the settings of the profile that the environment names.
+
+    SESSION_PROFILE wins over DJANGO_SETTINGS_MODULE; with neither set it is ``db``.
+    ``--settings`` on the command line wins over both, since Django reads it later.
+
+    Raises ImproperlyConfigured for a name that is no profile.
+    """
+    profile = os.environ.get("SESSION_PROFILE")
+    if profile:
+        os.environ["DJANGO_SETTINGS_MODULE"] = settings_module(profile)
+    else:
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", settings_module("db"))
+
+
+def settings_module(profile: str) -> str:
+    if profile not in PROFILES:
+        raise ImproperlyConfigured(
+            f"SESSION_PROFILE={profile!r} is no profile; choose one of {', '.join(PROFILES)}."
+        )
+    return f"cookieproj.settings.{profile}"

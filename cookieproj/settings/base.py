@@ -1,0 +1,114 @@
+"""What all profiles share, and the only reader of the environment."""
+
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from .caches import caches
+
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
+
+env = environ.Env()
+
+DEVELOPMENT_KEY = "development-only-this-key-is-public-and-refused-when-debug-is-off"
+
+DEBUG = env.bool("DEBUG", default=True)
+SECRET_KEY = env.str("SECRET_KEY", default=DEVELOPMENT_KEY)
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
+
+INSTALLED_APPS = [
+    # Before Django's own: the first app with a command of a name, or a template, wins.
+    "demo",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "demo.middleware.RefuseUnreadableForms",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "cookieproj.urls"
+WSGI_APPLICATION = "cookieproj.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR}/db.sqlite3")}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["OPTIONS"] = {
+        # Readers go on while one writes, and a transaction that will write takes its
+        # turn at its start: begun as a reader it could only fail with "database is locked".
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+    }
+else:
+    DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+CACHES = caches(env.str("CACHE_URL", default="locmem://"))
+
+SESSION_FILE_PATH = Path(env.str("SESSION_FILE_PATH", default=str(BASE_DIR / "sessions")))
+
+AUTH_USER_MODEL = "demo.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "demo:auth/sign-in"
+LOGIN_REDIRECT_URL = "demo:auth/account"
+LOGOUT_REDIRECT_URL = "demo:auth/account"
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+
+STATIC_URL = "static/"
+# Static files are few: served from where they stand, so that a deployment has no step for them.
+WHITENOISE_USE_FINDERS = True
+
+# A session key in the address: only where somebody asked for it (see the recipe).
+DEMO_SESSION_IN_PATH = env.bool("DEMO_SESSION_IN_PATH", default=DEBUG)
+
+if not DEBUG:
+    if SECRET_KEY == DEVELOPMENT_KEY:
+        raise ImproperlyConfigured(
+            "DEBUG is off and SECRET_KEY is the public one of development. "
+            "Set SECRET_KEY to a long random text that only this site knows."
+        )
+    if not ALLOWED_HOSTS:
+        raise ImproperlyConfigured(
+            "DEBUG is off and ALLOWED_HOSTS is empty. "
+            "Set it to this site's host names, separated by commas."
+        )
+    from .production import *

@@ -1,0 +1,99 @@
+"""CACHE_URL taken apart: the site's cache and, beside it, the cache that holds the sessions.
+
+The two never share a store that one command empties, so clearing the site's
+cache signs nobody out.
+"""
+
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+Caches = dict[str, dict[str, Any]]
+
+
+def caches(url: str) -> Caches:
+    """CACHES for a URL.
+
+    ``redis://host:6379/0`` (``rediss`` for TLS) keeps the site's cache in that
+    database and the sessions in the next one. So does
+    ``redis+sentinel://host:26379,host:26379/service/0``, always on the primary:
+    a replica that lags would not know a session yet.
+    ``memcached://host:11211,host:11211`` holds the sessions only, because one
+    ``flush_all`` empties all of it. ``locmem://`` is this process's memory.
+
+    Raises ImproperlyConfigured for anything else.
+    """
+    try:
+        parts = urlsplit(url)
+        match parts.scheme:
+            case "redis" | "rediss":
+                return _beside(_redis, parts, _database(parts.path))
+            case "redis+sentinel":
+                return _beside(_sentinel, parts, _database(parts.path.rpartition("/")[2]))
+            case "memcached":
+                return {"default": _memory("default"), "sessions": _memcached(parts)}
+            case "locmem":
+                return {"default": _memory("default"), "sessions": _memory("sessions")}
+            case _:
+                problem = f"unknown scheme {parts.scheme!r}"
+    except ValueError as error:
+        problem = str(error)
+    # The URL may hold a password, so it is not repeated.
+    raise ImproperlyConfigured(
+        f"CACHE_URL: {problem}. It takes redis://, rediss://, redis+sentinel://, "
+        "memcached:// or locmem://."
+    )
+
+
+def _database(text: str) -> int:
+    text = text.strip("/")
+    if not (text or "0").isdecimal():
+        raise ValueError(f"the Redis database is a number, not {text!r}")
+    return int(text or 0)
+
+
+def _beside(make: Any, parts: SplitResult, database: int) -> Caches:
+    return {"default": make(parts, database), "sessions": make(parts, database + 1)}
+
+
+def _redis(parts: SplitResult, database: int) -> dict[str, Any]:
+    return {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": parts._replace(path=f"/{database}").geturl(),
+        "OPTIONS": {
+            # Not pickle: whoever can write to Redis must not be able to run code here.
+            "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
+            "SOCKET_CONNECT_TIMEOUT": 2,
+            "SOCKET_TIMEOUT": 2,
+        },
+    }
+
+
+def _sentinel(parts: SplitResult, database: int) -> dict[str, Any]:
+    service = parts.path.strip("/").partition("/")[0]
+    if not service:
+        raise ValueError("a Sentinel URL names its service: redis+sentinel://host:26379/service/0")
+    credentials, at, hosts = parts.netloc.rpartition("@")
+    settings = _redis(SplitResult("redis", f"{credentials}{at}{service}", "", "", ""), database)
+    settings["OPTIONS"] |= {
+        "CONNECTION_FACTORY": "django_redis.pool.SentinelConnectionFactory",
+        "SENTINELS": [_host_and_port(host) for host in hosts.split(",")],
+    }
+    return settings
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    parts = urlsplit(f"//{text}")
+    return parts.hostname or "127.0.0.1", parts.port or 26379
+
+
+def _memcached(parts: SplitResult) -> dict[str, Any]:
+    return {
+        "BACKEND": "django.core.cache.backends.memcached.PyMemcacheCache",
+        "LOCATION": parts.netloc.split(","),
+    }
+
+
+def _memory(name: str) -> dict[str, Any]:
+    return {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": name}

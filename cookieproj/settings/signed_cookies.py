@@ -1,0 +1,3 @@
+from .base import *
+
+SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"

@@ -1,0 +1,84 @@
+from argparse import ArgumentParser
+from datetime import timedelta
+from importlib import import_module
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.base import SessionBase
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+
+from demo.models import User
+
+# All may be known: these accounts are made only while DEBUG is on.
+PASSWORD = "cookies"  # noqa: S105
+ACCOUNTS = {"admin": True, "ada": False, "grace": False}
+
+
+class Command(BaseCommand):
+    help = "Make demo accounts and a few sessions, so that nothing is empty at first sight."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--if-debug",
+            action="store_true",
+            help="Do nothing, instead of refusing, when DEBUG is off.",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.DEBUG:
+            if options["if_debug"]:
+                return
+            raise CommandError("DEBUG is off: accounts with known passwords are not made here.")
+        users = [account(name, is_admin) for name, is_admin in ACCOUNTS.items()]
+        for user in users:
+            known = user.check_password(PASSWORD)
+            self.stdout.write(
+                f"Demo account {user.username}, password {PASSWORD if known else '(changed)'}"
+                f"{', may use the admin' if user.is_superuser else ''}"
+            )
+        self.stdout.write(made_sessions(users))
+
+
+def account(name: str, is_admin: bool) -> User:
+    user, created = User.objects.get_or_create(
+        username=name, defaults={"is_staff": is_admin, "is_superuser": is_admin}
+    )
+    if created:
+        user.set_password(PASSWORD)
+        user.save(update_fields=["password"])
+    return user
+
+
+def made_sessions(users: list[User]) -> str:
+    store = import_module(settings.SESSION_ENGINE).SessionStore
+    if settings.SESSION_ENGINE.endswith(".signed_cookies"):
+        return "No demo sessions: on this engine the browsers hold them."
+    for user in users:
+        signed_in = {
+            SESSION_KEY: str(user.pk),
+            BACKEND_SESSION_KEY: settings.AUTHENTICATION_BACKENDS[0],
+            HASH_SESSION_KEY: user.get_session_auth_hash(),
+        }
+        make_session(store, user.username, signed_in, timedelta(days=14))
+    make_session(store, "anonymous", {"cart": ["cookie", "milk"]}, timedelta(days=1))
+    make_session(store, "expired", {"cart": ["crumbs"]}, timedelta(days=-1))
+    return "Demo sessions: three signed in, one anonymous, one expired."
+
+
+def make_session(
+    store: type[SessionBase], name: str, data: dict[str, Any], left: timedelta
+) -> None:
+    """Make a session unless it is there. Its key, ever the same, is as secret as SECRET_KEY."""
+    purpose = f"{settings.SESSION_ENGINE} {name}"
+    key = salted_hmac("demo.demodata", purpose, algorithm="sha256").hexdigest()[:32]
+    if store().exists(key):
+        return
+    session = store()
+    session.update(data)
+    session.set_expiry(timezone.now() + left)
+    # Only now: a session that is given a key first looks for it, and drops one it does not find.
+    session._session_key = key
+    session.save(must_create=True)

@@ -1,0 +1,24 @@
+from collections.abc import Callable
+
+from django.core.exceptions import SuspiciousOperation
+from django.http import HttpRequest, HttpResponse
+from django.http.multipartparser import MultiPartParserError
+from django.shortcuts import render
+
+
+class RefuseUnreadableForms:
+    """Answer a form that is too large or malformed with a page that says so, status 400.
+
+    Stands before CsrfViewMiddleware, which is the first to read the form. Without
+    this, DEBUG shows a stack trace for what is merely a wrong input.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        try:
+            _ = request.POST
+        except (SuspiciousOperation, MultiPartParserError) as error:
+            return render(request, "400.html", {"reason": str(error)}, status=400)
+        return self.get_response(request)

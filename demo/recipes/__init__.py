@@ -1,0 +1,28 @@
+"""The registry: every recipe, by group, in the order in which one would learn them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from . import auth, cookies, expiry, in_path, lifecycle, reading, sessions, signed
+from .recipe import Recipe, recipes_of
+
+
+@dataclass(frozen=True)
+class Group:
+    title: Any
+    recipes: list[Recipe]
+
+
+GROUPS = [
+    Group(_("Set a cookie"), recipes_of(cookies)),
+    Group(_("Read and delete cookies"), recipes_of(reading)),
+    Group(_("Signed cookies"), recipes_of(signed)),
+    Group(_("What a session holds"), recipes_of(sessions)),
+    Group(_("When a session expires"), recipes_of(expiry)),
+    Group(_("How a session begins and ends"), recipes_of(lifecycle)),
+    Group(_("A session without cookies"), recipes_of(in_path)),
+    Group(_("Signing in"), recipes_of(auth)),
+]
+RECIPES = {made.route: made for group in GROUPS for made in group.recipes}

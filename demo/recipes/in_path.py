@@ -1,0 +1,69 @@
+"""A session whose key travels in the address instead of a cookie."""
+
+from importlib import import_module
+
+from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase
+from django.core import signing
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+
+from .recipe import CHANGES, recipe
+
+SALT = "demo.session-in-path"
+# Seconds that an address stays good after the last step.
+AGE = 20 * 60
+
+
+# Django's CSRF token is itself a cookie. Here the address is the secret that another site lacks.
+@never_cache
+@csrf_exempt
+def page(request: HttpRequest, token: str, name: str) -> HttpResponse:
+    if not settings.DEMO_SESSION_IN_PATH:
+        raise Http404
+    try:
+        key = signing.loads(token, salt=SALT, max_age=AGE)
+    except signing.BadSignature:
+        return render(request, "demo/in_path_over.html", status=400)
+    session = import_module(settings.SESSION_ENGINE).SessionStore(key)
+    if request.method == "POST":
+        session["eaten"] = session.get("eaten", 0) + 1
+        session.save()
+        return without_referrer(redirect("demo:in-path", signed(session), name))
+    context = {"eaten": session.get("eaten", 0), "token": signed(session), "name": name}
+    return without_referrer(render(request, "demo/in_path.html", context))
+
+
+def signed(session: SessionBase) -> str:
+    return signing.dumps(session.session_key, salt=SALT)
+
+
+def without_referrer(response: HttpResponse) -> HttpResponse:
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+@recipe(
+    _("The key in the path"),
+    _(
+        "For browsers that take no cookies: every link carries the signed key, and it is gone "
+        "when the window closes. Mind the risk: whoever sees the address, in a history, a log, "
+        "a shared link or over a shoulder, has the session. Outside DEBUG it is off unless "
+        "DEMO_SESSION_IN_PATH turns it on."
+    ),
+    methods=CHANGES,
+    is_page=True,
+    helpers=(page, signed, without_referrer),
+)
+@csrf_exempt
+def begin(request: HttpRequest) -> HttpResponse:
+    if not settings.DEMO_SESSION_IN_PATH:
+        raise Http404
+    session = import_module(settings.SESSION_ENGINE).SessionStore()
+    session["eaten"] = 0
+    session.set_expiry(AGE)
+    session.save()
+    return without_referrer(redirect("demo:in-path", signed(session), "kitchen"))

@@ -1,0 +1,99 @@
+"""Reading cookies back, and deleting them."""
+
+from urllib.parse import quote, unquote
+
+from django import forms
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from demo.fields import CookieAttributeField
+
+from .cookies import NameForm
+from .recipe import READS_OR_SETS_A_COOKIE, TextResponse, recipe
+
+
+class DefaultForm(NameForm):
+    default = forms.CharField(label=_("Default"), max_length=100, initial="none")
+
+
+class DeleteElsewhereForm(NameForm):
+    path = CookieAttributeField(label="path", max_length=200, initial="/elsewhere/")
+    domain = CookieAttributeField(label="domain", max_length=200, required=False)
+
+
+@recipe(
+    _("request.COOKIES[…]"),
+    _("A cookie that is not there raises KeyError, and an unhandled one is a 500: catch it."),
+    form=NameForm,
+)
+def by_name(request: HttpRequest, name: str) -> HttpResponse:
+    try:
+        value = unquote(request.COOKIES[name])
+    except KeyError:
+        return TextResponse(f"KeyError: this browser sent no cookie {name}.")
+    return TextResponse(f"{name} is {value}")
+
+
+@recipe(
+    _("request.COOKIES.get(…)"),
+    _("With a default, a missing cookie is no special case."),
+    form=DefaultForm,
+)
+def with_a_default(request: HttpRequest, name: str, default: str) -> HttpResponse:
+    value = unquote(request.COOKIES.get(name, default))
+    return TextResponse(f"{name} is {value}")
+
+
+@recipe(
+    _("All of them"),
+    _(
+        "request.COOKIES is a plain dict of str to str, made from the Cookie header. "
+        "Age, path and the other attributes stay in the browser: no request carries them. "
+        "Only names are shown here, since to repeat a value would undo its HttpOnly."
+    ),
+)
+def all_cookies(request: HttpRequest) -> HttpResponse:
+    kind = type(request.COOKIES)
+    names = sorted(request.COOKIES)
+    return JsonResponse({"type": f"{kind.__module__}.{kind.__name__}", "names": names})
+
+
+@recipe(
+    _("Last visit"),
+    _("Set the time now, show the one before: the cookie that came is not the one that goes."),
+    methods=READS_OR_SETS_A_COOKIE,
+)
+def last_visit(request: HttpRequest) -> HttpResponse:
+    previous = unquote(request.COOKIES.get("time", ""))
+    message = f"Your last visit was at {previous}." if previous else "This is your first visit."
+    response = TextResponse(message)
+    response.set_cookie("time", quote(f"{timezone.now():%Y-%m-%d %H:%M:%S} UTC", safe=""))
+    return response
+
+
+@recipe(
+    _("Delete"),
+    _("To delete is to set again: an empty value that expired in 1970."),
+    form=NameForm,
+    methods=READS_OR_SETS_A_COOKIE,
+)
+def delete(request: HttpRequest, name: str) -> HttpResponse:
+    response = TextResponse(f"{name} is deleted.")
+    response.delete_cookie(name)
+    return response
+
+
+@recipe(
+    _("Delete with another path"),
+    _(
+        "Name, path and domain together tell cookies apart. With another path or domain this "
+        "deletes a cookie that is not there, and the one at “/” stays."
+    ),
+    form=DeleteElsewhereForm,
+    methods=READS_OR_SETS_A_COOKIE,
+)
+def delete_elsewhere(request: HttpRequest, name: str, path: str, domain: str) -> HttpResponse:
+    response = TextResponse(f"A cookie {name} at {path} is deleted; the one at / is not.")
+    response.delete_cookie(name, path=path, domain=domain or None)
+    return response

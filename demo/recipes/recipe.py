@@ -1,0 +1,152 @@
+"""What a recipe is: a small view with one idea, and what its page needs to know of it."""
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, wraps
+from typing import Any
+
+from django.forms import Form
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.urls import reverse
+from django.utils.cache import patch_vary_headers
+from django.views.decorators.cache import never_cache
+
+View = Callable[..., Any]
+
+READS = ("GET", "HEAD")
+READS_OR_SETS_A_COOKIE = ("GET", "HEAD", "POST")
+CHANGES = ("POST",)
+
+
+class TextResponse(HttpResponse):
+    """Plain text, so that nothing a visitor typed is ever taken for HTML."""
+
+    def __init__(self, content: str, **kwargs: Any) -> None:
+        super().__init__(f"{content}\n", content_type="text/plain; charset=utf-8", **kwargs)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    view: View
+    title: Any
+    about: Any
+    form: type[Form]
+    methods: tuple[str, ...]
+    is_page: bool
+    helpers: tuple[View, ...]
+
+    @cached_property
+    def group(self) -> str:
+        return self.view.__module__.rpartition(".")[2].replace("_", "-")
+
+    @cached_property
+    def name(self) -> str:
+        return self.view.__name__.replace("_", "-")
+
+    @property
+    def route(self) -> str:
+        """Path below the site's root, and the name of its URL."""
+        return f"{self.group}/{self.name}"
+
+    @property
+    def url(self) -> str:
+        return reverse(f"demo:{self.route}")
+
+    @property
+    def page_url(self) -> str:
+        return reverse("demo:recipe", args=[self.group, self.name])
+
+    @property
+    def form_method(self) -> str:
+        return "get" if "GET" in self.methods else "post"
+
+    @cached_property
+    def source(self) -> str:
+        """The running view's own source, and its helpers', less the line that makes it a recipe."""
+        return "\n\n".join(map(source_of, (self.view, *self.helpers)))
+
+    def bind(self, request: HttpRequest) -> Form:
+        """The form over what was sent; a field that was not sent keeps its first value."""
+        sent = request.POST if request.method == "POST" else request.GET
+        data = sent.copy()
+        for name, field in self.form.base_fields.items():
+            if name not in data and field.initial is not None:
+                data[name] = str(field.initial)
+        return self.form(data)
+
+    @cached_property
+    def served(self) -> View:
+        """The view as the site serves it: the method checked, what was sent validated."""
+
+        @never_cache
+        @wraps(self.view)
+        def served(request: HttpRequest) -> HttpResponse:
+            if request.method not in self.methods:
+                return not_allowed(request, self.methods)
+            form = self.bind(request)
+            if not form.is_valid():
+                return TextResponse(messages(form), status=400)
+            response: HttpResponse = self.view(request, **form.cleaned_data)
+            patch_vary_headers(response, ["Cookie"])
+            return response
+
+        return served
+
+
+def source_of(function: View) -> str:
+    lines, _ = inspect.getsourcelines(function)
+    parsed = ast.parse(textwrap.dedent("".join(lines))).body[0]
+    if not isinstance(parsed, ast.FunctionDef):
+        raise TypeError(f"{function!r} is not a function with a def of its own.")
+    shown = [line for line in parsed.decorator_list if not is_recipe(line)]
+    first = shown[0].lineno if shown else parsed.lineno
+    return "".join(lines[first - 1 :])
+
+
+def is_recipe(decorator: ast.expr) -> bool:
+    return isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == recipe.__name__
+
+
+def not_allowed(request: HttpRequest, methods: tuple[str, ...]) -> HttpResponse:
+    message = f"This recipe takes {' or '.join(methods)}, not {request.method}.\n"
+    return HttpResponseNotAllowed(methods, message, content_type="text/plain; charset=utf-8")
+
+
+def messages(form: Form) -> str:
+    return "\n".join(
+        f"{field}: {message}" for field, errors in form.errors.items() for message in errors
+    )
+
+
+_registry: list[Recipe] = []
+
+
+def recipe(
+    title: Any,
+    about: Any,
+    *,
+    form: type[Form] = Form,
+    methods: tuple[str, ...] = READS,
+    is_page: bool = False,
+    helpers: tuple[View, ...] = (),
+) -> Callable[[View], View]:
+    """Register a view as a recipe; must be its outermost decorator.
+
+    The view gets the form's cleaned data as keyword arguments. ``is_page`` says
+    that it answers with a page of this site, to be opened rather than shown as a result;
+    ``helpers`` are functions whose source is shown below the view's.
+    """
+
+    def register(view: View) -> View:
+        made = Recipe(view, title, about, form, methods, is_page, helpers)
+        _registry.append(made)
+        return made.served
+
+    return register
+
+
+def recipes_of(module: Any) -> list[Recipe]:
+    return [made for made in _registry if made.view.__module__ == module.__name__]

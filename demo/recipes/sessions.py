@@ -1,0 +1,176 @@
+"""The session as the dictionary that it is."""
+
+from django import forms
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.translation import gettext_lazy as _
+
+from demo.fields import SessionKeyField
+
+from .recipe import CHANGES, TextResponse, recipe
+
+
+class KeyForm(forms.Form):
+    key = SessionKeyField()
+
+
+class ItemForm(KeyForm):
+    value = forms.CharField(label=_("Value"), max_length=500, initial="blue", strip=False)
+
+
+class DefaultForm(KeyForm):
+    default = forms.CharField(label=_("Default"), max_length=500, initial="none", strip=False)
+
+
+class NestedForm(forms.Form):
+    item = forms.CharField(label=_("Add to the cart"), max_length=100, initial="cookie")
+    say_modified = forms.BooleanField(label=_("Set modified = True"), required=False)
+
+
+@recipe(
+    _("Set"),
+    _("request.session works like a dict; the middleware saves it once the view has answered."),
+    form=ItemForm,
+    methods=CHANGES,
+)
+def set_item(request: HttpRequest, key: str, value: str) -> HttpResponse:
+    request.session[key] = value
+    return TextResponse(f"{key} is set to {value}")
+
+
+@recipe(
+    _("session[…]"),
+    _("A key that is not there raises KeyError, as with any dict."),
+    form=KeyForm,
+)
+def get_item(request: HttpRequest, key: str) -> HttpResponse:
+    try:
+        value = request.session[key]
+    except KeyError:
+        return TextResponse(f"KeyError: this session holds no {key}.")
+    return TextResponse(f"{key} is {value}")
+
+
+@recipe(
+    _("get"),
+    _("With a default, a missing key is no special case."),
+    form=DefaultForm,
+)
+def get(request: HttpRequest, key: str, default: str) -> HttpResponse:
+    return TextResponse(f"{key} is {request.session.get(key, default)}")
+
+
+@recipe(
+    _("setdefault"),
+    _("Sets the key only if it is missing, and gives back what it holds then."),
+    form=ItemForm,
+    methods=CHANGES,
+)
+def setdefault(request: HttpRequest, key: str, value: str) -> HttpResponse:
+    return TextResponse(f"{key} is {request.session.setdefault(key, value)}")
+
+
+@recipe(
+    _("in"),
+    _("Whether a key is there."),
+    form=KeyForm,
+)
+def contains(request: HttpRequest, key: str) -> HttpResponse:
+    answer = "holds" if key in request.session else "does not hold"
+    return TextResponse(f"This session {answer} {key}.")
+
+
+@recipe(
+    _("pop"),
+    _("Takes a key out and gives back what it held, or the default."),
+    form=DefaultForm,
+    methods=CHANGES,
+)
+def pop(request: HttpRequest, key: str, default: str) -> HttpResponse:
+    return TextResponse(f"{key} was {request.session.pop(key, default)}")
+
+
+@recipe(
+    _("del"),
+    _("Takes a key out; one that is not there raises KeyError."),
+    form=KeyForm,
+    methods=CHANGES,
+)
+def del_item(request: HttpRequest, key: str) -> HttpResponse:
+    try:
+        del request.session[key]
+    except KeyError:
+        return TextResponse(f"KeyError: this session holds no {key}.")
+    return TextResponse(f"{key} is gone")
+
+
+@recipe(
+    _("update"),
+    _("Sets several keys at once."),
+    form=ItemForm,
+    methods=CHANGES,
+)
+def update(request: HttpRequest, key: str, value: str) -> HttpResponse:
+    request.session.update({key: value, "updated": True})
+    return TextResponse(f"{key} and updated are set")
+
+
+@recipe(
+    _("keys"),
+    _("Python 2's iterkeys, which old tutorials list, is gone: keys() is such a view itself."),
+)
+def keys(request: HttpRequest) -> HttpResponse:
+    return JsonResponse({"keys": visible(list(request.session.keys()))})
+
+
+@recipe(
+    _("values"),
+    _("Likewise itervalues is gone. What signs you in is left out here."),
+)
+def values(request: HttpRequest) -> HttpResponse:
+    shown = visible(list(request.session.keys()))
+    return JsonResponse({"values": [request.session[key] for key in shown]})
+
+
+@recipe(
+    _("items"),
+    _("Likewise iteritems is gone. What signs you in is left out here."),
+)
+def items(request: HttpRequest) -> HttpResponse:
+    shown = {key: value for key, value in request.session.items() if visible([key])}
+    return JsonResponse({"items": shown})
+
+
+@recipe(
+    _("Nested changes and modified"),
+    _(
+        "Django notices a key that is set, not a list that grows inside one. "
+        "Add without modified, then look at items: the cookie is not there."
+    ),
+    form=NestedForm,
+    methods=CHANGES,
+)
+def nested(request: HttpRequest, item: str, say_modified: bool) -> HttpResponse:
+    if "cart" not in request.session:
+        request.session["cart"] = []
+        request.session.save()
+        request.session.modified = False
+    request.session["cart"].append(item)
+    if say_modified:
+        request.session.modified = True
+    saved = "will be saved" if request.session.modified else "will be lost"
+    return TextResponse(f"The cart is {request.session['cart']} and {saved}.")
+
+
+@recipe(
+    _("A visit counter"),
+    _("The example of every tutorial: read, add one, write."),
+    methods=CHANGES,
+)
+def visits(request: HttpRequest) -> HttpResponse:
+    request.session["visits"] = request.session.get("visits", 0) + 1
+    return TextResponse(f"Visit number {request.session['visits']}.")
+
+
+def visible(keys: list[str]) -> list[str]:
+    """Without Django's own keys: with them goes the hash of the user's password."""
+    return [key for key in keys if not key.startswith("_")]

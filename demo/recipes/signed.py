@@ -1,0 +1,82 @@
+"""Signed cookies: anybody can read them, nobody can change them."""
+
+from urllib.parse import quote, unquote
+
+from django import forms
+from django.core.signing import BadSignature, SignatureExpired
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
+
+from .cookies import CookieForm, NameForm
+from .recipe import READS_OR_SETS_A_COOKIE, TextResponse, recipe
+
+
+class SaltForm(forms.Form):
+    salt = forms.CharField(label=_("Salt"), max_length=100, initial="recipe")
+
+
+class SignForm(SaltForm, CookieForm):
+    pass
+
+
+class ReadForm(SaltForm, NameForm):
+    max_age = forms.IntegerField(
+        label="max_age",
+        initial=3600,
+        min_value=0,
+        max_value=400 * 24 * 60 * 60,
+        help_text=_("Seconds since it was signed; 0 calls any cookie expired."),
+    )
+
+
+@recipe(
+    _("Sign"),
+    _(
+        "The value goes out with the time and a signature made from SECRET_KEY, the cookie's "
+        "name and the salt. The salt keeps a value signed for one purpose from serving another."
+    ),
+    form=SignForm,
+    methods=READS_OR_SETS_A_COOKIE,
+)
+def sign(request: HttpRequest, name: str, value: str, salt: str) -> HttpResponse:
+    response = TextResponse(f"{name} is set and signed.")
+    response.set_signed_cookie(name, quote(value, safe=""), salt=salt)
+    return response
+
+
+@recipe(
+    _("Read, with salt and max_age"),
+    _(
+        "Three ways to fail, each with its own exception. Try another salt; try max_age 0; "
+        "change the cookie with the next recipe and come back."
+    ),
+    form=ReadForm,
+)
+def read(request: HttpRequest, name: str, salt: str, max_age: int) -> HttpResponse:
+    try:
+        value = str(request.get_signed_cookie(name, salt=salt, max_age=max_age))
+    except KeyError:
+        return TextResponse(f"KeyError: this browser sent no cookie {name}.")
+    except SignatureExpired as error:
+        return TextResponse(f"SignatureExpired: {error}", status=400)
+    except BadSignature as error:
+        return TextResponse(f"BadSignature: {error}", status=400)
+    return TextResponse(f"{name} is {unquote(value)}")
+
+
+@recipe(
+    _("Change a signed value"),
+    _("What somebody at the browser can do: change the first character. Reading then refuses it."),
+    form=NameForm,
+    methods=READS_OR_SETS_A_COOKIE,
+)
+def change(request: HttpRequest, name: str) -> HttpResponse:
+    signed = request.COOKIES.get(name, "")
+    if not signed:
+        return TextResponse(f"This browser sent no cookie {name} to change.")
+    changed = ("y" if signed[0] == "x" else "x") + signed[1:]
+    response = TextResponse(
+        f"{name} is changed in its first character; the signature is as it was."
+    )
+    response.set_cookie(name, quote(changed, safe=":%"))
+    return response

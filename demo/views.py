@@ -1,0 +1,32 @@
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
+
+from .recipes import GROUPS, RECIPES
+
+
+def index(request: HttpRequest) -> HttpResponse:
+    return render(request, "demo/index.html", {"groups": GROUPS, "engine": settings.SESSION_ENGINE})
+
+
+@never_cache
+def recipe_page(request: HttpRequest, group: str, name: str) -> HttpResponse:
+    routes = list(RECIPES)
+    try:
+        place = routes.index(f"{group}/{name}")
+    except ValueError:
+        raise Http404 from None
+    recipe = RECIPES[routes[place]]
+    context = {
+        "recipe": recipe,
+        "form": recipe.form(),
+        "source": highlight(recipe.source, PythonLexer(), HtmlFormatter(nowrap=True)),
+        "previous": RECIPES[routes[place - 1]] if place else None,
+        "next": RECIPES[routes[place + 1]] if place + 1 < len(routes) else None,
+        "engine": settings.SESSION_ENGINE,
+    }
+    return render(request, "demo/recipe.html", context)

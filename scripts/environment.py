@@ -1,0 +1,91 @@
+"""Make .venv and install requirement files into it, once for each change of them.
+
+    python3 scripts/environment.py requirements.txt
+
+Runs on any Python 3, so that an old one is told what to do instead of showing
+a syntax error. Two of these at the same time wait for each other.
+"""
+
+import fcntl
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+OLDEST = (3, 11)
+
+
+def complaint(version, has_venv, executable):
+    """What is wrong with this Python, in one line; empty when nothing is."""
+    if tuple(version[:2]) < OLDEST:
+        found = ".".join(str(part) for part in version[:2])
+        return (
+            f"Python 3.11 or newer is needed; {executable} is {found}. "
+            "Name another one: PYTHON=python3.12 scripts/run"
+        )
+    if not has_venv:
+        return (
+            f"{executable} lacks the module venv. "
+            "Install it (on Debian and Ubuntu: apt-get install python3-venv)."
+        )
+    return ""
+
+
+def wanted(requirements):
+    """All that decides what .venv holds: the interpreter, and the files with what they include."""
+    lines = [sys.version]
+    for path in requirements:
+        for line in (ROOT / path).read_text().splitlines():
+            lines.append(line)
+            if line.startswith("-r "):
+                lines.append((ROOT / path).parent.joinpath(line[3:].strip()).read_text())
+    return "\n".join(lines)
+
+
+def ensure(requirements):
+    with (ROOT / "scripts" / "environment.py").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        stamp = VENV / "-".join(["installed", *requirements]).replace("/", "-")
+        if stamp.exists() and stamp.read_text() == wanted(requirements):
+            return
+        python = VENV / "bin" / "python"
+        if not works(python):
+            shutil.rmtree(VENV, ignore_errors=True)
+            subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
+        files = [argument for path in requirements for argument in ("-r", path)]
+        print("Installing", *requirements, "into .venv …", flush=True)
+        subprocess.run(
+            [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *files],
+            cwd=str(ROOT),
+            check=True,
+        )
+        stamp.write_text(wanted(requirements))
+
+
+def works(python):
+    """Whether .venv is whole and of the Python that runs this."""
+    question = "import sys, pip; print(sys.version)"
+    try:
+        answer = subprocess.run([str(python), "-c", question], stdout=subprocess.PIPE, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return answer.stdout.decode().strip() == sys.version.strip()
+
+
+def main():
+    has_venv = find_spec("venv") is not None and find_spec("ensurepip") is not None
+    error = complaint(sys.version_info, has_venv, sys.executable)
+    if error:
+        return error
+    try:
+        ensure(sys.argv[1:])
+    except subprocess.CalledProcessError as failed:
+        return f"Set-up failed: {' '.join(failed.cmd)} ended with {failed.returncode}."
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
