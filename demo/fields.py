@@ -88,8 +88,8 @@ class MomentField(forms.DateTimeField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
-            help_text=_("UTC, such as 2030-01-31 18:00, within 400 days from now."),
-            widget=forms.DateTimeInput(format="%Y-%m-%d %H:%M"),
+            help_text=_("UTC, year-month-day hour:minute, within 400 days from now."),
+            initial=tomorrow,
             **kwargs,
         )
 
@@ -98,6 +98,10 @@ class MomentField(forms.DateTimeField):
         if moment and abs(moment - timezone.now()) > timedelta(seconds=OLDEST):
             raise ValidationError(_("Take a moment within 400 days from now."))
         return moment
+
+
+def tomorrow() -> str:
+    return f"{timezone.now() + timedelta(days=1):%Y-%m-%d %H:%M}"
 
 
 class SessionKeyField(forms.CharField):

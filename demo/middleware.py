@@ -7,7 +7,7 @@ from django.shortcuts import render
 
 
 class RefuseUnreadableForms:
-    """Answer a form that is too large or malformed with a page that says so, status 400.
+    """Answer a form (or query) that is too large or malformed with a page that says so, status 400.
 
     Stands before CsrfViewMiddleware, which is the first to read the form. Without
     this, DEBUG shows a stack trace for what is merely a wrong input.
@@ -18,7 +18,7 @@ class RefuseUnreadableForms:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         try:
-            _ = request.POST
+            _ = request.GET, request.POST
         except (SuspiciousOperation, MultiPartParserError) as error:
             return render(request, "400.html", {"reason": str(error)}, status=400)
         return self.get_response(request)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from http.cookies import SimpleCookie
-from typing import Any
+from typing import Literal
 from urllib.parse import quote
 
 from django import forms
@@ -141,7 +141,7 @@ def attributes(
     domain: str,
     secure: bool,
     httponly: bool,
-    samesite: Any,
+    samesite: Literal["Lax", "Strict", "None", ""],
 ) -> HttpResponse:
     response = TextResponse(f"{name} is set with the attributes you chose.")
     response.set_cookie(

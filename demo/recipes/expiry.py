@@ -6,7 +6,6 @@ from django import forms
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from demo.fields import OLDEST, MomentField
@@ -26,10 +25,7 @@ class SecondsForm(forms.Form):
 
 
 class MomentForm(forms.Form):
-    moment = MomentField(
-        label=_("Moment"),
-        initial=lambda: f"{timezone.now() + timedelta(days=1):%Y-%m-%d %H:%M}",
-    )
+    moment = MomentField(label=_("Moment"))
 
 
 class TimedeltaForm(forms.Form):

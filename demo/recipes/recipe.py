@@ -71,11 +71,14 @@ class Recipe:
     def bind(self, request: HttpRequest) -> Form:
         """The form over what was sent; a field that was not sent keeps its first value."""
         sent = request.POST if request.method == "POST" else request.GET
-        data = sent.copy()
-        for name, field in self.form.base_fields.items():
-            if name not in data and field.initial is not None:
-                data[name] = str(field.initial)
-        return self.form(data)
+        unbound = self.form()
+        first = {
+            name: unbound.get_initial_for_field(field, name)
+            for name, field in unbound.fields.items()
+        }
+        return self.form(
+            {name: value for name, value in first.items() if value is not None} | sent.dict()
+        )
 
     @cached_property
     def served(self) -> View:

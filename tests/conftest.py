@@ -1,0 +1,112 @@
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.backends.file import SessionStore as FileStore
+from django.core.cache import caches as connections
+from pytest_django import Settings
+
+from cookieproj.profiles import PROFILES
+from cookieproj.settings.caches import caches
+from demo.models import User
+
+from . import servers
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(settings: Settings) -> None:
+    """A hash that is meant to be slow makes nothing here safer."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+def start(stack: ExitStack, server: AbstractContextManager[str]) -> str:
+    """Its URL; without the server the test is skipped, or fails where all of them must be there."""
+    try:
+        return stack.enter_context(server)
+    except servers.Unavailable as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def server_folder(stack: ExitStack) -> Path:
+    """Not pytest's own folder: as root, PostgreSQL runs as a user who may not enter that one."""
+    return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cookieproj-")))
+
+
+@pytest.fixture(scope="session")
+def redis_url(stack: ExitStack, server_folder: Path) -> str:
+    return start(stack, servers.redis(server_folder))
+
+
+@pytest.fixture(scope="session")
+def sentinel_url(stack: ExitStack, server_folder: Path, redis_url: str) -> str:
+    return start(stack, servers.sentinel(server_folder, redis_url))
+
+
+@pytest.fixture(scope="session")
+def memcached_url(stack: ExitStack) -> str:
+    return start(stack, servers.memcached())
+
+
+@pytest.fixture(scope="session")
+def postgresql_url(stack: ExitStack, server_folder: Path) -> str:
+    return start(stack, servers.postgresql(server_folder))
+
+
+@pytest.fixture(params=PROFILES)
+def profile(
+    request: pytest.FixtureRequest, settings: Settings, tmp_path: Path, db: None
+) -> Iterator[str]:
+    """Each of the five in turn, ``cache`` and ``cached_db`` on a real and empty Redis."""
+    name: str = request.param
+    module = import_module(f"cookieproj.settings.{name}")
+    settings.SESSION_ENGINE = module.SESSION_ENGINE
+    if hasattr(module, "SESSION_CACHE_ALIAS"):
+        settings.CACHES = caches(f"{request.getfixturevalue('redis_url')}/0")
+        settings.SESSION_CACHE_ALIAS = module.SESSION_CACHE_ALIAS
+        connections["sessions"].clear()
+    settings.SESSION_FILE_PATH = tmp_path
+    forget_folder()
+    yield name
+    forget_folder()
+
+
+def forget_folder() -> None:
+    """Django's file engine remembers its folder for the life of the process."""
+    if hasattr(FileStore, "_storage_path"):
+        del FileStore._storage_path
+
+
+def on(*names: str) -> pytest.MarkDecorator:
+    """Run a test that asks for ``profile`` on some of them only."""
+    return pytest.mark.parametrize("profile", names, indirect=True)
+
+
+@pytest.fixture
+def store(profile: str, settings: Settings) -> type[SessionBase]:
+    found: Any = import_module(settings.SESSION_ENGINE).SessionStore
+    return found  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def ada(db: None) -> User:
+    return User.objects.create_user("ada", password="cookies")
+
+
+@pytest.fixture
+def admin(db: None) -> User:
+    return User.objects.create_superuser("admin", password="cookies")

