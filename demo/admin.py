@@ -1,17 +1,15 @@
 import json
 from importlib import import_module
-from typing import Any, cast
+from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
-from django.contrib.admin.models import DELETION, LogEntry
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.admin import UserAdmin
-from django.contrib.contenttypes.models import ContentType
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext_lazy as _
 
 from .models import SHOWN, StoredSession, User, partial
@@ -19,18 +17,9 @@ from .models import SHOWN, StoredSession, User, partial
 admin.site.register(User, UserAdmin)
 
 
-def public_id(session: StoredSession) -> str:
-    """A session's id in addresses and logs, from which nobody gets its key.
-
-    The key's beginning finds the row by its index, the digest picks it among its like.
-    """
-    digest = salted_hmac("demo.admin", session.session_key, algorithm="sha256").hexdigest()
-    return f"{session.session_key[:SHOWN]}-{digest[:32]}"
-
-
 class SessionChangeList(ChangeList):
     def url_for_result(self, result: Any) -> str:
-        return reverse("admin:demo_storedsession_change", args=[public_id(result)])
+        return reverse("admin:demo_storedsession_change", args=[result.pk])
 
     def get_results(self, request: HttpRequest) -> None:
         """Read the users of a page of sessions in one query."""
@@ -79,32 +68,13 @@ class StoredSessionAdmin(admin.ModelAdmin):
         beginning = object_id.partition("-")[0]
         alike = StoredSession.objects.filter(session_key__startswith=beginning)
         for session in alike if len(beginning) == SHOWN else ():
-            if constant_time_compare(public_id(session), object_id):
+            if constant_time_compare(session.pk, object_id):
                 return session
         return None
-
-    def get_deleted_objects(
-        self, objs: Any, request: HttpRequest
-    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
-        """Django's own would put the whole key into the page's links."""
-        names = [str(session) for session in objs]
-        return names, {str(_("sessions")): len(names)}, set(), []
 
     def delete_model(self, request: HttpRequest, obj: StoredSession) -> None:
         """Through the engine, so that cached_db forgets the session in its cache too."""
         import_module(settings.SESSION_ENGINE).SessionStore(obj.session_key).delete()
-
-    def log_deletions(self, request: HttpRequest, queryset: Any) -> list[LogEntry]:
-        return LogEntry.objects.bulk_create(
-            LogEntry(
-                user=cast("User", request.user),
-                content_type=ContentType.objects.get_for_model(StoredSession, False),
-                object_id=public_id(session),
-                object_repr=str(session),
-                action_flag=DELETION,
-            )
-            for session in queryset
-        )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

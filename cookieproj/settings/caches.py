@@ -30,7 +30,7 @@ def caches(url: str) -> Caches:
             case "redis" | "rediss":
                 return _beside(_redis, parts, _database(parts.path))
             case "redis+sentinel":
-                return _beside(_sentinel, parts, _database(parts.path.rpartition("/")[2]))
+                return _beside(_sentinel, parts, _database(parts.path[1:].partition("/")[2]))
             case "memcached":
                 return {"default": _memory("default"), "sessions": _memcached(parts)}
             case "locmem":

@@ -7,7 +7,9 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.file import SessionStore as FileStore
 from django.contrib.sessions.management.commands.clearsessions import Command as ClearSessions
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError
+from django.db import DatabaseError
 from django.utils import timezone
 
 
@@ -18,7 +20,7 @@ class Command(ClearSessions):
         store = import_module(settings.SESSION_ENGINE).SessionStore
         try:
             cleared = how_to_clear(store)()
-        except OSError as error:
+        except (OSError, DatabaseError, ImproperlyConfigured) as error:
             raise CommandError(f"Could not clear the sessions: {error}") from error
         if cleared is None:
             self.stdout.write(

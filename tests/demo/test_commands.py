@@ -1,0 +1,145 @@
+"""clearsessions, demodata and runserver."""
+
+import socket
+from collections.abc import Callable
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.contrib.auth import authenticate
+from django.contrib.sessions.backends.base import SessionBase
+from django.core.management import CommandError, call_command
+from pytest_django import Settings
+
+from demo.management.commands.demodata import ACCOUNTS, PASSWORD
+from demo.models import User
+from tests.conftest import on
+
+
+def said(*command: str) -> str:
+    out = StringIO()
+    call_command(*command, stdout=out)
+    return out.getvalue()
+
+
+def fill(store: type[SessionBase], *expiries: int) -> list[str]:
+    keys = []
+    for seconds in expiries:
+        session = store()
+        session["color"] = "blue"
+        session.set_expiry(seconds)
+        session.save()
+        keys.append(str(session.session_key))
+    return keys
+
+
+@on("db", "file", "cached_db")
+@pytest.mark.parametrize(
+    ("expired", "line"),
+    [
+        (0, "Cleared 0 expired sessions."),
+        (1, "Cleared 1 expired session."),
+        (3, "Cleared 3 expired sessions."),
+    ],
+)
+def test_clearsessions_says_how_many(
+    expired: int, line: str, profile: str, store: type[SessionBase]
+) -> None:
+    gone = fill(store, *[-60] * expired)
+    live = fill(store, 60, 600)
+    assert said("clearsessions").strip() == line
+    assert [store().exists(key) for key in gone] == [False] * expired
+    assert [store().exists(key) for key in live] == [True] * 2
+
+
+@on("cache", "signed_cookies")
+def test_clearsessions_where_nothing_is_kept_says_so(profile: str) -> None:
+    assert "Nothing to clear" in said("clearsessions")
+
+
+@on("file")
+def test_clearsessions_without_its_folder_says_so(profile: str, settings: Settings) -> None:
+    settings.SESSION_FILE_PATH = settings.SESSION_FILE_PATH / "missing"
+    with pytest.raises(CommandError, match="missing"):
+        said("clearsessions")
+
+
+@on("db")
+def test_clearsessions_without_its_table_says_so(
+    profile: str, store: type[SessionBase], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = store.get_model_class()  # type: ignore[attr-defined]
+    monkeypatch.setattr(model._meta, "db_table", "missing")
+    with pytest.raises(CommandError, match="missing"):
+        said("clearsessions")
+
+
+def test_demodata(profile: str, settings: Settings, store: type[SessionBase]) -> None:
+    settings.DEBUG = True
+    first = said("demodata")
+    for name in ACCOUNTS:
+        assert f"Demo account {name}, password {PASSWORD}" in first
+        assert authenticate(username=name, password=PASSWORD)
+    assert ("No demo sessions" in first) == (profile == "signed_cookies")
+
+
+@on("db", "cached_db")
+def test_demodata_twice_makes_nothing_twice(
+    profile: str, settings: Settings, store: type[SessionBase]
+) -> None:
+    settings.DEBUG = True
+    assert said("demodata") == said("demodata")
+    sessions = store.get_model_class().objects  # type: ignore[attr-defined]
+    assert (User.objects.count(), sessions.count()) == (3, 5)
+    assert said("clearsessions").strip() == "Cleared 1 expired session."
+
+
+@on("file")
+def test_demodata_makes_sessions_that_are_signed_in(
+    profile: str, settings: Settings, client: Any
+) -> None:
+    settings.DEBUG = True
+    said("demodata")
+    keys = [file.name.removeprefix("sessionid") for file in settings.SESSION_FILE_PATH.iterdir()]
+    names = set()
+    for key in keys:
+        client.cookies[settings.SESSION_COOKIE_NAME] = key
+        response = client.get("/auth/account/")
+        if response.status_code == 200:
+            names.add(response.context["user"].username)
+    assert names == set(ACCOUNTS)
+
+
+def test_demodata_leaves_a_changed_password_alone(settings: Settings, db: None) -> None:
+    settings.DEBUG = True
+    said("demodata")
+    ada = User.objects.get(username="ada")
+    ada.set_password("her own")
+    ada.save()
+    assert "Demo account ada, password (changed)" in said("demodata")
+    assert authenticate(username="ada", password="her own")
+
+
+def test_demodata_is_for_debug_only(settings: Settings, db: None) -> None:
+    settings.DEBUG = False
+    with pytest.raises(CommandError, match="DEBUG is off"):
+        said("demodata")
+    assert said("demodata", "--if-debug") == ""
+    assert not User.objects.exists()
+
+
+@pytest.fixture
+def taken_port() -> Any:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        yield server.getsockname()[1]
+
+
+def test_runserver_on_a_taken_port_is_one_clear_line(taken_port: int, settings: Settings) -> None:
+    settings.DEBUG = True
+    with pytest.raises(CommandError) as caught:
+        call_command("runserver", str(taken_port), "--noreload")
+    assert f"127.0.0.1:{taken_port}" in str(caught.value)
+    assert "Name another port" in str(caught.value)
+    assert "\n" not in str(caught.value)

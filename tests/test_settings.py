@@ -1,0 +1,200 @@
+"""Profiles, CACHE_URL, and what the environment may say."""
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.contrib.sessions.backends.cache import SessionStore as CacheStore
+from django.core.cache import caches as connections
+from django.core.exceptions import ImproperlyConfigured
+from pytest_django import Settings
+
+from cookieproj.profiles import PROFILES, settings_module, use_profile
+from cookieproj.settings.caches import caches
+from demo.checks import sessions_outlive_the_process
+
+ROOT = Path(__file__).parent.parent
+PRODUCTION = {
+    "DEBUG": "off",
+    "SECRET_KEY": "a-long-and-random-text-that-only-this-test-knows-4u8s9d7f6g5h4j3k2l1",
+    "ALLOWED_HOSTS": "example.com",
+    "CACHE_URL": "redis://127.0.0.1:1/0",
+}
+
+
+def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def shown(setting: str, *arguments: str, **environment: str) -> str:
+    code = f"from django.conf import settings; print(settings.{setting})"
+    ran = manage("shell", "--no-imports", "-c", code, *arguments, **environment)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout.strip()
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_profile_names_its_engine(profile: str) -> None:
+    engine = f"django.contrib.sessions.backends.{profile}"
+    assert shown("SESSION_ENGINE", SESSION_PROFILE=profile) == engine
+    settings = f"--settings=cookieproj.settings.{profile}"
+    assert shown("SESSION_ENGINE", settings, SESSION_PROFILE="db") == engine
+
+
+def test_db_is_the_default() -> None:
+    assert shown("SESSION_ENGINE").endswith(".db")
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_profile_holds_at_most_ten_lines(profile: str) -> None:
+    path = ROOT / "cookieproj" / "settings" / f"{profile}.py"
+    assert len(path.read_text().splitlines()) <= 10
+
+
+def test_an_unknown_profile_is_one_line_that_lists_the_five() -> None:
+    ran = manage("check", SESSION_PROFILE="redis")
+    assert ran.returncode == 1
+    (line,) = ran.stderr.splitlines()
+    assert "'redis'" in line
+    assert ", ".join(PROFILES) in line
+    with pytest.raises(ImproperlyConfigured):
+        settings_module("redis")
+
+
+def test_traceback_shows_where_a_setting_is_wrong() -> None:
+    assert "Traceback" in manage("check", "--traceback", SESSION_PROFILE="redis").stderr
+
+
+def test_the_profile_wins_over_the_settings_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "somebody.elses")
+    monkeypatch.setenv("SESSION_PROFILE", "file")
+    use_profile()
+    assert os.environ["DJANGO_SETTINGS_MODULE"] == "cookieproj.settings.file"
+
+
+def test_the_settings_module_stays_where_no_profile_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "somebody.elses")
+    monkeypatch.delenv("SESSION_PROFILE", raising=False)
+    use_profile()
+    assert os.environ["DJANGO_SETTINGS_MODULE"] == "somebody.elses"
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_check_deploy_is_silent_in_production(profile: str, tmp_path: Path) -> None:
+    ran = manage(
+        "check",
+        "--deploy",
+        "--fail-level=INFO",
+        SESSION_PROFILE=profile,
+        SESSION_FILE_PATH=str(tmp_path / "sessions"),
+        **PRODUCTION,
+    )
+    assert (ran.returncode, ran.stderr) == (0, ""), ran.stderr
+    assert ran.stdout == "System check identified no issues (0 silenced).\n"
+
+
+@pytest.mark.parametrize("missing", ["SECRET_KEY", "ALLOWED_HOSTS"])
+def test_production_refuses_the_values_of_development(missing: str) -> None:
+    ran = manage("check", **{name: value for name, value in PRODUCTION.items() if name != missing})
+    assert ran.returncode == 1
+    (line,) = ran.stderr.splitlines()
+    assert f"Set {missing}" in line or f"{missing} is empty" in line
+
+
+@pytest.mark.parametrize("setting", ["SESSION_COOKIE", "CSRF_COOKIE"])
+def test_cookies_in_production(setting: str) -> None:
+    flags = ", settings.".join(f"{setting}_{flag}" for flag in ("SECURE", "HTTPONLY", "SAMESITE"))
+    assert shown(flags, **PRODUCTION) == "True True Lax"
+
+
+def test_the_file_profile_makes_a_private_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "below" / "sessions"
+    manage("check", SESSION_PROFILE="file", SESSION_FILE_PATH=str(folder))
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_sqlite_has_a_write_ahead_log_and_immediate_transactions(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'db.sqlite3'}"
+    code = (
+        "from django.db import connection as c; q = c.cursor();"
+        "print(q.execute('PRAGMA journal_mode').fetchone()[0],"
+        " c.get_connection_params()['isolation_level'] if 0 else c.transaction_mode)"
+    )
+    ran = manage("shell", "--no-imports", "-c", code, DATABASE_URL=url)
+    assert ran.stdout.strip() == "wal IMMEDIATE", ran.stderr
+
+
+def test_redis_keeps_the_sessions_in_the_next_database() -> None:
+    made = caches("redis://:secret@host:6380/3?ssl=1")
+    assert made["default"]["LOCATION"] == "redis://:secret@host:6380/3?ssl=1"
+    assert made["sessions"]["LOCATION"] == "redis://:secret@host:6380/4?ssl=1"
+
+
+@pytest.mark.parametrize("scheme", ["redis", "rediss"])
+def test_redis_values_are_json(scheme: str) -> None:
+    options = caches(f"{scheme}://host")["sessions"]["OPTIONS"]
+    assert options["SERIALIZER"] == "django_redis.serializers.json.JSONSerializer"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "host:6379",
+        "http://host/",
+        "redis://host/one",
+        "redis://[host/0",
+        "redis+sentinel://host:26379",
+        "redis+sentinel://host:port/primary/0",
+    ],
+)
+def test_a_cache_url_that_is_none_is_told_the_legal_ones(url: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=r"CACHE_URL: .* It takes redis://"):
+        caches(url)
+
+
+def test_a_wrong_cache_url_does_not_repeat_its_password() -> None:
+    with pytest.raises(ImproperlyConfigured) as caught:
+        caches("http://user:secret@host")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("server", ["redis_url", "sentinel_url", "memcached_url"])
+def test_clearing_the_sites_cache_signs_nobody_out(
+    server: str, request: pytest.FixtureRequest, settings: Settings
+) -> None:
+    settings.CACHES = caches(request.getfixturevalue(server))
+    settings.SESSION_CACHE_ALIAS = "sessions"
+    session = CacheStore()
+    session["color"] = "blue"
+    session.save()
+    connections["default"].clear()
+    assert CacheStore(session.session_key)["color"] == "blue"
+
+
+def test_a_cache_in_memory_is_warned_of(settings: Settings) -> None:
+    settings.CACHES = caches("locmem://")
+    settings.SESSION_CACHE_ALIAS = "sessions"
+    for engine, ids in {
+        "db": [],
+        "file": [],
+        "signed_cookies": [],
+        "cache": ["demo.W001"],
+        "cached_db": ["demo.W001"],
+    }.items():
+        settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
+        assert [warning.id for warning in sessions_outlive_the_process()] == ids
+    settings.CACHES = caches("redis://127.0.0.1:1")
+    assert sessions_outlive_the_process() == []
