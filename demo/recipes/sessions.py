@@ -144,7 +144,8 @@ def items(request: HttpRequest) -> HttpResponse:
     _("Nested changes and modified"),
     _(
         "Django notices a key that is set, not a list that grows inside one. "
-        "The first run sets an empty cart. Add without modified, then look at items: it is still empty."
+        "The first run sets an empty cart. "
+        "Add without modified, then look at items: it is still empty."
     ),
     form=NestedForm,
     methods=CHANGES,

@@ -1,7 +1,6 @@
 """clearsessions, demodata and runserver."""
 
 import socket
-from collections.abc import Callable
 from io import StringIO
 from typing import Any
 

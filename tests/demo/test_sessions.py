@@ -1,10 +1,11 @@
 """The session recipes, step by step as a person would click them, on every profile."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import time_machine
-from django.conf import settings
+from django.conf import global_settings, settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.test import Client
 from django.urls import reverse
@@ -22,7 +23,7 @@ def post(client: Client, path: str, **data: object) -> str:
     return response.content.decode().strip()
 
 
-def get(client: Client, path: str, **data: object) -> str:
+def get(client: Client, path: str, **data: Any) -> str:
     return client.get(path, data).content.decode().strip()
 
 
@@ -123,8 +124,6 @@ def test_clear_expired(profile: str, store: type[SessionBase], client: Client) -
 
 def test_every_setting_is_listed_with_its_value(profile: str, client: Client) -> None:
     content = client.get(reverse("demo:expiry/every-setting")).content.decode()
-    from django.conf import global_settings
-
     expected = {name for name in dir(global_settings) if name.startswith("SESSION_")}
     assert set(MEANING) == expected
     assert all(name in content for name in expected)

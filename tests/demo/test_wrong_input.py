@@ -1,5 +1,7 @@
 """A wrong input is told what is wrong with it, with a 400, and costs nobody anything."""
 
+from typing import Any
+
 import pytest
 from django.conf import settings
 from django.test import Client
@@ -9,7 +11,7 @@ from demo.models import User
 from tests.conftest import on
 
 
-def refused(client: Client, path: str, /, **data: object) -> str:
+def refused(client: Client, path: str, /, **data: Any) -> str:
     response = client.get(path, data)
     assert response.status_code == 400, response.content
     assert not response.cookies

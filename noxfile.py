@@ -1,0 +1,21 @@
+"""The whole suite on every Python that the machine has: nox."""
+
+import nox
+
+nox.options.default_venv_backend = "venv"
+nox.options.error_on_missing_interpreters = False
+
+
+@nox.session(python=["3.11", "3.12", "3.13", "3.14"])
+def tests(session: nox.Session) -> None:
+    """On the Django that requirements.txt names for this Python."""
+    session.install("-r", "tests/requirements.txt")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(python=["3.12", "3.13"])
+def tests_lts(session: nox.Session) -> None:
+    """On the long-term Django, which newer Pythons run as well."""
+    session.install("-r", "tests/requirements.txt")
+    session.install("django~=5.2.0")
+    session.run("pytest", *session.posargs)

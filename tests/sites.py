@@ -1,0 +1,60 @@
+"""The site as people start it: manage.py in a process of its own, served over real HTTP."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+
+from .servers import served
+
+ROOT = Path(__file__).parent.parent
+
+
+def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run manage.py with nothing but these variables in its environment, whatever comes of it."""
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@contextmanager
+def running(**environment: str) -> Iterator[str]:
+    """Serve the site until the block ends; gives its address."""
+    variables = [f"{name}={value}" for name, value in environment.items()]
+    command = [
+        "env",
+        "-i",
+        f"PATH={os.environ['PATH']}",
+        *variables,
+        sys.executable,
+        str(ROOT / "manage.py"),
+        "runserver",
+    ]
+    with served(lambda port: [*command, "--noreload", str(port)]) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+class Browser(requests.Session):
+    """A browser without scripts: keeps cookies, sends forms with their CSRF token."""
+
+    def __init__(self, site: str) -> None:
+        super().__init__()
+        self.site = site
+
+    def open(self, path: str) -> requests.Response:
+        return self.get(f"{self.site}{path}")
+
+    def submit(self, page: str, action: str, **fields: str) -> requests.Response:
+        found = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', self.open(page).text)
+        token = found[1] if found else ""
+        return self.post(f"{self.site}{action}", {**fields, "csrfmiddlewaretoken": token})

@@ -1,0 +1,106 @@
+"""The README's two commands: what they say when a machine is not as it must be."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from .sites import ROOT
+
+
+@pytest.fixture
+def environment() -> ModuleType:
+    path = ROOT / "scripts" / "environment.py"
+    spec = importlib.util.spec_from_file_location("environment", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def run(script: str, path: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [ROOT / "scripts" / script],
+        env={"PATH": path, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("script", ["run", "test"])
+def test_without_python_it_says_so(script: str) -> None:
+    ran = run(script, os.environ["PATH"], PYTHON="python-that-is-not-there")
+    assert ran.returncode == 1
+    (line,) = ran.stderr.splitlines()
+    assert "Python 3.11 or newer is needed; there is no python-that-is-not-there" in line
+
+
+@pytest.mark.parametrize("script", ["run", "test"])
+def test_what_is_wrong_with_a_python_is_one_line(script: str, tmp_path: Path) -> None:
+    """A stand-in that is in every way this Python, but for the version it tells."""
+    old = tmp_path / "python"
+    old.write_text(
+        f"#!{sys.executable}\n"
+        "import sys, runpy\n"
+        "sys.version_info = (3, 10, 4)\n"
+        "sys.argv = sys.argv[1:]\n"
+        "runpy.run_path(sys.argv[0], run_name='__main__')\n"
+    )
+    old.chmod(0o755)
+    ran = run(script, os.environ["PATH"], PYTHON=str(old))
+    assert ran.returncode == 1
+    (line,) = ran.stderr.splitlines()
+    assert "is 3.10" in line
+
+
+def test_a_missing_venv_names_the_package(environment: ModuleType) -> None:
+    said = environment.complaint((3, 12), False, "/usr/bin/python3")
+    assert "python3-venv" in said
+    assert "\n" not in said
+
+
+def test_nothing_is_wrong_with_a_good_one(environment: ModuleType) -> None:
+    assert environment.complaint((3, 11), True, "python3") == ""
+    assert environment.complaint((3, 15), True, "python3") == ""
+
+
+def test_what_is_installed_is_not_installed_again(
+    environment: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[list[str]] = []
+
+    def remember(command: list[str], **options: object) -> None:
+        calls.append(command)
+        if "venv" in command:
+            (tmp_path / ".venv").mkdir()
+
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "environment.py").touch()
+    (tmp_path / "requirements.txt").write_text("django\n")
+    monkeypatch.setattr(environment, "ROOT", tmp_path)
+    monkeypatch.setattr(environment, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(environment.subprocess, "run", remember)
+    monkeypatch.setattr(environment, "works", lambda python: (tmp_path / ".venv").exists())
+    environment.ensure(["requirements.txt"])
+    assert len(calls) == 2
+    environment.ensure(["requirements.txt"])
+    assert len(calls) == 2
+    (tmp_path / "requirements.txt").write_text("django\nhiredis\n")
+    environment.ensure(["requirements.txt"])
+    assert len(calls) == 3
+
+
+def test_an_included_file_counts_as_well(environment: ModuleType) -> None:
+    assert "django-redis" in environment.wanted(["tests/requirements.txt"])
+
+
+def test_works_tells_a_broken_environment(environment: ModuleType, tmp_path: Path) -> None:
+    assert environment.works(sys.executable)
+    assert not environment.works(tmp_path / "missing")
+    assert not environment.works("false")
