@@ -220,7 +220,7 @@ def on_a_redirect(request: HttpRequest, name: str, value: str) -> HttpResponse:
     methods=READS_OR_SETS_A_COOKIE,
 )
 def too_large(request: HttpRequest, name: str, size: int) -> HttpResponse:
-    response = TextResponse("")
+    response = HttpResponse(content_type="text/plain")
     response.set_cookie(name, "x" * size)
     pair = len(name) + size
     line = len(response.cookies[name].OutputString())

@@ -143,12 +143,12 @@ def test_without_a_script_the_raw_result_opens(browser: Browser, site: str) -> N
     context.close()
 
 
-def test_sign_in_and_come_back(page: Page) -> None:
+def test_sign_in_and_come_back(page: Page, site: str) -> None:
     page.goto("/auth/account/")
     page.fill("[name=username]", "ada")
     page.fill("[name=password]", "cookies")
     page.keyboard.press("Enter")
-    page.wait_for_url("**/auth/account/")
+    page.wait_for_url(f"{site}/auth/account/")
     assert page.inner_text("h1") == "welcome ada"
 
 

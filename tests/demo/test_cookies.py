@@ -94,7 +94,7 @@ def test_on_a_redirect_the_next_page_already_gets_it(client: Client) -> None:
     ],
 )
 def test_too_large(size: int, verdict: str, client: Client) -> None:
-    response = client.get("/cookies/too-large/", {"name": "big", "size": size})
+    response = client.get(f"/cookies/too-large/?name=big&size={size}")
     assert response.content.decode().endswith(verdict)
 
 
