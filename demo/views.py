@@ -23,10 +23,10 @@ def recipe_page(request: HttpRequest, group: str, name: str) -> HttpResponse:
     recipe = RECIPES[routes[place]]
     context = {
         "recipe": recipe,
+        "group": next(listed for listed in GROUPS if recipe in listed.recipes),
         "form": recipe.form(),
         "source": highlight(recipe.source, PythonLexer(), HtmlFormatter(nowrap=True)),
         "previous": RECIPES[routes[place - 1]] if place else None,
         "next": RECIPES[routes[place + 1]] if place + 1 < len(routes) else None,
-        "engine": settings.SESSION_ENGINE,
     }
     return render(request, "demo/recipe.html", context)

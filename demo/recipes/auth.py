@@ -9,7 +9,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
 
-from demo.decorators import LOGIN_COOKIE, claimed, login_auth, proof_of, set_login_cookie
+from demo.decorators import LOGIN_COOKIE, admitted, claimed, login_auth, proof_of, set_login_cookie
 
 from .recipe import CHANGES, READS_OR_SETS_A_COOKIE, TextResponse, recipe
 
@@ -78,6 +78,7 @@ def by_hand_sign_out(request: HttpRequest) -> HttpResponse:
     _("A cookie of our own: the page behind it"),
     _("login_auth lets a browser through whose signed cookie says who it is."),
     is_page=True,
+    helpers=(claimed, admitted, proof_of),
 )
 @login_auth
 def cookie_account(request: HttpRequest) -> HttpResponse:
