@@ -7,6 +7,9 @@ from pytest_django import Settings
 from cookieproj.asgi import application
 
 
+connect: Any = testing.ApplicationCommunicator
+
+
 def test_the_site_answers_over_asgi(settings: Settings) -> None:
     settings.ALLOWED_HOSTS = ["localhost"]
     scope = {
@@ -18,7 +21,7 @@ def test_the_site_answers_over_asgi(settings: Settings) -> None:
     }
 
     async def started() -> Any:
-        communicator: Any = testing.ApplicationCommunicator(application, scope)
+        communicator = connect(application, scope)
         await communicator.send_input({"type": "http.request", "body": b""})
         start = await communicator.receive_output(timeout=10)
         await communicator.receive_output(timeout=10)
