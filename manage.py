@@ -5,18 +5,24 @@ import sys
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
+from django.db import OperationalError
+from redis import RedisError
 
 from cookieproj.profiles import use_profile
+
+# Not a fault of the program but of what it was told: a setting, or a store that does not answer.
+ENVIRONMENT = (ImproperlyConfigured, OperationalError, RedisError, OSError)
 
 
 def main() -> None:
     try:
         use_profile()
         execute_from_command_line(sys.argv)
-    except ImproperlyConfigured as error:
+    except ENVIRONMENT as error:
         if "--traceback" in sys.argv:
             raise
-        sys.exit(f"manage.py: {error}")
+        reason = " ".join(str(error).split())
+        sys.exit(f"manage.py: {reason} (--traceback shows where)")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 from collections.abc import Callable
 
-from django.core.exceptions import SuspiciousOperation
+from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import render
@@ -19,6 +19,6 @@ class RefuseUnreadableForms:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         try:
             _ = request.GET, request.POST
-        except (SuspiciousOperation, MultiPartParserError) as error:
+        except (BadRequest, SuspiciousOperation, MultiPartParserError) as error:
             return render(request, "400.html", {"reason": str(error)}, status=400)
         return self.get_response(request)

@@ -6,7 +6,6 @@ from pytest_django import Settings
 
 from cookieproj.asgi import application
 
-
 connect: Any = testing.ApplicationCommunicator
 
 

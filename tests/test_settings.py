@@ -124,6 +124,41 @@ def test_sqlite_has_a_write_ahead_log_and_immediate_transactions(tmp_path: Path)
     assert ran.stdout.strip() == "wal IMMEDIATE", ran.stderr
 
 
+@pytest.mark.parametrize(
+    ("variables", "reason"),
+    [
+        ({"DATABASE_URL": "nonsense"}, "DATABASE_URL names no database"),
+        ({"DATABASE_URL": "nonsense://host/name"}, "isn't an available database backend"),
+        ({"DATABASE_URL": "postgres://u:secret@127.0.0.1:1/name"}, "Connection refused"),
+        ({"DATABASE_URL": "sqlite:////nowhere/db.sqlite3"}, "unable to open database file"),
+        (
+            {"SESSION_PROFILE": "file", "SESSION_FILE_PATH": "/dev/null"},
+            "SESSION_FILE_PATH cannot be a folder",
+        ),
+    ],
+)
+def test_a_wrong_environment_is_one_line(variables: dict[str, str], reason: str) -> None:
+    ran = manage("migrate", **variables)
+    assert ran.returncode == 1
+    (line,) = ran.stderr.splitlines()
+    assert reason in line
+    assert "secret" not in line
+
+
+@pytest.mark.parametrize("scheme", ["redis", "memcached"])
+def test_a_store_that_is_away_is_one_line(scheme: str, tmp_path: Path) -> None:
+    variables = {
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}",
+        "SESSION_PROFILE": "cache",
+        "CACHE_URL": f"{scheme}://127.0.0.1:1",
+    }
+    assert manage("migrate", **variables).returncode == 0
+    ran = manage("demodata", **variables)
+    assert ran.returncode == 1
+    (line,) = ran.stderr.splitlines()
+    assert "refused" in line
+
+
 def test_redis_keeps_the_sessions_in_the_next_database() -> None:
     made = caches("redis://:secret@host:6380/3?ssl=1")
     assert made["default"]["LOCATION"] == "redis://:secret@host:6380/3?ssl=1"

@@ -57,7 +57,13 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR}/db.sqlite3")}
+DATABASE_URL = env.str("DATABASE_URL", default=f"sqlite:///{BASE_DIR}/db.sqlite3")
+if "://" not in DATABASE_URL:
+    raise ImproperlyConfigured(
+        "DATABASE_URL names no database: sqlite:///path, postgres://user:password@host/name "
+        "or mysql://user:password@host/name."
+    )
+DATABASES = {"default": env.db_url_config(DATABASE_URL)}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         # Readers go on while one writes, and a transaction that will write takes its
@@ -73,6 +79,15 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = caches(env.str("CACHE_URL", default="locmem://"))
 
 SESSION_FILE_PATH = Path(env.str("SESSION_FILE_PATH", default=str(BASE_DIR / "sessions")))
+
+
+def make_private(folder: Path) -> None:
+    """Make the folder, for this user alone, if it is not there yet."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(f"SESSION_FILE_PATH cannot be a folder: {error}") from error
+
 
 AUTH_USER_MODEL = "demo.User"
 AUTH_PASSWORD_VALIDATORS = [

@@ -1,5 +1,5 @@
 from .base import *
 
 SESSION_ENGINE = "django.contrib.sessions.backends.file"
-# Django's engine refuses a folder that is missing; nobody else may look into this one.
-SESSION_FILE_PATH.mkdir(mode=0o700, parents=True, exist_ok=True)
+# Django's engine refuses a folder that is missing.
+make_private(SESSION_FILE_PATH)

@@ -10,6 +10,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
+from cookieproj.settings.caches import caches
 from demo.management.commands.demodata import ACCOUNTS, PASSWORD
 from demo.models import User
 from tests.conftest import on
@@ -107,6 +108,15 @@ def test_demodata_makes_sessions_that_are_signed_in(
         if response.status_code == 200:
             names.add(response.context["user"].username)
     assert names == set(ACCOUNTS)
+
+
+@on("cache")
+def test_demodata_in_memory_says_why_there_are_no_sessions(
+    profile: str, settings: Settings
+) -> None:
+    settings.DEBUG = True
+    settings.CACHES = caches("locmem://")
+    assert "No demo sessions: on this cache they would end" in said("demodata")
 
 
 def test_demodata_leaves_a_changed_password_alone(settings: Settings, db: None) -> None:

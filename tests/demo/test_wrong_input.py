@@ -124,7 +124,14 @@ def test_a_form_with_too_many_fields(method: str, client: Client) -> None:
     assert "NUMBER_FIELDS" in response.content.decode()
 
 
-def test_a_form_that_is_no_form(client: Client) -> None:
-    response = client.post("/cookies/set-cookie/", "nonsense", content_type="multipart/form-data")
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("multipart/form-data", "boundary"),
+        ("application/x-www-form-urlencoded; charset=latin-1", "UTF-8"),
+    ],
+)
+def test_a_form_that_is_no_form(kind: str, reason: str, client: Client) -> None:
+    response = client.post("/cookies/set-cookie/", "nonsense", content_type=kind)
     assert response.status_code == 400
-    assert "boundary" in response.content.decode()
+    assert reason in response.content.decode()

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
+from demo.checks import sessions_outlive_the_process
 from demo.models import User
 
 # All may be known: these accounts are made only while DEBUG is on.
@@ -56,6 +57,8 @@ def made_sessions(users: list[User]) -> str:
     store = import_module(settings.SESSION_ENGINE).SessionStore
     if settings.SESSION_ENGINE.endswith(".signed_cookies"):
         return "No demo sessions: on this engine the browsers hold them."
+    if settings.SESSION_ENGINE.endswith(".cache") and sessions_outlive_the_process():
+        return "No demo sessions: on this cache they would end with this command."
     for user in users:
         signed_in = {
             SESSION_KEY: str(user.pk),
