@@ -10,6 +10,7 @@ from django.contrib.auth.admin import UserAdmin
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from .models import SHOWN, StoredSession, User, partial
@@ -57,7 +58,7 @@ class StoredSessionAdmin(admin.ModelAdmin):
         held = session.get_decoded()
         if HASH_SESSION_KEY in held:
             held[HASH_SESSION_KEY] = partial(held[HASH_SESSION_KEY])
-        return json.dumps(held, indent=2, ensure_ascii=False)
+        return format_html("<pre>{}</pre>", json.dumps(held, indent=2, ensure_ascii=False))
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return SessionChangeList
