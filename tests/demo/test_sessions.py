@@ -184,6 +184,14 @@ def test_four_endings(
     assert get(client, "/sessions/get/") == f"color is {kept}"
 
 
+@pytest.mark.parametrize("way", ["clear", "delete", "flush", "cycle-key"])
+def test_ending_a_session_that_is_gone_is_no_error(way: str, profile: str, client: Client) -> None:
+    client.cookies[settings.SESSION_COOKIE_NAME] = "q1w2e3r4t5y6u7i8o9p0a1s2d3f4g5h6"
+    assert "session_key was None" in post(client, f"/lifecycle/{way}/") or (
+        profile == "signed_cookies"
+    )
+
+
 def test_side_by_side(profile: str, client: Client) -> None:
     blue = {"color": "blue"}
     clear, delete, flush, cycle_key = compared()
