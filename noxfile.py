@@ -17,5 +17,5 @@ def tests(session: nox.Session) -> None:
 def tests_lts(session: nox.Session) -> None:
     """On the long-term Django, which newer Pythons run as well."""
     session.install("-r", "tests/requirements.txt")
-    session.install("django~=5.2.0")
+    session.install("django~=5.2.19")
     session.run("pytest", *session.posargs)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import django
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
@@ -88,6 +89,10 @@ def make_private(folder: Path) -> None:
     except OSError as error:
         raise ImproperlyConfigured(f"SESSION_FILE_PATH cannot be a folder: {error}") from error
 
+
+if django.VERSION < (6, 0):
+    # 5.2 still accepts the ambiguous salt of earlier releases, 6.1 does not; nobody here needs it.
+    SIGNED_COOKIE_LEGACY_SALT_FALLBACK = False
 
 AUTH_USER_MODEL = "demo.User"
 AUTH_PASSWORD_VALIDATORS = [

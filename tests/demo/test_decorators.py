@@ -175,3 +175,12 @@ def test_the_cookie_is_hidden_from_scripts_and_other_sites(client: Client, ada: 
     assert cookie["httponly"]
     assert cookie["secure"]
     assert (cookie["samesite"], cookie["max-age"]) == ("Lax", 14 * 86400)
+
+
+def test_the_recipe_that_signs_is_no_way_to_sign_in(client: Client, ada: User) -> None:
+    """Name and salt that together read as those of login_auth make another signature."""
+    claim = cookie_of(ada).partition(":")[0]
+    query = {"name": "login_aut", "salt": "hdemo.login_auth", "value": claim}
+    signed = client.get("/signed/sign/", query).cookies["login_aut"].value
+    assert signed.startswith(claim)
+    assert not is_let_in(bare(request(signed)))
