@@ -109,13 +109,19 @@ class SessionKeyField(forms.CharField):
 
     Keys that sign somebody in are not for typing: Django's begin with an
     underscore, and ``uid`` and ``username`` are those of the sign-in by hand.
+    Nor are those that other recipes fill with a list or a number.
     """
+
+    RESERVED = ("uid", "username", "cart", "visits")
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(label=_("Key"), max_length=50, initial="color", **kwargs)
 
     def clean(self, value: Any) -> str:
         key: str = super().clean(value)
-        if key.startswith("_") or key in ("uid", "username"):
-            raise ValidationError(_("“%(key)s” is kept for signing in."), params={"key": key})
+        if key.startswith("_") or key in self.RESERVED:
+            raise ValidationError(
+                _("“%(key)s” belongs to signing in or to another recipe; take another key."),
+                params={"key": key},
+            )
         return key

@@ -77,8 +77,10 @@ def test_samesite_that_is_none(client: Client) -> None:
     assert refused(client, "/cookies/attributes/", samesite="Loose").startswith("samesite: ")
 
 
-@pytest.mark.parametrize("key", ["_auth_user_id", "uid", "username", "", "k" * 51])
-def test_session_keys_that_sign_in_are_not_for_typing(key: str, client: Client) -> None:
+@pytest.mark.parametrize(
+    "key", ["_auth_user_id", "uid", "username", "cart", "visits", "", "k" * 51]
+)
+def test_session_keys_that_are_not_for_typing(key: str, client: Client) -> None:
     response = client.post("/sessions/set-item/", {"key": key, "value": "1"})
     assert response.status_code == 400
     assert response.content.decode().startswith("key: ")
