@@ -1,0 +1,92 @@
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cookieproj.engines.merge import Data, merge, same
+
+KEYS = st.sampled_from("abcdef")
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 2) | st.floats(0, 2) | st.sampled_from(["", "x"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(KEYS, inner, max_size=2),
+    max_leaves=4,
+)
+SESSIONS = st.dictionaries(KEYS, VALUES)
+DELETED = object()
+# What a request does to a session: some keys set, some deleted.
+REQUESTS = st.dictionaries(KEYS, VALUES | st.just(DELETED))
+
+
+def after(session: Data, request: dict[str, Any]) -> Data:
+    result = deepcopy(session)
+    for key, value in request.items():
+        if value is DELETED:
+            result.pop(key, None)
+        else:
+            result[key] = deepcopy(value)
+    return result
+
+
+@given(SESSIONS, REQUESTS, REQUESTS)
+def test_keys_that_one_request_touched_are_as_in_either_serial_order(
+    base: Data, first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    merged = merge(base, theirs=after(base, first), ours=after(base, second))
+    for serial in (after(after(base, first), second), after(after(base, second), first)):
+        for key in (base.keys() | first.keys() | second.keys()) - (first.keys() & second.keys()):
+            assert (key in merged) == (key in serial)
+            assert key not in serial or same(merged[key], serial[key])
+
+
+@given(SESSIONS, SESSIONS, SESSIONS)
+def test_no_value_comes_from_nowhere(base: Data, theirs: Data, ours: Data) -> None:
+    for key, value in merge(base, theirs, ours).items():
+        assert any(key in side and same(value, side[key]) for side in (theirs, ours))
+
+
+@given(SESSIONS, SESSIONS)
+def test_a_side_that_changed_nothing_adds_nothing(base: Data, other: Data) -> None:
+    assert same(merge(base, theirs=base, ours=other), other)
+    assert same(merge(base, theirs=other, ours=base), other)
+
+
+@given(SESSIONS, SESSIONS, SESSIONS)
+def test_what_goes_in_stays_as_it_is(base: Data, theirs: Data, ours: Data) -> None:
+    before = deepcopy((base, theirs, ours))
+    merge(base, theirs, ours)
+    assert same((base, theirs, ours), before)
+
+
+@given(SESSIONS, SESSIONS, SESSIONS)
+def test_merging_again_changes_nothing(base: Data, theirs: Data, ours: Data) -> None:
+    merged = merge(base, theirs, ours)
+    assert same(merge(theirs, theirs=merged, ours=merged), merged)
+
+
+@pytest.mark.parametrize(
+    ("base", "theirs", "ours", "merged"),
+    [
+        ({"a": 1}, {"a": 2}, {"a": 3}, {"a": 3}),
+        ({"a": 1}, {"a": 2}, {}, {"a": 2}),
+        ({"a": 1}, {}, {"a": 2}, {"a": 2}),
+        ({"a": 1}, {}, {"a": 1}, {}),
+        ({"a": 1}, {"a": 1}, {}, {}),
+        ({"a": 1}, {}, {}, {}),
+        ({}, {"a": 1}, {"b": 2}, {"a": 1, "b": 2}),
+    ],
+    ids=["both set", "we deleted", "they deleted", "only they", "only we", "both deleted", "new"],
+)
+def test_the_same_key(base: Data, theirs: Data, ours: Data, merged: Data) -> None:
+    assert merge(base, theirs, ours) == merged
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(1, True), (0, False), (1, 1.0), ([1], [True]), ({"n": 0}, {"n": False}), ([1], (1,))],
+)
+def test_values_that_python_calls_equal_are_stored_otherwise(one: Any, other: Any) -> None:
+    assert not same(one, other)
+    (merged,) = merge({"a": one}, {"a": one}, {"a": other}).values()
+    assert same(merged, other)
