@@ -5,6 +5,24 @@ from django.http import HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import render
 
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+class ForgetCookiesWithNul:
+    """Take a cookie that holds a NUL as not sent.
+
+    A quoted cookie can spell one (\\000), and PostgreSQL takes none in a text: as a
+    session key it would make Django's db engine answer 500.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        for name in [name for name, value in request.COOKIES.items() if "\0" in value]:
+            del request.COOKIES[name]
+        return self.get_response(request)
+
 
 class RefuseUnreadableForms:
     """Answer a form (or query) that is too large or malformed with a page that says so, status 400.
@@ -13,7 +31,7 @@ class RefuseUnreadableForms:
     this, DEBUG shows a stack trace for what is merely a wrong input.
     """
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+    def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:

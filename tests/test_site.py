@@ -62,6 +62,13 @@ def test_a_person_stays_signed_in_over_a_restart(environment: dict[str, str]) ->
         assert "welcome" not in browser.open("/auth/account/").text
 
 
+@pytest.mark.parametrize("environment", [("db", ["postgresql"])], indirect=True)
+def test_a_session_key_with_a_nul_is_none_to_postgresql_too(environment: dict[str, str]) -> None:
+    with running(**environment) as site:
+        answer = raw(site, "/sessions/get-item/", Cookie='sessionid="\\000aaaaaaaaaaaa"')
+    assert (answer[0], answer[2]) == (200, "KeyError: this session holds no color.\n")
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     url = f"sqlite:///{tmp_path_factory.mktemp('site') / 'db.sqlite3'}"
