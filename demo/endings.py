@@ -8,6 +8,7 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
 
 from .models import partial
 
@@ -48,7 +49,7 @@ def tried(method: str) -> Ending:
     after = request.session.session_key
     ending = Ending(
         method=method,
-        key="none" if after is None else "the same" if after == before else "a new one",
+        key=_("none") if after is None else _("the same") if after == before else _("a new one"),
         data=dict(request.session.items()),
         old_key_opens=opened(store, before),
         new_key_opens=opened(store, after) if after and after != before else None,
@@ -69,8 +70,8 @@ def opened(store: type[SessionBase], key: str) -> dict[str, Any] | None:
 def sent(response: Any) -> str:
     cookie = response.cookies.get(settings.SESSION_COOKIE_NAME)
     if cookie is None:
-        return "kept as it was"
-    return "set anew" if cookie.value else "deleted"
+        return _("kept as it was")
+    return _("set anew") if cookie.value else _("deleted")
 
 
 def key_in_part(key: str | None) -> str:
