@@ -8,10 +8,11 @@ from django.core.management import execute_from_command_line
 from django.db import OperationalError
 from redis import RedisError
 
+from cookieproj.engines.exceptions import SessionStoreError
 from cookieproj.profiles import use_profile
 
 # Not a fault of the program but of what it was told: a setting, or a store that does not answer.
-ENVIRONMENT = (ImproperlyConfigured, OperationalError, RedisError, OSError)
+ENVIRONMENT = (ImproperlyConfigured, OperationalError, RedisError, OSError, SessionStoreError)
 
 
 def main() -> None:

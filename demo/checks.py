@@ -1,16 +1,52 @@
+from importlib import import_module
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Tags, register
+from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.backends.cache import SessionStore as CacheStore
+from django.contrib.sessions.backends.cached_db import SessionStore as CachedDBStore
+from django.core.cache import caches
+from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
 
-CACHE_ENGINES = (".cache", ".cached_db")
+from cookieproj.engines.base import Engine
+from cookieproj.engines.caches import beyond
+
+
+def store() -> type[SessionBase]:
+    """The running engine's. Raises ImportError or AttributeError where that is none."""
+    found: type[SessionBase] = import_module(settings.SESSION_ENGINE).SessionStore
+    return found
+
+
+def caching_store() -> type[SessionBase] | None:
+    try:
+        found = store()
+    except (ImportError, AttributeError):
+        return None
+    return found if issubclass(found, CacheStore | CachedDBStore) else None
+
+
+@register
+def engine_is_there(**kwargs: Any) -> list[CheckMessage]:
+    """Say which engine is none, before the first request does so with a stack trace."""
+    try:
+        store()
+    except (ImportError, AttributeError) as error:
+        return [
+            Error(
+                f"SESSION_ENGINE = {settings.SESSION_ENGINE!r} is no session engine: {error}.",
+                hint="Name a module with a SessionStore, such as cookieproj.engines.db.",
+                id="demo.E001",
+            )
+        ]
+    return []
 
 
 @register(Tags.caches)
 def sessions_outlive_the_process(**kwargs: Any) -> list[CheckMessage]:
     """Warn where a session engine keeps its sessions in one process's memory."""
-    if not settings.SESSION_ENGINE.endswith(CACHE_ENGINES):
+    if not caching_store():
         return []
     backend = settings.CACHES[settings.SESSION_CACHE_ALIAS]["BACKEND"]
     if not backend.endswith("LocMemCache"):
@@ -21,5 +57,25 @@ def sessions_outlive_the_process(**kwargs: Any) -> list[CheckMessage]:
             "and a restart forgets them.",
             hint="Set CACHE_URL to redis://host:6379/0 or memcached://host:11211.",
             id="demo.W001",
+        )
+    ]
+
+
+@register(Tags.caches)
+def sessions_lose_no_write(**kwargs: Any) -> list[CheckMessage]:
+    """Warn where our engines cannot keep their promise, because of the cache."""
+    found = caching_store()
+    if not (found and issubclass(found, Engine)):
+        return []
+    cache = beyond(caches[settings.SESSION_CACHE_ALIAS])
+    if cache.compares_and_swaps:
+        return []
+    return [
+        CheckWarning(
+            f"The cache of the sessions ({cache.place}) cannot compare and swap: of two saves at "
+            "the very same moment one can be lost.",
+            hint="Redis (through django-redis or Django), memcached (PyMemcacheCache) and process "
+            "memory can.",
+            id="demo.W002",
         )
     ]

@@ -8,15 +8,23 @@ from typing import Any
 
 import pytest
 from django.contrib.sessions.backends.base import SessionBase
-from django.contrib.sessions.backends.file import SessionStore as FileStore
+from django.contrib.sessions.backends.file import SessionStore as DjangoFileStore
 from django.core.cache import caches as connections
 from pytest_django import Settings
 
+from cookieproj.engines.file import SessionStore as FileStore
 from cookieproj.profiles import PROFILES
 from cookieproj.settings.caches import caches
 from demo.models import User
 
 from . import servers
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("session engines", "what tests/engines is held against")
+    group.addoption("--engine", help="dotted path of one engine, instead of ours and Django's")
+    group.addoption("--database", default="sqlite", choices=["sqlite", "postgresql"])
+    group.addoption("--cache", default="memory", choices=["memory", "memcached", "redis"])
 
 
 @pytest.fixture(autouse=True)
@@ -86,9 +94,10 @@ def profile(
 
 
 def forget_folder() -> None:
-    """Django's file engine remembers its folder for the life of the process."""
-    if hasattr(FileStore, "_storage_path"):
-        del FileStore._storage_path
+    """The file engines remember their folder for the life of the process."""
+    for store in (DjangoFileStore, FileStore):
+        if "_storage_path" in vars(store):
+            delattr(store, "_storage_path")
 
 
 def on(*names: str) -> pytest.MarkDecorator:

@@ -33,7 +33,7 @@ def shown(setting: str, *arguments: str, **environment: str) -> str:
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_a_profile_names_its_engine(profile: str) -> None:
-    engine = f"django.contrib.sessions.backends.{profile}"
+    engine = f"cookieproj.engines.{profile}"
     assert shown("SESSION_ENGINE", SESSION_PROFILE=profile) == engine
     settings = f"--settings=cookieproj.settings.{profile}"
     assert shown("SESSION_ENGINE", settings, SESSION_PROFILE="db") == engine

@@ -80,6 +80,13 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES = caches(env.str("CACHE_URL", default="locmem://"))
 
+
+def session_engine(name: str) -> str:
+    """Ours of that name, unless the environment names another, Django's or anybody's."""
+    engine: str = env.str("SESSION_ENGINE", default=f"cookieproj.engines.{name}")
+    return engine
+
+
 SESSION_FILE_PATH = Path(env.str("SESSION_FILE_PATH", default=str(BASE_DIR / "sessions")))
 
 

@@ -1,4 +1,4 @@
 from .base import *
 
-SESSION_ENGINE = "django.contrib.sessions.backends.cache"
+SESSION_ENGINE = session_engine("cache")
 SESSION_CACHE_ALIAS = "sessions"

@@ -1,4 +1,4 @@
 from .base import *
 
-SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+SESSION_ENGINE = session_engine("cached_db")
 SESSION_CACHE_ALIAS = "sessions"

@@ -1,3 +1,3 @@
 from .base import *
 
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_ENGINE = session_engine("db")

@@ -1,5 +1,5 @@
 from .base import *
 
-SESSION_ENGINE = "django.contrib.sessions.backends.file"
+SESSION_ENGINE = session_engine("file")
 # Django's engine refuses a folder that is missing.
 make_private(SESSION_FILE_PATH)

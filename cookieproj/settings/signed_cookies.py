@@ -1,3 +1,3 @@
 from .base import *
 
-SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+SESSION_ENGINE = session_engine("signed_cookies")

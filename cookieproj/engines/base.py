@@ -1,0 +1,281 @@
+"""What the engines share: merge and retry, keys, expiry, async.
+
+An engine names its store in six short methods (``_read`` to ``_remove``), each one
+round trip. Everything that is promised of all of them stands here, once.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from asgiref.sync import sync_to_async
+from django.contrib.sessions.backends.base import (
+    VALID_KEY_CHARS,
+    CreateError,
+    SessionBase,
+    UpdateError,
+)
+from django.utils.crypto import get_random_string
+
+from .exceptions import StoreUnavailableError
+from .merge import Data, merge, same
+from .stored import Listed, Location, Stored
+
+# What fits Django's column, and every store. Django's own keys are 32 letters and digits.
+KEY = re.compile(r"[!-~]{8,40}")
+
+# A key is 32 characters out of 36: one that is taken means a broken store, not bad luck.
+NEW_KEYS = 5
+
+# A save fails only when another one won. So many in a row mean a store that cannot compare.
+SAVES = 1000
+
+Progress = Callable[[int], object]
+Result = TypeVar("Result")
+
+
+class Async(SessionBase):
+    """The ``a…`` methods as wrappers of the others, before those that Django's engines have.
+
+    Django's engines implement them a second time, so that an engine which overrides
+    ``load`` alone would be gone round by ``aload``. Each runs in a thread: nothing here
+    blocks the event loop.
+    """
+
+    aexists = SessionBase.aexists
+    acreate = SessionBase.acreate
+    asave = SessionBase.asave
+    adelete = SessionBase.adelete
+    aload = SessionBase.aload
+
+    async def aflush(self) -> None:
+        await sync_to_async(self.flush)()
+
+    async def acycle_key(self) -> None:
+        await sync_to_async(self.cycle_key)()
+
+    async def adelete_test_cookie(self) -> None:
+        await self.apop(self.TEST_COOKIE_NAME)
+
+    @classmethod
+    async def aclear_expired(cls, **options: Any) -> int:  # type: ignore[override]
+        clear_expired: Any = cls.clear_expired
+        cleared: int = await sync_to_async(clear_expired)(**options)
+        return cleared
+
+
+class Engine(Async):
+    """A session whose data is kept on the server, where other requests change it too."""
+
+    # What this session's data was made from; None until it is loaded or created.
+    _base: Stored | None = None
+
+    if TYPE_CHECKING:
+        _get_session: Callable[..., Data]
+
+    # Each of these is one engine's, and one round trip.
+
+    def _read(self) -> Stored | None:
+        """What the store holds of this session; None where it holds nothing, or it has expired."""
+        raise NotImplementedError
+
+    def _load(self) -> Stored | None:
+        """What a request is served from, where that may be a copy behind what ``_read`` finds."""
+        return self._read()
+
+    def _insert(self, data: Data) -> Stored:
+        """Store the data under a key that is new. Raises CreateError if it is taken."""
+        raise NotImplementedError
+
+    def _swap(self, base: Stored, data: Data) -> Stored | None:
+        """Store the data if the store still holds ``base``, else None."""
+        raise NotImplementedError
+
+    def _touch(self, base: Stored) -> bool:
+        """Move the expiry, and write nothing else, if the store still holds ``base``."""
+        raise NotImplementedError
+
+    def _rename(self, new_key: str) -> Stored | None:
+        """Store the session under another key: what it holds, or None where it is gone.
+
+        Raises CreateError if the new key is taken.
+        """
+        raise NotImplementedError
+
+    def _remove(self, session_key: str) -> None:
+        raise NotImplementedError
+
+    # What follows is Django's interface, on top of those.
+
+    @property
+    def _key(self) -> str:
+        """The session key, in the methods above: they are only called where there is one."""
+        return self._session_key or ""
+
+    def _validate_session_key(self, key: str | None) -> bool:
+        """Whether a store can hold it: one with a NUL, say, is an error in some."""
+        return bool(key and KEY.fullmatch(key))
+
+    def _get_new_session_key(self) -> str:
+        """A key that nobody has. Its insert says whether that is so; no look-up before it."""
+        return get_random_string(32, VALID_KEY_CHARS)
+
+    def load(self) -> Data:
+        """The stored data; empty, and this session without a key, where nothing is stored.
+
+        Raises StoreUnavailableError when the store does not answer, so that a store
+        which is away for a moment is never taken for a session that has ended.
+        """
+        self._base = self._load() if self.session_key else None
+        data = self._base.decode() if self._base else None
+        if data is None:
+            self._base = self._session_key = None
+            return {}
+        return data
+
+    def create(self) -> None:
+        """Store this session under a new key. Raises StoreUnavailableError if none is taken."""
+
+        def insert(key: str) -> None:
+            self._session_key = key
+            self.save(must_create=True)
+
+        self._under_a_new_key(insert)
+        self.modified = True
+
+    def _under_a_new_key(self, store: Callable[[str], Result]) -> Result:
+        for _ in range(NEW_KEYS):
+            try:
+                return store(self._get_new_session_key())
+            except CreateError as error:
+                refusal = error
+        raise StoreUnavailableError(
+            self._place(), f"It took none of {NEW_KEYS} new session keys."
+        ) from refusal
+
+    def save(self, must_create: bool = False) -> None:
+        """Store what this request changed, on top of what others have stored meanwhile.
+
+        Nothing but the expiry is written when nothing was changed. Raises CreateError
+        if ``must_create`` and the key is taken, UpdateError if the session has ended
+        meanwhile, StoreUnavailableError if the store does not answer.
+        """
+        data = self._get_session(no_load=must_create)
+        if self.session_key is None:
+            self.create()
+            return
+        if must_create:
+            self._base = self._insert(data)
+            return
+        for _ in range(SAVES):
+            if self._base is None:
+                self._rebase(self._read())
+            base: Stored = self._base  # type: ignore[assignment]
+            if same(base.data, data):
+                written = base if self._touch(base) else None
+            else:
+                written = self._swap(base, data)
+            if written:
+                self._base = written
+                return
+            self._rebase(self._read())
+        raise StoreUnavailableError(
+            self._place(), f"It refused {SAVES} saves of one session in a row."
+        )
+
+    def _rebase(self, theirs: Stored | None) -> None:
+        """Apply to what is stored now what this request has changed.
+
+        The session's dict is changed in place: whoever holds a value in it goes on
+        holding it. Raises UpdateError where nothing is stored any more.
+        """
+        if theirs is None or theirs.decode() is None:
+            raise UpdateError
+        # Without a base the session was emptied unread: then it replaces all there is.
+        base = self._base or theirs
+        ours: Data = self._get_session()
+        merged = merge(base.data, theirs.data, ours)
+        for key in ours.keys() - merged.keys():
+            del ours[key]
+        fresh = theirs.decode() or {}
+        for key, value in merged.items():
+            if key not in ours or not same(ours[key], value):
+                ours[key] = fresh[key]
+        self._base = theirs
+
+    def cycle_key(self) -> None:
+        """Give the session a new key, at once in the store too: whoever knew the old one is out.
+
+        What is stored is renamed, not copied, so a write of another request that
+        came just before is kept.
+        """
+        self._get_session()
+        if self.session_key is None:
+            self.create()
+            return
+
+        def rename(new_key: str) -> Stored | None:
+            stored = self._rename(new_key)
+            self._session_key = new_key
+            return stored
+
+        theirs = self._under_a_new_key(rename)
+        self.modified = True
+        if theirs is None:
+            # Ended meanwhile: nothing is stored under the new key either, and the save says so.
+            self._base = None
+        else:
+            self._rebase(theirs)
+
+    def delete(self, session_key: str | None = None) -> None:
+        key = session_key or self.session_key
+        if key is None:
+            return
+        self._remove(key)
+        if key == self.session_key:
+            self._base = None
+
+    flush = SessionBase.flush
+
+    @classmethod
+    def _place(cls) -> str:
+        """What people call the store, without a password: for errors and pages."""
+        raise NotImplementedError
+
+    # What follows goes beyond Django's interface.
+
+    @classmethod
+    def walk(cls, page_size: int = 1000) -> Iterator[Listed]:
+        """Every live session, ``page_size`` of them in memory at a time.
+
+        Raises NotListableError where the store cannot list them.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def clear_expired(  # type: ignore[override]
+        cls, *, batch_size: int = 1000, progress: Progress | None = None
+    ) -> int:
+        """Remove expired sessions and say how many they were.
+
+        Each batch is a short step of its own: between two of them other requests go on,
+        and an interruption loses nothing. ``progress`` is called after each with the
+        number removed so far. 0 where the store forgets by itself.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
+        cleared = 0
+        for removed in cls._clear(batch_size):
+            cleared += removed
+            if progress:
+                progress(cleared)
+        return cleared
+
+    @classmethod
+    def _clear(cls, batch_size: int) -> Iterator[int]:
+        """Remove expired sessions, a batch at each step: how many went."""
+        raise NotImplementedError
+
+    def locate(self) -> list[Location]:
+        """Where this session is stored, and the exact bytes there; empty where it is not."""
+        raise NotImplementedError

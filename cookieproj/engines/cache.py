@@ -1,0 +1,66 @@
+"""Sessions in a cache."""
+
+from collections.abc import Iterator
+
+from django.conf import settings
+from django.contrib.sessions.backends.base import CreateError
+from django.contrib.sessions.backends.cache import SessionStore as DjangoStore
+from django.core.cache import caches
+
+from .base import Engine
+from .caches import beyond
+from .caches.other import Cache
+from .merge import Data
+from .stored import Listed, Location, Stored
+
+
+class SessionStore(Engine, DjangoStore):
+    """Entries of the cache that SESSION_CACHE_ALIAS names, each with its own time to live.
+
+    What the cache offers decides what can be promised: see the classes in ``caches``.
+    """
+
+    def _read(self) -> Stored | None:
+        return self._beyond().get(self.cache_key)
+
+    def _insert(self, data: Data) -> Stored:
+        stored = self._beyond().add(self.cache_key, data, self.get_expiry_age())
+        if stored is None:
+            raise CreateError
+        return stored
+
+    def _swap(self, base: Stored, data: Data) -> Stored | None:
+        return self._beyond().swap(self.cache_key, base, data, self.get_expiry_age())
+
+    def _touch(self, base: Stored) -> bool:
+        return self._beyond().touch(self.cache_key, base, self.get_expiry_age())
+
+    def _rename(self, new_key: str) -> Stored | None:
+        new_name = self.cache_key_prefix + new_key
+        return self._beyond().rename(self.cache_key, new_name, self.get_expiry_age())
+
+    def _remove(self, session_key: str) -> None:
+        self._beyond().delete(self.cache_key_prefix + session_key)
+
+    def exists(self, session_key: str) -> bool:
+        return bool(session_key) and self._beyond().exists(self.cache_key_prefix + session_key)
+
+    @classmethod
+    def _beyond(cls) -> Cache:
+        return beyond(caches[settings.SESSION_CACHE_ALIAS])
+
+    @classmethod
+    def walk(cls, page_size: int = 1000) -> Iterator[Listed]:
+        return cls._beyond().walk(cls.cache_key_prefix, page_size)
+
+    @classmethod
+    def _clear(cls, batch_size: int) -> Iterator[int]:
+        """A cache forgets by itself."""
+        return iter(())
+
+    def locate(self) -> list[Location]:
+        return self._beyond().locate(self.cache_key) if self._session_key else []
+
+    @classmethod
+    def _place(cls) -> str:
+        return cls._beyond().place

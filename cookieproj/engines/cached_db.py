@@ -1,0 +1,180 @@
+"""Sessions in the database, with a copy in a cache that is never left older than the row.
+
+A copy is only put where nobody has put another since this session was loaded. Where
+somebody has, the order of the two is unknown: then the copy is buried, and whoever
+reads next goes to the row.
+"""
+
+import logging
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+from django.conf import settings
+from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.backends.cached_db import SessionStore as DjangoStore
+from django.contrib.sessions.base_session import AbstractBaseSession
+from django.core.cache import caches
+from django.core.cache.backends.base import BaseCache
+from django.db import transaction
+from django.db.models import Model
+from django.db.models.signals import class_prepared, post_delete
+from django.utils import timezone
+
+from .caches import beyond
+from .caches.other import Cache
+from .db import SessionStore as DBStore
+from .exceptions import StoreUnavailableError
+from .merge import Data, same
+from .stored import Location, Stored
+from .table import OURS
+
+logger = logging.getLogger("django.contrib.sessions")
+
+# Copies of this process's writes that the cache was away for: buried once it is back.
+owed: set[str] = set()
+
+
+class SessionStore(DBStore, DjangoStore):
+    """The rows of the db engine; reads are served by the cache that SESSION_CACHE_ALIAS names.
+
+    A cache that is away costs its time-out and a line in the log, nothing else.
+    """
+
+    _cache: BaseCache
+
+    # What the cache held when this session was loaded, or holds since it was saved.
+    _copy: Stored | None = None
+
+    def _load(self) -> Stored | None:
+        try:
+            self._settle()
+            self._copy = self._beyond().get(self.cache_key)
+        except StoreUnavailableError as error:
+            logger.warning("A session is read from the database. %s", error)
+            return super()._load()
+        if self._copy and self._copy.decode() is not None:
+            return self._copy
+        stored = super()._load()
+        if stored and stored.expires:
+            left = stored.expires - timezone.now()
+            self._put_copy(stored.data, int(left.total_seconds()))
+        return stored
+
+    def save(self, must_create: bool = False) -> None:
+        """As on the db engine; what was loaded from the cache is first compared with the row."""
+        self._get_session(no_load=must_create)
+        try:
+            if self._base and self._base is self._copy:
+                self._rebase(self._read())
+            super().save(must_create)
+        except UpdateError:
+            self._bury_copy(self.cache_key)
+            raise
+
+    def _insert(self, data: Data) -> Stored:
+        stored = super()._insert(data)
+        self._follow(data)
+        return stored
+
+    def _swap(self, base: Stored, data: Data) -> Stored | None:
+        stored = super()._swap(base, data)
+        if stored:
+            self._follow(data)
+        return stored
+
+    def _touch(self, base: Stored) -> bool:
+        touched = super()._touch(base)
+        if touched:
+            self._follow(base.data)
+        return touched
+
+    def _rename(self, new_key: str) -> Stored | None:
+        stored = super()._rename(new_key)
+        self._bury_copy(self.cache_key)
+        return stored
+
+    def _remove(self, session_key: str) -> None:
+        super()._remove(session_key)
+        self._bury_copy(self.cache_key_prefix + session_key)
+
+    def _follow(self, data: Data) -> None:
+        """Make the copy what the row now is."""
+        if not self._put_copy(data, self.get_expiry_age()):
+            self._bury_copy(self.cache_key)
+
+    def _put_copy(self, data: Data, seconds: int) -> bool:
+        cache, copy = self._beyond(), self._copy
+        try:
+            if copy and same(copy.decode(), data):
+                return cache.touch(self.cache_key, copy, seconds)
+            self._copy = cache.swap(self.cache_key, copy, data, seconds)
+        except StoreUnavailableError as error:
+            self._owe(self.cache_key, error)
+            return True
+        return self._copy is not None
+
+    def _bury_copy(self, cache_key: str) -> None:
+        self._copy = None
+        try:
+            self._beyond().bury(cache_key)
+        except StoreUnavailableError as error:
+            self._owe(cache_key, error)
+
+    def _owe(self, cache_key: str, error: StoreUnavailableError) -> None:
+        owed.add(cache_key)
+        logger.error("Error saving to cache (%s)", self._cache, exc_info=error.__cause__)
+
+    def _settle(self) -> None:
+        for cache_key in tuple(owed):
+            self._beyond().bury(cache_key)
+            owed.discard(cache_key)
+
+    @classmethod
+    def _beyond(cls) -> Cache:
+        return beyond(caches[settings.SESSION_CACHE_ALIAS])
+
+    def exists(self, session_key: str) -> bool:
+        if not session_key:
+            return False
+        try:
+            copy = self._beyond().get(self.cache_key_prefix + session_key)
+        except StoreUnavailableError:
+            copy = None
+        return bool(copy and copy.decode() is not None) or super().exists(session_key)
+
+    def locate(self) -> list[Location]:
+        """The row, and the copy if there is one and its cache answers."""
+        rows = super().locate()
+        try:
+            return rows + (self._beyond().locate(self.cache_key) if rows else [])
+        except StoreUnavailableError:
+            return rows
+
+
+def forget(instance: AbstractBaseSession, using: str, **kwargs: Any) -> None:
+    """A row that is deleted by anybody, in the admin say, takes its copy along."""
+    engine = import_module(settings.SESSION_ENGINE)
+    if not issubclass(engine.SessionStore, SessionStore):
+        return
+    store = engine.SessionStore()
+    cache_key = store.cache_key_prefix + instance.session_key
+    store._bury_copy(cache_key)
+    # Again, since until the commit others still read the row and copy it.
+    transaction.on_commit(partial(store._bury_copy, cache_key), using=using)
+
+
+def listen(sender: type[Model], **kwargs: Any) -> None:
+    """A signal names the very class, so each model of sessions, and each proxy of one, is heard."""
+    if issubclass(sender, AbstractBaseSession) and not sender._meta.abstract:
+        post_delete.connect(forget, sender=sender, dispatch_uid=OURS)
+
+
+def listen_to_all(model: type[Model]) -> None:
+    for subclass in model.__subclasses__():
+        listen(subclass)
+        listen_to_all(subclass)
+
+
+listen_to_all(AbstractBaseSession)
+class_prepared.connect(listen, dispatch_uid=OURS)

@@ -1,0 +1,64 @@
+"""Sessions in memcached, by its own compare and swap."""
+
+import copy
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from django.utils.translation import gettext as _
+from pymemcache.exceptions import MemcacheError
+
+from cookieproj.engines.exceptions import NotListableError
+from cookieproj.engines.merge import Data, same
+from cookieproj.engines.stored import Listed, Stored
+
+from .other import GRAVE_SECONDS, Cache
+
+
+class Memcached(Cache):
+    """Through pymemcache. memcached numbers its writes; that number is the token.
+
+    It does not tell the number of a write to whoever wrote, so after a save the token
+    is None, and the next one compares the data. Nor can it compare before it moves an
+    expiry: there the last to move it wins.
+    """
+
+    compares_and_swaps = True
+    errors = (MemcacheError, OSError)
+
+    @property
+    def place(self) -> str:
+        return f"memcached {', '.join(map(str, self.cache.client_servers))}"
+
+    def get(self, key: str) -> Stored | None:
+        with self.reached():
+            value, number = self.cache._cache.gets(self.cache.make_and_validate_key(key))
+        return None if number is None else self._stored(value, number)
+
+    def swap(self, key: str, base: Stored | None, data: Data, seconds: int) -> Stored | None:
+        if base and base.token is None:
+            base = self._now(key, base)
+            if base is None:
+                return None
+        if base is None:
+            return self.add(key, data, seconds)
+        name = self.cache.make_and_validate_key(key)
+        timeout = self.cache.get_backend_timeout(seconds)
+        with self.reached():
+            won = self.cache._cache.cas(name, data, base.token, expire=timeout)
+        return self._stored(data) if won else None
+
+    def _now(self, key: str, base: Stored) -> Stored | None:
+        now = self.get(key)
+        return now if now and same(now.decode(), base.data) else None
+
+    def bury(self, key: str) -> None:
+        with self.reached():
+            self.cache.set(key, None, GRAVE_SECONDS)
+
+    def walk(self, prefix: str, page_size: int) -> Iterator[Listed]:
+        raise NotListableError(_("Sessions in memcached cannot be listed: it tells no keys."))
+
+    def _stored(self, value: Any, number: bytes | None = None) -> Stored:
+        mine = copy.deepcopy(value)
+        return Stored(number, partial(copy.deepcopy, mine))

@@ -1,0 +1,91 @@
+"""Sessions in the memory of one process, under the lock that Django's cache has for it."""
+
+import pickle
+import time
+from collections.abc import Iterator
+from functools import partial
+
+from django.contrib.sessions.backends.base import CreateError
+from django.utils.translation import gettext as _
+
+from cookieproj.engines.exceptions import NotListableError
+from cookieproj.engines.merge import Data
+from cookieproj.engines.stored import Listed, Location, Stored
+
+from .other import Cache, expiry, grave, session_in
+
+
+class Memory(Cache):
+    """The cache keeps pickles; each write is another object, so one is compared by identity."""
+
+    compares_and_swaps = True
+    errors = ()
+
+    @property
+    def place(self) -> str:
+        return _("memory of this process")
+
+    def get(self, key: str) -> Stored | None:
+        name = self.cache.make_and_validate_key(key)
+        with self.cache._lock:
+            payload = self._held(name)
+        return None if payload is None else self._stored(payload)
+
+    def add(self, key: str, data: Data, seconds: int) -> Stored | None:
+        return self.swap(key, None, data, seconds)
+
+    def swap(self, key: str, base: Stored | None, data: Data, seconds: int) -> Stored | None:
+        name = self.cache.make_and_validate_key(key)
+        payload = pickle.dumps(data, self.cache.pickle_protocol)
+        with self.cache._lock:
+            if self._held(name) is not (base and base.token):
+                return None
+            self.cache._set(name, payload, seconds)
+        return self._stored(payload)
+
+    def touch(self, key: str, base: Stored, seconds: int) -> bool:
+        name = self.cache.make_and_validate_key(key)
+        with self.cache._lock:
+            if self._held(name) is not base.token:
+                return False
+            self.cache._expire_info[name] = self.cache.get_backend_timeout(seconds)
+            return True
+
+    def rename(self, key: str, new_key: str, seconds: int) -> Stored | None:
+        name, new_name = map(self.cache.make_and_validate_key, (key, new_key))
+        with self.cache._lock:
+            payload = self._held(name)
+            if payload is None:
+                return None
+            if self._held(new_name) is not None:
+                raise CreateError
+            self.cache._set(new_name, payload, seconds)
+            self.cache._delete(name)
+        return self._stored(payload)
+
+    def bury(self, key: str) -> None:
+        name = self.cache.make_and_validate_key(key)
+        with self.cache._lock:
+            self.cache._set(name, *grave())
+
+    def walk(self, prefix: str, page_size: int) -> Iterator[Listed]:
+        raise NotListableError(
+            _("Sessions in the memory of one process cannot be listed from another.")
+        )
+
+    def locate(self, key: str) -> list[Location]:
+        name = self.cache.make_and_validate_key(key)
+        with self.cache._lock:
+            payload = self._held(name)
+            moment = self.cache._expire_info.get(name)
+        if payload is None:
+            return []
+        return [Location(self.place, name, payload, expiry(moment and moment - time.time()))]
+
+    def _held(self, name: str) -> bytes | None:
+        payload: bytes | None = self.cache._cache.get(name)
+        return None if self.cache._has_expired(name) else payload
+
+    def _stored(self, payload: bytes) -> Stored:
+        # Pickles of this very process.
+        return Stored(payload, partial(session_in, pickle.loads, payload))

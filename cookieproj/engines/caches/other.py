@@ -1,0 +1,143 @@
+"""A cache of which nothing is known but Django's interface."""
+
+import copy
+import logging
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from django.contrib.sessions.backends.base import CreateError
+from django.core.cache.backends.base import BaseCache, InvalidCacheKey
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from cookieproj.engines.exceptions import NotListableError, StoreUnavailableError
+from cookieproj.engines.merge import Data, same
+from cookieproj.engines.stored import Listed, Location, Stored
+
+# No serializer reads it: not JSON, not a pickle, not a number.
+GRAVE_MARK = b"~"
+
+# Longer than any request that read something before it was buried.
+GRAVE_SECONDS = 300
+
+
+def grave() -> tuple[bytes, int]:
+    """What marks a place where a session was, unlike any other mark, and its seconds to live."""
+    return GRAVE_MARK + secrets.token_bytes(16), GRAVE_SECONDS
+
+
+def expiry(seconds_to_live: float | None) -> datetime | None:
+    """When an entry goes that has so long to live; None for never."""
+    if seconds_to_live is None:
+        return None
+    return timezone.now() + timedelta(seconds=seconds_to_live)
+
+
+def session_in(decode: Callable[[bytes], Any], payload: bytes) -> Data | None:
+    """The data of a stored session; None for a grave, and for what cannot be read."""
+    if payload.startswith(GRAVE_MARK):
+        return None
+    try:
+        data = decode(payload)
+    except Exception:  # noqa: BLE001 - a serializer may raise anything
+        data = None
+    if isinstance(data, dict):
+        return data
+    logging.getLogger("django.security.SuspiciousSession").warning("Session data corrupted")
+    return None
+
+
+class Cache:
+    """Sessions in a cache that cannot compare and swap.
+
+    The stored value is compared just before it is replaced, so two saves at the very
+    same moment can still lose one of them. The subclasses lose none.
+
+    Every method raises StoreUnavailableError when the cache does not answer. Keys are
+    those of Django's interface, before version and prefix; times are seconds.
+    """
+
+    compares_and_swaps = False
+
+    # What the cache raises when its server is away: here, anything.
+    errors: tuple[type[Exception], ...] = (Exception,)
+
+    def __init__(self, cache: BaseCache) -> None:
+        self.cache: Any = cache
+
+    @property
+    def place(self) -> str:
+        """What people call this cache: its server, without a password."""
+        return f"{type(self.cache).__module__}.{type(self.cache).__qualname__}"
+
+    @contextmanager
+    def reached(self) -> Iterator[None]:
+        try:
+            yield
+        except (CreateError, InvalidCacheKey):
+            raise
+        except self.errors as error:
+            raise StoreUnavailableError(self.place, error) from error
+
+    def get(self, key: str) -> Stored | None:
+        """What is there, a grave too: that one decodes to None."""
+        with self.reached():
+            value = self.cache.get(key)
+        return None if value is None else self._stored(value)
+
+    def add(self, key: str, data: Data, seconds: int) -> Stored | None:
+        """Put the data where nothing is; None if something is there."""
+        with self.reached():
+            return self._stored(data) if self.cache.add(key, data, seconds) else None
+
+    def swap(self, key: str, base: Stored | None, data: Data, seconds: int) -> Stored | None:
+        """Put the data in the place of ``base``, or of nothing; None if something else is there."""
+        with self.reached():
+            if not same(self.cache.get(key), base and base.token):
+                return None
+            self.cache.set(key, data, seconds)
+        return self._stored(data)
+
+    def touch(self, key: str, base: Stored, seconds: int) -> bool:
+        with self.reached():
+            return bool(self.cache.touch(key, seconds))
+
+    def rename(self, key: str, new_key: str, seconds: int) -> Stored | None:
+        """Raises CreateError if the new key is taken."""
+        stored = self.get(key)
+        if stored is None or stored.decode() is None:
+            return None
+        renamed = self.add(new_key, stored.data, seconds)
+        if renamed is None:
+            raise CreateError
+        self.delete(key)
+        return renamed
+
+    def delete(self, key: str) -> None:
+        with self.reached():
+            self.cache.delete(key)
+
+    def bury(self, key: str) -> None:
+        """Leave there for a while what nobody takes for a session, and nobody else can replace."""
+        self.delete(key)
+
+    def exists(self, key: str) -> bool:
+        with self.reached():
+            return key in self.cache
+
+    def walk(self, prefix: str, page_size: int) -> Iterator[Listed]:
+        raise NotListableError(
+            _("Sessions in %(cache)s cannot be listed: it does not tell its keys.")
+            % {"cache": self.place}
+        )
+
+    def locate(self, key: str) -> list[Location]:
+        return []
+
+    def _stored(self, value: Any) -> Stored:
+        mine = copy.deepcopy(value)
+        return Stored(mine, partial(copy.deepcopy, mine))

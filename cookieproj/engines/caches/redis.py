@@ -1,0 +1,164 @@
+"""Sessions in Redis: one command for each step, whole because Redis runs one at a time."""
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from django.contrib.sessions.backends.base import CreateError
+from redis import Redis as Client
+from redis.exceptions import RedisError
+
+from cookieproj.engines.merge import Data
+from cookieproj.engines.stored import Listed, Location, Stored
+
+from .other import Cache, expiry, grave, session_in
+
+# Where KEYS[1] holds ARGV[1], put ARGV[2] for ARGV[3] seconds; an empty ARGV[2] moves the expiry
+# only. SET takes no time that is past already, EXPIRE does.
+SWAP = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if ARGV[2] ~= '' then redis.call('SET', KEYS[1], ARGV[2]) end
+return redis.call('EXPIRE', KEYS[1], ARGV[3])
+"""
+
+# What moved from KEYS[1] to KEYS[2]; 0 where that is taken, nil where there was nothing.
+RENAME = """
+local held = redis.call('GET', KEYS[1])
+if held and redis.call('RENAMENX', KEYS[1], KEYS[2]) == 0 then return 0 end
+return held
+"""
+
+
+class Redis(Cache):
+    """Django's own cache for Redis.
+
+    Every command goes to the primary: a replica that lags would not know a session yet.
+    """
+
+    compares_and_swaps = True
+    errors = (RedisError, OSError)
+
+    @property
+    def client(self) -> Client:
+        client: Client = self.cache._cache.get_client(write=True)
+        return client
+
+    def encode(self, data: Data) -> bytes:
+        encoded: bytes = self.cache._cache._serializer.dumps(data)
+        return encoded
+
+    def decode(self, payload: bytes) -> Any:
+        return self.cache._cache._serializer.loads(payload)
+
+    @property
+    def place(self) -> str:
+        pool = self.client.connection_pool
+        settings = pool.connection_kwargs
+        address = settings.get("path") or f"{settings.get('host')}:{settings.get('port')}"
+        return f"Redis {getattr(pool, 'service_name', address)}/{settings.get('db', 0)}"
+
+    def get(self, key: str) -> Stored | None:
+        with self.reached():
+            payload: Any = self.client.get(self.cache.make_key(key))
+        return None if payload is None else self._held(payload)
+
+    def add(self, key: str, data: Data, seconds: int) -> Stored | None:
+        payload, name = self.encode(data), self.cache.make_key(key)
+        with self.reached():
+            # A time that is past already: it is gone as soon as it is there.
+            won = seconds <= 0 or self.client.set(name, payload, nx=True, ex=seconds)
+        return self._held(payload) if won else None
+
+    def swap(self, key: str, base: Stored | None, data: Data, seconds: int) -> Stored | None:
+        if base is None:
+            return self.add(key, data, seconds)
+        payload, name = self.encode(data), self.cache.make_key(key)
+        arguments: Any = [base.token, payload, seconds]
+        with self.reached():
+            won = self.client.eval(SWAP, 1, name, *arguments)
+        return self._held(payload) if won else None
+
+    def touch(self, key: str, base: Stored, seconds: int) -> bool:
+        arguments: Any = [base.token, b"", seconds]
+        with self.reached():
+            return bool(self.client.eval(SWAP, 1, self.cache.make_key(key), *arguments))
+
+    def rename(self, key: str, new_key: str, seconds: int) -> Stored | None:
+        make_key = self.cache.make_key
+        with self.reached():
+            payload: Any = self.client.eval(RENAME, 2, make_key(key), make_key(new_key))
+        if payload == 0:
+            raise CreateError
+        return None if payload is None else self._held(payload)
+
+    def delete(self, key: str) -> None:
+        with self.reached():
+            self.client.delete(self.cache.make_key(key))
+
+    def bury(self, key: str) -> None:
+        mark, seconds = grave()
+        with self.reached():
+            self.client.set(self.cache.make_key(key), mark, ex=seconds)
+
+    def exists(self, key: str) -> bool:
+        with self.reached():
+            return bool(self.client.exists(self.cache.make_key(key)))
+
+    def walk(self, prefix: str, page_size: int) -> Iterator[Listed]:
+        start = self.cache.make_key(prefix)
+        pattern = re.sub(r"([*?\[\]\\])", r"\\\1", start) + "*"
+        cursor = 0
+        while True:
+            with self.reached():
+                scanned: Any = self.client.scan(cursor, match=pattern, count=page_size)
+                cursor, names = scanned
+                pipeline = self.client.pipeline(transaction=False)
+                pipeline.mget(names)
+                for name in names:
+                    pipeline.pttl(name)
+                payloads, *lives = pipeline.execute() if names else [[]]
+            for name, payload, life in zip(names, payloads, lives, strict=True):
+                if payload is not None:
+                    yield Listed(
+                        name.decode().removeprefix(start),
+                        payload,
+                        expiry(None if life < 0 else life / 1000),
+                        partial(session_in, self.decode, payload),
+                    )
+            if cursor == 0:
+                return
+
+    def locate(self, key: str) -> list[Location]:
+        name = self.cache.make_key(key)
+        with self.reached():
+            pipeline = self.client.pipeline(transaction=False)
+            pipeline.get(name)
+            pipeline.pttl(name)
+            payload, life = pipeline.execute()
+        if payload is None:
+            return []
+        return [Location(self.place, name, payload, expiry(None if life < 0 else life / 1000))]
+
+    def _held(self, payload: bytes) -> Stored:
+        return Stored(payload, partial(session_in, self.decode, payload))
+
+
+class DjangoRedis(Redis):
+    """django-redis, with whatever serializer and compressor it is set up with.
+
+    Errors are errors here, with DJANGO_REDIS_IGNORE_EXCEPTIONS too: an ignored one
+    would sign people out.
+    """
+
+    @property
+    def client(self) -> Client:
+        client: Client = self.cache.client.get_client(write=True)
+        return client
+
+    def encode(self, data: Data) -> bytes:
+        encoded: bytes = self.cache.client.encode(data)
+        return encoded
+
+    def decode(self, payload: bytes) -> Any:
+        return self.cache.client.decode(payload)

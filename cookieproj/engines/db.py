@@ -1,0 +1,84 @@
+"""Sessions in the database."""
+
+from collections.abc import Iterator
+from functools import partial
+
+from django.contrib.sessions.backends.db import SessionStore as DjangoStore
+from django.contrib.sessions.base_session import AbstractBaseSession
+from django.db import router
+
+from .base import Engine
+from .merge import Data
+from .stored import Listed, Location, Stored
+from .table import Row, Table
+
+
+class SessionStore(Engine, DjangoStore):
+    """Rows of Django's table, or of the model that a subclass names in ``get_model_class``.
+
+    Rows change without model signals. They are inserted with them, and deleted with
+    them where somebody listens.
+    """
+
+    def _read(self) -> Stored | None:
+        row = self._table().read(self._key)
+        return self._stored(row) if row else None
+
+    def _load(self) -> Stored | None:
+        replica = Table(self.model, router.db_for_read(self.model))
+        row = replica.read(self._key)
+        return self._stored(row) if row else None
+
+    def _insert(self, data: Data) -> Stored:
+        row = self.create_model_instance(data)
+        self._table().insert(row)
+        return self._stored(row)
+
+    def _swap(self, base: Stored, data: Data) -> Stored | None:
+        row = self.create_model_instance(data)
+        return self._stored(row) if self._table().swap(row, base.token) else None
+
+    def _touch(self, base: Stored) -> bool:
+        return self._table().touch(self._key, base.token, self.get_expiry_date())
+
+    def _rename(self, new_key: str) -> Stored | None:
+        row = self._table().rename(self._key, new_key)
+        return self._stored(row) if row else None
+
+    def _remove(self, session_key: str) -> None:
+        self._table().remove(session_key)
+
+    def exists(self, session_key: str) -> bool:
+        return bool(session_key) and self._table().exists(session_key)
+
+    def _stored(self, row: Row | AbstractBaseSession) -> Stored:
+        return Stored(row.session_data, partial(self.decode, row.session_data), row.expire_date)
+
+    @classmethod
+    def _table(cls) -> Table:
+        model = cls.get_model_class()
+        return Table(model, router.db_for_write(model))
+
+    @classmethod
+    def walk(cls, page_size: int = 1000) -> Iterator[Listed]:
+        decode = cls().decode
+        last = ""
+        while page := cls._table().page(last, page_size):
+            for row in page:
+                last, data = row.session_key, row.session_data
+                yield Listed(last, data.encode(), row.expire_date, partial(decode, data))
+
+    @classmethod
+    def _clear(cls, batch_size: int) -> Iterator[int]:
+        return cls._table().clear(batch_size)
+
+    def locate(self) -> list[Location]:
+        row = self._table().read(self._key)
+        if row is None:
+            return []
+        name = f"session_key = {self._key}"
+        return [Location(self._place(), name, row.session_data.encode(), row.expire_date)]
+
+    @classmethod
+    def _place(cls) -> str:
+        return cls._table().place

@@ -1,0 +1,157 @@
+"""Sessions in files, one each."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.sessions.backends.base import VALID_KEY_CHARS, CreateError
+from django.contrib.sessions.backends.file import SessionStore as DjangoStore
+from django.utils import timezone
+
+from .base import Engine
+from .folder import File, Folder
+from .merge import Data
+from .stored import Listed, Location, Stored
+
+# The fraction of a second in the modification time of a file whose session has no expiry
+# of its own: of such a file the time alone tells whether it has expired. Django's engine
+# writes no such times, but by an accident of one in a billion.
+PLAIN = 123_456_789
+SECOND = 1_000_000_000
+
+
+class SessionStore(Engine, DjangoStore):
+    """Files in SESSION_FILE_PATH, which expire by the time of their last change."""
+
+    def _validate_session_key(self, key: str | None) -> bool:
+        """Nothing that could lead out of the folder."""
+        return super()._validate_session_key(key) and set(key or "") <= set(VALID_KEY_CHARS)
+
+    def _read(self) -> Stored | None:
+        file = self._folder().read(self._key)
+        if file is None or self._expires(file) <= timezone.now():
+            return None
+        return self._stored(file)
+
+    def _insert(self, data: Data) -> Stored:
+        with self._folder().locked(self._key):
+            if self.exists(self._key):
+                raise CreateError
+            return self._write(data)
+
+    def _swap(self, base: Stored, data: Data) -> Stored | None:
+        with self._folder().locked(self._key):
+            return self._write(data) if self._holds(base) else None
+
+    def _touch(self, base: Stored) -> bool:
+        with self._folder().locked(self._key):
+            if not self._holds(base):
+                return False
+            self._folder().touch(self._key, self._now(base.data))
+            return True
+
+    def _rename(self, new_key: str) -> Stored | None:
+        with self._folder().locked(self._key):
+            stored = self._read()
+            if stored is None:
+                return None
+            if self.exists(new_key):
+                raise CreateError
+            self._folder().rename(self._key, new_key)
+            return stored
+
+    def _remove(self, session_key: str) -> None:
+        with self._folder().locked(session_key):
+            self._folder().remove(session_key)
+
+    def exists(self, session_key: str) -> bool:
+        return bool(session_key) and self._folder().modified(session_key) is not None
+
+    def _write(self, data: Data) -> Stored:
+        file = File(self.encode(data).encode(), self._now(data))
+        self._folder().write(self._key, file)
+        return self._stored(file)
+
+    def _holds(self, base: Stored) -> bool:
+        stored = self._read()
+        return stored is not None and stored.token == base.token
+
+    def _stored(self, file: File) -> Stored:
+        return Stored(file.payload, partial(self._data, file.payload), self._expires(file))
+
+    def _data(self, payload: bytes) -> Data:
+        return self.decode(payload.decode("latin-1")) if payload else {}
+
+    def _now(self, data: Data) -> int:
+        """The modification time of a file with that data that is written now."""
+        second = time.time_ns() // SECOND * SECOND
+        return second if data.get("_session_expiry") else second + PLAIN
+
+    def _expires(self, file: File) -> datetime:
+        plain = file.modified % SECOND == PLAIN
+        return self.get_expiry_date(
+            modification=datetime.fromtimestamp(
+                file.modified / SECOND, UTC if settings.USE_TZ else None
+            ),
+            expiry=None if plain else self._data(file.payload).get("_session_expiry"),
+        )
+
+    @classmethod
+    def _folder(cls) -> Folder:
+        django_store: Any = cls
+        return Folder(Path(django_store._get_storage_path()), settings.SESSION_COOKIE_NAME)
+
+    @classmethod
+    def walk(cls, page_size: int = 1000) -> Iterator[Listed]:
+        for name in cls._folder().session_keys():
+            store = cls(name)
+            stored = store._read() if store.session_key else None
+            if stored:
+                yield Listed(name, stored.token, stored.expires, stored.decode)
+
+    @classmethod
+    def _clear(cls, batch_size: int) -> Iterator[int]:
+        names = cls._folder().session_keys()
+        while batch := list(islice(names, batch_size)):
+            yield sum(map(cls._cleared, batch))
+
+    @classmethod
+    def _cleared(cls, name: str) -> bool:
+        store = cls(name)
+        if store.session_key is None:
+            cls._folder().remove_interrupted(name)
+            return False
+        if not store._has_expired():
+            return False
+        with cls._folder().locked(name):
+            # Somebody may have saved it since.
+            expired = store._has_expired()
+            if expired:
+                cls._folder().remove(name)
+            return expired
+
+    def _has_expired(self) -> bool:
+        """By the file's time; the file itself is opened only where that does not tell."""
+        modified = self._folder().modified(self._key)
+        if modified is None:
+            return False
+        file = File(b"", modified)
+        if modified % SECOND != PLAIN:
+            file = self._folder().read(self._key) or file
+        return self._expires(file) <= timezone.now()
+
+    def locate(self) -> list[Location]:
+        stored = self._read()
+        if stored is None:
+            return []
+        name = f"{settings.SESSION_COOKIE_NAME}{self._key}"
+        return [Location(self._place(), name, stored.token, stored.expires)]
+
+    @classmethod
+    def _place(cls) -> str:
+        return cls._folder().place

@@ -1,0 +1,130 @@
+"""The folder of session files.
+
+A file is never changed, only replaced as a whole by another, so that reading takes no
+lock. Whoever replaces one holds for that moment one of a few lock files, picked by the
+session's key; they are never removed, as somebody may be waiting for one.
+"""
+
+import os
+import tempfile
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from django.core.files import locks
+
+from .exceptions import StoreUnavailableError
+
+LOCKS = 64
+
+# Seconds after which an unfinished write is one that was interrupted.
+INTERRUPTED = 3600
+
+
+class File(NamedTuple):
+    payload: bytes
+    modified: int  # nanoseconds since 1970
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Files whose names begin with that prefix, the session key after it.
+
+    Every method raises StoreUnavailableError when the file system refuses.
+    """
+
+    path: Path
+    prefix: str
+
+    def read(self, session_key: str) -> File | None:
+        """The file; None where there is none."""
+        try:
+            with self.reached(), self._file(session_key).open("rb") as file:
+                return File(file.read(), os.fstat(file.fileno()).st_mtime_ns)
+        except FileNotFoundError:
+            return None
+
+    def modified(self, session_key: str) -> int | None:
+        """Its modification time, without opening it."""
+        try:
+            with self.reached():
+                return self._file(session_key).stat().st_mtime_ns
+        except FileNotFoundError:
+            return None
+
+    def write(self, session_key: str, file: File) -> None:
+        """All of it or nothing: where this fails, what was there before stays."""
+        path = self._file(session_key)
+        with self.reached():
+            number, name = tempfile.mkstemp(dir=self.path, prefix=f"{path.name}_out_")
+            unfinished = Path(name)
+            try:
+                with os.fdopen(number, "wb") as output:
+                    output.write(file.payload)
+                os.utime(unfinished, ns=(file.modified, file.modified))
+                unfinished.replace(path)
+            except BaseException:
+                unfinished.unlink()
+                raise
+
+    def touch(self, session_key: str, modified: int) -> None:
+        with self.reached():
+            os.utime(self._file(session_key), ns=(modified, modified))
+
+    def rename(self, session_key: str, new_key: str) -> None:
+        with self.reached():
+            self._file(session_key).rename(self._file(new_key))
+
+    def remove(self, session_key: str) -> None:
+        with self.reached():
+            self._file(session_key).unlink(missing_ok=True)
+
+    @contextmanager
+    def locked(self, session_key: str) -> Iterator[None]:
+        """Nobody else changes that session's file meanwhile."""
+        number = zlib.crc32(session_key.encode()) % LOCKS
+        path = self.path / f".{self.prefix}.lock{number:02}"
+        with self.reached():
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        try:
+            with self.reached():
+                locks.lock(lock, locks.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
+    def session_keys(self) -> Iterator[str]:
+        """What follows the prefix in the name of each file, in no order."""
+        with self.reached(), os.scandir(self.path) as entries:
+            for entry in entries:
+                if entry.name.startswith(self.prefix):
+                    yield entry.name.removeprefix(self.prefix)
+
+    def remove_interrupted(self, name: str) -> None:
+        """Remove what a write left behind that never came to its end."""
+        modified = self.modified(name)
+        if "_out_" in name and modified and modified < (time.time() - INTERRUPTED) * 1e9:
+            self.remove(name)
+
+    @property
+    def place(self) -> str:
+        return f"folder {self.path}"
+
+    def _file(self, session_key: str) -> Path:
+        return self.path / f"{self.prefix}{session_key}"
+
+    @contextmanager
+    def reached(self) -> Iterator[None]:
+        """A file that is not there is no error, unless the folder is not there either."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            if self.path.is_dir():
+                raise
+            raise StoreUnavailableError(self.place, error) from error
+        except OSError as error:
+            raise StoreUnavailableError(self.place, error) from error

@@ -1,0 +1,104 @@
+"""Sessions in a signed cookie: the client holds them, and no server can merge or list them."""
+
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+from django.contrib.sessions.backends.signed_cookies import SessionStore as DjangoStore
+from django.core import signing
+from django.http import HttpResponse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from .base import Async, Progress
+from .exceptions import CookieTooLargeError, NotListableError
+from .merge import Data
+from .stored import Listed, Location
+
+logger = logging.getLogger("django.contrib.sessions")
+
+SALT = "django.contrib.sessions.backends.signed_cookies"
+
+# What a browser must be able to keep of a cookie: name, value and attributes (RFC 6265, 6.1).
+COOKIE_BYTES = 4096
+
+
+class SessionStore(Async, DjangoStore):  # type: ignore[misc]
+    """The session key is the session: the data, the moment of signing and the signature."""
+
+    def load(self) -> Data:
+        """The data; empty if the signature does not hold or the session has expired.
+
+        Unlike Django's engine this one honours ``set_expiry``.
+        """
+        try:
+            key = self.session_key or ""
+            data: Data = signing.loads(key, salt=SALT, serializer=self.serializer)
+        except Exception:  # noqa: BLE001 - a serializer may raise anything
+            self.create()
+            return {}
+        if self._expires(data) <= timezone.now():
+            self.create()
+            return {}
+        return data
+
+    def save(self, must_create: bool = False) -> None:
+        """Sign the data anew.
+
+        A cookie of more than COOKIE_BYTES is logged with its size; with DEBUG on it
+        raises CookieTooLargeError. A browser would keep the old one without a word.
+        """
+        super().save(must_create)
+        size = self._cookie_bytes()
+        if size > COOKIE_BYTES:
+            error = CookieTooLargeError(settings.SESSION_COOKIE_NAME, size, COOKIE_BYTES)
+            if settings.DEBUG:
+                raise error
+            logger.warning(str(error))
+
+    def _cookie_bytes(self) -> int:
+        """The length of the cookie as the middleware sets it."""
+        age = None if self.get_expire_at_browser_close() else self.get_expiry_age()
+        response: Any = HttpResponse()
+        response.set_cookie(
+            settings.SESSION_COOKIE_NAME,
+            self.session_key or "",
+            max_age=age,
+            domain=settings.SESSION_COOKIE_DOMAIN,
+            path=settings.SESSION_COOKIE_PATH,
+            secure=settings.SESSION_COOKIE_SECURE or False,
+            httponly=settings.SESSION_COOKIE_HTTPONLY or False,
+            samesite=settings.SESSION_COOKIE_SAMESITE,
+        )
+        return len(response.cookies[settings.SESSION_COOKIE_NAME].OutputString())
+
+    def _expires(self, data: Data) -> datetime:
+        signed = signing.b62_decode((self.session_key or "").rsplit(":", 2)[1])
+        return self.get_expiry_date(
+            modification=datetime.fromtimestamp(signed, UTC if settings.USE_TZ else None),
+            expiry=data.get("_session_expiry"),
+        )
+
+    @classmethod
+    def walk(cls, page_size: int = 1000) -> Iterator[Listed]:
+        raise NotListableError(
+            _("Sessions in signed cookies cannot be listed: each is kept by its browser alone.")
+        )
+
+    @classmethod
+    def clear_expired(  # type: ignore[override]
+        cls, *, batch_size: int = 1000, progress: Progress | None = None
+    ) -> int:
+        """0: a browser forgets an expired cookie, and an expired signature opens nothing."""
+        return 0
+
+    def locate(self) -> list[Location]:
+        """The cookie itself, as it was sent or last saved."""
+        data = self.load() if self.session_key else {}
+        if not self.session_key or not data:
+            return []
+        place = _("cookie %(name)s of the browser") % {"name": settings.SESSION_COOKIE_NAME}
+        name = settings.SESSION_COOKIE_NAME
+        return [Location(place, name, self.session_key.encode(), self._expires(data))]

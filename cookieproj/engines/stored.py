@@ -1,0 +1,74 @@
+"""A session as its store holds it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from django.contrib.auth import SESSION_KEY
+
+from .merge import Data
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """What a store held when it was read, and what a save compares against.
+
+    ``token`` is equal only to that of the same stored form; ``decode`` gives the data
+    anew at each call, or None where nothing there is a session. ``expires`` is None
+    where reading did not tell it.
+    """
+
+    token: Any
+    decode: Callable[[], Data | None]
+    expires: datetime | None = None
+
+    @cached_property
+    def data(self) -> Data:
+        """The data, to be read only."""
+        return self.decode() or {}
+
+
+@dataclass(frozen=True, eq=False)
+class Listed:
+    """One of a store's sessions, as ``walk`` finds it.
+
+    The key is a password, and the payload holds what the site keeps about somebody:
+    neither shows when this is printed or logged.
+    """
+
+    key: str = field(repr=False)
+    payload: bytes = field(repr=False)
+    expires: datetime | None
+    decode: Callable[[], Data | None] = field(repr=False)
+
+    @property
+    def size(self) -> int:
+        """Bytes that the store holds for it, less its key."""
+        return len(self.payload)
+
+    @cached_property
+    def data(self) -> Data:
+        return self.decode() or {}
+
+    @property
+    def user_id(self) -> str | None:
+        """The primary key of the user who is signed in with it, as text; None for nobody."""
+        user_id: str | None = self.data.get(SESSION_KEY)
+        return user_id
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where a session lives.
+
+    ``place`` can be shown to anybody (table, server, folder). ``name`` is what it is
+    called there and ``payload`` the exact bytes: both hold secrets. ``expires`` is
+    when that place forgets it by itself, or treats it as forgotten.
+    """
+
+    place: str
+    name: str = field(repr=False)
+    payload: bytes = field(repr=False)
+    expires: datetime | None

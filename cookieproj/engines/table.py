@@ -1,0 +1,238 @@
+"""The table of sessions, by statements that are put together once and then only executed.
+
+One statement is one trip. None stands in a transaction of its own, since each is whole
+by itself; none leaves broken the transaction of somebody else.
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any, NamedTuple
+
+from django.contrib.sessions.backends.base import CreateError
+from django.contrib.sessions.base_session import AbstractBaseSession
+from django.db import IntegrityError, InterfaceError, OperationalError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
+from django.db.models import QuerySet
+from django.db.models.signals import post_delete, pre_delete
+from django.utils import timezone
+
+from .exceptions import StoreUnavailableError
+
+Model = type[AbstractBaseSession]
+
+# The dispatch_uid of the engines' own listener, which need not be told what an engine does.
+OURS = "cookieproj.engines"
+
+
+class Row(NamedTuple):
+    session_data: str
+    expire_date: datetime
+
+
+class Statements(NamedTuple):
+    read: str
+    swap: str
+    touch: str
+    rename: str
+    rename_returns: bool
+    remove: str
+
+
+@cache
+def statements(model: Model, using: str) -> Statements:
+    quote = connections[using].ops.quote_name
+    # SQLite and PostgreSQL tell what an UPDATE left; where that is unknown, it is read.
+    returns = connections[using].vendor in {"postgresql", "sqlite"}
+    table = quote(model._meta.db_table)
+    key, data, expires = map(quote, ("session_key", "session_data", "expire_date"))
+    columns = ", ".join(f"{quote(field.column)} = %s" for field in but_the_key(model))
+    # Names of Django's own choosing are all that is put in; what comes from outside is a parameter.
+    return Statements(
+        read=f"SELECT {data}, {expires} FROM {table} WHERE {key} = %s AND {expires} > %s",
+        swap=f"UPDATE {table} SET {columns} WHERE {key} = %s AND {data} = %s",
+        touch=f"UPDATE {table} SET {expires} = %s WHERE {key} = %s AND {data} = %s",
+        rename=f"UPDATE {table} SET {key} = %s WHERE {key} = %s"
+        + (f" RETURNING {data}, {expires}" if returns else ""),
+        rename_returns=returns,
+        remove=f"DELETE FROM {table} WHERE {key} = %s",
+    )
+
+
+def but_the_key(model: Model) -> list[Any]:
+    return [field for field in model._meta.local_concrete_fields if not field.primary_key]
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of one model in the database with that alias.
+
+    Every method raises StoreUnavailableError when the database does not answer.
+    """
+
+    model: Model
+    using: str
+
+    def read(self, session_key: str) -> Row | None:
+        """The data as stored and its expiry; None for no row or an expired one."""
+        row = self._one(self._sql.read, [session_key, self._date(timezone.now())])
+        return Row(row[0], self._from_database(row[1])) if row else None
+
+    def insert(self, row: AbstractBaseSession) -> None:
+        """Raises CreateError if the key is taken. By the model, so its signals are sent."""
+        try:
+            with self._reached(), self._unharmed():
+                row.save(force_insert=True, using=self.using)
+        except IntegrityError as error:
+            raise CreateError from error
+
+    def swap(self, row: AbstractBaseSession, session_data: str) -> bool:
+        """Write the row if the table still holds that data under its key."""
+        values = [
+            field.get_db_prep_save(field.pre_save(row, add=False), self._connection)
+            for field in but_the_key(self.model)
+        ]
+        return self._changed(self._sql.swap, [*values, row.session_key, session_data])
+
+    def touch(self, session_key: str, session_data: str, expire_date: datetime) -> bool:
+        """Move the expiry if the table still holds that data under that key."""
+        parameters = [self._date(expire_date), session_key, session_data]
+        return self._changed(self._sql.touch, parameters)
+
+    def rename(self, session_key: str, new_key: str) -> Row | None:
+        """What the row holds that has the new key now; None if there was no such row.
+
+        Raises CreateError if the new key is taken.
+        """
+        try:
+            with self._reached(), self._unharmed():
+                if self.model._meta.related_objects:
+                    self._replace(session_key, new_key)
+                elif self._sql.rename_returns:
+                    row = self._one(self._sql.rename, [new_key, session_key])
+                    return Row(row[0], self._from_database(row[1])) if row else None
+                else:
+                    self._changed(self._sql.rename, [new_key, session_key])
+        except IntegrityError as error:
+            raise CreateError from error
+        return self.read(new_key)
+
+    def _replace(self, session_key: str, new_key: str) -> None:
+        """Another table refers to this one: a key in use there cannot change, only be deleted."""
+        with transaction.atomic(using=self.using):
+            rows = self._rows.filter(session_key=session_key)
+            for row in rows.select_for_update():
+                row.session_key = new_key
+                row.save(force_insert=True, using=self.using)
+            rows.delete()
+
+    def remove(self, session_key: str) -> None:
+        """One statement, unless Django must see the row go."""
+        if self.watched:
+            with self._reached():
+                self._rows.filter(session_key=session_key).delete()
+        else:
+            self._changed(self._sql.remove, [session_key])
+
+    def exists(self, session_key: str) -> bool:
+        with self._reached():
+            return self._rows.filter(session_key=session_key).exists()
+
+    def page(self, after: str, size: int) -> list[AbstractBaseSession]:
+        """Up to ``size`` live sessions with the next keys in order."""
+        live = self._rows.filter(session_key__gt=after, expire_date__gt=timezone.now())
+        return self._list(live.order_by("session_key")[:size])
+
+    def clear(self, batch_size: int) -> Iterator[int]:
+        """Remove expired rows, those of a batch by their keys in one statement: how many went."""
+        limit = self._connection.features.max_query_params
+        batch_size = min(batch_size, limit - 1 if limit else batch_size)
+        expired = self._rows.filter(expire_date__lt=timezone.now())
+        keys = expired.order_by("expire_date").values_list("session_key", flat=True)
+        while batch := self._list(keys[:batch_size]):
+            rows = expired.filter(session_key__in=batch)
+            with self._reached():
+                if self.watched:
+                    removed = rows.delete()[1].get(self.model._meta.label, 0)
+                else:
+                    removed = rows._raw_delete(self.using)
+            yield removed
+
+    @property
+    def watched(self) -> bool:
+        """Whether another table refers to the rows, or somebody listens to their end."""
+        listeners = {
+            listener
+            for signal in (pre_delete, post_delete)
+            for (listener, sender), *_ in signal.receivers
+            if sender in {id(None), id(self.model)}
+        }
+        return bool(self.model._meta.related_objects or listeners - {OURS})
+
+    @property
+    def _rows(self) -> QuerySet[AbstractBaseSession]:
+        return self.model._base_manager.using(self.using).all()
+
+    def _list(self, rows: QuerySet[Any, Any]) -> list[Any]:
+        with self._reached():
+            return list(rows)
+
+    @property
+    def _sql(self) -> Statements:
+        return statements(self.model, self.using)
+
+    @property
+    def _connection(self) -> BaseDatabaseWrapper:
+        return connections[self.using]
+
+    def _one(self, sql: str, parameters: list[Any]) -> tuple[Any, ...] | None:
+        with self._cursor() as cursor:
+            cursor.execute(sql, parameters)
+            # All of it: SQLite ends a statement, and its lock, with the last row.
+            return next(iter(cursor.fetchall()), None)
+
+    def _changed(self, sql: str, parameters: list[Any]) -> bool:
+        with self._cursor() as cursor:
+            cursor.execute(sql, parameters)
+            return bool(cursor.rowcount)
+
+    @contextmanager
+    def _cursor(self) -> Iterator[CursorWrapper]:
+        with self._reached(), self._connection.cursor() as cursor:
+            yield cursor
+
+    def _unharmed(self) -> AbstractContextManager[Any]:
+        """A savepoint, inside an open transaction only: a taken key would be the end of that."""
+        if self._connection.get_autocommit():
+            return nullcontext()
+        return transaction.atomic(using=self.using)
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        try:
+            yield
+        except (InterfaceError, OperationalError) as error:
+            raise StoreUnavailableError(self.place, error) from error
+
+    @property
+    def place(self) -> str:
+        """Table, kind of database, its name and host."""
+        settings = self._connection.settings_dict
+        host = f" at {settings['HOST']}:{settings['PORT']}" if settings["HOST"] else ""
+        return (
+            f"table {self.model._meta.db_table}, "
+            f"{self._connection.display_name} {settings['NAME']}{host}"
+        )
+
+    def _date(self, date: datetime) -> Any:
+        return self.model._meta.get_field("expire_date").get_db_prep_value(date, self._connection)
+
+    def _from_database(self, date: Any) -> Any:
+        field: Any = self.model._meta.get_field("expire_date")
+        column = field.get_col(self.model._meta.db_table)
+        for convert in self._connection.ops.get_db_converters(column):
+            date = convert(date, column, self._connection)
+        return date

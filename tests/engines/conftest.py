@@ -1,0 +1,165 @@
+"""The engines and stores that the contract is held against, Django's own among them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+import psycopg
+import pytest
+from django.contrib.sessions.models import Session
+from django.core.cache import caches as cache_connections
+from django.db import connections
+from pytest_django import DjangoDbBlocker, Settings
+
+from cookieproj.engines import cached_db
+from cookieproj.settings.caches import caches
+from tests.conftest import forget_folder
+
+OURS = "cookieproj.engines"
+DJANGOS = "django.contrib.sessions.backends"
+
+# Engine, database, cache: what of it each engine has.
+STORES = [
+    ("db", "sqlite", ""),
+    ("db", "postgresql", ""),
+    ("cache", "", "redis"),
+    ("cache", "", "memory"),
+    ("cache", "", "memcached"),
+    ("file", "", ""),
+    ("cached_db", "sqlite", "memory"),
+    ("cached_db", "sqlite", "memcached"),
+    ("cached_db", "postgresql", "redis"),
+    ("signed_cookies", "", ""),
+]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine on a store."""
+
+    path: str
+    database: str
+    cache: str
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition(".")[2]
+
+    @property
+    def ours(self) -> bool:
+        return self.path.startswith(OURS)
+
+    @property
+    def djangos(self) -> bool:
+        return self.path.startswith(DJANGOS)
+
+    @property
+    def on_server(self) -> bool:
+        return self.name != "signed_cookies"
+
+    @property
+    def Store(self) -> Any:  # noqa: N802 - a class
+        return import_module(self.path).SessionStore
+
+    def __str__(self) -> str:
+        owner = "ours" if self.ours else "django" if self.djangos else self.path
+        return "-".join(filter(None, [owner, self.name, self.database, self.cache]))
+
+
+def on_engines(which: Callable[[Engine], bool]) -> pytest.MarkDecorator:
+    """Run a test, or a module's, on some engines only."""
+    return pytest.mark.engines(which=which)
+
+
+ENGINES = [
+    Engine(f"{owner}.{name}", *store) for owner in (OURS, DJANGOS) for name, *store in STORES
+]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "engine" not in metafunc.fixturenames:
+        return
+    option = metafunc.config.getoption
+    path = option("--engine")
+    engines = [Engine(path, option("--database"), option("--cache"))] if path else ENGINES
+    for marker in metafunc.definition.iter_markers("engines"):
+        engines = [engine for engine in engines if marker.kwargs["which"](engine)]
+    metafunc.parametrize("engine", engines, ids=str, indirect=True)
+
+
+@pytest.fixture
+def environment(engine: Engine, request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    """The variables that give another process the same store."""
+    return {
+        "DJANGO_SETTINGS_MODULE": "cookieproj.settings.cached_db",
+        "SESSION_ENGINE": engine.path,
+        "SESSION_FILE_PATH": str(tmp_path),
+        "DATABASE_URL": request.getfixturevalue(f"{engine.database or 'sqlite'}_sessions_url"),
+        "CACHE_URL": request.getfixturevalue(f"{engine.cache or 'memory'}_url"),
+    }
+
+
+@pytest.fixture
+def engine(
+    request: pytest.FixtureRequest,
+    settings: Settings,
+    tmp_path: Path,
+    django_db_blocker: DjangoDbBlocker,
+) -> Iterator[Engine]:
+    """An engine with its store, empty; real commits, so that threads and processes see them."""
+    engine: Engine = request.param
+    settings.SESSION_ENGINE = engine.path
+    settings.SESSION_FILE_PATH = tmp_path
+    settings.SESSION_CACHE_ALIAS = "sessions"
+    settings.CACHES = caches(request.getfixturevalue(f"{engine.cache or 'memory'}_url"))
+    cache_connections["sessions"].clear()
+    cached_db.owed.clear()
+    forget_folder()
+    url = request.getfixturevalue(f"{engine.database or 'sqlite'}_sessions_url")
+    with django_db_blocker.unblock(), database(url):
+        yield engine
+    forget_folder()
+
+
+@contextmanager
+def database(url: str) -> Iterator[None]:
+    """That database, less its sessions, is ``default`` till the block ends, in new threads too."""
+    before, connection = connections.settings["default"], connections["default"]
+    connections.settings["default"] = before | {"OPTIONS": {}} | environ.Env.db_url_config(url)
+    if url.startswith("sqlite"):
+        connections.settings["default"]["OPTIONS"] = before["OPTIONS"]
+    connections["default"] = connections.create_connection("default")
+    try:
+        if "django_session" in connections["default"].introspection.table_names():
+            Session.objects.all().delete()
+        else:
+            with connections["default"].schema_editor() as editor:
+                editor.create_model(Session)
+        yield
+    finally:
+        connections["default"].close()
+        connections.settings["default"] = before
+        connections["default"] = connection
+
+
+@pytest.fixture(scope="session")
+def postgresql_sessions_url(postgresql_url: str) -> str:
+    """A database of its own, as others migrate the server's first."""
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE sessions")
+    return urlsplit(postgresql_url)._replace(path="/sessions").geturl()
+
+
+@pytest.fixture(scope="session")
+def sqlite_sessions_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{tmp_path_factory.mktemp('sqlite')}/sessions.sqlite3"
+
+
+@pytest.fixture(scope="session")
+def memory_url() -> str:
+    return "locmem://"
