@@ -19,3 +19,10 @@ def tests_lts(session: nox.Session) -> None:
     session.install("-r", "tests/requirements.txt")
     session.install("django~=5.2.19")
     session.run("pytest", *session.posargs)
+
+
+@nox.session(python=["3.11", "3.13"])
+def django_suite(session: nox.Session) -> None:
+    """Django's own tests of sessions, on our stores."""
+    session.install("-r", "requirements.txt")
+    session.run("python", "-m", "tests.django_suite", *session.posargs)

