@@ -65,7 +65,7 @@ class Location:
 
     ``place`` can be shown to anybody (table, server, folder). ``name`` is what it is
     called there and ``payload`` the exact bytes: both hold secrets. ``expires`` is
-    when that place forgets it by itself, or treats it as forgotten.
+    when it is forgotten there, None where the place does not tell.
     """
 
     place: str

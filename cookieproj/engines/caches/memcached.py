@@ -6,11 +6,12 @@ from functools import partial
 from typing import Any
 
 from django.utils.translation import gettext as _
+from pymemcache import HashClient
 from pymemcache.exceptions import MemcacheError
 
 from cookieproj.engines.exceptions import NotListableError
 from cookieproj.engines.merge import Data, same
-from cookieproj.engines.stored import Listed, Stored
+from cookieproj.engines.stored import Listed, Location, Stored
 
 from .other import GRAVE_SECONDS, Cache
 
@@ -58,6 +59,16 @@ class Memcached(Cache):
 
     def walk(self, prefix: str, page_size: int) -> Iterator[Listed]:
         raise NotListableError(_("Sessions in memcached cannot be listed: it tells no keys."))
+
+    def locate(self, key: str) -> list[Location]:
+        """memcached does not tell how long it keeps a thing."""
+        name = self.cache.make_and_validate_key(key)
+        # As Django's client, but for what turns the bytes into an object.
+        client = HashClient(self.cache.client_servers, **self.cache._options | {"serde": None})
+        with self.reached():
+            payload = client.get(name)
+        client.close()
+        return [Location(self.place, name, payload, None)] if payload else []
 
     def _stored(self, value: Any, number: bytes | None = None) -> Stored:
         mine = copy.deepcopy(value)

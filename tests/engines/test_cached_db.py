@@ -1,0 +1,258 @@
+"""The copy in the cache and the row: a copy never ends up older than the row, nor outlives it."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+from unittest import mock
+
+import pytest
+from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.models import Session
+from django.core.cache import caches
+from django.db import connection, connections, transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cookieproj.engines import cached_db
+from cookieproj.engines.cached_db import SessionStore
+from cookieproj.engines.caches import beyond
+from cookieproj.engines.exceptions import StoreUnavailableError
+from cookieproj.engines.table import Table
+from demo.models import StoredSession
+
+from .conftest import Engine, on_engines
+
+pytestmark = on_engines(lambda engine: engine.ours and engine.name == "cached_db")
+
+
+def stored(**data: Any) -> SessionStore:
+    session = SessionStore()
+    session.update(data)
+    session.save()
+    return session
+
+
+class Steps:
+    """Runs requests in threads, a step of one of them at a time; a trip to a store is a step."""
+
+    def __init__(self) -> None:
+        self.mine = threading.local()
+        self.returned = threading.Semaphore(0)
+
+    def step(self) -> None:
+        """Wait for the next turn; not in a thread that takes none, nor in a transaction.
+
+        What a transaction has locked the others would wait for, and the turn with them.
+        """
+        turn: threading.Semaphore | None = getattr(self.mine, "turn", None)
+        if turn and not connection.in_atomic_block:
+            self.returned.release()
+            turn.acquire()
+
+    def run(self, requests: list[Callable[[], object]], order: list[int]) -> None:
+        turns = [threading.Semaphore(0) for _ in requests]
+        done = [threading.Event() for _ in requests]
+
+        def work(number: int) -> None:
+            self.mine.turn = turns[number]
+            try:
+                self.step()
+                requests[number]()
+            except UpdateError:
+                pass
+            finally:
+                connections.close_all()
+                caches.close_all()
+                done[number].set()
+                self.returned.release()
+
+        threads = [threading.Thread(target=work, args=[number]) for number in range(len(turns))]
+        for thread in threads:
+            thread.start()
+            self.returned.acquire()
+        choices = iter(order)
+        while waiting := [number for number, event in enumerate(done) if not event.is_set()]:
+            turns[waiting[next(choices, 0) % len(waiting)]].release()
+            self.returned.acquire()
+        for thread in threads:
+            thread.join()
+
+    @contextmanager
+    def between(self, *methods: tuple[type, str]) -> Iterator[None]:
+        """Each call of these methods is a step."""
+        with ExitStack() as stack:
+            for owner, name in methods:
+                stack.enter_context(mock.patch.object(owner, name, self._stepping(owner, name)))
+            yield
+
+    def _stepping(self, owner: type, name: str) -> Callable[..., Any]:
+        method = getattr(owner, name)
+
+        def stepping(*arguments: Any) -> Any:
+            self.step()
+            return method(*arguments)
+
+        return stepping
+
+
+def read(key: str) -> None:
+    SessionStore(key).load()
+
+
+def write(key: str) -> None:
+    session = SessionStore(key)
+    session["count"] = session.get("count", 0) + 1
+    session[str(threading.get_ident())] = True
+    session.save()
+
+
+def touch(key: str) -> None:
+    session = SessionStore(key)
+    session.get("count")
+    session.save()
+
+
+def sign_in(key: str) -> None:
+    session = SessionStore(key)
+    session.cycle_key()
+    session.save()
+
+
+def sign_out(key: str) -> None:
+    SessionStore(key).flush()
+
+
+def evict(key: str) -> None:
+    caches["sessions"].delete(SessionStore.cache_key_prefix + key)
+
+
+def delete_row(key: str) -> None:
+    Session.objects.filter(pk=key).delete()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    requests=st.lists(
+        st.sampled_from([read, write, write, touch, evict, sign_in, sign_out, delete_row]),
+        min_size=2,
+        max_size=4,
+    ),
+    order=st.lists(st.integers(0, 3), max_size=24),
+)
+def test_in_whatever_order_the_copy_never_ends_up_older_than_the_row(
+    engine: Engine, requests: list[Callable[[str], None]], order: list[int]
+) -> None:
+    key = str(stored(count=0).session_key)
+    cache = beyond(caches["sessions"])
+    steps = Steps()
+    trips = [(type(cache), name) for name in ("get", "swap", "touch", "bury")]
+    rows = [(Table, name) for name in ("read", "swap", "touch", "rename", "remove")]
+    with steps.between(*trips, *rows):
+        steps.run([partial(request, key) for request in requests], order)
+    copy = cache.get(SessionStore.cache_key_prefix + key)
+    row = Session.objects.filter(pk=key).first()
+    if copy and copy.decode() is not None:
+        assert row is not None, "signed out, and still served"
+        assert copy.decode() == row.get_decoded()
+
+
+def test_a_session_is_served_from_the_cache(engine: Engine) -> None:
+    key = stored(a=1).session_key
+    with mock.patch.object(Table, "read", side_effect=AssertionError):
+        assert SessionStore(key)["a"] == 1
+
+
+def test_a_miss_fills_the_cache_for_as_long_as_the_row_lives(engine: Engine) -> None:
+    session = stored(a=1)
+    session.set_expiry(100)
+    session.save()
+    evict(str(session.session_key))
+    again = SessionStore(session.session_key)
+    assert again["a"] == 1
+    row, copy = again.locate()
+    if copy.expires and row.expires:
+        assert abs((row.expires - copy.expires).total_seconds()) < 2
+
+
+@pytest.mark.parametrize("model", [Session, StoredSession])
+def test_deleting_the_row_ends_the_session(engine: Engine, model: type[Session]) -> None:
+    """In the admin, in a shell: by the row, by the query, by Django's model or a proxy of it."""
+    for by_row in (True, False):
+        key = str(stored(a=1).session_key)
+        rows = model.objects.filter(session_key=key)
+        _ = rows.get().delete() if by_row else rows.delete()
+        assert dict(SessionStore(key).items()) == {}
+        assert not SessionStore().exists(key)
+
+
+@on_engines(lambda engine: engine.database == "postgresql")
+def test_nor_is_it_copied_again_before_the_deletion_is_committed(engine: Engine) -> None:
+    key = str(stored(a=1).session_key)
+
+    def reader() -> None:
+        read(key)
+        connections.close_all()
+        caches.close_all()
+
+    with transaction.atomic():
+        Session.objects.get(pk=key).delete()
+        thread = threading.Thread(target=reader)
+        thread.start()
+        thread.join()
+    assert dict(SessionStore(key).items()) == {}
+
+
+def test_what_is_saved_from_an_old_copy_is_merged_into_the_row(engine: Engine) -> None:
+    """A copy is old where its cache came back from an old dump."""
+    session = stored(a=1)
+    key = str(session.session_key)
+    old = SessionStore(key)
+    old.load()
+    row = Session.objects.get(pk=key)
+    row.session_data = session.encode({"a": 1, "theirs": 2})
+    row.save()
+    old["ours"] = 3
+    old.save()
+    assert Session.objects.get(pk=key).get_decoded() == {"a": 1, "theirs": 2, "ours": 3}
+    assert dict(SessionStore(key).items()) == {"a": 1, "theirs": 2, "ours": 3}
+
+
+@contextmanager
+def away() -> Iterator[None]:
+    """The cache does not answer."""
+    error = StoreUnavailableError("a cache", "no answer")
+    kind = type(beyond(caches["sessions"]))
+    with ExitStack() as stack:
+        for name in ("get", "add", "swap", "touch", "bury", "locate"):
+            stack.enter_context(mock.patch.object(kind, name, side_effect=error))
+        yield
+
+
+def test_a_cache_that_is_away_is_done_without(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = str(stored(a=1).session_key)
+    with away():
+        session = SessionStore(key)
+        session["b"] = 2
+        session.save()
+        assert SessionStore().exists(key)
+        assert dict(SessionStore(key).items()) == {"a": 1, "b": 2}
+        assert len(SessionStore(key).locate()) == 1
+        fresh = stored(c=3)
+        assert SessionStore(fresh.session_key)["c"] == 3
+    assert "a cache" in caplog.text
+    assert key not in caplog.text
+
+
+def test_what_it_missed_it_learns_when_it_is_back(engine: Engine) -> None:
+    changed, ended = str(stored(count=1).session_key), str(stored(a=1).session_key)
+    with away():
+        write(changed)
+        sign_out(ended)
+    assert cached_db.owed
+    assert SessionStore(changed)["count"] == 2
+    assert dict(SessionStore(ended).items()) == {}
+    assert not cached_db.owed

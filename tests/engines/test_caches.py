@@ -1,0 +1,154 @@
+"""What each cache offers, and what is said of one that offers nothing."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.sessions.backends.base import UpdateError
+from django.core.cache import caches as connections
+from django.core.cache.backends.dummy import DummyCache
+from pytest_django import Settings
+
+from cookieproj.engines.cache import SessionStore
+from cookieproj.engines.caches import beyond
+from cookieproj.engines.caches.other import Cache
+from cookieproj.engines.exceptions import NotListableError, StoreUnavailableError
+from cookieproj.settings.caches import caches
+from demo.checks import sessions_lose_no_write
+
+LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
+
+
+@pytest.fixture(autouse=True)
+def profile(settings: Settings) -> None:
+    settings.SESSION_ENGINE = "cookieproj.engines.cache"
+    settings.SESSION_CACHE_ALIAS = "sessions"
+
+
+def use(settings: Settings, backend: str, location: str = "", **options: Any) -> Cache:
+    cache = {"BACKEND": backend, "LOCATION": location, **options}
+    settings.CACHES = {"default": {"BACKEND": LOCMEM}, "sessions": cache}
+    return beyond(connections["sessions"])
+
+
+def stored(**data: Any) -> SessionStore:
+    session = SessionStore()
+    session.update(data)
+    session.save()
+    return session
+
+
+def test_djangos_own_cache_for_redis_loses_no_write_either(
+    settings: Settings, redis_url: str
+) -> None:
+    cache = use(settings, "django.core.cache.backends.redis.RedisCache", f"{redis_url}/7")
+    assert cache.compares_and_swaps
+    assert cache.place == f"Redis {redis_url.removeprefix('redis://')}/7"
+    key = stored(a=1).session_key
+    one, other = SessionStore(key), SessionStore(key)
+    one["b"], other["c"] = 2, 3
+    one.save()
+    other.save()
+    assert dict(SessionStore(key).items()) == {"a": 1, "b": 2, "c": 3}
+    assert key in {listed.key for listed in SessionStore.walk()}
+
+
+def test_redis_behind_sentinel_is_named_by_its_service(
+    settings: Settings, sentinel_url: str
+) -> None:
+    settings.CACHES = caches(f"{sentinel_url}/3")
+    key = stored(a=1).session_key
+    assert SessionStore(key)["a"] == 1
+    assert beyond(connections["sessions"]).place == "Redis primary/4"
+
+
+@pytest.fixture
+def other(settings: Settings, tmp_path: Path) -> Cache:
+    """A cache of which nothing is known."""
+    return use(settings, "django.core.cache.backends.filebased.FileBasedCache", str(tmp_path))
+
+
+def test_another_cache_merges_as_well_as_it_can(other: Cache) -> None:
+    assert not other.compares_and_swaps
+    key = stored(a=1).session_key
+    one, two = SessionStore(key), SessionStore(key)
+    one["b"], two["c"] = 2, 3
+    one.save()
+    two.save()
+    assert dict(SessionStore(key).items()) == {"a": 1, "b": 2, "c": 3}
+    two.cycle_key()
+    assert not SessionStore().exists(str(key))
+    two.save()
+    two.flush()
+    with pytest.raises(UpdateError):
+        one.save()
+    assert one.locate() == []
+
+
+def test_and_a_check_says_so(other: Cache, settings: Settings) -> None:
+    (warning,) = sessions_lose_no_write()
+    assert warning.id == "demo.W002"
+    assert "FileBasedCache" in warning.msg
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.cache"
+    assert sessions_lose_no_write() == []
+    settings.SESSION_ENGINE = "cookieproj.engines.db"
+    assert sessions_lose_no_write() == []
+    settings.SESSION_ENGINE = "cookieproj.engines.cache"
+    use(settings, LOCMEM)
+    assert sessions_lose_no_write() == []
+
+
+def test_another_cache_cannot_be_listed(other: Cache) -> None:
+    with pytest.raises(NotListableError, match="FileBasedCache"):
+        SessionStore.walk()
+
+
+class Full(DummyCache):
+    """Takes nothing, and says nothing."""
+
+    def add(self, *args: Any, **kwargs: Any) -> bool:
+        return False
+
+
+class Broken(DummyCache):
+    def get(self, *args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError("out of order")
+
+
+def test_a_cache_that_takes_nothing_is_found_out_at_once(settings: Settings) -> None:
+    use(settings, f"{__name__}.Full")
+    with pytest.raises(StoreUnavailableError, match="5 new session keys"):
+        stored(a=1)
+
+
+def test_a_cache_that_is_out_of_order_is_no_session_that_ended(settings: Settings) -> None:
+    use(settings, f"{__name__}.Broken")
+    session = SessionStore("k" * 32)
+    with pytest.raises(StoreUnavailableError, match=r"Broken.*out of order"):
+        session.load()
+    assert not session.is_empty()
+
+
+@pytest.mark.parametrize("ignore", [True, False])
+def test_a_redis_that_is_away_is_named_and_its_errors_are_not_ignored(
+    settings: Settings, ignore: bool
+) -> None:
+    settings.CACHES = caches("redis://user:password@127.0.0.1:1/0")
+    settings.CACHES["sessions"]["OPTIONS"]["IGNORE_EXCEPTIONS"] = ignore
+    for act in (SessionStore("k" * 32).load, SessionStore().create, SessionStore("k" * 32).delete):
+        with pytest.raises(StoreUnavailableError) as error:
+            act()
+        assert error.value.store == "Redis 127.0.0.1:1/1"
+        assert "password" not in str(error.value)
+
+
+def test_what_cannot_be_read_is_no_session(settings: Settings, redis_url: str) -> None:
+    settings.CACHES = caches(f"{redis_url}/9")
+    session = stored(a=1)
+    cache: Any = connections["sessions"]
+    client = cache.client.get_client()
+    for payload in (b"\x80\x05broken", b"[1, 2]", b"12", b""):
+        client.set(cache.make_key(session.cache_key), payload)
+        again = SessionStore(session.session_key)
+        assert again.load() == {}
+        assert again.session_key is None
