@@ -39,6 +39,21 @@ def test_a_profile_names_its_engine(profile: str) -> None:
     assert shown("SESSION_ENGINE", settings, SESSION_PROFILE="db") == engine
 
 
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_environment_may_name_another_engine(profile: str) -> None:
+    engine = "django.contrib.sessions.backends.db"
+    assert shown("SESSION_ENGINE", SESSION_PROFILE=profile, SESSION_ENGINE=engine) == engine
+
+
+@pytest.mark.parametrize("engine", ["no.such.engine", "json", "db"])
+def test_an_engine_that_is_none_is_said_to_be_none(engine: str, tmp_path: Path) -> None:
+    ran = manage("check", SESSION_ENGINE=engine)
+    assert ran.returncode == 1
+    assert f"(demo.E001) SESSION_ENGINE = '{engine}' is no session engine" in ran.stderr
+    assert "cookieproj.engines.db" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
 def test_db_is_the_default() -> None:
     assert shown("SESSION_ENGINE").endswith(".db")
 

@@ -106,8 +106,10 @@ class Folder:
 
     def remove_interrupted(self, name: str) -> None:
         """Remove what a write left behind that never came to its end."""
+        if "_out_" not in name:
+            return
         modified = self.modified(name)
-        if "_out_" in name and modified and modified < (time.time() - INTERRUPTED) * 1e9:
+        if modified is not None and modified < (time.time() - INTERRUPTED) * 1e9:
             self.remove(name)
 
     @property

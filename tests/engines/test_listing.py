@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib.auth import SESSION_KEY
 from django.utils import timezone
 
@@ -94,6 +95,16 @@ def test_clearing_removes_the_expired_and_counts_them(engine: Engine, batch_size
     if engine.name != "file":
         assert max(b - a for a, b in zip([0, *seen], seen, strict=False)) <= batch_size
     assert engine.Store.clear_expired() == 0
+
+
+@on_engines(lambda engine: engine.ours and engine.name in {"db", "file", "cached_db"})
+def test_async_clearing_is_the_same(engine: Engine) -> None:
+    for _ in range(3):
+        stored(engine, -60, a=1)
+    seen: list[int] = []
+    clear = async_to_sync(engine.Store.aclear_expired)
+    assert clear(batch_size=2, progress=seen.append) == 3
+    assert seen[-1] == 3
 
 
 @on_engines(lambda engine: engine.ours and engine.name in {"cache", "signed_cookies"})

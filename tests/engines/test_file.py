@@ -1,0 +1,213 @@
+"""What only files can get wrong: full disks, times, names, and what others left in the folder."""
+
+import errno
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+import time_machine
+from django.contrib.sessions.backends.file import SessionStore as DjangoStore
+from django.utils import timezone
+
+from cookieproj.engines.exceptions import StoreUnavailableError
+from cookieproj.engines.file import SessionStore
+
+from .conftest import Engine, on_engines
+
+pytestmark = on_engines(lambda engine: engine.ours and engine.name == "file")
+
+AGE = 14 * 24 * 60 * 60
+
+
+def stored(store: Any = SessionStore, expiry: Any = None, **data: Any) -> Any:
+    session = store()
+    session.update(data)
+    session.set_expiry(expiry)
+    session.save()
+    return session
+
+
+def sessions(folder: Path) -> set[str]:
+    return {path.name for path in folder.glob("sessionid*")}
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_a_full_disk_is_an_error_and_what_was_there_stays(
+    engine: Engine, tmp_path: Path, number: int
+) -> None:
+    session = stored(a=1)
+    before = sessions(tmp_path)
+    again = SessionStore(session.session_key)
+    again["b"] = 2
+    full = OSError(number, os.strerror(number))
+    with (
+        mock.patch("cookieproj.engines.folder.os.utime", side_effect=full),
+        pytest.raises(StoreUnavailableError, match=str(tmp_path)) as error,
+    ):
+        again.save()
+    assert os.strerror(number) in str(error.value)
+    assert session.session_key not in str(error.value)
+    assert dict(SessionStore(session.session_key).items()) == {"a": 1}
+    assert sessions(tmp_path) == before
+    again.save()
+    assert dict(SessionStore(session.session_key).items()) == {"a": 1, "b": 2}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_really_full_disk_too(engine: Engine, tmp_path: Path) -> None:
+    session = stored(a=1)
+    again = SessionStore(session.session_key)
+    again["b"] = 2
+
+    def on_a_full_disk(**where: Any) -> tuple[int, str]:
+        path = tmp_path / "sessionid-on-a-full-disk"
+        path.symlink_to("/dev/full")
+        return os.open(path, os.O_WRONLY), str(path)
+
+    with (
+        mock.patch("cookieproj.engines.folder.tempfile.mkstemp", on_a_full_disk),
+        pytest.raises(StoreUnavailableError, match=os.strerror(errno.ENOSPC)),
+    ):
+        again.save()
+    assert dict(SessionStore(session.session_key).items()) == {"a": 1}
+
+
+def test_a_folder_that_is_gone_has_ended_no_session(engine: Engine, tmp_path: Path) -> None:
+    """As when a shared file system is not mounted."""
+    session = stored(a=1)
+    elsewhere = tmp_path.rename(tmp_path.with_name("elsewhere"))
+    with pytest.raises(StoreUnavailableError, match=str(tmp_path)):
+        SessionStore(session.session_key).load()
+    elsewhere.rename(tmp_path)
+    assert SessionStore(session.session_key)["a"] == 1
+
+
+def test_a_file_that_cannot_be_read_has_ended_no_session(engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / f"sessionid{'k' * 32}").mkdir()
+    with pytest.raises(StoreUnavailableError, match="directory"):
+        SessionStore("k" * 32).load()
+
+
+def test_files_are_private(engine: Engine, tmp_path: Path) -> None:
+    stored(a=1).save()
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+
+
+@pytest.mark.parametrize(
+    ("expiry", "seconds"), [(None, AGE), (0, AGE), (60, 60), (2 * AGE, 2 * AGE)]
+)
+@pytest.mark.parametrize("writer", [SessionStore, DjangoStore])
+def test_a_session_lives_as_long_as_it_was_given(
+    engine: Engine, tmp_path: Path, writer: Any, expiry: int | None, seconds: int
+) -> None:
+    """Django's engine takes set_expiry(60) for ever, and clears what lives longer than others."""
+    key = stored(writer, expiry, a=1).session_key
+    with time_machine.travel(timezone.now() + timedelta(seconds=seconds - 5), tick=False):
+        assert SessionStore.clear_expired() == 0
+        assert SessionStore(key)["a"] == 1
+    with time_machine.travel(timezone.now() + timedelta(seconds=seconds + 5), tick=False):
+        assert SessionStore(key).load() == {}
+        assert SessionStore.clear_expired() == 1
+    assert sessions(tmp_path) == set()
+
+
+def test_and_until_the_moment_it_was_given(engine: Engine) -> None:
+    moment = timezone.now() + timedelta(days=100)
+    key = stored(expiry=moment, a=1).session_key
+    with time_machine.travel(moment - timedelta(seconds=1), tick=False):
+        assert SessionStore(key)["a"] == 1
+    with time_machine.travel(moment + timedelta(seconds=1), tick=False):
+        assert SessionStore(key).load() == {}
+
+
+def test_reading_an_expired_session_makes_no_file(engine: Engine, tmp_path: Path) -> None:
+    key = stored(expiry=-60, a=1).session_key
+    before = sessions(tmp_path)
+    assert SessionStore(key).load() == {}
+    assert sessions(tmp_path) == before
+
+
+def test_saving_moves_the_expiry(engine: Engine) -> None:
+    key = stored(expiry=60, a=1).session_key
+    start = timezone.now()
+    for seconds in (50, 100, 150):
+        with time_machine.travel(start + timedelta(seconds=seconds), tick=False):
+            SessionStore(key).save()
+    with time_machine.travel(start + timedelta(seconds=200), tick=False):
+        assert SessionStore(key)["a"] == 1
+
+
+def test_clearing_opens_no_file_that_tells_by_its_time(engine: Engine) -> None:
+    keys = [stored(a=1).session_key for _ in range(3)]
+    with mock.patch.object(SessionStore, "decode", side_effect=AssertionError):
+        assert SessionStore.clear_expired() == 0
+    with (
+        time_machine.travel(timezone.now() + timedelta(seconds=AGE + 5), tick=False),
+        mock.patch.object(SessionStore, "decode", side_effect=AssertionError),
+    ):
+        assert SessionStore.clear_expired() == 3
+    assert not any(SessionStore().exists(key) for key in keys)
+
+
+def test_a_session_that_is_saved_while_clearing_lives(engine: Engine) -> None:
+    """Between finding it expired and removing it."""
+    key = stored(expiry=-60, a=1).session_key
+    session = SessionStore()
+    saved = mock.patch.object(SessionStore, "_has_expired", side_effect=[True, False])
+    with saved:
+        assert SessionStore.clear_expired() == 0
+    assert session.exists(key)
+
+
+def test_clearing_leaves_alone_what_is_not_its_own(engine: Engine, tmp_path: Path) -> None:
+    for name in ("notes.txt", "sessionid", "sessionid.bak", "other" + "k" * 32):
+        (tmp_path / name).write_text("mine")
+    os.utime(tmp_path / "sessionid.bak", (0, 0))
+    assert SessionStore.clear_expired() == 0
+    assert list(SessionStore.walk()) == []
+    assert {path.name for path in tmp_path.iterdir() if path.suffix} >= {"notes.txt"}
+    assert (tmp_path / "sessionid.bak").exists()
+
+
+def test_what_an_interrupted_write_left_is_cleared_after_an_hour(
+    engine: Engine, tmp_path: Path
+) -> None:
+    old, young = (tmp_path / f"sessionid{'k' * 32}_out_{name}" for name in ("old", "young"))
+    old.touch()
+    young.touch()
+    os.utime(old, (0, 0))
+    assert SessionStore.clear_expired() == 0
+    assert not old.exists()
+    assert young.exists()
+
+
+def test_an_empty_file_is_an_empty_session(engine: Engine, tmp_path: Path) -> None:
+    """Django's engine makes one before it writes."""
+    (tmp_path / f"sessionid{'k' * 32}").touch()
+    session = SessionStore("k" * 32)
+    assert session.load() == {}
+    assert session.session_key == "k" * 32
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"not signed", b"a:b:c"])
+def test_a_file_of_something_else_holds_no_data(
+    engine: Engine, tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / f"sessionid{'k' * 32}").write_bytes(content)
+    assert SessionStore("k" * 32).load() == {}
+
+
+@pytest.mark.parametrize("key", ["../../etc/passwd", "a/b/c/d/e", "ABCDEFGHIJ", ".lock00....."])
+def test_no_key_leads_out_of_the_folder(engine: Engine, key: str) -> None:
+    session = SessionStore(key)
+    assert session.session_key is None
+    assert session.load() == {}
+
+
+def test_locks_are_few(engine: Engine, tmp_path: Path) -> None:
+    for _ in range(200):
+        stored(a=1)
+    assert len(list(tmp_path.glob(".sessionid.lock*"))) <= 64

@@ -1,0 +1,128 @@
+"""What only signed cookies can get wrong."""
+
+import random
+import string
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.http import HttpRequest, HttpResponse
+from django.test import RequestFactory
+from django.utils import timezone
+from pytest_django import Settings
+
+from cookieproj.engines.exceptions import CookieTooLargeError
+from cookieproj.engines.signed_cookies import COOKIE_BYTES, SessionStore
+
+AGE = 14 * 24 * 60 * 60
+
+
+@pytest.fixture(autouse=True)
+def signed_cookies(settings: Settings) -> None:
+    settings.SESSION_ENGINE = "cookieproj.engines.signed_cookies"
+
+
+def stored(expiry: Any = None, **data: Any) -> SessionStore:
+    session = SessionStore()
+    session.update(data)
+    session.set_expiry(expiry)
+    session.save()
+    return session
+
+
+@pytest.mark.parametrize(
+    ("expiry", "seconds"), [(None, AGE), (0, AGE), (60, 60), (2 * AGE, 2 * AGE)]
+)
+def test_a_session_lives_as_long_as_it_was_given(expiry: int | None, seconds: int) -> None:
+    key = stored(expiry, a=1).session_key
+    with time_machine.travel(timezone.now() + timedelta(seconds=seconds - 5), tick=False):
+        assert SessionStore(key)["a"] == 1
+    with time_machine.travel(timezone.now() + timedelta(seconds=seconds + 5), tick=False):
+        session = SessionStore(key)
+        assert session.load() == {}
+        assert session.modified
+
+
+def test_and_until_the_moment_it_was_given() -> None:
+    moment = timezone.now() + timedelta(days=100)
+    key = stored(moment, a=1).session_key
+    with time_machine.travel(moment - timedelta(seconds=1), tick=False):
+        assert SessionStore(key)["a"] == 1
+    with time_machine.travel(moment + timedelta(seconds=1), tick=False):
+        assert SessionStore(key).load() == {}
+
+
+@pytest.mark.parametrize("place", [0, 5, -1])
+def test_what_was_changed_holds_nothing(place: int) -> None:
+    key = list(str(stored(a=1).session_key))
+    key[place] = "A" if key[place] != "A" else "B"
+    assert SessionStore("".join(key)).load() == {}
+    assert SessionStore("").load() == {}
+
+
+def answer(length: int) -> HttpResponse:
+    """Of a view that keeps so much text in the session; it does not compress."""
+    text = "".join(random.Random(0).choices(string.ascii_letters + string.digits, k=length))
+
+    def view(request: HttpRequest) -> HttpResponse:
+        request.session["text"] = text
+        return HttpResponse()
+
+    middleware: Any = SessionMiddleware(view)
+    response: HttpResponse = middleware(RequestFactory().get("/"))
+    return response
+
+
+def cookie_bytes(response: HttpResponse) -> int:
+    return len(response.cookies["sessionid"].OutputString())
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {},
+        {"SESSION_EXPIRE_AT_BROWSER_CLOSE": True},
+        {"SESSION_COOKIE_DOMAIN": "shop.example.com", "SESSION_COOKIE_SECURE": True},
+    ],
+)
+def test_a_cookie_that_a_browser_may_drop_raises_while_developing(
+    settings: Settings, attributes: dict[str, Any]
+) -> None:
+    """Name, value and attributes count: the last one that fits is not one byte off."""
+    for name, value in attributes.items():
+        setattr(settings, name, value)
+    settings.DEBUG = True
+    fits = max(length for length in range(3000, 4000) if not too_large(length))
+    assert cookie_bytes(answer(fits)) <= COOKIE_BYTES
+    with pytest.raises(CookieTooLargeError) as error:
+        answer(fits + 1)
+    settings.DEBUG = False
+    size = cookie_bytes(answer(fits + 1))
+    assert (error.value.size, error.value.limit) == (size, COOKIE_BYTES)
+    assert COOKIE_BYTES < size <= COOKIE_BYTES + 4
+    assert str(size) in str(error.value)
+
+
+def too_large(length: int) -> bool:
+    try:
+        answer(length)
+    except CookieTooLargeError:
+        return True
+    return False
+
+
+def test_in_production_it_is_logged_with_its_size(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.DEBUG = False
+    response = answer(5000)
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert f" {cookie_bytes(response)} bytes" in record.getMessage()
+    assert "sessionid" in record.getMessage()
+    assert response.cookies["sessionid"].value not in record.getMessage()
+    caplog.clear()
+    answer(100)
+    assert caplog.records == []
