@@ -2,11 +2,14 @@
 
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 
 import pytest
+import time_machine
 from asgiref.sync import async_to_sync
 from django.contrib.auth import SESSION_KEY
 from django.utils import timezone
+from pytest_django import Settings
 
 from cookieproj.engines.exceptions import NotListableError
 
@@ -159,3 +162,34 @@ def test_a_session_knows_where_it_lives(engine: Engine) -> None:
 def test_what_is_not_stored_lives_nowhere(engine: Engine) -> None:
     assert engine.Store().locate() == []
     assert engine.Store("k" * 32).locate() == []
+
+
+@on_engines(lambda engine: engine.ours and engine.on_server)
+def test_a_save_that_changes_nothing_moves_the_expiry_and_writes_nothing_else(
+    engine: Engine,
+) -> None:
+    key = stored(engine, a=1).session_key
+    before = engine.Store(key).locate()
+    with time_machine.travel(timezone.now() + timedelta(seconds=60)):
+        session = engine.Store(key)
+        session["a"] = 1
+        with mock.patch.object(engine.Store, "_swap", side_effect=AssertionError):
+            session.save()
+        after = engine.Store(key).locate()
+    assert [place.payload for place in after] == [place.payload for place in before]
+    if engine.cache not in {"redis", "memcached"}:
+        # Those two go by a clock of their own.
+        for old, new in zip(before, after, strict=True):
+            assert new.expires - old.expires > timedelta(seconds=59)
+
+
+@on_engines(lambda engine: engine.ours and engine.cache == "redis")
+def test_on_redis_too(engine: Engine, settings: Settings) -> None:
+    settings.SESSION_COOKIE_AGE = 100
+    key = stored(engine, a=1).session_key
+    settings.SESSION_COOKIE_AGE = 5000
+    session = engine.Store(key)
+    session.load()
+    session.save()
+    for place in session.locate():
+        assert place.expires - timezone.now() > timedelta(seconds=4990)
