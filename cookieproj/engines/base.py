@@ -189,18 +189,18 @@ class Engine(Async):
         The session's dict is changed in place: whoever holds a value in it goes on
         holding it. Raises UpdateError where nothing is stored any more.
         """
-        if theirs is None or theirs.decode() is None:
+        if theirs is None or theirs.data is None:
             raise UpdateError
         # Without a base the session was emptied unread: then it replaces all there is.
-        base = self._base or theirs
+        base = (self._base or theirs).data or {}
         ours: Data = self._get_session()
-        merged = merge(base.data, theirs.data, ours)
+        merged = merge(base, theirs.data, ours)
         for key in ours.keys() - merged.keys():
             del ours[key]
-        fresh = theirs.decode() or {}
-        for key, value in merged.items():
-            if key not in ours or not same(ours[key], value):
-                ours[key] = fresh[key]
+        new = [key for key in merged if key not in ours or not same(ours[key], merged[key])]
+        # Of their own, as the base must stay as it was read.
+        values = (theirs.decode() if new else None) or {}
+        ours |= {key: values[key] for key in new}
         self._base = theirs
 
     def cycle_key(self) -> None:
@@ -229,11 +229,8 @@ class Engine(Async):
 
     def delete(self, session_key: str | None = None) -> None:
         key = session_key or self.session_key
-        if key is None:
-            return
-        self._remove(key)
-        if key == self.session_key:
-            self._base = None
+        if key:
+            self._remove(key)
 
     flush = SessionBase.flush
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from django.conf import settings
 from django.contrib.sessions.backends.base import CreateError
 from django.contrib.sessions.backends.cache import SessionStore as DjangoStore
-from django.core.cache import caches
+from django.core.cache.backends.base import BaseCache
+from django.utils.functional import cached_property
 
 from .base import Engine
 from .caches import beyond
@@ -20,38 +20,40 @@ class SessionStore(Engine, DjangoStore):
     What the cache offers decides what can be promised: see the classes in ``caches``.
     """
 
+    _cache: BaseCache
+
     def _read(self) -> Stored | None:
-        return self._beyond().get(self.cache_key)
+        return self._entries.get(self.cache_key)
 
     def _insert(self, data: Data) -> Stored:
-        stored = self._beyond().add(self.cache_key, data, self.get_expiry_age())
+        stored = self._entries.add(self.cache_key, data, self.get_expiry_age())
         if stored is None:
             raise CreateError
         return stored
 
     def _swap(self, base: Stored, data: Data) -> Stored | None:
-        return self._beyond().swap(self.cache_key, base, data, self.get_expiry_age())
+        return self._entries.swap(self.cache_key, base, data, self.get_expiry_age())
 
     def _touch(self, base: Stored) -> bool:
-        return self._beyond().touch(self.cache_key, base, self.get_expiry_age())
+        return self._entries.touch(self.cache_key, base, self.get_expiry_age())
 
     def _rename(self, new_key: str) -> Stored | None:
         new_name = self.cache_key_prefix + new_key
-        return self._beyond().rename(self.cache_key, new_name, self.get_expiry_age())
+        return self._entries.rename(self.cache_key, new_name, self.get_expiry_age())
 
     def _remove(self, session_key: str) -> None:
-        self._beyond().delete(self.cache_key_prefix + session_key)
+        self._entries.delete(self.cache_key_prefix + session_key)
 
     def exists(self, session_key: str) -> bool:
-        return bool(session_key) and self._beyond().exists(self.cache_key_prefix + session_key)
+        return bool(session_key) and self._entries.exists(self.cache_key_prefix + session_key)
 
-    @classmethod
-    def _beyond(cls) -> Cache:
-        return beyond(caches[settings.SESSION_CACHE_ALIAS])
+    @cached_property
+    def _entries(self) -> Cache:
+        return beyond(self._cache)
 
     @classmethod
     def walk(cls, page_size: int = 1000) -> Iterator[Listed]:
-        return cls._beyond().walk(cls.cache_key_prefix, page_size)
+        return cls()._entries.walk(cls.cache_key_prefix, page_size)
 
     @classmethod
     def _clear(cls, batch_size: int) -> Iterator[int]:
@@ -59,8 +61,8 @@ class SessionStore(Engine, DjangoStore):
         return iter(())
 
     def locate(self) -> list[Location]:
-        return self._beyond().locate(self.cache_key) if self._session_key else []
+        return self._entries.locate(self.cache_key) if self._session_key else []
 
     @classmethod
     def _place(cls) -> str:
-        return cls._beyond().place
+        return cls()._entries.place

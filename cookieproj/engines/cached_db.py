@@ -14,12 +14,12 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.backends.cached_db import SessionStore as DjangoStore
 from django.contrib.sessions.base_session import AbstractBaseSession
-from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
 from django.db import transaction
 from django.db.models import Model
 from django.db.models.signals import class_prepared, post_delete
 from django.utils import timezone
+from django.utils.functional import cached_property
 
 from .caches import beyond
 from .caches.other import Cache
@@ -49,16 +49,16 @@ class SessionStore(DBStore, DjangoStore):
     def _load(self) -> Stored | None:
         try:
             self._settle()
-            self._copy = self._beyond().get(self.cache_key)
+            self._copy = self._entries.get(self.cache_key)
         except StoreUnavailableError as error:
             logger.warning("A session is read from the database. %s", error)
             return super()._load()
-        if self._copy and self._copy.decode() is not None:
+        if self._copy and self._copy.data is not None:
             return self._copy
         stored = super()._load()
         if stored and stored.expires:
             left = stored.expires - timezone.now()
-            self._put_copy(stored.data, int(left.total_seconds()))
+            self._put_copy(stored.data or {}, int(left.total_seconds()))
         return stored
 
     def save(self, must_create: bool = False) -> None:
@@ -86,7 +86,7 @@ class SessionStore(DBStore, DjangoStore):
     def _touch(self, base: Stored) -> bool:
         touched = super()._touch(base)
         if touched:
-            self._follow(base.data)
+            self._follow(base.data or {})
         return touched
 
     def _rename(self, new_key: str) -> Stored | None:
@@ -104,11 +104,11 @@ class SessionStore(DBStore, DjangoStore):
             self._bury_copy(self.cache_key)
 
     def _put_copy(self, data: Data, seconds: int) -> bool:
-        cache, copy = self._beyond(), self._copy
+        entries, copy = self._entries, self._copy
         try:
-            if copy and same(copy.decode(), data):
-                return cache.touch(self.cache_key, copy, seconds)
-            self._copy = cache.swap(self.cache_key, copy, data, seconds)
+            if copy and same(copy.data, data):
+                return entries.touch(self.cache_key, copy, seconds)
+            self._copy = entries.swap(self.cache_key, copy, data, seconds)
         except StoreUnavailableError as error:
             self._owe(self.cache_key, error)
             return True
@@ -117,7 +117,7 @@ class SessionStore(DBStore, DjangoStore):
     def _bury_copy(self, cache_key: str) -> None:
         self._copy = None
         try:
-            self._beyond().bury(cache_key)
+            self._entries.bury(cache_key)
         except StoreUnavailableError as error:
             self._owe(cache_key, error)
 
@@ -127,27 +127,27 @@ class SessionStore(DBStore, DjangoStore):
 
     def _settle(self) -> None:
         for cache_key in tuple(owed):
-            self._beyond().bury(cache_key)
+            self._entries.bury(cache_key)
             owed.discard(cache_key)
 
-    @classmethod
-    def _beyond(cls) -> Cache:
-        return beyond(caches[settings.SESSION_CACHE_ALIAS])
+    @cached_property
+    def _entries(self) -> Cache:
+        return beyond(self._cache)
 
     def exists(self, session_key: str) -> bool:
         if not session_key:
             return False
         try:
-            copy = self._beyond().get(self.cache_key_prefix + session_key)
+            copy = self._entries.get(self.cache_key_prefix + session_key)
         except StoreUnavailableError:
             copy = None
-        return bool(copy and copy.decode() is not None) or super().exists(session_key)
+        return bool(copy and copy.data is not None) or super().exists(session_key)
 
     def locate(self) -> list[Location]:
         """The row, and the copy if there is one and its cache answers."""
         rows = super().locate()
         try:
-            return rows + (self._beyond().locate(self.cache_key) if rows else [])
+            return rows + (self._entries.locate(self.cache_key) if rows else [])
         except StoreUnavailableError:
             return rows
 

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import VALID_KEY_CHARS, CreateError
 from django.contrib.sessions.backends.file import SessionStore as DjangoStore
 from django.utils import timezone
+from django.utils.functional import cached_property
 
 from .base import Engine
 from .folder import File, Folder
@@ -33,49 +33,49 @@ class SessionStore(Engine, DjangoStore):
         return super()._validate_session_key(key) and set(key or "") <= set(VALID_KEY_CHARS)
 
     def _read(self) -> Stored | None:
-        file = self._folder().read(self._key)
+        file = self._folder.read(self._key)
         if file is None:
             return None
         expires = self._expires(file)
         return self._stored(file.payload, expires) if expires > timezone.now() else None
 
     def _insert(self, data: Data) -> Stored:
-        with self._folder().locked(self._key):
+        with self._folder.locked(self._key):
             if self.exists(self._key):
                 raise CreateError
             return self._write(data)
 
     def _swap(self, base: Stored, data: Data) -> Stored | None:
-        with self._folder().locked(self._key):
+        with self._folder.locked(self._key):
             return self._write(data) if self._holds(base) else None
 
     def _touch(self, base: Stored) -> bool:
-        with self._folder().locked(self._key):
+        with self._folder.locked(self._key):
             if not self._holds(base):
                 return False
-            self._folder().touch(self._key, self._now(base.data))
+            self._folder.touch(self._key, self._now(base.data or {}))
             return True
 
     def _rename(self, new_key: str) -> Stored | None:
-        with self._folder().locked(self._key):
+        with self._folder.locked(self._key):
             stored = self._read()
             if stored is None:
                 return None
             if self.exists(new_key):
                 raise CreateError
-            self._folder().rename(self._key, new_key)
+            self._folder.rename(self._key, new_key)
             return stored
 
     def _remove(self, session_key: str) -> None:
-        with self._folder().locked(session_key):
-            self._folder().remove(session_key)
+        with self._folder.locked(session_key):
+            self._folder.remove(session_key)
 
     def exists(self, session_key: str) -> bool:
-        return bool(session_key) and self._folder().modified(session_key) is not None
+        return bool(session_key) and self._folder.modified(session_key) is not None
 
     def _write(self, data: Data) -> Stored:
         file = File(self.encode(data).encode(), self._now(data))
-        self._folder().write(self._key, file)
+        self._folder.write(self._key, file)
         return self._stored(file.payload, None)
 
     def _holds(self, base: Stored) -> bool:
@@ -103,14 +103,13 @@ class SessionStore(Engine, DjangoStore):
             expiry=None if plain else self._data(file.payload).get("_session_expiry"),
         )
 
-    @classmethod
-    def _folder(cls) -> Folder:
-        django_store: Any = cls
-        return Folder(Path(django_store._get_storage_path()), settings.SESSION_COOKIE_NAME)
+    @cached_property
+    def _folder(self) -> Folder:
+        return Folder(Path(self.storage_path), self.file_prefix)
 
     @classmethod
     def walk(cls, page_size: int = 1000) -> Iterator[Listed]:
-        for name in cls._folder().session_keys():
+        for name in cls()._folder.session_keys():
             store = cls(name)
             stored = store._read() if store.session_key else None
             if stored:
@@ -118,7 +117,7 @@ class SessionStore(Engine, DjangoStore):
 
     @classmethod
     def _clear(cls, batch_size: int) -> Iterator[int]:
-        names = cls._folder().session_keys()
+        names = cls()._folder.session_keys()
         while batch := list(islice(names, batch_size)):
             yield sum(map(cls._cleared, batch))
 
@@ -126,26 +125,25 @@ class SessionStore(Engine, DjangoStore):
     def _cleared(cls, name: str) -> bool:
         store = cls(name)
         if store.session_key is None:
-            cls._folder().remove_interrupted(name)
+            store._folder.remove_interrupted(name)
             return False
         if not store._has_expired():
             return False
-        with cls._folder().locked(name):
+        with store._folder.locked(name):
             # Somebody may have saved it since.
             expired = store._has_expired()
             if expired:
-                cls._folder().remove(name)
+                store._folder.remove(name)
             return expired
 
     def _has_expired(self) -> bool:
         """By the file's time; the file itself is opened only where that does not tell."""
-        modified = self._folder().modified(self._key)
+        modified = self._folder.modified(self._key)
         if modified is None:
             return False
-        file = File(b"", modified)
-        if modified % SECOND != PLAIN:
-            file = self._folder().read(self._key) or file
-        return self._expires(file) <= timezone.now()
+        tells = modified % SECOND == PLAIN
+        file = File(b"", modified) if tells else self._folder.read(self._key)
+        return file is not None and self._expires(file) <= timezone.now()
 
     def locate(self) -> list[Location]:
         stored = self._read()
@@ -156,4 +154,4 @@ class SessionStore(Engine, DjangoStore):
 
     @classmethod
     def _place(cls) -> str:
-        return cls._folder().place
+        return cls()._folder.place

@@ -46,7 +46,8 @@ def answer(request: HttpRequest, error: StoreUnavailableError) -> HttpResponse:
     except TemplateDoesNotExist:
         text = _("Your session cannot be reached just now. Please try again.")
         response = HttpResponse(text, status=503, content_type="text/plain; charset=utf-8")
-    log_response("%s: %s", request.path, error, response=response, request=request, exception=error)
+    # The line says all there is to know; a trace with each request would only bury it.
+    log_response("%s: %s", request.path, error, response=response, request=request)
     return response
 
 

@@ -51,6 +51,9 @@ class SessionStore(Async, DjangoStore):  # type: ignore[misc]
         raises CookieTooLargeError. A browser would keep the old one without a word.
         """
         super().save(must_create)
+        # Attributes never come to half of it, so that most sessions need no counting.
+        if len(self.session_key or "") < COOKIE_BYTES // 2:
+            return
         size = self._cookie_bytes()
         if size > COOKIE_BYTES:
             error = CookieTooLargeError(settings.SESSION_COOKIE_NAME, size, COOKIE_BYTES)

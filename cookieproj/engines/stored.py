@@ -25,9 +25,9 @@ class Stored:
     expires: datetime | None = None
 
     @cached_property
-    def data(self) -> Data:
-        """The data, to be read only."""
-        return self.decode() or {}
+    def data(self) -> Data | None:
+        """The data once and for all, so to be read only."""
+        return self.decode()
 
 
 @dataclass(frozen=True, eq=False)

@@ -152,3 +152,6 @@ def test_what_cannot_be_read_is_no_session(settings: Settings, redis_url: str) -
         again = SessionStore(session.session_key)
         assert again.load() == {}
         assert again.session_key is None
+        session["b"] = 2
+        with pytest.raises(UpdateError):
+            session.save()

@@ -223,6 +223,19 @@ def test_a_value_that_somebody_holds_is_still_the_sessions_after_a_merge(
     assert request_for(key).get("cart") == ["tea", "milk"]
 
 
+def test_what_came_from_another_request_can_be_changed_too(
+    engine: Engine, request_for: Open, key: str
+) -> None:
+    session = request_for(key)
+    session.get("a")
+    request_for(key).set(cart=["tea"]).save()
+    session.save()
+    session.setdefault("cart", []).append("milk")
+    session.save()
+    cart = request_for(key).get("cart")
+    kept(engine, cart == ["tea", "milk"], cart, ALL)
+
+
 def test_a_second_save_undoes_nothing_of_the_others(
     engine: Engine, request_for: Open, key: str
 ) -> None:

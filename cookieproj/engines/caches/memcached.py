@@ -20,8 +20,8 @@ class Memcached(Cache):
     """Through pymemcache. memcached numbers its writes; that number is the token.
 
     It does not tell the number of a write to whoever wrote, so after a save the token
-    is None, and the next one compares the data. Nor can it compare before it moves an
-    expiry: there the last to move it wins.
+    is None, and the next one compares the data. Nor can it compare and move an expiry
+    in one: of two that do so at the very same moment the last wins.
     """
 
     compares_and_swaps = True
@@ -38,7 +38,7 @@ class Memcached(Cache):
 
     def swap(self, key: str, base: Stored | None, data: Data, seconds: int) -> Stored | None:
         if base and base.token is None:
-            base = self._now(key, base)
+            base = self._unchanged(key, base)
             if base is None:
                 return None
         if base is None:
@@ -49,9 +49,17 @@ class Memcached(Cache):
             won = self.cache._cache.cas(name, data, base.token, expire=timeout)
         return self._stored(data) if won else None
 
-    def _now(self, key: str, base: Stored) -> Stored | None:
+    def touch(self, key: str, base: Stored, seconds: int) -> bool:
+        return bool(self._unchanged(key, base)) and super().touch(key, base, seconds)
+
+    def _unchanged(self, key: str, base: Stored) -> Stored | None:
+        """What is there, with its number, if it is still ``base``."""
         now = self.get(key)
-        return now if now and same(now.decode(), base.data) else None
+        if now is None:
+            return None
+        known = base.token is not None
+        same_one = now.token == base.token if known else same(now.data, base.data)
+        return now if same_one else None
 
     def bury(self, key: str) -> None:
         with self.reached():

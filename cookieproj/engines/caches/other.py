@@ -109,7 +109,7 @@ class Cache:
     def rename(self, key: str, new_key: str, seconds: int) -> Stored | None:
         """Raises CreateError if the new key is taken."""
         stored = self.get(key)
-        if stored is None or stored.decode() is None:
+        if stored is None or stored.data is None:
             return None
         renamed = self.add(new_key, stored.data, seconds)
         if renamed is None:
