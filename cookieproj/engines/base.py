@@ -126,6 +126,10 @@ class Engine(Async):
         Raises StoreUnavailableError when the store does not answer, so that a store
         which is away for a moment is never taken for a session that has ended.
         """
+        if hasattr(self, "_session_cache"):
+            # Somebody wants to see what is stored; what this session was made from stays.
+            stored = self._read() if self.session_key else None
+            return (stored and stored.decode()) or {}
         self._base = self._load() if self.session_key else None
         data = self._base.decode() if self._base else None
         if data is None:

@@ -16,8 +16,6 @@ from django.contrib.sessions.backends.cached_db import SessionStore as DjangoSto
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.core.cache.backends.base import BaseCache
 from django.db import transaction
-from django.db.models import Model
-from django.db.models.signals import class_prepared, post_delete
 from django.utils import timezone
 from django.utils.functional import cached_property
 
@@ -26,13 +24,14 @@ from .caches.other import Cache
 from .db import SessionStore as DBStore
 from .exceptions import StoreUnavailableError
 from .merge import Data, same
+from .signals import hear_deletions
 from .stored import Location, Stored
-from .table import OURS
 
 logger = logging.getLogger("django.contrib.sessions")
 
 # Copies of this process's writes that the cache was away for: buried once it is back.
 owed: set[str] = set()
+SETTLED_AT_ONCE = 100
 
 
 class SessionStore(DBStore, DjangoStore):
@@ -126,7 +125,8 @@ class SessionStore(DBStore, DjangoStore):
         logger.error("Error saving to cache (%s)", self._cache, exc_info=error.__cause__)
 
     def _settle(self) -> None:
-        for cache_key in tuple(owed):
+        """Bury this session's copy, if it is owed, and some others: an outage leaves many."""
+        for cache_key in (*owed & {self.cache_key}, *tuple(owed)[:SETTLED_AT_ONCE]):
             self._entries.bury(cache_key)
             owed.discard(cache_key)
 
@@ -164,17 +164,4 @@ def forget(instance: AbstractBaseSession, using: str, **kwargs: Any) -> None:
     transaction.on_commit(partial(store._bury_copy, cache_key), using=using)
 
 
-def listen(sender: type[Model], **kwargs: Any) -> None:
-    """A signal names the very class, so each model of sessions, and each proxy of one, is heard."""
-    if issubclass(sender, AbstractBaseSession) and not sender._meta.abstract:
-        post_delete.connect(forget, sender=sender, dispatch_uid=OURS)
-
-
-def listen_to_all(model: type[Model]) -> None:
-    for subclass in model.__subclasses__():
-        listen(subclass)
-        listen_to_all(subclass)
-
-
-listen_to_all(AbstractBaseSession)
-class_prepared.connect(listen, dispatch_uid=OURS)
+hear_deletions(forget)

@@ -17,15 +17,12 @@ from django.db import IntegrityError, InterfaceError, OperationalError, connecti
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.db.models import QuerySet
-from django.db.models.signals import post_delete, pre_delete
 from django.utils import timezone
 
 from .exceptions import StoreUnavailableError
+from .signals import others_hear
 
 Model = type[AbstractBaseSession]
-
-# The dispatch_uid of the engines' own listener, which need not be told what an engine does.
-OURS = "cookieproj.engines"
 
 
 class Row(NamedTuple):
@@ -164,13 +161,7 @@ class Table:
     @property
     def watched(self) -> bool:
         """Whether another table refers to the rows, or somebody listens to their end."""
-        listeners = {
-            listener
-            for signal in (pre_delete, post_delete)
-            for (listener, sender), *_ in signal.receivers
-            if sender in {id(None), id(self.model)}
-        }
-        return bool(self.model._meta.related_objects or listeners - {OURS})
+        return bool(self.model._meta.related_objects) or others_hear(self.model)
 
     @property
     def _rows(self) -> QuerySet[AbstractBaseSession]:

@@ -236,6 +236,18 @@ def test_what_came_from_another_request_can_be_changed_too(
     kept(engine, cart == ["tea", "milk"], cart, ALL)
 
 
+def test_a_look_at_what_is_stored_undoes_nothing(
+    engine: Engine, request_for: Open, key: str
+) -> None:
+    session = request_for(key).set(c=3)
+    request_for(key).set(a="other", d=4).save()
+    assert session.load() == {"a": "other", "b": 2, "d": 4}
+    assert session.data == {"a": 1, "b": 2, "c": 3}
+    session.save()
+    data = request_for(key).data
+    kept(engine, data == {"a": "other", "b": 2, "c": 3, "d": 4}, data, ALL)
+
+
 def test_a_second_save_undoes_nothing_of_the_others(
     engine: Engine, request_for: Open, key: str
 ) -> None:
