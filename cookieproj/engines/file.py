@@ -1,11 +1,12 @@
 """Sessions in files, one each."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import VALID_KEY_CHARS, CreateError
@@ -27,6 +28,9 @@ SECOND = 1_000_000_000
 
 class SessionStore(Engine, DjangoStore):
     """Files in SESSION_FILE_PATH, which expire by the time of their last change."""
+
+    if TYPE_CHECKING:
+        _key_to_file: Callable[[str], str]
 
     def _validate_session_key(self, key: str | None) -> bool:
         """Nothing that could lead out of the folder."""
@@ -67,11 +71,17 @@ class SessionStore(Engine, DjangoStore):
             return stored
 
     def _remove(self, session_key: str) -> None:
+        """Raises InvalidSessionKey for what could lead out of the folder."""
+        self._key_to_file(session_key)
         with self._folder.locked(session_key):
             self._folder.remove(session_key)
 
     def exists(self, session_key: str) -> bool:
-        return bool(session_key) and self._folder.modified(session_key) is not None
+        """Raises InvalidSessionKey for what could lead out of the folder."""
+        if not session_key:
+            return False
+        self._key_to_file(session_key)
+        return self._folder.modified(session_key) is not None
 
     def _write(self, data: Data) -> Stored:
         file = File(self.encode(data).encode(), self._now(data))

@@ -41,9 +41,11 @@ class Statements(NamedTuple):
 
 @cache
 def statements(model: Model, using: str) -> Statements:
-    quote = connections[using].ops.quote_name
-    # SQLite and PostgreSQL tell what an UPDATE left; where that is unknown, it is read.
-    returns = connections[using].vendor in {"postgresql", "sqlite"}
+    connection = connections[using]
+    quote = connection.ops.quote_name
+    # PostgreSQL and a SQLite that is not too old tell what an UPDATE left. Of MariaDB, the
+    # feature is true and UPDATE cannot.
+    returns = connection.features.can_return_columns_from_insert and connection.vendor != "mysql"
     table = quote(model._meta.db_table)
     key, data, expires = map(quote, ("session_key", "session_data", "expire_date"))
     columns = ", ".join(f"{quote(field.column)} = %s" for field in but_the_key(model))

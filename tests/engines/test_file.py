@@ -10,6 +10,7 @@ from unittest import mock
 import pytest
 import time_machine
 from django.contrib.sessions.backends.file import SessionStore as DjangoStore
+from django.contrib.sessions.exceptions import InvalidSessionKey
 from django.utils import timezone
 
 from cookieproj.engines.exceptions import StoreUnavailableError
@@ -205,6 +206,9 @@ def test_no_key_leads_out_of_the_folder(engine: Engine, key: str) -> None:
     session = SessionStore(key)
     assert session.session_key is None
     assert session.load() == {}
+    for act in (session.exists, session.delete):
+        with pytest.raises(InvalidSessionKey):
+            act(key)
 
 
 def test_locks_are_few(engine: Engine, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+from django.contrib.sessions.backends.base import CreateError
 from django.utils.translation import gettext as _
 from pymemcache import HashClient
 from pymemcache.exceptions import MemcacheError
@@ -60,6 +61,19 @@ class Memcached(Cache):
         known = base.token is not None
         same_one = now.token == base.token if known else same(now.data, base.data)
         return now if same_one else None
+
+    def rename(self, key: str, new_key: str, seconds: int) -> Stored | None:
+        """A copy, and a grave in the place of what was copied; again, if that has changed."""
+        while (stored := self.get(key)) and stored.data is not None:
+            renamed = self.add(new_key, stored.data, seconds)
+            if renamed is None:
+                raise CreateError
+            name = self.cache.make_and_validate_key(key)
+            with self.reached():
+                if self.cache._cache.cas(name, None, stored.token, expire=GRAVE_SECONDS):
+                    return renamed
+            self.delete(new_key)
+        return None
 
     def bury(self, key: str) -> None:
         with self.reached():
