@@ -11,9 +11,9 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pickle import PicklingError
 from typing import Any
@@ -355,14 +355,26 @@ def test_a_nul_is_no_key(engine: Engine, request_for: Open) -> None:
     assert session.data == {}
 
 
-def test_a_taken_key_is_not_written_over(engine: Engine, request_for: Open, key: str) -> None:
+@contextmanager
+def new_keys(*keys: str) -> Iterator[None]:
+    """The next keys that are made."""
+    with ExitStack() as stack:
+        for module in ("django.contrib.sessions.backends.base", "cookieproj.engines.base"):
+            random = mock.patch(f"{module}.get_random_string", side_effect=keys)
+            stack.enter_context(random)
+        yield
+
+
+def test_a_taken_key_is_not_written_over(request_for: Open, key: str) -> None:
     session = request_for().set(mine=1)
-    method = "django.contrib.sessions.backends.base.get_random_string"
-    ours = "cookieproj.engines.base.get_random_string"
-    keys = [key, "n" * 32, "o" * 32]
-    with mock.patch(method, side_effect=keys), mock.patch(ours, side_effect=keys):
+    with new_keys(key, "n" * 32):
         session.save()
     assert session.session_key == "n" * 32
+    with new_keys(key, "o" * 32):
+        session.cycle_key()
+    session.save()
+    assert session.session_key == "o" * 32
+    assert request_for(session.session_key).data == {"mine": 1}
     assert request_for(key).data == {"a": 1, "b": 2}
 
 

@@ -126,8 +126,8 @@ class Cache:
         self.delete(key)
 
     def exists(self, key: str) -> bool:
-        with self.reached():
-            return key in self.cache
+        stored = self.get(key)
+        return stored is not None and stored.data is not None
 
     def walk(self, prefix: str, page_size: int) -> Iterator[Listed]:
         raise NotListableError(
