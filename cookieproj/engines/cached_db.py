@@ -6,6 +6,7 @@ reads next goes to the row.
 """
 
 import logging
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -144,12 +145,13 @@ class SessionStore(DBStore, DjangoStore):
         return bool(copy and copy.data is not None) or super().exists(session_key)
 
     def locate(self) -> list[Location]:
-        """The row, and the copy if there is one and its cache answers."""
-        rows = super().locate()
-        try:
-            return rows + (self._entries.locate(self.cache_key) if rows else [])
-        except StoreUnavailableError:
-            return rows
+        """The row, and its copy if there is one and the cache answers."""
+        located = super().locate()
+        with suppress(StoreUnavailableError):
+            copy = self._entries.get(self.cache_key) if located else None
+            if copy and copy.data is not None:
+                located += self._entries.locate(self.cache_key)
+        return located
 
 
 def forget(instance: AbstractBaseSession, using: str, **kwargs: Any) -> None:

@@ -204,6 +204,12 @@ def test_nor_is_it_copied_again_before_the_deletion_is_committed(engine: Engine)
     assert dict(SessionStore(key).items()) == {}
 
 
+def test_a_buried_copy_is_no_place_where_a_session_lives(engine: Engine) -> None:
+    session = stored(a=1)
+    session._bury_copy(session.cache_key)
+    assert len(session.locate()) == 1
+
+
 def test_what_is_saved_from_an_old_copy_is_merged_into_the_row(engine: Engine) -> None:
     """A copy is old where its cache came back from an old dump."""
     session = stored(a=1)

@@ -6,6 +6,7 @@ from unittest import mock
 
 import pytest
 from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.backends.cache import SessionStore as DjangoStore
 from django.core.cache import caches as connections
 from django.core.cache.backends.dummy import DummyCache
 from pytest_django import Settings
@@ -76,6 +77,29 @@ def test_a_write_that_comes_while_memcached_renames_is_taken_along(
     session.save()
     assert dict(SessionStore(session.session_key).items()) == {"a": 1, "b": 2}
     assert SessionStore(key).load() == {}
+
+
+# django-redis's own: its sharded client warns of what it does itself.
+@pytest.mark.filterwarnings("ignore:set on sharded client")
+@pytest.mark.parametrize("client", ["ShardClient", "HerdClient"])
+def test_clients_of_django_redis_with_ways_of_their_own_are_left_their_ways(
+    settings: Settings, redis_url: str, client: str
+) -> None:
+    settings.CACHES = caches(f"{redis_url}/11")
+    settings.CACHES["sessions"]["OPTIONS"] = {"CLIENT_CLASS": f"django_redis.client.{client}"}
+    if client == "ShardClient":
+        settings.CACHES["sessions"]["LOCATION"] = [f"{redis_url}/12", f"{redis_url}/13"]
+    assert not beyond(connections["sessions"]).compares_and_swaps
+    theirs = DjangoStore()
+    theirs["a"] = 1
+    theirs.save()
+    session = SessionStore(theirs.session_key)
+    session["b"] = 2
+    session.save()
+    again = SessionStore(session.session_key)
+    again.cycle_key()
+    again.save()
+    assert dict(DjangoStore(again.session_key).items()) == {"a": 1, "b": 2}
 
 
 def test_redis_behind_sentinel_is_named_by_its_service(
