@@ -92,6 +92,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("engine", engines, ids=str, indirect=True)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With --engine, only what is held against that engine."""
+    if not config.getoption("--engine"):
+        return
+
+    def about_it(item: pytest.Item) -> bool:
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        return isinstance(parameters.get("engine"), Engine)
+
+    others = [item for item in items if not about_it(item)]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if about_it(item)]
+
+
 @pytest.fixture
 def environment(engine: Engine, request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     """The variables that give another process the same store."""

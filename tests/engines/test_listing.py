@@ -8,6 +8,8 @@ import pytest
 import time_machine
 from asgiref.sync import async_to_sync
 from django.contrib.auth import SESSION_KEY
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -45,6 +47,20 @@ def test_a_walk_meets_every_live_session(engine: Engine, page_size: int) -> None
     stored(engine, -60, number=99)
     listed = list(engine.Store.walk(page_size=page_size))
     assert {session.key: session.data["number"] for session in listed} == sessions
+
+
+@on_engines(lambda engine: engine.ours and engine.database != "" and engine.name == "db")
+def test_a_walk_reads_a_page_when_it_comes_to_it(engine: Engine) -> None:
+    for _ in range(5):
+        stored(engine, a=1)
+    walk = engine.Store.walk(page_size=2)
+    with CaptureQueriesContext(connection) as statements:
+        next(walk)
+        next(walk)
+        assert len(statements) == 1
+        next(walk)
+        assert len(statements) == 2
+    assert all("LIMIT 2" in statement["sql"] for statement in statements)
 
 
 @on_engines(listable)

@@ -1,0 +1,64 @@
+"""The async half waits for stores in threads, never on the event loop itself."""
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.core.cache import caches
+from django.db import connections
+
+from .conftest import Engine, on_engines
+
+pytestmark = on_engines(lambda engine: engine.ours and engine.on_server)
+
+STEPS = ("_load", "_read", "_insert", "_swap", "_touch", "_rename", "_remove", "_clear", "exists")
+
+
+async def use_everything(store: Any) -> None:
+    session = store()
+    await session.aset("a", 1)
+    await session.asave()
+    assert await session.aexists(session.session_key)
+    await store(session.session_key).asave()
+    again = store(session.session_key)
+    assert await again.aget("a") == 1
+    await again.aset("b", 2)
+    await again.asave()
+    await again.acycle_key()
+    await again.asave()
+    await again.aload()
+    await again.aflush()
+    await again.acreate()
+    await again.adelete()
+    await store.aclear_expired()
+
+
+def test_no_step_is_taken_on_the_event_loop(engine: Engine) -> None:
+    loop: list[int] = []
+    seen: dict[str, set[int]] = {name: set() for name in STEPS}
+
+    def noting(name: str) -> Any:
+        method = getattr(engine.Store, name)
+
+        def noted(*arguments: Any) -> Any:
+            seen[name].add(threading.get_ident())
+            return method(*arguments)
+
+        return noted
+
+    async def main() -> None:
+        loop.append(threading.get_ident())
+        try:
+            await use_everything(engine.Store)
+        finally:
+            await sync_to_async(connections.close_all)()
+            await sync_to_async(caches.close_all)()
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in STEPS:
+            patch.setattr(engine.Store, name, noting(name))
+        asyncio.run(main())
+    assert all(seen.values()), seen
+    assert not set.union(*seen.values()) & set(loop)
