@@ -236,8 +236,6 @@ class Engine(Async):
         if key:
             self._remove(key)
 
-    flush = SessionBase.flush
-
     @classmethod
     def _place(cls) -> str:
         """What people call the store, without a password: for errors and pages."""

@@ -30,7 +30,8 @@ from .stored import Location, Stored
 
 logger = logging.getLogger("django.contrib.sessions")
 
-# Copies of this process's writes that the cache was away for: buried once it is back.
+# Copies that this process could not replace as the cache was away: buried once it is back. If
+# the process ends before, they are served until they expire; saves find the row all the same.
 owed: set[str] = set()
 SETTLED_AT_ONCE = 100
 

@@ -196,8 +196,12 @@ def test_where_an_update_tells_nothing_it_is_read(engine: Engine) -> None:
     other.save()
     statements.cache_clear()
     try:
-        with mock.patch.object(connection.features, "can_return_columns_from_insert", False):
+        with (
+            mock.patch.object(connection.features, "can_return_columns_from_insert", False),
+            CaptureQueriesContext(connection) as queries,
+        ):
             session.cycle_key()
+        assert [query["sql"].split()[0] for query in queries] == ["UPDATE", "SELECT"]
     finally:
         statements.cache_clear()
     session.save()
