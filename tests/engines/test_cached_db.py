@@ -12,6 +12,8 @@ from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.models import Session
 from django.core.cache import caches
 from django.db import connection, connections, transaction
+from django.db.models.signals import post_delete
+from django.test.utils import isolate_apps
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +21,7 @@ from cookieproj.engines import cached_db
 from cookieproj.engines.cached_db import SessionStore
 from cookieproj.engines.caches import beyond
 from cookieproj.engines.exceptions import StoreUnavailableError
+from cookieproj.engines.signals import OURS, hear_deletions
 from cookieproj.engines.table import Table
 from demo.models import StoredSession
 
@@ -185,6 +188,31 @@ def test_deleting_the_row_ends_the_session(engine: Engine, model: type[Session])
         _ = rows.get().delete() if by_row else rows.delete()
         assert dict(SessionStore(key).items()) == {}
         assert not SessionStore().exists(key)
+
+
+@isolate_apps("demo")
+def test_a_proxy_is_heard_whenever_it_was_made(engine: Engine) -> None:
+    class Proxy(Session):
+        class Meta:
+            app_label = "demo"
+            proxy = True
+
+    for made_before in (False, True):
+        if made_before:
+            assert post_delete.disconnect(sender=Proxy, dispatch_uid=OURS)
+            hear_deletions(cached_db.forget)
+        key = str(stored(a=1).session_key)
+        Proxy.objects.get(pk=key).delete()
+        assert dict(SessionStore(key).items()) == {}
+
+
+def test_a_row_that_went_unheard_is_missed_by_the_next_save(engine: Engine) -> None:
+    session = stored(a=1)
+    Session.objects.filter(pk=session.session_key)._raw_delete("default")  # type: ignore[attr-defined]
+    session["b"] = 2
+    with pytest.raises(UpdateError):
+        session.save()
+    assert dict(SessionStore(session.session_key).items()) == {}
 
 
 @on_engines(lambda engine: engine.database == "postgresql")
