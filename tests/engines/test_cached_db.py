@@ -208,7 +208,7 @@ def test_a_proxy_is_heard_whenever_it_was_made(engine: Engine) -> None:
 
 def test_a_row_that_went_unheard_is_missed_by_the_next_save(engine: Engine) -> None:
     session = stored(a=1)
-    Session.objects.filter(pk=session.session_key)._raw_delete("default")  # type: ignore[attr-defined]
+    Session.objects.filter(pk=session.session_key)._raw_delete("default")
     session["b"] = 2
     with pytest.raises(UpdateError):
         session.save()
