@@ -275,6 +275,11 @@ class Engine(Async):
         """Remove expired sessions, a batch at each step: how many went."""
         raise NotImplementedError
 
+    @classmethod
+    def count_expired(cls) -> int:
+        """How many sessions ``clear_expired`` would remove now."""
+        raise NotImplementedError
+
     def locate(self) -> list[Location]:
         """Where this session is stored, and the exact bytes there; empty where it is not."""
         raise NotImplementedError

@@ -72,6 +72,10 @@ class SessionStore(Engine, DjangoStore):
     def _clear(cls, batch_size: int) -> Iterator[int]:
         return cls._table().clear(batch_size)
 
+    @classmethod
+    def count_expired(cls) -> int:
+        return cls._table().count_expired()
+
     def locate(self) -> list[Location]:
         row = self._table().read(self._key)
         if row is None:

@@ -132,6 +132,11 @@ class SessionStore(Engine, DjangoStore):
             yield sum(map(cls._cleared, batch))
 
     @classmethod
+    def count_expired(cls) -> int:
+        stores = map(cls, cls()._folder.session_keys())
+        return sum(store._has_expired() for store in stores if store.session_key)
+
+    @classmethod
     def _cleared(cls, name: str) -> bool:
         store = cls(name)
         if store.session_key is None:

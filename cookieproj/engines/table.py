@@ -149,7 +149,7 @@ class Table:
         """Remove expired rows, those of a batch by their keys in one statement: how many went."""
         limit = self._connection.features.max_query_params
         batch_size = min(batch_size, limit - 1 if limit else batch_size)
-        expired = self._rows.filter(expire_date__lt=timezone.now())
+        expired = self._expired
         keys = expired.order_by("expire_date").values_list("session_key", flat=True)
         while batch := self._list(keys[:batch_size]):
             rows = expired.filter(session_key__in=batch)
@@ -160,6 +160,10 @@ class Table:
                     removed = rows._raw_delete(self.using)
             yield removed
 
+    def count_expired(self) -> int:
+        with self._reached():
+            return self._expired.count()
+
     @property
     def watched(self) -> bool:
         """Whether another table refers to the rows, or somebody listens to their end."""
@@ -168,6 +172,10 @@ class Table:
     @property
     def _rows(self) -> QuerySet[AbstractBaseSession]:
         return self.model._base_manager.using(self.using).all()
+
+    @property
+    def _expired(self) -> QuerySet[AbstractBaseSession]:
+        return self._rows.filter(expire_date__lt=timezone.now())
 
     def _list(self, rows: QuerySet[Any, Any]) -> list[Any]:
         with self._reached():

@@ -1,8 +1,15 @@
 """clearsessions, demodata and runserver."""
 
+import os
+import pty
 import socket
+import subprocess
+import sys
+import termios
 from io import StringIO
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.contrib.auth import authenticate
@@ -10,10 +17,12 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
+from cookieproj.engines.table import Table
 from cookieproj.settings.caches import caches
 from demo.management.commands.demodata import ACCOUNTS, PASSWORD
 from demo.models import User
 from tests.conftest import on
+from tests.sites import ROOT, manage
 
 
 def said(*command: str) -> str:
@@ -50,6 +59,77 @@ def test_clearsessions_says_how_many(
     assert said("clearsessions").strip() == line
     assert [store().exists(key) for key in gone] == [False] * expired
     assert [store().exists(key) for key in live] == [True] * 2
+
+
+@on("db", "file", "cached_db")
+def test_clearsessions_may_only_count(profile: str, store: type[SessionBase]) -> None:
+    keys = fill(store, -60, -60, 60)
+    assert said("clearsessions", "--dry-run").strip() == "Would clear 2 expired sessions."
+    assert [store().exists(key) for key in keys] == [True] * 3
+
+
+@on("db", "file", "cached_db")
+def test_clearsessions_goes_by_batches(profile: str, store: type[SessionBase]) -> None:
+    fill(store, *[-60] * 5)
+    line = said("clearsessions", "--batch-size", "2").strip()
+    assert line == "Cleared 5 expired sessions."
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "many", "1.5", ""])
+def test_a_batch_is_of_one_session_at_least(size: str) -> None:
+    with pytest.raises(CommandError, match=r"1 is the least|expected one argument"):
+        said("clearsessions", "--batch-size", size)
+
+
+@on("db")
+def test_an_interruption_says_what_is_cleared_and_loses_nothing(
+    profile: str, store: type[SessionBase]
+) -> None:
+    fill(store, *[-60] * 5)
+    # Django's own look at the rows, before each batch.
+    watched = mock.PropertyMock(side_effect=[False, False, KeyboardInterrupt])
+    with (
+        mock.patch.object(Table, "watched", watched),
+        pytest.raises(CommandError, match="4 expired sessions are cleared") as error,
+    ):
+        said("clearsessions", "--batch-size", "2")
+    assert error.value.returncode == 130
+    assert said("clearsessions").strip() == "Cleared 1 expired session."
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_clearsessions_of_an_engine_that_does_not_count(
+    db: None, settings: Settings, dry_run: bool
+) -> None:
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
+    if dry_run:
+        with pytest.raises(CommandError, match="does not count"):
+            said("clearsessions", "--dry-run")
+    else:
+        assert said("clearsessions").strip() == "Cleared the expired sessions."
+
+
+def test_a_terminal_gets_a_bar_and_a_pipe_does_not(tmp_path: Path) -> None:
+    variables = {"DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}"}
+    assert manage("migrate", "--verbosity=0", **variables).returncode == 0
+    assert manage("demodata", **variables).returncode == 0
+    piped = manage("clearsessions", **variables)
+    assert (piped.stdout, piped.stderr) == ("Cleared 1 expired session.\n", "")
+    main, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 80))
+    os.set_blocking(main, False)
+    ran = subprocess.run(
+        [sys.executable, "manage.py", "clearsessions"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **variables},
+        stderr=terminal,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    assert b"Clearing" in os.read(main, 10_000)
+    os.close(terminal)
+    os.close(main)
+    assert ran.stdout == b"There are no expired sessions.\n"
 
 
 @on("cache", "signed_cookies")

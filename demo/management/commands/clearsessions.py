@@ -1,28 +1,81 @@
+from argparse import ArgumentTypeError
 from importlib import import_module
 from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.management.commands.clearsessions import Command as ClearSessions
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import CommandError
+from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
+from tqdm import tqdm
 
 from cookieproj.engines.exceptions import SessionStoreError
+
+AWAY = (SessionStoreError, OSError, DatabaseError, ImproperlyConfigured)
+
+# What a shell calls a program that was ended by Ctrl-C.
+INTERRUPTED = 130
+
+
+def batch_size(text: str) -> int:
+    if not (text.isdecimal() and int(text)):
+        raise ArgumentTypeError(f"{text!r} is no number of sessions; 1 is the least")
+    return int(text)
 
 
 class Command(ClearSessions):
     help = "Clear expired sessions of the running engine and say how many they were."
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--batch-size",
+            type=batch_size,
+            default=1000,
+            metavar="N",
+            help="Clear so many at a time; between two batches other requests go on (1000).",
+        )
+        parser.add_argument(
+            "--dry-run", action="store_true", help="Only say how many would be cleared."
+        )
+
     def handle(self, **options: Any) -> None:
         store = import_module(settings.SESSION_ENGINE).SessionStore
+        counts = hasattr(store, "count_expired")
+        if options["dry_run"] and not counts:
+            raise CommandError(f"{settings.SESSION_ENGINE} does not count its sessions.")
         try:
-            cleared = store.clear_expired()
-        except (SessionStoreError, OSError, DatabaseError, ImproperlyConfigured) as error:
+            if options["dry_run"]:
+                self.say("Would clear", store.count_expired())
+            elif counts:
+                self.say("Cleared", self.clear(store, options["batch_size"]))
+            else:
+                store.clear_expired()
+                self.stdout.write("Cleared the expired sessions.")
+        except AWAY as error:
             raise CommandError(f"Could not clear the sessions: {error}") from error
-        if cleared is None:
-            # Django's own engines do not count.
-            self.stdout.write("Cleared the expired sessions.")
-        elif cleared == 0:
+
+    def say(self, what: str, number: int) -> None:
+        if number == 0:
             self.stdout.write("There are no expired sessions.")
         else:
-            self.stdout.write(f"Cleared {cleared} expired session{'' if cleared == 1 else 's'}.")
+            self.stdout.write(f"{what} {number} expired session{'' if number == 1 else 's'}.")
+
+    def clear(self, store: Any, batch_size: int) -> int:
+        """With a bar, on a terminal; cron gets the last line only."""
+        cleared = 0
+        with tqdm(disable=None, unit=" sessions", desc="Clearing", leave=False) as bar:
+
+            def show(so_far: int) -> None:
+                nonlocal cleared
+                bar.update(so_far - cleared)
+                cleared = so_far
+
+            if not bar.disable:
+                bar.total = store.count_expired()
+            try:
+                store.clear_expired(batch_size=batch_size, progress=show)
+            except KeyboardInterrupt as error:
+                reason = f"Interrupted. {cleared} expired sessions are cleared and stay so."
+                raise CommandError(reason, returncode=INTERRUPTED) from error
+        return cleared
