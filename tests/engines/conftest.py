@@ -1,11 +1,8 @@
 """The engines and stores that the contract is held against, Django's own among them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import environ
@@ -20,61 +17,7 @@ from cookieproj.engines import cached_db
 from cookieproj.settings.caches import caches
 from tests.conftest import forget_folder
 
-OURS = "cookieproj.engines"
-DJANGOS = "django.contrib.sessions.backends"
-
-# Engine, database, cache: what of it each engine has.
-STORES = [
-    ("db", "sqlite", ""),
-    ("db", "postgresql", ""),
-    ("cache", "", "redis"),
-    ("cache", "", "memory"),
-    ("cache", "", "memcached"),
-    ("file", "", ""),
-    ("cached_db", "sqlite", "memory"),
-    ("cached_db", "sqlite", "memcached"),
-    ("cached_db", "postgresql", "redis"),
-    ("signed_cookies", "", ""),
-]
-
-
-@dataclass(frozen=True)
-class Engine:
-    """An engine on a store."""
-
-    path: str
-    database: str
-    cache: str
-
-    @property
-    def name(self) -> str:
-        return self.path.rpartition(".")[2]
-
-    @property
-    def ours(self) -> bool:
-        return self.path.startswith(OURS)
-
-    @property
-    def djangos(self) -> bool:
-        return self.path.startswith(DJANGOS)
-
-    @property
-    def on_server(self) -> bool:
-        return self.name != "signed_cookies"
-
-    @property
-    def Store(self) -> Any:  # noqa: N802 - a class
-        return import_module(self.path).SessionStore
-
-    def __str__(self) -> str:
-        owner = "ours" if self.ours else "django" if self.djangos else self.path
-        return "-".join(filter(None, [owner, self.name, self.database, self.cache]))
-
-
-def on_engines(which: Callable[[Engine], bool]) -> pytest.MarkDecorator:
-    """Run a test, or a module's, on some engines only."""
-    return pytest.mark.engines(which=which)
-
+from .contract import DJANGOS, OURS, STORES, Engine, Open, Request
 
 ENGINES = [
     Engine(f"{owner}.{name}", *store) for owner in (OURS, DJANGOS) for name, *store in STORES
@@ -104,6 +47,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     others = [item for item in items if not about_it(item)]
     config.hook.pytest_deselected(items=others)
     items[:] = [item for item in items if about_it(item)]
+
+
+@pytest.fixture(params=["sync", "async"])
+def request_for(engine: Engine, request: pytest.FixtureRequest) -> Open:
+    """A request with that session key in its cookie."""
+    return lambda session_key=None: Request(engine.Store(session_key), request.param)
+
+
+@pytest.fixture
+def key(request_for: Open) -> str:
+    """The key of a stored session."""
+    first = request_for().set(a=1, b=2)
+    first.save()
+    session_key: str = first.session_key
+    return session_key
 
 
 @pytest.fixture

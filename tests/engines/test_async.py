@@ -9,7 +9,7 @@ from asgiref.sync import sync_to_async
 from django.core.cache import caches
 from django.db import connections
 
-from .conftest import Engine, on_engines
+from .contract import Engine, on_engines
 
 pytestmark = on_engines(lambda engine: engine.ours and engine.on_server)
 

@@ -25,7 +25,7 @@ from cookieproj.engines.signals import OURS, hear_deletions
 from cookieproj.engines.table import Table
 from demo.models import StoredSession
 
-from .conftest import Engine, on_engines
+from .contract import Engine, on_engines
 
 pytestmark = on_engines(lambda engine: engine.ours and engine.name == "cached_db")
 

@@ -17,7 +17,7 @@ from cookieproj.engines.db import SessionStore
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.table import statements
 
-from .conftest import Engine, on_engines
+from .contract import Engine, on_engines
 
 pytestmark = on_engines(lambda engine: engine.ours and engine.name == "db")
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.file import SessionStore
 
-from .conftest import Engine, on_engines
+from .contract import Engine, on_engines
 
 pytestmark = on_engines(lambda engine: engine.ours and engine.name == "file")
 

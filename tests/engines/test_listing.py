@@ -15,7 +15,7 @@ from pytest_django import Settings
 
 from cookieproj.engines.exceptions import NotListableError
 
-from .conftest import Engine, on_engines
+from .contract import Engine, on_engines
 
 PLACES = {
     "redis": "Redis 127.0.0.1:",

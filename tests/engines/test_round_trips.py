@@ -18,8 +18,7 @@ from redis import Redis
 
 from demo.models import User
 
-from .conftest import Engine, on_engines
-from .test_contract import ALL, NONE, kept
+from .contract import ALL, NONE, Engine, kept, on_engines
 
 pytestmark = on_engines(
     lambda engine: (

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from cookieproj.engines.caches.other import GRAVE_SECONDS
 
-from .conftest import DJANGOS, Engine, on_engines
+from .contract import DJANGOS, Engine, on_engines
 
 pytestmark = on_engines(lambda engine: engine.ours)
 
