@@ -44,14 +44,16 @@ def test_without_python_it_says_so(script: str) -> None:
 @pytest.mark.parametrize("script", ["run", "test"])
 def test_what_is_wrong_with_a_python_is_one_line(script: str, tmp_path: Path) -> None:
     """A stand-in that is in every way this Python, but for the version it tells."""
-    old = tmp_path / "python"
-    old.write_text(
-        f"#!{sys.executable}\n"
+    code = tmp_path / "older.py"
+    code.write_text(
         "import sys, runpy\n"
         "sys.version_info = (3, 10, 4)\n"
         "sys.argv = sys.argv[1:]\n"
         "runpy.run_path(sys.argv[0], run_name='__main__')\n"
     )
+    old = tmp_path / "python"
+    # Not as the script's own interpreter: its path may hold a space.
+    old.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{code}' \"$@\"\n")
     old.chmod(0o755)
     ran = run(script, os.environ["PATH"], PYTHON=str(old))
     assert ran.returncode == 1
