@@ -18,7 +18,7 @@ from django.contrib.sessions.backends.base import (
 from django.utils.crypto import get_random_string
 
 from .exceptions import StoreUnavailableError
-from .merge import Data, merge, same
+from .merge import Data, merge, same, unchanged
 from .stored import Listed, Location, Stored
 
 # What fits Django's column, and every store. Django's own keys are 32 letters and digits.
@@ -72,6 +72,7 @@ class Engine(Async):
 
     if TYPE_CHECKING:
         _get_session: Callable[..., Data]
+        serializer: Any
 
     # Each of these is one engine's, and one round trip.
 
@@ -104,6 +105,15 @@ class Engine(Async):
 
     def _remove(self, session_key: str) -> None:
         raise NotImplementedError
+
+    def _form(self, data: Data) -> Data:
+        """The data as it would be read after a save: in JSON a tuple is a list.
+
+        What is compared with what is stored is this, so that only a change is one.
+        """
+        serializer = self.serializer()
+        form: Data = serializer.loads(serializer.dumps(data))
+        return form
 
     # What follows is Django's interface, on top of those.
 
@@ -142,7 +152,12 @@ class Engine(Async):
 
         def insert(key: str) -> None:
             self._session_key = key
-            self.save(must_create=True)
+            try:
+                self.save(must_create=True)
+            except Exception:
+                # Nothing is stored under it.
+                self._session_key = None
+                raise
 
         self._under_a_new_key(insert)
         self.modified = True
@@ -175,7 +190,7 @@ class Engine(Async):
             if self._base is None:
                 self._rebase(self._read())
             base: Stored = self._base  # type: ignore[assignment]
-            if same(base.data, data):
+            if unchanged(base.data or {}, self._form(data)):
                 written = base if self._touch(base) else None
             else:
                 written = self._swap(base, data)
@@ -198,10 +213,15 @@ class Engine(Async):
         # Without a base the session was emptied unread: then it replaces all there is.
         base = (self._base or theirs).data or {}
         ours: Data = self._get_session()
-        merged = merge(base, theirs.data, ours)
+        form = self._form(ours)
+        merged = merge(base, theirs.data, form)
+        if form.keys() != ours.keys():
+            # Keys that are stored as others, 1 as "1": from now on they are those.
+            ours.clear()
+            ours |= form
         for key in ours.keys() - merged.keys():
             del ours[key]
-        new = [key for key in merged if key not in ours or not same(ours[key], merged[key])]
+        new = [key for key in merged if key not in form or not same(form[key], merged[key])]
         # Of their own, as the base must stay as it was read.
         values = (theirs.decode() if new else None) or {}
         ours |= {key: values[key] for key in new}
@@ -225,14 +245,17 @@ class Engine(Async):
 
         theirs = self._under_a_new_key(rename)
         self.modified = True
-        if theirs is None:
+        if theirs is None and self._base is None:
+            # It was emptied unread, and there was none.
+            self.create()
+        elif theirs is None:
             # Ended meanwhile: nothing is stored under the new key either, and the save says so.
             self._base = None
         else:
             self._rebase(theirs)
 
     def delete(self, session_key: str | None = None) -> None:
-        key = session_key or self.session_key
+        key = self.session_key if session_key is None else session_key
         if key:
             self._remove(key)
 

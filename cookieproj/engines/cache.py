@@ -44,6 +44,9 @@ class SessionStore(Engine, DjangoStore):
     def _remove(self, session_key: str) -> None:
         self._entries.delete(self.cache_key_prefix + session_key)
 
+    def _form(self, data: Data) -> Data:
+        return self._entries.form(data)
+
     def exists(self, session_key: str) -> bool:
         return bool(session_key) and self._entries.exists(self.cache_key_prefix + session_key)
 

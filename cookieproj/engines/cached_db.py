@@ -7,7 +7,6 @@ reads next goes to the row.
 
 import logging
 from contextlib import suppress
-from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -16,7 +15,7 @@ from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.backends.cached_db import SessionStore as DjangoStore
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.core.cache.backends.base import BaseCache
-from django.db import transaction
+from django.db import router, transaction
 from django.utils import timezone
 from django.utils.functional import cached_property
 
@@ -57,7 +56,9 @@ class SessionStore(DBStore, DjangoStore):
         if self._copy and self._copy.data is not None:
             return self._copy
         stored = super()._load()
-        if stored and stored.expires:
+        # Not over a grave: what was read may be older than what it was dug for, from a
+        # replica that lags or beside a transaction that is not over.
+        if stored and stored.expires and self._copy is None:
             left = stored.expires - timezone.now()
             self._put_copy(stored.data or {}, int(left.total_seconds()))
         return stored
@@ -75,7 +76,8 @@ class SessionStore(DBStore, DjangoStore):
 
     def _insert(self, data: Data) -> Stored:
         stored = super()._insert(data)
-        self._follow(data)
+        # Nobody knows the key yet, so nobody minds a transaction that is not over.
+        self._put_copy(data, self.get_expiry_age())
         return stored
 
     def _swap(self, base: Stored, data: Data) -> Stored | None:
@@ -100,8 +102,9 @@ class SessionStore(DBStore, DjangoStore):
         self._bury_copy(self.cache_key_prefix + session_key)
 
     def _follow(self, data: Data) -> None:
-        """Make the copy what the row now is."""
-        if not self._put_copy(data, self.get_expiry_age()):
+        """Make the copy what the row now is; in a transaction the row is not yet that."""
+        open_transaction = not transaction.get_autocommit(router.db_for_write(self.model))
+        if open_transaction or not self._put_copy(data, self.get_expiry_age()):
             self._bury_copy(self.cache_key)
 
     def _put_copy(self, data: Data, seconds: int) -> bool:
@@ -155,16 +158,13 @@ class SessionStore(DBStore, DjangoStore):
         return located
 
 
-def forget(instance: AbstractBaseSession, using: str, **kwargs: Any) -> None:
+def forget(instance: AbstractBaseSession, **kwargs: Any) -> None:
     """A row that is deleted by anybody, in the admin say, takes its copy along."""
     engine = import_module(settings.SESSION_ENGINE)
     if not issubclass(engine.SessionStore, SessionStore):
         return
     store = engine.SessionStore()
-    cache_key = store.cache_key_prefix + instance.session_key
-    store._bury_copy(cache_key)
-    # Again, since until the commit others still read the row and copy it.
-    transaction.on_commit(partial(store._bury_copy, cache_key), using=using)
+    store._bury_copy(store.cache_key_prefix + instance.session_key)
 
 
 hear_deletions(forget)

@@ -39,6 +39,8 @@ class SessionStore(Engine, DjangoStore):
         return self._stored(row) if self._table().swap(row, base.token) else None
 
     def _touch(self, base: Stored) -> bool:
+        if self._table().has_more_columns:
+            return self._swap(base, base.data or {}) is not None
         return self._table().touch(self._key, base.token, self.get_expiry_date())
 
     def _rename(self, new_key: str) -> Stored | None:

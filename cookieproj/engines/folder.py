@@ -127,6 +127,7 @@ class Folder:
         except FileNotFoundError as error:
             if self.path.is_dir():
                 raise
-            raise StoreUnavailableError(self.place, error) from error
+            raise StoreUnavailableError(self.place, error.strerror) from error
         except OSError as error:
-            raise StoreUnavailableError(self.place, error) from error
+            # Not the error's own text: that names the file, and so the session key.
+            raise StoreUnavailableError(self.place, error.strerror) from error

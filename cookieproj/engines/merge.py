@@ -1,5 +1,6 @@
 """Three-way merge of dicts: what two requests made of one session, brought together."""
 
+import pickle
 from typing import Any
 
 Data = dict[str, Any]
@@ -28,11 +29,34 @@ def merge(base: Data, theirs: Data, ours: Data) -> Data:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two values would be stored alike: unlike in Python, 1 is neither True nor 1.0."""
+    """Whether two values would be stored alike.
+
+    Unlike in Python, 1 is neither True nor 1.0, a dict in another order is another
+    dict, and NaN is itself. Of what is not plain data the pickles are compared: two
+    objects can be equal, as two rows of one key are, and not hold the same.
+    """
+    if one is other:
+        return True
     if type(one) is not type(other):
         return False
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(same, one, other))
-    return bool(one == other)
+    match one:
+        case dict():
+            return list(one) == list(other) and all(map(same, one.values(), other.values()))
+        case list() | tuple():
+            return len(one) == len(other) and all(map(same, one, other))
+        case str() | int() | bytes():
+            return bool(one == other)
+    return bool(stored_form(one) == stored_form(other))
+
+
+def stored_form(value: Any) -> Any:
+    """Something to compare a value by; one that cannot be stored is like no other."""
+    try:
+        return repr(value) if isinstance(value, float) else pickle.dumps(value)
+    except (TypeError, AttributeError, pickle.PicklingError):
+        return object()
+
+
+def unchanged(one: Data, other: Data) -> bool:
+    """Whether two sessions hold the same, in whatever order."""
+    return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)

@@ -62,7 +62,9 @@ def statements(model: Model, using: str) -> Statements:
 
 
 def but_the_key(model: Model) -> list[Any]:
-    return [field for field in model._meta.local_concrete_fields if not field.primary_key]
+    """The columns that a save writes."""
+    fields: list[Any] = model._meta.local_concrete_fields  # type: ignore[assignment]
+    return [field for field in fields if not (field.primary_key or field.generated)]
 
 
 @dataclass(frozen=True)
@@ -90,16 +92,30 @@ class Table:
 
     def swap(self, row: AbstractBaseSession, session_data: str) -> bool:
         """Write the row if the table still holds that data under its key."""
-        values = [
-            field.get_db_prep_save(field.pre_save(row, add=False), self._connection)
-            for field in but_the_key(self.model)
+        fields = but_the_key(self.model)
+        values = [field.pre_save(row, add=False) for field in fields]
+        if any(hasattr(value, "resolve_expression") for value in values):
+            # An expression is a part of the statement, not a parameter of it.
+            rows: Any = self._rows.filter(session_key=row.session_key, session_data=session_data)
+            with self._reached():
+                return bool(
+                    rows._update(list(zip(fields, [None] * len(fields), values, strict=True)))
+                )
+        parameters = [
+            field.get_db_prep_save(value, self._connection)
+            for field, value in zip(fields, values, strict=True)
         ]
-        return self._changed(self._sql.swap, [*values, row.session_key, session_data])
+        return self._changed(self._sql.swap, [*parameters, row.session_key, session_data])
 
     def touch(self, session_key: str, session_data: str, expire_date: datetime) -> bool:
         """Move the expiry if the table still holds that data under that key."""
         parameters = [self._date(expire_date), session_key, session_data]
         return self._changed(self._sql.touch, parameters)
+
+    @property
+    def has_more_columns(self) -> bool:
+        """Than Django's own: then a save writes them all, whatever it changes."""
+        return len(but_the_key(self.model)) > 2  # noqa: PLR2004 - data and expiry
 
     def rename(self, session_key: str, new_key: str) -> Row | None:
         """What the row holds that has the new key now; None if there was no such row.

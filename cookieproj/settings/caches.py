@@ -92,6 +92,7 @@ def _memcached(parts: SplitResult) -> dict[str, Any]:
     return {
         "BACKEND": "django.core.cache.backends.memcached.PyMemcacheCache",
         "LOCATION": parts.netloc.split(","),
+        "OPTIONS": {"connect_timeout": 2, "timeout": 2},
     }
 
 

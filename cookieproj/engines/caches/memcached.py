@@ -34,7 +34,7 @@ class Memcached(Cache):
 
     def get(self, key: str) -> Stored | None:
         with self.reached():
-            value, number = self.cache._cache.gets(self.cache.make_and_validate_key(key))
+            value, number = self._server_of(key).gets(self._name(key))
         return None if number is None else self._stored(value, number)
 
     def swap(self, key: str, base: Stored | None, data: Data, seconds: int) -> Stored | None:
@@ -44,14 +44,39 @@ class Memcached(Cache):
                 return None
         if base is None:
             return self.add(key, data, seconds)
-        name = self.cache.make_and_validate_key(key)
         timeout = self.cache.get_backend_timeout(seconds)
         with self.reached():
-            won = self.cache._cache.cas(name, data, base.token, expire=timeout)
+            won = self._server_of(key).cas(self._name(key), data, base.token, expire=timeout)
         return self._stored(data) if won else None
 
+    def add(self, key: str, data: Data, seconds: int) -> Stored | None:
+        timeout = self.cache.get_backend_timeout(seconds)
+        with self.reached():
+            won = self._server_of(key).add(self._name(key), data, expire=timeout)
+        return self._stored(data) if won else None
+
+    def delete(self, key: str) -> None:
+        with self.reached():
+            self._server_of(key).delete(self._name(key))
+
+    def _name(self, key: str) -> str:
+        name: str = self.cache.make_and_validate_key(key)
+        return name
+
+    def _server_of(self, key: str) -> Any:
+        """The one server that has the key, asked without pymemcache's way with failures.
+
+        For a while after one it answers for the server, as if nothing were stored there;
+        then it takes another server for the key. Both would sign people out.
+        """
+        return self.cache._cache._get_client(self._name(key))
+
     def touch(self, key: str, base: Stored, seconds: int) -> bool:
-        return bool(self._unchanged(key, base)) and super().touch(key, base, seconds)
+        if self._unchanged(key, base) is None:
+            return False
+        timeout = self.cache.get_backend_timeout(seconds)
+        with self.reached():
+            return bool(self._server_of(key).touch(self._name(key), expire=timeout))
 
     def _unchanged(self, key: str, base: Stored) -> Stored | None:
         """What is there, with its number, if it is still ``base``."""
@@ -68,16 +93,16 @@ class Memcached(Cache):
             renamed = self.add(new_key, stored.data, seconds)
             if renamed is None:
                 raise CreateError
-            name = self.cache.make_and_validate_key(key)
             with self.reached():
-                if self.cache._cache.cas(name, None, stored.token, expire=GRAVE_SECONDS):
+                server, name = self._server_of(key), self._name(key)
+                if server.cas(name, None, stored.token, expire=GRAVE_SECONDS):
                     return renamed
             self.delete(new_key)
         return None
 
     def bury(self, key: str) -> None:
         with self.reached():
-            self.cache.set(key, None, GRAVE_SECONDS)
+            self._server_of(key).set(self._name(key), None, expire=GRAVE_SECONDS)
 
     def walk(self, prefix: str, page_size: int) -> Iterator[Listed]:
         raise NotListableError(_("Sessions in memcached cannot be listed: it tells no keys."))

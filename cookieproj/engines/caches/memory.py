@@ -29,6 +29,9 @@ class Memory(Cache):
         name = self.cache.make_and_validate_key(key)
         with self.cache._lock:
             payload = self._held(name)
+            if payload is not None:
+                # Read last, evicted last.
+                self.cache._cache.move_to_end(name, last=False)
         return None if payload is None else self._stored(payload)
 
     def add(self, key: str, data: Data, seconds: int) -> Stored | None:

@@ -83,6 +83,10 @@ class Cache:
         except self.errors as error:
             raise StoreUnavailableError(self.place, error) from error
 
+    def form(self, data: Data) -> Data:
+        """The data as it would be read after it was put here: most caches pickle."""
+        return data
+
     def get(self, key: str) -> Stored | None:
         """What is there, a grave too: that one decodes to None."""
         with self.reached():

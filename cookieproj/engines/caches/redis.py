@@ -51,6 +51,10 @@ class Redis(Cache):
     def decode(self, payload: bytes) -> Any:
         return self.cache._cache._serializer.loads(payload)
 
+    def form(self, data: Data) -> Data:
+        form: Data = self.decode(self.encode(data))
+        return form
+
     @property
     def place(self) -> str:
         pool = self.client.connection_pool
@@ -67,20 +71,20 @@ class Redis(Cache):
         payload, name = self.encode(data), self.cache.make_key(key)
         with self.reached():
             # A time that is past already: it is gone as soon as it is there.
-            won = seconds <= 0 or self.client.set(name, payload, nx=True, ex=seconds)
+            won = seconds <= 0 or self.client.set(name, payload, nx=True, ex=int(seconds))
         return self._held(payload) if won else None
 
     def swap(self, key: str, base: Stored | None, data: Data, seconds: int) -> Stored | None:
         if base is None:
             return self.add(key, data, seconds)
         payload, name = self.encode(data), self.cache.make_key(key)
-        arguments: Any = [base.token, payload, seconds]
+        arguments: Any = [base.token, payload, int(seconds)]
         with self.reached():
             won = self.client.eval(SWAP, 1, name, *arguments)
         return self._held(payload) if won else None
 
     def touch(self, key: str, base: Stored, seconds: int) -> bool:
-        arguments: Any = [base.token, b"", seconds]
+        arguments: Any = [base.token, b"", int(seconds)]
         with self.reached():
             return bool(self.client.eval(SWAP, 1, self.cache.make_key(key), *arguments))
 
