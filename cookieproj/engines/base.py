@@ -6,15 +6,18 @@ round trip. Everything that is promised of all of them stands here, once.
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.contrib.sessions.backends.base import (
     VALID_KEY_CHARS,
     CreateError,
     SessionBase,
     UpdateError,
 )
+from django.utils import timezone
 from django.utils.crypto import get_random_string
 
 from .exceptions import StoreUnavailableError
@@ -32,6 +35,13 @@ SAVES = 1000
 
 Progress = Callable[[int], object]
 Result = TypeVar("Result")
+
+
+def is_past(moment: datetime) -> bool:
+    """Whether that is over, also if it was stored while USE_TZ was another."""
+    if timezone.is_naive(moment) == settings.USE_TZ:
+        moment = timezone.make_aware(moment) if settings.USE_TZ else timezone.make_naive(moment)
+    return moment <= timezone.now()
 
 
 class Async(SessionBase):

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.contrib.sessions.backends.base import VALID_KEY_CHARS, CreateError
 from django.contrib.sessions.backends.file import SessionStore as DjangoStore
-from django.utils import timezone
 from django.utils.functional import cached_property
 
-from .base import Engine
+from .base import Engine, is_past
 from .folder import File, Folder
 from .merge import Data
 from .stored import Listed, Location, Stored
@@ -41,7 +40,7 @@ class SessionStore(Engine, DjangoStore):
         if file is None:
             return None
         expires = self._expires(file)
-        return self._stored(file.payload, expires) if expires > timezone.now() else None
+        return None if is_past(expires) else self._stored(file.payload, expires)
 
     def _insert(self, data: Data) -> Stored:
         with self._folder.locked(self._key):
@@ -158,7 +157,7 @@ class SessionStore(Engine, DjangoStore):
             return False
         tells = modified % SECOND == PLAIN
         file = File(b"", modified) if tells else self._folder.read(self._key)
-        return file is not None and self._expires(file) <= timezone.now()
+        return file is not None and is_past(self._expires(file))
 
     def locate(self) -> list[Location]:
         stored = self._read()

@@ -6,6 +6,7 @@ session's key; they are never removed, as somebody may be waiting for one.
 """
 
 import os
+import stat
 import tempfile
 import time
 import zlib
@@ -86,10 +87,8 @@ class Folder:
     @contextmanager
     def locked(self, session_key: str) -> Iterator[None]:
         """Nobody else changes that session's file meanwhile."""
-        number = zlib.crc32(session_key.encode()) % LOCKS
-        path = self.path / f".{self.prefix}.lock{number:02}"
         with self.reached():
-            lock = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+            lock = self._lock_of(session_key)
         try:
             with self.reached():
                 locks.lock(lock, locks.LOCK_EX)
@@ -118,6 +117,23 @@ class Folder:
 
     def _file(self, session_key: str) -> Path:
         return self.path / f"{self.prefix}{session_key}"
+
+    def _lock_of(self, session_key: str) -> int:
+        """The descriptor of a lock file that whoever else writes here can open too.
+
+        Those that root makes, in clearing say, are the folder's owner's; where anybody
+        may write, as in the system's temporary folder, each user has files of their own.
+        """
+        name = f".{self.prefix}.lock{zlib.crc32(session_key.encode()) % LOCKS:02}"
+        folder = self.path.stat()
+        shared = folder.st_mode & stat.S_IWOTH
+        if shared and hasattr(os, "geteuid"):
+            name += f".{os.geteuid()}"
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        lock = os.open(self.path / name, flags, 0o600)
+        if not shared and hasattr(os, "geteuid") and os.geteuid() == 0:
+            os.fchown(lock, folder.st_uid, folder.st_gid)
+        return lock
 
     @contextmanager
     def reached(self) -> Iterator[None]:

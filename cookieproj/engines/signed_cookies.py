@@ -9,10 +9,9 @@ from django.conf import settings
 from django.contrib.sessions.backends.signed_cookies import SessionStore as DjangoStore
 from django.core import signing
 from django.http import HttpResponse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from .base import Async, Progress
+from .base import Async, Progress, is_past
 from .exceptions import CookieTooLargeError, NotListableError
 from .merge import Data
 from .stored import Listed, Location
@@ -39,7 +38,7 @@ class SessionStore(Async, DjangoStore):  # type: ignore[misc]
         except Exception:  # noqa: BLE001 - a serializer may raise anything
             self.create()
             return {}
-        if self._expires(data) <= timezone.now():
+        if is_past(self._expires(data)):
             self.create()
             return {}
         return data

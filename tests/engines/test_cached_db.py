@@ -219,16 +219,9 @@ def test_a_row_that_went_unheard_is_missed_by_the_next_save(engine: Engine) -> N
 def test_nor_is_it_copied_again_before_the_deletion_is_committed(engine: Engine) -> None:
     key = str(stored(a=1).session_key)
 
-    def reader() -> None:
-        read(key)
-        connections.close_all()
-        caches.close_all()
-
     with transaction.atomic():
         Session.objects.get(pk=key).delete()
-        thread = threading.Thread(target=reader)
-        thread.start()
-        thread.join()
+        read_elsewhere(key)
     assert dict(SessionStore(key).items()) == {}
 
 
@@ -236,6 +229,40 @@ def test_a_buried_copy_is_no_place_where_a_session_lives(engine: Engine) -> None
     session = stored(a=1)
     session._bury_copy(session.cache_key)
     assert len(session.locate()) == 1
+
+
+def read_elsewhere(key: str) -> None:
+    """By another request, on connections of its own."""
+
+    def reader() -> None:
+        read(key)
+        connections.close_all()
+        caches.close_all()
+
+    thread = threading.Thread(target=reader)
+    thread.start()
+    thread.join()
+
+
+@on_engines(lambda engine: engine.database == "postgresql")
+@pytest.mark.parametrize("end", [sign_out, sign_in])
+def test_a_session_that_ends_in_a_transaction_does_not_come_back(
+    engine: Engine, end: Callable[[str], None]
+) -> None:
+    """Until the commit others read the row; they must not copy it."""
+    key = str(stored(a=1).session_key)
+    with transaction.atomic():
+        end(key)
+        read_elsewhere(key)
+    assert dict(SessionStore(key).items()) == {}
+
+
+def test_what_is_rolled_back_is_in_no_copy(engine: Engine) -> None:
+    key = str(stored(a=1).session_key)
+    with transaction.atomic():
+        write(key)
+        transaction.set_rollback(True)
+    assert dict(SessionStore(key).items()) == {"a": 1}
 
 
 def test_what_is_saved_from_an_old_copy_is_merged_into_the_row(engine: Engine) -> None:

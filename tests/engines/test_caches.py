@@ -1,5 +1,6 @@
 """What each cache offers, and what is said of one that offers nothing."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -77,6 +78,63 @@ def test_a_write_that_comes_while_memcached_renames_is_taken_along(
     session.save()
     assert dict(SessionStore(session.session_key).items()) == {"a": 1, "b": 2}
     assert SessionStore(key).load() == {}
+
+
+def test_pymemcache_does_not_answer_for_a_server_that_failed(
+    settings: Settings, memcached_url: str
+) -> None:
+    """After a failure it says for a second that nothing is stored, and that all is deleted."""
+    settings.CACHES = caches(memcached_url)
+    session = stored(a=1)
+    clients: Any = connections["sessions"]
+    clients = clients._cache
+    for client in clients.clients.values():
+        clients._mark_failed_server(client.server)
+    assert SessionStore(session.session_key)["a"] == 1
+    key = str(session.session_key)
+    session.flush()
+    assert not SessionStore().exists(key)
+
+
+def test_a_memcached_that_is_away_is_an_error_each_time(
+    settings: Settings, memcached_url: str
+) -> None:
+    """And no other server is taken for it."""
+    settings.CACHES = caches(f"{memcached_url},127.0.0.1:1")
+    keys = [f"{number:032}" for number in range(20)]
+    seen = []
+    for _ in range(4):
+        away = 0
+        for key in keys:
+            try:
+                SessionStore(key).load()
+            except StoreUnavailableError:
+                away += 1
+        seen.append(away)
+    assert 0 < seen[0] < len(keys)
+    assert len(set(seen)) == 1
+
+
+@pytest.mark.parametrize("url", ["redis_url", "memcached_url"])
+def test_ages_need_not_be_whole(
+    settings: Settings, url: str, request: pytest.FixtureRequest
+) -> None:
+    settings.CACHES = caches(request.getfixturevalue(url))
+    settings.SESSION_COOKIE_AGE = timedelta(days=7).total_seconds()
+    key = stored(a=1).session_key
+    session = SessionStore(key)
+    session["b"] = 2
+    session.save()
+    session.save()
+    assert dict(SessionStore(key).items()) == {"a": 1, "b": 2}
+
+
+def test_memory_evicts_last_what_was_read_last(settings: Settings) -> None:
+    use(settings, LOCMEM, "small", OPTIONS={"MAX_ENTRIES": 30})
+    key = stored(a=1).session_key
+    for _ in range(100):
+        assert SessionStore(key).get("a") == 1
+        stored(b=2)
 
 
 # django-redis's own: its sharded client warns of what it does itself.

@@ -207,6 +207,26 @@ def test_a_second_save_undoes_nothing_of_the_others(
     kept(engine, data == {"a": 1, "b": 2, **mine, **theirs}, data, ALL)
 
 
+def test_another_order_is_another_value(request_for: Open) -> None:
+    first = request_for().set(menu={"tea": 1, "milk": 2})
+    first.save()
+    request_for(first.session_key).set(menu={"milk": 2, "tea": 1}).save()
+    assert list(request_for(first.session_key).get("menu")) == ["milk", "tea"]
+
+
+def test_what_is_stored_in_another_form_is_not_changed_by_that(
+    engine: Engine, request_for: Open, key: str
+) -> None:
+    """In JSON a tuple becomes a list. That is no reason to write over what another wrote."""
+    session = request_for(key).set(pair=(1, 2))
+    session.save()
+    request_for(key).set(pair=[3]).save()
+    session.set(c=3)
+    session.save()
+    pair = request_for(key).get("pair")
+    kept(engine, list(pair) == [3], pair, ALL)
+
+
 def test_what_cannot_be_stored_is_an_error_and_nothing_is_lost(request_for: Open, key: str) -> None:
     session = request_for(key).set(bad=lambda: None)
     with pytest.raises((TypeError, AttributeError, PicklingError)):

@@ -10,6 +10,7 @@ from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.contrib.sessions.models import Session
 from django.db import DatabaseError, connection, models, transaction
+from django.db.models.functions import Length
 from django.db.models.signals import post_delete, pre_delete
 from django.test.utils import CaptureQueriesContext, isolate_apps
 
@@ -184,6 +185,48 @@ def test_rows_that_refer_to_a_session_go_with_it(engine: Engine) -> None:
         with connection.schema_editor() as editor:
             editor.delete_model(Device)
             editor.delete_model(Owned)
+
+
+@isolate_apps("demo")
+def test_columns_of_every_kind_are_saved(engine: Engine) -> None:
+    """As in Django's documentation on extending the engine, and a little further."""
+
+    class Wide(AbstractBaseSession):
+        seen = models.IntegerField(default=0)
+        changed = models.DateTimeField(auto_now=True)
+        kind = models.CharField(max_length=9, db_default="web")
+        length = models.GeneratedField(
+            expression=Length("session_data"),
+            output_field=models.IntegerField(),
+            db_persist=True,
+        )
+
+        class Meta:
+            app_label = "demo"
+
+    class WideStore(SessionStore):
+        @classmethod
+        def get_model_class(cls) -> type[AbstractBaseSession]:
+            return Wide
+
+        def create_model_instance(self, data: dict[str, Any]) -> AbstractBaseSession:
+            row: Any = super().create_model_instance(data)
+            row.seen = data.get("seen", 0) if self._base is None else models.F("seen") + 1
+            return row  # type: ignore[no-any-return]
+
+    with connection.schema_editor() as editor:
+        editor.create_model(Wide)
+    try:
+        session = stored(WideStore, a=1)
+        for seen in (1, 2):
+            # With a change and without one: a touch is a save, where there is more to save.
+            session["a"] = 2
+            session.save()
+            row = Wide.objects.get()
+            assert (row.seen, row.kind, row.length) == (seen, "web", len(row.session_data))
+    finally:
+        with connection.schema_editor() as editor:
+            editor.delete_model(Wide)
 
 
 def test_where_an_update_tells_nothing_it_is_read(engine: Engine) -> None:

@@ -12,6 +12,7 @@ import time_machine
 from django.contrib.sessions.backends.file import SessionStore as DjangoStore
 from django.contrib.sessions.exceptions import InvalidSessionKey
 from django.utils import timezone
+from pytest_django import Settings
 
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.file import SessionStore
@@ -43,7 +44,7 @@ def test_a_full_disk_is_an_error_and_what_was_there_stays(
     before = sessions(tmp_path)
     again = SessionStore(session.session_key)
     again["b"] = 2
-    full = OSError(number, os.strerror(number))
+    full = OSError(number, os.strerror(number), f"{tmp_path}/sessionid{session.session_key}")
     with (
         mock.patch("cookieproj.engines.folder.os.utime", side_effect=full),
         pytest.raises(StoreUnavailableError, match=str(tmp_path)) as error,
@@ -209,6 +210,33 @@ def test_no_key_leads_out_of_the_folder(engine: Engine, key: str) -> None:
     for act in (session.exists, session.delete):
         with pytest.raises(InvalidSessionKey):
             act(key)
+
+
+def test_where_anybody_may_write_each_user_has_locks_of_their_own(
+    engine: Engine, tmp_path: Path
+) -> None:
+    tmp_path.chmod(0o1777)
+    stored(a=1)
+    (lock,) = tmp_path.glob(".sessionid.lock*")
+    assert lock.name.endswith(f".{os.geteuid()}")
+
+
+def test_a_lock_that_root_made_is_the_folders_owners(engine: Engine, tmp_path: Path) -> None:
+    owner = 65534 if os.geteuid() == 0 else os.geteuid()
+    os.chown(tmp_path, owner, -1)
+    stored(a=1)
+    (lock,) = tmp_path.glob(".sessionid.lock*")
+    assert lock.stat().st_uid == owner
+
+
+@pytest.mark.parametrize("use_tz", [True, False])
+def test_a_date_outlives_a_change_of_use_tz(
+    engine: Engine, settings: Settings, use_tz: bool
+) -> None:
+    settings.USE_TZ = use_tz
+    key = stored(expiry=timezone.now() + timedelta(days=2), a=1).session_key
+    settings.USE_TZ = not use_tz
+    assert SessionStore(key)["a"] == 1
 
 
 def test_locks_are_few(engine: Engine, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
+from pickle import PicklingError
 from unittest import mock
 
 import pytest
@@ -80,6 +81,35 @@ def test_the_row_is_there_as_soon_as_the_key_is(request_for: Open, key: str) -> 
     fresh = request_for()
     fresh.cycle_key()
     assert request_for().exists(fresh.session_key)
+
+
+def test_a_session_emptied_unread_may_take_a_new_key(request_for: Open) -> None:
+    """As a sign-in does that begins with clear(), under a cookie that is long over."""
+    session = request_for("k" * 32)
+    session.clear()
+    session.cycle_key()
+    session.set(a=1)
+    session.save()
+    assert session.session_key != "k" * 32
+    assert request_for(session.session_key).data == {"a": 1}
+
+
+def test_no_key_is_nobodys_session(request_for: Open, key: str) -> None:
+    request_for(key).delete("")
+    assert request_for(key).data == {"a": 1, "b": 2}
+
+
+def test_a_first_save_that_failed_can_be_tried_again(engine: Engine, request_for: Open) -> None:
+    session = request_for().set(bad=lambda: None)
+    with pytest.raises((TypeError, AttributeError, PicklingError)):
+        session.save()
+    session.set(bad="good")
+    try:
+        session.save()
+        seen: object = request_for(session.session_key).data
+    except UpdateError as error:
+        seen = repr(error)
+    kept(engine, seen == {"bad": "good"}, seen, ALL - {"file"})
 
 
 def test_an_unknown_key_is_not_taken_over(request_for: Open) -> None:

@@ -90,3 +90,43 @@ def test_values_that_python_calls_equal_are_stored_otherwise(one: Any, other: An
     assert not same(one, other)
     (merged,) = merge({"a": one}, {"a": one}, {"a": other}).values()
     assert same(merged, other)
+
+
+class Row:
+    """Equal by its key, like a row of a table, whatever else it holds."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Row)
+
+    def __hash__(self) -> int:
+        return 1
+
+
+class Array:
+    """As of numpy: == gives no yes or no."""
+
+    def __eq__(self, other: object) -> Any:
+        raise ValueError("ambiguous")
+
+    __hash__ = object.__hash__
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        (Row("old"), Row("new"), False),
+        (Row("old"), Row("old"), True),
+        (Array(), Array(), True),
+        (float("nan"), float("nan"), True),
+        (0.0, -0.0, False),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, False),
+        (lambda: 1, lambda: 1, False),
+    ],
+)
+def test_what_counts_is_what_would_be_stored(one: Any, other: Any, alike: bool) -> None:
+    assert same(one, other) is alike
+    assert same([one], [other]) is alike
+    assert same(one, one)

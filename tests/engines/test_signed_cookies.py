@@ -54,6 +54,14 @@ def test_and_until_the_moment_it_was_given() -> None:
         assert SessionStore(key).load() == {}
 
 
+@pytest.mark.parametrize("use_tz", [True, False])
+def test_a_date_outlives_a_change_of_use_tz(settings: Settings, use_tz: bool) -> None:
+    settings.USE_TZ = use_tz
+    key = stored(timezone.now() + timedelta(days=2), a=1).session_key
+    settings.USE_TZ = not use_tz
+    assert SessionStore(key)["a"] == 1
+
+
 @pytest.mark.parametrize("place", [0, 5, -1])
 def test_what_was_changed_holds_nothing(place: int) -> None:
     key = list(str(stored(a=1).session_key))
