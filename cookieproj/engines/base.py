@@ -1,4 +1,4 @@
-"""What the engines share: merge and retry, keys, expiry, async.
+"""What the engines share: merge and retry, keys, expiry.
 
 An engine names its store in six short methods (``_read`` to ``_remove``), each one
 round trip. Everything that is promised of all of them stands here, once.
@@ -9,17 +9,16 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.sessions.backends.base import (
     VALID_KEY_CHARS,
     CreateError,
-    SessionBase,
     UpdateError,
 )
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 
+from .asynchronous import Async
 from .exceptions import StoreUnavailableError
 from .merge import Data, merge, same, unchanged
 from .stored import Listed, Location, Stored
@@ -44,41 +43,14 @@ def is_past(moment: datetime) -> bool:
     return moment <= timezone.now()
 
 
-class Async(SessionBase):
-    """The ``a…`` methods as wrappers of the others, before those that Django's engines have.
-
-    Django's engines implement them a second time, so that an engine which overrides
-    ``load`` alone would be gone round by ``aload``. Each runs in a thread: nothing here
-    blocks the event loop.
-    """
-
-    aexists = SessionBase.aexists
-    acreate = SessionBase.acreate
-    asave = SessionBase.asave
-    adelete = SessionBase.adelete
-    aload = SessionBase.aload
-
-    async def aflush(self) -> None:
-        await sync_to_async(self.flush)()
-
-    async def acycle_key(self) -> None:
-        await sync_to_async(self.cycle_key)()
-
-    async def adelete_test_cookie(self) -> None:
-        await self.apop(self.TEST_COOKIE_NAME)
-
-    @classmethod
-    async def aclear_expired(cls, **options: Any) -> int:  # type: ignore[override]
-        clear_expired: Any = cls.clear_expired
-        cleared: int = await sync_to_async(clear_expired)(**options)
-        return cleared
-
-
 class Engine(Async):
     """A session whose data is kept on the server, where other requests change it too."""
 
     # What this session's data was made from; None until it is loaded or created.
     _base: Stored | None = None
+
+    # Whether somebody else has ended it since.
+    _ended = False
 
     if TYPE_CHECKING:
         _get_session: Callable[..., Data]
@@ -255,14 +227,14 @@ class Engine(Async):
 
         theirs = self._under_a_new_key(rename)
         self.modified = True
-        if theirs is None and self._base is None:
+        if theirs:
+            self._rebase(theirs)
+        elif self._base is None and not self._ended:
             # It was emptied unread, and there was none.
             self.create()
-        elif theirs is None:
-            # Ended meanwhile: nothing is stored under the new key either, and the save says so.
-            self._base = None
         else:
-            self._rebase(theirs)
+            # Nothing is stored under the new key either, and the save says so.
+            self._base, self._ended = None, True
 
     def delete(self, session_key: str | None = None) -> None:
         key = self.session_key if session_key is None else session_key

@@ -11,7 +11,8 @@ from django.core import signing
 from django.http import HttpResponse
 from django.utils.translation import gettext as _
 
-from .base import Async, Progress, is_past
+from .asynchronous import Async
+from .base import Progress, is_past
 from .exceptions import CookieTooLargeError, NotListableError
 from .merge import Data
 from .stored import Listed, Location
