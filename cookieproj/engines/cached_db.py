@@ -29,8 +29,9 @@ from .stored import Location, Stored
 
 logger = logging.getLogger("django.contrib.sessions")
 
-# Copies that this process could not replace as the cache was away: buried once it is back. If
-# the process ends before, they are served until they expire; saves find the row all the same.
+# Copies that this process could not replace as the cache was away: buried once it is back. Until
+# then other processes read them, if their own way to the cache is open; saves find the row anyway.
+# Should this process end before, they are read until they expire.
 owed: set[str] = set()
 SETTLED_AT_ONCE = 100
 
