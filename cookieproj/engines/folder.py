@@ -69,7 +69,7 @@ class Folder:
                 os.utime(unfinished, ns=(file.modified, file.modified))
                 unfinished.replace(path)
             except BaseException:
-                unfinished.unlink()
+                unfinished.unlink(missing_ok=True)
                 raise
 
     def touch(self, session_key: str, modified: int) -> None:
@@ -143,7 +143,10 @@ class Folder:
         except FileNotFoundError as error:
             if self.path.is_dir():
                 raise
-            raise StoreUnavailableError(self.place, error.strerror) from error
+            raise self._refused(error) from error
         except OSError as error:
-            # Not the error's own text: that names the file, and so the session key.
-            raise StoreUnavailableError(self.place, error.strerror) from error
+            raise self._refused(error) from error
+
+    def _refused(self, error: OSError) -> StoreUnavailableError:
+        # Not the error's own text: that names the file, and so the session key.
+        return StoreUnavailableError(self.place, error.strerror or type(error).__name__)
