@@ -56,9 +56,9 @@ class SessionStore(DBStore, DjangoStore):
             return super()._load()
         if self._copy and self._copy.data is not None:
             return self._copy
-        stored = super()._load()
-        # Not over a grave: what was read may be older than what it was dug for, from a
-        # replica that lags or beside a transaction that is not over.
+        # Not from a replica, which may lag behind what is copied here; nor over a grave, which
+        # may have been dug for a transaction that is not over yet.
+        stored = self._read()
         if stored and stored.expires and self._copy is None:
             left = stored.expires - timezone.now()
             self._put_copy(stored.data or {}, int(left.total_seconds()))

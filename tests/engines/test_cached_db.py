@@ -14,8 +14,10 @@ from django.core.cache import caches
 from django.db import connection, connections, transaction
 from django.db.models.signals import post_delete
 from django.test.utils import isolate_apps
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from pytest_django import Settings
 
 from cookieproj.engines import cached_db
 from cookieproj.engines.cached_db import SessionStore
@@ -135,7 +137,7 @@ def delete_row(key: str) -> None:
     Session.objects.filter(pk=key).delete()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     requests=st.lists(
         st.sampled_from([read, write, write, touch, evict, sign_in, sign_out, delete_row]),
@@ -165,6 +167,24 @@ def test_a_session_is_served_from_the_cache(engine: Engine) -> None:
     key = stored(a=1).session_key
     with mock.patch.object(Table, "read", side_effect=AssertionError):
         assert SessionStore(key)["a"] == 1
+
+
+def test_a_copy_is_made_of_the_row_itself_not_of_a_replica(
+    engine: Engine, settings: Settings
+) -> None:
+    key = str(stored(a=1).session_key)
+    evict(key)
+    settings.DATABASE_ROUTERS = [f"{__name__}.ReadsElsewhere"]
+    assert SessionStore(key)["a"] == 1
+    assert SessionStore(key)["a"] == 1
+
+
+class ReadsElsewhere:
+    def db_for_read(self, *arguments: Any, **hints: Any) -> str:
+        raise AssertionError("asked for a replica")
+
+    def db_for_write(self, *arguments: Any, **hints: Any) -> str:
+        return "default"
 
 
 def test_a_miss_fills_the_cache_for_as_long_as_the_row_lives(engine: Engine) -> None:
