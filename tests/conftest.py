@@ -83,9 +83,8 @@ def profile(
     name: str = request.param
     module = import_module(f"cookieproj.settings.{name}")
     settings.SESSION_ENGINE = module.SESSION_ENGINE
-    if hasattr(module, "SESSION_CACHE_ALIAS"):
+    if name in {"cache", "cached_db"}:
         settings.CACHES = caches(f"{request.getfixturevalue('redis_url')}/0")
-        settings.SESSION_CACHE_ALIAS = module.SESSION_CACHE_ALIAS
         connections["sessions"].clear()
     settings.SESSION_FILE_PATH = tmp_path
     forget_folder()

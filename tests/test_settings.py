@@ -43,6 +43,8 @@ def test_a_profile_names_its_engine(profile: str) -> None:
 def test_the_environment_may_name_another_engine(profile: str) -> None:
     engine = "django.contrib.sessions.backends.db"
     assert shown("SESSION_ENGINE", SESSION_PROFILE=profile, SESSION_ENGINE=engine) == engine
+    # One that caches must not find itself in the site's own cache.
+    assert shown("SESSION_CACHE_ALIAS", SESSION_PROFILE=profile) == "sessions"
 
 
 @pytest.mark.parametrize("engine", ["no.such.engine", "json", "db"])

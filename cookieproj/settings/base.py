@@ -79,6 +79,7 @@ else:
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES = caches(env.str("CACHE_URL", default="locmem://"))
+SESSION_CACHE_ALIAS = "sessions"
 
 
 def session_engine(name: str) -> str:

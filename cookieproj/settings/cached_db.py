@@ -1,4 +1,3 @@
 from .base import *
 
 SESSION_ENGINE = session_engine("cached_db")
-SESSION_CACHE_ALIAS = "sessions"
