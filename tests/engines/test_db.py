@@ -135,6 +135,19 @@ def test_whoever_listens_to_the_end_of_a_session_hears_it(engine: Engine, signal
     assert [data["a"] for data in heard] == [1, 2]
 
 
+@contextmanager
+def tables(*made: type[models.Model]) -> Iterator[None]:
+    with connection.schema_editor() as editor:
+        for model in made:
+            editor.create_model(model)
+    try:
+        yield
+    finally:
+        with connection.schema_editor() as editor:
+            for model in reversed(made):
+                editor.delete_model(model)
+
+
 @isolate_apps("demo")
 def test_rows_that_refer_to_a_session_go_with_it(engine: Engine) -> None:
     """A key in use elsewhere cannot be renamed: there the session is copied, as Django does."""
@@ -162,10 +175,7 @@ def test_rows_that_refer_to_a_session_go_with_it(engine: Engine) -> None:
             row.account = data.get("account")
             return row  # type: ignore[no-any-return]
 
-    with connection.schema_editor() as editor:
-        editor.create_model(Owned)
-        editor.create_model(Device)
-    try:
+    with tables(Owned, Device):
         session = stored(OwnedStore, account=7)
         assert Owned.objects.get().account == 7
         Device.objects.create(session_id=session.session_key)
@@ -181,10 +191,6 @@ def test_rows_that_refer_to_a_session_go_with_it(engine: Engine) -> None:
         Device.objects.create(session_id=session.session_key)
         session.flush()
         assert not Device.objects.exists()
-    finally:
-        with connection.schema_editor() as editor:
-            editor.delete_model(Device)
-            editor.delete_model(Owned)
 
 
 @isolate_apps("demo")
@@ -214,9 +220,7 @@ def test_columns_of_every_kind_are_saved(engine: Engine) -> None:
             row.seen = data.get("seen", 0) if self._base is None else models.F("seen") + 1
             return row  # type: ignore[no-any-return]
 
-    with connection.schema_editor() as editor:
-        editor.create_model(Wide)
-    try:
+    with tables(Wide):
         session = stored(WideStore, a=1)
         for seen in (1, 2):
             # With a change and without one: a touch is a save, where there is more to save.
@@ -224,9 +228,6 @@ def test_columns_of_every_kind_are_saved(engine: Engine) -> None:
             session.save()
             row = Wide.objects.get()
             assert (row.seen, row.kind, row.length) == (seen, "web", len(row.session_data))
-    finally:
-        with connection.schema_editor() as editor:
-            editor.delete_model(Wide)
 
 
 def test_where_an_update_tells_nothing_it_is_read(engine: Engine) -> None:
