@@ -42,6 +42,16 @@ def stored(**data: Any) -> SessionStore:
     return session
 
 
+def two_writes_are_kept(key: str | None) -> tuple[SessionStore, SessionStore]:
+    """Of two requests that have both read before either saves; gives the two."""
+    one, two = SessionStore(key), SessionStore(key)
+    one["b"], two["c"] = 2, 3
+    one.save()
+    two.save()
+    assert dict(SessionStore(key).items()) == {"a": 1, "b": 2, "c": 3}
+    return one, two
+
+
 def test_djangos_own_cache_for_redis_loses_no_write_either(
     settings: Settings, redis_url: str
 ) -> None:
@@ -49,11 +59,7 @@ def test_djangos_own_cache_for_redis_loses_no_write_either(
     assert cache.compares_and_swaps
     assert cache.place == f"Redis {redis_url.removeprefix('redis://')}/7"
     key = stored(a=1).session_key
-    one, other = SessionStore(key), SessionStore(key)
-    one["b"], other["c"] = 2, 3
-    one.save()
-    other.save()
-    assert dict(SessionStore(key).items()) == {"a": 1, "b": 2, "c": 3}
+    two_writes_are_kept(key)
     assert key in {listed.key for listed in SessionStore.walk()}
 
 
@@ -178,11 +184,7 @@ def other(settings: Settings, tmp_path: Path) -> Cache:
 def test_another_cache_merges_as_well_as_it_can(other: Cache) -> None:
     assert not other.compares_and_swaps
     key = stored(a=1).session_key
-    one, two = SessionStore(key), SessionStore(key)
-    one["b"], two["c"] = 2, 3
-    one.save()
-    two.save()
-    assert dict(SessionStore(key).items()) == {"a": 1, "b": 2, "c": 3}
+    one, two = two_writes_are_kept(key)
     two.cycle_key()
     assert not SessionStore().exists(str(key))
     two.save()
