@@ -5,7 +5,7 @@ round trip. Everything that is promised of all of them stands here, once.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,8 +20,9 @@ from django.utils.crypto import get_random_string
 
 from .asynchronous import Async
 from .exceptions import StoreUnavailableError
+from .listable import Listable
 from .merge import Data, merge, same, unchanged
-from .stored import Listed, Location, Stored
+from .stored import Stored
 
 # What fits Django's column, and every store. Django's own keys are 32 letters and digits.
 KEY = re.compile(r"[!-~]{8,40}")
@@ -32,7 +33,6 @@ NEW_KEYS = 5
 # A save fails only when another one won. So many in a row mean a store that cannot compare.
 SAVES = 1000
 
-Progress = Callable[[int], object]
 Result = TypeVar("Result")
 
 
@@ -43,7 +43,7 @@ def is_past(moment: datetime) -> bool:
     return moment <= timezone.now()
 
 
-class Engine(Async):
+class Engine(Listable, Async):
     """A session whose data is kept on the server, where other requests change it too."""
 
     # What this session's data was made from; None until it is loaded or created.
@@ -209,6 +209,16 @@ class Engine(Async):
         ours |= {key: values[key] for key in new}
         self._base = theirs
 
+    @property
+    def loaded(self) -> Data:
+        """The stored data that this session was made from, to be read only; empty for a new one.
+
+        Read now if it was emptied unread. After a save it is what was saved.
+        """
+        if self._base is None and self.session_key and hasattr(self, "_session_cache"):
+            self._base = self._read()
+        return (self._base and self._base.data) or {}
+
     def cycle_key(self) -> None:
         """Give the session a new key, at once in the store too: whoever knew the old one is out.
 
@@ -246,45 +256,9 @@ class Engine(Async):
         """What people call the store, without a password: for errors and pages."""
         raise NotImplementedError
 
-    # What follows goes beyond Django's interface.
-
     @classmethod
-    def walk(cls, page_size: int = 1000) -> Iterator[Listed]:
-        """Every live session, ``page_size`` of them in memory at a time.
+    def alive(cls, keys: Collection[str]) -> set[str]:
+        return {key for key in keys if cls(key)._is_live()}
 
-        Raises NotListableError where the store cannot list them.
-        """
-        raise NotImplementedError
-
-    @classmethod
-    def clear_expired(  # type: ignore[override]
-        cls, *, batch_size: int = 1000, progress: Progress | None = None
-    ) -> int:
-        """Remove expired sessions and say how many they were.
-
-        Each batch is a short step of its own: between two of them other requests go on,
-        and an interruption loses nothing. ``progress`` is called after each with the
-        number removed so far. 0 where the store forgets by itself.
-        """
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
-        cleared = 0
-        for removed in cls._clear(batch_size):
-            cleared += removed
-            if progress:
-                progress(cleared)
-        return cleared
-
-    @classmethod
-    def _clear(cls, batch_size: int) -> Iterator[int]:
-        """Remove expired sessions, a batch at each step: how many went."""
-        raise NotImplementedError
-
-    @classmethod
-    def count_expired(cls) -> int:
-        """How many sessions ``clear_expired`` would remove now."""
-        raise NotImplementedError
-
-    def locate(self) -> list[Location]:
-        """Where this session is stored, and the exact bytes there; empty where it is not."""
-        raise NotImplementedError
+    def _is_live(self) -> bool:
+        return self.session_key is not None and self._read() is not None

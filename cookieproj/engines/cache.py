@@ -1,6 +1,6 @@
 """Sessions in a cache."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from django.contrib.sessions.backends.base import CreateError
 from django.contrib.sessions.backends.cache import SessionStore as DjangoStore
@@ -11,7 +11,7 @@ from .base import Engine
 from .caches import beyond
 from .caches.other import Cache
 from .merge import Data
-from .stored import Listed, Location, Stored
+from .stored import Location, Page, Stored
 
 
 class SessionStore(Engine, DjangoStore):
@@ -55,8 +55,17 @@ class SessionStore(Engine, DjangoStore):
         return beyond(self._cache)
 
     @classmethod
-    def walk(cls, page_size: int = 1000) -> Iterator[Listed]:
-        return cls()._entries.walk(cls.cache_key_prefix, page_size)
+    def page(cls, position: str = "", size: int = 100) -> Page:
+        return cls()._entries.page(cls.cache_key_prefix, position, size)
+
+    @classmethod
+    def alive(cls, keys: Collection[str]) -> set[str]:
+        names = {cls.cache_key_prefix + key: key for key in keys}
+        return {names[name] for name in cls()._entries.alive(names)}
+
+    @classmethod
+    def count(cls) -> int:
+        return cls()._entries.count()
 
     @classmethod
     def _clear(cls, batch_size: int) -> Iterator[int]:

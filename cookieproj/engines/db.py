@@ -1,6 +1,6 @@
 """Sessions in the database."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 
 from django.contrib.sessions.backends.db import SessionStore as DjangoStore
@@ -9,7 +9,7 @@ from django.db import router
 
 from .base import Engine
 from .merge import Data
-from .stored import Listed, Location, Stored
+from .stored import Listed, Location, Page, Stored
 from .table import Row, Table
 
 
@@ -62,13 +62,23 @@ class SessionStore(Engine, DjangoStore):
         return Table(model, router.db_for_write(model))
 
     @classmethod
-    def walk(cls, page_size: int = 1000) -> Iterator[Listed]:
+    def page(cls, position: str = "", size: int = 100) -> Page:
+        rows = cls._table().page(position, size + 1)
         decode = cls().decode
-        last = ""
-        while page := cls._table().page(last, page_size):
-            for row in page:
-                last, data = row.session_key, row.session_data
-                yield Listed(last, data.encode(), row.expire_date, partial(decode, data))
+        listed = [
+            Listed(row.session_key, data.encode(), row.expire_date, partial(decode, data))
+            for row in rows[:size]
+            for data in [row.session_data]
+        ]
+        return Page(listed, listed[-1].key if len(rows) > size else "")
+
+    @classmethod
+    def alive(cls, keys: Collection[str]) -> set[str]:
+        return cls._table().alive(keys)
+
+    @classmethod
+    def count(cls) -> int:
+        return cls._table().count()
 
     @classmethod
     def _clear(cls, batch_size: int) -> Iterator[int]:

@@ -1,10 +1,12 @@
 """Sessions in files, one each."""
 
+import os
+import platform
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,17 +14,22 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import VALID_KEY_CHARS, CreateError
 from django.contrib.sessions.backends.file import SessionStore as DjangoStore
 from django.utils.functional import cached_property
+from django.utils.translation import gettext as _
 
 from .base import Engine, is_past
+from .exceptions import NotListableError
 from .folder import File, Folder
 from .merge import Data
-from .stored import Listed, Location, Stored
+from .stored import Listed, Location, Page, Stored
 
 # The fraction of a second in the modification time of a file whose session has no expiry
 # of its own: of such a file the time alone tells whether it has expired. Django's engine
 # writes no such times, but by an accident of one in a billion.
 PLAIN = 123_456_789
 SECOND = 1_000_000_000
+
+# Files to read for each session that a page is to list, at the most.
+FILES_READ = 10
 
 
 class SessionStore(Engine, DjangoStore):
@@ -118,11 +125,56 @@ class SessionStore(Engine, DjangoStore):
 
     @classmethod
     def walk(cls, page_size: int = 1000) -> Iterator[Listed]:
-        for name in cls()._folder.session_keys():
-            store = cls(name)
-            stored = store._read() if store.session_key else None
-            if stored:
-                yield Listed(name, stored.token, stored.expires, stored.decode)
+        """Reads one after the other, so no page is ever in memory."""
+        return filter(None, map(cls._listed, cls()._folder.session_keys()))
+
+    @classmethod
+    def page(cls, position: str = "", size: int = 100) -> Page:
+        """Block by block of the folder, the names in each in their order.
+
+        A position is where a block begins and ends, and the name in it that was reached.
+        Where most files have expired a page may end with fewer sessions, or with none.
+        """
+        if os.scandir not in os.supports_fd:
+            raise NotListableError(
+                _("Sessions in files cannot be listed by pages on %(system)s.")
+                % {"system": platform.system()}
+            )
+        listed: list[Listed] = []
+        reached = position
+        for here, name in islice(cls._files(position), FILES_READ * size):
+            found = cls._listed(name)
+            if found and len(listed) == size:
+                return Page(listed, reached)
+            if found:
+                listed.append(found)
+            reached = here
+        return Page(listed, reached if next(cls._files(reached), None) else "")
+
+    @classmethod
+    def _files(cls, position: str) -> Iterator[tuple[str, str]]:
+        """The session keys of the files from there on, each with the position after it."""
+        folder = cls()._folder
+        blocks = folder.blocks(0)
+        if position:
+            start, end, last = position.split(":")
+            rest = [name for name in folder.block(int(start), int(end)) if name > last]
+            blocks = chain([(int(start), int(end), rest)], folder.blocks(int(end)))
+        for begin, finish, names in blocks:
+            for name in sorted(names):
+                yield f"{begin}:{finish}:{name}", name
+
+    @classmethod
+    def _listed(cls, name: str) -> Listed | None:
+        store = cls(name)
+        stored = store._read() if store.session_key else None
+        if stored is None:
+            return None
+        return Listed(name, stored.token, stored.expires, stored.decode)
+
+    @classmethod
+    def count(cls) -> int:
+        return sum(cls(name).session_key is not None for name in cls()._folder.session_keys())
 
     @classmethod
     def _clear(cls, batch_size: int) -> Iterator[int]:

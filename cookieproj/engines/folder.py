@@ -13,6 +13,8 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby, takewhile
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -102,6 +104,35 @@ class Folder:
             for entry in entries:
                 if entry.name.startswith(self.prefix):
                     yield entry.name.removeprefix(self.prefix)
+
+    def entries(self, start: int) -> Iterator[tuple[int, str]]:
+        """The same from an offset in the folder on, 0 being its beginning.
+
+        With each the offset at which the system goes on after the block of names that
+        this one came in. It stays valid whatever files come and go.
+        """
+        with self.reached():
+            folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.lseek(folder, start, os.SEEK_SET)
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        if entry.name.startswith(self.prefix):
+                            end = os.lseek(folder, 0, os.SEEK_CUR)
+                            yield end, entry.name.removeprefix(self.prefix)
+            finally:
+                os.close(folder)
+
+    def blocks(self, start: int) -> Iterator[tuple[int, int, list[str]]]:
+        """From that offset on, block by block: where it begins and ends, and its names."""
+        for end, block in groupby(self.entries(start), itemgetter(0)):
+            yield start, end, [key for _end, key in block]
+            start = end
+
+    def block(self, start: int, end: int) -> list[str]:
+        """What lies between those offsets now, which one block may not be any more."""
+        beyond = next(self.entries(end), (end, None))[1]
+        return [key for _, key in takewhile(lambda entry: entry[1] != beyond, self.entries(start))]
 
     def remove_interrupted(self, name: str) -> None:
         """Remove what a write left behind that never came to its end."""

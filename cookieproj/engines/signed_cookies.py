@@ -1,21 +1,23 @@
 """Sessions in a signed cookie: the client holds them, and no server can merge or list them."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.backends.signed_cookies import SessionStore as DjangoStore
 from django.core import signing
+from django.dispatch import Signal
 from django.http import HttpResponse
 from django.utils.translation import gettext as _
 
 from .asynchronous import Async
-from .base import Progress, is_past
+from .base import is_past
 from .exceptions import CookieTooLargeError, NotListableError
+from .listable import Listable
 from .merge import Data
-from .stored import Listed, Location
+from .stored import Location, Page
 
 logger = logging.getLogger("django.contrib.sessions")
 
@@ -24,12 +26,17 @@ SALT = "django.contrib.sessions.backends.signed_cookies"
 # What a browser must be able to keep of a cookie: name, value and attributes (RFC 6265, 6.1).
 COOKIE_BYTES = 4096
 
+# Sent with the ``data`` of each session whose signature holds. A receiver that answers True refuses
+# it: a browser may keep, or bring back, a cookie whose session the server has ended. One that asks
+# a database is why an async view reads this session with ``aget``, as it does on other engines.
+opened = Signal()
 
-class SessionStore(Async, DjangoStore):  # type: ignore[misc]
+
+class SessionStore(Listable, Async, DjangoStore):  # type: ignore[misc]
     """The session key is the session: the data, the moment of signing and the signature."""
 
     def load(self) -> Data:
-        """The data; empty if the signature does not hold or the session has expired.
+        """The data; empty if the signature does not hold, or the session has expired or is refused.
 
         Unlike Django's engine this one honours ``set_expiry``.
         """
@@ -39,10 +46,13 @@ class SessionStore(Async, DjangoStore):  # type: ignore[misc]
         except Exception:  # noqa: BLE001 - a serializer may raise anything
             self.create()
             return {}
-        if is_past(self._expires(data)):
+        if is_past(self._expires(data)) or self._is_refused(data):
             self.create()
             return {}
         return data
+
+    def _is_refused(self, data: Data) -> bool:
+        return any(answer for _receiver, answer in opened.send(type(self), data=data))
 
     def save(self, must_create: bool = False) -> None:
         """Sign the data anew.
@@ -85,21 +95,29 @@ class SessionStore(Async, DjangoStore):  # type: ignore[misc]
         )
 
     @classmethod
-    def walk(cls, page_size: int = 1000) -> Iterator[Listed]:
+    def page(cls, position: str = "", size: int = 100) -> Page:
         raise NotListableError(
             _("Sessions in signed cookies cannot be listed: each is kept by its browser alone.")
         )
 
     @classmethod
-    def clear_expired(  # type: ignore[override]
-        cls, *, batch_size: int = 1000, progress: Progress | None = None
-    ) -> int:
-        """0: a browser forgets an expired cookie, and an expired signature opens nothing."""
-        return 0
+    def alive(cls, keys: Collection[str]) -> set[str]:
+        return {key for key in keys if dict(cls(key).items())}
+
+    @classmethod
+    def count(cls) -> int:
+        raise NotListableError(
+            _("Sessions in signed cookies cannot be counted: each is kept by its browser alone.")
+        )
 
     @classmethod
     def count_expired(cls) -> int:
         return 0
+
+    @classmethod
+    def _clear(cls, batch_size: int) -> Iterator[int]:
+        """A browser forgets an expired cookie, and an expired signature opens nothing."""
+        return iter(())
 
     def locate(self) -> list[Location]:
         """The cookie itself, as it was sent or last saved."""

@@ -55,8 +55,20 @@ class Listed:
     @property
     def user_id(self) -> str | None:
         """The primary key of the user who is signed in with it, as text; None for nobody."""
-        user_id: str | None = self.data.get(SESSION_KEY)
-        return user_id
+        user_id = self.data.get(SESSION_KEY)
+        return None if user_id is None else str(user_id)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of a store's sessions.
+
+    ``next`` is the position at which the page after it begins, empty for none. It may
+    hold a session key, so nobody gets to see it.
+    """
+
+    sessions: list[Listed]
+    next: str = field(repr=False)
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,12 @@ One statement is one trip. None stands in a transaction of its own, since each i
 by itself; none leaves broken the transaction of somebody else.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from itertools import islice
 from typing import Any, NamedTuple
 
 from django.contrib.sessions.backends.base import CreateError
@@ -161,20 +162,48 @@ class Table:
         live = self._rows.filter(session_key__gt=after, expire_date__gt=timezone.now())
         return self._list(live.order_by("session_key")[:size])
 
-    def clear(self, batch_size: int) -> Iterator[int]:
-        """Remove expired rows, those of a batch by their keys in one statement: how many went."""
+    def alive(self, keys: Collection[str]) -> set[str]:
+        live = self._rows.filter(expire_date__gt=timezone.now())
+        found = live.values_list("session_key", flat=True)
+        size, rest = self._fitting(len(keys)), iter(keys)
+        return {
+            key
+            for batch in iter(lambda: list(islice(rest, size)), [])
+            for key in self._list(found.filter(session_key__in=batch))
+        }
+
+    def _fitting(self, keys: int) -> int:
+        """So many of them as one statement takes, beside a date."""
         limit = self._connection.features.max_query_params
-        batch_size = min(batch_size, limit - 1 if limit else batch_size)
+        return min(keys, limit - 1 if limit else keys)
+
+    def count(self) -> int:
+        with self._reached():
+            return self._rows.count()
+
+    def clear(self, batch_size: int) -> Iterator[int]:
+        """Remove expired rows, a batch by one statement: how many went."""
         expired = self._expired
         keys = expired.order_by("expire_date").values_list("session_key", flat=True)
-        while batch := self._list(keys[:batch_size]):
-            rows = expired.filter(session_key__in=batch)
-            with self._reached():
-                if self.watched:
-                    removed = rows.delete()[1].get(self.model._meta.label, 0)
-                else:
-                    removed = rows._raw_delete(self.using)
-            yield removed
+        while True:
+            if removed := self._clear_batch(expired, keys, batch_size):
+                yield removed
+            elif not self._list(keys[:1]):
+                # A batch may be empty because somebody else was just clearing the same rows.
+                return
+
+    def _clear_batch(
+        self, expired: QuerySet[AbstractBaseSession], keys: QuerySet[Any, Any], size: int
+    ) -> int:
+        batch: Any = keys[:size]
+        if not self._connection.features.allow_sliced_subqueries_with_in:
+            # MySQL has none in a DELETE, so there the keys make a way to us and back.
+            batch = self._list(keys[: self._fitting(size)])
+        rows = expired.filter(session_key__in=batch)
+        with self._reached():
+            if self.watched:
+                return rows.delete()[1].get(self.model._meta.label, 0)
+            return rows._raw_delete(self.using)
 
     def count_expired(self) -> int:
         with self._reached():

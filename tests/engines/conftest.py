@@ -3,10 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import environ
-import psycopg
 import pytest
 from django.contrib.sessions.models import Session
 from django.core.cache import caches as cache_connections
@@ -15,7 +12,7 @@ from pytest_django import DjangoDbBlocker, Settings
 
 from cookieproj.engines import cached_db
 from cookieproj.settings.caches import caches
-from tests.conftest import forget_folder
+from tests.conftest import connected, forget_folder, new_database
 
 from .contract import DJANGOS, OURS, STORES, Engine, Open, Request
 
@@ -101,30 +98,19 @@ def engine(
 @contextmanager
 def database(url: str) -> Iterator[None]:
     """That database, less its sessions, is ``default`` till the block ends, in new threads too."""
-    before, connection = connections.settings["default"], connections["default"]
-    connections.settings["default"] = before | {"OPTIONS": {}} | environ.Env.db_url_config(url)
-    if url.startswith("sqlite"):
-        connections.settings["default"]["OPTIONS"] = before["OPTIONS"]
-    connections["default"] = connections.create_connection("default")
-    try:
+    with connected(url):
         if "django_session" in connections["default"].introspection.table_names():
             Session.objects.all().delete()
         else:
             with connections["default"].schema_editor() as editor:
                 editor.create_model(Session)
         yield
-    finally:
-        connections["default"].close()
-        connections.settings["default"] = before
-        connections["default"] = connection
 
 
 @pytest.fixture(scope="session")
 def postgresql_sessions_url(postgresql_url: str) -> str:
     """A database of its own, as others migrate the server's first."""
-    with psycopg.connect(postgresql_url, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE sessions")
-    return urlsplit(postgresql_url)._replace(path="/sessions").geturl()
+    return new_database(postgresql_url, "sessions")
 
 
 @pytest.fixture(scope="session")

@@ -209,7 +209,7 @@ def test_and_a_check_says_so(other: Cache, settings: Settings) -> None:
 
 def test_another_cache_cannot_be_listed(other: Cache) -> None:
     with pytest.raises(NotListableError, match="FileBasedCache"):
-        SessionStore.walk()
+        SessionStore.page()
 
 
 class Full(DummyCache):

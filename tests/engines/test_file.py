@@ -1,7 +1,9 @@
 """What only files can get wrong: full disks, times, names, and what others left in the folder."""
 
 import errno
+import gc
 import os
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,9 @@ from django.contrib.sessions.exceptions import InvalidSessionKey
 from django.utils import timezone
 from pytest_django import Settings
 
-from cookieproj.engines.exceptions import StoreUnavailableError
+from cookieproj.engines.exceptions import NotListableError, StoreUnavailableError
 from cookieproj.engines.file import SessionStore
+from cookieproj.engines.stored import Page
 
 from .contract import Engine, on_engines
 
@@ -237,6 +240,93 @@ def test_a_date_outlives_a_change_of_use_tz(
     key = stored(expiry=timezone.now() + timedelta(days=2), a=1).session_key
     settings.USE_TZ = not use_tz
     assert SessionStore(key)["a"] == 1
+
+
+@pytest.fixture
+def many(engine: Engine, tmp_path: Path) -> set[str]:
+    """Session files enough for several blocks of the folder."""
+    names = {f"{number:032}" for number in range(5000)}
+    for name in names:
+        (tmp_path / f"sessionid{name}").touch()
+    return names
+
+
+def pages(between: Callable[[int, Page], object] = lambda number, page: None) -> list[str]:
+    """The keys on all pages; something may happen between two of them."""
+    met: list[str] = []
+    position = ""
+    for number in range(1000):
+        page = SessionStore.page(position, 100)
+        met += [session.key for session in page.sessions]
+        between(number, page)
+        position = page.next
+        if not position:
+            return met
+    raise AssertionError
+
+
+def test_a_page_deep_in_a_large_folder_reads_what_it_shows_and_no_more(many: set[str]) -> None:
+    begins: set[str] = set()
+
+    def between(number: int, page: Page) -> None:
+        assert read.call_count <= 101
+        read.reset_mock()
+        begins.add(page.next.partition(":")[0])
+
+    with mock.patch.object(SessionStore, "_listed", wraps=SessionStore._listed) as read:
+        met = pages(between)
+    assert (len(met), set(met)) == (len(many), many)
+    # The folder is longer than one block, so that most pages began behind its beginning.
+    assert len(begins) > 3
+
+
+def test_files_that_go_between_two_pages_hide_no_other(many: set[str], tmp_path: Path) -> None:
+    def between(number: int, page: Page) -> None:
+        if number % 3 == 0:
+            for session in page.sessions:
+                (tmp_path / f"sessionid{session.key}").unlink()
+
+    met = pages(between)
+    assert (len(met), set(met)) == (len(many), many)
+
+
+def test_files_that_come_between_two_pages_show_no_other_twice(
+    many: set[str], tmp_path: Path
+) -> None:
+    def between(number: int, page: Page) -> None:
+        for other in range(100):
+            (tmp_path / f"sessionid{number:08}{other:08}").touch()
+
+    met = pages(between)
+    assert len(met) == len(set(met))
+    assert many <= set(met)
+
+
+def test_a_page_among_expired_files_looks_so_far_and_no_further(
+    many: set[str], tmp_path: Path
+) -> None:
+    for name in many:
+        os.utime(tmp_path / f"sessionid{name}", (0, 0))
+    live = {str(stored(a=number).session_key) for number in range(3)}
+    with mock.patch.object(SessionStore, "_listed", wraps=SessionStore._listed) as read:
+        met = pages(lambda number, page: read.reset_mock() if read.call_count <= 1001 else 1 / 0)
+    assert set(met) == live
+
+
+def test_no_page_leaves_a_descriptor_open(many: set[str]) -> None:
+    before = set(Path("/proc/self/fd").iterdir())
+    pages()
+    gc.collect()
+    assert set(Path("/proc/self/fd").iterdir()) == before
+
+
+def test_without_offsets_in_folders_it_says_so(engine: Engine) -> None:
+    with (
+        mock.patch("cookieproj.engines.file.os.supports_fd", set()),
+        mock.patch("platform.system", return_value="Windows"),
+        pytest.raises(NotListableError, match="by pages on Windows"),
+    ):
+        SessionStore.page()
 
 
 def test_locks_are_few(engine: Engine, tmp_path: Path) -> None:

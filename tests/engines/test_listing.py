@@ -1,19 +1,23 @@
 """Walking, clearing and locating sessions, on each store of ours."""
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 from unittest import mock
 
+import psycopg
 import pytest
 import time_machine
 from asgiref.sync import async_to_sync
 from django.contrib.auth import SESSION_KEY
-from django.db import connection
+from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
 from cookieproj.engines.exceptions import NotListableError
+from cookieproj.engines.table import Table
 
 from .contract import Engine, on_engines
 
@@ -30,6 +34,10 @@ def listable(engine: Engine) -> bool:
     return (
         engine.ours and engine.name != "signed_cookies" and engine.path.endswith(("db", "file"))
     ) or engine.cache == "redis"
+
+
+def in_memory(engine: Engine) -> bool:
+    return engine.name == "cache" and engine.cache == "memory"
 
 
 def stored(engine: Engine, expiry: Any = None, **data: Any) -> Any:
@@ -49,6 +57,87 @@ def test_a_walk_meets_every_live_session(engine: Engine, page_size: int) -> None
     assert {session.key: session.data["number"] for session in listed} == sessions
 
 
+@on_engines(listable)
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 8])
+def test_pages_together_are_the_walk(engine: Engine, size: int) -> None:
+    keys = {stored(engine, number=number).session_key for number in range(7)}
+    stored(engine, -60, number=99)
+    met: list[str] = []
+    position, pages = "", 0
+    while position or not pages:
+        page = engine.Store.page(position, size)
+        met += [session.key for session in page.sessions]
+        position, pages = page.next, pages + 1
+        assert pages < 20
+    assert sorted(met) == sorted(keys)
+    if engine.cache != "redis" or engine.name != "cache":
+        # Redis hands out whole buckets, so its pages may be longer.
+        assert pages == -(-7 // size)
+
+
+@on_engines(listable)
+def test_the_next_page_loses_nothing_when_sessions_go(engine: Engine) -> None:
+    keys = {stored(engine, number=number).session_key for number in range(40)}
+    first = engine.Store.page(size=10)
+    gone = {session.key for session in first.sessions}
+    for key in gone:
+        engine.Store().delete(key)
+    rest: set[str] = set()
+    position = first.next
+    while position:
+        page = engine.Store.page(position, 10)
+        rest |= {session.key for session in page.sessions}
+        position = page.next
+    assert rest == keys - gone
+
+
+@on_engines(listable)
+def test_the_position_of_a_page_does_not_show_when_it_is_printed(engine: Engine) -> None:
+    for number in range(9):
+        stored(engine, number=number)
+    page = engine.Store.page(size=2)
+    assert page.next
+    assert "next" not in repr(page)
+
+
+@on_engines(lambda engine: engine.ours and not in_memory(engine))
+def test_who_is_alive(engine: Engine) -> None:
+    live = {stored(engine, 60, number=number).session_key for number in range(3)}
+    expired = stored(engine, -60, a=1).session_key
+    ended = stored(engine, 60, a=1)
+    ended_key = ended.session_key
+    if engine.on_server:
+        ended.delete()
+        live_or_not = [*live, expired, ended_key, "k" * 32, "../../etc/passwd", ""]
+        assert engine.Store.alive(live_or_not) == live
+    else:
+        assert engine.Store.alive([*live, expired, "k" * 32]) == live
+    assert engine.Store.alive([]) == set()
+
+
+@on_engines(lambda engine: engine.ours and in_memory(engine))
+def test_one_process_cannot_tell_who_is_alive_in_another(engine: Engine) -> None:
+    with pytest.raises(NotListableError):
+        engine.Store.alive(["k" * 32])
+
+
+@on_engines(lambda engine: engine.ours and engine.name == "db" and engine.database == "sqlite")
+def test_more_keys_than_a_statement_takes(engine: Engine) -> None:
+    live = {stored(engine, number=number).session_key for number in range(3)}
+    with mock.patch.object(type(connection.features), "max_query_params", 3):
+        assert engine.Store.alive(sorted(live)) == live
+
+
+@on_engines(listable)
+def test_how_many_are_stored(engine: Engine) -> None:
+    assert engine.Store.count() == 0
+    for _ in range(3):
+        stored(engine, 60, a=1)
+    stored(engine, -60, a=1)
+    # Redis forgets at once.
+    assert engine.Store.count() == (3 if engine.name == "cache" else 4)
+
+
 @on_engines(lambda engine: engine.ours and engine.database != "" and engine.name == "db")
 def test_a_walk_reads_a_page_when_it_comes_to_it(engine: Engine) -> None:
     for _ in range(5):
@@ -60,7 +149,7 @@ def test_a_walk_reads_a_page_when_it_comes_to_it(engine: Engine) -> None:
         assert len(statements) == 1
         next(walk)
         assert len(statements) == 2
-    assert all("LIMIT 2" in statement["sql"] for statement in statements)
+    assert all("LIMIT 3" in statement["sql"] for statement in statements)
 
 
 @on_engines(listable)
@@ -93,8 +182,12 @@ def test_who_is_nobody(engine: Engine) -> None:
 
 @on_engines(lambda engine: engine.ours and not listable(engine))
 def test_what_cannot_be_listed_says_why(engine: Engine) -> None:
+    with pytest.raises(NotListableError):
+        list(engine.Store.walk())
+    with pytest.raises(NotListableError):
+        engine.Store.count()
     with pytest.raises(NotListableError) as error:
-        engine.Store.walk()
+        engine.Store.page()
     assert str(error.value) == error.value.reason
     assert str(error.value).startswith("Sessions in ")
     assert str(error.value).endswith(".")
@@ -114,6 +207,73 @@ def test_clearing_removes_the_expired_and_counts_them(engine: Engine, batch_size
     if engine.name != "file":
         assert max(b - a for a, b in zip([0, *seen], seen, strict=False)) <= batch_size
     assert engine.Store.clear_expired() == 0
+
+
+@on_engines(lambda engine: engine.ours and engine.name in {"db", "cached_db"})
+def test_clearing_takes_one_statement_a_batch(engine: Engine) -> None:
+    for _ in range(5):
+        stored(engine, -60, a=1)
+    watched = mock.PropertyMock(return_value=False)
+    with (
+        mock.patch("cookieproj.engines.table.Table.watched", watched),
+        CaptureQueriesContext(connection) as statements,
+    ):
+        assert engine.Store.clear_expired(batch_size=2) == 5
+    # Three batches, one that finds nothing more, and a look whether that is so.
+    words = [statement["sql"].split()[0] for statement in statements]
+    assert words == ["DELETE"] * 4 + ["SELECT"]
+
+
+@on_engines(lambda engine: engine.ours and engine.name in {"db", "cached_db"})
+def test_clearing_where_a_statement_cannot_look_for_itself(engine: Engine) -> None:
+    for _ in range(5):
+        stored(engine, -60, a=1)
+    live = stored(engine, 60, a=1).session_key
+    with mock.patch.object(connection.features, "allow_sliced_subqueries_with_in", False):
+        assert engine.Store.clear_expired(batch_size=2) == 5
+    assert engine.Store().exists(live)
+
+
+@on_engines(lambda engine: engine.ours and engine.name in {"db", "cached_db"})
+def test_clearing_goes_on_where_somebody_else_has_cleared_its_batch(engine: Engine) -> None:
+    for _ in range(5):
+        stored(engine, -60, a=1)
+    really, calls = Table._clear_batch, []
+
+    def too_late(*arguments: Any) -> int:
+        calls.append(arguments)
+        return 0 if len(calls) == 1 else really(*arguments)
+
+    with mock.patch.object(Table, "_clear_batch", too_late):
+        assert engine.Store.clear_expired(batch_size=2) == 5
+
+
+@on_engines(lambda engine: engine.ours and engine.name == "db" and engine.database == "postgresql")
+def test_clearing_leaves_alone_what_is_renewed_just_then(engine: Engine, threads: Any) -> None:
+    """A row that another transaction holds is looked at again when it lets go."""
+    key = stored(engine, -60, a=1).session_key
+    url = connection.settings_dict
+    with psycopg.connect(
+        host=url["HOST"] or url["OPTIONS"].get("host"), dbname=url["NAME"], user=url["USER"]
+    ) as other:
+        other.execute(
+            "UPDATE django_session SET expire_date = now() + '1 day' WHERE session_key = %s", [key]
+        )
+        cleared = threads.submit(engine.Store.clear_expired)
+        blocked = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        while not other.execute(blocked).fetchall():
+            pass
+        other.commit()
+        assert cleared.result(timeout=60) == 0
+    assert engine.Store().exists(key)
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    """One, which closes its connection."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
+        pool.submit(connections.close_all).result()
 
 
 @on_engines(lambda engine: engine.ours and engine.name in {"db", "file", "cached_db"})

@@ -1,7 +1,6 @@
 """Sessions in memcached, by its own compare and swap."""
 
 import copy
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -12,7 +11,7 @@ from pymemcache.exceptions import MemcacheError
 
 from cookieproj.engines.exceptions import NotListableError
 from cookieproj.engines.merge import Data, same
-from cookieproj.engines.stored import Listed, Location, Stored
+from cookieproj.engines.stored import Location, Stored
 
 from .other import GRAVE_SECONDS, Cache
 
@@ -104,8 +103,9 @@ class Memcached(Cache):
         with self.reached():
             self._server_of(key).set(self._name(key), None, expire=GRAVE_SECONDS)
 
-    def walk(self, prefix: str, page_size: int) -> Iterator[Listed]:
-        raise NotListableError(_("Sessions in memcached cannot be listed: it tells no keys."))
+    @property
+    def not_listable(self) -> NotListableError:
+        return NotListableError(_("Sessions in memcached cannot be listed: it tells no keys."))
 
     def locate(self, key: str) -> list[Location]:
         """memcached does not tell how long it keeps a thing."""

@@ -2,7 +2,7 @@
 
 import pickle
 import time
-from collections.abc import Iterator
+from collections.abc import Collection
 from functools import partial
 
 from django.contrib.sessions.backends.base import CreateError
@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from cookieproj.engines.exceptions import NotListableError
 from cookieproj.engines.merge import Data
-from cookieproj.engines.stored import Listed, Location, Stored
+from cookieproj.engines.stored import Location, Stored
 
 from .other import Cache, expiry, grave, session_in
 
@@ -71,8 +71,12 @@ class Memory(Cache):
         with self.cache._lock:
             self.cache._set(name, *grave())
 
-    def walk(self, prefix: str, page_size: int) -> Iterator[Listed]:
-        raise NotListableError(
+    def alive(self, keys: Collection[str]) -> set[str]:
+        raise self.not_listable
+
+    @property
+    def not_listable(self) -> NotListableError:
+        return NotListableError(
             _("Sessions in the memory of one process cannot be listed from another.")
         )
 

@@ -3,7 +3,7 @@
 import copy
 import logging
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from cookieproj.engines.exceptions import NotListableError, StoreUnavailableError
 from cookieproj.engines.merge import Data, same
-from cookieproj.engines.stored import Listed, Location, Stored
+from cookieproj.engines.stored import Location, Page, Stored
 
 # No serializer reads it: not JSON, not a pickle, not a number.
 GRAVE_MARK = b"~"
@@ -133,8 +133,20 @@ class Cache:
         stored = self.get(key)
         return stored is not None and stored.data is not None
 
-    def walk(self, prefix: str, page_size: int) -> Iterator[Listed]:
-        raise NotListableError(
+    def alive(self, keys: Collection[str]) -> set[str]:
+        """Those under which there is a session."""
+        return set(filter(self.exists, keys))
+
+    def page(self, prefix: str, position: str, size: int) -> Page:
+        raise self.not_listable
+
+    def count(self) -> int:
+        """How many things the cache holds."""
+        raise self.not_listable
+
+    @property
+    def not_listable(self) -> NotListableError:
+        return NotListableError(
             _("Sessions in %(cache)s cannot be listed: it does not tell its keys.")
             % {"cache": self.place}
         )

@@ -1,7 +1,7 @@
 """Sessions in Redis: one command for each step, whole because Redis runs one at a time."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 from typing import Any
 
@@ -10,7 +10,7 @@ from redis import Redis as Client
 from redis.exceptions import RedisError
 
 from cookieproj.engines.merge import Data
-from cookieproj.engines.stored import Listed, Location, Stored
+from cookieproj.engines.stored import Listed, Location, Page, Stored
 
 from .other import Cache, expiry, grave, session_in
 
@@ -109,29 +109,49 @@ class Redis(Cache):
         with self.reached():
             return bool(self.client.exists(self.cache.make_key(key)))
 
-    def walk(self, prefix: str, page_size: int) -> Iterator[Listed]:
+    def alive(self, keys: Collection[str]) -> set[str]:
+        with self.reached():
+            pipeline = self.client.pipeline(transaction=False)
+            for key in keys:
+                pipeline.exists(self.cache.make_key(key))
+            found = pipeline.execute()
+        return {key for key, there in zip(keys, found, strict=True) if there}
+
+    def page(self, prefix: str, position: str, size: int) -> Page:
+        """Steps of a scan, until they have brought enough; one may bring nothing."""
         start = self.cache.make_key(prefix)
         pattern = re.sub(r"([*?\[\]\\])", r"\\\1", start) + "*"
-        cursor = 0
+        cursor = int(position or 0)
+        listed: list[Listed] = []
         while True:
             with self.reached():
-                scanned: Any = self.client.scan(cursor, match=pattern, count=page_size)
-                cursor, names = scanned
-                pipeline = self.client.pipeline(transaction=False)
-                pipeline.mget(names)
-                for name in names:
-                    pipeline.pttl(name)
-                payloads, *lives = pipeline.execute() if names else [[]]
-            for name, payload, life in zip(names, payloads, lives, strict=True):
-                if payload is not None:
-                    yield Listed(
-                        name.decode().removeprefix(start),
-                        payload,
-                        expiry(None if life < 0 else life / 1000),
-                        partial(session_in, self.decode, payload),
-                    )
-            if cursor == 0:
-                return
+                scanned: Any = self.client.scan(cursor, match=pattern, count=size)
+            cursor, names = scanned
+            listed += self._listed(names, len(start)) if names else ()
+            if cursor == 0 or len(listed) >= size:
+                return Page(listed, str(cursor or ""))
+
+    def _listed(self, names: list[bytes], prefix: int) -> Iterator[Listed]:
+        with self.reached():
+            pipeline = self.client.pipeline(transaction=False)
+            pipeline.mget(names)
+            for name in names:
+                pipeline.pttl(name)
+            payloads, *lives = pipeline.execute()
+        for name, payload, life in zip(names, payloads, lives, strict=True):
+            if payload is not None:
+                yield Listed(
+                    name.decode()[prefix:],
+                    payload,
+                    expiry(None if life < 0 else life / 1000),
+                    partial(session_in, self.decode, payload),
+                )
+
+    def count(self) -> int:
+        """All that is in this database of Redis, which is best the sessions' own."""
+        with self.reached():
+            size: Any = self.client.dbsize()
+        return int(size)
 
     def locate(self, key: str) -> list[Location]:
         name = self.cache.make_key(key)

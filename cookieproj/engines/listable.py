@@ -1,0 +1,79 @@
+"""What an engine tells of all the sessions in its store, beyond Django's interface."""
+
+from collections.abc import Callable, Collection, Iterator
+
+from django.contrib.sessions.backends.base import SessionBase
+
+from .stored import Listed, Location, Page
+
+Progress = Callable[[int], object]
+
+
+class Listable(SessionBase):
+    """Sessions that can be listed, counted and cleared.
+
+    Every method raises NotListableError where the store cannot do it, with a sentence
+    that says why, and StoreUnavailableError where it does not answer.
+    """
+
+    @classmethod
+    def page(cls, position: str = "", size: int = 100) -> Page:
+        """About ``size`` live sessions, in the store's own order, from that position on.
+
+        A page costs the same wherever it stands and however many sessions there are.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def walk(cls, page_size: int = 1000) -> Iterator[Listed]:
+        """Every live session, a page of them in memory at a time."""
+        position = ""
+        while True:
+            page = cls.page(position, page_size)
+            yield from page.sessions
+            position = page.next
+            if not position:
+                return
+
+    @classmethod
+    def alive(cls, keys: Collection[str]) -> set[str]:
+        """Those of the session keys that open a live session."""
+        raise NotImplementedError
+
+    @classmethod
+    def count(cls) -> int:
+        """How many sessions are stored, the expired ones that are not yet cleared among them."""
+        raise NotImplementedError
+
+    @classmethod
+    def count_expired(cls) -> int:
+        """How many sessions ``clear_expired`` would remove now."""
+        raise NotImplementedError
+
+    @classmethod
+    def clear_expired(  # type: ignore[override]
+        cls, *, batch_size: int = 1000, progress: Progress | None = None
+    ) -> int:
+        """Remove expired sessions and say how many they were.
+
+        Each batch is a short step of its own: between two of them other requests go on,
+        and an interruption loses nothing. ``progress`` is called after each with the
+        number removed so far. 0 where the store forgets by itself.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
+        cleared = 0
+        for removed in cls._clear(batch_size):
+            cleared += removed
+            if progress:
+                progress(cleared)
+        return cleared
+
+    @classmethod
+    def _clear(cls, batch_size: int) -> Iterator[int]:
+        """Remove expired sessions, a batch at each step: how many went."""
+        raise NotImplementedError
+
+    def locate(self) -> list[Location]:
+        """Where this session is stored, and the exact bytes there; empty where it is not."""
+        raise NotImplementedError
