@@ -1,81 +1,128 @@
 import json
-from importlib import import_module
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
-from django.conf import settings
-from django.contrib import admin
-from django.contrib.admin.views.main import ChangeList
-from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
+from django.contrib import admin, messages
+from django.contrib.admin.actions import delete_selected
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.utils import display_for_value
+from django.contrib.auth import HASH_SESSION_KEY
 from django.contrib.auth.admin import UserAdmin
-from django.http import HttpRequest
-from django.urls import reverse
-from django.utils.crypto import constant_time_compare
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.utils.functional import cached_property
 from django.utils.html import format_html
+from django.utils.text import capfirst
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from .models import SHOWN, StoredSession, User, partial
+from cookieproj.engines.exceptions import NotListableError
 
-admin.site.register(User, UserAdmin)
+from . import engine, inspector
+from .devices import sign_out_everywhere, signed_in_user
+from .models import SignedInSession, StoredSession, User, partial
 
+# Who knows these is, or may become, somebody else.
+SECRETS = {HASH_SESSION_KEY, "_password_reset_token", "_csrftoken"}
 
-class SessionChangeList(ChangeList):
-    def url_for_result(self, result: Any) -> str:
-        return reverse("admin:demo_storedsession_change", args=[result.pk])
-
-    def get_results(self, request: HttpRequest) -> None:
-        """Read the users of a page of sessions in one query."""
-        super().get_results(request)
-        self.result_list = list(self.result_list)
-        held = [session.get_decoded().get(SESSION_KEY) for session in self.result_list]
-        users = User.objects.in_bulk({int(pk) for pk in held if pk})
-        for session, pk in zip(self.result_list, held, strict=True):
-            session.signed_in = users.get(int(pk)) if pk else None
+# Rows of a list that can be paged to: beyond, one searches.
+REACH = 10_000
 
 
-@admin.register(StoredSession)
-class StoredSessionAdmin(admin.ModelAdmin):
-    list_display = ["key", "user", "expire_date", "size"]
-    ordering = ["-expire_date"]
-    fields = ("key", "user", "expire_date", "size", "data")
-    readonly_fields = fields
-    actions = None
-    show_full_result_count = False
+def sign_out_all(
+    model_admin: admin.ModelAdmin, request: HttpRequest, users: QuerySet[User]
+) -> None:
+    """Everywhere but here: whoever asks for it goes on working."""
+    by = signed_in_user(request)
+    names = []
+    for user in users:
+        sign_out_everywhere(user, by=by, keep=request)
+        names.append(user.username)
+    text = ngettext(
+        "%(number)d user is signed out everywhere: %(names)s.",
+        "%(number)d users are signed out everywhere: %(names)s.",
+        len(names),
+    ) % {"number": len(names), "names": ", ".join(names)}
+    if by.username in names:
+        text = _("%(text)s This session of yours goes on.") % {"text": text}
+    model_admin.message_user(request, text, messages.SUCCESS)
 
-    @admin.display(description=_("key"))
-    def key(self, session: StoredSession) -> str:
-        return partial(session.session_key)
 
-    @admin.display(description=_("user"))
-    def user(self, session: StoredSession) -> Any:
-        return session.signed_in or _("anonymous")
+class SignsOut:
+    """Whose actions sign users out everywhere, which works on engines that cannot end just one."""
 
-    @admin.display(description=_("size in bytes"))
-    def size(self, session: StoredSession) -> int:
-        return len(session.session_data)
+    def has_sign_out_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("demo.delete_signedinsession")
 
-    @admin.display(description=_("data"))
-    def data(self, session: StoredSession) -> str:
-        held = session.get_decoded()
-        if HASH_SESSION_KEY in held:
-            held[HASH_SESSION_KEY] = partial(held[HASH_SESSION_KEY])
-        return format_html("<pre>{}</pre>", json.dumps(held, indent=2, ensure_ascii=False))
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return SessionChangeList
+@admin.register(User)
+class SiteUserAdmin(SignsOut, UserAdmin):
+    actions = ["sign_out"]
 
-    def get_object(
-        self, request: HttpRequest, object_id: str, from_field: str | None = None
-    ) -> StoredSession | None:
-        beginning = object_id.partition("-")[0]
-        alike = StoredSession.objects.filter(session_key__startswith=beginning)
-        for session in alike if len(beginning) == SHOWN else ():
-            if constant_time_compare(session.pk, object_id):
-                return session
-        return None
+    @admin.action(permissions=["sign_out"], description=_("Sign out everywhere"))
+    def sign_out(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        sign_out_all(self, request, queryset)
 
-    def delete_model(self, request: HttpRequest, obj: StoredSession) -> None:
-        """Through the engine, so that cached_db forgets the session in its cache too."""
-        import_module(settings.SESSION_ENGINE).SessionStore(obj.session_key).delete()
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Who may delete a user may so end their sessions, and sees them only if allowed to."""
+        listed, counts, needed, protected = super().get_deleted_objects(objs, request)
+        if not request.user.has_perm("demo.view_signedinsession"):
+            listed = [str(user) for user in objs]
+        return listed, counts, needed - {SignedInSession._meta.verbose_name}, protected
+
+
+class WithinReach(Paginator):
+    """Counts as far as it leads, and no further: a list of a million opens like one of ten."""
+
+    @cached_property
+    def count(self) -> int:
+        rows: Any = self.object_list
+        return int(rows[:REACH].count())
+
+
+class ValuesFilter(admin.SimpleListFilter):
+    """The values that there are of an indexed column, each found by one step in the index."""
+
+    MOST = 50
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(value, value or _("unknown")) for value in islice(self.values(), self.MOST)]
+
+    def values(self) -> Iterator[str]:
+        column = self.parameter_name or ""
+        rows = SignedInSession.objects.order_by(column).values_list(column, flat=True)
+        value = rows.first()
+        while value is not None:
+            yield value
+            value = rows.filter(**{f"{column}__gt": value}).first()
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        if value is None:
+            return queryset
+        if "\0" in value:
+            raise IncorrectLookupParameters
+        return queryset.filter(**{self.parameter_name or "": value})
+
+
+class EngineFilter(ValuesFilter):
+    title = _("engine")
+    parameter_name = "engine"
+
+
+class DeviceFilter(ValuesFilter):
+    title = _("device")
+    parameter_name = "system"
+
+
+class SeenOrEnded(admin.ModelAdmin):
+    """Nobody makes a session here, or changes one."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -83,17 +130,134 @@ class StoredSessionAdmin(admin.ModelAdmin):
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return has_table() and super().has_view_permission(request, obj)
+
+@admin.register(SignedInSession)
+class SignedInSessionAdmin(SignsOut, SeenOrEnded):
+    fields = (
+        "user", "device", "address", "last_seen", "signed_in_at", "expires", "engine", "key",
+    )  # fmt: skip
+    list_display = fields
+    list_filter = [EngineFilter, DeviceFilter, "signed_in_at"]
+    list_select_related = ["user"]
+    ordering = ["-signed_in_at"]
+    # By what an index orders them.
+    sortable_by = ["signed_in_at", "expires"]
+    search_fields = ["user__username__istartswith", "address__startswith"]
+    search_help_text = _(
+        "The beginning of a user name or an address. Up to 10,000 are listed, the latest first."
+    )
+    actions = ["delete_selected", "sign_out_users"]
+    # Without what offers to select all of them, those beyond reach too.
+    actions_selection_counter = False
+    paginator = WithinReach
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+
+    @admin.display(description=_("device"))
+    def device(self, row: SignedInSession) -> str:
+        return row.device
+
+    @admin.display(description=_("key"))
+    def key(self, row: SignedInSession) -> Any:
+        return partial(row.session_key) if row.session_key else _("held by the browser")
+
+    @admin.action(permissions=["delete"], description=_("Sign out selected"))
+    def delete_selected(
+        self, request: HttpRequest, queryset: QuerySet[SignedInSession]
+    ) -> HttpResponse | None:
+        """Django's own, in place of it, by the name that its page of confirmation asks for."""
+        # One that the store refuses is not in the log either.
+        with transaction.atomic():
+            return delete_selected(self, request, queryset)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return has_table() and super().has_delete_permission(request, obj)
+        return super().has_delete_permission(request, obj) and not engine.why_not_one()
 
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return has_table() and super().has_module_permission(request)
+    @admin.action(
+        permissions=["sign_out"],
+        description=_("Sign out everywhere the users of selected sessions"),
+    )
+    def sign_out_users(self, request: HttpRequest, queryset: QuerySet[SignedInSession]) -> None:
+        rows = queryset.order_by().values("user")
+        sign_out_all(self, request, User.objects.filter(pk__in=rows))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SignedInSession]:
+        return SignedInSession.objects.live()
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        context = {"why_not_one": engine.why_not_one()}
+        return super().changelist_view(request, context | (extra_context or {}))
 
 
-def has_table() -> bool:
-    """Whether the running engine keeps its sessions in Django's table."""
-    store = import_module(settings.SESSION_ENGINE).SessionStore
-    return hasattr(store, "get_model_class")
+@admin.register(StoredSession)
+class StoredSessionAdmin(SeenOrEnded):
+    """The running engine's sessions, in its own order; there is no table to query."""
+
+    fields = ("key", "user", "expires", "size", "data")
+    readonly_fields = fields
+
+    @admin.display(description=_("key"))
+    def key(self, session: StoredSession) -> str:
+        return session.key
+
+    @admin.display(description=_("user"))
+    def user(self, session: StoredSession) -> Any:
+        return session.user or _("anonymous")
+
+    @admin.display(description=_("expires"))
+    def expires(self, session: StoredSession) -> Any:
+        return display_for_value(session.listed.expires, gettext("never"))
+
+    @admin.display(description=_("size in bytes"))
+    def size(self, session: StoredSession) -> int:
+        return session.listed.size
+
+    @admin.display(description=_("data"))
+    def data(self, session: StoredSession) -> Any:
+        if session.user and session.user.is_superuser:
+            return _("Nobody gets to see the data of a superuser's session.")
+        held = {
+            name: partial(str(value)) if name in SECRETS else value
+            for name, value in session.listed.data.items()
+        }
+        shown = json.dumps(held, indent=2, ensure_ascii=False, default=repr)
+        # Half of a character, which JSON can hold, is none that a page can.
+        return format_html("<pre>{}</pre>", shown.encode(errors="replace").decode())
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        context: dict[str, Any] = {
+            "title": capfirst(self.opts.verbose_name_plural),
+            "opts": self.opts,
+        }
+        try:
+            context["sessions"], context["next"] = inspector.page(request.GET.get("start", ""))
+        except NotListableError as error:
+            context["why_not"] = str(error)
+        except inspector.NotSealedHereError:
+            text = _("There is no such page of the list any more; this is its beginning.")
+            self.message_user(request, text, messages.WARNING)
+            return redirect(request.path)
+        context |= {"start": "start" in request.GET, **self.admin_site.each_context(request)}
+        return TemplateResponse(request, "admin/demo/storedsession/change_list.html", context)
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> StoredSession | None:
+        try:
+            return inspector.find(object_id)
+        except NotListableError:
+            return None
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Nothing else goes with it."""
+        counts = {self.opts.verbose_name_plural: len(objs)}
+        return [str(session) for session in objs], counts, set(), []
+
+    def delete_model(self, request: HttpRequest, obj: StoredSession) -> None:
+        inspector.end(obj)

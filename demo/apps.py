@@ -7,4 +7,5 @@ class DemoConfig(AppConfig):
     verbose_name = _("Users and sessions")
 
     def ready(self) -> None:
-        import demo.checks  # noqa: F401, PLC0415 - registers them, once settings are there
+        # They register themselves, once settings and models are there.
+        from . import checks, signals  # noqa: F401, PLC0415

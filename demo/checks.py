@@ -1,4 +1,3 @@
-from importlib import import_module
 from typing import Any
 
 from django.conf import settings
@@ -12,11 +11,7 @@ from django.core.checks import Warning as CheckWarning
 from cookieproj.engines.base import Engine
 from cookieproj.engines.caches import beyond
 
-
-def store() -> type[SessionBase]:
-    """The running engine's. Raises ImportError or AttributeError where that is none."""
-    found: type[SessionBase] = import_module(settings.SESSION_ENGINE).SessionStore
-    return found
+from .engine import store
 
 
 def caching_store() -> type[SessionBase] | None:

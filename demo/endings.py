@@ -1,7 +1,6 @@
 """clear, delete, flush and cycle_key, each run on a throw-away session of the running engine."""
 
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 from django.conf import settings
@@ -10,6 +9,7 @@ from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
+from . import engine
 from .models import partial
 
 METHODS = ("clear", "delete", "flush", "cycle_key")
@@ -33,12 +33,12 @@ def compared() -> list[Ending]:
 
 def tried(method: str) -> Ending:
     """Send a request with a fresh session through Django's own middleware and look after it."""
-    store = import_module(settings.SESSION_ENGINE).SessionStore
+    store = engine.store()
     made = store()
     made["color"] = "blue"
     made.save()
     request = HttpRequest()
-    request.COOKIES[settings.SESSION_COOKIE_NAME] = before = made.session_key
+    request.COOKIES[settings.SESSION_COOKIE_NAME] = before = str(made.session_key)
 
     def view(request: HttpRequest) -> HttpResponse:
         request.session.get("color")

@@ -1,9 +1,15 @@
 from collections.abc import Callable
+from contextlib import suppress
+from http import HTTPStatus
 
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import render
+
+from cookieproj.engines.exceptions import StoreUnavailableError
+
+from . import index
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -40,3 +46,23 @@ class RefuseUnreadableForms:
         except (BadRequest, SuspiciousOperation, MultiPartParserError) as error:
             return render(request, "400.html", {"reason": str(error)}, status=400)
         return self.get_response(request)
+
+
+class FollowSignedInSessions:
+    """Keep the index of signed-in sessions up to date with the sessions that requests use.
+
+    Stands after AuthenticationMiddleware. A request that has not read its session is
+    left alone: this never reads one, nor makes a page vary by cookie.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        # After an error Django saves no session either.
+        if request.session.accessed and response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+            # Without the store the index waits; whether the request can do without, saving tells.
+            with suppress(StoreUnavailableError):
+                index.follow(request)
+        return response

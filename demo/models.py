@@ -1,61 +1,144 @@
+import uuid
+from collections.abc import Iterator
 from typing import Any
 
-from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import AbstractUser
-from django.contrib.sessions.base_session import BaseSessionManager
-from django.contrib.sessions.models import Session
 from django.db import models
+from django.utils import timezone
 from django.utils.crypto import salted_hmac
-from django.utils.functional import cached_property
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from cookieproj.engines.stored import Listed
 
 # Characters of a session key that people may see.
 SHOWN = 8
 
 
+class Counter(models.PositiveIntegerField):  # type: ignore[type-arg]
+    """Raised by ``update`` alone: saving an instance, which may be old, leaves it as it is."""
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+        return super().pre_save(model_instance, add) if add else models.F(self.attname)
+
+
 class User(AbstractUser):
-    """Ours from the first migration, so that a later column is no rebuild of the table."""
+    """Django's, and a counter in its session hash: to raise it ends all sessions of the user.
 
-
-class StoredSessions(models.QuerySet["StoredSession"]):
-    def delete(self) -> tuple[int, dict[str, int]]:
-        """By the keys that the table knows: see StoredSession.pk."""
-        keys = list(self.values_list("session_key", flat=True))
-        return Session.objects.filter(session_key__in=keys).delete()
-
-
-class StoredSession(Session):
-    """Django's session table as the admin shows it.
-
-    A session key is a password: whoever reads one in a page, an address or a log
-    is signed in. So people and addresses get to see no more than its beginning.
+    Django compares that hash on every request anyway, so on every engine this costs
+    no query. At zero the hash is Django's own: nobody is signed out by the column.
     """
 
-    objects = BaseSessionManager.from_queryset(StoredSessions)()  # type: ignore[misc]
+    sign_outs = Counter(_("times signed out everywhere"), default=0, editable=False)
 
-    @cached_property
-    def signed_in(self) -> User | None:
-        pk = self.get_decoded().get(SESSION_KEY)
-        return User.objects.filter(pk=pk).first() if pk else None
+    def get_session_auth_hash(self) -> str:
+        return self._counted(super().get_session_auth_hash())
 
-    @property  # type: ignore[no-redef]
-    def pk(self) -> str:  # type: ignore[override]
-        """What stands for this session in the admin's addresses and log: nobody gets its key there.
+    def get_session_auth_fallback_hash(self) -> Iterator[str]:
+        return map(self._counted, super().get_session_auth_fallback_hash())
 
-        The key's beginning finds the row by its index, the digest picks it among its like.
-        """
-        digest = salted_hmac("demo.admin", self.session_key, algorithm="sha256").hexdigest()
-        return f"{self.session_key[:SHOWN]}-{digest[:32]}"
+    def _counted(self, auth_hash: str) -> str:
+        if not self.sign_outs:
+            return auth_hash
+        # Keyed by the hash, which is keyed by the secret it was made with: old ones stay theirs.
+        counter = str(self.sign_outs)
+        return salted_hmac("demo.User", counter, secret=auth_hash, algorithm="sha256").hexdigest()
 
-    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        return Session.objects.filter(session_key=self.session_key).delete()
+
+class SignedInSessions(models.QuerySet["SignedInSession"]):
+    def live(self) -> "SignedInSessions":
+        return self.filter(expires__gt=timezone.now(), user__is_active=True)
+
+    def forget(self) -> int:
+        """Remove rows whose sessions have ended already; ``delete`` ends them first."""
+        return self._raw_delete(self.db)
+
+
+class SignedInSession(models.Model):
+    """Where somebody is signed in: the same on every engine, see ``demo.index``.
+
+    Its id is also in the session's data, so it stays when the session key changes. To
+    delete a row, by whatever way, is to end its session. Neither ``session_key`` nor
+    ``auth_hash`` is ever shown whole: whoever knows a session key is signed in.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(
+        User, models.CASCADE, related_name="signed_in_sessions", verbose_name=_("user")
+    )
+    engine = models.CharField(_("engine"), max_length=100)
+    # Empty where the browser holds the session: there the key is all of its data.
+    session_key = models.CharField(max_length=40, blank=True, editable=False)
+    # What the session holds of the user's hash: with another password, it has ended.
+    auth_hash = models.CharField(max_length=128, editable=False)
+    browser = models.CharField(_("browser"), max_length=100, blank=True)
+    system = models.CharField(_("system"), max_length=100, blank=True)
+    address = models.GenericIPAddressField(_("address"), null=True)
+    signed_in_at = models.DateTimeField(_("signed in"), default=timezone.now)
+    # Written again and again, so in no index: PostgreSQL then leaves them all as they are.
+    last_seen = models.DateTimeField(_("last seen"), default=timezone.now)
+    expires = models.DateTimeField(_("expires"))
+
+    objects = SignedInSessions.as_manager()
 
     class Meta:
-        proxy = True
-        verbose_name = "session"
-        verbose_name_plural = "sessions"
+        verbose_name = _("signed-in session")
+        verbose_name_plural = _("signed-in sessions")
+        # Seen and ended; nobody makes one or changes one by hand.
+        default_permissions = ("view", "delete")
+        indexes = [
+            models.Index(fields=["signed_in_at", "id"], name="signed_in_at"),
+            models.Index(fields=["expires"], name="signed_in_expires"),
+            models.Index(fields=["engine"], name="signed_in_engine"),
+            models.Index(fields=["system"], name="signed_in_system"),
+        ]
 
     def __str__(self) -> str:
-        return partial(self.session_key)
+        return ", ".join(filter(None, [str(self.user), self.device, self.address]))
+
+    @property
+    def device(self) -> str:
+        names = {"browser": self.browser, "system": self.system}
+        if all(names.values()):
+            return gettext("%(browser)s on %(system)s") % names
+        return self.browser or self.system or gettext("unknown device")
+
+
+class RefusedSession(models.Model):
+    """A session that was ended although its browser holds it: refused while its cookie is good."""
+
+    id = models.UUIDField(primary_key=True)
+    until = models.DateTimeField(db_index=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class StoredSession(models.Model):
+    """A session in the running engine's store, as the admin shows it: no table of its own."""
+
+    # What stands for its key in addresses, see ``demo.inspector``.
+    name = models.CharField(primary_key=True, max_length=200)
+
+    class Meta:
+        managed = False
+        default_permissions = ("view", "delete")
+        verbose_name = _("stored session")
+        verbose_name_plural = _("stored sessions")
+
+    listed: Listed
+    user: User | None = None
+
+    def __str__(self) -> str:
+        return f"{self.key}, {self.user}" if self.user else self.key
+
+    @property
+    def key(self) -> str:
+        """As much of it as people may see."""
+        return partial(self.listed.key)
 
 
 def partial(session_key: str) -> str:

@@ -1,15 +1,19 @@
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import environ
+import psycopg
 import pytest
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.file import SessionStore as DjangoFileStore
-from django.core.cache import caches as connections
+from django.core.cache import caches as cache_connections
+from django.db import connections
 from pytest_django import Settings
 
 from cookieproj.engines.file import SessionStore as FileStore
@@ -21,6 +25,7 @@ from . import servers
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--benchmarks", action="store_true", help="run tests/benchmarks, for minutes")
     group = parser.getgroup("session engines", "what tests/engines is held against")
     group.addoption("--engine", help="dotted path of one engine, instead of ours and Django's")
     group.addoption("--database", default="sqlite", choices=["sqlite", "postgresql"])
@@ -75,6 +80,29 @@ def postgresql_url(stack: ExitStack, server_folder: Path) -> str:
     return start(stack, servers.postgresql(server_folder))
 
 
+@contextmanager
+def connected(url: str) -> Iterator[None]:
+    """That database is ``default`` till the block ends, in new threads too."""
+    before, connection = connections.settings["default"], connections["default"]
+    connections.settings["default"] = before | {"OPTIONS": {}} | environ.Env.db_url_config(url)
+    if url.startswith("sqlite"):
+        connections.settings["default"]["OPTIONS"] = before["OPTIONS"]
+    connections["default"] = connections.create_connection("default")
+    try:
+        yield
+    finally:
+        connections["default"].close()
+        connections.settings["default"] = before
+        connections["default"] = connection
+
+
+def new_database(postgresql_url: str, name: str) -> str:
+    """The URL of a database that is made on that server."""
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return urlsplit(postgresql_url)._replace(path=f"/{name}").geturl()
+
+
 @pytest.fixture(params=PROFILES)
 def profile(
     request: pytest.FixtureRequest, settings: Settings, tmp_path: Path, db: None
@@ -85,7 +113,7 @@ def profile(
     settings.SESSION_ENGINE = module.SESSION_ENGINE
     if name in {"cache", "cached_db"}:
         settings.CACHES = caches(f"{request.getfixturevalue('redis_url')}/0")
-        connections["sessions"].clear()
+        cache_connections["sessions"].clear()
     settings.SESSION_FILE_PATH = tmp_path
     forget_folder()
     yield name

@@ -24,6 +24,7 @@ INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
+    "django.contrib.humanize",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
@@ -38,6 +39,7 @@ MIDDLEWARE = [
     "demo.middleware.RefuseUnreadableForms",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "demo.middleware.FollowSignedInSessions",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -128,6 +130,9 @@ WHITENOISE_USE_FINDERS = True
 
 # A session key in the address: only where somebody asked for it (see the recipe).
 DEMO_SESSION_IN_PATH = env.bool("DEMO_SESSION_IN_PATH", default=DEBUG)
+
+# Reverse proxies before this site, each of which appends to X-Forwarded-For.
+DEMO_PROXIES = env.int("DEMO_PROXIES", default=0)
 
 if not DEBUG:
     if SECRET_KEY == DEVELOPMENT_KEY:

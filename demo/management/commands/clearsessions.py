@@ -1,5 +1,4 @@
 from argparse import ArgumentTypeError
-from importlib import import_module
 from typing import Any
 
 from django.conf import settings
@@ -10,6 +9,7 @@ from django.db import DatabaseError
 from tqdm import tqdm
 
 from cookieproj.engines.exceptions import SessionStoreError
+from demo import clearing, engine
 
 AWAY = (SessionStoreError, OSError, DatabaseError, ImproperlyConfigured)
 
@@ -40,7 +40,7 @@ class Command(ClearSessions):
         )
 
     def handle(self, **options: Any) -> None:
-        store = import_module(settings.SESSION_ENGINE).SessionStore
+        store: Any = engine.store()
         counts = hasattr(store, "count_expired")
         if options["dry_run"] and not counts:
             raise CommandError(f"{settings.SESSION_ENGINE} does not count its sessions.")
@@ -52,6 +52,8 @@ class Command(ClearSessions):
             else:
                 store.clear_expired()
                 self.stdout.write("Cleared the expired sessions.")
+            if not options["dry_run"]:
+                self.clear_index()
         except AWAY as error:
             raise CommandError(f"Could not clear the sessions: {error}") from error
 
@@ -60,6 +62,11 @@ class Command(ClearSessions):
             self.stdout.write("There are no expired sessions.")
         else:
             self.stdout.write(f"{what} {number} expired session{'' if number == 1 else 's'}.")
+
+    def clear_index(self) -> None:
+        if gone := clearing.clear():
+            what = "sign-in whose session is" if gone == 1 else "sign-ins whose sessions are"
+            self.stdout.write(f"Forgot {gone} {what} gone.")
 
     def clear(self, store: Any, batch_size: int) -> int:
         """With a bar, on a terminal; cron gets the last line only."""

@@ -1,7 +1,7 @@
 from argparse import ArgumentParser
 from datetime import timedelta
-from importlib import import_module
 from typing import Any
+from uuid import uuid4
 
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
@@ -10,8 +10,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
+from demo import engine, index
 from demo.checks import sessions_outlive_the_process
-from demo.models import User
+from demo.models import SignedInSession, User
 
 # All may be known: these accounts are made only while DEBUG is on.
 PASSWORD = "cookies"  # noqa: S105
@@ -54,34 +55,46 @@ def account(name: str, is_admin: bool) -> User:
 
 
 def made_sessions(users: list[User]) -> str:
-    store = import_module(settings.SESSION_ENGINE).SessionStore
-    if settings.SESSION_ENGINE.endswith(".signed_cookies"):
+    store = engine.store()
+    if engine.is_held_by_client():
         return "No demo sessions: on this engine the browsers hold them."
-    if settings.SESSION_ENGINE.endswith(".cache") and sessions_outlive_the_process():
+    if engine.name() == "cache" and sessions_outlive_the_process():
         return "No demo sessions: on this cache they would end with this command."
     for user in users:
+        row = str(uuid4())
         signed_in = {
             SESSION_KEY: str(user.pk),
             BACKEND_SESSION_KEY: settings.AUTHENTICATION_BACKENDS[0],
             HASH_SESSION_KEY: user.get_session_auth_hash(),
         }
-        make_session(store, user.username, signed_in, timedelta(days=14))
+        session = make_session(store, user.username, signed_in, timedelta(days=14), row)
+        if session:
+            SignedInSession.objects.create(
+                pk=row,
+                user=user,
+                browser="demodata",
+                expires=session.get_expiry_date(),
+                **index.identity(session),
+            )
     make_session(store, "anonymous", {"cart": ["cookie", "milk"]}, timedelta(days=1))
     make_session(store, "expired", {"cart": ["crumbs"]}, timedelta(days=-1))
     return "Demo sessions: three signed in, one anonymous, one expired."
 
 
 def make_session(
-    store: type[SessionBase], name: str, data: dict[str, Any], left: timedelta
-) -> None:
-    """Make a session unless it is there. Its key, ever the same, is as secret as SECRET_KEY."""
+    store: type[SessionBase], name: str, data: dict[str, Any], left: timedelta, row: str = ""
+) -> SessionBase | None:
+    """Make a session; None if it is there. Its key, ever the same, is as secret as SECRET_KEY."""
     purpose = f"{settings.SESSION_ENGINE} {name}"
     key = salted_hmac("demo.demodata", purpose, algorithm="sha256").hexdigest()[:32]
     if store().exists(key):
-        return
+        return None
     session = store()
     session.update(data)
     session.set_expiry(timezone.now() + left)
+    if row:
+        index.note(session, row)
     # Only now: a session that is given a key first looks for it, and drops one it does not find.
     session._session_key = key
     session.save(must_create=True)
+    return session

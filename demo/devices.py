@@ -1,0 +1,136 @@
+"""Your devices: where a user is signed in, and out again."""
+
+import logging
+from collections.abc import Sequence
+
+from django.contrib import messages
+from django.contrib.admin.models import CHANGE, DELETION, LogEntry
+from django.contrib.auth import logout, update_session_auth_hash
+from django.contrib.auth.decorators import login_required
+from django.db import transaction
+from django.db.models import F, Model
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from cookieproj.engines.exceptions import SessionStoreError
+
+from . import engine, index
+from .models import SignedInSession, SignedInSessions, User
+
+logger = logging.getLogger("django.contrib.sessions")
+
+# On the page: more of them are a program's, and nobody looks through them.
+MOST = 100
+
+
+@require_safe
+@never_cache
+@login_required
+def your_devices(request: HttpRequest) -> HttpResponse:
+    user = signed_in_user(request)
+    # Now, not after this page: it shows what the index knows.
+    index.follow(request)
+    this = index.known_row(request.session)
+    context = {
+        "devices": sorted(devices_of(user), key=lambda device: str(device.pk) != this),
+        "this": this,
+        "most": MOST,
+        "why_not_one": engine.why_not_one(),
+    }
+    return render(request, "demo/devices.html", context)
+
+
+def devices_of(user: User) -> list[SignedInSession]:
+    """Where the user was seen last, up to MOST; what is not true any more goes."""
+    rows = user.signed_in_sessions.live().filter(engine=engine.name())
+    listed = list(rows.order_by("-last_seen")[:MOST])
+    alive = index.alive(listed)
+    index.forget_gone(listed, alive)
+    return alive
+
+
+@require_POST
+@login_required
+def sign_out_one(request: HttpRequest, pk: str) -> HttpResponse:
+    row = get_object_or_404(signed_in_user(request).signed_in_sessions, pk=pk)
+    is_this = str(row.pk) == index.known_row(request.session)
+    if not is_this and (reason := engine.why_not_one()):
+        messages.error(request, reason)
+        return redirect("demo:devices")
+    with transaction.atomic():
+        log([row], DELETION, _("Signed out by its user."), by=row.user)
+        if is_this:
+            logout(request)
+        else:
+            row.delete()
+            messages.success(request, _("%(device)s is signed out.") % {"device": row.device})
+    return redirect("demo:devices")
+
+
+@require_POST
+@login_required
+def sign_out_others(request: HttpRequest) -> HttpResponse:
+    user = signed_in_user(request)
+    ended = sign_out_everywhere(user, by=user, keep=request)
+    messages.success(request, devices_signed_out(ended))
+    return redirect("demo:devices")
+
+
+def signed_in_user(request: HttpRequest) -> User:
+    """Behind login_required there is one."""
+    user: User = request.user  # type: ignore[assignment]
+    return user
+
+
+def devices_signed_out(number: int) -> str:
+    text = ngettext(
+        "%(number)d device is signed out.", "%(number)d devices are signed out.", number
+    )
+    return text % {"number": number}
+
+
+def sign_out_everywhere(
+    user: User, *, by: User | None = None, keep: HttpRequest | None = None
+) -> int:
+    """End every session of the user; how many of them the index knew.
+
+    Works on every engine, and where the store is away as well: it is the user's session
+    hash that ends them. What the store still holds of them is deleted beside. The session
+    of the request ``keep`` goes on, if it is the user's. ``by`` is who asked for it,
+    None for somebody at the command line; the admin log tells.
+    """
+    with transaction.atomic():
+        User.objects.filter(pk=user.pk).update(sign_outs=F("sign_outs") + 1)
+        user.refresh_from_db(fields=["sign_outs"])
+        rows = user.signed_in_sessions.all()
+        if keep is not None and keep.user == user:
+            update_session_auth_hash(keep, user)
+            rows = rows.exclude(pk__in=[index.known_row(keep.session)])
+        message = _("Signed out everywhere.") if by else _("Signed out everywhere by manage.py.")
+        log([user], CHANGE, message, by=by or user)
+    ended = rows.live().count()
+    delete_stored(rows)
+    rows.forget()
+    return ended
+
+
+def delete_stored(rows: SignedInSessions) -> None:
+    """Delete what is stored of sessions that open nothing any more, wherever a store answers."""
+    away = set()
+    for row in rows.exclude(session_key="").iterator():
+        if row.engine in away:
+            continue
+        try:
+            index.end(row)
+        except SessionStoreError as error:
+            away.add(row.engine)
+            logger.warning("Sessions that have ended stay stored until they expire. %s", error)
+
+
+def log(ended: Sequence[Model], action: int, message: str, *, by: User) -> None:
+    """Into the admin's log, before rows go and lose their ids."""
+    LogEntry.objects.log_actions(by.pk, ended, action, message)

@@ -1,0 +1,276 @@
+"""The index of signed-in sessions: what keeps it true, on every engine.
+
+A session that is signed in holds the id of its row in its data. So the row is found
+again whatever becomes of the session key, and without a query: only what is worth
+writing down is written, by one statement.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.base import SessionBase
+from django.core.cache.backends.locmem import LocMemCache
+from django.core.exceptions import ImproperlyConfigured
+from django.db.models import Q
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+
+from cookieproj.engines.exceptions import NotListableError
+from cookieproj.engines.listable import Listable
+from cookieproj.engines.merge import Data
+
+from . import engine
+from .client import address_of, device_of
+from .models import RefusedSession, SignedInSession, User
+
+# Where a session holds the id of its row, and which expiry of its own is written there.
+ROW = "_signed_in_session"
+
+# Where Django keeps what set_expiry was given.
+EXPIRY = "_session_expiry"
+
+# Where a request keeps the row that it has signed out, and so forgotten, already.
+SIGNED_OUT = "signed_out_session"
+
+# Seconds between two writes of when a session was last seen.
+SEEN_EVERY = 300
+
+# How much longer a session is refused than it was known to live: requests were under way.
+LATE = timedelta(days=1)
+
+# What this process has lately written down, so that it need not ask the database.
+written = LocMemCache("demo.index", {"OPTIONS": {"MAX_ENTRIES": 10_000}})
+
+
+def begin(request: HttpRequest, user: User) -> None:
+    """Write down that this session is signed in; again under its id, if it was so before."""
+    session = request.session
+    row = known_row(session)
+    if row:
+        SignedInSession.objects.filter(pk=row).forget()
+    if session.session_key is None:
+        # Another user was signed in with it before, so its data and its key are gone.
+        leave_what_was(request)
+        session.save()
+    row = row or str(uuid4())
+    described(request, user, row).save(force_insert=True)
+    note(session, row)
+    is_news(session)
+
+
+def adopt(request: HttpRequest, user: User) -> None:
+    """Write down a session that was signed in before there was an index, or past the signals.
+
+    Under an id that follows from its key: another request may be doing the same.
+    """
+    session = request.session
+    digest = salted_hmac("demo.index", session.session_key or "", algorithm="sha256").digest()
+    row = str(UUID(bytes=digest[:16]))
+    insert(described(request, user, row))
+    note(session, row)
+    is_news(session)
+
+
+def known_row(session: SessionBase | Data) -> str | None:
+    """The id of the session's row, which the session itself, or its data, holds."""
+    row: str | None = session.get(ROW, [None])[0]
+    return row
+
+
+def note(session: SessionBase, row: str) -> None:
+    """In the session: its row, and the expiry of its own that the row was written with."""
+    session[ROW] = [row, session.get(EXPIRY)]
+
+
+def described(request: HttpRequest, user: User, row: str) -> SignedInSession:
+    browser, system = device_of(request)
+    return SignedInSession(
+        pk=row,
+        user=user,
+        browser=browser,
+        system=system,
+        address=address_of(request),
+        expires=request.session.get_expiry_date(),
+        **identity(request.session),
+    )
+
+
+def insert(row: SignedInSession) -> None:
+    """Unless somebody has done so."""
+    SignedInSession.objects.bulk_create([row], ignore_conflicts=True)
+
+
+def identity(session: SessionBase) -> dict[str, str]:
+    """What finds the stored session, and tells whether it is still signed in."""
+    return {
+        "engine": engine.name(),
+        "session_key": "" if engine.is_held_by_client() else session.session_key or "",
+        "auth_hash": session.get(HASH_SESSION_KEY, ""),
+    }
+
+
+def follow(request: HttpRequest) -> None:
+    """Write down what has become of this session, if it is signed in and that is news.
+
+    When it was last seen is news once in SEEN_EVERY seconds. Reads the session, so this
+    is for requests that have read it; asks the database for the user only if there is news.
+    """
+    session = request.session
+    row = known_row(session)
+    if row is None and session.modified:
+        leave_what_was(request)
+    if SESSION_KEY not in session:
+        return
+    if row is None:
+        if request.user.is_authenticated:
+            adopt(request, request.user)
+    # The user is what says that the session still holds: its hash may be an old password's.
+    elif is_news(session) and request.user.is_authenticated:
+        write(request, request.user, row)
+        if is_expiry_news(session):
+            note(session, row)
+
+
+def is_news(session: SessionBase) -> bool:
+    """Whether this process has not lately written down the session as it is."""
+    digest = sha256(repr((known_row(session), identity(session))).encode()).hexdigest()
+    every = seen_every(session)
+    is_new = written.add(digest, True, every)
+    if is_saved(session):
+        # Its expiry has moved, which is news by itself.
+        is_new = written.add(f"{digest}-saved", True, every)
+    return is_new or is_expiry_news(session)
+
+
+def is_expiry_news(session: SessionBase) -> bool:
+    """Whether it was given another expiry of its own since it was written down, by anybody."""
+    return bool(session[ROW][1] != session.get(EXPIRY))
+
+
+def is_saved(session: SessionBase) -> bool:
+    """Whether this request moves the session's expiry."""
+    return session.modified or settings.SESSION_SAVE_EVERY_REQUEST
+
+
+def seen_every(session: SessionBase) -> int:
+    """Seconds; fewer for a session so short that its expiry would be overtaken."""
+    return min(SEEN_EVERY, session.get_expiry_age() // 2)
+
+
+def write(request: HttpRequest, user: User, pk: str) -> None:
+    """One statement where the row is as this session knows it, as it nearly always is."""
+    session = request.session
+    now = timezone.now()
+    late = timedelta(seconds=seen_every(session))
+    known = identity(session)
+    values: dict[str, Any] = {"last_seen": now}
+    differs = Q(last_seen__lt=now - late)
+    if is_saved(session):
+        values["expires"] = expires = session.get_expiry_date()
+        differs |= Q(expires__lt=expires - late) | Q(expires__gt=expires)
+    rows = SignedInSession.objects.filter(pk=pk)
+    if rows.filter(differs, **known).update(**values):
+        return
+    row = rows.first()
+    if row is None:
+        if holds(known, user) and not is_refused(pk):
+            insert(described(request, user, pk))
+    elif any(getattr(row, name) != value for name, value in known.items()) and holds(known, user):
+        # Only what was read is replaced: another request may have gone further.
+        found = {name: getattr(row, name) for name in known}
+        rows.filter(**found).update(**known, **values)
+
+
+def holds(known: dict[str, str], user: User) -> bool:
+    """Whether a session with that key and hash is still signed in, whatever this request thinks.
+
+    While it was under way another one may have changed the key or the password.
+    """
+    current = User.objects.filter(pk=user.pk).first()
+    if current is None or known["auth_hash"] not in hashes_of(current):
+        return False
+    return bool(alive([SignedInSession(**known)]))
+
+
+def hashes_of(user: User) -> list[str]:
+    """What a session of that user may hold: by the secret key of now, and by those of before."""
+    return [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
+
+
+def leave_what_was(request: HttpRequest) -> None:
+    """Forget what the request came with, if its session was emptied or is somebody else's now."""
+    session = request.session
+    if engine.is_held_by_client():
+        came = engine.store()(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
+        was = known_row(came)
+    else:
+        came = session
+        was = known_row(getattr(session, "loaded", {}))
+    if was and was not in {known_row(session), getattr(request, SIGNED_OUT, None)}:
+        leave(was, came)
+
+
+def leave(pk: str, session: SessionBase) -> None:
+    """Forget a session that is not signed in any more; a copy of its cookie opens nothing."""
+    if engine.is_held_by_client():
+        refuse(pk, session.get_expiry_date())
+    SignedInSession.objects.filter(pk=pk).forget()
+
+
+def end(row: SignedInSession) -> None:
+    """Delete what is stored of the session; where its browser holds it, refuse it from now on.
+
+    Raises StoreUnavailableError if the store does not answer.
+    """
+    if not row.session_key:
+        refuse(str(row.pk), row.expires)
+        return
+    try:
+        store = engine.store_of(row.engine)()
+    except (ImportError, AttributeError, ImproperlyConfigured):
+        # An engine that is gone: it opens no session any more.
+        return
+    store.delete(row.session_key)
+
+
+def refuse(row: str, expires: datetime) -> None:
+    """Refuse the session of that id from now on, until a cookie with it has expired."""
+    age = timedelta(seconds=settings.SESSION_COOKIE_AGE)
+    until = max(expires, timezone.now() + age) + LATE
+    RefusedSession.objects.bulk_create([RefusedSession(pk=row, until=until)], ignore_conflicts=True)
+
+
+def is_refused(row: str) -> bool:
+    return RefusedSession.objects.filter(pk=row).exists()
+
+
+def alive(rows: Iterable[SignedInSession]) -> list[SignedInSession]:
+    """Of the running engine's, those whose sessions are still stored, as far as it can tell."""
+    listed = list(rows)
+    keys = {row.session_key for row in listed} - {""}
+    store = engine.store()
+    try:
+        found = store.alive(keys) if issubclass(store, Listable) else existing(store, keys)
+    except NotListableError:
+        return listed
+    return [row for row in listed if row.session_key in found or not row.session_key]
+
+
+def existing(store: type[SessionBase], keys: set[str]) -> set[str]:
+    """The same on an engine that can only be asked for one at a time."""
+    return {key for key in keys if store().exists(key)}
+
+
+def forget_gone(rows: Sequence[SignedInSession], alive: Sequence[SignedInSession]) -> int:
+    """Forget those that are not alive, but for such as have just got another key."""
+    gone = set(rows) - set(alive)
+    return sum(
+        SignedInSession.objects.filter(pk=row.pk, session_key=row.session_key).forget()
+        for row in gone
+    )

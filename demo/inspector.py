@@ -1,0 +1,104 @@
+"""What the running engine's store holds, a page at a time, and without its keys.
+
+A session key is a password: whoever reads one in a page, an address or a log is signed
+in. So what leaves the server in its place is encrypted with the site's SECRET_KEY.
+"""
+
+import re
+from collections.abc import Sequence
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+from django.conf import settings
+from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext as _
+
+from cookieproj.engines.exceptions import NotListableError
+from cookieproj.engines.listable import Listable
+from cookieproj.engines.stored import Listed
+
+from . import engine
+from .models import SignedInSession, StoredSession, User
+
+PAGE = 100
+
+# A session may hold anything for its user.
+PRIMARY_KEY = re.compile("[0-9]{1,18}")
+
+# What a sealed text is for: one does not pass for the other.
+KEY, POSITION = b"session key", b"position"
+
+
+class NotSealedHereError(ValueError):
+    """Not a text that this site has sealed, with the SECRET_KEY and on the engine of now."""
+
+
+def seal(text: str, purpose: bytes) -> str:
+    """Encrypted, fit for an address of the admin, and the same each time on the same engine."""
+    return cipher().encrypt(text.encode(), [purpose, engine.name().encode()]).hex()
+
+
+def unseal(sealed: str, purpose: bytes) -> str:
+    """Raises NotSealedHereError."""
+    try:
+        context = [purpose, engine.name().encode()]
+        return cipher().decrypt(bytes.fromhex(sealed), context).decode()
+    except (InvalidTag, ValueError) as error:
+        raise NotSealedHereError from error
+
+
+def cipher() -> AESSIV:
+    return AESSIV(salted_hmac("demo.inspector", "", algorithm="sha512").digest())
+
+
+def store() -> type[Listable]:
+    """The running engine's. Raises NotListableError if it is not one of ours."""
+    found = engine.store()
+    if issubclass(found, Listable):
+        return found
+    raise NotListableError(
+        _("%(engine)s does not list its sessions.") % {"engine": settings.SESSION_ENGINE}
+    )
+
+
+def page(start: str = "") -> tuple[list[StoredSession], str]:
+    """A page of stored sessions, and what to call with for the one after it, empty for none.
+
+    Raises NotListableError, or NotSealedHereError for a start that is none.
+    """
+    found = store().page(unseal(start, POSITION) if start else "", PAGE)
+    return shown(found.sessions), found.next and seal(found.next, POSITION)
+
+
+def find(name: str) -> StoredSession | None:
+    """The session that goes by that name, if it is still stored. Raises NotListableError."""
+    try:
+        session = store()(unseal(name, KEY))
+    except NotSealedHereError:
+        return None
+    location = next(iter(session.locate()), None)
+    if location is None or session.session_key is None:
+        return None
+    listed = Listed(session.session_key, location.payload, location.expires, session.load)
+    return shown([listed])[0]
+
+
+def shown(sessions: Sequence[Listed]) -> list[StoredSession]:
+    """With their users, who are read by one query."""
+    ids = {session.user_id for session in sessions}
+    users = User.objects.filter(pk__in=[pk for pk in ids if pk and PRIMARY_KEY.fullmatch(pk)])
+    by_id = {str(user.pk): user for user in users}
+    found = []
+    for session in sessions:
+        stored = StoredSession(name=seal(session.key, KEY))
+        stored.listed = session
+        stored.user = by_id.get(session.user_id or "")
+        found.append(stored)
+    return found
+
+
+def end(session: StoredSession) -> None:
+    """Delete it from the store, wherever that keeps it, and from the index."""
+    store()().delete(session.listed.key)
+    rows = SignedInSession.objects.filter(engine=engine.name())
+    rows.filter(session_key=session.listed.key).forget()

@@ -1,0 +1,61 @@
+"""What the index of signed-in sessions hears of."""
+
+from typing import Any
+
+from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.db import Error
+from django.db.models.signals import post_save, pre_delete
+from django.dispatch import receiver
+from django.http import HttpRequest
+from django.utils import timezone
+
+from cookieproj.engines.exceptions import StoreUnavailableError
+from cookieproj.engines.signed_cookies import opened
+
+from . import index
+from .models import SignedInSession, User
+
+
+@receiver(user_logged_in)
+def signed_in(request: HttpRequest | None, user: User, **kwargs: Any) -> None:
+    # Some sign in without a session: by a token, say.
+    if request is not None and hasattr(request, "session"):
+        index.begin(request, user)
+
+
+@receiver(user_logged_out)
+def signed_out(request: HttpRequest | None, **kwargs: Any) -> None:
+    """Django deletes what is stored. A copy of the cookie shall open nothing either."""
+    session = getattr(request, "session", None)
+    if session is not None and (row := index.known_row(session)):
+        index.leave(row, session)
+        setattr(request, index.SIGNED_OUT, row)
+
+
+@receiver(pre_delete, sender=SignedInSession)
+def ended(instance: SignedInSession, **kwargs: Any) -> None:
+    """Before its row goes: if the store does not answer, the row stays to be ended later."""
+    index.end(instance)
+
+
+@receiver(opened)
+def is_refused(data: dict[str, Any], **kwargs: Any) -> bool:
+    """Asked by signed cookies alone: the other engines delete what is to end."""
+    row = index.known_row(data)
+    try:
+        return row is not None and index.is_refused(row)
+    except Error as error:
+        # To let it in would bring back a session that somebody has ended.
+        raise StoreUnavailableError("table demo_refusedsession", error) from error
+
+
+@receiver(post_save, sender=User)
+def password_changed(instance: User, update_fields: frozenset[str] | None, **kwargs: Any) -> None:
+    """Sessions with the hash of another password have ended.
+
+    The session that changed it gets the new hash in a moment, and its row with it.
+    """
+    if update_fields is not None and "password" not in update_fields:
+        return
+    live = instance.signed_in_sessions.filter(expires__gt=timezone.now())
+    live.exclude(auth_hash__in=index.hashes_of(instance)).update(expires=timezone.now())

@@ -1,0 +1,34 @@
+"""Browsers of one user, each with a session of its own."""
+
+from django.conf import settings
+from django.test import Client
+
+from demo import index
+from demo.models import SignedInSession, User
+
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+IPHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 "
+    "(KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1"
+)
+
+
+def browser(user: User | None = None, agent: str = FIREFOX, address: str = "192.0.2.1") -> Client:
+    """Signed in by the form, if a user is named."""
+    client = Client(headers={"user-agent": agent}, REMOTE_ADDR=address)
+    if user:
+        form = {"username": user.username, "password": "cookies"}
+        assert client.post("/auth/sign-in/", form).status_code == 302
+    return client
+
+
+def is_in(client: Client) -> bool:
+    return client.get("/auth/account/").status_code == 200
+
+
+def key_of(client: Client) -> str:
+    return client.cookies[settings.SESSION_COOKIE_NAME].value
+
+
+def row_of(client: Client) -> SignedInSession:
+    return SignedInSession.objects.get(pk=index.known_row(client.session) or "")
