@@ -1,22 +1,11 @@
 """Recipes in a real browser: with its script, without, by keyboard, with a wrong value."""
 
-import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from tests.sites import manage, running
-
-# Quiet: nothing of the browser's own goes out to a network.
-ARGUMENTS = [
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-gpu",
-    "--disable-sync",
-    "--no-first-run",
-]
 
 
 @pytest.fixture(scope="module")
@@ -26,21 +15,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         assert manage(command, DATABASE_URL=url).returncode == 0
     with running(DATABASE_URL=url) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Ends with this module: Django takes its running event loop for an async context."""
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        reason = "no chromium here: the system's package chromium"
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-    # Root, as in a container, has no sandbox.
-    arguments = [*ARGUMENTS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=arguments)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

@@ -1,0 +1,155 @@
+"""Two browsers of one user, on all five profiles, with a real PostgreSQL and a real Redis."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from cookieproj.profiles import PROFILES
+from tests.conftest import new_database
+from tests.sites import manage, running
+
+IPHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 "
+    "(KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1"
+)
+
+
+@dataclass
+class Site:
+    address: str
+    variables: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def database_url(postgresql_url: str) -> str:
+    """A database of its own, with the demo accounts."""
+    url = new_database(postgresql_url, "devices")
+    for command in (["migrate", "--verbosity=0"], ["demodata"]):
+        ran = manage(*command, DATABASE_URL=url)
+        assert ran.returncode == 0, ran.stderr
+    return url
+
+
+@pytest.fixture(scope="module", params=PROFILES)
+def site(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    database_url: str,
+    redis_url: str,
+) -> Iterator[Site]:
+    variables = {
+        "SESSION_PROFILE": request.param,
+        "SESSION_FILE_PATH": str(tmp_path_factory.mktemp("sessions")),
+        "DATABASE_URL": database_url,
+        "CACHE_URL": f"{redis_url}/6",
+    }
+    with running(**variables) as address:
+        yield Site(address, variables)
+
+
+@pytest.fixture
+def desk(browser: Browser, site: Site) -> Iterator[Page]:
+    """Signed in as ada, without scripts."""
+    context = browser.new_context(base_url=site.address, java_script_enabled=False)
+    yield signed_in(context.new_page())
+    context.close()
+
+
+@pytest.fixture
+def phone(browser: Browser, site: Site) -> Iterator[Page]:
+    """Signed in as ada, too."""
+    context = browser.new_context(
+        base_url=site.address, user_agent=IPHONE, viewport={"width": 390, "height": 844}
+    )
+    yield signed_in(context.new_page())
+    context.close()
+
+
+def signed_in(page: Page) -> Page:
+    page.goto("/auth/sign-in/")
+    page.fill("[name=username]", "ada")
+    page.fill("[name=password]", "cookies")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/auth/account/")
+    return page
+
+
+def is_in(page: Page) -> bool:
+    page.goto("/auth/account/")
+    return urlsplit(page.url).path == "/auth/account/"
+
+
+def test_one_ends_the_other_by_keyboard_alone(desk: Page, phone: Page) -> None:
+    desk.goto("/devices/")
+    this = desk.locator(".devices li", has_text="this device")
+    assert this.count() == 1
+    assert "Mobile Safari" not in this.inner_text()
+    label = "Sign out ada, Mobile Safari on iOS, 127.0.0.1"
+    for _ in range(40):
+        desk.keyboard.press("Tab")
+        if desk.locator(":focus").get_attribute("aria-label") == label:
+            break
+    desk.keyboard.press("Enter")
+    desk.wait_for_selector("text=Mobile Safari on iOS is signed out.")
+    assert desk.url.endswith("/devices/")
+    assert not is_in(phone)
+    assert is_in(desk)
+
+
+def test_all_others_from_the_phone(desk: Page, phone: Page) -> None:
+    phone.goto("/devices/")
+    phone.click("text=Sign out all other devices")
+    phone.wait_for_selector("text=signed out.")
+    assert phone.locator(".devices li").count() == 1
+    assert not is_in(desk)
+    assert is_in(phone)
+    # Nothing stands out beyond the narrow screen.
+    phone.goto("/devices/")
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_command_line_signs_out_both(desk: Page, phone: Page, site: Site) -> None:
+    ran = manage("signout", "ada", **site.variables)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("ada is signed out everywhere;")
+    assert not is_in(desk)
+    assert not is_in(phone)
+
+
+def test_the_admin_ends_one_and_lists_what_is_stored(
+    browser: Browser, site: Site, phone: Page
+) -> None:
+    context = browser.new_context(base_url=site.address)
+    admin = context.new_page()
+    admin.goto("/admin/login/")
+    admin.fill("[name=username]", "admin")
+    admin.fill("[name=password]", "cookies")
+    admin.keyboard.press("Enter")
+    admin.wait_for_selector("text=Site administration")
+    admin.goto("/admin/demo/storedsession/")
+    stored = admin.inner_text("#content")
+    if site.variables["SESSION_PROFILE"] == "signed_cookies":
+        assert "each is kept by its browser alone" in stored
+    else:
+        assert "ada" in stored
+    admin.goto("/admin/demo/signedinsession/?q=ada&system=iOS")
+    admin.check("[name=_selected_action] >> nth=0")
+    admin.select_option("[name=action]", "delete_selected")
+    admin.click("button[name=index]")
+    admin.click("input[type=submit]")
+    admin.wait_for_selector("text=Successfully deleted 1 signed-in session")
+    assert not is_in(phone)
+    context.close()
+
+
+def test_somebody_elses_id_is_not_found(desk: Page, site: Site) -> None:
+    desk.goto("/devices/")
+    form = desk.locator(".devices form").first
+    form.evaluate("form => form.action = '/devices/00000000-0000-0000-0000-000000000000/sign-out/'")
+    with desk.expect_response("**/sign-out/") as answered:
+        form.locator("button").click()
+    assert answered.value.status == 404
+    assert is_in(desk)
