@@ -1,0 +1,198 @@
+"""The admin's lists cost the same however many sessions there are."""
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from django.core.cache import caches as cache_connections
+from django.db import connections
+from django.test import Client
+from pytest_django import DjangoDbBlocker, Settings
+
+from cookieproj.engines.file import PLAIN, SECOND
+from cookieproj.engines.file import SessionStore as FileStore
+from cookieproj.settings.caches import caches
+from demo import inspector
+from demo.admin import REACH
+from demo.models import User
+from tests.conftest import connected, forget_folder, new_database
+from tests.sites import manage
+
+SMALL = 1000
+LARGE = {"db": 1_000_000, "cache": 1_000_000, "file": 100_000}
+
+STORED = "/admin/demo/storedsession/"
+SIGNED_IN = "/admin/demo/signedinsession/"
+
+# What a session of somebody who is signed in holds.
+DATA = {"_auth_user_id": "1", "_auth_user_hash": "h" * 64, "cart": ["cookie", "milk"]}
+
+ROUNDS, REQUESTS = 5, 5
+
+FILL_STORED = """
+    INSERT INTO django_session (session_key, session_data, expire_date)
+    SELECT md5(number::text), %(data)s, now() + interval '14 day'
+    FROM generate_series(1, %(rows)s) AS number
+"""
+FILL_SIGNED_IN = """
+    INSERT INTO demo_signedinsession (id, user_id, engine, session_key, auth_hash, browser, system,
+        address, signed_in_at, last_seen, expires)
+    SELECT gen_random_uuid(), (SELECT min(id) FROM demo_user), 'db', md5(number::text), '',
+        'Firefox', (ARRAY['Linux', 'Windows', 'Android', 'iOS'])[1 + number %% 4], '192.0.2.1',
+        now() - number * interval '1 second', now(), now() + interval '14 day'
+    FROM generate_series(1, %(rows)s) AS number
+"""
+
+
+@dataclass
+class Place:
+    """A store with so many sessions in it, entered with everything set up for requests."""
+
+    engine: str
+    rows: int
+    settings: Settings
+    database: str
+    cache: str
+    folder: Path
+    client: Client = field(default_factory=Client)
+
+    def __enter__(self) -> None:
+        self.settings.SESSION_ENGINE = f"cookieproj.engines.{self.engine}"
+        self.settings.SESSION_FILE_PATH = self.folder
+        self.settings.CACHES = caches(self.cache)
+        forget_folder()
+        self.stack = ExitStack()
+        self.stack.enter_context(connected(self.database))
+
+    def __exit__(self, *error: object) -> None:
+        self.stack.close()
+
+    @property
+    def deep(self) -> int:
+        """How many sessions stand before the deep page."""
+        return self.rows * 8 // 10
+
+    def fill(self) -> str:
+        """Sign in, fill the store, and give the position of a page deep in it."""
+        User.objects.get_or_create(username="admin", is_staff=True, is_superuser=True)
+        self.client.force_login(User.objects.get(username="admin"))
+        filling: Callable[[], str] = getattr(self, f"fill_{self.engine}")
+        return filling()
+
+    def fill_db(self) -> str:
+        parameters: dict[str, str | int] = {"data": FileStore().encode(DATA), "rows": self.rows}
+        with connections["default"].cursor() as cursor:
+            cursor.execute(FILL_STORED, parameters)
+            cursor.execute(FILL_SIGNED_IN, parameters)
+            cursor.execute("VACUUM ANALYZE")
+            query = "SELECT session_key FROM django_session ORDER BY session_key OFFSET %s LIMIT 1"
+            cursor.execute(query, [self.deep])
+            ((key,),) = cursor.fetchall()
+        return str(key)
+
+    def fill_cache(self) -> str:
+        cache: Any = cache_connections["sessions"]
+        client, payload = cache.client.get_client(), cache.client.encode(DATA)
+        prefix = cache.make_key("django.contrib.sessions.cache")
+        for start in range(0, self.rows, 10_000):
+            pipeline = client.pipeline(transaction=False)
+            for number in range(start, min(start + 10_000, self.rows)):
+                pipeline.set(f"{prefix}{number:032}", payload, ex=1_209_600)
+            pipeline.execute()
+        cursor, met = client.scan(0, count=100)
+        met = len(met)
+        while cursor and met < self.deep:
+            cursor, names = client.scan(cursor, count=100)
+            met += len(names)
+        return str(cursor)
+
+    def fill_file(self) -> str:
+        payload = FileStore().encode(DATA)
+        now = time.time_ns() // SECOND * SECOND - SECOND + PLAIN
+        for number in range(self.rows):
+            path = self.folder / f"sessionid{number:032}"
+            path.write_text(payload)
+            os.utime(path, ns=(now, now))
+        met = 0
+        for start, end, names in FileStore()._folder.blocks(0):
+            if met + len(names) > self.deep:
+                return f"{start}:{end}:{sorted(names)[self.deep - met]}"
+            met += len(names)
+        raise AssertionError
+
+    def seconds(self, path: str) -> float:
+        """Of a request, the median of a few."""
+        taken = []
+        for _ in range(REQUESTS):
+            before = time.perf_counter()
+            response = self.client.get(path)
+            taken.append(time.perf_counter() - before)
+            assert response.status_code == 200
+            # A whole page of them.
+            assert response.content.count(b"<tr") > 90
+        return statistics.median(taken)
+
+
+@pytest.fixture(params=LARGE)
+def places(
+    request: pytest.FixtureRequest,
+    settings: Settings,
+    tmp_path: Path,
+    postgresql_url: str,
+    redis_url: str,
+    django_db_blocker: DjangoDbBlocker,
+) -> Iterator[list[Place]]:
+    """One with a thousand sessions and one with as many as it is to be tried with."""
+    made = []
+    for number, rows in enumerate((SMALL, LARGE[request.param])):
+        url = new_database(postgresql_url, f"{request.param}_{rows}")
+        assert manage("migrate", "--verbosity=0", DATABASE_URL=url).returncode == 0
+        folder = tmp_path / str(rows)
+        folder.mkdir()
+        cache = f"{redis_url}/{7 + 2 * number}"
+        made.append(Place(request.param, rows, settings, url, cache, folder))
+    with django_db_blocker.unblock():
+        yield made
+    for place in made:
+        with psycopg.connect(postgresql_url, autocommit=True) as connection:
+            name = f"{place.engine}_{place.rows}"
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_a_page_costs_at_most_twice_as_much(
+    places: list[Place], say: Callable[[str], None]
+) -> None:
+    small, large = places
+    paths = {}
+    for place in places:
+        with place:
+            position = inspector.seal(place.fill(), inspector.POSITION)
+            deepest = min(place.rows, REACH) // 100 - 1
+            paths[place.rows] = {
+                "first page": STORED,
+                "deep page": f"{STORED}?start={position}",
+            }
+            if place.engine == "db":
+                paths[place.rows] |= {
+                    "first page of the signed-in": SIGNED_IN,
+                    "deep page of the signed-in": f"{SIGNED_IN}?p={deepest}",
+                }
+    for which in paths[SMALL]:
+        taken: dict[int, list[float]] = {place.rows: [] for place in places}
+        for _ in range(ROUNDS):
+            for place in places:
+                with place:
+                    taken[place.rows].append(place.seconds(paths[place.rows][which]))
+        ratio = statistics.median(taken[large.rows]) / statistics.median(taken[small.rows])
+        say(
+            f"{large.engine}, {which}: with {large.rows} sessions {ratio:.2f} times what it "
+            f"takes with {small.rows} ({statistics.median(taken[large.rows]) * 1000:.0f} ms)"
+        )
+        assert ratio < 2
