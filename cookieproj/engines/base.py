@@ -52,6 +52,9 @@ class Engine(Listable, Async):
     # Whether somebody else has ended it since.
     _ended = False
 
+    # When a save makes it expire, where that is settled: a session moved here expires as there.
+    _until: datetime | None = None
+
     if TYPE_CHECKING:
         _get_session: Callable[..., Data]
         serializer: Any
@@ -87,6 +90,14 @@ class Engine(Listable, Async):
 
     def _remove(self, session_key: str) -> None:
         raise NotImplementedError
+
+    def _take(self, base: Stored) -> bool:
+        """Remove the session if the store still holds ``base``."""
+        raise NotImplementedError
+
+    def _inspect(self) -> Stored | None:
+        """As ``_read``, with the expiry too, where the store tells it at all."""
+        return self._read()
 
     def _form(self, data: Data) -> Data:
         """The data as it would be read after a save: in JSON a tuple is a list.
@@ -208,6 +219,16 @@ class Engine(Listable, Async):
         values = (theirs.decode() if new else None) or {}
         ours |= {key: values[key] for key in new}
         self._base = theirs
+
+    def get_expiry_age(self, **kwargs: Any) -> int:
+        if self._until is None or kwargs:
+            return int(super().get_expiry_age(**kwargs))
+        return int((self._until - timezone.now()).total_seconds())
+
+    def get_expiry_date(self, **kwargs: Any) -> datetime:
+        if self._until is None or kwargs:
+            return super().get_expiry_date(**kwargs)
+        return self._until
 
     @property
     def loaded(self) -> Data:

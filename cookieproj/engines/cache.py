@@ -44,6 +44,12 @@ class SessionStore(Engine, DjangoStore):
     def _remove(self, session_key: str) -> None:
         self._entries.delete(self.cache_key_prefix + session_key)
 
+    def _take(self, base: Stored) -> bool:
+        return self._entries.take(self.cache_key, base)
+
+    def _inspect(self) -> Stored | None:
+        return self._entries.inspect(self.cache_key)
+
     def _form(self, data: Data) -> Data:
         return self._entries.form(data)
 

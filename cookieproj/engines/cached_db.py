@@ -102,6 +102,12 @@ class SessionStore(DBStore, DjangoStore):
         super()._remove(session_key)
         self._bury_copy(self.cache_key_prefix + session_key)
 
+    def _take(self, base: Stored) -> bool:
+        taken = super()._take(base)
+        if taken:
+            self._bury_copy(self.cache_key)
+        return taken
+
     def _follow(self, data: Data) -> None:
         """Make the copy what the row now is; in a transaction the row is not yet that."""
         open_transaction = not transaction.get_autocommit(router.db_for_write(self.model))

@@ -50,6 +50,9 @@ class SessionStore(Engine, DjangoStore):
     def _remove(self, session_key: str) -> None:
         self._table().remove(session_key)
 
+    def _take(self, base: Stored) -> bool:
+        return self._table().take(self._key, base.token)
+
     def exists(self, session_key: str) -> bool:
         return bool(session_key) and self._table().exists(session_key)
 

@@ -82,6 +82,13 @@ class SessionStore(Engine, DjangoStore):
         with self._folder.locked(session_key):
             self._folder.remove(session_key)
 
+    def _take(self, base: Stored) -> bool:
+        with self._folder.locked(self._key):
+            if not self._holds(base):
+                return False
+            self._folder.remove(self._key)
+            return True
+
     def exists(self, session_key: str) -> bool:
         """Raises InvalidSessionKey for what could lead out of the folder."""
         if not session_key:
@@ -105,10 +112,17 @@ class SessionStore(Engine, DjangoStore):
         return self.decode(payload.decode("latin-1")) if payload else {}
 
     def _now(self, data: Data) -> int:
-        """The modification time of a file with that data that is written now: never a later one."""
+        """The modification time of a file with that data that is written now: never a later one.
+
+        Where the expiry is settled, the time that makes the file expire then.
+        """
+        expiry = data.get("_session_expiry")
         now = time.time_ns()
+        if self._until and not isinstance(expiry, str):
+            age = self.get_expiry_age(expiry=expiry)
+            now = int((self._until.timestamp() - age) * SECOND)
         plain = (now - PLAIN) // SECOND * SECOND + PLAIN
-        return now // SECOND * SECOND if data.get("_session_expiry") else plain
+        return now // SECOND * SECOND if expiry else plain
 
     def _expires(self, file: File) -> datetime:
         plain = file.modified % SECOND == PLAIN

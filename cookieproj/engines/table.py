@@ -38,6 +38,7 @@ class Statements(NamedTuple):
     rename: str
     rename_returns: bool
     remove: str
+    take: str
 
 
 @cache
@@ -59,6 +60,7 @@ def statements(model: Model, using: str) -> Statements:
         + (f" RETURNING {data}, {expires}" if returns else ""),
         rename_returns=returns,
         remove=f"DELETE FROM {table} WHERE {key} = %s",
+        take=f"DELETE FROM {table} WHERE {key} = %s AND {data} = %s",
     )
 
 
@@ -152,6 +154,14 @@ class Table:
                 self._rows.filter(session_key=session_key).delete()
         else:
             self._changed(self._sql.remove, [session_key])
+
+    def take(self, session_key: str, session_data: str) -> bool:
+        """Remove the row if it still holds that data."""
+        if not self.watched:
+            return self._changed(self._sql.take, [session_key, session_data])
+        rows = self._rows.filter(session_key=session_key, session_data=session_data)
+        with self._reached():
+            return bool(rows.delete()[0])
 
     def exists(self, session_key: str) -> bool:
         with self._reached():

@@ -1,6 +1,8 @@
 """Sessions in memcached, by its own compare and swap."""
 
 import copy
+import re
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,7 +15,7 @@ from cookieproj.engines.exceptions import NotListableError
 from cookieproj.engines.merge import Data, same
 from cookieproj.engines.stored import Location, Stored
 
-from .other import GRAVE_SECONDS, Cache
+from .other import GRAVE_SECONDS, Cache, expiry
 
 
 class Memcached(Cache):
@@ -87,17 +89,34 @@ class Memcached(Cache):
         return now if same_one else None
 
     def rename(self, key: str, new_key: str, seconds: int) -> Stored | None:
-        """A copy, and a grave in the place of what was copied; again, if that has changed."""
+        """A copy, and what was copied taken away; again, if that has changed."""
         while (stored := self.get(key)) and stored.data is not None:
             renamed = self.add(new_key, stored.data, seconds)
             if renamed is None:
                 raise CreateError
-            with self.reached():
-                server, name = self._server_of(key), self._name(key)
-                if server.cas(name, None, stored.token, expire=GRAVE_SECONDS):
-                    return renamed
+            if self.take(key, stored):
+                return renamed
             self.delete(new_key)
         return None
+
+    def take(self, key: str, base: Stored) -> bool:
+        """Nothing in its place, which has expired as it is put there."""
+        held = base if base.token is not None else self._unchanged(key, base)
+        if held is None:
+            return False
+        with self.reached():
+            server, name = self._server_of(key), self._name(key)
+            return bool(server.cas(name, None, held.token, expire=-1))
+
+    def inspect(self, key: str) -> Stored | None:
+        stored = self.get(key)
+        if stored is None:
+            return None
+        with self.reached():
+            life = self._server_of(key).raw_command(f"mg {self._name(key)} t")
+        # "HD t1209600"; t-1 for ever; and memcached before 1.6 knows no such command.
+        told = re.fullmatch(rb"HD t(\d+)", life.strip())
+        return replace(stored, expires=expiry(int(told[1]) if told else None))
 
     def bury(self, key: str) -> None:
         with self.reached():

@@ -3,6 +3,7 @@
 import pickle
 import time
 from collections.abc import Collection
+from dataclasses import replace
 from functools import partial
 
 from django.contrib.sessions.backends.base import CreateError
@@ -65,6 +66,20 @@ class Memory(Cache):
             self.cache._set(new_name, payload, seconds)
             self.cache._delete(name)
         return self._stored(payload)
+
+    def take(self, key: str, base: Stored) -> bool:
+        name = self.cache.make_and_validate_key(key)
+        with self.cache._lock:
+            return self._held(name) is base.token and bool(self.cache._delete(name))
+
+    def inspect(self, key: str) -> Stored | None:
+        name = self.cache.make_and_validate_key(key)
+        with self.cache._lock:
+            payload = self._held(name)
+            moment = self.cache._expire_info.get(name)
+        if payload is None:
+            return None
+        return replace(self._stored(payload), expires=expiry(moment and moment - time.time()))
 
     def bury(self, key: str) -> None:
         name = self.cache.make_and_validate_key(key)

@@ -125,6 +125,15 @@ class Cache:
         with self.reached():
             self.cache.delete(key)
 
+    def take(self, key: str, base: Stored) -> bool:
+        """Delete it if it is still ``base``."""
+        with self.reached():
+            return same(self.cache.get(key), base.token) and bool(self.cache.delete(key))
+
+    def inspect(self, key: str) -> Stored | None:
+        """As ``get``, with the expiry too, where the cache tells it."""
+        return self.get(key)
+
     def bury(self, key: str) -> None:
         """Leave there for a while what nobody takes for a session, and nobody else can replace."""
         self.delete(key)

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Collection, Iterator
+from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -20,6 +22,12 @@ SWAP = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 if ARGV[2] ~= '' then redis.call('SET', KEYS[1], ARGV[2]) end
 return redis.call('EXPIRE', KEYS[1], ARGV[3])
+"""
+
+# Delete KEYS[1] if it holds ARGV[1].
+TAKE = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])
 """
 
 # What moved from KEYS[1] to KEYS[2]; 0 where that is taken, nil where there was nothing.
@@ -100,6 +108,14 @@ class Redis(Cache):
         with self.reached():
             self.client.delete(self.cache.make_key(key))
 
+    def take(self, key: str, base: Stored) -> bool:
+        with self.reached():
+            return bool(self.client.eval(TAKE, 1, self.cache.make_key(key), base.token))
+
+    def inspect(self, key: str) -> Stored | None:
+        payload, expires = self._entry(self.cache.make_key(key))
+        return None if payload is None else replace(self._held(payload), expires=expires)
+
     def bury(self, key: str) -> None:
         mark, seconds = grave()
         with self.reached():
@@ -155,14 +171,16 @@ class Redis(Cache):
 
     def locate(self, key: str) -> list[Location]:
         name = self.cache.make_key(key)
+        payload, expires = self._entry(name)
+        return [] if payload is None else [Location(self.place, name, payload, expires)]
+
+    def _entry(self, name: str) -> tuple[bytes | None, datetime | None]:
         with self.reached():
             pipeline = self.client.pipeline(transaction=False)
             pipeline.get(name)
             pipeline.pttl(name)
             payload, life = pipeline.execute()
-        if payload is None:
-            return []
-        return [Location(self.place, name, payload, expiry(None if life < 0 else life / 1000))]
+        return payload, expiry(None if life < 0 else life / 1000)
 
     def _held(self, payload: bytes) -> Stored:
         return Stored(payload, partial(session_in, self.decode, payload))
