@@ -46,7 +46,7 @@ def your_devices(request: HttpRequest) -> HttpResponse:
 
 def devices_of(user: User) -> list[SignedInSession]:
     """Where the user was seen last, up to MOST; what is not true any more goes."""
-    rows = user.signed_in_sessions.live().filter(engine=engine.name())
+    rows = user.signed_in_sessions.live().filter(engine__in=engine.names())
     listed = list(rows.order_by("-last_seen")[:MOST])
     alive = index.alive(listed)
     index.forget_gone(listed, alive)

@@ -218,7 +218,7 @@ def leave_what_was(request: HttpRequest) -> None:
 
 def leave(pk: str, session: SessionBase) -> None:
     """Forget a session that is not signed in any more; a copy of its cookie opens nothing."""
-    if engine.is_held_by_client():
+    if engine.clients_may_hold():
         refuse(pk, session.get_expiry_date())
     SignedInSession.objects.filter(pk=pk).forget()
 
@@ -228,8 +228,9 @@ def end(row: SignedInSession) -> None:
 
     Raises StoreUnavailableError if the store does not answer.
     """
-    if not row.session_key:
+    if engine.clients_may_hold() or not row.session_key:
         refuse(str(row.pk), row.expires)
+    if not row.session_key:
         return
     try:
         store = engine.store_of(row.engine)()

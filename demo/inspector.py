@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from cookieproj.engines.exceptions import NotListableError
 from cookieproj.engines.listable import Listable
-from cookieproj.engines.stored import Listed
+from cookieproj.engines.stored import Listed, Stored
 
 from . import engine
 from .models import SignedInSession, StoredSession, User
@@ -79,7 +79,8 @@ def find(name: str) -> StoredSession | None:
     location = next(iter(session.locate()), None)
     if location is None or session.session_key is None:
         return None
-    listed = Listed(session.session_key, location.payload, location.expires, session.load)
+    stored = Stored(None, session.load, location.expires)
+    listed = Listed(session.session_key, location.payload, stored)
     return shown([listed])[0]
 
 
@@ -100,5 +101,5 @@ def shown(sessions: Sequence[Listed]) -> list[StoredSession]:
 def end(session: StoredSession) -> None:
     """Delete it from the store, wherever that keeps it, and from the index."""
     store()().delete(session.listed.key)
-    rows = SignedInSession.objects.filter(engine=engine.name())
+    rows = SignedInSession.objects.filter(engine__in=engine.names())
     rows.filter(session_key=session.listed.key).forget()

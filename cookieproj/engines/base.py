@@ -57,6 +57,7 @@ class Engine(Listable, Async):
 
     if TYPE_CHECKING:
         _get_session: Callable[..., Data]
+        _session_cache: Data
         serializer: Any
 
     # Each of these is one engine's, and one round trip.

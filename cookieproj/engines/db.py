@@ -67,11 +67,10 @@ class SessionStore(Engine, DjangoStore):
     @classmethod
     def page(cls, position: str = "", size: int = 100) -> Page:
         rows = cls._table().page(position, size + 1)
-        decode = cls().decode
+        store = cls()
         listed = [
-            Listed(row.session_key, data.encode(), row.expire_date, partial(decode, data))
+            Listed(row.session_key, row.session_data.encode(), store._stored(row))
             for row in rows[:size]
-            for data in [row.session_data]
         ]
         return Page(listed, listed[-1].key if len(rows) > size else "")
 

@@ -184,7 +184,7 @@ class SessionStore(Engine, DjangoStore):
         stored = store._read() if store.session_key else None
         if stored is None:
             return None
-        return Listed(name, stored.token, stored.expires, stored.decode)
+        return Listed(name, stored.token, stored)
 
     @classmethod
     def count(cls) -> int:

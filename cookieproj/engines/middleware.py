@@ -10,6 +10,7 @@ from django.utils.log import log_response
 from django.utils.translation import gettext as _
 
 from .exceptions import StoreUnavailableError
+from .handover import session_store
 
 # Where a request keeps the error, for one that no view raised: a middleware asks too.
 NOTE = "session_store_error"
@@ -21,7 +22,14 @@ class SessionMiddleware(DjangoMiddleware):
     The page is the template 503.html, if there is one; like 500.html it is rendered
     without the request, whose user would be looked for in the store again. The error
     names the store, so it is logged, and not shown.
+
+    While SESSION_HANDOVER_FROM is set, sessions of that engine are moved to this one:
+    see ``cookieproj.engines.handover``.
     """
+
+    def __init__(self, get_response: Any) -> None:
+        super().__init__(get_response)
+        self.SessionStore = session_store()
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Before Django makes an error page, which would ask for the session as well."""

@@ -66,10 +66,14 @@ class SessionStore(Listable, Async, DjangoStore):  # type: ignore[misc]
             return
         size = self._cookie_bytes()
         if size > COOKIE_BYTES:
-            error = CookieTooLargeError(settings.SESSION_COOKIE_NAME, size, COOKIE_BYTES)
-            if settings.DEBUG:
-                raise error
-            logger.warning(str(error))
+            self._is_too_large(
+                CookieTooLargeError(settings.SESSION_COOKIE_NAME, size, COOKIE_BYTES)
+            )
+
+    def _is_too_large(self, error: CookieTooLargeError) -> None:
+        if settings.DEBUG:
+            raise error
+        logger.warning(str(error))
 
     def _cookie_bytes(self) -> int:
         """The length of the cookie as the middleware sets it."""

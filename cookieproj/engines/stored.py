@@ -40,17 +40,20 @@ class Listed:
 
     key: str = field(repr=False)
     payload: bytes = field(repr=False)
-    expires: datetime | None
-    decode: Callable[[], Data | None] = field(repr=False)
+    stored: Stored = field(repr=False)
+
+    @property
+    def expires(self) -> datetime | None:
+        return self.stored.expires
 
     @property
     def size(self) -> int:
         """Bytes that the store holds for it, less its key."""
         return len(self.payload)
 
-    @cached_property
+    @property
     def data(self) -> Data:
-        return self.decode() or {}
+        return self.stored.data or {}
 
     @property
     def user_id(self) -> str | None:

@@ -6,7 +6,7 @@ import django
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from .caches import caches
+from .caches import caches, former_cache
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
@@ -88,6 +88,14 @@ def session_engine(name: str) -> str:
     """Ours of that name, unless the environment names another, Django's or anybody's."""
     engine: str = env.str("SESSION_ENGINE", default=f"cookieproj.engines.{name}")
     return engine
+
+
+# The engine that ran before this one: its sessions are moved here as they are used.
+SESSION_HANDOVER_FROM = env.str("SESSION_HANDOVER_FROM", default="")
+# Where it kept them, if that was not the cache of CACHE_URL.
+if handover_cache := env.str("SESSION_HANDOVER_CACHE", default=""):
+    CACHES |= {"handover": former_cache(handover_cache)}
+    SESSION_HANDOVER_CACHE_ALIAS = "handover"
 
 
 SESSION_FILE_PATH = Path(env.str("SESSION_FILE_PATH", default=str(BASE_DIR / "sessions")))

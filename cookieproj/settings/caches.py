@@ -5,7 +5,7 @@ cache signs nobody out.
 """
 
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -46,11 +46,61 @@ def caches(url: str) -> Caches:
     )
 
 
+SERIALIZERS = {"json": "json.JSONSerializer", "pickle": "pickle.PickleSerializer"}
+
+
+def former_cache(url: str) -> dict[str, Any]:
+    """The cache in which a site kept its sessions before, read as it was written.
+
+    ``redis://host:6379/1?key_prefix=shop&version=2&serializer=pickle``: the very database,
+    and what the site had as KEY_PREFIX, VERSION and SERIALIZER. ``memcached://host:11211``
+    takes the first two. Whoever can write to a Redis that is read with pickle can run code
+    here, so that is never the default.
+
+    Raises ImproperlyConfigured for anything else.
+    """
+    try:
+        parts = urlsplit(url)
+        options = dict(
+            parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+        )
+        bare = parts._replace(query="")
+        match parts.scheme:
+            case "redis" | "rediss":
+                cache = _redis(bare, _database(bare.path))
+                cache["OPTIONS"]["SERIALIZER"] = _serializer(options.pop("serializer", "json"))
+            case "memcached":
+                cache = _memcached(bare)
+            case _:
+                raise ValueError(f"unknown scheme {parts.scheme!r}")
+        cache["KEY_PREFIX"] = options.pop("key_prefix", "")
+        cache["VERSION"] = _number("version", options.pop("version", "1"))
+        if options:
+            raise ValueError(f"unknown {', '.join(options)}")
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"SESSION_HANDOVER_CACHE: {error}. It takes redis://host:6379/0 or rediss:// with "
+            "key_prefix, version and serializer (json or pickle), or memcached:// with the "
+            "first two."
+        ) from None
+    return cache
+
+
+def _serializer(name: str) -> str:
+    if name not in SERIALIZERS:
+        raise ValueError(f"the serializer is json or pickle, not {name!r}")
+    return f"django_redis.serializers.{SERIALIZERS[name]}"
+
+
+def _number(name: str, text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError(f"{name} is a number, not {text!r}")
+    return int(text)
+
+
 def _database(text: str) -> int:
     text = text.strip("/")
-    if not (text or "0").isdecimal():
-        raise ValueError(f"the Redis database is a number, not {text!r}")
-    return int(text or 0)
+    return _number("the Redis database", text or "0")
 
 
 def _beside(make: Any, parts: SplitResult, database: int) -> Caches:

@@ -156,12 +156,9 @@ class Redis(Cache):
             payloads, *lives = pipeline.execute()
         for name, payload, life in zip(names, payloads, lives, strict=True):
             if payload is not None:
-                yield Listed(
-                    name.decode()[prefix:],
-                    payload,
-                    expiry(None if life < 0 else life / 1000),
-                    partial(session_in, self.decode, payload),
-                )
+                expires = expiry(None if life < 0 else life / 1000)
+                stored = replace(self._held(payload), expires=expires)
+                yield Listed(name.decode()[prefix:], payload, stored)
 
     def count(self) -> int:
         """All that is in this database of Redis, which is best the sessions' own."""

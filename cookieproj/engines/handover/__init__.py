@@ -1,0 +1,96 @@
+"""A change of engines that signs nobody out.
+
+SESSION_HANDOVER_FROM names the engine that the site ran before. While it is set, a session
+that SESSION_ENGINE does not have is looked for there, once, and moved: data, expiry and key.
+To and from signed cookies, where the key is the session, the response exchanges the cookie.
+
+``cookieproj.engines.middleware.SessionMiddleware`` serves requests with ``session_store``;
+whoever else ends sessions uses it too, so that they end in both stores.
+"""
+
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.backends.cached_db import SessionStore as CachedDBStore
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from django.utils.module_loading import import_string
+
+from cookieproj.engines.base import Engine
+from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
+
+from .homes import Home, home, shares_rows
+from .into_cookies import IntoCookies
+from .out_of_cookies import OutOfCookies
+from .same_key import SameKey, SameRows
+
+__all__ = ["former", "session_store"]
+
+
+def session_store() -> type[SessionBase]:
+    """What requests are served with: the running engine, or that one and the former behind it.
+
+    Raises ImproperlyConfigured, with a sentence that says what to change.
+    """
+    return built(settings.SESSION_ENGINE, former_name(), former_alias())
+
+
+def former() -> Home | None:
+    """The engine that the site hands over from; None where it does not.
+
+    Raises ImproperlyConfigured for one that cannot.
+    """
+    name = former_name()
+    return home(name, former_alias()) if name else None
+
+
+def former_name() -> str:
+    return str(getattr(settings, "SESSION_HANDOVER_FROM", "") or "")
+
+
+def former_alias() -> str:
+    """Of CACHES, what the former engine kept its sessions in; the running one's if not set."""
+    return str(getattr(settings, "SESSION_HANDOVER_CACHE_ALIAS", "") or "")
+
+
+@cache
+def built(running: str, former_name: str, alias: str) -> type[SessionBase]:
+    store: type[SessionBase] = import_string(f"{running}.SessionStore")
+    if not former_name:
+        return store
+    new, old = home(running), home(former_name, alias)
+    if not issubclass(store, Engine | SignedCookies):
+        raise ImproperlyConfigured(
+            f"SESSION_HANDOVER_FROM needs an engine of cookieproj.engines; {running} is none."
+        )
+    if new == old:
+        raise ImproperlyConfigured(
+            f"SESSION_HANDOVER_FROM names {former_name}, which is the engine that runs. "
+            "Name the one that ran before."
+        )
+    mixin = way(new, old)
+    if mixin is None:
+        return store
+    # Of that name, as Django's salt holds it.
+    return type("SessionStore", (mixin, store), {"_new": store, "_old": old.store})
+
+
+def way(new: Home, old: Home) -> type[Any] | None:
+    if new.is_held_by_client:
+        return IntoCookies
+    if old.is_held_by_client:
+        return OutOfCookies
+    if shares_rows(new, old):
+        # What db has stored cached_db finds, and it has no copies.
+        return SameRows if issubclass(old.store, CachedDBStore) else None
+    return SameKey
+
+
+def forget(*, setting: str, **kwargs: Any) -> None:
+    if setting.startswith("SESSION_"):
+        built.cache_clear()
+
+
+setting_changed.connect(forget, dispatch_uid="cookieproj.engines.handover")

@@ -1,0 +1,44 @@
+"""A session whose cookie this response exchanges for another."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase
+from django.utils import timezone
+
+from cookieproj.engines.merge import Data, unchanged
+
+
+class Exchange(SessionBase):
+    """To exchange a cookie is no use of the session: that alone moves no expiry."""
+
+    # What came of the old engine, and when it expires; None once a save has moved that.
+    _carried: tuple[Data, datetime] | None = None
+
+    if TYPE_CHECKING:
+        _form: Callable[[Data], Data]
+        _get_session: Callable[..., Data]
+
+    def _is_as_carried(self) -> bool:
+        if self._carried is None or settings.SESSION_SAVE_EVERY_REQUEST:
+            return False
+        return unchanged(self._carried[0], self._form(self._get_session()))
+
+    def get_expiry_age(self, **kwargs: Any) -> int:
+        if kwargs or not self._is_as_carried():
+            return int(super().get_expiry_age(**kwargs))
+        return int((self.get_expiry_date() - timezone.now()).total_seconds())
+
+    def get_expiry_date(self, **kwargs: Any) -> datetime:
+        if kwargs or self._carried is None or not self._is_as_carried():
+            return super().get_expiry_date(**kwargs)
+        return self._carried[1]
+
+    async def aget_expiry_age(self, **kwargs: Any) -> int:
+        return await sync_to_async(self.get_expiry_age)(**kwargs)
+
+    async def aget_expiry_date(self, **kwargs: Any) -> datetime:
+        return await sync_to_async(self.get_expiry_date)(**kwargs)

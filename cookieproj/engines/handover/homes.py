@@ -1,0 +1,81 @@
+"""Where sessions live: an engine, and the cache that it was set up with."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from django.contrib.sessions.backends.cache import SessionStore as CacheStore
+from django.contrib.sessions.backends.cached_db import SessionStore as CachedDBStore
+from django.contrib.sessions.backends.db import SessionStore as DBStore
+from django.core.cache import caches
+from django.core.exceptions import ImproperlyConfigured
+
+from cookieproj.engines.base import Engine
+from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
+
+OURS = "cookieproj.engines."
+# Of the same wire format, so ours reads what they have stored.
+DJANGOS = "django.contrib.sessions.backends."
+
+NAMES = ("db", "cache", "file", "cached_db", "signed_cookies")
+
+
+@dataclass(frozen=True)
+class Home:
+    """An engine by its path and, where it keeps sessions in another cache than its own, that."""
+
+    path: str
+    alias: str = ""
+
+    @property
+    def name(self) -> str:
+        """What people call it: db, or the path of one that is not of ours."""
+        return self.path.removeprefix(OURS)
+
+    @property
+    def store(self) -> Any:
+        store = import_module(self.path).SessionStore
+        return (
+            type("SessionStore", (InCache, store), {"_alias": self.alias}) if self.alias else store
+        )
+
+    @property
+    def is_held_by_client(self) -> bool:
+        return issubclass(self.store, SignedCookies)
+
+
+class InCache:
+    """Sessions in another cache than SESSION_CACHE_ALIAS names."""
+
+    _alias: str
+
+    def __init__(self, session_key: str | None = None) -> None:
+        super().__init__(session_key)  # type: ignore[call-arg]
+        self._cache = caches[self._alias]
+
+
+def home(name: str, alias: str = "") -> Home:
+    """By a name of ours, or the dotted path of an engine: Django's, ours or one made of ours.
+
+    ``alias`` is heeded where the engine has a cache. Raises ImproperlyConfigured.
+    """
+    path = name if "." in name else OURS + name
+    path = path.replace(DJANGOS, OURS)
+    try:
+        store = import_module(path).SessionStore
+    except (ImportError, AttributeError, ValueError):
+        store = None
+    if not (isinstance(store, type) and issubclass(store, Engine | SignedCookies)):
+        raise ImproperlyConfigured(
+            f"{name!r} is no engine that sessions can be moved between; choose one of "
+            f"{', '.join(NAMES)}, or the dotted path of one made of these."
+        )
+    return Home(path, alias if issubclass(store, CacheStore | CachedDBStore) else "")
+
+
+def shares_rows(one: Home, other: Home) -> bool:
+    """Whether what the one stores is there for the other already: db and cached_db."""
+    stores = one.store, other.store
+    if not all(issubclass(store, DBStore) for store in stores):
+        return False
+    return bool(stores[0].get_model_class() is stores[1].get_model_class())

@@ -1,0 +1,94 @@
+"""From signed cookies to a server: the cookie becomes a session key."""
+
+from asgiref.sync import sync_to_async
+from django.contrib.sessions.backends.base import VALID_KEY_CHARS
+from django.utils.crypto import get_random_string, salted_hmac
+
+from cookieproj.engines.base import Engine
+from cookieproj.engines.merge import Data
+from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
+from cookieproj.engines.stored import Stored
+
+from .carry import put
+from .exchange import Exchange
+from .into_cookies import FORMER
+
+# In the entry that stands for a cookie: what its session key was made with.
+MADE_WITH = "_session_key_made_with"
+
+
+class OutOfCookies(Exchange, Engine):
+    """A session of the new engine, or what a signed cookie of the old one holds.
+
+    An entry in the new store, under a name that follows from the cookie, says that this
+    cookie has been exchanged, and stays until it expires. So two requests at once with
+    one cookie get one session, and a cookie whose session has ended opens nothing.
+    """
+
+    _new: type[Engine]
+    _old: type[SignedCookies]
+
+    def __init__(self, session_key: str | None = None) -> None:
+        super().__init__(session_key)
+        # Signed cookies are longer than any key.
+        self._cookie = session_key if self._session_key is None else None
+
+    @property
+    def session_key(self) -> str | None:
+        """The session key; of a signed cookie the one that it is exchanged for."""
+        if self._cookie:
+            self._session_key = self._key_for(self._cookie)
+            self._cookie = None
+            # So that the response sets it.
+            self.modified = self.modified or self._session_key is not None
+        return self._session_key
+
+    def is_empty(self) -> bool:
+        """A cookie that nobody has looked at yet is not to be deleted."""
+        return not self._cookie and super().is_empty()
+
+    async def _aget_session(self, no_load: bool = False) -> Data:
+        return await sync_to_async(self._get_session)(no_load)
+
+    def save(self, must_create: bool = False) -> None:
+        self._get_session(no_load=must_create)
+        if self._base and self._is_as_carried():
+            return
+        super().save(must_create)
+        self._carried = None
+
+    def _load(self) -> Stored | None:
+        stored = super()._load()
+        return None if stored and MADE_WITH in (stored.data or {}) else stored
+
+    def _key_for(self, cookie: str) -> str | None:
+        former = self._old(cookie)
+        data: Data = dict(former.items())
+        if not data:
+            return None
+        expires = former._expires(data)
+        self._carried = data, expires
+        left = data.pop(FORMER, None)
+        if left:
+            # It was here before it was in the cookie.
+            self._new(left[0]).delete()
+        mark = self._new(hashed(cookie))
+        marked = mark._read()
+        if marked is None:
+            made_with = get_random_string(32, VALID_KEY_CHARS)
+            session = self._new(hashed(cookie, made_with))
+            put(session, Stored(None, lambda: data, expires))
+            marked = put(mark, Stored(None, lambda: {MADE_WITH: made_with}, expires))
+            if marked is None:
+                # Another request with this cookie was quicker.
+                session.delete()
+                marked = mark._read()
+        how = ((marked and marked.data) or {}).get(MADE_WITH)
+        return hashed(cookie, how) if how else None
+
+
+def hashed(cookie: str, made_with: str = "") -> str:
+    """A session key that only this site can make of the cookie."""
+    return salted_hmac(
+        f"cookieproj.engines.handover{made_with}", cookie, algorithm="sha256"
+    ).hexdigest()[:40]
