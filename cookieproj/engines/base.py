@@ -70,6 +70,10 @@ class Engine(Listable, Async):
         """What a request is served from, where that may be a copy behind what ``_read`` finds."""
         return self._read()
 
+    def _find(self) -> Stored | None:
+        """What a save goes by, where a session may be in more places than ``_read`` knows."""
+        return self._read()
+
     def _insert(self, data: Data) -> Stored:
         """Store the data under a key that is new. Raises CreateError if it is taken."""
         raise NotImplementedError
@@ -132,7 +136,7 @@ class Engine(Listable, Async):
         """
         if hasattr(self, "_session_cache"):
             # Somebody wants to see what is stored; what this session was made from stays.
-            stored = self._read() if self.session_key else None
+            stored = self._find() if self.session_key else None
             return (stored and stored.decode()) or {}
         self._base = self._load() if self.session_key else None
         data = self._base.decode() if self._base else None
@@ -182,7 +186,7 @@ class Engine(Listable, Async):
             return
         for _ in range(SAVES):
             if self._base is None:
-                self._rebase(self._read())
+                self._rebase(self._find())
             base: Stored = self._base  # type: ignore[assignment]
             if unchanged(base.data or {}, self._form(data)):
                 written = base if self._touch(base) else None
@@ -191,7 +195,7 @@ class Engine(Listable, Async):
             if written:
                 self._base = written
                 return
-            self._rebase(self._read())
+            self._rebase(self._find())
         raise StoreUnavailableError(
             self._place(), f"It refused {SAVES} saves of one session in a row."
         )
@@ -238,7 +242,7 @@ class Engine(Listable, Async):
         Read now if it was emptied unread. After a save it is what was saved.
         """
         if self._base is None and self.session_key and hasattr(self, "_session_cache"):
-            self._base = self._read()
+            self._base = self._find()
         return (self._base and self._base.data) or {}
 
     def cycle_key(self) -> None:

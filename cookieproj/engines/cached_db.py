@@ -69,7 +69,7 @@ class SessionStore(DBStore, DjangoStore):
         self._get_session(no_load=must_create)
         try:
             if self._base and self._base is self._copy:
-                self._rebase(self._read())
+                self._rebase(self._find())
             super().save(must_create)
         except UpdateError:
             self._bury_copy(self.cache_key)

@@ -15,6 +15,7 @@ from cookieproj.settings.caches import caches
 from tests.conftest import connected, forget_folder, new_database
 
 from .contract import DJANGOS, OURS, STORES, Engine, Open, Request
+from .handing_over import PAIRS, Switch
 
 ENGINES = [
     Engine(f"{owner}.{name}", *store) for owner in (OURS, DJANGOS) for name, *store in STORES
@@ -92,6 +93,27 @@ def engine(
     url = request.getfixturevalue(f"{engine.database or 'sqlite'}_sessions_url")
     with django_db_blocker.unblock(), database(url):
         yield engine
+    forget_folder()
+
+
+@pytest.fixture(params=PAIRS, ids=" to ".join)
+def switch(
+    request: pytest.FixtureRequest,
+    settings: Settings,
+    tmp_path: Path,
+    redis_url: str,
+    sqlite_sessions_url: str,
+    django_db_blocker: DjangoDbBlocker,
+) -> Iterator[Switch]:
+    settings.SESSION_FILE_PATH = tmp_path
+    settings.SESSION_CACHE_ALIAS = "sessions"
+    settings.CACHES = caches(f"{redis_url}/0")
+    cache_connections["sessions"].clear()
+    cached_db.owed.clear()
+    forget_folder()
+    with django_db_blocker.unblock(), database(sqlite_sessions_url):
+        old, new = request.param
+        yield Switch(old, new, settings)
     forget_folder()
 
 

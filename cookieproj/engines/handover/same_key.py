@@ -20,19 +20,24 @@ class SameKey(Engine):
     _old: type[Engine]
 
     def _load(self) -> Stored | None:
-        stored = super()._load()
+        return self._carried(super()._load())
+
+    def _find(self) -> Stored | None:
+        """Where processes of both engines run, the session may have gone back meanwhile."""
+        return self._carried(super()._find())
+
+    def _carried(self, stored: Stored | None) -> Stored | None:
         if stored is None or is_copy(stored):
             stored = carry(self._old, self._new, self._key, stored)
-        return None if stored and has_ended(stored) else stored
-
-    def _read(self) -> Stored | None:
-        stored = super()._read()
         return None if stored and has_ended(stored) else stored
 
     def _rename(self, new_key: str) -> Stored | None:
         key = self._key
         stored = super()._rename(new_key)
         end(self._old, self._new, key)
+        if stored and has_ended(stored):
+            super()._remove(new_key)
+            return None
         return stored
 
     def _remove(self, session_key: str) -> None:
@@ -47,7 +52,8 @@ class SameKey(Engine):
     @classmethod
     def alive(cls, keys: Collection[str]) -> set[str]:
         found = super().alive(keys)
-        return {key for key in found if cls(key)._is_live()} | cls._old.alive(set(keys) - found)
+        ended = {key for key in found if (stored := cls(key)._read()) and has_ended(stored)}
+        return (found - ended) | cls._old.alive(set(keys) - found)
 
 
 class SameRows(Engine):

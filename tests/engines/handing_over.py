@@ -1,0 +1,116 @@
+"""A browser and the two engines of a switch, for the tests of handover."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from itertools import permutations
+from typing import Any
+
+from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase
+from django.http import HttpRequest, HttpResponse
+from django.test import RequestFactory
+
+from cookieproj.engines.exceptions import StoreUnavailableError
+from cookieproj.engines.middleware import SessionMiddleware
+from cookieproj.profiles import PROFILES
+
+PAIRS = list(permutations(PROFILES, 2))
+
+View = Callable[[Any], Any]
+
+
+@dataclass
+class Switch:
+    """From one engine to another, the settings with it."""
+
+    old: str
+    new: str
+    settings: Any
+
+    def __post_init__(self) -> None:
+        self.before()
+
+    def before(self) -> None:
+        self.run(self.old, "")
+
+    def make(self) -> None:
+        self.run(self.new, self.old)
+
+    def back(self) -> None:
+        self.run(self.old, self.new)
+
+    def run(self, engine: str, former: str) -> None:
+        self.settings.SESSION_ENGINE = f"cookieproj.engines.{engine}"
+        self.settings.SESSION_HANDOVER_FROM = former
+
+    def store(self, engine: str) -> Any:
+        """That engine's by itself."""
+        return import_module(f"cookieproj.engines.{engine}").SessionStore
+
+    @property
+    def keeps_the_key(self) -> bool:
+        return "signed_cookies" not in (self.old, self.new)
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether what a process writes that knows the old engine alone is seen by the new one.
+
+        What it signs into a cookie is not, nor is a row of which there is a copy in a cache.
+        """
+        return self.old != "signed_cookies" and (self.old, self.new) != ("db", "cached_db")
+
+    @property
+    def shares_rows(self) -> bool:
+        return {self.old, self.new} == {"db", "cached_db"}
+
+    def __str__(self) -> str:
+        return f"{self.old} to {self.new}"
+
+
+class Browser:
+    """It keeps the session's cookie as the middleware sets and deletes it."""
+
+    def __init__(self, cookie: str | None = None) -> None:
+        self.cookie = cookie
+        self.max_age: Any = None
+        self.response: Any = None
+
+    def visit(self, view: View, status: int = 200, lost: bool = False) -> Any:
+        """A request whose view is given its session: what that returns.
+
+        Of a response that is ``lost`` the browser hears nothing.
+        """
+        answer: list[Any] = []
+
+        def respond(request: HttpRequest) -> HttpResponse:
+            try:
+                answer.append(view(request.session))
+            except StoreUnavailableError as error:
+                return middleware.process_exception(request, error) or HttpResponse()
+            return HttpResponse(status=status)
+
+        request = RequestFactory().get("/")
+        if self.cookie:
+            request.COOKIES[settings.SESSION_COOKIE_NAME] = self.cookie
+        middleware = SessionMiddleware(respond)
+        self.response = middleware(request)
+        cookie = self.response.cookies.get(settings.SESSION_COOKIE_NAME)
+        if cookie is not None and not lost:
+            self.cookie = cookie.value or None
+            self.max_age = cookie["max-age"]
+        return answer[0] if answer else None
+
+    def set(self, **values: Any) -> None:
+        self.visit(lambda session: session.update(values))
+
+    def read(self, **how: Any) -> dict[str, Any]:
+        data: dict[str, Any] = self.visit(lambda session: dict(session.items()), **how)
+        return data
+
+    def copy(self) -> "Browser":
+        return Browser(self.cookie)
+
+
+def flush(session: SessionBase) -> None:
+    session.flush()

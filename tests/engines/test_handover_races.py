@@ -1,0 +1,192 @@
+"""Two requests with one old cookie, the second at the worst moment of the first."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+import pytest
+from django.contrib.sessions.exceptions import SessionInterrupted
+
+from .handing_over import Browser, Switch, flush
+
+# Each step that a store takes in a handover.
+STEPS = [
+    (side, step, moment)
+    for side, step in [
+        ("old", "_inspect"),
+        ("old", "_take"),
+        ("old", "_swap"),
+        ("new", "_read"),
+        ("new", "_insert"),
+        ("new", "_swap"),
+    ]
+    for moment in ("before", "after")
+]
+IDS = [" ".join((moment, side, step)) for side, step, moment in STEPS]
+
+
+@contextmanager
+def meanwhile(
+    switch: Switch, step: tuple[str, str, str], action: Callable[[], Any]
+) -> Iterator[list[bool]]:
+    """Do that once, right before or after the first such step of that store, and say so."""
+    side, name, moment = step
+    store = switch.store(getattr(switch, side))
+    really = getattr(store, name, None)
+    done: list[bool] = []
+    if really is None:
+        yield done
+        return
+
+    def once() -> None:
+        if not done:
+            done.append(True)
+            action()
+
+    def stepped(self: Any, *arguments: Any) -> Any:
+        if moment == "before":
+            once()
+        result = really(self, *arguments)
+        if moment == "after":
+            once()
+        return result
+
+    with mock.patch.object(store, name, stepped):
+        yield done
+
+
+def interrupted(browser: Browser, view: Any) -> bool:
+    try:
+        browser.visit(view)
+    except SessionInterrupted:
+        return True
+    return False
+
+
+def write(session: Any) -> None:
+    session.get("a")
+    session["b"] = 2
+
+
+def sign_in(session: Any) -> None:
+    session.get("a")
+    session.cycle_key()
+    session["d"] = 4
+
+
+@pytest.fixture(params=STEPS, ids=IDS)
+def step(request: pytest.FixtureRequest) -> tuple[str, str, str]:
+    found: tuple[str, str, str] = request.param
+    return found
+
+
+def test_neither_loses_the_others_write(switch: Switch, step: tuple[str, str, str]) -> None:
+    browser = Browser()
+    browser.set(a=1)
+    other = browser.copy()
+    switch.make()
+    with meanwhile(switch, step, lambda: other.set(c=3)) as done:
+        browser.visit(write)
+    if not done:
+        other.set(c=3)
+    assert browser.read() == {"a": 1, "b": 2, "c": 3}
+    if done:
+        assert other.read() == {"a": 1, "b": 2, "c": 3}
+
+
+def test_nor_that_of_a_process_which_still_runs_the_old_engine(
+    switch: Switch, step: tuple[str, str, str]
+) -> None:
+    browser = Browser()
+    browser.set(a=1)
+    other = browser.copy()
+    switch.make()
+    wrote = False
+
+    def old_process() -> None:
+        nonlocal wrote
+        session = switch.store(switch.old)(other.cookie)
+        if session.get("a"):
+            session["c"] = 3
+            session.save()
+            wrote = True
+
+    with meanwhile(switch, step, old_process):
+        browser.visit(write)
+    data = browser.read()
+    assert (data["a"], data["b"]) == (1, 2)
+    if switch.is_followed:
+        assert data.get("c") == (3 if wrote else None)
+
+
+def test_nor_that_of_one_which_knows_of_both(switch: Switch, step: tuple[str, str, str]) -> None:
+    """As in a deployment by and by: the old engine hands over from the new one."""
+    browser = Browser()
+    browser.set(a=1)
+    other = browser.copy()
+    switch.make()
+
+    def old_process() -> None:
+        switch.back()
+        other.set(c=3)
+        switch.make()
+
+    with meanwhile(switch, step, old_process) as done:
+        browser.visit(write)
+    if not done:
+        old_process()
+    if switch.keeps_the_key:
+        assert browser.read() == {"a": 1, "b": 2, "c": 3}
+
+
+def test_processes_of_both_engines_take_turns(switch: Switch) -> None:
+    browser = Browser()
+    browser.set(a=1)
+    for number in range(4):
+        switch.make()
+        browser.read()
+        browser.set(**{f"new{number}": number})
+        switch.back()
+        browser.set(**{f"old{number}": number})
+    expected = {f"{side}{number}": number for side in ("old", "new") for number in range(4)}
+    assert browser.read() == {"a": 1, **expected}
+
+
+def test_a_sign_out_meanwhile_is_one(switch: Switch, step: tuple[str, str, str]) -> None:
+    browser = Browser()
+    browser.set(a=1)
+    other, third = browser.copy(), browser.copy()
+    switch.make()
+    with meanwhile(switch, step, lambda: other.visit(flush)) as done:
+        interrupted(browser, write)
+    if not done:
+        other.visit(flush)
+    assert third.read() == {}
+    if switch.new != "signed_cookies":
+        assert "a" not in browser.read()
+
+
+def test_nor_does_a_new_key_bring_back_what_was_signed_out(switch: Switch) -> None:
+    browser = Browser()
+    browser.set(a=1)
+    other = browser.copy()
+    switch.make()
+    with meanwhile(switch, ("new", "_rename", "before"), lambda: other.visit(flush)) as done:
+        assert interrupted(browser, sign_in) == bool(done)
+    assert ("a" in browser.read()) != bool(done)
+
+
+def test_a_sign_in_meanwhile_leaves_nothing_under_the_old_key(
+    switch: Switch, step: tuple[str, str, str]
+) -> None:
+    browser = Browser()
+    browser.set(a=1)
+    other, third = browser.copy(), browser.copy()
+    switch.make()
+    with meanwhile(switch, step, lambda: other.visit(sign_in)) as done:
+        interrupted(browser, write)
+    if not done:
+        other.visit(sign_in)
+    assert third.read() == {}
+    assert other.read()["d"] == 4
