@@ -7,9 +7,13 @@ from django.contrib.sessions.backends.cached_db import SessionStore as CachedDBS
 from django.core.cache import caches
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 
 from cookieproj.engines.base import Engine
 from cookieproj.engines.caches import beyond
+from cookieproj.engines.handover import former
+from cookieproj.engines.middleware import SessionMiddleware
 
 from .engine import store
 
@@ -17,7 +21,7 @@ from .engine import store
 def caching_store() -> type[SessionBase] | None:
     try:
         found = store()
-    except (ImportError, AttributeError):
+    except (ImportError, ImproperlyConfigured):
         return None
     return found if issubclass(found, CacheStore | CachedDBStore) else None
 
@@ -27,7 +31,10 @@ def engine_is_there(**kwargs: Any) -> list[CheckMessage]:
     """Say which engine is none, before the first request does so with a stack trace."""
     try:
         store()
-    except (ImportError, AttributeError) as error:
+    except ImproperlyConfigured:
+        # Of its handover, see below.
+        return []
+    except ImportError as error:
         return [
             Error(
                 f"SESSION_ENGINE = {settings.SESSION_ENGINE!r} is no session engine: {error}.",
@@ -72,5 +79,58 @@ def sessions_lose_no_write(**kwargs: Any) -> list[CheckMessage]:
             hint="Redis (through django-redis or Django), memcached (PyMemcacheCache) and process "
             "memory can.",
             id="demo.W002",
+        )
+    ]
+
+
+@register
+def handover_is_possible(**kwargs: Any) -> list[CheckMessage]:
+    """Say what is wrong with SESSION_HANDOVER_FROM before the first request does."""
+    try:
+        store()
+        home = former()
+        if home:
+            home.store()
+    except ImproperlyConfigured as error:
+        hint = "Unset SESSION_HANDOVER_FROM when the handover is over."
+        return [Error(str(error), hint=hint, id="demo.E002")]
+    except ImportError:
+        return []
+    if home is None or any(map(hands_over, settings.MIDDLEWARE)):
+        return []
+    return [
+        Error(
+            "SESSION_HANDOVER_FROM is set, and no middleware hands over.",
+            hint="Name cookieproj.engines.middleware.SessionMiddleware in the place of Django's.",
+            id="demo.E003",
+        )
+    ]
+
+
+def hands_over(middleware: str) -> bool:
+    found = import_string(middleware)
+    return isinstance(found, type) and issubclass(found, SessionMiddleware)
+
+
+@register(Tags.security)
+def former_sessions_are_safe_to_read(**kwargs: Any) -> list[CheckMessage]:
+    """Warn where the sessions of the former engine are read with pickle."""
+    try:
+        home = former()
+    except ImproperlyConfigured:
+        return []
+    return sessions_are_pickled(home.alias) if home else []
+
+
+def sessions_are_pickled(alias: str) -> list[CheckMessage]:
+    options = settings.CACHES.get(alias, {}).get("OPTIONS", {})
+    if "pickle" not in options.get("SERIALIZER", "").lower():
+        return []
+    return [
+        CheckWarning(
+            "The sessions that are handed over are read with pickle: whoever can write to that "
+            "Redis can run code here.",
+            hint="Unset SESSION_HANDOVER_CACHE as soon as they are moved.",
+            id="demo.W003",
         )
     ]

@@ -1,0 +1,118 @@
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+from tqdm import tqdm
+
+from cookieproj.engines.exceptions import NotListableError, SessionStoreError
+from cookieproj.engines.handover import former, former_alias
+from cookieproj.engines.handover.homes import NAMES, Home, home
+from cookieproj.engines.handover.move import Batch, Outcome, move, rehearse, why_not
+from demo.checks import sessions_are_pickled
+from demo.models import SignedInSession
+
+from .clearsessions import INTERRUPTED, batch_size
+
+AWAY = (SessionStoreError, OSError, DatabaseError, ImproperlyConfigured)
+
+# Rows that one statement names: not more than any database takes.
+ROWS = 500
+
+
+class Command(BaseCommand):
+    help = (
+        "Move the live sessions of one engine to another, each under its own key. "
+        f"An engine is one of {', '.join(NAMES)}, or a dotted path. The cache of the first is "
+        "SESSION_HANDOVER_CACHE, if that is set."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--from", required=True, dest="old", metavar="ENGINE")
+        parser.add_argument("--to", required=True, dest="new", metavar="ENGINE")
+        parser.add_argument(
+            "--batch-size",
+            type=batch_size,
+            default=1000,
+            metavar="N",
+            help="Hold so many at a time (1000).",
+        )
+        parser.add_argument(
+            "--dry-run", action="store_true", help="Only say how many would be moved."
+        )
+        parser.add_argument(
+            "--keep",
+            action="store_true",
+            help="Copy them, and leave the originals where they are.",
+        )
+
+    def handle(self, **options: Any) -> None:
+        try:
+            old, new = home(options["old"], former_alias()), home(options["new"])
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from error
+        if reason := why_not(old, new):
+            raise CommandError(reason)
+        for warning in sessions_are_pickled(old.alias):
+            self.stderr.write(self.style.WARNING(f"{warning.msg}\n{warning.hint}"))
+        try:
+            self.move(old, new, options)
+        except NotListableError as error:
+            raise CommandError(
+                f"{error} With SESSION_HANDOVER_FROM={old.name} each is moved as it is used."
+            ) from error
+        except AWAY as error:
+            raise CommandError(
+                f"Could not move all sessions; those that are moved stay so. {error}"
+            ) from error
+
+    def move(self, old: Home, new: Home, options: dict[str, Any]) -> None:
+        dry, size = options["dry_run"], options["batch_size"]
+        keep = options["keep"] or is_served(old, new)
+        expired = old.store.count_expired()
+        batches = rehearse(old, new, size) if dry else move(old, new, size, keep=keep)
+        counted = self.counted(batches, old, new)
+        self.stdout.write(
+            f"From {old.name} to {new.name}: {counted[Outcome.MOVED]} {'to be ' if dry else ''}"
+            f"{'copied' if keep else 'moved'}, {counted[Outcome.THERE]} there already, "
+            f"{expired} expired, {counted[Outcome.UNREADABLE]} that could not be read."
+        )
+        if keep and not options["keep"]:
+            self.stdout.write(
+                f"The site runs on {old.name}, so they stay there too. When it runs on {new.name} "
+                f"with SESSION_HANDOVER_FROM={old.name}, this command moves the rest."
+            )
+
+    def counted(self, batches: Iterator[Batch], old: Home, new: Home) -> Counter[Outcome]:
+        """With a bar, on a terminal; cron gets the last line only."""
+        counted: Counter[Outcome] = Counter()
+        with tqdm(disable=None, unit=" sessions", desc="Moving", leave=False) as bar:
+            if not bar.disable:
+                bar.total = old.store.count()
+            try:
+                for batch in batches:
+                    follow_in_index(batch.keys, old, new)
+                    counted += batch.outcomes
+                    bar.update(batch.outcomes.total())
+            except KeyboardInterrupt as error:
+                reason = (
+                    f"Interrupted. {counted[Outcome.MOVED]} sessions are moved and stay so; "
+                    "run it again to go on."
+                )
+                raise CommandError(reason, returncode=INTERRUPTED) from error
+        return counted
+
+
+def is_served(old: Home, new: Home) -> bool:
+    """Whether the site, as these settings run it, would miss what is taken from the old engine."""
+    return old == home(settings.SESSION_ENGINE) and former() != new
+
+
+def follow_in_index(keys: list[str], old: Home, new: Home) -> None:
+    rows, rest = SignedInSession.objects.filter(engine=old.name), iter(keys)
+    while batch := list(islice(rest, ROWS)):
+        rows.filter(session_key__in=batch).update(engine=new.name)
