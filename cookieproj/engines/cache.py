@@ -1,9 +1,12 @@
 """Sessions in a cache."""
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 
 from django.contrib.sessions.backends.base import CreateError
+from django.contrib.sessions.backends.cache import KEY_PREFIX
 from django.contrib.sessions.backends.cache import SessionStore as DjangoStore
+from django.contrib.sessions.backends.cached_db import KEY_PREFIX as CACHED_DB_PREFIX
 from django.core.cache.backends.base import BaseCache
 from django.utils.functional import cached_property
 
@@ -11,7 +14,14 @@ from .base import Engine
 from .caches import beyond
 from .caches.other import Cache
 from .merge import Data
-from .stored import Location, Page, Stored
+from .stored import Listed, Location, Page, Stored
+
+# Names of cached_db's entries begin with all of the name of this engine's.
+REST = CACHED_DB_PREFIX.removeprefix(KEY_PREFIX)
+
+
+def is_of_cached_db(listed: Listed) -> bool:
+    return listed.key.startswith(REST)
 
 
 class SessionStore(Engine, DjangoStore):
@@ -62,7 +72,8 @@ class SessionStore(Engine, DjangoStore):
 
     @classmethod
     def page(cls, position: str = "", size: int = 100) -> Page:
-        return cls()._entries.page(cls.cache_key_prefix, position, size)
+        page = cls()._entries.page(cls.cache_key_prefix, position, size)
+        return replace(page, sessions=[each for each in page.sessions if not is_of_cached_db(each)])
 
     @classmethod
     def alive(cls, keys: Collection[str]) -> set[str]:

@@ -22,6 +22,14 @@ def browser(user: User | None = None, agent: str = FIREFOX, address: str = "192.
     return client
 
 
+def again(client: Client) -> Client:
+    """The same browser after the site was started anew: a client keeps the middleware it had."""
+    started = Client()
+    started.defaults |= client.defaults
+    started.cookies = client.cookies
+    return started
+
+
 def is_in(client: Client) -> bool:
     return client.get("/auth/account/").status_code == 200
 

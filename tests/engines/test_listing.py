@@ -11,6 +11,7 @@ import pytest
 import time_machine
 from asgiref.sync import async_to_sync
 from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.backends.cached_db import KEY_PREFIX as CACHED_DB_PREFIX
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -370,3 +371,12 @@ def test_on_redis_too(engine: Engine, settings: Settings) -> None:
     session.save()
     for place in session.locate():
         assert place.expires - timezone.now() > timedelta(seconds=4990)
+
+
+@on_engines(lambda engine: engine.ours and (engine.name, engine.cache) == ("cache", "redis"))
+def test_entries_of_cached_db_are_not_this_engines(engine: Engine) -> None:
+    """Their names begin with all of the name of those of cache."""
+    key = stored(engine, 60, a=1).session_key
+    entries = engine.Store()._entries
+    entries.add(f"{CACHED_DB_PREFIX}{key}", {"a": 2}, 60)
+    assert [listed.key for listed in engine.Store.walk()] == [key]

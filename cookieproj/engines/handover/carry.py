@@ -32,19 +32,25 @@ def has_ended(stored: Stored) -> bool:
     return stored.data == ENDED
 
 
-def carry(old: type[Engine], new: type[Engine], key: str, copy: Stored | None) -> Stored | None:
+def carry(
+    old: type[Engine], new: type[Engine], key: str, *, is_copied: bool = False
+) -> Stored | None:
     """Move the session with that key: what the new store holds now, None if neither has it.
 
-    ``copy`` is what was put there ahead of time. What is put into the new store comes
-    first and what is taken from the old one after, so that it is always in one of them.
+    What is put into the new store comes first and what is taken from the old one after,
+    so that it is always in one of them.
     """
     former, session = old(key), new(key)
+    copy = session._read() if is_copied else None
+    if copy and not is_copy(copy):
+        return copy
     found = former._inspect() if former.session_key else None
     if found is None or not found.data:
         if copy:
             session._take(copy)
         # Another request may have carried it over since this one has looked.
-        return session._read()
+        now = session._read()
+        return None if now and is_copy(now) else now
     try:
         held = put(session, found, copy)
         if held is None:

@@ -28,7 +28,7 @@ class SameKey(Engine):
 
     def _carried(self, stored: Stored | None) -> Stored | None:
         if stored is None or is_copy(stored):
-            stored = carry(self._old, self._new, self._key, stored)
+            stored = carry(self._old, self._new, self._key, is_copied=stored is not None)
         return None if stored and has_ended(stored) else stored
 
     def _rename(self, new_key: str) -> Stored | None:

@@ -1,0 +1,148 @@
+"""A switch of engines as the site's users and operators see it, for all twenty."""
+
+import copy
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+from django.core.cache import caches as cache_connections
+from django.core.management import call_command
+from django.test import Client
+from pytest_django import Settings
+
+from cookieproj.profiles import PROFILES
+from cookieproj.settings.caches import caches
+from demo.models import SignedInSession, User
+from tests.conftest import forget_folder
+from tests.engines.handing_over import Switch
+
+from .browsers import IPHONE, again, browser, is_in, row_of
+
+OTHERS = "/devices/sign-out-others/"
+
+
+@pytest.fixture(params=list(permutations(PROFILES, 2)), ids=" to ".join)
+def switch(
+    request: pytest.FixtureRequest, settings: Settings, tmp_path: Path, redis_url: str, db: None
+) -> Iterator[Switch]:
+    settings.SESSION_FILE_PATH = tmp_path
+    settings.CACHES = caches(f"{redis_url}/0")
+    cache_connections["sessions"].clear()
+    forget_folder()
+    old, new = request.param
+    yield Switch(old, new, settings)
+    forget_folder()
+
+
+def copied(client: Client) -> Client:
+    """Somebody who has its cookies too."""
+    other = again(client)
+    other.cookies = copy.deepcopy(client.cookies)
+    assert is_in(other) == is_in(client)
+    return other
+
+
+def test_who_is_signed_in_stays_so_with_the_same_data(switch: Switch, ada: User) -> None:
+    client = browser(ada)
+    client.post("/expiry/in-seconds/", {"seconds": "5000"})
+    client.post("/sessions/set-item/", {"key": "color", "value": "blue"})
+    before = client.session.items()
+    assert (client.session["color"], client.session["_session_expiry"]) == ("blue", 5000)
+    switch.make()
+    client = again(client)
+    assert is_in(client)
+    assert is_in(client)
+    switch.run(switch.new, "")
+    client = again(client)
+    assert is_in(client)
+    assert client.session.items() >= before
+
+
+def test_the_index_follows(switch: Switch, ada: User) -> None:
+    client = browser(ada)
+    row = row_of(client)
+    switch.make()
+    client = again(client)
+    assert "this device" in client.get("/devices/").content.decode()
+    after = SignedInSession.objects.get()
+    assert after.pk == row.pk
+    assert after.engine == switch.new
+    assert bool(after.session_key) == (switch.new != "signed_cookies")
+    assert abs(after.expires - row.expires) < timedelta(seconds=5)
+
+
+def test_devices_that_have_not_come_back_yet_are_listed_and_ended(
+    switch: Switch, ada: User
+) -> None:
+    client, other = browser(ada), browser(ada, IPHONE)
+    thief = copied(other)
+    switch.make()
+    client, other, thief = again(client), again(other), again(thief)
+    page = client.get("/devices/").content.decode()
+    assert "Mobile Safari on iOS" in page
+    client.post(f"/devices/{row_of_agent('iOS').pk}/sign-out/")
+    assert not is_in(other)
+    assert not is_in(thief)
+    assert is_in(client)
+
+
+def row_of_agent(system: str) -> SignedInSession:
+    return SignedInSession.objects.get(system=system)
+
+
+@pytest.mark.parametrize("came_back", [True, False])
+def test_deleting_a_row_ends_it_in_both(switch: Switch, ada: User, came_back: bool) -> None:
+    client = browser(ada)
+    thief = copied(client)
+    switch.make()
+    client, thief = again(client), again(thief)
+    if came_back:
+        assert is_in(client)
+        assert is_in(client)
+    SignedInSession.objects.all().delete()
+    assert not is_in(client)
+    assert not is_in(thief)
+
+
+def test_sign_out_ends_it_in_both(switch: Switch, ada: User) -> None:
+    client = browser(ada)
+    thief = copied(client)
+    switch.make()
+    client, thief = again(client), again(thief)
+    client.post("/auth/sign-out/")
+    assert not is_in(client)
+    assert not is_in(thief)
+    assert not SignedInSession.objects.exists()
+    switch.back()
+    assert not is_in(again(thief))
+
+
+def test_sign_out_everywhere(switch: Switch, ada: User) -> None:
+    clients = [browser(ada), browser(ada)]
+    switch.make()
+    clients = [again(client) for client in clients]
+    assert is_in(clients[0])
+    call_command("signout", "ada", verbosity=0)
+    assert not any(map(is_in, clients))
+
+
+def test_clearing_forgets_no_session_that_has_not_come_back(switch: Switch, ada: User) -> None:
+    browser(ada)
+    switch.make()
+    call_command("clearsessions")
+    assert SignedInSession.objects.count() == 1
+
+
+def test_a_sign_in_over_an_anonymous_session(switch: Switch, ada: User) -> None:
+    client = browser()
+    client.post("/sessions/set-item/", {"key": "color", "value": "blue"})
+    thief = copied(client)
+    switch.make()
+    client, thief = again(client), again(thief)
+    client.post("/auth/sign-in/", {"username": "ada", "password": "cookies"})
+    assert is_in(client)
+    assert b"blue" in client.get("/sessions/items/").content
+    assert not is_in(thief)
+    assert b"blue" not in thief.get("/sessions/items/").content

@@ -1,0 +1,46 @@
+"""The site, started on one profile after the other, with one browser that comes back each time."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import chain, combinations, pairwise
+from pathlib import Path
+
+from cookieproj.profiles import PROFILES
+
+from .sites import Browser, manage, running
+
+# Each ordered pair of profiles once, one after the other: 0 1 0 2 0 3 0 4 1 2 1 3 …
+ROUND_TRIP = [*chain.from_iterable(combinations(PROFILES, 2)), PROFILES[0]]
+
+MOMENT = datetime.now(UTC).replace(second=0) + timedelta(days=30)
+
+
+def test_a_browser_goes_through_all_twenty_switches(tmp_path: Path, redis_url: str) -> None:
+    environment = {
+        "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",
+        "SESSION_FILE_PATH": str(tmp_path / "sessions"),
+        "CACHE_URL": f"{redis_url}/8",
+    }
+    for command in ("migrate", "demodata"):
+        assert manage(command, **environment).returncode == 0
+    assert len(set(pairwise(ROUND_TRIP))) == len(PROFILES) * (len(PROFILES) - 1)
+    browser, former = Browser(""), ""
+    for profile in ROUND_TRIP:
+        profiles = {"SESSION_PROFILE": profile, "SESSION_HANDOVER_FROM": former}
+        with running(**environment, **profiles) as site:
+            browser.site = site
+            if not former:
+                sign_in(browser)
+            for _ in range(2):
+                assert "welcome" in browser.open("/auth/account/").text, (former, profile)
+                assert "blue" in browser.open("/sessions/items/").text
+                [cookie] = [cookie for cookie in browser.cookies if cookie.name == "sessionid"]
+                assert abs((cookie.expires or 0) - MOMENT.timestamp()) < 5
+        former = profile
+
+
+def sign_in(browser: Browser) -> None:
+    browser.submit("/auth/sign-in/", "/auth/sign-in/", username="ada", password="cookies")
+    item = {"key": "color", "value": "blue"}
+    browser.submit("/recipes/sessions/set-item/", "/sessions/set-item/", **item)
+    moment = {"moment": f"{MOMENT:%Y-%m-%dT%H:%M}"}
+    browser.submit("/recipes/expiry/at-a-moment/", "/expiry/at-a-moment/", **moment)
