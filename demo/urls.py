@@ -1,6 +1,6 @@
 from django.urls import path
 
-from . import devices, views
+from . import devices, switch, views
 from .recipes import RECIPES, in_path
 
 app_name = "demo"
@@ -11,5 +11,6 @@ urlpatterns = [
     path("devices/", devices.your_devices, name="devices"),
     path("devices/sign-out-others/", devices.sign_out_others, name="devices-sign-out-others"),
     path("devices/<uuid:pk>/sign-out/", devices.sign_out_one, name="devices-sign-out"),
+    path("switch/", switch.switch, name="switch"),
     *(path(f"{route}/", recipe.served, name=route) for route, recipe in RECIPES.items()),
 ]
