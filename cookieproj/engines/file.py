@@ -51,7 +51,7 @@ class SessionStore(Engine, DjangoStore):
 
     def _insert(self, data: Data) -> Stored:
         with self._folder.locked(self._key):
-            if self.exists(self._key):
+            if self._is_taken(self._key):
                 raise CreateError
             return self._write(data)
 
@@ -71,7 +71,7 @@ class SessionStore(Engine, DjangoStore):
             stored = self._read()
             if stored is None:
                 return None
-            if self.exists(new_key):
+            if self._is_taken(new_key):
                 raise CreateError
             self._folder.rename(self._key, new_key)
             return stored
@@ -94,6 +94,9 @@ class SessionStore(Engine, DjangoStore):
         if not session_key:
             return False
         self._key_to_file(session_key)
+        return self._is_taken(session_key)
+
+    def _is_taken(self, session_key: str) -> bool:
         return self._folder.modified(session_key) is not None
 
     def _write(self, data: Data) -> Stored:

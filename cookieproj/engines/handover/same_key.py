@@ -44,16 +44,21 @@ class SameKey(Engine):
         end(self._old, self._new, session_key)
 
     def exists(self, session_key: str) -> bool:
+        if super().exists(session_key):
+            return not is_ended(self._new(session_key))
         former = self._old(session_key)
-        return super().exists(session_key) or bool(
-            former.session_key and former.exists(session_key)
-        )
+        return bool(former.session_key and former.exists(session_key))
 
     @classmethod
     def alive(cls, keys: Collection[str]) -> set[str]:
         found = super().alive(keys)
-        ended = {key for key in found if (stored := cls(key)._read()) and has_ended(stored)}
+        ended = {key for key in found if is_ended(cls._new(key))}
         return (found - ended) | cls._old.alive(set(keys) - found)
+
+
+def is_ended(session: Engine) -> bool:
+    stored = session._read() if session.session_key else None
+    return stored is not None and has_ended(stored)
 
 
 class SameRows(Engine):
