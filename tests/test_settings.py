@@ -11,8 +11,8 @@ from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
 from cookieproj.profiles import PROFILES, settings_module, use_profile
-from cookieproj.settings.caches import caches
-from demo.checks import sessions_outlive_the_process
+from cookieproj.settings.caches import caches, former_cache
+from demo.checks import handover_is_possible, sessions_outlive_the_process
 
 from .sites import ROOT, manage
 
@@ -238,3 +238,73 @@ def test_a_cache_in_memory_is_warned_of(settings: Settings) -> None:
         assert [warning.id for warning in sessions_outlive_the_process()] == ids
     settings.CACHES = caches("redis://127.0.0.1:1")
     assert sessions_outlive_the_process() == []
+
+
+@pytest.mark.parametrize(
+    ("former", "why"),
+    [
+        ("dbx", "(demo.E002) 'dbx' is no engine that sessions can be moved between"),
+        ("os.path", "(demo.E002) 'os.path' is no engine"),
+        ("db", "(demo.E002) SESSION_HANDOVER_FROM names db, which is the engine that runs"),
+        ("file", "(demo.E002) The session storage path"),
+    ],
+)
+def test_a_handover_that_cannot_be_is_said_to_be_none(
+    tmp_path: Path, former: str, why: str
+) -> None:
+    ran = manage("check", SESSION_HANDOVER_FROM=former, SESSION_FILE_PATH=str(tmp_path / "nowhere"))
+    assert ran.returncode == 1
+    assert why in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_handover_needs_our_engine_and_our_middleware(settings: Settings) -> None:
+    settings.SESSION_HANDOVER_FROM = "signed_cookies"
+    assert not handover_is_possible()
+    settings.MIDDLEWARE = ["django.contrib.sessions.middleware.SessionMiddleware"]
+    assert [error.id for error in handover_is_possible()] == ["demo.E003"]
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
+    [error] = handover_is_possible()
+    assert "needs an engine of cookieproj.engines" in error.msg
+
+
+def test_the_former_cache_is_read_as_it_was_written() -> None:
+    cache = former_cache("redis://127.0.0.1:6379/3?key_prefix=shop&version=2")
+    assert cache["LOCATION"] == "redis://127.0.0.1:6379/3"
+    assert (cache["KEY_PREFIX"], cache["VERSION"]) == ("shop", 2)
+    assert cache["OPTIONS"]["SERIALIZER"].endswith("JSONSerializer")
+    pickled = former_cache("redis://127.0.0.1:6379/3?serializer=pickle")
+    assert pickled["OPTIONS"]["SERIALIZER"].endswith("PickleSerializer")
+    assert former_cache("memcached://127.0.0.1:11211?key_prefix=shop")["KEY_PREFIX"] == "shop"
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("redis://u:secret@127.0.0.1:6379/x", "the Redis database is a number, not 'x'"),
+        ("redis://u:secret@127.0.0.1/0?serializer=yaml", "is json or pickle, not 'yaml'"),
+        ("redis://u:secret@127.0.0.1/0?version=one", "version is a number, not 'one'"),
+        ("redis://u:secret@127.0.0.1/0?prefix=shop", "unknown prefix"),
+        ("memcached://127.0.0.1:11211?serializer=json", "unknown serializer"),
+        ("locmem://", "unknown scheme 'locmem'"),
+    ],
+)
+def test_a_former_cache_that_is_none_is_one_line(url: str, why: str) -> None:
+    with pytest.raises(ImproperlyConfigured) as caught:
+        former_cache(url)
+    line = str(caught.value)
+    assert line.startswith("SESSION_HANDOVER_CACHE: ")
+    assert why in line
+    assert "\n" not in line
+    assert "secret" not in line
+
+
+def test_to_read_pickle_is_warned_of() -> None:
+    ran = manage(
+        "check",
+        SESSION_HANDOVER_FROM="cache",
+        SESSION_HANDOVER_CACHE="redis://127.0.0.1:6379/3?serializer=pickle",
+    )
+    assert ran.returncode == 0
+    assert "(demo.W003)" in ran.stderr
+    assert "can run code here" in ran.stderr

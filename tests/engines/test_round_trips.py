@@ -16,6 +16,8 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 from redis import Redis
 
+from cookieproj.engines.file import SessionStore as FileStore
+from cookieproj.engines.middleware import SessionMiddleware as Handover
 from demo.models import User
 
 from .contract import ALL, NONE, Engine, kept, on_engines
@@ -140,3 +142,30 @@ def test_a_request_that_changes_nothing_writes_no_payload(
     ]
     promise = len(trips) <= allowed and not writes
     kept(engine, promise, f"{trips} where {allowed} do", ALL)
+
+
+@on_engines(lambda engine: engine.ours)
+@pytest.mark.parametrize(
+    ("view", "limit", "limit_of_cached_db"), [(plain, 0, 0), (read, 1, 1), (write, 2, 4)]
+)
+def test_a_session_that_was_moved_here_costs_what_others_cost(
+    engine: Engine,
+    redis_url: str,
+    settings: Settings,
+    view: Callable[[HttpRequest], HttpResponse],
+    limit: int,
+    limit_of_cached_db: int,
+) -> None:
+    settings.SESSION_HANDOVER_FROM = "file"
+    session = FileStore()
+    session["a"] = 1
+    session.save()
+    request = RequestFactory().get("/")
+    request.COOKIES[settings.SESSION_COOKIE_NAME] = session.session_key or ""
+    with watched(redis_url) as trips:
+        Handover(read)(request)
+    # Looked for, not found, and put there; cached_db has its copy too.
+    assert len(trips) <= (4 if engine.name == CACHED_DB else 2), trips
+    with watched(redis_url) as trips:
+        Handover(view)(request)
+    assert len(trips) <= (limit_of_cached_db if engine.name == CACHED_DB else limit), trips
