@@ -1,0 +1,156 @@
+"""Handover through the async half, with other settings, and between other stores."""
+
+import logging
+import secrets
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.core.cache import caches as cache_connections
+from pytest_django import Settings
+
+from cookieproj.settings.caches import caches
+
+from .conftest import database
+from .handing_over import PAIRS, Browser, Switch, flush
+
+
+def only(*pairs: tuple[str, str]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("switch", pairs, indirect=True, ids=" to ".join)
+
+
+INTO_COOKIES = only(*[pair for pair in PAIRS if pair[1] == "signed_cookies"])
+
+
+def moved(switch: Switch) -> Browser:
+    browser = Browser()
+    browser.set(a=1)
+    switch.make()
+    return browser
+
+
+class TestAsync:
+    """A step that is taken on the event loop is refused by Django."""
+
+    def test_reading_first(self, switch: Switch) -> None:
+        browser = moved(switch)
+        assert browser.visit(lambda session: async_to_sync(session.aget)("a")) == 1
+        assert browser.read() == {"a": 1}
+
+    def test_writing_first(self, switch: Switch) -> None:
+        browser = moved(switch)
+        browser.visit(lambda session: async_to_sync(session.aset)("b", 2))
+        assert browser.read() == {"a": 1, "b": 2}
+
+    def test_a_new_key_first(self, switch: Switch) -> None:
+        browser = moved(switch)
+        before = browser.copy()
+        browser.visit(lambda session: async_to_sync(session.acycle_key)())
+        assert browser.read() == {"a": 1}
+        assert before.read() == {}
+
+    def test_a_sign_out_first(self, switch: Switch) -> None:
+        browser = moved(switch)
+        before = browser.copy()
+        browser.visit(lambda session: async_to_sync(session.aflush)())
+        assert browser.cookie is None
+        assert before.read() == {}
+
+    def test_the_expiry(self, switch: Switch) -> None:
+        browser = moved(switch)
+
+        def ages(session: Any) -> list[int]:
+            session.get("a")
+            return [session.get_expiry_age(), async_to_sync(session.aget_expiry_age)()]
+
+        one, other = browser.visit(ages)
+        assert abs(one - other) <= 1
+
+
+def test_also_where_each_request_saves(switch: Switch, settings: Settings) -> None:
+    browser = moved(switch)
+    settings.SESSION_SAVE_EVERY_REQUEST = True
+    for _ in range(3):
+        assert browser.read() == {"a": 1}
+    browser.set(b=2)
+    assert browser.read() == {"a": 1, "b": 2}
+
+
+@pytest.mark.parametrize("use_tz", [True, False])
+def test_with_time_zones_and_without(switch: Switch, settings: Settings, use_tz: bool) -> None:
+    settings.USE_TZ = use_tz
+    browser = moved(switch)
+    browser.visit(lambda session: session.set_expiry(500))
+    browser.set(b=2)
+    assert browser.read() == {"a": 1, "_session_expiry": 500, "b": 2}
+
+
+def test_what_empties_the_session_unread(switch: Switch) -> None:
+    browser = moved(switch)
+    before = browser.copy()
+    browser.visit(lambda session: (session.clear(), session.update({"b": 2})))
+    assert browser.read() == {"b": 2}
+    if switch.new != "signed_cookies":
+        assert "a" not in before.read()
+
+
+@INTO_COOKIES
+@pytest.mark.parametrize("debug", [True, False])
+def test_what_is_too_large_for_a_cookie_stays_where_it_is(
+    switch: Switch, settings: Settings, caplog: pytest.LogCaptureFixture, debug: bool
+) -> None:
+    settings.DEBUG = debug
+    browser = Browser()
+    browser.set(large=secrets.token_hex(4000))
+    key = browser.cookie
+    switch.make()
+    with caplog.at_level(logging.WARNING, "django.contrib.sessions"):
+        for number in range(3):
+            browser.set(number=number)
+            assert browser.cookie == key
+    assert browser.read()["number"] == 2
+    assert "A session stays in" in caplog.text
+    assert str(key) not in caplog.text
+    browser.visit(lambda session: session.pop("large"))
+    assert browser.read() == {"number": 2}
+    assert browser.cookie != key
+
+
+@INTO_COOKIES
+def test_a_late_request_with_the_old_key_exchanges_nothing(switch: Switch) -> None:
+    browser = moved(switch)
+    late = browser.copy()
+    browser.read()
+    browser.set(b=2)
+    key = late.cookie
+    assert late.read()["a"] == 1
+    assert late.cookie == key
+
+
+@only(("db", "cache"), ("cache", "db"), ("cached_db", "file"), ("file", "cached_db"))
+def test_between_postgresql_and_memcached(
+    switch: Switch, settings: Settings, memcached_url: str, postgresql_sessions_url: str
+) -> None:
+    settings.CACHES = caches(memcached_url)
+    cache_connections["sessions"].clear()
+    with database(postgresql_sessions_url):
+        switch.before()
+        browser = Browser()
+        browser.visit(lambda session: (session.set_expiry(5000), session.update({"a": 1})))
+        other = browser.copy()
+        switch.make()
+        assert browser.read()["a"] == 1
+        if switch.new == "cache":
+            found = switch.store("cache")(browser.cookie)._inspect()
+            left = (found.expires - found.expires.now(found.expires.tzinfo)).total_seconds()
+            assert abs(left - 5000) < 5
+        other.set(b=2)
+        switch.back()
+        browser.set(c=3)
+        switch.make()
+        expected = {"a": 1, "b": 2, "c": 3, "_session_expiry": 5000}
+        assert browser.read() == expected
+        browser.visit(flush)
+        assert other.read() == {}
+        switch.back()
+        assert other.read() == {}
