@@ -149,6 +149,7 @@ def test_a_copy_follows_its_original_until_the_switch(
     run(settings, new, old)
     assert changed.read() == {"a": 1, "b": 2, "c": 3}
     assert before.copy().read() == {}
+    assert not store(new)(before.cookie).locate()
     assert same.read() == {"a": 1}
     assert COPY not in (store(new)(same.cookie)._read().data or {})
 

@@ -66,7 +66,7 @@ def put(session: Engine, found: Stored, base: Stored | None = None) -> Stored | 
     """Store what was found, until it would have expired there; None if somebody was quicker."""
     session._until = found.expires
     # Where no expiry is told it is that of the data, which Django asks the session for.
-    session._session_cache = data = found.decode() or {}
+    session._session_cache = data = found.data or {}
     try:
         return session._swap(base, data) if base else session._insert(data)
     except CreateError:
