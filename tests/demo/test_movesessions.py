@@ -219,12 +219,15 @@ def test_what_changes_while_it_is_moved_is_moved_as_it_has_become(settings: Sett
         answer = really(self, listed)
         session = store("db")(key)
         session["late"] = True
+        session.set_expiry(5000)
         session.save()
         return answer
 
     with mock.patch.object(Mover, "put", changed_after):
         moved("db", "cache")
-    assert dict(store("cache")(key).items()) == {"number": 1, "late": True}
+    session = store("cache")(key)
+    assert dict(session.items()) == {"number": 1, "late": True, "_session_expiry": 5000}
+    assert session._inspect().expires - timezone.now() < timedelta(seconds=5001)
 
 
 def test_the_index_of_signed_in_sessions_follows(settings: Settings, ada: User) -> None:

@@ -52,7 +52,7 @@ def test_it_begins_with_the_switch_that_goes_on(
     assert "It takes over the sessions of <code>db</code>." in page
     assert f"movesessions --from db --to {profile}" in page
     assert "Left there" not in page
-    assert "Left there: 0." in text(browser(admin))
+    assert "Left there, the expired among them: 0." in text(browser(admin))
 
 
 def test_it_says_why_nobody_knows_what_is_left(settings: Settings, admin: User) -> None:
