@@ -8,6 +8,8 @@ from unittest import mock
 import pytest
 from django.contrib.sessions.exceptions import SessionInterrupted
 
+from cookieproj.engines.handover.carry import put
+
 from .handing_over import Browser, Switch, flush
 
 # Each step that a store takes in a handover.
@@ -190,3 +192,24 @@ def test_a_sign_in_meanwhile_leaves_nothing_under_the_old_key(
         other.visit(sign_in)
     assert third.read() == {}
     assert other.read()["d"] == 4
+
+
+def test_a_request_that_is_late_stores_nothing_again(switch: Switch) -> None:
+    """It has read the session in the old store, and puts it into the new one after the sign-out."""
+    if not switch.keeps_the_key or switch.shares_rows:
+        return
+    browser = Browser()
+    browser.set(a=1)
+    before = browser.copy()
+    found = switch.store(switch.old)(browser.cookie)._inspect()
+    switch.make()
+
+    def late() -> None:
+        put(switch.store(switch.new)(before.cookie), found)
+
+    with meanwhile(switch, ("new", "_remove", "after"), late) as done:
+        browser.visit(flush)
+    assert done
+    assert before.read() == {}
+    late()
+    assert before.read() == {}
