@@ -1,11 +1,12 @@
 """A browser and the two engines of a switch, for the tests of handover."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import permutations
 from typing import Any
 
+import pytest
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest, HttpResponse
@@ -16,6 +17,17 @@ from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.profiles import PROFILES
 
 PAIRS = list(permutations(PROFILES, 2))
+
+# Between servers, with a store for each.
+APART = [
+    pair for pair in PAIRS if "signed_cookies" not in pair and set(pair) != {"db", "cached_db"}
+]
+
+
+def only(pairs: Iterable[tuple[str, str]]) -> pytest.MarkDecorator:
+    """Run a test on some of the switches."""
+    return pytest.mark.parametrize("switch", list(pairs), indirect=True, ids=" to ".join)
+
 
 View = Callable[[Any], Any]
 

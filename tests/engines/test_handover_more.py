@@ -12,14 +12,9 @@ from pytest_django import Settings
 from cookieproj.settings.caches import caches
 
 from .conftest import database
-from .handing_over import PAIRS, Browser, Switch, flush
+from .handing_over import PAIRS, Browser, Switch, flush, only
 
-
-def only(*pairs: tuple[str, str]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("switch", pairs, indirect=True, ids=" to ".join)
-
-
-INTO_COOKIES = only(*[pair for pair in PAIRS if pair[1] == "signed_cookies"])
+INTO_COOKIES = only(pair for pair in PAIRS if pair[1] == "signed_cookies")
 
 
 def moved(switch: Switch) -> Browser:
@@ -127,7 +122,7 @@ def test_a_late_request_with_the_old_key_exchanges_nothing(switch: Switch) -> No
     assert late.cookie == key
 
 
-@only(("db", "cache"), ("cache", "db"), ("cached_db", "file"), ("file", "cached_db"))
+@only([("db", "cache"), ("cache", "db"), ("cached_db", "file"), ("file", "cached_db")])
 def test_between_postgresql_and_memcached(
     switch: Switch, settings: Settings, memcached_url: str, postgresql_sessions_url: str
 ) -> None:

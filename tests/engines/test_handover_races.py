@@ -10,7 +10,7 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 
 from cookieproj.engines.handover.carry import put
 
-from .handing_over import Browser, Switch, flush
+from .handing_over import APART, Browser, Switch, flush, only
 
 # Each step that a store takes in a handover.
 STEPS = [
@@ -194,10 +194,9 @@ def test_a_sign_in_meanwhile_leaves_nothing_under_the_old_key(
     assert other.read()["d"] == 4
 
 
+@only(APART)
 def test_a_request_that_is_late_stores_nothing_again(switch: Switch) -> None:
     """It has read the session in the old store, and puts it into the new one after the sign-out."""
-    if not switch.keeps_the_key or switch.shares_rows:
-        return
     browser = Browser()
     browser.set(a=1)
     before = browser.copy()
