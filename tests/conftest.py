@@ -32,6 +32,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--cache", default="memory", choices=["memory", "memcached", "redis"])
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """What is timed runs alone; None is a worker for each core."""
+    return 0 if config.getoption("--benchmarks") else None
+
+
 @pytest.fixture(autouse=True)
 def quick_passwords(settings: Settings) -> None:
     """A hash that is meant to be slow makes nothing here safer."""
