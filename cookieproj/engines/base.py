@@ -100,6 +100,9 @@ class Engine(Listable, Async):
         """Remove the session if the store still holds ``base``."""
         raise NotImplementedError
 
+    def _make_room(self) -> None:
+        """Remove what has expired under this key, where a store keeps that until it is cleared."""
+
     def _inspect(self) -> Stored | None:
         """As ``_read``, with the expiry too, where the store tells it at all."""
         return self._read()

@@ -53,6 +53,9 @@ class SessionStore(Engine, DjangoStore):
     def _take(self, base: Stored) -> bool:
         return self._table().take(self._key, base.token)
 
+    def _make_room(self) -> None:
+        self._table().remove_expired(self._key)
+
     def exists(self, session_key: str) -> bool:
         return bool(session_key) and self._table().exists(session_key)
 

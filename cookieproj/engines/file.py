@@ -89,6 +89,9 @@ class SessionStore(Engine, DjangoStore):
             self._folder.remove(self._key)
             return True
 
+    def _make_room(self) -> None:
+        self._cleared(self._key)
+
     def exists(self, session_key: str) -> bool:
         """Raises InvalidSessionKey for what could lead out of the folder."""
         if not session_key:

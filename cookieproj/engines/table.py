@@ -202,6 +202,10 @@ class Table:
                 # A batch may be empty because somebody else was just clearing the same rows.
                 return
 
+    def remove_expired(self, session_key: str) -> int:
+        """The row of that key, if it has expired: how many went."""
+        return self._clear_rows(self._expired.filter(session_key=session_key))
+
     def _clear_batch(
         self, expired: QuerySet[AbstractBaseSession], keys: QuerySet[Any, Any], size: int
     ) -> int:
@@ -209,7 +213,9 @@ class Table:
         if not self._connection.features.allow_sliced_subqueries_with_in:
             # MySQL has none in a DELETE, so there the keys make a way to us and back.
             batch = self._list(keys[: self._fitting(size)])
-        rows = expired.filter(session_key__in=batch)
+        return self._clear_rows(expired.filter(session_key__in=batch))
+
+    def _clear_rows(self, rows: QuerySet[AbstractBaseSession]) -> int:
         with self._reached():
             if self.watched:
                 return rows.delete()[1].get(self.model._meta.label, 0)

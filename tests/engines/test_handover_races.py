@@ -204,7 +204,7 @@ def test_a_request_that_is_late_stores_nothing_again(switch: Switch) -> None:
     switch.make()
 
     def late() -> None:
-        put(switch.store(switch.new)(before.cookie), found)
+        put(switch.store(switch.new)(before.cookie), found, found.data)
 
     with meanwhile(switch, ("new", "_remove", "after"), late) as done:
         browser.visit(flush)

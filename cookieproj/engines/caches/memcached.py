@@ -9,7 +9,7 @@ from typing import Any
 from django.contrib.sessions.backends.base import CreateError
 from django.utils.translation import gettext as _
 from pymemcache import HashClient
-from pymemcache.exceptions import MemcacheError
+from pymemcache.exceptions import MemcacheError, MemcacheUnknownCommandError
 
 from cookieproj.engines.exceptions import NotListableError
 from cookieproj.engines.merge import Data, same
@@ -113,8 +113,12 @@ class Memcached(Cache):
         if stored is None:
             return None
         with self.reached():
-            life = self._server_of(key).raw_command(f"mg {self._name(key)} t")
-        # "HD t1209600"; t-1 for ever; and memcached before 1.6 knows no such command.
+            try:
+                life = self._server_of(key).raw_command(f"mg {self._name(key)} t")
+            except MemcacheUnknownCommandError:
+                # Before 1.6 it did not tell.
+                return stored
+        # "HD t1209600"; t-1 for ever.
         told = re.fullmatch(rb"HD t(\d+)", life.strip())
         return replace(stored, expires=expiry(int(told[1]) if told else None))
 

@@ -21,10 +21,10 @@ from django.utils.module_loading import import_string
 from cookieproj.engines.base import Engine
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 
-from .homes import Home, home, shares_rows
+from .homes import Home, are_one, home, shares_rows
 from .into_cookies import IntoCookies
 from .out_of_cookies import OutOfCookies
-from .same_key import SameKey, SameRows
+from .same_key import FromCachedRows, FromRows, SameKey
 
 __all__ = ["former", "session_store"]
 
@@ -65,26 +65,19 @@ def built(running: str, former_name: str, alias: str) -> type[SessionBase]:
         raise ImproperlyConfigured(
             f"SESSION_HANDOVER_FROM needs an engine of cookieproj.engines; {running} is none."
         )
-    if new == old:
-        raise ImproperlyConfigured(
-            f"SESSION_HANDOVER_FROM names {former_name}, which is the engine that runs. "
-            "Name the one that ran before."
-        )
-    mixin = way(new, old)
-    if mixin is None:
-        return store
+    if reason := are_one(new, old):
+        raise ImproperlyConfigured(reason)
     # Of that name, as Django's salt holds it.
-    return type("SessionStore", (mixin, store), {"_new": store, "_old": old.store})
+    return type("SessionStore", (way(new, old), store), {"_new": store, "_old": old.store})
 
 
-def way(new: Home, old: Home) -> type[Any] | None:
+def way(new: Home, old: Home) -> type[Any]:
     if new.is_held_by_client:
         return IntoCookies
     if old.is_held_by_client:
         return OutOfCookies
     if shares_rows(new, old):
-        # What db has stored cached_db finds, and it has no copies.
-        return SameRows if issubclass(old.store, CachedDBStore) else None
+        return FromCachedRows if issubclass(old.store, CachedDBStore) else FromRows
     return SameKey
 
 

@@ -2,20 +2,23 @@
 
 import logging
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.contrib.sessions.backends.base import CreateError, UpdateError
+from django.contrib.sessions.backends.db import SessionStore as DBStore
+from django.db import router, transaction
 from django.utils import timezone
 
 from cookieproj.engines.base import Engine
+from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.merge import Data
 from cookieproj.engines.stored import Stored
 
-logger = logging.getLogger("django.contrib.sessions")
+from .copies import is_copy, unmarked
 
-# In a session that was copied ahead of time: the one it was made from counts, while there is one.
-COPY = "_session_copy"
+logger = logging.getLogger("django.contrib.sessions")
 
 # Under the key of a session that has ended: who read it before that cannot store it again.
 ENDED: Data = {"_session_ended": True}
@@ -24,64 +27,109 @@ ENDED: Data = {"_session_ended": True}
 LATE = 300
 
 
-def is_copy(stored: Stored) -> bool:
-    return COPY in (stored.data or {})
-
-
 def has_ended(stored: Stored) -> bool:
     return stored.data == ENDED
 
 
+def former_of(former: Engine) -> Stored | None:
+    """What the old store holds of it that is worth carrying, with its expiry."""
+    found = former._inspect() if former.session_key else None
+    return found if found and found.data and not has_ended(found) else None
+
+
+def is_own(stored: Stored | None, old: Any) -> bool:
+    """Whether the new store holds a session, and not only what the old one's may replace.
+
+    That is a copy of it, or what the new one cannot read: in one Redis, with another
+    serializer, that may be the old session itself.
+    """
+    return stored is not None and stored.data is not None and not is_copy(stored, old)
+
+
 def carry(
-    old: type[Engine], new: type[Engine], key: str, *, is_copied: bool = False
+    old: type[Engine], new: type[Engine], key: str, *, is_taken: bool = False
 ) -> Stored | None:
     """Move the session with that key: what the new store holds now, None if neither has it.
 
     What is put into the new store comes first and what is taken from the old one after,
-    so that it is always in one of them.
+    so that it is always in one of them. ``is_taken`` tells that something is under the
+    key in the new store already.
     """
     former, session = old(key), new(key)
-    copy = session._read() if is_copied else None
-    if copy and not is_copy(copy):
-        return copy
-    found = former._inspect() if former.session_key else None
-    if found is None or not found.data:
-        if copy:
-            session._take(copy)
+    found = former_of(former)
+    if found is None:
         # Another request may have carried it over since this one has looked.
-        now = session._read()
-        return None if now and is_copy(now) else now
+        there = session._read()
+        if there and is_copy(there, old):
+            session._take(there)
+        return there if is_own(there, old) else None
+    data = unmarked(found.data or {})
     try:
-        held = put(session, found, copy)
+        held = None if is_taken else put(session, found, data)
         if held is None:
-            return session._read()
-        return follow(former, session, found, held)
+            there = session._read()
+            if there is None or is_own(there, old):
+                return there
+            held = put(session, found, data, there)
     except (TypeError, ValueError) as error:
         # A pickled session may hold what JSON cannot.
         logger.error("A session cannot be kept in %s: %s", session._place(), error)
         return None
+    if held is None:
+        return session._read()
+    if in_transaction(session):
+        take_later(former, session, found, held)
+        return held
+    try:
+        return follow(former, session, found, held)
+    except StoreUnavailableError:
+        # Two of it would be one too many: in the old store it would outlive its end.
+        with suppress(StoreUnavailableError):
+            session._take(held)
+        raise
 
 
-def put(session: Engine, found: Stored, base: Stored | None = None) -> Stored | None:
-    """Store what was found, until it would have expired there; None if somebody was quicker."""
+def put(session: Engine, found: Stored, data: Data, base: Stored | None = None) -> Stored | None:
+    """Store the data until what was found would have expired; None if somebody was quicker."""
     session._until = found.expires
     # Where no expiry is told it is that of the data, which Django asks the session for.
-    session._session_cache = data = found.data or {}
-    try:
-        return session._swap(base, data) if base else session._insert(data)
-    except CreateError:
-        return None
+    session._session_cache = data
+    if base:
+        return session._swap(base, data)
+    for _ in range(2):
+        try:
+            return session._insert(data)
+        except CreateError:
+            if session._read():
+                break
+            session._make_room()
+    return None
+
+
+def in_transaction(session: Engine) -> bool:
+    """Whether what it has stored may yet be rolled back."""
+    if not isinstance(session, DBStore):
+        return False
+    return not transaction.get_autocommit(router.db_for_write(session.model))
+
+
+def take_later(former: Engine, session: Any, found: Stored, held: Stored) -> None:
+    """Once the row is there for everybody: until then the session is where it was."""
+    if hasattr(session, "_bury_copy"):
+        session._bury_copy(session.cache_key)
+    take = partial(follow, former, session, found, held)
+    transaction.on_commit(take, using=router.db_for_write(session.model), robust=True)
 
 
 def follow(former: Engine, session: Engine, found: Stored, held: Stored) -> Stored | None:
     """Take from the old store what was put into the new; what changed there since follows."""
     session._base = held
     while not former._take(found):
-        newer = former._inspect()
-        if newer is None or not newer.data:
+        newer = former_of(former)
+        if newer is None:
             break
         session._until = newer.expires
-        session._session_cache = newer.decode() or {}
+        session._session_cache = unmarked(newer.decode() or {})
         try:
             session.save()
         except UpdateError:
@@ -92,26 +140,27 @@ def follow(former: Engine, session: Engine, found: Stored, held: Stored) -> Stor
 
 def end(old: Any, new: type[Engine], key: str) -> None:
     """End the session in both stores, for requests too that have read it in the old one."""
-    former = old(key)
-    if former.session_key:
-        former.delete()
+    end_former(old, key)
     session = new(key)
     session.delete(key)
     if session.session_key:
         bury(session)
 
 
+def end_former(old: Any, key: str) -> None:
+    former = old(key)
+    if former.session_key:
+        former.delete()
+
+
 def bury(session: Engine) -> None:
-    session._until = soon()
+    session._until = timezone.now() + timedelta(seconds=LATE)
     while True:
         with suppress(CreateError):
             session._insert(ENDED)
             return
         stored = session._read()
-        # A row that has expired keeps its place until it is cleared.
-        if stored is None or session._swap(stored, ENDED):
+        if stored is None:
+            session._make_room()
+        elif session._swap(stored, ENDED):
             return
-
-
-def soon() -> datetime:
-    return timezone.now() + timedelta(seconds=LATE)

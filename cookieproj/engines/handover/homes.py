@@ -9,6 +9,7 @@ from django.contrib.sessions.backends.cached_db import SessionStore as CachedDBS
 from django.contrib.sessions.backends.db import SessionStore as DBStore
 from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext as _
 
 from cookieproj.engines.base import Engine
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
@@ -59,7 +60,7 @@ def home(name: str, alias: str = "") -> Home:
 
     ``alias`` is heeded where the engine has a cache. Raises ImproperlyConfigured.
     """
-    path = name if "." in name else OURS + name
+    path = OURS + name if name in NAMES else name
     path = path.replace(DJANGOS, OURS)
     try:
         store = import_module(path).SessionStore
@@ -71,6 +72,27 @@ def home(name: str, alias: str = "") -> Home:
             f"{', '.join(NAMES)}, or the dotted path of one made of these."
         )
     return Home(path, alias if issubclass(store, CacheStore | CachedDBStore) else "")
+
+
+def are_one(one: Home, other: Home) -> str:
+    """A sentence that says so, where both keep their sessions under the same names; else empty."""
+    if one == other:
+        return _("Both are %(name)s: name the engine that ran, and the one that is to run.") % {
+            "name": one.name
+        }
+    if not all(issubclass(home.store, CacheStore) for home in (one, other)):
+        return ""
+    entries = [home.store()._entries for home in (one, other)]
+    if len({(entry.place, entry.cache.make_key(""), written(entry)) for entry in entries}) > 1:
+        return ""
+    return _("Both keep their sessions in %(place)s, under the same names.") % {
+        "place": entries[0].place
+    }
+
+
+def written(entries: Any) -> Any:
+    """By it one tells a serializer from another, where the cache has one to choose."""
+    return entries.encode({}) if hasattr(entries, "encode") else None
 
 
 def shares_rows(one: Home, other: Home) -> bool:

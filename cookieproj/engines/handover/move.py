@@ -2,9 +2,10 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from itertools import islice
 from typing import Any
@@ -17,11 +18,13 @@ from django.db import router, transaction
 from django.utils.translation import gettext as _
 
 from cookieproj.engines.base import Engine
-from cookieproj.engines.merge import unchanged
+from cookieproj.engines.exceptions import NotListableError
+from cookieproj.engines.merge import Data, unchanged
 from cookieproj.engines.stored import Listed, Stored
 
-from .carry import COPY, follow, is_copy, put
-from .homes import Home, shares_rows
+from .carry import follow, is_own, put
+from .copies import is_copy, marked, unmarked
+from .homes import Home, are_one, shares_rows
 
 logger = logging.getLogger("django.contrib.sessions")
 
@@ -32,20 +35,14 @@ class Outcome(StrEnum):
     UNREADABLE = "unreadable"
 
 
-@dataclass
-class Batch:
-    """What became of some sessions; ``keys`` are those of the ones that are served anew."""
-
-    outcomes: Counter[Outcome] = field(default_factory=Counter)
-    keys: list[str] = field(default_factory=list, repr=False)
+Outcomes = Counter[Outcome]
+Note = Callable[[list[str]], object]
 
 
 def why_not(old: Home, new: Home) -> str:
     """Why sessions cannot be moved between the two, in a sentence; empty if they can."""
-    if old == new:
-        return _("Both are %(name)s: name the engine that ran, and the one that is to run.") % {
-            "name": old.name
-        }
+    if reason := are_one(old, new):
+        return reason
     if old.is_held_by_client or new.is_held_by_client:
         return _(
             "With signed cookies each browser holds its own session, so only the browser can bring "
@@ -60,38 +57,120 @@ def why_not(old: Home, new: Home) -> str:
     return ""
 
 
-def move(old: Home, new: Home, batch_size: int, *, keep: bool = False) -> Iterator[Batch]:
-    """Move the live sessions under their keys, a batch at each step.
+def move(
+    old: Home, new: Home, batch_size: int, *, keep: bool = False, note: Note = len
+) -> Iterator[Outcomes]:
+    """Move the live sessions under their keys, a batch at each step: what became of those.
 
     What the new store holds already stays as it is. With ``keep`` they are copied: as
     long as the old store has the original, a handover goes by that, and where the
-    original has ended the copy opens nothing. Stopped anywhere, this can be begun again.
+    original has ended the copy opens nothing. Copies that are left after a move without
+    ``keep`` go, if the new store can be listed. ``note`` is called with the keys of each
+    batch before they are taken from the old store. Stopped anywhere, this can be begun again.
 
-    Raises NotListableError for a store that tells no keys, StoreUnavailableError for one
-    that does not answer.
+    Raises NotListableError for an old store that tells no keys, StoreUnavailableError for
+    one that does not answer.
     """
-    listed = old.store.walk(batch_size)
-    while sessions := list(islice(listed, batch_size)):
-        if shares_rows(old, new):
-            yield forget_copies_in_cache(old.store, sessions)
-        else:
-            yield Mover(old.store, new.store, keep=keep).move(sessions)
-    if not keep and not shares_rows(old, new):
-        end_copies(new.store, batch_size)
+    mover = Mover(old.store, new.store, keep, note)
+    same_rows = shares_rows(old, new)
+    for sessions in batches(mover.old, batch_size):
+        yield (mover.forget_copies_in_cache if same_rows else mover.move)(sessions)
+    if not keep and not same_rows:
+        mover.end_copies(batch_size)
 
 
-def rehearse(old: Home, new: Home, batch_size: int) -> Iterator[Batch]:
+def rehearse(old: Home, new: Home, batch_size: int) -> Iterator[Outcomes]:
     """What ``move`` would do, by batches."""
-    listed = old.store.walk(batch_size)
-    while sessions := list(islice(listed, batch_size)):
-        yield Batch(Counter(rehearsed(old, new, session) for session in sessions))
+    mover = Mover(old.store, new.store)
+    for sessions in batches(mover.old, batch_size):
+        yield Counter(map(mover.rehearsed, sessions))
 
 
-def rehearsed(old: Home, new: Home, listed: Listed) -> Outcome:
-    if not can_be_read(old.store, listed):
-        return Outcome.UNREADABLE
-    there = new.store(listed.key)._read()
-    return Outcome.THERE if there and not is_copy(there) else Outcome.MOVED
+def batches(store: Any, size: int) -> Iterator[list[Listed]]:
+    listed = store.walk(size)
+    while sessions := list(islice(listed, size)):
+        yield sessions
+
+
+@dataclass
+class Mover:
+    """From a store to another: first a batch is put into the new one, then taken from the old."""
+
+    old: Any
+    new: Any
+    keep: bool = False
+    note: Note = len
+
+    def move(self, sessions: list[Listed]) -> Outcomes:
+        arrived = [(listed, *self.put(listed)) for listed in sessions]
+        if not self.keep:
+            held_here = [listed.key for listed, what, _ in arrived if what != Outcome.UNREADABLE]
+            self.note(held_here)
+            with in_one_go(self.old):
+                for listed, outcome, held in arrived:
+                    self.take(listed, outcome, held)
+        return Counter(outcome for _, outcome, _ in arrived)
+
+    def put(self, listed: Listed) -> tuple[Outcome, Stored | None]:
+        session: Engine = self.new(listed.key)
+        if session.session_key is None or not can_be_read(self.old, listed):
+            return self.rehearsed(listed), None
+        data = unmarked(listed.stored.data or {})
+        if self.keep:
+            data = marked(data, self.old)
+        try:
+            held = put(session, listed.stored, data) or self.replace(session, listed.stored, data)
+        except (TypeError, ValueError) as error:
+            logger.error("A session cannot be kept in %s: %s", self.new._place(), error)
+            return Outcome.UNREADABLE, None
+        return (Outcome.MOVED, held) if held else (Outcome.THERE, None)
+
+    def replace(self, session: Engine, found: Stored, data: Data) -> Stored | None:
+        """In the place of a copy; None if that is the same, or it is a session by now."""
+        there = session._inspect()
+        if there is None or is_own(there, self.old):
+            return None
+        if self.keep and unchanged(there.data or {}, data) and is_near(there, found):
+            return None
+        return put(session, found, data, there)
+
+    def take(self, listed: Listed, outcome: Outcome, held: Stored | None) -> None:
+        former: Engine = self.old(listed.key)
+        session: Engine = self.new(listed.key)
+        if held:
+            follow(former, session, listed.stored, held)
+        elif outcome == Outcome.THERE and can_be_read(self.old, listed) and session._read():
+            former._take(listed.stored)
+
+    def rehearsed(self, listed: Listed) -> Outcome:
+        session: Engine = self.new(listed.key)
+        if session.session_key and is_own(session._read(), self.old):
+            return Outcome.THERE
+        movable = session.session_key and can_be_read(self.old, listed)
+        return Outcome.MOVED if movable else Outcome.UNREADABLE
+
+    def end_copies(self, batch_size: int) -> None:
+        """Those that are left: what they were copied from has ended since."""
+        with suppress(NotListableError):
+            for listed in self.new.walk(batch_size):
+                if is_copy(listed.stored, self.old):
+                    self.new(listed.key)._take(listed.stored)
+
+    def forget_copies_in_cache(self, sessions: list[Listed]) -> Outcomes:
+        """Between db and cached_db: the rows are the same, only copies beside them may get old."""
+        cached = self.old if hasattr(self.old, "_bury_copy") else self.new
+        for listed in sessions:
+            session = cached(listed.key)
+            session._bury_copy(session.cache_key)
+        self.note([listed.key for listed in sessions])
+        return Counter({Outcome.THERE: len(sessions)})
+
+
+def is_near(one: Stored, other: Stored) -> bool:
+    """Whether they expire in the same second or so: some stores count in whole ones."""
+    if one.expires is None or other.expires is None:
+        return True
+    return abs(one.expires - other.expires) < timedelta(seconds=2)
 
 
 def can_be_read(store: Any, listed: Listed) -> bool:
@@ -105,77 +184,8 @@ def can_be_read(store: Any, listed: Listed) -> bool:
     return True
 
 
-@dataclass
-class Mover:
-    """A batch of them: first all are put into the new store, then all are taken from the old."""
-
-    old: Any
-    new: Any
-    keep: bool
-
-    def move(self, sessions: list[Listed]) -> Batch:
-        arrived = [(listed, *self.put(listed)) for listed in sessions]
-        batch = Batch(Counter(outcome for _listed, outcome, _held in arrived))
-        if not self.keep:
-            with in_one_go(self.old):
-                for listed, outcome, held in arrived:
-                    self.take(listed, outcome, held)
-            batch.keys = [
-                listed.key for listed, outcome, _held in arrived if outcome != Outcome.UNREADABLE
-            ]
-        return batch
-
-    def put(self, listed: Listed) -> tuple[Outcome, Stored | None]:
-        session: Engine = self.new(listed.key)
-        if not (session.session_key and can_be_read(self.old, listed)):
-            return Outcome.UNREADABLE, None
-        found = marked(listed.stored) if self.keep else listed.stored
-        try:
-            held = put(session, found)
-            if held is None:
-                there = session._read()
-                if there and is_copy(there) and not same_data(there, found):
-                    held = put(session, found, there)
-        except (TypeError, ValueError) as error:
-            logger.error("A session cannot be kept in %s: %s", self.new._place(), error)
-            return Outcome.UNREADABLE, None
-        return (Outcome.MOVED, held) if held else (Outcome.THERE, None)
-
-    def take(self, listed: Listed, outcome: Outcome, held: Stored | None) -> None:
-        former: Engine = self.old(listed.key)
-        if held:
-            follow(former, self.new(listed.key), listed.stored, held)
-        elif outcome == Outcome.THERE:
-            former._take(listed.stored)
-
-
-def same_data(one: Stored, other: Stored) -> bool:
-    return unchanged(one.data or {}, other.data or {})
-
-
-def marked(stored: Stored) -> Stored:
-    return replace(stored, decode=lambda: (stored.decode() or {}) | {COPY: True})
-
-
 def in_one_go(store: Any) -> AbstractContextManager[Any]:
     """One transaction, where the store is a database: a commit for each row takes its time."""
     if not issubclass(store, DBStore):
         return nullcontext()
     return transaction.atomic(using=router.db_for_write(store.get_model_class()))
-
-
-def end_copies(store: Any, batch_size: int) -> None:
-    """Those that are left: what they were copied from has ended since."""
-    for listed in store.walk(batch_size):
-        if is_copy(listed.stored):
-            store(listed.key)._take(listed.stored)
-
-
-def forget_copies_in_cache(store: Any, sessions: list[Listed]) -> Batch:
-    """Between db and cached_db: the rows are the same, only copies beside them may get old."""
-    for listed in sessions:
-        if hasattr(store, "_bury_copy"):
-            session = store(listed.key)
-            session._bury_copy(session.cache_key)
-    keys = [listed.key for listed in sessions]
-    return Batch(Counter({Outcome.THERE: len(sessions)}), keys)

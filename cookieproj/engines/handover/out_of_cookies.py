@@ -77,8 +77,8 @@ class OutOfCookies(Exchange, Engine):
         if marked is None:
             made_with = get_random_string(32, VALID_KEY_CHARS)
             session = self._new(hashed(cookie, made_with))
-            put(session, Stored(None, lambda: data, expires))
-            marked = put(mark, Stored(None, lambda: {MADE_WITH: made_with}, expires))
+            put(session, Stored(None, dict, expires), data)
+            marked = put(mark, Stored(None, dict, expires), {MADE_WITH: made_with})
             if marked is None:
                 # Another request with this cookie was quicker.
                 session.delete()

@@ -1,16 +1,21 @@
 """From server to server: the session stays under its key, and the cookie as it is."""
 
+import logging
 from collections.abc import Collection
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cookieproj.engines.base import Engine
+from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.merge import Data
 from cookieproj.engines.stored import Stored
 
-from .carry import carry, end, has_ended, is_copy
+from .carry import bury, carry, end, end_former, has_ended, is_own
 
 if TYPE_CHECKING:
     from cookieproj.engines.cached_db import SessionStore as CachedDBStore
+
+logger = logging.getLogger("django.contrib.sessions")
 
 
 class SameKey(Engine):
@@ -20,21 +25,26 @@ class SameKey(Engine):
     _old: type[Engine]
 
     def _load(self) -> Stored | None:
-        return self._carried(super()._load())
+        return self._found(super()._load())
 
     def _find(self) -> Stored | None:
         """Where processes of both engines run, the session may have gone back meanwhile."""
-        return self._carried(super()._find())
+        return self._found(super()._find())
 
-    def _carried(self, stored: Stored | None) -> Stored | None:
-        if stored is None or is_copy(stored):
-            stored = carry(self._old, self._new, self._key, is_copied=stored is not None)
+    def _found(self, stored: Stored | None) -> Stored | None:
+        if not is_own(stored, self._old):
+            stored = carry(self._old, self._new, self._key, is_taken=stored is not None)
         return None if stored and has_ended(stored) else stored
 
     def _rename(self, new_key: str) -> Stored | None:
         key = self._key
+        # First: once it is renamed nobody but this request knows where it is.
+        end_former(self._old, key)
         stored = super()._rename(new_key)
-        end(self._old, self._new, key)
+        try:
+            bury(self._new(key))
+        except StoreUnavailableError as error:
+            logger.warning("A late request may store a session under its old key. %s", error)
         if stored and has_ended(stored):
             super()._remove(new_key)
             return None
@@ -61,10 +71,10 @@ def is_ended(session: Engine) -> bool:
     return stored is not None and has_ended(stored)
 
 
-class SameRows(Engine):
-    """db and cached_db keep the same rows, so there is nothing to carry.
+class FromCachedRows(Engine):
+    """db after cached_db: they keep the same rows, so there is nothing to carry.
 
-    But copies in the cache of cached_db would outlive what db changes or ends.
+    But copies in the cache would outlive what db changes or ends.
     """
 
     _new: type[Engine]
@@ -91,4 +101,17 @@ class SameRows(Engine):
 
     def _bury(self, session_key: str) -> None:
         old: CachedDBStore = self._old(session_key)  # type: ignore[assignment]
+        # What an outage has left; while it lasts, one more is noted.
+        with suppress(StoreUnavailableError):
+            old._settle()
         old._bury_copy(old.cache_key_prefix + session_key)
+
+
+class FromRows(Engine):
+    """cached_db after db: a copy in the cache may be older than the row, so the row is read."""
+
+    _new: type[Engine]
+    _old: type[Engine]
+
+    def _load(self) -> Stored | None:
+        return self._read()

@@ -1,5 +1,6 @@
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -11,8 +12,8 @@ from tqdm import tqdm
 
 from cookieproj.engines.exceptions import NotListableError, SessionStoreError
 from cookieproj.engines.handover import former, former_alias
-from cookieproj.engines.handover.homes import NAMES, Home, home
-from cookieproj.engines.handover.move import Batch, Outcome, move, rehearse, why_not
+from cookieproj.engines.handover.homes import NAMES, Home, home, shares_rows
+from cookieproj.engines.handover.move import Outcome, Outcomes, move, rehearse, why_not
 from demo.checks import sessions_are_pickled
 from demo.models import SignedInSession
 
@@ -74,8 +75,9 @@ class Command(BaseCommand):
         dry, size = options["dry_run"], options["batch_size"]
         keep = options["keep"] or is_served(old, new)
         expired = old.store.count_expired()
-        batches = rehearse(old, new, size) if dry else move(old, new, size, keep=keep)
-        counted = self.counted(batches, old, new)
+        note = partial(follow_in_index, old, new)
+        batches = rehearse(old, new, size) if dry else move(old, new, size, keep=keep, note=note)
+        counted = self.counted(batches, old)
         self.stdout.write(
             f"From {old.name} to {new.name}: {counted[Outcome.MOVED]} {'to be ' if dry else ''}"
             f"{'copied' if keep else 'moved'}, {counted[Outcome.THERE]} there already, "
@@ -87,17 +89,16 @@ class Command(BaseCommand):
                 f"with SESSION_HANDOVER_FROM={old.name}, this command moves the rest."
             )
 
-    def counted(self, batches: Iterator[Batch], old: Home, new: Home) -> Counter[Outcome]:
+    def counted(self, batches: Iterator[Outcomes], old: Home) -> Outcomes:
         """With a bar, on a terminal; cron gets the last line only."""
-        counted: Counter[Outcome] = Counter()
+        counted: Outcomes = Counter()
         with tqdm(disable=None, unit=" sessions", desc="Moving", leave=False) as bar:
             if not bar.disable:
                 bar.total = old.store.count()
             try:
-                for batch in batches:
-                    follow_in_index(batch.keys, old, new)
-                    counted += batch.outcomes
-                    bar.update(batch.outcomes.total())
+                for outcomes in batches:
+                    counted += outcomes
+                    bar.update(outcomes.total())
             except KeyboardInterrupt as error:
                 reason = (
                     f"Interrupted. {counted[Outcome.MOVED]} sessions are moved and stay so; "
@@ -109,10 +110,12 @@ class Command(BaseCommand):
 
 def is_served(old: Home, new: Home) -> bool:
     """Whether the site, as these settings run it, would miss what is taken from the old engine."""
-    return old == home(settings.SESSION_ENGINE) and former() != new
+    running = home(settings.SESSION_ENGINE)
+    return (old == running or shares_rows(old, running)) and new not in {running, former()}
 
 
-def follow_in_index(keys: list[str], old: Home, new: Home) -> None:
+def follow_in_index(old: Home, new: Home, keys: list[str]) -> None:
+    """Before they are taken from the old store, so that nothing is moved that it does not know."""
     rows, rest = SignedInSession.objects.filter(engine=old.name), iter(keys)
     while batch := list(islice(rest, ROWS)):
         rows.filter(session_key__in=batch).update(engine=new.name)
