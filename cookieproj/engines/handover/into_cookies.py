@@ -1,5 +1,6 @@
 """From a server to signed cookies: the session key becomes a cookie."""
 
+import copy
 import logging
 from collections.abc import Collection
 from datetime import datetime, timedelta
@@ -7,6 +8,7 @@ from typing import Any
 
 from django.core import signing
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 from cookieproj.engines.base import Engine
 from cookieproj.engines.exceptions import CookieTooLargeError
@@ -14,12 +16,14 @@ from cookieproj.engines.merge import Data
 from cookieproj.engines.signed_cookies import SALT
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 
+from .carry import former_of
+from .copies import unmarked
 from .exchange import Exchange
 
 logger = logging.getLogger("django.contrib.sessions")
 
-# In a cookie: the session key that it was exchanged for, and the second in which that one expires
-# in the old store; 0 until the browser has sent this cookie back.
+# In a cookie: the session key that it was exchanged for, whether the browser has sent the cookie
+# since, and by what one knows the old store.
 FORMER = "_session_former"
 
 # In the old store: the browser has sent back what its session key was exchanged for.
@@ -32,19 +36,22 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
     A response that exchanges the one for the other may get lost, or cross others. So the
     old store goes on holding the session, and what requests with the session key write,
     until the browser sends the new cookie; that request gathers what they wrote. From
-    then on the cookie is the session, and the old store is asked only to end it there.
+    then on the cookie is the session, and its end is that of the old one too.
     """
 
     _old: type[Engine]
 
-    # The session in the old store, where this one came from there.
+    # The session in the old store, while this one stands on it.
     _former: Engine | None = None
 
     # Whether the browser has sent the new cookie, so that this save is the last in the old store.
     _settles = False
 
-    # What stands in the cookie under FORMER.
-    _left: tuple[str, int] | None = None
+    # Whether it had done so before: this request still has the session key.
+    _is_late = False
+
+    # The session key that this cookie was exchanged for, once that is settled.
+    _left: str | None = None
 
     _is_loaded = False
 
@@ -52,29 +59,28 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
         self._is_loaded = True
         came = self.session_key or ""
         data = super().load()
-        left = data.pop(FORMER, None)
-        if data and left is None:
+        key, is_settled, where = data.pop(FORMER, (came, False, name_of(self._old)))
+        if data and (key == came or where != name_of(self._old)):
             return data
-        key, until = left or (came, 0)
-        if until:
-            self._left = (key, until) if until > timezone.now().timestamp() else None
+        if is_settled:
+            self._left = key
             return data
-        return self._load_former(key, settles=left is not None)
+        return self._load_former(key, settles=key != came)
 
     def _load_former(self, key: str, *, settles: bool) -> Data:
         former = self._old(key)
-        found = former._inspect() if former.session_key else None
-        data = (found and found.decode()) or {}
+        found = former_of(former)
+        data = unmarked((found and found.decode()) or {})
         if found is None or not data or self._is_refused(data):
             self.create()
             return {}
-        is_late = data.pop(EXCHANGED, False)
+        self._is_late = data.pop(EXCHANGED, False)
         former._base = found
         former._session_cache = data
         self._former, self._settles = former, settles
-        self._carried = dict(data), found.expires or former.get_expiry_date()
+        self._carried = copy.deepcopy(data), found.expires or former.get_expiry_date()
         # So that the response sets the cookie; a late request has nothing to exchange.
-        self.modified = settles or not is_late
+        self.modified = settles or not self._is_late
         return data
 
     def save(self, must_create: bool = False) -> None:
@@ -83,27 +89,34 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
         Raises UpdateError if it was ended there meanwhile.
         """
         self._get_session()
+        self._know_former()
         if self._former:
             self._save_former(self._former)
-        super().save(must_create)
-        if self._settles:
-            self._former = None
+        try:
+            super().save(must_create)
+        except (TypeError, ValueError) as error:
+            self._stay(error)
+        if self._settles and self._former:
+            self._left, self._former = self._former.session_key, None
         self._settles, self._carried = False, None
 
     def _save_former(self, former: Engine) -> None:
         ours = self._get_session()
         as_carried = self._is_as_carried()
         expires = self.get_expiry_date()
-        if self._settles or not as_carried:
-            former._session_cache = ours
-            former._until = expires if as_carried else None
-            ours |= {EXCHANGED: True} if self._settles else {}
+        if as_carried and not self._settles:
+            return
+        former._session_cache = ours
+        former._until = expires if as_carried else None
+        if self._settles or self._is_late:
+            ours[EXCHANGED] = True
+        try:
             former.save()
+        finally:
             ours.pop(EXCHANGED, None)
-            if as_carried:
-                # Together with what others have written meanwhile.
-                self._carried = dict(ours), expires
-        self._left = (former.session_key or "", int(expires.timestamp()) if self._settles else 0)
+        if as_carried:
+            # Together with what others have written meanwhile.
+            self._carried = copy.deepcopy(ours), expires
 
     def _get_session_key(self) -> str:
         """The cookie; one that is merely exchanged expires when the session would have."""
@@ -112,22 +125,40 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
         expiry = data.get("_session_expiry")
         if self._is_as_carried() and not isinstance(expiry, str):
             signed = self.get_expiry_date() - timedelta(seconds=self.get_expiry_age(expiry=expiry))
-        marked = data | ({FORMER: self._left} if self._left else {})
-        return SignerAt(signed).sign_object(marked, serializer=self.serializer, compress=True)
+        key = self._former.session_key if self._former else self._left
+        is_settled = self._settles or self._former is None
+        mark = {FORMER: [key, is_settled, name_of(self._old)]} if key else {}
+        return SignerAt(signed).sign_object(data | mark, serializer=self.serializer, compress=True)
 
     def _is_too_large(self, error: CookieTooLargeError) -> None:
-        """The session stays in the old store, as long as that is there."""
         if self._former is None:
             super()._is_too_large(error)
-            return
+        else:
+            self._stay(error)
+
+    def _stay(self, error: Exception) -> None:
+        """In the old store, as long as that is there, with what no cookie can hold."""
+        if self._former is None:
+            raise error
         self._session_key = self._former.session_key
-        self._left, self._settles = None, False
+        self._settles = False
         logger.warning("A session stays in %s. %s", self._former._place(), error)
 
+    def _know_former(self) -> None:
+        """Also where the session was emptied unread."""
+        if not self._is_loaded and self.session_key:
+            self.load()
+
     def cycle_key(self) -> None:
-        """Whoever knew the session key is out: it ends in the old store."""
+        """Whoever knew the session key is out: the old store holds the session under another."""
         self._get_session()
-        self._end_former()
+        self._know_former()
+        if self._former:
+            self._former._session_cache = self._get_session()
+            self._former.cycle_key()
+            self._is_late = False
+        else:
+            self._end_left()
         super().cycle_key()
 
     def delete(self, session_key: str | None = None) -> None:
@@ -135,16 +166,24 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
         if session_key:
             self._old().delete(session_key)
             return
-        if not self._is_loaded and self.session_key:
-            self.load()
-        self._end_former()
+        self._know_former()
+        if self._former:
+            self._former.delete()
+            self._former = None
+        self._end_left()
         super().delete()
 
-    def _end_former(self) -> None:
-        key = self._former.session_key if self._former else self._left and self._left[0]
-        if key:
-            self._old().delete(key)
-        self._former, self._left, self._settles = None, None, False
+    def _end_left(self) -> None:
+        if self._left:
+            self._old().delete(self._left)
+            self._left = None
+
+    def _is_as_carried(self) -> bool:
+        try:
+            return super()._is_as_carried()
+        except (TypeError, ValueError):
+            # A pickled session may hold what no cookie can.
+            return False
 
     def _form(self, data: Data) -> Data:
         serializer: Any = self.serializer()
@@ -155,6 +194,12 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
     def alive(cls, keys: Collection[str]) -> set[str]:
         former = {key for key in keys if cls._old(key).session_key}
         return super().alive(set(keys) - former) | cls._old.alive(former)
+
+
+def name_of(store: type[Engine]) -> str:
+    """The same for the same store only; it tells nothing of where that is."""
+    place = salted_hmac("cookieproj.engines.handover", store._place(), algorithm="sha256")
+    return place.hexdigest()[:8]
 
 
 class SignerAt(signing.TimestampSigner):

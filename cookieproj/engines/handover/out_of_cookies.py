@@ -1,5 +1,7 @@
 """From signed cookies to a server: the cookie becomes a session key."""
 
+import asyncio
+
 from asgiref.sync import sync_to_async
 from django.contrib.sessions.backends.base import VALID_KEY_CHARS
 from django.utils.crypto import get_random_string, salted_hmac
@@ -11,7 +13,7 @@ from cookieproj.engines.stored import Stored
 
 from .carry import put
 from .exchange import Exchange
-from .into_cookies import FORMER
+from .into_cookies import FORMER, name_of
 
 # In the entry that stands for a cookie: what its session key was made with.
 MADE_WITH = "_session_key_made_with"
@@ -33,12 +35,18 @@ class OutOfCookies(Exchange, Engine):
         # Signed cookies are longer than any key.
         self._cookie = session_key if self._session_key is None else None
 
+    # What the session key of this request was exchanged for.
+    _exchanged: str | None = None
+
     @property
     def session_key(self) -> str | None:
-        """The session key; of a signed cookie the one that it is exchanged for."""
-        if self._cookie:
+        """The session key; of a signed cookie the one that it is exchanged for.
+
+        In an async view that is known once the session has been read.
+        """
+        if self._cookie and not is_on_event_loop():
             self._session_key = self._key_for(self._cookie)
-            self._cookie = None
+            self._exchanged, self._cookie = self._cookie, None
             # So that the response sets it.
             self.modified = self.modified or self._session_key is not None
         return self._session_key
@@ -52,10 +60,18 @@ class OutOfCookies(Exchange, Engine):
 
     def save(self, must_create: bool = False) -> None:
         self._get_session(no_load=must_create)
+        if self._base and self._exchanged:
+            self._exchange_again(self._exchanged)
         if self._base and self._is_as_carried():
             return
         super().save(must_create)
         self._carried = None
+
+    def _exchange_again(self, cookie: str) -> None:
+        """If this request stored it in a transaction that was rolled back."""
+        if self._new(self._session_key)._read() is None:
+            self._session_key = self._key_for(cookie) or self._session_key
+        self._exchanged = None
 
     def _load(self) -> Stored | None:
         stored = super()._load()
@@ -66,12 +82,13 @@ class OutOfCookies(Exchange, Engine):
         data: Data = dict(former.items())
         if not data:
             return None
+        key, is_settled, where = data.pop(FORMER, (None, False, None))
+        if key and where == name_of(self._new):
+            if not is_settled:
+                return self._stayed(key)
+            self._new(key).delete()
         expires = former._expires(data)
         self._carried = data, expires
-        left = data.pop(FORMER, None)
-        if left:
-            # It was here before it was in the cookie.
-            self._new(left[0]).delete()
         mark = self._new(hashed(cookie))
         marked = mark._read()
         if marked is None:
@@ -85,6 +102,22 @@ class OutOfCookies(Exchange, Engine):
                 marked = mark._read()
         how = ((marked and marked.data) or {}).get(MADE_WITH)
         return hashed(cookie, how) if how else None
+
+    def _stayed(self, key: str) -> str | None:
+        """Before it was in the cookie it was here, and it has not left yet."""
+        stored = self._new(key)._inspect()
+        if stored is None:
+            return None
+        self._carried = stored.data or {}, stored.expires or self._new(key).get_expiry_date()
+        return key
+
+
+def is_on_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def hashed(cookie: str, made_with: str = "") -> str:
