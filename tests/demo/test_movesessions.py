@@ -12,6 +12,7 @@ from unittest import mock
 
 import pytest
 from django.core.cache import caches as cache_connections
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 from pytest_django import Settings
@@ -302,6 +303,37 @@ class TestHomes:
         assert "1 that could not be read" in moved("cache", "db")
         assert client.dbsize() == 1
 
+    def test_pickled_in_the_very_same_place(
+        self, settings: Settings, redis_url: str, client: Redis
+    ) -> None:
+        """Only the serializer is another: each is written anew where it is."""
+        keys = ["k" * 32, "l" * 32]
+        sessions = Redis.from_url(f"{redis_url}/1")
+        for key in keys:
+            name = f":1:django.contrib.sessions.cache{key}"
+            sessions.set(name, pickle.dumps({"a": key}), ex=3600)
+        handover = former_cache(f"{redis_url}/1?serializer=pickle")
+        settings.CACHES = {**settings.CACHES, "handover": handover}
+        settings.SESSION_HANDOVER_CACHE_ALIAS = "handover"
+        run(settings, "cache", "cache")
+        assert Browser(keys[0]).read() == {"a": keys[0]}
+        said = moved("cache", "cache")
+        assert "1 moved, 1 there already, 0 expired, 0 that could not be read" in said
+        run(settings, "cache")
+        assert [Browser(key).read() for key in keys] == [{"a": key} for key in keys]
+
+    def test_not_where_the_sessions_are_already(self, settings: Settings, redis_url: str) -> None:
+        run(settings, "cache", "cache")
+        key = stored("cache", a=1)
+        settings.CACHES = {**settings.CACHES, "handover": former_cache(f"{redis_url}/1")}
+        settings.SESSION_HANDOVER_CACHE_ALIAS = "handover"
+        with pytest.raises(CommandError) as caught:
+            moved("cache", "cache")
+        assert "Both keep their sessions in Redis" in str(caught.value)
+        assert store("cache")(key)["a"] == 1
+        with pytest.raises(ImproperlyConfigured):
+            session_store()
+
     @pytest.mark.parametrize("old", ON_SERVERS)
     def test_djangos_engines(self, settings: Settings, old: str) -> None:
         theirs = f"django.contrib.sessions.backends.{old}"
@@ -358,6 +390,33 @@ def test_a_store_that_is_down_is_one_line_and_what_was_moved_stays(settings: Set
     assert "those that are moved stay so" in str(caught.value)
     assert "Redis 127.0.0.1:1" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_they_can_be_moved_to_what_cannot_be_listed(settings: Settings, memcached_url: str) -> None:
+    settings.CACHES = caches(memcached_url)
+    run(settings, "cache", "db")
+    key = stored("db", a=1)
+    assert "1 moved" in moved("db", "cache")
+    assert store("cache")(key)["a"] == 1
+
+
+def test_rows_that_the_site_runs_on_are_kept(settings: Settings) -> None:
+    run(settings, "cached_db")
+    key = stored("db", a=1)
+    assert "1 copied" in moved("db", "file")
+    assert store("cached_db")(key)["a"] == 1
+
+
+def test_the_index_knows_before_anything_is_taken(settings: Settings, ada: User) -> None:
+    run(settings, "db")
+    client = browser(ada)
+    run(settings, "cache", "db")
+    with (
+        mock.patch.object(Mover, "take", side_effect=KeyboardInterrupt),
+        pytest.raises(CommandError),
+    ):
+        moved("db", "cache")
+    assert row_of(client).engine == "cache"
 
 
 def test_keys_are_not_said(settings: Settings, ada: User) -> None:

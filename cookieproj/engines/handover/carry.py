@@ -63,30 +63,36 @@ def carry(
         if there and is_copy(there, old):
             session._take(there)
         return there if is_own(there, old) else None
-    data = unmarked(found.data or {})
+    there = session._read() if is_taken else None
     try:
-        held = None if is_taken else put(session, found, data)
-        if held is None:
-            there = session._read()
-            if there is None or is_own(there, old):
-                return there
-            held = put(session, found, data, there)
+        held = arrive(session, found, there, old)
     except (TypeError, ValueError) as error:
         # A pickled session may hold what JSON cannot.
         logger.error("A session cannot be kept in %s: %s", session._place(), error)
         return None
     if held is None:
+        # Somebody was quicker: to carry it over, or to end it.
         return session._read()
     if in_transaction(session):
         take_later(former, session, found, held)
         return held
     try:
         return follow(former, session, found, held)
-    except StoreUnavailableError:
-        # Two of it would be one too many: in the old store it would outlive its end.
-        with suppress(StoreUnavailableError):
-            session._take(held)
-        raise
+    except StoreUnavailableError as error:
+        # Whether that still holds it nobody can tell; ``movesessions`` takes what has stayed.
+        logger.warning("A session that was moved may be left behind as well. %s", error)
+        return held
+
+
+def arrive(session: Engine, found: Stored, there: Stored | None, old: Any) -> Stored | None:
+    """Put it into the new store, in the place of what may be replaced; None for a session."""
+    data = unmarked(found.data or {})
+    if there is None:
+        held = put(session, found, data)
+        there = None if held else session._read()
+        if there is None:
+            return held
+    return None if is_own(there, old) else put(session, found, data, there)
 
 
 def put(session: Engine, found: Stored, data: Data, base: Stored | None = None) -> Stored | None:
