@@ -66,7 +66,7 @@ def built(running: str, former_name: str, alias: str) -> type[SessionBase]:
             f"SESSION_HANDOVER_FROM needs an engine of cookieproj.engines; {running} is none."
         )
     if reason := are_one(new, old):
-        raise ImproperlyConfigured(reason)
+        raise ImproperlyConfigured(f"SESSION_HANDOVER_FROM={former_name}. {reason}")
     # Of that name, as Django's salt holds it.
     return type("SessionStore", (way(new, old), store), {"_new": store, "_old": old.store})
 
