@@ -14,6 +14,7 @@ from cookieproj.profiles import PROFILES, settings_module, use_profile
 from cookieproj.settings.caches import caches, former_cache
 from demo.checks import handover_is_possible, sessions_outlive_the_process
 
+from .conftest import forget_folder
 from .sites import ROOT, manage
 
 PRODUCTION = {
@@ -243,18 +244,27 @@ def test_a_cache_in_memory_is_warned_of(settings: Settings) -> None:
 @pytest.mark.parametrize(
     ("former", "why"),
     [
-        ("dbx", "(demo.E002) 'dbx' is no engine that sessions can be moved between"),
-        ("os.path", "(demo.E002) 'os.path' is no engine"),
-        ("db", "(demo.E002) SESSION_HANDOVER_FROM names db, which is the engine that runs"),
-        ("file", "(demo.E002) The session storage path"),
+        ("dbx", "'dbx' is no engine that sessions can be moved between"),
+        ("os.path", "'os.path' is no engine"),
+        ("db", "SESSION_HANDOVER_FROM=db. Both are db: name the engine that ran"),
+        ("file", "The session storage path"),
     ],
 )
 def test_a_handover_that_cannot_be_is_said_to_be_none(
-    tmp_path: Path, former: str, why: str
+    settings: Settings, tmp_path: Path, former: str, why: str
 ) -> None:
-    ran = manage("check", SESSION_HANDOVER_FROM=former, SESSION_FILE_PATH=str(tmp_path / "nowhere"))
+    settings.SESSION_HANDOVER_FROM = former
+    settings.SESSION_FILE_PATH = tmp_path / "nowhere"
+    forget_folder()
+    [error] = handover_is_possible()
+    assert error.id == "demo.E002"
+    assert why in error.msg
+
+
+def test_nor_does_the_site_start_with_it() -> None:
+    ran = manage("runserver", "--noreload", SESSION_HANDOVER_FROM="dbx")
     assert ran.returncode == 1
-    assert why in ran.stderr
+    assert "(demo.E002)" in ran.stderr
     assert "Traceback" not in ran.stderr
 
 
