@@ -85,8 +85,8 @@ class Command(BaseCommand):
         )
         if keep and not options["keep"]:
             self.stdout.write(
-                f"The site runs on {old.name}, so they stay there too. When it runs on {new.name} "
-                f"with SESSION_HANDOVER_FROM={old.name}, this command moves the rest."
+                "The site runs on the originals, so they stay where they are. When it runs on "
+                f"{new.name} with SESSION_HANDOVER_FROM={old.name}, this command moves the rest."
             )
 
     def counted(self, batches: Iterator[Outcomes], old: Home) -> Outcomes:
@@ -110,7 +110,10 @@ class Command(BaseCommand):
 
 def is_served(old: Home, new: Home) -> bool:
     """Whether the site, as these settings run it, would miss what is taken from the old engine."""
-    running = home(settings.SESSION_ENGINE)
+    try:
+        running = home(settings.SESSION_ENGINE)
+    except ImproperlyConfigured:
+        return False
     return (old == running or shares_rows(old, running)) and new not in {running, former()}
 
 
