@@ -110,26 +110,43 @@ def test_clearsessions_of_an_engine_that_does_not_count(
 
 
 def test_a_terminal_gets_a_bar_and_a_pipe_does_not(tmp_path: Path) -> None:
-    variables = {"DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}"}
+    variables = {
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}",
+        "SESSION_FILE_PATH": str(tmp_path),
+    }
     assert manage("migrate", "--verbosity=0", **variables).returncode == 0
     assert manage("demodata", **variables).returncode == 0
     piped = manage("clearsessions", **variables)
     assert (piped.stdout, piped.stderr) == ("Cleared 1 expired session.\n", "")
+    shown, printed = on_a_terminal("clearsessions", **variables)
+    assert b"Clearing" in shown
+    assert printed == b"There are no expired sessions.\n"
+    move = ("movesessions", "--from", "db", "--to", "file")
+    piped = manage(*move, "--dry-run", **variables)
+    assert piped.stdout.startswith("From db to file: 4 to be copied, 0 there already")
+    assert piped.stderr == ""
+    shown, printed = on_a_terminal(*move, **variables)
+    assert b"Moving" in shown
+    assert printed.startswith(b"From db to file: 4 copied, 0 there already")
+
+
+def on_a_terminal(*command: str, **variables: str) -> tuple[bytes, bytes]:
+    """What it shows there, and what it prints, which goes elsewhere."""
     main, terminal = pty.openpty()
     termios.tcsetwinsize(terminal, (24, 80))
     os.set_blocking(main, False)
     ran = subprocess.run(
-        [sys.executable, "manage.py", "clearsessions"],
+        [sys.executable, "manage.py", *command],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], **variables},
         stderr=terminal,
         stdout=subprocess.PIPE,
         check=True,
     )
-    assert b"Clearing" in os.read(main, 10_000)
+    shown = os.read(main, 10_000)
     os.close(terminal)
     os.close(main)
-    assert ran.stdout == b"There are no expired sessions.\n"
+    return shown, ran.stdout
 
 
 @on("cache", "signed_cookies")
