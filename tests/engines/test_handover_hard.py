@@ -3,13 +3,14 @@
 import asyncio
 import secrets
 import sys
-from datetime import timedelta
+from datetime import date, timedelta
 from types import ModuleType
 from typing import Any
 from unittest import mock
 
 import pytest
 import time_machine
+from django.core.cache import caches as cache_connections
 from django.db import transaction
 from django.utils import timezone
 from pytest_django import Settings
@@ -20,6 +21,7 @@ from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.file import SessionStore as FileStore
 from cookieproj.engines.handover import former, homes, session_store
 from cookieproj.engines.handover.move import Outcome, move
+from cookieproj.settings.caches import caches
 
 from .handing_over import APART, PAIRS, Browser, Switch, flush, only
 
@@ -228,6 +230,66 @@ def test_too_large_for_a_cookie_and_signed_in(switch: Switch) -> None:
     assert data["u"] == 1
     assert "large" in data
     assert before.read() == {}
+
+
+@only([("cache", "signed_cookies")])
+def test_what_was_pickled_and_fits_no_cookie_stays(
+    switch: Switch, settings: Settings, memcached_url: str
+) -> None:
+    settings.CACHES = caches(memcached_url)
+    cache_connections["sessions"].clear()
+    browser, day = Browser(), date(2026, 1, 1)
+    browser.set(a=1, day=day)
+    key = browser.cookie
+    switch.make()
+    browser.set(b=2)
+    assert browser.read() == {"a": 1, "day": day, "b": 2}
+    assert browser.cookie == key
+    browser.visit(lambda session: session.pop("day"))
+    assert browser.read() == {"a": 1, "b": 2}
+    assert browser.cookie != key
+
+
+@only([("cache", "db"), ("cache", "file"), ("cache", "cached_db")])
+def test_nor_does_what_was_pickled_leave_for_another_server(
+    switch: Switch, settings: Settings, memcached_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.CACHES = caches(memcached_url)
+    cache_connections["sessions"].clear()
+    browser, day = Browser(), date(2026, 1, 1)
+    browser.set(a=1, day=day)
+    key = browser.cookie
+    switch.make()
+    assert browser.read() == {}
+    assert "A session cannot be kept in" in caplog.text
+    assert str(key) not in caplog.text
+    assert switch.store("cache")(key)["day"] == day
+
+
+@only(APART)
+def test_a_mark_that_cannot_be_left_costs_nobody_a_session(switch: Switch) -> None:
+    browser = moved(switch)
+    browser.read()
+
+    def away(*arguments: Any) -> None:
+        raise StoreUnavailableError("the new store", "It is away.")
+
+    with mock.patch("cookieproj.engines.handover.same_key.bury", away):
+        browser.visit(lambda session: session.cycle_key())
+    assert browser.read() == {"a": 1}
+
+
+@only(APART)
+def test_exists_in_one_or_the_other(switch: Switch) -> None:
+    browser, waiting, ended = Browser(), Browser(), Browser()
+    for visitor in (browser, waiting, ended):
+        visitor.set(a=1)
+    keys = [visitor.cookie for visitor in (browser, waiting, ended)]
+    switch.make()
+    browser.read()
+    ended.visit(flush)
+    exists = [session_store()().exists(key or "") for key in (*keys, "x" * 32)]
+    assert exists == [True, True, False, False]
 
 
 @OUT_OF_COOKIES

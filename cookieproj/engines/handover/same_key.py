@@ -94,11 +94,6 @@ class FromCachedRows(Engine):
         super()._remove(session_key)
         self._bury(session_key)
 
-    def _take(self, base: Stored) -> bool:
-        taken = super()._take(base)
-        self._bury(self._key)
-        return taken
-
     def _bury(self, session_key: str) -> None:
         old: CachedDBStore = self._old(session_key)  # type: ignore[assignment]
         # What an outage has left; while it lasts, one more is noted.
