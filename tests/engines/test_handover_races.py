@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 from unittest import mock
 
 import pytest
 from django.contrib.sessions.exceptions import SessionInterrupted
+from django.utils import timezone
 
 from cookieproj.engines.handover.carry import put
 
@@ -192,6 +194,25 @@ def test_a_sign_in_meanwhile_leaves_nothing_under_the_old_key(
         other.visit(sign_in)
     assert third.read() == {}
     assert other.read()["d"] == 4
+
+
+@only(APART)
+def test_what_changes_meanwhile_expires_as_it_has_become(switch: Switch) -> None:
+    browser = Browser()
+    browser.set(a=1)
+    key = browser.cookie
+    switch.make()
+
+    def old_process() -> None:
+        session = switch.store(switch.old)(key)
+        session.set_expiry(5000)
+        session.save()
+
+    with meanwhile(switch, ("old", "_take", "before"), old_process) as done:
+        browser.read()
+    assert done
+    left = switch.store(switch.new)(key)._inspect().expires - timezone.now()
+    assert left < timedelta(seconds=5001)
 
 
 @only(APART)
