@@ -8,8 +8,8 @@ import time_machine
 from django.core.cache import caches as cache_connections
 from django.utils import timezone
 
+from cookieproj.engines.caches.other import GRAVE_SECONDS
 from cookieproj.engines.exceptions import StoreUnavailableError
-from cookieproj.engines.handover.carry import LATE
 
 from .handing_over import APART, PAIRS, Browser, Switch, flush, only
 
@@ -114,7 +114,7 @@ def test_also_if_that_is_the_first_request(switch: Switch, reads: bool) -> None:
     if switch.keeps_the_key and not switch.shares_rows:
         # What keeps late requests from storing it again does not stay for long.
         mark = switch.store(switch.new)(before.cookie)._inspect()
-        assert mark.expires - timezone.now() < timedelta(seconds=LATE + 1)
+        assert mark.expires - timezone.now() < timedelta(seconds=GRAVE_SECONDS + 1)
 
 
 def test_whoever_knew_the_old_key_is_out_after_a_sign_in(switch: Switch) -> None:

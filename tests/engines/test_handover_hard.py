@@ -135,6 +135,9 @@ def test_a_copy_that_was_used_is_a_session(switch: Switch) -> None:
     browser.set(a="newer")
     assert moving(switch) == {Outcome.THERE: 1}
     assert browser.read()["a"] == "newer"
+    # What told it from one goes when it is moved on.
+    switch.run("signed_cookies", switch.new)
+    assert browser.read() == {"a": "newer"}
 
 
 @only(APART)

@@ -12,6 +12,7 @@ from django.db import router, transaction
 from django.utils import timezone
 
 from cookieproj.engines.base import Engine
+from cookieproj.engines.caches.other import GRAVE_SECONDS
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.merge import Data
 from cookieproj.engines.stored import Stored
@@ -22,9 +23,6 @@ logger = logging.getLogger("django.contrib.sessions")
 
 # Under the key of a session that has ended: who read it before that cannot store it again.
 ENDED: Data = {"_session_ended": True}
-
-# Seconds that it stays there: longer than any request lasts.
-LATE = 300
 
 
 def has_ended(stored: Stored) -> bool:
@@ -160,7 +158,7 @@ def end_former(old: Any, key: str) -> None:
 
 
 def bury(session: Engine) -> None:
-    session._until = timezone.now() + timedelta(seconds=LATE)
+    session._until = timezone.now() + timedelta(seconds=GRAVE_SECONDS)
     while True:
         with suppress(CreateError):
             session._insert(ENDED)

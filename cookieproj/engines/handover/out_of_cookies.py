@@ -1,6 +1,7 @@
 """From signed cookies to a server: the cookie becomes a session key."""
 
 import asyncio
+from datetime import datetime
 
 from asgiref.sync import sync_to_async
 from django.contrib.sessions.backends.base import VALID_KEY_CHARS
@@ -30,13 +31,13 @@ class OutOfCookies(Exchange, Engine):
     _new: type[Engine]
     _old: type[SignedCookies]
 
+    # What the session key of this request was exchanged for.
+    _exchanged: str | None = None
+
     def __init__(self, session_key: str | None = None) -> None:
         super().__init__(session_key)
         # Signed cookies are longer than any key.
         self._cookie = session_key if self._session_key is None else None
-
-    # What the session key of this request was exchanged for.
-    _exchanged: str | None = None
 
     @property
     def session_key(self) -> str | None:
@@ -87,8 +88,11 @@ class OutOfCookies(Exchange, Engine):
             if not is_settled:
                 return self._stayed(key)
             self._new(key).delete()
-        expires = former._expires(data)
-        self._carried = data, expires
+        self._carried = data, former._expires(data)
+        return self._stored_key(cookie, *self._carried)
+
+    def _stored_key(self, cookie: str, data: Data, expires: datetime) -> str | None:
+        """The key under which that is stored; of two requests with the cookie the first decides."""
         mark = self._new(hashed(cookie))
         marked = mark._read()
         if marked is None:
