@@ -296,6 +296,8 @@ def test_exists_in_one_or_the_other(switch: Switch) -> None:
     ended.visit(flush)
     exists = [session_store()().exists(key or "") for key in (*keys, "x" * 32)]
     assert exists == [True, True, False, False]
+    store: Any = session_store()
+    assert store.alive(keys) == set(keys[:2])
 
 
 @OUT_OF_COOKIES
