@@ -1,10 +1,12 @@
 """A browser and the two engines of a switch, for the tests of handover."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import permutations
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.conf import settings
@@ -126,3 +128,33 @@ class Browser:
 
 def flush(session: SessionBase) -> None:
     session.flush()
+
+
+@contextmanager
+def meanwhile(
+    switch: Switch, step: tuple[str, str, str], action: Callable[[], Any]
+) -> Iterator[list[bool]]:
+    """Do that once, right before or after the first such step of that store, and say so."""
+    side, name, moment = step
+    store = switch.store(getattr(switch, side))
+    really = getattr(store, name, None)
+    done: list[bool] = []
+    if really is None:
+        yield done
+        return
+
+    def once() -> None:
+        if not done:
+            done.append(True)
+            action()
+
+    def stepped(self: Any, *arguments: Any) -> Any:
+        if moment == "before":
+            once()
+        result = really(self, *arguments)
+        if moment == "after":
+            once()
+        return result
+
+    with mock.patch.object(store, name, stepped):
+        yield done

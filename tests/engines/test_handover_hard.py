@@ -21,9 +21,10 @@ from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.file import SessionStore as FileStore
 from cookieproj.engines.handover import former, homes, session_store
 from cookieproj.engines.handover.move import Outcome, move
+from cookieproj.engines.handover.out_of_cookies import hashed
 from cookieproj.settings.caches import caches
 
-from .handing_over import APART, PAIRS, Browser, Switch, flush, only
+from .handing_over import APART, PAIRS, Browser, Switch, flush, meanwhile, only
 
 INTO_COOKIES = only(pair for pair in PAIRS if pair[1] == "signed_cookies")
 OUT_OF_COOKIES = only(pair for pair in PAIRS if pair[0] == "signed_cookies")
@@ -223,6 +224,40 @@ def test_nor_does_an_unsettled_cookie_open_what_has_ended(switch: Switch) -> Non
     switch.back()
     other.visit(flush)
     assert browser.read() == {}
+
+
+@INTO_COOKIES
+def test_going_back_after_it_has_left_the_old_key_is_done(switch: Switch) -> None:
+    browser = moved(switch)
+    key = browser.cookie
+    browser.read()
+    browser.read()
+    switch.back()
+    assert browser.read() == {"a": 1}
+    assert Browser(key).read() == {}
+
+
+@INTO_COOKIES
+def test_on_to_a_third_engine_before_it_has_left(switch: Switch) -> None:
+    browser = moved(switch)
+    browser.read()
+    third = "file" if switch.old != "file" else "db"
+    switch.run(third, "signed_cookies")
+    assert browser.read() == {"a": 1}
+
+
+@OUT_OF_COOKIES
+def test_of_two_exchanges_at_once_one_session_is_left(switch: Switch) -> None:
+    browser = moved(switch)
+    other, cookie = browser.copy(), browser.cookie
+    store = switch.store(switch.new)
+    with meanwhile(switch, ("new", "_insert", "after"), other.read) as done:
+        browser.read()
+    assert done
+    assert browser.cookie == other.cookie
+    # The session, and what tells that its cookie has been exchanged, which opens nothing.
+    assert {listed.key for listed in store.walk()} == {browser.cookie, hashed(cookie or "")}
+    assert Browser(hashed(cookie or "")).read() == {}
 
 
 @INTO_COOKIES

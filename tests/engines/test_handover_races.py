@@ -1,10 +1,7 @@
 """Two requests with one old cookie, the second at the worst moment of the first."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
-from unittest import mock
 
 import pytest
 from django.contrib.sessions.exceptions import SessionInterrupted
@@ -12,7 +9,7 @@ from django.utils import timezone
 
 from cookieproj.engines.handover.carry import put
 
-from .handing_over import APART, Browser, Switch, flush, only
+from .handing_over import APART, Browser, Switch, flush, meanwhile, only
 
 # Each step that a store takes in a handover.
 STEPS = [
@@ -28,36 +25,6 @@ STEPS = [
     for moment in ("before", "after")
 ]
 IDS = [" ".join((moment, side, step)) for side, step, moment in STEPS]
-
-
-@contextmanager
-def meanwhile(
-    switch: Switch, step: tuple[str, str, str], action: Callable[[], Any]
-) -> Iterator[list[bool]]:
-    """Do that once, right before or after the first such step of that store, and say so."""
-    side, name, moment = step
-    store = switch.store(getattr(switch, side))
-    really = getattr(store, name, None)
-    done: list[bool] = []
-    if really is None:
-        yield done
-        return
-
-    def once() -> None:
-        if not done:
-            done.append(True)
-            action()
-
-    def stepped(self: Any, *arguments: Any) -> Any:
-        if moment == "before":
-            once()
-        result = really(self, *arguments)
-        if moment == "after":
-            once()
-        return result
-
-    with mock.patch.object(store, name, stepped):
-        yield done
 
 
 def interrupted(browser: Browser, view: Any) -> bool:
