@@ -123,8 +123,10 @@ def former_sessions_are_safe_to_read(**kwargs: Any) -> list[CheckMessage]:
 
 
 def sessions_are_pickled(alias: str) -> list[CheckMessage]:
-    options = settings.CACHES.get(alias, {}).get("OPTIONS", {})
-    if "pickle" not in options.get("SERIALIZER", "").lower():
+    cache = settings.CACHES.get(alias, {"BACKEND": ""})
+    # Django's and django-redis pickle unless they are told otherwise.
+    serializer = cache.get("OPTIONS", {}).get("SERIALIZER", "pickle")
+    if not cache["BACKEND"].endswith("RedisCache") or "pickle" not in serializer.lower():
         return []
     return [
         CheckWarning(

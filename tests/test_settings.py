@@ -12,11 +12,16 @@ from pytest_django import Settings
 
 from cookieproj.profiles import PROFILES, settings_module, use_profile
 from cookieproj.settings.caches import caches, former_cache
-from demo.checks import handover_is_possible, sessions_outlive_the_process
+from demo.checks import (
+    handover_is_possible,
+    sessions_are_pickled,
+    sessions_outlive_the_process,
+)
 
 from .conftest import forget_folder
 from .sites import ROOT, manage
 
+JSON = {"SERIALIZER": "django_redis.serializers.json.JSONSerializer"}
 PRODUCTION = {
     "DEBUG": "off",
     "SECRET_KEY": "a-long-and-random-text-that-only-this-test-knows-4u8s9d7f6g5h4j3k2l1",
@@ -307,6 +312,16 @@ def test_a_former_cache_that_is_none_is_one_line(url: str, why: str) -> None:
     assert why in line
     assert "\n" not in line
     assert "secret" not in line
+
+
+@pytest.mark.parametrize(("options", "ids"), [({}, ["demo.W003"]), (JSON, [])])
+def test_pickle_is_the_default_of_redis_caches(
+    settings: Settings, options: dict[str, str], ids: list[str]
+) -> None:
+    former = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": "redis://127.0.0.1:1"}
+    settings.CACHES = {**settings.CACHES, "former": {**former, "OPTIONS": options}}
+    assert [warning.id for warning in sessions_are_pickled("former")] == ids
+    assert sessions_are_pickled("sessions") == []
 
 
 def test_to_read_pickle_is_warned_of() -> None:
