@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -190,13 +191,13 @@ def suggested(running: str, former: str | None) -> dict[str, str]:
     return {"old": old, "new": "cached_db" if old == "cache" else "cache"}
 
 
-def left_over(request: HttpRequest) -> int | str | None:
+def left_over(request: HttpRequest) -> str:
     """How many sessions the former engine still holds, or why nobody knows; for staff only."""
     home = former()
     if home is None or not request.user.has_perm("demo.view_storedsession"):
-        return None
+        return ""
     try:
-        count: int = home.store.count()
+        number = intcomma(home.store.count())
     except SessionStoreError as error:
         return str(error)
-    return count
+    return _("Left there, the expired among them: %(number)s.") % {"number": number}

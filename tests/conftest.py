@@ -16,6 +16,7 @@ from django.core.cache import caches as cache_connections
 from django.db import connections
 from pytest_django import Settings
 
+from cookieproj.engines import cached_db
 from cookieproj.engines.file import SessionStore as FileStore
 from cookieproj.profiles import PROFILES
 from cookieproj.settings.caches import caches
@@ -131,6 +132,19 @@ def forget_folder() -> None:
     for store in (DjangoFileStore, FileStore):
         if "_storage_path" in vars(store):
             delattr(store, "_storage_path")
+
+
+@pytest.fixture
+def empty_stores(settings: Settings, tmp_path: Path, redis_url: str) -> Iterator[None]:
+    """A folder and a Redis without sessions, for whichever engine a test runs."""
+    settings.SESSION_FILE_PATH = tmp_path
+    settings.SESSION_CACHE_ALIAS = "sessions"
+    settings.CACHES = caches(f"{redis_url}/0")
+    cache_connections["sessions"].clear()
+    cached_db.owed.clear()
+    forget_folder()
+    yield
+    forget_folder()
 
 
 def on(*names: str) -> pytest.MarkDecorator:

@@ -18,21 +18,15 @@ from django.db.models.signals import post_delete
 from pytest_django import DjangoDbBlocker, Settings
 
 from cookieproj.engines.cached_db import forget
-from cookieproj.engines.db import SessionStore
 from cookieproj.engines.signals import OURS, hear_deletions
 from tests.conftest import connected, new_database
 from tests.sites import manage
 
+from .filling import fill
+
 EXPIRED = 500_000
 LIVE = 500_000
 VISITORS = 2
-
-FILL = """
-    INSERT INTO django_session (session_key, session_data, expire_date)
-    SELECT md5(%(name)s || number), %(data)s,
-        now() + %(days)s * interval '1 day' * (0.1 + 0.9 * random())
-    FROM generate_series(1, %(rows)s) AS number
-"""
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +34,6 @@ def url(postgresql_url: str) -> str:
     url = new_database(postgresql_url, "clearing")
     assert manage("migrate", "--verbosity=0", DATABASE_URL=url).returncode == 0
     return url
-
-
-def fill(url: str, name: str, rows: int, days: int) -> None:
-    """Sessions that are signed in, which expire within so many days."""
-    data = SessionStore().encode({"_auth_user_id": "7", "_auth_user_hash": "h" * 64, "cart": [1]})
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(FILL, {"name": name, "data": data, "days": days, "rows": rows})
-        connection.execute("VACUUM ANALYZE django_session")
 
 
 @contextmanager

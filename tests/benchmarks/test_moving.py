@@ -11,18 +11,13 @@ import psycopg
 import pytest
 from redis import Redis
 
-from cookieproj.engines.db import SessionStore
 from tests.conftest import new_database
 from tests.sites import ROOT, manage
 
+from .filling import fill
+
 SESSIONS = 100_000
 FEW = 1_000
-
-FILL = """
-    INSERT INTO django_session (session_key, session_data, expire_date)
-    SELECT md5('moving' || number), %(data)s, now() + random() * interval '14 days' + interval '1 h'
-    FROM generate_series(1, %(rows)s) AS number
-"""
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +29,9 @@ def url(postgresql_url: str) -> str:
 
 def moved(rows: int, database_url: str, redis_url: str) -> tuple[float, int, str]:
     """Seconds and the most bytes of memory that moving so many took, and what was said."""
-    data = SessionStore().encode({"_auth_user_id": "7", "_auth_user_hash": "h" * 64, "cart": [1]})
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("TRUNCATE django_session")
-        connection.execute(FILL, {"data": data, "rows": rows})
+    fill(database_url, "moving", rows, days=14)
     variables = {
         "PATH": os.environ["PATH"],
         "DATABASE_URL": database_url,

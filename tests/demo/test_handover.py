@@ -1,39 +1,27 @@
 """A switch of engines as the site's users and operators see it, for all twenty."""
 
 import copy
-from collections.abc import Iterator
 from datetime import timedelta
-from itertools import permutations
-from pathlib import Path
 
 import pytest
-from django.core.cache import caches as cache_connections
 from django.core.management import call_command
 from django.test import Client
 from pytest_django import Settings
 
-from cookieproj.profiles import PROFILES
-from cookieproj.settings.caches import caches
 from demo.models import SignedInSession, User
-from tests.conftest import forget_folder
-from tests.engines.handing_over import Switch
+from tests.engines.handing_over import PAIRS, Switch
 
 from .browsers import IPHONE, again, browser, is_in, row_of
 
 OTHERS = "/devices/sign-out-others/"
 
 
-@pytest.fixture(params=list(permutations(PROFILES, 2)), ids=" to ".join)
+@pytest.fixture(params=PAIRS, ids=" to ".join)
 def switch(
-    request: pytest.FixtureRequest, settings: Settings, tmp_path: Path, redis_url: str, db: None
-) -> Iterator[Switch]:
-    settings.SESSION_FILE_PATH = tmp_path
-    settings.CACHES = caches(f"{redis_url}/0")
-    cache_connections["sessions"].clear()
-    forget_folder()
+    request: pytest.FixtureRequest, settings: Settings, empty_stores: None, db: None
+) -> Switch:
     old, new = request.param
-    yield Switch(old, new, settings)
-    forget_folder()
+    return Switch(old, new, settings)
 
 
 def copied(client: Client) -> Client:
@@ -86,6 +74,18 @@ def test_devices_that_have_not_come_back_yet_are_listed_and_ended(
     assert not is_in(other)
     assert not is_in(thief)
     assert is_in(client)
+
+
+def test_signing_out_all_others_ends_those_that_have_not_come_back(
+    switch: Switch, ada: User
+) -> None:
+    client, other = browser(ada), browser(ada, IPHONE)
+    switch.make()
+    client, other = again(client), again(other)
+    client.post(OTHERS)
+    assert not is_in(other)
+    assert is_in(client)
+    assert [row.system for row in SignedInSession.objects.all()] == ["Linux"]
 
 
 def row_of_agent(system: str) -> SignedInSession:

@@ -2,16 +2,13 @@
 
 import io
 import pickle
-from collections.abc import Iterator
 from datetime import timedelta
 from importlib import import_module
-from itertools import permutations
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
-from django.core.cache import caches as cache_connections
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.utils import timezone
@@ -23,23 +20,14 @@ from cookieproj.engines.handover.copies import COPY
 from cookieproj.engines.handover.move import Mover
 from cookieproj.settings.caches import caches, former_cache
 from demo.models import SignedInSession, User
-from tests.conftest import forget_folder
-from tests.engines.handing_over import Browser, flush
+from tests.engines.handing_over import APART, Browser, flush
 
 from .browsers import again, browser, key_of, row_of
 
 ON_SERVERS = ("db", "cache", "file", "cached_db")
-APART = [pair for pair in permutations(ON_SERVERS, 2) if set(pair) != {"db", "cached_db"}]
 
 
-@pytest.fixture(autouse=True)
-def stores(settings: Settings, tmp_path: Path, redis_url: str, db: None) -> Iterator[None]:
-    settings.SESSION_FILE_PATH = tmp_path
-    settings.CACHES = caches(f"{redis_url}/0")
-    cache_connections["sessions"].clear()
-    forget_folder()
-    yield
-    forget_folder()
+pytestmark = pytest.mark.usefixtures("db", "empty_stores")
 
 
 def run(settings: Settings, engine: str, former: str = "") -> None:

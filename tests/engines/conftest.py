@@ -100,21 +100,13 @@ def engine(
 def switch(
     request: pytest.FixtureRequest,
     settings: Settings,
-    tmp_path: Path,
-    redis_url: str,
+    empty_stores: None,
     sqlite_sessions_url: str,
     django_db_blocker: DjangoDbBlocker,
 ) -> Iterator[Switch]:
-    settings.SESSION_FILE_PATH = tmp_path
-    settings.SESSION_CACHE_ALIAS = "sessions"
-    settings.CACHES = caches(f"{redis_url}/0")
-    cache_connections["sessions"].clear()
-    cached_db.owed.clear()
-    forget_folder()
     with django_db_blocker.unblock(), database(sqlite_sessions_url):
         old, new = request.param
         yield Switch(old, new, settings)
-    forget_folder()
 
 
 @contextmanager

@@ -130,6 +130,19 @@ def flush(session: SessionBase) -> None:
     session.flush()
 
 
+def moved(switch: Switch) -> Browser:
+    """With a session of the old engine, just before the first request to the new one."""
+    browser = Browser()
+    browser.set(a=1)
+    switch.make()
+    return browser
+
+
+def away(*arguments: Any) -> None:
+    """In the place of a step, for a store that does not answer."""
+    raise StoreUnavailableError("the store", "It is away.")
+
+
 @contextmanager
 def meanwhile(
     switch: Switch, step: tuple[str, str, str], action: Callable[[], Any]

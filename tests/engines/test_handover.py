@@ -9,9 +9,8 @@ from django.core.cache import caches as cache_connections
 from django.utils import timezone
 
 from cookieproj.engines.caches.other import GRAVE_SECONDS
-from cookieproj.engines.exceptions import StoreUnavailableError
 
-from .handing_over import APART, PAIRS, Browser, Switch, flush, only
+from .handing_over import APART, PAIRS, Browser, Switch, away, flush, only
 
 
 def test_a_session_goes_on(switch: Switch) -> None:
@@ -231,9 +230,6 @@ def test_with_the_old_store_away_what_was_moved_goes_on(
     moved.read()
     old = switch.store(switch.old)
     cookie = waiting.cookie
-
-    def away(*arguments: Any) -> None:
-        raise StoreUnavailableError("the old store", "It is away.")
 
     with monkeypatch.context() as patch:
         patch.setattr(old, "_inspect", away)

@@ -17,14 +17,13 @@ from pytest_django import Settings
 
 from cookieproj.engines.cached_db import SessionStore as CachedDBStore
 from cookieproj.engines.cached_db import owed
-from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.file import SessionStore as FileStore
 from cookieproj.engines.handover import former, homes, session_store
 from cookieproj.engines.handover.move import Outcome, move
 from cookieproj.engines.handover.out_of_cookies import hashed
 from cookieproj.settings.caches import caches
 
-from .handing_over import APART, PAIRS, Browser, Switch, flush, meanwhile, only
+from .handing_over import APART, PAIRS, Browser, Switch, away, flush, meanwhile, moved, only
 
 INTO_COOKIES = only(pair for pair in PAIRS if pair[1] == "signed_cookies")
 OUT_OF_COOKIES = only(pair for pair in PAIRS if pair[0] == "signed_cookies")
@@ -33,13 +32,6 @@ INTO_ROWS = only(
     for old, new in PAIRS
     if new in {"db", "cached_db"} and old in {"cache", "file", "signed_cookies"}
 )
-
-
-def moved(switch: Switch) -> Browser:
-    browser = Browser()
-    browser.set(a=1)
-    switch.make()
-    return browser
 
 
 def moving(switch: Switch, **how: Any) -> dict[Outcome, int]:
@@ -146,9 +138,6 @@ def test_with_the_old_store_away_a_new_key_loses_nothing(switch: Switch) -> None
     browser = moved(switch)
     browser.read()
 
-    def away(*arguments: Any) -> None:
-        raise StoreUnavailableError("the old store", "It is away.")
-
     with mock.patch.object(switch.store(switch.old), "delete", away):
         browser.visit(lambda session: session.cycle_key())
     assert browser.response.status_code == 503
@@ -158,9 +147,6 @@ def test_with_the_old_store_away_a_new_key_loses_nothing(switch: Switch) -> None
 @only(APART)
 def test_nor_does_a_store_that_fails_to_let_go(switch: Switch) -> None:
     browser = moved(switch)
-
-    def away(*arguments: Any) -> None:
-        raise StoreUnavailableError("the old store", "It is away.")
 
     with mock.patch.object(switch.store(switch.old), "_take", away):
         assert browser.read() == {"a": 1}
@@ -312,9 +298,6 @@ def test_a_mark_that_cannot_be_left_costs_nobody_a_session(switch: Switch) -> No
     browser = moved(switch)
     browser.read()
 
-    def away(*arguments: Any) -> None:
-        raise StoreUnavailableError("the new store", "It is away.")
-
     with mock.patch("cookieproj.engines.handover.same_key.bury", away):
         browser.visit(lambda session: session.cycle_key())
     assert browser.read() == {"a": 1}
@@ -370,9 +353,6 @@ def test_copies_of_an_earlier_time_open_nothing(switch: Switch) -> None:
 @pytest.mark.parametrize("switch", [("cached_db", "db")], indirect=True, ids=" to ".join)
 def test_copies_that_an_outage_has_left_are_forgotten_after_it(switch: Switch) -> None:
     browser = moved(switch)
-
-    def away(*arguments: Any) -> None:
-        raise StoreUnavailableError("the cache", "It is away.")
 
     entries = type(CachedDBStore()._entries)
     with mock.patch.object(entries, "bury", away):

@@ -12,16 +12,9 @@ from pytest_django import Settings
 from cookieproj.settings.caches import caches
 
 from .conftest import database
-from .handing_over import PAIRS, Browser, Switch, flush, only
+from .handing_over import PAIRS, Browser, Switch, flush, moved, only
 
 INTO_COOKIES = only(pair for pair in PAIRS if pair[1] == "signed_cookies")
-
-
-def moved(switch: Switch) -> Browser:
-    browser = Browser()
-    browser.set(a=1)
-    switch.make()
-    return browser
 
 
 class TestAsync:

@@ -30,6 +30,5 @@ def is_copy(stored: Stored, old: Any) -> bool:
 
 def digest(data: Data, old: Any) -> str:
     text = json.dumps([old._place(), data], sort_keys=True, default=repr)
-    return salted_hmac("cookieproj.engines.handover.copies", text, algorithm="sha256").hexdigest()[
-        :16
-    ]
+    made = salted_hmac("cookieproj.engines.handover.copies", text, algorithm="sha256")
+    return made.hexdigest()[:16]

@@ -28,9 +28,9 @@ class Exchange(SessionBase):
         return unchanged(self._carried[0], self._form(self._get_session()))
 
     def get_expiry_age(self, **kwargs: Any) -> int:
-        if kwargs or not self._is_as_carried():
+        if kwargs or self._carried is None or not self._is_as_carried():
             return int(super().get_expiry_age(**kwargs))
-        return int((self.get_expiry_date() - timezone.now()).total_seconds())
+        return int((self._carried[1] - timezone.now()).total_seconds())
 
     def get_expiry_date(self, **kwargs: Any) -> datetime:
         if kwargs or self._carried is None or not self._is_as_carried():

@@ -36,9 +36,9 @@ class Home:
     @property
     def store(self) -> Any:
         store = import_module(self.path).SessionStore
-        return (
-            type("SessionStore", (InCache, store), {"_alias": self.alias}) if self.alias else store
-        )
+        if self.alias:
+            store = type("SessionStore", (InCache, store), {"_alias": self.alias})
+        return store
 
     @property
     def is_held_by_client(self) -> bool:

@@ -59,13 +59,13 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
         self._is_loaded = True
         came = self.session_key or ""
         data = super().load()
-        key, is_settled, where = data.pop(FORMER, (came, False, name_of(self._old)))
-        if data and (key == came or where != name_of(self._old)):
+        key, is_settled, where = data.pop(FORMER, (None, False, ""))
+        if data and (key is None or where != name_of(self._old)):
             return data
         if is_settled:
             self._left = key
             return data
-        return self._load_former(key, settles=key != came)
+        return self._load_former(key or came, settles=key is not None)
 
     def _load_former(self, key: str, *, settles: bool) -> Data:
         former = self._old(key)

@@ -77,7 +77,6 @@ class FromCachedRows(Engine):
     But copies in the cache would outlive what db changes or ends.
     """
 
-    _new: type[Engine]
     _old: type[Engine]
 
     def _swap(self, base: Stored, data: Data) -> Stored | None:
@@ -104,9 +103,6 @@ class FromCachedRows(Engine):
 
 class FromRows(Engine):
     """cached_db after db: a copy in the cache may be older than the row, so the row is read."""
-
-    _new: type[Engine]
-    _old: type[Engine]
 
     def _load(self) -> Stored | None:
         return self._read()

@@ -23,20 +23,22 @@ def batch_size(text: str) -> int:
     return int(text)
 
 
+def add_batch_options(parser: CommandParser, *, batch_size_help: str, dry_run_help: str) -> None:
+    parser.add_argument(
+        "--batch-size", type=batch_size, default=1000, metavar="N", help=batch_size_help
+    )
+    parser.add_argument("--dry-run", action="store_true", help=dry_run_help)
+
+
 class Command(ClearSessions):
     help = "Clear expired sessions of the running engine and say how many they were."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument(
-            "--batch-size",
-            type=batch_size,
-            default=1000,
-            metavar="N",
-            help="Clear so many at a time; between two batches other requests go on (1000).",
-        )
-        parser.add_argument(
-            "--dry-run", action="store_true", help="Only say how many would be cleared."
+        add_batch_options(
+            parser,
+            batch_size_help="Clear so many at a time; between two other requests go on (1000).",
+            dry_run_help="Only say how many would be cleared.",
         )
 
     def handle(self, **options: Any) -> None:

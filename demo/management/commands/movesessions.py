@@ -7,22 +7,17 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError
 from tqdm import tqdm
 
-from cookieproj.engines.exceptions import NotListableError, SessionStoreError
+from cookieproj.engines.exceptions import NotListableError
 from cookieproj.engines.handover import former, former_alias
 from cookieproj.engines.handover.homes import NAMES, Home, home, shares_rows
 from cookieproj.engines.handover.move import Outcome, Outcomes, move, rehearse, why_not
 from demo.checks import sessions_are_pickled
+from demo.clearing import BATCH
 from demo.models import SignedInSession
 
-from .clearsessions import INTERRUPTED, batch_size
-
-AWAY = (SessionStoreError, OSError, DatabaseError, ImproperlyConfigured)
-
-# Rows that one statement names: not more than any database takes.
-ROWS = 500
+from .clearsessions import AWAY, INTERRUPTED, add_batch_options
 
 
 class Command(BaseCommand):
@@ -35,15 +30,10 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--from", required=True, dest="old", metavar="ENGINE")
         parser.add_argument("--to", required=True, dest="new", metavar="ENGINE")
-        parser.add_argument(
-            "--batch-size",
-            type=batch_size,
-            default=1000,
-            metavar="N",
-            help="Hold so many at a time (1000).",
-        )
-        parser.add_argument(
-            "--dry-run", action="store_true", help="Only say how many would be moved."
+        add_batch_options(
+            parser,
+            batch_size_help="Hold so many at a time (1000).",
+            dry_run_help="Only say how many would be moved.",
         )
         parser.add_argument(
             "--keep",
@@ -120,5 +110,5 @@ def is_served(old: Home, new: Home) -> bool:
 def follow_in_index(old: Home, new: Home, keys: list[str]) -> None:
     """Before they are taken from the old store, so that nothing is moved that it does not know."""
     rows, rest = SignedInSession.objects.filter(engine=old.name), iter(keys)
-    while batch := list(islice(rest, ROWS)):
+    while batch := list(islice(rest, BATCH)):
         rows.filter(session_key__in=batch).update(engine=new.name)
