@@ -24,7 +24,8 @@ def recipe_page(request: HttpRequest, group: str, name: str) -> HttpResponse:
     context = {
         "recipe": recipe,
         "group": next(listed for listed in GROUPS if recipe in listed.recipes),
-        "form": recipe.form(),
+        "groups": GROUPS,
+        "debug": settings.DEBUG,
         "source": highlight(recipe.source, PythonLexer(), HtmlFormatter(nowrap=True)),
         "previous": RECIPES[routes[place - 1]] if place else None,
         "next": RECIPES[routes[place + 1]] if place + 1 < len(routes) else None,

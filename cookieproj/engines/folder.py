@@ -21,6 +21,7 @@ from typing import NamedTuple
 from django.core.files import locks
 
 from .exceptions import StoreUnavailableError
+from .trips import trip
 
 LOCKS = 64
 
@@ -170,7 +171,8 @@ class Folder:
     def reached(self) -> Iterator[None]:
         """A file that is not there is no error, unless the folder is not there either."""
         try:
-            yield
+            with trip():
+                yield
         except FileNotFoundError as error:
             if self.path.is_dir():
                 raise

@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from .exceptions import StoreUnavailableError
 from .signals import others_hear
+from .trips import trip
 
 Model = type[AbstractBaseSession]
 
@@ -275,7 +276,8 @@ class Table:
     @contextmanager
     def _reached(self) -> Iterator[None]:
         try:
-            yield
+            with trip():
+                yield
         except (InterfaceError, OperationalError) as error:
             raise StoreUnavailableError(self.place, error) from error
 

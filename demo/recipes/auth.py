@@ -1,8 +1,9 @@
 """Signing in three ways: by hand in the session, with a cookie of our own, with Django's auth."""
 
+from django import forms
 from django.contrib.auth import login, logout
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.forms import AuthenticationForm, UsernameField
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -14,6 +15,12 @@ from demo.decorators import LOGIN_COOKIE, admitted, claimed, login_auth, proof_o
 from .recipe import CHANGES, READS_OR_SETS_A_COOKIE, TextResponse, recipe
 
 SIGNS_IN = ("GET", "HEAD", "POST")
+
+
+class Credentials(AuthenticationForm):
+    """On a page that is about something else: it does not take the focus."""
+
+    username = UsernameField(widget=forms.TextInput(attrs={"autocomplete": "username"}))
 
 
 def next_page(request: HttpRequest, default: str) -> str:
@@ -33,7 +40,6 @@ def ask(request: HttpRequest, form: AuthenticationForm, default: str) -> HttpRes
 @recipe(
     _("By hand: the index"),
     _("Whether somebody is signed in is whether the session holds a name."),
-    is_page=True,
 )
 def by_hand(request: HttpRequest) -> HttpResponse:
     name = request.session.get("username")
@@ -47,7 +53,7 @@ def by_hand(request: HttpRequest) -> HttpResponse:
         "a key that somebody planted before must not become a signed-in one."
     ),
     methods=SIGNS_IN,
-    is_page=True,
+    asks=Credentials,
 )
 @sensitive_post_parameters("password")
 def by_hand_sign_in(request: HttpRequest) -> HttpResponse:
@@ -65,7 +71,6 @@ def by_hand_sign_in(request: HttpRequest) -> HttpResponse:
     _("By hand: sign out"),
     _("Take both out of the session again; what else it holds stays."),
     methods=CHANGES,
-    is_page=True,
 )
 def by_hand_sign_out(request: HttpRequest) -> HttpResponse:
     request.session.pop("uid", None)
@@ -77,7 +82,6 @@ def by_hand_sign_out(request: HttpRequest) -> HttpResponse:
 @recipe(
     _("A cookie of our own: the page behind it"),
     _("login_auth lets a browser through whose signed cookie says who it is."),
-    is_page=True,
     helpers=(claimed, admitted, proof_of),
 )
 @login_auth
@@ -93,7 +97,7 @@ def cookie_account(request: HttpRequest) -> HttpResponse:
         "with the user's password."
     ),
     methods=SIGNS_IN,
-    is_page=True,
+    asks=Credentials,
     helpers=(next_page, set_login_cookie, proof_of),
 )
 @sensitive_post_parameters("password")
@@ -110,7 +114,6 @@ def cookie_sign_in(request: HttpRequest) -> HttpResponse:
     _("A cookie of our own: sign out"),
     _("This browser forgets the cookie. A copy of it stays good until it is too old."),
     methods=CHANGES,
-    is_page=True,
 )
 def cookie_sign_out(request: HttpRequest) -> HttpResponse:
     response = redirect("demo:auth/cookie-sign-in")
@@ -150,7 +153,6 @@ def who_lets_you_in(request: HttpRequest) -> HttpResponse:
 @recipe(
     _("Django's auth: the page behind it"),
     _("login_required keeps everybody else out, and remembers in next where they wanted to go."),
-    is_page=True,
 )
 @login_required
 def account(request: HttpRequest) -> HttpResponse:
@@ -161,7 +163,7 @@ def account(request: HttpRequest) -> HttpResponse:
     _("Django's auth: sign in"),
     _("authenticate() asks the user table, login() cycles the key and keeps the user's id."),
     methods=SIGNS_IN,
-    is_page=True,
+    asks=Credentials,
     helpers=(next_page,),
 )
 @sensitive_post_parameters("password")
@@ -177,7 +179,6 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     _("Django's auth: sign out"),
     _("logout() flushes the session: the store forgets it, the browser's cookie goes."),
     methods=CHANGES,
-    is_page=True,
 )
 def sign_out(request: HttpRequest) -> HttpResponse:
     logout(request)

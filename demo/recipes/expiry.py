@@ -121,7 +121,6 @@ def clear_expired(request: HttpRequest) -> HttpResponse:
 @recipe(
     _("Every SESSION_ setting"),
     _("Each with its value on this site now, Django's default, and what it does."),
-    is_page=True,
 )
 def every_setting(request: HttpRequest) -> HttpResponse:
     return render(request, "demo/session_settings.html", {"settings": session_settings()})

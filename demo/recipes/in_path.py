@@ -55,7 +55,6 @@ def without_referrer(response: HttpResponse) -> HttpResponse:
         "DEMO_SESSION_IN_PATH turns it on."
     ),
     methods=CHANGES,
-    is_page=True,
     helpers=(page, signed, without_referrer),
 )
 @csrf_exempt

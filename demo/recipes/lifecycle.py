@@ -83,7 +83,6 @@ def reported(session: SessionBase, end: Callable[[], Any]) -> str:
 @recipe(
     _("The four side by side"),
     _("Run now, each on a session made for it: what is left in the store and in the browser."),
-    is_page=True,
 )
 def side_by_side(request: HttpRequest) -> HttpResponse:
     return render(request, "demo/endings.html", {"endings": compared()})

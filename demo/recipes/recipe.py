@@ -35,7 +35,7 @@ class Recipe:
     about: Any
     form: type[Form]
     methods: tuple[str, ...]
-    is_page: bool
+    asks: type[Form] | None
     helpers: tuple[View, ...]
 
     @cached_property
@@ -61,7 +61,12 @@ class Recipe:
 
     @property
     def form_method(self) -> str:
-        return "get" if "GET" in self.methods else "post"
+        return "get" if "GET" in self.methods and not self.asks else "post"
+
+    @property
+    def controls(self) -> Form:
+        """What the recipe's page offers to run it with."""
+        return (self.asks or self.form)()
 
     @cached_property
     def source(self) -> str:
@@ -133,18 +138,18 @@ def recipe(
     *,
     form: type[Form] = Form,
     methods: tuple[str, ...] = READS,
-    is_page: bool = False,
+    asks: type[Form] | None = None,
     helpers: tuple[View, ...] = (),
 ) -> Callable[[View], View]:
     """Register a view as a recipe; must be its outermost decorator.
 
-    The view gets the form's cleaned data as keyword arguments. ``is_page`` says
-    that it answers with a page of this site, to be opened rather than shown as a result;
-    ``helpers`` are functions whose source is shown below the view's.
+    The view gets the form's cleaned data as keyword arguments. ``asks`` is a form for the
+    recipe's page whose fields the view reads by itself; ``helpers`` are functions whose source
+    is shown below the view's.
     """
 
     def register(view: View) -> View:
-        made = Recipe(view, title, about, form, methods, is_page, helpers)
+        made = Recipe(view, title, about, form, methods, asks, helpers)
         _registry.append(made)
         return made.served
 

@@ -1,9 +1,18 @@
+"""The system's Chromium against the site as people start it.
+
+pytest-playwright's own fixtures, but for those whose event loop Django takes for an async
+context: they end with each module instead of with all the tests.
+"""
+
 import os
 import shutil
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Playwright, sync_playwright
+
+from tests.sites import manage, running
 
 # Quiet: nothing of the browser's own goes out to a network.
 ARGUMENTS = [
@@ -16,15 +25,50 @@ ARGUMENTS = [
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Ends with this module: Django takes its running event loop for an async context."""
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright) -> Iterator[Browser]:
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         reason = "no chromium here: the system's package chromium"
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
     # Root, as in a container, has no sandbox.
     arguments = [*ARGUMENTS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=arguments)
-        yield chromium
-        chromium.close()
+    chromium = playwright.chromium.launch(executable_path=path, args=arguments)
+    yield chromium
+    chromium.close()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a site with demo accounts, on the embedded default."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('site') / 'db.sqlite3'}"
+    for command in ("migrate", "demodata"):
+        assert manage(command, DATABASE_URL=url).returncode == 0
+    with running(DATABASE_URL=url) as address:
+        yield address
+
+
+@pytest.fixture
+def browser_context_args(site: str) -> dict[str, Any]:
+    return {"base_url": site}
+
+
+@pytest.fixture
+def context(context: BrowserContext) -> Iterator[BrowserContext]:
+    """In which no page may report an error to the console."""
+    wrong: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        # A recipe that answers 400 is logged as one; it is what the test is about.
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            wrong.append(message.text)
+
+    context.on("console", note)
+    context.on("weberror", lambda error: wrong.append(str(error.error)))
+    yield context
+    assert not wrong

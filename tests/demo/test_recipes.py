@@ -27,9 +27,9 @@ def test_page_shows_source_and_controls(recipe: Recipe, client: Client) -> None:
     content = page.content.decode()
     assert f'<span class="nf">{recipe.view.__name__}</span>' in content
     assert f'action="{recipe.url}" method="{recipe.form_method}"' in content
-    for field in recipe.form.base_fields:
+    for field in recipe.controls.fields:
         assert f'name="{field}"' in content
-    assert ("csrfmiddlewaretoken" in content) == (recipe.methods == ("POST",))
+    assert ("csrfmiddlewaretoken" in content) == (recipe.form_method == "post")
 
 
 @ALL

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 from django.core.cache import caches as cache_connections
+from django.utils import timezone
 from pytest_django import Settings
 
 from cookieproj.settings.caches import caches
 
 from .conftest import database
-from .handing_over import PAIRS, Browser, Switch, flush, moved, only
+from .handing_over import PAIRS, Browser, Switch, View, flush, moved, only
 
 INTO_COOKIES = only(pair for pair in PAIRS if pair[1] == "signed_cookies")
 
@@ -53,6 +54,26 @@ class TestAsync:
 
         one, other = browser.visit(ages)
         assert abs(one - other) <= 1
+
+
+def test_where_it_is_can_be_told_all_along(switch: Switch) -> None:
+    browser = moved(switch)
+    age = switch.settings.SESSION_COOKIE_AGE
+    for use in (lambda session: session.get("a"), lambda session: session.update({"b": 2})):
+        located = [browser.visit(where) for where in (located_after(use), located_after(use))]
+        assert all(age - 60 < seconds <= age for seconds in located)
+
+
+def located_after(use: View) -> View:
+    """How many seconds it has to live in the place where it is found after that use."""
+
+    def view(session: Any) -> float:
+        use(session)
+        [first, *_copies] = type(session)(session.session_key).locate()
+        left: float = (first.expires - timezone.now()).total_seconds()
+        return left
+
+    return view
 
 
 def test_also_where_each_request_saves(switch: Switch, settings: Settings) -> None:

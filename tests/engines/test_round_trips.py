@@ -18,6 +18,7 @@ from redis import Redis
 
 from cookieproj.engines.file import SessionStore as FileStore
 from cookieproj.engines.middleware import SessionMiddleware as Handover
+from cookieproj.engines.trips import watched as counted
 from demo.models import User
 
 from .contract import ALL, NONE, Engine, kept, on_engines
@@ -100,9 +101,11 @@ def trips_of(engine: Engine, view: Callable[[HttpRequest], HttpResponse], redis_
     request = RequestFactory().get("/")
     request.COOKIES[settings.SESSION_COOKIE_NAME] = session.session_key
     middleware: Any = SessionMiddleware(view)
-    with watched(redis_url) as trips:
+    with watched(redis_url) as trips, counted() as own:
         response = middleware(request)
     assert response.status_code == 200
+    # What pages and benchmarks show is what the servers saw.
+    assert not engine.ours or own.number == len(trips), trips
     return trips
 
 

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from cookieproj.engines.exceptions import NotListableError
 from cookieproj.engines.merge import Data
 from cookieproj.engines.stored import Location, Stored
+from cookieproj.engines.trips import trip
 
 from .other import Cache, expiry, grave, session_in
 
@@ -28,7 +29,7 @@ class Memory(Cache):
 
     def get(self, key: str) -> Stored | None:
         name = self.cache.make_and_validate_key(key)
-        with self.cache._lock:
+        with trip(), self.cache._lock:
             payload = self._held(name)
             if payload is not None:
                 # Read last, evicted last.
@@ -41,7 +42,7 @@ class Memory(Cache):
     def swap(self, key: str, base: Stored | None, data: Data, seconds: int) -> Stored | None:
         name = self.cache.make_and_validate_key(key)
         payload = pickle.dumps(data, self.cache.pickle_protocol)
-        with self.cache._lock:
+        with trip(), self.cache._lock:
             if self._held(name) is not (base and base.token):
                 return None
             self.cache._set(name, payload, seconds)
@@ -49,7 +50,7 @@ class Memory(Cache):
 
     def touch(self, key: str, base: Stored, seconds: int) -> bool:
         name = self.cache.make_and_validate_key(key)
-        with self.cache._lock:
+        with trip(), self.cache._lock:
             if self._held(name) is not base.token:
                 return False
             self.cache._expire_info[name] = self.cache.get_backend_timeout(seconds)
@@ -57,7 +58,7 @@ class Memory(Cache):
 
     def rename(self, key: str, new_key: str, seconds: int) -> Stored | None:
         name, new_name = map(self.cache.make_and_validate_key, (key, new_key))
-        with self.cache._lock:
+        with trip(), self.cache._lock:
             payload = self._held(name)
             if payload is None:
                 return None
@@ -69,12 +70,12 @@ class Memory(Cache):
 
     def take(self, key: str, base: Stored) -> bool:
         name = self.cache.make_and_validate_key(key)
-        with self.cache._lock:
+        with trip(), self.cache._lock:
             return self._held(name) is base.token and bool(self.cache._delete(name))
 
     def inspect(self, key: str) -> Stored | None:
         name = self.cache.make_and_validate_key(key)
-        with self.cache._lock:
+        with trip(), self.cache._lock:
             payload = self._held(name)
             moment = self.cache._expire_info.get(name)
         if payload is None:
@@ -83,7 +84,7 @@ class Memory(Cache):
 
     def bury(self, key: str) -> None:
         name = self.cache.make_and_validate_key(key)
-        with self.cache._lock:
+        with trip(), self.cache._lock:
             self.cache._set(name, *grave())
 
     def alive(self, keys: Collection[str]) -> set[str]:
@@ -97,7 +98,7 @@ class Memory(Cache):
 
     def locate(self, key: str) -> list[Location]:
         name = self.cache.make_and_validate_key(key)
-        with self.cache._lock:
+        with trip(), self.cache._lock:
             payload = self._held(name)
             moment = self.cache._expire_info.get(name)
         if payload is None:

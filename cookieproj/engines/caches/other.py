@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from cookieproj.engines.exceptions import NotListableError, StoreUnavailableError
 from cookieproj.engines.merge import Data, same
 from cookieproj.engines.stored import Location, Page, Stored
+from cookieproj.engines.trips import trip
 
 # No serializer reads it: not JSON, not a pickle, not a number.
 GRAVE_MARK = b"~"
@@ -77,7 +78,8 @@ class Cache:
     @contextmanager
     def reached(self) -> Iterator[None]:
         try:
-            yield
+            with trip():
+                yield
         except (CreateError, InvalidCacheKey):
             raise
         except self.errors as error:
@@ -89,9 +91,12 @@ class Cache:
 
     def get(self, key: str) -> Stored | None:
         """What is there, a grave too: that one decodes to None."""
-        with self.reached():
-            value = self.cache.get(key)
+        value = self._value(key)
         return None if value is None else self._stored(value)
+
+    def _value(self, key: str) -> Any:
+        with self.reached():
+            return self.cache.get(key)
 
     def add(self, key: str, data: Data, seconds: int) -> Stored | None:
         """Put the data where nothing is; None if something is there."""
@@ -100,9 +105,9 @@ class Cache:
 
     def swap(self, key: str, base: Stored | None, data: Data, seconds: int) -> Stored | None:
         """Put the data in the place of ``base``, or of nothing; None if something else is there."""
+        if not same(self._value(key), base and base.token):
+            return None
         with self.reached():
-            if not same(self.cache.get(key), base and base.token):
-                return None
             self.cache.set(key, data, seconds)
         return self._stored(data)
 
@@ -127,8 +132,10 @@ class Cache:
 
     def take(self, key: str, base: Stored) -> bool:
         """Delete it if it is still ``base``."""
+        if not same(self._value(key), base.token):
+            return False
         with self.reached():
-            return same(self.cache.get(key), base.token) and bool(self.cache.delete(key))
+            return bool(self.cache.delete(key))
 
     def inspect(self, key: str) -> Stored | None:
         """As ``get``, with the expiry too, where the cache tells it."""

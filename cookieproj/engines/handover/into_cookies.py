@@ -15,6 +15,7 @@ from cookieproj.engines.exceptions import CookieTooLargeError
 from cookieproj.engines.merge import Data
 from cookieproj.engines.signed_cookies import SALT
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
+from cookieproj.engines.stored import Location
 
 from .carry import former_of
 from .copies import unmarked
@@ -172,6 +173,13 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
             self._former = None
         self._end_left()
         super().delete()
+
+    def locate(self) -> list[Location]:
+        """In the old store, until this session is signed into a cookie."""
+        self._know_former()
+        if self._former and self._former.session_key == self.session_key:
+            return self._former.locate()
+        return super().locate()
 
     def _end_left(self) -> None:
         if self._left:

@@ -1,0 +1,53 @@
+"""How often a request goes to its session store, and for how long, for whoever watches."""
+
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
+
+
+class Trips:
+    """Those of one request: their ``number``, and the ``seconds`` that they took together."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.seconds = 0.0
+        self._depth = 0
+        self._began = 0.0
+
+    def __enter__(self) -> None:
+        # What is made on the way, inside another one, is part of that.
+        if self._depth == 0:
+            self._began = time.perf_counter()
+        self._depth += 1
+
+    def __exit__(self, *error: object) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            self.number += 1
+            self.seconds += time.perf_counter() - self._began
+
+
+_watched: ContextVar[Trips | None] = ContextVar("trips", default=None)
+
+UNWATCHED: AbstractContextManager[None] = nullcontext()
+
+
+def trip() -> AbstractContextManager[None]:
+    """What goes to a store and back stands inside this."""
+    return _watched.get() or UNWATCHED
+
+
+@contextmanager
+def watched() -> Iterator[Trips]:
+    """Count the trips of our engines until the block ends; those of others are not seen.
+
+    To a server one is one: a statement, or a command. To files it is a step of the file
+    system, to the memory of this process a look under its lock.
+    """
+    trips = Trips()
+    token = _watched.set(trips)
+    try:
+        yield trips
+    finally:
+        _watched.reset(token)

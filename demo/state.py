@@ -1,0 +1,72 @@
+"""What stands above every page: the engine, who is signed in, and when the session ends."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from django.http import HttpRequest
+
+from cookieproj.engines.exceptions import StoreUnavailableError
+from cookieproj.engines.listable import Listable
+
+from . import engine
+from .recipes import RECIPES
+
+
+@dataclass(frozen=True)
+class State:
+    """Of one request."""
+
+    request: HttpRequest
+
+    @property
+    def engine(self) -> str:
+        return engine.name()
+
+    @cached_property
+    def is_known(self) -> bool:
+        """Whether the store answers. If it does not, a page that can do without it still comes."""
+        try:
+            _ = self.user, self.expires
+        except StoreUnavailableError:
+            return False
+        return True
+
+    @cached_property
+    def user(self) -> Any:
+        """Who is signed in; None for nobody."""
+        user = self.request.user
+        return user if user.is_authenticated else None
+
+    @cached_property
+    def expires(self) -> datetime | None:
+        """When the session ends unless it is changed; None where there is none."""
+        session: Any = self.request.session
+        if not session.session_key:
+            return None
+        if not isinstance(session, Listable):
+            date: datetime = session.get_expiry_date()
+            return date
+        # By another object: to look for the session must not change the one in use.
+        located = type(session)(session.session_key).locate()
+        return located[0].expires if located else None
+
+    @property
+    def ends_with_the_browser(self) -> bool:
+        ends: bool = self.request.session.get_expire_at_browser_close()
+        return ends
+
+
+def state(request: HttpRequest) -> dict[str, State]:
+    """A context processor: nothing is asked until a template asks.
+
+    Where a recipe answers it is silent, since what the recipe itself asks of the session is
+    what people look at.
+    """
+    match = request.resolver_match
+    is_recipe = match is not None and match.url_name in RECIPES
+    # A request that was refused early has no user.
+    if is_recipe or not hasattr(request, "user"):
+        return {}
+    return {"state": State(request)}

@@ -1,0 +1,48 @@
+"""What is counted of the way to a store. How many there are is told in test_round_trips.py."""
+
+import time
+
+from cookieproj.engines.trips import Trips, trip, watched
+
+from .contract import Engine, on_engines
+
+pytestmark = on_engines(lambda engine: engine.ours)
+
+
+def test_every_store_that_a_server_has_is_seen(engine: Engine) -> None:
+    began = time.perf_counter()
+    with watched() as trips:
+        session = engine.Store()
+        session["a"] = 1
+        session.save()
+    took = time.perf_counter() - began
+    assert bool(trips.number) == engine.on_server
+    assert (0 < trips.seconds < took) == engine.on_server
+
+
+def test_who_does_not_watch_sees_nothing(engine: Engine) -> None:
+    with watched() as trips:
+        pass
+    engine.Store().save()
+    assert trips.number == 0
+
+
+def test_one_inside_another_is_part_of_it(engine: Engine) -> None:
+    with watched() as trips:
+        with trip(), trip():
+            pass
+        with trip():
+            pass
+    assert trips.number == 2
+
+
+def test_who_watches_inside_watches_alone(engine: Engine) -> None:
+    def numbers(*seen: Trips) -> list[int]:
+        return [trips.number for trips in seen]
+
+    with watched() as outer:
+        with watched() as inner, trip():
+            pass
+        with trip():
+            pass
+    assert numbers(outer, inner) == [1, 1]
