@@ -5,12 +5,12 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.listable import Listable
 
-from . import engine
 from .recipes import RECIPES
 
 
@@ -22,7 +22,9 @@ class State:
 
     @property
     def engine(self) -> str:
-        return engine.name()
+        """By its short name, if it is one of ours."""
+        path: str = settings.SESSION_ENGINE
+        return path.removeprefix("cookieproj.engines.")
 
     @cached_property
     def is_known(self) -> bool:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from . import devices, switch, views
+from . import devices, switch, views, where
 from .recipes import RECIPES, in_path
 
 app_name = "demo"
@@ -11,6 +11,7 @@ urlpatterns = [
     path("devices/", devices.your_devices, name="devices"),
     path("devices/sign-out-others/", devices.sign_out_others, name="devices-sign-out-others"),
     path("devices/<uuid:pk>/sign-out/", devices.sign_out_one, name="devices-sign-out"),
+    path("session/", where.where, name="where"),
     path("switch/", switch.switch, name="switch"),
     *(path(f"{route}/", recipe.served, name=route) for route, recipe in RECIPES.items()),
 ]

@@ -1,0 +1,113 @@
+"""The steps from stored bytes to a session agree with Django, and never fail on other bytes."""
+
+import json
+import pickle
+import zlib
+from typing import Any
+
+import pytest
+from django.core import signing
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cookieproj.engines.signed_cookies import SALT, SessionStore
+from demo.decoding import MOST_BYTES, Step, steps
+
+LARGE = {"text": "cookie " * 1000}
+
+
+def titles(found: list[Step]) -> list[str]:
+    return [step.title for step in found]
+
+
+def changed(text: str, place: int) -> str:
+    other = "A" if text[place] != "A" else "B"
+    return text[:place] + other + text[place + 1 :]
+
+
+def signed(data: Any) -> str:
+    return signing.dumps(data, salt=SALT, compress=True)
+
+
+def test_a_signed_text_is_checked_and_read() -> None:
+    found = list(steps(signed({"color": "blau, 你好"}).encode()))
+    assert titles(found) == [
+        "Split at the colons",
+        "Check the signature",
+        "Decode base64",
+        "Parse JSON",
+    ]
+    assert [step.holds for step in found] == [True] * 4
+    assert json.loads(found[-1].outcome) == {"color": "blau, 你好"}
+
+
+def test_a_compressed_one_takes_a_step_more() -> None:
+    text = signed(LARGE)
+    found = list(steps(text.encode()))
+    assert titles(found)[3] == "Decompress with zlib"
+    packed = signing.b64_decode(text[1:].partition(":")[0].encode())
+    sizes = f"{len(packed)} bytes of {len(zlib.decompress(packed))}"
+    assert found[3].text.endswith(f"{sizes}.")
+    assert json.loads(found[-1].outcome) == LARGE
+
+
+def test_what_the_engines_of_rows_and_files_sign_holds_too() -> None:
+    found = list(steps(SessionStore().encode({"a": 1}).encode()))
+    assert found[1].holds
+    assert json.loads(found[-1].outcome) == {"a": 1}
+
+
+@pytest.mark.parametrize("part", [0, 1, 2], ids=["data", "moment", "signature"])
+def test_whichever_part_is_changed_the_signature_does_not_hold(part: int) -> None:
+    parts = signed({"color": "blue"}).split(":")
+    parts[part] = changed(parts[part], 3)
+    found = list(steps(":".join(parts).encode()))
+    assert not found[1].holds
+    assert found[1].outcome == "It does not hold: Django takes this for no session."
+
+
+def test_of_another_site_it_is_read_and_does_not_hold() -> None:
+    text = signing.dumps({"color": "blue"}, key="another", salt=SALT)
+    found = list(steps(text.encode()))
+    assert not found[1].holds
+    assert json.loads(found[-1].outcome) == {"color": "blue"}
+
+
+def test_plain_json_is_read_in_one_step() -> None:
+    assert titles(list(steps(b'{"a": 1}'))) == ["Parse JSON"]
+
+
+def test_a_pickle_is_not_opened_here() -> None:
+    class Planted:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (pytest.fail, ("it was opened",))
+
+    [step] = steps(pickle.dumps(Planted()), {"a": 1})
+    assert json.loads(step.outcome) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (b"", "This is no JSON."),
+        (b"\xff\xfe", "This is no JSON."),
+        (b"A:1:x", "This is no base64."),
+        (b".QUJD:1:x", "zlib cannot decompress this."),
+        (b"QUJD:zzzzzzzzzzzzzzzz:x", "The moment of signing is none."),
+    ],
+)
+def test_what_cannot_be_read_is_told(payload: bytes, reason: str) -> None:
+    last = list(steps(payload))[-1]
+    assert (last.title, last.text, last.holds) == ("It cannot be read", reason, False)
+
+
+def test_little_that_unpacks_to_much_is_not_unpacked_whole() -> None:
+    bomb = zlib.compress(b"x" * 50 * MOST_BYTES)
+    found = list(steps(b"." + signing.b64_encode(bomb) + b":1:x"))
+    assert found[-1].text == "This is no JSON."
+    assert max(len(step.outcome) for step in found) == MOST_BYTES
+
+
+@given(st.binary() | st.from_regex(r"\A\.?[\w-]*:\w+:[\w-]+\Z").map(str.encode))
+def test_no_bytes_make_it_fail(payload: bytes) -> None:
+    assert list(steps(payload))
