@@ -2,11 +2,9 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
-from pygments.lexers import PythonLexer
 
 from .recipes import GROUPS, RECIPES
+from .source import coloured
 
 
 def index(request: HttpRequest) -> HttpResponse:
@@ -26,7 +24,7 @@ def recipe_page(request: HttpRequest, group: str, name: str) -> HttpResponse:
         "group": next(listed for listed in GROUPS if recipe in listed.recipes),
         "groups": GROUPS,
         "debug": settings.DEBUG,
-        "source": highlight(recipe.source, PythonLexer(), HtmlFormatter(nowrap=True)),
+        "source": coloured(recipe.source),
         "previous": RECIPES[routes[place - 1]] if place else None,
         "next": RECIPES[routes[place + 1]] if place + 1 < len(routes) else None,
     }

@@ -1,8 +1,5 @@
 """What a recipe is: a small view with one idea, and what its page needs to know of it."""
 
-import ast
-import inspect
-import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, wraps
@@ -13,6 +10,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.cache import never_cache
+
+from demo.source import source_of
 
 View = Callable[..., Any]
 
@@ -71,7 +70,7 @@ class Recipe:
     @cached_property
     def source(self) -> str:
         """The running view's own source, and its helpers', less the line that makes it a recipe."""
-        return "\n\n".join(map(source_of, (self.view, *self.helpers)))
+        return source_of(self.view, *self.helpers)
 
     def bind(self, request: HttpRequest) -> Form:
         """The form over what was sent; a field that was not sent keeps its first value."""
@@ -102,20 +101,6 @@ class Recipe:
             return response
 
         return served
-
-
-def source_of(function: View) -> str:
-    lines, _ = inspect.getsourcelines(function)
-    parsed = ast.parse(textwrap.dedent("".join(lines))).body[0]
-    if not isinstance(parsed, ast.FunctionDef):
-        raise TypeError(f"{function!r} is not a function with a def of its own.")
-    shown = [line for line in parsed.decorator_list if not is_recipe(line)]
-    first = shown[0].lineno if shown else parsed.lineno
-    return "".join(lines[first - 1 :])
-
-
-def is_recipe(decorator: ast.expr) -> bool:
-    return isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == recipe.__name__
 
 
 def not_allowed(request: HttpRequest, methods: tuple[str, ...]) -> HttpResponse:

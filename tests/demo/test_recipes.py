@@ -6,7 +6,8 @@ from django.urls import reverse
 
 from demo.models import User
 from demo.recipes import GROUPS, RECIPES
-from demo.recipes.recipe import Recipe, source_of
+from demo.recipes.recipe import Recipe
+from demo.source import source_of
 
 ALL = pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
 

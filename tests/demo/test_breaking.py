@@ -1,0 +1,118 @@
+"""Each attempt comes out as it must, on every profile, and leaves nothing behind."""
+
+import html
+import re
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.sessions.models import Session
+from django.core.cache import caches
+from django.test import Client
+from pytest_django import Settings
+
+from demo import attempts, engine
+from demo.attempts import ATTEMPTS, Trial
+from demo.models import RefusedSession, SignedInSession, User
+
+# Whether each trial is withstood, in their order.
+EXPECTED = {
+    "change-a-character": [False, True],
+    "replay-after-signing-out": [True, True, False, True],
+    "type-is-login": [False, True],
+    "fix-a-session-key": [True, False, True],
+    "send-5000-bytes": [False, True, True],
+    "write-twice-at-once": [False, True],
+}
+# There a planted cookie holds the attacker's session, and goes on holding that.
+IN_COOKIES = {"fix-a-session-key": [True, True, True]}
+
+
+def left_behind() -> list[int]:
+    found = [
+        model.objects.count()
+        for model in (User, Session, SignedInSession, RefusedSession, LogEntry)
+    ]
+    if engine.name() in {"cache", "cached_db"}:
+        found.append(len(list(caches["sessions"].iter_keys("*"))))  # type: ignore[attr-defined]
+    return found
+
+
+def made(name: str) -> list[Trial]:
+    return list(ATTEMPTS[name].make())
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_it_comes_out_as_it_must(name: str, profile: str, settings: Settings) -> None:
+    settings.DEBUG = True
+    before = left_behind()
+    expected = EXPECTED | (IN_COOKIES if profile == "signed_cookies" else {})
+    assert [trial.withstood for trial in made(name)] == expected[name]
+    after = left_behind()
+    # Of a copy that has been deleted cached_db keeps a mark for a while.
+    assert after[:5] == before[:5]
+    assert after[5:] == before[5:] or profile == "cached_db"
+
+
+def test_every_attempt_is_tested() -> None:
+    assert ATTEMPTS.keys() == EXPECTED.keys()
+
+
+def test_an_engine_that_loses_a_write_is_shown_to(
+    profile: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "OURS", attempts.DJANGOS)
+    trials = made("write-twice-at-once")
+    assert [trial.outcome for trial in trials] == ["Lost: one."] * 2
+
+
+def test_an_engine_that_takes_any_key_is_shown_to(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def takes_it(self: object) -> dict[str, object]:
+        return {}
+
+    monkeypatch.setattr(engine.store(), "load", takes_it)
+    monkeypatch.setattr(engine.store(), "save", lambda self, must_create=False: None)
+    monkeypatch.setattr(engine.store(), "cycle_key", lambda self: None)
+    assert made("fix-a-session-key")[0].outcome == "It is stored under that key."
+
+
+def test_where_debug_is_off_only_the_log_is_told(
+    db: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    trials = made("send-5000-bytes")
+    assert trials[1].outcome.startswith("The log is told of a cookie of 51")
+    assert "The cookie sessionid takes 52" in caplog.text
+
+
+def shown(client: Client, name: str) -> str:
+    response = client.post(f"/break/{name}/")
+    assert response.status_code == 200
+    return html.unescape(response.content.decode())
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_the_page_shows_what_happened_and_why(name: str, client: Client, db: None) -> None:
+    assert str(ATTEMPTS[name].about) in client.get("/break/").content.decode()
+    page = shown(client, name)
+    card = page.partition(f'id="{name}"')[2].partition("</section>")[0]
+    marks = re.findall("withstood|broken", re.sub("<details>.*", "", card, flags=re.DOTALL))
+    assert len(marks) == len(EXPECTED[name])
+    assert str(ATTEMPTS[name].why) in card
+    assert page.count('role="status"') == 1
+    # The visitor's own session has no part in it.
+    assert "sessionid" not in client.cookies
+
+
+def test_an_attempt_is_made_by_its_button_only(client: Client, db: None) -> None:
+    assert client.get("/break/write-twice-at-once/").status_code == 405
+    assert client.post("/break/none/").status_code == 404
+    strict = Client(enforce_csrf_checks=True)
+    assert strict.post("/break/write-twice-at-once/").status_code == 403
+
+
+def test_the_code_is_the_running_one(client: Client, db: None) -> None:
+    page = client.get("/break/").content.decode()
+    for attempt in ATTEMPTS.values():
+        assert f'<span class="nf">{attempt.make.__name__}</span>' in page
+    assert "gettext_lazy" not in page
