@@ -1,6 +1,6 @@
 from django.urls import path
 
-from . import breaking, devices, switch, views, where
+from . import breaking, comparing, devices, switch, views, where
 from .recipes import RECIPES, in_path
 
 app_name = "demo"
@@ -12,6 +12,8 @@ urlpatterns = [
     path("devices/sign-out-others/", devices.sign_out_others, name="devices-sign-out-others"),
     path("devices/<uuid:pk>/sign-out/", devices.sign_out_one, name="devices-sign-out"),
     path("session/", where.where, name="where"),
+    path("engines/", comparing.engines, name="engines"),
+    path("engines/measure/", comparing.measure, name="engines-measure"),
     path("break/", breaking.breaking, name="break"),
     path("break/<slug:name>/", breaking.break_it, name="break-it"),
     path("switch/", switch.switch, name="switch"),

@@ -1,0 +1,84 @@
+"""Which engine should I use: three questions, and an answer with its reason."""
+
+from dataclasses import dataclass
+
+from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from .measuring import Benchmark
+
+
+class QuestionsForm(forms.Form):
+    """The questions; ``advice`` has an answer to each combination."""
+
+    stores = forms.ChoiceField(
+        label=gettext_lazy("What runs beside Django?"),
+        widget=forms.RadioSelect,
+        choices=[
+            ("redis", gettext_lazy("a database, and Redis or memcached")),
+            ("database", gettext_lazy("a database")),
+            ("disk", gettext_lazy("nothing, on one machine")),
+            ("none", gettext_lazy("nothing, on many machines")),
+        ],
+    )
+    holds = forms.ChoiceField(
+        label=gettext_lazy("What does a session hold?"),
+        widget=forms.RadioSelect,
+        choices=[
+            ("little", gettext_lazy("little, that its owner may read")),
+            ("private", gettext_lazy("more than a kilobyte, or what nobody may read")),
+        ],
+    )
+    lasts = forms.ChoiceField(
+        label=gettext_lazy("What if a server restarts?"),
+        widget=forms.RadioSelect,
+        choices=[
+            ("stay", gettext_lazy("everybody stays signed in")),
+            ("again", gettext_lazy("people may sign in again")),
+        ],
+    )
+
+
+@dataclass(frozen=True)
+class Advice:
+    engine: str
+    reason: str
+
+
+def advice(made: Benchmark, *, stores: str, holds: str, lasts: str) -> Advice:
+    """The engine for those answers, and why, with the trips that were counted here."""
+    name = chosen(stores, holds, lasts)
+    return Advice(name, f"{reason(name)} {trips(made, name)}".strip())
+
+
+def chosen(stores: str, holds: str, lasts: str) -> str:
+    match stores, holds, lasts:
+        case "redis", _holds, "again":
+            return "cache"
+        case "redis", _holds, _lasts:
+            return "cached_db"
+        case "disk" | "none", "little", _lasts:
+            return "signed_cookies"
+        case "disk", _holds, _lasts:
+            return "file"
+    return "db"
+
+
+def reason(name: str) -> str:
+    return {
+        "cache": _("Nothing on a server is faster, and nobody minds what it forgets."),
+        "cached_db": _("The cache answers reads, and the database has what it forgets."),
+        "db": _("All machines reach it, it is backed up with all the rest, and forgets nothing."),
+        "file": _("A folder is all that it takes, and it survives a restart."),
+        "signed_cookies": _("The browser keeps it: no store to run, and none to lose."),
+    }[name]
+
+
+def trips(made: Benchmark, name: str) -> str:
+    """Empty where its store was away when they were counted."""
+    requests = made.engines[name].requests
+    if not requests:
+        return ""
+    counts = {kind: requests[kind].trips for kind in ("read", "write")}
+    return _("Trips to the store: %(read)d to read, %(write)d to write.") % counts

@@ -1,0 +1,221 @@
+"""The engines side by side: what each is, found out by trying, and what it costs, measured."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from django.contrib.sessions.backends.cache import SessionStore as CacheStore
+from django.core.cache import caches
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+from redis.exceptions import RedisError
+
+from cookieproj.engines.caches import beyond
+from cookieproj.engines.caches.memcached import Memcached
+from cookieproj.engines.caches.memory import Memory
+from cookieproj.engines.caches.other import Cache
+from cookieproj.engines.caches.redis import Redis
+from cookieproj.engines.exceptions import NotListableError, SessionStoreError
+from cookieproj.engines.signed_cookies import COOKIE_BYTES
+from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
+
+from . import engine, measuring
+from .choosing import QuestionsForm, advice
+from .decoding import steps
+from .measuring import Benchmark
+from .models import User
+
+# What a session holds that is looked for where it should not be.
+COLOR = "blue as a berry"
+
+# Requests of each kind on each engine that the page's button times: a second or two in all.
+REQUESTS = 200
+
+KINDS = {
+    "plain": gettext_lazy("session left alone"),
+    "read": gettext_lazy("read"),
+    "write": gettext_lazy("write"),
+    "sign_in": gettext_lazy("sign-in"),
+    "sign_out": gettext_lazy("sign-out"),
+}
+
+
+QUESTIONS = (
+    gettext_lazy("Sessions live in"),
+    gettext_lazy("They survive a restart"),
+    gettext_lazy("The client can read"),
+    gettext_lazy("One can be ended from elsewhere"),
+    gettext_lazy("All of a user can be ended"),
+    gettext_lazy("They can be listed"),
+    gettext_lazy("The largest session"),
+    gettext_lazy("Expired ones are cleared by"),
+)
+
+
+def answers(store: Any) -> list[str]:
+    """To the QUESTIONS, found out with a session that goes again. A store may be away."""
+    try:
+        place, reads, ends = try_out(store)
+        return [
+            place,
+            survival(store),
+            reads,
+            ends,
+            everywhere(),
+            listing(store),
+            limit(store),
+            clearing(store),
+        ]
+    except SessionStoreError as error:
+        return [str(error), *[""] * (len(QUESTIONS) - 1)]
+
+
+def try_out(store: Any) -> tuple[str, str, str]:
+    """Where it is; whether it is in the cookie too; whether deleting it ends a copy of that."""
+    session = store()
+    session["color"] = COLOR
+    session.save()
+    cookie = session.session_key
+    [location, *_copies] = session.locate()
+    session.delete()
+    shows = any(COLOR in step.outcome for step in steps(cookie.encode()))
+    opens = store(cookie).get("color") == COLOR
+    return (
+        # A public page does not tell where a server has its stores.
+        location.place if settings.DEBUG or shows else _("the server"),
+        _("all of it: signed, not encrypted") if shows else _("a random key, and nothing else"),
+        _("not by the engine: this site refuses what was signed out, for a query a request")
+        if opens
+        else _("yes"),
+    )
+
+
+def everywhere() -> str:
+    """The same on all engines: it is the user's session hash that tells."""
+    user = User(password="a hash")  # noqa: S106 - of nobody
+    before = user.get_session_auth_hash()
+    user.sign_outs += 1
+    is_ended = user.get_session_auth_hash() != before
+    return _("yes, for no query more") if is_ended else _("no")
+
+
+def survival(store: Any) -> str:
+    if issubclass(store, SignedCookies):
+        return _("yes: the browser holds them")
+    if not issubclass(store, CacheStore):
+        return _("yes")
+    match session_cache():
+        case Memory():
+            return _("no: they go with this process")
+        case Redis() as redis:
+            return persistence(redis)
+    return _("of the site, not of the cache")
+
+
+def session_cache() -> Cache:
+    return beyond(caches[settings.SESSION_CACHE_ALIAS])
+
+
+def persistence(redis: Redis) -> str:
+    """What that Redis says of itself."""
+    try:
+        has_file = redis.client.config_get("appendonly")["appendonly"] == "yes"
+        is_saved = bool(redis.client.config_get("save")["save"])
+    except (RedisError, KeyError):
+        return _("of the site; whether of Redis, it does not tell")
+    if has_file:
+        return _("yes: Redis keeps an append-only file")
+    if is_saved:
+        return _("of the site; of Redis as far as its last snapshot")
+    return _("of the site, not of Redis: it keeps no file")
+
+
+def listing(store: Any) -> str:
+    try:
+        store.page(size=1)
+    except NotListableError as error:
+        return str(error)
+    return _("yes")
+
+
+def limit(store: Any) -> str:
+    if issubclass(store, SignedCookies):
+        return _("%d bytes of cookie, attributes included") % COOKIE_BYTES
+    if issubclass(store, CacheStore) and isinstance(session_cache(), Memcached):
+        return _("1 MB, unless memcached is started with another -I")
+    return _("none that a session comes near")
+
+
+def clearing(store: Any) -> str:
+    if issubclass(store, SignedCookies):
+        return _("the browser")
+    if issubclass(store, CacheStore):
+        return _("the cache itself")
+    return "manage.py clearsessions"
+
+
+@require_safe
+@never_cache
+def engines(request: HttpRequest) -> HttpResponse:
+    """The last benchmark, or what one request of each kind shows of trips and sizes."""
+    made = measuring.last() or measuring.benchmark(0)
+    with measuring.stores() as stores:
+        columns = [answers(store) for store in stores.values()]
+    form = QuestionsForm(request.GET or None)
+    chosen = advice(made, **form.cleaned_data) if form.is_valid() else None
+    context = {
+        "names": list(stores),
+        "running": engine.name(),
+        "rows": list(zip(QUESTIONS, zip(*columns, strict=True), strict=True)),
+        "made": made,
+        "trips": list(trips(made)),
+        "sizes": [
+            (measured.cookie_bytes, measured.stored_bytes) for measured in made.engines.values()
+        ],
+        "charts": list(charts(made)),
+        "form": form,
+        "advice": chosen,
+        "debug": settings.DEBUG,
+        "requests": REQUESTS,
+    }
+    return render(request, "demo/engines.html", context)
+
+
+@require_POST
+def measure(request: HttpRequest) -> HttpResponse:
+    """In development at the press of a button; elsewhere it would be a load for anybody to make."""
+    if not settings.DEBUG:
+        raise Http404
+    measuring.keep(measuring.benchmark(REQUESTS))
+    return redirect(f"{reverse('demo:engines')}#costs")
+
+
+def trips(made: Benchmark) -> Iterator[tuple[Any, list[int | None]]]:
+    """By kind of request, of each engine; None where it was not measured."""
+    for kind, title in KINDS.items():
+        costs = [measured.requests.get(kind) for measured in made.engines.values()]
+        yield title, [cost.trips if cost else None for cost in costs]
+
+
+def charts(made: Benchmark) -> Iterator[tuple[Any, list[dict[str, Any]]]]:
+    """By kind of request, the bar of each engine that was timed: all to one scale."""
+    times = {
+        (kind, name): measured.requests[kind].microseconds
+        for kind in KINDS
+        for name, measured in made.engines.items()
+        if kind in measured.requests
+    }
+    most = max((time for time in times.values() if time), default=0)
+    for kind, title in KINDS.items():
+        bars = [
+            {"engine": name, "microseconds": time, "percent": 100 * time / most}
+            for (of, name), time in times.items()
+            if of == kind and time
+        ]
+        if bars:
+            yield title, bars

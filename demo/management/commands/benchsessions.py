@@ -1,0 +1,56 @@
+from argparse import ArgumentTypeError
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from tqdm import tqdm
+
+from cookieproj.engines.handover.homes import NAMES
+from demo import measuring
+from demo.comparing import KINDS
+
+from .clearsessions import AWAY, INTERRUPTED
+
+
+def number(text: str) -> int:
+    if not (text.isdecimal() and int(text)):
+        raise ArgumentTypeError(f"{text!r} is no number of requests; 1 is the least")
+    return int(text)
+
+
+class Command(BaseCommand):
+    help = "Measure what each kind of request costs on each engine, for the page /engines/."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--requests",
+            type=number,
+            default=1000,
+            metavar="N",
+            help="Time so many requests of each kind on each engine (1000).",
+        )
+
+    def handle(self, **options: Any) -> None:
+        requests: int = options["requests"]
+        total = (requests + 1) * len(KINDS) * len(NAMES)
+        try:
+            with tqdm(disable=None, total=total, unit=" requests", leave=False) as bar:
+                made = measuring.benchmark(requests, bar.update)
+        except KeyboardInterrupt as error:
+            raise CommandError(
+                "Interrupted. Nothing is kept, and nothing left in the stores.",
+                returncode=INTERRUPTED,
+            ) from error
+        except AWAY as error:
+            raise CommandError(f"Could not measure the engines: {error}") from error
+        measuring.keep(made)
+        self.show(made)
+
+    def show(self, made: measuring.Benchmark) -> None:
+        self.stdout.write(f"Median microseconds (trips). {made.machine}.")
+        self.stdout.write("".join([" " * 16, *(f"{kind:>14}" for kind in KINDS)]))
+        for name, measured in made.engines.items():
+            costs = [
+                f"{cost.microseconds:.0f} ({cost.trips})" for cost in measured.requests.values()
+            ]
+            line = "".join(f"{cost:>14}" for cost in costs) or f"  {measured.problem}"
+            self.stdout.write(f"{name:<16}{line}")
