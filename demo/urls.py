@@ -1,6 +1,6 @@
 from django.urls import path
 
-from . import breaking, comparing, devices, switch, views, where
+from . import breaking, comparing, devices, language, switch, views, where
 from .recipes import RECIPES, in_path
 
 app_name = "demo"
@@ -11,6 +11,7 @@ urlpatterns = [
     path("devices/", devices.your_devices, name="devices"),
     path("devices/sign-out-others/", devices.sign_out_others, name="devices-sign-out-others"),
     path("devices/<uuid:pk>/sign-out/", devices.sign_out_one, name="devices-sign-out"),
+    path("language/", language.choose, name="language"),
     path("session/", where.where, name="where"),
     path("engines/", comparing.engines, name="engines"),
     path("engines/measure/", comparing.measure, name="engines-measure"),

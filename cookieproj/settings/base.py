@@ -36,6 +36,7 @@ MIDDLEWARE = [
     "demo.wire.ShowTheWire",
     "demo.middleware.ForgetCookiesWithNul",
     "cookieproj.engines.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "demo.middleware.RefuseUnreadableForms",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -129,7 +130,13 @@ LOGIN_URL = "demo:auth/sign-in"
 LOGIN_REDIRECT_URL = "demo:auth/account"
 LOGOUT_REDIRECT_URL = "demo:auth/account"
 
-LANGUAGE_CODE = "en"
+# For commands, and for browsers that ask for none of LANGUAGES.
+LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="en")
+LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+LOCALE_PATHS = [BASE_DIR / "cookieproj" / "locale"]
+# A year: whoever chooses a language need not do so again.
+LANGUAGE_COOKIE_AGE = 365 * 24 * 60 * 60
+LANGUAGE_COOKIE_SAMESITE = "Lax"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True

@@ -6,6 +6,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from django import forms
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -52,6 +53,10 @@ class AttributesForm(MaxAgeForm):
 
 # RFC 6265, section 6.1, and RFC 6265bis, section 5.6.
 MOST_BYTES = 4096
+
+
+class LanguageForm(forms.Form):
+    language = forms.ChoiceField(label=_("Language"), choices=settings.LANGUAGES, initial="zh-hans")
 
 
 class SizeForm(NameForm):
@@ -206,6 +211,26 @@ def on_json(request: HttpRequest, name: str, value: str) -> HttpResponse:
 def on_a_redirect(request: HttpRequest, name: str, value: str) -> HttpResponse:
     response = HttpResponseRedirect(reverse("demo:reading/all-cookies"))
     response.set_cookie(name, quote(value, safe=""))
+    return response
+
+
+@recipe(
+    _("Django's language cookie"),
+    _(
+        "LocaleMiddleware looks here first, and then at what the browser prefers, its "
+        "Accept-Language header. The button above does the same by set_language."
+    ),
+    form=LanguageForm,
+    methods=READS_OR_SETS_A_COOKIE,
+)
+def language(request: HttpRequest, language: str) -> HttpResponse:
+    response = TextResponse(f"From the next page on this site speaks {language}.")
+    response.set_cookie(
+        settings.LANGUAGE_COOKIE_NAME,
+        language,
+        max_age=settings.LANGUAGE_COOKIE_AGE,
+        samesite="Lax",
+    )
     return response
 
 
