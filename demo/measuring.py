@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,23 @@ def benchmark(requests: int, progress: Progress = lambda: None) -> Benchmark:
     return Benchmark(made, machine(), requests, engines)
 
 
+@cache
+def counted() -> Benchmark:
+    """Trips and sizes without times. They do not change, so they are counted once."""
+    return benchmark(0)
+
+
+def known() -> Benchmark:
+    """The last benchmark; before the first one what is counted."""
+    if found := last():
+        return found
+    made = counted()
+    if any(measured.problem for measured in made.engines.values()):
+        # The store may be back the next time.
+        counted.cache_clear()
+    return made
+
+
 def measured(
     found: dict[str, Any], requests: int, progress: Progress
 ) -> Iterator[tuple[str, Measured]]:
@@ -210,19 +228,15 @@ def machine() -> str:
     )
 
 
-def path() -> Path:
-    """Where the last benchmark is."""
-    return Path(settings.BASE_DIR) / "benchmark.json"
-
-
 def keep(made: Benchmark) -> None:
-    path().write_text(json.dumps(asdict(made), indent=2))
+    """For ``last``. Raises OSError where DEMO_BENCHMARK cannot be written."""
+    settings.DEMO_BENCHMARK.write_text(json.dumps(asdict(made), indent=2))
 
 
 def last() -> Benchmark | None:
     """None where nothing was measured yet, or what is there is no benchmark of these engines."""
     try:
-        told = json.loads(path().read_text())
+        told = json.loads(settings.DEMO_BENCHMARK.read_text())
         engines = {
             name: Measured(
                 **{**values, "requests": {k: Cost(**c) for k, c in values["requests"].items()}}

@@ -4,6 +4,7 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from pygments import highlight
@@ -33,6 +34,7 @@ def registers(decorator: ast.expr) -> bool:
     return isinstance(decorator, ast.Call) and ast.unparse(decorator.func) in REGISTERS
 
 
+@cache
 def coloured(source: str) -> str:
-    """As HTML."""
+    """As HTML, made once: what runs does not change while it runs."""
     return highlight(source, PythonLexer(), HtmlFormatter(nowrap=True))

@@ -151,6 +151,9 @@ DEMO_SESSION_IN_PATH = env.bool("DEMO_SESSION_IN_PATH", default=DEBUG)
 # Reverse proxies before this site, each of which appends to X-Forwarded-For.
 DEMO_PROXIES = env.int("DEMO_PROXIES", default=0)
 
+# Where manage.py benchsessions keeps what it has measured, for the page that shows it.
+DEMO_BENCHMARK = Path(env.str("DEMO_BENCHMARK", default=str(BASE_DIR / "benchmark.json")))
+
 if not DEBUG:
     if SECRET_KEY == DEVELOPMENT_KEY:
         raise ImproperlyConfigured(

@@ -36,8 +36,9 @@ TRIPS = {
 @pytest.fixture(autouse=True)
 def site(empty_stores: None, settings: Settings, tmp_path: Path, db: None) -> None:
     """Of its own: a benchmark is kept beside manage.py."""
-    settings.BASE_DIR = tmp_path
+    settings.DEMO_BENCHMARK = tmp_path / "benchmark.json"
     settings.DEBUG = True
+    measuring.counted.cache_clear()
 
 
 def shown(client: Client, query: str = "") -> str:
@@ -133,6 +134,8 @@ def test_a_store_that_is_away_leaves_the_others(client: Client) -> None:
     assert "It is away." in facts["Sessions live in"]["db"]
     assert facts["Trips: read"]["db"] == "\N{EN DASH}"
     assert facts["Trips: read"]["file"] == "1"
+    # It is back.
+    assert table(shown(client))["Trips: read"]["db"] == "1"
 
 
 def test_outside_of_development_no_place_is_told_and_nothing_measured(
@@ -202,6 +205,11 @@ class TestMeasuring:
         assert Session.objects.count() == 0
         assert measuring.last() is None
 
+    def test_a_file_that_cannot_be_written_is_told(self, settings: Settings) -> None:
+        settings.DEMO_BENCHMARK = settings.DEMO_BENCHMARK / "below a file that is none"
+        with pytest.raises(CommandError, match="Could not measure the engines"):
+            call_command("benchsessions", "--requests", "1")
+
     def test_a_store_that_goes_away_is_told(self) -> None:
         away = StoreUnavailableError("table django_session", "It is away.")
         with (
@@ -212,16 +220,18 @@ class TestMeasuring:
         assert Session.objects.count() == 0
 
     @pytest.mark.parametrize("text", ["", "{}", "[]", "no JSON", '{"engines": {"db": {"a": 1}}}'])
-    def test_a_file_that_is_no_benchmark_is_none(self, text: str, client: Client) -> None:
-        measuring.path().write_text(text)
+    def test_a_file_that_is_no_benchmark_is_none(
+        self, text: str, client: Client, settings: Settings
+    ) -> None:
+        settings.DEMO_BENCHMARK.write_text(text)
         assert measuring.last() is None
         assert "Not measured yet." in shown(client)
 
-    def test_what_is_kept_is_read_again(self) -> None:
+    def test_what_is_kept_is_read_again(self, settings: Settings) -> None:
         made = measuring.benchmark(1)
         measuring.keep(made)
         assert measuring.last() == made
-        assert json.loads(measuring.path().read_text())["requests"] == 1
+        assert json.loads(settings.DEMO_BENCHMARK.read_text())["requests"] == 1
 
 
 class TestChoosing:

@@ -35,6 +35,7 @@ class Command(BaseCommand):
         try:
             with tqdm(disable=None, total=total, unit=" requests", leave=False) as bar:
                 made = measuring.benchmark(requests, bar.update)
+            measuring.keep(made)
         except KeyboardInterrupt as error:
             raise CommandError(
                 "Interrupted. Nothing is kept, and nothing left in the stores.",
@@ -42,7 +43,6 @@ class Command(BaseCommand):
             ) from error
         except AWAY as error:
             raise CommandError(f"Could not measure the engines: {error}") from error
-        measuring.keep(made)
         self.show(made)
 
     def show(self, made: measuring.Benchmark) -> None:

@@ -1,0 +1,95 @@
+"""Every page in a real browser: no error in its console, nothing beyond its window, accessible."""
+
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from demo.recipes import GROUPS, RECIPES
+
+PAGES = [
+    "/",
+    "/engines/",
+    "/session/?whole",
+    "/break/",
+    "/switch/",
+    "/devices/",
+    "/auth/account/",
+    "/auth/cookie-sign-in/",
+    "/expiry/every-setting/",
+    "/lifecycle/side-by-side/",
+]
+ONE_OF_EACH_GROUP = [group.recipes[0].page_url for group in GROUPS]
+# The widest table, the longest form, the longest code.
+NARROW = [*PAGES, "/recipes/cookies/attributes/", "/recipes/auth/cookie-account/"]
+
+
+@pytest.fixture
+def ada(page: Page) -> Page:
+    """A page of hers, who is signed in and has something in her session."""
+    page.goto("/auth/sign-in/")
+    page.fill("[name=username]", "ada")
+    page.fill("[name=password]", "cookies")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/auth/account/")
+    return page
+
+
+def test_no_page_has_an_error_in_its_console(ada: Page) -> None:
+    """Nor does it ask another site for anything."""
+    asked: list[str] = []
+    ada.on("request", lambda request: asked.append(request.url))
+    for path in [*PAGES, *(recipe.page_url for recipe in RECIPES.values())]:
+        ada.goto(path, wait_until="load")
+        assert ada.locator("h1").count() == 1, path
+    here = ada.evaluate("location.origin")
+    assert {url for url in asked if not url.startswith(f"{here}/")} == set()
+
+
+@pytest.mark.parametrize("width", [320, 360, 1280])
+def test_no_page_is_wider_than_its_window(width: int, ada: Page) -> None:
+    ada.set_viewport_size({"width": width, "height": 800})
+    for path in NARROW:
+        ada.goto(path)
+        assert ada.evaluate("document.documentElement.scrollWidth") <= width, path
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds of WCAG 2.2 A and AA, and of its best practices, with where it is."""
+    found: dict[str, Any] = Axe().run(page).response
+    return [
+        f"{rule['id']}: {node['html']}" for rule in found["violations"] for node in rule["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_are_accessible(scheme: str, ada: Page) -> None:
+    ada.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    for path in [*PAGES, *ONE_OF_EACH_GROUP]:
+        ada.goto(path)
+        assert violations(ada) == [], path
+
+
+def test_what_a_run_shows_is_accessible(ada: Page) -> None:
+    for recipe in ("cookies/set-cookie", "cookies/on-a-redirect", "cookies/too-large"):
+        ada.goto(f"/recipes/{recipe}/")
+        ada.click("form[data-recipe] button")
+        ada.wait_for_selector(".exchange")
+        assert violations(ada) == [], recipe
+    ada.goto("/break/")
+    ada.click("#write-twice-at-once button")
+    assert violations(ada) == []
+    ada.goto("/engines/?stores=redis&holds=little&lasts=stay")
+    ada.click("text=Measure here, now")
+    ada.wait_for_selector("figure")
+    assert violations(ada) == []
+
+
+def test_without_scripts_every_page_says_as_much(browser: Browser, site: str) -> None:
+    context: BrowserContext = browser.new_context(base_url=site, java_script_enabled=False)
+    page = context.new_page()
+    page.goto("/recipes/cookies/set-cookie/")
+    assert page.locator("text=Needs JavaScript.").first.is_visible()
+    assert page.locator("text=Copy as curl").is_hidden()
+    context.close()

@@ -1,0 +1,35 @@
+"""No page is heavier than 100 kB, with all that it loads, uncompressed."""
+
+import re
+
+import pytest
+from django.test import Client
+
+from demo.models import User
+from demo.recipes import RECIPES
+
+PAGES = ["/", "/engines/", "/session/?whole", "/break/", "/switch/", "/devices/"]
+MOST = 100_000
+
+
+def loaded(client: Client, path: str, seen: set[str]) -> int:
+    """Bytes of it, and of the styles, scripts and pictures that it names."""
+    if path in seen:
+        return 0
+    seen.add(path)
+    response = client.get(path)
+    assert response.status_code == 200
+    content = response.getvalue()
+    names = re.findall(r'(?:href|src)="(/static/[^"]+)"|from "\./([^"]+)"', content.decode())
+    below = [named or f"/static/demo/{imported}" for named, imported in names]
+    return len(content) + sum(loaded(client, found, seen) for found in below)
+
+
+@pytest.mark.parametrize("path", [*PAGES, *(recipe.page_url for recipe in RECIPES.values())])
+def test_a_page_is_light(path: str, client: Client, ada: User) -> None:
+    client.force_login(ada)
+    seen: set[str] = set()
+    assert loaded(client, path, seen) < MOST
+    assert "/static/demo/site.css" in seen
+    if path.startswith("/recipes/"):
+        assert {f"/static/demo/{name}.js" for name in ("recipe", "wire", "jar", "copy")} <= seen
