@@ -8,7 +8,7 @@ from .source import coloured
 
 
 def index(request: HttpRequest) -> HttpResponse:
-    return render(request, "demo/index.html", {"groups": GROUPS, "engine": settings.SESSION_ENGINE})
+    return render(request, "demo/index.html", {"groups": GROUPS})
 
 
 @never_cache

@@ -43,7 +43,7 @@ def test_takes_its_own_methods_only(recipe: Recipe, client: Client) -> None:
 
 def test_index_lists_every_recipe_by_group(client: Client) -> None:
     content = client.get(reverse("demo:index")).content.decode()
-    assert content.count('<h2 id="group-') == len(GROUPS)
+    assert content.count('<h3 id="group-') == len(GROUPS)
     for listed in RECIPES.values():
         assert f'href="{listed.page_url}"' in content
 
