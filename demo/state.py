@@ -50,8 +50,7 @@ class State:
         if not isinstance(session, Listable):
             date: datetime = session.get_expiry_date()
             return date
-        # By another object: to look for the session must not change the one in use.
-        located = type(session)(session.session_key).locate()
+        located = session.locate()
         return located[0].expires if located else None
 
     @property

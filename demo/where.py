@@ -121,8 +121,6 @@ def where(request: HttpRequest) -> HttpResponse:
 
 
 def places_of(session: Any, is_whole: bool) -> list[Place]:
-    """Looked for by another object, so that to look changes nothing of the one in use."""
     if not isinstance(session, Listable) or not session.session_key:
         return []
-    found = type(session)(session.session_key)
-    return [Place(location, found, is_whole) for location in found.locate()]
+    return [Place(location, session, is_whole) for location in session.locate()]

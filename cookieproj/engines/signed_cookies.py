@@ -125,7 +125,8 @@ class SessionStore(Listable, Async, DjangoStore):  # type: ignore[misc]
 
     def locate(self) -> list[Location]:
         """The cookie itself, as it was sent or last saved."""
-        data = self.load() if self.session_key else {}
+        # By another object: to load anew could change what this one is to save.
+        data = dict(type(self)(self.session_key).items())
         if not self.session_key or not data:
             return []
         place = _("cookie %(name)s of the browser") % {"name": settings.SESSION_COOKIE_NAME}

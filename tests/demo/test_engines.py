@@ -227,6 +227,9 @@ class TestMeasuring:
         assert measuring.last() is None
         assert "Not measured yet." in shown(client)
 
+    def test_the_median_is_what_counts(self) -> None:
+        assert measuring.microseconds([9e-6, 1e-6, 2e-6]) == 2.0
+
     def test_what_is_kept_is_read_again(self, settings: Settings) -> None:
         made = measuring.benchmark(1)
         measuring.keep(made)

@@ -73,9 +73,10 @@ def test_a_redirect_is_told_with_what_came_of_it(asking: Client) -> None:
 def test_what_signs_in_is_marked_as_a_secret(asking: Client, ada: User) -> None:
     asking.force_login(ada)
     asking.cookies["color"] = "blue"
+    asking.cookies["login_auth"] = "1.proof"
     [exchange] = told(asking.get("/recipes/sessions/set-item/"))
     secret = {cookie["name"]: cookie["secret"] for cookie in exchange["sent"] + exchange["set"]}
-    assert secret == {"sessionid": True, "color": False, "csrftoken": True}
+    assert secret == {"sessionid": True, "color": False, "csrftoken": True, "login_auth": True}
 
 
 def test_a_cookie_with_a_nul_is_sent_and_not_understood(asking: Client) -> None:

@@ -69,11 +69,26 @@ def located_after(use: View) -> View:
 
     def view(session: Any) -> float:
         use(session)
-        [first, *_copies] = type(session)(session.session_key).locate()
+        [first, *_copies] = session.locate()
         left: float = (first.expires - timezone.now()).total_seconds()
         return left
 
     return view
+
+
+def test_to_look_where_it_is_changes_nothing(switch: Switch) -> None:
+    browser = moved(switch)
+    browser.set(b=2)
+    other = browser.copy()
+
+    def view(session: Any) -> None:
+        session.get("a")
+        other.set(c=3)
+        session.locate()
+        session["d"] = 4
+
+    browser.visit(view)
+    assert browser.read() == {"a": 1, "b": 2, "c": 3, "d": 4}
 
 
 def test_also_where_each_request_saves(switch: Switch, settings: Settings) -> None:

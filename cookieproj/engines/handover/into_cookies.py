@@ -176,9 +176,10 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
 
     def locate(self) -> list[Location]:
         """In the old store, until this session is signed into a cookie."""
-        self._know_former()
-        if self._former and self._former.session_key == self.session_key:
-            return self._former.locate()
+        found = type(self)(self.session_key)
+        found._know_former()
+        if found._former and found._former.session_key == self.session_key:
+            return found._former.locate()
         return super().locate()
 
     def _end_left(self) -> None:
