@@ -1,5 +1,6 @@
 """Recipes in a real browser: with its script, without, by keyboard, with a wrong value."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -14,8 +15,11 @@ def run(page: Page, recipe: str = "", **fields: str) -> None:
         page.goto(f"/recipes/{recipe}/")
     for name, value in fields.items():
         page.fill(f"[name={name}]", value)
+    status = page.locator("[data-status]")
+    # Not the answer to an earlier run.
+    status.evaluate("status => status.className = ''")
     page.click("form[data-recipe] button")
-    expect(page.locator("[data-status]")).to_have_class(re.compile("good|wrong"))
+    expect(status).to_have_class(re.compile("good|wrong"))
 
 
 def jar(page: Page, view: str) -> list[str]:
@@ -55,6 +59,17 @@ def test_trips_to_the_store_are_told_with_their_time(page: Page) -> None:
     )
 
 
+def test_an_engine_that_does_not_tell_its_trips(page: Page) -> None:
+    """As the server says it of Django's own: see tests/demo/test_wire.py."""
+    exchange = {"request": "GET", "sent": [], "understood": [], "status": "200 OK", "set": []}
+    told = json.dumps([exchange | {"location": None, "trips": None, "milliseconds": 0}])
+    page.route("**/cookies/set-cookie/?*", lambda route: route.fulfill(headers={"Wire": told}))
+    run(page, "cookies/set-cookie")
+    expect(page.locator("[data-trips]")).to_have_text(
+        "This engine does not tell its trips to the store."
+    )
+
+
 def test_a_redirect_is_shown_as_two_exchanges(page: Page) -> None:
     run(page, "cookies/on-a-redirect")
     answers = page.locator("[data-answer]")
@@ -69,9 +84,12 @@ def test_keys_are_shown_in_part_until_asked_for(page: Page) -> None:
         for cookie in page.context.cookies()
         if cookie.get("name") == "sessionid"
     ]
+    token = page.evaluate("document.cookie").removeprefix("csrftoken=")
     assert key not in page.inner_text("main")
+    assert token not in page.inner_text("main")
     assert key[:8] in page.inner_text("main")
     page.check("[data-whole]")
+    assert token in page.inner_text("[data-jar=scripts]")
     assert page.inner_text("main").count(key) == 3
     page.uncheck("[data-whole]")
     assert key not in page.inner_text("main")
