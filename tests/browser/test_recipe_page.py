@@ -32,6 +32,7 @@ def jar(page: Page, view: str) -> list[str]:
 def test_a_run_shows_its_answer_and_stays_on_the_page(page: Page) -> None:
     run(page, "cookies/set-cookie", value="你好")
     expect(page.locator("[data-status]")).to_have_text("200 OK")
+    expect(page.locator("[data-status]")).to_have_class("status good")
     expect(page.locator("[data-body]")).to_have_text("color is set until the browser closes.\n")
     assert page.url.endswith("/recipes/cookies/set-cookie/")
 
@@ -150,6 +151,7 @@ def test_a_page_of_the_site_can_be_opened(page: Page, site: str) -> None:
 def test_a_wrong_value_is_told_on_the_page(page: Page) -> None:
     run(page, "cookies/set-cookie", name="a b")
     expect(page.locator("[data-status]")).to_have_text("400 Bad Request")
+    expect(page.locator("[data-status]")).to_have_class("status wrong")
     expect(page.locator("[data-body]")).to_contain_text("name: A cookie's name takes ASCII")
     assert page.context.cookies() == []
     assert page.input_value("[name=name]") == "a b"
