@@ -38,7 +38,10 @@ TAG = re.compile(r"</?\w+[^>]*>")
 LONG = 12
 
 # In Chinese they have punctuation only.
-WITHOUT_WORDS = {"%(browser)s on %(system)s"}
+WITHOUT_WORDS = {
+    "%(browser)s on %(system)s",
+    "<b><code>%(engine)s</code>.</b> %(reason)s",
+}
 
 IN_CHINESE = {"Accept-Language": "zh-CN,zh;q=0.9"}
 COMMANDS = ["benchsessions", "clearsessions", "demodata", "movesessions", "signout"]
