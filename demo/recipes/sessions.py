@@ -27,7 +27,7 @@ class NestedForm(forms.Form):
 
 
 @recipe(
-    _("session[…] = …"),
+    "session[…] = …",
     _("request.session works like a dict; the middleware saves it once the view has answered."),
     form=ItemForm,
     methods=CHANGES,
