@@ -199,7 +199,7 @@ def fix_a_session_key() -> Iterator[Trial]:
     yield Trial(_("A key that was made up"), outcome, withstood=not is_kept)
     made_up.delete()
 
-    for on, cycles in ((_("A sign-in without cycle_key()"), False), (_("login()"), True)):
+    for on, cycles in ((_("A sign-in without cycle_key()"), False), ("login()", True)):
         planted = store()
         planted["color"] = "blue"
         planted.save()
@@ -230,11 +230,12 @@ def send_5000_bytes() -> Iterator[Trial]:
         session["text"] = text
         try:
             session.save()
-            told = _("The log is told") if owner == OURS else _("Nobody is told")
-            outcome = _("%(told)s of a cookie of %(size)d bytes.") % {
-                "told": told,
-                "size": len(session.session_key),
-            }
+            told = (
+                _("The log is told of a cookie of %d bytes.")
+                if owner == OURS
+                else _("Nobody is told of a cookie of %d bytes.")
+            )
+            outcome = told % len(session.session_key)
             yield Trial(f"{owner}.signed_cookies", outcome, withstood=False)
         except CookieTooLargeError as error:
             yield Trial(f"{owner}.signed_cookies", str(error), withstood=True)

@@ -9,6 +9,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
 
 from cookieproj.engines.base import Engine
 from cookieproj.engines.caches import beyond
@@ -37,8 +38,9 @@ def engine_is_there(**kwargs: Any) -> list[CheckMessage]:
     except ImportError as error:
         return [
             Error(
-                f"SESSION_ENGINE = {settings.SESSION_ENGINE!r} is no session engine: {error}.",
-                hint="Name a module with a SessionStore, such as cookieproj.engines.db.",
+                _("SESSION_ENGINE = %(engine)r is no session engine: %(error)s.")
+                % {"engine": settings.SESSION_ENGINE, "error": error},
+                hint=_("Name a module with a SessionStore, such as cookieproj.engines.db."),
                 id="demo.E001",
             )
         ]
@@ -55,9 +57,11 @@ def sessions_outlive_the_process(**kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         CheckWarning(
-            "Sessions are cached in this process's memory: other processes do not see them, "
-            "and a restart forgets them.",
-            hint="Set CACHE_URL to redis://host:6379/0 or memcached://host:11211.",
+            _(
+                "Sessions are cached in this process's memory: other processes do not see them, "
+                "and a restart forgets them."
+            ),
+            hint=_("Set CACHE_URL to redis://host:6379/0 or memcached://host:11211."),
             id="demo.W001",
         )
     ]
@@ -74,10 +78,15 @@ def sessions_lose_no_write(**kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         CheckWarning(
-            f"The cache of the sessions ({cache.place}) cannot compare and swap: of two saves at "
-            "the very same moment one can be lost.",
-            hint="Redis (through django-redis or Django), memcached (PyMemcacheCache) and process "
-            "memory can.",
+            _(
+                "The cache of the sessions (%(cache)s) cannot compare and swap: of two saves at "
+                "the very same moment one can be lost."
+            )
+            % {"cache": cache.place},
+            hint=_(
+                "Redis (through django-redis or Django), memcached (PyMemcacheCache) and process "
+                "memory can."
+            ),
             id="demo.W002",
         )
     ]
@@ -92,7 +101,7 @@ def handover_is_possible(**kwargs: Any) -> list[CheckMessage]:
         if home:
             home.store()
     except ImproperlyConfigured as error:
-        hint = "Unset SESSION_HANDOVER_FROM when the handover is over."
+        hint = _("Unset SESSION_HANDOVER_FROM when the handover is over.")
         return [Error(str(error), hint=hint, id="demo.E002")]
     except ImportError:
         return []
@@ -100,8 +109,10 @@ def handover_is_possible(**kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Error(
-            "SESSION_HANDOVER_FROM is set, and no middleware hands over.",
-            hint="Name cookieproj.engines.middleware.SessionMiddleware in the place of Django's.",
+            _("SESSION_HANDOVER_FROM is set, and no middleware hands over."),
+            hint=_(
+                "Name cookieproj.engines.middleware.SessionMiddleware in the place of Django's."
+            ),
             id="demo.E003",
         )
     ]
@@ -130,9 +141,11 @@ def sessions_are_pickled(alias: str) -> list[CheckMessage]:
         return []
     return [
         CheckWarning(
-            "The sessions that are handed over are read with pickle: whoever can write to that "
-            "Redis can run code here.",
-            hint="Unset SESSION_HANDOVER_CACHE as soon as they are moved.",
+            _(
+                "The sessions that are handed over are read with pickle: whoever can write to that "
+                "Redis can run code here."
+            ),
+            hint=_("Unset SESSION_HANDOVER_CACHE as soon as they are moved."),
             id="demo.W003",
         )
     ]

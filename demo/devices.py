@@ -17,6 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from cookieproj.engines.exceptions import SessionStoreError
+from cookieproj.engines.language import in_english
 
 from . import engine, index
 from .models import SignedInSession, SignedInSessions, User
@@ -128,7 +129,9 @@ def delete_stored(rows: SignedInSessions) -> None:
             index.end(row)
         except SessionStoreError as error:
             away.add(row.engine)
-            logger.warning("Sessions that have ended stay stored until they expire. %s", error)
+            logger.warning(
+                "Sessions that have ended stay stored until they expire. %s", in_english(error)
+            )
 
 
 def log(ended: Sequence[Model], action: int, message: str, *, by: User) -> None:

@@ -20,9 +20,13 @@ from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from cookieproj.engines.exceptions import SessionStoreError
 from cookieproj.engines.handover.homes import NAMES
+from cookieproj.engines.language import in_english
 from cookieproj.engines.trips import watched
 
 Progress = Callable[[], object]
@@ -53,6 +57,17 @@ class Benchmark:
     machine: str
     requests: int
     engines: dict[str, Measured]
+    cores: int
+
+    @property
+    def where(self) -> str:
+        """What it was measured on."""
+        return ngettext(
+            "%(cores)d core, %(machine)s", "%(cores)d cores, %(machine)s", self.cores
+        ) % {
+            "cores": self.cores,
+            "machine": self.machine,
+        }
 
 
 def plain(request: HttpRequest) -> None:
@@ -60,7 +75,7 @@ def plain(request: HttpRequest) -> None:
 
 
 def read(request: HttpRequest) -> None:
-    _ = request.session["color"]
+    _color = request.session["color"]
 
 
 def write(request: HttpRequest) -> None:
@@ -133,7 +148,7 @@ class Subject:
         [stored, *_copies] = self.session.locate()
         name = settings.SESSION_COOKIE_NAME
         return Measured(
-            place=stored.place,
+            place=in_english(stored.place),
             stored_bytes=len(stored.payload),
             cookie_bytes=len(f"{name}{self.session.session_key}"),
             requests={
@@ -162,7 +177,7 @@ def benchmark(requests: int, progress: Progress = lambda: None) -> Benchmark:
     with stores() as found:
         engines = dict(measured(found, requests, progress))
     made = timezone.now().isoformat(timespec="seconds")
-    return Benchmark(made, machine(), requests, engines)
+    return Benchmark(made, machine(), requests, engines, os.cpu_count() or 1)
 
 
 @cache
@@ -192,7 +207,7 @@ def measured(
         except SessionStoreError as error:
             yield name, Measured(problem=str(error))
     try:
-        for _ in range(requests + 1):
+        for _request in range(requests + 1):
             for kind in KINDS:
                 for subject in subjects:
                     subject.request(kind)
@@ -216,14 +231,14 @@ def stores() -> Iterator[dict[str, Any]]:
 
 def in_folder(store: Any, path: str) -> Any:
     """That engine of files with its files there, which people know by the folder of the site."""
-    place = f"folder {settings.SESSION_FILE_PATH}"
+    place = format_lazy(_("folder {path}"), path=settings.SESSION_FILE_PATH)
     # Of the same name, which is a part of what it signs with.
     return type("SessionStore", (store,), {"_storage_path": path, "_place": lambda *_: place})
 
 
 def machine() -> str:
     return (
-        f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, "
+        f"{platform.system()} {platform.machine()}, "
         f"Python {platform.python_version()}, Django {django.get_version()}"
     )
 

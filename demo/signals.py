@@ -8,6 +8,7 @@ from django.db.models.signals import post_save, pre_delete
 from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.signed_cookies import opened
@@ -46,7 +47,7 @@ def is_refused(data: dict[str, Any], **kwargs: Any) -> bool:
         return row is not None and index.is_refused(row)
     except Error as error:
         # To let it in would bring back a session that somebody has ended.
-        raise StoreUnavailableError("table demo_refusedsession", error) from error
+        raise StoreUnavailableError(_("table demo_refusedsession"), error) from error
 
 
 @receiver(post_save, sender=User)

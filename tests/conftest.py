@@ -14,6 +14,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.file import SessionStore as DjangoFileStore
 from django.core.cache import caches as cache_connections
 from django.db import connections
+from django.utils import translation
 from pytest_django import Settings
 
 from cookieproj.engines import cached_db
@@ -43,6 +44,13 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 def quick_passwords(settings: Settings) -> None:
     """A hash that is meant to be slow makes nothing here safer."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def no_language_left_behind() -> Iterator[None]:
+    """A request leaves its language to its thread, for whatever runs there before the next."""
+    yield
+    translation.deactivate()
 
 
 def start(stack: ExitStack, server: AbstractContextManager[str]) -> str:

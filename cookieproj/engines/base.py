@@ -17,6 +17,9 @@ from django.contrib.sessions.backends.base import (
 )
 from django.utils import timezone
 from django.utils.crypto import get_random_string
+from django.utils.functional import Promise
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from .asynchronous import Async
 from .exceptions import StoreUnavailableError
@@ -164,13 +167,14 @@ class Engine(Listable, Async):
         self.modified = True
 
     def _under_a_new_key(self, store: Callable[[str], Result]) -> Result:
-        for _ in range(NEW_KEYS):
+        for _attempt in range(NEW_KEYS):
             try:
                 return store(self._get_new_session_key())
             except CreateError as error:
                 refusal = error
         raise StoreUnavailableError(
-            self._place(), f"It took none of {NEW_KEYS} new session keys."
+            self._place(),
+            format_lazy(_("It took none of {number} new session keys."), number=NEW_KEYS),
         ) from refusal
 
     def save(self, must_create: bool = False) -> None:
@@ -187,7 +191,7 @@ class Engine(Listable, Async):
         if must_create:
             self._base = self._insert(data)
             return
-        for _ in range(SAVES):
+        for _attempt in range(SAVES):
             if self._base is None:
                 self._rebase(self._find())
             base: Stored = self._base  # type: ignore[assignment]
@@ -200,7 +204,8 @@ class Engine(Listable, Async):
                 return
             self._rebase(self._find())
         raise StoreUnavailableError(
-            self._place(), f"It refused {SAVES} saves of one session in a row."
+            self._place(),
+            format_lazy(_("It refused {number} saves of one session in a row."), number=SAVES),
         )
 
     def _rebase(self, theirs: Stored | None) -> None:
@@ -281,7 +286,7 @@ class Engine(Listable, Async):
             self._remove(key)
 
     @classmethod
-    def _place(cls) -> str:
+    def _place(cls) -> str | Promise:
         """What people call the store, without a password: for errors and pages."""
         raise NotImplementedError
 

@@ -8,7 +8,7 @@ from django.contrib.sessions.backends.cache import KEY_PREFIX
 from django.contrib.sessions.backends.cache import SessionStore as DjangoStore
 from django.contrib.sessions.backends.cached_db import KEY_PREFIX as CACHED_DB_PREFIX
 from django.core.cache.backends.base import BaseCache
-from django.utils.functional import cached_property
+from django.utils.functional import Promise, cached_property
 
 from .base import Engine
 from .caches import beyond
@@ -97,5 +97,5 @@ class SessionStore(Engine, DjangoStore):
         return self._entries.locate(self.cache_key) if self._session_key else []
 
     @classmethod
-    def _place(cls) -> str:
+    def _place(cls) -> str | Promise:
         return cls()._entries.place

@@ -23,6 +23,7 @@ from .caches import beyond
 from .caches.other import Cache
 from .db import SessionStore as DBStore
 from .exceptions import StoreUnavailableError
+from .language import in_english
 from .merge import Data, same
 from .signals import hear_deletions
 from .stored import Location, Stored
@@ -52,7 +53,7 @@ class SessionStore(DBStore, DjangoStore):
             self._settle()
             self._copy = self._entries.get(self.cache_key)
         except StoreUnavailableError as error:
-            logger.warning("A session is read from the database. %s", error)
+            logger.warning("A session is read from the database. %s", in_english(error))
             return super()._load()
         if self._copy and self._copy.data is not None:
             return self._copy

@@ -6,6 +6,7 @@ from functools import partial
 from django.contrib.sessions.backends.db import SessionStore as DjangoStore
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import router
+from django.utils.functional import Promise
 
 from .base import Engine
 from .merge import Data
@@ -101,5 +102,5 @@ class SessionStore(Engine, DjangoStore):
         return [Location(self._place(), name, row.session_data.encode(), row.expire_date)]
 
     @classmethod
-    def _place(cls) -> str:
+    def _place(cls) -> str | Promise:
         return cls._table().place

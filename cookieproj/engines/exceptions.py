@@ -1,5 +1,6 @@
 """What can go wrong with a session store; each error carries its evidence."""
 
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 
@@ -11,16 +12,24 @@ class StoreUnavailableError(SessionStoreError):
     """The store did not answer, or did not take what it was given.
 
     ``store`` names it (server, database or folder, never a password). The error
-    of the driver, where there is one, is the ``__cause__``.
+    of the driver, where there is one, is the ``__cause__``. Both may be lazy: what a
+    page says in its visitor's language, the log says in English.
     """
 
-    def __init__(self, store: str, reason: object) -> None:
+    def __init__(self, store: str | Promise, reason: object) -> None:
         super().__init__(store, reason)
         self.store = store
-        self.reason = str(reason).strip()
+        self._reason = reason
+
+    @property
+    def reason(self) -> str:
+        return str(self._reason).strip()
 
     def __str__(self) -> str:
-        return _("The session store is unavailable: %(store)s. %(reason)s") % vars(self)
+        return _("The session store is unavailable: %(store)s. %(reason)s") % {
+            "store": self.store,
+            "reason": self.reason,
+        }
 
 
 class CookieTooLargeError(SessionStoreError):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.contrib.sessions.backends.base import VALID_KEY_CHARS, CreateError
 from django.contrib.sessions.backends.file import SessionStore as DjangoStore
-from django.utils.functional import cached_property
+from django.utils.functional import Promise, cached_property
 from django.utils.translation import gettext as _
 
 from .base import Engine, is_past
@@ -239,5 +239,5 @@ class SessionStore(Engine, DjangoStore):
         return [Location(self._place(), name, stored.token, stored.expires)]
 
     @classmethod
-    def _place(cls) -> str:
+    def _place(cls) -> str | Promise:
         return cls()._folder.place

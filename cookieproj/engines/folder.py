@@ -19,6 +19,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from django.core.files import locks
+from django.utils.functional import Promise
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from .exceptions import StoreUnavailableError
 from .trips import trip
@@ -144,8 +147,8 @@ class Folder:
             self.remove(name)
 
     @property
-    def place(self) -> str:
-        return f"folder {self.path}"
+    def place(self) -> Promise:
+        return format_lazy(_("folder {path}"), path=self.path)
 
     def _file(self, session_key: str) -> Path:
         return self.path / f"{self.prefix}{session_key}"

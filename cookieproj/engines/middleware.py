@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from .exceptions import StoreUnavailableError
 from .handover import session_store
+from .language import in_english
 
 # Where a request keeps the error, for one that no view raised: a middleware asks too.
 NOTE = "session_store_error"
@@ -55,7 +56,8 @@ def answer(request: HttpRequest, error: StoreUnavailableError) -> HttpResponse:
         text = _("Your session cannot be reached just now. Please try again.")
         response = HttpResponse(text, status=503, content_type="text/plain; charset=utf-8")
     # The line says all there is to know; a trace with each request would only bury it.
-    log_response("%s: %s", request.path, error, response=response, request=request)
+    logged = in_english(error)
+    log_response("%s: %s", request.path, logged, response=response, request=request)
     return response
 
 

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from .asynchronous import Async
 from .base import is_past
 from .exceptions import CookieTooLargeError, NotListableError
+from .language import in_english
 from .listable import Listable
 from .merge import Data
 from .stored import Location, Page
@@ -73,7 +74,7 @@ class SessionStore(Listable, Async, DjangoStore):  # type: ignore[misc]
     def _is_too_large(self, error: CookieTooLargeError) -> None:
         if settings.DEBUG:
             raise error
-        logger.warning(str(error))
+        logger.warning(in_english(error))
 
     def _cookie_bytes(self) -> int:
         """The length of the cookie as the middleware sets it."""

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from django.contrib.auth import SESSION_KEY
+from django.utils.functional import Promise
 
 from .merge import Data
 
@@ -83,7 +84,7 @@ class Location:
     when it is forgotten there, None where the place does not tell.
     """
 
-    place: str
+    place: str | Promise
     name: str = field(repr=False)
     payload: bytes = field(repr=False)
     expires: datetime | None

@@ -19,6 +19,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from .exceptions import StoreUnavailableError
 from .signals import others_hear
@@ -282,13 +285,20 @@ class Table:
             raise StoreUnavailableError(self.place, error) from error
 
     @property
-    def place(self) -> str:
+    def place(self) -> Promise:
         """Table, kind of database, its name and host."""
         settings = self._connection.settings_dict
-        host = f" at {settings['HOST']}:{settings['PORT']}" if settings["HOST"] else ""
-        return (
-            f"table {self.model._meta.db_table}, "
-            f"{self._connection.display_name} {settings['NAME']}{host}"
+        if settings["HOST"]:
+            text = _("table {table}, {kind} {name} at {host}:{port}")
+        else:
+            text = _("table {table}, {kind} {name}")
+        return format_lazy(
+            text,
+            table=self.model._meta.db_table,
+            kind=self._connection.display_name,
+            name=settings["NAME"],
+            host=settings["HOST"],
+            port=settings["PORT"],
         )
 
     def _date(self, date: datetime) -> Any:

@@ -81,7 +81,7 @@ def set_cookie(request: HttpRequest, name: str, value: str) -> HttpResponse:
 
 
 @recipe(
-    _("max_age"),
+    "max_age",
     _("Seconds to live, counted by the browser. Zero or less deletes the cookie at once."),
     form=MaxAgeForm,
     methods=READS_OR_SETS_A_COOKIE,
@@ -93,7 +93,7 @@ def max_age(request: HttpRequest, name: str, value: str, max_age: int) -> HttpRe
 
 
 @recipe(
-    _("expires"),
+    "expires",
     _(
         "A moment to live until. From a datetime Django works out max-age too, "
         "so that a browser whose clock is wrong still gets it right."

@@ -52,7 +52,7 @@ def in_seconds(request: HttpRequest, seconds: int) -> HttpResponse:
 
 
 @recipe(
-    _("set_expiry(0)"),
+    "set_expiry(0)",
     _(
         "The cookie has no age, so it ends with the browser. "
         "The store keeps the session for SESSION_COOKIE_AGE all the same."
@@ -65,7 +65,7 @@ def at_browser_close(request: HttpRequest) -> HttpResponse:
 
 
 @recipe(
-    _("set_expiry(None)"),
+    "set_expiry(None)",
     _("Back to what the settings say for every session."),
     methods=CHANGES,
 )
@@ -106,7 +106,7 @@ def expiry_of(request: HttpRequest) -> str:
 
 
 @recipe(
-    _("clear_expired"),
+    "clear_expired",
     _(
         "What manage.py clearsessions calls. The database and the files need it now and then; "
         "a cache forgets by itself, and signed cookies lie in the browser."

@@ -31,7 +31,7 @@ def session_key(request: HttpRequest) -> HttpResponse:
 
 
 @recipe(
-    _("clear"),
+    "clear",
     _("Empties the dictionary. Key, row and cookie stay. It signs you out too."),
     methods=CHANGES,
 )
@@ -40,7 +40,7 @@ def clear(request: HttpRequest) -> HttpResponse:
 
 
 @recipe(
-    _("delete"),
+    "delete",
     _("Removes the session from the store; the browser keeps a cookie that leads nowhere."),
     methods=CHANGES,
 )
@@ -49,7 +49,7 @@ def delete(request: HttpRequest) -> HttpResponse:
 
 
 @recipe(
-    _("flush"),
+    "flush",
     _("Removes it from the store and forgets the key: the cookie is deleted. For signing out."),
     methods=CHANGES,
 )
@@ -58,7 +58,7 @@ def flush(request: HttpRequest) -> HttpResponse:
 
 
 @recipe(
-    _("cycle_key"),
+    "cycle_key",
     _(
         "The same data under a new key, against session fixation: call it when somebody signs in. "
         "Django's login() does."

@@ -23,7 +23,7 @@ class DeleteElsewhereForm(NameForm):
 
 
 @recipe(
-    _("request.COOKIES[…]"),
+    "request.COOKIES[…]",
     _("A cookie that is not there raises KeyError, and an unhandled one is a 500: catch it."),
     form=NameForm,
 )
@@ -36,7 +36,7 @@ def by_name(request: HttpRequest, name: str) -> HttpResponse:
 
 
 @recipe(
-    _("request.COOKIES.get(…)"),
+    "request.COOKIES.get(…)",
     _("With a default, a missing cookie is no special case."),
     form=DefaultForm,
 )

@@ -9,6 +9,7 @@ from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
 from demo.source import source_of
@@ -104,8 +105,11 @@ class Recipe:
 
 
 def not_allowed(request: HttpRequest, methods: tuple[str, ...]) -> HttpResponse:
-    message = f"This recipe takes {' or '.join(methods)}, not {request.method}.\n"
-    return HttpResponseNotAllowed(methods, message, content_type="text/plain; charset=utf-8")
+    message = _("This recipe takes %(methods)s, not %(method)s.") % {
+        "methods": _(" or ").join(methods),
+        "method": request.method,
+    }
+    return HttpResponseNotAllowed(methods, f"{message}\n", content_type="text/plain; charset=utf-8")
 
 
 def messages(form: Form) -> str:

@@ -27,7 +27,7 @@ class NestedForm(forms.Form):
 
 
 @recipe(
-    _("session[…] = …"),
+    "session[…] = …",
     _("request.session works like a dict; the middleware saves it once the view has answered."),
     form=ItemForm,
     methods=CHANGES,
@@ -38,7 +38,7 @@ def set_item(request: HttpRequest, key: str, value: str) -> HttpResponse:
 
 
 @recipe(
-    _("session[…]"),
+    "session[…]",
     _("A key that is not there raises KeyError, as with any dict."),
     form=KeyForm,
 )
@@ -51,7 +51,7 @@ def get_item(request: HttpRequest, key: str) -> HttpResponse:
 
 
 @recipe(
-    _("get"),
+    "get",
     _("With a default, a missing key is no special case."),
     form=DefaultForm,
 )
@@ -60,7 +60,7 @@ def get(request: HttpRequest, key: str, default: str) -> HttpResponse:
 
 
 @recipe(
-    _("setdefault"),
+    "setdefault",
     _("Sets the key only if it is missing, and gives back what it holds then."),
     form=ItemForm,
     methods=CHANGES,
@@ -70,7 +70,7 @@ def setdefault(request: HttpRequest, key: str, value: str) -> HttpResponse:
 
 
 @recipe(
-    _("in"),
+    "in",
     _("Whether a key is there."),
     form=KeyForm,
 )
@@ -80,7 +80,7 @@ def contains(request: HttpRequest, key: str) -> HttpResponse:
 
 
 @recipe(
-    _("pop"),
+    "pop",
     _("Takes a key out and gives back what it held, or the default."),
     form=DefaultForm,
     methods=CHANGES,
@@ -90,7 +90,7 @@ def pop(request: HttpRequest, key: str, default: str) -> HttpResponse:
 
 
 @recipe(
-    _("del"),
+    "del",
     _("Takes a key out; one that is not there raises KeyError."),
     form=KeyForm,
     methods=CHANGES,
@@ -104,7 +104,7 @@ def del_item(request: HttpRequest, key: str) -> HttpResponse:
 
 
 @recipe(
-    _("update"),
+    "update",
     _("Sets several keys at once."),
     form=ItemForm,
     methods=CHANGES,
@@ -115,7 +115,7 @@ def update(request: HttpRequest, key: str, value: str) -> HttpResponse:
 
 
 @recipe(
-    _("keys"),
+    "keys",
     _("Python 2's iterkeys, which old tutorials list, is gone: keys() is such a view itself."),
 )
 def keys(request: HttpRequest) -> HttpResponse:
@@ -123,7 +123,7 @@ def keys(request: HttpRequest) -> HttpResponse:
 
 
 @recipe(
-    _("values"),
+    "values",
     _("Likewise itervalues is gone. What signs you in is left out here."),
 )
 def values(request: HttpRequest) -> HttpResponse:
@@ -132,7 +132,7 @@ def values(request: HttpRequest) -> HttpResponse:
 
 
 @recipe(
-    _("items"),
+    "items",
     _("Likewise iteritems is gone. What signs you in is left out here."),
 )
 def items(request: HttpRequest) -> HttpResponse:

@@ -170,7 +170,7 @@ class TestMeasuring:
         costs = dict.fromkeys(measuring.KINDS, measuring.Cost(50, 1))
         costs["write"] = measuring.Cost(200, 2)
         engines = {name: measuring.Measured(requests=costs) for name in PROFILES}
-        measuring.keep(measuring.Benchmark("2026-11-21", "a machine", 7, engines))
+        measuring.keep(measuring.Benchmark("2026-11-21", "a machine", 7, engines, 2))
         page = shown(client)
         assert re.findall(r'<rect width="([\d.]+)%"', page) == (
             ["25.0"] * 10 + ["100.0"] * 5 + ["25.0"] * 10

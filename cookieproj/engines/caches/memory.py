@@ -7,7 +7,9 @@ from dataclasses import replace
 from functools import partial
 
 from django.contrib.sessions.backends.base import CreateError
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from cookieproj.engines.exceptions import NotListableError
 from cookieproj.engines.merge import Data
@@ -24,8 +26,8 @@ class Memory(Cache):
     errors = ()
 
     @property
-    def place(self) -> str:
-        return _("memory of this process")
+    def place(self) -> str | Promise:
+        return gettext_lazy("memory of this process")
 
     def get(self, key: str) -> Stored | None:
         name = self.cache.make_and_validate_key(key)

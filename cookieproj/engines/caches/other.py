@@ -12,6 +12,7 @@ from typing import Any
 from django.contrib.sessions.backends.base import CreateError
 from django.core.cache.backends.base import BaseCache, InvalidCacheKey
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from cookieproj.engines.exceptions import NotListableError, StoreUnavailableError
@@ -71,7 +72,7 @@ class Cache:
         self.cache: Any = cache
 
     @property
-    def place(self) -> str:
+    def place(self) -> str | Promise:
         """What people call this cache: its server, without a password."""
         return f"{type(self.cache).__module__}.{type(self.cache).__qualname__}"
 

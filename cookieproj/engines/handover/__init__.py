@@ -17,6 +17,7 @@ from django.contrib.sessions.backends.cached_db import SessionStore as CachedDBS
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
 
 from cookieproj.engines.base import Engine
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
@@ -63,7 +64,8 @@ def built(running: str, former_name: str, alias: str) -> type[SessionBase]:
     new, old = home(running), home(former_name, alias)
     if not issubclass(store, Engine | SignedCookies):
         raise ImproperlyConfigured(
-            f"SESSION_HANDOVER_FROM needs an engine of cookieproj.engines; {running} is none."
+            _("SESSION_HANDOVER_FROM needs an engine of cookieproj.engines; %(engine)s is none.")
+            % {"engine": running}
         )
     if reason := are_one(new, old):
         raise ImproperlyConfigured(f"SESSION_HANDOVER_FROM={former_name}. {reason}")

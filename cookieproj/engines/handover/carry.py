@@ -14,6 +14,7 @@ from django.utils import timezone
 from cookieproj.engines.base import Engine
 from cookieproj.engines.caches.other import GRAVE_SECONDS
 from cookieproj.engines.exceptions import StoreUnavailableError
+from cookieproj.engines.language import in_english
 from cookieproj.engines.merge import Data
 from cookieproj.engines.stored import Stored
 
@@ -66,7 +67,7 @@ def carry(
         held = arrive(session, found, there, old)
     except (TypeError, ValueError) as error:
         # A pickled session may hold what JSON cannot.
-        logger.error("A session cannot be kept in %s: %s", session._place(), error)
+        logger.error("A session cannot be kept in %s: %s", in_english(session._place()), error)
         return None
     if held is None:
         # Somebody was quicker: to carry it over, or to end it.
@@ -78,7 +79,7 @@ def carry(
         return follow(former, session, found, held)
     except StoreUnavailableError as error:
         # Whether that still holds it nobody can tell; ``movesessions`` takes what has stayed.
-        logger.warning("A session that was moved may be left behind as well. %s", error)
+        logger.warning("A session that was moved may be left behind as well. %s", in_english(error))
         return held
 
 

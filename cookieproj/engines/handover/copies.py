@@ -5,6 +5,7 @@ from typing import Any
 
 from django.utils.crypto import salted_hmac
 
+from cookieproj.engines.language import in_english
 from cookieproj.engines.merge import Data
 from cookieproj.engines.stored import Stored
 
@@ -29,6 +30,6 @@ def is_copy(stored: Stored, old: Any) -> bool:
 
 
 def digest(data: Data, old: Any) -> str:
-    text = json.dumps([old._place(), data], sort_keys=True, default=repr)
+    text = json.dumps([in_english(old._place()), data], sort_keys=True, default=repr)
     made = salted_hmac("cookieproj.engines.handover.copies", text, algorithm="sha256")
     return made.hexdigest()[:16]

@@ -68,8 +68,11 @@ def home(name: str, alias: str = "") -> Home:
         store = None
     if not (isinstance(store, type) and issubclass(store, Engine | SignedCookies)):
         raise ImproperlyConfigured(
-            f"{name!r} is no engine that sessions can be moved between; choose one of "
-            f"{', '.join(NAMES)}, or the dotted path of one made of these."
+            _(
+                "%(name)r is no engine that sessions can be moved between; choose one of "
+                "%(names)s, or the dotted path of one made of these."
+            )
+            % {"name": name, "names": ", ".join(NAMES)}
         )
     return Home(path, alias if issubclass(store, CacheStore | CachedDBStore) else "")
 

@@ -12,6 +12,7 @@ from django.utils.crypto import salted_hmac
 
 from cookieproj.engines.base import Engine
 from cookieproj.engines.exceptions import CookieTooLargeError
+from cookieproj.engines.language import in_english
 from cookieproj.engines.merge import Data
 from cookieproj.engines.signed_cookies import SALT
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
@@ -143,7 +144,8 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
             raise error
         self._session_key = self._former.session_key
         self._settles = False
-        logger.warning("A session stays in %s. %s", self._former._place(), error)
+        place = in_english(self._former._place())
+        logger.warning("A session stays in %s. %s", place, in_english(error))
 
     def _know_former(self) -> None:
         """Also where the session was emptied unread."""
@@ -207,8 +209,9 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
 
 def name_of(store: type[Engine]) -> str:
     """The same for the same store only; it tells nothing of where that is."""
-    place = salted_hmac("cookieproj.engines.handover", store._place(), algorithm="sha256")
-    return place.hexdigest()[:8]
+    place = in_english(store._place())
+    made = salted_hmac("cookieproj.engines.handover", place, algorithm="sha256")
+    return made.hexdigest()[:8]
 
 
 class SignerAt(signing.TimestampSigner):

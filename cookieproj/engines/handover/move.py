@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 
 from cookieproj.engines.base import Engine
 from cookieproj.engines.exceptions import NotListableError
+from cookieproj.engines.language import in_english
 from cookieproj.engines.merge import Data, unchanged
 from cookieproj.engines.stored import Listed, Stored
 
@@ -121,7 +122,8 @@ class Mover:
         try:
             held = put(session, listed.stored, data) or self.replace(session, listed.stored, data)
         except (TypeError, ValueError) as error:
-            logger.error("A session cannot be kept in %s: %s", self.new._place(), error)
+            place = in_english(self.new._place())
+            logger.error("A session cannot be kept in %s: %s", place, error)
             return Outcome.UNREADABLE, None
         return (Outcome.MOVED, held) if held else (Outcome.THERE, None)
 

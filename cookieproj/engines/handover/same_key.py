@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cookieproj.engines.base import Engine
 from cookieproj.engines.exceptions import StoreUnavailableError
+from cookieproj.engines.language import in_english
 from cookieproj.engines.merge import Data
 from cookieproj.engines.stored import Stored
 
@@ -44,7 +45,9 @@ class SameKey(Engine):
         try:
             bury(self._new(key))
         except StoreUnavailableError as error:
-            logger.warning("A late request may store a session under its old key. %s", error)
+            logger.warning(
+                "A late request may store a session under its old key. %s", in_english(error)
+            )
         if stored and has_ended(stored):
             super()._remove(new_key)
             return None

@@ -6,6 +6,8 @@ from django.contrib.sessions.management.commands.clearsessions import Command as
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from tqdm import tqdm
 
 from cookieproj.engines.exceptions import SessionStoreError
@@ -19,7 +21,9 @@ INTERRUPTED = 130
 
 def batch_size(text: str) -> int:
     if not (text.isdecimal() and int(text)):
-        raise ArgumentTypeError(f"{text!r} is no number of sessions; 1 is the least")
+        raise ArgumentTypeError(
+            _("%(text)r is no number of sessions; 1 is the least") % {"text": text}
+        )
     return int(text)
 
 
@@ -31,60 +35,82 @@ def add_batch_options(parser: CommandParser, *, batch_size_help: str, dry_run_he
 
 
 class Command(ClearSessions):
-    help = "Clear expired sessions of the running engine and say how many they were."
+    help = _("Clear expired sessions of the running engine and say how many they were.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         add_batch_options(
             parser,
-            batch_size_help="Clear so many at a time; between two other requests go on (1000).",
-            dry_run_help="Only say how many would be cleared.",
+            batch_size_help=_("Clear so many at a time; between two other requests go on (1000)."),
+            dry_run_help=_("Only say how many would be cleared."),
         )
 
     def handle(self, **options: Any) -> None:
         store: Any = engine.store()
         counts = hasattr(store, "count_expired")
         if options["dry_run"] and not counts:
-            raise CommandError(f"{settings.SESSION_ENGINE} does not count its sessions.")
+            raise CommandError(
+                _("%(engine)s does not count its sessions.") % {"engine": settings.SESSION_ENGINE}
+            )
         try:
             if options["dry_run"]:
-                self.say("Would clear", store.count_expired())
+                number = store.count_expired()
+                text = ngettext(
+                    "Would clear %(number)d expired session.",
+                    "Would clear %(number)d expired sessions.",
+                    number,
+                )
+                self.say(text, number)
             elif counts:
-                self.say("Cleared", self.clear(store, options["batch_size"]))
+                number = self.clear(store, options["batch_size"])
+                text = ngettext(
+                    "Cleared %(number)d expired session.",
+                    "Cleared %(number)d expired sessions.",
+                    number,
+                )
+                self.say(text, number)
             else:
                 store.clear_expired()
-                self.stdout.write("Cleared the expired sessions.")
+                self.stdout.write(_("Cleared the expired sessions."))
             if not options["dry_run"]:
                 self.clear_index()
         except AWAY as error:
-            raise CommandError(f"Could not clear the sessions: {error}") from error
+            raise CommandError(
+                _("Could not clear the sessions: %(error)s") % {"error": error}
+            ) from error
 
-    def say(self, what: str, number: int) -> None:
-        if number == 0:
-            self.stdout.write("There are no expired sessions.")
-        else:
-            self.stdout.write(f"{what} {number} expired session{'' if number == 1 else 's'}.")
+    def say(self, text: str, number: int) -> None:
+        none = _("There are no expired sessions.")
+        self.stdout.write(text % {"number": number} if number else none)
 
     def clear_index(self) -> None:
         if gone := clearing.clear():
-            what = "sign-in whose session is" if gone == 1 else "sign-ins whose sessions are"
-            self.stdout.write(f"Forgot {gone} {what} gone.")
+            text = ngettext(
+                "Forgot %(number)d sign-in whose session is gone.",
+                "Forgot %(number)d sign-ins whose sessions are gone.",
+                gone,
+            )
+            self.stdout.write(text % {"number": gone})
 
     def clear(self, store: Any, batch_size: int) -> int:
         """With a bar, on a terminal; cron gets the last line only."""
-        cleared = 0
-        with tqdm(disable=None, unit=" sessions", desc="Clearing", leave=False) as bar:
+        gone = 0
+        with tqdm(disable=None, unit=_(" sessions"), desc=_("Clearing"), leave=False) as bar:
 
             def show(so_far: int) -> None:
-                nonlocal cleared
-                bar.update(so_far - cleared)
-                cleared = so_far
+                nonlocal gone
+                bar.update(so_far - gone)
+                gone = so_far
 
             if not bar.disable:
                 bar.total = store.count_expired()
             try:
                 store.clear_expired(batch_size=batch_size, progress=show)
             except KeyboardInterrupt as error:
-                reason = f"Interrupted. {cleared} expired sessions are cleared and stay so."
-                raise CommandError(reason, returncode=INTERRUPTED) from error
-        return cleared
+                reason = ngettext(
+                    "Interrupted. %(number)d expired session is cleared and stays so.",
+                    "Interrupted. %(number)d expired sessions are cleared and stay so.",
+                    gone,
+                )
+                raise CommandError(reason % {"number": gone}, returncode=INTERRUPTED) from error
+        return gone

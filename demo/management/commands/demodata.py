@@ -9,6 +9,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext as _
 
 from demo import engine, index
 from demo.checks import sessions_outlive_the_process
@@ -20,27 +21,29 @@ ACCOUNTS = {"admin": True, "ada": False, "grace": False}
 
 
 class Command(BaseCommand):
-    help = "Make demo accounts and a few sessions, so that nothing is empty at first sight."
+    help = _("Make demo accounts and a few sessions, so that nothing is empty at first sight.")
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--if-debug",
             action="store_true",
-            help="Do nothing, instead of refusing, when DEBUG is off.",
+            help=_("Do nothing, instead of refusing, when DEBUG is off."),
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEBUG:
             if options["if_debug"]:
                 return
-            raise CommandError("DEBUG is off: accounts with known passwords are not made here.")
+            raise CommandError(_("DEBUG is off: accounts with known passwords are not made here."))
         users = [account(name, is_admin) for name, is_admin in ACCOUNTS.items()]
         for user in users:
             known = user.check_password(PASSWORD)
-            self.stdout.write(
-                f"Demo account {user.username}, password {PASSWORD if known else '(changed)'}"
-                f"{', may use the admin' if user.is_superuser else ''}"
-            )
+            if user.is_superuser:
+                text = _("Demo account %(name)s, password %(password)s, may use the admin")
+            else:
+                text = _("Demo account %(name)s, password %(password)s")
+            password = PASSWORD if known else _("(changed)")
+            self.stdout.write(text % {"name": user.username, "password": password})
         self.stdout.write(made_sessions(users))
 
 
@@ -57,9 +60,9 @@ def account(name: str, is_admin: bool) -> User:
 def made_sessions(users: list[User]) -> str:
     store = engine.store()
     if engine.is_held_by_client():
-        return "No demo sessions: on this engine the browsers hold them."
+        return _("No demo sessions: on this engine the browsers hold them.")
     if engine.name() == "cache" and sessions_outlive_the_process():
-        return "No demo sessions: on this cache they would end with this command."
+        return _("No demo sessions: on this cache they would end with this command.")
     for user in users:
         row = str(uuid4())
         signed_in = {
@@ -78,7 +81,7 @@ def made_sessions(users: list[User]) -> str:
             )
     make_session(store, "anonymous", {"cart": ["cookie", "milk"]}, timedelta(days=1))
     make_session(store, "expired", {"cart": ["crumbs"]}, timedelta(days=-1))
-    return "Demo sessions: three signed in, one anonymous, one expired."
+    return _("Demo sessions: three signed in, one anonymous, one expired.")
 
 
 def make_session(

@@ -7,6 +7,8 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 from tqdm import tqdm
 
 from cookieproj.engines.exceptions import NotListableError
@@ -19,26 +21,46 @@ from demo.models import SignedInSession
 
 from .clearsessions import AWAY, INTERRUPTED, add_batch_options
 
+# By what is done, and whether it was only rehearsed.
+OUTCOMES = {
+    ("moved", False): gettext_lazy(
+        "From %(old)s to %(new)s: %(moved)d moved, %(there)d there already, %(expired)d expired, "
+        "%(unreadable)d that could not be read."
+    ),
+    ("moved", True): gettext_lazy(
+        "From %(old)s to %(new)s: %(moved)d to be moved, %(there)d there already, %(expired)d "
+        "expired, %(unreadable)d that could not be read."
+    ),
+    ("copied", False): gettext_lazy(
+        "From %(old)s to %(new)s: %(moved)d copied, %(there)d there already, %(expired)d expired, "
+        "%(unreadable)d that could not be read."
+    ),
+    ("copied", True): gettext_lazy(
+        "From %(old)s to %(new)s: %(moved)d to be copied, %(there)d there already, %(expired)d "
+        "expired, %(unreadable)d that could not be read."
+    ),
+}
+
 
 class Command(BaseCommand):
-    help = (
+    help = _(
         "Move the live sessions of one engine to another, each under its own key. "
-        f"An engine is one of {', '.join(NAMES)}, or a dotted path. The cache of the first is "
+        "An engine is one of %(names)s, or a dotted path. The cache of the first is "
         "SESSION_HANDOVER_CACHE, if that is set."
-    )
+    ) % {"names": ", ".join(NAMES)}
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--from", required=True, dest="old", metavar="ENGINE")
         parser.add_argument("--to", required=True, dest="new", metavar="ENGINE")
         add_batch_options(
             parser,
-            batch_size_help="Hold so many at a time (1000).",
-            dry_run_help="Only say how many would be moved.",
+            batch_size_help=_("Hold so many at a time (1000)."),
+            dry_run_help=_("Only say how many would be moved."),
         )
         parser.add_argument(
             "--keep",
             action="store_true",
-            help="Copy them, and leave the originals where they are.",
+            help=_("Copy them, and leave the originals where they are."),
         )
 
     def handle(self, **options: Any) -> None:
@@ -54,11 +76,13 @@ class Command(BaseCommand):
             self.move(old, new, options)
         except NotListableError as error:
             raise CommandError(
-                f"{error} With SESSION_HANDOVER_FROM={old.name} each is moved as it is used."
+                _("%(reason)s With SESSION_HANDOVER_FROM=%(engine)s each is moved as it is used.")
+                % {"reason": error, "engine": old.name}
             ) from error
         except AWAY as error:
             raise CommandError(
-                f"Could not move all sessions; those that are moved stay so. {error}"
+                _("Could not move all sessions; those that are moved stay so. %(error)s")
+                % {"error": error}
             ) from error
 
     def move(self, old: Home, new: Home, options: dict[str, Any]) -> None:
@@ -68,21 +92,29 @@ class Command(BaseCommand):
         note = partial(follow_in_index, old, new)
         batches = rehearse(old, new, size) if dry else move(old, new, size, keep=keep, note=note)
         counted = self.counted(batches, old)
+        text = OUTCOMES["copied" if keep else "moved", dry]
         self.stdout.write(
-            f"From {old.name} to {new.name}: {counted[Outcome.MOVED]} {'to be ' if dry else ''}"
-            f"{'copied' if keep else 'moved'}, {counted[Outcome.THERE]} there already, "
-            f"{expired} expired, {counted[Outcome.UNREADABLE]} that could not be read."
+            text
+            % {
+                "old": old.name,
+                "new": new.name,
+                "moved": counted[Outcome.MOVED],
+                "there": counted[Outcome.THERE],
+                "expired": expired,
+                "unreadable": counted[Outcome.UNREADABLE],
+            }
         )
         if keep and not options["keep"]:
-            self.stdout.write(
+            explained = _(
                 "The site runs on the originals, so they stay where they are. When it runs on "
-                f"{new.name} with SESSION_HANDOVER_FROM={old.name}, this command moves the rest."
+                "%(new)s with SESSION_HANDOVER_FROM=%(old)s, this command moves the rest."
             )
+            self.stdout.write(explained % {"new": new.name, "old": old.name})
 
     def counted(self, batches: Iterator[Outcomes], old: Home) -> Outcomes:
         """With a bar, on a terminal; cron gets the last line only."""
         counted: Outcomes = Counter()
-        with tqdm(disable=None, unit=" sessions", desc="Moving", leave=False) as bar:
+        with tqdm(disable=None, unit=_(" sessions"), desc=_("Moving"), leave=False) as bar:
             if not bar.disable:
                 bar.total = old.store.count()
             try:
@@ -90,11 +122,14 @@ class Command(BaseCommand):
                     counted += outcomes
                     bar.update(outcomes.total())
             except KeyboardInterrupt as error:
-                reason = (
-                    f"Interrupted. {counted[Outcome.MOVED]} sessions are moved and stay so; "
-                    "run it again to go on."
+                moved = counted[Outcome.MOVED]
+                reason = ngettext(
+                    "Interrupted. %(number)d session is moved and stays so; run it again to go on.",
+                    "Interrupted. %(number)d sessions are moved and stay so; run it again to go "
+                    "on.",
+                    moved,
                 )
-                raise CommandError(reason, returncode=INTERRUPTED) from error
+                raise CommandError(reason % {"number": moved}, returncode=INTERRUPTED) from error
         return counted
 
 

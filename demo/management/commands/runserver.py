@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib.staticfiles.management.commands.runserver import Command as Runserver
 from django.core.management.base import CommandError
 from django.utils.autoreload import DJANGO_AUTORELOAD_ENV
+from django.utils.translation import gettext as _
 
 
 class Command(Runserver):
@@ -28,6 +29,9 @@ class Command(Runserver):
                 probe.bind((self.addr, int(self.port)))
             except (OSError, OverflowError) as error:
                 raise CommandError(
-                    f"Cannot serve on {self.addr}:{self.port} ({error}). "
-                    "Name another port, such as: manage.py runserver 8010"
+                    _(
+                        "Cannot serve on %(address)s:%(port)s (%(error)s). "
+                        "Name another port, such as: manage.py runserver 8010"
+                    )
+                    % {"address": self.addr, "port": self.port, "error": error}
                 ) from None
