@@ -76,6 +76,19 @@ def store_of(owner: str, name: str) -> Any:
     return import_module(f"{owner}.{name}").SessionStore
 
 
+@contextmanager
+def stored(store: Any, **data: Any) -> Iterator[Any]:
+    """A session with that data, which is gone again after the block."""
+    session = store()
+    session.update(data)
+    session.save()
+    key = session.session_key
+    try:
+        yield session
+    finally:
+        store(key).delete()
+
+
 def on_server() -> str:
     """The running engine if it keeps sessions on the server and Django has it too, else db."""
     name = engine.name()
@@ -193,26 +206,23 @@ def fix_a_session_key() -> Iterator[Trial]:
     made_up["color"] = "blue"
     made_up.save()
     is_kept = made_up.session_key == key
+    made_up.delete()
     outcome = (
         _("It is stored under that key.") if is_kept else _("The site takes a key of its own.")
     )
     yield Trial(_("A key that was made up"), outcome, withstood=not is_kept)
-    made_up.delete()
 
     for on, cycles in ((_("A sign-in without cycle_key()"), False), ("login()", True)):
-        planted = store()
-        planted["color"] = "blue"
-        planted.save()
-        victim = store(planted.session_key)
-        if cycles:
-            victim.cycle_key()
-        victim["uid"] = 1
-        victim.save()
-        is_in = "uid" in store(planted.session_key)
+        with stored(store, color="blue") as planted:
+            victim = store(planted.session_key)
+            if cycles:
+                victim.cycle_key()
+            victim["uid"] = 1
+            victim.save()
+            is_in = "uid" in store(planted.session_key)
+            victim.delete()
         outcome = _("The attacker is signed in.") if is_in else _("The attacker is left outside.")
         yield Trial(on, outcome, withstood=not is_in)
-        victim.delete()
-        planted.delete()
 
 
 @attempt(
@@ -240,14 +250,11 @@ def send_5000_bytes() -> Iterator[Trial]:
         except CookieTooLargeError as error:
             yield Trial(f"{owner}.signed_cookies", str(error), withstood=True)
 
-    name = on_server()
-    session = store_of(OURS, name)()
-    session["text"] = text
-    session.save()
-    is_there = store_of(OURS, name)(session.session_key).get("text") == text
+    store = store_of(OURS, on_server())
+    with stored(store, text=text) as session:
+        is_there = store(session.session_key).get("text") == text
     outcome = _("All of it is there in the next request.") if is_there else _("It is gone.")
-    yield Trial(f"{OURS}.{name}", outcome, withstood=is_there)
-    session.delete()
+    yield Trial(f"{OURS}.{on_server()}", outcome, withstood=is_there)
 
 
 @attempt(
@@ -260,17 +267,14 @@ def send_5000_bytes() -> Iterator[Trial]:
     ),
 )
 def write_twice_at_once() -> Iterator[Trial]:
-    for owner in (DJANGOS, OURS):
+    for owner in (OURS, DJANGOS):
         store = store_of(owner, on_server())
-        session = store()
-        session["both"] = "know this"
-        session.save()
-        one, other = store(session.session_key), store(session.session_key)
-        for request, key in ((one, "one"), (other, "other")):
-            request[key] = "set"
-        one.save()
-        other.save()
-        lost = {"one", "other"} - set(store(session.session_key).keys())
+        with stored(store, both="know this") as session:
+            one, other = store(session.session_key), store(session.session_key)
+            for request, key in ((one, "one"), (other, "other")):
+                request[key] = "set"
+            one.save()
+            other.save()
+            lost = {"one", "other"} - set(store(session.session_key).keys())
         outcome = _("Lost: %s.") % ", ".join(sorted(lost)) if lost else _("Both are there.")
         yield Trial(f"{owner}.{on_server()}", outcome, withstood=not lost)
-        session.delete()

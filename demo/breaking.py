@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from .attempts import ATTEMPTS, Trial
 from .source import coloured
@@ -17,12 +18,17 @@ def breaking(request: HttpRequest) -> HttpResponse:
     return page(request)
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 def break_it(request: HttpRequest, name: str) -> HttpResponse:
-    """Make one attempt, and show what came of it in its place."""
+    """Make one attempt, and show what came of it in its place.
+
+    Who comes back to that address, by a change of language say, finds the attempt.
+    """
     if name not in ATTEMPTS:
         raise Http404
+    if request.method != "POST":
+        return redirect(f"{reverse('demo:break')}#{name}")
     return page(request, name, list(ATTEMPTS[name].make()))
 
 

@@ -49,7 +49,7 @@ class Advice:
 def advice(made: Benchmark, *, stores: str, holds: str, lasts: str) -> Advice:
     """The engine for those answers, and why, with the trips that were counted here."""
     name = chosen(stores, holds, lasts)
-    return Advice(name, f"{reason(name)} {trips(made, name)}".strip())
+    return Advice(name, f"{reason(name, stores)} {trips(made, name)}".strip())
 
 
 def chosen(stores: str, holds: str, lasts: str) -> str:
@@ -65,13 +65,18 @@ def chosen(stores: str, holds: str, lasts: str) -> str:
     return "db"
 
 
-def reason(name: str) -> str:
+def reason(name: str, stores: str) -> str:
+    if stores == "none" and name == "db":
+        return _("What nobody may read has to be where all machines reach it: take a database.")
     return {
         "cache": _("Nothing on a server is faster, and nobody minds what it forgets."),
         "cached_db": _("The cache answers reads, and the database has what it forgets."),
         "db": _("All machines reach it, it is backed up with all the rest, and forgets nothing."),
         "file": _("A folder is all that it takes, and it survives a restart."),
-        "signed_cookies": _("The browser keeps it: no store to run, and none to lose."),
+        "signed_cookies": _(
+            "The browser keeps it: no store to run, and none to lose. But a copy of the cookie "
+            "outlives a sign-out, unless something remembers that, as this site does."
+        ),
     }[name]
 
 

@@ -13,8 +13,8 @@ from django.utils.translation import gettext as _
 
 from cookieproj.engines.signed_cookies import SALT
 
-# What Django signs sessions with: those in cookies, and those in rows and files.
-SALTS = (SALT, "django.contrib.sessions.SessionStore")
+# What Django signs sessions with in rows and files; SALT is that of cookies.
+STORE_SALT = "django.contrib.sessions.SessionStore"
 
 # django.core.signing: base64, after a dot if it was compressed; the time; the signature.
 SIGNED = re.compile(r"(?P<dot>\.?)(?P<payload>[\w-]*):(?P<time>\w+):(?P<signature>[\w-]+)")
@@ -37,14 +37,15 @@ class UnreadableError(ValueError):
     """The text of it says what cannot be read."""
 
 
-def steps(payload: bytes, data: Any = None) -> Iterator[Step]:
+def steps(payload: bytes, data: Any = None, salt: str = SALT) -> Iterator[Step]:
     """From the stored bytes to the data; ``data`` is what the engine makes of what it alone reads.
 
-    The last step is one that does not hold where the bytes cannot be read.
+    ``salt`` is what the place signs with. The last step is one that does not hold where the
+    bytes cannot be read.
     """
     try:
         if found := SIGNED.fullmatch(payload.decode("latin-1").strip()):
-            yield from signed_steps(found)
+            yield from signed_steps(found, salt)
         elif payload.startswith(b"\x80"):
             yield Step(
                 _("Unpickle"),
@@ -60,30 +61,30 @@ def steps(payload: bytes, data: Any = None) -> Iterator[Step]:
         yield Step(_("It cannot be read"), str(error), "", holds=False)
 
 
-def signed_steps(found: re.Match[str]) -> Iterator[Step]:
+def signed_steps(found: re.Match[str], salt: str) -> Iterator[Step]:
     yield Step(
         _("Split at the colons"),
         _("The data, the moment of signing in base 62, and the signature."),
         "\n".join([found["dot"] + found["payload"], moment(found["time"]), found["signature"]]),
     )
-    holds = signature_holds(found[0])
+    holds = signature_holds(found[0], salt)
     yield Step(
         _("Check the signature"),
         _(
-            "HMAC-SHA256 over data and moment, with a key made of SECRET_KEY and the salt. "
-            "Nobody without SECRET_KEY can make one for other data."
+            "HMAC-SHA256 over data and moment, with a key made of SECRET_KEY and the salt. Nobody "
+            "without SECRET_KEY can make one for other data. Whether it is too old comes after."
         ),
         _("It holds.") if holds else _("It does not hold: Django takes this for no session."),
         holds,
     )
-    packed = unbase64(found["payload"])
-    unpacked = unzipped(packed) if found["dot"] else packed
+    packed = unpacked = unbase64(found["payload"])
     yield Step(
         _("Decode base64"),
         _("No secret is needed for this: whoever has the text can read it."),
         shown(packed),
     )
     if found["dot"]:
+        unpacked = unzipped(packed)
         text = _("The dot at the beginning says that the data was compressed: {n} bytes of {all}.")
         yield Step(
             _("Decompress with zlib"),
@@ -95,21 +96,20 @@ def signed_steps(found: re.Match[str]) -> Iterator[Step]:
 
 def json_steps(payload: bytes) -> Iterator[Step]:
     try:
-        data = json.loads(payload.decode())
-    except ValueError as error:
+        text = pretty(json.loads(payload.decode()))
+    # Of brackets within brackets within brackets.
+    except (ValueError, RecursionError) as error:
         raise UnreadableError(_("This is no JSON.")) from error
-    yield Step(_("Parse JSON"), _("This is request.session."), pretty(data))
+    yield Step(_("Parse JSON"), _("This is request.session."), text)
 
 
-def signature_holds(text: str) -> bool:
+def signature_holds(text: str, salt: str) -> bool:
     """Whether this site signed it as a session, however long ago."""
-    for salt in SALTS:
-        try:
-            signing.TimestampSigner(salt=salt).unsign(text)
-        except signing.BadSignature:
-            continue
-        return True
-    return False
+    try:
+        signing.TimestampSigner(salt=salt).unsign(text)
+    except signing.BadSignature:
+        return False
+    return True
 
 
 def moment(base62: str) -> str:
@@ -127,10 +127,13 @@ def unbase64(text: str) -> bytes:
 
 
 def unzipped(packed: bytes) -> bytes:
+    stream = zlib.decompressobj()
     try:
-        unpacked = zlib.decompressobj().decompress(packed, MOST_BYTES)
+        unpacked = stream.decompress(packed, MOST_BYTES)
     except zlib.error as error:
         raise UnreadableError(_("zlib cannot decompress this.")) from error
+    if not stream.eof:
+        raise UnreadableError(_("This ends too early, or unpacks to more than a megabyte."))
     return unpacked
 
 

@@ -7,7 +7,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib import import_module
@@ -175,7 +175,8 @@ def benchmark(requests: int, progress: Progress = lambda: None) -> Benchmark:
     StoreUnavailableError if a store goes away on the way.
     """
     with stores() as found:
-        engines = dict(measured(found, requests, progress))
+        by_name = dict(measured(found, requests, progress))
+        engines = {name: by_name[name] for name in found}
     made = timezone.now().isoformat(timespec="seconds")
     return Benchmark(made, machine(), requests, engines, os.cpu_count() or 1)
 
@@ -215,8 +216,10 @@ def measured(
         for subject in subjects:
             yield subject.name, subject.measured()
     finally:
-        for subject in subjects:
-            subject.clear()
+        with ExitStack() as stack:
+            # All of them, whatever becomes of one.
+            for subject in subjects:
+                stack.callback(subject.clear)
 
 
 @contextmanager
@@ -224,7 +227,7 @@ def stores() -> Iterator[dict[str, Any]]:
     """Our five engines; that of files in a folder of its own, beside the sessions if it can be."""
     found = {name: import_module(f"cookieproj.engines.{name}").SessionStore for name in NAMES}
     folder = Path(settings.SESSION_FILE_PATH)
-    with tempfile.TemporaryDirectory(dir=folder if folder.is_dir() else None) as own:
+    with tempfile.TemporaryDirectory(dir=folder if os.access(folder, os.W_OK) else None) as own:
         found["file"] = in_folder(found["file"], own)
         yield found
 
@@ -245,19 +248,22 @@ def machine() -> str:
 
 def keep(made: Benchmark) -> None:
     """For ``last``. Raises OSError where DEMO_BENCHMARK cannot be written."""
-    settings.DEMO_BENCHMARK.write_text(json.dumps(asdict(made), indent=2))
+    written = settings.DEMO_BENCHMARK.with_suffix(".new")
+    written.write_text(json.dumps(asdict(made), indent=2))
+    written.replace(settings.DEMO_BENCHMARK)
 
 
 def last() -> Benchmark | None:
     """None where nothing was measured yet, or what is there is no benchmark of these engines."""
     try:
         told = json.loads(settings.DEMO_BENCHMARK.read_text())
-        engines = {
-            name: Measured(
-                **{**values, "requests": {k: Cost(**c) for k, c in values["requests"].items()}}
-            )
-            for name, values in told["engines"].items()
-        }
+        engines = {name: measured_from(told["engines"][name]) for name in NAMES}
+        return Benchmark(**{**told, "engines": engines})
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    return Benchmark(**{**told, "engines": engines})
+
+
+def measured_from(told: dict[str, Any]) -> Measured:
+    """Raises KeyError or TypeError for what ``keep`` has not written."""
+    requests = told["requests"] and {kind: Cost(**told["requests"][kind]) for kind in KINDS}
+    return Measured(**{**told, "requests": requests})

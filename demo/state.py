@@ -43,15 +43,15 @@ class State:
 
     @cached_property
     def expires(self) -> datetime | None:
-        """When the session ends unless it is changed; None where there is none."""
+        """When the session ends unless it is changed; None where there is none, or nobody knows."""
         session: Any = self.request.session
-        if not session.session_key:
-            return None
-        if not isinstance(session, Listable):
-            date: datetime = session.get_expiry_date()
-            return date
-        located = session.locate()
+        located = session.locate() if session.session_key and self.can_tell else []
         return located[0].expires if located else None
+
+    @property
+    def can_tell(self) -> bool:
+        """Whether the engine tells where a session is, and so till when."""
+        return isinstance(self.request.session, Listable)
 
     @property
     def ends_with_the_browser(self) -> bool:

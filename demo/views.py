@@ -5,8 +5,10 @@ from django.views.decorators.cache import never_cache
 
 from .recipes import GROUPS, RECIPES
 from .source import coloured
+from .wire import secret_names
 
 
+@never_cache
 def index(request: HttpRequest) -> HttpResponse:
     return render(request, "demo/index.html", {"groups": GROUPS})
 
@@ -24,6 +26,7 @@ def recipe_page(request: HttpRequest, group: str, name: str) -> HttpResponse:
         "group": next(listed for listed in GROUPS if recipe in listed.recipes),
         "groups": GROUPS,
         "debug": settings.DEBUG,
+        "secrets": secret_names(),
         "source": coloured(recipe.source),
         "previous": RECIPES[routes[place - 1]] if place else None,
         "next": RECIPES[routes[place + 1]] if place + 1 < len(routes) else None,

@@ -18,9 +18,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from cookieproj.engines.listable import Listable
+from cookieproj.engines.signed_cookies import SALT
 from cookieproj.engines.stored import Location
 
-from .decoding import SIGNED, Step, shown, steps
+from .decoding import SIGNED, STORE_SALT, Step, shown, steps
 from .models import partial
 
 
@@ -50,15 +51,14 @@ class Place:
         return self.location.name.replace(key, partial(key))
 
     @property
-    def file(self) -> Path | None:
-        if not isinstance(self.session, FileStore):
-            return None
-        return Path(self.session._key_to_file())  # type: ignore[attr-defined]
-
-    @property
     def mode(self) -> str:
-        """Of the file, as ls shows it; empty where it is none."""
-        return stat.filemode(self.file.stat().st_mode) if self.file else ""
+        """Of the file, as ls shows it; empty where it is none, or none any more."""
+        if not isinstance(self.session, FileStore):
+            return ""
+        try:
+            return stat.filemode(Path(self.session._key_to_file()).stat().st_mode)  # type: ignore[attr-defined]
+        except FileNotFoundError:
+            return ""
 
     @property
     def expires(self) -> datetime | None:
@@ -82,8 +82,17 @@ class Place:
 
     @property
     def steps(self) -> list[Step]:
-        read = steps(self.location.payload, dict(self.session.items()))
+        read = steps(self.location.payload, dict(self.session.items()), self.salt)
         return [replace(step, outcome=self._less_the_signature(step.outcome)) for step in read]
+
+    @property
+    def is_cookie(self) -> bool:
+        """Whether what is stored is the cookie itself."""
+        return bool(self._stored == self.session.session_key)
+
+    @property
+    def salt(self) -> str:
+        return SALT if self.is_cookie else STORE_SALT
 
     @property
     def signed(self) -> re.Match[str] | None:
@@ -106,11 +115,14 @@ class Place:
 def where(request: HttpRequest) -> HttpResponse:
     is_whole = "whole" in request.GET
     places = places_of(request.session, is_whole) if settings.DEBUG else []
-    signed = places[0].text if is_whole and places and places[0].signed else ""
-    form = TryForm(request.POST or None, initial={"text": signed})
-    tried = list(steps(form.cleaned_data["text"].encode())) if form.is_valid() else []
+    signed = next((place for place in places if place.signed), None)
+    form = TryForm(request.POST or None, initial={"text": signed.text if signed else ""})
+    tried: list[Step] = []
+    if signed and form.is_valid():
+        tried = list(steps(form.cleaned_data["text"].encode(), salt=signed.salt))
     context = {
         "places": places,
+        "signed": signed,
         "is_whole": is_whole,
         "can_tell": isinstance(request.session, Listable),
         "debug": settings.DEBUG,

@@ -28,6 +28,13 @@ HEADER = "Wire"
 # What a page sends in it: the same for a request and for those that it is redirected to.
 RUN = re.compile("[0-9a-f]{32}")
 
+# A signed value in an address, as of a session in the path: data, moment, signature.
+SIGNED = re.compile(r"[\w-]+:\w{6}:[\w-]{43}")
+
+# What a header may come to: browsers and proxies refuse long ones. Beyond it values are cut.
+MOST_CHARACTERS = 32_000
+CUT = 100
+
 # The exchanges of a run that has been redirected and is not over; a minute is plenty.
 begun = LocMemCache("demo.wire", {"TIMEOUT": 60})
 
@@ -68,8 +75,26 @@ class ShowTheWire:
             begun.set(run, exchanges)
         else:
             begun.delete(run)
-        response.headers[HEADER] = json.dumps(exchanges)
+        response.headers[HEADER] = header(exchanges)
         return response
+
+
+def header(exchanges: list[Exchange]) -> str:
+    """JSON in ASCII."""
+    text = json.dumps(exchanges)
+    return text if len(text) <= MOST_CHARACTERS else json.dumps(shortened(exchanges))
+
+
+def shortened(told: Any) -> Any:
+    """The same with every text cut."""
+    match told:
+        case dict():
+            return {name: shortened(value) for name, value in told.items()}
+        case list():
+            return [shortened(value) for value in told]
+        case str() if len(told) > CUT:
+            return f"{told[:CUT]}…"
+    return told
 
 
 def exchange(request: HttpRequest, response: HttpResponse, trips: Trips) -> Exchange:
@@ -81,14 +106,22 @@ def exchange(request: HttpRequest, response: HttpResponse, trips: Trips) -> Exch
     counted = issubclass(engine.store(), Listable)
     return {
         "request": f"{request.method} {request.get_full_path()} {protocol}",
-        "sent": [pair(text) for text in request.META.get("HTTP_COOKIE", "").split(";") if text],
-        "understood": [crumb(name, value) for name, value in request.COOKIES.items()],
+        "sent": [pair(text) for text in cookie_line(request).split(";") if text],
+        "understood": [{"name": name, "value": value} for name, value in request.COOKIES.items()],
         "status": f"{response.status_code} {response.reason_phrase}",
         "location": response.headers.get("Location"),
         "set": [taken_apart(line) for line in lines(response)],
         "trips": trips.number if counted else None,
         "milliseconds": round(trips.seconds * 1000, 2),
+        # Texts that are as good as a key.
+        "keys": SIGNED.findall(f"{request.path} {response.headers.get('Location', '')}"),
     }
+
+
+def cookie_line(request: HttpRequest) -> str:
+    """The Cookie header as it was sent; WSGI hands on its bytes as Latin-1."""
+    text: str = request.META.get("HTTP_COOKIE", "")
+    return text.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
 def lines(response: HttpResponse) -> Iterator[str]:
@@ -116,12 +149,9 @@ def taken_apart(line: str) -> dict[str, Any]:
 
 
 def pair(text: str) -> dict[str, Any]:
-    name, _equals, value = text.strip().partition("=")
-    return crumb(name, value)
-
-
-def crumb(name: str, value: str) -> dict[str, Any]:
-    return {"name": name, "value": value, "secret": name in secret_names()}
+    """What stands alone is a value without a name (RFC 6265bis, section 5.6)."""
+    name, equals, value = text.strip().partition("=")
+    return {"name": name, "value": value} if equals else {"name": "", "value": name}
 
 
 def secret_names() -> set[str]:

@@ -42,8 +42,9 @@ def trip() -> AbstractContextManager[None]:
 def watched() -> Iterator[Trips]:
     """Count the trips of our engines until the block ends; those of others are not seen.
 
-    To a server one is one: a statement, or a command. To files it is a step of the file
-    system, to the memory of this process a look under its lock.
+    To a server one is one: a statement, or a command; inside somebody's transaction a
+    statement has its savepoint with it. To files it is a step of the file system, to the
+    memory of this process a look under its lock.
     """
     trips = Trips()
     token = _watched.set(trips)

@@ -4,9 +4,19 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
+
+# As Django's page for one in development.
+ERROR: dict[str, Any] = {
+    "status": 500,
+    "content_type": "text/html",
+    "body": "<header id=summary><h1>CookieTooLargeError\n at /</h1><pre class=exception_value>"
+    "It is too large.</pre></header><main><h2>Traceback</h2></main>",
+}
 
 
 def run(page: Page, recipe: str = "", **fields: str) -> None:
@@ -62,8 +72,9 @@ def test_trips_to_the_store_are_told_with_their_time(page: Page) -> None:
 
 def test_an_engine_that_does_not_tell_its_trips(page: Page) -> None:
     """As the server says it of Django's own: see tests/demo/test_wire.py."""
-    exchange = {"request": "GET", "sent": [], "understood": [], "status": "200 OK", "set": []}
-    told = json.dumps([exchange | {"location": None, "trips": None, "milliseconds": 0}])
+    lists: dict[str, Any] = {name: [] for name in ("sent", "understood", "set", "keys")}
+    exchange = lists | {"request": "GET", "status": "200 OK", "location": None}
+    told = json.dumps([exchange | {"trips": None, "milliseconds": 0}])
     page.route("**/cookies/set-cookie/?*", lambda route: route.fulfill(headers={"Wire": told}))
     run(page, "cookies/set-cookie")
     expect(page.locator("[data-trips]")).to_have_text(
@@ -86,22 +97,54 @@ def test_keys_are_shown_in_part_until_asked_for(page: Page) -> None:
         if cookie.get("name") == "sessionid"
     ]
     token = page.evaluate("document.cookie").removeprefix("csrftoken=")
+    places = [page.locator(f"[data-jar={view}]") for view in ("sent", "understood")]
+    places.append(page.locator(".set-cookie code"))
+    for place in places:
+        expect(place).to_contain_text(f"{key[:8]}…")
     assert key not in page.inner_text("main")
     assert token not in page.inner_text("main")
-    assert key[:8] in page.inner_text("main")
     page.check("[data-whole]")
-    assert token in page.inner_text("[data-jar=scripts]")
-    assert page.inner_text("main").count(key) == 3
+    for place in places:
+        expect(place).to_contain_text(key)
+    expect(page.locator("[data-jar=scripts]")).to_contain_text(token)
     page.uncheck("[data-whole]")
     assert key not in page.inner_text("main")
 
 
+def test_a_key_in_an_address_is_shown_in_part_too(page: Page) -> None:
+    run(page, "in-path/begin")
+    path = urlsplit(str(page.get_attribute("[data-open]", "href"))).path
+    [_, _, key, _, _] = path.split("/")
+    shown = f"/in-path/{key[:8]}…/kitchen/"
+    for place in ("[data-status]", "[data-answer] >> nth=0", "[data-request] >> nth=1"):
+        expect(page.locator(place)).to_contain_text(shown)
+    page.check("[data-whole]")
+    expect(page.locator("[data-request]").last).to_contain_text(path)
+
+
+def test_a_password_is_not_shown_for_curl(page: Page) -> None:
+    page.goto("/recipes/auth/sign-in/")
+    page.fill("[name=username]", "ada")
+    page.fill("[name=password]", "cookies")
+    expect(page.locator("[data-curl]")).to_contain_text("username=ada")
+    assert "cookies" not in str(page.text_content("[data-curl]")).replace("/cookies/", "")
+
+
 def test_the_jar_is_shown_three_times(page: Page) -> None:
     page.goto("/recipes/cookies/set-cookie/")
-    assert [jar(page, view) for view in ("sent", "scripts", "understood")] == [["none"]] * 3
-    run(page, value="a b")
-    expect(page.locator("[data-jar=sent]")).to_have_text("color=a%20b")
-    assert [jar(page, view) for view in ("scripts", "understood")] == [["color=a%20b"]] * 2
+    views = [page.locator(f"[data-jar={view}]") for view in ("sent", "scripts", "understood")]
+    for view in views:
+        expect(view).to_have_text("none")
+    run(page, value="é")
+    for view in views:
+        expect(view).to_have_text("color=%C3%A9")
+    page.evaluate("document.cookie = 'color=é; path=/'")
+    for view in views:
+        expect(view).to_have_text("color=é")
+    page.evaluate("document.cookie = 'bare; path=/'")
+    for view in views:
+        expect(view).to_contain_text("bare")
+        expect(view).not_to_contain_text("bare=")
 
 
 def test_the_jar_follows_what_happens_elsewhere(page: Page) -> None:
@@ -115,7 +158,7 @@ def test_httponly_is_kept_and_not_seen(page: Page) -> None:
     page.check("[name=httponly]")
     run(page)
     expect(page.locator("[data-jar=sent]")).to_have_text("color=blue")
-    assert jar(page, "scripts") == ["color HttpOnly: not for scripts"]
+    expect(page.locator("[data-jar=scripts]")).to_have_text("color HttpOnly: not for scripts")
     assert page.evaluate("document.cookie") == ""
 
 
@@ -128,11 +171,58 @@ def test_who_is_signed_in_is_always_in_view(page: Page) -> None:
     expect(page.locator("[data-body]")).to_contain_text("welcome ada")
     expect(page.locator(state)).to_contain_text("ada")
     expect(page.locator(state)).to_contain_text("expires")
-    # Its token has changed with the sign-in, so a page that kept the old one could do no more.
     run(page, "auth/sign-out")
     expect(page.locator(state)).to_contain_text("nobody")
     run(page)
     expect(page.locator("[data-status]")).to_contain_text("200 OK")
+
+
+def test_a_session_that_expires_leaves_the_page(page: Page) -> None:
+    """Its cookie is one that no script sees go."""
+    run(page, "expiry/in-seconds", seconds="2")
+    expect(page.locator("#state")).to_contain_text("expires")
+    expect(page.locator("#state")).to_contain_text("none yet", timeout=10_000)
+    expect(page.locator("[data-jar=sent]")).not_to_contain_text("sessionid")
+
+
+def test_what_another_tab_does_is_seen(page: Page) -> None:
+    run(page, "auth/sign-in", username="ada", password="cookies")
+    expect(page.locator("#state")).to_contain_text("ada")
+    other = page.context.new_page()
+    run(other, "auth/sign-out")
+    expect(page.locator("#state")).to_contain_text("nobody")
+    expect(page.locator("[data-jar=sent]")).not_to_contain_text("sessionid")
+
+
+def test_of_two_runs_the_later_one_stands(page: Page) -> None:
+    page.goto("/recipes/cookies/set-cookie/")
+    held: list[Route] = []
+    page.route("**/cookies/set-cookie/?name=color&value=slow", lambda route: held.append(route))
+    page.fill("[name=value]", "slow")
+    page.click("form[data-recipe] button")
+    expect(page.locator("[data-curl]")).to_contain_text("slow")
+    run(page, value="quick")
+    assert held
+    with page.expect_response(lambda response: "value=slow" in response.url):
+        held[0].continue_()
+    expect(page.locator("[data-jar=sent]")).to_have_text("color=slow")
+    expect(page.locator("[data-request]")).to_contain_text("quick")
+
+
+def test_a_failed_run_leaves_no_former_one_on_the_wire(page: Page) -> None:
+    run(page, "cookies/set-cookie")
+    expect(page.locator(".exchange")).to_have_count(1)
+    page.route("**/*", lambda route: route.abort())
+    run(page)
+    expect(page.locator(".exchange")).to_have_count(0)
+    expect(page.locator("[data-wire]")).to_have_text("Run it to see.")
+
+
+def test_an_error_of_the_site_is_shown_by_what_it_says(page: Page) -> None:
+    page.route("**/cookies/set-cookie/?*", lambda route: route.fulfill(**ERROR))
+    run(page, "cookies/set-cookie")
+    expect(page.locator("[data-body]")).to_have_text("CookieTooLargeError at /\nIt is too large.")
+    expect(page.locator("[data-page]")).to_be_hidden()
 
 
 def test_a_form_goes_on_after_the_token_has_changed(page: Page) -> None:
@@ -191,14 +281,17 @@ def test_max_age_wins_over_expires(page: Page) -> None:
 
 @pytest.mark.parametrize(
     ("recipe", "answer"),
-    [("sessions/set-item", "color is set to it's"), ("cookies/on-json", '"value": "it\'s"')],
+    [
+        ("sessions/set-item", "color is set to it's $$ $& $' $`"),
+        ("cookies/on-json", '"value": "it\'s $$ $& $\' $`"'),
+    ],
 )
 def test_what_is_copied_runs_in_a_shell(
     recipe: str, answer: str, page: Page, tmp_path: Path
 ) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(f"/recipes/{recipe}/")
-    page.fill("[name=value]", "it's")
+    page.fill("[name=value]", "it's $$ $& $' $`")
     page.click("text=Copy as curl")
     expect(page.locator("text=Copied")).to_be_visible()
     copied = page.evaluate("navigator.clipboard.readText()")
@@ -207,6 +300,13 @@ def test_what_is_copied_runs_in_a_shell(
     )
     assert answer in ran.stdout, ran.stderr
     assert (tmp_path / "jar").exists()
+
+
+def test_a_browser_that_does_not_copy_says_so(page: Page) -> None:
+    page.goto("/recipes/sessions/set-item/")
+    page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject() }")
+    page.click("text=Copy as curl")
+    expect(page.locator("text=The browser does not allow it")).to_be_visible()
 
 
 def test_the_code_is_copied_as_it_is_shown(page: Page) -> None:

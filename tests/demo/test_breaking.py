@@ -2,6 +2,7 @@
 
 import html
 import re
+from unittest import mock
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -10,6 +11,8 @@ from django.core.cache import caches
 from django.test import Client
 from pytest_django import Settings
 
+from cookieproj.engines.db import SessionStore as DBStore
+from cookieproj.engines.exceptions import StoreUnavailableError
 from demo import attempts, engine
 from demo.attempts import ATTEMPTS, Trial
 from demo.models import RefusedSession, SignedInSession, User
@@ -21,7 +24,7 @@ EXPECTED = {
     "type-is-login": [False, True],
     "fix-a-session-key": [True, False, True],
     "send-5000-bytes": [False, True, True],
-    "write-twice-at-once": [False, True],
+    "write-twice-at-once": [True, False],
 }
 # There a planted cookie holds the attacker's session, and goes on holding that.
 IN_COOKIES = {"fix-a-session-key": [True, True, True]}
@@ -77,6 +80,16 @@ def test_an_engine_that_takes_any_key_is_shown_to(
     assert made("fix-a-session-key")[0].outcome == "It is stored under that key."
 
 
+@pytest.mark.parametrize("name", ["send-5000-bytes", "write-twice-at-once"])
+def test_a_store_that_goes_away_is_a_503_with_nothing_left(
+    name: str, client: Client, db: None
+) -> None:
+    away = StoreUnavailableError("table django_session", "It is away.")
+    with mock.patch.object(DBStore, "load", side_effect=away):
+        assert client.post(f"/break/{name}/").status_code == 503
+    assert Session.objects.count() == 0
+
+
 def test_where_debug_is_off_only_the_log_is_told(
     db: None, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -105,7 +118,9 @@ def test_the_page_shows_what_happened_and_why(name: str, client: Client, db: Non
 
 
 def test_an_attempt_is_made_by_its_button_only(client: Client, db: None) -> None:
-    assert client.get("/break/write-twice-at-once/").status_code == 405
+    came_back = client.get("/break/write-twice-at-once/")
+    assert came_back.headers["Location"] == "/break/#write-twice-at-once"
+    assert client.get("/break/none/").status_code == 404
     assert client.post("/break/none/").status_code == 404
     strict = Client(enforce_csrf_checks=True)
     assert strict.post("/break/write-twice-at-once/").status_code == 403

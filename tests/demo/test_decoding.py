@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cookieproj.engines.signed_cookies import SALT, SessionStore
-from demo.decoding import MOST_BYTES, Step, steps
+from demo.decoding import MOST_BYTES, STORE_SALT, Step, steps
 
 LARGE = {"text": "cookie " * 1000}
 
@@ -51,10 +51,11 @@ def test_a_compressed_one_takes_a_step_more() -> None:
     assert json.loads(found[-1].outcome) == LARGE
 
 
-def test_what_the_engines_of_rows_and_files_sign_holds_too() -> None:
-    found = list(steps(SessionStore().encode({"a": 1}).encode()))
-    assert found[1].holds
-    assert json.loads(found[-1].outcome) == {"a": 1}
+def test_what_is_signed_for_one_place_does_not_hold_in_another() -> None:
+    row = SessionStore().encode({"a": 1}).encode()
+    assert list(steps(row, salt=STORE_SALT))[1].holds
+    assert not list(steps(row))[1].holds
+    assert not list(steps(signed({"a": 1}).encode(), salt=STORE_SALT))[1].holds
 
 
 @pytest.mark.parametrize("part", [0, 1, 2], ids=["data", "moment", "signature"])
@@ -94,6 +95,7 @@ def test_a_pickle_is_not_opened_here() -> None:
         (b"A:1:x", "This is no base64."),
         (b".QUJD:1:x", "zlib cannot decompress this."),
         (b"QUJD:zzzzzzzzzzzzzzzz:x", "The moment of signing is none."),
+        (b"[" * 50_000, "This is no JSON."),
     ],
 )
 def test_what_cannot_be_read_is_told(payload: bytes, reason: str) -> None:
@@ -104,8 +106,15 @@ def test_what_cannot_be_read_is_told(payload: bytes, reason: str) -> None:
 def test_little_that_unpacks_to_much_is_not_unpacked_whole() -> None:
     bomb = zlib.compress(b"x" * 50 * MOST_BYTES)
     found = list(steps(b"." + signing.b64_encode(bomb) + b":1:x"))
-    assert found[-1].text == "This is no JSON."
-    assert max(len(step.outcome) for step in found) == MOST_BYTES
+    assert found[-1].text == "This ends too early, or unpacks to more than a megabyte."
+    # What could be read before that stands.
+    assert titles(found)[-2] == "Decode base64"
+
+
+def test_what_is_cut_off_is_told() -> None:
+    cut = zlib.compress(json.dumps(LARGE).encode())[:-4]
+    found = list(steps(b"." + signing.b64_encode(cut) + b":1:x"))
+    assert not found[-1].holds
 
 
 @given(st.binary() | st.from_regex(r"\A\.?[\w-]*:\w+:[\w-]+\Z").map(str.encode))

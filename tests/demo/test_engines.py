@@ -12,15 +12,20 @@ import pytest
 from django.contrib.sessions.models import Session
 from django.core.cache import caches as cache_connections
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
+from cookieproj.engines.cache import SessionStore as CacheStore
+from cookieproj.engines.caches.redis import Redis
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.table import Table
 from cookieproj.profiles import PROFILES
 from cookieproj.settings.caches import caches
 from demo import measuring
 from demo.choosing import QuestionsForm
+from demo.comparing import columns
 from demo.models import User
 
 # What tests/engines/test_round_trips.py counts at the servers; of files see test_wire.py.
@@ -39,6 +44,7 @@ def site(empty_stores: None, settings: Settings, tmp_path: Path, db: None) -> No
     settings.DEMO_BENCHMARK = tmp_path / "benchmark.json"
     settings.DEBUG = True
     measuring.counted.cache_clear()
+    columns.cache_clear()
 
 
 def shown(client: Client, query: str = "") -> str:
@@ -110,6 +116,7 @@ def test_memory_and_memcached_forget(
     question = "They survive a restart"
     assert table(shown(client))[question]["cache"] == "no: they go with this process"
     settings.CACHES = caches(memcached_url)
+    columns.cache_clear()
     facts = table(shown(client))
     assert facts[question]["cache"] == "of the site, not of the cache"
     assert facts["The largest session"]["cache"].startswith("1 MB")
@@ -128,14 +135,49 @@ def test_nothing_is_left_in_the_stores(client: Client, settings: Settings, tmp_p
 
 
 def test_a_store_that_is_away_leaves_the_others(client: Client) -> None:
-    away = StoreUnavailableError("table django_session", "It is away.")
-    with mock.patch.object(Table, "insert", side_effect=away):
+    away = StoreUnavailableError("Redis at example", "It is away.")
+    with mock.patch.object(Redis, "add", side_effect=away):
         facts = table(shown(client))
-    assert "It is away." in facts["Sessions live in"]["db"]
-    assert facts["Trips: read"]["db"] == "\N{EN DASH}"
-    assert facts["Trips: read"]["file"] == "1"
+    assert "It is away." in facts["Sessions live in"]["cache"]
+    trips = [facts["Trips: write"][name] for name in PROFILES]
+    assert trips == ["2", "\N{EN DASH}", "5", "4", "0"]
     # It is back.
-    assert table(shown(client))["Trips: read"]["db"] == "1"
+    facts = table(shown(client))
+    assert "Redis" in facts["Sessions live in"]["cache"]
+    assert facts["Trips: write"]["cache"] == "2"
+
+
+def test_a_public_page_does_not_tell_which_store_is_away(
+    client: Client, settings: Settings
+) -> None:
+    settings.DEBUG = False
+    away = StoreUnavailableError("table django_session, PostgreSQL shop at 192.0.2.1", "No.")
+    with mock.patch.object(Table, "insert", side_effect=away):
+        page = shown(client)
+    assert table(page)["Sessions live in"]["db"] == "Its store does not answer."
+    assert "192.0.2.1" not in page
+
+
+def test_the_page_is_no_load_for_anybody_to_make(client: Client) -> None:
+    shown(client)
+    with CaptureQueriesContext(connection) as captured:
+        shown(client)
+    assert not captured
+
+
+def test_a_folder_that_cannot_be_written_is_no_hindrance(
+    client: Client, settings: Settings, tmp_path: Path
+) -> None:
+    settings.SESSION_FILE_PATH = tmp_path / "none"
+    assert table(shown(client))["Trips: read"]["file"] == "1"
+
+
+def test_an_engine_of_djangos_own_is_none_of_ours(client: Client, settings: Settings) -> None:
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
+    page = shown(client, "?stores=database&holds=private&lasts=stay")
+    assert "<code>django.contrib.sessions.backends.db</code>, which is none of these" in page
+    assert '<span class="badge">' not in page
+    assert "This site runs on it." not in page
 
 
 def test_outside_of_development_no_place_is_told_and_nothing_measured(
@@ -210,6 +252,20 @@ class TestMeasuring:
         with pytest.raises(CommandError, match="Could not measure the engines"):
             call_command("benchsessions", "--requests", "1")
 
+    def test_the_button_says_what_went_wrong(self, client: Client, settings: Settings) -> None:
+        settings.DEMO_BENCHMARK = settings.DEMO_BENCHMARK / "below a file that is none"
+        page = client.post("/engines/measure/", follow=True).content.decode()
+        assert "No such file or directory" in html.unescape(page)
+
+    def test_one_store_that_is_away_hinders_no_other_from_being_cleared(self) -> None:
+        away = StoreUnavailableError("Redis at example", "It is away.")
+        with (
+            mock.patch.object(CacheStore, "delete", side_effect=away),
+            pytest.raises(StoreUnavailableError),
+        ):
+            measuring.benchmark(1)
+        assert Session.objects.count() == 0
+
     def test_a_store_that_goes_away_is_told(self) -> None:
         away = StoreUnavailableError("table django_session", "It is away.")
         with (
@@ -219,7 +275,18 @@ class TestMeasuring:
             call_command("benchsessions", "--requests", "1")
         assert Session.objects.count() == 0
 
-    @pytest.mark.parametrize("text", ["", "{}", "[]", "no JSON", '{"engines": {"db": {"a": 1}}}'])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "{}",
+            "[]",
+            "no JSON",
+            '{"engines": []}',
+            '{"engines": {"db": {"a": 1}}}',
+            '{"engines": {}, "made": "", "machine": "", "requests": 0, "cores": 1}',
+        ],
+    )
     def test_a_file_that_is_no_benchmark_is_none(
         self, text: str, client: Client, settings: Settings
     ) -> None:

@@ -85,3 +85,19 @@ def test_a_field_that_is_not_sent_has_its_first_value(client: Client) -> None:
 
 def test_a_field_that_is_sent_empty_is_wrong(client: Client) -> None:
     assert client.get("/cookies/set-cookie/", {"name": ""}).status_code == 400
+
+
+def test_curl_names_where_it_comes_from_over_https(client: Client, db: None) -> None:
+    """Else Django refuses it."""
+    option = "-e &#x27;https://testserver/&#x27;"
+    page = client.get("/recipes/sessions/set-item/", secure=True).content.decode()
+    assert option in page or option.replace("&#x27;", "'") in page
+    assert "-e '" not in client.get("/recipes/sessions/set-item/").content.decode()
+    strict = Client(enforce_csrf_checks=True)
+    strict.get("/recipes/sessions/set-item/", secure=True)
+    token = strict.cookies["csrftoken"].value
+    for headers, status in (({}, 403), ({"Referer": "https://testserver/"}, 200)):
+        response = strict.post(
+            "/sessions/set-item/", secure=True, headers={"X-CSRFToken": token, **headers}
+        )
+        assert response.status_code == status

@@ -62,7 +62,10 @@ def test_a_store_that_is_away_hides_what_it_knows_and_no_page(ada: User) -> None
 def test_an_engine_of_djangos_own_is_called_by_its_path(settings: Settings, ada: User) -> None:
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
     shown = state(browser(ada))
-    assert shown.startswith("Engine django.contrib.sessions.backends.db This session expires")
+    assert shown == (
+        "Engine django.contrib.sessions.backends.db This session its engine does not tell "
+        "Signed in ada"
+    )
 
 
 @pytest.mark.parametrize("path", ["/auth/account/", "/expiry/every-setting/"])

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from django.test import Client
+from pytest_django import Settings
 
 from demo.models import User
 from demo.recipes import RECIPES
@@ -26,8 +27,10 @@ def loaded(client: Client, path: str, seen: set[str]) -> int:
 
 
 @pytest.mark.parametrize("path", [*PAGES, *(recipe.page_url for recipe in RECIPES.values())])
-def test_a_page_is_light(path: str, client: Client, ada: User) -> None:
+def test_a_page_is_light(path: str, client: Client, ada: User, settings: Settings) -> None:
+    settings.DEBUG = True
     client.force_login(ada)
+    client.post("/sessions/set-item/")
     seen: set[str] = set()
     assert loaded(client, path, seen) < MOST
     assert "/static/demo/site.css" in seen

@@ -12,6 +12,7 @@ from pytest_django import Settings
 
 from cookieproj.settings.caches import caches
 from demo.models import User
+from demo.where import places_of
 
 from .browsers import browser, key_of
 
@@ -146,3 +147,28 @@ def test_a_text_that_is_none_is_told(text: str, db: None) -> None:
     response = visitor().post("/session/?whole", {"text": text})
     assert response.status_code == 200
     assert 'class="errorlist"' in response.content.decode()
+
+
+@pytest.mark.parametrize("in_development", [True, False])
+def test_no_text_is_too_much_for_it(in_development: bool, settings: Settings, db: None) -> None:
+    settings.DEBUG = in_development
+    page = visitor().post("/session/?whole", {"text": "[" * 20_000}).content.decode()
+    assert ("This is no JSON." in page) == in_development
+
+
+@pytest.mark.parametrize("profile", ["file"], indirect=True)
+def test_a_file_that_is_just_gone_has_no_mode(profile: str) -> None:
+    client = visitor()
+    session = client.session
+    [place] = places_of(session, is_whole=False)
+    session.delete(key_of(client))
+    assert place.mode == ""
+
+
+@pytest.mark.parametrize(
+    ("profile", "who"),
+    [("db", "Whoever can read the store"), ("signed_cookies", "Whoever has the cookie")],
+    indirect=["profile"],
+)
+def test_who_can_read_it_depends_on_where_it_is(profile: str, who: str, db: None) -> None:
+    assert f"{who} can read it" in shown(visitor())

@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from cookieproj.engines.handover.homes import NAMES
 from demo import measuring
-from demo.comparing import KINDS
+from demo.measuring import KINDS
 
 from .clearsessions import AWAY, INTERRUPTED
 

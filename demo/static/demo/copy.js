@@ -4,8 +4,12 @@ export function readyToCopy() {
     const label = button.textContent;
     button.hidden = !navigator.clipboard;
     button.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(button.previousElementSibling.textContent);
-      button.textContent = button.dataset.done;
+      const text = button.previousElementSibling.textContent;
+      const isDone = await navigator.clipboard.writeText(text).then(
+        () => true,
+        () => false,
+      );
+      button.textContent = isDone ? button.dataset.done : button.dataset.failed;
       setTimeout(() => (button.textContent = label), 1500);
     });
   }

@@ -1,5 +1,5 @@
 // One cookie jar, as the browser sends it, as scripts see it, and as Django reads it.
-import { onWhole, value } from "./wire.js";
+import { named, onWhole } from "./wire.js";
 
 const words = document.querySelector("[data-jar-words]");
 const lists = Object.fromEntries(
@@ -11,9 +11,7 @@ let latest;
 // `exchange` is that of a request just made to this page's address; none if it did not come through.
 export function showJar(exchange) {
   latest = exchange;
-  const secret = new Set((exchange?.sent ?? []).filter((cookie) => cookie.secret).map((cookie) => cookie.name));
   const scripts = document.cookie ? document.cookie.split("; ").map(pair) : [];
-  for (const cookie of scripts) cookie.secret = secret.has(cookie.name);
   fill(lists.scripts, [...scripts.map(line), ...unseen(exchange?.sent ?? [], scripts)]);
   fill(lists.sent, exchange?.sent.map(line));
   fill(lists.understood, exchange?.understood.map(line));
@@ -21,14 +19,14 @@ export function showJar(exchange) {
 
 function pair(text) {
   const [name, ...rest] = text.split("=");
-  return { name, value: rest.join("=") };
+  return rest.length ? { name, value: rest.join("=") } : { name: "", value: name };
 }
 
 function line(cookie) {
   const item = document.createElement("li");
   const name = document.createElement("b");
   name.textContent = cookie.name;
-  item.append(name, `=${value(cookie)}`);
+  item.append(name, named(cookie).slice(cookie.name.length));
   return item;
 }
 

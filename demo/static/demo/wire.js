@@ -3,6 +3,7 @@ const panel = document.querySelector("[data-wire]");
 const whole = document.querySelector("[data-whole]");
 const exchangeTemplate = document.querySelector("[data-exchange]");
 const setCookieTemplate = document.querySelector("[data-set-cookie]");
+const secrets = new Set(whole.dataset.secrets.split(" "));
 
 // What a secret is shown by: enough to tell two apart.
 const SHOWN = 8;
@@ -20,9 +21,20 @@ export function told(response) {
   return JSON.parse(response.headers.get("Wire") ?? "[]");
 }
 
+const inPart = (text) => (text.length > SHOWN && !whole.checked ? `${text.slice(0, SHOWN)}…` : text);
+
 export function value(cookie) {
-  const hidden = cookie.secret && !whole.checked && cookie.value.length > SHOWN;
-  return hidden ? `${cookie.value.slice(0, SHOWN)}…` : cookie.value;
+  return secrets.has(cookie.name) ? inPart(cookie.value) : cookie.value;
+}
+
+// A text less the keys in it.
+export function masked(text, keys) {
+  return keys.reduce((shown, key) => shown.replaceAll(key, inPart(key)), text);
+}
+
+// One without a name is a value alone.
+export function named(cookie) {
+  return cookie.name ? `${cookie.name}=${value(cookie)}` : value(cookie);
 }
 
 export function onWhole(listener) {
@@ -32,15 +44,21 @@ export function onWhole(listener) {
 export function showExchanges(exchanges) {
   latest = exchanges;
   if (exchanges.length) panel.replaceChildren(...exchanges.map(exchange));
+  else if (panel.dataset.empty) {
+    const words = document.createElement("p");
+    words.className = "quiet";
+    words.textContent = panel.dataset.empty;
+    panel.replaceChildren(words);
+  }
 }
 
 function exchange(told) {
   const node = exchangeTemplate.content.cloneNode(true);
   const put = (name, text) => (node.querySelector(`[data-${name}]`).textContent = text);
-  put("request", told.request);
-  const sent = told.sent.map((cookie) => (cookie.name ? `${cookie.name}=${value(cookie)}` : value(cookie)));
-  put("sent", sent.length ? `\nCookie: ${sent.join("; ")}` : "");
-  put("answer", told.location ? `${told.status}\nLocation: ${told.location}` : told.status);
+  put("request", masked(told.request, told.keys));
+  put("sent", told.sent.length ? `\nCookie: ${told.sent.map(named).join("; ")}` : "");
+  const location = told.location && `\nLocation: ${masked(told.location, told.keys)}`;
+  put("answer", `${told.status}${location ?? ""}`);
   node.querySelector("[data-none]").hidden = told.set.length > 0;
   node.querySelector("[data-set]").replaceChildren(...told.set.map(setCookie));
   put("trips", trips(node.querySelector("[data-trips]").dataset, told));
@@ -75,4 +93,5 @@ function setCookie(cookie) {
   return node;
 }
 
+whole.closest("label").hidden = false;
 onWhole(() => showExchanges(latest));
