@@ -197,7 +197,11 @@ def test_what_another_tab_does_is_seen(page: Page) -> None:
 def test_of_two_runs_the_later_one_stands(page: Page) -> None:
     page.goto("/recipes/cookies/set-cookie/")
     held: list[Route] = []
-    page.route("**/cookies/set-cookie/?name=color&value=slow", lambda route: held.append(route))
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/cookies/set-cookie/?name=color&value=slow", hold)
     page.fill("[name=value]", "slow")
     page.click("form[data-recipe] button")
     expect(page.locator("[data-curl]")).to_contain_text("slow")
