@@ -28,6 +28,7 @@ from cookieproj.engines.signed_cookies import COOKIE_BYTES
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 
 from . import measuring
+from .attempts import stored
 from .choosing import QuestionsForm, advice
 from .decoding import steps
 from .measuring import Benchmark
@@ -96,12 +97,9 @@ def known_columns() -> list[list[str]]:
 
 def try_out(store: Any) -> tuple[str, str, str]:
     """Where it is; whether it is in the cookie too; whether deleting it ends a copy of that."""
-    session = store()
-    session["color"] = COLOR
-    session.save()
-    cookie = session.session_key
-    [location, *_copies] = session.locate()
-    session.delete()
+    with stored(store, color=COLOR) as session:
+        cookie = session.session_key
+        [location, *_copies] = session.locate()
     shows = any(COLOR in step.outcome for step in steps(cookie.encode()))
     opens = store(cookie).get("color") == COLOR
     return (
@@ -199,7 +197,6 @@ def engines(request: HttpRequest) -> HttpResponse:
         "form": form,
         "advice": chosen,
         "debug": settings.DEBUG,
-        "requests": REQUESTS,
     }
     return render(request, "demo/engines.html", context)
 

@@ -1,4 +1,5 @@
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -24,6 +25,7 @@ from cookieproj.settings.caches import caches
 from demo.models import User
 
 from . import servers
+from .sites import manage
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,9 +37,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """What is timed runs alone; None is a worker for each core."""
-    return 0 if config.getoption("--benchmarks") else None
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """What is timed runs alone. Others wait for servers and browsers much of their time."""
+    return 0 if config.getoption("--benchmarks") else (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first, so that no worker is left alone with it in the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +100,21 @@ def memcached_url(stack: ExitStack) -> str:
 @pytest.fixture(scope="session")
 def postgresql_url(stack: ExitStack, server_folder: Path) -> str:
     return start(stack, servers.postgresql(server_folder))
+
+
+@pytest.fixture(scope="session")
+def demo_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the demo accounts, for ``copied``: to make one takes seconds."""
+    path = tmp_path_factory.mktemp("demo") / "db.sqlite3"
+    for command in (["migrate", "--verbosity=0"], ["demodata"]):
+        ran = manage(*command, DATABASE_URL=f"sqlite:///{path}")
+        assert ran.returncode == 0, ran.stderr
+    return path
+
+
+def copied(database: Path, folder: Path) -> str:
+    """The URL of a copy in that folder."""
+    return f"sqlite:///{shutil.copy(database, folder)}"
 
 
 @contextmanager

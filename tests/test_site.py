@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 from django.test import Client
 
+from .conftest import copied
 from .sites import Browser, manage, running
 
 # Profile, and which of the servers it stands on beside SQLite.
@@ -25,25 +26,24 @@ SITES = [
 
 
 @pytest.fixture(params=SITES, ids=lambda site: "-".join([site[0], *site[1]]))
-def environment(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
-    """The variables of a site with demo accounts, on an empty store."""
+def environment(
+    request: pytest.FixtureRequest, tmp_path: Path, demo_database: Path
+) -> dict[str, str]:
+    """The variables of a site with demo accounts."""
     profile, servers = request.param
     variables = {
         "SESSION_PROFILE": profile,
-        "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}",
+        "DATABASE_URL": copied(demo_database, tmp_path),
         "SESSION_FILE_PATH": str(tmp_path / "sessions"),
     }
     for server in servers:
         name = "DATABASE_URL" if server == "postgresql" else "CACHE_URL"
         variables[name] = request.getfixturevalue(f"{server}_url")
-    made(variables)
+    if "postgresql" in servers:
+        for command in (["migrate", "--verbosity=0"], ["demodata"]):
+            ran = manage(*command, **variables)
+            assert ran.returncode == 0, ran.stderr
     return variables
-
-
-def made(variables: dict[str, str]) -> None:
-    for command in (["migrate", "--verbosity=0"], ["demodata"]):
-        ran = manage(*command, **variables)
-        assert ran.returncode == 0, ran.stderr
 
 
 def test_a_person_stays_signed_in_over_a_restart(environment: dict[str, str]) -> None:
@@ -70,10 +70,8 @@ def test_a_session_key_with_a_nul_is_none_to_postgresql_too(environment: dict[st
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    url = f"sqlite:///{tmp_path_factory.mktemp('site') / 'db.sqlite3'}"
-    made({"DATABASE_URL": url})
-    with running(DATABASE_URL=url) as address:
+def site(tmp_path_factory: pytest.TempPathFactory, demo_database: Path) -> Iterator[str]:
+    with running(DATABASE_URL=copied(demo_database, tmp_path_factory.mktemp("site"))) as address:
         yield address
 
 

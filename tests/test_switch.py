@@ -4,9 +4,12 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain, combinations, pairwise
 from pathlib import Path
 
+import pytest
+
 from cookieproj.profiles import PROFILES
 
-from .sites import Browser, manage, running
+from .conftest import copied
+from .sites import Browser, running
 
 # Each ordered pair of profiles once, one after the other: 0 1 0 2 0 3 0 4 1 2 1 3 …
 ROUND_TRIP = [*chain.from_iterable(combinations(PROFILES, 2)), PROFILES[0]]
@@ -14,14 +17,15 @@ ROUND_TRIP = [*chain.from_iterable(combinations(PROFILES, 2)), PROFILES[0]]
 MOMENT = datetime.now(UTC).replace(second=0) + timedelta(days=30)
 
 
-def test_a_browser_goes_through_all_twenty_switches(tmp_path: Path, redis_url: str) -> None:
+@pytest.mark.long
+def test_a_browser_goes_through_all_twenty_switches(
+    tmp_path: Path, demo_database: Path, redis_url: str
+) -> None:
     environment = {
-        "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",
+        "DATABASE_URL": copied(demo_database, tmp_path),
         "SESSION_FILE_PATH": str(tmp_path / "sessions"),
         "CACHE_URL": f"{redis_url}/8",
     }
-    for command in ("migrate", "demodata"):
-        assert manage(command, **environment).returncode == 0
     assert len(set(pairwise(ROUND_TRIP))) == len(PROFILES) * (len(PROFILES) - 1)
     browser, former = Browser(""), ""
     for profile in ROUND_TRIP:

@@ -7,12 +7,21 @@ context: they end with each module instead of with all the tests.
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Playwright, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Playwright,
+    sync_playwright,
+)
 
-from tests.sites import manage, running
+from tests.conftest import copied
+from tests.sites import running
 
 # Quiet: nothing of the browser's own goes out to a network.
 ARGUMENTS = [
@@ -53,15 +62,13 @@ def launching() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def site(tmp_path_factory: pytest.TempPathFactory, demo_database: Path) -> Iterator[str]:
     """The address of a site with demo accounts, on the embedded default."""
     folder = tmp_path_factory.mktemp("site")
     variables = {
-        "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
+        "DATABASE_URL": copied(demo_database, folder),
         "DEMO_BENCHMARK": str(folder / "benchmark.json"),
     }
-    for command in ("migrate", "demodata"):
-        assert manage(command, **variables).returncode == 0
     with running(**variables) as address:
         yield address
 
@@ -84,3 +91,13 @@ def context(context: BrowserContext) -> Iterator[BrowserContext]:
     context.on("weberror", lambda error: wrong.append(str(error.error)))
     yield context
     assert not wrong
+
+
+def signed_in(page: Page) -> Page:
+    """As ada."""
+    page.goto("/auth/sign-in/")
+    page.fill("[name=username]", "ada")
+    page.fill("[name=password]", "cookies")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/auth/account/")
+    return page

@@ -11,10 +11,14 @@ from cookieproj.profiles import PROFILES
 from tests.conftest import new_database
 from tests.sites import manage, running
 
+from .conftest import signed_in
+
 IPHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 "
     "(KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1"
 )
+
+pytestmark = pytest.mark.long
 
 
 @dataclass
@@ -66,15 +70,6 @@ def phone(browser: Browser, site: Site) -> Iterator[Page]:
     )
     yield signed_in(context.new_page())
     context.close()
-
-
-def signed_in(page: Page) -> Page:
-    page.goto("/auth/sign-in/")
-    page.fill("[name=username]", "ada")
-    page.fill("[name=password]", "cookies")
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/auth/account/")
-    return page
 
 
 def is_in(page: Page) -> bool:

@@ -10,24 +10,29 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Playwright, expect
 
 from cookieproj.profiles import PROFILES
-from tests.sites import manage, running
+from tests.conftest import copied
+from tests.sites import running
 
 from .conftest import launching
+
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module", params=PROFILES)
 def site(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, redis_url: str
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    demo_database: Path,
+    redis_url: str,
 ) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("site")
     variables = {
         "SESSION_PROFILE": request.param,
         "SESSION_FILE_PATH": str(folder / "sessions"),
-        "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
+        "DATABASE_URL": copied(demo_database, folder),
         "CACHE_URL": f"{redis_url}/8",
         "ALLOWED_HOSTS": "127.0.0.1,plain.test,other.test",
     }
-    assert manage("migrate", **variables).returncode == 0
     with running(**variables) as address:
         yield address
 

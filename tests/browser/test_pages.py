@@ -8,6 +8,11 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from demo.recipes import GROUPS, RECIPES
 
+from .conftest import signed_in
+
+pytestmark = pytest.mark.long
+
+
 PAGES = [
     "/",
     "/engines/",
@@ -28,11 +33,10 @@ NARROW = [*PAGES, "/recipes/cookies/attributes/", "/recipes/auth/cookie-account/
 @pytest.fixture
 def ada(page: Page) -> Page:
     """A page of hers, who is signed in and has something in her session."""
-    page.goto("/auth/sign-in/")
-    page.fill("[name=username]", "ada")
-    page.fill("[name=password]", "cookies")
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/auth/account/")
+    page = signed_in(page)
+    page.goto("/recipes/sessions/set-item/")
+    page.click("form[data-recipe] button")
+    page.wait_for_selector(".exchange")
     return page
 
 
@@ -93,3 +97,20 @@ def test_without_scripts_every_page_says_as_much(browser: Browser, site: str) ->
     assert page.locator("text=Needs JavaScript.").first.is_visible()
     assert page.locator("text=Copy as curl").is_hidden()
     context.close()
+
+
+SHIFTS = """
+window.shifted = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value;
+}).observe({ type: "layout-shift", buffered: true });
+"""
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+def test_nothing_moves_while_a_page_loads(width: int, ada: Page) -> None:
+    ada.add_init_script(SHIFTS)
+    ada.set_viewport_size({"width": width, "height": 900})
+    for path in [*PAGES, *ONE_OF_EACH_GROUP, "/recipes/cookies/attributes/"]:
+        ada.goto(path, wait_until="networkidle")
+        assert ada.evaluate("window.shifted") == 0, path

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
+pytestmark = pytest.mark.long
+
 # As Django's page for one in development.
 ERROR: dict[str, Any] = {
     "status": 500,

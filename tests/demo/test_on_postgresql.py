@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import new_database
 from tests.sites import ROOT
 
@@ -12,6 +14,7 @@ HERE = Path(__file__).parent
 TESTS = ["test_admin.py", "test_commands.py", "test_devices.py", "test_index.py"]
 
 
+@pytest.mark.long
 def test_the_same_tests_pass_there(postgresql_url: str) -> None:
     command = [sys.executable, "-m", "pytest", "--no-cov", "-q", "-p", "no:cacheprovider"]
     ran = subprocess.run(

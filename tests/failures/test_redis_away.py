@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import copied
 from tests.servers import StoppableRedis
-from tests.sites import Browser, manage, running
+from tests.sites import Browser, running
 
 # Seconds: two time-outs of 2 s, connecting and waiting, and a slow machine.
 BOUND = 10
@@ -24,16 +25,14 @@ def redis(tmp_path: Path) -> Iterator[StoppableRedis]:
 
 @pytest.fixture
 def browser(
-    request: pytest.FixtureRequest, redis: StoppableRedis, tmp_path: Path
+    request: pytest.FixtureRequest, redis: StoppableRedis, tmp_path: Path, demo_database: Path
 ) -> Iterator[Browser]:
     """Signed in as ada, on the profile that the test is about."""
     variables = {
         "SESSION_PROFILE": request.param,
-        "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}",
+        "DATABASE_URL": copied(demo_database, tmp_path),
         "CACHE_URL": f"{redis.url}/0",
     }
-    for command in (["migrate", "--verbosity=0"], ["demodata"]):
-        assert manage(*command, **variables).returncode == 0
     with running(**variables) as site:
         browser = Browser(site)
         browser.submit("/auth/sign-in/", "/auth/sign-in/", username="ada", password="cookies")

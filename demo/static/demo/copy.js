@@ -2,7 +2,7 @@
 export function readyToCopy() {
   for (const button of document.querySelectorAll("[data-copy]")) {
     const label = button.textContent;
-    button.hidden = !navigator.clipboard;
+    if (!navigator.clipboard) button.hidden = true;
     button.addEventListener("click", async () => {
       const text = button.previousElementSibling.textContent;
       const isDone = await navigator.clipboard.writeText(text).then(

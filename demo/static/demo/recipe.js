@@ -143,7 +143,9 @@ otherTabs.addEventListener("message", refresh);
 setInterval(refreshIfSeen, SLOWLY);
 // A cookie that expires, or that somebody sets in the console.
 setInterval(() => document.cookie !== seen && refresh(), 1000);
-showCurl();
+document.documentElement.classList.add("scripted");
+// Some browsers keep what was typed when a page is loaded anew.
+if ([...form.elements].some((field) => "defaultValue" in field && field.value !== field.defaultValue)) showCurl();
 readyToCopy();
 showExchanges([]);
 refresh();

@@ -93,5 +93,4 @@ function setCookie(cookie) {
   return node;
 }
 
-whole.closest("label").hidden = false;
 onWhole(() => showExchanges(latest));
