@@ -66,6 +66,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, demo_database: Path) -> Itera
     """The address of a site with demo accounts, on the embedded default."""
     folder = tmp_path_factory.mktemp("site")
     variables = {
+        "ALLOWED_HOSTS": "127.0.0.1,plain.test,other.test",
         "DATABASE_URL": copied(demo_database, folder),
         "DEMO_BENCHMARK": str(folder / "benchmark.json"),
     }

@@ -1,0 +1,26 @@
+"""A recipe's page at work, and what the browser holds after."""
+
+from typing import Any
+
+from playwright.sync_api import BrowserContext, Page
+
+
+def run(page: Page, recipe: str, **fields: Any) -> str:
+    """What the recipe answered."""
+    page.goto(f"/recipes/{recipe}/")
+    for name, value in fields.items():
+        field = page.locator(f"[name={name}]")
+        if isinstance(value, bool):
+            field.set_checked(value)
+        elif field.evaluate("field => field.tagName") == "SELECT":
+            field.select_option(value)
+        else:
+            field.fill(value)
+    page.click("form[data-recipe] button")
+    page.wait_for_selector("[data-status].good")
+    return page.inner_text("[data-body]").strip()
+
+
+def jar(context: BrowserContext) -> dict[str, Any]:
+    """What the browser holds, by name."""
+    return {str(cookie.get("name")): cookie for cookie in context.cookies()}
