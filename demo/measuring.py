@@ -26,7 +26,6 @@ from django.utils.translation import ngettext
 
 from cookieproj.engines.exceptions import SessionStoreError
 from cookieproj.engines.handover.homes import NAMES
-from cookieproj.engines.language import in_english
 from cookieproj.engines.trips import watched
 
 Progress = Callable[[], object]
@@ -44,7 +43,6 @@ class Cost:
 class Measured:
     """An engine on its store. The requests are by kind; none where the store was away."""
 
-    place: str = ""
     stored_bytes: int = 0
     cookie_bytes: int = 0
     requests: dict[str, Cost] = field(default_factory=dict)
@@ -148,7 +146,6 @@ class Subject:
         [stored, *_copies] = self.session.locate()
         name = settings.SESSION_COOKIE_NAME
         return Measured(
-            place=in_english(stored.place),
             stored_bytes=len(stored.payload),
             cookie_bytes=len(f"{name}{self.session.session_key}"),
             requests={
