@@ -188,13 +188,19 @@ def test_what_was_emptied_unread_ends_under_its_old_key(switch: Switch, end: str
     assert browser.read() == {"b": 2}
 
 
-@INTO_COOKIES
-def test_going_back_before_it_has_left(switch: Switch) -> None:
-    """Until the browser has sent its new cookie, the old store is what counts."""
+def gone_back_unsettled(switch: Switch) -> tuple[Browser, Browser]:
+    """A browser that got a new cookie and has not sent it yet, and one with the key before it."""
     browser = moved(switch)
     other = browser.copy()
     browser.read()
     switch.back()
+    return browser, other
+
+
+@INTO_COOKIES
+def test_going_back_before_it_has_left(switch: Switch) -> None:
+    """Until the browser has sent its new cookie, the old store is what counts."""
+    browser, other = gone_back_unsettled(switch)
     other.set(b=2)
     assert browser.read() == {"a": 1, "b": 2}
     thief = browser.copy()
@@ -204,10 +210,7 @@ def test_going_back_before_it_has_left(switch: Switch) -> None:
 
 @INTO_COOKIES
 def test_nor_does_an_unsettled_cookie_open_what_has_ended(switch: Switch) -> None:
-    browser = moved(switch)
-    other = browser.copy()
-    browser.read()
-    switch.back()
+    browser, other = gone_back_unsettled(switch)
     other.visit(flush)
     assert browser.read() == {}
 
