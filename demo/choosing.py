@@ -6,7 +6,9 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from .measuring import Benchmark
+from cookieproj.engines.handover.homes import OURS
+
+from .measuring.results import Benchmark
 
 
 class QuestionsForm(forms.Form):
@@ -82,8 +84,8 @@ def reason(name: str, stores: str) -> str:
 
 def trips(made: Benchmark, name: str) -> str:
     """Empty where its store was away when they were counted."""
-    requests = made.engines[name].requests
-    if not requests:
+    measured = made.of(OURS + name)
+    if measured is None or not measured.requests:
         return ""
-    counts = {kind: requests[kind].trips for kind in ("read", "write")}
+    counts = {kind: measured.requests[kind].trips for kind in ("read", "write")}
     return _("Trips to the store: %(read)d to read, %(write)d to write.") % counts

@@ -27,11 +27,15 @@ from cookieproj.engines.handover.homes import NAMES, OURS
 from cookieproj.engines.signed_cookies import COOKIE_BYTES
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 
-from . import measuring
 from .attempts import stored
 from .choosing import QuestionsForm, advice
 from .decoding import steps
-from .measuring import Benchmark
+from .measuring import results
+from .measuring.benchmark import benchmark, engine, known
+from .measuring.chart import TITLES, Panel, longest, panels
+from .measuring.namespace import namespaced
+from .measuring.results import Benchmark
+from .measuring.visitor import RequestFailedError
 from .models import User
 
 # What a session holds that is looked for where it should not be.
@@ -39,15 +43,6 @@ COLOR = "blue as a berry"
 
 # Requests of each kind on each engine that the page's button times.
 REQUESTS = 200
-
-TITLES = {
-    "plain": gettext_lazy("session left alone"),
-    "read": gettext_lazy("read"),
-    "write": gettext_lazy("write"),
-    "sign_in": gettext_lazy("sign-in"),
-    "sign_out": gettext_lazy("sign-out"),
-}
-
 
 QUESTIONS = (
     gettext_lazy("Sessions live in"),
@@ -83,8 +78,11 @@ def answers(store: Any) -> list[str]:
 @cache
 def columns(language: str, in_development: bool) -> list[list[str]]:
     """Of all engines, tried once in each language: a page that anybody opens must not be a load."""
-    with measuring.stores() as stores:
-        return [answers(store) for store in stores.values()]
+    found = []
+    for name in NAMES:
+        with namespaced(engine(OURS + name)) as store:
+            found.append(answers(store))
+    return found
 
 
 def known_columns() -> list[list[str]]:
@@ -179,23 +177,20 @@ def clearing(store: Any) -> str:
 @require_safe
 @never_cache
 def engines(request: HttpRequest) -> HttpResponse:
-    """The last benchmark, or what one request of each kind shows of trips and sizes."""
-    made = measuring.known()
+    """The facts, the last benchmark, and advice."""
+    counted, made = known(), results.last()
     running = settings.SESSION_ENGINE.removeprefix(OURS)
     form = QuestionsForm(request.GET or None)
-    chosen = advice(made, **form.cleaned_data) if form.is_valid() else None
     context = {
         "names": NAMES,
         "running": running,
         "rows": list(zip(QUESTIONS, zip(*known_columns(), strict=True), strict=True)),
+        "trips": list(trips(counted)),
+        "sizes": [(measured.cookie_bytes, measured.stored_bytes) for measured in counted.engines],
         "made": made,
-        "trips": list(trips(made)),
-        "sizes": [
-            (measured.cookie_bytes, measured.stored_bytes) for measured in made.engines.values()
-        ],
-        "charts": list(charts(made)),
+        "charts": charts(panels(made)) if made else [],
         "form": form,
-        "advice": chosen,
+        "advice": advice(counted, **form.cleaned_data) if form.is_valid() else None,
         "debug": settings.DEBUG,
     }
     return render(request, "demo/engines.html", context)
@@ -207,8 +202,8 @@ def measure(request: HttpRequest) -> HttpResponse:
     if not settings.DEBUG:
         raise Http404
     try:
-        measuring.keep(measuring.benchmark(REQUESTS))
-    except (OSError, SessionStoreError) as error:
+        results.keep(benchmark(requests=REQUESTS))
+    except (OSError, RequestFailedError) as error:
         messages.error(request, str(error))
     return redirect(f"{reverse('demo:engines')}#costs")
 
@@ -216,24 +211,17 @@ def measure(request: HttpRequest) -> HttpResponse:
 def trips(made: Benchmark) -> Iterator[tuple[Any, list[int | None]]]:
     """By kind of request, of each engine; None where it was not measured."""
     for kind, title in TITLES.items():
-        costs = [measured.requests.get(kind) for measured in made.engines.values()]
+        costs = [measured.requests.get(kind) for measured in made.engines]
         yield title, [cost.trips if cost else None for cost in costs]
 
 
-def charts(made: Benchmark) -> Iterator[tuple[Any, list[dict[str, Any]]]]:
-    """By kind of request, the bar of each engine that was timed: all to one scale."""
-    times = {
-        (kind, name): measured.requests[kind].microseconds
-        for kind in TITLES
-        for name, measured in made.engines.items()
-        if kind in measured.requests
-    }
-    most = max((time for time in times.values() if time), default=0)
-    for kind, title in TITLES.items():
-        bars = [
-            {"engine": name, "microseconds": time, "percent": 100 * time / most}
-            for (of, name), time in times.items()
-            if of == kind and time
-        ]
-        if bars:
-            yield title, bars
+def charts(drawn: list[Panel]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """By kind of request the bars, each with its part of the widest of all."""
+    widest = longest(drawn)
+    return [
+        (
+            panel.title,
+            [{"bar": bar, "percent": 100 * bar.microseconds / widest} for bar in panel.bars],
+        )
+        for panel in drawn
+    ]

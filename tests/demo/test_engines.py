@@ -1,8 +1,9 @@
 """The engines side by side: what the page says is what they do, and what was measured."""
 
 import html
-import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -11,21 +12,23 @@ from unittest import mock
 import pytest
 from django.contrib.sessions.models import Session
 from django.core.cache import caches as cache_connections
-from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
-from cookieproj.engines.cache import SessionStore as CacheStore
 from cookieproj.engines.caches.redis import Redis
 from cookieproj.engines.exceptions import StoreUnavailableError
+from cookieproj.engines.handover.homes import OURS
 from cookieproj.engines.table import Table
 from cookieproj.profiles import PROFILES
 from cookieproj.settings.caches import caches
-from demo import measuring
 from demo.choosing import QuestionsForm
 from demo.comparing import columns
+from demo.measuring import results
+from demo.measuring.benchmark import counted
+from demo.measuring.kinds import KINDS
+from demo.measuring.results import Benchmark, Cost, Measured
 from demo.models import User
 
 # What tests/engines/test_round_trips.py counts at the servers; of files see test_wire.py.
@@ -43,7 +46,7 @@ def site(empty_stores: None, settings: Settings, tmp_path: Path, db: None) -> No
     """Of its own: a benchmark is kept beside manage.py."""
     settings.DEMO_BENCHMARK = tmp_path / "benchmark.json"
     settings.DEBUG = True
-    measuring.counted.cache_clear()
+    counted.cache_clear()
     columns.cache_clear()
 
 
@@ -80,6 +83,7 @@ def test_facts_are_told_of_all_five(client: Client) -> None:
     assert cleared["db"] == cleared["file"] == cleared["cached_db"] == "manage.py clearsessions"
 
 
+@pytest.mark.django_db(transaction=True)
 def test_trips_are_those_that_servers_count(client: Client) -> None:
     facts = table(shown(client))
     kinds = ("session left alone", "read", "write", "sign-in", "sign-out")
@@ -128,9 +132,7 @@ def test_nothing_is_left_in_the_stores(client: Client, settings: Settings, tmp_p
     client.post("/engines/measure/")
     assert Session.objects.count() == 0
     assert User.objects.count() == 0
-    names = list(cache_connections["sessions"].iter_keys("*"))  # type: ignore[attr-defined]
-    # Of copies of rows that are gone a mark stays for five minutes, so that none comes back.
-    assert all("cached_db" in name for name in names)
+    assert not list(cache_connections["sessions"].iter_keys("*"))  # type: ignore[attr-defined]
     assert [path.name for path in tmp_path.iterdir()] == ["benchmark.json"]
 
 
@@ -193,6 +195,20 @@ def test_outside_of_development_no_place_is_told_and_nothing_measured(
     assert client.post("/engines/measure/").status_code == 404
 
 
+@contextmanager
+def table_goes_away() -> Iterator[None]:
+    """After some writes, which it still takes."""
+    swap, left = Table.swap, iter(range(20))
+
+    def swap_for_a_while(*arguments: Any) -> bool:
+        if next(left, None) is None:
+            raise StoreUnavailableError("table django_session", "It is away.")
+        return swap(*arguments)
+
+    with mock.patch.object(Table, "swap", swap_for_a_while):
+        yield
+
+
 class TestMeasuring:
     def test_the_button_measures_and_the_page_shows_it(
         self, client: Client, monkeypatch: pytest.MonkeyPatch
@@ -203,77 +219,27 @@ class TestMeasuring:
         assert response.headers["Location"] == "/engines/#costs"
         page = shown(client)
         assert "Median of 3 requests of each kind" in page
+        assert "DEBUG on" in page
         assert page.count("<figure>") == 5
-        assert page.count(" µs</dd>") == 25
+        assert page.count(" µs</dd>") == 50
         widths = [float(width) for width in re.findall(r'<rect width="([\d.]+)%"', page)]
         assert max(widths) == 100
 
     def test_bars_are_to_one_scale(self, client: Client) -> None:
-        costs = dict.fromkeys(measuring.KINDS, measuring.Cost(50, 1))
-        costs["write"] = measuring.Cost(200, 2)
-        engines = {name: measuring.Measured(requests=costs) for name in PROFILES}
-        measuring.keep(measuring.Benchmark("2026-11-21", "a machine", 7, engines, 2))
+        costs = dict.fromkeys(KINDS, Cost(50, 60, 1))
+        costs["write"] = Cost(200, 300, 2)
+        results.keep(made_of(Measured(OURS + "db", requests=costs)))
         page = shown(client)
         assert re.findall(r'<rect width="([\d.]+)%"', page) == (
-            ["25.0"] * 10 + ["100.0"] * 5 + ["25.0"] * 10
+            ["25.0", "25.0", "100.0", "25.0", "25.0"]
         )
+
+    def test_the_facts_stay_whatever_was_measured(self, client: Client) -> None:
+        results.keep(made_of(Measured("shop.sessions", problem="It is away.")))
+        page = shown(client)
         assert table(page)["Trips: write"]["db"] == "2"
-
-    def test_the_command_keeps_what_it_has_measured(
-        self, client: Client, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        call_command("benchsessions", "--requests", "2")
-        said = capsys.readouterr().out.splitlines()
-        assert [line.split()[0] for line in said[2:]] == list(PROFILES)
-        trips = [int(trip) for trip in re.findall(r"\((\d+)\)", said[5])]
-        assert trips == TRIPS["cached_db"]
-        made = measuring.last()
-        assert made is not None
-        assert made.requests == 2
-        assert "Median of 2 requests" in shown(client)
-
-    @pytest.mark.parametrize("requests", ["0", "-1", "many"])
-    def test_a_wrong_number_is_told(self, requests: str) -> None:
-        with pytest.raises(CommandError, match="is no number of requests"):
-            call_command("benchsessions", f"--requests={requests}")
-
-    def test_an_interruption_leaves_nothing(self) -> None:
-        with (
-            mock.patch.object(measuring.Subject, "measured", side_effect=KeyboardInterrupt),
-            pytest.raises(CommandError, match="Nothing is kept") as error,
-        ):
-            call_command("benchsessions", "--requests", "1")
-        assert error.value.returncode == 130
-        assert Session.objects.count() == 0
-        assert measuring.last() is None
-
-    def test_a_file_that_cannot_be_written_is_told(self, settings: Settings) -> None:
-        settings.DEMO_BENCHMARK = settings.DEMO_BENCHMARK / "below a file that is none"
-        with pytest.raises(CommandError, match="Could not measure the engines"):
-            call_command("benchsessions", "--requests", "1")
-
-    def test_the_button_says_what_went_wrong(self, client: Client, settings: Settings) -> None:
-        settings.DEMO_BENCHMARK = settings.DEMO_BENCHMARK / "below a file that is none"
-        page = client.post("/engines/measure/", follow=True).content.decode()
-        assert "No such file or directory" in html.unescape(page)
-
-    def test_one_store_that_is_away_hinders_no_other_from_being_cleared(self) -> None:
-        away = StoreUnavailableError("Redis at example", "It is away.")
-        with (
-            mock.patch.object(CacheStore, "delete", side_effect=away),
-            pytest.raises(StoreUnavailableError),
-        ):
-            measuring.benchmark(1)
-        assert Session.objects.count() == 0
-
-    def test_a_store_that_goes_away_is_told(self) -> None:
-        away = StoreUnavailableError("table django_session", "It is away.")
-        with (
-            mock.patch.object(Table, "swap", side_effect=away),
-            pytest.raises(CommandError, match=r"Could not measure the engines: .*It is away"),
-        ):
-            call_command("benchsessions", "--requests", "1")
-        assert Session.objects.count() == 0
+        assert "<figure>" not in page
+        assert "Not measured yet." in page
 
     @pytest.mark.parametrize(
         "text",
@@ -283,25 +249,41 @@ class TestMeasuring:
             "[]",
             "no JSON",
             '{"engines": []}',
-            '{"engines": {"db": {"a": 1}}}',
-            '{"engines": {}, "made": "", "machine": "", "requests": 0, "cores": 1}',
+            '{"engines": [{"engine": "db", "requests": {"read": 1}}]}',
+            '{"engines": [], "without": {}, "made": "", "machine": "", "requests": 0}',
         ],
     )
     def test_a_file_that_is_no_benchmark_is_none(
         self, text: str, client: Client, settings: Settings
     ) -> None:
         settings.DEMO_BENCHMARK.write_text(text)
-        assert measuring.last() is None
+        assert results.last() is None
         assert "Not measured yet." in shown(client)
 
-    def test_the_median_is_what_counts(self) -> None:
-        assert measuring.microseconds([9e-6, 1e-6, 2e-6]) == 2.0
+    def test_the_button_says_what_went_wrong(self, client: Client, settings: Settings) -> None:
+        settings.DEMO_BENCHMARK = settings.DEMO_BENCHMARK / "below a file that is none"
+        page = client.post("/engines/measure/", follow=True).content.decode()
+        assert "No such file or directory" in html.unescape(page)
 
-    def test_what_is_kept_is_read_again(self, settings: Settings) -> None:
-        made = measuring.benchmark(1)
-        measuring.keep(made)
-        assert measuring.last() == made
-        assert json.loads(settings.DEMO_BENCHMARK.read_text())["requests"] == 1
+    def test_the_button_says_which_request_failed(self, client: Client) -> None:
+        shown(client)
+        with table_goes_away():
+            page = client.post("/engines/measure/", follow=True).content.decode()
+        assert "A request of the kind write was answered with 503" in html.unescape(page)
+
+
+def made_of(*engines: Measured) -> Benchmark:
+    return Benchmark(
+        made="2026-11-21",
+        machine="a machine",
+        cores=2,
+        debug=False,
+        requests=7,
+        visitors=1,
+        payload=200,
+        without=Cost(40, 50, None),
+        engines=list(engines),
+    )
 
 
 class TestChoosing:

@@ -1,0 +1,195 @@
+"""A benchmark of session engines: ours and Django's side by side, turn by turn."""
+
+import json
+import os
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from threading import Barrier
+from typing import Any
+
+from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase
+from django.db import connections
+from django.utils import timezone
+from django.utils.module_loading import import_string
+
+from cookieproj.engines.exceptions import CookieTooLargeError, SessionStoreError
+from cookieproj.engines.handover.homes import DJANGOS, NAMES, OURS
+from cookieproj.engines.signed_cookies import COOKIE_BYTES
+from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
+
+from .application import Application
+from .counting import counter
+from .namespace import namespaced
+from .results import Benchmark, Cost, Measured, cores, machine
+from .subject import Subject, ratio, rounds
+from .visitor import RequestFailedError
+
+ALL = [family + name for name in NAMES for family in (OURS, DJANGOS)]
+
+# A request that has no sessions can do but one thing.
+WITHOUT = "plain"
+
+
+def payload_of(size: int) -> dict[str, Any]:
+    """Data that takes about so many bytes, and that no compression makes less than half."""
+    return {"text": os.urandom(size // 2).hex()}
+
+
+def benchmark(
+    engines: Sequence[str] = ALL,
+    *,
+    requests: int = 1000,
+    visitors: int = 1,
+    payload: dict[str, Any] | None = None,
+    progress: Callable[[int], object] = lambda requests: None,
+) -> Benchmark:
+    """Each kind of request on each engine, by dotted path, so many times by each visitor.
+
+    One more of each comes before them, so with ``requests`` 0 the trips are known and no
+    times. ``progress`` is called with the number of requests after some. Nothing is left
+    in the stores. Raises ImportError for a path that is no engine's, RequestFailedError
+    if a store goes away on the way; one that is away before is told in the results.
+    """
+    payload = payload_of(200) if payload is None else payload
+    with ExitStack() as stack:
+        threads = stack.enter_context(pool(visitors)) if visitors > 1 else None
+        contenders = [
+            Contender(path, stack.enter_context(namespaced(engine(path)))) for path in engines
+        ]
+        for contender in contenders:
+            contender.begin(payload, visitors)
+        without = Subject("", Application(None), payload, kinds=[WITHOUT], visitors=visitors)
+        running = [each.subject for each in contenders if each.subject]
+        rounds([*running, without], requests, threads=threads, progress=progress)
+        found = [contender.found(running) for contender in contenders]
+    return Benchmark(
+        made=timezone.now().isoformat(timespec="seconds"),
+        machine=machine(),
+        cores=cores(),
+        debug=settings.DEBUG,
+        requests=requests,
+        visitors=visitors,
+        payload=len(json.dumps(payload)),
+        without=cost(without, WITHOUT),
+        engines=found,
+    )
+
+
+@cache
+def counted() -> Benchmark:
+    """Trips and sizes of our engines, without times. They do not change: they are counted once."""
+    return benchmark([OURS + name for name in NAMES], requests=0)
+
+
+def known() -> Benchmark:
+    made = counted()
+    if any(measured.problem for measured in made.engines):
+        # The store may be back the next time.
+        counted.cache_clear()
+    return made
+
+
+def engine(path: str) -> type[SessionBase]:
+    found: type[SessionBase] = import_string(f"{path}.SessionStore")
+    return found
+
+
+class Contender:
+    """An engine, by its path and as it serves in its namespace."""
+
+    def __init__(self, path: str, store: Any) -> None:
+        self.path = path
+        self.store = store
+        self.subject: Subject | None = None
+        self.problem = ""
+        self.stored_bytes: int | None = None
+
+    def begin(self, payload: dict[str, Any], visitors: int) -> None:
+        """The first requests; where the store is away, or takes no such session, none is served."""
+        try:
+            self._try_out(payload)
+            self.subject = Subject(
+                self.path,
+                Application(self.store),
+                payload,
+                visitors=visitors,
+                counter=counter(self.store),
+            )
+        except (SessionStoreError, RequestFailedError) as error:
+            self.problem = str(error)
+
+    def _try_out(self, payload: dict[str, Any]) -> None:
+        """Ours tells what is wrong, and how much is stored, of Django's too."""
+        name = self.path.removeprefix(DJANGOS)
+        twin = OURS + name if name in NAMES else self.path
+        with namespaced(engine(twin)) as store:
+            session = store()
+            session.update({**payload, "visits": 0})
+            session.save()
+            if isinstance(session, SignedCookies):
+                refuse_what_is_too_large(session)
+            if hasattr(session, "locate"):
+                self.stored_bytes = len(session.locate()[0].payload)
+
+    def found(self, subjects: Sequence[Subject]) -> Measured:
+        if self.subject is None:
+            return Measured(self.path, problem=self.problem)
+        name, _, value = self.subject.visitors[0].session.partition("=")
+        partner = next((each for each in subjects if each.name == self._partner), None)
+        return Measured(
+            self.path,
+            self.stored_bytes,
+            len(name) + len(value),
+            {kind: cost(self.subject, kind, partner) for kind in self.subject.kinds},
+        )
+
+    @property
+    def _partner(self) -> str:
+        """Django's engine of the same name."""
+        return DJANGOS + self.path.removeprefix(OURS) if self.path.startswith(OURS) else ""
+
+
+def refuse_what_is_too_large(session: SignedCookies) -> None:
+    """Outside of development the engine only logs it; a browser drops such a cookie."""
+    size = session._cookie_bytes()
+    if size > COOKIE_BYTES:
+        raise CookieTooLargeError(settings.SESSION_COOKIE_NAME, size, COOKIE_BYTES)
+
+
+def cost(subject: Subject, kind: str, partner: Subject | None = None) -> Cost:
+    times = subject.times(kind)
+    trips = subject.trips[kind]
+    if not times:
+        return Cost(None, None, trips)
+    # Of one request alone both are that one.
+    p95 = statistics.quantiles(times, n=20, method="inclusive")[-1] if times[1:] else times[0]
+    return Cost(
+        microseconds(statistics.median(times)),
+        microseconds(p95),
+        trips,
+        round(ratio(subject, partner, kind), 3) if partner else None,
+    )
+
+
+def microseconds(seconds: float) -> float:
+    return round(seconds * 1e6, 1)
+
+
+@contextmanager
+def pool(visitors: int) -> Iterator[Executor]:
+    """A thread for each of them; in the end each closes its connections to the database."""
+    with ThreadPoolExecutor(visitors) as threads:
+        try:
+            yield threads
+        finally:
+            together = Barrier(visitors)
+
+            def close(_number: int) -> None:
+                together.wait()
+                connections.close_all()
+
+            list(threads.map(close, range(visitors)))

@@ -1,0 +1,66 @@
+"""Engines as they are, whose sessions are kept apart from the site's and gone in the end."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.backends.file import SessionStore as DjangoFileStore
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
+# What the session keys of a benchmark begin with.
+NAMESPACE = "benchsessions"
+
+# Keys that one statement or command removes.
+BATCH = 500
+
+
+class Namespaced(SessionBase):
+    """An engine that gives its sessions keys in NAMESPACE, and remembers them."""
+
+    made: set[str]
+
+    def _get_new_session_key(self) -> str:
+        random: str = super()._get_new_session_key()  # type: ignore[misc]
+        key = NAMESPACE + random[len(NAMESPACE) :]
+        # Before anything is stored under it, so that an interruption leaves nothing.
+        self.made.add(key)
+        return key
+
+
+@contextmanager
+def namespaced(store: type[SessionBase]) -> Iterator[Any]:
+    """That engine until the block ends, and then none of its sessions is left.
+
+    That of files has a folder of its own, beside the sessions where it can be.
+    """
+    with ExitStack() as stack:
+        attributes: dict[str, Any] = {"made": set()}
+        if issubclass(store, DjangoFileStore):
+            folder = Path(settings.SESSION_FILE_PATH or tempfile.gettempdir())
+            own = tempfile.TemporaryDirectory(dir=folder if os.access(folder, os.W_OK) else None)
+            # People know it by the folder of the site.
+            place = format_lazy(_("folder {path}"), path=settings.SESSION_FILE_PATH)
+            attributes["_storage_path"] = stack.enter_context(own)
+            attributes["_place"] = lambda *_: place
+        # Of the same name, which is a part of what it signs with.
+        apart: Any = type("SessionStore", (Namespaced, store), attributes)
+        stack.callback(remove, apart)
+        yield apart
+
+
+def remove(store: Any) -> None:
+    """All that was stored: rows, and entries of a cache; files go with their folder."""
+    made = iter(store.made)
+    while keys := list(islice(made, BATCH)):
+        if hasattr(store, "get_model_class"):
+            rows = store.get_model_class()._base_manager.filter(session_key__in=keys)
+            rows._raw_delete(rows.db)
+        if hasattr(session := store(), "_cache"):
+            session._cache.delete_many([session.cache_key_prefix + key for key in keys])

@@ -1,0 +1,280 @@
+"""manage.py benchsessions: what it says is what was measured, and it leaves nothing behind."""
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+from xml.etree import ElementTree as ET
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.core.cache import caches as cache_connections
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test import Client
+from pytest_django import Settings
+
+from cookieproj.engines.cache import SessionStore as CacheStore
+from cookieproj.engines.exceptions import StoreUnavailableError
+from cookieproj.engines.handover.homes import DJANGOS, NAMES, OURS
+from cookieproj.engines.table import Table
+from demo.measuring import results
+from demo.measuring.benchmark import ALL, benchmark, cost, payload_of
+from demo.measuring.kinds import KINDS
+from demo.measuring.subject import Subject, ratio, rounds
+from tests.conftest import copied
+from tests.sites import ROOT
+
+from .test_engines import TRIPS, table_goes_away
+
+# What tests/engines/test_round_trips.py counts at the servers, of Django 5.2 and 6.1.
+TRIPS_OF_DJANGOS = {
+    "db": [0, 1, 4, 12, 5],
+    "cache": [0, 1, 3, 6, 2],
+    "cached_db": [0, 1, 5, 16, 6],
+    "signed_cookies": [0, 0, 0, 0, 0],
+}
+
+
+@pytest.fixture(autouse=True)
+def site(empty_stores: None, settings: Settings, tmp_path: Path, db: None) -> None:
+    settings.DEMO_BENCHMARK = tmp_path / "benchmark.json"
+
+
+@pytest.fixture
+def nothing_left(tmp_path: Path) -> Iterator[None]:
+    yield
+    assert Session.objects.count() == 0
+    assert not list(cache_connections["sessions"].iter_keys("*"))  # type: ignore[attr-defined]
+    assert [path for path in tmp_path.iterdir() if path.is_dir()] == []
+
+
+def bench(*arguments: str) -> results.Benchmark:
+    call_command("benchsessions", *arguments)
+    made = results.last()
+    assert made is not None
+    return made
+
+
+@pytest.mark.usefixtures("nothing_left")
+class TestTheCommand:
+    def test_every_engine_is_measured_beside_djangos(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        made = bench("--requests", "3")
+        assert [measured.engine for measured in made.engines] == ALL
+        assert made.requests == 3
+        assert not made.debug
+        for measured in made.engines:
+            assert list(measured.requests) == list(KINDS)
+            for each in measured.requests.values():
+                assert each.median is not None
+                assert each.p95 is not None
+                assert 0 < each.median <= each.p95
+                assert (each.ratio is not None) == measured.engine.startswith(OURS)
+        said = capsys.readouterr().out
+        assert "3 requests of each kind, sessions of 212 bytes, 1 visitor at a time." in said
+        shown = re.findall(r"^(\S+) .*\d+ \d+ \(\d+\)", said, re.MULTILINE)
+        assert shown == list(NAMES)
+        assert said.count("ours/Django's") == 5
+        [line] = re.findall(r"^cache +.*", said, re.MULTILINE)
+        assert re.findall(r"\((\d+)\)", line) == [str(trips) for trips in TRIPS["cache"]]
+
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.parametrize("name", NAMES)
+    def test_trips_are_those_that_servers_count(self, name: str) -> None:
+        made = bench("--requests", "1", "--engine", name)
+        ours, djangos = made.engines
+        assert [cost.trips for cost in ours.requests.values()] == TRIPS[name]
+        counted = [cost.trips for cost in djangos.requests.values()]
+        assert counted == TRIPS_OF_DJANGOS.get(name, [None] * 5)
+
+    def test_engines_are_chosen_by_name_or_path(self) -> None:
+        made = bench("--requests", "1", "--engine", "file", "--engine", f"{DJANGOS}db")
+        assert [measured.engine for measured in made.engines] == [
+            f"{OURS}file",
+            f"{DJANGOS}file",
+            f"{DJANGOS}db",
+        ]
+
+    def test_what_a_session_holds_decides_the_bytes(self, tmp_path: Path) -> None:
+        payload = tmp_path / "cart.json"
+        payload.write_text(json.dumps({"cart": list(range(500))}))
+        made = bench("--requests", "1", "--engine", "cache", "--payload", str(payload))
+        stored = json.dumps({"cart": list(range(500)), "visits": 0})
+        ours, djangos = made.engines
+        assert ours.stored_bytes == djangos.stored_bytes == len(stored)
+        # Of a key of 32 characters.
+        assert ours.cookie_bytes == len("sessionid") + 32
+        made = bench("--requests", "1", "--engine", "cache", "--size", "3000")
+        assert made.engines[0].stored_bytes == len(json.dumps(payload_of(3000) | {"visits": 0}))
+
+    def test_a_session_too_large_for_a_cookie_is_told(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        made = bench("--requests", "1", "--engine", "signed_cookies", "--size", "9000")
+        assert all("beyond 4096 a browser may drop it" in each.problem for each in made.engines)
+        assert "beyond 4096 a browser may drop it" in capsys.readouterr().out
+
+    def test_the_figures_are_written_and_drawn(self, tmp_path: Path) -> None:
+        told, drawn = tmp_path / "figures.json", tmp_path / "figures.svg"
+        made = bench("--requests", "2", f"--json={told}", f"--plot={drawn}", "--engine=cache")
+        assert told.read_text() == results.as_json(made)
+        picture = ET.parse(drawn).getroot()
+        space = "{http://www.w3.org/2000/svg}"
+        texts = [text.text for text in picture.iter(f"{space}text")]
+        assert texts.count("cache") == texts.count("Django's") == 5
+        widths = [float(bar.get("width", 0)) for bar in picture.findall(f"{space}g/{space}rect")]
+        medians = [each.requests[kind].median or 0 for kind in KINDS for each in made.engines]
+        widest = max(medians)
+        assert widths == pytest.approx([220 * median / widest for median in medians], abs=0.1)
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["--requests=0"], "is no such number"),
+            (["--requests=many"], "is no such number"),
+            (["--concurrency=-1"], "is no such number"),
+            (["--engine=memory"], "is no engine: db, cache"),
+            (["--engine=json.decoder"], "is no engine"),
+            (["--payload=/nowhere.json"], "cannot read /nowhere.json"),
+            (["--payload=pyproject.toml"], "cannot read pyproject.toml"),
+            (["--size=10", "--payload=package.json"], "cannot read|not allowed with"),
+        ],
+    )
+    def test_a_wrong_argument_is_told(self, arguments: list[str], words: str) -> None:
+        with pytest.raises(CommandError, match=words):
+            call_command("benchsessions", *arguments)
+
+    def test_a_payload_that_is_no_object_is_told(self, tmp_path: Path) -> None:
+        (tmp_path / "list.json").write_text("[1]")
+        with pytest.raises(CommandError, match="holds no JSON object"):
+            call_command("benchsessions", f"--payload={tmp_path / 'list.json'}")
+
+    def test_a_file_that_cannot_be_written_is_told(self, settings: Settings) -> None:
+        settings.DEMO_BENCHMARK = settings.DEMO_BENCHMARK / "below a file that is none"
+        with pytest.raises(CommandError, match="Could not measure the engines"):
+            call_command("benchsessions", "--requests", "1", "--engine", "signed_cookies")
+
+    def test_an_interruption_leaves_nothing(self, settings: Settings) -> None:
+        settings.DEBUG = True
+        with (
+            mock.patch.object(Table, "rename", side_effect=KeyboardInterrupt),
+            pytest.raises(CommandError, match="Nothing is kept") as error,
+        ):
+            call_command("benchsessions", "--requests", "1")
+        assert error.value.returncode == 130
+        assert results.last() is None
+        assert settings.DEBUG
+
+    def test_a_store_that_goes_away_is_told(self) -> None:
+        with (
+            table_goes_away(),
+            pytest.raises(CommandError, match=r"of the kind sign_in was answered with 503"),
+        ):
+            call_command("benchsessions", "--requests", "50", "--engine", "db")
+
+    def test_a_store_that_is_away_leaves_the_others(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        away = StoreUnavailableError("Redis at example", "It is away.")
+        with mock.patch.object(CacheStore, "_insert", side_effect=away):
+            made = bench("--requests", "1")
+        problems = {each.engine for each in made.engines if each.problem}
+        assert problems == {f"{OURS}cache", f"{DJANGOS}cache"}
+        said = capsys.readouterr().out
+        assert re.search(r"^cache +The session store is unavailable", said, re.MULTILINE)
+
+    def test_the_page_shows_what_the_command_kept(self, client: Client) -> None:
+        bench("--requests", "2", "--engine", "cache")
+        page = client.get("/engines/").content.decode()
+        assert "Median of 2 requests" in page
+        assert page.count(" µs</dd>") == 10
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_visitors_at_a_time_have_sessions_of_their_own() -> None:
+    seen: list[str] = []
+    with mock.patch.object(
+        Subject, "__init__", autospec=True, side_effect=Subject.__init__
+    ) as begun:
+        made = benchmark([f"{OURS}cache"], requests=5, visitors=3)
+        subjects = [call.args[0] for call in begun.call_args_list]
+    ours = next(subject for subject in subjects if subject.name == f"{OURS}cache")
+    seen = [visitor.session for visitor in ours.visitors]
+    assert len(set(seen)) == 3
+    assert len(ours.times("write")) == 15
+    assert made.visitors == 3
+
+
+def test_ctrl_c_on_a_terminal_leaves_nothing(demo_database: Path, tmp_path: Path) -> None:
+    """The real thing: a process, a signal, whatever it was doing."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DATABASE_URL": copied(demo_database, tmp_path),
+        "SESSION_FILE_PATH": str(tmp_path),
+        "DEMO_BENCHMARK": str(tmp_path / "kept.json"),
+        "PYTHONUNBUFFERED": "1",
+    }
+    database = tmp_path / demo_database.name
+    command = [sys.executable, "manage.py", "benchsessions", "--requests", "100000", "--engine=db"]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
+    )
+    with process, sqlite3.connect(database) as rows:
+        count = "SELECT count(*) FROM django_session WHERE session_key LIKE 'benchsessions%'"
+        while rows.execute(count).fetchone()[0] < 3:
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _out, error = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert "nothing left in the stores" in error
+        assert rows.execute(count).fetchone()[0] == 0
+    rows.close()
+    assert not (tmp_path / "kept.json").exists()
+
+
+class TestFigures:
+    def subject(self, *turns: list[float]) -> Any:
+        made = mock.Mock(spec=Subject, turns={"read": list(turns)}, trips={"read": 1})
+        made.times = lambda kind: Subject.times(made, kind)
+        return made
+
+    def test_median_and_percentile(self) -> None:
+        times = [number / 1e6 for number in range(1, 102)]
+        found = cost(self.subject(times[:50], times[50:]), "read")
+        assert (found.median, found.p95) == (51.0, 96.0)
+        assert cost(self.subject([7e-6]), "read").p95 == 7.0
+
+    def test_a_ratio_is_of_pairs_so_that_noise_which_both_share_does_not_count(self) -> None:
+        quiet, noisy = [1.0, 1.0, 9.0], [100.0, 100.0, 900.0]
+        ours = self.subject(quiet, noisy, quiet)
+        theirs = self.subject([2.0], [200.0], [2.0])
+        assert ratio(ours, theirs, "read") == 0.5
+
+    def test_turns_alternate(self) -> None:
+        order: list[str] = []
+
+        def subject(name: str, kinds: list[str]) -> Any:
+            made = mock.Mock(kinds=kinds)
+            made.turn.side_effect = lambda kind, size, _threads: order.append(f"{name}{kind}{size}")
+            return made
+
+        a, b = subject("A", ["r", "w"]), subject("B", ["r"])
+        rounds([a, b], 25)
+        assert order == ["Ar10", "Br10", "Aw10", "Br10", "Ar10", "Aw10", "Ar5", "Br5", "Aw5"]
+
+
+def test_a_database_that_is_away_is_told(settings: Settings) -> None:
+    with (
+        mock.patch.object(connection, "cursor", side_effect=OSError("no way there")),
+        pytest.raises(CommandError, match="Could not measure the engines: no way there"),
+    ):
+        call_command("benchsessions", "--requests", "1", "--engine", "db")
