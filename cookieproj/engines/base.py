@@ -5,6 +5,7 @@ round trip. Everything that is promised of all of them stands here, once.
 """
 
 import re
+import secrets
 from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,7 +17,6 @@ from django.contrib.sessions.backends.base import (
     UpdateError,
 )
 from django.utils import timezone
-from django.utils.crypto import get_random_string
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
@@ -29,6 +29,8 @@ from .stored import Stored
 
 # What fits Django's column, and every store. Django's own keys are 32 letters and digits.
 KEY = re.compile(r"[!-~]{8,40}")
+
+KEY_LENGTH = 32
 
 # A key is 32 characters out of 36: one that is taken means a broken store, not bad luck.
 NEW_KEYS = 5
@@ -44,6 +46,16 @@ def is_past(moment: datetime) -> bool:
     if timezone.is_naive(moment) == settings.USE_TZ:
         moment = timezone.make_aware(moment) if settings.USE_TZ else timezone.make_naive(moment)
     return moment <= timezone.now()
+
+
+def random_key() -> str:
+    """As random as Django's, by one call to the system for all of it instead of one a character."""
+    number = secrets.randbelow(len(VALID_KEY_CHARS) ** KEY_LENGTH)
+    key = ""
+    for _character in range(KEY_LENGTH):
+        number, digit = divmod(number, len(VALID_KEY_CHARS))
+        key += VALID_KEY_CHARS[digit]
+    return key
 
 
 class Engine(Listable, Async):
@@ -119,6 +131,9 @@ class Engine(Listable, Async):
         form: Data = serializer.loads(serializer.dumps(data))
         return form
 
+    def _is_unchanged(self, base: Stored, data: Data) -> bool:
+        return unchanged(base.data or {}, self._form(data))
+
     # What follows is Django's interface, on top of those.
 
     @property
@@ -132,7 +147,7 @@ class Engine(Listable, Async):
 
     def _get_new_session_key(self) -> str:
         """A key that nobody has. Its insert says whether that is so; no look-up before it."""
-        return get_random_string(32, VALID_KEY_CHARS)
+        return random_key()
 
     def load(self) -> Data:
         """The stored data; empty, and this session without a key, where nothing is stored.
@@ -195,7 +210,7 @@ class Engine(Listable, Async):
             if self._base is None:
                 self._rebase(self._find())
             base: Stored = self._base  # type: ignore[assignment]
-            if unchanged(base.data or {}, self._form(data)):
+            if self._is_unchanged(base, data):
                 written = base if self._touch(base) else None
             else:
                 written = self._swap(base, data)

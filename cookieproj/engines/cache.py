@@ -63,6 +63,9 @@ class SessionStore(Engine, DjangoStore):
     def _form(self, data: Data) -> Data:
         return self._entries.form(data)
 
+    def _is_unchanged(self, base: Stored, data: Data) -> bool:
+        return self._entries.is_unchanged(base, data)
+
     def exists(self, session_key: str) -> bool:
         return bool(session_key) and self._entries.exists(self.cache_key_prefix + session_key)
 

@@ -11,8 +11,9 @@ import tempfile
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby, takewhile
 from operator import itemgetter
 from pathlib import Path
@@ -37,6 +38,25 @@ class File(NamedTuple):
     modified: int  # nanoseconds since 1970
 
 
+def contents(path: str) -> File:
+    number = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        status = os.fstat(number)
+        payload = os.read(number, status.st_size + 1)
+        # One step for what is whole in one: a file here is never changed, only replaced.
+        while len(payload) < status.st_size and (rest := os.read(number, status.st_size)):
+            payload += rest
+        return File(payload, status.st_mtime_ns)
+    finally:
+        os.close(number)
+
+
+def write_all(number: int, payload: bytes) -> None:
+    left = memoryview(payload)
+    while left:
+        left = left[os.write(number, left) :]
+
+
 @dataclass(frozen=True)
 class Folder:
     """Files whose names begin with that prefix, the session key after it.
@@ -50,8 +70,8 @@ class Folder:
     def read(self, session_key: str) -> File | None:
         """The file; None where there is none."""
         try:
-            with self.reached(), self._file(session_key).open("rb") as file:
-                return File(file.read(), os.fstat(file.fileno()).st_mtime_ns)
+            with self.reached():
+                return contents(self._file(session_key))
         except FileNotFoundError:
             return None
 
@@ -59,7 +79,7 @@ class Folder:
         """Its modification time, without opening it."""
         try:
             with self.reached():
-                return self._file(session_key).stat().st_mtime_ns
+                return os.stat(self._file(session_key)).st_mtime_ns
         except FileNotFoundError:
             return None
 
@@ -67,15 +87,19 @@ class Folder:
         """All of it or nothing: where this fails, what was there before stays."""
         path = self._file(session_key)
         with self.reached():
-            number, name = tempfile.mkstemp(dir=self.path, prefix=f"{path.name}_out_")
-            unfinished = Path(name)
+            number, unfinished = tempfile.mkstemp(
+                dir=self.path, prefix=f"{self.prefix}{session_key}_out_"
+            )
             try:
-                with os.fdopen(number, "wb") as output:
-                    output.write(file.payload)
-                os.utime(unfinished, ns=(file.modified, file.modified))
-                unfinished.replace(path)
+                try:
+                    write_all(number, file.payload)
+                    os.utime(unfinished, ns=(file.modified, file.modified))
+                finally:
+                    os.close(number)
+                os.replace(unfinished, path)
             except BaseException:
-                unfinished.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):
+                    os.unlink(unfinished)
                 raise
 
     def touch(self, session_key: str, modified: int) -> None:
@@ -84,11 +108,11 @@ class Folder:
 
     def rename(self, session_key: str, new_key: str) -> None:
         with self.reached():
-            self._file(session_key).rename(self._file(new_key))
+            os.rename(self._file(session_key), self._file(new_key))
 
     def remove(self, session_key: str) -> None:
-        with self.reached():
-            self._file(session_key).unlink(missing_ok=True)
+        with self.reached(), suppress(FileNotFoundError):
+            os.unlink(self._file(session_key))
 
     @contextmanager
     def locked(self, session_key: str) -> Iterator[None]:
@@ -150,8 +174,13 @@ class Folder:
     def place(self) -> Promise:
         return format_lazy(_("folder {path}"), path=self.path)
 
-    def _file(self, session_key: str) -> Path:
-        return self.path / f"{self.prefix}{session_key}"
+    def _file(self, session_key: str) -> str:
+        # By hand: a Path for each step would take longer than the step.
+        return f"{self._start}{session_key}"
+
+    @cached_property
+    def _start(self) -> str:
+        return os.path.join(self.path, self.prefix)
 
     def _lock_of(self, session_key: str) -> int:
         """The descriptor of a lock file that whoever else writes here can open too.
@@ -160,13 +189,18 @@ class Folder:
         may write, as in the system's temporary folder, each user has files of their own.
         """
         name = f".{self.prefix}.lock{zlib.crc32(session_key.encode()) % LOCKS:02}"
-        folder = self.path.stat()
+        folder = os.stat(self.path)
         shared = folder.st_mode & stat.S_IWOTH
-        if shared and hasattr(os, "geteuid"):
+        has_users = hasattr(os, "geteuid")
+        if shared and has_users:
             name += f".{os.geteuid()}"
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-        lock = os.open(self.path / name, flags, 0o600)
-        if not shared and hasattr(os, "geteuid") and os.geteuid() == 0:
+        path = os.path.join(self.path, name)
+        flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)
+        try:
+            return os.open(path, flags)
+        except FileNotFoundError:
+            lock = os.open(path, flags | os.O_CREAT, 0o600)
+        if not shared and has_users and os.geteuid() == 0:
             os.fchown(lock, folder.st_uid, folder.st_gid)
         return lock
 

@@ -1,11 +1,13 @@
 import sys
 from typing import Any
 
+from django.conf import settings
 from django.contrib.sessions.middleware import SessionMiddleware as DjangoMiddleware
 from django.core.signals import got_request_exception
 from django.http import HttpRequest, HttpResponse
 from django.template import TemplateDoesNotExist
 from django.template.loader import render_to_string
+from django.utils.functional import SimpleLazyObject
 from django.utils.log import log_response
 from django.utils.translation import gettext as _
 
@@ -15,6 +17,10 @@ from .language import in_english
 
 # Where a request keeps the error, for one that no view raised: a middleware asks too.
 NOTE = "session_store_error"
+
+
+class Unmade(SimpleLazyObject):  # type: ignore[type-arg] # in the stubs alone it has one
+    """A session that is made when somebody first looks at it."""
 
 
 class SessionMiddleware(DjangoMiddleware):
@@ -32,6 +38,19 @@ class SessionMiddleware(DjangoMiddleware):
         super().__init__(get_response)
         self.SessionStore = session_store()
 
+    def process_request(self, request: HttpRequest) -> None:
+        """Nothing is made for a request that leaves its session alone; its cookies stay unread."""
+
+        def session() -> Any:
+            made = self.SessionStore(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
+            if request.session is unmade:
+                # From now on the session itself, without the detour.
+                request.session = made
+            return made
+
+        unmade: Any = Unmade(session)
+        request.session = unmade
+
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Before Django makes an error page, which would ask for the session as well."""
         if isinstance(exception, StoreUnavailableError):
@@ -42,6 +61,9 @@ class SessionMiddleware(DjangoMiddleware):
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         error = getattr(request, NOTE, None)
         if error is None:
+            left_alone = type(getattr(request, "session", None)) is Unmade
+            if left_alone and not settings.SESSION_SAVE_EVERY_REQUEST:
+                return response
             try:
                 return super().process_response(request, response)
             except StoreUnavailableError as raised:

@@ -114,7 +114,7 @@ def expiry_of(request: HttpRequest) -> str:
     methods=CHANGES,
 )
 def clear_expired(request: HttpRequest) -> HttpResponse:
-    type(request.session).clear_expired()
+    request.session.clear_expired()
     return TextResponse(f"{settings.SESSION_ENGINE} has cleared what it holds that is expired.")
 
 

@@ -7,9 +7,11 @@ from pickle import PicklingError
 from unittest import mock
 
 import pytest
-from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.backends.base import VALID_KEY_CHARS, UpdateError
 from django.db import DatabaseError
 from django.utils import timezone
+
+from cookieproj.engines.base import random_key
 
 from .contract import ALL, NONE, Engine, Open, kept, on_engines
 
@@ -147,10 +149,21 @@ def test_a_nul_is_no_key(engine: Engine, request_for: Open) -> None:
 def new_keys(*keys: str) -> Iterator[None]:
     """The next keys that are made."""
     with ExitStack() as stack:
-        for module in ("django.contrib.sessions.backends.base", "cookieproj.engines.base"):
-            random = mock.patch(f"{module}.get_random_string", side_effect=keys)
-            stack.enter_context(random)
+        for made in (
+            "django.contrib.sessions.backends.base.get_random_string",
+            "cookieproj.engines.base.random_key",
+        ):
+            stack.enter_context(mock.patch(made, side_effect=keys))
         yield
+
+
+def test_a_new_key_is_as_long_and_as_random_as_djangos() -> None:
+    keys = {random_key() for _ in range(2000)}
+    assert len(keys) == 2000
+    assert {len(key) for key in keys} == {32}
+    # Each character stands about 56 times at each place, and so never by chance not at all.
+    for characters in zip(*keys, strict=True):
+        assert set(characters) == set(VALID_KEY_CHARS)
 
 
 def test_a_taken_key_is_not_written_over(request_for: Open, key: str) -> None:

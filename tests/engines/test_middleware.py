@@ -1,5 +1,8 @@
 """A session store that is away, as the visitor sees it: the 503, and what becomes of the cookie."""
 
+from typing import Any
+from unittest import mock
+
 import pytest
 from asgiref.sync import async_to_sync
 from django.http import HttpRequest, HttpResponse
@@ -7,6 +10,8 @@ from django.test import AsyncClient, Client
 from django.urls import include, path
 from pytest_django import Settings
 
+from cookieproj.engines.middleware import SessionMiddleware
+from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 from cookieproj.settings.caches import caches
 
 KEY = "k" * 32
@@ -122,3 +127,47 @@ def test_async_alike() -> None:
     response = async_to_sync(client.get)("/reads_async/")
     assert response.status_code == 503
     assert "Set-Cookie" not in response.headers
+
+
+class TestASessionLeftAlone:
+    def request_with(self, key: str) -> HttpRequest:
+        request = HttpRequest()
+        request.COOKIES["sessionid"] = key
+        return request
+
+    def test_is_not_even_made(self, settings: Settings) -> None:
+        store = mock.Mock()
+        middleware: Any = SessionMiddleware(plain)
+        middleware.SessionStore = store
+        response = middleware(self.request_with(KEY))
+        assert not store.called
+        assert not response.cookies
+        assert not response.has_header("Vary")
+
+    def test_is_saved_where_each_request_saves(self, settings: Settings) -> None:
+        settings.SESSION_ENGINE = "cookieproj.engines.signed_cookies"
+        settings.SESSION_SAVE_EVERY_REQUEST = True
+        session = SignedCookies()
+        session["a"] = 1
+        session.save()
+        response: Any = SessionMiddleware(plain)(self.request_with(session.session_key or ""))
+        assert SignedCookies(response.cookies["sessionid"].value)["a"] == 1
+
+    def test_is_the_engines_own_for_whoever_looks(self, settings: Settings) -> None:
+        settings.SESSION_ENGINE = "cookieproj.engines.signed_cookies"
+        seen: list[object] = []
+
+        def view(request: HttpRequest) -> HttpResponse:
+            seen.extend((isinstance(request.session, SignedCookies), request.session.session_key))
+            return HttpResponse()
+
+        SessionMiddleware(view)(self.request_with(KEY))
+        assert seen == [True, KEY]
+
+    def test_a_request_whose_session_was_taken_away_is_answered(self) -> None:
+        def view(request: HttpRequest) -> HttpResponse:
+            del request.session
+            return HttpResponse("gone")
+
+        response: Any = SessionMiddleware(view)(self.request_with(KEY))
+        assert response.content == b"gone"

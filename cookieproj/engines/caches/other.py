@@ -16,7 +16,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from cookieproj.engines.exceptions import NotListableError, StoreUnavailableError
-from cookieproj.engines.merge import Data, same
+from cookieproj.engines.merge import Data, same, unchanged
 from cookieproj.engines.stored import Location, Page, Stored
 from cookieproj.engines.trips import trip
 
@@ -89,6 +89,9 @@ class Cache:
     def form(self, data: Data) -> Data:
         """The data as it would be read after it was put here: most caches pickle."""
         return data
+
+    def is_unchanged(self, base: Stored, data: Data) -> bool:
+        return unchanged(base.data or {}, self.form(data))
 
     def get(self, key: str) -> Stored | None:
         """What is there, a grave too: that one decodes to None."""
