@@ -131,8 +131,11 @@ class Engine(Listable, Async):
         form: Data = serializer.loads(serializer.dumps(data))
         return form
 
-    def _is_unchanged(self, base: Stored, data: Data) -> bool:
-        return unchanged(base.data or {}, self._form(data))
+    def _put(self, base: Stored, data: Data) -> Stored | None:
+        """As ``_swap``; data that is stored already is not written again, only the expiry moved."""
+        if unchanged(base.data or {}, self._form(data)):
+            return base if self._touch(base) else None
+        return self._swap(base, data)
 
     # What follows is Django's interface, on top of those.
 
@@ -210,11 +213,7 @@ class Engine(Listable, Async):
             if self._base is None:
                 self._rebase(self._find())
             base: Stored = self._base  # type: ignore[assignment]
-            if self._is_unchanged(base, data):
-                written = base if self._touch(base) else None
-            else:
-                written = self._swap(base, data)
-            if written:
+            if written := self._put(base, data):
                 self._base = written
                 return
             self._rebase(self._find())

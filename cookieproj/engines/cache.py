@@ -44,9 +44,6 @@ class SessionStore(Engine, DjangoStore):
     def _swap(self, base: Stored, data: Data) -> Stored | None:
         return self._entries.swap(self.cache_key, base, data, self.get_expiry_age())
 
-    def _touch(self, base: Stored) -> bool:
-        return self._entries.touch(self.cache_key, base, self.get_expiry_age())
-
     def _rename(self, new_key: str) -> Stored | None:
         new_name = self.cache_key_prefix + new_key
         return self._entries.rename(self.cache_key, new_name, self.get_expiry_age())
@@ -63,8 +60,8 @@ class SessionStore(Engine, DjangoStore):
     def _form(self, data: Data) -> Data:
         return self._entries.form(data)
 
-    def _is_unchanged(self, base: Stored, data: Data) -> bool:
-        return self._entries.is_unchanged(base, data)
+    def _put(self, base: Stored, data: Data) -> Stored | None:
+        return self._entries.put(self.cache_key, base, data, self.get_expiry_age())
 
     def exists(self, session_key: str) -> bool:
         return bool(session_key) and self._entries.exists(self.cache_key_prefix + session_key)

@@ -175,7 +175,6 @@ class Folder:
         return format_lazy(_("folder {path}"), path=self.path)
 
     def _file(self, session_key: str) -> str:
-        # By hand: a Path for each step would take longer than the step.
         return f"{self._start}{session_key}"
 
     @cached_property

@@ -90,9 +90,6 @@ class Cache:
         """The data as it would be read after it was put here: most caches pickle."""
         return data
 
-    def is_unchanged(self, base: Stored, data: Data) -> bool:
-        return unchanged(base.data or {}, self.form(data))
-
     def get(self, key: str) -> Stored | None:
         """What is there, a grave too: that one decodes to None."""
         value = self._value(key)
@@ -114,6 +111,12 @@ class Cache:
         with self.reached():
             self.cache.set(key, data, seconds)
         return self._stored(data)
+
+    def put(self, key: str, base: Stored, data: Data, seconds: int) -> Stored | None:
+        """As ``swap``; data that is there already is not written again, only its time moved."""
+        if unchanged(base.data or {}, self.form(data)):
+            return base if self.touch(key, base, seconds) else None
+        return self.swap(key, base, data, seconds)
 
     def touch(self, key: str, base: Stored, seconds: int) -> bool:
         with self.reached():

@@ -63,13 +63,6 @@ class Redis(Cache):
         form: Data = self.decode(self.encode(data))
         return form
 
-    def is_unchanged(self, base: Stored, data: Data) -> bool:
-        """By the text alone, where that tells; the same in another order is as long."""
-        payload = self.encode(data)
-        if len(payload) != len(base.token):
-            return False
-        return payload == base.token or super().is_unchanged(base, data)
-
     @property
     def place(self) -> str:
         pool = self.client.connection_pool
@@ -92,14 +85,21 @@ class Redis(Cache):
     def swap(self, key: str, base: Stored | None, data: Data, seconds: int) -> Stored | None:
         if base is None:
             return self.add(key, data, seconds)
-        payload, name = self.encode(data), self.cache.make_key(key)
-        arguments: Any = [base.token, payload, int(seconds)]
-        with self.reached():
-            won = self.client.eval(SWAP, 1, name, *arguments)
-        return self._held(payload) if won else None
+        payload = self.encode(data)
+        return self._held(payload) if self._swap(key, base, payload, seconds) else None
+
+    def put(self, key: str, base: Stored, data: Data, seconds: int) -> Stored | None:
+        """By the payload alone, so that nothing is decoded."""
+        payload = self.encode(data)
+        if payload == base.token:
+            return base if self.touch(key, base, seconds) else None
+        return self._held(payload) if self._swap(key, base, payload, seconds) else None
 
     def touch(self, key: str, base: Stored, seconds: int) -> bool:
-        arguments: Any = [base.token, b"", int(seconds)]
+        return self._swap(key, base, b"", seconds)
+
+    def _swap(self, key: str, base: Stored, payload: bytes, seconds: int) -> bool:
+        arguments: Any = [base.token, payload, int(seconds)]
         with self.reached():
             return bool(self.client.eval(SWAP, 1, self.cache.make_key(key), *arguments))
 
