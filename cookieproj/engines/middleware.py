@@ -23,6 +23,10 @@ class Unmade(SimpleLazyObject):  # type: ignore[type-arg] # in the stubs alone i
     """A session that is made when somebody first looks at it."""
 
 
+def is_unmade(request: HttpRequest) -> bool:
+    return type(getattr(request, "session", None)) is Unmade
+
+
 class SessionMiddleware(DjangoMiddleware):
     """Django's, with an answer for a session store that is away: 503, and all cookies stay.
 
@@ -43,13 +47,12 @@ class SessionMiddleware(DjangoMiddleware):
 
         def session() -> Any:
             made = self.SessionStore(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
-            if request.session is unmade:
+            if is_unmade(request):
                 # From now on the session itself, without the detour.
                 request.session = made
             return made
 
-        unmade: Any = Unmade(session)
-        request.session = unmade
+        request.session = Unmade(session)  # type: ignore[assignment]
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Before Django makes an error page, which would ask for the session as well."""
@@ -61,8 +64,7 @@ class SessionMiddleware(DjangoMiddleware):
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         error = getattr(request, NOTE, None)
         if error is None:
-            left_alone = type(getattr(request, "session", None)) is Unmade
-            if left_alone and not settings.SESSION_SAVE_EVERY_REQUEST:
+            if is_unmade(request) and not settings.SESSION_SAVE_EVERY_REQUEST:
                 return response
             try:
                 return super().process_response(request, response)

@@ -187,9 +187,7 @@ def bare_redis(url: str) -> WSGIApplication:
 def bare_psycopg(url: str) -> Iterator[WSGIApplication]:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE TABLE bare (key text PRIMARY KEY, data bytea)")
-        put = (
-            "INSERT INTO bare VALUES (%s, %s) ON CONFLICT (key) DO UPDATE SET data = excluded.data"
-        )
+        insert = "INSERT INTO bare VALUES (%s, %s) ON CONFLICT (key) DO UPDATE SET data = %s"
 
         def get(key: str) -> bytes:
             row: Any = connection.execute("SELECT data FROM bare WHERE key = %s", [key]).fetchone()

@@ -1,5 +1,7 @@
 """A session store that is away, as the visitor sees it: the 503, and what becomes of the cookie."""
 
+import gc
+import weakref
 from typing import Any
 from unittest import mock
 
@@ -171,3 +173,20 @@ class TestASessionLeftAlone:
 
         response: Any = SessionMiddleware(view)(self.request_with(KEY))
         assert response.content == b"gone"
+
+    def test_a_request_goes_as_soon_as_it_is_answered(self, settings: Settings) -> None:
+        """Without waiting for the collector of garbage, which would take its time later."""
+        settings.SESSION_ENGINE = "cookieproj.engines.signed_cookies"
+
+        def view(request: HttpRequest) -> HttpResponse:
+            return HttpResponse(str(request.session.get("a")))
+
+        request = self.request_with(KEY)
+        gone = weakref.ref(request)
+        gc.disable()
+        try:
+            SessionMiddleware(view)(request)
+            del request
+            assert gone() is None
+        finally:
+            gc.enable()

@@ -3,8 +3,7 @@
 import copy
 import logging
 import secrets
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -22,6 +21,9 @@ from cookieproj.engines.trips import trip
 
 # No serializer reads it: not JSON, not a pickle, not a number.
 GRAVE_MARK = b"~"
+
+# What says nothing of the cache's health.
+OURS = (CreateError, InvalidCacheKey)
 
 # Longer than any request that read something before it was buried.
 GRAVE_SECONDS = 300
@@ -53,6 +55,22 @@ def session_in(decode: Callable[[bytes], Any], payload: bytes) -> Data | None:
     return None
 
 
+class Reached:
+    """A trip to the cache. Raises StoreUnavailableError for what the cache raises."""
+
+    def __init__(self, cache: "Cache") -> None:
+        self.cache = cache
+
+    def __enter__(self) -> None:
+        self.trip = trip()
+        self.trip.__enter__()
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        self.trip.__exit__(kind, error, trace)
+        if isinstance(error, self.cache.errors) and not isinstance(error, OURS):
+            raise StoreUnavailableError(self.cache.place, error) from error
+
+
 class Cache:
     """Sessions in a cache that cannot compare and swap.
 
@@ -76,15 +94,9 @@ class Cache:
         """What people call this cache: its server, without a password."""
         return f"{type(self.cache).__module__}.{type(self.cache).__qualname__}"
 
-    @contextmanager
-    def reached(self) -> Iterator[None]:
-        try:
-            with trip():
-                yield
-        except (CreateError, InvalidCacheKey):
-            raise
-        except self.errors as error:
-            raise StoreUnavailableError(self.place, error) from error
+    def reached(self) -> "Reached":
+        """What asks the cache stands inside this."""
+        return Reached(self)
 
     def form(self, data: Data) -> Data:
         """The data as it would be read after it was put here: most caches pickle."""
