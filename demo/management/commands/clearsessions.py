@@ -11,6 +11,7 @@ from django.utils.translation import ngettext
 from tqdm import tqdm
 
 from cookieproj.engines.exceptions import SessionStoreError
+from cookieproj.engines.listable import BATCH
 from demo import clearing, engine
 
 AWAY = (SessionStoreError, OSError, DatabaseError, ImproperlyConfigured)
@@ -27,9 +28,11 @@ def batch_size(text: str) -> int:
     return int(text)
 
 
-def add_batch_options(parser: CommandParser, *, batch_size_help: str, dry_run_help: str) -> None:
+def add_batch_options(
+    parser: CommandParser, *, default: int, batch_size_help: str, dry_run_help: str
+) -> None:
     parser.add_argument(
-        "--batch-size", type=batch_size, default=1000, metavar="N", help=batch_size_help
+        "--batch-size", type=batch_size, default=default, metavar="N", help=batch_size_help
     )
     parser.add_argument("--dry-run", action="store_true", help=dry_run_help)
 
@@ -41,7 +44,8 @@ class Command(ClearSessions):
         super().add_arguments(parser)
         add_batch_options(
             parser,
-            batch_size_help=_("Clear so many at a time; between two other requests go on (1000)."),
+            default=BATCH,
+            batch_size_help=_("Clear so many at a time; between two other requests go on (20000)."),
             dry_run_help=_("Only say how many would be cleared."),
         )
 

@@ -54,6 +54,7 @@ class Command(BaseCommand):
         parser.add_argument("--to", required=True, dest="new", metavar="ENGINE")
         add_batch_options(
             parser,
+            default=1000,
             batch_size_help=_("Hold so many at a time (1000)."),
             dry_run_help=_("Only say how many would be moved."),
         )
