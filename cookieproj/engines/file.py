@@ -3,10 +3,10 @@
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 
 from .base import Engine, is_past
 from .exceptions import NotListableError
-from .folder import File, Folder
+from .folder import File, Folder, lock_of
 from .merge import Data
 from .stored import Listed, Location, Page, Stored
 
@@ -27,6 +27,8 @@ from .stored import Listed, Location, Page, Stored
 # writes no such times, but by an accident of one in a billion.
 PLAIN = 123_456_789
 SECOND = 1_000_000_000
+
+CHARACTERS = frozenset(VALID_KEY_CHARS)
 
 # Files to read for each session that a page is to list, at the most.
 FILES_READ = 10
@@ -40,7 +42,7 @@ class SessionStore(Engine, DjangoStore):
 
     def _validate_session_key(self, key: str | None) -> bool:
         """Nothing that could lead out of the folder."""
-        return super()._validate_session_key(key) and set(key or "") <= set(VALID_KEY_CHARS)
+        return super()._validate_session_key(key) and CHARACTERS.issuperset(key or "")
 
     def _read(self) -> Stored | None:
         file = self._folder.read(self._key)
@@ -90,7 +92,7 @@ class SessionStore(Engine, DjangoStore):
             return True
 
     def _make_room(self) -> None:
-        self._cleared(self._key)
+        self._cleared([self._key])
 
     def exists(self, session_key: str) -> bool:
         """Raises InvalidSessionKey for what could lead out of the folder."""
@@ -194,41 +196,49 @@ class SessionStore(Engine, DjangoStore):
 
     @classmethod
     def count(cls) -> int:
-        return sum(cls(name).session_key is not None for name in cls()._folder.session_keys())
+        store = cls()
+        return sum(map(store._validate_session_key, store._folder.session_keys()))
 
     @classmethod
     def _clear(cls, batch_size: int) -> Iterator[int]:
-        names = cls()._folder.session_keys()
+        store = cls()
+        names = store._folder.session_keys()
         while batch := list(islice(names, batch_size)):
-            yield sum(map(cls._cleared, batch))
+            yield store._cleared(batch)
 
     @classmethod
     def count_expired(cls) -> int:
-        stores = map(cls, cls()._folder.session_keys())
-        return sum(store._has_expired() for store in stores if store.session_key)
+        store = cls()
+        keys = filter(store._validate_session_key, store._folder.session_keys())
+        return sum(map(store._has_expired, keys))
 
-    @classmethod
-    def _cleared(cls, name: str) -> bool:
-        store = cls(name)
-        if store.session_key is None:
-            store._folder.remove_interrupted(name)
-            return False
-        if not store._has_expired():
-            return False
-        with store._folder.locked(name):
-            # Somebody may have saved it since.
-            expired = store._has_expired()
-            if expired:
-                store._folder.remove(name)
-            return expired
+    def _cleared(self, names: Iterable[str]) -> int:
+        """Remove those that have expired, each lock taken once: how many went."""
+        gone, expired = 0, []
+        for name in names:
+            if not self._validate_session_key(name):
+                self._folder.remove_interrupted(name)
+            elif self._has_expired(name):
+                expired.append(name)
+        expired.sort(key=lock_of)
+        for _lock, those in groupby(expired, lock_of):
+            first, *rest = those
+            with self._folder.locked(first):
+                # Somebody may have saved one since.
+                for key in (first, *rest):
+                    if self._has_expired(key):
+                        self._folder.remove(key)
+                        gone += 1
+        return gone
 
-    def _has_expired(self) -> bool:
+    def _has_expired(self, session_key: str) -> bool:
         """By the file's time; the file itself is opened only where that does not tell."""
-        modified = self._folder.modified(self._key)
+        modified = self._folder.modified(session_key)
         if modified is None:
             return False
-        tells = modified % SECOND == PLAIN
-        file = File(b"", modified) if tells else self._folder.read(self._key)
+        if modified % SECOND == PLAIN:
+            return modified <= time.time_ns() - self.get_session_cookie_age() * SECOND
+        file = self._folder.read(session_key)
         return file is not None and is_past(self._expires(file))
 
     def locate(self) -> list[Location]:

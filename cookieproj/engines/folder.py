@@ -17,7 +17,7 @@ from functools import cached_property
 from itertools import groupby, takewhile
 from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.core.files import locks
 from django.utils.functional import Promise
@@ -38,6 +38,11 @@ class File(NamedTuple):
     modified: int  # nanoseconds since 1970
 
 
+def lock_of(session_key: str) -> int:
+    """Which of the locks is that session's."""
+    return zlib.crc32(session_key.encode()) % LOCKS
+
+
 def contents(path: str) -> File:
     number = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
@@ -55,6 +60,27 @@ def write_all(number: int, payload: bytes) -> None:
     left = memoryview(payload)
     while left:
         left = left[os.write(number, left) :]
+
+
+class Reached:
+    """A trip to the folder. Raises StoreUnavailableError for what the file system refuses.
+
+    A file that is not there is no error, unless the folder is not there either.
+    """
+
+    def __init__(self, folder: "Folder") -> None:
+        self.folder = folder
+
+    def __enter__(self) -> None:
+        self.trip = trip()
+        self.trip.__enter__()
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        self.trip.__exit__(kind, error, trace)
+        if isinstance(error, FileNotFoundError) and self.folder.path.is_dir():
+            return
+        if isinstance(error, OSError):
+            raise self.folder.refused(error) from error
 
 
 @dataclass(frozen=True)
@@ -116,9 +142,9 @@ class Folder:
 
     @contextmanager
     def locked(self, session_key: str) -> Iterator[None]:
-        """Nobody else changes that session's file meanwhile."""
+        """Nobody else changes that session's file meanwhile, nor another with the same lock."""
         with self.reached():
-            lock = self._lock_of(session_key)
+            lock = self._open_lock(session_key)
         try:
             with self.reached():
                 locks.lock(lock, locks.LOCK_EX)
@@ -181,13 +207,13 @@ class Folder:
     def _start(self) -> str:
         return os.path.join(self.path, self.prefix)
 
-    def _lock_of(self, session_key: str) -> int:
+    def _open_lock(self, session_key: str) -> int:
         """The descriptor of a lock file that whoever else writes here can open too.
 
         Those that root makes, in clearing say, are the folder's owner's; where anybody
         may write, as in the system's temporary folder, each user has files of their own.
         """
-        name = f".{self.prefix}.lock{zlib.crc32(session_key.encode()) % LOCKS:02}"
+        name = f".{self.prefix}.lock{lock_of(session_key):02}"
         folder = os.stat(self.path)
         shared = folder.st_mode & stat.S_IWOTH
         has_users = hasattr(os, "geteuid")
@@ -203,19 +229,10 @@ class Folder:
             os.fchown(lock, folder.st_uid, folder.st_gid)
         return lock
 
-    @contextmanager
-    def reached(self) -> Iterator[None]:
-        """A file that is not there is no error, unless the folder is not there either."""
-        try:
-            with trip():
-                yield
-        except FileNotFoundError as error:
-            if self.path.is_dir():
-                raise
-            raise self._refused(error) from error
-        except OSError as error:
-            raise self._refused(error) from error
+    def reached(self) -> "Reached":
+        """A step in the file system stands inside this."""
+        return Reached(self)
 
-    def _refused(self, error: OSError) -> StoreUnavailableError:
+    def refused(self, error: OSError) -> StoreUnavailableError:
         # Not the error's own text: that names the file, and so the session key.
         return StoreUnavailableError(self.place, error.strerror or type(error).__name__)
