@@ -30,6 +30,7 @@ from .sites import manage
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--benchmarks", action="store_true", help="run tests/benchmarks, for minutes")
+    parser.addoption("--figures", action="store_true", help="put what they find into README.md")
     group = parser.getgroup("session engines", "what tests/engines is held against")
     group.addoption("--engine", help="dotted path of one engine, instead of ours and Django's")
     group.addoption("--database", default="sqlite", choices=["sqlite", "postgresql"])
@@ -118,10 +119,11 @@ def copied(database: Path, folder: Path) -> str:
 
 
 @contextmanager
-def connected(url: str) -> Iterator[None]:
+def connected(url: str, **more: Any) -> Iterator[None]:
     """That database is ``default`` till the block ends, in new threads too."""
     before, connection = connections.settings["default"], connections["default"]
-    connections.settings["default"] = before | {"OPTIONS": {}} | environ.Env.db_url_config(url)
+    found = environ.Env.db_url_config(url)
+    connections.settings["default"] = before | {"OPTIONS": {}} | found | more
     if url.startswith("sqlite"):
         connections.settings["default"]["OPTIONS"] = before["OPTIONS"]
     connections["default"] = connections.create_connection("default")

@@ -110,8 +110,8 @@ class SessionStore(Engine, DjangoStore):
         return self._stored(file.payload, None)
 
     def _holds(self, base: Stored) -> bool:
-        stored = self._read()
-        return stored is not None and stored.token == base.token
+        file = self._folder.read(self._key)
+        return file is not None and file.payload == base.token
 
     def _stored(self, payload: bytes, expires: datetime | None) -> Stored:
         return Stored(payload, partial(self._data, payload), expires)

@@ -78,13 +78,18 @@ def flask_session_on_files(folder: Path) -> flask.Flask:
     return app
 
 
-def flask_session_on_sqlalchemy(url: str) -> flask.Flask:
-    app = flask_application(
-        SQLALCHEMY_DATABASE_URI=url.replace("postgresql:", "postgresql+psycopg:")
-    )
-    app.config.update(SESSION_TYPE="sqlalchemy", SESSION_SQLALCHEMY=SQLAlchemy(app))
+@contextmanager
+def flask_session_on_sqlalchemy(url: str) -> Iterator[flask.Flask]:
+    driver = url.replace("postgresql:", "postgresql+psycopg:")
+    app = flask_application(SQLALCHEMY_DATABASE_URI=driver)
+    database = SQLAlchemy(app)
+    app.config.update(SESSION_TYPE="sqlalchemy", SESSION_SQLALCHEMY=database)
     Session(app)
-    return app
+    try:
+        yield app
+    finally:
+        with app.app_context():
+            database.engine.dispose()
 
 
 @contextmanager

@@ -1,0 +1,217 @@
+"""Who serves the same requests, side by side, and what is to be reached."""
+
+import statistics
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from wsgiref.types import WSGIApplication
+
+from cookieproj.engines.handover.homes import DJANGOS, NAMES, OURS
+from demo.measuring.application import Application
+from demo.measuring.benchmark import engine, payload_of
+from demo.measuring.chart import TITLES, Bar, Panel
+from demo.measuring.kinds import KINDS
+from demo.measuring.namespace import namespaced
+from demo.measuring.subject import Subject, ratio, rounds
+
+from . import peers
+
+PAYLOAD = 200
+
+WITHOUT = "no sessions"
+PLAIN = "plain"
+
+# By where the sessions are, in the order in which they are served and shown.
+ORDER = {
+    "Redis": [
+        f"{OURS}cache",
+        f"{DJANGOS}cache",
+        "Flask-Session",
+        "starsessions",
+        "redis-py alone",
+    ],
+    "PostgreSQL": [f"{OURS}db", f"{DJANGOS}db", "Flask-Session, SQLAlchemy", "psycopg alone"],
+    "PostgreSQL and Redis": [f"{OURS}cached_db", f"{DJANGOS}cached_db"],
+    "files": [f"{OURS}file", f"{DJANGOS}file", "Flask-Session, cachelib"],
+    "the cookie": [f"{OURS}signed_cookies", f"{DJANGOS}signed_cookies", "Flask"],
+}
+
+Contest = dict[str, Subject]
+
+
+@contextmanager
+def contest(redis_url: str, postgresql_url: str, folder: Path) -> Iterator[Contest]:
+    """All of them by name, on stores that Django's settings must have too."""
+    payload = payload_of(PAYLOAD)
+    with ExitStack() as stack:
+
+        def subject(name: str, application: WSGIApplication, kinds: tuple[str, ...]) -> None:
+            entered[name] = Subject(name, application, payload, kinds=kinds)
+
+        entered: Contest = {}
+        for path in (family + name for name in NAMES for family in (OURS, DJANGOS)):
+            store = stack.enter_context(namespaced(engine(path)))
+            subject(path, Application(store), tuple(KINDS))
+        flask_sqlalchemy = stack.enter_context(peers.flask_session_on_sqlalchemy(postgresql_url))
+        starsessions = stack.enter_context(peers.starsessions_on_redis(f"{redis_url}/6"))
+        psycopg = stack.enter_context(peers.bare_psycopg(postgresql_url))
+        others: dict[str, WSGIApplication] = {
+            "Flask-Session": peers.flask_session_on_redis(f"{redis_url}/5"),
+            "starsessions": starsessions,
+            "redis-py alone": peers.bare_redis(f"{redis_url}/7"),
+            "Flask-Session, SQLAlchemy": flask_sqlalchemy,
+            "psycopg alone": psycopg,
+            "Flask-Session, cachelib": peers.flask_session_on_files(folder),
+            "Flask": peers.flask_application(),
+        }
+        for name, application in others.items():
+            subject(name, application, peers.KINDS)
+        subject(WITHOUT, Application(None), (PLAIN,))
+        yield entered
+
+
+def serve(entered: Contest, requests: int) -> None:
+    """Turn by turn, those beside each other that are compared."""
+    names = [name for names in ORDER.values() for name in names]
+    rounds([entered[name] for name in (*names, WITHOUT)], requests)
+
+
+def table(entered: Contest) -> Iterator[str]:
+    """The medians, a line of Markdown each."""
+    yield f"| microseconds | {' | '.join(map(str, TITLES.values()))} |"
+    yield "| --- |" + " --- |" * len(TITLES)
+    yield row(f"_{WITHOUT}_", entered[WITHOUT])
+    for where, names in ORDER.items():
+        yield f"| **{where}** |" + " |" * len(TITLES)
+        for name in names:
+            yield row(shown(name), entered[name])
+
+
+def row(name: str, subject: Subject) -> str:
+    cells = (f"{median(subject, kind):,.0f}" if kind in subject.kinds else "" for kind in TITLES)
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+def aims(entered: Contest) -> Iterator[str]:
+    yield "| request | against | at most | is |"
+    yield "| --- | --- | --- | --- |"
+    for aim in AIMS:
+        yield f"| {aim.what} | {aim.against} | {aim.limit:.2f} | {aim.reached(entered):.2f} |"
+    yield ""
+    for aim in AIMS:
+        if aim.why:
+            yield f"- {aim.what} against {aim.against}: {aim.why}."
+
+
+@dataclass(frozen=True)
+class Aim:
+    """To take at most so many times what another takes; ``why`` says why it does not hold."""
+
+    kind: str
+    who: str
+    than: str
+    limit: float
+    why: str = ""
+
+    def reached(self, entered: Contest) -> float:
+        return ratio(entered[self.who], entered[self.than], self.kind)
+
+    @property
+    def what(self) -> str:
+        return f"{TITLES[self.kind]}, {shown(self.who)}"
+
+    @property
+    def against(self) -> str:
+        return shown(self.than)
+
+
+class ReadAim(Aim):
+    """Against what ``than`` takes and the request without any session, together."""
+
+    def reached(self, entered: Contest) -> float:
+        turns = zip(
+            entered[self.who].turns[self.kind],
+            entered[self.than].turns[self.kind],
+            entered[WITHOUT].turns[PLAIN],
+            strict=True,
+        )
+        return statistics.median(
+            statistics.median(ours) / (statistics.median(bare) + statistics.median(without))
+            for ours, bare, without in turns
+        )
+
+    @property
+    def against(self) -> str:
+        return f"a GET by {self.than} + {WITHOUT}"
+
+
+TWO_OF_THREE = (
+    "two trips where Django makes three, so with nothing but trips it would be two thirds; the "
+    "request around them costs both the same"
+)
+TWO_OF_TWO = (
+    "both make two trips, which are three quarters of the time; ours compares before it writes"
+)
+THREE_OF_SIX = (
+    "three trips where Django makes six, so with nothing but trips it would be a half. If the save "
+    "put the new key into Redis there would be two, but until then nothing would be under it"
+)
+COMMITS = (
+    "half of it is one statement that both make: PostgreSQL writes a row, three entries of indexes "
+    "and its log. Another sixth asks whether the connection still lives (CONN_HEALTH_CHECKS)"
+)
+FILES = (
+    "a quarter of it is one rename, which both make. Ours signs what it stores, takes a lock and "
+    "reads the file again before it takes its place; theirs does none of that, and loses writes"
+)
+SIGNS = (
+    "a third is the request, and a quarter signing and checking signatures: Django's own code, as "
+    "the format of the cookie is"
+)
+AFTER_THE_TRIP = (
+    "Django's own engine does not hold it either: what follows an answer of Redis runs on a "
+    "processor whose caches somebody else has used meanwhile"
+)
+
+AIMS = [
+    Aim("write", f"{OURS}cache", f"{DJANGOS}cache", 0.65, TWO_OF_THREE),
+    Aim("write", f"{OURS}cache", "Flask-Session", 0.85, TWO_OF_TWO),
+    Aim("write", f"{OURS}db", f"{DJANGOS}db", 0.60, COMMITS),
+    Aim("write", f"{OURS}db", "Flask-Session, SQLAlchemy", 0.50, COMMITS),
+    Aim("write", f"{OURS}file", "Flask-Session, cachelib", 0.85, FILES),
+    Aim("write", f"{OURS}signed_cookies", "Flask", 0.85, SIGNS),
+    Aim("sign_in", f"{OURS}cache", f"{DJANGOS}cache", 0.45, THREE_OF_SIX),
+    Aim("sign_in", f"{OURS}db", f"{DJANGOS}db", 0.45),
+    *(Aim(PLAIN, OURS + name, WITHOUT, 1.10) for name in NAMES),
+    ReadAim("read", f"{OURS}cache", "redis-py alone", 1.25, AFTER_THE_TRIP),
+]
+
+
+def shown(name: str) -> str:
+    if name.startswith(DJANGOS):
+        return f"Django's `{name.removeprefix(DJANGOS)}`"
+    return f"`{name.removeprefix(OURS)}`" if name.startswith(OURS) else name
+
+
+def median(subject: Subject, kind: str) -> float:
+    """Microseconds."""
+    return statistics.median(subject.times(kind)) * 1e6
+
+
+def panels(entered: Contest) -> list[Panel]:
+    """What each store's write costs, whoever keeps sessions there."""
+    return [
+        Panel(
+            f"write, {place}",
+            [
+                Bar(
+                    shown(name).replace("`", ""),
+                    median(entered[name], "write"),
+                    name.startswith(OURS),
+                )
+                for name in names
+            ],
+        )
+        for place, names in ORDER.items()
+    ]
