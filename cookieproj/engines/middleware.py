@@ -1,7 +1,9 @@
 import sys
+from functools import partial
 from typing import Any
 
 from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.middleware import SessionMiddleware as DjangoMiddleware
 from django.core.signals import got_request_exception
 from django.http import HttpRequest, HttpResponse
@@ -23,6 +25,14 @@ class Unmade(SimpleLazyObject):  # type: ignore[type-arg] # in the stubs alone i
     """A session that is made when somebody first looks at it."""
 
 
+def made(store: type[SessionBase], request: HttpRequest) -> SessionBase:
+    session = store(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
+    if is_unmade(request):
+        # From now on the session itself, without the detour.
+        request.session = session
+    return session
+
+
 def is_unmade(request: HttpRequest) -> bool:
     return type(getattr(request, "session", None)) is Unmade
 
@@ -42,17 +52,16 @@ class SessionMiddleware(DjangoMiddleware):
         super().__init__(get_response)
         self.SessionStore = session_store()
 
+    def __call__(self, request: HttpRequest) -> Any:
+        if self.async_mode:
+            return super().__call__(request)
+        # What Django's does, which first finds out what it has to do.
+        self.process_request(request)
+        return self.process_response(request, self.get_response(request))  # type: ignore[arg-type]
+
     def process_request(self, request: HttpRequest) -> None:
         """Nothing is made for a request that leaves its session alone; its cookies stay unread."""
-
-        def session() -> Any:
-            made = self.SessionStore(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
-            if is_unmade(request):
-                # From now on the session itself, without the detour.
-                request.session = made
-            return made
-
-        request.session = Unmade(session)  # type: ignore[assignment]
+        request.session = Unmade(partial(made, self.SessionStore, request))  # type: ignore[assignment]
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Before Django makes an error page, which would ask for the session as well."""
