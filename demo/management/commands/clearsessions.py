@@ -45,7 +45,7 @@ class Command(ClearSessions):
         add_batch_options(
             parser,
             default=BATCH,
-            batch_size_help=_("Clear so many at a time; between two other requests go on (20000)."),
+            batch_size_help=_("Clear so many at a time; between two other requests go on (50000)."),
             dry_run_help=_("Only say how many would be cleared."),
         )
 
