@@ -43,24 +43,22 @@ def flask_application(**config: Any) -> flask.Flask:
     app = flask.Flask("peer")
     app.config.update(SECRET_KEY=secrets.token_hex(), **config)
 
-    @app.get("/begin")
     def begin() -> str:
         flask.session.update(flask.request.environ[PAYLOAD], visits=0)
         return ""
 
-    @app.get("/plain")
     def plain() -> str:
         return ""
 
-    @app.get("/read")
     def read() -> str:
         return str(flask.session["visits"])
 
-    @app.get("/write")
     def write() -> str:
         flask.session["visits"] += 1
         return ""
 
+    for view in (begin, plain, read, write):
+        app.add_url_rule(f"/{view.__name__}", view_func=view)
     return app
 
 

@@ -1,0 +1,139 @@
+"""The whole site under load: gunicorn with two workers, PostgreSQL and Redis, wrk before it."""
+
+import os
+import secrets
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+
+from cookieproj.engines.handover.homes import DJANGOS, NAMES, OURS
+from tests import servers
+from tests.conftest import new_database
+from tests.sites import ROOT, manage
+
+from .machine import machine
+
+SCRIPT = Path(__file__).with_name("load.lua")
+
+# So many requests are under way at a time, for so long; each engine has so many turns.
+CONNECTIONS = 8
+SECONDS = 4
+TURNS = 2
+
+SESSIONS = 64
+TOKEN = "a" * 32
+
+
+@dataclass(frozen=True)
+class Served:
+    per_second: float
+    p99: float  # milliseconds
+    failed: int
+
+
+@pytest.fixture
+def variables(redis_url: str, postgresql_url: str, tmp_path: Path) -> dict[str, str]:
+    """A site as in production, on those stores."""
+    variables = {
+        "PATH": os.environ["PATH"],
+        "DATABASE_URL": new_database(postgresql_url, "load"),
+        "CACHE_URL": f"{redis_url}/8",
+        "SESSION_FILE_PATH": str(tmp_path / "sessions"),
+        "DEBUG": "off",
+        "SECRET_KEY": secrets.token_urlsafe(64),
+        "ALLOWED_HOSTS": "127.0.0.1",
+    }
+    ran = manage("migrate", "--verbosity=0", **variables)
+    assert ran.returncode == 0, ran.stderr
+    return variables
+
+
+@contextmanager
+def gunicorn(engine: str, variables: dict[str, str]) -> Iterator[str]:
+    """The site on that engine; gives its address."""
+    profile = engine.rpartition(".")[2]
+    environment = variables | {"SESSION_PROFILE": profile, "SESSION_ENGINE": engine}
+    command = [
+        *("env", "-i"),
+        *(f"{name}={value}" for name, value in environment.items()),
+        *(sys.executable, "-m", "gunicorn", "cookieproj.wsgi", "--chdir", str(ROOT)),
+        *("--workers", "2", "--log-level", "error", "--bind"),
+    ]
+    with servers.served(lambda port: [*command, f"127.0.0.1:{port}"]) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+def begin(site: str) -> Iterator[str]:
+    """The session cookies of visitors who have each written something."""
+    headers = {
+        "X-Forwarded-Proto": "https",
+        "X-CSRFToken": TOKEN,
+        "Referer": site.replace("http:", "https:") + "/",
+        "Cookie": f"csrftoken={TOKEN}",
+    }
+    for _ in range(SESSIONS):
+        response = requests.post(
+            f"{site}/sessions/set-item/",
+            {"key": "color", "value": "blue"},
+            headers=headers,
+            timeout=10,
+        )
+        assert response.status_code == 200, response.text
+        yield response.cookies["sessionid"]
+
+
+def load(site: str, kind: str, cookies: Path) -> Served:
+    command = [
+        *(servers.found("wrk", "the system's package wrk"), "--threads", "1"),
+        *("--connections", str(CONNECTIONS), "--duration", f"{SECONDS}s"),
+        *("--script", str(SCRIPT), site, "--", kind, str(cookies)),
+    ]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    counted = ran.stdout.splitlines()[-1].split()
+    assert counted[0] == "counted", ran.stdout
+    number, seconds, p99, failed = map(float, counted[1:])
+    return Served(number / seconds, p99, int(failed))
+
+
+def test_the_whole_site_under_load(
+    variables: dict[str, str], tmp_path: Path, figures: Callable[..., None]
+) -> None:
+    served: dict[tuple[str, str], list[Served]] = {}
+    for name in NAMES:
+        for engine in (OURS + name, DJANGOS + name) * TURNS:
+            with gunicorn(engine, variables) as site:
+                cookies = tmp_path / "cookies"
+                cookies.write_text("".join(f"{cookie}\n" for cookie in begin(site)))
+                for kind in ("read", "write"):
+                    served.setdefault((engine, kind), []).append(load(site, kind, cookies))
+    figures("load", table(served))
+    assert {turn.failed for turns in served.values() for turn in turns} == {0}
+
+
+def table(served: dict[tuple[str, str], list[Served]]) -> Iterator[str]:
+    """Ours / Django's; of the turns of each the mean."""
+    yield "| ours / Django's | reads a second | p99, ms | writes a second | p99, ms |"
+    yield "| --- |" + " --- |" * 4
+    for name in NAMES:
+        cells = [
+            " / ".join(
+                f"{mean(served[family + name, kind], of):,.0f}" for family in (OURS, DJANGOS)
+            )
+            for kind in ("read", "write")
+            for of in ("per_second", "p99")
+        ]
+        yield f"| `{name}` | {' | '.join(cells)} |"
+    yield ""
+    requests = sum(turn.per_second * SECONDS for turns in served.values() for turn in turns)
+    yield f"About {requests:,.0f} requests, none of them failed. {machine()}."
+
+
+def mean(turns: list[Served], of: str) -> float:
+    return statistics.mean(float(getattr(turn, of)) for turn in turns)
