@@ -8,6 +8,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.sessions.backends.cache import SessionStore as CacheStore
 from django.core.cache import caches
+from django.db import DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -203,7 +204,7 @@ def measure(request: HttpRequest) -> HttpResponse:
         raise Http404
     try:
         results.keep(benchmark(requests=REQUESTS))
-    except (OSError, RequestFailedError) as error:
+    except (DatabaseError, OSError, RequestFailedError, SessionStoreError) as error:
         messages.error(request, str(error))
     return redirect(f"{reverse('demo:engines')}#costs")
 

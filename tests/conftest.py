@@ -30,7 +30,9 @@ from .sites import manage
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--benchmarks", action="store_true", help="run tests/benchmarks, for minutes")
-    parser.addoption("--figures", action="store_true", help="put what they find into README.md")
+    parser.addoption(
+        "--figures", action="store_true", help="put what they find into README.md and docs"
+    )
     group = parser.getgroup("session engines", "what tests/engines is held against")
     group.addoption("--engine", help="dotted path of one engine, instead of ours and Django's")
     group.addoption("--database", default="sqlite", choices=["sqlite", "postgresql"])

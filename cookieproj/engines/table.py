@@ -30,15 +30,12 @@ from .trips import trip
 Model = type[AbstractBaseSession]
 
 
-# Where a row has a place that it can be removed by, as soon as it is found and in no order. By
-# its key it is looked for again, in an index; in order all of them are gone through by the index.
-# Whether it has expired is asked twice: it may be renewed before the first answer is acted upon.
-HAS_CTID = {"postgresql"}
-CLEAR = """
-    DELETE FROM {table} WHERE {expires} < %s AND ctid = ANY (ARRAY (
-        SELECT ctid FROM {table} WHERE {expires} < %s LIMIT %s
-    ))
-"""
+# Where rows have a place in pages, they are looked for page by page, each of which is read once,
+# unless they are so few that an index finds them sooner. A page of PostgreSQL holds at most 291.
+HAS_PAGES = {"postgresql"}
+ROWS_OF_A_PAGE = 291
+FEW = 1000
+PAGES = "SELECT pg_relation_size(%s::regclass) / current_setting('block_size')::int"
 
 
 class Row(NamedTuple):
@@ -54,7 +51,7 @@ class Statements(NamedTuple):
     rename_returns: bool
     remove: str
     take: str
-    clear: str
+    clear_pages: str
 
 
 @cache
@@ -77,7 +74,8 @@ def statements(model: Model, using: str) -> Statements:
         rename_returns=returns,
         remove=f"DELETE FROM {table} WHERE {key} = %s",
         take=f"DELETE FROM {table} WHERE {key} = %s AND {data} = %s",
-        clear=CLEAR.format(table=table, expires=expires) if connection.vendor in HAS_CTID else "",
+        clear_pages=f"DELETE FROM {table} WHERE {expires} < %s"
+        " AND ctid >= %s::tid AND ctid < %s::tid",
     )
 
 
@@ -211,13 +209,34 @@ class Table:
         """Remove expired rows, a batch by one statement: how many went."""
         expired = self._expired
         keys = expired.order_by("expire_date").values_list("session_key", flat=True)
+        pages = self._pages(batch_size)
+        size = FEW if pages else batch_size
         while True:
-            removed = self._clear_batch(expired, keys, batch_size)
+            removed = self._clear_batch(expired, keys, size)
             if removed:
                 yield removed
-            # A batch may be small because somebody else was just clearing the same rows.
-            if removed < batch_size and not self._any(expired):
+            if pages and removed == size:
+                yield from self._clear_pages(pages, batch_size // ROWS_OF_A_PAGE)
                 return
+            # A batch may be small because somebody else was just clearing the same rows.
+            if removed < size and not self._any(expired):
+                return
+
+    def _pages(self, batch_size: int) -> int:
+        """How many the table has; 0 where it is not gone through by them."""
+        goes = self._connection.vendor in HAS_PAGES and batch_size >= FEW
+        if not goes or self.watched:
+            return 0
+        row = self._one(PAGES, [self._connection.ops.quote_name(self.model._meta.db_table)])
+        return int(row[0]) if row else 0
+
+    def _clear_pages(self, pages: int, at_once: int) -> Iterator[int]:
+        """What has expired before now: a row that moves meanwhile has been renewed."""
+        now = self._date(timezone.now())
+        for first in range(0, pages, at_once):
+            places = [f"({page},0)" for page in (first, first + at_once)]
+            if removed := self._execute(self._sql.clear_pages, [now, *places]):
+                yield removed
 
     def remove_expired(self, session_key: str) -> int:
         """The row of that key, if it has expired: how many went."""
@@ -226,9 +245,6 @@ class Table:
     def _clear_batch(
         self, expired: QuerySet[AbstractBaseSession], keys: QuerySet[Any, Any], size: int
     ) -> int:
-        if self._sql.clear and not self.watched:
-            now = self._date(timezone.now())
-            return self._execute(self._sql.clear, [now, now, size])
         batch: Any = keys[:size]
         if not self._connection.features.allow_sliced_subqueries_with_in:
             # MySQL has none in a DELETE, so there the keys make a way to us and back.

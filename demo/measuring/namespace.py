@@ -11,13 +11,16 @@ from typing import Any
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.file import SessionStore as DjangoFileStore
+from django.db import router
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
+
+from cookieproj.engines.caches import beyond
 
 # What the session keys of a benchmark begin with.
 NAMESPACE = "benchsessions"
 
-# Keys that one statement or command removes.
+# Rows that one statement removes.
 BATCH = 500
 
 
@@ -56,11 +59,16 @@ def namespaced(store: type[SessionBase]) -> Iterator[Any]:
 
 
 def remove(store: Any) -> None:
-    """All that was stored: rows, and entries of a cache; files go with their folder."""
+    """All that was stored: rows, and entries of a cache; files go with their folder.
+
+    Raises DatabaseError or StoreUnavailableError where a store does not answer any more.
+    """
     made = iter(store.made)
     while keys := list(islice(made, BATCH)):
         if hasattr(store, "get_model_class"):
-            rows = store.get_model_class()._base_manager.filter(session_key__in=keys)
-            rows._raw_delete(rows.db)
+            model = store.get_model_class()
+            alias = router.db_for_write(model)
+            model._base_manager.using(alias).filter(session_key__in=keys)._raw_delete(alias)
         if hasattr(session := store(), "_cache"):
-            session._cache.delete_many([session.cache_key_prefix + key for key in keys])
+            for key in keys:
+                beyond(session._cache).delete(session.cache_key_prefix + key)

@@ -14,9 +14,9 @@ TURN = 10
 
 
 class Subject:
-    """An application with so many visitors at a time as the first request of each kind shows.
+    """An application, its visitors, and how long their requests took.
 
-    ``counter`` opens what counts trips; where none is known neither are they.
+    ``counter`` opens what counts the trips of a request; without one they are not known.
     """
 
     def __init__(

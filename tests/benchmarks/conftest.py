@@ -7,7 +7,7 @@ import pytest
 
 from tests.sites import ROOT
 
-README = ROOT / "README.md"
+PAGES = [ROOT / "README.md", ROOT / "docs" / "figures.md"]
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -17,17 +17,16 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.fixture
 def figures(request: pytest.FixtureRequest, say: Callable[[str], None]) -> Callable[..., None]:
-    """Print lines of Markdown, and with --figures put them into README, between their marks."""
+    """Print lines of Markdown, and with --figures put them where a page has marks for them."""
 
     def figures(name: str, lines: Iterable[str]) -> None:
         text = "".join(f"{line}\n" for line in lines)
         say(f"{name}\n{text}")
         if request.config.getoption("--figures"):
             begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
-            before, _, rest = README.read_text().partition(begin)
-            _, _, after = rest.partition(end)
-            assert after, f"README.md has no marks for {name}"
-            README.write_text(f"{before}{begin}{text}{end}{after}")
+            page = next(page for page in PAGES if begin in page.read_text())
+            before, _, rest = page.read_text().partition(begin)
+            page.write_text(f"{before}{begin}{text}{end}{rest.partition(end)[2]}")
 
     return figures
 

@@ -22,7 +22,7 @@ PAYLOAD = 200
 WITHOUT = "no sessions"
 PLAIN = "plain"
 
-# By where the sessions are, in the order in which they are served and shown.
+# By where the sessions are, in the order in which they are served and shown; ours first.
 ORDER = {
     "Redis": [
         f"{OURS}cache",
@@ -67,21 +67,27 @@ def contest(redis_url: str, postgresql_url: str, folder: Path) -> Iterator[Conte
         }
         for name, application in others.items():
             subject(name, application, peers.KINDS)
-        subject(WITHOUT, Application(None), (PLAIN,))
+        for place in ORDER:
+            subject(beside(place), Application(None), (PLAIN,))
         yield entered
+
+
+def beside(place: str) -> str:
+    """What has no sessions, but its turn where the engines of that place have theirs."""
+    return f"{WITHOUT}, {place}"
 
 
 def serve(entered: Contest, requests: int) -> None:
     """Turn by turn, those beside each other that are compared."""
-    names = [name for names in ORDER.values() for name in names]
-    rounds([entered[name] for name in (*names, WITHOUT)], requests)
+    order = [name for place, names in ORDER.items() for name in (beside(place), *names)]
+    rounds([entered[name] for name in order], requests)
 
 
 def table(entered: Contest) -> Iterator[str]:
     """The medians, a line of Markdown each."""
     yield f"| microseconds | {' | '.join(map(str, TITLES.values()))} |"
     yield "| --- |" + " --- |" * len(TITLES)
-    yield row(f"_{WITHOUT}_", entered[WITHOUT])
+    yield row(f"_{WITHOUT}_", entered[beside("Redis")])
     for where, names in ORDER.items():
         yield f"| **{where}** |" + " |" * len(TITLES)
         for name in names:
@@ -98,10 +104,16 @@ def aims(entered: Contest) -> Iterator[str]:
     yield "| --- | --- | --- | --- |"
     for aim in AIMS:
         yield f"| {aim.what} | {aim.against} | {aim.limit:.2f} | {aim.reached(entered):.2f} |"
-    yield ""
+
+
+def reasons() -> Iterator[str]:
+    """Why some aims are out of reach."""
+    by_reason: dict[str, list[str]] = {}
     for aim in AIMS:
         if aim.why:
-            yield f"- {aim.what} against {aim.against}: {aim.why}."
+            by_reason.setdefault(aim.why, []).append(f"{aim.what} against {aim.against}")
+    for why, those in by_reason.items():
+        yield f"- {'; '.join(those)}: {why}."
 
 
 @dataclass(frozen=True)
@@ -123,7 +135,7 @@ class Aim:
 
     @property
     def against(self) -> str:
-        return shown(self.than)
+        return WITHOUT if self.kind == PLAIN else shown(self.than)
 
 
 class ReadAim(Aim):
@@ -133,7 +145,7 @@ class ReadAim(Aim):
         turns = zip(
             entered[self.who].turns[self.kind],
             entered[self.than].turns[self.kind],
-            entered[WITHOUT].turns[PLAIN],
+            entered[beside("Redis")].turns[PLAIN],
             strict=True,
         )
         return statistics.median(
@@ -183,7 +195,7 @@ AIMS = [
     Aim("write", f"{OURS}signed_cookies", "Flask", 0.85, SIGNS),
     Aim("sign_in", f"{OURS}cache", f"{DJANGOS}cache", 0.45, THREE_OF_SIX),
     Aim("sign_in", f"{OURS}db", f"{DJANGOS}db", 0.45),
-    *(Aim(PLAIN, OURS + name, WITHOUT, 1.10) for name in NAMES),
+    *(Aim(PLAIN, names[0], beside(place), 1.10) for place, names in ORDER.items()),
     ReadAim("read", f"{OURS}cache", "redis-py alone", 1.25, AFTER_THE_TRIP),
 ]
 

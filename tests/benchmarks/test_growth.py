@@ -172,8 +172,8 @@ def test_growth(site: Path, figures: Callable[..., None], pytestconfig: pytest.C
         draw(costs)
     for name in ENGINES:
         for step in ("read", "write", "list"):
-            # A thousand times as many: noise, and a tree that is a level deeper.
-            assert costs[name, step, SIZES[-1]] < 3 * costs[name, step, SIZES[0]], (name, step)
+            # A thousand times as many: a tree that is a level deeper, and pages not in memory.
+            assert costs[name, step, SIZES[-1]] < 6 * costs[name, step, SIZES[0]], (name, step)
 
 
 def table(costs: Costs, sizes: dict[str, float]) -> Iterator[str]:

@@ -55,7 +55,8 @@ def test_what_each_costs(
     entered: Contest, figures: Callable[..., None], pytestconfig: pytest.Config
 ) -> None:
     figures("requests", contest.table(entered))
-    figures("aims", contest.aims(entered))
+    figures("aims", (*contest.aims(entered), "", f"{machine()}, PostgreSQL 18, Redis 6.2."))
+    figures("reasons", contest.reasons())
     if pytestconfig.getoption("--figures"):
         caption = f"Median microseconds of a request that writes. {machine()}."
         drawing = chart.picture(contest.panels(entered), caption)

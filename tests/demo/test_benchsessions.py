@@ -22,6 +22,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from cookieproj.engines.cache import SessionStore as CacheStore
+from cookieproj.engines.caches.redis import Redis
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.handover.homes import DJANGOS, NAMES, OURS
 from cookieproj.engines.table import Table
@@ -180,6 +181,20 @@ class TestTheCommand:
             pytest.raises(CommandError, match=r"of the kind sign_in was answered with 503"),
         ):
             call_command("benchsessions", "--requests", "50", "--engine", "db")
+
+    def test_one_store_that_goes_away_hinders_no_other_from_being_cleared(self) -> None:
+        away = StoreUnavailableError("Redis at example", "It is away.")
+        goes = mock.patch.object(Redis, "delete", side_effect=away)
+        with (
+            mock.patch(
+                "demo.measuring.benchmark.rounds", side_effect=lambda *_, **__: goes.start()
+            ),
+            pytest.raises(CommandError, match="The session store is unavailable: Redis"),
+        ):
+            call_command("benchsessions", "--requests", "1")
+        goes.stop()
+        assert Session.objects.count() == 0
+        cache_connections["sessions"].clear()
 
     def test_a_store_that_is_away_leaves_the_others(
         self, capsys: pytest.CaptureFixture[str]

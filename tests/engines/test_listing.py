@@ -17,8 +17,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
+from cookieproj.engines.base import random_key
 from cookieproj.engines.exceptions import NotListableError
-from cookieproj.engines.table import Table
+from cookieproj.engines.table import ROWS_OF_A_PAGE, Table
 
 from .contract import Engine, on_engines
 
@@ -250,8 +251,15 @@ def test_clearing_goes_on_where_somebody_else_has_cleared_its_batch(engine: Engi
 
 
 @on_engines(lambda engine: engine.ours and engine.name == "db" and engine.database == "postgresql")
-def test_clearing_leaves_alone_what_is_renewed_just_then(engine: Engine, threads: Any) -> None:
+@pytest.mark.parametrize("by_pages", [False, True])
+def test_clearing_leaves_alone_what_is_renewed_just_then(
+    engine: Engine, threads: Any, by_pages: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A row that another transaction holds is looked at again when it lets go."""
+    if by_pages:
+        # The one that has expired first goes before, and shows that there are many.
+        monkeypatch.setattr("cookieproj.engines.table.FEW", 1)
+        stored(engine, -120, a=1)
     key = stored(engine, -60, a=1).session_key
     url = connection.settings_dict
     with psycopg.connect(
@@ -266,8 +274,37 @@ def test_clearing_leaves_alone_what_is_renewed_just_then(engine: Engine, threads
             # What a transaction has seen of it once it would see for ever.
             other.execute("SELECT pg_stat_clear_snapshot()")
         other.commit()
-        assert cleared.result(timeout=60) == 0
+        assert cleared.result(timeout=60) == by_pages
     assert engine.Store().exists(key)
+
+
+@on_engines(
+    lambda engine: (
+        engine.ours and engine.database == "postgresql" and engine.name in {"db", "cached_db"}
+    )
+)
+def test_many_rows_are_cleared_page_by_page(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cookieproj.engines.table.FEW", 2)
+    watched = mock.PropertyMock(return_value=False)
+    monkeypatch.setattr("cookieproj.engines.table.Table.watched", watched)
+    # Of several pages, and more to a statement than one.
+    for number in range(60):
+        stored(engine, 60 if number % 3 else -60, text=random_key() * 40)
+    with CaptureQueriesContext(connection) as statements:
+        assert engine.Store.clear_expired(batch_size=2 * ROWS_OF_A_PAGE) == 20
+    words = [statement["sql"].split()[0] for statement in statements]
+    assert words[:2] == ["SELECT", "DELETE"]
+    assert len(words) > 4
+    assert set(words[2:]) == {"DELETE"}
+    assert engine.Store.count() == 40
+    # Few of them are found by the index, and that there are no more.
+    stored(engine, -60, a=1)
+    with CaptureQueriesContext(connection) as statements:
+        assert engine.Store.clear_expired(batch_size=2 * ROWS_OF_A_PAGE) == 1
+    words = [statement["sql"].split()[0] for statement in statements]
+    assert words == ["SELECT", "DELETE", "SELECT"]
 
 
 @pytest.fixture
