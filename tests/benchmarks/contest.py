@@ -187,8 +187,8 @@ AFTER_THE_TRIP = (
 )
 
 NOTHING_ELSE = (
-    "five microseconds of a request that does nothing else. Served alone it is 1.08; between others, "
-    "whose code is in the processor's caches, up to 0.05 more, and by chance"
+    "five microseconds of a request that does nothing else. Served alone it is 1.08; between "
+    "others, whose code is in the processor's caches, up to 0.05 more, and by chance"
 )
 
 AIMS = [
