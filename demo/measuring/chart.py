@@ -21,8 +21,8 @@ TITLES = {
 
 # Pixels of the picture.
 COLUMNS = 2
-PANEL = 460
-LABEL = 150
+PANEL = 490
+LABEL = 180
 BAR = 220
 ROW = 22
 HEAD = 44
