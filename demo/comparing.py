@@ -42,8 +42,8 @@ from .models import User
 # What a session holds that is looked for where it should not be.
 COLOR = "blue as a berry"
 
-# Requests of each kind on each engine that the page's button times.
-REQUESTS = 200
+# Requests of each kind on each engine that the page's button times: a few seconds of them.
+REQUESTS = 30
 
 QUESTIONS = (
     gettext_lazy("Sessions live in"),

@@ -291,7 +291,8 @@ def test_many_rows_are_cleared_page_by_page(
     monkeypatch.setattr("cookieproj.engines.table.Table.watched", watched)
     # Of several pages, and more to a statement than one.
     for number in range(60):
-        stored(engine, 60 if number % 3 else -60, text=random_key() * 40)
+        text = "".join(random_key() for _ in range(40))
+        stored(engine, 60 if number % 3 else -60, text=text)
     with CaptureQueriesContext(connection) as statements:
         assert engine.Store.clear_expired(batch_size=2 * ROWS_OF_A_PAGE) == 20
     words = [statement["sql"].split()[0] for statement in statements]
