@@ -1,6 +1,7 @@
 """Benchmarks: promises about time, which take minutes. They run with --benchmarks only."""
 
 from collections.abc import Callable, Iterable
+from importlib.util import find_spec as spec
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,15 @@ PAGES = [ROOT / "README.md", ROOT / "docs" / "figures.md"]
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """None lets pytest decide by itself."""
-    return None if config.getoption("--benchmarks") else True
+    if not config.getoption("--benchmarks"):
+        return True
+    missing = [name for name in ("flask_session", "matplotlib", "starsessions") if not spec(name)]
+    if missing:
+        raise pytest.UsageError(
+            f"The benchmarks need {', '.join(missing)}: "
+            "python3 scripts/environment.py tests/benchmarks/requirements.txt"
+        )
+    return None
 
 
 @pytest.fixture
