@@ -17,7 +17,7 @@ from functools import cached_property
 from itertools import groupby, takewhile
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.core.files import locks
 from django.utils.functional import Promise
@@ -25,7 +25,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from .exceptions import StoreUnavailableError
-from .trips import trip
+from .trips import Reaching
 
 LOCKS = 64
 
@@ -62,8 +62,8 @@ def write_all(number: int, payload: bytes) -> None:
         left = left[os.write(number, left) :]
 
 
-class Reached:
-    """A trip to the folder. Raises StoreUnavailableError for what the file system refuses.
+class Reached(Reaching):
+    """A trip to the folder.
 
     A file that is not there is no error, unless the folder is not there either.
     """
@@ -71,12 +71,7 @@ class Reached:
     def __init__(self, folder: "Folder") -> None:
         self.folder = folder
 
-    def __enter__(self) -> None:
-        self.trip = trip()
-        self.trip.__enter__()
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        self.trip.__exit__(kind, error, trace)
+    def failed(self, error: BaseException) -> None:
         if isinstance(error, FileNotFoundError) and self.folder.path.is_dir():
             return
         if isinstance(error, OSError):
@@ -229,7 +224,7 @@ class Folder:
             os.fchown(lock, folder.st_uid, folder.st_gid)
         return lock
 
-    def reached(self) -> "Reached":
+    def reached(self) -> Reached:
         """A step in the file system stands inside this."""
         return Reached(self)
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
+from typing import Any
 
 
 class Trips:
@@ -36,6 +37,23 @@ UNWATCHED: AbstractContextManager[None] = nullcontext()
 def trip() -> AbstractContextManager[None]:
     """What goes to a store and back stands inside this."""
     return _watched.get() or UNWATCHED
+
+
+class Reaching:
+    """A trip whose failure a subclass makes one of the store."""
+
+    def __enter__(self) -> None:
+        self._trip = trip()
+        self._trip.__enter__()
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        self._trip.__exit__(kind, error, trace)
+        if error is not None:
+            self.failed(error)
+
+    def failed(self, error: BaseException) -> None:
+        """Raises StoreUnavailableError where the error says that of the store."""
+        raise NotImplementedError
 
 
 @contextmanager

@@ -162,33 +162,31 @@ TWO_OF_THREE = (
     "two trips where Django makes three, so with nothing but trips it would be two thirds; the "
     "request around them costs both the same"
 )
-TWO_OF_TWO = (
-    "both make two trips, which are three quarters of the time; ours compares before it writes"
-)
+TWO_OF_TWO = "both make two trips, which are half of the time; ours compares before it writes"
 THREE_OF_SIX = (
     "three trips where Django makes six, so with nothing but trips it would be a half. If the save "
     "put the new key into Redis there would be two, but until then nothing would be under it"
 )
 COMMITS = (
-    "half of it is one statement that both make: PostgreSQL writes a row, three entries of indexes "
-    "and its log. Another sixth asks whether the connection still lives (CONN_HEALTH_CHECKS)"
+    "a third of it is one statement that both make: PostgreSQL writes a row, three entries of "
+    "indexes and its log. A tenth asks whether the connection still lives (CONN_HEALTH_CHECKS)"
 )
 FILES = (
     "a quarter of it is one rename, which both make. Ours signs what it stores, takes a lock and "
-    "reads the file again before it takes its place; theirs does none of that, and loses writes"
+    "reads the file again before it takes its place; theirs does none of that"
 )
 SIGNS = (
     "a third is the request, and a quarter signing and checking signatures: Django's own code, as "
     "the format of the cookie is"
 )
 AFTER_THE_TRIP = (
-    "Django's own engine does not hold it either: what follows an answer of Redis runs on a "
-    "processor whose caches somebody else has used meanwhile"
+    "Django's own engine does not hold it either: a GET in the midst of a request takes up to a "
+    "third longer than one after the other, and the response has its Vary header to get"
 )
 
 NOTHING_ELSE = (
-    "five microseconds of a request that does nothing else. Served alone it is 1.08; between "
-    "others, whose code is in the processor's caches, up to 0.05 more, and by chance"
+    "five microseconds of a request that takes fifty and does nothing else, give or take what the "
+    "turn before it leaves in the processor's caches"
 )
 
 AIMS = [

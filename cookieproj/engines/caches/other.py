@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from cookieproj.engines.exceptions import NotListableError, StoreUnavailableError
 from cookieproj.engines.merge import Data, same, unchanged
 from cookieproj.engines.stored import Location, Page, Stored
-from cookieproj.engines.trips import trip
+from cookieproj.engines.trips import Reaching
 
 # No serializer reads it: not JSON, not a pickle, not a number.
 GRAVE_MARK = b"~"
@@ -55,18 +55,13 @@ def session_in(decode: Callable[[bytes], Any], payload: bytes) -> Data | None:
     return None
 
 
-class Reached:
-    """A trip to the cache. Raises StoreUnavailableError for what the cache raises."""
+class Reached(Reaching):
+    """A trip to the cache."""
 
     def __init__(self, cache: "Cache") -> None:
         self.cache = cache
 
-    def __enter__(self) -> None:
-        self.trip = trip()
-        self.trip.__enter__()
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        self.trip.__exit__(kind, error, trace)
+    def failed(self, error: BaseException) -> None:
         if isinstance(error, self.cache.errors) and not isinstance(error, OURS):
             raise StoreUnavailableError(self.cache.place, error) from error
 
@@ -94,7 +89,7 @@ class Cache:
         """What people call this cache: its server, without a password."""
         return f"{type(self.cache).__module__}.{type(self.cache).__qualname__}"
 
-    def reached(self) -> "Reached":
+    def reached(self) -> Reached:
         """What asks the cache stands inside this."""
         return Reached(self)
 
