@@ -118,16 +118,16 @@ def count(url: str) -> int:
     return int(rows)
 
 
-@pytest.mark.parametrize("whose", ["ours", "django"])
+@pytest.mark.parametrize("whose", ["ours", "Django's"])
 def test_requests_go_on_while_half_of_a_million_rows_is_cleared(
     whose: str,
     url: str,
     settings: Settings,
     django_db_blocker: DjangoDbBlocker,
-    say: Callable[[str], None],
+    figures: Callable[..., None],
 ) -> None:
     settings.SESSION_ENGINE = "cookieproj.engines.db"
-    clear = djangos if whose == "django" else command
+    clear = djangos if whose != "ours" else command
     with django_db_blocker.unblock(), connected(url):
         fill(url, "live", LIVE, days=14)
         fill(url, "expired", EXPIRED, days=-14)
@@ -138,11 +138,13 @@ def test_requests_go_on_while_half_of_a_million_rows_is_cleared(
             visits = asked()
     assert count(url) == LIVE
     empty(url)
-    say(
-        f"{whose}: {EXPIRED} of {EXPIRED + LIVE} rows in {seconds:.1f} s, {len(statements)} "
-        f"statements, the longest {max(statements) * 1000:.0f} ms; meanwhile "
-        f"{sum(number for number, _ in visits)} requests of {VISITORS} processes, "
-        f"the longest {max(longest for _, longest in visits) * 1000:.0f} ms"
+    longest = max(longest for _, longest in visits)
+    figures(
+        f"clearing, {whose}",
+        [
+            f"- {whose}: {seconds:.1f} s, {len(statements)} statements, the longest "
+            f"{max(statements) * 1000:.0f} ms; the longest request {longest * 1000:.0f} ms"
+        ],
     )
     assert sum(number for number, _ in visits) > 0
     if whose == "ours":

@@ -60,14 +60,23 @@ def moved(rows: int, database_url: str, redis_url: str) -> tuple[float, int, str
     return seconds, int(peak) * 1024, ran.stdout
 
 
-def test_moving_takes_bounded_memory(url: str, redis_url: str, say: Callable[[str], None]) -> None:
+def test_moving_takes_bounded_memory(
+    url: str, redis_url: str, figures: Callable[..., None]
+) -> None:
     client = Redis.from_url(f"{redis_url}/3")
     client.flushdb()
     few = moved(FEW, url, redis_url)
     client.flushdb()
     many = moved(SESSIONS, url, redis_url)
-    for rows, (seconds, memory, _said) in ((FEW, few), (SESSIONS, many)):
-        say(f"{rows:,} moved in {seconds:.1f} s, {memory / 2**20:.0f} MiB at the most")
+    figures(
+        "moving",
+        [
+            f"| `movesessions` from PostgreSQL to Redis | {FEW:,} sessions | {SESSIONS:,} |",
+            "| --- | --- | --- |",
+            f"| seconds, the start of the process among them | {few[0]:.1f} | {many[0]:.1f} |",
+            f"| memory at the most, MiB | {few[1] / 2**20:.0f} | {many[1] / 2**20:.0f} |",
+        ],
+    )
     assert re.search(rf"\b{SESSIONS} moved", many[2])
     assert client.dbsize() == SESSIONS
     with psycopg.connect(url) as connection:

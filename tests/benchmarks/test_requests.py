@@ -15,7 +15,7 @@ from demo.measuring import chart
 from tests.conftest import connected, forget_folder, new_database
 from tests.sites import ROOT
 
-from . import contest
+from . import contest, profiling
 from .contest import AIMS, Aim, Contest
 from .machine import machine
 
@@ -57,6 +57,7 @@ def test_what_each_costs(
     figures("requests", contest.table(entered))
     figures("aims", (*contest.aims(entered), "", f"{machine()}, PostgreSQL 18, Redis 6.2."))
     figures("reasons", contest.reasons())
+    figures("profile", profiling.table(contest.beyond_reach(entered), REQUESTS))
     if pytestconfig.getoption("--figures"):
         caption = f"Median microseconds of a request that writes. {machine()}."
         drawing = chart.picture(contest.panels(entered), caption)
