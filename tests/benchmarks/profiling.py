@@ -71,7 +71,7 @@ def profiled(subject: Subject, kind: str, requests: int) -> dict[str, float]:
 
 
 def part_of(frame: FrameType | None) -> str | None:
-    """By the innermost file that has a place; None outside a request, or in one that prepares it."""
+    """By the innermost file that has a place; None outside a request that is measured."""
     found: str | None = None
     while frame:
         code = frame.f_code
