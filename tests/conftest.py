@@ -28,8 +28,12 @@ from . import servers
 from .sites import manage
 
 
+pytest_plugins = ["tests.held"]
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--benchmarks", action="store_true", help="run tests/benchmarks, for minutes")
+    parser.addoption("--long", action="store_true", help="try faults and fuzzing for much longer")
     parser.addoption(
         "--figures", action="store_true", help="put what they find into README.md and docs"
     )
@@ -41,8 +45,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """What is timed runs alone. Others wait for servers and browsers much of their time."""
-    return 0 if config.getoption("--benchmarks") else (os.cpu_count() or 1) + 1
+    """What is timed, or told in a page, runs alone. Others wait for servers much of their time."""
+    alone = any(map(config.getoption, ("--benchmarks", "--figures", "--long")))
+    return 0 if alone else (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sites import ROOT
-
-PAGES = [ROOT / "README.md", ROOT / "docs" / "figures.md"]
+from tests.figures import put
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -29,13 +27,10 @@ def figures(request: pytest.FixtureRequest, say: Callable[[str], None]) -> Calla
     """Print lines of Markdown, and with --figures put them where a page has marks for them."""
 
     def figures(name: str, lines: Iterable[str]) -> None:
-        text = "".join(f"{line}\n" for line in lines)
-        say(f"{name}\n{text}")
+        lines = list(lines)
+        say("\n".join([name, *lines, ""]))
         if request.config.getoption("--figures"):
-            begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
-            page = next(page for page in PAGES if begin in page.read_text())
-            before, _, rest = page.read_text().partition(begin)
-            page.write_text(f"{before}{begin}{text}{end}{rest.partition(end)[2]}")
+            put(name, lines)
 
     return figures
 

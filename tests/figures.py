@@ -1,0 +1,16 @@
+"""What tests find out, for README.md and docs: with --figures it is put where a page has marks."""
+
+from collections.abc import Iterable
+
+from .sites import ROOT
+
+PAGES = [ROOT / "README.md", ROOT / "docs" / "figures.md"]
+
+
+def put(name: str, lines: Iterable[str]) -> None:
+    """Replace what stands between the marks of that name."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
+    page = next(page for page in PAGES if begin in page.read_text())
+    before, _, rest = page.read_text().partition(begin)
+    text = "".join(f"{line}\n" for line in lines)
+    page.write_text(f"{before}{begin}{text}{end}{rest.partition(end)[2]}")
