@@ -27,7 +27,6 @@ from demo.models import User
 from . import servers
 from .sites import manage
 
-
 pytest_plugins = ["tests.held"]
 
 
