@@ -1,10 +1,11 @@
 """login_auth: only a browser with a valid sign-in cookie reaches the view."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any, overload
 
 from asgiref.sync import iscoroutinefunction
+from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.core.signing import BadSignature
 from django.http import HttpRequest, HttpResponseBase
@@ -16,6 +17,8 @@ from .models import User
 View = Callable[..., Any]
 
 LOGIN_COOKIE = "login_auth"
+# Over https: by its name browsers take it from this very host alone, and over https alone.
+SECURE_LOGIN_COOKIE = f"__Host-{LOGIN_COOKIE}"
 LOGIN_URL = "demo:auth/cookie-sign-in"
 # Two weeks, in seconds, as long as Django's own sessions.
 LOGIN_AGE = 14 * 24 * 60 * 60
@@ -37,7 +40,8 @@ def login_auth(
 
     Works bare and with arguments, on sync and async views, and through
     ``method_decorator``. It asks the database once: the cookie ends with the
-    user's password, and when the user is deactivated.
+    user's password, and when the user is deactivated. One that was signed with a
+    key of SECRET_KEY_FALLBACKS holds.
     """
     if view is None:
         return lambda decorated: login_auth_view(decorated, login_url, max_age)
@@ -67,10 +71,15 @@ def login_auth_view(view: View, login_url: str, max_age: int) -> View:
     return guarded
 
 
+def login_cookie(*, secure: bool) -> str:
+    return SECURE_LOGIN_COOKIE if secure else LOGIN_COOKIE
+
+
 def claimed(request: HttpRequest, max_age: int) -> tuple[int, str] | None:
     """The user's id and proof that the cookie holds, if this site signed it within max_age."""
     try:
-        value = request.get_signed_cookie(LOGIN_COOKIE, salt=SALT, max_age=max_age)
+        name = login_cookie(secure=request.is_secure())
+        value = request.get_signed_cookie(name, salt=SALT, max_age=max_age)
     except (KeyError, BadSignature):
         return None
     pk, _, proof = str(value).partition(".")
@@ -80,15 +89,18 @@ def claimed(request: HttpRequest, max_age: int) -> tuple[int, str] | None:
 def admitted(request: HttpRequest, claim: tuple[int, str] | None, user: User | None) -> bool:
     if claim is None or user is None or not user.is_active:
         return False
-    if not constant_time_compare(claim[1], proof_of(user)):
+    if not any(constant_time_compare(claim[1], proof) for proof in proofs_of(user)):
         return False
     request.cookie_user = user  # type: ignore[attr-defined]
     return True
 
 
-def proof_of(user: User) -> str:
-    """Changes when the user's password does, so that old cookies end with the old password."""
-    return salted_hmac(SALT, user.get_session_auth_hash(), algorithm="sha256").hexdigest()
+def proofs_of(user: User) -> Iterator[str]:
+    """By the key of now, then by those of before; other ones as soon as the password is another."""
+    secrets = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    hashes = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
+    for secret, auth_hash in zip(secrets, hashes, strict=True):
+        yield salted_hmac(SALT, auth_hash, secret=secret, algorithm="sha256").hexdigest()
 
 
 def ask_to_sign_in(request: HttpRequest, login_url: str) -> HttpResponseBase:
@@ -104,8 +116,8 @@ def varying(response: HttpResponseBase) -> HttpResponseBase:
 def set_login_cookie(response: HttpResponseBase, user: User, *, secure: bool) -> None:
     """Sign ``user`` in on the browser that gets ``response``; ``secure`` if over https only."""
     response.set_signed_cookie(
-        LOGIN_COOKIE,
-        f"{user.pk}.{proof_of(user)}",
+        login_cookie(secure=secure),
+        f"{user.pk}.{next(proofs_of(user))}",
         salt=SALT,
         max_age=LOGIN_AGE,
         secure=secure,

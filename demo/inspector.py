@@ -6,6 +6,7 @@ in. So what leaves the server in its place is encrypted with the site's SECRET_K
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
@@ -30,25 +31,28 @@ KEY, POSITION = b"session key", b"position"
 
 
 class NotSealedHereError(ValueError):
-    """Not a text that this site has sealed, with the SECRET_KEY and on the engine of now."""
+    """Not a text that this site has sealed, with one of its keys and on the engine of now."""
 
 
 def seal(text: str, purpose: bytes) -> str:
     """Encrypted, fit for an address of the admin, and the same each time on the same engine."""
-    return cipher().encrypt(text.encode(), [purpose, engine.name().encode()]).hex()
+    return cipher(settings.SECRET_KEY).encrypt(text.encode(), context(purpose)).hex()
 
 
 def unseal(sealed: str, purpose: bytes) -> str:
     """Raises NotSealedHereError."""
-    try:
-        context = [purpose, engine.name().encode()]
-        return cipher().decrypt(bytes.fromhex(sealed), context).decode()
-    except (InvalidTag, ValueError) as error:
-        raise NotSealedHereError from error
+    for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
+        with suppress(InvalidTag, ValueError):
+            return cipher(secret).decrypt(bytes.fromhex(sealed), context(purpose)).decode()
+    raise NotSealedHereError
 
 
-def cipher() -> AESSIV:
-    return AESSIV(salted_hmac("demo.inspector", "", algorithm="sha512").digest())
+def cipher(secret: str) -> AESSIV:
+    return AESSIV(salted_hmac("demo.inspector", "", secret=secret, algorithm="sha512").digest())
+
+
+def context(purpose: bytes) -> list[bytes]:
+    return [purpose, engine.name().encode()]
 
 
 def store() -> type[Listable]:

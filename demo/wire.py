@@ -21,7 +21,7 @@ from cookieproj.engines.listable import Listable
 from cookieproj.engines.trips import Trips, watched
 
 from . import engine
-from .decorators import LOGIN_COOKIE
+from .decorators import LOGIN_COOKIE, SECURE_LOGIN_COOKIE
 
 HEADER = "Wire"
 
@@ -156,7 +156,8 @@ def pair(text: str) -> dict[str, Any]:
 
 def secret_names() -> set[str]:
     """Cookies whose value signs somebody in, or lets a form through."""
-    return {settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME, LOGIN_COOKIE}
+    own = {settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME}
+    return own | {LOGIN_COOKIE, SECURE_LOGIN_COOKIE}
 
 
 def meaning(name: str, value: str) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -44,12 +45,41 @@ def running(**environment: str) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
+def production() -> dict[str, str]:
+    """What the environment of a public site says at least."""
+    return {
+        "DEBUG": "off",
+        "SECRET_KEY": secrets.token_urlsafe(64),
+        "ALLOWED_HOSTS": "127.0.0.1,localhost",
+    }
+
+
+@contextmanager
+def in_production(*arguments: str, **environment: str) -> Iterator[str]:
+    """The site as gunicorn serves it, by two workers if its arguments do not say otherwise.
+
+    Gives its host and port.
+    """
+    variables = {"PATH": os.environ["PATH"], **production(), **environment}
+    command = [
+        *("env", "-i"),
+        *(f"{name}={value}" for name, value in variables.items()),
+        *(sys.executable, "-m", "gunicorn", "cookieproj.wsgi", "--chdir", str(ROOT)),
+        *("--workers", "2", "--log-level", "error", *arguments),
+        "--bind",
+    ]
+    with served(lambda port: [*command, f"127.0.0.1:{port}"]) as port:
+        yield f"127.0.0.1:{port}"
+
+
 class Browser(requests.Session):
     """A browser without scripts: keeps cookies, sends forms with their CSRF token."""
 
     def __init__(self, site: str) -> None:
         super().__init__()
         self.site = site
+        # Proxies of the machine are none of its own.
+        self.trust_env = False
 
     def open(self, path: str) -> requests.Response:
         return self.get(f"{self.site}{path}")
@@ -57,4 +87,8 @@ class Browser(requests.Session):
     def submit(self, page: str, action: str, **fields: str) -> requests.Response:
         found = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', self.open(page).text)
         token = found[1] if found else ""
-        return self.post(f"{self.site}{action}", {**fields, "csrfmiddlewaretoken": token})
+        return self.post(
+            f"{self.site}{action}",
+            {**fields, "csrfmiddlewaretoken": token},
+            headers={"Origin": self.site},
+        )

@@ -16,6 +16,8 @@ DEVELOPMENT_KEY = "development-only-this-key-is-public-and-refused-when-debug-is
 
 DEBUG = env.bool("DEBUG", default=True)
 SECRET_KEY = env.str("SECRET_KEY", default=DEVELOPMENT_KEY)
+# Keys of before: what they signed stays valid, and nothing more is signed with them.
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
 
 INSTALLED_APPS = [
@@ -32,6 +34,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "demo.wire.ShowTheWire",
     "demo.middleware.ForgetCookiesWithNul",
@@ -112,6 +115,17 @@ def make_private(folder: Path) -> None:
         raise ImproperlyConfigured(f"SESSION_FILE_PATH cannot be a folder: {error}") from error
 
 
+# Scripts, styles and forms of this site alone, and none that stands in a page itself.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+
 if django.VERSION < (6, 0):
     # 5.2 still accepts the ambiguous salt of earlier releases, 6.1 does not; nobody here needs it.
     SIGNED_COOKIE_LEGACY_SALT_FALLBACK = False
@@ -155,10 +169,10 @@ DEMO_PROXIES = env.int("DEMO_PROXIES", default=0)
 DEMO_BENCHMARK = Path(env.str("DEMO_BENCHMARK", default=str(BASE_DIR / "benchmark.json")))
 
 if not DEBUG:
-    if SECRET_KEY == DEVELOPMENT_KEY:
+    if DEVELOPMENT_KEY in (SECRET_KEY, *SECRET_KEY_FALLBACKS):
         raise ImproperlyConfigured(
-            "DEBUG is off and SECRET_KEY is the public one of development. "
-            "Set SECRET_KEY to a long random text that only this site knows."
+            "DEBUG is off and SECRET_KEY, or one of SECRET_KEY_FALLBACKS, is the public one of "
+            "development. Set SECRET_KEY to a long random text that only this site knows."
         )
     if not ALLOWED_HOSTS:
         raise ImproperlyConfigured(

@@ -10,7 +10,14 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
 
-from demo.decorators import LOGIN_COOKIE, admitted, claimed, login_auth, proof_of, set_login_cookie
+from demo.decorators import (
+    admitted,
+    claimed,
+    login_auth,
+    login_cookie,
+    proofs_of,
+    set_login_cookie,
+)
 
 from .recipe import CHANGES, READS_OR_SETS_A_COOKIE, TextResponse, recipe
 
@@ -82,7 +89,7 @@ def by_hand_sign_out(request: HttpRequest) -> HttpResponse:
 @recipe(
     _("A cookie of our own: the page behind it"),
     _("login_auth lets a browser through whose signed cookie says who it is."),
-    helpers=(claimed, admitted, proof_of),
+    helpers=(claimed, admitted, proofs_of),
 )
 @login_auth
 def cookie_account(request: HttpRequest) -> HttpResponse:
@@ -98,7 +105,7 @@ def cookie_account(request: HttpRequest) -> HttpResponse:
     ),
     methods=SIGNS_IN,
     asks=Credentials,
-    helpers=(next_page, set_login_cookie, proof_of),
+    helpers=(next_page, set_login_cookie, proofs_of),
 )
 @sensitive_post_parameters("password")
 def cookie_sign_in(request: HttpRequest) -> HttpResponse:
@@ -117,7 +124,7 @@ def cookie_sign_in(request: HttpRequest) -> HttpResponse:
 )
 def cookie_sign_out(request: HttpRequest) -> HttpResponse:
     response = redirect("demo:auth/cookie-sign-in")
-    response.delete_cookie(LOGIN_COOKIE, samesite="Lax")
+    response.delete_cookie(login_cookie(secure=request.is_secure()), samesite="Lax")
     return response
 
 

@@ -3,7 +3,7 @@
 from urllib.parse import quote, unquote
 
 from django import forms
-from django.core.signing import BadSignature, SignatureExpired
+from django.core.signing import BadSignature, SignatureExpired, TimestampSigner
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
@@ -26,6 +26,15 @@ class ReadForm(SaltForm, NameForm):
         min_value=0,
         max_value=400 * 24 * 60 * 60,
         help_text=_("Seconds since it was signed; 0 calls any cookie expired."),
+    )
+
+
+class KeysForm(NameForm):
+    keep = forms.BooleanField(
+        label="SECRET_KEY_FALLBACKS",
+        required=False,
+        initial=True,
+        help_text=_("The old key is in it."),
     )
 
 
@@ -79,4 +88,31 @@ def change(request: HttpRequest, name: str) -> HttpResponse:
         f"{name} is changed in its first character; the signature is as it was."
     )
     response.set_cookie(name, quote(changed, safe=":%"))
+    return response
+
+
+@recipe(
+    _("Change the key"),
+    _(
+        "A new key with the old one in SECRET_KEY_FALLBACKS: what the old key signed still opens, "
+        "and is signed with the new one from then on. Call it twice; then delete the cookie and "
+        "call it twice without the old key, which signs everybody out."
+    ),
+    form=KeysForm,
+    methods=READS_OR_SETS_A_COOKIE,
+)
+def change_the_key(request: HttpRequest, name: str, keep: bool) -> HttpResponse:
+    old, new = "the key of last year", "the key of this year"
+    signed = request.COOKIES.get(name)
+    if signed is None:
+        response = TextResponse(f"{name} is set, signed with the old key.")
+        response.set_cookie(name, TimestampSigner(key=old, salt=name).sign("chocolate"))
+        return response
+    signer = TimestampSigner(key=new, fallback_keys=[old] if keep else [], salt=name)
+    try:
+        value = signer.unsign(signed)
+    except BadSignature as error:
+        return TextResponse(f"BadSignature: {error}", status=400)
+    response = TextResponse(f"{name} is {value}, and now signed with the new key.")
+    response.set_cookie(name, signer.sign(value))
     return response

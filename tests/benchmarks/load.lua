@@ -16,7 +16,7 @@ end
 function request()
   turn = turn + 1
   local headers = {
-    Cookie = "sessionid=" .. sessions[turn % #sessions + 1] .. "; csrftoken=" .. string.rep("a", 32),
+    Cookie = "__Host-sessionid=" .. sessions[turn % #sessions + 1] .. "; __Host-csrftoken=" .. string.rep("a", 32),
     ["X-Forwarded-Proto"] = "https",
   }
   if kind == "read" then

@@ -1,12 +1,8 @@
 """The whole site under load: gunicorn with two workers, PostgreSQL and Redis, wrk before it."""
 
-import os
-import secrets
 import statistics
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +12,7 @@ import requests
 from cookieproj.engines.handover.homes import DJANGOS, NAMES, OURS
 from tests import servers
 from tests.conftest import new_database
-from tests.sites import ROOT, manage
+from tests.sites import in_production, manage, production
 
 from .machine import machine
 
@@ -42,32 +38,14 @@ class Served:
 def variables(redis_url: str, postgresql_url: str, tmp_path: Path) -> dict[str, str]:
     """A site as in production, on those stores."""
     variables = {
-        "PATH": os.environ["PATH"],
         "DATABASE_URL": new_database(postgresql_url, "load"),
         "CACHE_URL": f"{redis_url}/8",
         "SESSION_FILE_PATH": str(tmp_path / "sessions"),
-        "DEBUG": "off",
-        "SECRET_KEY": secrets.token_urlsafe(64),
-        "ALLOWED_HOSTS": "127.0.0.1",
+        **production(),
     }
     ran = manage("migrate", "--verbosity=0", **variables)
     assert ran.returncode == 0, ran.stderr
     return variables
-
-
-@contextmanager
-def gunicorn(engine: str, variables: dict[str, str]) -> Iterator[str]:
-    """The site on that engine; gives its address."""
-    profile = engine.rpartition(".")[2]
-    environment = variables | {"SESSION_PROFILE": profile, "SESSION_ENGINE": engine}
-    command = [
-        *("env", "-i"),
-        *(f"{name}={value}" for name, value in environment.items()),
-        *(sys.executable, "-m", "gunicorn", "cookieproj.wsgi", "--chdir", str(ROOT)),
-        *("--workers", "2", "--log-level", "error", "--bind"),
-    ]
-    with servers.served(lambda port: [*command, f"127.0.0.1:{port}"]) as port:
-        yield f"http://127.0.0.1:{port}"
 
 
 def begin(site: str) -> Iterator[str]:
@@ -76,7 +54,7 @@ def begin(site: str) -> Iterator[str]:
         "X-Forwarded-Proto": "https",
         "X-CSRFToken": TOKEN,
         "Referer": site.replace("http:", "https:") + "/",
-        "Cookie": f"csrftoken={TOKEN}",
+        "Cookie": f"__Host-csrftoken={TOKEN}",
     }
     for _ in range(SESSIONS):
         response = requests.post(
@@ -86,7 +64,7 @@ def begin(site: str) -> Iterator[str]:
             timeout=10,
         )
         assert response.status_code == 200, response.text
-        yield response.cookies["sessionid"]
+        yield response.cookies["__Host-sessionid"]
 
 
 def load(site: str, kind: str, cookies: Path) -> Served:
@@ -108,7 +86,10 @@ def test_the_whole_site_under_load(
     served: dict[tuple[str, str], list[Served]] = {}
     for name in NAMES:
         for engine in (OURS + name, DJANGOS + name) * TURNS:
-            with gunicorn(engine, variables) as site:
+            profile = engine.rpartition(".")[2]
+            engines = {"SESSION_PROFILE": profile, "SESSION_ENGINE": engine}
+            with in_production(**variables, **engines) as host:
+                site = f"http://{host}"
                 cookies = tmp_path / "cookies"
                 cookies.write_text("".join(f"{cookie}\n" for cookie in begin(site)))
                 for kind in ("read", "write"):

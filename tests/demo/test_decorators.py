@@ -12,7 +12,7 @@ from django.test import AsyncRequestFactory, Client, RequestFactory
 from django.utils.decorators import method_decorator
 from django.views import View
 
-from demo.decorators import LOGIN_COOKIE, login_auth, set_login_cookie
+from demo.decorators import LOGIN_COOKIE, SECURE_LOGIN_COOKIE, login_auth, set_login_cookie
 from demo.models import User
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -171,7 +171,7 @@ def test_the_cookie_is_hidden_from_scripts_and_other_sites(client: Client, ada: 
     response = client.post(
         "/auth/cookie-sign-in/", {"username": "ada", "password": "cookies"}, secure=True
     )
-    cookie = response.cookies[LOGIN_COOKIE]
+    cookie = response.cookies[SECURE_LOGIN_COOKIE]
     assert cookie["httponly"]
     assert cookie["secure"]
     assert (cookie["samesite"], cookie["max-age"]) == ("Lax", 14 * 86400)

@@ -73,7 +73,7 @@ def test_a_redirect_is_told_with_what_came_of_it(asking: Client) -> None:
 def test_the_page_knows_which_cookies_sign_in(asking: Client) -> None:
     page = asking.get("/recipes/sessions/set-item/").content.decode()
     [names] = re.findall('data-secrets="([^"]*)"', page)
-    assert set(names.split()) == {"sessionid", "csrftoken", "login_auth"}
+    assert set(names.split()) == {"sessionid", "csrftoken", "login_auth", "__Host-login_auth"}
 
 
 def test_a_key_in_an_address_is_pointed_out(asking: Client) -> None:

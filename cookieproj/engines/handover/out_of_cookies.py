@@ -1,14 +1,18 @@
 """From signed cookies to a server: the cookie becomes a session key."""
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.contrib.sessions.backends.base import VALID_KEY_CHARS
+from django.core import signing
 from django.utils.crypto import get_random_string, salted_hmac
 
 from cookieproj.engines.base import Engine
 from cookieproj.engines.merge import Data
+from cookieproj.engines.signed_cookies import SALT
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 from cookieproj.engines.stored import Stored
 
@@ -125,7 +129,20 @@ def is_on_event_loop() -> bool:
 
 
 def hashed(cookie: str, made_with: str = "") -> str:
-    """A session key that only this site can make of the cookie."""
-    return salted_hmac(
-        f"cookieproj.engines.handover{made_with}", cookie, algorithm="sha256"
-    ).hexdigest()[:40]
+    """A session key that only this site can make of the cookie.
+
+    By the key that signed it, so it stays the same when SECRET_KEY becomes another one. Raises
+    BadSignature for a cookie that none of the site's keys has signed.
+    """
+    salt = f"cookieproj.engines.handover{made_with}"
+    secret = signed_with(cookie)
+    return salted_hmac(salt, cookie, secret=secret, algorithm="sha256").hexdigest()[:40]
+
+
+def signed_with(cookie: str) -> str:
+    for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
+        signer = signing.TimestampSigner(key=secret, fallback_keys=[], salt=SALT)
+        with suppress(signing.BadSignature):
+            signer.unsign(cookie)
+            return str(secret)
+    raise signing.BadSignature

@@ -1,0 +1,83 @@
+"""The public site over https in a real browser: its policy, its cookies, its admin."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from tests import certificates
+from tests.conftest import copied
+from tests.sites import in_production
+
+from .conftest import signed_in
+
+ADMIN = [
+    "/admin/",
+    "/admin/demo/",
+    "/admin/demo/user/",
+    "/admin/demo/user/1/change/",
+    "/admin/demo/signedinsession/",
+    "/admin/demo/storedsession/",
+    "/admin/auth/group/add/",
+    "/admin/password_change/",
+]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, demo_database: Path) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("site")
+    certificate = str(certificates.make(folder))
+    with in_production(
+        *("--certfile", certificate, "--keyfile", certificate),
+        DATABASE_URL=copied(demo_database, folder),
+    ) as host:
+        yield f"https://{host}"
+
+
+@pytest.fixture
+def browser_context_args(site: str) -> dict[str, Any]:
+    return {"base_url": site, "ignore_https_errors": True}
+
+
+def test_the_browser_takes_the_cookies(page: Page, context: BrowserContext) -> None:
+    signed_in(page)
+    page.click("text=简体中文")
+    page.wait_for_selector("html[lang=zh-hans]")
+    cookies = {cookie["name"]: cookie for cookie in context.cookies()}
+    assert set(cookies) == {"__Host-sessionid", "__Host-csrftoken", "__Host-language"}
+    assert all(cookie["secure"] for cookie in cookies.values())
+
+
+def test_nothing_in_the_admin_is_against_the_policy(page: Page) -> None:
+    """An error in the console fails it: see the fixture of the context."""
+    page.goto("/admin/")
+    page.fill("[name=username]", "admin")
+    page.fill("[name=password]", "cookies")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#logout-form")
+    for path in ADMIN:
+        page.goto(path, wait_until="load")
+        assert page.locator("#content h1").count() == 1, path
+    page.goto("/admin/demo/storedsession/")
+    page.click("#result_list a >> nth=0")
+    assert page.locator("#content h1").count() == 1
+
+
+def test_a_script_that_somebody_put_into_a_page_does_not_run(browser: Browser, site: str) -> None:
+    context = browser.new_context(base_url=site, ignore_https_errors=True)
+    page = context.new_page()
+    page.goto("/")
+    page.evaluate(
+        """() => {
+            const planted = document.createElement("script");
+            planted.textContent = "window.planted = document.cookie";
+            document.body.append(planted);
+            const image = "<img src=x onerror='window.planted = 1'>";
+            document.body.insertAdjacentHTML("beforeend", image);
+        }"""
+    )
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("window.planted") is None
+    context.close()

@@ -1,0 +1,59 @@
+"""/health/: whether the stores answer."""
+
+from pathlib import Path
+
+import pytest
+from django.db import connections
+from django.test import Client
+from pytest_django import Settings
+
+from cookieproj.settings.caches import caches
+from tests.conftest import connected, on
+
+
+def test_all_is_well(profile: str, client: Client) -> None:
+    response = client.get("/health/")
+    assert (response.status_code, response.json()) == (200, {"database": "ok", "sessions": "ok"})
+    assert "no-store" in response.headers["Cache-Control"]
+    assert not response.cookies
+
+
+@on("cache")
+def test_a_store_that_is_away_is_told(
+    profile: str, client: Client, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.CACHES = caches("redis://:secret@127.0.0.1:1/0")
+    response = client.get("/health/")
+    assert response.status_code == 503
+    assert response.json() == {"database": "ok", "sessions": "away"}
+    assert "Redis 127.0.0.1:1" in caplog.text
+    assert "secret" not in caplog.text
+
+
+@on("cached_db")
+def test_a_cache_before_rows_may_be_away(profile: str, client: Client, settings: Settings) -> None:
+    settings.CACHES = caches("redis://127.0.0.1:1/0")
+    assert client.get("/health/").status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_is_away_is_told(client: Client, tmp_path: Path) -> None:
+    with connected(f"sqlite:///{tmp_path}/no/folder/db.sqlite3"):
+        response = client.get("/health/")
+        connections["default"].close()
+    assert response.status_code == 503
+    assert response.json() == {"database": "away", "sessions": "away"}
+
+
+@on("file")
+def test_a_folder_that_is_gone_is_told(
+    profile: str, client: Client, settings: Settings, tmp_path: Path
+) -> None:
+    client.get("/health/")
+    tmp_path.rmdir()
+    assert client.get("/health/").json() == {"database": "ok", "sessions": "away"}
+
+
+@pytest.mark.parametrize("method", ["post", "put", "delete"])
+def test_it_is_only_asked(method: str, client: Client) -> None:
+    assert getattr(client, method)("/health/").status_code == 405

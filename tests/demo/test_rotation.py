@@ -1,0 +1,113 @@
+"""SECRET_KEY becomes another one: what the old one signed stays good while it is a fallback."""
+
+from collections.abc import Callable
+
+import pytest
+from django.conf import settings as running
+from django.test import Client
+from pytest_django import Settings
+
+from demo import inspector
+from demo.models import User
+from tests.conftest import on
+
+Rotate = Callable[[bool], None]
+
+
+@pytest.fixture
+def rotate(settings: Settings) -> Rotate:
+    def rotate(keep: bool) -> None:
+        settings.SECRET_KEY_FALLBACKS = [running.SECRET_KEY] if keep else []
+        settings.SECRET_KEY = "another-key-that-is-long-enough-for-django-0123456789abcdefghij"
+
+    return rotate
+
+
+@pytest.fixture(params=[True, False], ids=["kept", "dropped"])
+def keeps(request: pytest.FixtureRequest) -> bool:
+    """Whether the old key is a fallback; that it is not shows that a test can fail."""
+    keeps: bool = request.param
+    return keeps
+
+
+def test_who_was_signed_in_still_is(
+    profile: str, client: Client, ada: User, rotate: Rotate, keeps: bool
+) -> None:
+    """With what the session holds; and on the second request too, which brings what was renewed."""
+    client.force_login(ada)
+    client.post("/sessions/set-item/", {"key": "color", "value": "blue"})
+    rotate(keeps)
+    for _ in range(2):
+        assert ("welcome ada" in client.get("/auth/account/").text) == keeps
+
+
+def test_what_is_written_again_needs_the_old_key_no_more(
+    profile: str, client: Client, ada: User, settings: Settings, rotate: Rotate
+) -> None:
+    client.force_login(ada)
+    rotate(True)
+    client.get("/auth/account/")
+    client.post("/sessions/set-item/", {"key": "color", "value": "blue"})
+    settings.SECRET_KEY_FALLBACKS = []
+    assert "welcome ada" in client.get("/auth/account/").text
+    assert client.get("/sessions/get-item/?key=color").text == "color is blue\n"
+
+
+def test_a_login_cookie_stays_good(client: Client, ada: User, rotate: Rotate, keeps: bool) -> None:
+    client.post("/auth/cookie-sign-in/", {"username": "ada", "password": "cookies"})
+    rotate(keeps)
+    answered = client.get("/auth/cookie-account/")
+    assert (answered.status_code == 200) == keeps
+
+
+def test_but_not_with_another_password(client: Client, ada: User, rotate: Rotate) -> None:
+    client.post("/auth/cookie-sign-in/", {"username": "ada", "password": "cookies"})
+    rotate(True)
+    ada.set_password("biscuits")
+    ada.save()
+    assert client.get("/auth/cookie-account/").status_code == 302
+
+
+def test_a_signed_cookie_stays_good(client: Client, db: None, rotate: Rotate, keeps: bool) -> None:
+    client.get("/signed/sign/?name=color&value=blue&salt=recipe")
+    rotate(keeps)
+    answered = client.get("/signed/read/?name=color&salt=recipe&max_age=3600")
+    assert ("color is blue" in answered.text) == keeps
+
+
+@pytest.mark.parametrize("purpose", [inspector.KEY, inspector.POSITION])
+def test_an_address_of_the_admin_stays_good(purpose: bytes, rotate: Rotate, keeps: bool) -> None:
+    sealed = inspector.seal("0123456789abcdef", purpose)
+    rotate(keeps)
+    if keeps:
+        assert inspector.unseal(sealed, purpose) == "0123456789abcdef"
+    else:
+        with pytest.raises(inspector.NotSealedHereError):
+            inspector.unseal(sealed, purpose)
+
+
+@on("db", "cache", "file", "cached_db")
+def test_a_cookie_that_was_exchanged_stays_so(
+    profile: str, client: Client, settings: Settings, ada: User, rotate: Rotate
+) -> None:
+    """In a handover from signed cookies; else a copy would open once more what has been ended."""
+    here = settings.SESSION_ENGINE
+    settings.SESSION_ENGINE = "cookieproj.engines.signed_cookies"
+    before = Client()
+    before.post("/sessions/set-item/", {"key": "color", "value": "blue"})
+    cookie = before.cookies["sessionid"].value
+    settings.SESSION_ENGINE = here
+    settings.SESSION_HANDOVER_FROM = "signed_cookies"
+
+    def color() -> str:
+        late = Client()
+        late.cookies["sessionid"] = cookie
+        return str(late.get("/sessions/get-item/?key=color").text)
+
+    assert color() == "color is blue\n"
+    exchanged = Client()
+    exchanged.cookies["sessionid"] = cookie
+    exchanged.post("/lifecycle/flush/")
+    assert "blue" not in color()
+    rotate(True)
+    assert "blue" not in color()

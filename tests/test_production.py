@@ -1,0 +1,163 @@
+"""The site as README.md sets it up for the public: gunicorn, WhiteNoise, DEBUG off, https."""
+
+import json
+import re
+from collections.abc import Iterator
+from http.cookies import SimpleCookie
+from pathlib import Path
+
+import pytest
+import requests
+
+from demo.recipes import RECIPES
+
+from . import certificates
+from .conftest import copied
+from .servers import StoppableRedis
+from .sites import Browser, in_production
+
+PAGES = [
+    "/",
+    "/engines/",
+    "/session/",
+    "/break/",
+    "/switch/",
+    "/devices/",
+    "/auth/account/",
+    "/admin/login/",
+    *(recipe.page_url for recipe in RECIPES.values()),
+]
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return certificates.make(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture(scope="module")
+def host(
+    tmp_path_factory: pytest.TempPathFactory, demo_database: Path, certificate: Path
+) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("site")
+    files = ("--certfile", str(certificate), "--keyfile", str(certificate))
+    with in_production(*files, DATABASE_URL=copied(demo_database, folder)) as host:
+        yield host
+
+
+@pytest.fixture
+def ada(host: str, certificate: Path) -> Browser:
+    browser = Browser(f"https://{host}")
+    browser.verify = str(certificate)
+    page = browser.submit("/auth/sign-in/", "/auth/sign-in/", username="ada", password="cookies")
+    assert "welcome ada" in page.text
+    return browser
+
+
+def test_every_page_and_what_it_loads_is_served(ada: Browser) -> None:
+    loaded = set()
+    for path in PAGES:
+        response = ada.open(path)
+        assert response.status_code == 200, path
+        loaded |= set(re.findall(r'(?:href|src)="(/static/[^"]+)"', response.text))
+    assert len(loaded) > 5
+    for path in loaded:
+        assert ada.open(path).status_code == 200, path
+
+
+def test_no_page_may_load_or_run_what_is_not_the_sites(ada: Browser) -> None:
+    for path in (*PAGES, "/nowhere/", "/static/demo/site.css", "/sessions/get-item/"):
+        policy = ada.open(path).headers["Content-Security-Policy"]
+        assert "default-src 'self'" in policy, path
+        assert "unsafe" not in policy
+        assert "http" not in policy
+
+
+def test_cookies_are_of_this_host_alone(ada: Browser) -> None:
+    """RFC 6265bis, 4.1.3.2: Secure, with the path /, without a domain."""
+    ada.submit("/", "/language/", language="zh-hans")
+    ada.submit("/auth/cookie-sign-in/", "/auth/cookie-sign-in/", username="ada", password="cookies")
+    assert "ada" in ada.open("/auth/cookie-account/").text
+    names = {"sessionid", "csrftoken", "language", "login_auth"}
+    assert {cookie.name for cookie in ada.cookies} == {f"__Host-{name}" for name in names}
+    for cookie in ada.cookies:
+        assert cookie.secure, cookie.name
+        assert cookie.path == "/"
+        assert not cookie.domain_specified
+
+
+def test_a_sign_out_deletes_them(ada: Browser) -> None:
+    for page, action in (
+        ("/auth/account/", "/auth/sign-out/"),
+        ("/auth/cookie-account/", "/auth/cookie-sign-out/"),
+    ):
+        ada.submit(page, action)
+    assert {cookie.name for cookie in ada.cookies} == {"__Host-csrftoken"}
+
+
+def test_who_comes_by_http_is_led_to_https(demo_database: Path, tmp_path: Path) -> None:
+    """As a proxy tells it; what asks for the site's health is beside it, and stays."""
+    with in_production(DATABASE_URL=copied(demo_database, tmp_path)) as host:
+        led = requests.get(f"http://{host}/devices/", allow_redirects=False, timeout=10)
+        assert (led.status_code, led.headers["Location"]) == (301, f"https://{host}/devices/")
+        health = requests.get(f"http://{host}/health/", allow_redirects=False, timeout=10)
+        assert (health.status_code, health.json()) == (200, {"database": "ok", "sessions": "ok"})
+        by_proxy = {"X-Forwarded-Proto": "https"}
+        page = requests.get(f"http://{host}/", headers=by_proxy, timeout=10)
+        assert page.status_code == 200
+        assert "max-age=31536000" in page.headers["Strict-Transport-Security"]
+
+
+def test_logs_are_json_and_hold_no_key(demo_database: Path, tmp_path: Path) -> None:
+    """Of a site whose store goes away, and of one that fails."""
+    redis = StoppableRedis(tmp_path)
+    redis.start()
+    log = tmp_path / "log"
+    variables = {
+        "DATABASE_URL": copied(demo_database, tmp_path),
+        "SESSION_PROFILE": "cache",
+        "CACHE_URL": f"{redis.url}/0",
+    }
+    try:
+        with in_production("--capture-output", "--error-logfile", str(log), **variables) as host:
+            browser = Browser(f"http://{host}")
+            browser.headers["X-Forwarded-Proto"] = "https"
+            sign_in(browser)
+            redis.stop()
+            assert browser.open("/auth/account/").status_code == 503
+            assert browser.open("/health/").json() == {"database": "ok", "sessions": "away"}
+            redis.start()
+            assert browser.open("/nowhere/").status_code == 404
+            (tmp_path / "db.sqlite3").unlink()
+            (tmp_path / "db.sqlite3").touch()
+            assert browser.open("/auth/account/").status_code == 500
+    finally:
+        redis.stop()
+    text = log.read_text()
+    lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    assert {line.get("status_code") for line in lines} >= {404, 500, 503}
+    assert any("no such table" in line.get("exc_info", "") for line in lines)
+    for cookie in browser.cookies:
+        assert cookie.value
+        assert cookie.value not in text
+
+
+def sign_in(browser: Browser) -> None:
+    """Its cookies are Secure, and the way to gunicorn is not: as a proxy has it."""
+    page = browser.open("/auth/sign-in/")
+    remember(browser, page)
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
+    assert token
+    response = browser.post(
+        f"{browser.site}/auth/sign-in/",
+        {"username": "ada", "password": "cookies", "csrfmiddlewaretoken": token[1]},
+        headers={"Referer": f"{browser.site.replace('http:', 'https:')}/"},
+        allow_redirects=False,
+    )
+    assert response.status_code == 302
+    remember(browser, response)
+
+
+def remember(browser: Browser, response: requests.Response) -> None:
+    for line in response.raw.headers.getlist("Set-Cookie"):
+        for name, morsel in SimpleCookie(line).items():
+            browser.cookies.set(name, morsel.value)
