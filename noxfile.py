@@ -1,4 +1,4 @@
-"""The whole suite on every Python that the machine has: nox."""
+"""The whole suite on every Python that the machine has, and an audit: nox."""
 
 import nox
 
@@ -26,3 +26,10 @@ def django_suite(session: nox.Session) -> None:
     """Django's own tests of sessions, on our stores."""
     session.install("-r", "requirements.txt")
     session.run("python", "-m", "tests.django_suite", *session.posargs)
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Known vulnerabilities of what the site needs, as PyPI tells them."""
+    session.install("-r", "requirements.txt", "pip-audit~=2.10")
+    session.run("pip-audit", "--local", *session.posargs)

@@ -1,0 +1,43 @@
+"""compose.yaml: what Compose makes of it."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from .sites import ROOT
+
+COMPOSE = ROOT / "compose.yaml"
+
+
+def config(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    program = shutil.which("docker-compose")
+    if program is None:
+        reason = "no docker-compose here: the system's package docker-compose"
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    return subprocess.run(
+        [program, "--file", str(COMPOSE), "config", *arguments],
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_compose_accepts_it() -> None:
+    ran = config("--services", POSTGRES_PASSWORD="of-this-test")
+    assert ran.returncode == 0, ran.stderr
+    assert set(ran.stdout.split()) == {"postgresql", "redis"}
+
+
+def test_it_asks_for_a_password() -> None:
+    ran = config()
+    assert ran.returncode != 0
+    assert "set it to a long random text" in ran.stderr
+
+
+def test_the_stores_are_for_this_machine_alone() -> None:
+    ports = re.findall(r'ports: \["(.*)"\]', COMPOSE.read_text())
+    assert [port.partition(":")[0] for port in ports] == ["127.0.0.1", "127.0.0.1"]
