@@ -11,8 +11,8 @@ from pythonjsonlogger.json import JsonFormatter
 
 HIDDEN = "[hidden]"
 
-# What looks like a session key, or like something signed: data, moment, signature.
-SECRET = re.compile(r"(?<![\w-])[a-z0-9]{32}(?![\w-])|[\w.-]+:\w{6}:[\w-]{43}")
+# What looks like a key or a token, or like something signed: data, moment, signature.
+SECRET = re.compile(r"(?<![\w-])[A-Za-z0-9]{32,}(?![\w-])|[\w.-]+:\w{6}:[\w-]{43}")
 
 # A shorter value of a cookie is no secret, and may be a part of any word.
 SHORTEST = 8

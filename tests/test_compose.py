@@ -13,8 +13,8 @@ COMPOSE = ROOT / "compose.yaml"
 
 
 def config(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    program = shutil.which("docker-compose")
-    if program is None:
+    program = shutil.which("docker-compose") or ""
+    if not program:
         reason = "no docker-compose here: the system's package docker-compose"
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
     return subprocess.run(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core import signing
+from django.middleware.csrf import _get_new_csrf_string
 from django.test import RequestFactory
 
 from cookieproj.logs import HIDDEN, Formatter
@@ -38,7 +39,9 @@ def test_it_says_when_who_and_what() -> None:
     assert line["time"]
 
 
-@pytest.mark.parametrize("secret", [KEY, SIGNED, signing.dumps("a" * 100, compress=True)])
+@pytest.mark.parametrize(
+    "secret", [KEY, _get_new_csrf_string(), SIGNED, signing.dumps("a" * 100, compress=True)]
+)
 def test_what_looks_like_a_key_is_hidden_wherever_it_stands(secret: str) -> None:
     line = logged("Not Found: /in-path/%s/kitchen/", secret)
     assert line["message"] == f"Not Found: /in-path/{HIDDEN}/kitchen/"

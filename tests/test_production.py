@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 from collections.abc import Iterator
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -130,15 +131,26 @@ def test_logs_are_json_and_hold_no_key(demo_database: Path, tmp_path: Path) -> N
             (tmp_path / "db.sqlite3").unlink()
             (tmp_path / "db.sqlite3").touch()
             assert browser.open("/auth/account/").status_code == 500
+            malformed = f"GET / HTTP/1.1\r\nCookie {browser.cookies.values()[0]}\r\n\r\n"
+            assert said(host, malformed).startswith("HTTP/1.1 400")
     finally:
         redis.stop()
     text = log.read_text()
-    lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    lines = [json.loads(line) for line in text.splitlines()]
     assert {line.get("status_code") for line in lines} >= {404, 500, 503}
     assert any("no such table" in line.get("exc_info", "") for line in lines)
+    assert any("Invalid HTTP Header: 'Cookie [hidden]'" in line["message"] for line in lines)
     for cookie in browser.cookies:
         assert cookie.value
         assert cookie.value not in text
+
+
+def said(host: str, request: str) -> str:
+    """To what no client would send."""
+    name, _, port = host.partition(":")
+    with socket.create_connection((name, int(port)), timeout=10) as connection:
+        connection.sendall(request.encode())
+        return connection.recv(1000).decode()
 
 
 def sign_in(browser: Browser) -> None:
