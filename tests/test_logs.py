@@ -13,7 +13,6 @@ from django.test import RequestFactory
 from cookieproj.logs import HIDDEN, Formatter
 
 KEY = "0123456789abcdefghijklmnopqrstuv"
-SIGNED = signing.dumps({"a": 1})
 
 
 def logged(message: str, *arguments: Any, error: Exception | None = None, cookie: str = "") -> Any:
@@ -39,10 +38,17 @@ def test_it_says_when_who_and_what() -> None:
     assert line["time"]
 
 
-@pytest.mark.parametrize(
-    "secret", [KEY, _get_new_csrf_string(), SIGNED, signing.dumps("a" * 100, compress=True)]
-)
-def test_what_looks_like_a_key_is_hidden_wherever_it_stands(secret: str) -> None:
+SECRETS = {
+    "key": KEY,
+    "token": _get_new_csrf_string(),
+    "signed": signing.dumps({"a": 1}),
+    "compressed": signing.dumps("a" * 100, compress=True),
+}
+
+
+@pytest.mark.parametrize("kind", SECRETS)
+def test_what_looks_like_a_key_is_hidden_wherever_it_stands(kind: str) -> None:
+    secret = SECRETS[kind]
     line = logged("Not Found: /in-path/%s/kitchen/", secret)
     assert line["message"] == f"Not Found: /in-path/{HIDDEN}/kitchen/"
     error = ValueError(f"Key (session_key)=({secret}) already exists.")
