@@ -29,24 +29,35 @@ def merge(base: Data, theirs: Data, ours: Data) -> Data:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two values would be stored alike.
+    """Whether two values would be stored alike, however deep they are.
 
     Unlike in Python, 1 is neither True nor 1.0, a dict in another order is another
     dict, and NaN is itself. Of what is not plain data the pickles are compared: two
     objects can be equal, as two rows of one key are, and not hold the same.
     """
-    if one is other:
-        return True
-    if type(one) is not type(other):
-        return False
-    match one:
-        case dict():
-            return list(one) == list(other) and all(map(same, one.values(), other.values()))
-        case list() | tuple():
-            return len(one) == len(other) and all(map(same, one, other))
-        case str() | int() | bytes():
-            return bool(one == other)
-    return bool(stored_form(one) == stored_form(other))
+    pairs = [(one, other)]
+    while pairs:
+        one, other = pairs.pop()
+        if one is other:
+            continue
+        if type(one) is not type(other):
+            return False
+        match one:
+            case dict():
+                if list(one) != list(other):
+                    return False
+                pairs += zip(one.values(), other.values(), strict=True)
+            case list() | tuple():
+                if len(one) != len(other):
+                    return False
+                pairs += zip(one, other, strict=True)
+            case str() | int() | bytes():
+                if one != other:
+                    return False
+            case _:
+                if stored_form(one) != stored_form(other):
+                    return False
+    return True
 
 
 def stored_form(value: Any) -> Any:

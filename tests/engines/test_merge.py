@@ -130,3 +130,16 @@ def test_what_counts_is_what_would_be_stored(one: Any, other: Any, alike: bool) 
     assert same(one, other) is alike
     assert same([one], [other]) is alike
     assert same(one, one)
+
+
+def nested(innermost: Any) -> Any:
+    """Deeper than Python would go by calling itself."""
+    value = innermost
+    for level in range(5000):
+        value = [value] if level % 2 else {"a": value}
+    return value
+
+
+def test_however_deep_a_value_is_it_is_compared() -> None:
+    assert same(nested("x"), nested("x"))
+    assert not same(nested("x"), nested("y"))
