@@ -1,0 +1,31 @@
+"""What the documents name is there."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from .sites import ROOT
+
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+NAMED = {
+    f"{document.name}: {named}"
+    for document in DOCUMENTS
+    for named in re.findall(r"`(tests/[\w/.]+(?:::\w+)?)`", document.read_text())
+}
+
+
+@pytest.mark.parametrize("named", sorted(NAMED))
+def test_a_test_that_is_named_is_there(named: str) -> None:
+    path, _, test = named.partition(": ")[2].partition("::")
+    assert (ROOT / path).exists()
+    if test:
+        tree = ast.parse((ROOT / path).read_text())
+        assert test in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_a_link_leads_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", document.read_text())
+    assert [link for link in links if not (document.parent / link).exists()] == []
