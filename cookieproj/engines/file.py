@@ -242,7 +242,7 @@ class SessionStore(Engine, DjangoStore):
         return file is not None and is_past(self._expires(file))
 
     def locate(self) -> list[Location]:
-        stored = self._read()
+        stored = self._read() if self.session_key else None
         if stored is None:
             return []
         name = f"{settings.SESSION_COOKIE_NAME}{self._key}"

@@ -5,6 +5,7 @@ lock. Whoever replaces one holds for that moment one of a few lock files, picked
 session's key; they are never removed, as somebody may be waiting for one.
 """
 
+import errno
 import os
 import stat
 import tempfile
@@ -32,6 +33,9 @@ LOCKS = 64
 # Seconds after which an unfinished write is one that was interrupted.
 INTERRUPTED = 3600
 
+# A link is not followed: whoever may place one here could have another file read, or dated anew.
+READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+
 
 class File(NamedTuple):
     payload: bytes
@@ -44,7 +48,13 @@ def lock_of(session_key: str) -> int:
 
 
 def contents(path: str) -> File:
-    number = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    """Raises FileNotFoundError for a link as well."""
+    try:
+        number = os.open(path, READ)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise FileNotFoundError from error
+        raise
     try:
         status = os.fstat(number)
         payload = os.read(number, status.st_size + 1)
@@ -100,7 +110,7 @@ class Folder:
         """Its modification time, without opening it."""
         try:
             with self.reached():
-                return os.stat(self._file(session_key)).st_mtime_ns
+                return os.lstat(self._file(session_key)).st_mtime_ns
         except FileNotFoundError:
             return None
 
