@@ -1,7 +1,5 @@
 """In which language the site speaks to this browser."""
 
-from urllib.parse import urlsplit
-
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -28,4 +26,4 @@ def is_from_here(request: HttpRequest) -> bool:
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site == "same-origin"
-    return urlsplit(request.headers.get("Origin", "")).netloc == request.get_host()
+    return request.headers.get("Origin") == f"{request.scheme}://{request.get_host()}"

@@ -1,0 +1,59 @@
+"""Every address of the site, found in its URL conf, so that a new one is attacked as well."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib.contenttypes.models import ContentType
+from django.core import signing
+from django.urls import get_resolver
+
+from demo import inspector
+from demo.attempts import ATTEMPTS
+from demo.models import SignedInSession, User
+from demo.recipes import RECIPES
+from demo.recipes.in_path import SALT
+
+PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
+
+
+def routes(patterns: Any = None, before: str = "") -> Iterator[str]:
+    for pattern in patterns or get_resolver().url_patterns:
+        route = before + str(pattern.pattern)
+        if hasattr(pattern, "url_patterns"):
+            yield from routes(pattern.url_patterns, route)
+        else:
+            yield route
+
+
+def addresses(user: User, session_key: str) -> list[str]:
+    """With what there is, of that user and session, in the place of each parameter."""
+    row = SignedInSession.objects.filter(user=user).latest("signed_in_at")
+    objects = {
+        "admin/auth/group": "1",
+        "admin/demo/user": str(user.pk),
+        "admin/demo/signedinsession": str(row.pk),
+        "admin/demo/storedsession": inspector.seal(session_key, inspector.KEY),
+    }
+    values = {
+        "group": "sessions",
+        "name": "set-item",
+        "token": signing.dumps(session_key, salt=SALT),
+        "pk": str(row.pk),
+        "id": str(user.pk),
+        "content_type_id": str(ContentType.objects.get_for_model(User).pk),
+    }
+
+    def filled(route: str) -> str:
+        first = "/".join(route.split("/")[:3])
+        known = {**values, "object_id": objects.get(first, str(user.pk))}
+        if route.startswith("break/"):
+            known["name"] = next(iter(ATTEMPTS))
+        # Of the two that are regular expressions: the list of an app, and whatever else.
+        path = route.replace("^(?P<app_label>auth|demo)/$", "demo/").replace("(?P<url>.*)$", "else")
+        return "/" + PARAMETER.sub(lambda match: known[match[1]], path)
+
+    found = list(map(filled, routes()))
+    assert len(found) > len(RECIPES)
+    assert not any(set(path) & set("<>()^$") for path in found)
+    return found
