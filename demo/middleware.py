@@ -6,6 +6,7 @@ from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import render
+from django.utils.cache import has_vary_header
 
 from cookieproj.engines.exceptions import StoreUnavailableError
 
@@ -28,6 +29,23 @@ class ForgetCookiesWithNul:
         for name in [name for name, value in request.COOKIES.items() if "\0" in value]:
             del request.COOKIES[name]
         return self.get_response(request)
+
+
+class KeepPrivate:
+    """Let no shared cache keep what varies by cookie, unless the view itself says how long.
+
+    A page that is not found may be kept, and says who is signed in. ``Vary`` says whose it
+    is, but not every cache heeds that. Stands before whatever makes a page vary.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if not response.has_header("Cache-Control") and has_vary_header(response, "Cookie"):
+            response.headers["Cache-Control"] = "private"
+        return response
 
 
 class RefuseUnreadableForms:

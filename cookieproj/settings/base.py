@@ -37,6 +37,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "demo.wire.ShowTheWire",
+    "demo.middleware.KeepPrivate",
     "demo.middleware.ForgetCookiesWithNul",
     "cookieproj.engines.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
