@@ -4,7 +4,7 @@ from django import forms
 from django.contrib.auth import login, logout
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.forms import AuthenticationForm, UsernameField
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
@@ -71,7 +71,7 @@ def by_hand_sign_in(request: HttpRequest) -> HttpResponse:
     request.session.cycle_key()
     request.session["uid"] = user.pk
     request.session["username"] = user.get_username()
-    return redirect(next_page(request, "demo:auth/by-hand"))
+    return HttpResponseRedirect(next_page(request, "demo:auth/by-hand"))
 
 
 @recipe(
@@ -112,7 +112,7 @@ def cookie_sign_in(request: HttpRequest) -> HttpResponse:
     form = AuthenticationForm(request, request.POST or None)
     if not form.is_valid():
         return ask(request, form, "demo:auth/cookie-account")
-    response = redirect(next_page(request, "demo:auth/cookie-account"))
+    response = HttpResponseRedirect(next_page(request, "demo:auth/cookie-account"))
     set_login_cookie(response, form.get_user(), secure=request.is_secure())
     return response
 
@@ -179,7 +179,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return ask(request, form, "demo:auth/account")
     login(request, form.get_user())
-    return redirect(next_page(request, "demo:auth/account"))
+    return HttpResponseRedirect(next_page(request, "demo:auth/account"))
 
 
 @recipe(
