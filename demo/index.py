@@ -5,6 +5,7 @@ again whatever becomes of the session key, and without a query: only what is wor
 writing down is written, by one statement.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -31,6 +32,8 @@ from .models import RefusedSession, SignedInSession, User
 
 # Where a session holds the id of its row, and which expiry of its own is written there.
 ROW = "_signed_in_session"
+
+UUID_TEXT = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 # Where Django keeps what set_expiry was given.
 EXPIRY = "_session_expiry"
@@ -78,9 +81,14 @@ def adopt(request: HttpRequest, user: User) -> None:
 
 
 def known_row(session: SessionBase | Data) -> str | None:
-    """The id of the session's row, which the session itself, or its data, holds."""
-    row: str | None = session.get(ROW, [None])[0]
-    return row
+    """The id of the session's row, which the session itself, or its data, holds.
+
+    None for what this index cannot have put there.
+    """
+    match session.get(ROW):
+        case [str(row), _] if UUID_TEXT.fullmatch(row):
+            return row
+    return None
 
 
 def note(session: SessionBase, row: str) -> None:

@@ -18,6 +18,7 @@ from .exceptions import CookieTooLargeError, NotListableError
 from .language import in_english
 from .listable import Listable
 from .merge import Data
+from .sound import checked
 from .stored import Location, Page
 
 logger = logging.getLogger("django.contrib.sessions")
@@ -43,11 +44,12 @@ class SessionStore(Listable, Async, DjangoStore):  # type: ignore[misc]
         """
         try:
             key = self.session_key or ""
-            data: Data = signing.loads(key, salt=SALT, serializer=self.serializer)
+            read = signing.loads(key, salt=SALT, serializer=self.serializer)
         except Exception:  # noqa: BLE001 - a serializer may raise anything
             self.create()
             return {}
-        if is_past(self._expires(data)) or self._is_refused(data):
+        data = checked(lambda data: data, read)
+        if data is None or is_past(self._expires(data)) or self._is_refused(data):
             self.create()
             return {}
         return data

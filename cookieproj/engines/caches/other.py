@@ -1,7 +1,6 @@
 """A cache of which nothing is known but Django's interface."""
 
 import copy
-import logging
 import secrets
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
@@ -16,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from cookieproj.engines.exceptions import NotListableError, StoreUnavailableError
 from cookieproj.engines.merge import Data, same, unchanged
+from cookieproj.engines.sound import checked
 from cookieproj.engines.stored import Location, Page, Stored
 from cookieproj.engines.trips import Reaching
 
@@ -43,16 +43,7 @@ def expiry(seconds_to_live: float | None) -> datetime | None:
 
 def session_in(decode: Callable[[bytes], Any], payload: bytes) -> Data | None:
     """The data of a stored session; None for a grave, and for what cannot be read."""
-    if payload.startswith(GRAVE_MARK):
-        return None
-    try:
-        data = decode(payload)
-    except Exception:  # noqa: BLE001 - a serializer may raise anything
-        data = None
-    if isinstance(data, dict):
-        return data
-    logging.getLogger("django.security.SuspiciousSession").warning("Session data corrupted")
-    return None
+    return None if payload.startswith(GRAVE_MARK) else checked(decode, payload)
 
 
 class Reached(Reaching):
@@ -186,4 +177,4 @@ class Cache:
 
     def _stored(self, value: Any) -> Stored:
         mine = copy.deepcopy(value)
-        return Stored(mine, partial(copy.deepcopy, mine))
+        return Stored(mine, partial(checked, copy.deepcopy, mine))

@@ -1,0 +1,72 @@
+"""What cannot be a session is an empty one, and a line in the log."""
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.contrib.sessions.backends.base import SessionBase
+from pytest_django import Settings
+
+from cookieproj.engines.sound import checked
+from tests.conftest import on
+
+
+def nested(levels: int) -> Any:
+    return [nested(levels - 1)] if levels else []
+
+
+def read(data: Any) -> Any:
+    return checked(lambda stored: stored, data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(None, 5, "text", [], [["color", "blue"]], {"deep": nested(100)}),
+        *({"_session_expiry": value} for value in ("", "soon", [1], True, 10**30, float("nan"))),
+        *({"_session_expiry": value} for value in ("0001-01-01T00:00:00+14:00", {})),
+        *({"_auth_user_id": value} for value in ("me", True, 1.5, [], "\ud800")),
+        {"_auth_user_id": "1", "_auth_user_hash": "\ud800"},
+        *({"_messages": value} for value in ("{", "5", "[1]", '[["__json_message"]]', 5, [5])),
+    ],
+)
+def test_what_django_could_not_go_by(data: Any, caplog: pytest.LogCaptureFixture) -> None:
+    assert read(data) is None
+    assert [(each.levelno, each.getMessage()) for each in caplog.records] == [
+        (logging.WARNING, "Session data corrupted")
+    ]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *({}, {"color": "\ud800", "big": 10**400, "deep": nested(90)}),
+        *({"_session_expiry": value} for value in (None, 0, -60, 300, 1.5, datetime.now(UTC))),
+        {"_session_expiry": "2999-01-01T00:00:00+00:00"},
+        {"_auth_user_id": "1", "_auth_user_hash": "5e", "_auth_user_backend": "any"},
+        {"_messages": '[["__json_message",0,20,"Welcome"]]'},
+    ],
+)
+def test_what_a_site_may_keep(data: Any, caplog: pytest.LogCaptureFixture) -> None:
+    assert read(dict(data)) == data
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("use_tz", [True, False])
+def test_a_moment_is_told_after_a_change_of_use_tz(settings: Settings, use_tz: bool) -> None:
+    moments = {True: "2999-01-01T00:00:00+00:00", False: "2999-01-01T00:00:00"}
+    settings.USE_TZ = not use_tz
+    assert read({"_session_expiry": moments[use_tz]}) == {"_session_expiry": moments[not use_tz]}
+
+
+@on("signed_cookies")
+def test_a_cookie_that_somebody_signed_who_could(
+    profile: str, store: Callable[..., SessionBase], caplog: pytest.LogCaptureFixture
+) -> None:
+    session = store()
+    session["_auth_user_id"] = "me"
+    session.save()
+    assert dict(store(session.session_key).items()) == {}
+    assert caplog.messages == ["Session data corrupted"]
