@@ -46,7 +46,8 @@ def paths(text: str) -> list[str]:
 def payload(path: str) -> dict[str, Any]:
     try:
         found = json.loads(Path(path).read_text())
-    except (OSError, ValueError) as error:
+    # Of brackets within brackets within brackets.
+    except (OSError, ValueError, RecursionError) as error:
         raise ArgumentTypeError(
             _("cannot read %(path)s: %(error)s") % {"path": path, "error": error}
         ) from error

@@ -34,6 +34,7 @@ class Command(BaseCommand):
 def found(name: str) -> User:
     try:
         return User.objects.get_by_natural_key(name)
-    except User.DoesNotExist:
+    except (User.DoesNotExist, UnicodeEncodeError):
+        # Bytes of a shell that are no text are nobody's name either.
         text = _("There is no user %(name)r. Nobody is signed out.")
         raise CommandError(text % {"name": name}) from None
