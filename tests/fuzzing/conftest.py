@@ -1,0 +1,137 @@
+"""How many inputs each test gets, and the site that gets them."""
+
+import logging
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pytest_django import DjangoDbBlocker, Settings
+
+from cookieproj.engines.handover.homes import DJANGOS, OURS
+from demo.models import User
+from tests.conftest import connected, new_database
+from tests.held import Whose
+from tests.sites import manage
+
+from .site import Site
+
+# In the suite, and with --long.
+INPUTS, MANY = 10_000, 1_000_000
+
+# What hypothesis remembers of one run grows with it, so a long one is made of many.
+AT_ONCE = 2_000
+
+# Where sessions live with the engines of either family.
+FAMILIES: dict[Whose, str] = {"ours": OURS, "Django's": DJANGOS}
+
+LOGGER = logging.getLogger("django")
+
+Property = Callable[..., None]
+Fuzz = Callable[..., int]
+
+
+class Log(logging.Handler):
+    """What Django's loggers have said since it was last asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._records.append(record)
+
+    def said(self) -> list[logging.LogRecord]:
+        records, self._records = self._records, []
+        return records
+
+    def alone(self) -> None:
+        """Without pytest's own, there since the test began: it keeps all of a million requests."""
+        LOGGER.handlers = [self]
+
+
+@pytest.fixture
+def log() -> Iterator[Log]:
+    log, handlers = Log(), LOGGER.handlers
+    LOGGER.handlers, LOGGER.propagate = [log], False
+    yield log
+    LOGGER.handlers, LOGGER.propagate = handlers, True
+
+
+@pytest.fixture
+def fuzz(request: pytest.FixtureRequest, log: Log) -> Fuzz:
+    """``fuzz(4, holds, strategy)``: hold it against 4 percent of all inputs; how many they were.
+
+    The same ones each time, but for --long: there others each time, and what has failed
+    is kept in .hypothesis and tried again first.
+    """
+    is_long = request.config.getoption("--long")
+
+    def fuzz(percent: float, holds: Property, *strategies: st.SearchStrategy[Any]) -> int:
+        log.alone()
+        tries = 0
+
+        @wraps(holds)
+        def counted(**drawn: Any) -> None:
+            nonlocal tries
+            holds(**drawn)
+            tries += 1
+
+        inputs = max(1, round((MANY if is_long else INPUTS) * percent / 100))
+        run = settings(
+            derandomize=not is_long,
+            deadline=None,
+            # An engine is slower than what makes the inputs, and all that is slow is the engine.
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        )
+        for first in range(0, inputs, AT_ONCE):
+            some = settings(run, max_examples=min(AT_ONCE, inputs - first))
+            some(given(*strategies)(counted))()
+        # Somewhat fewer, where some were not for this property.
+        assert tries > inputs / 2
+        return tries
+
+    return fuzz
+
+
+def run_on(settings: Settings, whose: Whose, name: str) -> None:
+    """That engine of that family, with the middleware that belongs to it."""
+    settings.SESSION_ENGINE = FAMILIES[whose] + name
+    if whose == "Django's":
+        settings.MIDDLEWARE = [
+            name.replace("cookieproj.engines", "django.contrib.sessions")
+            for name in settings.MIDDLEWARE
+        ]
+
+
+@pytest.fixture(params=["ours", "Django's"])
+def whose(request: pytest.FixtureRequest, profile: str, settings: Settings) -> Whose:
+    owner: Whose = request.param
+    run_on(settings, owner, profile)
+    return owner
+
+
+@pytest.fixture(scope="session")
+def migrated_url(postgresql_url: str) -> str:
+    url = new_database(postgresql_url, "fuzzing")
+    ran = manage("migrate", "--verbosity=0", DATABASE_URL=url)
+    assert ran.returncode == 0, ran.stderr
+    return url
+
+
+@pytest.fixture
+def on_postgresql(migrated_url: str, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """As deployed: each statement a transaction of its own, and the connection stays."""
+    with django_db_blocker.unblock(), connected(migrated_url, CONN_MAX_AGE=None):
+        yield
+        User.objects.all().delete()
+
+
+ours = pytest.mark.parametrize("whose", ["ours"], indirect=True)
+
+
+@pytest.fixture
+def site(whose: Whose, log: Log) -> Site:
+    return Site()

@@ -1,0 +1,83 @@
+"""The Cookie header is any bytes: noise, near misses, and keys that are almost somebody else's."""
+
+from django.http import parse_cookie
+from hypothesis import assume
+from hypothesis import strategies as st
+
+from demo.decorators import LOGIN_COOKIE
+from tests.held import Held, Whose
+
+from .conftest import Fuzz, Log, ours
+from .inputs import mutated
+from .people import CANARY, Person, cookie_of, post, signed_in
+from .site import Look, Site
+
+LOOKS = [
+    Look("/sessions/get-item/", query="key=color"),
+    Look("/auth/account/"),
+    Look("/auth/cookie-account/"),
+    Look("/auth/who-lets-you-in/"),
+    Look("/devices/"),
+    Look("/session/"),
+    Look("/reading/all-cookies/"),
+    Look("/reading/by-name/", query="name=color"),
+    Look("/signed/read/", query="name=color"),
+    post("/sessions/set-item/", key="taste", value="sweet"),
+    post("/lifecycle/cycle-key/"),
+]
+
+# Whose names the site looks at, those of old standards, and none.
+NAMES = [
+    *("sessionid", "csrftoken", LOGIN_COOKIE, "django_language", "messages", "color", "is_login"),
+    *("$Version", "$Path", "__Host-sessionid", "Sessionid", "sessionid ", "path", ""),
+]
+
+
+def headers(keys: list[bytes], whole: list[bytes]) -> st.SearchStrategy[bytes]:
+    names = st.sampled_from([name.encode() for name in NAMES])
+    values = st.one_of(
+        mutated(st.sampled_from(keys)),
+        st.binary(max_size=40),
+        # Quoted, with characters that a quoted value spells in octal.
+        st.binary(max_size=10).map(lambda text: b'"%s\\000\\377\\""' % text),
+        st.integers(0, 9000).map(lambda length: b"x" * length),
+    )
+    pairs = st.builds(b"%s=%s".__mod__, st.tuples(names, values))
+    between = st.sampled_from([b"; ", b";", b",", b"\0"])
+    return st.one_of(
+        mutated(st.sampled_from(whole)),
+        st.builds(lambda *parts: parts[0].join(parts), between, pairs, pairs),
+        st.builds(lambda *parts: b"; ".join(parts), st.sampled_from(whole), pairs),
+        st.binary(),
+    )
+
+
+@ours
+def test_any_bytes_in_the_cookie_header(
+    site: Site, whose: Whose, profile: str, log: Log, fuzz: Fuzz, held: Held
+) -> None:
+    ada = signed_in(site, CANARY, CANARY)
+    mallory = signed_in(site, "mallory", "blue")
+    login = login_cookie(site, ada)
+    keys = [ada.key.encode(), mallory.key.encode(), login.encode()]
+    whole = [ada.cookie, mallory.cookie, ada.cookie + f"; {LOGIN_COOKIE}={login}".encode()]
+
+    def holds(header: bytes, look: Look) -> None:
+        understood = parse_cookie(header.decode(errors="replace"))
+        # Whoever has the very key is the one.
+        assume(understood.get("sessionid") != ada.key)
+        assume(understood.get(LOGIN_COOKIE) != login)
+        answer = site.ask(look, header)
+        assert answer.status < 500
+        assert not answer.shows(CANARY)
+        assert not [record.exc_info for record in log.said() if record.exc_info]
+
+    tries = fuzz(5, holds, headers(keys, whole), st.sampled_from(LOOKS))
+    look = Look("/sessions/get-item/", query="key=color")
+    assert site.ask(look, ada.cookie).shows(CANARY)
+    held("A Cookie header of any bytes", whose, tries, 0)
+
+
+def login_cookie(site: Site, person: Person) -> str:
+    form = post("/auth/cookie-sign-in/", username=person.name, password="cookies")
+    return site.ask(form, cookie_of("")).cookie(LOGIN_COOKIE)

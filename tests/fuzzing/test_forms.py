@@ -1,0 +1,184 @@
+"""What is sent to the pages and recipes: fields, queries, bodies and paths that are anything."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote_from_bytes
+
+from django.core import signing
+from django.urls import URLResolver, get_resolver
+from hypothesis import strategies as st
+
+from demo import inspector
+from demo.attempts import ATTEMPTS
+from demo.models import RefusedSession, SignedInSession, User
+from demo.recipes import RECIPES, in_path
+from tests.conftest import on
+from tests.held import Held, Whose
+
+from .conftest import Fuzz, Log, Property, ours
+from .inputs import NOTORIOUS, mutated
+from .people import CANARY, Person, signed_in
+from .planting import STORES
+from .site import FORM, Look, Site
+
+METHODS = ["GET", "POST", "POST", "HEAD", "PUT", "OPTIONS", "get", "\xe9"]
+
+# By what a recipe's form or the form of its page names.
+FIELDS = {
+    route: [*recipe.form().fields, *(recipe.asks().fields if recipe.asks else ())]
+    for route, recipe in RECIPES.items()
+}
+
+TEXTS = [str(value).encode(errors="surrogatepass") for value in NOTORIOUS] + [
+    *(
+        b"color",
+        b"sessionid",
+        b"_auth_user_id",
+        b"cart",
+        b"Lax",
+        b"zh-hans",
+        b"/",
+        b"//evil",
+        b"on",
+    ),
+    *(
+        b"2026-12-01 12:00",
+        b"a; Domain=evil",
+        b"a\r\nSet-Cookie: b=c",
+        b"\xff\xfe",
+        b"\xf0\x9f\x8d\xaa",
+    ),
+    *(b"mallory", b"cookies", b"%s%n{0}{{ 7 }}", b"<script>", b"' OR 1=1 --", b"x" * 3000),
+]
+texts = st.sampled_from(TEXTS) | st.binary(max_size=30)
+
+
+def encoded(fields: list[tuple[str, bytes]]) -> bytes:
+    return "&".join(f"{name}={quote_from_bytes(text)}" for name, text in fields).encode()
+
+
+@st.composite
+def runs(draw: st.DrawFn) -> Look:
+    """A recipe with something in each of its fields, and in one that it has not."""
+    route = draw(st.sampled_from(list(RECIPES)))
+    sent = encoded([(name, draw(texts)) for name in [*FIELDS[route], "next"]])
+    method = draw(st.sampled_from(METHODS))
+    path = f"/{route}/"
+    return Look(path, method, body=sent) if method == "POST" else Look(path, method, sent.decode())
+
+
+def walked(patterns: list[Any], before: str = "") -> Iterator[str]:
+    """The paths of a URL conf, less those that a regular expression gives."""
+    for each in patterns:
+        path = before + str(each.pattern)
+        if isinstance(each, URLResolver):
+            yield from walked(each.url_patterns, path)
+        elif "(" not in path:
+            yield path
+
+
+PATHS = list(walked(get_resolver().url_patterns))
+
+# What pages look for in a query, or in a form; the admin filters by some.
+PARAMETERS = [
+    *("next", "whole", "old", "new", "language", "text", "username", "password", "action"),
+    *("q", "o", "p", "e", "all", "start", "engine", "system", "signed_in_at__gte", "_popup"),
+    *("user__id__exact", "id__in", "_to_field", "_changelist_filters", "_selected_action"),
+    *("app_label", "model_name", "field_name", "term", "is_staff__exact", "date_joined__year"),
+]
+
+KINDS = [
+    *(FORM, f"{FORM}; charset=utf-16", "multipart/form-data; boundary=x", "multipart/form-data"),
+    *("application/json", "text/plain", "", "\xff"),
+]
+
+MULTIPART = (
+    b'--x\r\nContent-Disposition: form-data; name="text"; filename="a"\r\n\r\nb\r\n--x--\r\n'
+)
+
+
+@st.composite
+def requests(draw: st.DrawFn, paths: list[str], methods: list[str], known: list[str]) -> Look:
+    """Any page, with something where its address has a variable, and in query and body."""
+    variables = st.sampled_from(known) | texts.map(lambda text: text.decode("latin-1"))
+    path = re.sub("<[^>]+>", lambda _variable: draw(variables), draw(st.sampled_from(paths)))
+    fields = encoded(draw(st.lists(st.tuples(st.sampled_from(PARAMETERS), texts), max_size=3)))
+    query = draw(st.just(fields) | mutated(st.just(fields))).decode("latin-1")
+    body = draw(st.just(fields) | mutated(st.sampled_from([fields, MULTIPART])))
+    headers = {"HTTP_SEC_FETCH_SITE": "same-origin"}
+    kind = draw(st.sampled_from(KINDS))
+    return Look(f"/{path}", draw(st.sampled_from(methods)), query, body, kind, headers)
+
+
+@ours
+def test_fields_of_any_recipe(
+    site: Site, whose: Whose, profile: str, log: Log, fuzz: Fuzz, held: Held
+) -> None:
+    ada, mallory = signed_in(site, CANARY, CANARY), signed_in(site, "mallory", "blue")
+    tries = fuzz(5, visits(site, ada, mallory, profile, log), runs())
+    held("Form fields of anything, all recipes", "ours", tries, 0)
+
+
+@ours
+def test_any_page(site: Site, whose: Whose, profile: str, log: Log, fuzz: Fuzz, held: Held) -> None:
+    ada, mallory = signed_in(site, CANARY, CANARY), signed_in(site, "mallory", "blue")
+    rows = [str(row) for row in SignedInSession.objects.values_list("pk", flat=True)]
+    token = signing.dumps(ada.key, salt=in_path.SALT)
+    known = [
+        *rows,
+        token[:-1],
+        *ATTEMPTS,
+        "auth",
+        "sign-in",
+        inspector.seal(ada.key, inspector.KEY),
+    ]
+    looks = requests(PATHS, METHODS, known)
+    tries = fuzz(1, visits(site, ada, mallory, profile, log), looks)
+    held("Paths, queries and bodies of anything, all pages", "ours", tries, 0)
+
+
+@on("db")
+@ours
+def test_any_page_of_the_admin(
+    site: Site, whose: Whose, profile: str, log: Log, fuzz: Fuzz
+) -> None:
+    """Only looked at: staff may change things, and see them."""
+    admin = signed_in(site, "admin", "blue", is_staff=True, is_superuser=True)
+    row = str(SignedInSession.objects.values_list("pk", flat=True)[0])
+    known = ["1", row, inspector.seal(admin.key, inspector.KEY), "demo"]
+
+    paths = [path for path in PATHS if path.startswith("admin/")]
+
+    def holds(look: Look) -> None:
+        assert site.ask(look, admin.cookie).status < 500
+        log.said()
+
+    assert fuzz(1, holds, requests(paths, ["GET", "HEAD"], known))
+
+
+def visits(
+    site: Site,
+    ada: Person,
+    mallory: Person,
+    profile: str,
+    log: Log,
+) -> Property:
+    """By one who is signed in, while the session of the other is in the same store."""
+    store = STORES[profile]() if profile in STORES else None
+    before = {person.key: store.held(person.key) if store else None for person in (ada, mallory)}
+
+    def holds(look: Look) -> None:
+        # Signed in again, whatever the one before has ended.
+        User.objects.filter(username="mallory").update(sign_outs=0)
+        if store:
+            store.plant(mallory.key, before[mallory.key] or b"")
+        else:
+            RefusedSession.objects.all().delete()
+        answer = site.ask(look, mallory.cookie)
+        assert answer.status < 500
+        assert not answer.shows(CANARY)
+        assert store is None or store.held(ada.key) == before[ada.key]
+        assert not [record.exc_info for record in log.said() if record.exc_info]
+
+    return holds
