@@ -148,6 +148,20 @@ def new_database(postgresql_url: str, name: str) -> str:
     return urlsplit(postgresql_url)._replace(path=f"/{name}").geturl()
 
 
+@pytest.fixture(scope="session")
+def stores(redis_url: str, postgresql_url: str, server_folder: Path) -> dict[str, str]:
+    """Those of a public site, by its environment, with the demo accounts."""
+    environment = {
+        "DATABASE_URL": new_database(postgresql_url, "production"),
+        "CACHE_URL": f"{redis_url}/8",
+        "SESSION_FILE_PATH": str(server_folder / "sessions"),
+    }
+    for command in (["migrate", "--verbosity=0"], ["demodata"]):
+        ran = manage(*command, **environment)
+        assert ran.returncode == 0, ran.stderr
+    return environment
+
+
 @pytest.fixture(params=PROFILES)
 def profile(
     request: pytest.FixtureRequest, settings: Settings, tmp_path: Path, db: None

@@ -45,7 +45,7 @@ def running(**environment: str) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-def production() -> dict[str, str]:
+def public() -> dict[str, str]:
     """What the environment of a public site says at least."""
     return {
         "DEBUG": "off",
@@ -60,7 +60,7 @@ def in_production(*arguments: str, **environment: str) -> Iterator[str]:
 
     Gives its host and port.
     """
-    variables = {"PATH": os.environ["PATH"], **production(), **environment}
+    variables = {"PATH": os.environ["PATH"], **public(), **environment}
     command = [
         *("env", "-i"),
         *(f"{name}={value}" for name, value in variables.items()),

@@ -9,12 +9,17 @@ from django.test import Client
 from django.utils.crypto import salted_hmac
 from pytest_django import Settings
 
-from demo.decorators import LOGIN_COOKIE, SALT, proof_of
+from demo.decorators import LOGIN_COOKIE, SALT, proofs_of
 from demo.models import User
 
 from .conftest import Judged, Send
 
 PATH = "/auth/cookie-account/"
+
+
+def proof_of(user: User) -> str:
+    return next(proofs_of(user))
+
 
 # What an id could be taken for.
 IDS = [

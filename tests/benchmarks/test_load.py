@@ -6,13 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 import requests
 
 from cookieproj.engines.handover.homes import DJANGOS, NAMES, OURS
 from tests import servers
-from tests.conftest import new_database
-from tests.sites import in_production, manage, production
+from tests.sites import in_production
 
 from .machine import machine
 
@@ -32,20 +30,6 @@ class Served:
     per_second: float
     p99: float  # milliseconds
     failed: int
-
-
-@pytest.fixture
-def variables(redis_url: str, postgresql_url: str, tmp_path: Path) -> dict[str, str]:
-    """A site as in production, on those stores."""
-    variables = {
-        "DATABASE_URL": new_database(postgresql_url, "load"),
-        "CACHE_URL": f"{redis_url}/8",
-        "SESSION_FILE_PATH": str(tmp_path / "sessions"),
-        **production(),
-    }
-    ran = manage("migrate", "--verbosity=0", **variables)
-    assert ran.returncode == 0, ran.stderr
-    return variables
 
 
 def begin(site: str) -> Iterator[str]:
@@ -81,14 +65,13 @@ def load(site: str, kind: str, cookies: Path) -> Served:
 
 
 def test_the_whole_site_under_load(
-    variables: dict[str, str], tmp_path: Path, figures: Callable[..., None]
+    stores: dict[str, str], tmp_path: Path, figures: Callable[..., None]
 ) -> None:
     served: dict[tuple[str, str], list[Served]] = {}
     for name in NAMES:
         for engine in (OURS + name, DJANGOS + name) * TURNS:
-            profile = engine.rpartition(".")[2]
-            engines = {"SESSION_PROFILE": profile, "SESSION_ENGINE": engine}
-            with in_production(**variables, **engines) as host:
+            environment = stores | {"SESSION_PROFILE": name, "SESSION_ENGINE": engine}
+            with in_production(**environment) as host:
                 site = f"http://{host}"
                 cookies = tmp_path / "cookies"
                 cookies.write_text("".join(f"{cookie}\n" for cookie in begin(site)))

@@ -26,7 +26,7 @@ UNSOUND: list[Any] = [
     *({"_session_expiry": value} for value in ("", "soon", True, 10**30, float("nan"))),
     {"_session_expiry": [1]},
     *({"_session_expiry": "0001-01-01T00:00:00+14:00"}, {"_session_expiry": {}}),
-    *({"_auth_user_id": value} for value in ("me", True, 1.5, [], "\ud800")),
+    *({"_auth_user_id": value} for value in ("me", True, 1.5, [1], "\ud800")),
     {"_auth_user_id": "1", "_auth_user_hash": "\ud800"},
     *({"_messages": value} for value in ("{", "5", "[1]", '[["__json_message"]]', 5, [5])),
 ]

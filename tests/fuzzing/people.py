@@ -1,7 +1,6 @@
 """Who is at the site: somebody whose data nobody else may get, and whoever tries."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from demo.models import User
@@ -16,8 +15,7 @@ def post(path: str, **fields: str) -> Look:
     return Look(path, "POST", body=urlencode(fields).encode())
 
 
-@dataclass(frozen=True)
-class Person:
+class Person(NamedTuple):
     name: str
     # The value of the session cookie.
     key: str

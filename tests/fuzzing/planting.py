@@ -10,6 +10,7 @@ from django.core import signing
 from django.core.cache import caches
 from django.db import connection
 
+# Of rows and files.
 SALT = "django.contrib.sessions.SessionStore"
 
 UPSERT = """
@@ -113,9 +114,8 @@ class Bytes:
         return payload
 
 
-def sign(payload: bytes) -> bytes:
-    """As a row or a file holds it."""
-    return signing.dumps(payload, salt=SALT, serializer=Bytes, compress=True).encode()
+def sign(payload: bytes, salt: str = SALT) -> bytes:
+    return signing.dumps(payload, salt=salt, serializer=Bytes, compress=True).encode()
 
 
 def is_session(payload: bytes, charset: str) -> bool:

@@ -1,11 +1,14 @@
 """The Cookie header is any bytes: noise, near misses, and keys that are almost somebody else's."""
 
+import socket
+
 from django.http import parse_cookie
 from hypothesis import assume
 from hypothesis import strategies as st
 
 from demo.decorators import LOGIN_COOKIE
 from tests.held import Held, Whose
+from tests.sites import in_production
 
 from .conftest import Fuzz, Log, ours
 from .inputs import mutated
@@ -81,3 +84,35 @@ def test_any_bytes_in_the_cookie_header(
 def login_cookie(site: Site, person: Person) -> str:
     form = post("/auth/cookie-sign-in/", username=person.name, password="cookies")
     return site.ask(form, cookie_of("")).cookie(LOGIN_COOKIE)
+
+
+def test_any_bytes_of_it_over_a_socket(stores: dict[str, str], fuzz: Fuzz, held: Held) -> None:
+    """But for the two that would end the header."""
+    with in_production(**stores, SESSION_PROFILE="cache") as host:
+        name, _, port = host.partition(":")
+        key = b"__Host-sessionid=" + b"a1" * 16
+        looks = st.sampled_from([look for look in LOOKS if look.method == "GET"])
+
+        statuses = set()
+
+        def holds(header: bytes, look: Look) -> None:
+            header = header.replace(b"\r", b"").replace(b"\n", b"")
+            status = exchanged((name, int(port)), look, header)
+            assert 200 <= status < 500
+            statuses.add(status)
+
+        tries = fuzz(0.5, holds, headers([key], [key]), looks)
+    assert 200 in statuses
+    held("A Cookie header of any bytes", "ours", tries, 0)
+
+
+def exchanged(server: tuple[str, int], look: Look, header: bytes) -> int:
+    """The status that comes back."""
+    lines = [
+        f"GET {look.path}?{look.query} HTTP/1.1\r\nHost: {server[0]}\r\n".encode(),
+        b"X-Forwarded-Proto: https\r\nConnection: close\r\nCookie: " + header + b"\r\n\r\n",
+    ]
+    with socket.create_connection(server, timeout=10) as connection:
+        connection.sendall(b"".join(lines))
+        with connection.makefile("rb") as answer:
+            return int(answer.readline().split()[1])

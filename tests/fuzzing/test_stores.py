@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 
 from cookieproj.engines.caches.other import GRAVE_MARK
+from cookieproj.engines.signed_cookies import SALT as COOKIE_SALT
 from demo import engine
 from tests.conftest import on
 from tests.held import Held, Whose
@@ -93,7 +94,7 @@ def test_a_row_of_postgresql_that_is_anything(
     site, store = Site(), PostgreSQLRows()
     ada, mallory = signed_in(site, CANARY, CANARY), signed_in(site, "mallory", "blue")
     visits = Visits(site, log, store, ada, mallory, is_ours=whose == "ours")
-    tries = fuzz(2, visits.hold, anything(store, mallory), st.sampled_from(LOOKS))
+    tries = fuzz(3, visits.hold, anything(store, mallory), st.sampled_from(LOOKS))
     held("A stored session is damaged or wrong, db on PostgreSQL", whose, tries, visits.lost)
 
 
@@ -121,9 +122,13 @@ class Visits:
 
 
 def anything(store: Store, person: Person) -> st.SearchStrategy[Stored]:
+    return (signed if store.signed else plain)(data_of(person))
+
+
+def data_of(person: Person) -> dict[str, Any]:
+    """With all that Django itself keeps in a session."""
     session: SessionBase = engine.store()(person.key)
-    valid = dict(session.items()) | {"_session_expiry": 300, "_messages": "[]"}
-    return (signed if store.signed else plain)(valid)
+    return dict(session.items()) | {"_session_expiry": 300, "_messages": "[]"}
 
 
 def wrong(site: Site, look: Look, person: Person) -> str:
@@ -135,6 +140,28 @@ def wrong(site: Site, look: Look, person: Person) -> str:
     if answer.status >= 500:
         return str(answer.status)
     return "data of another user" if answer.shows(CANARY) else ""
+
+
+@on("signed_cookies")
+def test_a_signed_cookie_that_is_anything(
+    site: Site, whose: Whose, profile: str, log: Log, fuzz: Fuzz, held: Held
+) -> None:
+    """By whoever can sign: with anything else it opens nothing, as other tests have it."""
+    mallory = signed_in(site, "mallory", "blue")
+    lost = 0
+
+    def holds(stored: Stored, look: Look) -> None:
+        nonlocal lost
+        cookie = sign(stored.payload, COOKIE_SALT).decode()
+        problem = wrong(site, look, mallory._replace(key=cookie))
+        said = log.said()
+        lost += bool(problem)
+        if whose == "ours":
+            assert problem == ""
+            assert not [record.exc_info for record in said if record.exc_info]
+
+    tries = fuzz(4, holds, plain(data_of(mallory), "latin-1"), st.sampled_from(LOOKS))
+    held("A stored session is damaged or wrong, signed_cookies", whose, tries, lost)
 
 
 @on("db", "file", "cache", "cached_db")
