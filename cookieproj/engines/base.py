@@ -27,7 +27,7 @@ from .asynchronous import Async
 from .exceptions import StoreUnavailableError
 from .listable import Listable
 from .merge import Data, merge, same, unchanged
-from .sound import checked
+from .sound import check_depth, checked
 from .stored import Stored
 
 # What fits Django's column, and every store. Django's own keys are 32 letters and digits.
@@ -209,9 +209,11 @@ class Engine(Listable, Async):
 
         Nothing but the expiry is written when nothing was changed. Raises CreateError
         if ``must_create`` and the key is taken, UpdateError if the session has ended
-        meanwhile, StoreUnavailableError if the store does not answer.
+        meanwhile, StoreUnavailableError if the store does not answer, and what the
+        serializer raises for what it cannot store; ValueError for what is too deep.
         """
         data = self._get_session(no_load=must_create)
+        check_depth(data)
         if self.session_key is None:
             self.create()
             return

@@ -1,9 +1,9 @@
 """Sessions in a signed cookie: the client holds them, and no server can merge or list them."""
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.sessions.backends.signed_cookies import SessionStore as DjangoStore
@@ -18,7 +18,7 @@ from .exceptions import CookieTooLargeError, NotListableError
 from .language import in_english
 from .listable import Listable
 from .merge import Data
-from .sound import checked
+from .sound import check_depth, checked
 from .stored import Location, Page
 
 logger = logging.getLogger("django.contrib.sessions")
@@ -36,6 +36,9 @@ opened = Signal()
 
 class SessionStore(Listable, Async, DjangoStore):  # type: ignore[misc]
     """The session key is the session: the data, the moment of signing and the signature."""
+
+    if TYPE_CHECKING:
+        _get_session: Callable[..., Data]
 
     def load(self) -> Data:
         """The data; empty if the signature does not hold, or the session has expired or is refused.
@@ -63,6 +66,7 @@ class SessionStore(Listable, Async, DjangoStore):  # type: ignore[misc]
         A cookie of more than COOKIE_BYTES is logged with its size; with DEBUG on it
         raises CookieTooLargeError. A browser would keep the old one without a word.
         """
+        check_depth(self._get_session(no_load=must_create))
         super().save(must_create)
         # Attributes never come to half of it, so that most sessions need no counting.
         if len(self.session_key or "") < COOKIE_BYTES // 2:

@@ -15,15 +15,16 @@ from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.messages.storage.base import Message
 from django.contrib.messages.storage.cookie import MessageDecoder
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from .merge import Data
 
 EXPIRY = "_session_expiry"
 MESSAGES = "_messages"
 
-# Lists and dicts in each other. To compare and to write a session takes Python some steps for
-# each, and it goes no further than a thousand.
-DEEPEST = 100
+# Lists and dicts in each other. To copy them takes Python two steps for each, on top of those that
+# led to it, and it goes no further than a thousand.
+DEEPEST = 200
 
 
 def checked(decode: Callable[[Any], Any], stored: Any) -> Data | None:
@@ -46,9 +47,16 @@ def sound(data: Any) -> Data:
         data[EXPIRY] = expiry(data[EXPIRY])
     if SESSION_KEY in data:
         check_user(data[SESSION_KEY], data.get(HASH_SESSION_KEY))
-    if MESSAGES in data:
-        check_messages(data[MESSAGES])
+    if MESSAGES in data and not are_messages(data[MESSAGES]):
+        del data[MESSAGES]
     return data
+
+
+def check_depth(data: Data) -> None:
+    """Raises ValueError for data that would be stored, and not be read again."""
+    if is_too_deep(data):
+        text = _("A session may hold no more than %(number)d lists and dicts in each other.")
+        raise ValueError(text % {"number": DEEPEST})
 
 
 def is_too_deep(data: Data) -> bool:
@@ -94,7 +102,12 @@ def check_user(primary_key: Any, auth_hash: Any) -> None:
     f"{primary_key}{auth_hash}".encode()
 
 
-def check_messages(value: Any) -> None:
-    found = json.loads(value, cls=MessageDecoder) if value else []
-    if not all(isinstance(message, Message) for message in found):
-        raise TypeError
+def are_messages(value: Any) -> bool:
+    """Whether Django's storage of messages can read them. What another one keeps is its own."""
+    if not settings.MESSAGE_STORAGE.startswith("django.contrib.messages."):
+        return True
+    try:
+        found = json.loads(value, cls=MessageDecoder) if value else []
+        return all(isinstance(message, Message) for message in found)
+    except Exception:  # noqa: BLE001 - whatever is wrong with it
+        return False
