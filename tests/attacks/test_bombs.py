@@ -32,7 +32,7 @@ def packed(size: int) -> str:
 def bombs(salt: str, genuine: str) -> Iterator[str]:
     """None of them signed by the site."""
     _payload, moment, signature = genuine.rsplit(":", 2)
-    for size in (MEGABYTE, 5 * MEGABYTE):
+    for size in (MEGABYTE // 2, MEGABYTE * 2):
         bomb = packed(size)
         yield f"{bomb}:{moment}:{signature}"
         yield f"{bomb}:{signature}"

@@ -67,7 +67,7 @@ def test_what_is_somebodys_own_stays_between_site_and_browser(
     clients = [own(user) for user in people]
     key = key_of(clients[0])
     paths = [path for path in addresses(people[0], key) if path not in ENDS_IT]
-    tries = some(product([*paths, *NOTHING], ["get", "post", "put"]), 2)
+    tries = some(product([*paths, *NOTHING], ["get", "post", "put"]), 5)
     lost = []
     for path, method in tries:
         one, other = (getattr(client, method)(path) for client in clients)
@@ -106,7 +106,7 @@ def test_no_header_but_the_host_says_what_this_site_is(
     """What a cache does not take for a part of the address must not get into the page."""
     client = own(people[0])
     paths = [path for path in addresses(people[0], key_of(client)) if path not in ENDS_IT]
-    tries = some([*paths, *NOTHING], 4)
+    tries = some([*paths, *NOTHING], 9)
     lost = []
     for path in tries:
         answer = client.get(path, headers=dict.fromkeys(UNKEYED, "evil.test"))

@@ -81,7 +81,7 @@ def test_a_key_that_was_made_up(whose: Whose, send: Send, some: Some, judged: Ju
         assert gets_in(send, path, given)
         return given in key or gets_in(send, path, key)
 
-    tries = some(product(MADE_UP, SIGN_INS), 2)
+    tries = some(product(MADE_UP, SIGN_INS), 4)
     judged("Fixation, a key that was made up", tries, starfilter(is_fixed, tries), whose)
 
 

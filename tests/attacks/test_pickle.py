@@ -96,7 +96,7 @@ def test_it_is_never_opened(
 ) -> None:
     settings.DEBUG = True
     administrators = browser(admin)
-    tries, lost = some(pickles(canary), 5), []
+    tries, lost = some(pickles(canary), 11), []
     for payload in tries:
         client = browser(ada)
         key = key_of(client)

@@ -71,7 +71,7 @@ def test_no_permission_shows_a_key_or_a_superusers_data(
         for permitted, (owner, name) in product(held, owners)
         for path, method in looks(owner, name)
     ]
-    tries = some(visits, 53)
+    tries = some(visits, 131)
     lost: list[Any] = []
     for permitted, path, method in tries:
         staff.user_permissions.set(permitted)
@@ -98,7 +98,7 @@ def test_nobody_finds_another_users_session(
     rows = {str(row_of(browser).pk) for browser in (superuser, hers)}
     owners = [(admin, key_of(superuser)), (ada, key_of(hers))]
     visits = [visit for owner, key in owners for visit in looks(owner, key)]
-    tries = some(visits, 3)
+    tries = some(visits, 11)
     lost: list[Any] = []
     for path, method in tries:
         page = said(client, path, method).replace(path, "")
@@ -130,7 +130,7 @@ def test_another_users_device_is_not_signed_out(
 
 @on("db", "cache", "file", "cached_db")
 def test_a_sealed_name_is_this_sites_and_this_engines(
-    profile: str, admin: User, ada: User, settings: Settings, judged: Judged
+    profile: str, admin: User, ada: User, settings: Settings, some: Some, judged: Judged
 ) -> None:
     """Made with another key or for another engine, cut, changed, for another purpose, ended."""
     client, hers, ended = browser(admin), keeper(ada, HERS), keeper(ada, HERS)
@@ -147,7 +147,7 @@ def test_a_sealed_name_is_this_sites_and_this_engines(
         inspector.seal(text, inspector.KEY) for text in ("", "../x", "\0", "x" * 99, f"{key} ")
     ]
     tries += [key, over, key.encode().hex(), name[:-2], name[2:], name + "00", name * 2, "00" * 48]
-    for place in range(0, len(name), 2):
+    for place in some(range(0, len(name), 2), 5):
         other = f"{int(name[place : place + 2], 16) ^ 1:02x}"
         tries.append(name[:place] + other + name[place + 2 :])
     lost: list[Any] = []
@@ -172,9 +172,9 @@ def test_the_page_of_ones_session_is_of_that_alone(
     row, key = row_of(theirs), key_of(theirs)
     tries = [
         f"/session/{whole}&{name}={value}"
-        for whole in ("?", "?whole", "?whole=1")
+        for whole in ("?", "?whole")
         for name in ("key", "session_key", "sessionid", "user", "pk", "id")
-        for value in (key, admin.pk, row.pk)
+        for value in (key, row.pk)
     ]
     secrets = (THEIRS, admin.get_session_auth_hash())
     lost = [path for path in tries if any(s in client.get(path).content.decode() for s in secrets)]

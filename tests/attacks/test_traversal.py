@@ -133,7 +133,7 @@ def test_a_key_in_the_cookie(
         return bool(outside) or has_data or answer.status_code >= 500
 
     before = files(folder.parent)
-    spelled = [spell(key) for key in some(keys(folder), 19) for spell in (str, quoted)]
+    spelled = [spell(key) for key in some(keys(folder), 37) for spell in (str, quoted)]
     tries = list(product(spelled, WAYS))
     lost: list[Any] = [tried for tried in tries if leads_out(*tried)]
     lost += set(files(folder.parent).items()) ^ set(before.items())
@@ -172,7 +172,7 @@ def test_a_key_given_to_the_engine(
         return bool(outside or found)
 
     before = files(folder.parent)
-    tries = [use for key in some(keys(folder), 3) for use in uses(store, key)]
+    tries = [use for key in some(keys(folder), 7) for use in uses(store, key)]
     lost: list[Any] = [use for use in tries if leads_out(use)]
     lost += set(files(folder.parent).items()) ^ set(before.items())
     judged("A session key leads out of the folder", tries, lost, whose)
