@@ -60,6 +60,21 @@ def mutation(text: bytes, changes: bytes) -> bytes:
     return text
 
 
+def near(key: str) -> st.SearchStrategy[str]:
+    """A key but for one character, or its case, or its end."""
+    places = st.integers(0, len(key) - 1)
+    return st.one_of(
+        st.builds(
+            lambda place, other: key[:place] + other + key[place + 1 :],
+            places,
+            st.sampled_from("abcxyz0189AZ-_:. %"),
+        ),
+        st.builds(lambda place: key[:place] + key[place:].upper(), places),
+        st.builds(lambda place: key[: place + 1], places),
+        st.builds(lambda place: key + key[: place + 1], places),
+    )
+
+
 def changed(session: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
     """A session of which one or two entries are something else."""
     entries = st.tuples(st.sampled_from(sorted(session)), values)
