@@ -81,6 +81,12 @@ def test_a_batch_is_of_one_session_at_least(size: str) -> None:
         said("clearsessions", "--batch-size", size)
 
 
+@on("db", "file", "cached_db")
+def test_a_batch_may_be_larger_than_any_store(profile: str, store: type[SessionBase]) -> None:
+    fill(store, -60, -60, 60)
+    assert said("clearsessions", "--batch-size", "9" * 19) == "Cleared 2 expired sessions.\n"
+
+
 @on("db")
 def test_an_interruption_says_what_is_cleared_and_loses_nothing(
     profile: str, store: type[SessionBase]

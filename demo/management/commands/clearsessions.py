@@ -20,12 +20,16 @@ AWAY = (SessionStoreError, OSError, DatabaseError, ImproperlyConfigured)
 INTERRUPTED = 130
 
 
+# More than a store holds, and not more than any of them takes for a number.
+MOST = 2**31 - 1
+
+
 def batch_size(text: str) -> int:
     if not (text.isdecimal() and int(text)):
         raise ArgumentTypeError(
             _("%(text)r is no number of sessions; 1 is the least") % {"text": text}
         )
-    return int(text)
+    return min(int(text), MOST)
 
 
 def add_batch_options(
