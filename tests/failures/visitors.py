@@ -19,6 +19,9 @@ WARM = 0.4
 # One of so many signs in, as to check a password takes long.
 SIGNS_IN = 50
 
+# Seconds for an answer.
+PATIENCE = 20
+
 # So many writes to a look at whose session it is.
 READS = 3
 
@@ -41,6 +44,8 @@ class Client:
                 await self.visit(until)
             except (WrongError, OSError, asyncio.IncompleteReadError) as error:
                 self.wrong.append(repr(error))
+        # If it never came that far, nobody waits for it.
+        self.begun.set()
 
     async def visit(self, until: float) -> None:
         self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
@@ -79,7 +84,11 @@ class Client:
             raise WrongError(status, text[:200], right)
 
     async def ask(self, method: str, path: str, body: str = "") -> tuple[int, str]:
-        """Status and text. On one connection: that the server closes it is wrong."""
+        """Status and text. On one connection: that the server closes it, or is silent, is wrong."""
+        async with asyncio.timeout(PATIENCE):
+            return await self.exchange(method, path, body)
+
+    async def exchange(self, method: str, path: str, body: str) -> tuple[int, str]:
         headers = {
             "Host": f"127.0.0.1:{self.port}",
             "Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()),
