@@ -48,7 +48,7 @@ def children(pid: int) -> list[int]:
 @contextmanager
 def visitors(host: str, seconds: int) -> Iterator[subprocess.Popen[str]]:
     port = host.rpartition(":")[2]
-    command = [sys.executable, "-m", "tests.failures.visitors", port, str(CLIENTS), str(seconds)]
+    command = [sys.executable, "-m", "tests.failures.crowd", port, str(CLIENTS), str(seconds)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         yield process
 
