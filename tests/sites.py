@@ -31,45 +31,29 @@ def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
 @contextmanager
 def running(**environment: str) -> Iterator[str]:
     """Serve the site until the block ends; gives its address."""
-    variables = [f"{name}={value}" for name, value in environment.items()]
-    command = [
-        "env",
-        "-i",
-        f"PATH={os.environ['PATH']}",
-        *variables,
-        sys.executable,
-        str(ROOT / "manage.py"),
-        "runserver",
-    ]
-    with served(lambda port: [*command, "--noreload", str(port)]) as port:
+    command = python(str(ROOT / "manage.py"), "runserver", "--noreload", **environment)
+    with served(lambda port: [*command, str(port)]) as port:
         yield f"http://127.0.0.1:{port}"
 
 
-def public() -> dict[str, str]:
-    """What the environment of a public site says at least."""
-    return {
-        "DEBUG": "off",
-        "SECRET_KEY": secrets.token_urlsafe(64),
-        "ALLOWED_HOSTS": "127.0.0.1,localhost",
-    }
-
-
 @contextmanager
-def in_production(*arguments: str, **environment: str) -> Iterator[str]:
-    """The site as gunicorn serves it, by two workers if its arguments do not say otherwise.
-
-    Gives its host and port.
-    """
-    variables = {"PATH": os.environ["PATH"], **public(), **environment}
-    command = [
-        *("env", "-i"),
-        *(f"{name}={value}" for name, value in variables.items()),
-        *(sys.executable, "-m", "gunicorn", "cookieproj.wsgi", "--chdir", str(ROOT)),
-        *("--workers", "2", "--log-level", "error", *arguments),
-        "--bind",
-    ]
+def gunicorn(*options: str, **environment: str) -> Iterator[str]:
+    """The same as a public site is served; gives its address."""
+    command = gunicorn_command(*options, **environment)
     with served(lambda port: [*command, f"127.0.0.1:{port}"]) as port:
-        yield f"127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}"
+
+
+def gunicorn_command(*options: str, **environment: str) -> list[str]:
+    """Less the address."""
+    program = ("-m", "gunicorn", "cookieproj.wsgi", "--chdir", str(ROOT), "--log-level", "critical")
+    return python(*program, *options, "--bind", **environment)
+
+
+def python(*arguments: str, **environment: str) -> list[str]:
+    """A command with nothing but these variables in its environment."""
+    variables = [f"{name}={value}" for name, value in environment.items()]
+    return ["env", "-i", f"PATH={os.environ['PATH']}", *variables, sys.executable, *arguments]
 
 
 class Browser(requests.Session):

@@ -1,0 +1,80 @@
+"""Sites that are put under faults, on our engines and on Django's."""
+
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cookieproj.engines.handover.homes import DJANGOS, OURS
+from tests.conftest import copied
+from tests.held import WHOSE, Whose
+from tests.sites import manage
+
+SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.failures.settings"}
+
+Variables = Callable[..., dict[str, str]]
+Tries = Callable[[int, int], int]
+
+
+@pytest.fixture(params=WHOSE)
+def whose(request: pytest.FixtureRequest) -> Whose:
+    found: Whose = request.param
+    return found
+
+
+@pytest.fixture
+def tries(request: pytest.FixtureRequest) -> Tries:
+    """The first number in the suite, the second with --long."""
+    return lambda short, long: long if request.config.getoption("--long") else short
+
+
+def prepare(database_url: str) -> None:
+    """The demo accounts, with passwords that ``SETTINGS`` can check."""
+    for command in (["migrate", "--verbosity=0"], ["demodata"]):
+        ran = manage(*command, **SETTINGS, DATABASE_URL=database_url)
+        assert ran.returncode == 0, ran.stderr
+
+
+@pytest.fixture(scope="session")
+def sqlite_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("faults") / "db.sqlite3"
+    prepare(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def variables(whose: Whose, tmp_path: Path, sqlite_database: Path) -> Variables:
+    """Of a public site on that engine, one of ``whose``."""
+
+    def variables(engine: str, database: str = "", redis: str = "") -> dict[str, str]:
+        family = OURS if whose == "ours" else DJANGOS
+        return {
+            **SETTINGS,
+            "SESSION_ENGINE": f"{family}{engine}",
+            "DATABASE_URL": database or copied(sqlite_database, tmp_path),
+            "CACHE_URL": f"{redis}/0" if redis else "locmem://",
+            "SESSION_FILE_PATH": str(tmp_path),
+            "DEBUG": "off",
+            "SECRET_KEY": secrets.token_urlsafe(64),
+            "ALLOWED_HOSTS": "127.0.0.1",
+        }
+
+    return variables
+
+
+SEEN = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture
+def tell(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """A line at the end of the run, of what is no row of the table."""
+    return pytestconfig.stash.setdefault(SEEN, []).append
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    if lines := config.stash.get(SEEN, None):
+        terminalreporter.section("what was seen of faults")
+        terminalreporter.write_line("\n".join(lines))

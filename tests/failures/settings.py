@@ -1,0 +1,14 @@
+"""A site that is to meet a fault: any engine with its own middleware, and what saves time.
+
+No TLS stands before it, and passwords are checked quickly.
+"""
+
+from cookieproj.settings.cached_db import *  # noqa: F403
+from cookieproj.settings.cached_db import MIDDLEWARE, SESSION_ENGINE
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = False
+
+if SESSION_ENGINE.startswith("django."):
+    ours = "cookieproj.engines.middleware.SessionMiddleware"
+    MIDDLEWARE[MIDDLEWARE.index(ours)] = "django.contrib.sessions.middleware.SessionMiddleware"
