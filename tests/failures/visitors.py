@@ -3,7 +3,7 @@
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -112,14 +112,16 @@ class Crowd:
     def answers(self) -> list[Answer]:
         return [answer for visitor in self.visitors for answer in visitor.answers]
 
-    def failed(self, away: tuple[float, float] | None = None) -> list[Answer]:
-        """What was not answered rightly, nor by a 503 while the store was away, if that may be."""
-
-        def is_fine(answer: Answer) -> bool:
-            overlaps = away and away[0] < answer.ended and answer.began < away[1]
-            return answer.right or bool(overlaps and answer.status == 503)
-
-        return [answer for answer in self.answers if not is_fine(answer)]
+    def failed(
+        self, began: float = 0, ended: float = 0, meanwhile: Collection[int] = ()
+    ) -> list[Answer]:
+        """What was not answered rightly; one of those statuses is fine between those moments."""
+        return [
+            answer
+            for answer in self.answers
+            if not answer.right
+            and not (answer.status in meanwhile and began < answer.ended and answer.began < ended)
+        ]
 
     def lost(self) -> int:
         """How many have lost something."""

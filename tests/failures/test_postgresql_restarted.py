@@ -1,0 +1,72 @@
+"""PostgreSQL is restarted under load: whoever was connected has to connect again."""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import start
+from tests.held import Held, Whose
+from tests.servers import StoppablePostgreSQL, stoppable_postgresql
+from tests.sites import gunicorn
+
+from .conftest import Tries, Variables, prepare
+from .visitors import Answer, Crowd
+
+VISITORS = 6
+TURNS = 5
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[StoppablePostgreSQL]:
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="cookieproj-"))
+        server = start(stack, stoppable_postgresql(Path(folder)))
+        prepare(server.url)
+        yield server
+
+
+@pytest.mark.parametrize("engine", ["db", "cached_db"])
+def test_it_goes_on_when_it_is_back(
+    engine: str,
+    whose: Whose,
+    postgresql: StoppablePostgreSQL,
+    redis_url: str,
+    variables: Variables,
+    tries: Tries,
+    held: Held,
+) -> None:
+    answers: list[Answer] = []
+    failed: list[Answer] = []
+    lost = 0
+    restarts = tries(1, 20)
+    served = variables(engine, database=postgresql.url, redis=redis_url)
+    with gunicorn("--workers", "2", "--threads", "4", **served) as site:
+        for _ in range(restarts):
+            crowd = Crowd(site, VISITORS)
+            with crowd.busy():
+                crowd.take(TURNS)
+                stopped = time.monotonic()
+                postgresql.stop()
+                crowd.take(TURNS)
+                postgresql.start()
+                back = time.monotonic()
+                crowd.take(TURNS)
+            # While nobody asks anything, so that nobody has noticed who comes next.
+            postgresql.stop()
+            postgresql.start()
+            with crowd.busy():
+                crowd.take(TURNS)
+            lost += crowd.lost()
+            answers += crowd.answers
+            # 500 where the page cannot be made without the database, whatever the session is in.
+            failed += crowd.failed(stopped, back, {500, 503})
+    what = f"PostgreSQL restarted under load, {engine}"
+    held(f"{what}: requests (errors while it is away)", whose, len(answers), len(failed))
+    held(f"{what}: sessions", whose, VISITORS * restarts, lost)
+    assert len(answers) >= 4 * 2 * TURNS * VISITORS * restarts
+    if whose == "ours":
+        assert (failed, lost) == ([], 0)
