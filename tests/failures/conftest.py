@@ -13,6 +13,8 @@ from tests.sites import manage
 
 SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.failures.settings"}
 
+FAMILIES: dict[Whose, str] = {"ours": OURS, "Django's": DJANGOS}
+
 Variables = Callable[..., dict[str, str]]
 Tries = Callable[[int, int], int]
 
@@ -48,10 +50,9 @@ def variables(whose: Whose, tmp_path: Path, sqlite_database: Path) -> Variables:
     """Of a public site on that engine, one of ``whose``."""
 
     def variables(engine: str, database: str = "", redis: str = "") -> dict[str, str]:
-        family = OURS if whose == "ours" else DJANGOS
         return {
             **SETTINGS,
-            "SESSION_ENGINE": f"{family}{engine}",
+            "SESSION_ENGINE": f"{FAMILIES[whose]}{engine}",
             "DATABASE_URL": database or copied(sqlite_database, tmp_path),
             "CACHE_URL": f"{redis}/0" if redis else "locmem://",
             "SESSION_FILE_PATH": str(tmp_path),
