@@ -37,17 +37,14 @@ def running(**environment: str) -> Iterator[str]:
 
 
 @contextmanager
-def gunicorn(*options: str, **environment: str) -> Iterator[str]:
+def gunicorn(**environment: str) -> Iterator[str]:
     """The same as a public site is served; gives its address."""
-    command = gunicorn_command(*options, **environment)
-    with served(lambda port: [*command, f"127.0.0.1:{port}"]) as port:
+    program = ["-m", "gunicorn", "cookieproj.wsgi", "--chdir", str(ROOT), "--log-level", "critical"]
+    # To end, it would wait for browsers that keep their connections.
+    options = ["--workers", "2", "--threads", "4", "--graceful-timeout", "0"]
+    command = python(*program, *options, **environment)
+    with served(lambda port: [*command, "--bind", f"127.0.0.1:{port}"]) as port:
         yield f"http://127.0.0.1:{port}"
-
-
-def gunicorn_command(*options: str, **environment: str) -> list[str]:
-    """Less the address."""
-    program = ("-m", "gunicorn", "cookieproj.wsgi", "--chdir", str(ROOT), "--log-level", "critical")
-    return python(*program, *options, "--bind", **environment)
 
 
 def python(*arguments: str, **environment: str) -> list[str]:

@@ -74,7 +74,7 @@ def test_no_file_is_torn_nor_left_for_good(
     tries: Tries,
     held: Held,
 ) -> None:
-    kills = tries(20, 200)
+    kills = tries(50, 200)
     torn, written = 0, 0
     for _ in range(kills):
         kill(writer)

@@ -44,7 +44,7 @@ def test_it_goes_on_when_it_is_back(
     lost = 0
     restarts = tries(1, 20)
     served = variables(engine, database=postgresql.url, redis=redis_url)
-    with gunicorn("--workers", "2", "--threads", "4", **served) as site:
+    with gunicorn(**served) as site:
         for _ in range(restarts):
             crowd = Crowd(site, VISITORS)
             with crowd.busy():

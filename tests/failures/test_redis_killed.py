@@ -44,7 +44,7 @@ def test_nobody_is_signed_out(
     lost = 0
     kills = tries(1, 20)
     meanwhile = {503} if engine == "cache" else set()
-    with gunicorn("--workers", "2", "--threads", "4", **variables(engine, redis=redis.url)) as site:
+    with gunicorn(**variables(engine, redis=redis.url)) as site:
         for _ in range(kills):
             crowd = Crowd(site, VISITORS)
             with crowd.busy():

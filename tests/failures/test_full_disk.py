@@ -1,0 +1,71 @@
+"""The disk that holds the session files is full."""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import repeat
+from pathlib import Path
+
+import pytest
+
+from tests.held import Held, Whose
+from tests.sites import gunicorn
+
+from .conftest import Tries, Variables
+from .visitors import Answer, Crowd
+
+VISITORS = 6
+TURNS = 5
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small one."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a disk that is small enough to be filled")
+    path = tmp_path / "disk"
+    path.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k,mode=700", "tmpfs", str(path)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(mounted.stderr)
+    yield path
+    subprocess.run(["umount", str(path)], check=True)
+
+
+@contextmanager
+def full(disk: Path) -> Iterator[None]:
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
+        file.writelines(repeat(bytes(512)))
+    yield
+    filler.unlink()
+
+
+def test_no_write_is_lost_without_a_word(
+    disk: Path, whose: Whose, variables: Variables, tries: Tries, held: Held
+) -> None:
+    """Each is refused, and what was there stays; as soon as there is room it goes on."""
+    failed: list[Answer] = []
+    lost = 0
+    times = tries(1, 20)
+    served = variables("file") | {"SESSION_FILE_PATH": str(disk)}
+    with gunicorn(**served) as site:
+        for _ in range(times):
+            crowd = Crowd(site, VISITORS)
+            with crowd.busy():
+                crowd.take(TURNS)
+            began = time.monotonic()
+            with full(disk):
+                with crowd.busy():
+                    crowd.take(TURNS)
+                lost += crowd.lost()
+            ended = time.monotonic()
+            with crowd.busy():
+                crowd.take(TURNS)
+            failed += crowd.failed(began, ended, {503})
+    held("Disk full, file: sessions", whose, VISITORS * times, lost)
+    if whose == "ours":
+        assert (failed, lost) == ([], 0)
