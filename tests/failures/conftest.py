@@ -49,12 +49,12 @@ def sqlite_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def variables(whose: Whose, tmp_path: Path, sqlite_database: Path) -> Variables:
     """Of a public site on that engine, one of ``whose``."""
 
-    def variables(engine: str, database: str = "", redis: str = "") -> dict[str, str]:
+    def variables(engine: str, database: str = "", redis: str = "redis://none") -> dict[str, str]:
         return {
             **SETTINGS,
             "SESSION_ENGINE": f"{FAMILIES[whose]}{engine}",
             "DATABASE_URL": database or copied(sqlite_database, tmp_path),
-            "CACHE_URL": f"{redis}/0" if redis else "locmem://",
+            "CACHE_URL": f"{redis}/0",
             "SESSION_FILE_PATH": str(tmp_path),
             "DEBUG": "off",
             "SECRET_KEY": secrets.token_urlsafe(64),

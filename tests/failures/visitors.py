@@ -67,12 +67,14 @@ class Visitor:
         self.answers.append(Answer(status, right, began, time.monotonic()))
         return right
 
-    def has_lost(self) -> bool:
-        """Its sign-in, or its last write. One that was not answered may be there or not."""
-        signed_in = "welcome ada" in self.browser.open("/auth/account/").text
+    def is_signed_in(self) -> bool:
+        return "welcome ada" in self.browser.open("/auth/account/").text
+
+    def has_last_write(self) -> bool:
+        """One that was not answered may be there or not."""
         text = self.browser.open("/sessions/get-item/?key=color").text
         found = re.fullmatch(r"color is (\d+)\n", text)
-        return not (signed_in and found and self.kept <= int(found[1]) <= self.tried)
+        return found is not None and self.kept <= int(found[1]) <= self.tried
 
 
 class Crowd:
@@ -123,6 +125,10 @@ class Crowd:
             and not (answer.status in meanwhile and began < answer.ended and answer.began < ended)
         ]
 
+    def signed_out(self) -> int:
+        """How many of them."""
+        return sum(not visitor.is_signed_in() for visitor in self.visitors)
+
     def lost(self) -> int:
-        """How many have lost something."""
-        return sum(visitor.has_lost() for visitor in self.visitors)
+        """How many are not signed in any more, or have lost their last write."""
+        return sum(not (v.is_signed_in() and v.has_last_write()) for v in self.visitors)
