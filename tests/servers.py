@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from mirakuru import TCPExecutor
@@ -135,7 +136,14 @@ def found(program: str, remedy: str) -> str:
 
 @contextmanager
 def served(command: Callable[[int], list[str]]) -> Iterator[int]:
-    """Run a server on a free port until the block ends.
+    """Run a server on a free port until the block ends."""
+    with executed(command) as executor:
+        yield executor.port
+
+
+@contextmanager
+def executed(command: Callable[[int], list[str]]) -> Iterator[Any]:
+    """The same, for whoever wants to kill it before.
 
     Between finding a port and using it somebody else may take it: then another is tried.
     """
@@ -150,7 +158,7 @@ def served(command: Callable[[int], list[str]]) -> Iterator[int]:
             continue
         break
     try:
-        yield port
+        yield executor
     finally:
         executor.stop()
 

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import requests
 
-from .servers import served
+from .servers import executed, served
 
 ROOT = Path(__file__).parent.parent
 
@@ -39,12 +40,19 @@ def running(**environment: str) -> Iterator[str]:
 @contextmanager
 def gunicorn(**environment: str) -> Iterator[str]:
     """The same as a public site is served; gives its address."""
+    with gunicorn_process(**environment) as process:
+        yield f"http://127.0.0.1:{process.port}"
+
+
+@contextmanager
+def gunicorn_process(**environment: str) -> Iterator[Any]:
+    """The same, for whoever wants to kill it."""
     program = ["-m", "gunicorn", "cookieproj.wsgi", "--chdir", str(ROOT), "--log-level", "critical"]
     # To end, it would wait for browsers that keep their connections.
-    options = ["--workers", "2", "--threads", "4", "--graceful-timeout", "0"]
+    options = ["--preload", "--workers", "2", "--threads", "4", "--graceful-timeout", "0"]
     command = python(*program, *options, **environment)
-    with served(lambda port: [*command, "--bind", f"127.0.0.1:{port}"]) as port:
-        yield f"http://127.0.0.1:{port}"
+    with executed(lambda port: [*command, "--bind", f"127.0.0.1:{port}"]) as process:
+        yield process
 
 
 def python(*arguments: str, **environment: str) -> list[str]:

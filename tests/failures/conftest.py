@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cookieproj.engines.handover.homes import DJANGOS, OURS
-from tests.conftest import copied
+from tests.conftest import copied, new_database
 from tests.held import WHOSE, Whose
 from tests.sites import manage
 
@@ -43,6 +43,13 @@ def sqlite_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("faults") / "db.sqlite3"
     prepare(f"sqlite:///{path}")
     return path
+
+
+@pytest.fixture(scope="session")
+def postgresql_database(postgresql_url: str) -> str:
+    url = new_database(postgresql_url, "faults")
+    prepare(url)
+    return url
 
 
 @pytest.fixture

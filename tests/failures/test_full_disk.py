@@ -54,7 +54,7 @@ def test_no_write_is_lost_without_a_word(
     served = variables("file") | {"SESSION_FILE_PATH": str(disk)}
     with gunicorn(**served) as site:
         for _ in range(times):
-            crowd = Crowd(site, VISITORS)
+            crowd = Crowd([site] * VISITORS)
             with crowd.busy():
                 crowd.take(TURNS)
             began = time.monotonic()

@@ -46,7 +46,7 @@ def test_it_goes_on_when_it_is_back(
     served = variables(engine, database=postgresql.url, redis=redis_url)
     with gunicorn(**served) as site:
         for _ in range(restarts):
-            crowd = Crowd(site, VISITORS)
+            crowd = Crowd([site] * VISITORS)
             with crowd.busy():
                 crowd.take(TURNS)
                 stopped = time.monotonic()

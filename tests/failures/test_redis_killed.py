@@ -46,7 +46,7 @@ def test_nobody_is_signed_out(
     meanwhile = {503} if engine == "cache" else set()
     with gunicorn(**variables(engine, redis=redis.url)) as site:
         for _ in range(kills):
-            crowd = Crowd(site, VISITORS)
+            crowd = Crowd([site] * VISITORS)
             with crowd.busy():
                 crowd.take(TURNS)
                 killed = time.monotonic()

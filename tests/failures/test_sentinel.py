@@ -40,7 +40,7 @@ def test_whoever_was_signed_in_still_is(
     times = tries(1, 5)
     with gunicorn(**variables("cache", redis=redis.url)) as site:
         for _ in range(times):
-            crowd = Crowd(site, VISITORS)
+            crowd = Crowd([site] * VISITORS)
             redis.wait_until_replicated()
             with crowd.busy():
                 crowd.take(TURNS)

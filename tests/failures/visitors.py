@@ -3,7 +3,7 @@
 import re
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,6 +70,9 @@ class Visitor:
     def is_signed_in(self) -> bool:
         return "welcome ada" in self.browser.open("/auth/account/").text
 
+    def sign_out(self) -> None:
+        self.browser.submit("/auth/account/", "/auth/sign-out/")
+
     def has_last_write(self) -> bool:
         """One that was not answered may be there or not."""
         text = self.browser.open("/sessions/get-item/?key=color").text
@@ -78,11 +81,11 @@ class Visitor:
 
 
 class Crowd:
-    """Visitors of one site."""
+    """Visitors, each of the site at one of those addresses."""
 
-    def __init__(self, site: str, number: int) -> None:
-        with ThreadPoolExecutor(number) as pool:
-            self.visitors = list(pool.map(Visitor, [site] * number))
+    def __init__(self, sites: Sequence[str]) -> None:
+        with ThreadPoolExecutor(len(sites)) as pool:
+            self.visitors = list(pool.map(Visitor, sites))
 
     @contextmanager
     def busy(self) -> Iterator[None]:
