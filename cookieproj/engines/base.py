@@ -7,8 +7,7 @@ round trip. Everything that is promised of all of them stands here, once.
 import re
 import secrets
 from collections.abc import Callable, Collection
-from datetime import datetime
-from functools import partial
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.conf import settings
@@ -17,13 +16,12 @@ from django.contrib.sessions.backends.base import (
     CreateError,
     UpdateError,
 )
-from django.core import signing
-from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from .asynchronous import Async
+from .clock import left, local
 from .exceptions import StoreUnavailableError
 from .listable import Listable
 from .merge import Data, merge, same, unchanged
@@ -42,13 +40,6 @@ NEW_KEYS = 5
 SAVES = 1000
 
 Result = TypeVar("Result")
-
-
-def is_past(moment: datetime) -> bool:
-    """Whether that is over, also if it was stored while USE_TZ was another."""
-    if timezone.is_naive(moment) == settings.USE_TZ:
-        moment = timezone.make_aware(moment) if settings.USE_TZ else timezone.make_naive(moment)
-    return moment <= timezone.now()
 
 
 def random_key() -> str:
@@ -261,12 +252,19 @@ class Engine(Listable, Async):
     def get_expiry_age(self, **kwargs: Any) -> int:
         if self._until is None or kwargs:
             return int(super().get_expiry_age(**kwargs))
-        return int((self._until - timezone.now()).total_seconds())
+        return int(left(self._until).total_seconds())
 
     def get_expiry_date(self, **kwargs: Any) -> datetime:
-        if self._until is None or kwargs:
+        if kwargs:
             return super().get_expiry_date(**kwargs)
-        return self._until
+        if self._until is not None:
+            return self._until
+        date = super().get_expiry_date()
+        if settings.USE_TZ:
+            return date
+        # An hour later on the clock is too early if it is put forward before that. If it is put
+        # back it is too late, but the right one may be past already, by the clock of now.
+        return max(local(date), local(super().get_expiry_date(modification=datetime.now(UTC))))
 
     @property
     def loaded(self) -> Data:

@@ -16,11 +16,11 @@ from django.contrib.sessions.backends.cached_db import SessionStore as DjangoSto
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.core.cache.backends.base import BaseCache
 from django.db import router, transaction
-from django.utils import timezone
 from django.utils.functional import cached_property
 
 from .caches import beyond
 from .caches.other import Cache
+from .clock import left
 from .db import SessionStore as DBStore
 from .exceptions import StoreUnavailableError
 from .language import in_english
@@ -61,8 +61,7 @@ class SessionStore(DBStore, DjangoStore):
         # may have been dug for a transaction that is not over yet.
         stored = self._read()
         if stored and stored.expires and self._copy is None:
-            left = stored.expires - timezone.now()
-            self._put_copy(stored.data or {}, int(left.total_seconds()))
+            self._put_copy(stored.data or {}, int(left(stored.expires).total_seconds()))
         return stored
 
     def save(self, must_create: bool = False) -> None:

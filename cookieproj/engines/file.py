@@ -16,7 +16,8 @@ from django.contrib.sessions.backends.file import SessionStore as DjangoStore
 from django.utils.functional import Promise, cached_property
 from django.utils.translation import gettext as _
 
-from .base import Engine, is_past
+from .base import Engine
+from .clock import is_past, local
 from .exceptions import NotListableError
 from .folder import File, Folder, lock_of
 from .merge import Data
@@ -134,12 +135,11 @@ class SessionStore(Engine, DjangoStore):
 
     def _expires(self, file: File) -> datetime:
         plain = file.modified % SECOND == PLAIN
-        return self.get_expiry_date(
-            modification=datetime.fromtimestamp(
-                file.modified / SECOND, UTC if settings.USE_TZ else None
-            ),
+        date = self.get_expiry_date(
+            modification=datetime.fromtimestamp(file.modified / SECOND, UTC),
             expiry=None if plain else self._data(file.payload).get("_session_expiry"),
         )
+        return local(date)
 
     @cached_property
     def _folder(self) -> Folder:

@@ -13,7 +13,7 @@ from django.http import HttpResponse
 from django.utils.translation import gettext as _
 
 from .asynchronous import Async
-from .base import is_past
+from .clock import is_past, local
 from .exceptions import CookieTooLargeError, NotListableError
 from .language import in_english
 from .listable import Listable
@@ -100,10 +100,10 @@ class SessionStore(Listable, Async, DjangoStore):  # type: ignore[misc]
 
     def _expires(self, data: Data) -> datetime:
         signed = signing.b62_decode((self.session_key or "").rsplit(":", 2)[1])
-        return self.get_expiry_date(
-            modification=datetime.fromtimestamp(signed, UTC if settings.USE_TZ else None),
-            expiry=data.get("_session_expiry"),
+        date = self.get_expiry_date(
+            modification=datetime.fromtimestamp(signed, UTC), expiry=data.get("_session_expiry")
         )
+        return local(date)
 
     @classmethod
     def page(cls, position: str = "", size: int = 100) -> Page:

@@ -3,16 +3,16 @@
 import copy
 import secrets
 from collections.abc import Callable, Collection
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from django.contrib.sessions.backends.base import CreateError
 from django.core.cache.backends.base import BaseCache, InvalidCacheKey
-from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
+from cookieproj.engines.clock import local
 from cookieproj.engines.exceptions import NotListableError, StoreUnavailableError
 from cookieproj.engines.merge import Data, same, unchanged
 from cookieproj.engines.sound import checked
@@ -38,7 +38,7 @@ def expiry(seconds_to_live: float | None) -> datetime | None:
     """When an entry goes that has so long to live; None for never."""
     if seconds_to_live is None:
         return None
-    return timezone.now() + timedelta(seconds=seconds_to_live)
+    return local(datetime.now(UTC) + timedelta(seconds=seconds_to_live))
 
 
 def session_in(decode: Callable[[bytes], Any], payload: bytes) -> Data | None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
-from django.utils import timezone
 
+from cookieproj.engines.clock import left
 from cookieproj.engines.merge import Data, unchanged
 
 
@@ -30,7 +30,7 @@ class Exchange(SessionBase):
     def get_expiry_age(self, **kwargs: Any) -> int:
         if kwargs or self._carried is None or not self._is_as_carried():
             return int(super().get_expiry_age(**kwargs))
-        return int((self._carried[1] - timezone.now()).total_seconds())
+        return int(left(self._carried[1]).total_seconds())
 
     def get_expiry_date(self, **kwargs: Any) -> datetime:
         if kwargs or self._carried is None or not self._is_as_carried():

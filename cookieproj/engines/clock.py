@@ -1,0 +1,24 @@
+"""Moments, also where USE_TZ is off and a clock that is put forward or back tells them."""
+
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+from django.utils import timezone
+
+
+def left(moment: datetime) -> timedelta:
+    """How long it is until then, also if it was stored while USE_TZ was another."""
+    if timezone.is_naive(moment):
+        moment = timezone.make_aware(moment, timezone.get_default_timezone())
+    return moment - datetime.now(UTC)
+
+
+def is_past(moment: datetime) -> bool:
+    return left(moment) <= timedelta()
+
+
+def local(moment: datetime) -> datetime:
+    """As Django tells it: without a time zone where USE_TZ is off."""
+    if settings.USE_TZ or timezone.is_naive(moment):
+        return moment
+    return timezone.make_naive(moment, timezone.get_default_timezone())
