@@ -13,6 +13,9 @@ from unittest import mock
 
 from mirakuru import TCPExecutor
 from mirakuru.exceptions import AlreadyRunning, ProcessExitedWithError
+from redis import Redis
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
 
 ATTEMPTS = 5
 
@@ -44,7 +47,10 @@ class StoppableRedis:
         self.url = f"redis://127.0.0.1:{self.port}"
 
     def start(self) -> None:
+        """It takes connections before it has read what it knew; that is waited for too."""
         self._executor.start()
+        with Redis(port=self.port, retry=Retry(ConstantBackoff(0.01), 1000)) as client:
+            client.ping()
 
     def stop(self) -> None:
         self._executor.stop()

@@ -45,12 +45,12 @@ def gunicorn(**environment: str) -> Iterator[str]:
 
 
 @contextmanager
-def gunicorn_process(**environment: str) -> Iterator[Any]:
+def gunicorn_process(workers: int = 2, /, **environment: str) -> Iterator[Any]:
     """The same, for whoever wants to kill it."""
     program = ["-m", "gunicorn", "cookieproj.wsgi", "--chdir", str(ROOT), "--log-level", "critical"]
     # To end, it would wait for browsers that keep their connections.
-    options = ["--preload", "--workers", "2", "--threads", "4", "--graceful-timeout", "0"]
-    command = python(*program, *options, **environment)
+    options = ["--preload", "--threads", "4", "--graceful-timeout", "0"]
+    command = python(*program, *options, "--workers", str(workers), **environment)
     with executed(lambda port: [*command, "--bind", f"127.0.0.1:{port}"]) as process:
         yield process
 

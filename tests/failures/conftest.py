@@ -1,14 +1,17 @@
 """Sites that are put under faults, on our engines and on Django's."""
 
 import secrets
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from cookieproj.engines.handover.homes import DJANGOS, OURS
-from tests.conftest import copied, new_database
+from tests.conftest import copied, start
 from tests.held import WHOSE, Whose
+from tests.servers import StoppablePostgreSQL, stoppable_postgresql
 from tests.sites import manage
 
 SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.failures.settings"}
@@ -46,10 +49,13 @@ def sqlite_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgresql_database(postgresql_url: str) -> str:
-    url = new_database(postgresql_url, "faults")
-    prepare(url)
-    return url
+def postgresql() -> Iterator[StoppablePostgreSQL]:
+    """One of their own, since they stop it."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="cookieproj-"))
+        server = start(stack, stoppable_postgresql(Path(folder)))
+        prepare(server.url)
+        yield server
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ class Watched:
     def __init__(self, redises: dict[int, StoppableRedis], sentinels: list[int]) -> None:
         self._redises = redises
         self._sentinels = sentinels
+        self._killed: int | None = None
         hosts = ",".join(f"127.0.0.1:{port}" for port in sentinels)
         self.url = f"redis+sentinel://{hosts}/primary"
 
@@ -40,33 +41,29 @@ class Watched:
         """By the first of the Sentinels."""
         return int(self._seen_by(self._sentinels[0])["port"])
 
-    def kill_primary(self) -> int:
-        """Its port."""
-        port = self.primary
-        self._redises[port].kill()
-        return port
+    def kill_primary(self) -> None:
+        self._killed = self.primary
+        self._redises[self._killed].kill()
 
-    def wait_for_another(self, killed: int) -> None:
+    def wait_for_another(self) -> None:
         """Until all know of it."""
         self._wait(
             lambda: (
                 all(
-                    (seen := self._seen_by(each))["port"] != killed and not seen["is_odown"]
+                    (seen := self._seen_by(each))["port"] != self._killed and not seen["is_odown"]
                     for each in self._sentinels
                 )
                 and self._replication()["role"] == "master"
             )
         )
 
-    def bring_back(self, killed: int) -> None:
-        """As a replica of the new primary."""
-        self._redises[killed].start()
-        with Redis(port=killed) as client:
-            client.replicaof("127.0.0.1", self.primary)
-        self.wait_until_whole()
-
-    def wait_until_whole(self) -> None:
-        """Until each Sentinel knows of all others and of all replicas."""
+    def make_whole(self) -> None:
+        """With the one that was killed as a replica, and each Sentinel knows of all others."""
+        if self._killed:
+            self._redises[self._killed].start()
+            with Redis(port=self._killed) as client:
+                client.replicaof("127.0.0.1", self.primary)
+            self._killed = None
         self._wait(
             lambda: all(
                 seen["num-other-sentinels"] == SENTINELS - 1
@@ -129,9 +126,7 @@ def watched(folder: Path) -> Iterator[Watched]:
             stack.enter_context(sentinel(folder, f"{number}", next(iter(redises))))
             for number in range(SENTINELS)
         ]
-        watched = Watched(redises, sentinels)
-        watched.wait_until_whole()
-        yield watched
+        yield Watched(redises, sentinels)
 
 
 @contextmanager

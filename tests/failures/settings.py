@@ -3,11 +3,16 @@
 No TLS stands before it, and passwords are checked quickly.
 """
 
+import os
+
 from cookieproj.settings.cached_db import *  # noqa: F403
 from cookieproj.settings.cached_db import MIDDLEWARE, SESSION_ENGINE
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = False
+
+# Each process may be in one of its own.
+TIME_ZONE = os.environ.get("TZ", "UTC")
 
 if SESSION_ENGINE.startswith("django."):
     ours = "cookieproj.engines.middleware.SessionMiddleware"

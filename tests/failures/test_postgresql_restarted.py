@@ -1,32 +1,18 @@
 """PostgreSQL is restarted under load: whoever was connected has to connect again."""
 
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
-from tests.conftest import start
 from tests.held import Held, Whose
-from tests.servers import StoppablePostgreSQL, stoppable_postgresql
+from tests.servers import StoppablePostgreSQL
 from tests.sites import gunicorn
 
-from .conftest import Tries, Variables, prepare
+from .conftest import Tries, Variables
 from .visitors import Answer, Crowd
 
 VISITORS = 6
 TURNS = 5
-
-
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[StoppablePostgreSQL]:
-    with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="cookieproj-"))
-        server = start(stack, stoppable_postgresql(Path(folder)))
-        prepare(server.url)
-        yield server
 
 
 @pytest.mark.parametrize("engine", ["db", "cached_db"])

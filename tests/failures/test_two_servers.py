@@ -7,6 +7,7 @@ import pytest
 
 from cookieproj.profiles import PROFILES
 from tests.held import Held, Whose
+from tests.servers import StoppablePostgreSQL
 from tests.sites import gunicorn_process
 
 from .balancer import balanced
@@ -34,13 +35,16 @@ def test_a_browser_that_moves_between_them_notices_nothing(
     engine: str,
     whose: Whose,
     variables: Variables,
-    postgresql_database: str,
+    postgresql: StoppablePostgreSQL,
     redis_url: str,
     held: Held,
 ) -> None:
-    served = variables(engine, database=postgresql_database, redis=redis_url)
+    served = variables(engine, database=postgresql.url, redis=redis_url)
     with ExitStack() as stack:
-        servers = [stack.enter_context(gunicorn_process(**served)) for _ in range(2)]
+        servers = [
+            stack.enter_context(gunicorn_process(1, **served, TZ=zone))
+            for zone in ("Asia/Kolkata", "America/St_Johns")
+        ]
         ports = [server.port for server in servers]
         balancers = [stack.enter_context(balanced(ports)) for _ in range(VISITORS)]
         crowd = Crowd([f"http://127.0.0.1:{balancer.server_port}" for balancer in balancers])
