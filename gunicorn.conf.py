@@ -4,8 +4,8 @@ from cookieproj.settings.production import LOGGING
 
 logconfig_dict = LOGGING | {
     "loggers": {
-        "gunicorn.error": {"level": "INFO", "propagate": True},
+        "gunicorn.error": {"propagate": True},
         # None, if --access-logfile does not name a file.
-        "gunicorn.access": {"level": "INFO", "propagate": False},
+        "gunicorn.access": {"propagate": False},
     }
 }

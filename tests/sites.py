@@ -37,20 +37,27 @@ def running(**environment: str) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-@contextmanager
-def gunicorn(**environment: str) -> Iterator[str]:
-    """The same as a public site is served; gives its address."""
-    with gunicorn_process(**environment) as process:
-        yield f"http://127.0.0.1:{process.port}"
+def public() -> dict[str, str]:
+    """What the environment of a public site says at least."""
+    return {
+        "DEBUG": "off",
+        "SECRET_KEY": secrets.token_urlsafe(64),
+        "ALLOWED_HOSTS": "127.0.0.1,localhost",
+    }
 
 
 @contextmanager
-def gunicorn_process(workers: int = 2, /, **environment: str) -> Iterator[Any]:
-    """The same, for whoever wants to kill it."""
-    program = ["-m", "gunicorn", "cookieproj.wsgi", "--chdir", str(ROOT), "--log-level", "critical"]
-    # To end, it would wait for browsers that keep their connections.
-    options = ["--preload", "--threads", "4", "--graceful-timeout", "0"]
-    command = python(*program, *options, "--workers", str(workers), **environment)
+def in_production(*options: str, **environment: str) -> Iterator[str]:
+    """The site as gunicorn serves it; gives its host and port."""
+    with gunicorn(*options, **environment) as process:
+        yield f"127.0.0.1:{process.port}"
+
+
+@contextmanager
+def gunicorn(*options: str, **environment: str) -> Iterator[Any]:
+    """The same, for whoever wants to kill it: two workers, if the options do not say otherwise."""
+    program = ["-m", "gunicorn", "cookieproj.wsgi", "--chdir", str(ROOT), "--workers", "2"]
+    command = python(*program, "--log-level", "error", *options, **(public() | environment))
     with executed(lambda port: [*command, "--bind", f"127.0.0.1:{port}"]) as process:
         yield process
 

@@ -113,13 +113,14 @@ def test_logs_are_json_and_hold_no_key(demo_database: Path, tmp_path: Path) -> N
     redis = StoppableRedis(tmp_path)
     redis.start()
     log = tmp_path / "log"
+    logging = ("--log-level", "warning", "--capture-output", "--error-logfile", str(log))
     variables = {
         "DATABASE_URL": copied(demo_database, tmp_path),
         "SESSION_PROFILE": "cache",
         "CACHE_URL": f"{redis.url}/0",
     }
     try:
-        with in_production("--capture-output", "--error-logfile", str(log), **variables) as host:
+        with in_production(*logging, **variables) as host:
             browser = Browser(f"http://{host}")
             browser.headers["X-Forwarded-Proto"] = "https"
             sign_in(browser)

@@ -8,6 +8,7 @@ import re
 import secrets
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.conf import settings
@@ -16,6 +17,7 @@ from django.contrib.sessions.backends.base import (
     CreateError,
     UpdateError,
 )
+from django.core import signing
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _

@@ -10,6 +10,7 @@ from cookieproj.settings.cached_db import MIDDLEWARE, SESSION_ENGINE
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = False
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "sessionid", "csrftoken"
 
 # Each process may be in one of its own.
 TIME_ZONE = os.environ.get("TZ", "UTC")

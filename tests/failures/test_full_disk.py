@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.held import Held, Whose
-from tests.sites import gunicorn
 
 from .conftest import Tries, Variables
+from .threaded import threaded
 from .visitors import Answer, Crowd
 
 VISITORS = 6
@@ -52,7 +52,7 @@ def test_no_write_is_lost_without_a_word(
     lost = 0
     times = tries(1, 20)
     served = variables("file") | {"SESSION_FILE_PATH": str(disk)}
-    with gunicorn(**served) as site:
+    with threaded(**served) as site:
         for _ in range(times):
             crowd = Crowd([site] * VISITORS)
             with crowd.busy():

@@ -6,9 +6,9 @@ import pytest
 
 from tests.held import Held, Whose
 from tests.servers import StoppablePostgreSQL
-from tests.sites import gunicorn
 
 from .conftest import Tries, Variables
+from .threaded import threaded
 from .visitors import Answer, Crowd
 
 VISITORS = 6
@@ -30,7 +30,7 @@ def test_it_goes_on_when_it_is_back(
     lost = 0
     restarts = tries(1, 20)
     served = variables(engine, database=postgresql.url, redis=redis_url)
-    with gunicorn(**served) as site:
+    with threaded(**served) as site:
         for _ in range(restarts):
             crowd = Crowd([site] * VISITORS)
             with crowd.busy():

@@ -8,9 +8,9 @@ import pytest
 
 from tests.held import Held, Whose
 from tests.servers import StoppableRedis
-from tests.sites import gunicorn
 
 from .conftest import Tries, Variables
+from .threaded import threaded
 from .visitors import Answer, Crowd
 
 VISITORS = 6
@@ -45,7 +45,7 @@ def test_nobody_is_signed_out(
     """On cached_db every request is served; on cache there is a 503 meanwhile, and soon."""
     meanwhile = {503} if engine == "cache" else set()
     note = " (503 while it is away)" if meanwhile else ""
-    with gunicorn(**variables(engine, redis=redis.url)) as site:
+    with threaded(**variables(engine, redis=redis.url)) as site:
         for how, times in (("killed", tries(1, 20)), ("hanging", tries(0, 3))):
             go, come_back, turns, soon = OUTAGES[how]
             answers: list[Answer] = []

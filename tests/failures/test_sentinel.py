@@ -8,10 +8,10 @@ import pytest
 
 from tests.conftest import start
 from tests.held import Held, Whose
-from tests.sites import gunicorn
 
 from .conftest import Tries, Variables
 from .sentinels import Watched, watched
+from .threaded import threaded
 from .visitors import Answer, Crowd
 
 VISITORS = 6
@@ -38,7 +38,7 @@ def test_whoever_was_signed_in_still_is(
     signed_out = lost = 0
     seconds: list[float] = []
     times = tries(1, 5)
-    with gunicorn(**variables("cache", redis=redis.url)) as site:
+    with threaded(**variables("cache", redis=redis.url)) as site:
         for _ in range(times):
             redis.make_whole()
             crowd = Crowd([site] * VISITORS)

@@ -8,10 +8,11 @@ import pytest
 from cookieproj.profiles import PROFILES
 from tests.held import Held, Whose
 from tests.servers import StoppablePostgreSQL
-from tests.sites import gunicorn_process
+from tests.sites import gunicorn
 
 from .balancer import balanced
 from .conftest import Variables
+from .threaded import OPTIONS
 from .visitors import Crowd
 
 VISITORS = 4
@@ -42,7 +43,7 @@ def test_a_browser_that_moves_between_them_notices_nothing(
     served = variables(engine, database=postgresql.url, redis=redis_url)
     with ExitStack() as stack:
         servers = [
-            stack.enter_context(gunicorn_process(1, **served, TZ=zone))
+            stack.enter_context(gunicorn(*OPTIONS, "--workers", "1", **served, TZ=zone))
             for zone in ("Asia/Kolkata", "America/St_Johns")
         ]
         ports = [server.port for server in servers]

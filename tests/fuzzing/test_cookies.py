@@ -103,7 +103,12 @@ def test_any_bytes_of_it_over_a_socket(stores: dict[str, str], fuzz: Fuzz, held:
             assert 200 <= status < 500
             statuses.add(status)
 
-        tries = fuzz(0.5, holds, headers([key.encode()], [cookie_of(key).replace(b"sessionid", b"__Host-sessionid")]), looks)
+        tries = fuzz(
+            0.5,
+            holds,
+            headers([key.encode()], [cookie_of(key).replace(b"sessionid", b"__Host-sessionid")]),
+            looks,
+        )
     assert 200 in statuses
     held("A Cookie header of any bytes", "ours", tries, 0)
 
