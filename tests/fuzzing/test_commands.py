@@ -87,7 +87,7 @@ def test_any_arguments(
         assert said(line).count("\n") <= "".join(line).count("\n")
         assert store.held(ada.key) == before
 
-    held("Arguments of anything, all commands", "ours", fuzz(4, holds, lines()), 0)
+    held("Arguments of anything, all commands", "ours", fuzz(2, holds, lines()), 0)
 
 
 @on("db")
@@ -111,7 +111,7 @@ def test_any_command_line(
         # What argparse says comes after the usage.
         assert "Traceback" not in errors.read()
 
-    assert fuzz(1, holds, lines().filter(lambda line: line[0] != "benchsessions"))
+    assert fuzz(0.2, holds, lines().filter(lambda line: line[0] != "benchsessions"))
 
 
 def test_any_payload_of_a_benchmark(fuzz: Fuzz, tmp_path: Path) -> None:
@@ -127,4 +127,4 @@ def test_any_payload_of_a_benchmark(fuzz: Fuzz, tmp_path: Path) -> None:
         path.write_bytes(content)
         assert len(said(["benchsessions", "--payload", str(path)]).splitlines()) <= 1
 
-    assert fuzz(1.5, holds, contents)
+    assert fuzz(0.1, holds, contents)
