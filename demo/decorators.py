@@ -1,5 +1,6 @@
 """login_auth: only a browser with a valid sign-in cookie reaches the view."""
 
+import re
 from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any, overload
@@ -23,6 +24,8 @@ LOGIN_URL = "demo:auth/cookie-sign-in"
 # Two weeks, in seconds, as long as Django's own sessions.
 LOGIN_AGE = 14 * 24 * 60 * 60
 SALT = "demo.login_auth"
+
+PRIMARY_KEY = re.compile("0|[1-9][0-9]{0,17}")
 
 
 @overload
@@ -83,7 +86,7 @@ def claimed(request: HttpRequest, max_age: int) -> tuple[int, str] | None:
     except (KeyError, BadSignature):
         return None
     pk, _, proof = str(value).partition(".")
-    return int(pk), proof
+    return (int(pk), proof) if PRIMARY_KEY.fullmatch(pk) else None
 
 
 def admitted(request: HttpRequest, claim: tuple[int, str] | None, user: User | None) -> bool:
