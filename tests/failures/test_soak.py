@@ -19,8 +19,8 @@ CLIENTS = 200
 SECONDS, MANY = 5, 120
 
 # Of a worker's memory, what it may grow by once it is warm. Python gives little back, and the most
-# that its threads have at one moment is met now and then. Of some 60 MB it is 3 MB: a leak of a
-# hundred bytes a request is more, in the time of --long.
+# that its threads have at one moment is met now and then. Of some 60 MB it is 3 MB: ten thousand
+# requests, as --long brings to each, make more of 300 bytes that are not given back.
 GROWTH = 0.05
 
 
