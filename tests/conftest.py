@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from importlib import import_module
+from itertools import filterfalse
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -45,13 +46,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """What is timed, or told in a page, runs alone. Others wait for servers much of their time."""
-    alone = any(map(config.getoption, ("--benchmarks", "--figures", "--long")))
-    return 0 if alone else (os.cpu_count() or 1) + 1
+    return 0 if tells_figures(config) else (os.cpu_count() or 1) + 1
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest begins first, so that no worker is left alone with it in the end."""
+def tells_figures(config: pytest.Config) -> bool:
+    return any(map(config.getoption, ("--benchmarks", "--figures", "--long")))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes longest begins first, so that no worker is left alone with it in the end.
+
+    What Django's engines lose is told, and makes no test fail, so it is tried where it is told.
+    What tries the whole site again and again covers nothing that the other tests do not.
+    """
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    if not tells_figures(config):
+        config.hook.pytest_deselected(items=list(filter(is_djangos, items)))
+        items[:] = filterfalse(is_djangos, items)
+    for item in items:
+        if item.path.parent.name in {"attacks", "browser", "failures", "fuzzing"}:
+            item.add_marker("no_cover")
+
+
+def is_djangos(item: pytest.Item) -> bool:
+    """Whether it notes what Django's engines lose: see the fixture ``held``."""
+    callspec = getattr(item, "callspec", None)
+    return bool(callspec and callspec.params.get("whose") == "Django's")
 
 
 @pytest.fixture(autouse=True)
