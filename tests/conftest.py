@@ -46,7 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """What is timed, or told in a page, runs alone. Others wait for servers much of their time."""
-    return 0 if tells_figures(config) else (os.cpu_count() or 1) + 1
+    return 0 if tells_figures(config) else (os.cpu_count() or 1) + 2
 
 
 def tells_figures(config: pytest.Config) -> bool:
@@ -63,9 +63,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not tells_figures(config):
         config.hook.pytest_deselected(items=list(filter(is_djangos, items)))
         items[:] = filterfalse(is_djangos, items)
-    for item in items:
-        if item.path.parent.name in {"attacks", "browser", "failures", "fuzzing"}:
-            item.add_marker("no_cover")
+    if not config.getoption("no_cov", default=True):
+        for item in items:
+            if item.path.parent.name in {"attacks", "browser", "failures", "fuzzing"}:
+                item.add_marker("no_cover")
 
 
 def is_djangos(item: pytest.Item) -> bool:
