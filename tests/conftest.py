@@ -46,7 +46,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """What is timed, or told in a page, runs alone. Others wait for servers much of their time."""
-    return 0 if tells_figures(config) else (os.cpu_count() or 1) + 2
+    return 0 if tells_figures(config) else (os.cpu_count() or 1) + 1
+
+
+# They try the site, or every switch of engines, again and again.
+UNCOVERED = {"attacks", "browser", "failures", "fuzzing"}
+UNCOVERED |= {"test_handover_races", "test_handover_hard", "test_handover_more"}
 
 
 def tells_figures(config: pytest.Config) -> bool:
@@ -57,7 +62,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """What takes longest begins first, so that no worker is left alone with it in the end.
 
     What Django's engines lose is told, and makes no test fail, so it is tried where it is told.
-    What tries the whole site again and again covers nothing that the other tests do not.
     """
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
     if not tells_figures(config):
@@ -65,7 +69,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = filterfalse(is_djangos, items)
     if not config.getoption("no_cov", default=True):
         for item in items:
-            if item.path.parent.name in {"attacks", "browser", "failures", "fuzzing"}:
+            if item.path.parent.name in UNCOVERED or item.path.stem in UNCOVERED:
                 item.add_marker("no_cover")
 
 
