@@ -66,7 +66,7 @@ def profiled(subject: Subject, kind: str, requests: int) -> dict[str, float]:
             visitor.visit(kind)
     finally:
         # First of all nobody looks any more: a look would ask for the next one.
-        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        signal.signal(signal.SIGALRM, lambda _signal, _frame: None)
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, former)
     return {part: looks[part] / looks.total() for part in PARTS}
