@@ -6,11 +6,16 @@ from django.conf import settings
 from django.utils import timezone
 
 
+def aware(moment: datetime) -> datetime:
+    """With its time zone, which is the site's where it tells none, whatever a visitor's is."""
+    if timezone.is_aware(moment):
+        return moment
+    return timezone.make_aware(moment, timezone.get_default_timezone())
+
+
 def left(moment: datetime) -> timedelta:
     """How long it is until then, also if it was stored while USE_TZ was another."""
-    if timezone.is_naive(moment):
-        moment = timezone.make_aware(moment, timezone.get_default_timezone())
-    return moment - datetime.now(UTC)
+    return aware(moment) - datetime.now(UTC)
 
 
 def is_past(moment: datetime) -> bool:

@@ -14,9 +14,9 @@ from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.messages.storage.base import Message
 from django.contrib.messages.storage.cookie import MessageDecoder
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from .clock import aware, local
 from .merge import Data
 
 EXPIRY = "_session_expiry"
@@ -79,17 +79,13 @@ def expiry(value: Any) -> Any:
         case None | datetime():
             return value
         case str():
-            moment = datetime.fromisoformat(value)
-            if timezone.is_naive(moment) == settings.USE_TZ:
-                adapted = timezone.make_aware if settings.USE_TZ else timezone.make_naive
-                moment = adapted(moment)
-                value = moment.isoformat()
+            moment = aware(datetime.fromisoformat(value))
             # The very first and last moments have no place in another time zone.
             moment.astimezone(UTC)
-            return value
+            return local(moment).isoformat()
         case int() | float() if not isinstance(value, bool):
-            # Dates end in the year 9999.
-            _ = timezone.now() + timedelta(seconds=value)
+            # Dates end in the year 9999: beyond it this is an error.
+            _ends = datetime.now(UTC) + timedelta(seconds=value)
             return value
     raise TypeError
 

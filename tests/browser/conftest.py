@@ -94,10 +94,9 @@ def context(context: BrowserContext) -> Iterator[BrowserContext]:
     assert not wrong
 
 
-def signed_in(page: Page) -> Page:
-    """As ada."""
+def signed_in(page: Page, username: str = "ada") -> Page:
     page.goto("/auth/sign-in/")
-    page.fill("[name=username]", "ada")
+    page.fill("[name=username]", username)
     page.fill("[name=password]", "cookies")
     page.keyboard.press("Enter")
     page.wait_for_url("**/auth/account/")

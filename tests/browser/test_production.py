@@ -52,11 +52,7 @@ def test_the_browser_takes_the_cookies(page: Page, context: BrowserContext) -> N
 
 def test_nothing_in_the_admin_is_against_the_policy(page: Page) -> None:
     """An error in the console fails it: see the fixture of the context."""
-    page.goto("/admin/")
-    page.fill("[name=username]", "admin")
-    page.fill("[name=password]", "cookies")
-    page.keyboard.press("Enter")
-    page.wait_for_selector("#logout-form")
+    signed_in(page, "admin")
     for path in ADMIN:
         page.goto(path, wait_until="load")
         assert page.locator("#content h1").count() == 1, path

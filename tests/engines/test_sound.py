@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.sessions.backends.base import SessionBase
+from django.utils import timezone
 from pytest_django import Settings
 
 from cookieproj.engines.sound import checked
@@ -83,6 +84,12 @@ def test_a_moment_is_told_after_a_change_of_use_tz(settings: Settings, use_tz: b
     moments = {True: "2999-01-01T00:00:00+00:00", False: "2999-01-01T00:00:00"}
     settings.USE_TZ = not use_tz
     assert read({"_session_expiry": moments[use_tz]}) == {"_session_expiry": moments[not use_tz]}
+
+
+def test_nor_is_it_moved_by_the_time_zone_of_a_visitor(settings: Settings) -> None:
+    with timezone.override("Asia/Tokyo"):
+        held = read({"_session_expiry": "2999-01-01T00:00:00"})
+        assert held == {"_session_expiry": "2999-01-01T00:00:00+00:00"}
 
 
 @on("signed_cookies")

@@ -11,7 +11,7 @@ import pytest
 from cookieproj.engines.handover.homes import DJANGOS, OURS
 from tests.conftest import copied, start
 from tests.held import WHOSE, Whose
-from tests.servers import StoppablePostgreSQL, stoppable_postgresql
+from tests.servers import StoppablePostgreSQL, StoppableRedis, stoppable_postgresql
 from tests.sites import manage
 
 SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.failures.settings"}
@@ -20,6 +20,14 @@ FAMILIES: dict[Whose, str] = {"ours": OURS, "Django's": DJANGOS}
 
 Variables = Callable[..., dict[str, str]]
 Tries = Callable[[int, int], int]
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[StoppableRedis]:
+    redis = StoppableRedis(tmp_path)
+    redis.start()
+    yield redis
+    redis.kill()
 
 
 @pytest.fixture(params=WHOSE)

@@ -15,15 +15,6 @@ BOUND = 10
 
 
 @pytest.fixture
-def redis(tmp_path: Path) -> Iterator[StoppableRedis]:
-    redis = StoppableRedis(tmp_path)
-    redis.start()
-    yield redis
-    redis.thaw()
-    redis.stop()
-
-
-@pytest.fixture
 def browser(
     request: pytest.FixtureRequest, redis: StoppableRedis, tmp_path: Path, demo_database: Path
 ) -> Iterator[Browser]:

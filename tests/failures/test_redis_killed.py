@@ -1,8 +1,7 @@
 """Redis is killed under load, or hangs, and is back after a while."""
 
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -22,14 +21,6 @@ OUTAGES = {
     "killed": (StoppableRedis.kill, StoppableRedis.start, TURNS, 4),
     "hanging": (StoppableRedis.freeze, StoppableRedis.thaw, 1, 10),
 }
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[StoppableRedis]:
-    redis = StoppableRedis(tmp_path)
-    redis.start()
-    yield redis
-    redis.kill()
 
 
 @pytest.mark.parametrize("engine", ["cached_db", "cache"])
