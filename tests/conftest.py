@@ -2,7 +2,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from importlib import import_module
 from itertools import filterfalse
 from pathlib import Path
@@ -16,6 +16,8 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.file import SessionStore as DjangoFileStore
 from django.core.cache import caches as cache_connections
 from django.db import connections
+from django.dispatch import receiver
+from django.test.signals import setting_changed
 from django.utils import translation
 from pytest_django import Settings
 
@@ -54,6 +56,14 @@ UNCOVERED = {"attacks", "browser", "failures", "fuzzing"}
 UNCOVERED |= {"test_handover_races", "test_handover_hard", "test_handover_more"}
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """In a worker pytest-cov begins twice, and for ``no_cover`` would pause the later alone."""
+    plugin = session.config.pluginmanager.getplugin("_cov")
+    if hasattr(session.config, "workerinput") and plugin and plugin.cov_controller:
+        plugin.cov_controller.cov.stop()
+
+
 def tells_figures(config: pytest.Config) -> bool:
     return any(map(config.getoption, ("--benchmarks", "--figures", "--long")))
 
@@ -83,6 +93,25 @@ def is_djangos(item: pytest.Item) -> bool:
 def quick_passwords(settings: Settings) -> None:
     """A hash that is meant to be slow makes nothing here safer."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+CONNECTIONS = cache_connections._connections  # type: ignore[attr-defined]
+ALIASES = set(cache_connections)
+
+
+@receiver(setting_changed)
+def keep_one_local(*, setting: str, **_: Any) -> None:
+    """For the connections to caches, of which Django makes another whenever CACHES is set.
+
+    The context of the thread keeps all of them, and every call of asynchronous code goes through
+    its context: after thousands of tests that took a second.
+    """
+    if setting == "CACHES":
+        for alias in ALIASES:
+            with suppress(AttributeError):
+                delattr(CONNECTIONS, alias)
+        ALIASES.update(cache_connections)
+        cache_connections._connections = CONNECTIONS  # type: ignore[attr-defined]
 
 
 @pytest.fixture(autouse=True)

@@ -34,6 +34,9 @@ ARGUMENTS = [
     "--host-resolver-rules=MAP *.test 127.0.0.1",
 ]
 
+# The first is the second without windows, and starts sooner.
+PROGRAMS = ["chromium-headless-shell", "chromium", "google-chrome"]
+
 # An answer of 400 is logged as an error; so is Django's header to a host without https.
 EXPECTED = ["Failed to load resource", "Cross-Origin-Opener-Policy"]
 
@@ -52,7 +55,7 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 
 def launching() -> dict[str, Any]:
     """How Chromium is launched."""
-    path = shutil.which("chromium") or shutil.which("google-chrome")
+    path = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if path is None:
         reason = "no chromium here: the system's package chromium"
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)

@@ -58,6 +58,7 @@ def test_nothing_in_the_admin_is_against_the_policy(page: Page) -> None:
         assert page.locator("#content h1").count() == 1, path
     page.goto("/admin/demo/storedsession/")
     page.click("#result_list a >> nth=0")
+    page.wait_for_url("**/change/")
     assert page.locator("#content h1").count() == 1
 
 
