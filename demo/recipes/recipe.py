@@ -22,10 +22,14 @@ CHANGES = ("POST",)
 
 
 class TextResponse(HttpResponse):
-    """Plain text, so that nothing a visitor typed is ever taken for HTML."""
+    """Plain text, so that nothing a visitor typed is ever taken for HTML.
+
+    What UTF-8 cannot hold, half a character of UTF-16, is there as an escape.
+    """
 
     def __init__(self, content: str, **kwargs: Any) -> None:
-        super().__init__(f"{content}\n", content_type="text/plain; charset=utf-8", **kwargs)
+        encoded = f"{content}\n".encode(errors="backslashreplace")
+        super().__init__(encoded, content_type="text/plain; charset=utf-8", **kwargs)
 
 
 @dataclass(frozen=True)

@@ -31,10 +31,7 @@ class ReadForm(SaltForm, NameForm):
 
 class KeysForm(NameForm):
     keep = forms.BooleanField(
-        label="SECRET_KEY_FALLBACKS",
-        required=False,
-        initial=True,
-        help_text=_("The old key is in it."),
+        label=_("The old key is in SECRET_KEY_FALLBACKS"), required=False, initial=True
     )
 
 
@@ -108,7 +105,8 @@ def change_the_key(request: HttpRequest, name: str, keep: bool) -> HttpResponse:
         response = TextResponse(f"{name} is set, signed with the old key.")
         response.set_cookie(name, TimestampSigner(key=old, salt=name).sign("chocolate"))
         return response
-    signer = TimestampSigner(key=new, fallback_keys=[old] if keep else [], salt=name)
+    fallbacks = [old] if keep else []
+    signer = TimestampSigner(key=new, fallback_keys=fallbacks, salt=name)
     try:
         value = signer.unsign(signed)
     except BadSignature as error:

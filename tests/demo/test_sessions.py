@@ -48,6 +48,17 @@ def test_the_dictionary(profile: str, client: Client) -> None:
     assert client.get("/sessions/keys/").json() == {"keys": ["updated"]}
 
 
+@on("db")
+def test_a_value_that_no_response_can_hold_is_shown_as_an_escape(
+    profile: str, client: Client
+) -> None:
+    """JSON has half a character of UTF-16, UTF-8 has not; a view can put it into a session."""
+    session = client.session
+    session["color"] = "\ud83c"
+    session.save()
+    assert get(client, "/sessions/get-item/") == r"color is \ud83c"
+
+
 def test_nested_changes_are_lost_unless_modified_says_so(profile: str, client: Client) -> None:
     assert "An empty cart" in post(client, "/sessions/nested/")
     assert "['cookie'] and will be lost" in post(client, "/sessions/nested/")
