@@ -16,8 +16,8 @@ TOKEN = "a" * 32
 # The part of the time after which whatever a process makes once has been made.
 WARM = 0.4
 
-# One of so many signs in, as to check a password takes long.
-SIGNS_IN = 50
+# One of so many signs in, as to check a password takes long; ten make both workers warm.
+SIGNS_IN = 20
 
 # Seconds for an answer.
 PATIENCE = 20
@@ -54,6 +54,7 @@ class Client:
         try:
             if self.number % SIGNS_IN == 0:
                 await self.sign_in()
+                await self.get("/auth/account/", "welcome ada")
             await self.post("/sessions/set-item/", f"color is set to {color}\n", value=color)
             self.begun.set()
             visits = 0
