@@ -105,8 +105,11 @@ def change_the_key(request: HttpRequest, name: str, keep: bool) -> HttpResponse:
         response = TextResponse(f"{name} is set, signed with the old key.")
         response.set_cookie(name, TimestampSigner(key=old, salt=name).sign("chocolate"))
         return response
-    fallbacks = [old] if keep else []
-    signer = TimestampSigner(key=new, fallback_keys=fallbacks, salt=name)
+    signer = TimestampSigner(
+        key=new,
+        fallback_keys=[old] if keep else [],
+        salt=name,
+    )
     try:
         value = signer.unsign(signed)
     except BadSignature as error:
