@@ -34,7 +34,7 @@ ARGUMENTS = [
     "--host-resolver-rules=MAP *.test 127.0.0.1",
 ]
 
-# The first is the second without windows, and starts sooner.
+# The first is the second without its windows, and takes two thirds of the time.
 PROGRAMS = ["chromium-headless-shell", "chromium", "google-chrome"]
 
 # An answer of 400 is logged as an error; so is Django's header to a host without https.
@@ -57,7 +57,7 @@ def launching() -> dict[str, Any]:
     """How Chromium is launched."""
     path = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if path is None:
-        reason = "no chromium here: the system's package chromium"
+        reason = "no Chromium here: the system's package chromium-headless-shell, or chromium"
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
     # Root, as in a container, has no sandbox.
     arguments = [*ARGUMENTS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
