@@ -51,9 +51,8 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 0 if tells_figures(config) else (os.cpu_count() or 1) + 1
 
 
-# They try the site, or every switch of engines, again and again.
+# They try the site from outside, again and again, and with threads: see test_untraced.py.
 UNCOVERED = {"attacks", "browser", "failures", "fuzzing"}
-UNCOVERED |= {"test_handover_races", "test_handover_hard", "test_handover_more"}
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -79,7 +78,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = filterfalse(is_djangos, items)
     if not config.getoption("no_cov", default=True):
         for item in items:
-            if item.path.parent.name in UNCOVERED or item.path.stem in UNCOVERED:
+            if item.path.parent.name in UNCOVERED:
                 item.add_marker("no_cover")
 
 
