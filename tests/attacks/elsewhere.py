@@ -78,4 +78,6 @@ def leads_away(location: str, scheme: str = "http", host: str = "testserver") ->
         return False
     authority = re.split(r"[/?#]", slashes.lstrip("/"), maxsplit=1)[0]
     default = {"http": ":80", "https": ":443"}[to]
-    return (to, authority.rpartition("@")[2].lower().removesuffix(default)) != (scheme, host)
+    named_host = authority.rpartition("@")[2].lower().removesuffix(default)
+    # Where none is named, as in "//", a browser goes nowhere.
+    return named_host != "" and (to, named_host) != (scheme, host)

@@ -22,12 +22,12 @@ TURNS = 5
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A small one."""
+    """A small one, with room for every crowd of a long run: 4 KiB for each session."""
     if os.geteuid() != 0:
         pytest.skip("only root may mount a disk that is small enough to be filled")
     path = tmp_path / "disk"
     path.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k,mode=700", "tmpfs", str(path)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", str(path)]
     mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
     if mounted.returncode:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(mounted.stderr)
