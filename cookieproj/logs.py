@@ -11,8 +11,13 @@ from pythonjsonlogger.json import JsonFormatter
 
 HIDDEN = "[hidden]"
 
-# What looks like a key or a token, or like something signed: data, moment, signature.
-SECRET = re.compile(r"(?<![\w-])[A-Za-z0-9]{32,}(?![\w-])|[\w.-]+:\w{6}:[\w-]{43}")
+# What looks like something signed (data, moment, signature), or holds a key or a token: in the name
+# of a file or of a cache's entry a key follows other letters. Each begins where none has begun, and
+# takes back nothing (``++``), as else a long line, which any visitor can send, would take seconds.
+SECRET = re.compile(r"(?<![\w.-])[\w.-]++:\w{6}:[\w-]{43}|[A-Za-z0-9]{32,}+")
+
+# What no visitor has a say in, so that no cookie can blank it.
+UNTOUCHED = {"time", "level", "logger"}
 
 # A shorter value of a cookie is no secret, and may be a part of any word.
 SHORTEST = 8
@@ -34,9 +39,8 @@ class Formatter(JsonFormatter):
     ) -> None:
         super().add_fields(log_data, record, message_dict)
         values = sorted(cookies(record), key=len, reverse=True)
-        for name, value in log_data.items():
-            if isinstance(value, str):
-                log_data[name] = without(values, value)
+        for name in log_data.keys() - UNTOUCHED:
+            log_data[name] = without(values, log_data[name])
 
 
 def cookies(record: LogRecord) -> Iterator[str]:
@@ -50,7 +54,16 @@ def cookies(record: LogRecord) -> Iterator[str]:
             yield value
 
 
-def without(values: list[str], text: str) -> str:
+def without(values: list[str], logged: Any) -> Any:
+    """What is logged, however deep, without those and without what looks like a secret."""
+    match logged:
+        case None | int() | float():
+            return logged
+        case dict():
+            return {without(values, str(key)): without(values, logged[key]) for key in logged}
+        case list() | tuple() | set() | frozenset():
+            return [without(values, each) for each in logged]
+    text = str(logged)
     for value in values:
         text = text.replace(value, HIDDEN)
     return SECRET.sub(HIDDEN, text)

@@ -73,11 +73,16 @@ def adopt(request: HttpRequest, user: User) -> None:
     Under an id that follows from its key: another request may be doing the same.
     """
     session = request.session
-    digest = salted_hmac("demo.index", session.session_key or "", algorithm="sha256").digest()
-    row = str(UUID(bytes=digest[:16]))
+    row = adopted_row(session.session_key or "")
     insert(described(request, user, row))
     note(session, row)
     is_news(session)
+
+
+def adopted_row(session_key: str) -> str:
+    """The id that the row of a session with that key has, if it was adopted."""
+    digest = salted_hmac("demo.index", session_key, algorithm="sha256").digest()
+    return str(UUID(bytes=digest[:16]))
 
 
 def known_row(session: SessionBase | Data) -> str | None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db import Error
 from django.db.models.signals import post_save, pre_delete
@@ -40,9 +41,14 @@ def ended(instance: SignedInSession, **kwargs: Any) -> None:
 
 
 @receiver(opened)
-def is_refused(data: dict[str, Any], **kwargs: Any) -> bool:
-    """Asked by signed cookies alone: the other engines delete what is to end."""
+def is_refused(data: dict[str, Any], session_key: str, **kwargs: Any) -> bool:
+    """Asked by signed cookies alone: the other engines delete what is to end.
+
+    A cookie from before there was an index names no row, and may have been adopted and ended since.
+    """
     row = index.known_row(data)
+    if row is None and SESSION_KEY in data:
+        row = index.adopted_row(session_key)
     try:
         return row is not None and index.is_refused(row)
     except Error as error:

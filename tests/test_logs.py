@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -15,9 +16,16 @@ from cookieproj.logs import HIDDEN, Formatter
 KEY = "0123456789abcdefghijklmnopqrstuv"
 
 
-def logged(message: str, *arguments: Any, error: Exception | None = None, cookie: str = "") -> Any:
+def logged(
+    message: str,
+    *arguments: Any,
+    error: Exception | None = None,
+    cookie: str = "",
+    **extra: Any,
+) -> Any:
     """The line, as it would be read back."""
-    record = logging.LogRecord("demo", logging.ERROR, "", 1, message, arguments, None)
+    record = logging.LogRecord("cookieproj.logs", logging.ERROR, "", 1, message, arguments, None)
+    vars(record).update(extra)
     if cookie:
         record.request = RequestFactory().get("/", headers={"Cookie": cookie})
     if error:
@@ -32,7 +40,7 @@ def test_it_says_when_who_and_what() -> None:
     line = logged("%s is away", "Redis 127.0.0.1:6379/1")
     assert {
         "level": "ERROR",
-        "logger": "demo",
+        "logger": "cookieproj.logs",
         "message": "Redis 127.0.0.1:6379/1 is away",
     }.items() <= line.items()
     assert line["time"]
@@ -54,6 +62,44 @@ def test_what_looks_like_a_key_is_hidden_wherever_it_stands(kind: str) -> None:
     error = ValueError(f"Key (session_key)=({secret}) already exists.")
     line = logged("Internal Server Error", error=error)
     assert line["exc_info"].endswith(f"Key (session_key)=({HIDDEN}) already exists.")
+
+
+# How the engines name what they keep: a file, one that is not finished, an entry of a cache.
+NAMES = {
+    "file": f"/srv/sessions/__Host-sessionid{KEY}",
+    "unfinished": f"/srv/sessions/sessionid{KEY}_out_ab12",
+    "entry": f":1:django.contrib.sessions.cached_db{KEY}",
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_so_is_a_key_in_a_name(name: str) -> None:
+    line = logged("%s is gone", NAMES[name])
+    assert KEY not in line["message"]
+    assert line["message"].endswith("is gone")
+
+
+def test_so_is_what_a_record_holds_besides() -> None:
+    """A query's parameters, say; in whatever they are held."""
+    found = logged("slow", params=(KEY, {KEY: [KEY]}, ValueError(KEY), 7), duration=0.25)
+    assert found["params"] == [HIDDEN, {HIDDEN: [HIDDEN]}, HIDDEN, 7]
+    assert found["duration"] == 0.25
+
+
+@pytest.mark.parametrize("part", ["A", "A-", "A.", f"{'A' * 31}-", "a:", "a:123456:"])
+def test_a_long_line_is_no_work(part: str) -> None:
+    """A header may be 8 KB long; what looked again from each character on took minutes for this."""
+    began = time.process_time()
+    logged("Invalid HTTP_HOST header: %r", part * (400_000 // len(part)))
+    assert time.process_time() - began < 5
+
+
+def test_no_cookie_blanks_when_and_where_it_was() -> None:
+    record = logged("It is late", cookie="")
+    line = logged("It is late", cookie=f"a={record['time'][:10]}; b=cookieproj.logs; c=It is late")
+    assert (line["time"][:10], line["level"]) == (record["time"][:10], "ERROR")
+    assert line["logger"] == record["logger"]
+    assert line["message"] == HIDDEN
 
 
 @pytest.mark.parametrize("value", ["a-key-of-another-make", '"quoted \\"twice\\" ü"', "a=b=c=d=e"])

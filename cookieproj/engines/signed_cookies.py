@@ -28,9 +28,10 @@ SALT = "django.contrib.sessions.backends.signed_cookies"
 # What a browser must be able to keep of a cookie: name, value and attributes (RFC 6265, 6.1).
 COOKIE_BYTES = 4096
 
-# Sent with the ``data`` of each session whose signature holds. A receiver that answers True refuses
-# it: a browser may keep, or bring back, a cookie whose session the server has ended. One that asks
-# a database is why an async view reads this session with ``aget``, as it does on other engines.
+# Sent with the ``data`` and the ``session_key``, the cookie itself, of each session whose signature
+# holds. A receiver that answers True refuses it: a browser may keep, or bring back, a cookie whose
+# session the server has ended. One that asks a database is why an async view reads this session
+# with ``aget``, as it does on other engines.
 opened = Signal()
 
 
@@ -58,7 +59,8 @@ class SessionStore(Listable, Async, DjangoStore):  # type: ignore[misc]
         return data
 
     def _is_refused(self, data: Data) -> bool:
-        return any(answer for _receiver, answer in opened.send(type(self), data=data))
+        opening = {"data": data, "session_key": self.session_key}
+        return any(answer for _receiver, answer in opened.send(type(self), **opening))
 
     def save(self, must_create: bool = False) -> None:
         """Sign the data anew.

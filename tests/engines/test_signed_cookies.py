@@ -59,8 +59,8 @@ def test_a_receiver_may_refuse_what_is_signed(answer: Any, holds: dict[str, int]
     key = stored(a=1).session_key
     seen = []
 
-    def receiver(sender: Any, data: Any, **kwargs: Any) -> Any:
-        seen.append((sender, dict(data)))
+    def receiver(sender: Any, data: Any, session_key: Any, **kwargs: Any) -> Any:
+        seen.append((sender, dict(data), session_key))
         return answer
 
     opened.connect(receiver)
@@ -68,7 +68,7 @@ def test_a_receiver_may_refuse_what_is_signed(answer: Any, holds: dict[str, int]
         assert dict(SessionStore(key).items()) == holds
     finally:
         opened.disconnect(receiver)
-    assert seen == [(SessionStore, {"a": 1})]
+    assert seen == [(SessionStore, {"a": 1}, key)]
 
 
 def test_nobody_is_asked_about_what_is_not_signed_or_has_expired() -> None:
