@@ -2,7 +2,9 @@
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.sessions.backends.cache import SessionStore as CacheStore
@@ -151,6 +153,7 @@ def test_sqlite_has_a_write_ahead_log_and_immediate_transactions(tmp_path: Path)
     ("variables", "reason"),
     [
         ({"DATABASE_URL": "nonsense"}, "DATABASE_URL names no database"),
+        ({"DATABASE_URL": "postgres://u:secret/s@host/name"}, '"/" is written "%2F"'),
         ({"DATABASE_URL": "nonsense://host/name"}, "isn't an available database backend"),
         ({"DATABASE_URL": "postgres://u:secret@127.0.0.1:1/name"}, "Connection refused"),
         ({"DATABASE_URL": "sqlite:////nowhere/db.sqlite3"}, "unable to open database file"),
@@ -202,6 +205,8 @@ def test_redis_values_are_json(scheme: str) -> None:
         "http://host/",
         "redis://host/one",
         "redis://[host/0",
+        "redis://host:port/0",
+        "redis://host:0/0",
         "redis+sentinel://host:26379",
         "redis+sentinel://host:port/primary/0",
     ],
@@ -211,10 +216,20 @@ def test_a_cache_url_that_is_none_is_told_the_legal_ones(url: str) -> None:
         caches(url)
 
 
-def test_a_wrong_cache_url_does_not_repeat_its_password() -> None:
-    with pytest.raises(ImproperlyConfigured) as caught:
-        caches("http://user:secret@host")
-    assert "secret" not in str(caught.value)
+# What a password has to be written in another way for, and what is no URL at all.
+PASSWORDS = ["hun/ter2", "hun?ter2", "hun#ter2", "hun@t/er2", "hun[ter2", "hun\u2100ter2"]
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+@pytest.mark.parametrize("read", [caches, former_cache])
+@pytest.mark.parametrize("url", ["redis://:{}@host:6379/0", "memcached://user:{}@host:11211"])
+def test_a_password_that_breaks_a_url_is_not_repeated(
+    read: Callable[[str], Any], url: str, password: str
+) -> None:
+    with pytest.raises(ImproperlyConfigured, match='"/" is written "%2F"') as caught:
+        read(url.format(password))
+    assert "hun" not in str(caught.value)
+    assert "er2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("server", ["redis_url", "sentinel_url", "memcached_url"])

@@ -6,7 +6,7 @@ import django
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from .caches import caches, former_cache
+from .caches import UNREADABLE, caches, former_cache
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
@@ -74,7 +74,10 @@ if "://" not in DATABASE_URL:
         "DATABASE_URL names no database: sqlite:///path, postgres://user:password@host/name "
         "or mysql://user:password@host/name."
     )
-DATABASES = {"default": env.db_url_config(DATABASE_URL)}
+try:
+    DATABASES = {"default": env.db_url_config(DATABASE_URL)}
+except ValueError:
+    raise ImproperlyConfigured(f"DATABASE_URL: {UNREADABLE}.") from None
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         # Readers go on while one writes, and a transaction that will write takes its

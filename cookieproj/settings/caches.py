@@ -11,6 +11,12 @@ from django.core.exceptions import ImproperlyConfigured
 
 Caches = dict[str, dict[str, Any]]
 
+# It may hold a password, so nothing of it is repeated.
+UNREADABLE = (
+    'it cannot be read as a URL; in a user name or password "/" is written "%2F", "?" "%3F", '
+    '"#" "%23", "@" "%40", "[" "%5B"'
+)
+
 
 def caches(url: str) -> Caches:
     """CACHES for a URL.
@@ -25,7 +31,7 @@ def caches(url: str) -> Caches:
     Raises ImproperlyConfigured for anything else.
     """
     try:
-        parts = urlsplit(url)
+        parts = _split(url)
         match parts.scheme:
             case "redis" | "rediss":
                 return _beside(_redis, parts, _database(parts.path))
@@ -39,7 +45,6 @@ def caches(url: str) -> Caches:
                 problem = f"unknown scheme {parts.scheme!r}"
     except ValueError as error:
         problem = str(error)
-    # The URL may hold a password, so it is not repeated.
     raise ImproperlyConfigured(
         f"CACHE_URL: {problem}. It takes redis://, rediss://, redis+sentinel://, "
         "memcached:// or locmem://."
@@ -60,7 +65,7 @@ def former_cache(url: str) -> dict[str, Any]:
     Raises ImproperlyConfigured for anything else.
     """
     try:
-        parts = urlsplit(url)
+        parts = _split(url)
         options = dict(
             parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
         )
@@ -86,6 +91,17 @@ def former_cache(url: str) -> dict[str, Any]:
     return cache
 
 
+def _split(url: str) -> SplitResult:
+    """Of what is a URL; then no part of it but what stands before the host is secret."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ValueError(UNREADABLE) from None
+    if "@" in f"{parts.path}{parts.query}{parts.fragment}":
+        raise ValueError(UNREADABLE)
+    return parts
+
+
 def _serializer(name: str) -> str:
     if name not in SERIALIZERS:
         raise ValueError(f"the serializer is json or pickle, not {name!r}")
@@ -108,6 +124,8 @@ def _beside(make: Any, parts: SplitResult, database: int) -> Caches:
 
 
 def _redis(parts: SplitResult, database: int) -> dict[str, Any]:
+    if parts.port == 0:  # raises ValueError for what is no number: now, not in the first request
+        raise ValueError("there is no port 0")
     return {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": parts._replace(path=f"/{database}").geturl(),
