@@ -1,16 +1,23 @@
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from http import HTTPStatus
 
+from django.contrib.auth.middleware import AuthenticationMiddleware as DjangoMiddleware
+from django.contrib.auth.middleware import auser, get_user
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import render
 from django.utils.cache import has_vary_header
+from django.utils.functional import SimpleLazyObject
 
 from cookieproj.engines.exceptions import StoreUnavailableError
 
 from . import index
+from .models import User
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -64,6 +71,41 @@ class RefuseUnreadableForms:
         except (BadRequest, SuspiciousOperation, MultiPartParserError) as error:
             return render(request, "400.html", {"reason": str(error)}, status=400)
         return self.get_response(request)
+
+
+class AuthenticationMiddleware(DjangoMiddleware):
+    """Django's, but a session whose hash an older SECRET_KEY made keeps its session key.
+
+    Django renews the hash under another key. Of the requests that a browser sends at once
+    one would get it, and all others find nothing under theirs and sign the browser out.
+    """
+
+    def process_request(self, request: HttpRequest) -> None:
+        super().process_request(request)
+        request.user = SimpleLazyObject(lambda: user_of(request))  # type: ignore[assignment]
+        request.auser = partial(auser_of, request)
+
+
+def user_of(request: HttpRequest) -> User | AnonymousUser:
+    with keeping_its_key(request.session):
+        return get_user(request)
+
+
+async def auser_of(request: HttpRequest) -> User | AnonymousUser:
+    with keeping_its_key(request.session):
+        return await auser(request)
+
+
+@contextmanager
+def keeping_its_key(session: SessionBase) -> Iterator[None]:
+    async def stay() -> None:
+        pass
+
+    session.cycle_key, session.acycle_key = (lambda: None), stay  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del session.cycle_key, session.acycle_key
 
 
 class FollowSignedInSessions:

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.conf import settings as running
-from django.test import Client
+from django.test import Client, RequestFactory
 from pytest_django import Settings
 
-from demo import inspector
+from demo import engine, inspector
+from demo.middleware import auser_of
 from demo.models import User
 from tests.conftest import on
 
@@ -39,6 +41,35 @@ def test_who_was_signed_in_still_is(
     rotate(keeps)
     for _ in range(2):
         assert ("welcome ada" in client.get("/auth/account/").text) == keeps
+
+
+def test_none_of_the_requests_at_once_signs_the_browser_out(
+    profile: str, client: Client, ada: User, rotate: Rotate
+) -> None:
+    """Whichever is answered first, the key or cookie that all of them were sent with stays good."""
+    client.force_login(ada)
+    cookie = client.cookies["sessionid"].value
+    rotate(True)
+    for _ in range(3):
+        sent = Client()
+        sent.cookies["sessionid"] = cookie
+        assert "welcome ada" in sent.get("/auth/account/").text
+        assert sent.cookies["sessionid"].value
+
+
+def test_nor_in_an_asynchronous_view(
+    profile: str, client: Client, settings: Settings, ada: User, rotate: Rotate
+) -> None:
+    """On Django's engines too, which have a cycle_key of their own for those."""
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{profile}"
+    client.force_login(ada)
+    key = client.cookies["sessionid"].value
+    rotate(True)
+    request = RequestFactory().get("/")
+    request.session = engine.store()(key)
+    assert async_to_sync(auser_of)(request) == ada
+    assert request.session.session_key == key
+    assert request.session.modified
 
 
 def test_what_is_written_again_needs_the_old_key_no_more(
