@@ -8,10 +8,11 @@ from django.contrib.admin.actions import delete_selected
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import display_for_value
 from django.contrib.auth import HASH_SESSION_KEY
-from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -61,8 +62,30 @@ class SignsOut:
         return request.user.has_perm("demo.delete_signedinsession")
 
 
+class ChecksLookups(admin.ModelAdmin):
+    """Takes what a database, or its driver, cannot look up as Django takes a wrong lookup.
+
+    Django catches what goes wrong as a lookup is made. A regular expression that is none, a
+    year without end or an address that is no address is not found out before the query.
+    """
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        try:
+            return super().get_changelist_instance(request)
+        except (ValueError, DatabaseError) as error:
+            raise IncorrectLookupParameters(error) from error
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class SiteGroupAdmin(ChecksLookups, GroupAdmin):
+    pass
+
+
 @admin.register(User)
-class SiteUserAdmin(SignsOut, UserAdmin):
+class SiteUserAdmin(SignsOut, ChecksLookups, UserAdmin):
     actions = ["sign_out"]
 
     @admin.action(permissions=["sign_out"], description=_("Sign out everywhere"))
@@ -132,7 +155,7 @@ class SeenOrEnded(admin.ModelAdmin):
 
 
 @admin.register(SignedInSession)
-class SignedInSessionAdmin(SignsOut, SeenOrEnded):
+class SignedInSessionAdmin(SignsOut, ChecksLookups, SeenOrEnded):
     fields = (
         "user", "device", "address", "last_seen", "signed_in_at", "expires", "engine", "key",
     )  # fmt: skip

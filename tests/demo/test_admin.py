@@ -17,14 +17,14 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from pytest_django import Settings
+from pytest_django import DjangoDbBlocker, Settings
 
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.settings.caches import caches
 from demo import index, inspector
 from demo.admin import WithinReach
 from demo.models import SignedInSession, User
-from tests.conftest import on
+from tests.conftest import connected, on
 
 from .browsers import FIREFOX, IPHONE, browser, is_in, key_of, row_of
 
@@ -360,6 +360,30 @@ def test_nothing_offers_to_select_what_is_beyond_reach(
 def test_a_value_that_no_column_holds(name: str, profile: str, client: Client) -> None:
     response = client.get(SIGNED_IN, {name: "\0"}, follow=True)
     assert response.redirect_chain == [(f"{SIGNED_IN}?e=1", 302)]
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "value"),
+    [
+        ("demo/user", "username__regex", "("),
+        ("demo/user", "username__exact", "\0"),
+        ("demo/user", "date_joined__year", "99999"),
+        ("auth/group", "name__exact", "\0"),
+        ("demo/signedinsession", "address", "abc"),
+        ("demo/signedinsession", "address", "127.0.0.1/8"),
+    ],
+)
+def test_what_a_database_cannot_look_up(
+    path: str, name: str, value: str, stores: dict[str, str], django_db_blocker: DjangoDbBlocker
+) -> None:
+    """Found out in the query: PostgreSQL takes no NUL, and no address that is none."""
+    with django_db_blocker.unblock(), connected(stores["DATABASE_URL"]):
+        client = Client()
+        client.force_login(User.objects.get(username="admin"))
+        response = client.get(f"/admin/{path}/", {name: value}, follow=True)
+        client.logout()
+    assert response.redirect_chain == [(f"/admin/{path}/?e=1", 302)]
+    assert response.status_code == 200
 
 
 @on("db")
