@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.cache import SessionStore as CacheStore
 from django.core.cache import caches
 from django.db import DatabaseError
@@ -57,20 +58,21 @@ QUESTIONS = (
 )
 
 
-def answers(store: Any) -> list[str]:
+def answers(store: type[SessionBase]) -> list[str]:
     """To the QUESTIONS, found out with a session that goes again. A store may be away."""
     try:
-        place, reads, ends = try_out(store)
-        return [
-            place,
-            survival(store),
-            reads,
-            ends,
-            everywhere(),
-            listing(store),
-            limit(store),
-            clearing(store),
-        ]
+        with namespaced(store) as tried:
+            place, reads, ends = try_out(tried)
+            return [
+                place,
+                survival(tried),
+                reads,
+                ends,
+                everywhere(),
+                listing(tried),
+                limit(tried),
+                clearing(tried),
+            ]
     except SessionStoreError as error:
         reason = str(error) if settings.DEBUG else _("Its store does not answer.")
         return [reason, *[""] * (len(QUESTIONS) - 1)]
@@ -79,11 +81,7 @@ def answers(store: Any) -> list[str]:
 @cache
 def columns(language: str, in_development: bool) -> list[list[str]]:
     """Of all engines, tried once in each language: a page that anybody opens must not be a load."""
-    found = []
-    for name in NAMES:
-        with namespaced(engine(OURS + name)) as store:
-            found.append(answers(store))
-    return found
+    return [answers(engine(OURS + name)) for name in NAMES]
 
 
 def known_columns() -> list[list[str]]:

@@ -149,6 +149,14 @@ def test_a_store_that_is_away_leaves_the_others(client: Client) -> None:
     assert facts["Trips: write"]["cache"] == "2"
 
 
+def test_the_cache_of_cached_db_may_be_away_too(client: Client, settings: Settings) -> None:
+    """Its sessions go on without; what was tried cannot be removed from it."""
+    settings.CACHES = caches("redis://127.0.0.1:1")
+    facts = table(shown(client))
+    assert "127.0.0.1:1" in facts["Sessions live in"]["cached_db"]
+    assert facts["Trips: write"]["db"] == "2"
+
+
 def test_a_public_page_does_not_tell_which_store_is_away(
     client: Client, settings: Settings
 ) -> None:
