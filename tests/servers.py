@@ -14,7 +14,8 @@ from unittest import mock
 from mirakuru import TCPExecutor
 from mirakuru.exceptions import AlreadyRunning, ProcessExitedWithError
 from redis import Redis
-from redis.backoff import ConstantBackoff
+from redis.backoff import ConstantBackoff, NoBackoff
+from redis.exceptions import RedisError
 from redis.retry import Retry
 
 ATTEMPTS = 5
@@ -65,6 +66,13 @@ class StoppableRedis:
 
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
+
+    def answers(self) -> bool:
+        try:
+            with Redis(port=self.port, socket_timeout=2, retry=Retry(NoBackoff(), 0)) as client:
+                return bool(client.ping())
+        except RedisError:
+            return False
 
     def _signal(self, number: signal.Signals) -> None:
         if self._executor.process:

@@ -65,6 +65,7 @@ def test_no_write_is_lost_without_a_word(
             ended = time.monotonic()
             with crowd.busy():
                 crowd.take(TURNS)
+            assert crowd.failed(), "the disk was not full"
             failed += crowd.failed(began, ended, {503})
     held("Disk full, file: sessions", whose, VISITORS * times, lost)
     if whose == "ours":

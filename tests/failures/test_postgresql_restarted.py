@@ -2,6 +2,7 @@
 
 import time
 
+import psycopg
 import pytest
 
 from tests.held import Held, Whose
@@ -36,16 +37,17 @@ def test_it_goes_on_when_it_is_back(
             with crowd.busy():
                 crowd.take(TURNS)
                 stopped = time.monotonic()
-                postgresql.stop()
+                stop(postgresql)
                 crowd.take(TURNS)
                 postgresql.start()
                 back = time.monotonic()
                 crowd.take(TURNS)
             # While nobody asks anything, so that nobody has noticed who comes next.
-            postgresql.stop()
+            stop(postgresql)
             postgresql.start()
             with crowd.busy():
                 crowd.take(TURNS)
+            assert crowd.failed(), "nobody missed it"
             lost += crowd.lost()
             answers += crowd.answers
             # 500 where the page cannot be made without the database, whatever the session is in.
@@ -56,3 +58,10 @@ def test_it_goes_on_when_it_is_back(
     assert len(answers) >= 4 * 2 * TURNS * VISITORS * restarts
     if whose == "ours":
         assert (failed, lost) == ([], 0)
+
+
+def stop(postgresql: StoppablePostgreSQL) -> None:
+    """And see that it is."""
+    postgresql.stop()
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(postgresql.url)

@@ -32,10 +32,12 @@ def browser(
 
 def go(redis: StoppableRedis, how: str) -> None:
     redis.freeze() if how == "silent" else redis.stop()
+    assert not redis.answers()
 
 
 def come_back(redis: StoppableRedis, how: str) -> None:
     redis.thaw() if how == "silent" else redis.start()
+    assert redis.answers()
 
 
 @pytest.mark.parametrize("how", ["gone", "silent"])
@@ -79,9 +81,9 @@ def test_a_sign_out_while_it_is_away_is_one_when_it_is_back(
     browser: Browser, redis: StoppableRedis
 ) -> None:
     stolen = browser.cookies.get_dict()
-    redis.freeze()
+    go(redis, "silent")
     browser.submit("/auth/account/", "/auth/sign-out/")
-    redis.thaw()
+    come_back(redis, "silent")
     thief = Browser(browser.site)
     thief.cookies.update(stolen)
     assert "welcome" not in thief.open("/auth/account/").text

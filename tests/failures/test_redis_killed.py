@@ -49,9 +49,12 @@ def test_nobody_is_signed_out(
                     began = time.monotonic()
                     go(redis)
                     crowd.take(turns)
+                    assert not redis.answers()
                     come_back(redis)
+                    assert redis.answers()
                     ended = time.monotonic()
                     crowd.take(TURNS)
+                assert crowd.failed() or engine == "cached_db", "nobody missed it"
                 lost += crowd.lost()
                 answers += crowd.answers
                 failed += crowd.failed(began, ended, meanwhile)

@@ -50,6 +50,7 @@ def test_whoever_was_signed_in_still_is(
                 redis.wait_for_another()
                 ended = time.monotonic()
                 crowd.take(TURNS)
+            assert crowd.failed(), "nobody missed the primary"
             answers += crowd.answers
             failed += crowd.failed(began, ended, {503})
             seconds += [max(answer.ended for answer in crowd.failed()) - began]

@@ -53,6 +53,7 @@ def test_a_browser_that_moves_between_them_notices_nothing(
             crowd.take(TURNS)
             both = [balancer.served.copy() for balancer in balancers]
             servers[0].kill()
+            alone = [balancer.served.copy() for balancer in balancers]
             crowd.take(TURNS)
         lost = crowd.lost()
         for visitor in crowd.visitors:
@@ -62,6 +63,10 @@ def test_a_browser_that_moves_between_them_notices_nothing(
     held(f"{what}: requests", whose, len(crowd.answers), len(crowd.failed()))
     held(f"{what}: sessions", whose, VISITORS, lost)
     assert all(abs(served[ports[0]] - served[ports[1]]) <= 1 for served in both)
+    for balancer, before in zip(balancers, alone, strict=True):
+        by_dead, by_other = ((balancer.served - before)[port] for port in ports)
+        # An answer that had come in may not have been counted yet.
+        assert by_dead <= 1 < by_other
     assert len(crowd.answers) >= 2 * 2 * TURNS * VISITORS
     if whose == "ours":
         assert (crowd.failed(), lost, signed_out) == ([], 0, VISITORS)
