@@ -35,12 +35,11 @@ def held(pytestconfig: pytest.Config) -> Held:
 
 def table(rows: Rows) -> Iterator[str]:
     """A line of Markdown each."""
-    yield "| fault or attack | tries | lost, ours | lost, Django's |"
-    yield "| --- | --- | --- | --- |"
+    yield "| fault or attack | ours: lost of tries | Django's: lost of tries |"
+    yield "| --- | --- | --- |"
     for what, row in rows.items():
-        tries = max(tries for tries, _lost in row.values())
-        lost = (f"{row[whose][1]:,}" if whose in row else "" for whose in WHOSE)
-        yield f"| {what} | {tries:,} | {' | '.join(lost)} |"
+        cells = ("{1:,} of {0:,}".format(*row[whose]) if whose in row else "" for whose in WHOSE)
+        yield f"| {what} | {' | '.join(cells)} |"
 
 
 def pytest_terminal_summary(
