@@ -1,5 +1,6 @@
 """A signed text is changed in each of its places, and taken apart and put together anew."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -20,7 +21,8 @@ from demo.decorators import LOGIN_COOKIE, SALT
 from demo.models import User
 from demo.recipes.in_path import SALT as PATH_SALT
 from tests.conftest import on
-from tests.demo.browsers import browser, key_of
+from tests.demo.browsers import browser, is_in, key_of
+from tests.fuzzing.planting import STORES
 from tests.held import Whose
 
 from .conftest import Judged, Send, Some
@@ -180,6 +182,58 @@ def test_a_session_in_its_store(
     assert is_read(one)
     tries = some(tampered(one, other), 7)
     judged(f"What {profile} stores is tampered with", tries, filter(is_read, tries), whose)
+
+
+# What is known, and told in SECURITY.md: a stored text is Django's, which is signed without the key
+# that it is stored under, and without its expiry.
+
+
+def color_in(client: Client) -> str:
+    return client.get("/sessions/get-item/?key=color").content.decode()
+
+
+@on("db", "file")
+def test_a_whole_text_opens_under_another_key(profile: str, ada: User) -> None:
+    store = STORES[profile]()
+    graces, hers = browser(User.objects.create_user("grace", password="cookies")), browser(ada)
+    store.plant(key_of(hers), store.held(key_of(graces)) or b"")
+    assert "welcome grace" in hers.get("/auth/account/").content.decode()
+
+
+@on("db", "file")
+def test_an_older_text_opens_when_it_is_put_back(profile: str, ada: User) -> None:
+    """Whatever came after it: another value, and a sign-out."""
+    store, client = STORES[profile](), browser(ada)
+    client.post("/sessions/set-item/", {"value": "blue"})
+    key = key_of(client)
+    older = store.held(key) or b""
+    client.post("/sessions/set-item/", {"value": "red"})
+    assert color_in(client) == "color is red\n"
+    store.plant(key, older)
+    assert color_in(client) == "color is blue\n"
+    client.post("/auth/sign-out/")
+    client.cookies["sessionid"] = key
+    assert not is_in(client)
+    store.plant(key, older)
+    client.cookies["sessionid"] = key
+    assert is_in(client)
+
+
+@on("db", "file")
+def test_an_expiry_that_was_moved_is_not_noticed(
+    profile: str, ada: User, tmp_path: Path, settings: Settings
+) -> None:
+    with some_time_ago(minutes=settings.SESSION_COOKIE_AGE // 60 + 1):
+        key = key_of(browser(ada))
+    client = Client()
+    client.cookies["sessionid"] = key
+    assert not is_in(client)
+    if profile == "file":
+        os.utime(tmp_path / f"sessionid{key}")
+    else:
+        Session.objects.filter(pk=key).update(expire_date=timezone.now() + timedelta(days=1))
+    client.cookies["sessionid"] = key
+    assert is_in(client)
 
 
 def proof(user: User) -> str:
