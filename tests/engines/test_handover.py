@@ -1,5 +1,6 @@
 """A switch of engines, all twenty of them: nobody is signed out, and who was stays so."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.utils import timezone
 
 from cookieproj.engines.caches.other import GRAVE_SECONDS
 
-from .handing_over import APART, PAIRS, Browser, Switch, away, flush, only
+from .handing_over import APART, PAIRS, Browser, Switch, away, flush, moved, only
 
 
 def test_a_session_goes_on(switch: Switch) -> None:
@@ -22,6 +23,14 @@ def test_a_session_goes_on(switch: Switch) -> None:
     assert (browser.cookie == before) == switch.keeps_the_key
     browser.set(b=2)
     assert browser.read() == {"a": 1, "nested": {"list": [1, None]}, "b": 2}
+
+
+@only(pair for pair in PAIRS if pair[0] == "signed_cookies")
+def test_a_cookie_becomes_a_key_of_its_own_kind(switch: Switch) -> None:
+    browser = moved(switch)
+    browser.read()
+    assert browser.cookie
+    assert re.fullmatch("[0-9a-f]{40}", browser.cookie)
 
 
 def test_it_needs_the_old_engine_no_more(switch: Switch) -> None:

@@ -1,5 +1,6 @@
 """The contract's part on session keys, and on the end of a session."""
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
@@ -164,6 +165,15 @@ def test_a_new_key_is_as_long_and_as_random_as_djangos() -> None:
     # Each character stands about 56 times at each place, and so never by chance not at all.
     for characters in zip(*keys, strict=True):
         assert set(characters) == set(VALID_KEY_CHARS)
+
+
+def test_the_key_of_a_session_is_such_a_one(request_for: Open) -> None:
+    session = request_for().set(a=1)
+    session.save()
+    first = session.session_key
+    session.cycle_key()
+    assert first != session.session_key
+    assert all(re.fullmatch("[a-z0-9]{32}", key) for key in (first, session.session_key))
 
 
 def test_a_taken_key_is_not_written_over(request_for: Open, key: str) -> None:
