@@ -146,6 +146,16 @@ def test_logs_are_json_and_hold_no_key(demo_database: Path, tmp_path: Path) -> N
         assert cookie.value not in text
 
 
+def test_a_database_that_is_silent_is_told() -> None:
+    """It takes connections and never answers, for which gunicorn would end a worker in the end."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgres://u:p@127.0.0.1:{silent.getsockname()[1]}/name"
+        with in_production(DATABASE_URL=url) as host:
+            response = requests.get(f"http://{host}/health/", timeout=20)
+    assert response.status_code == 503
+    assert response.json() == {"database": "away", "sessions": "away"}
+
+
 def said(host: str, request: str) -> str:
     """To what no client would send."""
     name, _, port = host.partition(":")

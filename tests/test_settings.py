@@ -2,6 +2,9 @@
 
 import os
 import stat
+import subprocess
+import sys
+from ast import literal_eval
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -147,6 +150,31 @@ def test_sqlite_has_a_write_ahead_log_and_immediate_transactions(tmp_path: Path)
     )
     ran = manage("shell", "--no-imports", "-c", code, DATABASE_URL=url)
     assert ran.stdout.strip() == "wal IMMEDIATE", ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "options"),
+    [
+        ("postgres://host/name", {"connect_timeout": 2, "tcp_user_timeout": 5000}),
+        (
+            "postgres://host/name?connect_timeout=9&tcp_user_timeout=99",
+            {"connect_timeout": 9, "tcp_user_timeout": 99},
+        ),
+        ("mysql://host/name?charset=utf8mb4", {"connect_timeout": 2, "charset": "utf8mb4"}),
+    ],
+)
+def test_a_silent_database_is_not_waited_for(url: str, options: dict[str, Any]) -> None:
+    # Without Django, which would look for the driver.
+    code = "from cookieproj.settings import base; print(base.DATABASES['default']['OPTIONS'])"
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={"DATABASE_URL": url},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert literal_eval(ran.stdout) == options
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,12 @@ TEMPLATES = [
     },
 ]
 
+# A server that is silent is away, and keeps no worker waiting: seconds to be connected, and
+# milliseconds until a connection is given up over which nothing arrives any more.
+TIMEOUTS = {
+    "django.db.backends.postgresql": {"connect_timeout": 2, "tcp_user_timeout": 5000},
+    "django.db.backends.mysql": {"connect_timeout": 2},
+}
 DATABASE_URL = env.str("DATABASE_URL", default=f"sqlite:///{BASE_DIR}/db.sqlite3")
 if "://" not in DATABASE_URL:
     raise ImproperlyConfigured(
@@ -78,8 +84,9 @@ try:
     DATABASES = {"default": env.db_url_config(DATABASE_URL)}
 except ValueError:
     raise ImproperlyConfigured(f"DATABASE_URL: {UNREADABLE}.") from None
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    DATABASES["default"]["OPTIONS"] = {
+database = DATABASES["default"]
+if database["ENGINE"] == "django.db.backends.sqlite3":
+    database["OPTIONS"] = {
         # Readers go on while one writes, and a transaction that will write takes its
         # turn at its start: begun as a reader it could only fail with "database is locked".
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
@@ -87,7 +94,8 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 20,
     }
 else:
-    DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+    database |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+    database["OPTIONS"] = TIMEOUTS.get(database["ENGINE"], {}) | database.get("OPTIONS", {})
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES = caches(env.str("CACHE_URL", default="locmem://"))
