@@ -1,6 +1,6 @@
 from django.urls import path
 
-from . import breaking, comparing, devices, health, language, switch, views, where
+from . import breaking, comparing, devices, language, switch, views, where
 from .recipes import RECIPES, in_path
 
 app_name = "demo"
@@ -15,7 +15,6 @@ urlpatterns = [
     path("session/", where.where, name="where"),
     path("engines/", comparing.engines, name="engines"),
     path("engines/measure/", comparing.measure, name="engines-measure"),
-    path("health/", health.health, name="health"),
     path("break/", breaking.breaking, name="break"),
     path("break/<slug:name>/", breaking.break_it, name="break-it"),
     path("switch/", switch.switch, name="switch"),

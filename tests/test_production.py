@@ -100,7 +100,10 @@ def test_who_comes_by_http_is_led_to_https(demo_database: Path, tmp_path: Path) 
     with in_production(DATABASE_URL=copied(demo_database, tmp_path)) as host:
         led = requests.get(f"http://{host}/devices/", allow_redirects=False, timeout=10)
         assert (led.status_code, led.headers["Location"]) == (301, f"https://{host}/devices/")
-        health = requests.get(f"http://{host}/health/", allow_redirects=False, timeout=10)
+        address = {"Host": "10.0.0.1"}
+        health = requests.get(
+            f"http://{host}/health/", headers=address, allow_redirects=False, timeout=10
+        )
         assert (health.status_code, health.json()) == (200, {"database": "ok", "sessions": "ok"})
         by_proxy = {"X-Forwarded-Proto": "https"}
         page = requests.get(f"http://{host}/", headers=by_proxy, timeout=10)

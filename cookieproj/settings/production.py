@@ -1,8 +1,6 @@
 """What a public site adds. base.py applies it when DEBUG is off."""
 
 SECURE_SSL_REDIRECT = True
-# Whoever asks for it is inside, where there is no https.
-SECURE_REDIRECT_EXEMPT = [r"^health/$"]
 SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_HSTS_PRELOAD = True

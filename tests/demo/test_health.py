@@ -13,7 +13,10 @@ from tests.conftest import connected, on
 
 def test_all_is_well(profile: str, client: Client) -> None:
     response = client.get("/health/")
-    assert (response.status_code, response.json()) == (200, {"database": "ok", "sessions": "ok"})
+    well = {"database": "ok", "sessions": "ok"}
+    if profile == "cached_db":
+        well["cache"] = "ok"
+    assert (response.status_code, response.json()) == (200, well)
     assert "no-store" in response.headers["Cache-Control"]
     assert not response.cookies
 
@@ -31,9 +34,26 @@ def test_a_store_that_is_away_is_told(
 
 
 @on("cached_db")
-def test_a_cache_before_rows_may_be_away(profile: str, client: Client, settings: Settings) -> None:
+def test_a_cache_before_rows_may_be_away(
+    profile: str, client: Client, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
     settings.CACHES = caches("redis://127.0.0.1:1/0")
-    assert client.get("/health/").status_code == 200
+    response = client.get("/health/")
+    assert response.status_code == 200
+    assert response.json() == {"database": "ok", "sessions": "ok", "cache": "away"}
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "Redis 127.0.0.1:1" in caplog.text
+
+
+def test_it_is_asked_by_any_name(
+    db: None, client: Client, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A load balancer may know no other than the address."""
+    settings.ALLOWED_HOSTS = ["example.com"]
+    assert client.get("/", headers={"host": "10.0.0.1"}).status_code == 400
+    caplog.clear()
+    assert client.get("/health/", headers={"host": "10.0.0.1"}).status_code == 200
+    assert not caplog.records
 
 
 @pytest.mark.django_db(transaction=True)
