@@ -189,6 +189,13 @@ def test_a_silent_database_is_not_waited_for(url: str, options: dict[str, Any]) 
             {"SESSION_PROFILE": "file", "SESSION_FILE_PATH": "/dev/null"},
             "SESSION_FILE_PATH cannot be a folder",
         ),
+        ({"SESSION_FILE_PATH": ""}, "SESSION_FILE_PATH is empty"),
+        ({"SECRET_KEY": ""}, "Set it to a long random text"),
+        (PRODUCTION | {"SECRET_KEY": ""}, "Set it to a long random text"),
+        ({"DEMO_PROXIES": "x"}, "DEMO_PROXIES='x' is no number"),
+        ({"DEMO_PROXIES": "-1"}, "DEMO_PROXIES='-1' is no number"),
+        ({"DEBUG": "maybe"}, "DEBUG='maybe' is neither on nor off"),
+        ({"DEMO_SESSION_IN_PATH": "maybe"}, "DEMO_SESSION_IN_PATH='maybe' is neither"),
     ],
 )
 def test_a_wrong_environment_is_one_line(variables: dict[str, str], reason: str) -> None:
@@ -211,6 +218,13 @@ def test_a_store_that_is_away_is_one_line(scheme: str, tmp_path: Path) -> None:
     assert ran.returncode == 1
     (line,) = ran.stderr.splitlines()
     assert "refused" in line
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("on", True), ("True", True), ("0", False), ("no", False)]
+)
+def test_a_switch_is_on_or_off(text: str, value: bool) -> None:
+    assert shown("DEMO_SESSION_IN_PATH", DEMO_SESSION_IN_PATH=text) == str(value)
 
 
 def test_redis_keeps_the_sessions_in_the_next_database() -> None:

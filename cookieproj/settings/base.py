@@ -14,8 +14,22 @@ env = environ.Env()
 
 DEVELOPMENT_KEY = "development-only-this-key-is-public-and-refused-when-debug-is-off"
 
-DEBUG = env.bool("DEBUG", default=True)
+
+def is_on(variable: str, *, default: bool) -> bool:
+    """Whether the environment says so; neither word is taken for the other."""
+    said: str = env.str(variable, default=str(default))
+    word = said.strip().lower()
+    if word not in (*env.BOOLEAN_TRUE_STRINGS, "false", "off", "n", "no", "0"):
+        raise ImproperlyConfigured(f"{variable}={said!r} is neither on nor off.")
+    return word in env.BOOLEAN_TRUE_STRINGS
+
+
+DEBUG = is_on("DEBUG", default=True)
 SECRET_KEY = env.str("SECRET_KEY", default=DEVELOPMENT_KEY)
+if not SECRET_KEY:
+    raise ImproperlyConfigured(
+        "SECRET_KEY is empty. Set it to a long random text that only this site knows."
+    )
 # Keys of before: what they signed stays valid, and nothing more is signed with them.
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
@@ -117,7 +131,11 @@ if handover_cache := env.str("SESSION_HANDOVER_CACHE", default=""):
     SESSION_HANDOVER_CACHE_ALIAS = "handover"
 
 
-SESSION_FILE_PATH = Path(env.str("SESSION_FILE_PATH", default=str(BASE_DIR / "sessions")))
+session_folder = env.str("SESSION_FILE_PATH", default=str(BASE_DIR / "sessions"))
+if not session_folder:
+    # Path("") is the working directory.
+    raise ImproperlyConfigured("SESSION_FILE_PATH is empty. Name a folder, or unset it.")
+SESSION_FILE_PATH = Path(session_folder)
 
 
 def make_private(folder: Path) -> None:
@@ -173,10 +191,15 @@ STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True
 
 # A session key in the address: only where somebody asked for it (see the recipe).
-DEMO_SESSION_IN_PATH = env.bool("DEMO_SESSION_IN_PATH", default=DEBUG)
+DEMO_SESSION_IN_PATH = is_on("DEMO_SESSION_IN_PATH", default=DEBUG)
 
 # Reverse proxies before this site, each of which appends to X-Forwarded-For.
-DEMO_PROXIES = env.int("DEMO_PROXIES", default=0)
+proxies = env.str("DEMO_PROXIES", default="0")
+if not proxies.isdecimal():
+    raise ImproperlyConfigured(
+        f"DEMO_PROXIES={proxies!r} is no number of reverse proxies; 0 is the least."
+    )
+DEMO_PROXIES = int(proxies)
 
 # Where manage.py benchsessions keeps what it has measured, for the page that shows it.
 DEMO_BENCHMARK = Path(env.str("DEMO_BENCHMARK", default=str(BASE_DIR / "benchmark.json")))
