@@ -196,6 +196,7 @@ def test_a_silent_database_is_not_waited_for(url: str, options: dict[str, Any]) 
         ({"DEMO_PROXIES": "-1"}, "DEMO_PROXIES='-1' is no number"),
         ({"DEBUG": "maybe"}, "DEBUG='maybe' is neither on nor off"),
         ({"DEMO_SESSION_IN_PATH": "maybe"}, "DEMO_SESSION_IN_PATH='maybe' is neither"),
+        ({"CACHE_URL": "redis://127.0.0.1:99999/0"}, "CACHE_URL: its port"),
     ],
 )
 def test_a_wrong_environment_is_one_line(variables: dict[str, str], reason: str) -> None:
@@ -249,6 +250,15 @@ def test_redis_values_are_json(scheme: str) -> None:
         "redis://[host/0",
         "redis://host:port/0",
         "redis://host:0/0",
+        "redis://host:99999/0",
+        "redis://host/0?db=5",
+        "redis://",
+        "redis://:secret@/0",
+        "memcached://",
+        "memcached://host:x",
+        "memcached://host,:11211",
+        "redis+sentinel:///primary/0",
+        "redis+sentinel://host/primary/0?db=5",
         "redis+sentinel://host:26379",
         "redis+sentinel://host:port/primary/0",
     ],
@@ -256,6 +266,19 @@ def test_redis_values_are_json(scheme: str) -> None:
 def test_a_cache_url_that_is_none_is_told_the_legal_ones(url: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=r"CACHE_URL: .* It takes redis://"):
         caches(url)
+
+
+def test_a_password_in_the_place_of_a_port_is_not_repeated() -> None:
+    with pytest.raises(ImproperlyConfigured, match="its port is no number") as caught:
+        caches("redis://user:secret")
+    assert "secret" not in str(caught.value)
+
+
+def test_memcached_is_given_no_password() -> None:
+    """It would be a part of the host's name, which errors tell."""
+    with pytest.raises(ImproperlyConfigured, match="memcached takes no user name") as caught:
+        caches("memcached://user:secret@host:11211")
+    assert "secret" not in str(caught.value)
 
 
 # What a password has to be written in another way for, and what is no URL at all.

@@ -5,7 +5,7 @@ cache signs nobody out.
 """
 
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qs, parse_qsl, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -120,12 +120,14 @@ def _database(text: str) -> int:
 
 
 def _beside(make: Any, parts: SplitResult, database: int) -> Caches:
+    if "db" in parse_qs(parts.query):
+        # It would win over the path, and both were one.
+        raise ValueError("the Redis database stands in the path, not in the query")
     return {"default": make(parts, database), "sessions": make(parts, database + 1)}
 
 
 def _redis(parts: SplitResult, database: int) -> dict[str, Any]:
-    if parts.port == 0:  # raises ValueError for what is no number: now, not in the first request
-        raise ValueError("there is no port 0")
+    _address(parts.netloc)
     return {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": parts._replace(path=f"/{database}").geturl(),
@@ -146,20 +148,35 @@ def _sentinel(parts: SplitResult, database: int) -> dict[str, Any]:
     settings = _redis(SplitResult("redis", f"{credentials}{at}{service}", "", "", ""), database)
     settings["OPTIONS"] |= {
         "CONNECTION_FACTORY": "django_redis.pool.SentinelConnectionFactory",
-        "SENTINELS": [_host_and_port(host) for host in hosts.split(",")],
+        "SENTINELS": [(host, port or 26379) for host, port in map(_address, hosts.split(","))],
     }
     return settings
 
 
-def _host_and_port(text: str) -> tuple[str, int]:
+def _address(text: str) -> tuple[str, int | None]:
+    """Host and port, if one is named. Raises ValueError now, not in the first request."""
     parts = urlsplit(f"//{text}")
-    return parts.hostname or "127.0.0.1", parts.port or 26379
+    if not parts.hostname:
+        raise ValueError("it names no host")
+    try:
+        port = parts.port
+    except ValueError:
+        # Not repeated: after a forgotten "@host" it is a password.
+        port = 0
+    if port == 0:
+        raise ValueError("its port is no number from 1 to 65535")
+    return parts.hostname, port
 
 
 def _memcached(parts: SplitResult) -> dict[str, Any]:
+    if "@" in parts.netloc:
+        raise ValueError("memcached takes no user name and no password")
+    hosts = parts.netloc.split(",")
+    for host in hosts:
+        _address(host)
     return {
         "BACKEND": "django.core.cache.backends.memcached.PyMemcacheCache",
-        "LOCATION": parts.netloc.split(","),
+        "LOCATION": hosts,
         "OPTIONS": {"connect_timeout": 2, "timeout": 2},
     }
 
