@@ -182,7 +182,9 @@ def test_a_silent_database_is_not_waited_for(url: str, options: dict[str, Any]) 
     [
         ({"DATABASE_URL": "nonsense"}, "DATABASE_URL names no database"),
         ({"DATABASE_URL": "postgres://u:secret/s@host/name"}, '"/" is written "%2F"'),
-        ({"DATABASE_URL": "nonsense://host/name"}, "isn't an available database backend"),
+        ({"DATABASE_URL": "nonsense://host/name"}, "DATABASE_URL names no database: sqlite:///"),
+        ({"DATABASE_URL": "postgres://u:a@b#secret/d@host/name"}, '"#" "%23"'),
+        ({"DATABASE_URL": "postgres://u:a@b?secret@host/name"}, '"?" "%3F"'),
         ({"DATABASE_URL": "postgres://u:secret@127.0.0.1:1/name"}, "Connection refused"),
         ({"DATABASE_URL": "sqlite:////nowhere/db.sqlite3"}, "unable to open database file"),
         (
@@ -226,6 +228,12 @@ def test_a_store_that_is_away_is_one_line(scheme: str, tmp_path: Path) -> None:
 )
 def test_a_switch_is_on_or_off(text: str, value: bool) -> None:
     assert shown("DEMO_SESSION_IN_PATH", DEMO_SESSION_IN_PATH=text) == str(value)
+
+
+def test_a_path_may_hold_an_at(tmp_path: Path) -> None:
+    """Of SQLite: elsewhere it is likely a part of a password."""
+    path = str(tmp_path / "a@b.sqlite3")
+    assert shown("DATABASES['default']['NAME']", DATABASE_URL=f"sqlite:///{path}") == path
 
 
 def test_redis_keeps_the_sessions_in_the_next_database() -> None:

@@ -6,7 +6,7 @@ import django
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from .caches import UNREADABLE, caches, former_cache
+from .caches import UNREADABLE, caches, former_cache, split
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
@@ -90,12 +90,16 @@ TIMEOUTS = {
     "django.db.backends.mysql": {"connect_timeout": 2},
 }
 DATABASE_URL = env.str("DATABASE_URL", default=f"sqlite:///{BASE_DIR}/db.sqlite3")
-if "://" not in DATABASE_URL:
+scheme = DATABASE_URL.partition("://")[0].lower()
+if "://" not in DATABASE_URL or scheme not in env.DB_SCHEMES:
     raise ImproperlyConfigured(
         "DATABASE_URL names no database: sqlite:///path, postgres://user:password@host/name "
         "or mysql://user:password@host/name."
     )
 try:
+    # Whose path may hold anything.
+    if scheme != "sqlite":
+        split(DATABASE_URL)
     DATABASES = {"default": env.db_url_config(DATABASE_URL)}
 except ValueError:
     raise ImproperlyConfigured(f"DATABASE_URL: {UNREADABLE}.") from None

@@ -18,6 +18,20 @@ UNREADABLE = (
 )
 
 
+def split(url: str) -> SplitResult:
+    """Its parts; none of them is secret then, but what stands before the host.
+
+    Raises ValueError, which repeats nothing, for what cannot be told apart.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ValueError(UNREADABLE) from None
+    if "@" in f"{parts.path}{parts.query}{parts.fragment}":
+        raise ValueError(UNREADABLE)
+    return parts
+
+
 def caches(url: str) -> Caches:
     """CACHES for a URL.
 
@@ -31,7 +45,7 @@ def caches(url: str) -> Caches:
     Raises ImproperlyConfigured for anything else.
     """
     try:
-        parts = _split(url)
+        parts = split(url)
         match parts.scheme:
             case "redis" | "rediss":
                 return _beside(_redis, parts, _database(parts.path))
@@ -65,7 +79,7 @@ def former_cache(url: str) -> dict[str, Any]:
     Raises ImproperlyConfigured for anything else.
     """
     try:
-        parts = _split(url)
+        parts = split(url)
         options = dict(
             parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
         )
@@ -89,17 +103,6 @@ def former_cache(url: str) -> dict[str, Any]:
             "first two."
         ) from None
     return cache
-
-
-def _split(url: str) -> SplitResult:
-    """Of what is a URL; then no part of it but what stands before the host is secret."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise ValueError(UNREADABLE) from None
-    if "@" in f"{parts.path}{parts.query}{parts.fragment}":
-        raise ValueError(UNREADABLE)
-    return parts
 
 
 def _serializer(name: str) -> str:
