@@ -1,4 +1,4 @@
-"""For load balancers and monitors: whether the stores answer."""
+"""Whether the stores answer: for load balancers and monitors, and for who gets a page meanwhile."""
 
 import logging
 from collections.abc import Callable
@@ -7,8 +7,10 @@ from http import HTTPStatus
 from django.conf import settings
 from django.contrib.sessions.backends.cached_db import SessionStore as CachedDBStore
 from django.core.cache import caches
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
+from django.utils.log import log_response
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -65,6 +67,28 @@ def health(request: HttpRequest) -> JsonResponse:
     return JsonResponse(
         {name: "ok" if is_there else "away" for name, is_there in found.items()}, status=status
     )
+
+
+class SayTheDatabaseIsAway:
+    """Answer 503 for a database that is away, as the engines do for a store of sessions.
+
+    Those of ``cached_db`` are read from the cache then, and who is signed in is not.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        is_of_it = isinstance(error, OperationalError | InterfaceError)
+        if not is_of_it or answers("database", ask_database):
+            return None
+        # Without the request, whose user would be looked for in the database again.
+        response = HttpResponse(render_to_string("503.html"), status=503)
+        log_response("%s: %s", request.path, error, response=response, request=request)
+        return response
 
 
 def answers(name: str, ask: Callable[[], None]) -> bool:

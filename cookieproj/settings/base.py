@@ -61,6 +61,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "demo.middleware.AuthenticationMiddleware",
     "demo.middleware.FollowSignedInSessions",
+    "demo.health.SayTheDatabaseIsAway",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]

@@ -1,13 +1,16 @@
 """/health/: whether the stores answer."""
 
 from pathlib import Path
+from unittest import mock
 
 import pytest
-from django.db import connections
+from django.contrib.auth.backends import ModelBackend
+from django.db import OperationalError, connections
 from django.test import Client
 from pytest_django import Settings
 
 from cookieproj.settings.caches import caches
+from demo.models import User
 from tests.conftest import connected, on
 
 
@@ -63,6 +66,33 @@ def test_a_database_that_is_away_is_told(client: Client, tmp_path: Path) -> None
         connections["default"].close()
     assert response.status_code == 503
     assert response.json() == {"database": "away", "sessions": "away"}
+
+
+@pytest.mark.django_db(transaction=True)
+@on("cached_db")
+def test_a_page_without_the_database_is_a_503(
+    profile: str, client: Client, ada: User, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The session is read from the cache, and its user is not there."""
+    client.force_login(ada)
+    client.get("/auth/account/")
+    client.raise_request_exception = False
+    caplog.clear()
+    with connected(f"sqlite:///{tmp_path}/no/folder/db.sqlite3"):
+        response = client.get("/auth/account/")
+        connections["default"].close()
+    assert response.status_code == 503
+    assert "reload the page" in response.text
+    assert not response.cookies
+    assert not any(record.exc_info for record in caplog.records)
+    assert "welcome ada" in client.get("/auth/account/").text
+
+
+def test_what_else_goes_wrong_in_it_is_a_fault(client: Client, ada: User) -> None:
+    client.force_login(ada)
+    client.raise_request_exception = False
+    with mock.patch.object(ModelBackend, "get_user", side_effect=OperationalError("no such table")):
+        assert client.get("/auth/account/").status_code == 500
 
 
 @on("file")

@@ -50,7 +50,7 @@ def test_it_goes_on_when_it_is_back(
             assert crowd.failed(), "nobody missed it"
             lost += crowd.lost()
             answers += crowd.answers
-            # 500 where the page cannot be made without the database, whatever the session is in.
+            # 500 for a request in whose midst it went, or came back.
             failed += crowd.failed(stopped, back, {500, 503})
     what = f"PostgreSQL restarted under load, {engine}"
     held(f"{what}: requests (errors while it is away)", whose, len(answers), len(failed))
