@@ -92,7 +92,6 @@ def test_no_permission_shows_a_key_or_a_superusers_data(
         found = {secret for secret in secrets if secret and secret in page}
         may_see = "view_storedsession" in names
         found |= {HERS} if HERS in page and not may_see else set()
-        # Who may change a user sees how the password is hashed, as in any admin.
         lost += [(path, method, names)] if found else []
     assert is_in(client)
     log = str(list(LogEntry.objects.values()))
