@@ -9,14 +9,12 @@ from django.test import Client
 from pytest_django import Settings
 
 from tests.conftest import forget_folder
+from tests.families import run_on
 from tests.held import WHOSE, Held, Whose
 
 Some = Callable[[Iterable[Any], int], list[Any]]
 Judged = Callable[..., None]
 Send = Callable[..., HttpResponse]
-
-OURS = "cookieproj.engines.middleware.SessionMiddleware"
-DJANGOS = "django.contrib.sessions.middleware.SessionMiddleware"
 
 
 @pytest.fixture(autouse=True)
@@ -29,9 +27,7 @@ def static_files_when_asked_for(settings: Settings) -> None:
 def whose(request: pytest.FixtureRequest, profile: str, settings: Settings) -> Whose:
     """The engine of the profile: ours, or Django's under Django's middleware."""
     owner: Whose = request.param
-    if owner == "Django's":
-        settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{profile}"
-        settings.MIDDLEWARE = [DJANGOS if name == OURS else name for name in settings.MIDDLEWARE]
+    run_on(settings, owner, profile)
     forget_folder()
     return owner
 

@@ -8,15 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from cookieproj.engines.handover.homes import DJANGOS, OURS
 from tests.conftest import copied, start
+from tests.families import FAMILIES
 from tests.held import WHOSE, Whose
 from tests.servers import StoppablePostgreSQL, StoppableRedis, stoppable_postgresql
 from tests.sites import manage
 
 SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.failures.settings"}
-
-FAMILIES: dict[Whose, str] = {"ours": OURS, "Django's": DJANGOS}
 
 Variables = Callable[..., dict[str, str]]
 Tries = Callable[[int, int], int]

@@ -7,6 +7,7 @@ import os
 
 from cookieproj.settings.cached_db import *  # noqa: F403
 from cookieproj.settings.cached_db import MIDDLEWARE, SESSION_ENGINE
+from tests.families import beside
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = False
@@ -15,6 +16,4 @@ SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "sessionid", "csrftoken"
 # Each process may be in one of its own.
 TIME_ZONE = os.environ.get("TZ", "UTC")
 
-if SESSION_ENGINE.startswith("django."):
-    ours = "cookieproj.engines.middleware.SessionMiddleware"
-    MIDDLEWARE[MIDDLEWARE.index(ours)] = "django.contrib.sessions.middleware.SessionMiddleware"
+MIDDLEWARE = beside(SESSION_ENGINE, MIDDLEWARE)

@@ -16,9 +16,10 @@ from django.core.management import call_command
 from pytest_django import Settings
 
 from tests.conftest import forget_folder
+from tests.families import FAMILIES
 from tests.held import Held, Whose
 
-from .conftest import FAMILIES, SETTINGS, Tries
+from .conftest import SETTINGS, Tries
 
 SESSIONS = 4
 

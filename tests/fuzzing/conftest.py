@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pytest_django import DjangoDbBlocker, Settings
 
-from cookieproj.engines.handover.homes import DJANGOS, OURS
 from demo.models import User
 from tests.conftest import connected
+from tests.families import run_on
 from tests.held import Whose
 
 from .site import Site
@@ -24,9 +24,6 @@ INPUTS, MANY = 10_000, 1_000_000
 
 # What hypothesis remembers of one run grows with it, so a long one is made of many.
 AT_ONCE = 2_000
-
-# Where sessions live with the engines of either family.
-FAMILIES: dict[Whose, str] = {"ours": OURS, "Django's": DJANGOS}
 
 LOGGER = logging.getLogger("django")
 
@@ -98,16 +95,6 @@ def fuzz(request: pytest.FixtureRequest, log: Log) -> Fuzz:
         return tries
 
     return fuzz
-
-
-def run_on(settings: Settings, whose: Whose, name: str) -> None:
-    """That engine of that family, with the middleware that belongs to it."""
-    settings.SESSION_ENGINE = FAMILIES[whose] + name
-    if whose == "Django's":
-        settings.MIDDLEWARE = [
-            name.replace("cookieproj.engines", "django.contrib.sessions")
-            for name in settings.MIDDLEWARE
-        ]
 
 
 @pytest.fixture(params=["ours", "Django's"])

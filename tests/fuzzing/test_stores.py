@@ -12,9 +12,10 @@ from cookieproj.engines.caches.other import GRAVE_MARK
 from cookieproj.engines.signed_cookies import SALT as COOKIE_SALT
 from demo import engine
 from tests.conftest import on
+from tests.families import run_on
 from tests.held import Held, Whose
 
-from .conftest import Fuzz, Log, ours, run_on
+from .conftest import Fuzz, Log, ours
 from .inputs import as_json, changed, mutated, twice, values
 from .people import CANARY, Person, post, signed_in
 from .planting import STORES, PostgreSQLRows, Store, is_session, sign
