@@ -16,9 +16,10 @@ from demo import inspector
 from demo.attempts import ATTEMPTS
 from demo.models import RefusedSession, SignedInSession, User
 from demo.recipes import RECIPES, in_path
+from tests.families import run_on
 from tests.held import Held, Whose
 
-from .conftest import Fuzz, Log, Property, ours, run_on
+from .conftest import Fuzz, Log, Property, ours
 from .inputs import NOTORIOUS, mutated
 from .people import CANARY, Person, signed_in
 from .planting import STORES
