@@ -1,9 +1,13 @@
+import stat
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.cache import SessionStore as CacheStore
 from django.contrib.sessions.backends.cached_db import SessionStore as CachedDBStore
+from django.contrib.sessions.backends.file import SessionStore as FileStore
 from django.core.cache import caches
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
@@ -19,12 +23,17 @@ from cookieproj.engines.middleware import SessionMiddleware
 from .engine import store
 
 
-def caching_store() -> type[SessionBase] | None:
+def store_if_any() -> type[SessionBase] | None:
+    """Why there is none, other checks say."""
     try:
-        found = store()
+        return store()
     except (ImportError, ImproperlyConfigured):
         return None
-    return found if issubclass(found, CacheStore | CachedDBStore) else None
+
+
+def caching_store() -> type[SessionBase] | None:
+    found = store_if_any()
+    return found if found and issubclass(found, CacheStore | CachedDBStore) else None
 
 
 @register
@@ -88,6 +97,34 @@ def sessions_lose_no_write(**kwargs: Any) -> list[CheckMessage]:
                 "memory can."
             ),
             id="demo.W002",
+        )
+    ]
+
+
+NOSY = stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH
+
+
+@register(Tags.security)
+def session_files_are_private(**kwargs: Any) -> list[CheckMessage]:
+    """Warn where other users of the machine can list session files, whose names are the keys."""
+    found = store_if_any()
+    folder = Path(settings.SESSION_FILE_PATH or tempfile.gettempdir())
+    if not (found and issubclass(found, FileStore) and folder.is_dir()):
+        return []
+    if not folder.stat().st_mode & NOSY:
+        return []
+    return [
+        CheckWarning(
+            _(
+                "Other users of this machine may look into the folder of the sessions, and a "
+                "file's name there opens its session."
+            ),
+            hint=_(
+                "chmod 700 %(folder)s, if it is theirs alone; else name another in "
+                "SESSION_FILE_PATH."
+            )
+            % {"folder": folder},
+            id="demo.W004",
         )
     ]
 

@@ -8,6 +8,7 @@ from ast import literal_eval
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.contrib.sessions.backends.cache import SessionStore as CacheStore
@@ -19,6 +20,7 @@ from cookieproj.profiles import PROFILES, settings_module, use_profile
 from cookieproj.settings.caches import caches, former_cache
 from demo.checks import (
     handover_is_possible,
+    session_files_are_private,
     sessions_are_pickled,
     sessions_outlive_the_process,
 )
@@ -332,6 +334,51 @@ def test_a_cache_in_memory_is_warned_of(settings: Settings) -> None:
         assert [warning.id for warning in sessions_outlive_the_process()] == ids
     settings.CACHES = caches("redis://127.0.0.1:1")
     assert sessions_outlive_the_process() == []
+
+
+@pytest.mark.parametrize("engine", ["cookieproj.engines", "django.contrib.sessions.backends"])
+@pytest.mark.parametrize(
+    ("mode", "ids"),
+    [
+        (0o700, []),
+        (0o755, ["demo.W004"]),
+        (0o740, ["demo.W004"]),
+        (0o701, ["demo.W004"]),
+        (0o1777, ["demo.W004"]),
+    ],
+)
+def test_a_folder_that_others_may_look_into_is_warned_of(
+    settings: Settings, tmp_path: Path, engine: str, mode: int, ids: list[str]
+) -> None:
+    settings.SESSION_FILE_PATH = tmp_path
+    tmp_path.chmod(mode)
+    settings.SESSION_ENGINE = f"{engine}.file"
+    assert [warning.id for warning in session_files_are_private()] == ids
+    settings.SESSION_ENGINE = f"{engine}.db"
+    assert session_files_are_private() == []
+
+
+def test_a_folder_that_is_missing_is_no_warning(settings: Settings, tmp_path: Path) -> None:
+    settings.SESSION_FILE_PATH = tmp_path / "nowhere"
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.file"
+    assert session_files_are_private() == []
+
+
+def test_djangos_own_folder_is_open_to_all(settings: Settings, tmp_path: Path) -> None:
+    settings.SESSION_FILE_PATH = None
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.file"
+    tmp_path.chmod(0o1777)
+    with mock.patch("tempfile.gettempdir", return_value=str(tmp_path)):
+        [warning] = session_files_are_private()
+    assert "else name another in SESSION_FILE_PATH" in str(warning.hint)
+
+
+def test_the_file_profile_warns_of_a_folder_that_was_there(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    ran = manage("check", SESSION_PROFILE="file", SESSION_FILE_PATH=str(tmp_path))
+    assert ran.returncode == 0
+    assert "(demo.W004)" in ran.stderr
+    assert f"chmod 700 {tmp_path}" in ran.stderr
 
 
 @pytest.mark.parametrize(
