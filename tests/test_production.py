@@ -111,19 +111,19 @@ def test_who_comes_by_http_is_led_to_https(demo_database: Path, tmp_path: Path) 
         assert "max-age=31536000" in page.headers["Strict-Transport-Security"]
 
 
-def test_logs_are_json_and_hold_no_key(demo_database: Path, tmp_path: Path) -> None:
+def test_logs_are_json_and_hold_no_key(
+    demo_database: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Of a site whose store goes away, and of one that fails."""
     redis = StoppableRedis(tmp_path)
     redis.start()
-    log = tmp_path / "log"
-    logging = ("--log-level", "warning", "--capture-output", "--error-logfile", str(log))
     variables = {
         "DATABASE_URL": copied(demo_database, tmp_path),
         "SESSION_PROFILE": "cache",
         "CACHE_URL": f"{redis.url}/0",
     }
     try:
-        with in_production(*logging, **variables) as host:
+        with in_production("--log-level", "warning", **variables) as host:
             browser = Browser(f"http://{host}")
             browser.headers["X-Forwarded-Proto"] = "https"
             sign_in(browser)
@@ -139,7 +139,7 @@ def test_logs_are_json_and_hold_no_key(demo_database: Path, tmp_path: Path) -> N
             assert said(host, malformed).startswith("HTTP/1.1 400")
     finally:
         redis.stop()
-    text = log.read_text()
+    text = capfd.readouterr().err
     lines = [json.loads(line) for line in text.splitlines()]
     assert {line.get("status_code") for line in lines} >= {404, 500, 503}
     assert any("no such table" in line.get("exc_info", "") for line in lines)
@@ -147,6 +147,23 @@ def test_logs_are_json_and_hold_no_key(demo_database: Path, tmp_path: Path) -> N
     for cookie in browser.cookies:
         assert cookie.value
         assert cookie.value not in text
+
+
+def test_there_is_one_log_and_none_of_accesses(
+    demo_database: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whichever files gunicorn is told; nor does it wonder that Django answers HEAD as GET."""
+    accesses, errors = tmp_path / "accesses", tmp_path / "errors"
+    files = ("--access-logfile", str(accesses), "--error-logfile", str(errors))
+    database = copied(demo_database, tmp_path)
+    with in_production("--log-level", "info", *files, DATABASE_URL=database) as host:
+        by_proxy = {"X-Forwarded-Proto": "https"}
+        page = requests.head(f"http://{host}/in-path/0/kitchen/", headers=by_proxy, timeout=10)
+        assert page.status_code == 404
+        assert requests.head(f"http://{host}/health/", timeout=10).status_code == 200
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert {line["logger"] for line in lines} == {"gunicorn.error", "django.request"}
+    assert accesses.read_text() == errors.read_text() == ""
 
 
 def test_a_database_that_is_silent_is_told() -> None:
