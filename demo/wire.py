@@ -29,7 +29,7 @@ HEADER = "Wire"
 RUN = re.compile("[0-9a-f]{32}")
 
 # A signed value in an address, as of a session in the path: data, moment, signature.
-SIGNED = re.compile(r"[\w-]+:\w{6}:[\w-]{43}")
+SIGNED = re.compile(r"(?<![\w-])[\w-]++:\w{6}:[\w-]{43}")
 
 # What a header may come to: browsers and proxies refuse long ones. Beyond it values are cut.
 MOST_CHARACTERS = 32_000
