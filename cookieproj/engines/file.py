@@ -21,6 +21,7 @@ from .clock import is_past, local
 from .exceptions import NotListableError
 from .folder import File, Folder, lock_of
 from .merge import Data
+from .sound import EXPIRY
 from .stored import Listed, Location, Page, Stored
 
 # The fraction of a second in the modification time of a file whose session has no expiry
@@ -125,7 +126,7 @@ class SessionStore(Engine, DjangoStore):
 
         Where the expiry is settled, the time that makes the file expire then.
         """
-        expiry = data.get("_session_expiry")
+        expiry = data.get(EXPIRY)
         now = time.time_ns()
         if self._until and not isinstance(expiry, str):
             age = self.get_expiry_age(expiry=expiry)
@@ -137,7 +138,7 @@ class SessionStore(Engine, DjangoStore):
         plain = file.modified % SECOND == PLAIN
         date = self.get_expiry_date(
             modification=datetime.fromtimestamp(file.modified / SECOND, UTC),
-            expiry=None if plain else self._data(file.payload).get("_session_expiry"),
+            expiry=None if plain else self._data(file.payload).get(EXPIRY),
         )
         return local(date)
 

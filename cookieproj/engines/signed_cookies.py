@@ -18,7 +18,7 @@ from .exceptions import CookieTooLargeError, NotListableError
 from .language import in_english
 from .listable import Listable
 from .merge import Data
-from .sound import check_depth, checked
+from .sound import EXPIRY, check_depth, checked
 from .stored import Location, Page
 
 logger = logging.getLogger("django.contrib.sessions")
@@ -103,7 +103,7 @@ class SessionStore(Listable, Async, DjangoStore):  # type: ignore[misc]
     def _expires(self, data: Data) -> datetime:
         signed = signing.b62_decode((self.session_key or "").rsplit(":", 2)[1])
         date = self.get_expiry_date(
-            modification=datetime.fromtimestamp(signed, UTC), expiry=data.get("_session_expiry")
+            modification=datetime.fromtimestamp(signed, UTC), expiry=data.get(EXPIRY)
         )
         return local(date)
 

@@ -16,6 +16,7 @@ from cookieproj.engines.language import in_english
 from cookieproj.engines.merge import Data
 from cookieproj.engines.signed_cookies import SALT
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
+from cookieproj.engines.sound import EXPIRY
 from cookieproj.engines.stored import Location
 
 from .carry import former_of
@@ -124,7 +125,7 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
         """The cookie; one that is merely exchanged expires when the session would have."""
         data = self._get_session()
         signed = timezone.now()
-        expiry = data.get("_session_expiry")
+        expiry = data.get(EXPIRY)
         if self._is_as_carried() and not isinstance(expiry, str):
             signed = self.get_expiry_date() - timedelta(seconds=self.get_expiry_age(expiry=expiry))
         key = self._former.session_key if self._former else self._left
