@@ -11,15 +11,14 @@ from django.db import connections
 from pytest_django import DjangoDbBlocker, Settings
 
 from cookieproj.engines import cached_db
+from cookieproj.engines.handover.homes import DJANGOS, OURS
 from cookieproj.settings.caches import caches
 from tests.conftest import connected, forget_folder, new_database
 
-from .contract import DJANGOS, OURS, STORES, Engine, Open, Request
+from .contract import STORES, Engine, Open, Request
 from .handing_over import PAIRS, Switch
 
-ENGINES = [
-    Engine(f"{owner}.{name}", *store) for owner in (OURS, DJANGOS) for name, *store in STORES
-]
+ENGINES = [Engine(f"{owner}{name}", *store) for owner in (OURS, DJANGOS) for name, *store in STORES]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 
-OURS = "cookieproj.engines"
-DJANGOS = "django.contrib.sessions.backends"
+from cookieproj.engines.handover.homes import DJANGOS, OURS
 
 # Engine, database, cache: what of it each engine has.
 STORES = [

@@ -8,8 +8,9 @@ import pytest
 from django.utils import timezone
 
 from cookieproj.engines.caches.other import GRAVE_SECONDS
+from cookieproj.engines.handover.homes import DJANGOS
 
-from .contract import DJANGOS, Engine, on_engines
+from .contract import Engine, on_engines
 
 pytestmark = on_engines(lambda engine: engine.ours)
 
@@ -18,7 +19,7 @@ DATA = {"a": 1, "text": "kůň 🐎", "deep": {"list": [1, 2.5, None, True]}}
 
 @pytest.fixture
 def djangos(engine: Engine) -> Any:
-    return import_module(f"{DJANGOS}.{engine.name}").SessionStore
+    return import_module(f"{DJANGOS}{engine.name}").SessionStore
 
 
 def stored(store: Any, **data: Any) -> Any:

@@ -23,7 +23,7 @@ from cookieproj.engines.trips import Reaching
 GRAVE_MARK = b"~"
 
 # What says nothing of the cache's health.
-OURS = (CreateError, InvalidCacheKey)
+NOT_THE_STORES = (CreateError, InvalidCacheKey)
 
 # Longer than any request that read something before it was buried.
 GRAVE_SECONDS = 300
@@ -53,7 +53,7 @@ class Reached(Reaching):
         self.cache = cache
 
     def failed(self, error: BaseException) -> None:
-        if isinstance(error, self.cache.errors) and not isinstance(error, OURS):
+        if isinstance(error, self.cache.errors) and not isinstance(error, NOT_THE_STORES):
             raise StoreUnavailableError(self.cache.place, error) from error
 
 
