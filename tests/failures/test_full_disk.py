@@ -65,7 +65,8 @@ def test_no_write_is_lost_without_a_word(
             ended = time.monotonic()
             with crowd.busy():
                 crowd.take(TURNS)
-            assert crowd.failed(), "the disk was not full"
+            # Django's engine says nothing of it.
+            assert crowd.failed() or whose == "Django's", "the disk was not full"
             failed += crowd.failed(began, ended, {503})
     held("Disk full, file: sessions", whose, VISITORS * times, lost)
     if whose == "ours":
