@@ -75,6 +75,12 @@ class ChecksLookups(admin.ModelAdmin):
         except (ValueError, DatabaseError) as error:
             raise IncorrectLookupParameters(error) from error
 
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Any:
+        """A field without a name, as in ``?_to_field=``, is none."""
+        return super().get_object(request, object_id, from_field or None)
+
 
 admin.site.unregister(Group)
 

@@ -386,6 +386,14 @@ def test_what_a_database_cannot_look_up(
     assert response.status_code == 200
 
 
+@pytest.mark.parametrize(
+    "page", ["demo/user/{}/delete", "demo/user/{}/change", "auth/group/9/delete"]
+)
+def test_a_field_without_a_name(page: str, client: Client, admin: User) -> None:
+    path = f"/admin/{page.format(admin.pk)}/"
+    assert client.get(f"{path}?_to_field=").status_code == client.get(path).status_code
+
+
 @on("db")
 def test_the_list_counts_no_further_than_it_leads(
     profile: str, client: Client, monkeypatch: pytest.MonkeyPatch
