@@ -147,6 +147,12 @@ class TestTheCommand:
             (["--engine=json.decoder"], "is no engine"),
             (["--payload=/nowhere.json"], "cannot read /nowhere.json"),
             (["--payload=pyproject.toml"], "cannot read pyproject.toml"),
+            (
+                ["--requests=1", "--json=/nowhere/figures.json"],
+                "cannot write /nowhere/figures.json",
+            ),
+            (["--requests=1", "--plot=/nowhere/figures.svg"], "cannot write /nowhere/figures.svg"),
+            (["--requests=1", "--plot=/"], "cannot write /: name a file"),
             (["--size=10", "--payload=package.json"], "cannot read|not allowed with"),
         ],
     )
@@ -158,6 +164,11 @@ class TestTheCommand:
         (tmp_path / "list.json").write_text("[1]")
         with pytest.raises(CommandError, match="holds no JSON object"):
             call_command("benchsessions", f"--payload={tmp_path / 'list.json'}")
+
+    def test_a_signal_is_its_own_only_while_it_runs(self) -> None:
+        before = signal.getsignal(signal.SIGTERM)
+        bench("--requests", "1", "--engine", "signed_cookies")
+        assert signal.getsignal(signal.SIGTERM) is before
 
     def test_a_file_that_cannot_be_written_is_told(self, settings: Settings) -> None:
         settings.DEMO_BENCHMARK = settings.DEMO_BENCHMARK / "below a file that is none"
@@ -229,7 +240,10 @@ def test_visitors_at_a_time_have_sessions_of_their_own() -> None:
     assert made.visitors == 3
 
 
-def test_ctrl_c_on_a_terminal_leaves_nothing(demo_database: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_whoever_ends_it_finds_nothing_left(
+    demo_database: Path, tmp_path: Path, ending: signal.Signals
+) -> None:
     """The real thing: a process, a signal, whatever it was doing."""
     environment = {
         "PATH": os.environ["PATH"],
@@ -247,7 +261,7 @@ def test_ctrl_c_on_a_terminal_leaves_nothing(demo_database: Path, tmp_path: Path
         count = "SELECT count(*) FROM django_session WHERE session_key LIKE 'benchsessions%'"
         while rows.execute(count).fetchone()[0] < 3:
             assert process.poll() is None
-        process.send_signal(signal.SIGINT)
+        process.send_signal(ending)
         _out, error = process.communicate(timeout=60)
         assert process.returncode == 130
         assert "nothing left in the stores" in error

@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 from argparse import ArgumentTypeError
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -56,6 +58,16 @@ def payload(path: str) -> dict[str, Any]:
     return found
 
 
+def file(text: str) -> Path:
+    """To be written in the end: what is measured takes too long to find out then."""
+    path = Path(text)
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ArgumentTypeError(
+            _("cannot write %(path)s: name a file in a folder where you may write") % {"path": path}
+        )
+    return path
+
+
 class Command(BaseCommand):
     help = _(
         "Measure what each kind of request costs on each engine, ours and Django's, with the "
@@ -103,10 +115,10 @@ class Command(BaseCommand):
             help=_("Let each session hold this JSON object."),
         )
         parser.add_argument(
-            "--json", type=Path, metavar="FILE", help=_("Write the figures there too.")
+            "--json", type=file, metavar="FILE", help=_("Write the figures there too.")
         )
         parser.add_argument(
-            "--plot", type=Path, metavar="FILE.svg", help=_("Draw the figures there.")
+            "--plot", type=file, metavar="FILE.svg", help=_("Draw the figures there.")
         )
 
     def handle(self, **options: Any) -> None:
@@ -138,6 +150,7 @@ class Command(BaseCommand):
         total = requests * (len(KINDS) * len(engines) + 1)
         with (
             as_in_production(),
+            ended_as_by_ctrl_c(),
             tqdm(disable=None, total=total, unit=_(" requests"), leave=False) as bar,
         ):
             return benchmark(
@@ -205,3 +218,13 @@ def as_in_production() -> Iterator[None]:
         yield
     finally:
         settings.DEBUG = before
+
+
+@contextmanager
+def ended_as_by_ctrl_c() -> Iterator[None]:
+    """By SIGTERM too, which else leaves everything where it is."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
