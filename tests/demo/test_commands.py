@@ -15,8 +15,10 @@ import pytest
 from django.contrib.auth import authenticate
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.management import CommandError, call_command
+from django.test import Client
 from pytest_django import Settings
 
+from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.table import Table
 from cookieproj.settings.caches import caches
 from demo.management.commands.demodata import ACCOUNTS, PASSWORD
@@ -73,6 +75,20 @@ def test_clearsessions_goes_by_batches(profile: str, store: type[SessionBase]) -
     fill(store, *[-60] * 5)
     line = said("clearsessions", "--batch-size", "2").strip()
     assert line == "Cleared 5 expired sessions."
+
+
+@on("cache", "cached_db", "file")
+def test_nothing_is_said_of_a_store_that_is_away(profile: str, ada: User, client: Client) -> None:
+    """Where sessions expire by themselves, only the index finds out."""
+    client.force_login(ada)
+    client.get("/auth/account/")
+    out, away = StringIO(), StoreUnavailableError("Redis", "It is away.")
+    with (
+        mock.patch("demo.index.alive", side_effect=away),
+        pytest.raises(CommandError, match="Could not clear the sessions"),
+    ):
+        call_command("clearsessions", stdout=out)
+    assert out.getvalue() == ""
 
 
 @pytest.mark.parametrize("size", ["0", "-1", "many", "1.5", ""])

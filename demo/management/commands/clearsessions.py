@@ -69,36 +69,37 @@ class Command(ClearSessions):
                     number,
                 )
                 self.say(text, number)
-            elif counts:
+                return
+            if counts:
                 number = self.clear(store, options["batch_size"])
-                text = ngettext(
-                    "Cleared %(number)d expired session.",
-                    "Cleared %(number)d expired sessions.",
-                    number,
-                )
-                self.say(text, number)
             else:
                 store.clear_expired()
-                self.stdout.write(_("Cleared the expired sessions."))
-            if not options["dry_run"]:
-                self.clear_index()
+            # Before a word is said: where sessions expire by themselves, only this asks the store.
+            forgotten = clearing.clear()
         except AWAY as error:
             raise CommandError(
                 _("Could not clear the sessions: %(error)s") % {"error": error}
             ) from error
+        if counts:
+            text = ngettext(
+                "Cleared %(number)d expired session.",
+                "Cleared %(number)d expired sessions.",
+                number,
+            )
+            self.say(text, number)
+        else:
+            self.stdout.write(_("Cleared the expired sessions."))
+        if forgotten:
+            text = ngettext(
+                "Forgot %(number)d sign-in whose session is gone.",
+                "Forgot %(number)d sign-ins whose sessions are gone.",
+                forgotten,
+            )
+            self.stdout.write(text % {"number": forgotten})
 
     def say(self, text: str, number: int) -> None:
         none = _("There are no expired sessions.")
         self.stdout.write(text % {"number": number} if number else none)
-
-    def clear_index(self) -> None:
-        if gone := clearing.clear():
-            text = ngettext(
-                "Forgot %(number)d sign-in whose session is gone.",
-                "Forgot %(number)d sign-ins whose sessions are gone.",
-                gone,
-            )
-            self.stdout.write(text % {"number": gone})
 
     def clear(self, store: Any, batch_size: int) -> int:
         """With a bar, on a terminal; cron gets the last line only."""
