@@ -1,6 +1,7 @@
 """Signing in three ways: by hand in the session, with a cookie of our own, with Django's auth."""
 
 from django import forms
+from django.conf import settings
 from django.contrib.auth import login, logout
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.forms import AuthenticationForm, UsernameField
@@ -40,7 +41,7 @@ def next_page(request: HttpRequest, default: str) -> str:
 
 
 def ask(request: HttpRequest, form: AuthenticationForm, default: str) -> HttpResponse:
-    context = {"form": form, "next": next_page(request, default)}
+    context = {"form": form, "next": next_page(request, default), "debug": settings.DEBUG}
     return render(request, "demo/sign_in.html", context)
 
 

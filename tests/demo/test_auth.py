@@ -3,6 +3,7 @@
 import pytest
 from django.conf import settings
 from django.test import Client
+from pytest_django import Settings
 
 from demo.decorators import LOGIN_COOKIE
 from demo.models import User
@@ -127,3 +128,12 @@ def test_is_login_fools_the_naive_check_alone(client: Client, ada: User) -> None
     assert verdict() == [True, False]
     client.post("/auth/cookie-sign-in/", ADA)
     assert verdict() == [True, True]
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_demo_accounts_are_told_where_there_are_any(
+    client: Client, settings: Settings, db: None, debug: bool
+) -> None:
+    settings.DEBUG = debug
+    page = client.get("/auth/sign-in/").content.decode()
+    assert ("one of the demo accounts that scripts/run printed" in page) == debug
