@@ -120,8 +120,8 @@ def session_files_are_private(**kwargs: Any) -> list[CheckMessage]:
                 "file's name there opens its session."
             ),
             hint=_(
-                "chmod 700 %(folder)s, if it is theirs alone; else name another in "
-                "SESSION_FILE_PATH."
+                "chmod 700 %(folder)s, if nothing else is kept there; else name another folder "
+                "in SESSION_FILE_PATH."
             )
             % {"folder": folder},
             id="demo.W004",

@@ -370,7 +370,7 @@ def test_djangos_own_folder_is_open_to_all(settings: Settings, tmp_path: Path) -
     tmp_path.chmod(0o1777)
     with mock.patch("tempfile.gettempdir", return_value=str(tmp_path)):
         [warning] = session_files_are_private()
-    assert "else name another in SESSION_FILE_PATH" in str(warning.hint)
+    assert "else name another folder in SESSION_FILE_PATH" in str(warning.hint)
 
 
 def test_the_file_profile_warns_of_a_folder_that_was_there(tmp_path: Path) -> None:
