@@ -52,7 +52,8 @@ class AnswerHealth:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return health(request) if request.path_info == "/health/" else self.get_response(request)
+        is_asked = request.path_info in {"/health", "/health/"}
+        return health(request) if is_asked else self.get_response(request)
 
 
 @never_cache

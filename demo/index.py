@@ -192,11 +192,12 @@ def write(request: HttpRequest, user: User, pk: str) -> None:
         return
     row = rows.first()
     if row is None:
-        if not holds(known, user):
+        if holds(known, user):
+            if not is_refused(pk):
+                insert(described(request, user, pk))
+        elif known["session_key"]:
             # A copy in a cache that was away as the session ended has opened it again: not twice.
             session.delete(known["session_key"])
-        elif not is_refused(pk):
-            insert(described(request, user, pk))
     elif any(getattr(row, name) != value for name, value in known.items()) and holds(known, user):
         # Only what was read is replaced: another request may have gone further.
         found = {name: getattr(row, name) for name in known}
