@@ -2,15 +2,13 @@
 
 from collections.abc import Callable
 
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.signed_cookies import SessionStore as DjangoStore
 from django.core.management import call_command
 from django.test import Client
 
 from demo.decorators import LOGIN_COOKIE
 from demo.models import User
 from tests.conftest import on
-from tests.demo.browsers import browser, is_in, key_of, row_of
+from tests.demo.browsers import browser, is_in, key_of, row_of, signed_by_django
 from tests.held import Whose
 
 from .conftest import Judged, Send
@@ -139,15 +137,6 @@ def test_of_a_cookie_from_before_the_index(
         end(one, browser(ada), browser(admin))
         lost += [name] if opens(send, copied) else []
     judged("Replay after a sign-out, a cookie from before the index", ends, lost)
-
-
-def signed_by_django(user: User) -> str:
-    session = DjangoStore()
-    session[SESSION_KEY] = str(user.pk)
-    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
-    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    session.save()
-    return str(session.session_key)
 
 
 def test_after_a_sign_out_from_elsewhere(

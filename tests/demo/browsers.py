@@ -1,6 +1,8 @@
 """Browsers of one user, each with a session of its own."""
 
 from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.signed_cookies import SessionStore as DjangoStore
 from django.test import Client
 
 from demo import index
@@ -40,3 +42,13 @@ def key_of(client: Client) -> str:
 
 def row_of(client: Client) -> SignedInSession:
     return SignedInSession.objects.get(pk=index.known_row(client.session) or "")
+
+
+def signed_by_django(user: User) -> str:
+    """A cookie as Django's engine makes it, with nothing in it but the sign-in."""
+    session = DjangoStore()
+    session[SESSION_KEY] = str(user.pk)
+    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.save()
+    return str(session.session_key)

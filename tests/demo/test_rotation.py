@@ -13,6 +13,8 @@ from demo.middleware import auser_of
 from demo.models import User
 from tests.conftest import on
 
+from .browsers import browser, is_in, signed_by_django
+
 Rotate = Callable[[bool], None]
 
 
@@ -115,6 +117,19 @@ def test_an_address_of_the_admin_stays_good(purpose: bytes, rotate: Rotate, keep
     else:
         with pytest.raises(inspector.NotSealedHereError):
             inspector.unseal(sealed, purpose)
+
+
+@on("signed_cookies")
+def test_a_cookie_that_was_signed_out_stays_so(profile: str, ada: User, rotate: Rotate) -> None:
+    """One from before there was an index too, which names no row of it."""
+    copied = signed_by_django(ada)
+    client = browser()
+    client.cookies["sessionid"] = copied
+    assert is_in(client)
+    client.post("/auth/sign-out/")
+    rotate(True)
+    client.cookies["sessionid"] = copied
+    assert not is_in(client)
 
 
 @on("db", "cache", "file", "cached_db")
