@@ -9,16 +9,14 @@ from django.contrib.sessions.backends.cached_db import SessionStore as CachedDBS
 from django.core.cache import caches
 from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.template.loader import render_to_string
-from django.utils.log import log_response
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from cookieproj.engines.base import random_key
 from cookieproj.engines.caches import beyond
+from cookieproj.engines.middleware import answer
 
 from . import engine
-from .checks import caching_store
 from .middleware import GetResponse
 
 logger = logging.getLogger(__name__)
@@ -62,8 +60,7 @@ def health(request: HttpRequest) -> JsonResponse:
     """200 if both answer, else 503; which one, to anybody, and why, to the log alone."""
     found = {name: answers(name, ask) for name, ask in STORES.items()}
     status = HTTPStatus.OK if all(found.values()) else HTTPStatus.SERVICE_UNAVAILABLE
-    store = caching_store()
-    if store and issubclass(store, CachedDBStore):
+    if issubclass(engine.store(), CachedDBStore):
         found["cache"] = answers("cache", ask_cache)
     return JsonResponse(
         {name: "ok" if is_there else "away" for name, is_there in found.items()}, status=status
@@ -86,10 +83,7 @@ class SayTheDatabaseIsAway:
         is_of_it = isinstance(error, OperationalError | InterfaceError)
         if not is_of_it or answers("database", ask_database):
             return None
-        # Without the request, whose user would be looked for in the database again.
-        response = HttpResponse(render_to_string("503.html"), status=503)
-        log_response("%s: %s", request.path, error, response=response, request=request)
-        return response
+        return answer(request, error)
 
 
 def answers(name: str, ask: Callable[[], None]) -> bool:

@@ -24,6 +24,7 @@ from django.utils import timezone
 from cookieproj.engines.exceptions import NotListableError
 from cookieproj.engines.listable import Listable
 from cookieproj.engines.merge import Data
+from cookieproj.engines.sound import EXPIRY
 
 from . import engine
 from .client import address_of, device_of
@@ -33,9 +34,6 @@ from .models import RefusedSession, SignedInSession, User
 ROW = "_signed_in_session"
 
 UUID_TEXT = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-# Where Django keeps what set_expiry was given.
-EXPIRY = "_session_expiry"
 
 # Where a request keeps the row that it has signed out, and so forgotten, already.
 SIGNED_OUT = "signed_out_session"

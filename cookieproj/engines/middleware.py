@@ -82,7 +82,8 @@ class SessionMiddleware(DjangoMiddleware):
         return answer(request, error)
 
 
-def answer(request: HttpRequest, error: StoreUnavailableError) -> HttpResponse:
+def answer(request: HttpRequest, error: Exception) -> HttpResponse:
+    """The page that says so, and a line in the log with what the error says."""
     try:
         response = HttpResponse(render_to_string("503.html"), status=503)
     except TemplateDoesNotExist:

@@ -59,8 +59,8 @@ class SessionStore(Listable, Async, DjangoStore):  # type: ignore[misc]
         return data
 
     def _is_refused(self, data: Data) -> bool:
-        opening = {"data": data, "session_key": self.session_key}
-        return any(answer for _receiver, answer in opened.send(type(self), **opening))
+        answers = opened.send(type(self), data=data, session_key=self.session_key)
+        return any(answer for _receiver, answer in answers)
 
     def save(self, must_create: bool = False) -> None:
         """Sign the data anew.

@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from .clock import aware, local
 from .merge import Data
 
+# Where Django keeps what set_expiry was given, and messages.
 EXPIRY = "_session_expiry"
 MESSAGES = "_messages"
 
