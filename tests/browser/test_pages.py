@@ -85,6 +85,7 @@ def test_what_a_run_shows_is_accessible(ada: Page) -> None:
         assert violations(ada) == [], recipe
     ada.goto("/break/")
     ada.click("#write-twice-at-once button")
+    ada.wait_for_url("**/break/write-twice-at-once/*")
     assert violations(ada) == []
     ada.goto("/engines/?stores=redis&holds=little&lasts=stay")
     ada.click("text=Measure here, now")
