@@ -242,7 +242,7 @@ def leave(pk: str, session: SessionBase) -> None:
 def end(row: SignedInSession) -> None:
     """Delete what is stored of the session; where its browser holds it, refuse it from now on.
 
-    Raises StoreUnavailableError if the store does not answer.
+    Raises StoreError if the store does not answer.
     """
     if engine.clients_may_hold() or not row.session_key:
         refuse(str(row.pk), row.expires)

@@ -14,7 +14,7 @@ from django.shortcuts import render
 from django.utils.cache import has_vary_header
 from django.utils.functional import SimpleLazyObject
 
-from cookieproj.engines.exceptions import StoreUnavailableError
+from cookieproj.engines.exceptions import StoreError
 
 from . import index
 from .models import User
@@ -123,6 +123,6 @@ class FollowSignedInSessions:
         # After an error Django saves no session either.
         if request.session.accessed and response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
             # Without the store the index waits; whether the request can do without, saving tells.
-            with suppress(StoreUnavailableError):
+            with suppress(StoreError):
                 index.follow(request)
         return response

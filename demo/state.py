@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
-from cookieproj.engines.exceptions import StoreUnavailableError
+from cookieproj.engines.exceptions import StoreError
 from cookieproj.engines.listable import Listable
 
 from .recipes import RECIPES
@@ -31,7 +31,7 @@ class State:
         """Whether the store answers. If it does not, a page that can do without it still comes."""
         try:
             _ = self.user, self.expires
-        except StoreUnavailableError:
+        except StoreError:
             return False
         return True
 

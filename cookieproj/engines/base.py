@@ -157,7 +157,7 @@ class Engine(Listable, Async):
     def load(self) -> Data:
         """The stored data; empty, and this session without a key, where nothing is stored.
 
-        Raises StoreUnavailableError when the store does not answer, so that a store
+        Raises StoreError when the store does not answer, so that a store
         which is away for a moment is never taken for a session that has ended.
         """
         if hasattr(self, "_session_cache"):
@@ -172,7 +172,7 @@ class Engine(Listable, Async):
         return data
 
     def create(self) -> None:
-        """Store this session under a new key. Raises StoreUnavailableError if none is taken."""
+        """Store this session under a new key. Raises StoreError if none is taken."""
 
         def insert(key: str) -> None:
             self._session_key = key

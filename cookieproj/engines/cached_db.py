@@ -22,7 +22,7 @@ from .caches import beyond
 from .caches.other import Cache
 from .clock import left
 from .db import SessionStore as DBStore
-from .exceptions import StoreUnavailableError
+from .exceptions import StoreError
 from .language import in_english
 from .merge import Data, same
 from .signals import hear_deletions
@@ -52,7 +52,7 @@ class SessionStore(DBStore, DjangoStore):
         try:
             self._settle()
             self._copy = self._entries.get(self.cache_key)
-        except StoreUnavailableError as error:
+        except StoreError as error:
             logger.warning("A session is read from the database. %s", in_english(error))
             return super()._load()
         if self._copy and self._copy.data is not None:
@@ -120,7 +120,7 @@ class SessionStore(DBStore, DjangoStore):
             if copy and same(copy.data, data):
                 return entries.touch(self.cache_key, copy, seconds)
             self._copy = entries.swap(self.cache_key, copy, data, seconds)
-        except StoreUnavailableError as error:
+        except StoreError as error:
             self._owe(self.cache_key, error)
             return True
         return self._copy is not None
@@ -129,10 +129,10 @@ class SessionStore(DBStore, DjangoStore):
         self._copy = None
         try:
             self._entries.bury(cache_key)
-        except StoreUnavailableError as error:
+        except StoreError as error:
             self._owe(cache_key, error)
 
-    def _owe(self, cache_key: str, error: StoreUnavailableError) -> None:
+    def _owe(self, cache_key: str, error: StoreError) -> None:
         owed.add(cache_key)
         logger.error("Error saving to cache (%s)", self._cache, exc_info=error.__cause__)
 
@@ -151,14 +151,14 @@ class SessionStore(DBStore, DjangoStore):
             return False
         try:
             copy = self._entries.get(self.cache_key_prefix + session_key)
-        except StoreUnavailableError:
+        except StoreError:
             copy = None
         return bool(copy and copy.data is not None) or super().exists(session_key)
 
     def locate(self) -> list[Location]:
         """The row, and its copy if there is one and the cache answers."""
         located = super().locate()
-        with suppress(StoreUnavailableError):
+        with suppress(StoreError):
             copy = self._entries.get(self.cache_key) if located else None
             if copy and copy.data is not None:
                 located += self._entries.locate(self.cache_key)

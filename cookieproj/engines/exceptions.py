@@ -2,34 +2,69 @@
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 
 class SessionStoreError(Exception):
     """Something that a session store could not do. Its text is a sentence for people."""
 
 
-class StoreUnavailableError(SessionStoreError):
-    """The store did not answer, or did not take what it was given.
+class StoreError(SessionStoreError):
+    """A store that did not do what it was asked. Raised as one of the four below.
 
     ``store`` names it (server, database or folder, never a password). The error
     of the driver, where there is one, is the ``__cause__``. Both may be lazy: what a
     page says in its visitor's language, the log says in English.
     """
 
-    def __init__(self, store: str | Promise, reason: object) -> None:
+    # What is wrong, with the store and its own reason in it; and what to do about it.
+    sentence: str | Promise = ""
+    remedy: str | Promise = ""
+
+    def __init__(
+        self, store: str | Promise, reason: object, remedy: str | Promise | None = None
+    ) -> None:
         super().__init__(store, reason)
         self.store = store
         self._reason = reason
+        if remedy is not None:
+            self.remedy = remedy
 
     @property
     def reason(self) -> str:
         return str(self._reason).strip()
 
     def __str__(self) -> str:
-        return _("The session store is unavailable: %(store)s. %(reason)s") % {
-            "store": self.store,
-            "reason": self.reason,
-        }
+        text = str(self.sentence) % {"store": self.store, "reason": self.reason}
+        return f"{text} {self.remedy}".strip()
+
+
+class StoreUnavailableError(StoreError):
+    """The store did not answer: the only one of the four where trying again may help."""
+
+    sentence = gettext_lazy("The session store is unavailable: %(store)s. %(reason)s")
+
+
+class StoreReadOnlyError(StoreError):
+    """The store answers and takes no writes, over a new connection neither."""
+
+    sentence = gettext_lazy("The session store is read-only: %(store)s. %(reason)s")
+    remedy = gettext_lazy("Name the primary, or make this server writable again.")
+
+
+class StoreFullError(StoreError):
+    """The store answers and has no room for what is to be stored."""
+
+    sentence = gettext_lazy("The session store is full: %(store)s. %(reason)s")
+    remedy = gettext_lazy(
+        "Give it more room, or remove what is not needed: manage.py clearsessions."
+    )
+
+
+class StoreMisconfiguredError(StoreError):
+    """The store answers and refuses: a right, a database, a table or a command is missing."""
+
+    sentence = gettext_lazy("The session store is set up wrongly: %(store)s. %(reason)s")
 
 
 class CookieTooLargeError(SessionStoreError):

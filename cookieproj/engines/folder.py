@@ -25,7 +25,7 @@ from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from .exceptions import StoreUnavailableError
+from .exceptions import StoreError, StoreUnavailableError
 from .trips import Reaching
 
 LOCKS = 64
@@ -92,7 +92,7 @@ class Reached(Reaching):
 class Folder:
     """Files whose names begin with that prefix, the session key after it.
 
-    Every method raises StoreUnavailableError when the file system refuses.
+    Every method raises StoreError when the file system refuses.
     """
 
     path: Path
@@ -238,6 +238,6 @@ class Folder:
         """A step in the file system stands inside this."""
         return Reached(self)
 
-    def refused(self, error: OSError) -> StoreUnavailableError:
+    def refused(self, error: OSError) -> StoreError:
         # Not the error's own text: that names the file, and so the session key.
         return StoreUnavailableError(self.place, error.strerror or type(error).__name__)

@@ -16,7 +16,7 @@ class Listable(SessionBase):
     """Sessions that can be listed, counted and cleared.
 
     Every method raises NotListableError where the store cannot do it, with a sentence
-    that says why, and StoreUnavailableError where it does not answer.
+    that says why, and StoreError where it does not answer.
     """
 
     @classmethod

@@ -13,7 +13,7 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.log import log_response
 from django.utils.translation import gettext as _
 
-from .exceptions import StoreUnavailableError
+from .exceptions import StoreError, StoreUnavailableError
 from .handover import session_store
 from .language import in_english
 
@@ -38,7 +38,7 @@ def is_unmade(request: HttpRequest) -> bool:
 
 
 class SessionMiddleware(DjangoMiddleware):
-    """Django's, with an answer for a session store that is away: 503, and all cookies stay.
+    """Django's, with an answer for a session store that fails: 503, and all cookies stay.
 
     The page is the template 503.html, if there is one; like 500.html it is rendered
     without the request, whose user would be looked for in the store again. The error
@@ -65,7 +65,7 @@ class SessionMiddleware(DjangoMiddleware):
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Before Django makes an error page, which would ask for the session as well."""
-        if isinstance(exception, StoreUnavailableError):
+        if isinstance(exception, StoreError):
             setattr(request, NOTE, exception)
             return HttpResponse(status=503)
         return None
@@ -77,17 +77,22 @@ class SessionMiddleware(DjangoMiddleware):
                 return response
             try:
                 return super().process_response(request, response)
-            except StoreUnavailableError as raised:
+            except StoreError as raised:
                 error = raised
         return answer(request, error)
 
 
 def answer(request: HttpRequest, error: Exception) -> HttpResponse:
     """The page that says so, and a line in the log with what the error says."""
+    # A store that refuses will do so again: that is for who runs the site.
+    try_again = not isinstance(error, StoreError) or isinstance(error, StoreUnavailableError)
     try:
-        response = HttpResponse(render_to_string("503.html"), status=503)
+        page = render_to_string("503.html", {"try_again": try_again})
+        response = HttpResponse(page, status=503)
     except TemplateDoesNotExist:
-        text = _("Your session cannot be reached just now. Please try again.")
+        text = _("Your session cannot be reached just now.")
+        if try_again:
+            text = _("Your session cannot be reached just now. Please try again.")
         response = HttpResponse(text, status=503, content_type="text/plain; charset=utf-8")
     # The line says all there is to know; a trace with each request would only bury it.
     logged = in_english(error)
@@ -97,7 +102,7 @@ def answer(request: HttpRequest, error: Exception) -> HttpResponse:
 
 def note(request: HttpRequest | None = None, **kwargs: Any) -> None:
     error = sys.exception()
-    if request is not None and isinstance(error, StoreUnavailableError):
+    if request is not None and isinstance(error, StoreError):
         setattr(request, NOTE, error)
 
 

@@ -89,7 +89,7 @@ def but_the_key(model: Model) -> list[Any]:
 class Table:
     """The rows of one model in the database with that alias.
 
-    Every method raises StoreUnavailableError when the database does not answer.
+    Every method raises StoreError when the database does not answer.
     """
 
     model: Model

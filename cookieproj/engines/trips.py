@@ -52,7 +52,7 @@ class Reaching:
             self.failed(error)
 
     def failed(self, error: BaseException) -> None:
-        """Raises StoreUnavailableError where the error says that of the store."""
+        """Raises StoreError where the error says that of the store."""
         raise NotImplementedError
 
 

@@ -61,7 +61,7 @@ def namespaced(store: type[SessionBase]) -> Iterator[Any]:
 def remove(store: Any) -> None:
     """All that was stored: rows, and entries of a cache; files go with their folder.
 
-    Raises DatabaseError or StoreUnavailableError where a store does not answer any more.
+    Raises DatabaseError or StoreError where a store does not answer any more.
     """
     made = iter(store.made)
     while keys := list(islice(made, BATCH)):

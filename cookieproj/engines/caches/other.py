@@ -63,7 +63,7 @@ class Cache:
     The stored value is compared just before it is replaced, so two saves at the very
     same moment can still lose one of them. The subclasses lose none.
 
-    Every method raises StoreUnavailableError when the cache does not answer. Keys are
+    Every method raises StoreError when the cache does not answer. Keys are
     those of Django's interface, before version and prefix; times are seconds.
     """
 

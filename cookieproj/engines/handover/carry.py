@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from cookieproj.engines.base import Engine
 from cookieproj.engines.caches.other import GRAVE_SECONDS
-from cookieproj.engines.exceptions import StoreUnavailableError
+from cookieproj.engines.exceptions import StoreError
 from cookieproj.engines.language import in_english
 from cookieproj.engines.merge import Data
 from cookieproj.engines.stored import Stored
@@ -77,7 +77,7 @@ def carry(
         return held
     try:
         return follow(former, session, found, held)
-    except StoreUnavailableError as error:
+    except StoreError as error:
         # Whether that still holds it nobody can tell; ``movesessions`` takes what has stayed.
         logger.warning("A session that was moved may be left behind as well. %s", in_english(error))
         return held

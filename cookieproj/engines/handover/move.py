@@ -69,7 +69,7 @@ def move(
     ``keep`` go, if the new store can be listed. ``note`` is called with the keys of each
     batch before they are taken from the old store. Stopped anywhere, this can be begun again.
 
-    Raises NotListableError for an old store that tells no keys, StoreUnavailableError for
+    Raises NotListableError for an old store that tells no keys, StoreError for
     one that does not answer.
     """
     mover = Mover(old.store, new.store, keep, note)

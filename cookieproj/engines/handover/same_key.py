@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cookieproj.engines.base import Engine
-from cookieproj.engines.exceptions import StoreUnavailableError
+from cookieproj.engines.exceptions import StoreError
 from cookieproj.engines.language import in_english
 from cookieproj.engines.merge import Data
 from cookieproj.engines.stored import Stored
@@ -44,7 +44,7 @@ class SameKey(Engine):
         stored = super()._rename(new_key)
         try:
             bury(self._new(key))
-        except StoreUnavailableError as error:
+        except StoreError as error:
             logger.warning(
                 "A late request may store a session under its old key. %s", in_english(error)
             )
@@ -99,7 +99,7 @@ class FromCachedRows(Engine):
     def _bury(self, session_key: str) -> None:
         old: CachedDBStore = self._old(session_key)  # type: ignore[assignment]
         # What an outage has left; while it lasts, one more is noted.
-        with suppress(StoreUnavailableError):
+        with suppress(StoreError):
             old._settle()
         old._bury_copy(old.cache_key_prefix + session_key)
 
