@@ -4,6 +4,7 @@ An engine names its store in six short methods (``_read`` to ``_remove``), each 
 round trip. Everything that is promised of all of them stands here, once.
 """
 
+import logging
 import re
 import secrets
 from collections.abc import Callable, Collection
@@ -24,11 +25,14 @@ from django.utils.translation import gettext_lazy as _
 
 from .asynchronous import Async
 from .clock import left, local
-from .exceptions import StoreUnavailableError
+from .exceptions import StoreError, StoreUnavailableError
+from .language import in_english
 from .listable import Listable
 from .merge import Data, merge, same, unchanged
 from .sound import check_depth, checked
 from .stored import Stored
+
+logger = logging.getLogger("django.contrib.sessions")
 
 # What fits Django's column, and every store. Django's own keys are 32 letters and digits.
 KEY = re.compile(r"[!-~]{8,40}")
@@ -60,8 +64,8 @@ class Engine(Listable, Async):
     # What this session's data was made from; None until it is loaded or created.
     _base: Stored | None = None
 
-    # Whether somebody else has ended it since.
-    _ended = False
+    # The session under the key that ``cycle_key`` replaced, and what it held, until it is ended.
+    _replaced: tuple["Engine", Stored | None] | None = None
 
     # When a save makes it expire, where that is settled: a session moved here expires as there.
     _until: datetime | None = None
@@ -90,19 +94,16 @@ class Engine(Listable, Async):
         """Store the data under a key that is new. Raises CreateError if it is taken."""
         raise NotImplementedError
 
+    def _insert_replacing(self, data: Data) -> Stored:
+        """As ``_insert``, under a key that replaces another: the session will be saved once more."""
+        return self._insert(data)
+
     def _swap(self, base: Stored, data: Data) -> Stored | None:
         """Store the data if the store still holds ``base``, else None."""
         raise NotImplementedError
 
     def _touch(self, base: Stored) -> bool:
         """Move the expiry, and write nothing else, if the store still holds ``base``."""
-        raise NotImplementedError
-
-    def _rename(self, new_key: str) -> Stored | None:
-        """Store the session under another key: what it holds, or None where it is gone.
-
-        Raises CreateError if the new key is taken.
-        """
         raise NotImplementedError
 
     def _remove(self, session_key: str) -> None:
@@ -219,6 +220,7 @@ class Engine(Listable, Async):
             base: Stored = self._base  # type: ignore[assignment]
             if written := self._put(base, data):
                 self._base = written
+                self._end_replaced()
                 return
             self._rebase(self._find())
         raise StoreUnavailableError(
@@ -279,31 +281,65 @@ class Engine(Listable, Async):
         return (self._base and self._base.data) or {}
 
     def cycle_key(self) -> None:
-        """Give the session a new key, at once in the store too: whoever knew the old one is out.
+        """Store the session under a new key and end the old one: whoever knew that is out.
 
-        What is stored is renamed, not copied, so a write of another request that
-        came just before is kept.
+        What this request has read is stored even if another one has moved or ended the session
+        meanwhile, as on Django's engines: of two sign-ins at once over one session the browser
+        keeps the later key, and a new key is only asked for by somebody who has just shown who
+        they are. A sign-out everywhere still ends it, since that changes the hash with which the
+        user's sessions are checked. What stays refused is a late save under the old key.
+
+        The new entry comes first. So an answer that gets lost loses no session: the browser's
+        old key opens it, or this request goes on under the new one.
         """
-        self._get_session()
+        data = self._get_session()
+        replaced, base = self._session_key, self._base
         if self.session_key is None:
             self.create()
             return
 
-        def rename(new_key: str) -> Stored | None:
-            stored = self._rename(new_key)
+        def insert(new_key: str) -> None:
             self._session_key = new_key
-            return stored
+            try:
+                self._base = self._insert_replacing(data)
+            except Exception:
+                self._session_key = replaced
+                raise
 
-        theirs = self._under_a_new_key(rename)
+        self._under_a_new_key(insert)
         self.modified = True
-        if theirs:
-            self._rebase(theirs)
-        elif self._base is None and not self._ended:
-            # It was emptied unread, and there was none.
-            self.create()
+        self._replaced = type(self)(replaced), base
+        self._end_replaced()
+
+    def _end_replaced(self) -> None:
+        """End the session under its old key; what others have written there meanwhile comes along.
+
+        If the store fails now, the next save tries again: nobody is signed out by that.
+        """
+        if self._replaced is None:
+            return
+        old, base = self._replaced
+        try:
+            while not (base and old._take(base)):
+                theirs = old._find()
+                if theirs is None or theirs.data is None:
+                    # Ended by somebody else, who may not know of every copy.
+                    old._remove(old._key)
+                    break
+                if base:
+                    self._take_along(base, theirs)
+                base = theirs
+        except StoreError as error:
+            self._replaced = old, base
+            logger.warning("A replaced session key may still open. %s", in_english(error))
         else:
-            # Nothing is stored under the new key either, and the save says so.
-            self._base, self._ended = None, True
+            self._replaced = None
+
+    def _take_along(self, base: Stored, theirs: Stored) -> None:
+        """Apply to the session, under its new key, what changed under the old one."""
+        stored, self._base = self._base, base
+        self._rebase(theirs)
+        self._base = (stored and self._put(stored, self._get_session())) or stored
 
     def delete(self, session_key: str | None = None) -> None:
         key = self.session_key if session_key is None else session_key

@@ -44,10 +44,6 @@ class SessionStore(Engine, DjangoStore):
     def _swap(self, base: Stored, data: Data) -> Stored | None:
         return self._entries.swap(self.cache_key, base, data, self.get_expiry_age())
 
-    def _rename(self, new_key: str) -> Stored | None:
-        new_name = self.cache_key_prefix + new_key
-        return self._entries.rename(self.cache_key, new_name, self.get_expiry_age())
-
     def _remove(self, session_key: str) -> None:
         self._entries.delete(self.cache_key_prefix + session_key)
 

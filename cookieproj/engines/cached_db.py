@@ -68,18 +68,36 @@ class SessionStore(DBStore, DjangoStore):
         """As on the db engine; what was loaded from the cache is first compared with the row."""
         self._get_session(no_load=must_create)
         try:
-            if self._base and self._base is self._copy:
-                self._rebase(self._find())
+            self._compare_with_row()
             super().save(must_create)
         except UpdateError:
             self._bury_copy(self.cache_key)
             raise
+
+    def cycle_key(self) -> None:
+        """As on the db engine; what was loaded from the cache is first compared with the row."""
+        self._get_session()
+        try:
+            self._compare_with_row()
+        except UpdateError:
+            # Of the row there is nothing; what the copy held is stored anew.
+            self._base = None
+        self._copy = None
+        super().cycle_key()
+
+    def _compare_with_row(self) -> None:
+        if self._base and self._base is self._copy:
+            self._rebase(self._find())
 
     def _insert(self, data: Data) -> Stored:
         stored = super()._insert(data)
         # Nobody knows the key yet, so nobody minds a transaction that is not over.
         self._put_copy(data, self.get_expiry_age())
         return stored
+
+    def _insert_replacing(self, data: Data) -> Stored:
+        """The row alone: the save that follows puts the copy."""
+        return super()._insert(data)
 
     def _swap(self, base: Stored, data: Data) -> Stored | None:
         stored = super()._swap(base, data)
@@ -92,11 +110,6 @@ class SessionStore(DBStore, DjangoStore):
         if touched:
             self._follow(base.data or {})
         return touched
-
-    def _rename(self, new_key: str) -> Stored | None:
-        stored = super()._rename(new_key)
-        self._bury_copy(self.cache_key)
-        return stored
 
     def _remove(self, session_key: str) -> None:
         super()._remove(session_key)

@@ -44,10 +44,6 @@ class SessionStore(Engine, DjangoStore):
             return self._swap(base, base.data or {}) is not None
         return self._table().touch(self._key, base.token, self.get_expiry_date())
 
-    def _rename(self, new_key: str) -> Stored | None:
-        row = self._table().rename(self._key, new_key)
-        return self._stored(row) if row else None
-
     def _remove(self, session_key: str) -> None:
         self._table().remove(session_key)
 

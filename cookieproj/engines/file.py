@@ -70,16 +70,6 @@ class SessionStore(Engine, DjangoStore):
             self._folder.touch(self._key, self._now(base.data or {}))
             return True
 
-    def _rename(self, new_key: str) -> Stored | None:
-        with self._folder.locked(self._key):
-            stored = self._read()
-            if stored is None:
-                return None
-            if self._is_taken(new_key):
-                raise CreateError
-            self._folder.rename(self._key, new_key)
-            return stored
-
     def _remove(self, session_key: str) -> None:
         """Raises InvalidSessionKey for what could lead out of the folder."""
         self._key_to_file(session_key)

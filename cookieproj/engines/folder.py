@@ -137,10 +137,6 @@ class Folder:
         with self.reached():
             os.utime(self._file(session_key), ns=(modified, modified))
 
-    def rename(self, session_key: str, new_key: str) -> None:
-        with self.reached():
-            os.rename(self._file(session_key), self._file(new_key))
-
     def remove(self, session_key: str) -> None:
         with self.reached(), suppress(FileNotFoundError):
             os.unlink(self._file(session_key))

@@ -47,8 +47,6 @@ class Statements(NamedTuple):
     read: str
     swap: str
     touch: str
-    rename: str
-    rename_returns: bool
     remove: str
     take: str
     clear_pages: str
@@ -58,9 +56,6 @@ class Statements(NamedTuple):
 def statements(model: Model, using: str) -> Statements:
     connection = connections[using]
     quote = connection.ops.quote_name
-    # PostgreSQL and a SQLite that is not too old tell what an UPDATE left. Of MariaDB, the
-    # feature is true and UPDATE cannot.
-    returns = connection.features.can_return_columns_from_insert and connection.vendor != "mysql"
     table = quote(model._meta.db_table)
     key, data, expires = map(quote, ("session_key", "session_data", "expire_date"))
     columns = ", ".join(f"{quote(field.column)} = %s" for field in but_the_key(model))
@@ -69,9 +64,6 @@ def statements(model: Model, using: str) -> Statements:
         read=f"SELECT {data}, {expires} FROM {table} WHERE {key} = %s AND {expires} > %s",
         swap=f"UPDATE {table} SET {columns} WHERE {key} = %s AND {data} = %s",
         touch=f"UPDATE {table} SET {expires} = %s WHERE {key} = %s AND {data} = %s",
-        rename=f"UPDATE {table} SET {key} = %s WHERE {key} = %s"
-        + (f" RETURNING {data}, {expires}" if returns else ""),
-        rename_returns=returns,
         remove=f"DELETE FROM {table} WHERE {key} = %s",
         take=f"DELETE FROM {table} WHERE {key} = %s AND {data} = %s",
         clear_pages=f"DELETE FROM {table} WHERE {expires} < %s"
@@ -134,33 +126,6 @@ class Table:
     def has_more_columns(self) -> bool:
         """Than Django's own: then a save writes them all, whatever it changes."""
         return len(but_the_key(self.model)) > 2  # noqa: PLR2004 - data and expiry
-
-    def rename(self, session_key: str, new_key: str) -> Row | None:
-        """What the row holds that has the new key now; None if there was no such row.
-
-        Raises CreateError if the new key is taken.
-        """
-        try:
-            with self._reached(), self._unharmed():
-                if self.model._meta.related_objects:
-                    self._replace(session_key, new_key)
-                elif self._sql.rename_returns:
-                    row = self._one(self._sql.rename, [new_key, session_key])
-                    return Row(row[0], self._from_database(row[1])) if row else None
-                else:
-                    self._changed(self._sql.rename, [new_key, session_key])
-        except IntegrityError as error:
-            raise CreateError from error
-        return self.read(new_key)
-
-    def _replace(self, session_key: str, new_key: str) -> None:
-        """Another table refers to this one: a key in use there cannot change, only be deleted."""
-        with transaction.atomic(using=self.using):
-            rows = self._rows.filter(session_key=session_key)
-            for row in rows.select_for_update():
-                row.session_key = new_key
-                row.save(force_insert=True, using=self.using)
-            rows.delete()
 
     def remove(self, session_key: str) -> None:
         """One statement, unless Django must see the row go."""

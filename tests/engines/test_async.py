@@ -13,7 +13,7 @@ from .contract import Engine, on_engines
 
 pytestmark = on_engines(lambda engine: engine.ours and engine.on_server)
 
-STEPS = {"_load", "_read", "_insert", "_put", "_rename", "_remove", "_clear", "exists"}
+STEPS = {"_load", "_read", "_insert", "_put", "_take", "_remove", "_clear", "exists"}
 
 
 async def use_everything(store: Any) -> None:

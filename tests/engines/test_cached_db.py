@@ -152,7 +152,7 @@ def test_in_whatever_order_the_copy_never_ends_up_older_than_the_row(
     cache = beyond(caches["sessions"])
     steps = Steps()
     trips = [(type(cache), name) for name in ("get", "swap", "touch", "bury")]
-    rows = [(Table, name) for name in ("read", "swap", "touch", "rename", "remove")]
+    rows = [(Table, name) for name in ("read", "insert", "swap", "touch", "take", "remove")]
     with steps.between(*trips, *rows):
         steps.run([partial(request, key) for request in requests], order)
     copy = cache.get(SessionStore.cache_key_prefix + key)

@@ -3,7 +3,6 @@
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
 from django.contrib.sessions.backends.base import UpdateError
@@ -14,7 +13,6 @@ from pytest_django import Settings
 
 from cookieproj.engines.cache import SessionStore
 from cookieproj.engines.caches import beyond
-from cookieproj.engines.caches.memcached import Memcached
 from cookieproj.engines.caches.other import Cache
 from cookieproj.engines.exceptions import NotListableError, StoreUnavailableError
 from cookieproj.settings.caches import caches
@@ -61,29 +59,6 @@ def test_djangos_own_cache_for_redis_loses_no_write_either(
     key = stored(a=1).session_key
     two_writes_are_kept(key)
     assert key in {listed.key for listed in SessionStore.walk()}
-
-
-def test_a_write_that_comes_while_memcached_renames_is_taken_along(
-    settings: Settings, memcached_url: str
-) -> None:
-    settings.CACHES = caches(memcached_url)
-    session = stored(a=1)
-    key = session.session_key
-    add = Memcached.add
-    others = [SessionStore(key)]
-
-    def adding(*arguments: Any) -> Any:
-        if others:
-            other = others.pop()
-            other["b"] = 2
-            other.save()
-        return add(*arguments)
-
-    with mock.patch.object(Memcached, "add", adding):
-        session.cycle_key()
-    session.save()
-    assert dict(SessionStore(session.session_key).items()) == {"a": 1, "b": 2}
-    assert SessionStore(key).load() == {}
 
 
 def test_pymemcache_does_not_answer_for_a_server_that_failed(

@@ -16,7 +16,6 @@ from django.test.utils import CaptureQueriesContext, isolate_apps
 
 from cookieproj.engines.db import SessionStore
 from cookieproj.engines.exceptions import StoreUnavailableError
-from cookieproj.engines.table import statements
 
 from .contract import Engine, on_engines
 
@@ -228,29 +227,6 @@ def test_columns_of_every_kind_are_saved(engine: Engine) -> None:
             session.save()
             row = Wide.objects.get()
             assert (row.seen, row.kind, row.length) == (seen, "web", len(row.session_data))
-
-
-def test_where_an_update_tells_nothing_it_is_read(engine: Engine) -> None:
-    """As on MySQL."""
-    key = stored(a=1).session_key
-    session = SessionStore(key)
-    session["b"] = 2
-    other = SessionStore(key)
-    other["c"] = 3
-    other.save()
-    statements.cache_clear()
-    try:
-        with (
-            mock.patch.object(connection.features, "can_return_columns_from_insert", False),
-            CaptureQueriesContext(connection) as queries,
-        ):
-            session.cycle_key()
-        assert [query["sql"].split()[0] for query in queries] == ["UPDATE", "SELECT"]
-    finally:
-        statements.cache_clear()
-    session.save()
-    assert dict(SessionStore(session.session_key).items()) == {"a": 1, "b": 2, "c": 3}
-    assert not session.exists(key)
 
 
 def test_statements_are_put_together_once(engine: Engine) -> None:

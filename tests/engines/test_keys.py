@@ -1,10 +1,11 @@
 """The contract's part on session keys, and on the end of a session."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pickle import PicklingError
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -28,20 +29,83 @@ def test_a_session_that_was_flushed_is_never_brought_back(request_for: Open, key
     assert request_for(key).data == {}
 
 
+@pytest.mark.parametrize("how", ["renamed", "flushed"])
 @pytest.mark.parametrize("times", [1, 2])
-def test_nor_under_a_new_key(engine: Engine, request_for: Open, key: str, times: int) -> None:
-    """As when a password is changed in one tab and the other signs out."""
-    one, other = request_for(key).set(c=3), request_for(key)
-    other.flush()
-    for _ in range(times):
-        one.cycle_key()
-    try:
-        one.save()
-    except UpdateError:
-        ended = True
+def test_whoever_asks_for_a_new_key_needs_no_old_entry(
+    request_for: Open, key: str, how: str, times: int
+) -> None:
+    """Two sign-ins at once, say by a double click: the browser keeps the later key."""
+    one, other = request_for(key), request_for(key)
+    one.get("a")
+    other.get("a")
+    if how == "flushed":
+        one.flush()
     else:
-        ended = not one.exists(one.session_key)
-    kept(engine, ended, "signed out in one tab, still stored under a new key", ALL)
+        one.cycle_key()
+    one.save()
+    for _ in range(times):
+        other.cycle_key()
+    other.set(signed_in=1)
+    other.save()
+    assert request_for(other.session_key).data == {"a": 1, "b": 2, "signed_in": 1}
+    assert request_for(key).data == {}
+
+
+def test_what_was_emptied_takes_a_new_key_empty_though_it_has_ended(
+    request_for: Open, key: str
+) -> None:
+    session = request_for(key)
+    session.get("a")
+    request_for(key).flush()
+    session.clear()
+    session.cycle_key()
+    session.set(new=1)
+    session.save()
+    assert request_for(session.session_key).data == {"new": 1}
+
+
+@pytest.mark.parametrize("ends", ["flush", "cycle_key"])
+def test_a_late_save_under_the_old_key_stays_refused(
+    request_for: Open, key: str, ends: str
+) -> None:
+    late, other = request_for(key).set(c=3), request_for(key)
+    getattr(other, ends)()
+    other.save()
+    with pytest.raises(UpdateError):
+        late.save()
+    assert not request_for().exists(key)
+    assert request_for(key).data == {}
+
+
+def test_a_write_between_the_new_key_and_the_end_of_the_old_comes_along(
+    engine: Engine, request_for: Open, key: str
+) -> None:
+    session, other = request_for(key).set(c=3), request_for(key).set(d=4)
+    with once_the_new_entry_is_there(engine, other.store.save):
+        session.cycle_key()
+    assert request_for(key).data == {}
+    session.save()
+    data = request_for(session.session_key).data
+    kept(engine, data == {"a": 1, "b": 2, "c": 3, "d": 4}, data, ALL)
+
+
+@contextmanager
+def once_the_new_entry_is_there(engine: Engine, action: Callable[[], object]) -> Iterator[None]:
+    """Do that then, and the old entry with it."""
+    name = "_insert_replacing" if engine.ours else "create"
+    really = getattr(engine.Store, name)
+    done: list[bool] = []
+
+    def stepped(self: Any, *arguments: Any) -> Any:
+        result = really(self, *arguments)
+        if not done:
+            done.append(True)
+            action()
+        return result
+
+    with mock.patch.object(engine.Store, name, stepped):
+        yield
+    assert done or not engine.ours
 
 
 def test_flush_ends_the_session_and_takes_another_key(request_for: Open, key: str) -> None:

@@ -115,7 +115,7 @@ def trips_of(engine: Engine, view: Callable[[HttpRequest], HttpResponse], redis_
         (plain, 0, 0, NONE),
         (read, 1, 1, NONE),
         (write, 2, 4, ALL),
-        (sign_in, 3, 5, ALL),
+        (sign_in, 4, 7, ALL),
         (sign_out, 2, 3, frozenset({DB, CACHED_DB})),
     ],
 )

@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from django.contrib.sessions.backends.base import CreateError
 from django.utils.translation import gettext as _
 from pymemcache import HashClient
 from pymemcache.exceptions import MemcacheError, MemcacheUnknownCommandError
@@ -87,17 +86,6 @@ class Memcached(Cache):
         known = base.token is not None
         same_one = now.token == base.token if known else same(now.data, base.data)
         return now if same_one else None
-
-    def rename(self, key: str, new_key: str, seconds: int) -> Stored | None:
-        """A copy, and what was copied taken away; again, if that has changed."""
-        while (stored := self.get(key)) and stored.data is not None:
-            renamed = self.add(new_key, stored.data, seconds)
-            if renamed is None:
-                raise CreateError
-            if self.take(key, stored):
-                return renamed
-            self.delete(new_key)
-        return None
 
     def take(self, key: str, base: Stored) -> bool:
         """Nothing in its place, which has expired as it is put there."""

@@ -6,7 +6,6 @@ from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 
-from django.contrib.sessions.backends.base import CreateError
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -57,18 +56,6 @@ class Memory(Cache):
                 return False
             self.cache._expire_info[name] = self.cache.get_backend_timeout(seconds)
             return True
-
-    def rename(self, key: str, new_key: str, seconds: int) -> Stored | None:
-        name, new_name = map(self.cache.make_and_validate_key, (key, new_key))
-        with trip(), self.cache._lock:
-            payload = self._held(name)
-            if payload is None:
-                return None
-            if self._held(new_name) is not None:
-                raise CreateError
-            self.cache._set(new_name, payload, seconds)
-            self.cache._delete(name)
-        return self._stored(payload)
 
     def take(self, key: str, base: Stored) -> bool:
         name = self.cache.make_and_validate_key(key)

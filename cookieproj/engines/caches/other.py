@@ -120,17 +120,6 @@ class Cache:
         with self.reached():
             return bool(self.cache.touch(key, seconds))
 
-    def rename(self, key: str, new_key: str, seconds: int) -> Stored | None:
-        """Raises CreateError if the new key is taken."""
-        stored = self.get(key)
-        if stored is None or stored.data is None:
-            return None
-        renamed = self.add(new_key, stored.data, seconds)
-        if renamed is None:
-            raise CreateError
-        self.delete(key)
-        return renamed
-
     def delete(self, key: str) -> None:
         with self.reached():
             self.cache.delete(key)

@@ -1,22 +1,22 @@
 """From server to server: the session stays under its key, and the cookie as it is."""
 
-import logging
 from collections.abc import Collection
 from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from django.utils import timezone
+
 from cookieproj.engines.base import Engine
+from cookieproj.engines.caches.other import GRAVE_SECONDS
 from cookieproj.engines.exceptions import StoreError
-from cookieproj.engines.language import in_english
 from cookieproj.engines.merge import Data
 from cookieproj.engines.stored import Stored
 
-from .carry import bury, carry, end, end_former, has_ended, is_own
+from .carry import ENDED, carry, end, end_former, has_ended, is_own
 
 if TYPE_CHECKING:
     from cookieproj.engines.cached_db import SessionStore as CachedDBStore
-
-logger = logging.getLogger("django.contrib.sessions")
 
 
 class SameKey(Engine):
@@ -37,21 +37,13 @@ class SameKey(Engine):
             stored = carry(self._old, self._new, self._key, is_taken=stored is not None)
         return None if stored and has_ended(stored) else stored
 
-    def _rename(self, new_key: str) -> Stored | None:
-        key = self._key
-        # First: once it is renamed nobody but this request knows where it is.
-        end_former(self._old, key)
-        stored = super()._rename(new_key)
-        try:
-            bury(self._new(key))
-        except StoreError as error:
-            logger.warning(
-                "A late request may store a session under its old key. %s", in_english(error)
-            )
-        if stored and has_ended(stored):
-            super()._remove(new_key)
-            return None
-        return stored
+    def _take(self, base: Stored) -> bool:
+        """In both stores; a tombstone takes its place, for requests that have read it."""
+        self._until = timezone.now() + timedelta(seconds=GRAVE_SECONDS)
+        if self._swap(base, ENDED) is None:
+            return False
+        end_former(self._old, self._key)
+        return True
 
     def _remove(self, session_key: str) -> None:
         end(self._old, self._new, session_key)
@@ -87,10 +79,11 @@ class FromCachedRows(Engine):
         self._bury(self._key)
         return stored
 
-    def _rename(self, new_key: str) -> Stored | None:
-        stored = super()._rename(new_key)
-        self._bury(self._key)
-        return stored
+    def _take(self, base: Stored) -> bool:
+        taken = super()._take(base)
+        if taken:
+            self._bury(self._key)
+        return taken
 
     def _remove(self, session_key: str) -> None:
         super()._remove(session_key)
