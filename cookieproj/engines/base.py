@@ -95,7 +95,7 @@ class Engine(Listable, Async):
         raise NotImplementedError
 
     def _insert_replacing(self, data: Data) -> Stored:
-        """As ``_insert``, under a key that replaces another: the session will be saved once more."""
+        """As ``_insert``, under a key that replaces another; a save of the session follows."""
         return self._insert(data)
 
     def _swap(self, base: Stored, data: Data) -> Stored | None:
@@ -290,9 +290,10 @@ class Engine(Listable, Async):
         user's sessions are checked. What stays refused is a late save under the old key.
 
         The new entry comes first. So an answer that gets lost loses no session: the browser's
-        old key opens it, or this request goes on under the new one.
+        old key opens it, or this request goes on under the new one. Raises as ``save`` does.
         """
         data = self._get_session()
+        check_depth(data)
         replaced, base = self._session_key, self._base
         if self.session_key is None:
             self.create()

@@ -22,7 +22,7 @@ from .caches import beyond
 from .caches.other import Cache
 from .clock import left
 from .db import SessionStore as DBStore
-from .exceptions import StoreError
+from .exceptions import StoreError, StoreUnavailableError
 from .language import in_english
 from .merge import Data, same
 from .signals import hear_deletions
@@ -133,17 +133,32 @@ class SessionStore(DBStore, DjangoStore):
             if copy and same(copy.data, data):
                 return entries.touch(self.cache_key, copy, seconds)
             self._copy = entries.swap(self.cache_key, copy, data, seconds)
-        except StoreError as error:
+        except StoreUnavailableError as error:
             self._owe(self.cache_key, error)
             return True
+        except StoreError as error:
+            # It answers, and takes no copy: the one that is there must not get old.
+            logger.warning("A session is not copied. %s", in_english(error))
+            return False
         return self._copy is not None
 
     def _bury_copy(self, cache_key: str) -> None:
         self._copy = None
         try:
-            self._entries.bury(cache_key)
+            self._forget_copy(cache_key)
         except StoreError as error:
             self._owe(cache_key, error)
+
+    def _forget_copy(self, cache_key: str) -> None:
+        """Bury it, or at least delete it: that needs no room, and may make some."""
+        try:
+            self._entries.bury(cache_key)
+        except StoreUnavailableError:
+            raise
+        except StoreError:
+            self._entries.delete(cache_key)
+            with suppress(StoreError):
+                self._entries.bury(cache_key)
 
     def _owe(self, cache_key: str, error: StoreError) -> None:
         owed.add(cache_key)
@@ -152,7 +167,7 @@ class SessionStore(DBStore, DjangoStore):
     def _settle(self) -> None:
         """Bury this session's copy, if it is owed, and some others: an outage leaves many."""
         for cache_key in (*owed & {self.cache_key}, *tuple(owed)[:SETTLED_AT_ONCE]):
-            self._entries.bury(cache_key)
+            self._forget_copy(cache_key)
             owed.discard(cache_key)
 
     @cached_property

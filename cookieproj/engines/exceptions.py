@@ -32,7 +32,9 @@ class StoreError(SessionStoreError):
 
     @property
     def reason(self) -> str:
-        return str(self._reason).strip()
+        """A sentence, though drivers end theirs as they like."""
+        reason = str(self._reason).strip()
+        return reason if reason.endswith((".", "!", "?")) or not reason else f"{reason}."
 
     def __str__(self) -> str:
         text = str(self.sentence) % {"store": self.store, "reason": self.reason}

@@ -25,7 +25,13 @@ from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from .exceptions import StoreError, StoreUnavailableError
+from .exceptions import (
+    StoreError,
+    StoreFullError,
+    StoreMisconfiguredError,
+    StoreReadOnlyError,
+    StoreUnavailableError,
+)
 from .trips import Reaching
 
 LOCKS = 64
@@ -35,6 +41,30 @@ INTERRUPTED = 3600
 
 # A link is not followed: whoever may place one here could have another file read, or dated anew.
 READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+
+# What the file system says by its number, and a remedy where the error has none of its own.
+ANSWERS: dict[int, tuple[type[StoreError], Promise | None]] = {
+    errno.ENOSPC: (StoreFullError, None),
+    errno.EDQUOT: (StoreFullError, None),
+    errno.EROFS: (
+        StoreReadOnlyError,
+        _("Mount it writable, or name another folder in SESSION_FILE_PATH."),
+    ),
+    **dict.fromkeys(
+        (errno.ENOENT, errno.ENOTDIR),
+        (
+            StoreMisconfiguredError,
+            _("Make or mount this folder, or name another in SESSION_FILE_PATH."),
+        ),
+    ),
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM),
+        (
+            StoreMisconfiguredError,
+            _("Let this user write to it, or name another folder in SESSION_FILE_PATH."),
+        ),
+    ),
+}
 
 
 class File(NamedTuple):
@@ -235,5 +265,6 @@ class Folder:
         return Reached(self)
 
     def refused(self, error: OSError) -> StoreError:
+        kind, remedy = ANSWERS.get(error.errno or 0, (StoreUnavailableError, None))
         # Not the error's own text: that names the file, and so the session key.
-        return StoreUnavailableError(self.place, error.strerror or type(error).__name__)
+        return kind(self.place, error.strerror or type(error).__name__, remedy)

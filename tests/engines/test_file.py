@@ -16,7 +16,13 @@ from django.contrib.sessions.exceptions import InvalidSessionKey
 from django.utils import timezone
 from pytest_django import Settings
 
-from cookieproj.engines.exceptions import NotListableError, StoreUnavailableError
+from cookieproj.engines.exceptions import (
+    NotListableError,
+    StoreError,
+    StoreFullError,
+    StoreMisconfiguredError,
+    StoreUnavailableError,
+)
 from cookieproj.engines.file import SessionStore
 from cookieproj.engines.stored import Page
 
@@ -50,7 +56,7 @@ def test_a_full_disk_is_an_error_and_what_was_there_stays(
     full = OSError(number, os.strerror(number), f"{tmp_path}/sessionid{session.session_key}")
     with (
         mock.patch("cookieproj.engines.folder.os.utime", side_effect=full),
-        pytest.raises(StoreUnavailableError, match=str(tmp_path)) as error,
+        pytest.raises(StoreError, match=str(tmp_path)) as error,
     ):
         again.save()
     assert os.strerror(number) in str(error.value)
@@ -74,7 +80,7 @@ def test_a_really_full_disk_too(engine: Engine, tmp_path: Path) -> None:
 
     with (
         mock.patch("cookieproj.engines.folder.tempfile.mkstemp", on_a_full_disk),
-        pytest.raises(StoreUnavailableError, match=os.strerror(errno.ENOSPC)),
+        pytest.raises(StoreFullError, match=os.strerror(errno.ENOSPC)),
     ):
         again.save()
     assert dict(SessionStore(session.session_key).items()) == {"a": 1}
@@ -84,7 +90,7 @@ def test_a_folder_that_is_gone_has_ended_no_session(engine: Engine, tmp_path: Pa
     """As when a shared file system is not mounted."""
     session = stored(a=1)
     elsewhere = tmp_path.rename(tmp_path.with_name("elsewhere"))
-    with pytest.raises(StoreUnavailableError, match=str(tmp_path)):
+    with pytest.raises(StoreMisconfiguredError, match=str(tmp_path)):
         SessionStore(session.session_key).load()
     elsewhere.rename(tmp_path)
     assert SessionStore(session.session_key)["a"] == 1

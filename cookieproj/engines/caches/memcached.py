@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from pymemcache import HashClient
 from pymemcache.exceptions import MemcacheError, MemcacheUnknownCommandError
 
-from cookieproj.engines.exceptions import NotListableError
+from cookieproj.engines.exceptions import NotListableError, StoreError, StoreFullError
 from cookieproj.engines.merge import Data, same
 from cookieproj.engines.stored import Location, Stored
 
@@ -31,6 +31,14 @@ class Memcached(Cache):
     @property
     def place(self) -> str:
         return f"memcached {', '.join(map(str, self.cache.client_servers))}"
+
+    def store_error(self, error: Exception) -> StoreError:
+        """It forgets what is old to make room, so what finds none is too large by itself."""
+        if "object too large" in str(error) or "out of memory" in str(error):
+            return StoreFullError(
+                self.place, error, _("Keep less in the session, or start it with a larger -I.")
+            )
+        return super().store_error(error)
 
     def get(self, key: str) -> Stored | None:
         with self.reached():

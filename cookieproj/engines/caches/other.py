@@ -13,7 +13,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from cookieproj.engines.clock import local
-from cookieproj.engines.exceptions import NotListableError, StoreUnavailableError
+from cookieproj.engines.exceptions import NotListableError, StoreError, StoreUnavailableError
 from cookieproj.engines.merge import Data, same, unchanged
 from cookieproj.engines.sound import checked
 from cookieproj.engines.stored import Location, Page, Stored
@@ -54,7 +54,7 @@ class Reached(Reaching):
 
     def failed(self, error: BaseException) -> None:
         if isinstance(error, self.cache.errors) and not isinstance(error, NOT_THE_STORES):
-            raise StoreUnavailableError(self.cache.place, error) from error
+            raise self.cache.store_error(error) from error
 
 
 class Cache:
@@ -79,6 +79,10 @@ class Cache:
     def place(self) -> str | Promise:
         """What people call this cache: its server, without a password."""
         return f"{type(self.cache).__module__}.{type(self.cache).__qualname__}"
+
+    def store_error(self, error: Exception) -> StoreError:
+        """Which of the errors of a store this one of its client's is."""
+        return StoreUnavailableError(self.place, error)
 
     def reached(self) -> Reached:
         """What asks the cache stands inside this."""

@@ -1,20 +1,27 @@
-"""Sessions in Redis: one command for each step, whole because Redis runs one at a time."""
+"""Sessions in Redis: one command on one key for each step, so that a Redis Cluster takes it too."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
+from weakref import WeakSet
 
-from django.contrib.sessions.backends.base import CreateError
+from redis import ConnectionPool
 from redis import Redis as Client
-from redis.exceptions import RedisError
+from redis.client import Pipeline
+from redis.exceptions import RedisError, WatchError
 
+from cookieproj.engines.exceptions import StoreError, StoreMisconfiguredError, StoreReadOnlyError
 from cookieproj.engines.merge import Data
 from cookieproj.engines.stored import Listed, Location, Page, Stored
 
 from .other import Cache, expiry, grave, session_in
+from .redis_errors import refuses_scripts, store_error
+
+# A command of a transaction, on the entry of that name.
+Change = Callable[[Pipeline, str], Any]
 
 # Where KEYS[1] holds ARGV[1], put ARGV[2] for ARGV[3] seconds; an empty ARGV[2] moves the expiry
 # only. SET takes no time that is past already, EXPIRE does.
@@ -30,12 +37,8 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 """
 
-# What moved from KEYS[1] to KEYS[2]; 0 where that is taken, nil where there was nothing.
-RENAME = """
-local held = redis.call('GET', KEYS[1])
-if held and redis.call('RENAMENX', KEYS[1], KEYS[2]) == 0 then return 0 end
-return held
-"""
+# The connections to a Redis that takes no scripts from us: it is asked to run one only once.
+without_scripts: WeakSet[ConnectionPool] = WeakSet()
 
 
 class Redis(Cache):
@@ -51,6 +54,9 @@ class Redis(Cache):
     def client(self) -> Client:
         client: Client = self.cache._cache.get_client(write=True)
         return client
+
+    def store_error(self, error: Exception) -> StoreError:
+        return store_error(self.place, error)
 
     def encode(self, data: Data) -> bytes:
         encoded: bytes = self.cache._cache._serializer.dumps(data)
@@ -77,9 +83,10 @@ class Redis(Cache):
 
     def add(self, key: str, data: Data, seconds: int) -> Stored | None:
         payload, name = self.encode(data), self.cache.make_key(key)
-        with self.reached():
-            # A time that is past already: it is gone as soon as it is there.
-            won = seconds <= 0 or self.client.set(name, payload, nx=True, ex=int(seconds))
+        # A time that is past already: it is gone as soon as it is there.
+        won = seconds <= 0 or self._write(
+            lambda client: client.set(name, payload, nx=True, ex=int(seconds))
+        )
         return self._held(payload) if won else None
 
     def swap(self, key: str, base: Stored | None, data: Data, seconds: int) -> Stored | None:
@@ -99,25 +106,70 @@ class Redis(Cache):
         return self._swap(key, base, b"", seconds)
 
     def _swap(self, key: str, base: Stored, payload: bytes, seconds: int) -> bool:
-        arguments: Any = [base.token, payload, int(seconds)]
-        with self.reached():
-            return bool(self.client.eval(SWAP, 1, self.cache.make_key(key), *arguments))
+        def change(transaction: Pipeline, name: str) -> None:
+            if payload:
+                transaction.set(name, payload)
+            transaction.expire(name, int(seconds))
 
-    def rename(self, key: str, new_key: str, seconds: int) -> Stored | None:
-        make_key = self.cache.make_key
-        with self.reached():
-            payload: Any = self.client.eval(RENAME, 2, make_key(key), make_key(new_key))
-        if payload == 0:
-            raise CreateError
-        return None if payload is None else self._held(payload)
+        return self._if_unchanged(key, base, SWAP, [payload, int(seconds)], change)
 
     def delete(self, key: str) -> None:
-        with self.reached():
-            self.client.delete(self.cache.make_key(key))
+        self._write(lambda client: client.delete(self.cache.make_key(key)))
 
     def take(self, key: str, base: Stored) -> bool:
-        with self.reached():
-            return bool(self.client.eval(TAKE, 1, self.cache.make_key(key), base.token))
+        return self._if_unchanged(key, base, TAKE, [], Pipeline.delete)
+
+    def _if_unchanged(
+        self, key: str, base: Stored, script: str, arguments: list[Any], change: Change
+    ) -> bool:
+        """Run the script; where this Redis takes none, make the change in a transaction."""
+        name = self.cache.make_key(key)
+        if self.client.connection_pool not in without_scripts:
+            try:
+                return bool(
+                    self._write(lambda client: client.eval(script, 1, name, base.token, *arguments))
+                )
+            except StoreMisconfiguredError as error:
+                if not refuses_scripts(error.__cause__):
+                    raise
+                without_scripts.add(self.client.connection_pool)
+        return bool(
+            self._over_a_new_connection(lambda: self._in_transaction(name, base.token, change))
+        )
+
+    def _in_transaction(self, name: str, token: bytes, change: Change) -> bool:
+        """Three round trips in place of one: WATCH makes it fail if somebody is quicker."""
+        transaction: Any = self.client.pipeline()
+        with transaction:
+            with self.reached():
+                transaction.watch(name)
+            with self.reached():
+                held = transaction.get(name)
+            if held != token:
+                return False
+            transaction.multi()
+            change(transaction, name)
+            with self.reached():
+                try:
+                    transaction.execute()
+                except WatchError:
+                    return False
+        return True
+
+    def _write(self, command: Callable[[Client], Any]) -> Any:
+        def once() -> Any:
+            with self.reached():
+                return command(self.client)
+
+        return self._over_a_new_connection(once)
+
+    def _over_a_new_connection(self, write: Callable[[], Any]) -> Any:
+        """Again, once, if a connection leads to what was the primary, and is a replica by now."""
+        try:
+            return write()
+        except StoreReadOnlyError:
+            self.client.connection_pool.disconnect(inuse_connections=False)
+            return write()
 
     def inspect(self, key: str) -> Stored | None:
         payload, expires = self._entry(self.cache.make_key(key))
@@ -125,8 +177,7 @@ class Redis(Cache):
 
     def bury(self, key: str) -> None:
         mark, seconds = grave()
-        with self.reached():
-            self.client.set(self.cache.make_key(key), mark, ex=seconds)
+        self._write(lambda client: client.set(self.cache.make_key(key), mark, ex=seconds))
 
     def exists(self, key: str) -> bool:
         with self.reached():
@@ -157,11 +208,12 @@ class Redis(Cache):
     def _listed(self, names: list[bytes], prefix: int) -> Iterator[Listed]:
         with self.reached():
             pipeline = self.client.pipeline(transaction=False)
-            pipeline.mget(names)
             for name in names:
+                # One key a command: a Redis Cluster takes no others.
+                pipeline.get(name)
                 pipeline.pttl(name)
-            payloads, *lives = pipeline.execute()
-        for name, payload, life in zip(names, payloads, lives, strict=True):
+            found = pipeline.execute()
+        for name, payload, life in zip(names, found[::2], found[1::2], strict=True):
             if payload is not None:
                 expires = expiry(None if life < 0 else life / 1000)
                 stored = replace(self._held(payload), expires=expires)
