@@ -6,6 +6,7 @@ the browser keeps its cookie, and the next request has the session.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -35,7 +36,11 @@ STEPS: dict[str, tuple[Callable[[Any], Any], dict[str, Any]]] = {
     "create": (lambda session: session.create(), NOTHING),
     "delete": (lambda session: session.delete(), NOTHING),
     "flush": (lambda session: session.flush(), NOTHING),
+    "clear and save": (lambda session: (session.clear(), session.save()), NOTHING),
 }
+
+# Let them pass where they are refused, and the session is empty all the same.
+EMPTYING = {"delete", "flush", "clear and save"}
 
 # They need no store.
 ASKED_ONLY = {"session_key", "is_empty"}
@@ -92,7 +97,7 @@ def test_what_djangos_engines_refuse(engine: Engine, step: str, read: bool, stat
     assert refused == (bool(engine.database) and needs_database)
     if not refused:
         assert browser.read() == data_after(step, engine.name, read)
-    elif status == 500 or step not in {"delete", "flush"}:
+    elif status == 500 or step not in EMPTYING:
         assert browser.cookie == cookie
         assert browser.read() == {"a": 1}
 
@@ -117,9 +122,25 @@ def test_nothing_is_lost_in_a_switch(
     assert not refused or (has_rows and step not in ASKED_ONLY)
     if not refused:
         assert browser.read() == data_after(step, switch.new, read)
-    elif status == 500 or step not in {"delete", "flush"}:
+    elif status == 500 or step not in EMPTYING:
         assert before.read() == {"a": 1}
         assert browser.read() == {"a": 1}
+
+
+def test_a_sign_out_after_a_refusal_ends_it(switch: Switch) -> None:
+    browser = moved(switch)
+    before = browser.copy()
+
+    async def respond(request: HttpRequest) -> HttpResponse:
+        with suppress(SynchronousOnlyOperation):
+            request.session.get("a")
+        await request.session.aflush()
+        return HttpResponse()
+
+    middleware: Any = SessionMiddleware(respond)  # type: ignore[arg-type]
+    browser.receive(async_to_sync(middleware)(browser.request()).cookies)
+    assert browser.cookie is None
+    assert before.read() == {}
 
 
 def test_a_cache_in_a_database_refuses_as_databases_do(

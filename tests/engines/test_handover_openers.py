@@ -66,6 +66,7 @@ class TestOpening:
 
     def test_afterwards_it_is_the_engines_own_again(self, switch: Switch) -> None:
         switch.make()
+        assert type(running()()) is not STORES[switch.new]
         switch.run(switch.new, "")
         assert type(running()()) is STORES[switch.new] is session_store()
 

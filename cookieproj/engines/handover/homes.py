@@ -50,8 +50,8 @@ class InCache:
 
     _alias: str
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, session_key: str | None = None) -> None:
+        super().__init__(session_key)  # type: ignore[call-arg]
         self._cache = caches[self._alias]
 
 
