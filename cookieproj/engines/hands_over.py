@@ -20,7 +20,8 @@ class HandsOver(SessionBase):
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        return super().__new__(class_for(cls))
+        made: Self = super().__new__(class_for(cls))
+        return made
 
 
 @cache
@@ -45,4 +46,4 @@ def forget(*, setting: str, **kwargs: Any) -> None:
         class_for.cache_clear()
 
 
-setting_changed.connect(forget, dispatch_uid="cookieproj.engines")
+setting_changed.connect(forget, dispatch_uid="cookieproj.engines.hands_over")

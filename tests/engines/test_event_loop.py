@@ -75,15 +75,14 @@ def visit(browser: Browser, view: Callable[[Any], Any], *, read: bool, status: i
             refused = True
         return HttpResponse(status=status if refused else 200)
 
-    middleware: Any = browser.middleware(respond)  # type: ignore[arg-type]
+    middleware: Any = browser.middleware(respond)
     response = async_to_sync(middleware)(browser.request())
     browser.receive(response.cookies)
     return refused
 
 
 @every_step
-@pytest.mark.parametrize("read", [True, False])
-@pytest.mark.parametrize("status", [500, 200])
+@pytest.mark.parametrize(("read", "status"), [(False, 500), (False, 200), (True, 500)])
 @on_engines(lambda engine: engine.on_server)
 def test_what_djangos_engines_refuse(engine: Engine, step: str, read: bool, status: int) -> None:
     """And no more than that; on ours as on theirs."""
@@ -137,7 +136,7 @@ def test_a_sign_out_after_a_refusal_ends_it(switch: Switch) -> None:
         await request.session.aflush()
         return HttpResponse()
 
-    middleware: Any = SessionMiddleware(respond)  # type: ignore[arg-type]
+    middleware: Any = SessionMiddleware(respond)
     browser.receive(async_to_sync(middleware)(browser.request()).cookies)
     assert browser.cookie is None
     assert before.read() == {}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
-from channels.sessions import SessionMiddlewareStack
+from channels.sessions import SessionMiddlewareStack  # type: ignore[import-untyped]
 from django.conf import settings
 from django.contrib.sessions.middleware import SessionMiddleware as DjangosMiddleware
 from django.core.exceptions import ImproperlyConfigured
@@ -170,7 +170,9 @@ def sites_own(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
     """
 
     def make(name: str) -> str:
-        class Visited(STORES[name]):  # type: ignore[misc]
+        base: Any = STORES[name]
+
+        class Visited(base):  # type: ignore[misc]
             def __init__(
                 self, session_key: str | None = None, user_agent: str = "", ip: str = ""
             ) -> None:
