@@ -174,7 +174,6 @@ class Engine(HandsOver, Listable, Async):
 
     def create(self) -> None:
         """Store this session under a new key. Raises StoreError if none is taken."""
-
         before = self._session_key
 
         def insert(key: str) -> None:
