@@ -26,6 +26,7 @@ from django.utils.translation import gettext_lazy as _
 from .asynchronous import Async
 from .clock import left, local
 from .exceptions import StoreError, StoreUnavailableError
+from .hands_over import HandsOver
 from .language import in_english
 from .listable import Listable
 from .merge import Data, merge, same, unchanged
@@ -58,7 +59,7 @@ def random_key() -> str:
     return key
 
 
-class Engine(Listable, Async):
+class Engine(HandsOver, Listable, Async):
     """A session whose data is kept on the server, where other requests change it too."""
 
     # What this session's data was made from; None until it is loaded or created.
@@ -174,14 +175,15 @@ class Engine(Listable, Async):
 
     def create(self) -> None:
         """Store this session under a new key. Raises StoreError if none is taken."""
+        before = self._session_key
 
         def insert(key: str) -> None:
             self._session_key = key
             try:
                 self.save(must_create=True)
             except Exception:
-                # Nothing is stored under it.
-                self._session_key = None
+                # Nothing is stored under it; without a key the browser's cookie would be deleted.
+                self._session_key = before
                 raise
 
         self._under_a_new_key(insert)
@@ -353,7 +355,7 @@ class Engine(Listable, Async):
         raise NotImplementedError
 
     @classmethod
-    def alive(cls, keys: Collection[str]) -> set[str]:
+    def _alive(cls, keys: Collection[str]) -> set[str]:
         return {key for key in keys if cls(key)._is_live()}
 
     def _is_live(self) -> bool:

@@ -72,7 +72,7 @@ class SessionStore(Engine, DjangoStore):
         return replace(page, sessions=[each for each in page.sessions if not is_of_cached_db(each)])
 
     @classmethod
-    def alive(cls, keys: Collection[str]) -> set[str]:
+    def _alive(cls, keys: Collection[str]) -> set[str]:
         names = {cls.cache_key_prefix + key: key for key in keys}
         return {names[name] for name in cls()._entries.alive(names)}
 

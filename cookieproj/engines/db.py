@@ -75,7 +75,7 @@ class SessionStore(Engine, DjangoStore):
         return Page(listed, listed[-1].key if len(rows) > size else "")
 
     @classmethod
-    def alive(cls, keys: Collection[str]) -> set[str]:
+    def _alive(cls, keys: Collection[str]) -> set[str]:
         return cls._table().alive(keys)
 
     @classmethod

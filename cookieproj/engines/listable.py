@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterator
 
 from django.contrib.sessions.backends.base import SessionBase
 
+from .hands_over import class_for
 from .stored import Listed, Location, Page
 
 Progress = Callable[[int], object]
@@ -41,6 +42,12 @@ class Listable(SessionBase):
     @classmethod
     def alive(cls, keys: Collection[str]) -> set[str]:
         """Those of the session keys that open a live session."""
+        store = class_for(cls)
+        found: set[str] = cls._alive(keys) if store is cls else store.alive(keys)
+        return found
+
+    @classmethod
+    def _alive(cls, keys: Collection[str]) -> set[str]:
         raise NotImplementedError
 
     @classmethod

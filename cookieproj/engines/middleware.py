@@ -44,8 +44,7 @@ class SessionMiddleware(DjangoMiddleware):
     without the request, whose user would be looked for in the store again. The error
     names the store, so it is logged, and not shown.
 
-    While SESSION_HANDOVER_FROM is set, sessions of that engine are moved to this one:
-    see ``cookieproj.engines.handover``.
+    With a SESSION_HANDOVER_FROM that cannot be, it is not even made: ImproperlyConfigured.
     """
 
     def __init__(self, get_response: Any) -> None:

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from .asynchronous import Async
 from .clock import is_past, local
 from .exceptions import CookieTooLargeError, NotListableError
+from .hands_over import HandsOver
 from .language import in_english
 from .listable import Listable
 from .merge import Data
@@ -35,7 +36,7 @@ COOKIE_BYTES = 4096
 opened = Signal()
 
 
-class SessionStore(Listable, Async, DjangoStore):  # type: ignore[misc]
+class SessionStore(HandsOver, Listable, Async, DjangoStore):  # type: ignore[misc]
     """The session key is the session: the data, the moment of signing and the signature."""
 
     if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class SessionStore(Listable, Async, DjangoStore):  # type: ignore[misc]
         )
 
     @classmethod
-    def alive(cls, keys: Collection[str]) -> set[str]:
+    def _alive(cls, keys: Collection[str]) -> set[str]:
         return {key for key in keys if dict(cls(key).items())}
 
     @classmethod

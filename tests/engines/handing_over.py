@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
+from http.cookies import SimpleCookie
 from itertools import permutations
 from typing import Any
 from unittest import mock
@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
 from cookieproj.engines.exceptions import StoreUnavailableError
+from cookieproj.engines.handover.homes import home
 from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.profiles import PROFILES
 
@@ -59,8 +60,8 @@ class Switch:
         self.settings.SESSION_HANDOVER_FROM = former
 
     def store(self, engine: str) -> Any:
-        """That engine's by itself."""
-        return import_module(f"cookieproj.engines.{engine}").SessionStore
+        """That engine by itself, also while it is the one that hands over."""
+        return home(engine).store
 
     @property
     def keeps_the_key(self) -> bool:
@@ -85,8 +86,9 @@ class Switch:
 class Browser:
     """It keeps the session's cookie as the middleware sets and deletes it."""
 
-    def __init__(self, cookie: str | None = None) -> None:
+    def __init__(self, cookie: str | None = None, middleware: Any = SessionMiddleware) -> None:
         self.cookie = cookie
+        self.middleware = middleware
         self.max_age: Any = None
         self.response: Any = None
 
@@ -104,16 +106,23 @@ class Browser:
                 return middleware.process_exception(request, error) or HttpResponse()
             return HttpResponse(status=status)
 
+        middleware = self.middleware(respond)
+        self.response = middleware(self.request())
+        if not lost:
+            self.receive(self.response.cookies)
+        return answer[0] if answer else None
+
+    def request(self) -> HttpRequest:
         request = RequestFactory().get("/")
         if self.cookie:
             request.COOKIES[settings.SESSION_COOKIE_NAME] = self.cookie
-        middleware = SessionMiddleware(respond)
-        self.response = middleware(request)
-        cookie = self.response.cookies.get(settings.SESSION_COOKIE_NAME)
-        if cookie is not None and not lost:
+        return request
+
+    def receive(self, cookies: SimpleCookie) -> None:
+        cookie = cookies.get(settings.SESSION_COOKIE_NAME)
+        if cookie is not None:
             self.cookie = cookie.value or None
             self.max_age = cookie["max-age"]
-        return answer[0] if answer else None
 
     def set(self, **values: Any) -> None:
         self.visit(lambda session: session.update(values))
@@ -123,7 +132,7 @@ class Browser:
         return data
 
     def copy(self) -> "Browser":
-        return Browser(self.cookie)
+        return Browser(self.cookie, self.middleware)
 
 
 def flush(session: SessionBase) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.contrib.sessions.backends.base import CreateError
 from django.core.cache.backends.base import BaseCache, InvalidCacheKey
+from django.core.exceptions import SynchronousOnlyOperation
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
@@ -23,7 +24,7 @@ from cookieproj.engines.trips import Reaching
 GRAVE_MARK = b"~"
 
 # What says nothing of the cache's health.
-NOT_THE_STORES = (CreateError, InvalidCacheKey)
+NOT_THE_STORES = (CreateError, InvalidCacheKey, SynchronousOnlyOperation)
 
 # Longer than any request that read something before it was buried.
 GRAVE_SECONDS = 300

@@ -4,25 +4,23 @@ SESSION_HANDOVER_FROM names the engine that the site ran before. While it is set
 that SESSION_ENGINE does not have is looked for there, once, and moved: data, expiry and key.
 To and from signed cookies, where the key is the session, the response exchanges the cookie.
 
-``cookieproj.engines.middleware.SessionMiddleware`` serves requests with ``session_store``;
-whoever else ends sessions uses it too, so that they end in both stores.
+Whoever makes a session of SESSION_ENGINE's class gets one that does so: see ``hands_over``.
 """
 
-from functools import cache
 from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.cached_db import SessionStore as CachedDBStore
 from django.core.exceptions import ImproperlyConfigured
-from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from cookieproj.engines.base import Engine
+from cookieproj.engines.hands_over import class_for
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 
-from .homes import Home, are_one, home, shares_rows
+from .homes import Home, are_one, home, shares_rows, subclass
 from .into_cookies import IntoCookies
 from .out_of_cookies import OutOfCookies
 from .same_key import FromCachedRows, FromRows, SameKey
@@ -35,7 +33,8 @@ def session_store() -> type[SessionBase]:
 
     Raises ImproperlyConfigured, with a sentence that says what to change.
     """
-    return built(settings.SESSION_ENGINE, former_name(), former_alias())
+    store: type[SessionBase] = class_for(import_string(f"{settings.SESSION_ENGINE}.SessionStore"))
+    return store
 
 
 def former() -> Home | None:
@@ -56,21 +55,17 @@ def former_alias() -> str:
     return str(getattr(settings, "SESSION_HANDOVER_CACHE_ALIAS", "") or "")
 
 
-@cache
-def built(running: str, former_name: str, alias: str) -> type[SessionBase]:
-    store: type[SessionBase] = import_string(f"{running}.SessionStore")
-    if not former_name:
-        return store
-    new, old = home(running), home(former_name, alias)
+def built(store: type[SessionBase]) -> type[SessionBase]:
+    """The running engine's class and the former one's behind it."""
     if not issubclass(store, Engine | SignedCookies):
         raise ImproperlyConfigured(
             _("SESSION_HANDOVER_FROM needs an engine of cookieproj.engines; %(engine)s is none.")
-            % {"engine": running}
+            % {"engine": settings.SESSION_ENGINE}
         )
+    new, old = home(settings.SESSION_ENGINE), home(former_name(), former_alias())
     if reason := are_one(new, old):
-        raise ImproperlyConfigured(f"SESSION_HANDOVER_FROM={former_name}. {reason}")
-    # Of that name, as Django's salt holds it.
-    return type("SessionStore", (way(new, old), store), {"_new": store, "_old": old.store})
+        raise ImproperlyConfigured(f"SESSION_HANDOVER_FROM={former_name()}. {reason}")
+    return subclass(new.store, way(new, old), _new=new.store, _old=old.store)
 
 
 def way(new: Home, old: Home) -> type[Any]:
@@ -81,11 +76,3 @@ def way(new: Home, old: Home) -> type[Any]:
     if shares_rows(new, old):
         return FromCachedRows if issubclass(old.store, CachedDBStore) else FromRows
     return SameKey
-
-
-def forget(*, setting: str, **kwargs: Any) -> None:
-    if setting.startswith("SESSION_"):
-        built.cache_clear()
-
-
-setting_changed.connect(forget, dispatch_uid="cookieproj.engines.handover")

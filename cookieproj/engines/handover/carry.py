@@ -145,8 +145,11 @@ def follow(former: Engine, session: Engine, found: Stored, held: Stored) -> Stor
 
 def end(old: Any, new: type[Engine], key: str) -> None:
     """End the session in both stores, for requests too that have read it in the old one."""
-    end_former(old, key)
     session = new(key)
+    # First of all, so that it ends in none of them where this one fails, or refuses the event loop.
+    if session.session_key:
+        session._read()
+    end_former(old, key)
     session.delete(key)
     if session.session_key:
         bury(session)

@@ -1,6 +1,7 @@
 """Where sessions live: an engine, and the cache that it was set up with."""
 
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.contrib.sessions.backends.cached_db import SessionStore as CachedDBS
 from django.contrib.sessions.backends.db import SessionStore as DBStore
 from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
 from django.utils.translation import gettext as _
 
 from cookieproj.engines.base import Engine
@@ -35,10 +37,8 @@ class Home:
 
     @property
     def store(self) -> Any:
-        store = import_module(self.path).SessionStore
-        if self.alias:
-            store = type("SessionStore", (InCache, store), {"_alias": self.alias})
-        return store
+        """The engine by itself, also where it is the running one, which hands over."""
+        return by_itself(import_module(self.path).SessionStore, self.alias)
 
     @property
     def is_held_by_client(self) -> bool:
@@ -53,6 +53,27 @@ class InCache:
     def __init__(self, session_key: str | None = None) -> None:
         super().__init__(session_key)  # type: ignore[call-arg]
         self._cache = caches[self._alias]
+
+
+@cache
+def by_itself(store: type[Any], alias: str) -> type[Any]:
+    """Of the very same class each time, so that what is done to one is done to all."""
+    return subclass(store, InCache, _alias=alias) if alias else subclass(store)
+
+
+def subclass(store: type[Any], *before: type[Any], **attributes: Any) -> type[Any]:
+    """A subclass that is called as the engine is: Django's salt holds the name."""
+    named = {"__qualname__": store.__qualname__, "__module__": store.__module__}
+    return type(store.__name__, (*before, store), named | attributes)
+
+
+def forget(*, setting: str, **kwargs: Any) -> None:
+    """Classes note some settings, as that of files does its folder."""
+    if setting.startswith("SESSION_"):
+        by_itself.cache_clear()
+
+
+setting_changed.connect(forget, dispatch_uid="cookieproj.engines.handover")
 
 
 def home(name: str, alias: str = "") -> Home:

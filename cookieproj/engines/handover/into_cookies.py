@@ -59,16 +59,18 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
     _is_loaded = False
 
     def load(self) -> Data:
-        self._is_loaded = True
         came = self.session_key or ""
         data = super().load()
         key, is_settled, where = data.pop(FORMER, (None, False, ""))
         if data and (key is None or where != name_of(self._old)):
-            return data
-        if is_settled:
+            pass
+        elif is_settled:
             self._left = key
-            return data
-        return self._load_former(key or came, settles=key is not None)
+        else:
+            data = self._load_former(key or came, settles=key is not None)
+        # Not where the old store has failed, or refuses the event loop: then it is asked again.
+        self._is_loaded = True
+        return data
 
     def _load_former(self, key: str, *, settles: bool) -> Data:
         former = self._old(key)
@@ -184,6 +186,11 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
         if found._former and found._former.session_key == self.session_key:
             return found._former.locate()
         return super().locate()
+
+    def exists(self, session_key: str | None = None) -> bool:
+        """In the old store: of what clients hold nobody can tell."""
+        former = self._old(session_key)
+        return bool(former.session_key and former.exists(former.session_key))
 
     def _end_left(self) -> None:
         if self._left:

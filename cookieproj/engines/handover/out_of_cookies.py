@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 from datetime import datetime
+from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -38,8 +39,8 @@ class OutOfCookies(Exchange, Engine):
     # What the session key of this request was exchanged for.
     _exchanged: str | None = None
 
-    def __init__(self, session_key: str | None = None) -> None:
-        super().__init__(session_key)
+    def __init__(self, session_key: str | None = None, *args: Any, **kwargs: Any) -> None:
+        super().__init__(session_key, *args, **kwargs)
         # Signed cookies are longer than any key.
         self._cookie = session_key if self._session_key is None else None
 
@@ -47,21 +48,52 @@ class OutOfCookies(Exchange, Engine):
     def session_key(self) -> str | None:
         """The session key; of a signed cookie the one that it is exchanged for.
 
-        In an async view that is known once the session has been read.
+        On the event loop that is known once the session has been read. Before it is the
+        cookie: to be asked for its key must not make a session wait for a store there.
         """
-        if self._cookie and not is_on_event_loop():
+        if self._cookie and is_on_event_loop():
+            return self._cookie
+        self._exchange()
+        return self._session_key
+
+    def _exchange(self) -> None:
+        """Where that fails, or the store refuses the event loop, the cookie is as it was."""
+        if self._cookie:
             self._session_key = self._key_for(self._cookie)
             self._exchanged, self._cookie = self._cookie, None
             # So that the response sets it.
             self.modified = self.modified or self._session_key is not None
-        return self._session_key
 
     def is_empty(self) -> bool:
         """A cookie that nobody has looked at yet is not to be deleted."""
         return not self._cookie and super().is_empty()
 
+    def load(self) -> Data:
+        self._exchange()
+        return super().load()
+
+    def _get_session(self, no_load: bool = False) -> Data:
+        self._exchange()
+        data: Data = super()._get_session(no_load)
+        return data
+
     async def _aget_session(self, no_load: bool = False) -> Data:
         return await sync_to_async(self._get_session)(no_load)
+
+    def create(self) -> None:
+        """A new session, whatever was in the cookie."""
+        cookie, self._cookie = self._cookie, None
+        try:
+            super().create()
+        except Exception:
+            self._cookie = cookie
+            raise
+
+    def delete(self, session_key: str | None = None) -> None:
+        """Also of a session that is in a cookie; none with that cookie can come back."""
+        session = self if session_key is None else type(self)(session_key)
+        session._exchange()
+        super().delete(session._key)
 
     def save(self, must_create: bool = False) -> None:
         self._get_session(no_load=must_create)

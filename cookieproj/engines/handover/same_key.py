@@ -39,10 +39,16 @@ class SameKey(Engine):
 
     def _take(self, base: Stored) -> bool:
         """In both stores; a tombstone takes its place, for requests that have read it."""
+        failed = None
+        try:
+            end_former(self._old, self._key)
+        except StoreError as error:
+            failed = error
         self._until = timezone.now() + timedelta(seconds=GRAVE_SECONDS)
         if self._swap(base, ENDED) is None:
             return False
-        end_former(self._old, self._key)
+        if failed:
+            raise failed
         return True
 
     def _remove(self, session_key: str) -> None:
