@@ -215,6 +215,8 @@ class Engine(Apply, Listable, Async):
         if must_create:
             self._base = self._insert(data)
             return
+        if self._is_stored(data):
+            return
         for _attempt in range(SAVES):
             if self._base is None:
                 self._rebase(self._find())

@@ -4,19 +4,21 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pickle import PicklingError
 from typing import Any
 
 import pytest
+import time_machine
 from asgiref.sync import async_to_sync
 from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.exceptions import SessionInterrupted
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.cache import caches
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.handlers.exception import response_for_exception
-from django.db import connections
+from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 from django.test.utils import override_settings
@@ -337,18 +339,6 @@ def expires(request_for: Open, key: str) -> float:
     return moment.timestamp() if moment else 0
 
 
-@ours
-def test_the_cookie_is_renewed_too(engine: Engine, key: str) -> None:
-    def view(request: HttpRequest) -> HttpResponse:
-        session: Any = request.session
-        return HttpResponse(session.apply("a", one_more))
-
-    request = RequestFactory().get("/")
-    request.COOKIES["sessionid"] = key
-    middleware: Any = SessionMiddleware(view)
-    assert middleware(request).cookies["sessionid"].value == key
-
-
 @on_engines(lambda engine: engine.ours and engine.name == "cached_db")
 @pytest.mark.parametrize("value", [10, None])
 def test_a_copy_that_is_behind_its_row(engine: Engine, key: str, value: int | None) -> None:
@@ -441,38 +431,96 @@ class TestHeldByClient:
             assert browser.read() == {"a": 1}
 
 
-def has_loaded(session: Any) -> None:
-    session.get("n")
+@pytest.fixture
+def counter(engine: Engine) -> str:
+    """The key of a stored session that holds one."""
+    session = engine.Store()
+    session["n"] = 1
+    session.save()
+    session_key: str = session.session_key
+    return session_key
 
 
-def has_key_alone(session: Any) -> None:
-    pass
-
-
-@on_engines(
+on_servers = on_engines(
     lambda engine: (
         (engine.database, engine.cache)
         in {("postgresql", ""), ("", "redis"), ("postgresql", "redis")}
     )
 )
+
+
+@on_servers
 @pytest.mark.parametrize(
-    ("before", "limit", "limit_of_cached_db"), [(has_key_alone, 2, 4), (has_loaded, 1, 3)]
+    ("is_loaded", "limit", "limit_of_cached_db"), [(False, 2, 4), (True, 1, 3)]
 )
 def test_it_makes_no_more_trips_than_it_must(
     engine: Engine,
     redis_url: str,
-    before: Callable[[Any], None],
+    counter: str,
+    is_loaded: bool,
     limit: int,
     limit_of_cached_db: int,
 ) -> None:
     """Nobody else is there. What cached_db has read is a copy, so it finds the row first."""
-    first = engine.Store()
-    first["n"] = 1
-    first.save()
-    session = engine.Store(first.session_key)
-    before(session)
+    session = engine.Store(counter)
+    if is_loaded:
+        session.get("n")
     with watched(redis_url) as trips, counted() as own:
         add_one(session)
     assert not engine.ours or own.number == len(trips), trips
     allowed = limit_of_cached_db if engine.name == "cached_db" else limit
     kept(engine, len(trips) <= allowed, f"{trips} where {allowed} do", ALL)
+
+
+def count(request: HttpRequest) -> HttpResponse:
+    session: Any = request.session
+    if hasattr(session, "apply"):
+        session.apply("n", one_more)
+    else:
+        session["n"] = session["n"] + 1
+    return HttpResponse()
+
+
+@on_servers
+def test_nor_does_the_request_that_does_nothing_else(
+    engine: Engine, redis_url: str, counter: str
+) -> None:
+    """Its cookie is renewed. Within a second: after that the expiry is moved as well."""
+    request = RequestFactory().get("/")
+    request.COOKIES["sessionid"] = counter
+    middleware: Any = SessionMiddleware(count)
+    with time_machine.travel(time.time(), tick=False), watched(redis_url) as trips:
+        response = middleware(request)
+    assert response.cookies["sessionid"].value == counter
+    allowed = 4 if engine.name == "cached_db" else 2
+    kept(engine, len(trips) <= allowed, f"{trips} where {allowed} do", ALL)
+
+
+@on_engines(lambda engine: engine.on_server and bool(engine.database))
+def test_a_new_session_that_is_rolled_back_is_no_cookie_to_nowhere(engine: Engine) -> None:
+    def view(request: HttpRequest) -> HttpResponse:
+        with transaction.atomic():
+            session: Any = request.session
+            if hasattr(session, "apply"):
+                session.apply("n", one_more, 0)
+            else:
+                session["n"] = 1
+                session.create()
+            transaction.set_rollback(True)
+        return HttpResponse()
+
+    middleware: Any = SessionMiddleware(view)
+    with pytest.raises(SessionInterrupted):
+        middleware(RequestFactory().get("/"))
+
+
+@ours
+def test_a_later_save_moves_the_expiry(request_for: Open, key: str) -> None:
+    session = request_for(key)
+    with time_machine.travel(time.time(), tick=False) as clock:
+        session.apply("a", one_more)
+        before = session.locate()[0].expires
+        clock.shift(1000)
+        session.save()
+        after = session.locate()[0].expires
+    assert after is before is None or (after - before).total_seconds() > 900
