@@ -194,7 +194,6 @@ def test_the_function_has_a_value_of_its_own_each_time(request_for: Open, key: s
             items.append("tea")
             return items
 
-        # On a thread of its own, for the half that is called from one already.
         assert session_of(request_for, key).apply(name, add, default) == ["tea"]
         assert calls == [0] * len(calls)
         assert len(calls) > 1
@@ -275,13 +274,24 @@ def test_an_unsaved_value_that_cannot_be_stored(
 
 
 @ours
-def test_nor_what_could_not_be_read_again(request_for: Open, key: str) -> None:
+@pytest.mark.parametrize("others", [0, 1])
+def test_nor_what_could_not_be_read_again(request_for: Open, key: str, others: int) -> None:
+    """Also where it becomes that as the function is called again."""
     deep: list[Any] = []
     for _level in range(300):
         deep = [deep]
+    left = [others]
+
+    def grow(_value: Any) -> Any:
+        if not left[0]:
+            return deep
+        left[0] -= 1
+        request_for(key).set(b=left[0]).save()
+        return 1
+
     with pytest.raises(ValueError, match="in each other"):
-        request_for(key).apply("a", lambda _: deep)
-    assert request_for(key).data == {"a": 1, "b": 2}
+        session_of(request_for, key).apply("a", grow)
+    assert request_for(key).get("a") == 1
 
 
 @ours
