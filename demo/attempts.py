@@ -263,7 +263,7 @@ def send_5000_bytes() -> Iterator[Trial]:
     gettext_lazy(
         "Django saves the whole session as the request has it, so the later save undoes the "
         "earlier one; ours finds that the stored session has changed, merges key by key, and tries "
-        "again."
+        "again. Of two that set the same key the later save wins on both: a counter takes apply()."
     ),
 )
 def write_twice_at_once() -> Iterator[Trial]:

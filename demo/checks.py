@@ -76,7 +76,7 @@ def sessions_outlive_the_process(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.caches)
 def sessions_lose_no_write(**kwargs: Any) -> list[CheckMessage]:
-    """Warn where our engines cannot keep their promise, because of the cache."""
+    """Warn where our engines cannot merge what two requests change, because of the cache."""
     found = caching_store()
     if not (found and issubclass(found, Engine)):
         return []

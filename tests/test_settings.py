@@ -200,6 +200,10 @@ def test_a_silent_database_is_not_waited_for(url: str, options: dict[str, Any]) 
         ({"DEMO_PROXIES": "-1"}, "DEMO_PROXIES='-1' is no number"),
         ({"DEBUG": "maybe"}, "DEBUG='maybe' is neither on nor off"),
         ({"DEMO_SESSION_IN_PATH": "maybe"}, "DEMO_SESSION_IN_PATH='maybe' is neither"),
+        (
+            {"SESSION_COOKIE_TOO_LARGE_IS_ERROR": "maybe"},
+            "SESSION_COOKIE_TOO_LARGE_IS_ERROR='maybe' is neither",
+        ),
         ({"CACHE_URL": "redis://127.0.0.1:99999/0"}, "CACHE_URL: its port"),
     ],
 )

@@ -1,9 +1,12 @@
 """The async half of the engines' interface."""
 
+from collections.abc import Callable
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.contrib.sessions.backends.base import SessionBase
+
+from .apply import NOT_GIVEN
 
 
 class Async(SessionBase):
@@ -19,6 +22,13 @@ class Async(SessionBase):
     asave = SessionBase.asave
     adelete = SessionBase.adelete
     aload = SessionBase.aload
+
+    async def aapply(
+        self, key: str, function: Callable[[Any], Any], default: Any = NOT_GIVEN
+    ) -> Any:
+        """The function is a plain one, no coroutine: it runs in the thread too."""
+        apply: Any = self.apply  # type: ignore[attr-defined]
+        return await sync_to_async(apply)(key, function, default)
 
     async def aflush(self) -> None:
         await sync_to_async(self.flush)()

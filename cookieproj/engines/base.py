@@ -23,6 +23,7 @@ from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
+from .apply import Apply
 from .asynchronous import Async
 from .clock import left, local
 from .exceptions import StoreError, StoreUnavailableError
@@ -59,7 +60,7 @@ def random_key() -> str:
     return key
 
 
-class Engine(HandsOver, Listable, Async):
+class Engine(HandsOver, Apply, Listable, Async):
     """A session whose data is kept on the server, where other requests change it too."""
 
     # What this session's data was made from; None until it is loaded or created.
@@ -203,10 +204,11 @@ class Engine(HandsOver, Listable, Async):
     def save(self, must_create: bool = False) -> None:
         """Store what this request changed, on top of what others have stored meanwhile.
 
-        Nothing but the expiry is written when nothing was changed. Raises CreateError
-        if ``must_create`` and the key is taken, UpdateError if the session has ended
-        meanwhile, StoreUnavailableError if the store does not answer, and what the
-        serializer raises for what it cannot store; ValueError for what is too deep.
+        Of two saves that change the same key the later one wins; ``apply`` makes a new value
+        out of the one that is stored. Nothing but the expiry is written when nothing was
+        changed. Raises CreateError if ``must_create`` and the key is taken, UpdateError if the
+        session has ended meanwhile, StoreUnavailableError if the store does not answer, and
+        what the serializer raises for what it cannot store; ValueError for what is too deep.
         """
         data = self._get_session(no_load=must_create)
         check_depth(data)
@@ -215,6 +217,8 @@ class Engine(HandsOver, Listable, Async):
             return
         if must_create:
             self._base = self._insert(data)
+            return
+        if self._is_stored(data):
             return
         for _attempt in range(SAVES):
             if self._base is None:
@@ -238,6 +242,10 @@ class Engine(HandsOver, Listable, Async):
         """
         if theirs is None or theirs.data is None:
             raise UpdateError
+        if self._application:
+            self._base = theirs
+            self._application()
+            return
         # Without a base the session was emptied unread: then it replaces all there is.
         base = (self._base or theirs).data or {}
         ours: Data = self._get_session()

@@ -71,6 +71,7 @@ class SessionStore(DBStore, DjangoStore):
             self._compare_with_row()
             super().save(must_create)
         except UpdateError:
+            self._base = None
             self._bury_copy(self.cache_key)
             raise
 

@@ -1,5 +1,7 @@
 """What can go wrong with a session store; each error carries its evidence."""
 
+from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.exceptions import SessionInterrupted
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -95,3 +97,24 @@ class NotListableError(SessionStoreError):
 
     def __str__(self) -> str:
         return self.reason
+
+
+class SessionEndedError(SessionStoreError, UpdateError, SessionInterrupted):
+    """The session was ended by another request, before this one could change it.
+
+    Both of Django's: what a save raises, and what a request is answered with 400 for.
+    """
+
+    def __str__(self) -> str:
+        return _("The session has ended meanwhile, by a sign-out in another request for instance.")
+
+
+class HeldByClientError(SessionStoreError):
+    """The browser holds the session, and this takes a server that does."""
+
+    def __str__(self) -> str:
+        return _(
+            "This session is in a cookie: of two requests at once each changes the copy that it "
+            "was sent, and the browser keeps the answer that comes last. Keep sessions on the "
+            "server (db, cache, file or cached_db), or this value in a table."
+        )

@@ -13,7 +13,7 @@ def merge(base: Data, theirs: Data, ours: Data) -> Data:
     meanwhile, ``ours`` what is to be saved now. Key by key:
 
     - changed by one side only: that change stands;
-    - set by both: ours stands, as the later save;
+    - set by both: ours stands, as the later save, and theirs is lost;
     - set by one and deleted by the other: the value stands.
 
     A key set to the value that it had is not a change. The three are left as they

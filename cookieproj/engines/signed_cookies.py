@@ -12,9 +12,10 @@ from django.dispatch import Signal
 from django.http import HttpResponse
 from django.utils.translation import gettext as _
 
+from .apply import NOT_GIVEN
 from .asynchronous import Async
 from .clock import is_past, local
-from .exceptions import CookieTooLargeError, NotListableError
+from .exceptions import CookieTooLargeError, HeldByClientError, NotListableError
 from .hands_over import HandsOver
 from .language import in_english
 from .listable import Listable
@@ -66,8 +67,10 @@ class SessionStore(HandsOver, Listable, Async, DjangoStore):  # type: ignore[mis
     def save(self, must_create: bool = False) -> None:
         """Sign the data anew.
 
-        A cookie of more than COOKIE_BYTES is logged with its size; with DEBUG on it
-        raises CookieTooLargeError. A browser would keep the old one without a word.
+        A browser drops a cookie of more than COOKIE_BYTES without a word, and keeps the one
+        before: what this request has changed is lost. It is an error, CookieTooLargeError, where
+        the setting SESSION_COOKIE_TOO_LARGE_IS_ERROR says so, or DEBUG if that is not set; else a
+        line in the log, with the size.
         """
         check_depth(self._get_session(no_load=must_create))
         super().save(must_create)
@@ -81,9 +84,13 @@ class SessionStore(HandsOver, Listable, Async, DjangoStore):  # type: ignore[mis
             )
 
     def _is_too_large(self, error: CookieTooLargeError) -> None:
-        if settings.DEBUG:
+        if getattr(settings, "SESSION_COOKIE_TOO_LARGE_IS_ERROR", settings.DEBUG):
             raise error
         logger.warning(in_english(error))
+
+    def apply(self, key: str, function: Callable[[Any], Any], default: Any = NOT_GIVEN) -> Any:
+        """Raises HeldByClientError: only a server can tell what is stored now."""
+        raise HeldByClientError
 
     def _cookie_bytes(self) -> int:
         """The length of the cookie as the middleware sets it."""

@@ -142,6 +142,10 @@ if not session_folder:
     raise ImproperlyConfigured("SESSION_FILE_PATH is empty. Name a folder, or unset it.")
 SESSION_FILE_PATH = Path(session_folder)
 
+# Of a session that its cookie cannot hold; as DEBUG, unless it is said here.
+if env.str("SESSION_COOKIE_TOO_LARGE_IS_ERROR", default=""):
+    SESSION_COOKIE_TOO_LARGE_IS_ERROR = is_on("SESSION_COOKIE_TOO_LARGE_IS_ERROR", default=DEBUG)
+
 
 def make_private(folder: Path) -> None:
     """Make the folder, for this user alone, if it is not there yet."""

@@ -1,9 +1,12 @@
 """The session as the dictionary that it is."""
 
+from typing import Any
+
 from django import forms
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext_lazy as _
 
+from cookieproj.engines.exceptions import HeldByClientError
 from demo.fields import SessionKeyField
 
 from .recipe import CHANGES, TextResponse, recipe
@@ -163,12 +166,33 @@ def nested(request: HttpRequest, item: str, say_modified: bool) -> HttpResponse:
 
 @recipe(
     _("A visit counter"),
-    _("The example of every tutorial: read, add one, write."),
+    _(
+        "The example of every tutorial: read, add one, write. Of two visits at once each adds one "
+        "to the same number, so only one of them counts."
+    ),
     methods=CHANGES,
 )
 def visits(request: HttpRequest) -> HttpResponse:
     request.session["visits"] = request.session.get("visits", 0) + 1
     return TextResponse(f"Visit number {request.session['visits']}.")
+
+
+@recipe(
+    "apply",
+    _(
+        "The same counter, with none left out: the function is applied to what is stored now, and "
+        "again if another request was quicker. The result is stored at once. Django's engines "
+        "have no such method."
+    ),
+    methods=CHANGES,
+)
+def apply(request: HttpRequest) -> HttpResponse:
+    session: Any = request.session
+    try:
+        visits = session.apply("visits", lambda visits: visits + 1, default=0)
+    except (HeldByClientError, AttributeError) as error:
+        return TextResponse(f"{type(error).__name__}: {error}")
+    return TextResponse(f"Visit number {visits}.")
 
 
 def visible(keys: list[str]) -> list[str]:

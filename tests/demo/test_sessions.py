@@ -9,6 +9,7 @@ from django.conf import global_settings, settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
 from demo.endings import compared
 from demo.session_settings import MEANING
@@ -73,6 +74,21 @@ def test_visits_count_up(profile: str, client: Client) -> None:
         "Visit number 2.",
         "Visit number 3.",
     ]
+
+
+def test_a_count_that_is_applied(profile: str, client: Client) -> None:
+    if profile == "signed_cookies":
+        assert "Keep sessions on the server" in post(client, "/sessions/apply/")
+        return
+    post(client, "/sessions/visits/")
+    assert post(client, "/sessions/apply/") == "Visit number 2."
+    assert post(client, "/sessions/apply/") == "Visit number 3."
+    assert post(client, "/sessions/visits/") == "Visit number 4."
+
+
+def test_djangos_engines_have_no_such_method(client: Client, settings: Settings, db: None) -> None:
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
+    assert "no attribute 'apply'" in post(client, "/sessions/apply/")
 
 
 @time_machine.travel(NOW, tick=False)

@@ -26,6 +26,7 @@ async def use_everything(store: Any) -> None:
     assert await again.aget("a") == 1
     await again.aset("b", 2)
     await again.asave()
+    assert await again.aapply("a", lambda number: number + 1) == 2
     await again.acycle_key()
     await again.asave()
     await again.aload()

@@ -10,6 +10,7 @@ from django.core.cache import caches as cache_connections
 from django.utils import timezone
 from pytest_django import Settings
 
+from cookieproj.engines.exceptions import CookieTooLargeError
 from cookieproj.settings.caches import caches
 
 from .conftest import database
@@ -138,6 +139,22 @@ def test_what_is_too_large_for_a_cookie_stays_where_it_is(
     browser.visit(lambda session: session.pop("large"))
     assert browser.read() == {"number": 2}
     assert browser.cookie != key
+
+
+@INTO_COOKIES
+def test_what_grows_too_large_in_its_cookie_is_an_error_where_a_setting_says_so(
+    switch: Switch, settings: Settings
+) -> None:
+    """The old store has it no more, so there is nowhere to stay."""
+    settings.DEBUG, settings.SESSION_COOKIE_TOO_LARGE_IS_ERROR = False, True
+    browser = moved(switch)
+    browser.set(b=2)
+    browser.set(c=3)
+    before = browser.cookie
+    with pytest.raises(CookieTooLargeError):
+        browser.set(large=secrets.token_hex(4000))
+    assert browser.cookie == before
+    assert browser.read() == {"a": 1, "b": 2, "c": 3}
 
 
 @INTO_COOKIES

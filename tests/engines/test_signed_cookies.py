@@ -9,7 +9,8 @@ import pytest
 import time_machine
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
+from django.urls import include, path
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -100,15 +101,18 @@ def test_what_was_changed_holds_nothing(place: int) -> None:
     assert SessionStore("").load() == {}
 
 
+def keep(request: HttpRequest, length: int) -> HttpResponse:
+    """So much text in the session; it does not compress."""
+    letters = random.Random(0).choices(string.ascii_letters + string.digits, k=length)
+    request.session["text"] = "".join(letters)
+    return HttpResponse()
+
+
+urlpatterns = [path("keep/<int:length>/", keep), path("", include("cookieproj.urls"))]
+
+
 def answer(length: int) -> HttpResponse:
-    """Of a view that keeps so much text in the session; it does not compress."""
-    text = "".join(random.Random(0).choices(string.ascii_letters + string.digits, k=length))
-
-    def view(request: HttpRequest) -> HttpResponse:
-        request.session["text"] = text
-        return HttpResponse()
-
-    middleware: Any = SessionMiddleware(view)
+    middleware: Any = SessionMiddleware(lambda request: keep(request, length))
     response: HttpResponse = middleware(RequestFactory().get("/"))
     return response
 
@@ -149,6 +153,38 @@ def too_large(length: int) -> bool:
     except CookieTooLargeError:
         return True
     return False
+
+
+@pytest.mark.parametrize("debug", [True, False])
+@pytest.mark.parametrize("is_error", [True, False])
+def test_a_setting_decides_whatever_debug_is(
+    settings: Settings, caplog: pytest.LogCaptureFixture, debug: bool, is_error: bool
+) -> None:
+    settings.DEBUG, settings.SESSION_COOKIE_TOO_LARGE_IS_ERROR = debug, is_error
+    assert too_large(5000) == is_error
+    assert ("bytes" in caplog.text) != is_error
+
+
+def test_a_visitor_gets_a_page_and_keeps_the_session(
+    settings: Settings, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As for any error of the site; and whoever runs it gets what Django makes of one."""
+    settings.DEBUG, settings.SESSION_COOKIE_TOO_LARGE_IS_ERROR = False, True
+    settings.MIDDLEWARE = ["cookieproj.engines.middleware.SessionMiddleware"]
+    settings.ROOT_URLCONF = __name__
+    client.raise_request_exception = False
+    assert client.get("/keep/100/").status_code == 200
+    before = client.cookies["sessionid"].value
+    response = client.get("/keep/5000/")
+    assert response.status_code == 500
+    assert "Something broke here" in response.text
+    assert "CookieTooLarge" not in response.text
+    assert "sessionid" not in response.cookies
+    assert client.cookies["sessionid"].value == before
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert record.exc_info
+    assert isinstance(record.exc_info[1], CookieTooLargeError)
+    assert client.get("/keep/100/").status_code == 200
 
 
 def test_in_production_it_is_logged_with_its_size(

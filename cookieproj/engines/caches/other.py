@@ -61,8 +61,8 @@ class Reached(Reaching):
 class Cache:
     """Sessions in a cache that cannot compare and swap.
 
-    The stored value is compared just before it is replaced, so two saves at the very
-    same moment can still lose one of them. The subclasses lose none.
+    The stored value is compared just before it is replaced, so one of two saves at the very
+    same moment can still be lost, whatever keys they change. With the subclasses none is.
 
     Every method raises StoreError when the cache does not answer. Keys are
     those of Django's interface, before version and prefix; times are seconds.

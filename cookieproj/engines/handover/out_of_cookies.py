@@ -99,7 +99,7 @@ class OutOfCookies(Exchange, Engine):
         self._get_session(no_load=must_create)
         if self._base and self._exchanged:
             self._exchange_again(self._exchanged)
-        if self._base and self._is_as_carried():
+        if self._base and self._is_as_carried() and not self._application:
             return
         super().save(must_create)
         self._carried = None

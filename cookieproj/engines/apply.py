@@ -1,0 +1,108 @@
+"""A change of what is stored now, however many requests change it at once."""
+
+import copy
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.sessions.backends.base import SessionBase, UpdateError
+
+from .exceptions import SessionEndedError
+from .merge import Data, unchanged
+from .sound import check_depth
+from .stored import Stored
+
+NOT_GIVEN: Any = object()
+
+
+class Apply(SessionBase):
+    """``apply``, for sessions that the server holds: a save of one key and of nothing else."""
+
+    # While ``apply`` saves: makes of what is stored what is to be stored.
+    _application: Callable[[], None] | None = None
+
+    # What ``apply`` has stored, and the second in which that expires.
+    _applied: tuple[Stored | None, int] | None = None
+
+    if TYPE_CHECKING:
+        _base: Stored | None
+        _find: Callable[[], Stored | None]
+        _form: Callable[[Data], Data]
+        _get_session: Callable[..., Data]
+        _rebase: Callable[[Stored | None], None]
+        _session_cache: Data
+
+    def apply(self, key: str, function: Callable[[Any], Any], default: Any = NOT_GIVEN) -> Any:
+        """Store what ``function`` makes of the value that is stored now, and return that.
+
+        None of the changes that several requests apply to one key is lost: where another one
+        was quicker, the function is called again, with what that one has stored. So it may be
+        called several times, and should only compute. It gets a value of its own, which it may
+        change in place and return; where nothing is stored under the key it gets ``default``.
+
+        The new value is stored at once, whatever becomes of the request. Other changes of this
+        request stay unsaved until its own save; one of the same key gives way to the new value.
+        The session counts as modified, so that the response renews its cookie too. A session that
+        has no key yet is created.
+
+        Raises KeyError where nothing is stored under the key and no default is given; what the
+        function raises; UpdateError if the session has ended meanwhile, as SessionEndedError,
+        which unhandled is a 400; and what ``save`` raises for what it cannot store. Then nothing
+        is stored, and the session is as it was. Raises StoreError as ``save`` does: whether the
+        value is stored after StoreUnavailableError, nobody knows.
+        """
+        ours = self._get_session()
+        is_new = self.session_key is None
+        # What no serializer takes could not be merged, once the new value is stored.
+        self._form(ours)
+
+        def application() -> None:
+            data = self._session_cache
+            data.clear()
+            data |= (self._base and self._base.decode()) or {}
+            if key not in data and default is NOT_GIVEN:
+                raise KeyError(key)
+            data[key] = function(data[key] if key in data else copy.deepcopy(default))
+            check_depth(data)
+
+        try:
+            if self._base is None and self.session_key:
+                # It was emptied unread.
+                self._rebase(self._find())
+            data, stored = self._store_alone(application)
+        except UpdateError as error:
+            # What it was made from is nowhere any more.
+            self._base = None
+            raise SessionEndedError from error
+        self._rebase(stored)
+        ours[key] = data[key]
+        self.modified = True
+        # One that is new goes with a transaction that is rolled back: its save finds that out.
+        self._applied = None if is_new else (self._base, self._expiry_second())
+        return ours[key]
+
+    def _store_alone(self, application: Callable[[], None]) -> tuple[Data, Stored | None]:
+        """What is stored now; the session itself and its base are left as they were."""
+        ours, base = self._session_cache, self._base
+        self._session_cache, self._application = {}, application
+        try:
+            try:
+                application()
+            except Exception:
+                # Of what this request has read, which may be behind what is stored by now.
+                if base is None:
+                    raise
+                self._rebase(self._find())
+            self.save()
+            return self._session_cache, self._base
+        finally:
+            self._session_cache, self._base, self._application = ours, base, None
+
+    def _is_stored(self, data: Data) -> bool:
+        """Whether ``apply`` has stored just this, to expire in the second that a save would say."""
+        if self._base is None or self._applied != (self._base, self._expiry_second()):
+            return False
+        return unchanged(self._base.data or {}, self._form(data))
+
+    def _expiry_second(self) -> int:
+        return int(time.time()) + self.get_expiry_age()
