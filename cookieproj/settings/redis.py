@@ -55,7 +55,7 @@ def is_sentinel(scheme: str) -> bool:
 
 
 def database(url: StoreURL, options: dict[str, Any]) -> int:
-    """Its number, which stands in the path, or, where that is a socket's, in ``db``."""
+    """Its number: from the path or, where that is a socket's, ``db``, taken out of the options."""
     if url.scheme == "unix":
         found: int = options.pop("db", 0)
         return found
@@ -69,8 +69,10 @@ def database(url: StoreURL, options: dict[str, Any]) -> int:
 def cache(url: StoreURL, database: int, options: dict[str, Any]) -> dict[str, Any]:
     timeouts = TIMEOUTS | {name: options[name] for name in TIMEOUTS if name in options}
     rest = {name: value for name, value in options.items() if name not in TIMEOUTS}
-    make = _sentinels if is_sentinel(url.scheme) else _server
-    location, more = make(url, database, rest, timeouts)
+    if is_sentinel(url.scheme):
+        location, more = _sentinels(url, database, rest, timeouts)
+    else:
+        location, more = _server(url, database, rest), {}
     return {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": location,
@@ -83,19 +85,17 @@ def cache(url: StoreURL, database: int, options: dict[str, Any]) -> dict[str, An
     }
 
 
-def _server(
-    url: StoreURL, database: int, options: dict[str, Any], timeouts: dict[str, float]
-) -> tuple[str, dict[str, Any]]:
+def _server(url: StoreURL, database: int, options: dict[str, Any]) -> str:
     user = _user(url)
     if url.scheme == "unix":
         if url.hosts or not url.path.strip("/"):
             raise ValueError("it names no socket: unix:///run/redis.sock")
         path = quote(unquote(url.path))
-        return f"unix://{user}{path}{_query(options | {'db': database})}", {}
+        return f"unix://{user}{path}{_query(options | {'db': database})}"
     if "," in url.hosts:
         raise ValueError("it names several hosts, which only Sentinels and memcached have")
     address(url.hosts)
-    return f"{url.scheme}://{user}{url.hosts}/{database}{_query(options)}", {}
+    return f"{url.scheme}://{user}{url.hosts}/{database}{_query(options)}"
 
 
 def _sentinels(
@@ -131,9 +131,4 @@ def _user(url: StoreURL) -> str:
 
 
 def _query(options: dict[str, Any]) -> str:
-    # redis-py has "false" for off, and takes any other word for on.
-    words = {
-        name: str(value).lower() if isinstance(value, bool) else value
-        for name, value in options.items()
-    }
-    return f"?{urlencode(words)}" if words else ""
+    return f"?{urlencode(options)}" if options else ""
