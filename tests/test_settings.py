@@ -26,7 +26,8 @@ from demo.checks import (
 )
 
 from .conftest import forget_folder
-from .sites import ROOT, manage
+from .servers import free_port
+from .sites import ROOT, manage, python
 
 JSON = {"SERIALIZER": "django_redis.serializers.json.JSONSerializer"}
 PRODUCTION = {
@@ -120,7 +121,8 @@ def test_check_deploy_is_silent_in_production(profile: str, tmp_path: Path) -> N
         **PRODUCTION,
     )
     assert (ran.returncode, ran.stderr) == (0, ""), ran.stderr
-    assert ran.stdout == "System check identified no issues (0 silenced).\n"
+    # Of HSTS: that subdomains and preload are off, which is for the operator to say.
+    assert ran.stdout == "System check identified no issues (2 silenced).\n"
 
 
 @pytest.mark.parametrize("missing", ["SECRET_KEY", "ALLOWED_HOSTS"])
@@ -129,6 +131,108 @@ def test_production_refuses_the_values_of_development(missing: str) -> None:
     assert ran.returncode == 1
     (line,) = ran.stderr.splitlines()
     assert f"Set {missing}" in line or f"{missing} is empty" in line
+
+
+HSTS = "SECURE_HSTS_SECONDS, settings.SECURE_HSTS_INCLUDE_SUBDOMAINS, settings.SECURE_HSTS_PRELOAD"
+
+
+def test_hsts_is_for_an_hour_and_this_host_until_somebody_says_more() -> None:
+    assert shown(HSTS, **PRODUCTION) == "3600 False False"
+    more = {
+        "SECURE_HSTS_SECONDS": "31536000",
+        "SECURE_HSTS_INCLUDE_SUBDOMAINS": "on",
+        "SECURE_HSTS_PRELOAD": "on",
+    }
+    assert shown(HSTS, **PRODUCTION, **more) == "31536000 True True"
+    assert shown(HSTS, **PRODUCTION, SECURE_HSTS_SECONDS="0") == "0 False False"
+
+
+def test_no_hsts_is_warned_of() -> None:
+    ran = manage("check", "--deploy", SECURE_HSTS_SECONDS="0", **PRODUCTION)
+    assert "security.W004" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "default", "value"),
+    [
+        (
+            "CSRF_TRUSTED_ORIGINS",
+            "https://a.example,https://*.b.example",
+            "[]",
+            "['https://a.example', 'https://*.b.example']",
+        ),
+        ("USE_X_FORWARDED_HOST", "on", "False", "True"),
+        ("SESSION_COOKIE_AGE", "3600", "1209600", "3600"),
+        ("SESSION_COOKIE_DOMAIN", "example.com", "None", "example.com"),
+        ("SESSION_EXPIRE_AT_BROWSER_CLOSE", "on", "False", "True"),
+        ("SESSION_SAVE_EVERY_REQUEST", "on", "False", "True"),
+    ],
+)
+def test_what_the_environment_says_of_proxies_and_sessions(
+    variable: str, text: str, default: str, value: str
+) -> None:
+    assert shown(variable) == default
+    assert shown(variable, **{variable: text}) == value
+
+
+def test_a_session_cookie_with_a_domain_has_a_name_that_browsers_take() -> None:
+    assert shown("SESSION_COOKIE_NAME", **PRODUCTION) == "__Host-sessionid"
+    of_domain = PRODUCTION | {"SESSION_COOKIE_DOMAIN": "example.com"}
+    assert shown("SESSION_COOKIE_NAME", **of_domain) == "__Secure-sessionid"
+    ran = manage("check", **of_domain)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    ran = manage("check", **PRODUCTION, SESSION_COOKIE_DOMAIN="example.org")
+    assert ran.returncode == 1
+    assert "(cookies.E003)" in ran.stderr
+
+
+CACHED = [
+    {"SESSION_PROFILE": "cache"},
+    {"SESSION_PROFILE": "cached_db"},
+    {"SESSION_ENGINE": "django.contrib.sessions.backends.cache"},
+]
+NO_CACHE = {name: value for name, value in PRODUCTION.items() if name != "CACHE_URL"}
+
+
+SERVERS = {
+    "check": ["manage.py", "check"],
+    "runserver": ["manage.py", "runserver", "--noreload"],
+    "gunicorn": ["-m", "gunicorn", "cookieproj.wsgi", "--bind"],
+}
+
+
+@pytest.mark.parametrize("chosen", CACHED)
+@pytest.mark.parametrize("server", SERVERS)
+def test_sessions_in_memory_are_asked_for_by_name(server: str, chosen: dict[str, str]) -> None:
+    address = [] if server == "check" else [f"127.0.0.1:{free_port()}"]
+    # One that served would do so until the time is over, which is an error.
+    ran = subprocess.run(
+        python(*SERVERS[server], *address, **NO_CACHE, **chosen),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert ran.returncode != 0
+    assert "CACHE_URL is not set. Set it to redis://" in ran.stderr
+    assert "CACHE_URL=locmem:// keeps them" in ran.stderr
+    if server != "gunicorn":
+        assert len(ran.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("chosen", CACHED)
+def test_asked_for_by_name_it_starts_with_a_warning(chosen: dict[str, str]) -> None:
+    ran = manage("check", **NO_CACHE, **chosen, CACHE_URL="locmem://")
+    assert ran.returncode == 0
+    assert "(demo.W001)" in ran.stderr
+
+
+@pytest.mark.parametrize("profile", ["db", "file", "signed_cookies"])
+def test_who_keeps_no_session_in_a_cache_needs_none(profile: str, tmp_path: Path) -> None:
+    folder = str(tmp_path / "sessions")
+    ran = manage("check", SESSION_PROFILE=profile, SESSION_FILE_PATH=folder, **NO_CACHE)
+    assert (ran.returncode, ran.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("setting", ["SESSION_COOKIE", "CSRF_COOKIE"])
@@ -196,15 +300,21 @@ def test_a_silent_database_is_not_waited_for(url: str, options: dict[str, Any]) 
         ({"SESSION_FILE_PATH": ""}, "SESSION_FILE_PATH is empty"),
         ({"SECRET_KEY": ""}, "Set it to a long random text"),
         (PRODUCTION | {"SECRET_KEY": ""}, "Set it to a long random text"),
-        ({"DEMO_PROXIES": "x"}, "DEMO_PROXIES='x' is no number"),
-        ({"DEMO_PROXIES": "-1"}, "DEMO_PROXIES='-1' is no number"),
-        ({"DEBUG": "maybe"}, "DEBUG='maybe' is neither on nor off"),
-        ({"DEMO_SESSION_IN_PATH": "maybe"}, "DEMO_SESSION_IN_PATH='maybe' is neither"),
+        ({"DEMO_PROXIES": "x"}, "DEMO_PROXIES: it takes a whole number, not 'x'"),
+        ({"DEMO_PROXIES": "-1"}, "DEMO_PROXIES: it takes a whole number, not '-1'"),
+        ({"DEBUG": "maybe"}, "DEBUG: 'maybe' is neither on nor off"),
+        ({"DEMO_SESSION_IN_PATH": "maybe"}, "DEMO_SESSION_IN_PATH: 'maybe' is neither"),
         (
             {"SESSION_COOKIE_TOO_LARGE_IS_ERROR": "maybe"},
-            "SESSION_COOKIE_TOO_LARGE_IS_ERROR='maybe' is neither",
+            "SESSION_COOKIE_TOO_LARGE_IS_ERROR: 'maybe' is neither",
         ),
         ({"CACHE_URL": "redis://127.0.0.1:99999/0"}, "CACHE_URL: its port"),
+        ({"CACHE_URL": "redis://127.0.0.1:1/0?colour=blue"}, "CACHE_URL: unknown option colour"),
+        ({"DATABASE_URL": "postgres://host/name?colour=blue"}, "unknown option colour"),
+        ({"SESSION_COOKIE_AGE": "0"}, "SESSION_COOKIE_AGE: 0 is less than 1"),
+        ({"SESSION_COOKIE_AGE": "long"}, "SESSION_COOKIE_AGE: it takes a whole number"),
+        ({"SESSION_SAVE_EVERY_REQUEST": "often"}, "SESSION_SAVE_EVERY_REQUEST: 'often' is neither"),
+        (PRODUCTION | {"SECURE_HSTS_SECONDS": "a year"}, "SECURE_HSTS_SECONDS: it takes a whole"),
     ],
 )
 def test_a_wrong_environment_is_one_line(variables: dict[str, str], reason: str) -> None:
@@ -243,9 +353,9 @@ def test_a_path_may_hold_an_at(tmp_path: Path) -> None:
 
 
 def test_redis_keeps_the_sessions_in_the_next_database() -> None:
-    made = caches("redis://:secret@host:6380/3?ssl=1")
-    assert made["default"]["LOCATION"] == "redis://:secret@host:6380/3?ssl=1"
-    assert made["sessions"]["LOCATION"] == "redis://:secret@host:6380/4?ssl=1"
+    made = caches("redis://:secret@host:6380/3?client_name=site")
+    assert made["default"]["LOCATION"] == "redis://:secret@host:6380/3?client_name=site"
+    assert made["sessions"]["LOCATION"] == "redis://:secret@host:6380/4?client_name=site"
 
 
 @pytest.mark.parametrize("scheme", ["redis", "rediss"])
@@ -435,11 +545,23 @@ def test_the_former_cache_is_read_as_it_was_written() -> None:
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        ("redis://u:secret@127.0.0.1:6379/x", "the Redis database is a number, not 'x'"),
-        ("redis://u:secret@127.0.0.1/0?serializer=yaml", "is json or pickle, not 'yaml'"),
-        ("redis://u:secret@127.0.0.1/0?version=one", "version is a number, not 'one'"),
-        ("redis://u:secret@127.0.0.1/0?prefix=shop", "unknown prefix"),
-        ("memcached://127.0.0.1:11211?serializer=json", "unknown serializer"),
+        (
+            "redis://u:secret@127.0.0.1:6379/x",
+            "the Redis database: it takes a whole number, not 'x'",
+        ),
+        (
+            "redis://u:secret@127.0.0.1/0?serializer=yaml",
+            "serializer: it takes json or pickle, not 'yaml'",
+        ),
+        ("redis://u:secret@127.0.0.1/0?version=one", "version: it takes a whole number, not 'one'"),
+        (
+            "redis://u:secret@127.0.0.1/0?prefix=shop",
+            "unknown option prefix, is it key_prefix?",
+        ),
+        (
+            "memcached://127.0.0.1:11211?serializer=json",
+            "unknown option serializer",
+        ),
         ("locmem://", "unknown scheme 'locmem'"),
     ],
 )

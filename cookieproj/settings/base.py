@@ -1,27 +1,17 @@
-"""What all profiles share, and the only reader of the environment."""
+"""What all profiles share."""
 
 from pathlib import Path
 
 import django
-import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from .caches import UNREADABLE, caches, former_cache, split
+from .caches import caches, former_cache
+from .databases import database
+from .environment import env, is_on, whole_number
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
-env = environ.Env()
-
 DEVELOPMENT_KEY = "development-only-this-key-is-public-and-refused-when-debug-is-off"
-
-
-def is_on(variable: str, *, default: bool) -> bool:
-    """Whether the environment says so; neither word is taken for the other."""
-    said: str = env.str(variable, default=str(default))
-    word = said.strip().lower()
-    if word not in (*env.BOOLEAN_TRUE_STRINGS, "false", "off", "n", "no", "0"):
-        raise ImproperlyConfigured(f"{variable}={said!r} is neither on nor off.")
-    return word in env.BOOLEAN_TRUE_STRINGS
 
 
 DEBUG = is_on("DEBUG", default=True)
@@ -33,6 +23,10 @@ if not SECRET_KEY:
 # Keys of before: what they signed stays valid, and nothing more is signed with them.
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
+# Where forms are sent from, if not from the host that Django sees: behind a proxy.
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+# On only where a proxy sets the header itself: a visitor could name any host there.
+USE_X_FORWARDED_HOST = is_on("USE_X_FORWARDED_HOST", default=False)
 
 INSTALLED_APPS = [
     # Before Django's own: the first app with a command of a name, or a template, wins.
@@ -84,47 +78,34 @@ TEMPLATES = [
     },
 ]
 
-# A server that is silent is away, and keeps no worker waiting: seconds to be connected, and
-# milliseconds until a connection is given up over which nothing arrives any more.
-TIMEOUTS = {
-    "django.db.backends.postgresql": {"connect_timeout": 2, "tcp_user_timeout": 5000},
-    "django.db.backends.mysql": {"connect_timeout": 2},
+DATABASES = {
+    "default": database(env.str("DATABASE_URL", default=f"sqlite:///{BASE_DIR}/db.sqlite3"))
 }
-DATABASE_URL = env.str("DATABASE_URL", default=f"sqlite:///{BASE_DIR}/db.sqlite3")
-scheme = DATABASE_URL.partition("://")[0].lower()
-if "://" not in DATABASE_URL or scheme not in env.DB_SCHEMES:
-    raise ImproperlyConfigured(
-        "DATABASE_URL names no database: sqlite:///path, postgres://user:password@host/name "
-        "or mysql://user:password@host/name."
-    )
-try:
-    # Whose path may hold anything.
-    if scheme != "sqlite":
-        split(DATABASE_URL)
-    DATABASES = {"default": env.db_url_config(DATABASE_URL)}
-except ValueError:
-    raise ImproperlyConfigured(f"DATABASE_URL: {UNREADABLE}.") from None
-database = DATABASES["default"]
-if database["ENGINE"] == "django.db.backends.sqlite3":
-    database["OPTIONS"] = {
-        # Readers go on while one writes, and a transaction that will write takes its
-        # turn at its start: begun as a reader it could only fail with "database is locked".
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-        "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
-    }
-else:
-    database |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
-    database["OPTIONS"] = TIMEOUTS.get(database["ENGINE"], {}) | database.get("OPTIONS", {})
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES = caches(env.str("CACHE_URL", default="locmem://"))
 SESSION_CACHE_ALIAS = "sessions"
 
+SESSION_COOKIE_AGE = whole_number("SESSION_COOKIE_AGE", default=14 * 24 * 60 * 60, least=1)
+SESSION_COOKIE_DOMAIN = env.str("SESSION_COOKIE_DOMAIN", default="") or None
+SESSION_EXPIRE_AT_BROWSER_CLOSE = is_on("SESSION_EXPIRE_AT_BROWSER_CLOSE", default=False)
+SESSION_SAVE_EVERY_REQUEST = is_on("SESSION_SAVE_EVERY_REQUEST", default=False)
+
 
 def session_engine(name: str) -> str:
-    """Ours of that name, unless the environment names another, Django's or anybody's."""
+    """Ours of that name, unless the environment names another, Django's or anybody's.
+
+    Raises ImproperlyConfigured where a public site would keep its sessions in the memory of
+    each of its processes, and nobody has asked for that.
+    """
     engine: str = env.str("SESSION_ENGINE", default=f"cookieproj.engines.{name}")
+    caches_sessions = engine.rpartition(".")[2] in {"cache", "cached_db"}
+    if caches_sessions and "CACHE_URL" not in env and not DEBUG:
+        raise ImproperlyConfigured(
+            f"DEBUG is off, {engine} keeps sessions in a cache, and CACHE_URL is not set. Set it "
+            "to redis://host:6379/0 or memcached://host:11211; CACHE_URL=locmem:// keeps them in "
+            "this process's memory, where other processes do not see them."
+        )
     return engine
 
 
@@ -203,12 +184,7 @@ WHITENOISE_USE_FINDERS = True
 DEMO_SESSION_IN_PATH = is_on("DEMO_SESSION_IN_PATH", default=DEBUG)
 
 # Reverse proxies before this site, each of which appends to X-Forwarded-For.
-proxies = env.str("DEMO_PROXIES", default="0")
-if not proxies.isdecimal():
-    raise ImproperlyConfigured(
-        f"DEMO_PROXIES={proxies!r} is no number of reverse proxies; 0 is the least."
-    )
-DEMO_PROXIES = int(proxies)
+DEMO_PROXIES = whole_number("DEMO_PROXIES", default=0)
 
 # Where manage.py benchsessions keeps what it has measured, for the page that shows it.
 DEMO_BENCHMARK = Path(env.str("DEMO_BENCHMARK", default=str(BASE_DIR / "benchmark.json")))
@@ -225,3 +201,7 @@ if not DEBUG:
             "Set it to this site's host names, separated by commas."
         )
     from .production import *
+
+    if SESSION_COOKIE_DOMAIN:
+        # Of a name with __Host- a browser takes none that has a domain.
+        SESSION_COOKIE_NAME = "__Secure-sessionid"

@@ -5,184 +5,129 @@ cache signs nobody out.
 """
 
 from typing import Any
-from urllib.parse import SplitResult, parse_qs, parse_qsl, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
-Caches = dict[str, dict[str, Any]]
+from . import redis
+from .store_url import Known, StoreURL, address, read
+from .values import number, one_of, seconds
 
-# It may hold a password, so nothing of it is repeated.
-UNREADABLE = (
-    'it cannot be read as a URL; in a user name or password "/" is written "%2F", "?" "%3F", '
-    '"#" "%23", "@" "%40", "[" "%5B"'
-)
+Cache = dict[str, Any]
+Caches = dict[str, Cache]
 
-
-def split(url: str) -> SplitResult:
-    """Its parts; none of them is secret then, but what stands before the host.
-
-    Raises ValueError, which repeats nothing, for what cannot be told apart.
-    """
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise ValueError(UNREADABLE) from None
-    if "@" in f"{parts.path}{parts.query}{parts.fragment}":
-        raise ValueError(UNREADABLE)
-    return parts
+# What each of our caches takes, whatever holds it.
+NAMES: Known = {"key_prefix": str, "version": number}
+MEMCACHED: Known = {"connect_timeout": seconds, "timeout": seconds}
+SCHEMES = f"{', '.join(f'{scheme}://' for scheme in redis.SCHEMES)}, memcached://"
 
 
 def caches(url: str) -> Caches:
     """CACHES for a URL.
 
     ``redis://host:6379/0`` (``rediss`` for TLS) keeps the site's cache in that
-    database and the sessions in the next one. So does
-    ``redis+sentinel://host:26379,host:26379/service/0``, always on the primary:
-    a replica that lags would not know a session yet.
+    database and the sessions in the next one, or in the one that ``sessions_db`` names;
+    is that the same, the site's cache is process memory. So does
+    ``redis+sentinel://host:26379,host:26379/service/0`` (``rediss+sentinel`` for TLS to
+    the Sentinels and to Redis), always on the primary: a replica that lags would not know
+    a session yet. ``unix:///run/redis.sock?db=0`` is a Redis on this machine.
     ``memcached://host:11211,host:11211`` holds the sessions only, because one
     ``flush_all`` empties all of it. ``locmem://`` is this process's memory.
 
-    Raises ImproperlyConfigured for anything else.
+    Raises ImproperlyConfigured for anything else, and for an option that it does not know.
     """
     try:
-        parts = split(url)
-        match parts.scheme:
-            case "redis" | "rediss":
-                return _beside(_redis, parts, _database(parts.path))
-            case "redis+sentinel":
-                return _beside(_sentinel, parts, _database(parts.path[1:].partition("/")[2]))
-            case "memcached":
-                return {"default": _memory("default"), "sessions": _memcached(parts)}
-            case "locmem":
-                return {"default": _memory("default"), "sessions": _memory("sessions")}
-            case _:
-                problem = f"unknown scheme {parts.scheme!r}"
+        return _caches(read(url))
     except ValueError as error:
-        problem = str(error)
-    raise ImproperlyConfigured(
-        f"CACHE_URL: {problem}. It takes redis://, rediss://, redis+sentinel://, "
-        "memcached:// or locmem://."
-    )
+        raise ImproperlyConfigured(
+            f"CACHE_URL: {error}. It takes {SCHEMES} or locmem://."
+        ) from None
+
+
+def _caches(url: StoreURL) -> Caches:
+    match url.scheme:
+        case "locmem":
+            if url.hosts or url.path.strip("/") or url.credentials:
+                raise ValueError("nothing stands after locmem://")
+            url.choose({})
+            return {"default": _memory("default"), "sessions": _memory("sessions")}
+        case "memcached":
+            return {"default": _memory("default"), "sessions": _memcached(url)}
+        case _:
+            return _beside(url)
+
+
+def _beside(url: StoreURL) -> Caches:
+    options = url.choose(redis.known(url.scheme) | NAMES | {"sessions_db": number})
+    database = redis.database(url, options)
+    sessions = options.pop("sessions_db", None)
+    if sessions is None and database == redis.LAST_DATABASE:
+        raise ValueError(
+            f"a Redis that is not set up otherwise has no database after {database}; name that "
+            "of the sessions: sessions_db=14"
+        )
+    if sessions is None:
+        sessions = database + 1
+    site = _memory("default") if sessions == database else _redis(url, database, options)
+    return {"default": site, "sessions": _redis(url, sessions, options)}
 
 
 SERIALIZERS = {"json": "json.JSONSerializer", "pickle": "pickle.PickleSerializer"}
 
 
-def former_cache(url: str) -> dict[str, Any]:
+def former_cache(url: str) -> Cache:
     """The cache in which a site kept its sessions before, read as it was written.
 
-    ``redis://host:6379/1?key_prefix=shop&version=2&serializer=pickle``: the very database,
-    and what the site had as KEY_PREFIX, VERSION and SERIALIZER. ``memcached://host:11211``
-    takes the first two. Whoever can write to a Redis that is read with pickle can run code
-    here, so that is never the default.
+    ``redis://host:6379/1?key_prefix=shop&version=2&serializer=pickle``, or any other URL of
+    CACHE_URL that names a server: the very database, and what the site had as KEY_PREFIX,
+    VERSION and SERIALIZER. ``memcached://host:11211`` takes the first two. Whoever can
+    write to a Redis that is read with pickle can run code here, so that is never the default.
 
     Raises ImproperlyConfigured for anything else.
     """
     try:
-        parts = split(url)
-        options = dict(
-            parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
-        )
-        bare = parts._replace(query="")
-        match parts.scheme:
-            case "redis" | "rediss":
-                cache = _redis(bare, _database(bare.path))
-                cache["OPTIONS"]["SERIALIZER"] = _serializer(options.pop("serializer", "json"))
-            case "memcached":
-                cache = _memcached(bare)
-            case _:
-                raise ValueError(f"unknown scheme {parts.scheme!r}")
-        cache["KEY_PREFIX"] = options.pop("key_prefix", "")
-        cache["VERSION"] = _number("version", options.pop("version", "1"))
-        if options:
-            raise ValueError(f"unknown {', '.join(options)}")
+        return _former_cache(read(url))
     except ValueError as error:
         raise ImproperlyConfigured(
-            f"SESSION_HANDOVER_CACHE: {error}. It takes redis://host:6379/0 or rediss:// with "
-            "key_prefix, version and serializer (json or pickle), or memcached:// with the "
-            "first two."
+            f"SESSION_HANDOVER_CACHE: {error}. It takes {SCHEMES}."
         ) from None
+
+
+def _former_cache(url: StoreURL) -> Cache:
+    if url.scheme == "memcached":
+        return _memcached(url)
+    serializers = {"serializer": one_of(*SERIALIZERS)}
+    options = url.choose(redis.known(url.scheme) | NAMES | serializers)
+    serializer = options.pop("serializer", "json")
+    cache = _redis(url, redis.database(url, options), options)
+    cache["OPTIONS"]["SERIALIZER"] = f"django_redis.serializers.{SERIALIZERS[serializer]}"
     return cache
 
 
-def _serializer(name: str) -> str:
-    if name not in SERIALIZERS:
-        raise ValueError(f"the serializer is json or pickle, not {name!r}")
-    return f"django_redis.serializers.{SERIALIZERS[name]}"
+def _redis(url: StoreURL, database: int, options: dict[str, Any]) -> Cache:
+    connection = {name: value for name, value in options.items() if name not in NAMES}
+    return redis.cache(url, database, connection) | _named(options)
 
 
-def _number(name: str, text: str) -> int:
-    if not text.isdecimal():
-        raise ValueError(f"{name} is a number, not {text!r}")
-    return int(text)
-
-
-def _database(text: str) -> int:
-    text = text.strip("/")
-    return _number("the Redis database", text or "0")
-
-
-def _beside(make: Any, parts: SplitResult, database: int) -> Caches:
-    if "db" in parse_qs(parts.query):
-        # It would win over the path, and both were one.
-        raise ValueError("the Redis database stands in the path, not in the query")
-    return {"default": make(parts, database), "sessions": make(parts, database + 1)}
-
-
-def _redis(parts: SplitResult, database: int) -> dict[str, Any]:
-    _address(parts.netloc)
-    return {
-        "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": parts._replace(path=f"/{database}").geturl(),
-        "OPTIONS": {
-            # Not pickle: whoever can write to Redis must not be able to run code here.
-            "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
-            "SOCKET_CONNECT_TIMEOUT": 2,
-            "SOCKET_TIMEOUT": 2,
-        },
-    }
-
-
-def _sentinel(parts: SplitResult, database: int) -> dict[str, Any]:
-    service = parts.path.strip("/").partition("/")[0]
-    if not service:
-        raise ValueError("a Sentinel URL names its service: redis+sentinel://host:26379/service/0")
-    credentials, at, hosts = parts.netloc.rpartition("@")
-    settings = _redis(SplitResult("redis", f"{credentials}{at}{service}", "", "", ""), database)
-    settings["OPTIONS"] |= {
-        "CONNECTION_FACTORY": "django_redis.pool.SentinelConnectionFactory",
-        "SENTINELS": [(host, port or 26379) for host, port in map(_address, hosts.split(","))],
-    }
-    return settings
-
-
-def _address(text: str) -> tuple[str, int | None]:
-    """Host and port, if one is named. Raises ValueError now, not in the first request."""
-    parts = urlsplit(f"//{text}")
-    if not parts.hostname:
-        raise ValueError("it names no host")
-    try:
-        port = parts.port
-    except ValueError:
-        # Not repeated: after a forgotten "@host" it is a password.
-        port = 0
-    if port == 0:
-        raise ValueError("its port is no number from 1 to 65535")
-    return parts.hostname, port
-
-
-def _memcached(parts: SplitResult) -> dict[str, Any]:
-    if "@" in parts.netloc:
+def _memcached(url: StoreURL) -> Cache:
+    options = url.choose(MEMCACHED | NAMES)
+    if url.credentials:
         raise ValueError("memcached takes no user name and no password")
-    hosts = parts.netloc.split(",")
+    if url.path.strip("/"):
+        raise ValueError("memcached has no databases, so nothing stands after its hosts")
+    hosts = url.hosts.split(",")
     for host in hosts:
-        _address(host)
+        address(host)
+    timeouts = {name: options[name] for name in MEMCACHED if name in options}
     return {
         "BACKEND": "django.core.cache.backends.memcached.PyMemcacheCache",
         "LOCATION": hosts,
-        "OPTIONS": {"connect_timeout": 2, "timeout": 2},
-    }
+        "OPTIONS": {"connect_timeout": 2, "timeout": 2} | timeouts,
+    } | _named(options)
 
 
-def _memory(name: str) -> dict[str, Any]:
+def _named(options: dict[str, Any]) -> Cache:
+    return {name.upper(): options[name] for name in NAMES if name in options}
+
+
+def _memory(name: str) -> Cache:
     return {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": name}

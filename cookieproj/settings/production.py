@@ -1,9 +1,17 @@
 """What a public site adds. base.py applies it when DEBUG is off."""
 
+from .environment import is_on, whole_number
+
 SECURE_SSL_REDIRECT = True
-SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60
-SECURE_HSTS_INCLUDE_SUBDOMAINS = True
-SECURE_HSTS_PRELOAD = True
+
+# For how long a browser that has been here asks for this host by https alone: an hour, which is
+# over soon if https ever fails. What is longer, or of hosts that this site does not serve, and
+# what cannot be taken back for months (preload), is the operator's to say.
+SECURE_HSTS_SECONDS = whole_number("SECURE_HSTS_SECONDS", default=60 * 60)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = is_on("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD = is_on("SECURE_HSTS_PRELOAD", default=False)
+# That neither is on, which is as it should be until somebody has said so.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 
 # Browsers take a cookie of such a name from this very host alone, over https, for all paths.
 SESSION_COOKIE_NAME = "__Host-sessionid"

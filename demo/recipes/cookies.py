@@ -131,8 +131,9 @@ def max_age_and_expires(
     _(
         "path and domain say where the cookie is sent, secure that it travels by https only, "
         "httponly that no script reads it, samesite whether other sites' requests carry it. "
-        "A browser drops a cookie for a domain that is not its page's, and SameSite=None "
-        "without Secure."
+        "A browser drops a cookie for a domain that is not its page's, SameSite=None without "
+        "Secure, and a name with __Secure-, __Host-, __Http- or __Host-Http- before it that lacks "
+        "what the prefix asks for."
     ),
     form=AttributesForm,
     methods=READS_OR_SETS_A_COOKIE,

@@ -52,8 +52,28 @@ def test_the_sites_own_cookies_are_not_for_setting(path: str, name: str, client:
     assert "needs for itself" in refused(client, path, name=name)
 
 
-def test_a_name_with_a_prefix_that_browsers_check(client: Client) -> None:
-    assert "prefix" in refused(client, "/cookies/set-cookie/", name="__Host-color")
+@pytest.mark.parametrize(
+    ("name", "prefix", "needs"),
+    [
+        ("__Secure-color", "__Secure-", "Secure."),
+        ("__Host-color", "__Host-", "Secure, Path=/, no Domain."),
+        ("__Http-color", "__Http-", "Secure, HttpOnly."),
+        ("__http-color", "__Http-", "Secure, HttpOnly."),
+        ("__Host-Http-color", "__Host-Http-", "Secure, HttpOnly, Path=/, no Domain."),
+    ],
+)
+@pytest.mark.parametrize("path", ["/cookies/set-cookie/", "/cookies/attributes/"])
+def test_a_name_with_a_prefix_that_browsers_check(
+    path: str, name: str, prefix: str, needs: str, client: Client
+) -> None:
+    answer = refused(client, path, name=name)
+    assert f"“{prefix}”" in answer
+    assert f"with {needs}" in answer
+
+
+@pytest.mark.parametrize("name", ["__color", "__Hostcolor", "Http-color"])
+def test_a_name_that_only_looks_like_it(name: str, client: Client) -> None:
+    assert name in client.get("/cookies/set-cookie/", {"name": name}).cookies
 
 
 @pytest.mark.parametrize("age", ["soon", "1.5", "", "34560001", "-34560001", "9" * 5000])

@@ -1,0 +1,90 @@
+"""What the check of cookies says, held against a real browser."""
+
+import ssl
+from collections.abc import Iterator
+from http.cookies import Morsel
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+from urllib.parse import quote, unquote
+
+import pytest
+from django.http import HttpResponse
+from playwright.sync_api import Browser
+from pytest_django import Settings
+
+from cookieproj.engines.cookie_checks import PREFIXES, check_cookie
+from tests import certificates
+
+from .jars import jar
+
+HOST = "shop.example.test"
+
+
+class SetCookie(BaseHTTPRequestHandler):
+    """Answers with the Set-Cookie line that stands in the query."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Set-Cookie", unquote(self.path.partition("?")[2]))
+        self.end_headers()
+
+    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002
+        pass
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates.make(tmp_path_factory.mktemp("certificate")))
+    with ThreadingHTTPServer(("127.0.0.1", 0), SetCookie) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"https://{HOST}:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+def cookie(name: str, **attributes: Any) -> Morsel[str]:
+    response = HttpResponse()
+    response.set_cookie(name, "v" * 32, **attributes)
+    return response.cookies[name]
+
+
+WHOLE = {"secure": True, "httponly": True, "path": "/"}
+CASES = {
+    f"{prefix} {lacking}": cookie(f"{prefix}name", **(WHOLE | lacking))
+    for prefix in PREFIXES
+    for lacking in (
+        {},
+        {"secure": False},
+        {"httponly": False},
+        {"path": "/shop/"},
+        {"domain": "example.test"},
+    )
+}
+CASES |= {
+    "lower case": cookie("__host-http-name", secure=True),
+    "SameSite=None": cookie("name", samesite="None"),
+    "SameSite=None, Secure": cookie("name", samesite="None", secure=True),
+    **{
+        domain: cookie("name", domain=domain)
+        for domain in (
+            *("example.test", ".example.test", HOST, "test", "other.test", "other.example.test"),
+            *("ample.test", f"a.{HOST}", "https://example.test"),
+        )
+    },
+    "too large": cookie("n" * 4065),
+}
+
+
+@pytest.mark.parametrize("cookie", CASES.values(), ids=CASES)
+def test_the_browser_keeps_what_the_check_lets_pass(
+    cookie: Morsel[str], address: str, browser: Browser, settings: Settings
+) -> None:
+    settings.ALLOWED_HOSTS = [HOST]
+    with browser.new_context(ignore_https_errors=True) as context:
+        context.new_page().goto(f"{address}?{quote(cookie.OutputString())}")
+        is_kept = cookie.key in jar(context)
+    assert is_kept == (check_cookie(cookie, "") == [])

@@ -1,0 +1,148 @@
+"""Cookies that a browser refuses by their settings: one check says which, and why."""
+
+from typing import Any
+
+import pytest
+from django.core.checks import run_checks
+from django.http import HttpResponse
+from pytest_django import Settings
+
+from cookieproj.engines.cookie_checks import cookies_are_kept
+from demo import checks, decorators
+
+FAMILIES = ["SESSION_COOKIE", "CSRF_COOKIE", "LANGUAGE_COOKIE"]
+HOST = {"SECURE": True, "PATH": "/", "DOMAIN": None}
+
+
+@pytest.fixture(autouse=True)
+def hosts(settings: Settings) -> None:
+    settings.ALLOWED_HOSTS = ["shop.example.com", "10.0.0.1"]
+
+
+def wrong(settings: Settings, family: str, **values: Any) -> list[str]:
+    """What the check says of that family, by its numbers."""
+    for name, value in values.items():
+        setattr(settings, f"{family}_{name}", value)
+    found = cookies_are_kept()
+    assert all(f"{family}_*" in str(error.hint) for error in found)
+    return [str(error.id).removeprefix("cookies.") for error in found]
+
+
+def test_nothing_is_wrong_with_those_of_this_site() -> None:
+    assert cookies_are_kept() == []
+    assert checks.login_cookie_is_kept() == []
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("write", [str, str.lower, str.upper])
+@pytest.mark.parametrize(
+    ("prefix", "values"),
+    [
+        ("__Secure-", {"SECURE": True}),
+        ("__Host-", HOST),
+        ("__Http-", {"SECURE": True, "HTTPONLY": True}),
+        ("__Host-Http-", HOST | {"HTTPONLY": True}),
+    ],
+)
+def test_a_name_with_a_prefix_needs_all_that_it_asks_for(
+    settings: Settings, family: str, prefix: str, values: dict[str, Any], write: Any
+) -> None:
+    name = f"{write(prefix)}name"
+    assert wrong(settings, family, NAME=name, **values) == []
+    other = {"SECURE": False, "HTTPONLY": False, "PATH": "/shop/", "DOMAIN": "example.com"}
+    for needed in values:
+        lacking = values | {needed: other[needed]}
+        assert wrong(settings, family, NAME=name, **lacking) == ["E001"], needed
+
+
+def test_it_says_what_is_lacking(settings: Settings) -> None:
+    settings.SESSION_COOKIE_NAME = "__Host-Http-sessionid"
+    settings.SESSION_COOKIE_HTTPONLY = False
+    settings.SESSION_COOKIE_PATH = "/shop/"
+    settings.SESSION_COOKIE_DOMAIN = "example.com"
+    [error] = cookies_are_kept()
+    assert error.msg.endswith("by its name it needs Secure, HttpOnly, Path=/, no Domain.")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_samesite_none_needs_secure(settings: Settings, family: str) -> None:
+    assert wrong(settings, family, SAMESITE="None") == ["E002"]
+    assert wrong(settings, family, SAMESITE="none") == ["E002"]
+    assert wrong(settings, family, SECURE=True) == []
+    assert wrong(settings, family, SECURE=False, SAMESITE=False) == []
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    ("hosts", "domain", "is_kept"),
+    [
+        (["shop.example.com"], "shop.example.com", True),
+        (["shop.example.com"], ".Example.COM", True),
+        (["shop.example.com"], "com", False),
+        (["shop.example.com"], "other.example.com", False),
+        (["shop.example.com"], "ample.com", False),
+        (["shop.example.com"], "a.shop.example.com", False),
+        (["shop.example.com"], "example.org", False),
+        (["shop.example.com"], "https://example.com", False),
+        (["shop.example.com"], "example.com:8000", False),
+        ([".example.com"], "example.com", True),
+        ([".example.com"], "shop.example.com", True),
+        ([".example.com"], "com", False),
+        ([".example.com"], "example.org", False),
+        (["10.0.0.1"], "10.0.0.1", True),
+        (["10.0.0.1"], "0.0.1", False),
+        (["10.0.0.1", "example.com"], "example.com", True),
+        (["*"], "example.com", True),
+        (["*"], "com", False),
+        (["intranet"], "intranet", True),
+        ([], "localhost", True),
+        ([], "example.com", False),
+    ],
+)
+def test_a_domain_is_of_a_host_of_this_site(
+    settings: Settings, family: str, hosts: list[str], domain: str, is_kept: bool
+) -> None:
+    settings.DEBUG = True
+    settings.ALLOWED_HOSTS = hosts
+    assert wrong(settings, family, DOMAIN=domain) == ([] if is_kept else ["E003"])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_cookie_that_is_too_large_by_its_settings(settings: Settings, family: str) -> None:
+    path = f"/{'x' * 3000}"
+    assert wrong(settings, family, PATH=path, NAME="n" * 500) == []
+    assert wrong(settings, family, PATH=path, NAME="n" * 1500) == ["E004"]
+    assert wrong(settings, family, PATH="/", NAME="n" * 4096) == ["E004"]
+
+
+def test_the_value_counts_as_far_as_it_is_known(settings: Settings) -> None:
+    response = HttpResponse()
+    response.set_cookie("n", max_age=settings.SESSION_COOKIE_AGE, httponly=True, samesite="Lax")
+    # An empty value is written as two quotation marks.
+    rest = 4096 - 32 - len(response.cookies["n"].OutputString().replace('n=""', "="))
+    assert wrong(settings, "SESSION_COOKIE", NAME="n" * rest) == []
+    assert wrong(settings, "SESSION_COOKIE", NAME="n" * (rest + 1)) == ["E004"]
+
+
+@pytest.mark.parametrize("values", [{"NAME": "a b"}, {"SAMESITE": "Loose"}])
+def test_what_django_would_not_set_is_told_now(settings: Settings, values: dict[str, str]) -> None:
+    assert wrong(settings, "SESSION_COOKIE", **values) == ["E005"]
+
+
+def test_a_cookie_that_is_never_set_may_be_anything(settings: Settings) -> None:
+    settings.CSRF_COOKIE_SAMESITE = settings.LANGUAGE_COOKIE_SAMESITE = "None"
+    assert len(cookies_are_kept()) == 2
+    settings.CSRF_USE_SESSIONS = True
+    settings.USE_I18N = False
+    assert cookies_are_kept() == []
+
+
+def test_the_cookie_of_login_auth_is_held_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decorators, "LOGIN_COOKIE", "__Http-login_auth")
+    [error] = checks.login_cookie_is_kept()
+    assert (error.id, "set_login_cookie" in str(error.hint)) == ("cookies.E001", True)
+
+
+def test_it_is_registered(settings: Settings) -> None:
+    settings.LANGUAGE_COOKIE_NAME = "__Host-language"
+    assert "cookies.E001" in {message.id for message in run_checks()}
