@@ -44,14 +44,14 @@ class User(AbstractUser):
     # by whatever way, ends the sessions. Not that hash of before: it may be a weak one.
     session_hashes = models.TextField(default="", db_default="", blank=True, editable=False)
 
-    def check_password(self, raw_password: str) -> bool:
+    def check_password(self, raw_password: str | None) -> bool:
         def rehash(raw_password: str) -> None:
             hashed = self._hashed_anew(raw_password)
             self._has_become(hashed, self._unchanged_row.update(**hashed))
 
         return check_password(raw_password, self.password, rehash)
 
-    async def acheck_password(self, raw_password: str) -> bool:
+    async def acheck_password(self, raw_password: str | None) -> bool:
         async def rehash(raw_password: str) -> None:
             hashed = self._hashed_anew(raw_password)
             self._has_become(hashed, await self._unchanged_row.aupdate(**hashed))

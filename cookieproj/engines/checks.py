@@ -6,6 +6,7 @@ of it, for a site that names one in SESSION_ENGINE and has not installed the app
 
 import stat
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from .caches import beyond
+from .exceptions import StoreError
 from .listable import Listable
+from .probe import probe
 
 
 def store() -> type[SessionBase]:
@@ -133,3 +136,44 @@ def session_files_are_private(**kwargs: Any) -> list[CheckMessage]:
             id="demo.W004",
         )
     ]
+
+
+@register(Tags.database, deploy=True)
+def sessions_can_be_stored(
+    *, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Say what the store refuses, and what to do about it, before the first sign-in does.
+
+    It goes to the store, so it is made where Django's checks go to theirs: on request, by
+    ``manage.py check --deploy --database default``.
+    """
+    found = store_if_any()
+    if not databases or found is None:
+        return []
+    if error := what_fails(found):
+        return [Error(*described(error), id="demo.E010")]
+    if not caching_store() or issubclass(found, CacheStore):
+        return []
+    # Not above: it is made of this.
+    from .cache import SessionStore as OurCacheStore  # noqa: PLC0415
+
+    # cached_db goes on without its cache.
+    error = what_fails(OurCacheStore)
+    return [CheckWarning(*described(error), id="demo.W010")] if error else []
+
+
+def what_fails(store: type[SessionBase]) -> Exception | None:
+    try:
+        probe(store)
+    except Exception as error:  # noqa: BLE001 - Django's engines raise what their drivers do
+        return error
+    return None
+
+
+def described(error: Exception) -> tuple[str, str | None]:
+    """What is wrong, and the remedy where one is known."""
+    if isinstance(error, StoreError):
+        remedy = str(error.remedy)
+        return str(error).removesuffix(remedy).rstrip(), remedy or None
+    text = _("No session can be stored by %(engine)s: %(error)s")
+    return text % {"engine": settings.SESSION_ENGINE, "error": error}, None

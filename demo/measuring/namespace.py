@@ -66,7 +66,8 @@ def remove(store: Any) -> None:
     signals, and leaves a tombstone for it. Raises DatabaseError or StoreError where a store
     does not answer any more.
     """
-    caching = [made for made in (store(), engine.store()()) if hasattr(made, "_cache")]
+    sessions: list[Any] = [store(), engine.store()()]
+    caching = [session for session in sessions if hasattr(session, "_cache")]
     made = iter(store.made)
     while keys := list(islice(made, BATCH)):
         if hasattr(store, "get_model_class"):

@@ -1,0 +1,24 @@
+from collections.abc import Iterator
+from unittest import mock
+
+import pytest
+
+from demo import health
+from demo.health import Watch
+
+ATTEMPTS = {
+    "database": health.try_database,
+    "sessions": health.try_sessions,
+    "cache": health.try_cache,
+}
+
+
+@pytest.fixture
+def unwatched() -> Iterator[None]:
+    """As in a process that has tried no store yet; and no thread is left to the next test."""
+    watches = [Watch(name, attempt) for name, attempt in ATTEMPTS.items()]
+    database, sessions, cache = watches
+    with mock.patch.multiple(health, DATABASE=database, SESSIONS=sessions, CACHE=cache):
+        yield
+    for watch in watches:
+        assert watch._ended.wait(60)
