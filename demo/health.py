@@ -6,11 +6,13 @@ from http import HTTPStatus
 from threading import Event, Lock, Thread
 from time import monotonic
 
+from django.conf import settings
 from django.contrib.sessions.backends.cached_db import SessionStore as CachedDBStore
 from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, InterfaceError, OperationalError, connection, connections
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -69,7 +71,7 @@ def try_database() -> None:
 
 
 def try_sessions() -> None:
-    probe(engine.store())
+    probe(import_string(f"{settings.SESSION_ENGINE}.SessionStore"))
 
 
 def try_cache() -> None:

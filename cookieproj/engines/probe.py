@@ -1,13 +1,17 @@
 """Whether a store does what a sign-in asks of it: tried, with an entry of its own."""
 
 from contextlib import suppress
+from functools import cache
+from inspect import getattr_static
 from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.backends.cached_db import SessionStore as DjangoCachedDB
 from django.utils.translation import gettext_lazy as _
 
 from .exceptions import StoreMisconfiguredError
+from .listable import Listable
 
 # What the entry holds, and the seconds after which it goes where it could not be removed.
 MARK = "_probe"
@@ -18,20 +22,21 @@ def probe(store: type[SessionBase]) -> None:
     """Sign a visitor in that there is not: store, read, change, give a new key, and remove.
 
     All by the engine's own interface, each step by another object as in requests. Nothing
-    is left. Of our cached_db it is the rows, as that goes on without its cache. Raises
-    StoreError, and whatever is raised by an engine that is none of ours.
+    is left. Of our cached_db it is the rows, as that goes on without its cache; in a
+    handover it is the running engine's store. Raises StoreError, and whatever is raised
+    by an engine that is none of ours.
     """
-    rows = without_cache(store)
+    alone = by_itself(store)
     keys: list[str] = []
     try:
-        found = signed_in(rows, keys)
+        found = signed_in(alone, keys)
     except BaseException:
         with suppress(Exception):
-            remove(rows, keys)
+            remove(alone, keys)
         raise
-    remove(rows, keys)
+    remove(alone, keys)
     if found != "changed":
-        place = rows._place() if hasattr(rows, "_place") else settings.SESSION_ENGINE
+        place = alone._place() if hasattr(alone, "_place") else settings.SESSION_ENGINE
         raise StoreMisconfiguredError(
             place,
             _("What was stored there was not found again."),
@@ -63,15 +68,15 @@ def remove(store: type[SessionBase], keys: list[str]) -> None:
         store().delete(key)
 
 
-def without_cache(store: type[SessionBase]) -> type[SessionBase]:
-    """Our cached_db as our db: all that goes to the cache replaced. Any other engine itself."""
-    # Not above: they are made of checks, and those of this.
-    from . import cached_db, db  # noqa: PLC0415
+@cache
+def by_itself(store: type[SessionBase]) -> type[SessionBase]:
+    """A subclass, which no handover goes round; and our cached_db as our db, its cache left out."""
+    rows: dict[str, Any] = {}
+    if issubclass(store, DjangoCachedDB) and issubclass(store, Listable):
+        # Not above: they are made of checks, and those of this.
+        from . import cached_db, db  # noqa: PLC0415
 
-    if not issubclass(store, cached_db.SessionStore):
-        return store
-    names = [name for name in vars(cached_db.SessionStore) if not name.startswith("__")]
-    rows = {
-        name: getattr(db.SessionStore, name) for name in names if hasattr(db.SessionStore, name)
-    }
+        beneath = db.SessionStore
+        names = [name for name in vars(cached_db.SessionStore) if not name.startswith("__")]
+        rows = {name: getattr_static(beneath, name) for name in names if hasattr(beneath, name)}
     return type(store.__name__, (store,), rows)

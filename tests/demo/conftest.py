@@ -3,6 +3,7 @@ from unittest import mock
 
 import pytest
 
+from cookieproj.engines.probe import by_itself
 from demo import health
 from demo.health import Watch
 
@@ -16,6 +17,8 @@ ATTEMPTS = {
 @pytest.fixture
 def unwatched() -> Iterator[None]:
     """As in a process that has tried no store yet; and no thread is left to the next test."""
+    # Classes of file engines remember their folder.
+    by_itself.cache_clear()
     watches = [Watch(name, attempt) for name, attempt in ATTEMPTS.items()]
     database, sessions, cache = watches
     with mock.patch.multiple(health, DATABASE=database, SESSIONS=sessions, CACHE=cache):

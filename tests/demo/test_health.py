@@ -26,7 +26,7 @@ from cookieproj.engines.exceptions import (
 from cookieproj.settings.caches import caches
 from demo import health
 from demo.health import Watch
-from demo.models import User
+from demo.models import RefusedSession, User
 from tests.conftest import connected, on
 from tests.families import run_on
 from tests.held import WHOSE, Whose
@@ -143,6 +143,24 @@ def test_nothing_is_left(
     if profile in {"cache", "cached_db"}:
         cache = cache_connections["sessions"]
         assert not list(cache.iter_keys("*"))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("former", ["db", "file", "signed_cookies"])
+def test_nor_in_a_handover(
+    profile: str,
+    empty_stores: None,
+    former: str,
+    client: Client,
+    settings: Settings,
+    tmp_path: Path,
+) -> None:
+    # From one engine to itself there is none.
+    settings.SESSION_HANDOVER_FROM = "cache" if former == profile else former
+    response = client.get("/health/")
+    assert set(response.json().values()) == {"ok"}
+    assert Session.objects.count() == RefusedSession.objects.count() == 0
+    assert [path for path in tmp_path.iterdir() if ".lock" not in path.name] == []
+    assert not list(cache_connections["sessions"].iter_keys("*"))  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
