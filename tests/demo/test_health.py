@@ -131,11 +131,11 @@ def test_it_is_only_asked(method: str, client: Client) -> None:
     assert getattr(client, method)("/health/").status_code == 405
 
 
-@pytest.mark.parametrize("whose", WHOSE)
+@pytest.mark.parametrize("family", WHOSE)
 def test_nothing_is_left(
-    profile: str, whose: Whose, client: Client, settings: Settings, tmp_path: Path
+    profile: str, family: Whose, client: Client, settings: Settings, tmp_path: Path
 ) -> None:
-    run_on(settings, whose, profile)
+    run_on(settings, family, profile)
     assert client.get("/health/").status_code == 200
     assert Session.objects.count() == 0
     # Locks are no sessions, and stay for the next.
