@@ -79,7 +79,7 @@ def sessions_outlive_the_process(**kwargs: Any) -> list[CheckMessage]:
                 "Sessions are cached in this process's memory: other processes do not see them, "
                 "and a restart forgets them."
             ),
-            hint=_("Set CACHE_URL to redis://host:6379/0 or memcached://host:11211."),
+            hint=_("Let CACHES keep them in Redis or memcached."),
             id="demo.W001",
         )
     ]
