@@ -25,7 +25,6 @@ from pytest_django import Settings
 
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.folder import Folder
-from cookieproj.engines.table import Table
 from cookieproj.settings.caches import caches
 from demo.management.commands.demodata import ACCOUNTS, PASSWORD
 from demo.models import User
@@ -114,10 +113,15 @@ def test_an_interruption_says_what_is_cleared_and_loses_nothing(
     profile: str, store: type[SessionBase]
 ) -> None:
     fill(store, *[-60] * 5)
-    # Django's own look at the rows, before each batch.
-    watched = mock.PropertyMock(side_effect=[False, False, KeyboardInterrupt])
+    removals = iter([None, None, KeyboardInterrupt])
+
+    def interrupted(execute: Any, sql: str, *arguments: Any) -> Any:
+        if sql.startswith('DELETE FROM "django_session"') and (error := next(removals)):
+            raise error
+        return execute(sql, *arguments)
+
     with (
-        mock.patch.object(Table, "watched", watched),
+        connection.execute_wrapper(interrupted),
         pytest.raises(CommandError, match="4 expired sessions are cleared") as error,
     ):
         said("clearsessions", "--batch-size", "2")
