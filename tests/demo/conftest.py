@@ -1,4 +1,6 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from threading import Lock
 from unittest import mock
 
 import pytest
@@ -16,10 +18,19 @@ ATTEMPTS = {
 
 @pytest.fixture
 def unwatched() -> Iterator[None]:
-    """As in a process that has tried no store yet; and no thread is left to the next test."""
+    """As in a process that has tried no store yet; and no thread is left to the next test.
+
+    SQLite in memory refuses a second writer at once, so here none tries while another does.
+    """
     # Classes of file engines remember their folder.
     by_itself.cache_clear()
-    watches = [Watch(name, attempt) for name, attempt in ATTEMPTS.items()]
+    alone = Lock()
+
+    def attempt(really: Callable[[], None]) -> None:
+        with alone:
+            really()
+
+    watches = [Watch(name, partial(attempt, really)) for name, really in ATTEMPTS.items()]
     database, sessions, cache = watches
     with mock.patch.multiple(health, DATABASE=database, SESSIONS=sessions, CACHE=cache):
         yield
