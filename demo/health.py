@@ -1,7 +1,8 @@
 """Whether the stores do their work: for load balancers, and for who gets a page meanwhile."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from threading import Event, Lock, Thread
 from time import monotonic
@@ -13,7 +14,6 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, InterfaceError, OperationalError, connection, connections
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.module_loading import import_string
-from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -102,7 +102,12 @@ class Watch:
                 return False
             self._began = monotonic()
             self._ended.clear()
-        Thread(target=self._try, name=f"health: {self.name}", daemon=True).start()
+        try:
+            Thread(target=self._try, name=f"health: {self.name}", daemon=True).start()
+        except RuntimeError:
+            # No more threads just now: the next may have one.
+            self._ended.set()
+            raise
         return True
 
     def word(self, *, is_new: bool) -> str:
@@ -120,15 +125,24 @@ class Watch:
 
     def _try(self) -> None:
         try:
-            self._attempt()
+            with its_own_connections():
+                self._attempt()
             self._word = OK
         except Exception as error:  # noqa: BLE001 - a driver of any store may raise anything
             self._word = word(error)
             logger.warning("%s: %s", self.name, in_english(error))
         finally:
-            connections.close_all()
-            caches.close_all()
             self._ended.set()
+
+
+@contextmanager
+def its_own_connections() -> Iterator[None]:
+    """Those that Django opens for a thread are its own, and nobody else would close them."""
+    try:
+        yield
+    finally:
+        connections.close_all()
+        caches.close_all()
 
 
 DATABASE = Watch("database", try_database)
@@ -191,9 +205,9 @@ class SayTheDatabaseIsAway:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if is_read_only(error):
-            # This connection may be older than a fail-over: the next request has another.
+            # Perhaps to this connection alone, from before a fail-over: the next one is new.
             connection.close()
-            return answer(request, StoreReadOnlyError(_("the database of users"), error))
+            return answer(request, error)
         is_of_it = isinstance(error, OperationalError | InterfaceError)
         if not is_of_it or database_answers():
             return None
