@@ -288,3 +288,14 @@ def test_tries_that_hang_do_not_pile_up(
     monkeypatch.setattr(health, "LIMIT", 60)
     assert sessions(Client()) == "ok"
     assert slow.tries == 2
+
+
+def test_a_try_for_which_there_is_no_thread_is_made_by_the_next(
+    slow: Store, client: Client
+) -> None:
+    slow.answers.set()
+    client.raise_request_exception = False
+    with mock.patch("demo.health.Thread.start", side_effect=RuntimeError("no more threads")):
+        assert client.get("/health/").status_code == 500
+    with mock.patch.object(health, "EVERY", 0):
+        assert sessions(client) == "ok"
