@@ -1,43 +1,153 @@
-"""Whether the stores answer: for load balancers and monitors, and for who gets a page meanwhile."""
+"""Whether the stores do their work: for load balancers, and for who gets a page meanwhile."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
+from threading import Event, Lock, Thread
+from time import monotonic
 
 from django.conf import settings
 from django.contrib.sessions.backends.cached_db import SessionStore as CachedDBStore
 from django.core.cache import caches
-from django.db import InterfaceError, OperationalError, connection
+from django.core.exceptions import ImproperlyConfigured
+from django.db import Error, InterfaceError, OperationalError, connection, connections
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.module_loading import import_string
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from cookieproj.engines.base import random_key
-from cookieproj.engines.caches import beyond
+from cookieproj.engines.cache import SessionStore as CacheStore
+from cookieproj.engines.exceptions import (
+    StoreFullError,
+    StoreMisconfiguredError,
+    StoreReadOnlyError,
+)
+from cookieproj.engines.language import in_english
 from cookieproj.engines.middleware import answer
+from cookieproj.engines.probe import probe
 
 from . import engine
 from .middleware import GetResponse
+from .models import User
 
 logger = logging.getLogger(__name__)
 
+# Seconds between two tries of a store, however often this is asked; and those after which one
+# that has not ended says that the store does not answer.
+EVERY = 1.0
+LIMIT = 3.0
 
-def ask_database() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
+# How a store fails, by its error; any other is that it does not answer.
+WORDS: dict[type[Exception], str] = {
+    StoreReadOnlyError: "read-only",
+    StoreFullError: "full",
+    StoreMisconfiguredError: "misconfigured",
+    ImproperlyConfigured: "misconfigured",
+    ImportError: "misconfigured",
+}
+UNREACHABLE = "unreachable"
+OK = "ok"
+
+# Of PostgreSQL and MariaDB.
+READ_ONLY = {"25006", 1290, 1792, 1836}
 
 
-def ask_sessions() -> None:
-    """For one that nobody has."""
-    engine.store()().exists(random_key())
+def word(error: Exception) -> str:
+    if is_read_only(error):
+        return WORDS[StoreReadOnlyError]
+    return next((word for kind, word in WORDS.items() if isinstance(error, kind)), UNREACHABLE)
 
 
-def ask_cache() -> None:
+def is_read_only(error: Exception) -> bool:
+    if not isinstance(error, Error):
+        return False
+    return bool(READ_ONLY & {getattr(error.__cause__, "sqlstate", None), *error.args[:1]})
+
+
+def try_database() -> None:
+    """A write that changes nothing; every sign-in makes one there."""
+    User.objects.filter(pk=-1).update(last_login=None)
+
+
+def try_sessions() -> None:
+    probe(import_string(f"{settings.SESSION_ENGINE}.SessionStore"))
+
+
+def try_cache() -> None:
     """The one before the rows of cached_db, which goes on without it."""
-    beyond(caches[settings.SESSION_CACHE_ALIAS]).exists(random_key())
+    probe(CacheStore)
 
 
-STORES: dict[str, Callable[[], None]] = {"database": ask_database, "sessions": ask_sessions}
+class Watch:
+    """How a store is, by the last try: one at a time, and one in EVERY seconds.
+
+    A try has a thread of its own, and whoever asked for it waits for LIMIT seconds at most.
+    Whoever asks meanwhile gets the answer of the last one.
+    """
+
+    def __init__(self, name: str, attempt: Callable[[], None]) -> None:
+        self.name = name
+        self._attempt = attempt
+        self._lock = Lock()
+        self._ended = Event()
+        self._ended.set()
+        self._began = float("-inf")
+        self._word = ""
+
+    def begin(self) -> bool:
+        """Begin a try, unless there is one, or the last is too young: whether it was begun."""
+        with self._lock:
+            if not self._ended.is_set() or monotonic() - self._began < EVERY:
+                return False
+            self._began = monotonic()
+            self._ended.clear()
+        try:
+            Thread(target=self._try, name=f"health: {self.name}", daemon=True).start()
+        except RuntimeError:
+            # No more threads just now: the next may have one.
+            self._ended.set()
+            raise
+        return True
+
+    def word(self, *, is_new: bool) -> str:
+        """The answer of the try that was just begun, where ``is_new``, else of the last one."""
+        if is_new or not self._word:
+            left = self._began + LIMIT - monotonic()
+            if not self._ended.wait(max(left, 0)):
+                self._is_silent(is_new=is_new)
+        return self._word
+
+    def _is_silent(self, *, is_new: bool) -> None:
+        self._word = UNREACHABLE
+        if is_new:
+            logger.warning("%s: no answer in %s seconds", self.name, LIMIT)
+
+    def _try(self) -> None:
+        try:
+            with its_own_connections():
+                self._attempt()
+            self._word = OK
+        except Exception as error:  # noqa: BLE001 - a driver of any store may raise anything
+            self._word = word(error)
+            logger.warning("%s: %s", self.name, in_english(error))
+        finally:
+            self._ended.set()
+
+
+@contextmanager
+def its_own_connections() -> Iterator[None]:
+    """Those that Django opens for a thread are its own, and nobody else would close them."""
+    try:
+        yield
+    finally:
+        connections.close_all()
+        caches.close_all()
+
+
+DATABASE = Watch("database", try_database)
+SESSIONS = Watch("sessions", try_sessions)
+CACHE = Watch("cache", try_cache)
 
 
 class AnswerHealth:
@@ -57,18 +167,32 @@ class AnswerHealth:
 @never_cache
 @require_safe
 def health(request: HttpRequest) -> JsonResponse:
-    """200 if both answer, else 503; which one, to anybody, and why, to the log alone."""
-    found = {name: answers(name, ask) for name, ask in STORES.items()}
-    status = HTTPStatus.OK if all(found.values()) else HTTPStatus.SERVICE_UNAVAILABLE
-    if issubclass(engine.store(), CachedDBStore):
-        found["cache"] = answers("cache", ask_cache)
-    return JsonResponse(
-        {name: "ok" if is_there else "away" for name, is_there in found.items()}, status=status
-    )
+    """200 if database and sessions do their work, else 503.
+
+    To anybody it says in a word which does not, and how; to the log alone, why.
+    """
+    needed = [DATABASE, SESSIONS]
+    watched = [*needed, CACHE] if is_cached_db() else needed
+    # All at once, so that together they take no longer than one.
+    begun = [(watch, watch.begin()) for watch in watched]
+    words = {watch.name: watch.word(is_new=is_new) for watch, is_new in begun}
+    is_well = all(words[watch.name] == OK for watch in needed)
+    status = HTTPStatus.OK if is_well else HTTPStatus.SERVICE_UNAVAILABLE
+    response = JsonResponse(words, status=status)
+    # Django would write a line each time this is asked; who tries a store has written one.
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
+
+
+def is_cached_db() -> bool:
+    try:
+        return issubclass(engine.store(), CachedDBStore)
+    except (ImportError, ImproperlyConfigured):
+        return False
 
 
 class SayTheDatabaseIsAway:
-    """Answer 503 for a database that is away, as the engines do for a store of sessions.
+    """Answer 503 for a database that fails, as the engines do for a store of sessions.
 
     Those of ``cached_db`` are read from the cache then, and who is signed in is not.
     """
@@ -80,16 +204,21 @@ class SayTheDatabaseIsAway:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if is_read_only(error):
+            # Perhaps to this connection alone, from before a fail-over: the next one is new.
+            connection.close()
+            return answer(request, error)
         is_of_it = isinstance(error, OperationalError | InterfaceError)
-        if not is_of_it or answers("database", ask_database):
+        if not is_of_it or database_answers():
             return None
         return answer(request, error)
 
 
-def answers(name: str, ask: Callable[[], None]) -> bool:
+def database_answers() -> bool:
     try:
-        ask()
-    except Exception as error:  # noqa: BLE001 - a driver of any store may raise anything
-        logger.warning("%s: %s", name, error)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except Exception as error:  # noqa: BLE001 - whatever its driver raises
+        logger.warning("%s: %s", DATABASE.name, in_english(error))
         return False
     return True

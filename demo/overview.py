@@ -6,11 +6,14 @@ from datetime import date, timedelta
 from functools import cached_property
 
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import Count
 from django.db.models.functions import TruncDate
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from cookieproj.engines.exceptions import SessionStoreError
+from cookieproj.engines.listable import Estimate
 
 from . import inspector
 from .models import SignedInSession, User
@@ -82,6 +85,14 @@ def counted(count: Callable[[], int]) -> int | str:
         return count()
     except SessionStoreError as error:
         return str(error)
+
+
+def figure(value: int | str) -> str:
+    """As people read it: a number, what is about that, or the sentence in its place."""
+    if isinstance(value, str):
+        return value
+    number = intcomma(value)
+    return _("about %(number)s") % {"number": number} if isinstance(value, Estimate) else number
 
 
 def signed_in_by_day() -> dict[date, int]:

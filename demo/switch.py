@@ -7,7 +7,6 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.contrib.humanize.templatetags.humanize import intcomma
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -20,6 +19,7 @@ from cookieproj.engines.handover import former
 from cookieproj.engines.handover.homes import NAMES
 
 from . import engine
+from .overview import figure
 
 COOKIES = "signed_cookies"
 SAME_ROWS = {"db", "cached_db"}
@@ -197,7 +197,7 @@ def left_over(request: HttpRequest) -> str:
     if home is None or not request.user.has_perm("demo.view_storedsession"):
         return ""
     try:
-        number = intcomma(home.store.count())
+        number = figure(home.store.count())
     except SessionStoreError as error:
         return str(error)
     return _("Left there, the expired among them: %(number)s.") % {"number": number}

@@ -129,7 +129,7 @@ def test_logs_are_json_and_hold_no_key(
             sign_in(browser)
             redis.stop()
             assert browser.open("/auth/account/").status_code == 503
-            assert browser.open("/health/").json() == {"database": "ok", "sessions": "away"}
+            assert browser.open("/health/").json() == {"database": "ok", "sessions": "unreachable"}
             redis.start()
             assert browser.open("/nowhere/").status_code == 404
             (tmp_path / "db.sqlite3").unlink()
@@ -173,7 +173,7 @@ def test_a_database_that_is_silent_is_told() -> None:
         with in_production(DATABASE_URL=url) as host:
             response = requests.get(f"http://{host}/health/", timeout=20)
     assert response.status_code == 503
-    assert response.json() == {"database": "away", "sessions": "away"}
+    assert response.json() == {"database": "unreachable", "sessions": "unreachable"}
 
 
 def said(host: str, request: str) -> str:

@@ -16,14 +16,10 @@ from django.core.cache import caches as connections
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
+from cookieproj.engines.checks import session_files_are_private, sessions_outlive_the_process
 from cookieproj.profiles import PROFILES, settings_module, use_profile
 from cookieproj.settings.caches import caches, former_cache
-from demo.checks import (
-    handover_is_possible,
-    session_files_are_private,
-    sessions_are_pickled,
-    sessions_outlive_the_process,
-)
+from demo.checks import handover_is_possible, sessions_are_pickled
 
 from .conftest import forget_folder
 from .servers import free_port

@@ -23,6 +23,7 @@ from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
+from . import checks  # noqa: F401 - they register themselves
 from .apply import Apply
 from .asynchronous import Async
 from .clock import left, local

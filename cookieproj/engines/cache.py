@@ -14,14 +14,15 @@ from .base import Engine
 from .caches import beyond
 from .caches.other import Cache
 from .merge import Data
-from .stored import Listed, Location, Page, Stored
+from .stored import Location, Page, Stored
 
 # Names of cached_db's entries begin with all of the name of this engine's.
 REST = CACHED_DB_PREFIX.removeprefix(KEY_PREFIX)
 
 
-def is_of_cached_db(listed: Listed) -> bool:
-    return listed.key.startswith(REST)
+def is_own(session_key: str) -> bool:
+    """Whether it names a session here, and not a copy, or a tombstone, of cached_db's."""
+    return not session_key.startswith(REST)
 
 
 class SessionStore(Engine, DjangoStore):
@@ -69,7 +70,7 @@ class SessionStore(Engine, DjangoStore):
     @classmethod
     def page(cls, position: str = "", size: int = 100) -> Page:
         page = cls()._entries.page(cls.cache_key_prefix, position, size)
-        return replace(page, sessions=[each for each in page.sessions if not is_of_cached_db(each)])
+        return replace(page, sessions=[each for each in page.sessions if is_own(each.key)])
 
     @classmethod
     def _alive(cls, keys: Collection[str]) -> set[str]:
@@ -78,7 +79,7 @@ class SessionStore(Engine, DjangoStore):
 
     @classmethod
     def count(cls) -> int:
-        return cls()._entries.count()
+        return cls()._entries.count(cls.cache_key_prefix, is_own)
 
     @classmethod
     def _clear(cls, batch_size: int) -> Iterator[int]:

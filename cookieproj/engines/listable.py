@@ -13,6 +13,10 @@ Progress = Callable[[int], object]
 BATCH = 50_000
 
 
+class Estimate(int):
+    """A count that was estimated, as to count them all would take too long: pages say "about"."""
+
+
 class Listable(SessionBase):
     """Sessions that can be listed, counted and cleared.
 
@@ -52,7 +56,10 @@ class Listable(SessionBase):
 
     @classmethod
     def count(cls) -> int:
-        """How many sessions are stored, the expired ones that are not yet cleared among them."""
+        """How many sessions are stored, the expired ones that are not yet cleared among them.
+
+        An Estimate where the store holds so much that an exact number has a price.
+        """
         raise NotImplementedError
 
     @classmethod

@@ -12,6 +12,7 @@ from django.dispatch import Signal
 from django.http import HttpResponse
 from django.utils.translation import gettext as _
 
+from . import checks  # noqa: F401 - they register themselves
 from .apply import NOT_GIVEN
 from .asynchronous import Async
 from .clock import is_past, local

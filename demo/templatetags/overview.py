@@ -2,9 +2,10 @@ from typing import Any
 
 from django import template
 
-from demo.overview import Overview
+from demo.overview import Overview, figure
 
 register = template.Library()
+register.filter(figure)
 
 
 @register.inclusion_tag("admin/demo/overview.html", takes_context=True)

@@ -13,12 +13,15 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import quote
 from django.contrib.auth.models import Permission
 from django.contrib.sessions.backends.base import SessionBase
+from django.core.cache import caches as cache_connections
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker, Settings
 
+from cookieproj.engines.cache import SessionStore
+from cookieproj.engines.caches import beyond
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.settings.caches import caches
 from demo import index, inspector
@@ -578,6 +581,29 @@ def test_the_overview_counts(
         # Redis forgets by itself.
         assert seen["Stored"] == ("3" if profile == "cache" else "4")
         assert seen["Expired, to be cleared"] == ("0" if profile == "cache" else "1")
+
+
+@on("cache")
+def test_the_overview_says_that_a_count_is_estimated(
+    profile: str, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = cache_connections["sessions"].make_key(SessionStore.cache_key_prefix)
+    redis = beyond(cache_connections["sessions"]).client  # type: ignore[attr-defined]
+    redis.mset({f"{name}{number}": "{}" for number in range(4999)})
+    assert figures(text(client, OVERVIEW))["Stored"] == "5,000"
+    monkeypatch.setattr("cookieproj.engines.caches.redis.COUNTED", 2000)
+    assert figures(text(client, OVERVIEW))["Stored"] == "about 5,000"
+
+
+@on("cache")
+def test_where_names_hide_the_keys_the_admin_says_so(
+    profile: str, client: Client, settings: Settings
+) -> None:
+    hashed = {"KEY_FUNCTION": "tests.engines.test_counting.hashed"}
+    settings.CACHES = settings.CACHES | {"sessions": settings.CACHES["sessions"] | hashed}
+    client = browser(User.objects.get(username="admin"))
+    for path in (OVERVIEW, STORED):
+        assert "KEY_FUNCTION" in text(client, path)
 
 
 @on("db")

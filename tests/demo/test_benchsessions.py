@@ -240,6 +240,16 @@ def test_visitors_at_a_time_have_sessions_of_their_own() -> None:
     assert made.visitors == 3
 
 
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize("running", NAMES)
+def test_nor_what_the_running_engine_keeps_for_those_that_end(
+    settings: Settings, running: str
+) -> None:
+    """cached_db hears of rows that Django's db deletes, and marks in its cache that they ended."""
+    settings.SESSION_ENGINE = f"{OURS}{running}"
+    bench("--requests", "1", "--engine", "db", "--engine", "cached_db")
+
+
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_whoever_ends_it_finds_nothing_left(
     demo_database: Path, tmp_path: Path, ending: signal.Signals

@@ -2,10 +2,14 @@
 
 import os
 import pty
+import signal
 import socket
 import subprocess
 import sys
 import termios
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -15,11 +19,12 @@ import pytest
 from django.contrib.auth import authenticate
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.management import CommandError, call_command
+from django.db import connection, connections
 from django.test import Client
 from pytest_django import Settings
 
 from cookieproj.engines.exceptions import StoreUnavailableError
-from cookieproj.engines.table import Table
+from cookieproj.engines.folder import Folder
 from cookieproj.settings.caches import caches
 from demo.management.commands.demodata import ACCOUNTS, PASSWORD
 from demo.models import User
@@ -108,15 +113,107 @@ def test_an_interruption_says_what_is_cleared_and_loses_nothing(
     profile: str, store: type[SessionBase]
 ) -> None:
     fill(store, *[-60] * 5)
-    # Django's own look at the rows, before each batch.
-    watched = mock.PropertyMock(side_effect=[False, False, KeyboardInterrupt])
+    removals = iter([None, None, KeyboardInterrupt])
+
+    def interrupted(execute: Any, sql: str, *arguments: Any) -> Any:
+        if sql.startswith('DELETE FROM "django_session"') and (error := next(removals)):
+            raise error
+        return execute(sql, *arguments)
+
     with (
-        mock.patch.object(Table, "watched", watched),
+        connection.execute_wrapper(interrupted),
         pytest.raises(CommandError, match="4 expired sessions are cleared") as error,
     ):
         said("clearsessions", "--batch-size", "2")
     assert error.value.returncode == 130
     assert said("clearsessions").strip() == "Cleared 1 expired session."
+
+
+@contextmanager
+def signalled_after(profile: str, *numbers: signal.Signals) -> Iterator[None]:
+    """This process gets the signals as soon as a session is gone, before anybody has counted it."""
+    left = list(numbers)
+
+    def removing(remove: Any, *arguments: Any) -> Any:
+        gone = remove(*arguments)
+        if profile == "file" or arguments[0].startswith('DELETE FROM "django_session"'):
+            while left:
+                signal.raise_signal(left.pop())
+        return gone
+
+    if profile == "db":
+        with connection.execute_wrapper(removing):
+            yield
+    else:
+        remove = Folder.remove
+        with mock.patch.object(Folder, "remove", lambda *arguments: removing(remove, *arguments)):
+            yield
+
+
+@on("db", "file")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_it_says_is_what_it_removed(
+    profile: str, store: type[SessionBase], number: signal.Signals
+) -> None:
+    fill(store, *[-60] * 5)
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with (
+        signalled_after(profile, number),
+        pytest.raises(CommandError, match="2 expired sessions are cleared") as error,
+    ):
+        said("clearsessions", "--batch-size", "2")
+    assert error.value.returncode == 130
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    assert said("clearsessions").strip() == "Cleared 3 expired sessions."
+
+
+@on("db")
+def test_whoever_will_not_wait_for_the_end_of_a_batch_says_so_twice(
+    profile: str, store: type[SessionBase]
+) -> None:
+    fill(store, *[-60] * 5)
+    with (
+        signalled_after(profile, signal.SIGINT, signal.SIGTERM),
+        pytest.raises(CommandError, match="0 expired sessions are cleared") as error,
+    ):
+        said("clearsessions")
+    assert error.value.returncode == 130
+
+
+@on("db")
+def test_interrupted_in_the_index_it_says_what_is_cleared(
+    profile: str, store: type[SessionBase]
+) -> None:
+    fill(store, *[-60] * 5)
+    with (
+        mock.patch("demo.clearing.clear", side_effect=lambda: signal.raise_signal(signal.SIGTERM)),
+        pytest.raises(CommandError, match="5 expired sessions are cleared") as error,
+    ):
+        said("clearsessions")
+    assert error.value.returncode == 130
+
+
+@on("db")
+def test_interrupted_before_it_has_begun_it_says_that(
+    profile: str, settings: Settings, store: type[SessionBase]
+) -> None:
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
+    with (
+        mock.patch("demo.clearing.clear", side_effect=KeyboardInterrupt),
+        pytest.raises(CommandError, match=r"^Interrupted\.$"),
+    ):
+        said("clearsessions")
+
+
+@on("db")
+@pytest.mark.django_db(transaction=True)
+def test_it_runs_in_any_thread(profile: str, store: type[SessionBase]) -> None:
+    """A scheduler has threads, and only the main one may say who handles signals."""
+    fill(store, *[-60] * 5)
+    with ThreadPoolExecutor(1) as thread:
+        line = thread.submit(said, "clearsessions").result()
+        thread.submit(connections.close_all).result()
+    assert line.strip() == "Cleared 5 expired sessions."
 
 
 @pytest.mark.parametrize("dry_run", [True, False])

@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import signal
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
@@ -177,6 +178,25 @@ def test_an_interruption_loses_nothing(settings: Settings) -> None:
     assert "2 sessions are moved and stay so" in str(caught.value)
     assert "4 moved" in moved("db", "cache")
     assert all(store("cache")(key).exists(key) for key in keys)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_it_says_is_what_it_moved(settings: Settings, number: signal.Signals) -> None:
+    run(settings, "cache", "db")
+    for number_of_it in range(6):
+        stored("db", number=number_of_it)
+    really = Mover.move
+
+    def interrupted(self: Mover, sessions: Any) -> Any:
+        outcomes = really(self, sessions)
+        signal.raise_signal(number)
+        return outcomes
+
+    with mock.patch.object(Mover, "move", interrupted), pytest.raises(CommandError) as caught:
+        moved("db", "cache", "--batch-size", "2")
+    assert caught.value.returncode == 130
+    assert "2 sessions are moved and stay so" in str(caught.value)
+    assert store("db").count() == 4
 
 
 @pytest.mark.parametrize("step", ["_insert", "_take"])

@@ -14,9 +14,9 @@ from pytest_django import Settings
 from cookieproj.engines.cache import SessionStore
 from cookieproj.engines.caches import beyond
 from cookieproj.engines.caches.other import Cache
+from cookieproj.engines.checks import sessions_lose_no_write
 from cookieproj.engines.exceptions import NotListableError, StoreUnavailableError
 from cookieproj.settings.caches import caches
-from demo.checks import sessions_lose_no_write
 
 LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
 

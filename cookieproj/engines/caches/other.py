@@ -155,8 +155,8 @@ class Cache:
     def page(self, prefix: str, position: str, size: int) -> Page:
         raise self.not_listable
 
-    def count(self) -> int:
-        """How many things the cache holds."""
+    def count(self, prefix: str, counts: Callable[[str], bool]) -> int:
+        """How many keys begin with the prefix and go on with what counts; see ``Listable``."""
         raise self.not_listable
 
     @property

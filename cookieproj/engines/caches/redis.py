@@ -1,6 +1,7 @@
 """Sessions in Redis: one command on one key for each step, so that a Redis Cluster takes it too."""
 
 import re
+import secrets
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -8,12 +9,19 @@ from functools import partial
 from typing import Any
 from weakref import WeakSet
 
+from django.utils.translation import gettext as _
 from redis import ConnectionPool
 from redis import Redis as Client
 from redis.client import Pipeline
 from redis.exceptions import RedisError, WatchError
 
-from cookieproj.engines.exceptions import StoreError, StoreMisconfiguredError, StoreReadOnlyError
+from cookieproj.engines.exceptions import (
+    NotListableError,
+    StoreError,
+    StoreMisconfiguredError,
+    StoreReadOnlyError,
+)
+from cookieproj.engines.listable import Estimate
 from cookieproj.engines.merge import Data
 from cookieproj.engines.stored import Listed, Location, Page, Stored
 
@@ -39,6 +47,19 @@ return redis.call('DEL', KEYS[1])
 
 # The connections to a Redis that takes no scripts from us: it is asked to run one only once.
 without_scripts: WeakSet[ConnectionPool] = WeakSet()
+
+
+# Names by which to count: in a tenth of a second or so, and true to half a percent with most odds.
+COUNTED = 50_000
+COUNTED_AT_ONCE = 1000
+
+
+def rest(name: str, around: tuple[str, str]) -> str | None:
+    """What stands between those two in a name; None if it is another's."""
+    before, after = around
+    if not (name.startswith(before) and name.endswith(after)):
+        return None
+    return name[len(before) : len(name) - len(after)]
 
 
 class Redis(Cache):
@@ -193,19 +214,37 @@ class Redis(Cache):
 
     def page(self, prefix: str, position: str, size: int) -> Page:
         """Steps of a scan, until they have brought enough; one may bring nothing."""
-        start = self.cache.make_key(prefix)
-        pattern = re.sub(r"([*?\[\]\\])", r"\\\1", start) + "*"
+        around = self._around(prefix)
+        pattern = "*".join(re.sub(r"([*?\[\]\\])", r"\\\1", part) for part in around)
         cursor = int(position or 0)
         listed: list[Listed] = []
         while True:
             with self.reached():
                 scanned: Any = self.client.scan(cursor, match=pattern, count=size)
             cursor, names = scanned
-            listed += self._listed(names, len(start)) if names else ()
+            listed += self._listed(names, around) if names else ()
             if cursor == 0 or len(listed) >= size:
                 return Page(listed, str(cursor or ""))
 
-    def _listed(self, names: list[bytes], prefix: int) -> Iterator[Listed]:
+    def _around(self, prefix: str) -> tuple[str, str]:
+        """What stands before and after the rest of such a key in its name here.
+
+        Raises NotListableError where KEY_FUNCTION leaves no key in a name: where it hashes, say.
+        """
+        probes = [secrets.token_hex(16) for _ in range(2)]
+        found = {tuple(self.cache.make_key(prefix + probe).split(probe)) for probe in probes}
+        match list(found):
+            case [(str(before), str(after))]:
+                return before, after
+        raise NotListableError(
+            _(
+                "Sessions in %(cache)s cannot be listed: the KEY_FUNCTION of the cache leaves no "
+                "session key in a name."
+            )
+            % {"cache": self.place}
+        )
+
+    def _listed(self, names: list[bytes], around: tuple[str, str]) -> Iterator[Listed]:
         with self.reached():
             pipeline = self.client.pipeline(transaction=False)
             for name in names:
@@ -217,13 +256,29 @@ class Redis(Cache):
             if payload is not None:
                 expires = expiry(None if life < 0 else life / 1000)
                 stored = replace(self._held(payload), expires=expires)
-                yield Listed(name.decode()[prefix:], payload, stored)
+                yield Listed(rest(name.decode(), around) or "", payload, stored)
 
-    def count(self) -> int:
-        """All that is in this database of Redis, which is best the sessions' own."""
+    def count(self, prefix: str, counts: Callable[[str], bool]) -> int:
+        """Exact in a database of about COUNTED names; in a larger one an Estimate by so many.
+
+        Redis tells names in the order of their hashes, so the first are a fair sample.
+        """
+        around = self._around(prefix)
+        cursor, names = 0, set[bytes]()
+        while True:
+            with self.reached():
+                scanned: Any = self.client.scan(cursor, count=COUNTED_AT_ONCE)
+            cursor, more = scanned
+            names.update(more)
+            if cursor == 0 or len(names) >= COUNTED:
+                break
+        keys = (rest(name.decode(errors="replace"), around) for name in names)
+        found = sum(key is not None and counts(key) for key in keys)
+        if cursor == 0:
+            return found
         with self.reached():
             size: Any = self.client.dbsize()
-        return int(size)
+        return Estimate(round(found * size / len(names)))
 
     def locate(self, key: str) -> list[Location]:
         name = self.cache.make_key(key)

@@ -1,6 +1,5 @@
 import json
 import os
-import signal
 from argparse import ArgumentTypeError
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,13 +15,14 @@ from django.utils.translation import ngettext
 from tqdm import tqdm
 
 from cookieproj.engines.handover.homes import DJANGOS, NAMES, OURS
+from demo.interrupting import INTERRUPTED, ended_as_by_ctrl_c
 from demo.measuring import chart, results
 from demo.measuring.benchmark import ALL, benchmark, engine, payload_of
 from demo.measuring.kinds import KINDS
 from demo.measuring.results import Benchmark, Cost, Measured
 from demo.measuring.visitor import RequestFailedError
 
-from .clearsessions import AWAY, INTERRUPTED
+from .clearsessions import AWAY
 
 
 def number(text: str) -> int:
@@ -218,13 +218,3 @@ def as_in_production() -> Iterator[None]:
         yield
     finally:
         settings.DEBUG = before
-
-
-@contextmanager
-def ended_as_by_ctrl_c() -> Iterator[None]:
-    """By SIGTERM too, which else leaves everything where it is."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -13,12 +13,9 @@ from tqdm import tqdm
 from cookieproj.engines.exceptions import SessionStoreError
 from cookieproj.engines.listable import BATCH
 from demo import clearing, engine
+from demo.interrupting import INTERRUPTED, ended_as_by_ctrl_c, ended_between_steps
 
 AWAY = (SessionStoreError, OSError, DatabaseError, ImproperlyConfigured)
-
-# What a shell calls a program that was ended by Ctrl-C.
-INTERRUPTED = 130
-
 
 # More than a store holds, and not more than any of them takes for a number.
 MOST = 2**31 - 1
@@ -53,42 +50,30 @@ class Command(ClearSessions):
             dry_run_help=_("Only say how many would be cleared."),
         )
 
+    # How many were cleared so far, by a store that counts them.
+    cleared: int | None = None
+
     def handle(self, **options: Any) -> None:
-        store: Any = engine.store()
-        counts = hasattr(store, "count_expired")
-        if options["dry_run"] and not counts:
-            raise CommandError(
-                _("%(engine)s does not count its sessions.") % {"engine": settings.SESSION_ENGINE}
-            )
         try:
-            if options["dry_run"]:
-                number = store.count_expired()
-                text = ngettext(
-                    "Would clear %(number)d expired session.",
-                    "Would clear %(number)d expired sessions.",
-                    number,
-                )
-                self.say(text, number)
-                return
-            if counts:
-                number = self.clear(store, options["batch_size"])
-            else:
-                store.clear_expired()
-            # Before a word is said: where sessions expire by themselves, only this asks the store.
-            forgotten = clearing.clear()
+            with ended_as_by_ctrl_c():
+                forgotten = self.clear_all(**options)
         except AWAY as error:
             raise CommandError(
                 _("Could not clear the sessions: %(error)s") % {"error": error}
             ) from error
-        if counts:
+        except KeyboardInterrupt as error:
+            raise CommandError(self.interrupted(), returncode=INTERRUPTED) from error
+        if options["dry_run"]:
+            return
+        if self.cleared is None:
+            self.stdout.write(_("Cleared the expired sessions."))
+        else:
             text = ngettext(
                 "Cleared %(number)d expired session.",
                 "Cleared %(number)d expired sessions.",
-                number,
+                self.cleared,
             )
-            self.say(text, number)
-        else:
-            self.stdout.write(_("Cleared the expired sessions."))
+            self.say(text, self.cleared)
         if forgotten:
             text = ngettext(
                 "Forgot %(number)d sign-in whose session is gone.",
@@ -97,29 +82,58 @@ class Command(ClearSessions):
             )
             self.stdout.write(text % {"number": forgotten})
 
+    def clear_all(self, **options: Any) -> int:
+        """The store, then the index of sign-ins: how many of these were forgotten."""
+        store: Any = engine.store()
+        counts = hasattr(store, "count_expired")
+        if options["dry_run"]:
+            self.only_count(store if counts else None)
+            return 0
+        if counts:
+            self.clear(store, options["batch_size"])
+        else:
+            store.clear_expired()
+        # Before a word is said: where sessions expire by themselves, only this asks the store.
+        return clearing.clear()
+
+    def only_count(self, store: Any | None) -> None:
+        if store is None:
+            raise CommandError(
+                _("%(engine)s does not count its sessions.") % {"engine": settings.SESSION_ENGINE}
+            )
+        number = store.count_expired()
+        text = ngettext(
+            "Would clear %(number)d expired session.",
+            "Would clear %(number)d expired sessions.",
+            number,
+        )
+        self.say(text, number)
+
     def say(self, text: str, number: int) -> None:
         none = _("There are no expired sessions.")
         self.stdout.write(text % {"number": number} if number else none)
 
-    def clear(self, store: Any, batch_size: int) -> int:
+    def clear(self, store: Any, batch_size: int) -> None:
         """With a bar, on a terminal; cron gets the last line only."""
-        gone = 0
         with tqdm(disable=None, unit=_(" sessions"), desc=_("Clearing"), leave=False) as bar:
-
-            def show(so_far: int) -> None:
-                nonlocal gone
-                bar.update(so_far - gone)
-                gone = so_far
-
             if not bar.disable:
                 bar.total = store.count_expired()
-            try:
+            self.cleared = 0
+            with ended_between_steps() as stop_if_asked:
+
+                def show(so_far: int) -> None:
+                    bar.update(so_far - (self.cleared or 0))
+                    self.cleared = so_far
+                    stop_if_asked()
+
                 store.clear_expired(batch_size=batch_size, progress=show)
-            except KeyboardInterrupt as error:
-                reason = ngettext(
-                    "Interrupted. %(number)d expired session is cleared and stays so.",
-                    "Interrupted. %(number)d expired sessions are cleared and stay so.",
-                    gone,
-                )
-                raise CommandError(reason % {"number": gone}, returncode=INTERRUPTED) from error
-        return gone
+
+    def interrupted(self) -> str:
+        if self.cleared is None:
+            return _("Interrupted.")
+        text = ngettext(
+            "Interrupted. %(number)d expired session is cleared and stays so.",
+            "Interrupted. %(number)d expired sessions are cleared and stay so.",
+            self.cleared,
+        )
+        return text % {"number": self.cleared}

@@ -11,8 +11,8 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
+from cookieproj.engines.checks import sessions_outlive_the_process
 from demo import engine, index
-from demo.checks import sessions_outlive_the_process
 from demo.models import SignedInSession, User
 
 # All may be known: these accounts are made only while DEBUG is on.

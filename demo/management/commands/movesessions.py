@@ -17,9 +17,10 @@ from cookieproj.engines.handover.homes import NAMES, Home, home, shares_rows
 from cookieproj.engines.handover.move import Outcome, Outcomes, move, rehearse, why_not
 from demo.checks import sessions_are_pickled
 from demo.clearing import BATCH
+from demo.interrupting import INTERRUPTED, ended_as_by_ctrl_c, ended_between_steps
 from demo.models import SignedInSession
 
-from .clearsessions import AWAY, INTERRUPTED, add_batch_options
+from .clearsessions import AWAY, add_batch_options
 
 # By what is done, and whether it was only rehearsed.
 OUTCOMES = {
@@ -115,13 +116,18 @@ class Command(BaseCommand):
     def counted(self, batches: Iterator[Outcomes], old: Home) -> Outcomes:
         """With a bar, on a terminal; cron gets the last line only."""
         counted: Outcomes = Counter()
-        with tqdm(disable=None, unit=_(" sessions"), desc=_("Moving"), leave=False) as bar:
-            if not bar.disable:
-                bar.total = old.store.count()
+        with (
+            ended_as_by_ctrl_c(),
+            tqdm(disable=None, unit=_(" sessions"), desc=_("Moving"), leave=False) as bar,
+        ):
             try:
-                for outcomes in batches:
-                    counted += outcomes
-                    bar.update(outcomes.total())
+                if not bar.disable:
+                    bar.total = old.store.count()
+                with ended_between_steps() as stop_if_asked:
+                    for outcomes in batches:
+                        counted += outcomes
+                        bar.update(outcomes.total())
+                        stop_if_asked()
             except KeyboardInterrupt as error:
                 moved = counted[Outcome.MOVED]
                 reason = ngettext(

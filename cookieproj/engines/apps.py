@@ -1,0 +1,10 @@
+from django.apps import AppConfig
+
+
+class EnginesConfig(AppConfig):
+    name = "cookieproj.engines"
+    label = "cookieproj_engines"
+
+    def ready(self) -> None:
+        # They register themselves, once settings are there.
+        from . import checks  # noqa: F401, PLC0415

@@ -1,0 +1,179 @@
+"""System checks of the running engine and its store.
+
+They register themselves as this is imported: by the app ``cookieproj.engines``, and by any engine
+of it, for a site that names one in SESSION_ENGINE and has not installed the app.
+"""
+
+import stat
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.backends.cache import SessionStore as CacheStore
+from django.contrib.sessions.backends.cached_db import SessionStore as CachedDBStore
+from django.contrib.sessions.backends.file import SessionStore as FileStore
+from django.core.cache import caches
+from django.core.cache.backends.locmem import LocMemCache
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import Warning as CheckWarning
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
+
+from .caches import beyond
+from .exceptions import StoreError
+from .listable import Listable
+from .probe import probe
+
+
+def store() -> type[SessionBase]:
+    """Of SESSION_ENGINE. Raises ImportError where that is none."""
+    found: type[SessionBase] = import_string(f"{settings.SESSION_ENGINE}.SessionStore")
+    return found
+
+
+def store_if_any() -> type[SessionBase] | None:
+    """Why there is none, another check says."""
+    try:
+        return store()
+    except ImportError:
+        return None
+
+
+def caching_store() -> type[SessionBase] | None:
+    """Where it is one, and CACHES has its cache."""
+    found = store_if_any()
+    is_one = found and issubclass(found, CacheStore | CachedDBStore)
+    return found if is_one and settings.SESSION_CACHE_ALIAS in settings.CACHES else None
+
+
+@register
+def engine_is_there(**kwargs: Any) -> list[CheckMessage]:
+    """Say which engine is none, before the first request does so with a stack trace."""
+    try:
+        store()
+    except ImportError as error:
+        return [
+            Error(
+                _("SESSION_ENGINE = %(engine)r is no session engine: %(error)s.")
+                % {"engine": settings.SESSION_ENGINE, "error": error},
+                hint=_("Name a module with a SessionStore, such as cookieproj.engines.db."),
+                id="demo.E001",
+            )
+        ]
+    return []
+
+
+@register(Tags.caches)
+def sessions_outlive_the_process(**kwargs: Any) -> list[CheckMessage]:
+    """Warn where a session engine keeps its sessions in one process's memory."""
+    if not caching_store():
+        return []
+    if not isinstance(caches[settings.SESSION_CACHE_ALIAS], LocMemCache):
+        return []
+    return [
+        CheckWarning(
+            _(
+                "Sessions are cached in this process's memory: other processes do not see them, "
+                "and a restart forgets them."
+            ),
+            hint=_("Let CACHES keep them in Redis or memcached."),
+            id="demo.W001",
+        )
+    ]
+
+
+@register(Tags.caches)
+def sessions_lose_no_write(**kwargs: Any) -> list[CheckMessage]:
+    """Warn where our engines cannot keep their promise, because of the cache."""
+    found = caching_store()
+    if not (found and issubclass(found, Listable)):
+        return []
+    cache = beyond(caches[settings.SESSION_CACHE_ALIAS])
+    if cache.compares_and_swaps:
+        return []
+    return [
+        CheckWarning(
+            _(
+                "The cache of the sessions (%(cache)s) cannot compare and swap: of two saves at "
+                "the very same moment one can be lost."
+            )
+            % {"cache": cache.place},
+            hint=_(
+                "Redis (through django-redis or Django), memcached (PyMemcacheCache) and process "
+                "memory can."
+            ),
+            id="demo.W002",
+        )
+    ]
+
+
+NOSY = stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH
+
+
+@register(Tags.security)
+def session_files_are_private(**kwargs: Any) -> list[CheckMessage]:
+    """Warn where other users of the machine can list session files, whose names are the keys."""
+    found = store_if_any()
+    folder = Path(settings.SESSION_FILE_PATH or tempfile.gettempdir())
+    if not (found and issubclass(found, FileStore) and folder.is_dir()):
+        return []
+    if not folder.stat().st_mode & NOSY:
+        return []
+    return [
+        CheckWarning(
+            _(
+                "Other users of this machine may look into the folder of the sessions, and a "
+                "file's name there opens its session."
+            ),
+            hint=_(
+                "chmod 700 %(folder)s, if nothing else is kept there; else name another folder "
+                "in SESSION_FILE_PATH."
+            )
+            % {"folder": folder},
+            id="demo.W004",
+        )
+    ]
+
+
+@register(Tags.database, deploy=True)
+def sessions_can_be_stored(
+    *, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Say what the store refuses, and what to do about it, before the first sign-in does.
+
+    It goes to the store, so it is made where Django's checks go to theirs: on request, by
+    ``manage.py check --deploy --database default``.
+    """
+    found = store_if_any()
+    if not databases or found is None:
+        return []
+    if error := what_fails(found):
+        return [Error(*described(error), id="demo.E010")]
+    if not caching_store() or issubclass(found, CacheStore):
+        return []
+    # Not above: it is made of this.
+    from .cache import SessionStore as OurCacheStore  # noqa: PLC0415
+
+    # cached_db goes on without its cache.
+    error = what_fails(OurCacheStore)
+    return [CheckWarning(*described(error), id="demo.W010")] if error else []
+
+
+def what_fails(store: type[SessionBase]) -> Exception | None:
+    try:
+        probe(store)
+    except Exception as error:  # noqa: BLE001 - Django's engines raise what their drivers do
+        return error
+    return None
+
+
+def described(error: Exception) -> tuple[str, str | None]:
+    """What is wrong, and the remedy where one is known."""
+    if isinstance(error, StoreError):
+        remedy = str(error.remedy)
+        return str(error).removesuffix(remedy).rstrip(), remedy or None
+    text = _("No session can be stored by %(engine)s: %(error)s")
+    return text % {"engine": settings.SESSION_ENGINE, "error": error}, None

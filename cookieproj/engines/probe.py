@@ -1,0 +1,82 @@
+"""Whether a store does what a sign-in asks of it: tried, with an entry of its own."""
+
+from contextlib import suppress
+from functools import cache
+from inspect import getattr_static
+from typing import Any
+
+from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.backends.cached_db import SessionStore as DjangoCachedDB
+from django.utils.translation import gettext_lazy as _
+
+from .exceptions import StoreMisconfiguredError
+from .listable import Listable
+
+# What the entry holds, and the seconds after which it goes where it could not be removed.
+MARK = "_probe"
+SECONDS = 60
+
+
+def probe(store: type[SessionBase]) -> None:
+    """Sign a visitor in that there is not: store, read, change, give a new key, and remove.
+
+    All by the engine's own interface, each step by another object as in requests. Nothing
+    is left. Of our cached_db it is the rows, as that goes on without its cache; in a
+    handover it is the running engine's store. Raises StoreError, and whatever is raised
+    by an engine that is none of ours.
+    """
+    alone = by_itself(store)
+    keys: list[str] = []
+    try:
+        found = signed_in(alone, keys)
+    except BaseException:
+        with suppress(Exception):
+            remove(alone, keys)
+        raise
+    remove(alone, keys)
+    if found != "changed":
+        place = alone._place() if hasattr(alone, "_place") else settings.SESSION_ENGINE
+        raise StoreMisconfiguredError(
+            place,
+            _("What was stored there was not found again."),
+            _("Name a store in SESSION_ENGINE, or CACHES, that keeps what it is given."),
+        )
+
+
+def signed_in(store: type[SessionBase], keys: list[str]) -> Any:
+    """What is stored in the end; ``keys`` are those under which something may be."""
+    visitor = store()
+    visitor.set_expiry(SECONDS)
+    visitor[MARK] = "stored"
+    visitor.save()
+    keys.append(visitor.session_key or "")
+    request = store(visitor.session_key)
+    if request.get(MARK) != "stored":
+        return None
+    request.cycle_key()
+    keys.append(request.session_key or "")
+    request[MARK] = "changed"
+    request.save()
+    # Where the browser holds the session, its key is what was saved.
+    keys.append(request.session_key or "")
+    return store(request.session_key).get(MARK)
+
+
+def remove(store: type[SessionBase], keys: list[str]) -> None:
+    for key in filter(None, dict.fromkeys(keys)):
+        store().delete(key)
+
+
+@cache
+def by_itself(store: type[SessionBase]) -> type[SessionBase]:
+    """A subclass, which no handover goes round; and our cached_db as our db, its cache left out."""
+    rows: dict[str, Any] = {}
+    if issubclass(store, DjangoCachedDB) and issubclass(store, Listable):
+        # Not above: they are made of checks, and those of this.
+        from . import cached_db, db  # noqa: PLC0415
+
+        beneath = db.SessionStore
+        names = [name for name in vars(cached_db.SessionStore) if not name.startswith("__")]
+        rows = {name: getattr_static(beneath, name) for name in names if hasattr(beneath, name)}
+    return type(store.__name__, (store,), rows)
