@@ -152,14 +152,21 @@ def sessions_can_be_stored(
         return []
     if error := what_fails(found):
         return [Error(*described(error), id="demo.E010")]
-    if not caching_store() or issubclass(found, CacheStore):
+    if not caching_store():
         return []
     # Not above: it is made of this.
     from .cache import SessionStore as OurCacheStore  # noqa: PLC0415
 
     # cached_db goes on without its cache.
-    error = what_fails(OurCacheStore)
-    return [CheckWarning(*described(error), id="demo.W010")] if error else []
+    if not issubclass(found, CacheStore) and (error := what_fails(OurCacheStore)):
+        return [CheckWarning(*described(error), id="demo.W010")]
+    return detours()
+
+
+def detours() -> list[CheckMessage]:
+    detour = beyond(caches[settings.SESSION_CACHE_ALIAS]).detour
+    hint = _("Allow it +eval (ACL SETUSER), and start the site anew.")
+    return [CheckWarning(str(detour), hint=hint, id="demo.W011")] if detour else []
 
 
 def what_fails(store: type[SessionBase]) -> Exception | None:

@@ -374,7 +374,7 @@ def test_the_check_has_the_sentence_and_the_remedy(
 
     monkeypatch.setattr("cookieproj.engines.checks.probe", refuse)
     settings.CACHES = caches(redis_url)
-    text = "The session store is full: Redis there. OOM"
+    text = "The session store is full: Redis there. OOM."
     for name, kind in (("cache", Error), ("cached_db", CheckWarning)):
         settings.SESSION_ENGINE = f"cookieproj.engines.{name}"
         (issue,) = sessions_can_be_stored(databases=["default"])

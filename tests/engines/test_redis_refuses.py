@@ -18,6 +18,7 @@ from redis.retry import Retry
 
 from cookieproj.engines import cached_db
 from cookieproj.engines.caches.redis import without_scripts
+from cookieproj.engines.checks import sessions_can_be_stored
 from cookieproj.engines.exceptions import (
     StoreError,
     StoreFullError,
@@ -238,6 +239,16 @@ class TestWithoutScripts:
                 session.save()
             assert seen.number == trips
         assert len(without_scripts) >= 1
+
+    def test_the_check_says_so(self, no_scripts: str, servers: Any, use: Use) -> None:
+        for name in ("cache", "cached_db"):
+            use(f"{OURS}{name}", no_scripts)
+            [warning] = sessions_can_be_stored(databases=["default"])
+            assert warning.id == "demo.W011"
+            assert "three round trips where one would do" in warning.msg
+            assert "secret" not in warning.msg
+            use(f"{OURS}{name}", f"{servers().url}/0")
+            assert sessions_can_be_stored(databases=["default"]) == []
 
     def test_neither_one_nor_the_other_is_told(self, servers: Any, use: Use) -> None:
         server = servers()

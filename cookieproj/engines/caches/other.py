@@ -81,6 +81,11 @@ class Cache:
         """What people call this cache: its server, without a password."""
         return f"{type(self.cache).__module__}.{type(self.cache).__qualname__}"
 
+    @property
+    def detour(self) -> str | Promise:
+        """What works here, but by more round trips than it need: known once it was tried."""
+        return ""
+
     def store_error(self, error: Exception) -> StoreError:
         """Which of the errors of a store this one of its client's is."""
         return StoreUnavailableError(self.place, error)

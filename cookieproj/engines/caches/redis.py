@@ -9,7 +9,10 @@ from functools import partial
 from typing import Any
 from weakref import WeakSet
 
+from django.utils.functional import Promise
+from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from redis import ConnectionPool
 from redis import Redis as Client
 from redis.client import Pipeline
@@ -75,6 +78,18 @@ class Redis(Cache):
     def client(self) -> Client:
         client: Client = self.cache._cache.get_client(write=True)
         return client
+
+    @property
+    def detour(self) -> str | Promise:
+        if self.client.connection_pool not in without_scripts:
+            return ""
+        return format_lazy(
+            gettext_lazy(
+                "{place} runs no scripts for its user: a save makes three round trips where one "
+                "would do."
+            ),
+            place=self.place,
+        )
 
     def store_error(self, error: Exception) -> StoreError:
         return store_error(self.place, error)
