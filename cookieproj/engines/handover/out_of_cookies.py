@@ -12,7 +12,7 @@ from django.utils.crypto import get_random_string, salted_hmac
 
 from cookieproj.engines.base import Engine
 from cookieproj.engines.merge import Data
-from cookieproj.engines.signed_cookies import SALT
+from cookieproj.engines.signed_cookies import SALT, is_signed
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 from cookieproj.engines.stored import Stored
 
@@ -40,8 +40,10 @@ class OutOfCookies(Exchange, Engine):
 
     def __init__(self, session_key: str | None = None) -> None:
         super().__init__(session_key)
-        # Signed cookies are longer than any key.
-        self._cookie = session_key if self._session_key is None else None
+        self._cookie = session_key if is_signed(session_key) else None
+
+    def _takes(self, session_key: str) -> bool:
+        return not is_signed(session_key) and super()._takes(session_key)
 
     @property
     def session_key(self) -> str | None:
