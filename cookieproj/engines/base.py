@@ -331,6 +331,7 @@ class Engine(Listable, Async):
 
     def _create_and_delete(self) -> None:
         data, key = self._get_session(), self.session_key
+        self._base = None
         self._half("create")()
         self._session_cache = data
         self._half("delete")(key)

@@ -24,6 +24,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from cookieproj.engines.handover.homes import DJANGOS, NAMES, OURS
+from cookieproj.engines.merge import Data
 from cookieproj.engines.sound import DEEPEST, checked
 from tests.conftest import on
 from tests.sites import ROOT
@@ -54,14 +55,18 @@ def test_what_is_no_session_is_none(data: Any, caplog: pytest.LogCaptureFixture)
     assert caplog.messages == ["Session data corrupted"]
 
 
+def each(key: str, *values: Any) -> list[Data]:
+    return [{key: value} for value in values]
+
+
 # Entries that are an error in each request by Django that goes by them, or that only reads them.
-UNSOUND: list[dict[str, Any]] = [
+UNSOUND: list[Data] = [
     {"deep": nested(DEEPEST)},
-    *({"_session_expiry": value} for value in ("", "soon", 10**30, float("nan"), [1])),
-    *({"_session_expiry": value} for value in ("0001-01-01T00:00:00+14:00", {"a": 1}, date.min)),
-    *({"_auth_user_id": value} for value in ("me", str(UUID(int=1)), [1], {}, "\ud800")),
-    *({"_auth_user_id": value} for value in (float("nan"), float("inf"))),
-    *({"_messages": value} for value in ("{", "5", "[1]", '[["__json_message"]]', 5, [5], "{}x")),
+    *each("_session_expiry", "", "soon", 10**30, float("nan"), [1]),
+    *each("_session_expiry", "0001-01-01T00:00:00+14:00", {"a": 1}, date.min),
+    *each("_auth_user_id", "me", str(UUID(int=1)), [1], {}, "\ud800"),
+    *each("_auth_user_id", float("nan"), float("inf")),
+    *each("_messages", "{", "5", "[1]", '[["__json_message"]]', 5, [5], "{}x"),
     {"_messages": '[["__json_message",0,20,"\\ud800"]]'},
 ]
 
@@ -87,13 +92,13 @@ def test_with_a_hash_that_cannot_be_compared_nobody_is_signed_in() -> None:
 
 SOUND: list[Any] = [
     *({}, {"color": "\ud800", "big": 10**400, "deep": nested(DEEPEST - 2)}),
-    *({"_session_expiry": value} for value in (None, 0, -60, 300, 1.5, datetime.now(UTC))),
-    *({"_session_expiry": value} for value in (True, False, [], {})),
+    *each("_session_expiry", None, 0, -60, 300, 1.5, datetime.now(UTC)),
+    *each("_session_expiry", True, False, [], {}),
     {"_session_expiry": "2999-01-01T00:00:00+00:00"},
     {"_auth_user_id": "1", "_auth_user_hash": "5e", "_auth_user_backend": "any"},
-    *({"_auth_user_id": value} for value in (None, True, 1.5, 10**30, "9" * 40)),
+    *each("_auth_user_id", None, True, 1.5, 10**30, "9" * 40),
     {"_messages": '[["__json_message",0,20,"Welcome"]]'},
-    *({"_messages": value} for value in (None, "", "[]", "null", "0", 0, [], {})),
+    *each("_messages", None, "", "[]", "null", "0", 0, [], {}),
 ]
 
 

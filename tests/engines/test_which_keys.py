@@ -1,5 +1,6 @@
 """The contract's part on what can be a session key: whatever the store can hold."""
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -105,8 +106,10 @@ class Text(str):
     __slots__ = ()
 
 
-TEXTS = {"a subclass": Text, "a safe string": SafeString, "a lazy string": lazystr}
-OTHERS = {"a Morsel": morsel, "bytes": str.encode, "a number": lambda key: 12345678}
+Kinds = dict[str, Callable[[str], Any]]
+
+TEXTS: Kinds = {"a subclass": Text, "a safe string": SafeString, "a lazy string": lazystr}
+OTHERS: Kinds = {"a Morsel": morsel, "bytes": str.encode, "a number": lambda key: 12345678}
 
 
 def told(request_for: Open, key: Any) -> object:
@@ -141,7 +144,7 @@ def test_what_is_no_text_opens_nothing_and_is_no_error(
 def test_new_keys_may_be_of_another_length(engine: Engine, length: int) -> None:
     """A subclass has its reasons; a column holds 40 characters, where the database minds."""
 
-    class Other(engine.Store):  # type: ignore[misc]
+    class Other(engine.Store):  # type: ignore[misc, name-defined]
         def _get_new_session_key(self) -> str:
             return get_random_string(length, VALID_KEY_CHARS)
 
@@ -166,7 +169,7 @@ def test_new_keys_may_be_of_another_length(engine: Engine, length: int) -> None:
 
 @on_engines(lambda engine: engine.ours and engine.on_server)
 def test_a_new_key_that_is_none_is_an_error_that_says_so(engine: Engine) -> None:
-    class Other(engine.Store):  # type: ignore[misc]
+    class Other(engine.Store):  # type: ignore[misc, name-defined]
         def _get_new_session_key(self) -> str:
             return "short"
 
