@@ -27,7 +27,7 @@ def has_own_way(model: Model) -> bool:
     return (
         overrides(model, "save", "save_base", "delete")
         or overrides(manager.__class__, "get_queryset")
-        or overrides(manager.all().__class__, "delete")
+        or overrides(manager._queryset_class, "delete")
         or others_hear(model, SAVES)
     )
 
