@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from .contract import ALL, Engine, kept, on_engines
 from .test_db import tables
-from .test_subclassing import made
+from .test_overrides import made
 
 pytestmark = on_engines(lambda engine: engine.name in {"db", "cached_db"})
 
