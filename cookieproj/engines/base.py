@@ -5,7 +5,6 @@ round trip. Everything that is promised of all of them stands here, once.
 """
 
 import logging
-import re
 import secrets
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from django.contrib.sessions.backends.base import (
     CreateError,
     UpdateError,
 )
+from django.contrib.sessions.exceptions import InvalidSessionKey
 from django.core import signing
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
@@ -29,6 +29,7 @@ from .asynchronous import Async
 from .clock import left, local
 from .exceptions import StoreError, StoreUnavailableError
 from .hands_over import HandsOver
+from .hooks import overrides
 from .language import in_english
 from .listable import Listable
 from .merge import Data, merge, same, unchanged
@@ -36,9 +37,6 @@ from .sound import check_depth, checked
 from .stored import Stored
 
 logger = logging.getLogger("django.contrib.sessions")
-
-# What fits Django's column, and every store. Django's own keys are 32 letters and digits.
-KEY = re.compile(r"[!-~]{8,40}")
 
 KEY_LENGTH = 32
 
@@ -128,6 +126,8 @@ class Engine(HandsOver, Apply, Listable, Async):
 
         What is compared with what is stored is this, so that only a change is one.
         """
+        if overrides(type(self), "encode", "decode"):
+            return self.decode(self.encode(data))
         serializer = self.serializer()
         form: Data = serializer.loads(serializer.dumps(data))
         return form
@@ -148,15 +148,32 @@ class Engine(HandsOver, Apply, Listable, Async):
     @property
     def _key(self) -> str:
         """The session key, in the methods above: they are only called where there is one."""
-        return self._session_key or ""
+        return str(self._session_key or "")
 
-    def _validate_session_key(self, key: str | None) -> bool:
-        """Whether a store can hold it: one with a NUL, say, is an error in some."""
-        return bool(key and KEY.fullmatch(key))
+    def _validate_session_key(self, key: Any) -> bool:
+        """Whether it can be one: as long as Django wants it, and of what the store can hold."""
+        if not isinstance(key, str | Promise):
+            return False
+        is_long_enough: Any = super()._validate_session_key(key)  # type: ignore[misc]
+        return bool(is_long_enough) and self._takes(str(key))
+
+    def _takes(self, session_key: str) -> bool:
+        """Whether the store can hold something under it: half a character is an error in most."""
+        try:
+            session_key.encode()
+        except UnicodeEncodeError:
+            return False
+        return True
 
     def _get_new_session_key(self) -> str:
-        """A key that nobody has. Its insert says whether that is so; no look-up before it."""
-        return random_key()
+        """A key that nobody has. Its insert says whether that is so; no look-up before it.
+
+        But where a subclass has its own word on what exists, that is asked.
+        """
+        while True:
+            key = random_key()
+            if not (overrides(type(self), "exists", "aexists") and self._half("exists")(key)):
+                return key
 
     def load(self) -> Data:
         """The stored data; empty, and this session without a key, where nothing is stored.
@@ -182,7 +199,7 @@ class Engine(HandsOver, Apply, Listable, Async):
         def insert(key: str) -> None:
             self._session_key = key
             try:
-                self.save(must_create=True)
+                self._half("save")(must_create=True)
             except Exception:
                 # Nothing is stored under it; without a key the browser's cookie would be deleted.
                 self._session_key = before
@@ -193,8 +210,11 @@ class Engine(HandsOver, Apply, Listable, Async):
 
     def _under_a_new_key(self, store: Callable[[str], Result]) -> Result:
         for _attempt in range(NEW_KEYS):
+            key = self._half("_get_new_session_key")()
+            if not self._validate_session_key(key):
+                raise InvalidSessionKey("The store cannot hold the new session key of a subclass.")
             try:
-                return store(self._get_new_session_key())
+                return store(key)
             except CreateError as error:
                 refusal = error
         raise StoreUnavailableError(
@@ -214,7 +234,7 @@ class Engine(HandsOver, Apply, Listable, Async):
         data = self._get_session(no_load=must_create)
         check_depth(data)
         if self.session_key is None:
-            self.create()
+            self._half("create")()
             return
         if must_create:
             self._base = self._insert(data)
@@ -309,6 +329,10 @@ class Engine(HandsOver, Apply, Listable, Async):
         if self.session_key is None:
             self.create()
             return
+        if overrides(type(self), "create", "acreate", "delete", "adelete"):
+            # In Django a new key is one that is created, and the old one deleted.
+            self._create_and_delete()
+            return
 
         def insert(new_key: str) -> None:
             self._session_key = new_key
@@ -353,10 +377,18 @@ class Engine(HandsOver, Apply, Listable, Async):
         self._rebase(theirs)
         self._base = (stored and self._put(stored, self._get_session())) or stored
 
-    def delete(self, session_key: str | None = None) -> None:
+    def _create_and_delete(self) -> None:
+        data, key = self._get_session(), self.session_key
+        self._base = None
+        self._half("create")()
+        self._session_cache = data
+        self._half("delete")(key)
+
+    def delete(self, session_key: Any = None) -> None:
+        """A key of any type is taken for its text, as Django's ORM takes it."""
         key = self.session_key if session_key is None else session_key
         if key:
-            self._remove(key)
+            self._remove(str(key))
 
     @classmethod
     def _place(cls) -> str | Promise:

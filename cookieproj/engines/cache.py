@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
+from typing import Any
 
 from django.contrib.sessions.backends.base import CreateError
 from django.contrib.sessions.backends.cache import KEY_PREFIX
@@ -37,13 +38,13 @@ class SessionStore(Engine, DjangoStore):
         return self._entries.get(self.cache_key)
 
     def _insert(self, data: Data) -> Stored:
-        stored = self._entries.add(self.cache_key, data, self.get_expiry_age())
+        stored = self._entries.add(self.cache_key, data, self._age())
         if stored is None:
             raise CreateError
         return stored
 
     def _swap(self, base: Stored, data: Data) -> Stored | None:
-        return self._entries.swap(self.cache_key, base, data, self.get_expiry_age())
+        return self._entries.swap(self.cache_key, base, data, self._age())
 
     def _remove(self, session_key: str) -> None:
         self._entries.delete(self.cache_key_prefix + session_key)
@@ -58,10 +59,14 @@ class SessionStore(Engine, DjangoStore):
         return self._entries.form(data)
 
     def _put(self, base: Stored, data: Data) -> Stored | None:
-        return self._entries.put(self.cache_key, base, data, self.get_expiry_age())
+        return self._entries.put(self.cache_key, base, data, self._age())
 
-    def exists(self, session_key: str) -> bool:
-        return bool(session_key) and self._entries.exists(self.cache_key_prefix + session_key)
+    def exists(self, session_key: Any) -> bool:
+        name = f"{self.cache_key_prefix}{session_key}"
+        return bool(session_key) and self._entries.exists(name)
+
+    def _age(self) -> int:
+        return int(self._half("get_expiry_age")())
 
     @cached_property
     def _entries(self) -> Cache:

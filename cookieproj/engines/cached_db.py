@@ -5,15 +5,16 @@ somebody has, the order of the two is unknown: then the copy is buried, and whoe
 reads next goes to the row.
 """
 
+from __future__ import annotations
+
 import logging
 from contextlib import suppress
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.backends.cached_db import SessionStore as DjangoStore
-from django.contrib.sessions.base_session import AbstractBaseSession
 from django.core.cache.backends.base import BaseCache
 from django.db import router, transaction
 from django.utils.functional import cached_property
@@ -27,6 +28,9 @@ from .language import in_english
 from .merge import Data, same
 from .signals import hear_deletions
 from .stored import Location, Stored
+
+if TYPE_CHECKING:
+    from django.contrib.sessions.base_session import AbstractBaseSession
 
 logger = logging.getLogger("django.contrib.sessions")
 
@@ -59,7 +63,7 @@ class SessionStore(DBStore, DjangoStore):
             return self._copy
         # Not from a replica, which may lag behind what is copied here; nor over a grave, which
         # may have been dug for a transaction that is not over yet.
-        stored = self._read()
+        stored = self._read_row()
         if stored and stored.expires and self._copy is None:
             self._put_copy(stored.data or {}, int(left(stored.expires).total_seconds()))
         return stored
@@ -179,7 +183,7 @@ class SessionStore(DBStore, DjangoStore):
         if not session_key:
             return False
         try:
-            copy = self._entries.get(self.cache_key_prefix + session_key)
+            copy = self._entries.get(f"{self.cache_key_prefix}{session_key}")
         except StoreError:
             copy = None
         return bool(copy and copy.data is not None) or super().exists(session_key)

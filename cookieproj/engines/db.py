@@ -1,51 +1,70 @@
 """Sessions in the database."""
 
+from __future__ import annotations
+
 from collections.abc import Collection, Iterator
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.sessions.backends.db import SessionStore as DjangoStore
-from django.contrib.sessions.base_session import AbstractBaseSession
-from django.db import router
+from django.db import connections, router
 from django.utils.functional import Promise
 
 from .base import Engine
+from .hooks import overrides
 from .merge import Data
+from .model_table import table_of
 from .stored import Listed, Location, Page, Stored
 from .table import Row, Table
 
+if TYPE_CHECKING:
+    from django.contrib.sessions.base_session import AbstractBaseSession
+
 
 class SessionStore(Engine, DjangoStore):
-    """Rows of Django's table, or of the model that a subclass names in ``get_model_class``.
-
-    Rows change without model signals. They are inserted with them, and deleted with
-    them where somebody listens.
-    """
+    """Rows of Django's table, or of the model that a subclass names in ``get_model_class``."""
 
     def _read(self) -> Stored | None:
         row = self._table().read(self._key)
         return self._stored(row) if row else None
 
     def _load(self) -> Stored | None:
-        replica = Table(self.model, router.db_for_read(self.model))
+        if self._has_own_reading:
+            return self._read_row()
+        replica = table_of(self.model, router.db_for_read(self.model))
         row = replica.read(self._key)
         return self._stored(row) if row else None
 
+    def _read_row(self) -> Stored | None:
+        """By the method that a subclass has for it, which may keep more than the session."""
+        if not self._has_own_reading:
+            return self._read()
+        with self._table()._reached():
+            row = self._half("_get_session_from_db")()
+        return self._stored(row) if row else None
+
+    @property
+    def _has_own_reading(self) -> bool:
+        return overrides(type(self), "_get_session_from_db", "_aget_session_from_db")
+
     def _insert(self, data: Data) -> Stored:
-        row = self.create_model_instance(data)
+        row = self._half("create_model_instance")(data)
         self._table().insert(row)
         return self._stored(row)
 
     def _swap(self, base: Stored, data: Data) -> Stored | None:
-        row = self.create_model_instance(data)
+        row = self._half("create_model_instance")(data)
         return self._stored(row) if self._table().swap(row, base.token) else None
 
     def _touch(self, base: Stored) -> bool:
-        if self._table().has_more_columns:
+        has_own_rows = overrides(type(self), "create_model_instance", "acreate_model_instance")
+        if has_own_rows or self._table().has_more_columns:
             return self._swap(base, base.data or {}) is not None
         return self._table().touch(self._key, base.token, self.get_expiry_date())
 
     def _remove(self, session_key: str) -> None:
-        self._table().remove(session_key)
+        if self._takes(session_key):
+            self._table().remove(session_key)
 
     def _take(self, base: Stored) -> bool:
         return self._table().take(self._key, base.token)
@@ -53,8 +72,17 @@ class SessionStore(Engine, DjangoStore):
     def _make_room(self) -> None:
         self._table().remove_expired(self._key)
 
-    def exists(self, session_key: str) -> bool:
-        return bool(session_key) and self._table().exists(session_key)
+    def exists(self, session_key: Any) -> bool:
+        key = str(session_key or "")
+        return self._takes(key) and self._table().exists(key)
+
+    def _takes(self, session_key: str) -> bool:
+        is_text = super()._takes(session_key)
+        if "\0" not in session_key:
+            return is_text
+        features = connections[self._table().using].features
+        # What PostgreSQL raises for one.
+        return is_text and not features.prohibits_null_characters_in_text_exception
 
     def _stored(self, row: Row | AbstractBaseSession) -> Stored:
         return Stored(row.session_data, partial(self.decode, row.session_data), row.expire_date)
@@ -62,7 +90,7 @@ class SessionStore(Engine, DjangoStore):
     @classmethod
     def _table(cls) -> Table:
         model = cls.get_model_class()
-        return Table(model, router.db_for_write(model))
+        return table_of(model, router.db_for_write(model))
 
     @classmethod
     def page(cls, position: str = "", size: int = 100) -> Page:

@@ -4,22 +4,24 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import chain, groupby, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.contrib.sessions.backends.base import VALID_KEY_CHARS, CreateError
+from django.contrib.sessions.backends.base import CreateError
 from django.contrib.sessions.backends.file import SessionStore as DjangoStore
+from django.contrib.sessions.exceptions import InvalidSessionKey
 from django.utils.functional import Promise, cached_property
 from django.utils.translation import gettext as _
 
 from .base import Engine
 from .clock import is_past, local
 from .exceptions import NotListableError
-from .folder import File, Folder, lock_of
+from .folder import File, Folder, is_name, lock_of
+from .hooks import overrides
 from .merge import Data
 from .sound import EXPIRY
 from .stored import Listed, Location, Page, Stored
@@ -30,8 +32,6 @@ from .stored import Listed, Location, Page, Stored
 PLAIN = 123_456_789
 SECOND = 1_000_000_000
 
-CHARACTERS = frozenset(VALID_KEY_CHARS)
-
 # Files to read for each session that a page is to list, at the most.
 FILES_READ = 10
 
@@ -41,10 +41,14 @@ class SessionStore(Engine, DjangoStore):
 
     if TYPE_CHECKING:
         _key_to_file: Callable[[str], str]
+        _expiry_date: Callable[[Data], Any]
 
-    def _validate_session_key(self, key: str | None) -> bool:
-        """Nothing that could lead out of the folder."""
-        return super()._validate_session_key(key) and CHARACTERS.issuperset(key or "")
+    def _takes(self, session_key: str) -> bool:
+        """Nothing that could lead out of the folder, and no name that is too long for a file."""
+        try:
+            return is_name(self._key_to_file(session_key))
+        except InvalidSessionKey:
+            return False
 
     def _read(self) -> Stored | None:
         file = self._folder.read(self._key)
@@ -72,9 +76,9 @@ class SessionStore(Engine, DjangoStore):
 
     def _remove(self, session_key: str) -> None:
         """Raises InvalidSessionKey for what could lead out of the folder."""
-        self._key_to_file(session_key)
-        with self._folder.locked(session_key):
-            self._folder.remove(session_key)
+        if is_name(self._key_to_file(session_key)):
+            with self._folder.locked(session_key):
+                self._folder.remove(session_key)
 
     def _take(self, base: Stored) -> bool:
         with self._folder.locked(self._key):
@@ -86,12 +90,12 @@ class SessionStore(Engine, DjangoStore):
     def _make_room(self) -> None:
         self._cleared([self._key])
 
-    def exists(self, session_key: str) -> bool:
+    def exists(self, session_key: Any) -> bool:
         """Raises InvalidSessionKey for what could lead out of the folder."""
         if not session_key:
             return False
-        self._key_to_file(session_key)
-        return self._is_taken(session_key)
+        key = str(session_key)
+        return is_name(self._key_to_file(key)) and self._is_taken(key)
 
     def _is_taken(self, session_key: str) -> bool:
         return self._folder.modified(session_key) is not None
@@ -125,16 +129,26 @@ class SessionStore(Engine, DjangoStore):
         return now // SECOND * SECOND if expiry else plain
 
     def _expires(self, file: File) -> datetime:
+        if self._has_own_expiry:
+            age = self.get_expiry_age(expiry=self._expiry_date(self._data(file.payload)))
+            return local(datetime.now(UTC) + timedelta(seconds=age))
         plain = file.modified % SECOND == PLAIN
-        date = self.get_expiry_date(
+        # Django's engine asks for no such date, so one of a subclass is not asked for either.
+        date = super().get_expiry_date(
             modification=datetime.fromtimestamp(file.modified / SECOND, UTC),
             expiry=None if plain else self._data(file.payload).get(EXPIRY),
         )
         return local(date)
 
+    @property
+    def _has_own_expiry(self) -> bool:
+        """Whether a subclass has a part in what Django's engine goes by."""
+        return overrides(type(self), "_expiry_date", "_last_modification", "get_expiry_age")
+
     @cached_property
     def _folder(self) -> Folder:
-        return Folder(Path(self.storage_path), self.file_prefix)
+        file_of = self._key_to_file if overrides(type(self), "_key_to_file") else None
+        return Folder(Path(self.storage_path), self.file_prefix, file_of)
 
     @classmethod
     def walk(cls, page_size: int = 1000) -> Iterator[Listed]:
@@ -227,6 +241,8 @@ class SessionStore(Engine, DjangoStore):
         modified = self._folder.modified(session_key)
         if modified is None:
             return False
+        if self._has_own_expiry:
+            return type(self)(session_key)._read() is None
         if modified % SECOND == PLAIN:
             return modified <= time.time_ns() - self.get_session_cookie_age() * SECOND
         file = self._folder.read(session_key)

@@ -11,7 +11,7 @@ import stat
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,6 +35,11 @@ from .exceptions import (
 from .trips import Reaching
 
 LOCKS = 64
+
+# Bytes of a file's name, and of what is added to it while the file is written.
+NAME_MAX = 255
+UNFINISHED = "_out_"
+ROOM = 16
 
 # Seconds after which an unfinished write is one that was interrupted.
 INTERRUPTED = 3600
@@ -75,6 +80,11 @@ class File(NamedTuple):
 def lock_of(session_key: str) -> int:
     """Which of the locks is that session's."""
     return zlib.crc32(session_key.encode()) % LOCKS
+
+
+def is_name(path: str) -> bool:
+    """Whether a file can have that name."""
+    return len(os.path.basename(path).encode()) <= NAME_MAX
 
 
 def contents(path: str) -> File:
@@ -128,6 +138,9 @@ class Folder:
     path: Path
     prefix: str
 
+    # Where the file of a session is, if not there.
+    file_of: Callable[[str], str] | None = None
+
     def read(self, session_key: str) -> File | None:
         """The file; None where there is none."""
         try:
@@ -148,8 +161,9 @@ class Folder:
         """All of it or nothing: where this fails, what was there before stays."""
         path = self._file(session_key)
         with self.reached():
+            folder, name = os.path.split(path)
             number, unfinished = tempfile.mkstemp(
-                dir=self.path, prefix=f"{self.prefix}{session_key}_out_"
+                dir=folder, prefix=f"{name[: NAME_MAX - ROOM]}{UNFINISHED}"
             )
             try:
                 try:
@@ -221,18 +235,18 @@ class Folder:
 
     def remove_interrupted(self, name: str) -> None:
         """Remove what a write left behind that never came to its end."""
-        if "_out_" not in name:
+        if UNFINISHED not in name:
             return
-        modified = self.modified(name)
-        if modified is not None and modified < (time.time() - INTERRUPTED) * 1e9:
-            self.remove(name)
+        with self.reached(), suppress(FileNotFoundError):
+            if os.lstat(f"{self._start}{name}").st_mtime < time.time() - INTERRUPTED:
+                os.unlink(f"{self._start}{name}")
 
     @property
     def place(self) -> Promise:
         return format_lazy(_("folder {path}"), path=self.path)
 
     def _file(self, session_key: str) -> str:
-        return f"{self._start}{session_key}"
+        return self.file_of(session_key) if self.file_of else f"{self._start}{session_key}"
 
     @cached_property
     def _start(self) -> str:

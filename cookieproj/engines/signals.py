@@ -3,9 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib.sessions.base_session import AbstractBaseSession
+from django.apps import apps
 from django.db.models import Model
-from django.db.models.signals import class_prepared, post_delete, pre_delete
+from django.db.models.signals import (
+    ModelSignal,
+    class_prepared,
+    post_delete,
+    post_save,
+    pre_delete,
+    pre_save,
+)
 
 # The dispatch_uid of the engines' own listeners: what an engine does it need not be told.
 OURS = "cookieproj.engines"
@@ -20,6 +27,9 @@ def hear_deletions(receiver: Callable[..., None]) -> None:
     """
 
     def listen(sender: type[Model], **kwargs: Any) -> None:
+        # Only here, as an engine can be imported before the site is set up.
+        from django.contrib.sessions.base_session import AbstractBaseSession  # noqa: PLC0415
+
         if issubclass(sender, AbstractBaseSession) and not sender._meta.abstract:
             post_delete.connect(receiver, sender=sender, dispatch_uid=OURS)
 
@@ -28,15 +38,20 @@ def hear_deletions(receiver: Callable[..., None]) -> None:
             listen(subclass)
             listen_to_all(subclass)
 
-    listen_to_all(AbstractBaseSession)
+    if apps.apps_ready:
+        listen_to_all(Model)
     class_prepared.connect(listen, weak=False, dispatch_uid=OURS)
 
 
-def others_hear(model: type[Model]) -> bool:
-    """Whether anybody but the engines listens to the end of that model's rows."""
+DELETIONS = (pre_delete, post_delete)
+SAVES = (pre_save, post_save)
+
+
+def others_hear(model: type[Model], signals: tuple[ModelSignal, ...] = DELETIONS) -> bool:
+    """Whether anybody but the engines listens to these signals of that model."""
     listeners = {
         listener
-        for signal in (pre_delete, post_delete)
+        for signal in signals
         for (listener, sender), *_ in signal.receivers
         if sender in {id(None), id(model)}
     }

@@ -1,6 +1,7 @@
 """Sessions in a signed cookie: the client holds them, and no server can merge or list them."""
 
 import logging
+import re
 from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,9 @@ logger = logging.getLogger("django.contrib.sessions")
 
 SALT = "django.contrib.sessions.backends.signed_cookies"
 
+# The data, compressed or not, the moment and the signature, as Django's signer puts them together.
+SIGNED = re.compile(r"\.?[\w-]*:\w+:[\w-]{43}")
+
 # What a browser must be able to keep of a cookie: name, value and attributes (RFC 6265, 6.1).
 COOKIE_BYTES = 4096
 
@@ -36,6 +40,11 @@ COOKIE_BYTES = 4096
 # session the server has ended. One that asks a database is why an async view reads this session
 # with ``aget``, as it does on other engines.
 opened = Signal()
+
+
+def is_signed(session_key: str | None) -> bool:
+    """Whether it has the form of a signed cookie, which is a session key of no other engine."""
+    return bool(SIGNED.fullmatch(session_key or ""))
 
 
 class SessionStore(HandsOver, Listable, Async, DjangoStore):  # type: ignore[misc]

@@ -1,27 +1,42 @@
-"""Whether what a store holds can be a session: what cannot is taken for an empty one.
+"""Whether what a store holds can be a session, and what of it Django could not go by.
 
 Django goes by a few entries of a session itself, and trusts them: one of another type
-would be an error in each request of that browser. Whatever else it holds is the site's.
+would be an error in each request of that browser, so that one is left out. Whatever
+else a session holds is the site's.
 """
 
 import json
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
-from django.contrib.messages.storage.base import Message
 from django.contrib.messages.storage.cookie import MessageDecoder
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from .clock import aware, local
 from .merge import Data
 
+logger = logging.getLogger("django.security.SuspiciousSession")
+
 # Where Django keeps what set_expiry was given, and messages.
 EXPIRY = "_session_expiry"
 MESSAGES = "_messages"
+
+# What reads the user and the messages of a session, where a site has it.
+READS_USER = "django.contrib.auth.middleware.AuthenticationMiddleware"
+READS_MESSAGES = "django.contrib.messages.middleware.MessageMiddleware"
+MESSAGE_STORAGES = {
+    "django.contrib.messages.storage.fallback.FallbackStorage",
+    "django.contrib.messages.storage.session.SessionStorage",
+}
 
 # Lists and dicts in each other. To copy them takes Python two steps for each, on top of those that
 # led to it, and it goes no further than a thousand.
@@ -31,26 +46,39 @@ DEEPEST = 200
 def checked(decode: Callable[[Any], Any], stored: Any) -> Data | None:
     """The data of a stored session; None, with a line in the log, for what is none."""
     try:
-        return sound(decode(stored))
+        data = decode(stored)
+        if not isinstance(data, dict):
+            raise TypeError
+        return sound(data)
     except Exception:  # noqa: BLE001 - a serializer may raise anything
-        logging.getLogger("django.security.SuspiciousSession").warning("Session data corrupted")
+        logger.warning("Session data corrupted")
         return None
 
 
-def sound(data: Any) -> Data:
-    """The data, its expiry as Django reads it now; an error of any kind where it is no session's.
+def sound(data: Data) -> Data:
+    """The data without what is an error in each request, of which the log has a line.
 
-    A moment that was stored while USE_TZ was another is that of the same clock.
+    The expiry is told as Django reads it now: a moment that was stored while USE_TZ was
+    another is that of the same clock.
     """
-    if not isinstance(data, dict) or is_too_deep(data):
-        raise TypeError
+    if is_too_deep(data):
+        for key in [key for key, value in data.items() if is_too_deep({key: value})]:
+            leave_out(data, key)
     if EXPIRY in data:
-        data[EXPIRY] = expiry(data[EXPIRY])
-    if SESSION_KEY in data:
-        check_user(data[SESSION_KEY], data.get(HASH_SESSION_KEY))
+        try:
+            data[EXPIRY] = expiry(data[EXPIRY])
+        except Exception:  # noqa: BLE001 - whatever is wrong with it
+            leave_out(data, EXPIRY)
+    if SESSION_KEY in data and not is_user(data[SESSION_KEY], data.get(HASH_SESSION_KEY)):
+        leave_out(data, SESSION_KEY)
     if MESSAGES in data and not are_messages(data[MESSAGES]):
-        del data[MESSAGES]
+        leave_out(data, MESSAGES)
     return data
+
+
+def leave_out(data: Data, key: str) -> None:
+    del data[key]
+    logger.warning("Session data corrupted: %r is left out", key)
 
 
 def check_depth(data: Data) -> None:
@@ -75,36 +103,71 @@ def is_too_deep(data: Data) -> bool:
 
 
 def expiry(value: Any) -> Any:
-    """None, seconds or a moment, which Django writes as text."""
+    """None, seconds or a moment, which Django writes as text; an error of any kind for others."""
     match value:
-        case None | datetime():
-            return value
         case str():
-            moment = aware(datetime.fromisoformat(value))
-            # The very first and last moments have no place in another time zone.
-            moment.astimezone(UTC)
-            return local(moment).isoformat()
-        case int() | float() if not isinstance(value, bool):
-            # Dates end in the year 9999: beyond it this is an error.
-            _ends = datetime.now(UTC) + timedelta(seconds=value)
-            return value
-    raise TypeError
+            return moment(datetime.fromisoformat(value)).isoformat()
+        case datetime():
+            return moment(value)
+    if value:
+        # Dates end in the year 9999: beyond it this is an error.
+        _ends = datetime.now(UTC) + timedelta(seconds=value)
+    return value
 
 
-def check_user(primary_key: Any, auth_hash: Any) -> None:
-    """Of a key's type; and no half of a character, which neither a database takes nor HMAC."""
-    if isinstance(primary_key, bool | float):
-        raise TypeError
-    get_user_model()._meta.pk.to_python(primary_key)
-    f"{primary_key}{auth_hash}".encode()
+def moment(date: datetime) -> datetime:
+    date = aware(date)
+    # The very first and last moments have no place in another time zone.
+    date.astimezone(UTC)
+    return local(date)
+
+
+def is_user(primary_key: Any, auth_hash: Any) -> bool:
+    """Whether ``request.user`` can be looked for with it; True where the site has none.
+
+    To a site without Django's users, or that never asks who somebody is, it is a value
+    like any other: another site may have put it there, whose keys are of another type.
+    """
+    if not is_read_by(READS_USER):
+        return True
+    try:
+        field = get_user_model()._meta.pk
+    except (ImproperlyConfigured, LookupError):
+        return True
+    try:
+        field.to_python(primary_key)
+        # No half of a character, which neither a database takes nor HMAC; no NUL either.
+        return b"\0" not in f"{primary_key}{auth_hash}".encode()
+    except Exception:  # noqa: BLE001 - a field of the site's may raise anything
+        return False
 
 
 def are_messages(value: Any) -> bool:
-    """Whether Django's storage of messages can read them. What another one keeps is its own."""
-    if not settings.MESSAGE_STORAGE.startswith("django.contrib.messages."):
+    """Whether Django's storage can show them. What another storage keeps is its own."""
+    if settings.MESSAGE_STORAGE not in MESSAGE_STORAGES or not is_read_by(READS_MESSAGES):
         return True
     try:
-        found = json.loads(value, cls=MessageDecoder) if value else []
-        return all(isinstance(message, Message) for message in found)
+        found = json.loads(value, cls=MessageDecoder) if value and isinstance(value, str) else value
+        for message in found or ():
+            f"{message}{message.extra_tags}{message.level}".encode()
+        return isinstance(found, list) or not found
     except Exception:  # noqa: BLE001 - whatever is wrong with it
         return False
+
+
+def is_read_by(middleware: str) -> bool:
+    """Whether the site has that middleware of Django's, which reads sessions itself."""
+    return apps.ready and has_middleware(tuple(settings.MIDDLEWARE), middleware)
+
+
+@cache
+def has_middleware(middleware: tuple[str, ...], wanted: str) -> bool:
+    """Whether that is among them, or a subclass of it."""
+    if wanted in middleware:
+        return True
+    # Where django.contrib.auth is not installed, its middleware cannot be imported.
+    with suppress(ImportError, RuntimeError, ImproperlyConfigured):
+        base = import_string(wanted)
+        found = map(import_string, middleware)
+        return any(isinstance(each, type) and issubclass(each, base) for each in found)
+    return False

@@ -4,16 +4,17 @@ One statement is one trip. None stands in a transaction of its own, since each i
 by itself; none leaves broken the transaction of somebody else.
 """
 
+from __future__ import annotations
+
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.contrib.sessions.backends.base import CreateError
-from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import IntegrityError, InterfaceError, OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
@@ -27,7 +28,10 @@ from .exceptions import StoreUnavailableError
 from .signals import others_hear
 from .trips import trip
 
-Model = type[AbstractBaseSession]
+if TYPE_CHECKING:
+    from django.contrib.sessions.base_session import AbstractBaseSession
+
+Model = type["AbstractBaseSession"]
 
 
 # Where rows have a place in pages, they are looked for page by page, each of which is read once,

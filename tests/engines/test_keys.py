@@ -10,7 +10,6 @@ from unittest import mock
 
 import pytest
 from django.contrib.sessions.backends.base import VALID_KEY_CHARS, UpdateError
-from django.db import DatabaseError
 from django.utils import timezone
 
 from cookieproj.engines.base import random_key
@@ -190,24 +189,6 @@ def test_an_unknown_key_is_not_taken_over(request_for: Open) -> None:
     session.save()
     assert session.session_key != "k" * 32
     assert not request_for().exists("k" * 32)
-
-
-@pytest.mark.parametrize(
-    "wrong", ["", "short", "with blank in it", "new\nline-key", "ключ" * 8, "k" * 300]
-)
-def test_what_cannot_be_a_key_is_none(request_for: Open, wrong: str) -> None:
-    session = request_for(wrong)
-    assert session.data == {}
-    assert session.session_key is None
-
-
-def test_a_nul_is_no_key(engine: Engine, request_for: Open) -> None:
-    """PostgreSQL takes none in a text."""
-    try:
-        seen: object = request_for("with-a-\0-in-it").data
-    except DatabaseError as error:
-        seen = error
-    kept(engine, seen == {}, seen, ALL if engine.database == "postgresql" else NONE)
 
 
 @contextmanager

@@ -2,10 +2,12 @@
 
 import copy
 import re
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from django.core.cache.backends.base import MEMCACHE_MAX_KEY_LENGTH, InvalidCacheKey
 from django.utils.translation import gettext as _
 from pymemcache import HashClient
 from pymemcache.exceptions import MemcacheError, MemcacheUnknownCommandError
@@ -14,7 +16,7 @@ from cookieproj.engines.exceptions import NotListableError, StoreError, StoreFul
 from cookieproj.engines.merge import Data, same
 from cookieproj.engines.stored import Location, Stored
 
-from .other import GRAVE_SECONDS, Cache, expiry
+from .other import GRAVE_SECONDS, NO_KEY, Cache, expiry
 
 
 class Memcached(Cache):
@@ -41,9 +43,10 @@ class Memcached(Cache):
         return super().store_error(error)
 
     def get(self, key: str) -> Stored | None:
-        with self.reached():
+        with suppress(*NO_KEY), self.reached():
             value, number = self._server_of(key).gets(self._name(key))
-        return None if number is None else self._stored(value, number)
+            return None if number is None else self._stored(value, number)
+        return None
 
     def swap(self, key: str, base: Stored | None, data: Data, seconds: int) -> Stored | None:
         if base and base.token is None:
@@ -59,16 +62,20 @@ class Memcached(Cache):
 
     def add(self, key: str, data: Data, seconds: int) -> Stored | None:
         timeout = self.cache.get_backend_timeout(seconds)
-        with self.reached():
+        with suppress(*NO_KEY), self.reached():
             won = self._server_of(key).add(self._name(key), data, expire=timeout)
-        return self._stored(data) if won else None
+            return self._stored(data) if won else None
+        return None
 
     def delete(self, key: str) -> None:
-        with self.reached():
+        with suppress(*NO_KEY), self.reached():
             self._server_of(key).delete(self._name(key))
 
     def _name(self, key: str) -> str:
+        """Raises InvalidCacheKey, also for one that is too long in bytes: Django counts letters."""
         name: str = self.cache.make_and_validate_key(key)
+        if len(name.encode()) > MEMCACHE_MAX_KEY_LENGTH:
+            raise InvalidCacheKey("The key is too long for memcached.")
         return name
 
     def _server_of(self, key: str) -> Any:
@@ -119,7 +126,7 @@ class Memcached(Cache):
         return replace(stored, expires=expiry(int(told[1]) if told else None))
 
     def bury(self, key: str) -> None:
-        with self.reached():
+        with suppress(*NO_KEY), self.reached():
             self._server_of(key).set(self._name(key), None, expire=GRAVE_SECONDS)
 
     @property

@@ -15,7 +15,7 @@ from cookieproj.engines.merge import Data
 from cookieproj.engines.stored import Location, Stored
 from cookieproj.engines.trips import trip
 
-from .other import Cache, expiry, grave, session_in
+from .other import NO_KEY, Cache, expiry, grave, session_in
 
 
 class Memory(Cache):
@@ -29,7 +29,10 @@ class Memory(Cache):
         return gettext_lazy("memory of this process")
 
     def get(self, key: str) -> Stored | None:
-        name = self.cache.make_and_validate_key(key)
+        try:
+            name = self.cache.make_and_validate_key(key)
+        except NO_KEY:
+            return None
         with trip(), self.cache._lock:
             payload = self._held(name)
             if payload is not None:

@@ -3,12 +3,13 @@
 import copy
 import secrets
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from django.contrib.sessions.backends.base import CreateError
-from django.core.cache.backends.base import BaseCache, InvalidCacheKey
+from django.core.cache.backends.base import BaseCache, CacheKeyWarning, InvalidCacheKey
 from django.core.exceptions import SynchronousOnlyOperation
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -23,8 +24,11 @@ from cookieproj.engines.trips import Reaching
 # No serializer reads it: not JSON, not a pickle, not a number.
 GRAVE_MARK = b"~"
 
+# The cache can hold nothing under that key; the warning is an error where a site makes it one.
+NO_KEY = (InvalidCacheKey, CacheKeyWarning)
+
 # What says nothing of the cache's health.
-NOT_THE_STORES = (CreateError, InvalidCacheKey, SynchronousOnlyOperation)
+NOT_THE_STORES = (CreateError, SynchronousOnlyOperation, *NO_KEY)
 
 # Longer than any request that read something before it was buried.
 GRAVE_SECONDS = 300
@@ -66,6 +70,7 @@ class Cache:
 
     Every method raises StoreError when the cache does not answer. Keys are
     those of Django's interface, before version and prefix; times are seconds.
+    Under one that the cache cannot have there is nothing, and nothing can be put.
     """
 
     compares_and_swaps = False
@@ -104,13 +109,15 @@ class Cache:
         return None if value is None else self._stored(value)
 
     def _value(self, key: str) -> Any:
-        with self.reached():
+        with suppress(*NO_KEY), self.reached():
             return self.cache.get(key)
+        return None
 
     def add(self, key: str, data: Data, seconds: int) -> Stored | None:
         """Put the data where nothing is; None if something is there."""
-        with self.reached():
+        with suppress(*NO_KEY), self.reached():
             return self._stored(data) if self.cache.add(key, data, seconds) else None
+        return None
 
     def swap(self, key: str, base: Stored | None, data: Data, seconds: int) -> Stored | None:
         """Put the data in the place of ``base``, or of nothing; None if something else is there."""
@@ -131,7 +138,7 @@ class Cache:
             return bool(self.cache.touch(key, seconds))
 
     def delete(self, key: str) -> None:
-        with self.reached():
+        with suppress(*NO_KEY), self.reached():
             self.cache.delete(key)
 
     def take(self, key: str, base: Stored) -> bool:

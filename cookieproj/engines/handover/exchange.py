@@ -4,7 +4,6 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 
@@ -36,9 +35,3 @@ class Exchange(SessionBase):
         if kwargs or self._carried is None or not self._is_as_carried():
             return super().get_expiry_date(**kwargs)
         return self._carried[1]
-
-    async def aget_expiry_age(self, **kwargs: Any) -> int:
-        return await sync_to_async(self.get_expiry_age)(**kwargs)
-
-    async def aget_expiry_date(self, **kwargs: Any) -> datetime:
-        return await sync_to_async(self.get_expiry_date)(**kwargs)

@@ -14,7 +14,7 @@ from cookieproj.engines.base import Engine
 from cookieproj.engines.exceptions import CookieTooLargeError
 from cookieproj.engines.language import in_english
 from cookieproj.engines.merge import Data
-from cookieproj.engines.signed_cookies import SALT
+from cookieproj.engines.signed_cookies import SALT, is_signed
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 from cookieproj.engines.sound import EXPIRY
 from cookieproj.engines.stored import Location
@@ -73,7 +73,7 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
         return data
 
     def _load_former(self, key: str, *, settles: bool) -> Data:
-        former = self._old(key)
+        former = self._old(None if is_signed(key) else key)
         found = former_of(former)
         data = unmarked((found and found.decode()) or {})
         if found is None or not data or self._is_refused(data):
@@ -211,7 +211,7 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
 
     @classmethod
     def alive(cls, keys: Collection[str]) -> set[str]:
-        former = {key for key in keys if cls._old(key).session_key}
+        former = {key for key in keys if not is_signed(key) and cls._old(key).session_key}
         return super().alive(set(keys) - former) | cls._old.alive(former)
 
 

@@ -13,7 +13,7 @@ from django.utils.crypto import get_random_string, salted_hmac
 
 from cookieproj.engines.base import Engine
 from cookieproj.engines.merge import Data
-from cookieproj.engines.signed_cookies import SALT
+from cookieproj.engines.signed_cookies import SALT, is_signed
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 from cookieproj.engines.stored import Stored
 
@@ -41,8 +41,10 @@ class OutOfCookies(Exchange, Engine):
 
     def __init__(self, session_key: str | None = None, *args: Any, **kwargs: Any) -> None:
         super().__init__(session_key, *args, **kwargs)
-        # Signed cookies are longer than any key.
-        self._cookie = session_key if self._session_key is None else None
+        self._cookie = session_key if is_signed(session_key) else None
+
+    def _takes(self, session_key: str) -> bool:
+        return not is_signed(session_key) and super()._takes(session_key)
 
     @property
     def session_key(self) -> str | None:
@@ -91,7 +93,8 @@ class OutOfCookies(Exchange, Engine):
 
     def delete(self, session_key: str | None = None) -> None:
         """Also of a session that is in a cookie; none with that cookie can come back."""
-        session = self if session_key is None else type(self)(session_key)
+        is_mine = session_key in {None, self._cookie}
+        session = self if is_mine else type(self)(session_key)
         session._exchange()
         super().delete(session._key)
 

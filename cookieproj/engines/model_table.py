@@ -1,0 +1,85 @@
+"""The table of sessions whose model saves, deletes or finds its rows in a way of its own."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from .hooks import overrides
+from .signals import SAVES, others_hear
+from .table import Model, Row, Table
+
+if TYPE_CHECKING:
+    from django.contrib.sessions.base_session import AbstractBaseSession
+
+
+def table_of(model: Model, using: str) -> Table:
+    return (ModelTable if has_own_way(model) else Table)(model, using)
+
+
+def has_own_way(model: Model) -> bool:
+    """Whether Django's engine, which does all by the model, would do more than a statement does."""
+    manager: Any = model.objects
+    return (
+        overrides(model, "save", "save_base", "delete")
+        or overrides(manager.__class__, "get_queryset")
+        or overrides(manager._queryset_class, "delete")
+        or others_hear(model, SAVES)
+    )
+
+
+class ModelTable(Table):
+    """Rows by the model and its manager ``objects``, as in Django's engine.
+
+    Compared as in any table: the first statement of a step compares, and keeps the row
+    from others until the model is done with it.
+    """
+
+    def read(self, session_key: str) -> Row | None:
+        live = self._rows.filter(session_key=session_key, expire_date__gt=timezone.now())
+        rows = self._list(live.values_list("session_data", "expire_date")[:1])
+        return Row(*rows[0]) if rows else None
+
+    def swap(self, row: AbstractBaseSession, session_data: str) -> bool:
+        with self._reached(), transaction.atomic(using=self.using):
+            held = self._held(row.session_key, session_data)
+            if held.update(session_data=row.session_data) == 0:
+                return False
+            row.save(force_update=True, using=self.using)
+            return True
+
+    def touch(self, session_key: str, session_data: str, expire_date: datetime) -> bool:
+        raise NotImplementedError("A row of this table is saved whole.")
+
+    @property
+    def has_more_columns(self) -> bool:
+        return True
+
+    def remove(self, session_key: str) -> None:
+        with self._reached():
+            for row in self._rows.filter(session_key=session_key):
+                row.delete(using=self.using)
+
+    def take(self, session_key: str, session_data: str) -> bool:
+        with self._reached(), transaction.atomic(using=self.using):
+            held = self._held(session_key, session_data)
+            if held.update(session_data=session_data) == 0:
+                return False
+            for row in held:
+                row.delete(using=self.using)
+            return True
+
+    def _held(self, session_key: str, session_data: str) -> QuerySet[AbstractBaseSession]:
+        return self._rows.filter(session_key=session_key, session_data=session_data)
+
+    @property
+    def watched(self) -> bool:
+        return True
+
+    @property
+    def _rows(self) -> QuerySet[AbstractBaseSession]:
+        return self.model.objects.using(self.using)

@@ -1,0 +1,206 @@
+"""What an override makes of a session, on a subclass of our store and on one of Django's."""
+
+import pickle
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.sessions.backends.base import VALID_KEY_CHARS
+from django.core.cache import caches
+from django.utils import timezone
+from django.utils.crypto import get_random_string
+from pytest_django import Settings
+
+from .contract import Engine, on_engines
+from .test_subclassing import CACHE, COOKIE, ENCODED, FILES
+
+
+def made(engine: Engine, **members: Any) -> Any:
+    """A subclass of the engine's store, of that name, as Django's salt holds it."""
+    return type("SessionStore", (engine.Store,), members)
+
+
+def saved(store: Any, **data: Any) -> Any:
+    session = store()
+    session.update(data)
+    session.save()
+    return session
+
+
+class Pickles:
+    def dumps(self, value: Any) -> bytes:
+        return pickle.dumps(value)
+
+    def loads(self, value: bytes) -> Any:
+        return pickle.loads(value)
+
+
+files = on_engines(lambda engine: engine.name in FILES)
+
+
+@on_engines(lambda engine: engine.name in {"db", "file"})
+def test_a_payload_of_another_form(engine: Engine) -> None:
+    """Which holds what the serializer of the settings could not."""
+    store = made(
+        engine,
+        encode=lambda self, data: pickle.dumps(data).hex(),
+        decode=lambda self, payload: pickle.loads(bytes.fromhex(payload)),
+    )
+    moment = datetime.now(UTC)
+    session = saved(store, moment=moment)
+    again = store(session.session_key)
+    assert again["moment"] == moment
+    again["b"] = 2
+    again.save()
+    assert dict(store(again.session_key).items()) == {"moment": moment, "b": 2}
+
+
+@on_engines(lambda engine: engine.name in ENCODED | COOKIE)
+def test_a_serializer(engine: Engine) -> None:
+    def init(self: Any, session_key: str | None = None) -> None:
+        super(store, self).__init__(session_key)
+        self.serializer = Pickles
+
+    store = made(engine, __init__=init)
+    moment = datetime.now(UTC)
+    session = saved(store, moment=moment)
+    if engine.name == "cached_db":
+        session._cache.clear()
+    assert store(session.session_key)["moment"] == moment
+
+
+@on_engines(lambda engine: engine.name in {"db", "file"})
+def test_a_salt(engine: Engine) -> None:
+    store = made(engine, key_salt="of its own")
+    session = saved(store, a=1)
+    assert engine.Store(session.session_key).get("a") is None
+    assert store(session.session_key)["a"] == 1
+
+
+@on_engines(lambda engine: engine.on_server)
+def test_the_age_of_a_cookie(engine: Engine) -> None:
+    session = saved(made(engine, get_session_cookie_age=lambda self: -60), a=1)
+    assert session.get_expiry_age() == -60
+    if engine.name == "cached_db":
+        session._cache.clear()
+    store = made(engine, get_session_cookie_age=lambda self: -60)
+    assert dict(store(session.session_key).items()) == {}
+
+
+@on_engines(lambda engine: engine.name in FILES | CACHE)
+def test_the_age_of_a_session(engine: Engine) -> None:
+    store = made(engine, get_expiry_age=lambda self, **options: -1)
+    assert dict(store(saved(store, a=1).session_key).items()) == {}
+
+
+@on_engines(lambda engine: engine.on_server)
+def test_what_exists_is_never_a_new_key(engine: Engine) -> None:
+    """As where another table has keys that are not to be given twice."""
+    asked: list[str] = []
+
+    def exists(self: Any, key: str) -> bool:
+        asked.append(key)
+        return len(asked) < 3 or super(store, self).exists(key)
+
+    store = made(engine, exists=exists)
+    assert saved(store, a=1).session_key == asked[2]
+
+
+@on_engines(lambda engine: engine.on_server)
+def test_whatever_belongs_to_a_session_goes_with_its_key(engine: Engine) -> None:
+    gone: list[Any] = []
+
+    def delete(self: Any, session_key: str | None = None) -> None:
+        gone.append(session_key or self.session_key)
+        super(store, self).delete(session_key)
+
+    store = made(engine, delete=delete)
+    session = saved(store, a=1)
+    first = session.session_key
+    session.cycle_key()
+    assert gone == [first]
+    session.save()
+    assert dict(store(session.session_key).items()) == {"a": 1}
+    assert dict(engine.Store(first).items()) == {}
+
+
+@files
+def test_files_of_another_name_in_another_folder(engine: Engine, tmp_path: Path) -> None:
+    def key_to_file(self: Any, session_key: str | None = None) -> str:
+        key = session_key or self._get_or_create_session_key()
+        folder = tmp_path / key[:2].lower()
+        folder.mkdir(exist_ok=True)
+        return str(folder / f"{key}.session")
+
+    store = made(
+        engine,
+        _key_to_file=key_to_file,
+        _get_new_session_key=lambda self: "X_" + get_random_string(30, VALID_KEY_CHARS),
+    )
+    session = saved(store, a=1)
+    assert (tmp_path / "x_" / f"{session.session_key}.session").exists()
+    again = store(session.session_key)
+    again["b"] = 2
+    again.save()
+    again.cycle_key()
+    again.save()
+    assert dict(store(again.session_key).items()) == {"a": 1, "b": 2}
+    assert not store().exists(session.session_key)
+    again.flush()
+    assert not list(tmp_path.rglob("*.session"))
+
+
+@files
+@pytest.mark.parametrize("hook", ["_storage_path", "_get_storage_path"])
+def test_a_folder(engine: Engine, tmp_path: Path, hook: str) -> None:
+    folder = tmp_path / "other"
+    folder.mkdir()
+    found = str(folder)
+    member: Any = found if hook == "_storage_path" else classmethod(lambda cls: found)
+    saved(made(engine, **{hook: member}), a=1)
+    assert list(folder.glob("sessionid*"))
+
+
+@files
+@pytest.mark.parametrize("hook", ["_last_modification", "_expiry_date"])
+def test_the_time_of_a_file(engine: Engine, hook: str) -> None:
+    long_ago = timezone.now() - timedelta(days=99)
+    store = made(engine, **{hook: lambda self, *data: long_ago})
+    session = saved(engine.Store, a=1)
+    assert dict(store(session.session_key).items()) == {}
+
+
+@files
+@on_engines(lambda engine: engine.ours and engine.name == "file")
+def test_and_what_is_cleared_goes_by_it(engine: Engine) -> None:
+    long_ago = timezone.now() - timedelta(days=99)
+    store = made(engine, _last_modification=lambda self: long_ago)
+    session = saved(engine.Store, a=1)
+    assert engine.Store.clear_expired() == 0
+    assert store.clear_expired() == 1
+    assert not engine.Store().exists(session.session_key)
+
+
+@on_engines(lambda engine: engine.name in CACHE)
+def test_a_prefix(engine: Engine) -> None:
+    session = saved(made(engine, cache_key_prefix="of-its-own-"), a=1)
+    assert caches["sessions"].get(f"of-its-own-{session.session_key}") is not None
+
+
+@on_engines(lambda engine: engine.name in CACHE)
+def test_a_cache(engine: Engine, settings: Settings) -> None:
+    def init(self: Any, session_key: str | None = None) -> None:
+        super(store, self).__init__(session_key)
+        self._cache = caches["default"]
+
+    store = made(engine, __init__=init)
+    session = saved(store, a=1)
+    assert dict(store(session.session_key).items()) == {"a": 1}
+    assert dict(engine.Store(session.session_key).items()) == {}
+
+
+@on_engines(lambda engine: engine.name in COOKIE)
+def test_another_cookie(engine: Engine) -> None:
+    store = made(engine, _get_session_key=lambda self: "c" * 99)
+    assert saved(store, a=1).session_key == "c" * 99
