@@ -145,6 +145,20 @@ class TestFull:
             is_out = found == elsewhere(store, key) == {}
             judged(f"Redis full, {name}: a sign-out that ends nothing", is_out)
 
+    def test_nor_does_a_handover_need_room_to_end_a_session(
+        self, servers: Any, use: Use, settings: Settings, tmp_path: Path
+    ) -> None:
+        server = servers()
+        settings.SESSION_HANDOVER_FROM = "file"
+        settings.SESSION_FILE_PATH = tmp_path
+        store = use(f"{OURS}cache", f"{server.url}/0")
+        key = stored(store, user=1)
+        fill(server)
+        store(key).flush()
+        assert elsewhere(store, key) == {}
+        empty(server)
+        assert elsewhere(store, key) == {}
+
     def test_a_copy_does_not_get_old(
         self, servers: Any, use: Use, family: str, judged: Judged
     ) -> None:

@@ -152,7 +152,13 @@ def end(old: Any, new: type[Engine], key: str) -> None:
     end_former(old, key)
     session.delete(key)
     if session.session_key:
-        bury(session)
+        try:
+            bury(session)
+        except StoreError as error:
+            # It has ended in both: a tombstone needs room, and a deletion none.
+            logger.warning(
+                "A late request may store a session under its old key. %s", in_english(error)
+            )
 
 
 def end_former(old: Any, key: str) -> None:
