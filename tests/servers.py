@@ -4,9 +4,11 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from getpass import getuser
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -19,6 +21,11 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 ATTEMPTS = 5
+
+MARIADB = "the system's package mariadb-server"
+
+# Where Debian has its daemons, which is on the PATH of root alone.
+PROGRAMS = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])
 
 
 class UnavailableError(Exception):
@@ -139,10 +146,27 @@ class StoppablePostgreSQL:
         self._server.cleanup()
 
 
+@contextmanager
+def mariadb(folder: Path) -> Iterator[str]:
+    """A MariaDB whose ``root`` needs no password: its URL less the database's name."""
+    install = found("mariadb-install-db", MARIADB)
+    data, socket_path = folder / "mariadb", folder / "mariadb.sock"
+    # No file of the machine's is read: neither its port nor its folder is meant.
+    ours = ["--no-defaults", f"--datadir={data}", f"--user={getuser()}"]
+    for_tests = ["--auth-root-authentication-method=normal", "--skip-test-db"]
+    subprocess.run([install, *ours, *for_tests], check=True, capture_output=True)
+    # What is committed need not survive a power cut here: no waiting for the disk.
+    quick = ["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M"]
+    utf8 = ["--character-set-server=utf8mb4", f"--socket={socket_path}"]
+    command = [found("mariadbd", MARIADB), *ours, *quick, *utf8, "--bind-address=127.0.0.1"]
+    with served(lambda port: [*command, f"--port={port}"]) as port:
+        yield f"mysql://root@127.0.0.1:{port}"
+
+
 def found(program: str, remedy: str) -> str:
-    """Where a program is: beside this Python, where wheels put theirs, or on PATH."""
+    """Where a program is: beside this Python, where wheels put theirs, on PATH, or with daemons."""
     beside = Path(sys.executable).parent / program
-    path = str(beside) if beside.exists() else shutil.which(program)
+    path = str(beside) if beside.exists() else shutil.which(program, path=PROGRAMS)
     if path is None:
         raise UnavailableError(f"no {program} here: {remedy}")
     return path
