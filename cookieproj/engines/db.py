@@ -9,6 +9,7 @@ from django.db import router
 from django.utils.functional import Promise
 
 from .base import Engine
+from .clearing import clear
 from .merge import Data
 from .stored import Listed, Location, Page, Stored
 from .table import Row, Table
@@ -21,13 +22,19 @@ class SessionStore(Engine, DjangoStore):
     them where somebody listens.
     """
 
+    # Whether the last compare-and-swap found something else than it went by.
+    _lost = False
+
     def _read(self) -> Stored | None:
-        row = self._table().read(self._key)
+        row = self._table().read(self._key, latest=self._lost)
         return self._stored(row) if row else None
 
     def _load(self) -> Stored | None:
+        """From a replica, if the router names one, which may lag: what it lacks the primary has."""
         replica = Table(self.model, router.db_for_read(self.model))
         row = replica.read(self._key)
+        if row is None and replica != self._table():
+            return self._read()
         return self._stored(row) if row else None
 
     def _insert(self, data: Data) -> Stored:
@@ -37,12 +44,12 @@ class SessionStore(Engine, DjangoStore):
 
     def _swap(self, base: Stored, data: Data) -> Stored | None:
         row = self.create_model_instance(data)
-        return self._stored(row) if self._table().swap(row, base.token) else None
+        return self._stored(row) if self._won(self._table().swap(row, base.token)) else None
 
     def _touch(self, base: Stored) -> bool:
         if self._table().has_more_columns:
             return self._swap(base, base.data or {}) is not None
-        return self._table().touch(self._key, base.token, self.get_expiry_date())
+        return self._won(self._table().touch(self._key, base.token, self.get_expiry_date()))
 
     def _rename(self, new_key: str) -> Stored | None:
         row = self._table().rename(self._key, new_key)
@@ -52,7 +59,11 @@ class SessionStore(Engine, DjangoStore):
         self._table().remove(session_key)
 
     def _take(self, base: Stored) -> bool:
-        return self._table().take(self._key, base.token)
+        return self._won(self._table().take(self._key, base.token))
+
+    def _won(self, changed: bool) -> bool:
+        self._lost = not changed
+        return changed
 
     def _make_room(self) -> None:
         self._table().remove_expired(self._key)
@@ -88,7 +99,7 @@ class SessionStore(Engine, DjangoStore):
 
     @classmethod
     def _clear(cls, batch_size: int) -> Iterator[int]:
-        return cls._table().clear(batch_size)
+        return clear(cls._table(), batch_size)
 
     @classmethod
     def count_expired(cls) -> int:
