@@ -157,8 +157,9 @@ def mariadb(folder: Path) -> Iterator[str]:
     subprocess.run([install, *ours, *for_tests], check=True, capture_output=True)
     # What is committed need not survive a power cut here: no waiting for the disk.
     quick = ["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M"]
-    utf8 = ["--character-set-server=utf8mb4", f"--socket={socket_path}"]
-    command = [found("mariadbd", MARIADB), *ours, *quick, *utf8, "--bind-address=127.0.0.1"]
+    private = [f"--socket={socket_path}", f"--log-error={folder}/mariadb.log"]
+    command = [found("mariadbd", MARIADB), *ours, *quick, *private, "--bind-address=127.0.0.1"]
+    command += ["--character-set-server=utf8mb4"]
     with served(lambda port: [*command, f"--port={port}"]) as port:
         yield f"mysql://root@127.0.0.1:{port}"
 
