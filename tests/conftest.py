@@ -219,7 +219,13 @@ def administered(server_url: str) -> Iterator[Callable[[str], object]]:
     """Execute statements as the user who may do all, each committed at once."""
     parts = urlsplit(server_url)
     with (
-        pymysql.connect(host=parts.hostname, port=parts.port or 0, user="root", autocommit=True)
+        pymysql.connect(
+            host=parts.hostname,
+            port=parts.port or 0,
+            user="root",
+            database=parts.path.lstrip("/") or None,
+            autocommit=True,
+        )
         if parts.scheme == "mysql"
         else psycopg.connect(server_url, autocommit=True)
     ) as connection:

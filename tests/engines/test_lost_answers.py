@@ -55,8 +55,10 @@ def opens(engine: Engine, session_key: str, data: dict[str, Any]) -> bool:
     return False
 
 
-def without_each_answer(proxy: Proxy, act: Callable[[Any], object], begin: Callable[[], Any]) -> Any:
-    """Act on what ``begin`` gives, anew without the first answer, the second, until there are no more.
+def without_each_answer(
+    proxy: Proxy, act: Callable[[Any], object], begin: Callable[[], Any]
+) -> Any:
+    """Act on what ``begin`` gives: without the first answer, then without the second, and so on.
 
     Gives each time what it was done to, and the error. The next request finds a connection that is
     open, as Django sees to at its beginning.
