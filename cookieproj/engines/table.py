@@ -61,7 +61,7 @@ def statements(model: Model, using: str) -> Statements:
         f" {connection.ops.for_update_sql()}" if connection.features.has_select_for_update else ""
     )
     # Names of Django's own choosing are all that is put in; what comes from outside is a parameter.
-    read = f"SELECT {data}, {expires} FROM {table} WHERE {key} = %s AND {expires} > %s"
+    read = f"SELECT {data}, {expires}, {key} FROM {table} WHERE {key} = %s AND {expires} > %s"
     return Statements(
         read=read,
         read_latest=f"{read} {locks}",
@@ -101,7 +101,10 @@ class Table:
         locks = latest and in_transaction(self.connection)
         sql = self._sql.read_latest if locks else self._sql.read
         row = self._one(sql, [session_key, self.date(timezone.now())])
-        return Row(row[0], self._from_database(row[1])) if row else None
+        # To MariaDB a key in capitals is the same; a copy under that one nobody would ever end.
+        if row is None or row[2] != session_key:
+            return None
+        return Row(row[0], self._from_database(row[1]))
 
     def insert(self, row: AbstractBaseSession) -> None:
         """Raises CreateError if the key is taken. By the model, so its signals are sent."""

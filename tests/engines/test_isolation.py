@@ -167,7 +167,7 @@ def check_beginning_again(
 def test_two_transactions_that_wait_for_each_other_both_end(engine: Engine) -> None:
     """One gets the error of the database, and begins again."""
     keys = [stored(engine, a=1).session_key for _ in range(2)]
-    both = threading.Barrier(2)
+    both, one_is_done = threading.Barrier(2), threading.Event()
     refused = []
 
     def view(order: list[str], wait: Callable[[], object]) -> None:
@@ -186,8 +186,11 @@ def test_two_transactions_that_wait_for_each_other_both_end(engine: Engine) -> N
             view(order, lambda: both.wait(timeout=60))
         except (OperationalError, UpdateError) as error:
             refused.append(error)
+            # Sooner it might only come between the other's steps again.
+            assert one_is_done.wait(timeout=60)
             view(order, lambda: None)
         finally:
+            one_is_done.set()
             connections.close_all()
             caches.close_all()
 

@@ -137,6 +137,12 @@ def test_what_cannot_be_a_key_is_none(request_for: Open, wrong: str) -> None:
     assert session.session_key is None
 
 
+def test_a_key_in_capitals_is_another(engine: Engine, request_for: Open, key: str) -> None:
+    """MariaDB compares without them, and cached_db would copy the session under that key too."""
+    data = request_for(key.upper()).data
+    kept(engine, data == {}, data, ALL if engine.database == "mariadb" else NONE)
+
+
 def test_a_nul_is_no_key(engine: Engine, request_for: Open) -> None:
     """PostgreSQL takes none in a text."""
     try:

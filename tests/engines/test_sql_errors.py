@@ -276,7 +276,7 @@ def test_a_file_that_may_not_grow_is_full(engine: Engine) -> None:
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA max_page_count = 1")
     with pytest.raises(StoreFullError, match="database or disk is full"):
-        stored(engine, text="x" * 10_000_000)
+        fill(engine)
     assert engine.Store(key)["a"] == 1
     engine.Store(key).delete()
 
