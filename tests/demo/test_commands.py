@@ -15,11 +15,11 @@ import pytest
 from django.contrib.auth import authenticate
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
 from cookieproj.engines.exceptions import StoreUnavailableError
-from cookieproj.engines.table import Table
 from cookieproj.settings.caches import caches
 from demo.management.commands.demodata import ACCOUNTS, PASSWORD
 from demo.models import User
@@ -108,10 +108,15 @@ def test_an_interruption_says_what_is_cleared_and_loses_nothing(
     profile: str, store: type[SessionBase]
 ) -> None:
     fill(store, *[-60] * 5)
-    # Django's own look at the rows, before each batch.
-    watched = mock.PropertyMock(side_effect=[False, False, KeyboardInterrupt])
+    batches = iter([1, 2])
+
+    def interrupt(execute: Any, sql: str, *arguments: Any) -> Any:
+        if sql.startswith("DELETE") and not next(batches, None):
+            raise KeyboardInterrupt
+        return execute(sql, *arguments)
+
     with (
-        mock.patch.object(Table, "watched", watched),
+        connection.execute_wrapper(interrupt),
         pytest.raises(CommandError, match="4 expired sessions are cleared") as error,
     ):
         said("clearsessions", "--batch-size", "2")
