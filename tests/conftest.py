@@ -1,7 +1,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from importlib import import_module
 from itertools import filterfalse
@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import environ
 import psycopg
+import pymysql
 import pytest
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.file import SessionStore as DjangoFileStore
@@ -23,6 +24,7 @@ from pytest_django import Settings
 
 from cookieproj.engines import cached_db
 from cookieproj.engines.file import SessionStore as FileStore
+from cookieproj.engines.table import statements
 from cookieproj.profiles import PROFILES
 from cookieproj.settings.caches import caches
 from demo.models import User
@@ -41,7 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group = parser.getgroup("session engines", "what tests/engines is held against")
     group.addoption("--engine", help="dotted path of one engine, instead of ours and Django's")
-    group.addoption("--database", default="sqlite", choices=["sqlite", "postgresql"])
+    group.addoption("--database", default="sqlite", choices=["sqlite", "postgresql", "mariadb"])
     group.addoption("--cache", default="memory", choices=["memory", "memcached", "redis"])
 
 
@@ -166,6 +168,11 @@ def postgresql_url(stack: ExitStack, server_folder: Path) -> str:
 
 
 @pytest.fixture(scope="session")
+def mariadb_url(stack: ExitStack, server_folder: Path) -> str:
+    return start(stack, servers.mariadb(server_folder))
+
+
+@pytest.fixture(scope="session")
 def demo_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite file with the demo accounts, for ``copied``: to make one takes seconds."""
     path = tmp_path_factory.mktemp("demo") / "db.sqlite3"
@@ -189,19 +196,40 @@ def connected(url: str, **more: Any) -> Iterator[None]:
     if url.startswith("sqlite"):
         connections.settings["default"]["OPTIONS"] = before["OPTIONS"]
     connections["default"] = connections.create_connection("default")
+    # Put together for the kind of database that was there before.
+    statements.cache_clear()
     try:
         yield
     finally:
+        statements.cache_clear()
         connections["default"].close()
         connections.settings["default"] = before
         connections["default"] = connection
 
 
-def new_database(postgresql_url: str, name: str) -> str:
-    """The URL of a database that is made on that server."""
-    with psycopg.connect(postgresql_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    return urlsplit(postgresql_url)._replace(path=f"/{name}").geturl()
+def new_database(server_url: str, name: str) -> str:
+    """The URL of a database that is made on that server, a PostgreSQL or a MariaDB."""
+    with administered(server_url) as execute:
+        execute(f"CREATE DATABASE {name}")
+    return urlsplit(server_url)._replace(path=f"/{name}").geturl()
+
+
+@contextmanager
+def administered(server_url: str) -> Iterator[Callable[[str], object]]:
+    """Execute statements as the user who may do all, each committed at once."""
+    parts = urlsplit(server_url)
+    with (
+        pymysql.connect(
+            host=parts.hostname,
+            port=parts.port or 0,
+            user="root",
+            database=parts.path.lstrip("/") or None,
+            autocommit=True,
+        )
+        if parts.scheme == "mysql"
+        else psycopg.connect(server_url, autocommit=True)
+    ) as connection:
+        yield connection.cursor().execute
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from getpass import getuser
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -22,6 +23,11 @@ from redis.retry import Retry
 from .certificates import Issued
 
 ATTEMPTS = 5
+
+MARIADB = "the system's package mariadb-server"
+
+# Where Debian has its daemons, which is on the PATH of root alone.
+PROGRAMS = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])
 
 
 class UnavailableError(Exception):
@@ -190,10 +196,28 @@ class StoppablePostgreSQL:
         self._server.cleanup()
 
 
+@contextmanager
+def mariadb(folder: Path) -> Iterator[str]:
+    """A MariaDB whose ``root`` needs no password: its URL less the database's name."""
+    install = found("mariadb-install-db", MARIADB)
+    data, socket_path = folder / "mariadb", folder / "mariadb.sock"
+    # No file of the machine's is read: neither its port nor its folder is meant.
+    ours = ["--no-defaults", f"--datadir={data}", f"--user={getuser()}"]
+    for_tests = ["--auth-root-authentication-method=normal", "--skip-test-db"]
+    subprocess.run([install, *ours, *for_tests], check=True, capture_output=True)
+    # What is committed need not survive a power cut here: no waiting for the disk.
+    quick = ["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M"]
+    private = [f"--socket={socket_path}", f"--log-error={folder}/mariadb.log"]
+    command = [found("mariadbd", MARIADB), *ours, *quick, *private, "--bind-address=127.0.0.1"]
+    command += ["--character-set-server=utf8mb4"]
+    with served(lambda port: [*command, f"--port={port}"]) as port:
+        yield f"mysql://root@127.0.0.1:{port}"
+
+
 def found(program: str, remedy: str) -> str:
-    """Where a program is: beside this Python, where wheels put theirs, or on PATH."""
+    """Where a program is: beside this Python, where wheels put theirs, on PATH, or with daemons."""
     beside = Path(sys.executable).parent / program
-    path = str(beside) if beside.exists() else shutil.which(program)
+    path = str(beside) if beside.exists() else shutil.which(program, path=PROGRAMS)
     if path is None:
         raise UnavailableError(f"no {program} here: {remedy}")
     return path

@@ -11,6 +11,7 @@ from django.db import connections, router
 from django.utils.functional import Promise
 
 from .base import Engine
+from .clearing import clear
 from .hooks import overrides
 from .merge import Data
 from .model_table import table_of
@@ -24,23 +25,28 @@ if TYPE_CHECKING:
 class SessionStore(Engine, DjangoStore):
     """Rows of Django's table, or of the model that a subclass names in ``get_model_class``."""
 
+    # Whether the last compare-and-swap found something else than it went by.
+    _lost = False
+
     def _read(self) -> Stored | None:
-        row = self._table().read(self._key)
+        row = self._table().read(self._key, latest=self._lost)
         return self._stored(row) if row else None
 
     def _load(self) -> Stored | None:
+        """From a replica, if the router names one, which may lag: what it lacks the primary has."""
         if self._has_own_reading:
             return self._read_row()
         replica = table_of(self.model, router.db_for_read(self.model))
         row = replica.read(self._key)
+        if row is None and replica != self._table():
+            return self._read()
         return self._stored(row) if row else None
 
     def _read_row(self) -> Stored | None:
         """By the method that a subclass has for it, which may keep more than the session."""
         if not self._has_own_reading:
             return self._read()
-        with self._table()._reached():
-            row = self._half("_get_session_from_db")()
+        row = self._table().call(self._half("_get_session_from_db"))
         return self._stored(row) if row else None
 
     @property
@@ -54,20 +60,24 @@ class SessionStore(Engine, DjangoStore):
 
     def _swap(self, base: Stored, data: Data) -> Stored | None:
         row = self._half("create_model_instance")(data)
-        return self._stored(row) if self._table().swap(row, base.token) else None
+        return self._stored(row) if self._won(self._table().swap(row, base.token)) else None
 
     def _touch(self, base: Stored) -> bool:
         has_own_rows = overrides(type(self), "create_model_instance", "acreate_model_instance")
         if has_own_rows or self._table().has_more_columns:
             return self._swap(base, base.data or {}) is not None
-        return self._table().touch(self._key, base.token, self.get_expiry_date())
+        return self._won(self._table().touch(self._key, base.token, self.get_expiry_date()))
 
     def _remove(self, session_key: str) -> None:
         if self._takes(session_key):
             self._table().remove(session_key)
 
     def _take(self, base: Stored) -> bool:
-        return self._table().take(self._key, base.token)
+        return self._won(self._table().take(self._key, base.token))
+
+    def _won(self, changed: bool) -> bool:
+        self._lost = not changed
+        return changed
 
     def _make_room(self) -> None:
         self._table().remove_expired(self._key)
@@ -112,7 +122,7 @@ class SessionStore(Engine, DjangoStore):
 
     @classmethod
     def _clear(cls, batch_size: int) -> Iterator[int]:
-        return cls._table().clear(batch_size)
+        return clear(cls._table(), batch_size)
 
     @classmethod
     def count_expired(cls) -> int:

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from .hooks import overrides
 from .signals import SAVES, others_hear
+from .sql_call import in_transaction
 from .table import Model, Row, Table
 
 if TYPE_CHECKING:
@@ -39,18 +40,23 @@ class ModelTable(Table):
     from others until the model is done with it.
     """
 
-    def read(self, session_key: str) -> Row | None:
+    def read(self, session_key: str, *, latest: bool = False) -> Row | None:
         live = self._rows.filter(session_key=session_key, expire_date__gt=timezone.now())
-        rows = self._list(live.values_list("session_data", "expire_date")[:1])
-        return Row(*rows[0]) if rows else None
+        if latest and in_transaction(self.connection):
+            live = live.select_for_update()
+        rows = self._list(live.values_list("session_data", "expire_date", "session_key")[:1])
+        return Row(*rows[0][:2]) if rows and rows[0][2] == session_key else None
 
     def swap(self, row: AbstractBaseSession, session_data: str) -> bool:
-        with self._reached(), transaction.atomic(using=self.using):
-            held = self._held(row.session_key, session_data)
-            if held.update(session_data=row.session_data) == 0:
-                return False
-            row.save(force_update=True, using=self.using)
-            return True
+        def swap() -> bool:
+            with transaction.atomic(using=self.using):
+                held = self._held(row.session_key, session_data)
+                if held.update(session_data=row.session_data) == 0:
+                    return False
+                row.save(force_update=True, using=self.using)
+                return True
+
+        return self.call(swap)
 
     def touch(self, session_key: str, session_data: str, expire_date: datetime) -> bool:
         raise NotImplementedError("A row of this table is saved whole.")
@@ -60,18 +66,23 @@ class ModelTable(Table):
         return True
 
     def remove(self, session_key: str) -> None:
-        with self._reached():
+        def remove() -> None:
             for row in self._rows.filter(session_key=session_key):
                 row.delete(using=self.using)
 
+        self.call(remove)
+
     def take(self, session_key: str, session_data: str) -> bool:
-        with self._reached(), transaction.atomic(using=self.using):
-            held = self._held(session_key, session_data)
-            if held.update(session_data=session_data) == 0:
-                return False
-            for row in held:
-                row.delete(using=self.using)
-            return True
+        def take() -> bool:
+            with transaction.atomic(using=self.using):
+                held = self._held(session_key, session_data)
+                if held.update(session_data=session_data) == 0:
+                    return False
+                for row in held:
+                    row.delete(using=self.using)
+                return True
+
+        return self.call(take)
 
     def _held(self, session_key: str, session_data: str) -> QuerySet[AbstractBaseSession]:
         return self._rows.filter(session_key=session_key, session_data=session_data)

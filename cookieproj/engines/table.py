@@ -6,40 +6,31 @@ by itself; none leaves broken the transaction of somebody else.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from django.contrib.sessions.backends.base import CreateError
-from django.db import IntegrityError, InterfaceError, OperationalError, connections, transaction
+from django.db import IntegrityError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.utils import CursorWrapper
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from .exceptions import StoreUnavailableError
 from .signals import others_hear
-from .trips import trip
+from .sql_call import call, in_transaction
 
 if TYPE_CHECKING:
     from django.contrib.sessions.base_session import AbstractBaseSession
 
 Model = type["AbstractBaseSession"]
-
-
-# Where rows have a place in pages, they are looked for page by page, each of which is read once,
-# unless they are so few that an index finds them sooner. A page of PostgreSQL holds at most 291.
-HAS_PAGES = {"postgresql"}
-ROWS_OF_A_PAGE = 291
-FEW = 1000
-PAGES = "SELECT pg_relation_size(%s::regclass) / current_setting('block_size')::int"
+Result = TypeVar("Result")
 
 
 class Row(NamedTuple):
@@ -49,11 +40,11 @@ class Row(NamedTuple):
 
 class Statements(NamedTuple):
     read: str
+    read_latest: str
     swap: str
     touch: str
     remove: str
     take: str
-    clear_pages: str
 
 
 @cache
@@ -63,15 +54,18 @@ def statements(model: Model, using: str) -> Statements:
     table = quote(model._meta.db_table)
     key, data, expires = map(quote, ("session_key", "session_data", "expire_date"))
     columns = ", ".join(f"{quote(field.column)} = %s" for field in but_the_key(model))
+    locks = (
+        f" {connection.ops.for_update_sql()}" if connection.features.has_select_for_update else ""
+    )
     # Names of Django's own choosing are all that is put in; what comes from outside is a parameter.
+    read = f"SELECT {data}, {expires}, {key} FROM {table} WHERE {key} = %s AND {expires} > %s"
     return Statements(
-        read=f"SELECT {data}, {expires} FROM {table} WHERE {key} = %s AND {expires} > %s",
+        read=read,
+        read_latest=f"{read} {locks}",
         swap=f"UPDATE {table} SET {columns} WHERE {key} = %s AND {data} = %s",
         touch=f"UPDATE {table} SET {expires} = %s WHERE {key} = %s AND {data} = %s",
         remove=f"DELETE FROM {table} WHERE {key} = %s",
         take=f"DELETE FROM {table} WHERE {key} = %s AND {data} = %s",
-        clear_pages=f"DELETE FROM {table} WHERE {expires} < %s"
-        " AND ctid >= %s::tid AND ctid < %s::tid",
     )
 
 
@@ -85,22 +79,36 @@ def but_the_key(model: Model) -> list[Any]:
 class Table:
     """The rows of one model in the database with that alias.
 
-    Every method raises StoreError when the database does not answer.
+    Every method raises StoreError where the database fails, and inside a transaction the
+    database's own error for one that has to be begun again: see ``call``.
     """
 
     model: Model
     using: str
 
-    def read(self, session_key: str) -> Row | None:
-        """The data as stored and its expiry; None for no row or an expired one."""
-        row = self._one(self._sql.read, [session_key, self._date(timezone.now())])
-        return Row(row[0], self._from_database(row[1])) if row else None
+    def read(self, session_key: str, *, latest: bool = False) -> Row | None:
+        """The data as stored and its expiry; None for no row or an expired one.
+
+        A transaction goes on seeing what it once saw, at REPEATABLE READ, while its
+        compare-and-swap compares with what is there: to read that, the row is locked.
+        """
+        locks = latest and in_transaction(self.connection)
+        sql = self._sql.read_latest if locks else self._sql.read
+        row = self._one(sql, [session_key, self.date(timezone.now())])
+        # To MariaDB a key in capitals is the same; a copy under that one nobody would ever end.
+        if row is None or row[2] != session_key:
+            return None
+        return Row(row[0], self._from_database(row[1]))
 
     def insert(self, row: AbstractBaseSession) -> None:
         """Raises CreateError if the key is taken. By the model, so its signals are sent."""
-        try:
-            with self._reached(), self._unharmed():
+
+        def insert() -> None:
+            with self._unharmed():
                 row.save(force_insert=True, using=self.using)
+
+        try:
+            self.call(insert)
         except IntegrityError as error:
             raise CreateError from error
 
@@ -111,19 +119,17 @@ class Table:
         if any(hasattr(value, "resolve_expression") for value in values):
             # An expression is a part of the statement, not a parameter of it.
             rows: Any = self._rows.filter(session_key=row.session_key, session_data=session_data)
-            with self._reached():
-                return bool(
-                    rows._update(list(zip(fields, [None] * len(fields), values, strict=True)))
-                )
+            changes = list(zip(fields, [None] * len(fields), values, strict=True))
+            return bool(self.call(lambda: rows._update(changes)))
         parameters = [
-            field.get_db_prep_save(value, self._connection)
+            field.get_db_prep_save(value, self.connection)
             for field, value in zip(fields, values, strict=True)
         ]
         return self._changed(self._sql.swap, [*parameters, row.session_key, session_data])
 
     def touch(self, session_key: str, session_data: str, expire_date: datetime) -> bool:
         """Move the expiry if the table still holds that data under that key."""
-        parameters = [self._date(expire_date), session_key, session_data]
+        parameters = [self.date(expire_date), session_key, session_data]
         return self._changed(self._sql.touch, parameters)
 
     @property
@@ -134,8 +140,7 @@ class Table:
     def remove(self, session_key: str) -> None:
         """One statement, unless Django must see the row go."""
         if self.watched:
-            with self._reached():
-                self._rows.filter(session_key=session_key).delete()
+            self.call(self._rows.filter(session_key=session_key).delete)
         else:
             self._changed(self._sql.remove, [session_key])
 
@@ -144,11 +149,10 @@ class Table:
         if not self.watched:
             return self._changed(self._sql.take, [session_key, session_data])
         rows = self._rows.filter(session_key=session_key, session_data=session_data)
-        with self._reached():
-            return bool(rows.delete()[0])
+        return bool(self.call(rows.delete)[0])
 
     def exists(self, session_key: str) -> bool:
-        return self._any(self._rows.filter(session_key=session_key))
+        return self.call(self._rows.filter(session_key=session_key).exists)
 
     def page(self, after: str, size: int) -> list[AbstractBaseSession]:
         """Up to ``size`` live sessions with the next keys in order."""
@@ -158,77 +162,34 @@ class Table:
     def alive(self, keys: Collection[str]) -> set[str]:
         live = self._rows.filter(expire_date__gt=timezone.now())
         found = live.values_list("session_key", flat=True)
-        size, rest = self._fitting(len(keys)), iter(keys)
+        size, rest = self.fitting(len(keys)), iter(keys)
         return {
             key
             for batch in iter(lambda: list(islice(rest, size)), [])
             for key in self._list(found.filter(session_key__in=batch))
         }
 
-    def _fitting(self, keys: int) -> int:
+    def fitting(self, keys: int) -> int:
         """So many of them as one statement takes, beside a date."""
-        limit = self._connection.features.max_query_params
+        limit = self.connection.features.max_query_params
         return min(keys, limit - 1 if limit else keys)
 
     def count(self) -> int:
-        with self._reached():
-            return self._rows.count()
+        return self.call(self._rows.count)
 
-    def clear(self, batch_size: int) -> Iterator[int]:
-        """Remove expired rows, a batch by one statement: how many went."""
-        expired = self._expired
-        keys = expired.order_by("expire_date").values_list("session_key", flat=True)
-        pages = self._pages(batch_size)
-        size = FEW if pages else batch_size
-        while True:
-            removed = self._clear_batch(expired, keys, size)
-            if removed:
-                yield removed
-            if pages and removed == size:
-                yield from self._clear_pages(pages, batch_size // ROWS_OF_A_PAGE)
-                return
-            # A batch may be small because somebody else was just clearing the same rows.
-            if removed < size and not self._any(expired):
-                return
-
-    def _pages(self, batch_size: int) -> int:
-        """How many the table has; 0 where it is not gone through by them."""
-        goes = self._connection.vendor in HAS_PAGES and batch_size >= FEW
-        if not goes or self.watched:
-            return 0
-        row = self._one(PAGES, [self._connection.ops.quote_name(self.model._meta.db_table)])
-        return int(row[0]) if row else 0
-
-    def _clear_pages(self, pages: int, at_once: int) -> Iterator[int]:
-        """What has expired before now: a row that moves meanwhile has been renewed."""
-        now = self._date(timezone.now())
-        for first in range(0, pages, at_once):
-            places = [f"({page},0)" for page in (first, first + at_once)]
-            if removed := self._execute(self._sql.clear_pages, [now, *places]):
-                yield removed
+    def count_expired(self) -> int:
+        return self.call(self.expired.count)
 
     def remove_expired(self, session_key: str) -> int:
         """The row of that key, if it has expired: how many went."""
-        return self._clear_rows(self._expired.filter(session_key=session_key))
+        expired = self.expired.filter(session_key=session_key)
+        return self.call(lambda: self.delete(expired))
 
-    def _clear_batch(
-        self, expired: QuerySet[AbstractBaseSession], keys: QuerySet[Any, Any], size: int
-    ) -> int:
-        batch: Any = keys[:size]
-        if not self._connection.features.allow_sliced_subqueries_with_in:
-            # MySQL has none in a DELETE, so there the keys make a way to us and back.
-            batch = self._list(keys[: self._fitting(size)])
-        return self._clear_rows(expired.filter(session_key__in=batch))
-
-    def _clear_rows(self, rows: QuerySet[AbstractBaseSession]) -> int:
-        with self._reached():
-            if self.watched:
-                return rows.delete()[1].get(self.model._meta.label, 0)
-            return rows._raw_delete(self.using)
-
-    def count_expired(self) -> int:
-        with self._reached():
-            return self._expired.count()
+    def delete(self, rows: QuerySet[AbstractBaseSession]) -> int:
+        """By one statement, unless Django must see the rows go: how many sessions went."""
+        if self.watched:
+            return rows.delete()[1].get(self.model._meta.label, 0)
+        return rows._raw_delete(self.using)
 
     @property
     def watched(self) -> bool:
@@ -240,62 +201,59 @@ class Table:
         return self.model._base_manager.using(self.using).all()
 
     @property
-    def _expired(self) -> QuerySet[AbstractBaseSession]:
+    def expired(self) -> QuerySet[AbstractBaseSession]:
         return self._rows.filter(expire_date__lt=timezone.now())
 
-    def _any(self, rows: QuerySet[Any, Any]) -> bool:
-        with self._reached():
-            return rows.exists()
-
     def _list(self, rows: QuerySet[Any, Any]) -> list[Any]:
-        with self._reached():
-            return list(rows)
+        return self.call(lambda: list(rows))
 
     @property
     def _sql(self) -> Statements:
         return statements(self.model, self.using)
 
     @property
-    def _connection(self) -> BaseDatabaseWrapper:
+    def quoted_name(self) -> str:
+        return self.connection.ops.quote_name(self.model._meta.db_table)
+
+    @property
+    def connection(self) -> BaseDatabaseWrapper:
         return connections[self.using]
 
     def _one(self, sql: str, parameters: list[Any]) -> tuple[Any, ...] | None:
-        with self._cursor() as cursor:
-            cursor.execute(sql, parameters)
-            # All of it: SQLite ends a statement, and its lock, with the last row.
-            return next(iter(cursor.fetchall()), None)
+        def fetch() -> tuple[Any, ...] | None:
+            with self.connection.cursor() as cursor:
+                cursor.execute(sql, parameters)
+                # All of it: SQLite ends a statement, and its lock, with the last row.
+                return next(iter(cursor.fetchall()), None)
+
+        return self.call(fetch)
 
     def _changed(self, sql: str, parameters: list[Any]) -> bool:
-        return bool(self._execute(sql, parameters))
+        return bool(self.execute(sql, parameters))
 
-    def _execute(self, sql: str, parameters: list[Any]) -> int:
-        with self._cursor() as cursor:
-            cursor.execute(sql, parameters)
-            return int(cursor.rowcount)
+    def execute(self, sql: str, parameters: list[Any]) -> int:
+        """How many rows it changed."""
 
-    @contextmanager
-    def _cursor(self) -> Iterator[CursorWrapper]:
-        with self._reached(), self._connection.cursor() as cursor:
-            yield cursor
+        def execute() -> int:
+            with self.connection.cursor() as cursor:
+                cursor.execute(sql, parameters)
+                return int(cursor.rowcount)
+
+        return self.call(execute)
+
+    def call(self, work: Callable[[], Result]) -> Result:
+        return call(work, self.connection, lambda: self.place)
 
     def _unharmed(self) -> AbstractContextManager[Any]:
         """A savepoint, inside an open transaction only: a taken key would be the end of that."""
-        if self._connection.get_autocommit():
+        if self.connection.get_autocommit():
             return nullcontext()
         return transaction.atomic(using=self.using)
-
-    @contextmanager
-    def _reached(self) -> Iterator[None]:
-        try:
-            with trip():
-                yield
-        except (InterfaceError, OperationalError) as error:
-            raise StoreUnavailableError(self.place, error) from error
 
     @property
     def place(self) -> Promise:
         """Table, kind of database, its name and host."""
-        settings = self._connection.settings_dict
+        settings = self.connection.settings_dict
         if settings["HOST"]:
             text = _("table {table}, {kind} {name} at {host}:{port}")
         else:
@@ -303,18 +261,18 @@ class Table:
         return format_lazy(
             text,
             table=self.model._meta.db_table,
-            kind=self._connection.display_name,
+            kind=self.connection.display_name,
             name=settings["NAME"],
             host=settings["HOST"],
             port=settings["PORT"],
         )
 
-    def _date(self, date: datetime) -> Any:
-        return self.model._meta.get_field("expire_date").get_db_prep_value(date, self._connection)
+    def date(self, date: datetime) -> Any:
+        return self.model._meta.get_field("expire_date").get_db_prep_value(date, self.connection)
 
     def _from_database(self, date: Any) -> Any:
         field: Any = self.model._meta.get_field("expire_date")
         column = field.get_col(self.model._meta.db_table)
-        for convert in self._connection.ops.get_db_converters(column):
-            date = convert(date, column, self._connection)
+        for convert in self.connection.ops.get_db_converters(column):
+            date = convert(date, column, self.connection)
         return date

@@ -127,6 +127,11 @@ def postgresql_sessions_url(postgresql_url: str) -> str:
 
 
 @pytest.fixture(scope="session")
+def mariadb_sessions_url(mariadb_url: str) -> str:
+    return new_database(mariadb_url, "sessions")
+
+
+@pytest.fixture(scope="session")
 def sqlite_sessions_url(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"sqlite:///{tmp_path_factory.mktemp('sqlite')}/sessions.sqlite3"
 

@@ -14,6 +14,7 @@ from cookieproj.engines.handover.homes import DJANGOS, OURS
 STORES = [
     ("db", "sqlite", ""),
     ("db", "postgresql", ""),
+    ("db", "mariadb", ""),
     ("cache", "", "redis"),
     ("cache", "", "memory"),
     ("cache", "", "memcached"),
@@ -21,6 +22,7 @@ STORES = [
     ("cached_db", "sqlite", "memory"),
     ("cached_db", "sqlite", "memcached"),
     ("cached_db", "postgresql", "redis"),
+    ("cached_db", "mariadb", "redis"),
     ("signed_cookies", "", ""),
 ]
 

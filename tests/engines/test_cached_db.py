@@ -94,9 +94,9 @@ class Steps:
     def _stepping(self, owner: type, name: str) -> Callable[..., Any]:
         method = getattr(owner, name)
 
-        def stepping(*arguments: Any) -> Any:
+        def stepping(*arguments: Any, **options: Any) -> Any:
             self.step()
-            return method(*arguments)
+            return method(*arguments, **options)
 
         return stepping
 

@@ -1,25 +1,22 @@
 """Walking, clearing and locating sessions, on each store of ours."""
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 from unittest import mock
 
-import psycopg
 import pytest
 import time_machine
 from asgiref.sync import async_to_sync
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.cached_db import KEY_PREFIX as CACHED_DB_PREFIX
-from django.db import connection, connections
+from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
 from cookieproj.engines.base import random_key
+from cookieproj.engines.clearing import ROWS_OF_A_PAGE
 from cookieproj.engines.exceptions import NotListableError
-from cookieproj.engines.table import ROWS_OF_A_PAGE, Table
 
 from .contract import Engine, on_engines
 
@@ -221,9 +218,13 @@ def test_clearing_takes_one_statement_a_batch(engine: Engine) -> None:
         CaptureQueriesContext(connection) as statements,
     ):
         assert engine.Store.clear_expired(batch_size=2) == 5
-    # Three batches, the last of them small, and a look whether that was all.
+    # Three batches, the last of them small, and a fourth that finds nothing any more.
     words = [statement["sql"].split()[0] for statement in statements]
-    assert words == ["DELETE"] * 3 + ["SELECT"]
+    if engine.database == "mariadb":
+        # It has no DELETE that leaves alone what is locked: a SELECT goes before.
+        assert words == ["BEGIN", "SELECT", "DELETE", "COMMIT"] * 3 + ["BEGIN", "SELECT", "COMMIT"]
+    else:
+        assert words == ["DELETE"] * 4
 
 
 @on_engines(lambda engine: engine.ours and engine.name in {"db", "cached_db"})
@@ -236,48 +237,6 @@ def test_clearing_where_a_statement_cannot_look_for_itself(engine: Engine) -> No
     assert engine.Store().exists(live)
 
 
-@on_engines(lambda engine: engine.ours and engine.name in {"db", "cached_db"})
-def test_clearing_goes_on_where_somebody_else_has_cleared_its_batch(engine: Engine) -> None:
-    for _ in range(5):
-        stored(engine, -60, a=1)
-    really, calls = Table._clear_batch, []
-
-    def too_late(*arguments: Any) -> int:
-        calls.append(arguments)
-        return 0 if len(calls) == 1 else really(*arguments)
-
-    with mock.patch.object(Table, "_clear_batch", too_late):
-        assert engine.Store.clear_expired(batch_size=2) == 5
-
-
-@on_engines(lambda engine: engine.ours and engine.name == "db" and engine.database == "postgresql")
-@pytest.mark.parametrize("by_pages", [False, True])
-def test_clearing_leaves_alone_what_is_renewed_just_then(
-    engine: Engine, threads: Any, by_pages: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A row that another transaction holds is looked at again when it lets go."""
-    if by_pages:
-        # The one that has expired first goes before, and shows that there are many.
-        monkeypatch.setattr("cookieproj.engines.table.FEW", 1)
-        stored(engine, -120, a=1)
-    key = stored(engine, -60, a=1).session_key
-    url = connection.settings_dict
-    with psycopg.connect(
-        host=url["HOST"] or url["OPTIONS"].get("host"), dbname=url["NAME"], user=url["USER"]
-    ) as other:
-        other.execute(
-            "UPDATE django_session SET expire_date = now() + '1 day' WHERE session_key = %s", [key]
-        )
-        cleared = threads.submit(engine.Store.clear_expired)
-        blocked = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        while not other.execute(blocked).fetchall():
-            # What a transaction has seen of it once it would see for ever.
-            other.execute("SELECT pg_stat_clear_snapshot()")
-        other.commit()
-        assert cleared.result(timeout=60) == by_pages
-    assert engine.Store().exists(key)
-
-
 @on_engines(
     lambda engine: (
         engine.ours and engine.database == "postgresql" and engine.name in {"db", "cached_db"}
@@ -286,7 +245,7 @@ def test_clearing_leaves_alone_what_is_renewed_just_then(
 def test_many_rows_are_cleared_page_by_page(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cookieproj.engines.table.FEW", 2)
+    monkeypatch.setattr("cookieproj.engines.clearing.FEW", 2)
     watched = mock.PropertyMock(return_value=False)
     monkeypatch.setattr("cookieproj.engines.table.Table.watched", watched)
     # Of several pages, and more to a statement than one.
@@ -296,7 +255,7 @@ def test_many_rows_are_cleared_page_by_page(
     with CaptureQueriesContext(connection) as statements:
         assert engine.Store.clear_expired(batch_size=2 * ROWS_OF_A_PAGE) == 20
     words = [statement["sql"].split()[0] for statement in statements]
-    assert words[:2] == ["SELECT", "DELETE"]
+    assert words[:2] == ["DELETE", "SELECT"]
     assert len(words) > 4
     assert set(words[2:]) == {"DELETE"}
     assert engine.Store.count() == 40
@@ -305,15 +264,7 @@ def test_many_rows_are_cleared_page_by_page(
     with CaptureQueriesContext(connection) as statements:
         assert engine.Store.clear_expired(batch_size=2 * ROWS_OF_A_PAGE) == 1
     words = [statement["sql"].split()[0] for statement in statements]
-    assert words == ["SELECT", "DELETE", "SELECT"]
-
-
-@pytest.fixture
-def threads() -> Iterator[ThreadPoolExecutor]:
-    """One, which closes its connection."""
-    with ThreadPoolExecutor(1) as pool:
-        yield pool
-        pool.submit(connections.close_all).result()
+    assert words == ["DELETE", "DELETE"]
 
 
 @on_engines(lambda engine: engine.ours and engine.name in {"db", "file", "cached_db"})

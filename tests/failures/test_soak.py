@@ -13,6 +13,8 @@ from cookieproj.engines.handover.homes import DJANGOS, NAMES, OURS
 from tests.held import Held, Whose
 from tests.sites import ROOT, in_production
 
+from .crowd import LEAST
+
 CLIENTS = 200
 
 # In the suite, and with --long: seconds, and by what share a worker's memory may grow once it is
@@ -71,7 +73,7 @@ def test_many_clients_for_long(
             made = json.loads(process.stdout.readline())
         after = {worker: memory(worker) for worker in children(int(pid.read_text()))}
     held(f"{CLIENTS} clients at once, {profile}", whose, made["requests"], len(made["wrong"]))
-    assert made["requests"] > CLIENTS * seconds / 5
+    assert made["requests"] >= CLIENTS * LEAST
     if whose == "ours":
         assert made["wrong"] == []
         # The very same two, so that none has died and begun again.

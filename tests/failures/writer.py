@@ -1,7 +1,7 @@
 """An application that does nothing but write sessions, a thread for each that is named.
 
 At each line that comes in it forks a process, as gunicorn does, which writes until it is killed.
-Its id is told, and its end.
+Its id is told as soon as it has written something, and its end.
 """
 
 import os
@@ -27,19 +27,22 @@ def main(*session_keys: str) -> None:
         pid = os.fork()
         if pid == 0:
             write(store, session_keys)
-        print(pid, flush=True)  # noqa: T201
         os.waitpid(pid, 0)
         print("ended", flush=True)  # noqa: T201
 
 
 def write(store: Any, session_keys: tuple[str, ...]) -> None:
     """In each thread a session that is there, and new ones."""
+    told = threading.Lock()
 
     def one(session_key: str) -> None:
         while True:
             for session in (store(session_key), store()):
                 session["text"] = random.choice(TEXTS) + str(time.time())
                 session.save()
+            # By the first of them alone.
+            if told.acquire(blocking=False):
+                print(os.getpid(), flush=True)  # noqa: T201
 
     threads = [threading.Thread(target=one, args=[key]) for key in session_keys]
     for thread in threads:

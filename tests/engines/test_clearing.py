@@ -1,0 +1,128 @@
+"""Several clearings at once, beside requests: none waits for another, and none fails."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+from unittest import mock
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.core.cache import caches
+from django.core.management import call_command
+from django.db import connection, connections, transaction
+from django.utils import timezone
+
+from cookieproj.engines.base import random_key
+from cookieproj.engines.clearing import ROWS_OF_A_PAGE
+
+from .contract import Engine, on_engines
+from .test_sql_errors import stored
+
+pytestmark = on_engines(lambda engine: engine.ours and bool(engine.database))
+
+on_servers = on_engines(lambda engine: engine.ours and engine.database in {"postgresql", "mariadb"})
+
+CLEARINGS, EXPIRED = 4, 3000
+
+
+def expire(number: int) -> None:
+    """Rows that expired in another order than they lie in."""
+    now = timezone.now()
+    Session.objects.bulk_create(
+        Session(
+            session_key=random_key(),
+            session_data="x" * 100,
+            expire_date=now - timedelta(seconds=60 + each * 7919 % number),
+        )
+        for each in range(number)
+    )
+
+
+@pytest.mark.parametrize("watched", [False, True])
+@on_servers
+def test_any_number_of_clearings_at_once_end_well(
+    engine: Engine, watched: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cookieproj.engines.clearing.FEW", 100)
+    monkeypatch.setattr(
+        "cookieproj.engines.table.Table.watched", mock.PropertyMock(return_value=watched)
+    )
+    everybody = threading.Barrier(CLEARINGS)
+
+    def clear(number: int) -> int:
+        try:
+            everybody.wait(timeout=60)
+            # Each with batches of another size, so that they do not go in step.
+            cleared: int = engine.Store.clear_expired(batch_size=ROWS_OF_A_PAGE + number * 100)
+            return cleared
+        finally:
+            connections.close_all()
+            caches.close_all()
+
+    with ThreadPoolExecutor(CLEARINGS) as pool:
+        for _round in range(3):
+            expire(EXPIRED)
+            live = stored(engine, a=1).session_key
+            assert sum(pool.map(clear, range(CLEARINGS))) == EXPIRED
+            assert engine.Store.count_expired() == 0
+            assert engine.Store(live)["a"] == 1
+
+
+@pytest.fixture
+def holder() -> Iterator[Callable[..., Any]]:
+    """Keep rows locked, over another connection, till somebody has ended."""
+    with ThreadPoolExecutor(1) as pool:
+        ended, locked = threading.Event(), threading.Event()
+
+        def hold(*keys: str) -> None:
+            with transaction.atomic():
+                tomorrow = timezone.now() + timedelta(days=1)
+                for key in keys:
+                    Session.objects.filter(session_key=key).update(expire_date=tomorrow)
+                locked.set()
+                assert ended.wait(timeout=60)
+
+        def begin(*keys: str) -> Callable[[], object]:
+            holding = pool.submit(hold, *keys)
+            assert locked.wait(timeout=60)
+
+            def end() -> object:
+                ended.set()
+                return holding.result(timeout=60)
+
+            return end
+
+        yield begin
+        ended.set()
+        pool.submit(connections.close_all).result()
+
+
+@pytest.mark.parametrize("few", [1, 1000])
+@on_servers
+def test_a_row_in_somebody_elses_hands_is_left_to_him(
+    engine: Engine, few: int, holder: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request renews it, and is not done: nobody waits, and what it renews stays."""
+    monkeypatch.setattr("cookieproj.engines.clearing.FEW", few)
+    expire(5)
+    key = Session.objects.order_by("session_key")[2].session_key
+    end = holder(key)
+    assert engine.Store.clear_expired() == 4
+    end()
+    assert engine.Store.clear_expired() == 0
+    assert [row.session_key for row in Session.objects.all()] == [key]
+
+
+@pytest.mark.parametrize("expired", [0, 1, 2, 4])
+def test_nothing_and_whole_batches_are_cleared_by_the_command(
+    engine: Engine, expired: int, settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expire(expired) if expired else None
+    with mock.patch("demo.clearing.clear", return_value=0):
+        call_command("clearsessions", batch_size=2)
+    told = capsys.readouterr().out
+    assert str(expired) in told if expired else "no expired" in told
+    assert engine.Store.count() == 0
+    assert connection.get_autocommit()

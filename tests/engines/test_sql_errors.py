@@ -1,0 +1,355 @@
+"""Databases that refuse: each error says what is wrong, and goes when that does."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from django.db import DatabaseError, close_old_connections, connection, transaction
+
+from cookieproj.engines.exceptions import (
+    StoreError,
+    StoreFullError,
+    StoreMisconfiguredError,
+    StoreReadOnlyError,
+    StoreUnavailableError,
+)
+from tests.conftest import administered
+
+from .contract import Engine, on_engines
+
+pytestmark = on_engines(lambda engine: bool(engine.database))
+
+on_ours = on_engines(lambda engine: engine.ours and engine.name == "db")
+
+
+def on_our(*databases: str) -> pytest.MarkDecorator:
+    return on_engines(
+        lambda engine: engine.ours and engine.name == "db" and engine.database in databases
+    )
+
+
+@pytest.fixture
+def administer(engine: Engine, request: pytest.FixtureRequest) -> Iterator[Callable[[str], object]]:
+    """Execute a statement as the user who may do all; nobody else's connection is left."""
+    url = request.getfixturevalue(f"{engine.database}_sessions_url")
+    with administered(url) as execute:
+        yield execute
+
+
+@contextmanager
+def reconnecting(**changed: Any) -> Iterator[None]:
+    """Over a new connection, made with that instead, till the block ends."""
+    connection.close()
+    with mock.patch.dict(connection.settings_dict, changed):
+        yield
+        connection.close()
+
+
+def stored(engine: Engine, **data: Any) -> Any:
+    session = engine.Store()
+    session.update(data)
+    session.save()
+    return session
+
+
+def save(engine: Engine, session_key: str) -> None:
+    session = engine.Store(session_key)
+    session["b"] = session.get("b", 0) + 1
+    session.save()
+
+
+@contextmanager
+def without_table(execute: Callable[[str], object]) -> Iterator[None]:
+    execute("ALTER TABLE django_session RENAME TO moved_away")
+    try:
+        yield
+    finally:
+        execute("ALTER TABLE moved_away RENAME TO django_session")
+
+
+@on_our("sqlite", "postgresql", "mariadb")
+def test_a_missing_table_says_to_migrate(engine: Engine) -> None:
+    session = stored(engine, a=1)
+
+    def execute(statement: str) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+
+    with without_table(execute):
+        for act in (session.load, session.save, session.delete, engine.Store().create):
+            with pytest.raises(StoreMisconfiguredError, match=r"Run manage\.py migrate\.") as error:
+                act()
+            assert isinstance(error.value.__cause__, DatabaseError)
+        with pytest.raises(StoreMisconfiguredError):
+            engine.Store.clear_expired()
+    save(engine, stored(engine, a=1).session_key)
+
+
+@on_our("sqlite", "postgresql", "mariadb")
+def test_a_missing_column_too(engine: Engine) -> None:
+    key = stored(engine, a=1).session_key
+    with mock.patch("cookieproj.engines.table.Table._sql", mock.PropertyMock()) as statements:
+        statements.return_value.read = "SELECT is_none FROM django_session WHERE %s <> %s"
+        with pytest.raises(StoreMisconfiguredError, match=r"Run manage\.py migrate\."):
+            engine.Store(key).load()
+
+
+@contextmanager
+def user(execute: Callable[[str], object], engine: Engine, name: str) -> Iterator[dict[str, str]]:
+    """Somebody with a password and no right; gives what to connect with."""
+    identified = {
+        "postgresql": f"ROLE {name} LOGIN PASSWORD 'right'",
+        "mariadb": f"USER {name} IDENTIFIED BY 'right'",
+    }
+    execute(f"CREATE {identified[engine.database]}")
+    try:
+        yield {"USER": name, "PASSWORD": "right"}
+    finally:
+        execute(f"DROP {'ROLE' if engine.database == 'postgresql' else 'USER'} {name}")
+
+
+@on_our("postgresql", "mariadb")
+def test_a_missing_right_says_which_to_grant(engine: Engine, administer: Any) -> None:
+    key = stored(engine, a=1).session_key
+    table = "django_session"
+    with user(administer, engine, "reader") as reader:
+        administer(f"GRANT SELECT ON {table} TO reader")
+        try:
+            with reconnecting(**reader):
+                assert engine.Store(key)["a"] == 1
+                with pytest.raises(StoreMisconfiguredError, match=r"Grant .* UPDATE"):
+                    save(engine, key)
+        finally:
+            administer(f"REVOKE SELECT ON {table} FROM reader")
+    save(engine, key)
+
+
+@on_our("postgresql", "mariadb")
+def test_a_missing_database_says_to_create_it(engine: Engine) -> None:
+    key = stored(engine, a=1).session_key
+    with (
+        reconnecting(NAME="nowhere"),
+        pytest.raises(StoreMisconfiguredError, match="Create the database"),
+    ):
+        engine.Store(key).load()
+    assert engine.Store(key)["a"] == 1
+
+
+@on_our("postgresql", "mariadb")
+def test_somebody_unknown_is_told_where_the_password_stands(engine: Engine) -> None:
+    key = stored(engine, a=1).session_key
+    with (
+        reconnecting(USER="nobody_knows", PASSWORD="mistaken"),
+        pytest.raises(StoreMisconfiguredError, match="the password of the database") as error,
+    ):
+        engine.Store(key).load()
+    assert "mistaken" not in str(error.value)
+    assert engine.Store(key)["a"] == 1
+
+
+@on_our("mariadb")
+def test_a_wrong_password_too(engine: Engine, administer: Any) -> None:
+    key = stored(engine, a=1).session_key
+    with (
+        user(administer, engine, "visitor") as visitor,
+        reconnecting(**visitor | {"PASSWORD": "mistaken"}),
+        pytest.raises(StoreMisconfiguredError, match="the password of the database"),
+    ):
+        engine.Store(key).load()
+
+
+@on_our("sqlite")
+def test_a_file_that_is_no_database_is_none(engine: Engine, tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    path.write_text("This is a text, and a long one. " * 100)
+    with (
+        reconnecting(NAME=str(path), OPTIONS={}),
+        pytest.raises(StoreMisconfiguredError, match="file is not a database"),
+    ):
+        engine.Store("k" * 32).load()
+
+
+@on_engines(lambda engine: engine.ours and engine.database in {"postgresql", "mariadb"})
+def test_a_database_that_is_read_only_says_so_and_is_fine_when_it_is_writable_again(
+    engine: Engine, administer: Any
+) -> None:
+    session = stored(engine, a=1)
+    with read_only(engine, administer):
+        # Over a connection from before, over one that is made meanwhile, and to every step.
+        for _connection in range(2):
+            for act in (
+                engine.Store().save,
+                session.delete,
+                lambda: save(engine, session.session_key),
+            ):
+                with pytest.raises(StoreReadOnlyError, match="make this server writable again"):
+                    act()
+            assert engine.Store(session.session_key)["a"] == 1
+            connection.close()
+        with pytest.raises(StoreReadOnlyError):
+            session.save()
+    # The connection is from the time when it was not.
+    save(engine, session.session_key)
+    assert engine.Store(session.session_key)["b"] == 1
+
+
+@contextmanager
+def read_only(engine: Engine, execute: Callable[[str], object]) -> Iterator[None]:
+    """To whoever connects from now on, and to all who do not may do all."""
+    if engine.database == "postgresql":
+        name = connection.settings_dict["NAME"]
+        execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        connection.close()
+        try:
+            yield
+        finally:
+            # Who is connected stays so: his connection knows what was set when it began.
+            execute("SET default_transaction_read_only = off")
+            execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    else:
+        with user(execute, engine, "writer") as writer:
+            execute(f"GRANT ALL ON {connection.settings_dict['NAME']}.* TO writer")
+            with reconnecting(**writer):
+                execute("SET GLOBAL read_only = 1")
+                try:
+                    yield
+                finally:
+                    execute("SET GLOBAL read_only = 0")
+
+
+@on_our("postgresql", "mariadb")
+def test_a_connection_older_than_a_fail_over_is_made_anew(engine: Engine) -> None:
+    """The server is writable, only this connection is not."""
+    session = stored(engine, a=1)
+    words = {
+        "postgresql": "SET default_transaction_read_only = on",
+        "mariadb": "SET SESSION TRANSACTION READ ONLY",
+    }
+    for act in (lambda: save(engine, session.session_key), engine.Store().save, session.delete):
+        with connection.cursor() as cursor:
+            cursor.execute(words[engine.database])
+        act()
+
+
+@on_our("sqlite")
+def test_on_sqlite_too(engine: Engine, settings: Any) -> None:
+    key = stored(engine, a=1).session_key
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA query_only = 1")
+    save(engine, key)
+    name = f"file:{connection.settings_dict['NAME']}?mode=ro"
+    with (
+        reconnecting(NAME=name, OPTIONS={"uri": True}),
+        pytest.raises(StoreReadOnlyError, match="readonly database"),
+    ):
+        save(engine, key)
+    save(engine, key)
+
+
+@on_our("postgresql", "mariadb")
+def test_inside_a_transaction_the_connection_is_made_anew_after_it(engine: Engine) -> None:
+    key = stored(engine, a=1).session_key
+    words = {
+        "postgresql": "SET default_transaction_read_only = on",
+        "mariadb": "SET SESSION TRANSACTION READ ONLY",
+    }
+    with reconnecting(CONN_MAX_AGE=None):
+        with connection.cursor() as cursor:
+            cursor.execute(words[engine.database])
+        for outcome in (pytest.raises(StoreReadOnlyError), nullcontext()):
+            # Before each request Django looks after its connections.
+            close_old_connections()
+            # As with ATOMIC_REQUESTS.
+            with outcome, transaction.atomic():
+                save(engine, key)
+    assert engine.Store(key)["b"] == 1
+
+
+@on_our("sqlite")
+def test_a_file_that_may_not_grow_is_full(engine: Engine) -> None:
+    key = stored(engine, a=1).session_key
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA max_page_count = 1")
+    with pytest.raises(StoreFullError, match="database or disk is full"):
+        fill(engine)
+    assert engine.Store(key)["a"] == 1
+    engine.Store(key).delete()
+
+
+@pytest.fixture
+def disk(server_folder: Path) -> Iterator[Path]:
+    """A small one, which PostgreSQL may write to."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a disk that is small enough to be filled")
+    path = server_folder / "disk"
+    path.mkdir()
+    owner = (server_folder / "data").stat()
+    options = f"size=1m,mode=700,uid={owner.st_uid},gid={owner.st_gid}"
+    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(path)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        path.rmdir()
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(mounted.stderr)
+    yield path
+    # Later if the server still has a file open there.
+    subprocess.run(["umount", "--lazy", str(path)], check=True)
+    path.rmdir()
+
+
+@on_our("postgresql")
+def test_a_full_disk_is_full_and_an_ending_needs_no_room(
+    engine: Engine, administer: Any, disk: Path
+) -> None:
+    with without_table(administer):
+        administer(f"CREATE TABLESPACE small LOCATION '{disk}'")
+        administer("CREATE TABLE django_session (LIKE moved_away INCLUDING ALL) TABLESPACE small")
+        try:
+            check_full(engine)
+        finally:
+            administer("DROP TABLE django_session")
+            administer("DROP TABLESPACE small")
+
+
+@on_our("mariadb")
+def test_a_full_table_is_full_and_an_ending_needs_no_room(engine: Engine, administer: Any) -> None:
+    """InnoDB ends its server on a disk that is full; a table of MyISAM has a limit of its own."""
+    with without_table(administer):
+        administer(
+            "CREATE TABLE django_session (session_key varchar(40) PRIMARY KEY,"
+            " session_data longtext NOT NULL, expire_date datetime(6) NOT NULL)"
+            " ENGINE = MyISAM MAX_ROWS = 10 AVG_ROW_LENGTH = 10"
+        )
+        try:
+            check_full(engine)
+        finally:
+            administer("DROP TABLE django_session")
+
+
+def check_full(engine: Engine) -> None:
+    session = stored(engine, a=1)
+    with pytest.raises(StoreFullError, match=r"space|full"):
+        fill(engine)
+    assert engine.Store(session.session_key)["a"] == 1
+    session.delete()
+    assert "a" not in engine.Store(session.session_key)
+
+
+def fill(engine: Engine) -> None:
+    while True:
+        stored(engine, text=os.urandom(20_000).hex())
+
+
+@on_ours
+def test_whatever_else_is_unreachable(engine: Engine) -> None:
+    with (
+        reconnecting(NAME="/nowhere/at/all", OPTIONS={}, HOST="127.0.0.1", PORT="1"),
+        pytest.raises(StoreUnavailableError) as error,
+    ):
+        engine.Store("k" * 32).load()
+    assert type(error.value) is StoreUnavailableError
+    assert isinstance(error.value, StoreError)
