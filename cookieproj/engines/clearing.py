@@ -15,32 +15,45 @@ from django.utils import timezone
 if TYPE_CHECKING:
     from .table import Table
 
-# Where rows have a place in pages, they are looked for page by page, each of which is read once,
-# unless they are so few that an index finds them sooner. A page of PostgreSQL holds at most 291.
+# So many are found by the index on their date. PostgreSQL has larger batches after the first.
+FEW = 1000
+
+# PostgreSQL: by its place a row that is locked is found at once, and nobody can have moved it.
+PLACED = "DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {expires} < %s "
+# MariaDB and MySQL: in this order each row is found by its key. With a list of keys they would
+# rather go through all of a small table, and wait there for what somebody else has locked.
+JOINED = (
+    "DELETE {table} FROM (SELECT {key} FROM {table} WHERE {expires} < %s ORDER BY {expires}"
+    " LIMIT %s FOR UPDATE SKIP LOCKED) AS expired"
+    " STRAIGHT_JOIN {table} ON {table}.{key} = expired.{key}"
+)
+BATCH = {
+    "postgresql": PLACED + "ORDER BY {expires} LIMIT %s FOR UPDATE SKIP LOCKED))",
+    "mysql": JOINED,
+}
+
+# Where rows have a place in pages and are many, they are looked for page by page, each of which is
+# read once. A page of PostgreSQL holds at most 291.
 HAS_PAGES = {"postgresql"}
 ROWS_OF_A_PAGE = 291
-FEW = 1000
 PAGES = "SELECT pg_relation_size(%s::regclass) / current_setting('block_size')::int"
-
-# By its place a row that is locked is found at once, and no other statement can have moved it.
-CLEAR = "DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {expires} < %s "
-FIRST = CLEAR + "ORDER BY {expires} LIMIT %s FOR UPDATE SKIP LOCKED))"
-OF_PAGES = CLEAR + "AND ctid >= %s::tid AND ctid < %s::tid FOR UPDATE SKIP LOCKED))"
+OF_PAGES = PLACED + "AND ctid >= %s::tid AND ctid < %s::tid FOR UPDATE SKIP LOCKED))"
 
 
 def clear(table: "Table", batch_size: int) -> Iterator[int]:
     """Remove expired rows, a batch by one statement where the database can: how many went."""
-    if table.connection.vendor in HAS_PAGES and not table.watched:
-        return _clear_by_place(table, batch_size)
-    return _clear_by_key(table, batch_size)
+    connection = table.connection
+    can = connection.features.has_select_for_update_skip_locked and connection.vendor in BATCH
+    return (_clear_by_key if table.watched or not can else _clear_at_once)(table, batch_size)
 
 
-def _clear_by_place(table: "Table", batch_size: int) -> Iterator[int]:
+def _clear_at_once(table: "Table", batch_size: int) -> Iterator[int]:
     # What has expired before now: a row that moves meanwhile has been renewed.
     now, size = table.date(timezone.now()), min(FEW, batch_size)
-    while removed := table.execute(_sql(table, FIRST), [now, size]):
+    vendor = table.connection.vendor
+    while removed := table.execute(_sql(table, BATCH[vendor]), [now, size]):
         yield removed
-        if removed == FEW:
+        if vendor in HAS_PAGES and removed == FEW:
             yield from _clear_pages(table, now, batch_size // ROWS_OF_A_PAGE)
             return
 
@@ -54,8 +67,8 @@ def _clear_pages(table: "Table", now: Any, at_once: int) -> Iterator[int]:
 
 
 def _sql(table: "Table", statement: str) -> str:
-    expires = table.connection.ops.quote_name("expire_date")
-    return statement.format(table=table.quoted_name, expires=expires)
+    key, expires = map(table.connection.ops.quote_name, ("session_key", "expire_date"))
+    return statement.format(table=table.quoted_name, key=key, expires=expires)
 
 
 def _clear_by_key(table: "Table", batch_size: int) -> Iterator[int]:
@@ -82,6 +95,4 @@ def _lock_and_clear_batch(table: "Table", expired: QuerySet[Any], size: int) -> 
         keys = keys.select_for_update(skip_locked=True)
     with transaction.atomic(using=table.using):
         batch = list(keys[: table.fitting(min(FEW, size))])
-        # By their keys, and by few: for many, or by the date, MariaDB would rather go through all
-        # rows than find these, and wait for what somebody else has locked.
         return table.delete(table._rows.filter(session_key__in=batch)) if batch else None
