@@ -11,7 +11,14 @@ from django.conf import settings
 from django.contrib.sessions.backends.cached_db import SessionStore as CachedDBStore
 from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
-from django.db import Error, InterfaceError, OperationalError, connection, connections
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    Error,
+    InterfaceError,
+    OperationalError,
+    connection,
+    connections,
+)
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.module_loading import import_string
 from django.views.decorators.cache import never_cache
@@ -26,6 +33,8 @@ from cookieproj.engines.exceptions import (
 from cookieproj.engines.language import in_english
 from cookieproj.engines.middleware import answer
 from cookieproj.engines.probe import probe
+from cookieproj.engines.sql_errors import meaning_of
+from cookieproj.engines.table import Table
 
 from . import engine
 from .middleware import GetResponse
@@ -49,25 +58,22 @@ WORDS: dict[type[Exception], str] = {
 UNREACHABLE = "unreachable"
 OK = "ok"
 
-# Of PostgreSQL and MariaDB.
-READ_ONLY = {"25006", 1290, 1792, 1836}
-
 
 def word(error: Exception) -> str:
-    if is_read_only(error):
-        return WORDS[StoreReadOnlyError]
-    return next((word for kind, word in WORDS.items() if isinstance(error, kind)), UNREACHABLE)
+    meant = kind_of(error)
+    return next((word for kind, word in WORDS.items() if issubclass(meant, kind)), UNREACHABLE)
 
 
-def is_read_only(error: Exception) -> bool:
-    if not isinstance(error, Error):
-        return False
-    return bool(READ_ONLY & {getattr(error.__cause__, "sqlstate", None), *error.args[:1]})
+def kind_of(error: Exception) -> type[Exception]:
+    """Of a database's own error too, as Django's engines raise."""
+    meaning = meaning_of(error, connection.vendor) if isinstance(error, Error) else None
+    return meaning.raises if meaning else type(error)
 
 
 def try_database() -> None:
     """A write that changes nothing; every sign-in makes one there."""
-    User.objects.filter(pk=-1).update(last_login=None)
+    nobody = User.objects.filter(pk=-1)
+    Table(User, DEFAULT_DB_ALIAS).call(lambda: nobody.update(last_login=None))  # type: ignore[arg-type]
 
 
 def try_sessions() -> None:
@@ -204,7 +210,7 @@ class SayTheDatabaseIsAway:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        if is_read_only(error):
+        if kind_of(error) is StoreReadOnlyError:
             # Perhaps to this connection alone, from before a fail-over: the next one is new.
             connection.close()
             return answer(request, error)

@@ -29,3 +29,26 @@ def test_a_test_that_is_named_is_there(named: str) -> None:
 def test_a_link_leads_somewhere(document: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", document.read_text())
     assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+READ = {
+    name
+    for module in (ROOT / "cookieproj" / "settings").glob("*.py")
+    for name in re.findall(r'(?:env\.\w+|is_on|whole_number)\(\s*"(\w+)"', module.read_text())
+} | {"SESSION_PROFILE"}
+
+
+def test_the_document_has_every_variable_that_is_read() -> None:
+    rows = re.findall(
+        r"^\| (`[^|]+) \|", (ROOT / "docs" / "variables.md").read_text(), re.MULTILINE
+    )
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == READ
+
+
+def test_scripts_test_goes_by_none_of_them() -> None:
+    """What is tested is the project, not the settings of whoever runs this."""
+    command = re.search(
+        r"^unset (.*?[^\\])\n", (ROOT / "scripts" / "test").read_text(), re.M | re.S
+    )
+    assert command
+    assert READ <= set(command[1].split())
