@@ -4,20 +4,15 @@ An engine names its store in six short methods (``_read`` to ``_remove``), each 
 round trip. Everything that is promised of all of them stands here, once.
 """
 
-import logging
-import secrets
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import (
-    VALID_KEY_CHARS,
-    CreateError,
     UpdateError,
 )
-from django.contrib.sessions.exceptions import InvalidSessionKey
 from django.core import signing
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
@@ -27,46 +22,24 @@ from . import checks  # noqa: F401 - they register themselves
 from .apply import Apply
 from .asynchronous import Async
 from .clock import left, local
-from .exceptions import StoreError, StoreUnavailableError
+from .exceptions import StoreUnavailableError
 from .hands_over import HandsOver
 from .hooks import overrides
-from .language import in_english
+from .keys import Keys
 from .listable import Listable
 from .merge import Data, merge, same, unchanged
 from .sound import check_depth, checked
 from .stored import Stored
 
-logger = logging.getLogger("django.contrib.sessions")
-
-KEY_LENGTH = 32
-
-# A key is 32 characters out of 36: one that is taken means a broken store, not bad luck.
-NEW_KEYS = 5
-
 # A save fails only when another one won. So many in a row mean a store that cannot compare.
 SAVES = 1000
 
-Result = TypeVar("Result")
 
-
-def random_key() -> str:
-    """As random as Django's, by one call to the system for all of it instead of one a character."""
-    number = secrets.randbelow(len(VALID_KEY_CHARS) ** KEY_LENGTH)
-    key = ""
-    for _character in range(KEY_LENGTH):
-        number, digit = divmod(number, len(VALID_KEY_CHARS))
-        key += VALID_KEY_CHARS[digit]
-    return key
-
-
-class Engine(HandsOver, Apply, Listable, Async):
+class Engine(HandsOver, Keys, Apply, Listable, Async):
     """A session whose data is kept on the server, where other requests change it too."""
 
     # What this session's data was made from; None until it is loaded or created.
     _base: Stored | None = None
-
-    # The session under the key that ``cycle_key`` replaced, and what it held, until it is ended.
-    _replaced: tuple["Engine", Stored | None] | None = None
 
     # When a save makes it expire, where that is settled: a session moved here expires as there.
     _until: datetime | None = None
@@ -145,36 +118,6 @@ class Engine(HandsOver, Apply, Listable, Async):
 
     # What follows is Django's interface, on top of those.
 
-    @property
-    def _key(self) -> str:
-        """The session key, in the methods above: they are only called where there is one."""
-        return str(self._session_key or "")
-
-    def _validate_session_key(self, key: Any) -> bool:
-        """Whether it can be one: as long as Django wants it, and of what the store can hold."""
-        if not isinstance(key, str | Promise):
-            return False
-        is_long_enough: Any = super()._validate_session_key(key)  # type: ignore[misc]
-        return bool(is_long_enough) and self._takes(str(key))
-
-    def _takes(self, session_key: str) -> bool:
-        """Whether the store can hold something under it: half a character is an error in most."""
-        try:
-            session_key.encode()
-        except UnicodeEncodeError:
-            return False
-        return True
-
-    def _get_new_session_key(self) -> str:
-        """A key that nobody has. Its insert says whether that is so; no look-up before it.
-
-        But where a subclass has its own word on what exists, that is asked.
-        """
-        while True:
-            key = random_key()
-            if not (overrides(type(self), "exists", "aexists") and self._half("exists")(key)):
-                return key
-
     def load(self) -> Data:
         """The stored data; empty, and this session without a key, where nothing is stored.
 
@@ -191,36 +134,6 @@ class Engine(HandsOver, Apply, Listable, Async):
             self._base = self._session_key = None
             return {}
         return data
-
-    def create(self) -> None:
-        """Store this session under a new key. Raises StoreError if none is taken."""
-        before = self._session_key
-
-        def insert(key: str) -> None:
-            self._session_key = key
-            try:
-                self._half("save")(must_create=True)
-            except Exception:
-                # Nothing is stored under it; without a key the browser's cookie would be deleted.
-                self._session_key = before
-                raise
-
-        self._under_a_new_key(insert)
-        self.modified = True
-
-    def _under_a_new_key(self, store: Callable[[str], Result]) -> Result:
-        for _attempt in range(NEW_KEYS):
-            key = self._half("_get_new_session_key")()
-            if not self._validate_session_key(key):
-                raise InvalidSessionKey("The store cannot hold the new session key of a subclass.")
-            try:
-                return store(key)
-            except CreateError as error:
-                refusal = error
-        raise StoreUnavailableError(
-            self._place(),
-            format_lazy(_("It took none of {number} new session keys."), number=NEW_KEYS),
-        ) from refusal
 
     def save(self, must_create: bool = False) -> None:
         """Store what this request changed, on top of what others have stored meanwhile.
@@ -310,79 +223,6 @@ class Engine(HandsOver, Apply, Listable, Async):
         if self._base is None and self.session_key and hasattr(self, "_session_cache"):
             self._base = self._find()
         return (self._base and self._base.data) or {}
-
-    def cycle_key(self) -> None:
-        """Store the session under a new key and end the old one: whoever knew that is out.
-
-        What this request has read is stored even if another one has moved or ended the session
-        meanwhile, as on Django's engines: of two sign-ins at once over one session the browser
-        keeps the later key, and a new key is only asked for by somebody who has just shown who
-        they are. A sign-out everywhere still ends it, since that changes the hash with which the
-        user's sessions are checked. What stays refused is a late save under the old key.
-
-        The new entry comes first. So an answer that gets lost loses no session: the browser's
-        old key opens it, or this request goes on under the new one. Raises as ``save`` does.
-        """
-        data = self._get_session()
-        check_depth(data)
-        replaced, base = self._session_key, self._base
-        if self.session_key is None:
-            self.create()
-            return
-        if overrides(type(self), "create", "acreate", "delete", "adelete"):
-            # In Django a new key is one that is created, and the old one deleted.
-            self._create_and_delete()
-            return
-
-        def insert(new_key: str) -> None:
-            self._session_key = new_key
-            try:
-                self._base = self._insert_replacing(data)
-            except Exception:
-                self._session_key = replaced
-                raise
-
-        self._under_a_new_key(insert)
-        self.modified = True
-        self._replaced = type(self)(replaced), base
-        self._end_replaced()
-
-    def _end_replaced(self) -> None:
-        """End the session under its old key; what others have written there meanwhile comes along.
-
-        If the store fails now, the next save tries again: nobody is signed out by that.
-        """
-        if self._replaced is None:
-            return
-        old, base = self._replaced
-        try:
-            while not (base and old._take(base)):
-                theirs = old._find()
-                if theirs is None or theirs.data is None:
-                    # Ended by somebody else, who may not know of every copy.
-                    old._remove(old._key)
-                    break
-                if base:
-                    self._take_along(base, theirs)
-                base = theirs
-        except StoreError as error:
-            self._replaced = old, base
-            logger.warning("A replaced session key may still open. %s", in_english(error))
-        else:
-            self._replaced = None
-
-    def _take_along(self, base: Stored, theirs: Stored) -> None:
-        """Apply to the session, under its new key, what changed under the old one."""
-        stored, self._base = self._base, base
-        self._rebase(theirs)
-        self._base = (stored and self._put(stored, self._get_session())) or stored
-
-    def _create_and_delete(self) -> None:
-        data, key = self._get_session(), self.session_key
-        self._base = None
-        self._half("create")()
-        self._session_cache = data
-        self._half("delete")(key)
 
     def delete(self, session_key: Any = None) -> None:
         """A key of any type is taken for its text, as Django's ORM takes it."""

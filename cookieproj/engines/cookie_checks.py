@@ -20,6 +20,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from .keys import KEY_LENGTH
 from .signed_cookies import COOKIE_BYTES
 
 SECURE, HTTPONLY, ROOT, NO_DOMAIN = "Secure", "HttpOnly", "Path=/", gettext_lazy("no Domain")
@@ -40,9 +41,6 @@ ADDRESS = re.compile(r"[0-9.]+|\[.*\]")
 
 # Letters of a name in a message.
 SHOWN = 60
-
-# Of the random keys of Django's sessions.
-KEY_LENGTH = 32
 
 
 def prefix_of(name: str) -> str:

@@ -14,8 +14,8 @@ from django.core.management import call_command
 from django.db import connection, connections, transaction
 from django.utils import timezone
 
-from cookieproj.engines.base import random_key
 from cookieproj.engines.clearing import ROWS_OF_A_PAGE
+from cookieproj.engines.keys import random_key
 
 from .contract import Engine, on_engines
 from .test_sql_errors import stored

@@ -12,7 +12,7 @@ import pytest
 from django.contrib.sessions.backends.base import VALID_KEY_CHARS, UpdateError
 from django.utils import timezone
 
-from cookieproj.engines.base import random_key
+from cookieproj.engines.keys import random_key
 
 from .contract import ALL, NONE, Engine, Open, kept, on_engines
 
@@ -203,7 +203,7 @@ def new_keys(*keys: str) -> Iterator[None]:
     with ExitStack() as stack:
         for made in (
             "django.contrib.sessions.backends.base.get_random_string",
-            "cookieproj.engines.base.random_key",
+            "cookieproj.engines.keys.random_key",
         ):
             stack.enter_context(mock.patch(made, side_effect=keys))
         yield

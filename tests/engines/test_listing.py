@@ -14,9 +14,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
-from cookieproj.engines.base import random_key
 from cookieproj.engines.clearing import ROWS_OF_A_PAGE
 from cookieproj.engines.exceptions import NotListableError
+from cookieproj.engines.keys import random_key
 
 from .contract import Engine, on_engines
 

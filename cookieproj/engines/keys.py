@@ -1,0 +1,191 @@
+"""The key of a session: what can be one, a new one, and the change of one for another."""
+
+import logging
+import secrets
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.contrib.sessions.backends.base import VALID_KEY_CHARS, CreateError, SessionBase
+from django.contrib.sessions.exceptions import InvalidSessionKey
+from django.utils.functional import Promise
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
+from .exceptions import StoreError, StoreUnavailableError
+from .hooks import overrides
+from .language import in_english
+from .merge import Data
+from .sound import check_depth
+from .stored import Stored
+
+logger = logging.getLogger("django.contrib.sessions")
+
+KEY_LENGTH = 32
+
+# A key is 32 characters out of 36: one that is taken means a broken store, not bad luck.
+NEW_KEYS = 5
+
+Result = TypeVar("Result")
+
+
+def random_key() -> str:
+    """As random as Django's, by one call to the system for all of it instead of one a character."""
+    number = secrets.randbelow(len(VALID_KEY_CHARS) ** KEY_LENGTH)
+    key = ""
+    for _character in range(KEY_LENGTH):
+        number, digit = divmod(number, len(VALID_KEY_CHARS))
+        key += VALID_KEY_CHARS[digit]
+    return key
+
+
+class Keys(SessionBase):
+    """The part of an engine that has to do with session keys."""
+
+    # The session under the key that ``cycle_key`` replaced, and what it held, until it is ended.
+    _replaced: tuple["Keys", Stored | None] | None = None
+
+    if TYPE_CHECKING:
+        _base: Stored | None
+        _find: Callable[[], Stored | None]
+        _get_session: Callable[..., Data]
+        _half: Callable[[str], Callable[..., Any]]
+        _insert_replacing: Callable[[Data], Stored]
+        _place: Callable[[], str | Promise]
+        _put: Callable[[Stored, Data], Stored | None]
+        _rebase: Callable[[Stored | None], None]
+        _remove: Callable[[str], None]
+        _session_cache: Data
+        _take: Callable[[Stored], bool]
+
+    @property
+    def _key(self) -> str:
+        """The session key, in the methods above: they are only called where there is one."""
+        return str(self._session_key or "")
+
+    def _validate_session_key(self, key: Any) -> bool:
+        """Whether it can be one: as long as Django wants it, and of what the store can hold."""
+        if not isinstance(key, str | Promise):
+            return False
+        is_long_enough: Any = super()._validate_session_key(key)  # type: ignore[misc]
+        return bool(is_long_enough) and self._takes(str(key))
+
+    def _takes(self, session_key: str) -> bool:
+        """Whether the store can hold something under it: half a character is an error in most."""
+        try:
+            session_key.encode()
+        except UnicodeEncodeError:
+            return False
+        return True
+
+    def _get_new_session_key(self) -> str:
+        """A key that nobody has. Its insert says whether that is so; no look-up before it.
+
+        But where a subclass has its own word on what exists, that is asked.
+        """
+        while True:
+            key = random_key()
+            if not (overrides(type(self), "exists", "aexists") and self._half("exists")(key)):
+                return key
+
+    def create(self) -> None:
+        """Store this session under a new key. Raises StoreError if none is taken."""
+        before = self._session_key
+
+        def insert(key: str) -> None:
+            self._session_key = key
+            try:
+                self._half("save")(must_create=True)
+            except Exception:
+                # Nothing is stored under it; without a key the browser's cookie would be deleted.
+                self._session_key = before
+                raise
+
+        self._under_a_new_key(insert)
+        self.modified = True
+
+    def _under_a_new_key(self, store: Callable[[str], Result]) -> Result:
+        for _attempt in range(NEW_KEYS):
+            key = self._half("_get_new_session_key")()
+            if not self._validate_session_key(key):
+                raise InvalidSessionKey("The store cannot hold the new session key of a subclass.")
+            try:
+                return store(key)
+            except CreateError as error:
+                refusal = error
+        raise StoreUnavailableError(
+            self._place(),
+            format_lazy(_("It took none of {number} new session keys."), number=NEW_KEYS),
+        ) from refusal
+
+    def cycle_key(self) -> None:
+        """Store the session under a new key and end the old one: whoever knew that is out.
+
+        What this request has read is stored even if another one has moved or ended the session
+        meanwhile, as on Django's engines: of two sign-ins at once over one session the browser
+        keeps the later key, and a new key is only asked for by somebody who has just shown who
+        they are. A sign-out everywhere still ends it, since that changes the hash with which the
+        user's sessions are checked. What stays refused is a late save under the old key.
+
+        The new entry comes first. So an answer that gets lost loses no session: the browser's
+        old key opens it, or this request goes on under the new one. Raises as ``save`` does.
+        """
+        data = self._get_session()
+        check_depth(data)
+        replaced, base = self._session_key, self._base
+        if self.session_key is None:
+            self.create()
+            return
+        if overrides(type(self), "create", "acreate", "delete", "adelete"):
+            # In Django a new key is one that is created, and the old one deleted.
+            self._create_and_delete()
+            return
+
+        def insert(new_key: str) -> None:
+            self._session_key = new_key
+            try:
+                self._base = self._insert_replacing(data)
+            except Exception:
+                self._session_key = replaced
+                raise
+
+        self._under_a_new_key(insert)
+        self.modified = True
+        self._replaced = type(self)(replaced), base
+        self._end_replaced()
+
+    def _end_replaced(self) -> None:
+        """End the session under its old key; what others have written there meanwhile comes along.
+
+        If the store fails now, the next save tries again: nobody is signed out by that.
+        """
+        if self._replaced is None:
+            return
+        old, base = self._replaced
+        try:
+            while not (base and old._take(base)):
+                theirs = old._find()
+                if theirs is None or theirs.data is None:
+                    # Ended by somebody else, who may not know of every copy.
+                    old._remove(old._key)
+                    break
+                if base:
+                    self._take_along(base, theirs)
+                base = theirs
+        except StoreError as error:
+            self._replaced = old, base
+            logger.warning("A replaced session key may still open. %s", in_english(error))
+        else:
+            self._replaced = None
+
+    def _take_along(self, base: Stored, theirs: Stored) -> None:
+        """Apply to the session, under its new key, what changed under the old one."""
+        stored, self._base = self._base, base
+        self._rebase(theirs)
+        self._base = (stored and self._put(stored, self._get_session())) or stored
+
+    def _create_and_delete(self) -> None:
+        data, key = self._get_session(), self.session_key
+        self._base = None
+        self._half("create")()
+        self._session_cache = data
+        self._half("delete")(key)
