@@ -258,7 +258,7 @@ def test_a_store_away_is_chinese_to_its_visitor_and_english_in_the_log(
     assert response.status_code == 503
     assert_is_chinese(response.content.decode())
     [line] = [record.getMessage() for record in caplog.records]
-    assert line == "/: The session store is unavailable: memory of this process. gone"
+    assert line == "/: The session store is unavailable: memory of this process. gone."
     with override("zh-hans"):
         assert str(away).startswith("会话存储不可用")
 
