@@ -262,8 +262,9 @@ def send_5000_bytes() -> Iterator[Trial]:
     gettext_lazy("Two requests of one browser read the session, and each sets a key of its own."),
     gettext_lazy(
         "Django saves the whole session as the request has it, so the later save undoes the "
-        "earlier one; ours finds that the stored session has changed, merges key by key, and tries "
-        "again. Of two that set the same key the later save wins on both: a counter takes apply()."
+        "earlier one; ours finds that the stored session has changed, merges key by key, and "
+        "tries again. If two requests set the same key, the later save wins on either engine; "
+        "use apply() for a counter."
     ),
 )
 def write_twice_at_once() -> Iterator[Trial]:

@@ -61,7 +61,7 @@ def test_it_says_what_is_lacking(settings: Settings) -> None:
     settings.SESSION_COOKIE_PATH = "/shop/"
     settings.SESSION_COOKIE_DOMAIN = "example.com"
     [error] = cookies_are_kept()
-    assert error.msg.endswith("by its name it needs Secure, HttpOnly, Path=/, no Domain.")
+    assert error.msg.endswith("its prefix requires Secure, HttpOnly, Path=/, no Domain.")
 
 
 @pytest.mark.parametrize("family", FAMILIES)

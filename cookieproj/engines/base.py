@@ -165,7 +165,9 @@ class Engine(HandsOver, Keys, Apply, Listable, Async):
             self._rebase(self._find())
         raise StoreUnavailableError(
             self._place(),
-            format_lazy(_("It refused {number} saves of one session in a row."), number=SAVES),
+            format_lazy(
+                _("The store refused to save one session {number} times in a row."), number=SAVES
+            ),
         )
 
     def _rebase(self, theirs: Stored | None) -> None:

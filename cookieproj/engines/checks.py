@@ -79,7 +79,7 @@ def sessions_outlive_the_process(**kwargs: Any) -> list[CheckMessage]:
                 "Sessions are cached in this process's memory: other processes do not see them, "
                 "and a restart forgets them."
             ),
-            hint=_("Let CACHES keep them in Redis or memcached."),
+            hint=_("Configure Redis or memcached in CACHES."),
             id="demo.W001",
         )
     ]
@@ -125,8 +125,8 @@ def session_files_are_private(**kwargs: Any) -> list[CheckMessage]:
     return [
         CheckWarning(
             _(
-                "Other users of this machine may look into the folder of the sessions, and a "
-                "file's name there opens its session."
+                "Other users of this machine can list the session folder, and each file name "
+                "there is a session key."
             ),
             hint=_(
                 "chmod 700 %(folder)s, if nothing else is kept there; else name another folder "
@@ -165,7 +165,7 @@ def sessions_can_be_stored(
 
 def detours() -> list[CheckMessage]:
     detour = beyond(caches[settings.SESSION_CACHE_ALIAS]).detour
-    hint = _("Allow it +eval (ACL SETUSER), and start the site anew.")
+    hint = _("Grant the Redis user +eval with ACL SETUSER, then restart the site.")
     return [CheckWarning(str(detour), hint=hint, id="demo.W011")] if detour else []
 
 
@@ -182,5 +182,5 @@ def described(error: Exception) -> tuple[str, str | None]:
     if isinstance(error, StoreError):
         remedy = str(error.remedy)
         return str(error).removesuffix(remedy).rstrip(), remedy or None
-    text = _("No session can be stored by %(engine)s: %(error)s")
+    text = _("%(engine)s cannot store a session: %(error)s")
     return text % {"engine": settings.SESSION_ENGINE, "error": error}, None

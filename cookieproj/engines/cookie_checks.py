@@ -98,7 +98,7 @@ def reasons(cookie: Morsel[str]) -> Iterator[tuple[str, str]]:
     if lacks := lacking(cookie):
         yield (
             "E001",
-            _("Browsers refuse the cookie %(name)s: by its name it needs %(lacks)s.")
+            _("Browsers refuse the cookie %(name)s: its prefix requires %(lacks)s.")
             % {"name": name, "lacks": ", ".join(map(str, lacks))},
         )
     if cookie["samesite"].lower() == "none" and not cookie["secure"]:
@@ -110,8 +110,8 @@ def reasons(cookie: Morsel[str]) -> Iterator[tuple[str, str]]:
         yield (
             "E003",
             _(
-                "Browsers refuse the cookie %(name)s: no host in ALLOWED_HOSTS may set one for "
-                "the domain %(domain)s."
+                "Browsers refuse the cookie %(name)s: no host in ALLOWED_HOSTS may set cookies "
+                "for the domain %(domain)s."
             )
             % {"name": name, "domain": domain},
         )
@@ -120,7 +120,7 @@ def reasons(cookie: Morsel[str]) -> Iterator[tuple[str, str]]:
             "E004",
             _(
                 "Browsers may drop the cookie %(name)s: it takes %(size)d bytes with its "
-                "attributes, and %(limit)d are safe."
+                "attributes, and browsers need keep only %(limit)d."
             )
             % {"name": name, "size": size, "limit": COOKIE_BYTES},
         )

@@ -36,7 +36,7 @@ class StoreError(SessionStoreError):
     def reason(self) -> str:
         """A sentence, though drivers end theirs as they like."""
         reason = str(self._reason).strip()
-        return reason if reason.endswith((".", "!", "?")) or not reason else f"{reason}."
+        return reason if reason.endswith((".", "!", "?", "。")) or not reason else f"{reason}."
 
     def __str__(self) -> str:
         text = str(self.sentence) % {"store": self.store, "reason": self.reason}
@@ -53,7 +53,7 @@ class StoreReadOnlyError(StoreError):
     """The store answers and takes no writes, over a new connection neither."""
 
     sentence = gettext_lazy("The session store is read-only: %(store)s. %(reason)s")
-    remedy = gettext_lazy("Name the primary, or make this server writable again.")
+    remedy = gettext_lazy("Connect to the primary, or make this server writable again.")
 
 
 class StoreFullError(StoreError):
@@ -61,14 +61,14 @@ class StoreFullError(StoreError):
 
     sentence = gettext_lazy("The session store is full: %(store)s. %(reason)s")
     remedy = gettext_lazy(
-        "Give it more room, or remove what is not needed: manage.py clearsessions."
+        "Give it more space, or clear expired sessions with manage.py clearsessions."
     )
 
 
 class StoreMisconfiguredError(StoreError):
     """The store answers and refuses: a right, a database, a table or a command is missing."""
 
-    sentence = gettext_lazy("The session store is set up wrongly: %(store)s. %(reason)s")
+    sentence = gettext_lazy("The session store is misconfigured: %(store)s. %(reason)s")
 
 
 class CookieTooLargeError(SessionStoreError):
@@ -106,7 +106,10 @@ class SessionEndedError(SessionStoreError, UpdateError, SessionInterrupted):
     """
 
     def __str__(self) -> str:
-        return _("The session has ended meanwhile, by a sign-out in another request for instance.")
+        return _(
+            "The session has ended in the meantime, for instance because another request signed "
+            "out."
+        )
 
 
 class HeldByClientError(SessionStoreError):
@@ -114,7 +117,7 @@ class HeldByClientError(SessionStoreError):
 
     def __str__(self) -> str:
         return _(
-            "This session is in a cookie: of two requests at once each changes the copy that it "
-            "was sent, and the browser keeps the answer that comes last. Keep sessions on the "
-            "server (db, cache, file or cached_db), or this value in a table."
+            "This session is kept in a cookie. Two concurrent requests each change their own "
+            "copy, and the browser keeps the last response. Keep sessions on the server (db, "
+            "cache, file or cached_db), or keep this value in a table."
         )

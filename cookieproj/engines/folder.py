@@ -59,14 +59,17 @@ ANSWERS: dict[int, tuple[type[StoreError], Promise | None]] = {
         (errno.ENOENT, errno.ENOTDIR),
         (
             StoreMisconfiguredError,
-            _("Make or mount this folder, or name another in SESSION_FILE_PATH."),
+            _("Create or mount this folder, or name another in SESSION_FILE_PATH."),
         ),
     ),
     **dict.fromkeys(
         (errno.EACCES, errno.EPERM),
         (
             StoreMisconfiguredError,
-            _("Let this user write to it, or name another folder in SESSION_FILE_PATH."),
+            _(
+                "Give the user who runs this process write access, or name another folder in "
+                "SESSION_FILE_PATH."
+            ),
         ),
     ),
 }

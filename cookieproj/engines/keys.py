@@ -114,7 +114,9 @@ class Keys(SessionBase):
                 refusal = error
         raise StoreUnavailableError(
             self._place(),
-            format_lazy(_("It took none of {number} new session keys."), number=NEW_KEYS),
+            format_lazy(
+                _("The store rejected {number} new session keys in a row."), number=NEW_KEYS
+            ),
         ) from refusal
 
     def cycle_key(self) -> None:

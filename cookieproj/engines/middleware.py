@@ -89,9 +89,9 @@ def answer(request: HttpRequest, error: Exception) -> HttpResponse:
         page = render_to_string("503.html", {"try_again": try_again})
         response = HttpResponse(page, status=503)
     except TemplateDoesNotExist:
-        text = _("Your session cannot be reached just now.")
+        text = _("Your session is not available right now.")
         if try_again:
-            text = _("Your session cannot be reached just now. Please try again.")
+            text = _("Your session is not available right now. Please try again.")
         response = HttpResponse(text, status=503, content_type="text/plain; charset=utf-8")
     # The line says all there is to know; a trace with each request would only bury it.
     logged = in_english(error)

@@ -39,8 +39,8 @@ def probe(store: type[SessionBase]) -> None:
         place = alone._place() if hasattr(alone, "_place") else settings.SESSION_ENGINE
         raise StoreMisconfiguredError(
             place,
-            _("What was stored there was not found again."),
-            _("Name a store in SESSION_ENGINE, or CACHES, that keeps what it is given."),
+            _("What was stored could not be read back."),
+            _("Choose a SESSION_ENGINE or a cache that really stores data."),
         )
 
 

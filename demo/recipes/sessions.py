@@ -167,8 +167,8 @@ def nested(request: HttpRequest, item: str, say_modified: bool) -> HttpResponse:
 @recipe(
     _("A visit counter"),
     _(
-        "The example of every tutorial: read, add one, write. Of two visits at once each adds one "
-        "to the same number, so only one of them counts."
+        "The example of every tutorial: read, add one, write. Two visits at the same time both "
+        "add one to the same number, so only one of them counts."
     ),
     methods=CHANGES,
 )
@@ -180,9 +180,9 @@ def visits(request: HttpRequest) -> HttpResponse:
 @recipe(
     "apply",
     _(
-        "The same counter, with none left out: the function is applied to what is stored now, and "
-        "again if another request was quicker. The result is stored at once. Django's engines "
-        "have no such method."
+        "The same counter, with no visit lost: the function is applied to what is stored now, "
+        "and again if another request was quicker. The result is stored at once. Django's "
+        "engines have no such method."
     ),
     methods=CHANGES,
 )

@@ -626,7 +626,7 @@ def test_clearsessions_forgets_what_is_no_longer_stored(
         store().delete(key_of(client))
     out = StringIO()
     call_command("clearsessions", stdout=out)
-    assert "Forgot 2 sign-ins whose sessions are gone." in out.getvalue()
+    assert "Removed 2 sign-in records whose sessions no longer exist." in out.getvalue()
     left = {row.session_key for row in SignedInSession.objects.all()}
     assert left == {key_of(client) for client in clients[2:]}
 

@@ -38,7 +38,9 @@ class Memcached(Cache):
         """It forgets what is old to make room, so what finds none is too large by itself."""
         if "object too large" in str(error) or "out of memory" in str(error):
             return StoreFullError(
-                self.place, error, _("Keep less in the session, or start it with a larger -I.")
+                self.place,
+                error,
+                _("Store less in the session, or start memcached with a larger -I."),
             )
         return super().store_error(error)
 

@@ -85,8 +85,8 @@ class Redis(Cache):
             return ""
         return format_lazy(
             gettext_lazy(
-                "{place} runs no scripts for its user: a save makes three round trips where one "
-                "would do."
+                "{place} does not let this user run scripts, so each save takes three round "
+                "trips instead of one."
             ),
             place=self.place,
         )

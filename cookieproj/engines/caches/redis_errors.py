@@ -14,22 +14,22 @@ from cookieproj.engines.exceptions import (
 )
 
 CHECK_RIGHTS = _(
-    "Allow its user +get +set +del +exists +expire, and +eval or +watch +unwatch +multi +exec, on "
-    "the sessions' keys (ACL SETUSER)."
+    "Grant the Redis user these rights on the session keys with ACL SETUSER: +get +set +del "
+    "+exists +expire, and either +eval or +watch +unwatch +multi +exec."
 )
 NAME_A_DATABASE = _(
-    "Name one that it has: Redis has 16 unless told otherwise, a hosted one often one, and a "
-    "Redis Cluster only 0."
+    "Choose a database that exists: Redis has 16 by default, hosted Redis often has one, and "
+    "Redis Cluster has only 0."
 )
 
 # Found in the class of the error or its text: redis-py makes a class of some of Redis's codes,
 # leaves others in the text, and a script's error holds all of it.
 ANSWERS: list[tuple[str, type[StoreError], str | Promise | None]] = [
-    ("BusyLoadingError", StoreUnavailableError, _("It is still reading its data from the disk.")),
+    ("BusyLoadingError", StoreUnavailableError, _("Redis is still loading its data from disk.")),
     ("OutOfMemoryError|OOM command not allowed", StoreFullError, None),
     ("ReadOnlyError|READONLY|write against a read only", StoreReadOnlyError, None),
     ("NOREPLICAS", StoreReadOnlyError, _("Too few of its replicas are connected.")),
-    ("MISCONF", StoreReadOnlyError, _("It cannot write to its disk: see its log.")),
+    ("MISCONF", StoreReadOnlyError, _("Redis cannot write to its disk; see its log.")),
     ("AuthenticationError|NOAUTH", StoreMisconfiguredError, _("Check user name and password.")),
     (
         "NoPermissionError|NOPERM|can't run this command|unknown command",
@@ -44,12 +44,12 @@ ANSWERS: list[tuple[str, type[StoreError], str | Promise | None]] = [
     (
         "MovedError|AskError|CrossSlot|CROSSSLOT",
         StoreMisconfiguredError,
-        _("This is a Redis Cluster of several shards: use a Redis that is whole."),
+        _("This is a Redis Cluster of several shards: use a Redis without sharding."),
     ),
     (
         "WRONGTYPE",
         StoreMisconfiguredError,
-        _("Something else keeps its data under the same names: give the sessions a database."),
+        _("Other data is stored under the same names. Give the sessions a database of their own."),
     ),
 ]
 

@@ -77,8 +77,8 @@ class Command(ClearSessions):
             self.say(text, self.cleared)
         if forgotten:
             text = ngettext(
-                "Forgot %(number)d sign-in whose session is gone.",
-                "Forgot %(number)d sign-ins whose sessions are gone.",
+                "Removed %(number)d sign-in record whose session no longer exists.",
+                "Removed %(number)d sign-in records whose sessions no longer exist.",
                 forgotten,
             )
             self.stdout.write(text % {"number": forgotten})
