@@ -14,7 +14,7 @@ import pytest
 from django.template.loader import render_to_string
 from django.test import Client
 from django.urls import reverse
-from django.utils.translation import override
+from django.utils.translation import gettext_lazy, override
 from pytest_django import Settings
 
 from cookieproj.engines.cache import SessionStore as CacheStore
@@ -261,6 +261,13 @@ def test_a_store_away_is_chinese_to_its_visitor_and_english_in_the_log(
     assert line == "/: The session store is unavailable: memory of this process. gone."
     with override("zh-hans"):
         assert str(away).startswith("会话存储不可用")
+
+
+def test_a_sentence_in_chinese_ends_with_its_own_full_stop() -> None:
+    reason = gettext_lazy("What was stored could not be read back.")
+    with override("zh-hans"):
+        text = str(StoreUnavailableError("Redis", reason))
+    assert text.endswith("。")
 
 
 @pytest.mark.parametrize("status", ["400", "403", "403_csrf", "404", "500", "503"])
