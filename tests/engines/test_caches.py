@@ -1,6 +1,7 @@
 """What each cache offers, and what is said of one that offers nothing."""
 
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ from django.core.cache import caches as connections
 from django.core.cache.backends.dummy import DummyCache
 from pytest_django import Settings
 
+from cookieproj.engines import cached_db
 from cookieproj.engines.cache import SessionStore
 from cookieproj.engines.caches import beyond
 from cookieproj.engines.caches.other import Cache
 from cookieproj.engines.checks import sessions_lose_no_write
-from cookieproj.engines.exceptions import NotListableError, StoreUnavailableError
+from cookieproj.engines.exceptions import NotListableError, StoreFullError, StoreUnavailableError
 from cookieproj.settings.caches import caches
 
 LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
@@ -59,6 +61,32 @@ def test_djangos_own_cache_for_redis_loses_no_write_either(
     key = stored(a=1).session_key
     two_writes_are_kept(key)
     assert key in {listed.key for listed in SessionStore.walk()}
+
+
+@pytest.mark.parametrize("name", ["cache", "cached_db"])
+def test_what_memcached_has_no_room_for(
+    settings: Settings, memcached_url: str, db: None, name: str
+) -> None:
+    """On ``cache`` it is an error, and what was there stays; ``cached_db`` keeps it in its row."""
+    settings.CACHES = caches(memcached_url)
+    store = import_module(f"cookieproj.engines.{name}").SessionStore
+    session = store()
+    session["color"] = "blue"
+    session.save()
+    large = store(session.session_key)
+    large["color"] = "x" * 2_000_000
+    if name == "cache":
+        with pytest.raises(
+            StoreFullError, match=r" object too large for cache\. .* a larger -I"
+        ) as error:
+            large.save()
+        assert session.session_key not in str(error.value)
+        assert store(session.session_key)["color"] == "blue"
+        session.flush()
+    else:
+        large.save()
+        assert store(session.session_key)["color"] == large["color"]
+    assert not cached_db.owed
 
 
 def test_pymemcache_does_not_answer_for_a_server_that_failed(

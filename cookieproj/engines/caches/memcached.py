@@ -12,7 +12,12 @@ from django.utils.translation import gettext as _
 from pymemcache import HashClient
 from pymemcache.exceptions import MemcacheError, MemcacheUnknownCommandError
 
-from cookieproj.engines.exceptions import NotListableError, StoreError, StoreFullError
+from cookieproj.engines.exceptions import (
+    NotListableError,
+    StoreError,
+    StoreFullError,
+    StoreUnavailableError,
+)
 from cookieproj.engines.merge import Data, same
 from cookieproj.engines.stored import Location, Stored
 
@@ -36,13 +41,15 @@ class Memcached(Cache):
 
     def store_error(self, error: Exception) -> StoreError:
         """It forgets what is old to make room, so what finds none is too large by itself."""
-        if "object too large" in str(error) or "out of memory" in str(error):
+        said = error.args[0] if error.args else ""
+        reason = said.decode(errors="replace") if isinstance(said, bytes) else error
+        if "object too large" in str(reason) or "out of memory" in str(reason):
             return StoreFullError(
                 self.place,
-                error,
+                reason,
                 _("Store less in the session, or start memcached with a larger -I."),
             )
-        return super().store_error(error)
+        return StoreUnavailableError(self.place, reason)
 
     def get(self, key: str) -> Stored | None:
         with suppress(*NO_KEY), self.reached():
