@@ -59,7 +59,10 @@ class SessionStore(Engine, DjangoStore):
         return self._entries.form(data)
 
     def _put(self, base: Stored, data: Data) -> Stored | None:
-        return self._entries.put(self.cache_key, base, data, self._age())
+        age = self._age()
+        put = self._entries.put(self.cache_key, base, data, age)
+        # What is past already was gone as soon as it was there.
+        return put or (base if age <= 0 else None)
 
     def exists(self, session_key: Any) -> bool:
         name = f"{self.cache_key_prefix}{session_key}"

@@ -34,7 +34,7 @@ from tests.failures.test_full_disk import disk  # noqa: F401
 from tests.failures.test_full_disk import full as full_disk
 from tests.families import run_on
 from tests.held import WHOSE, Whose
-from tests.servers import StoppableRedis, found, served
+from tests.servers import StoppableRedis
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("unwatched")]
 
@@ -185,21 +185,19 @@ def test_a_redis_in_cluster_mode(
     family: Whose, settings: Settings, ada: User, tmp_path: Path
 ) -> None:
     """Of one shard, as hosted ones often are: no command may have two keys."""
-    program = found("redis-server", "the package redis-server")
-    command = [program, "--save", "", "--dir", str(tmp_path), "--cluster-enabled", "yes"]
-    with (
-        # It takes the port 10,000 higher too; where there is none, another is tried.
-        served(lambda port: [*command, "--port", str(port)]) as port,
-        Redis(port=port) as redis,
-    ):
-        redis.execute_command("CLUSTER", "ADDSLOTS", *range(16384))
-        while b"cluster_state:ok" not in redis.execute_command("CLUSTER", "INFO"):
-            pass
-        redis_there = caches(f"redis://127.0.0.1:{port}/0")
-        settings.CACHES = redis_there | {"sessions": redis_there["default"]}
+    server = StoppableRedis(tmp_path, "--cluster-enabled", "yes")
+    server.start()
+    try:
+        with Redis(port=server.port) as redis:
+            redis.execute_command("CLUSTER", "ADDSLOTS", *range(16384))
+            while b"cluster_state:ok" not in redis.execute_command("CLUSTER", "INFO"):
+                pass
+        settings.CACHES = caches(f"{server.url}/0?sessions_db=0")
         run_on(settings, family, "cache")
         said = agreed()
         assert said["sessions"] == word_of(engine.store())
+    finally:
+        server.kill()
 
 
 @pytest.mark.parametrize("family", WHOSE)

@@ -258,6 +258,22 @@ def test_a_session_that_has_expired_is_gone(request_for: Open) -> None:
     assert again.session_key != session.session_key
 
 
+def test_a_session_that_expires_at_once_may_take_a_new_key(
+    engine: Engine, request_for: Open, key: str
+) -> None:
+    """It is gone by that, and not taken for one that somebody has ended."""
+    session = request_for(key)
+    session.set_expiry(-60)
+    session.cycle_key()
+    try:
+        session.save()
+        seen: object = request_for(session.session_key).data
+    except UpdateError as error:
+        seen = repr(error)
+    kept(engine, seen == {}, seen, frozenset({"cache"}))
+    assert request_for(key).data == {}
+
+
 def test_deleting_the_test_cookie_is_a_change(engine: Engine, request_for: Open) -> None:
     session = request_for()
     session.set_test_cookie()
