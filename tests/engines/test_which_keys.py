@@ -76,10 +76,14 @@ def test_a_session_under_a_strange_key_opens_where_django_can_store_one(
     first._session_cache = {"a": 1}
     try:
         first.save(must_create=True)
-        assert dict(djangos(strange).items()) == {"a": 1}
-    except (*CANNOT, AssertionError) as error:
-        pytest.skip(f"Django cannot: {error!r}")
+        can_be_stored = dict(djangos(strange).items()) == {"a": 1}
+    except CANNOT:
+        can_be_stored = False
     session = engine.Store(strange)
+    if not can_be_stored:
+        # A row of cached_db may be there all the same.
+        assert engine.djangos or session.load() in ({}, {"a": 1})
+        return
     assert dict(session.items()) == {"a": 1}
     assert session.session_key == strange
     assert session.exists(strange)
