@@ -25,14 +25,11 @@ from .clock import left, local
 from .exceptions import StoreUnavailableError
 from .hands_over import HandsOver
 from .hooks import overrides
-from .keys import Keys
+from .keys import SAVES, Keys
 from .listable import Listable
 from .merge import Data, merge, same, unchanged
 from .sound import check_depth, checked
 from .stored import Stored
-
-# A save fails only when another one won. So many in a row mean a store that cannot compare.
-SAVES = 1000
 
 
 class Engine(HandsOver, Keys, Apply, Listable, Async):
@@ -152,15 +149,18 @@ class Engine(HandsOver, Keys, Apply, Listable, Async):
         if must_create:
             self._base = self._insert(data)
             return
-        if self._is_stored(data):
-            return
+        if not self._is_stored(data):
+            self._store(data)
+        if not self._application:
+            self._end_replaced()
+
+    def _store(self, data: Data) -> None:
         for _attempt in range(SAVES):
             if self._base is None:
                 self._rebase(self._find())
             base: Stored = self._base  # type: ignore[assignment]
             if written := self._put(base, data):
-                self._base = written
-                self._end_replaced()
+                self._move_base(written)
                 return
             self._rebase(self._find())
         raise StoreUnavailableError(
@@ -169,6 +169,10 @@ class Engine(HandsOver, Keys, Apply, Listable, Async):
                 _("The store refused to save one session {number} times in a row."), number=SAVES
             ),
         )
+
+    def _move_base(self, written: Stored) -> None:
+        """What this session goes by from now on; in a transaction, once that is committed."""
+        self._base = written
 
     def _rebase(self, theirs: Stored | None) -> None:
         """Apply to what is stored now what this request has changed.
@@ -229,6 +233,10 @@ class Engine(HandsOver, Keys, Apply, Listable, Async):
     def delete(self, session_key: Any = None) -> None:
         """A key of any type is taken for its text, as Django's ORM takes it."""
         key = self.session_key if session_key is None else session_key
+        if str(key) == self._key:
+            for old, _base in self._replaced:
+                old._remove(old._key)
+            self._replaced = ()
         if key:
             self._remove(str(key))
 

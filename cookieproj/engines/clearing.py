@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 FEW = 1000
 
 # PostgreSQL: by its place a row that is locked is found at once, and nobody can have moved it.
-PLACED = "DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {expires} < %s "
+# In another partition the same place is another row: so what is found there is looked at again.
+PLACED = (
+    "DELETE FROM {table} WHERE {expires} < %s AND ctid = ANY(ARRAY("
+    "SELECT ctid FROM {table} WHERE {expires} < %s "
+)
 # MariaDB and MySQL: in this order each row is found by its key. With a list of keys they would
 # rather go through all of a small table, and wait there for what somebody else has locked.
 JOINED = (
@@ -51,7 +55,8 @@ def _clear_at_once(table: "Table", batch_size: int) -> Iterator[int]:
     # What has expired before now: a row that moves meanwhile has been renewed.
     now, size = table.date(timezone.now()), min(FEW, batch_size)
     vendor = table.connection.vendor
-    while removed := table.execute(_sql(table, BATCH[vendor]), [now, size]):
+    dates = [now] * BATCH[vendor].count("{expires} < %s")
+    while removed := table.execute(_sql(table, BATCH[vendor]), [*dates, size]):
         yield removed
         if vendor in HAS_PAGES and removed == FEW:
             yield from _clear_pages(table, now, batch_size // ROWS_OF_A_PAGE)
@@ -59,10 +64,10 @@ def _clear_at_once(table: "Table", batch_size: int) -> Iterator[int]:
 
 
 def _clear_pages(table: "Table", now: Any, at_once: int) -> Iterator[int]:
-    row = table._one(PAGES, [table.quoted_name])
+    row = table.call(lambda: table._one(PAGES, [table.quoted_name]))
     for first in range(0, row[0] if row else 0, at_once):
         places = [f"({page},0)" for page in (first, first + at_once)]
-        if removed := table.execute(_sql(table, OF_PAGES), [now, *places]):
+        if removed := table.execute(_sql(table, OF_PAGES), [now, now, *places]):
             yield removed
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.sessions.backends.db import SessionStore as DjangoStore
-from django.db import connections, router
+from django.db import connections, router, transaction
 from django.utils.functional import Promise
 
 from .base import Engine
@@ -15,6 +15,7 @@ from .clearing import clear
 from .hooks import overrides
 from .merge import Data
 from .model_table import table_of
+from .sql_call import in_transaction
 from .stored import Listed, Location, Page, Stored
 from .table import Row, Table
 
@@ -78,6 +79,17 @@ class SessionStore(Engine, DjangoStore):
     def _won(self, changed: bool) -> bool:
         self._lost = not changed
         return changed
+
+    def _is_in_transaction(self) -> bool:
+        return in_transaction(self._table().connection)
+
+    def _move_base(self, written: Stored) -> None:
+        if not self._is_in_transaction():
+            super()._move_base(written)
+        elif (connection := self._table().connection).in_atomic_block:
+            # Rolled back, it is as if this had not been saved.
+            move = partial(super()._move_base, written)
+            transaction.on_commit(move, using=connection.alias)
 
     def _make_room(self) -> None:
         self._table().remove_expired(self._key)

@@ -1,8 +1,9 @@
 """The key of a session: what can be one, a new one, and the change of one for another."""
 
+import copy
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.contrib.sessions.backends.base import VALID_KEY_CHARS, CreateError, SessionBase
@@ -11,7 +12,8 @@ from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from .exceptions import StoreError, StoreUnavailableError
+from .asynchronous import async_half
+from .exceptions import StoreUnavailableError
 from .hooks import overrides
 from .language import in_english
 from .merge import Data
@@ -24,6 +26,12 @@ KEY_LENGTH = 32
 
 # A key is 32 characters out of 36: one that is taken means a broken store, not bad luck.
 NEW_KEYS = 5
+
+# A save fails only when another one won. So many in a row mean a store that cannot compare.
+SAVES = 1000
+
+# Of what Django's engines make the change of a key.
+DJANGOS_WAY = ("create", "save", "delete")
 
 Result = TypeVar("Result")
 
@@ -41,8 +49,11 @@ def random_key() -> str:
 class Keys(SessionBase):
     """The part of an engine that has to do with session keys."""
 
-    # The session under the key that ``cycle_key`` replaced, and what it held, until it is ended.
-    _replaced: tuple["Keys", Stored | None] | None = None
+    # The session under each key that ``cycle_key`` replaced, and what it held, until it is ended.
+    _replaced: Sequence[tuple["Keys", Stored | None]] = ()
+
+    # Whether a save is sure to follow, since a response does: see SessionMiddleware.
+    _save_follows = False
 
     if TYPE_CHECKING:
         _base: Stored | None
@@ -128,8 +139,9 @@ class Keys(SessionBase):
         they are. A sign-out everywhere still ends it, since that changes the hash with which the
         user's sessions are checked. What stays refused is a late save under the old key.
 
-        The new entry comes first. So an answer that gets lost loses no session: the browser's
-        old key opens it, or this request goes on under the new one. Raises as ``save`` does.
+        The new entry comes first, and the old one ends after it: in a request of
+        SessionMiddleware once the new one has been saved with the response. So whatever answer
+        gets lost, the key that the browser holds then opens the session. Raises as ``save`` does.
         """
         data = self._get_session()
         check_depth(data)
@@ -137,7 +149,7 @@ class Keys(SessionBase):
         if self.session_key is None:
             self.create()
             return
-        if overrides(type(self), "create", "acreate", "delete", "adelete"):
+        if overrides(type(self), *DJANGOS_WAY, *map(async_half, DJANGOS_WAY)):
             # In Django a new key is one that is created, and the old one deleted.
             self._create_and_delete()
             return
@@ -152,32 +164,55 @@ class Keys(SessionBase):
 
         self._under_a_new_key(insert)
         self.modified = True
-        self._replaced = type(self)(replaced), base
-        self._end_replaced()
+        self._replaced = [*self._replaced, (self._at(replaced), base)]
+        if not self._save_follows:
+            self._end_replaced()
+
+    def _at(self, key: str | None) -> "Keys":
+        """The session under another key, as nobody has looked at it yet."""
+        other = copy.copy(self)
+        other._session_key = key
+        for name in ("_session_cache", "_until"):
+            vars(other).pop(name, None)
+        return other
 
     def _end_replaced(self) -> None:
-        """End the session under its old key; what others have written there meanwhile comes along.
+        """End what is stored under the old keys; what others have written there comes along.
 
-        If the store fails now, the next save tries again: nobody is signed out by that.
+        Where the store does not answer, the next save tries again: nobody is signed out by that.
         """
-        if self._replaced is None:
-            return
-        old, base = self._replaced
-        try:
-            while not (base and old._take(base)):
-                theirs = old._find()
-                if theirs is None or theirs.data is None:
-                    # Ended by somebody else, who may not know of every copy.
-                    old._remove(old._key)
-                    break
-                if base:
-                    self._take_along(base, theirs)
-                base = theirs
-        except StoreError as error:
-            self._replaced = old, base
-            logger.warning("A replaced session key may still open. %s", in_english(error))
-        else:
-            self._replaced = None
+        for entry in self._replaced:
+            try:
+                self._end(*entry)
+            except StoreUnavailableError as error:
+                if self._is_in_transaction():
+                    raise
+                logger.warning("A replaced session key may still open. %s", in_english(error))
+            else:
+                self._replaced = [each for each in self._replaced if each is not entry]
+
+    def _end(self, old: "Keys", base: Stored | None) -> None:
+        for _attempt in range(SAVES):
+            if base and old._take(base):
+                return
+            theirs = old._find()
+            if theirs is None or theirs.data is None:
+                # Ended by somebody else, who may not know of every copy.
+                old._remove(old._key)
+                return
+            if base:
+                self._take_along(base, theirs)
+            base = theirs
+        raise StoreUnavailableError(
+            self._place(),
+            format_lazy(
+                _("The store refused to save one session {number} times in a row."), number=SAVES
+            ),
+        )
+
+    def _is_in_transaction(self) -> bool:
+        """Whether what is stored now may yet be rolled back."""
+        return False
 
     def _take_along(self, base: Stored, theirs: Stored) -> None:
         """Apply to the session, under its new key, what changed under the old one."""

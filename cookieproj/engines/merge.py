@@ -51,13 +51,19 @@ def same(one: Any, other: Any) -> bool:
                 if len(one) != len(other):
                     return False
                 pairs += zip(one, other, strict=True)
-            case str() | int() | bytes():
-                if one != other:
+            case str() | int() | bytes() | set() | frozenset():
+                if with_types(one) != with_types(other):
                     return False
             case _:
                 if stored_form(one) != stored_form(other):
                     return False
     return True
+
+
+def with_types(value: Any) -> Any:
+    """Of a set its members: their order is no part of it, and their types are."""
+    is_set = isinstance(value, set | frozenset)
+    return {(type(member), member) for member in value} if is_set else value
 
 
 def stored_form(value: Any) -> Any:

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from .exceptions import StoreError, StoreUnavailableError
 from .handover import session_store
+from .keys import Keys
 from .language import in_english
 
 # Where a request keeps the error, for one that no view raised: a middleware asks too.
@@ -27,6 +28,8 @@ class Unmade(SimpleLazyObject):  # type: ignore[type-arg] # in the stubs alone i
 
 def made(store: type[SessionBase], request: HttpRequest) -> SessionBase:
     session = store(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
+    if isinstance(session, Keys):
+        session._save_follows = True
     if is_unmade(request):
         # From now on the session itself, without the detour.
         request.session = session

@@ -14,7 +14,7 @@ from .trips import trip
 
 Result = TypeVar("Result")
 
-# Seconds for which a call goes on losing against others before it gives up; and the longest
+# Seconds in which a call that loses against others is made again; and the longest
 # pause between two tries, a part of which lets the others by.
 PATIENCE = 20.0
 PAUSE = 0.02
@@ -31,7 +31,7 @@ def call(
     whole of it can be done again, by whoever began it: he gets the database's own error for
     what has lost. Any other failure of the database is a StoreError.
     """
-    until: float | None = None
+    until = time.monotonic() + PATIENCE
     renewed = False
     while True:
         try:
@@ -40,7 +40,6 @@ def call(
         except Error as error:
             meaning = meaning_of(error, connection.vendor)
             inside = in_transaction(connection)
-            until = until or time.monotonic() + PATIENCE
             if meaning is None or (meaning is AGAIN and inside):
                 raise
             if meaning is READ_ONLY and inside:
@@ -52,9 +51,14 @@ def call(
             elif meaning is not AGAIN or time.monotonic() > until:
                 if meaning is UNAVAILABLE and not inside:
                     # So that this request can go on with what it does next.
-                    connection.close_if_unusable_or_obsolete()
+                    close_if_broken(connection)
                 raise meaning.raises(place(), error, meaning.remedy) from error
         time.sleep(random.uniform(0, PAUSE))  # noqa: S311
+
+
+def close_if_broken(connection: BaseDatabaseWrapper) -> None:
+    if connection.connection is not None and not connection.is_usable():
+        connection.close()
 
 
 def in_transaction(connection: BaseDatabaseWrapper) -> bool:

@@ -94,7 +94,8 @@ class Table:
         """
         locks = latest and in_transaction(self.connection)
         sql = self._sql.read_latest if locks else self._sql.read
-        row = self._one(sql, [session_key, self.date(timezone.now())])
+        parameters = [session_key, self.date(timezone.now())]
+        row = (self._write if locks else self.call)(lambda: self._one(sql, parameters))
         # To MariaDB a key in capitals is the same; a copy under that one nobody would ever end.
         if row is None or row[2] != session_key:
             return None
@@ -103,12 +104,8 @@ class Table:
     def insert(self, row: AbstractBaseSession) -> None:
         """Raises CreateError if the key is taken. By the model, so its signals are sent."""
 
-        def insert() -> None:
-            with self._unharmed():
-                row.save(force_insert=True, using=self.using)
-
         try:
-            self.call(insert)
+            self._write(lambda: row.save(force_insert=True, using=self.using))
         except IntegrityError as error:
             raise CreateError from error
 
@@ -120,7 +117,7 @@ class Table:
             # An expression is a part of the statement, not a parameter of it.
             rows: Any = self._rows.filter(session_key=row.session_key, session_data=session_data)
             changes = list(zip(fields, [None] * len(fields), values, strict=True))
-            return bool(self.call(lambda: rows._update(changes)))
+            return bool(self._write(lambda: rows._update(changes)))
         parameters = [
             field.get_db_prep_save(value, self.connection)
             for field, value in zip(fields, values, strict=True)
@@ -183,7 +180,7 @@ class Table:
     def remove_expired(self, session_key: str) -> int:
         """The row of that key, if it has expired: how many went."""
         expired = self.expired.filter(session_key=session_key)
-        return self.call(lambda: self.delete(expired))
+        return self._write(lambda: self.delete(expired))
 
     def delete(self, rows: QuerySet[AbstractBaseSession]) -> int:
         """By one statement, unless Django must see the rows go: how many sessions went."""
@@ -220,13 +217,10 @@ class Table:
         return connections[self.using]
 
     def _one(self, sql: str, parameters: list[Any]) -> tuple[Any, ...] | None:
-        def fetch() -> tuple[Any, ...] | None:
-            with self.connection.cursor() as cursor:
-                cursor.execute(sql, parameters)
-                # All of it: SQLite ends a statement, and its lock, with the last row.
-                return next(iter(cursor.fetchall()), None)
-
-        return self.call(fetch)
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql, parameters)
+            # All of it: SQLite ends a statement, and its lock, with the last row.
+            return next(iter(cursor.fetchall()), None)
 
     def _changed(self, sql: str, parameters: list[Any]) -> bool:
         return bool(self.execute(sql, parameters))
@@ -239,7 +233,16 @@ class Table:
                 cursor.execute(sql, parameters)
                 return int(cursor.rowcount)
 
-        return self.call(execute)
+        return self._write(execute)
+
+    def _write(self, work: Callable[[], Result]) -> Result:
+        """In an open transaction with a savepoint: an error here must not be the end of that."""
+
+        def write() -> Result:
+            with self._unharmed():
+                return work()
+
+        return self.call(write)
 
     def call(self, work: Callable[[], Result]) -> Result:
         return call(work, self.connection, lambda: self.place)

@@ -302,7 +302,7 @@ def test_a_session_that_has_ended_meanwhile(request_for: Open, key: str) -> None
         late = request_for(session.session_key)
         late.clear() if empties else late.get("a")
         request_for(session.session_key).flush()
-        with pytest.raises(UpdateError, match="has ended meanwhile"):
+        with pytest.raises(UpdateError, match="has ended in the meantime"):
             late.apply("a", one_more, 0)
         assert request_for(session.session_key).data == {}
         late.set(c=3)

@@ -188,8 +188,11 @@ class Redis(Cache):
             with self.reached():
                 try:
                     transaction.execute()
-                except WatchError:
-                    return False
+                except WatchError as error:
+                    if error.__context__ is None:
+                        return False
+                    # The connection broke: nobody knows what became of it.
+                    raise ConnectionError(*error.args) from error
         return True
 
     def _write(self, command: Callable[[Client], Any]) -> Any:

@@ -64,6 +64,8 @@ SCRIPTS_REFUSED = re.compile("NoPermissionError.*'eval'|unknown command.*eval", 
 
 def store_error(place: str | Promise, error: Exception) -> StoreError:
     reason = REPEATED.sub("", str(error))
+    # The traceback has the error too.
+    error.args = (reason, *error.args[1:])
     for pattern, kind, remedy in ANSWERS:
         if re.search(pattern, f"{type(error).__name__} {reason}"):
             return kind(place, reason, remedy)

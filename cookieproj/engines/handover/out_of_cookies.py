@@ -102,7 +102,7 @@ class OutOfCookies(Exchange, Engine):
         self._get_session(no_load=must_create)
         if self._base and self._exchanged:
             self._exchange_again(self._exchanged)
-        if self._base and self._is_as_carried() and not self._application:
+        if self._base and self._is_as_carried() and not (self._application or self._replaced):
             return
         super().save(must_create)
         self._carried = None
