@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.backends.cached_db import SessionStore as DjangoStore
 from django.core.cache.backends.base import BaseCache
-from django.db import router, transaction
+from django.db import connections, router, transaction
 from django.utils.functional import cached_property
 
 from .caches import beyond
@@ -117,19 +118,24 @@ class SessionStore(DBStore, DjangoStore):
         return touched
 
     def _remove(self, session_key: str) -> None:
+        """The copy first: a process that is killed between the two leaves none that opens."""
+        cache_key = self.cache_key_prefix + session_key
+        self._bury_copy(cache_key)
         super()._remove(session_key)
-        self._bury_copy(self.cache_key_prefix + session_key)
+        self._bury_again(cache_key)
 
     def _take(self, base: Stored) -> bool:
+        self._bury_copy(self.cache_key)
         taken = super()._take(base)
-        if taken:
-            self._bury_copy(self.cache_key)
+        self._bury_again(self.cache_key)
         return taken
 
     def _follow(self, data: Data) -> None:
         """Make the copy what the row now is; in a transaction the row is not yet that."""
-        open_transaction = not transaction.get_autocommit(router.db_for_write(self.model))
-        if open_transaction or not self._put_copy(data, self.get_expiry_age()):
+        if self._is_in_transaction():
+            self._bury_copy(self.cache_key)
+            self._bury_again(self.cache_key)
+        elif not self._put_copy(data, self.get_expiry_age()):
             self._bury_copy(self.cache_key)
 
     def _put_copy(self, data: Data, seconds: int) -> bool:
@@ -153,6 +159,16 @@ class SessionStore(DBStore, DjangoStore):
             self._forget_copy(cache_key)
         except StoreError as error:
             self._owe(cache_key, error)
+
+    def _bury_again(self, cache_key: str) -> None:
+        """Where a cache keeps no tombstone, a reader may have put the copy back meanwhile."""
+        if self._entries.compares_and_swaps:
+            return
+        self._bury_copy(cache_key)
+        using = router.db_for_write(self.model)
+        if connections[using].in_atomic_block:
+            # Till then others read the row as it was.
+            transaction.on_commit(partial(self._bury_copy, cache_key), using=using)
 
     def _forget_copy(self, cache_key: str) -> None:
         """Bury it, or at least delete it: that needs no room, and may make some."""

@@ -2,8 +2,9 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -254,6 +255,41 @@ def test_nor_is_it_copied_again_before_the_deletion_is_committed(engine: Engine)
         Session.objects.get(pk=key).delete()
         read_elsewhere(key)
     assert dict(SessionStore(key).items()) == {}
+
+
+class KilledError(BaseException):
+    """In the place of a signal that nobody can catch."""
+
+
+@pytest.mark.parametrize("end", [sign_out, sign_in])
+def test_a_process_that_is_killed_after_the_row_leaves_no_copy_that_opens(
+    engine: Engine, end: Callable[[str], None]
+) -> None:
+    key = str(stored(a=1).session_key)
+    execute = Table.execute
+
+    def killed(self: Table, *arguments: Any) -> int:
+        execute(self, *arguments)
+        raise KilledError
+
+    with mock.patch.object(Table, "execute", killed), suppress(KilledError):
+        end(key)
+    assert dict(SessionStore(key).items()) == {}
+
+
+@on_engines(lambda engine: engine.database == "postgresql")
+def test_nor_does_a_copy_get_old_in_a_cache_without_tombstones(
+    engine: Engine, settings: Settings, tmp_path: Path
+) -> None:
+    """Another request fills it while the transaction is open."""
+    backend = "django.core.cache.backends.filebased.FileBasedCache"
+    settings.CACHES = settings.CACHES | {"sessions": {"BACKEND": backend, "LOCATION": tmp_path}}
+    for end, expected in ((write, 1), (sign_out, None)):
+        key = str(stored(count=0).session_key)
+        with transaction.atomic():
+            end(key)
+            read_elsewhere(key)
+        assert SessionStore(key).get("count") == expected
 
 
 def test_a_buried_copy_is_no_place_where_a_session_lives(engine: Engine) -> None:

@@ -98,7 +98,8 @@ def test_a_transaction_saves_over_what_it_does_not_see(
         elsewhere(lambda: change(c=3))
         with CaptureQueriesContext(connection) as queries:
             session.save()
-    assert len(queries) <= 4
+    # Each with its savepoint.
+    assert len([query for query in queries if "SAVEPOINT" not in query["sql"]]) <= 4
     assert dict(engine.Store(key).items()) == {"a": 1, "b": 2, "c": 3}
 
 
