@@ -270,3 +270,21 @@ def test_what_cannot_be_read_is_no_session(settings: Settings, redis_url: str) -
         session["b"] = 2
         with pytest.raises(UpdateError):
             session.save()
+
+
+@pytest.mark.parametrize("backend", ["locmem.LocMemCache", "filebased.FileBasedCache"])
+def test_a_set_is_the_same_in_any_order(settings: Settings, tmp_path: Path, backend: str) -> None:
+    """7 and 15 meet in a set's table: whichever came first stands first, in a copy too."""
+    use(settings, f"django.core.cache.backends.{backend}", str(tmp_path))
+    key = stored(seen={7, 15}).session_key
+    one, two = SessionStore(key), SessionStore(key)
+    one["x"] = 1
+    two["seen"] = {7, 15, 1000}
+    two.save()
+    one.save()
+    again = SessionStore(key)
+    assert dict(again.items()) == {"seen": {7, 15, 1000}, "x": 1}
+    again.cycle_key()
+    again.save()
+    assert dict(SessionStore(again.session_key).items()) == {"seen": {7, 15, 1000}, "x": 1}
+    assert SessionStore(key).load() == {}

@@ -143,3 +143,13 @@ def nested(innermost: Any) -> Any:
 def test_however_deep_a_value_is_it_is_compared() -> None:
     assert same(nested("x"), nested("x"))
     assert not same(nested("x"), nested("y"))
+
+
+def test_sets_are_the_same_whatever_their_order() -> None:
+    one, other = {7, 15}, {15, 7}
+    assert list(one) != list(other)
+    assert same(one, other)
+    assert same([frozenset(one)], [frozenset(other)])
+    assert not same({1}, {True})
+    assert not same({1}, {1, 2})
+    assert not same({1}, frozenset({1}))

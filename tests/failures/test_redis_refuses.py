@@ -1,15 +1,21 @@
 """A real Redis that answers, and refuses: each answer is an error of its own, and loses nothing."""
 
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from django.conf import settings
 from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.middleware import SessionMiddleware as DjangosMiddleware
 from django.core.cache import caches
 from django.db import connections
+from django.http import HttpRequest, HttpResponse
+from django.test import RequestFactory
 from pytest_django import Settings
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -27,9 +33,10 @@ from cookieproj.engines.exceptions import (
     StoreUnavailableError,
 )
 from cookieproj.engines.handover.homes import DJANGOS, OURS
+from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.engines.trips import watched
 from tests.held import Held
-from tests.proxy import Proxy
+from tests.proxy import Proxy, proxied
 from tests.servers import StoppableRedis, UnavailableError
 
 pytestmark = pytest.mark.django_db
@@ -284,6 +291,38 @@ class TestWithoutScripts:
             use(f"{OURS}{name}", f"{servers().url}/0")
             assert sessions_can_be_stored(databases=["default"]) == []
 
+    def test_a_count_whose_answer_is_lost_is_not_counted_twice(
+        self, no_scripts: str, use: Use
+    ) -> None:
+        """redis-py takes a connection that breaks at EXEC for somebody who was quicker."""
+        server = urlsplit(no_scripts)
+        with proxied(("127.0.0.1", server.port or 0)) as proxy:
+            store = use(f"{OURS}cache", no_scripts.replace(str(server.port), str(proxy.port)))
+            key = stored(store, n=0)
+            store(key).apply("n", lambda n: n)
+            session = store(key)
+            session.get("n")
+            # WATCH and GET are answered.
+            proxy.drop_answer(2)
+            with pytest.raises(StoreUnavailableError):
+                session.apply("n", lambda n: n + 1)
+            assert proxy.dropped.is_set()
+            assert elsewhere(store, key)["n"] in {0, 1}
+
+    def test_no_traceback_holds_a_key(self, no_scripts: str, use: Use) -> None:
+        """Of a command in a pipeline redis-py's own error repeats all of it."""
+        store = use(f"{OURS}cache", no_scripts)
+        key = stored(store, a=1)
+        session = store(key)
+        session["a"] = 2
+        with Redis(port=urlsplit(no_scripts).port or 0) as client:
+            client.config_set("maxmemory", "1")
+        with pytest.raises(StoreFullError) as error:
+            session.save()
+        told = "".join(traceback.format_exception(error.value))
+        assert key not in told
+        assert "secret" not in told
+
     def test_neither_one_nor_the_other_is_told(self, servers: Any, use: Use) -> None:
         server = servers()
         with Redis(port=server.port) as client:
@@ -296,6 +335,48 @@ class TestWithoutScripts:
             session.save()
         assert key not in str(error.value)
         store(key).flush()
+        assert elsewhere(store, key) == {}
+
+
+class TestAnOldKey:
+    """The right to delete is gone for a while, and comes back."""
+
+    @pytest.fixture
+    def store(self, servers: Any, use: Use) -> Any:
+        self.server = servers()
+        self.may("+@all")
+        return use(f"{OURS}cache", f"redis://site:secret@127.0.0.1:{self.server.port}/0")
+
+    def may(self, *rights: str) -> None:
+        with Redis(port=self.server.port) as client:
+            client.execute_command("ACL", "SETUSER", "site", "on", ">secret", "~*", *rights)
+
+    @pytest.mark.parametrize("then", ["save", "cycle_key", "flush"])
+    def test_it_is_told_and_ended_by_what_comes_next(self, store: Any, then: str) -> None:
+        key = stored(store, user=1)
+        session = store(key)
+        session.get("user")
+        self.may("-del")
+        with pytest.raises(StoreMisconfiguredError):
+            session.cycle_key()
+        assert elsewhere(store, session.session_key) == {"user": 1}
+        self.may("+del")
+        getattr(session, then)()
+        assert elsewhere(store, key) == {}
+
+    def test_a_count_meanwhile_loses_no_sign_in(self, store: Any) -> None:
+        key = stored(store, n=0)
+        session = store(key)
+        session.get("n")
+        self.may("-del")
+        with pytest.raises(StoreMisconfiguredError):
+            session.cycle_key()
+        self.may("+del")
+        session["user"] = 1
+        store(key).apply("n", lambda n: n + 1)
+        session.apply("n", lambda n: n + 1)
+        session.save()
+        assert elsewhere(store, session.session_key)["user"] == 1
         assert elsewhere(store, key) == {}
 
 
@@ -483,6 +564,33 @@ def test_its_other_databases_are_none(cluster: str, use: Use) -> None:
         store("k" * 32).load()
 
 
+MIDDLEWARE: dict[str, type[DjangosMiddleware]] = {
+    OURS: SessionMiddleware,
+    DJANGOS: DjangosMiddleware,
+}
+
+
+def sign_in(key: str, middleware: type[DjangosMiddleware]) -> str:
+    """By a request with that key: the one that its browser holds after the answer."""
+
+    def view(request: HttpRequest) -> HttpResponse:
+        request.session.get("cart")
+        request.session.cycle_key()
+        request.session["user"] = 1
+        return HttpResponse()
+
+    request = RequestFactory().post("/")
+    request.COOKIES[settings.SESSION_COOKIE_NAME] = key
+    serves: Any = middleware(view)
+    try:
+        response = serves(request)
+    except (StoreError, RedisError):
+        # A page that says so, and sets no cookie.
+        return key
+    cookie = response.cookies.get(settings.SESSION_COOKIE_NAME)
+    return str(cookie.value) if cookie else key
+
+
 class TestNoAnswer:
     """It may have done what it was asked."""
 
@@ -520,20 +628,14 @@ class TestNoAnswer:
         for number in range(1, 12):
             proxy = Proxy(("127.0.0.1", server.port))
             store = use(f"{family}{name}", f"redis://127.0.0.1:{proxy.port}/0")
-            browsers = key = stored(store, cart=1)
+            key = stored(store, cart=1)
             store(key).load()
             proxy.drop_answer(number - 1, and_all_others=from_then_on)
-            session = store(key)
-            try:
-                session.get("cart")
-                session.cycle_key()
-                browsers = session.session_key
-            except (StoreError, RedisError):
-                pass
+            browsers = sign_in(key, MIDDLEWARE[family])
             lost += proxy.dropped.is_set()
             proxy.close()
             store = use(f"{family}{name}", f"{server.url}/0")
-            keeps = elsewhere(store, browsers) == {"cart": 1}
+            keeps = elsewhere(store, browsers).get("cart") == 1
             what = f"An answer of Redis gets lost while a key changes, {name}: a session"
             judged(what, keeps, djangos_loses=True)
             if not proxy.dropped.is_set():
