@@ -12,7 +12,7 @@ from django.db import DatabaseError, connection, transaction
 
 from cookieproj.engines.exceptions import StoreError, StoreReadOnlyError
 
-from .contract import ALL, Engine, kept, on_engines
+from .contract import ALL, NONE, Engine, kept, on_engines
 from .test_isolation import elsewhere
 from .test_own_models import opened
 from .test_sql_errors import stored
@@ -226,11 +226,9 @@ def test_a_statement_that_fails_is_not_the_end_of_the_transaction(
         execute("SET LOCAL lock_timeout = '200ms'")
         with pytest.raises(REFUSED):
             act(session, what)
-        whole = not transaction.get_connection().needs_rollback
         # Django's has no savepoint where it deletes.
-        kept(engine, whole or what == "cycle_key", "needs a rollback")
-        if not whole:
-            kept(engine, False, "the transaction is broken", ALL)
+        broken_by = ALL if what == "cycle_key" else NONE
+        kept(engine, not connection.needs_rollback, "the transaction is broken", broken_by)
         assert execute("SELECT 1") == [(1,)]
     assert data(engine, others) == {"other": 1}
     assert data(engine, key) == {"a": 1}
@@ -247,8 +245,8 @@ def test_nor_is_a_transaction_that_is_read_only(engine: Engine, what: str) -> No
         expected = StoreReadOnlyError if engine.ours else REFUSED
         with pytest.raises(expected):
             act(session, what)
-        if transaction.get_connection().needs_rollback:
-            kept(engine, False, "the transaction is broken", ALL)
+        broken_by = ALL if what == "flush" else NONE
+        kept(engine, not connection.needs_rollback, "the transaction is broken", broken_by)
         assert execute("SELECT 1") == [(1,)]
     assert data(engine, key) == {"a": 1}
 
