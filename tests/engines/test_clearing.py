@@ -27,7 +27,9 @@ on_ours = on_engines(lambda engine: engine.ours)
 
 on_servers = on_engines(lambda engine: engine.ours and engine.database in {"postgresql", "mariadb"})
 
-CLEARINGS, EXPIRED = 4, 3000
+on_postgresql = on_engines(lambda engine: engine.database == "postgresql")
+
+CLEARINGS, EXPIRED, LIVE = 4, 3000, 2000
 
 
 def expire(number: int) -> None:
@@ -132,11 +134,10 @@ def test_nothing_and_whole_batches_are_cleared_by_the_command(
     assert connection.get_autocommit()
 
 
-PARTS, LIVE = 4, 2000
-
-
-@pytest.fixture
-def parted(engine: Engine, postgresql_sessions_url: str) -> Iterator[None]:
+@pytest.fixture(params=[1, 4])
+def parts(
+    engine: Engine, postgresql_sessions_url: str, request: pytest.FixtureRequest
+) -> Iterator[int]:
     """The table in parts, in a schema that comes before the others'."""
     statements = [
         "CREATE SCHEMA parted",
@@ -144,8 +145,8 @@ def parted(engine: Engine, postgresql_sessions_url: str) -> Iterator[None]:
         " NOT NULL, expire_date timestamptz NOT NULL) PARTITION BY HASH (session_key)",
         *(
             f"CREATE TABLE parted.part{part} PARTITION OF parted.django_session"
-            f" FOR VALUES WITH (MODULUS {PARTS}, REMAINDER {part})"
-            for part in range(PARTS)
+            f" FOR VALUES WITH (MODULUS {request.param}, REMAINDER {part})"
+            for part in range(request.param)
         ),
         "CREATE INDEX ON parted.django_session (expire_date)",
     ]
@@ -154,17 +155,14 @@ def parted(engine: Engine, postgresql_sessions_url: str) -> Iterator[None]:
         try:
             options = connection.settings_dict["OPTIONS"]
             with reconnecting(OPTIONS=options | {"options": "-c search_path=parted,public"}):
-                yield
+                yield request.param
         finally:
             execute("DROP SCHEMA parted CASCADE")
 
 
-on_parts = on_engines(lambda engine: engine.database == "postgresql")
-
-
 @pytest.mark.parametrize("expired", [EXPIRED, 40])
-@on_parts
-@pytest.mark.usefixtures("parted")
+@on_postgresql
+@pytest.mark.usefixtures("parts")
 def test_of_a_table_in_parts_nothing_is_cleared_but_what_has_expired(
     engine: Engine, expired: int
 ) -> None:
@@ -181,17 +179,18 @@ def test_of_a_table_in_parts_nothing_is_cleared_but_what_has_expired(
     assert Session.objects.count() == LIVE
 
 
-@on_parts
+@on_postgresql
 @on_engines(lambda engine: engine.ours)
-@pytest.mark.usefixtures("parted")
-def test_nor_is_anybody_waited_for_there(engine: Engine, holder: Callable[..., Any]) -> None:
-    expire(PARTS * 20)
+def test_nor_is_anybody_waited_for_there(
+    engine: Engine, parts: int, holder: Callable[..., Any]
+) -> None:
+    expire(parts * 20)
     # Others lie at its place in the other parts.
-    held = Session.objects.order_by("session_key")[:PARTS]
+    held = Session.objects.order_by("session_key")[:parts]
     keys = [row.session_key for row in held]
     end = holder(*keys)
     with connection.cursor() as cursor:
         cursor.execute("SET lock_timeout = '200ms'")
-    assert engine.Store.clear_expired() == PARTS * 19
+    assert engine.Store.clear_expired() == parts * 19
     end()
     assert set(Session.objects.values_list("session_key", flat=True)) == set(keys)
