@@ -171,7 +171,7 @@ class Engine(HandsOver, Keys, Apply, Listable, Async):
         )
 
     def _move_base(self, written: Stored) -> None:
-        """What this session goes by from now on; in a transaction, once that is committed."""
+        """What this session goes by from now on."""
         self._base = written
 
     def _rebase(self, theirs: Stored | None) -> None:

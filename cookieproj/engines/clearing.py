@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 FEW = 1000
 
 # PostgreSQL: by its place a row that is locked is found at once, and nobody can have moved it.
-# In another partition the same place is another row: so what is found there is looked at again.
+# Only in one table: in another partition the same place is another row. What is not seen to have
+# expired stays, whatever else lies at a place.
 PLACED = (
     "DELETE FROM {table} WHERE {expires} < %s AND ctid = ANY(ARRAY("
     "SELECT ctid FROM {table} WHERE {expires} < %s "
 )
+HAS_PARTS = "SELECT relhassubclass FROM pg_class WHERE oid = %s::regclass"
 # MariaDB and MySQL: in this order each row is found by its key. With a list of keys they would
 # rather go through all of a small table, and wait there for what somebody else has locked.
 JOINED = (
@@ -48,7 +50,15 @@ def clear(table: "Table", batch_size: int) -> Iterator[int]:
     """Remove expired rows, a batch by one statement where the database can: how many went."""
     connection = table.connection
     can = connection.features.has_select_for_update_skip_locked and connection.vendor in BATCH
-    return (_clear_by_key if table.watched or not can else _clear_at_once)(table, batch_size)
+    by_key = table.watched or not can or _has_parts(table)
+    return (_clear_by_key if by_key else _clear_at_once)(table, batch_size)
+
+
+def _has_parts(table: "Table") -> bool:
+    if table.connection.vendor not in HAS_PAGES:
+        return False
+    row = table.call(lambda: table._one(HAS_PARTS, [table.quoted_name]))
+    return bool(row and row[0])
 
 
 def _clear_at_once(table: "Table", batch_size: int) -> Iterator[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,11 @@ class SessionStore(Engine, DjangoStore):
 
     # Whether the last compare-and-swap found something else than it went by.
     _lost = False
+
+    # For each save in a transaction that is not over: what is done once it is committed, and what
+    # this session went by before. A rollback, to a savepoint too, takes the former off Django's
+    # list of hooks.
+    _unsettled: Sequence[tuple[Callable[[], None], Stored | None]] = ()
 
     def _read(self) -> Stored | None:
         row = self._table().read(self._key, latest=self._lost)
@@ -57,6 +62,7 @@ class SessionStore(Engine, DjangoStore):
     def _insert(self, data: Data) -> Stored:
         row = self._half("create_model_instance")(data)
         self._table().insert(row)
+        self._unsettled = ()
         return self._stored(row)
 
     def _swap(self, base: Stored, data: Data) -> Stored | None:
@@ -87,9 +93,27 @@ class SessionStore(Engine, DjangoStore):
         if not self._is_in_transaction():
             super()._move_base(written)
         elif (connection := self._table().connection).in_atomic_block:
-            # Rolled back, it is as if this had not been saved.
-            move = partial(super()._move_base, written)
-            transaction.on_commit(move, using=connection.alias)
+
+            def settle() -> None:
+                self._unsettled = [each for each in self._unsettled if each[0] is not settle]
+
+            self._unsettled = [*self._unsettled, (settle, self._base)]
+            super()._move_base(written)
+            transaction.on_commit(settle, using=connection.alias)
+
+    def _get_session(self, no_load: bool = False) -> Data:
+        self._go_back()
+        return super()._get_session(no_load=no_load)
+
+    def _go_back(self) -> None:
+        """What was rolled back was not saved: go by what was stored before it."""
+        if not self._unsettled:
+            return
+        hooks = [hook for _savepoints, hook, *_ in self._table().connection.run_on_commit]
+        for number, (settle, before) in enumerate(self._unsettled):
+            if settle not in hooks:
+                self._base, self._unsettled = before, self._unsettled[:number]
+                return
 
     def _make_room(self) -> None:
         self._table().remove_expired(self._key)

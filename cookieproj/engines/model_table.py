@@ -70,7 +70,7 @@ class ModelTable(Table):
             for row in self._rows.filter(session_key=session_key):
                 row.delete(using=self.using)
 
-        self.call(remove)
+        self._write(remove)
 
     def take(self, session_key: str, session_data: str) -> bool:
         def take() -> bool:

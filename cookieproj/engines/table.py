@@ -137,7 +137,7 @@ class Table:
     def remove(self, session_key: str) -> None:
         """One statement, unless Django must see the row go."""
         if self.watched:
-            self.call(self._rows.filter(session_key=session_key).delete)
+            self._write(self._rows.filter(session_key=session_key).delete)
         else:
             self._changed(self._sql.remove, [session_key])
 
@@ -146,7 +146,7 @@ class Table:
         if not self.watched:
             return self._changed(self._sql.take, [session_key, session_data])
         rows = self._rows.filter(session_key=session_key, session_data=session_data)
-        return bool(self.call(rows.delete)[0])
+        return bool(self._write(rows.delete)[0])
 
     def exists(self, session_key: str) -> bool:
         return self.call(self._rows.filter(session_key=session_key).exists)

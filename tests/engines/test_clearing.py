@@ -16,15 +16,20 @@ from django.utils import timezone
 
 from cookieproj.engines.clearing import ROWS_OF_A_PAGE
 from cookieproj.engines.keys import random_key
+from tests.conftest import administered
 
 from .contract import Engine, on_engines
-from .test_sql_errors import stored
+from .test_sql_errors import reconnecting, stored
 
-pytestmark = on_engines(lambda engine: engine.ours and bool(engine.database))
+pytestmark = on_engines(lambda engine: bool(engine.database))
+
+on_ours = on_engines(lambda engine: engine.ours)
 
 on_servers = on_engines(lambda engine: engine.ours and engine.database in {"postgresql", "mariadb"})
 
-CLEARINGS, EXPIRED = 4, 3000
+on_postgresql = on_engines(lambda engine: engine.database == "postgresql")
+
+CLEARINGS, EXPIRED, LIVE = 4, 3000, 2000
 
 
 def expire(number: int) -> None:
@@ -115,6 +120,7 @@ def test_a_row_in_somebody_elses_hands_is_left_to_him(
     assert [row.session_key for row in Session.objects.all()] == [key]
 
 
+@on_ours
 @pytest.mark.parametrize("expired", [0, 1, 2, 4])
 def test_nothing_and_whole_batches_are_cleared_by_the_command(
     engine: Engine, expired: int, settings: Any, capsys: pytest.CaptureFixture[str]
@@ -126,3 +132,65 @@ def test_nothing_and_whole_batches_are_cleared_by_the_command(
     assert str(expired) in told if expired else "no expired" in told
     assert engine.Store.count() == 0
     assert connection.get_autocommit()
+
+
+@pytest.fixture(params=[1, 4])
+def parts(
+    engine: Engine, postgresql_sessions_url: str, request: pytest.FixtureRequest
+) -> Iterator[int]:
+    """The table in parts, in a schema that comes before the others'."""
+    statements = [
+        "CREATE SCHEMA parted",
+        "CREATE TABLE parted.django_session (session_key varchar(40) PRIMARY KEY, session_data text"
+        " NOT NULL, expire_date timestamptz NOT NULL) PARTITION BY HASH (session_key)",
+        *(
+            f"CREATE TABLE parted.part{part} PARTITION OF parted.django_session"
+            f" FOR VALUES WITH (MODULUS {request.param}, REMAINDER {part})"
+            for part in range(request.param)
+        ),
+        "CREATE INDEX ON parted.django_session (expire_date)",
+    ]
+    with administered(postgresql_sessions_url) as execute:
+        execute("; ".join(statements))
+        try:
+            options = connection.settings_dict["OPTIONS"]
+            with reconnecting(OPTIONS=options | {"options": "-c search_path=parted,public"}):
+                yield request.param
+        finally:
+            execute("DROP SCHEMA parted CASCADE")
+
+
+@pytest.mark.parametrize("expired", [EXPIRED, 40])
+@on_postgresql
+@pytest.mark.usefixtures("parts")
+def test_of_a_table_in_parts_nothing_is_cleared_but_what_has_expired(
+    engine: Engine, expired: int
+) -> None:
+    """In each part the rows have the same places."""
+    tomorrow = timezone.now() + timedelta(days=1)
+    expire(expired)
+    Session.objects.bulk_create(
+        Session(session_key=random_key(), session_data="x" * 100, expire_date=tomorrow)
+        for _ in range(LIVE)
+    )
+    Session.objects.update(session_data="y" * 100)
+    engine.Store.clear_expired()
+    assert Session.objects.filter(expire_date=tomorrow).count() == LIVE
+    assert Session.objects.count() == LIVE
+
+
+@on_postgresql
+@on_engines(lambda engine: engine.ours)
+def test_nor_is_anybody_waited_for_there(
+    engine: Engine, parts: int, holder: Callable[..., Any]
+) -> None:
+    expire(parts * 20)
+    # Others lie at its place in the other parts.
+    held = Session.objects.order_by("session_key")[:parts]
+    keys = [row.session_key for row in held]
+    end = holder(*keys)
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '200ms'")
+    assert engine.Store.clear_expired() == parts * 19
+    end()
+    assert set(Session.objects.values_list("session_key", flat=True)) == set(keys)

@@ -125,6 +125,46 @@ def test_whatever_belongs_to_a_session_goes_with_its_key(engine: Engine) -> None
     assert dict(engine.Store(first).items()) == {}
 
 
+@on_engines(lambda engine: engine.on_server)
+def test_a_new_key_is_created_by_a_save(engine: Engine) -> None:
+    """As an audit sees it, or what adds to each session that is stored."""
+    seen: list[tuple[str, bool]] = []
+
+    def save(self: Any, must_create: bool = False) -> None:
+        if self.session_key is not None:
+            seen.append((self.session_key, must_create))
+            self["saves"] = self.get("saves", 0) + 1
+        super(store, self).save(must_create)
+
+    store = made(engine, save=save)
+    first = saved(store, a=1).session_key
+    session = store(first)
+    assert session["a"] == 1
+    seen.clear()
+    session.cycle_key()
+    assert seen == [(session.session_key, True)]
+    assert dict(store(session.session_key).items()) == {"a": 1, "saves": 2}
+    assert dict(engine.Store(first).items()) == {}
+
+
+@on_engines(lambda engine: engine.on_server)
+def test_a_store_that_must_be_told_more_has_new_keys(engine: Engine) -> None:
+    def init(self: Any, session_key: str | None = None, *, address: str) -> None:
+        super(store, self).__init__(session_key)
+        self.address = address
+
+    store = made(engine, __init__=init)
+    session = store(address="127.0.0.1")
+    session["a"] = 1
+    session.save()
+    first = session.session_key
+    session.cycle_key()
+    session.save()
+    assert session.session_key != first
+    assert dict(store(session.session_key, address="127.0.0.1").items()) == {"a": 1}
+    assert dict(engine.Store(first).items()) == {}
+
+
 @files
 def test_files_of_another_name_in_another_folder(engine: Engine, tmp_path: Path) -> None:
     def key_to_file(self: Any, session_key: str | None = None) -> str:
