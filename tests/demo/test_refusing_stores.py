@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from threading import enumerate as all_threads
 from typing import Any
-from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -16,7 +15,6 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.core.cache import caches as cache_connections
 from django.core.checks import Error, run_checks
 from django.core.checks import Warning as CheckWarning
-from django.db import connections
 from django.test import Client
 from pytest_django import Settings
 from redis import Redis
@@ -29,7 +27,7 @@ from cookieproj.engines.probe import probe
 from cookieproj.settings.caches import caches
 from demo import engine, health
 from demo.models import User
-from tests.conftest import connected, forget_folder
+from tests.conftest import connected, forget_folder, read_only
 from tests.failures.test_full_disk import disk  # noqa: F401
 from tests.failures.test_full_disk import full as full_disk
 from tests.families import run_on
@@ -241,20 +239,6 @@ def postgresql(
         User.objects.filter(username="ada").update(password=make_password("cookies"))
         assert a_sign_in_works()
         yield url
-
-
-@contextmanager
-def read_only(url: str) -> Iterator[None]:
-    """To connections that are made from now on."""
-    name = urlsplit(url).path[1:]
-    alter = f"ALTER DATABASE {name} SET default_transaction_read_only"
-    with psycopg.connect(url, autocommit=True) as administrator:
-        administrator.execute(f"{alter} = on")
-        connections["default"].close()
-        try:
-            yield
-        finally:
-            administrator.execute(f"{alter} = off")
 
 
 @pytest.mark.parametrize("name", ["db", "cache", "cached_db"])
