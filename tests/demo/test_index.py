@@ -848,6 +848,26 @@ def test_what_cannot_be_written_is_not_tried_by_every_request(
 
 @on("signed_cookies")
 @pytest.mark.django_db(transaction=True)
+def test_refusals_that_have_no_table_are_said_to_have_none(
+    profile: str,
+    taken_by_surprise: Callable[[], AbstractContextManager[None]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client = browser(User.objects.get(username="ada"))
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE demo_refusedsession RENAME TO gone")
+        try:
+            response = client.get("/auth/account/")
+        finally:
+            cursor.execute("ALTER TABLE gone RENAME TO demo_refusedsession")
+    assert response.status_code == 503
+    assert "reports an error" in response.text
+    assert "Run manage.py migrate." in caplog.text
+    assert "LINE 1" not in caplog.text
+
+
+@on("signed_cookies")
+@pytest.mark.django_db(transaction=True)
 def test_a_session_that_cannot_be_refused_does_not_end(
     profile: str,
     taken_by_surprise: Callable[[], AbstractContextManager[None]],
