@@ -20,6 +20,7 @@ from cookieproj.engines.exceptions import SessionStoreError
 from cookieproj.engines.language import in_english
 
 from . import engine, index
+from .luxury import is_written
 from .models import SignedInSession, SignedInSessions, User
 
 logger = logging.getLogger("django.contrib.sessions")
@@ -50,7 +51,7 @@ def devices_of(user: User) -> list[SignedInSession]:
     rows = user.signed_in_sessions.live().filter(engine__in=engine.names())
     listed = list(rows.order_by("-last_seen")[:MOST])
     alive = index.alive(listed)
-    index.forget_gone(listed, alive)
+    is_written(lambda: index.forget_gone(listed, alive))
     return alive
 
 

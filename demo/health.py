@@ -14,8 +14,6 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import (
     DEFAULT_DB_ALIAS,
     Error,
-    InterfaceError,
-    OperationalError,
     connection,
     connections,
 )
@@ -29,11 +27,12 @@ from cookieproj.engines.exceptions import (
     StoreFullError,
     StoreMisconfiguredError,
     StoreReadOnlyError,
+    StoreUnavailableError,
 )
 from cookieproj.engines.language import in_english
 from cookieproj.engines.middleware import answer
 from cookieproj.engines.probe import probe
-from cookieproj.engines.sql_errors import meaning_of
+from cookieproj.engines.sql_call import store_error
 from cookieproj.engines.table import Table
 
 from . import engine
@@ -60,14 +59,14 @@ OK = "ok"
 
 
 def word(error: Exception) -> str:
-    meant = kind_of(error)
-    return next((word for kind, word in WORDS.items() if issubclass(meant, kind)), UNREACHABLE)
+    meant = as_ours(error)
+    return next((word for kind, word in WORDS.items() if isinstance(meant, kind)), UNREACHABLE)
 
 
-def kind_of(error: Exception) -> type[Exception]:
-    """Of a database's own error too, as Django's engines raise."""
-    meaning = meaning_of(error, connection.vendor) if isinstance(error, Error) else None
-    return meaning.raises if meaning else type(error)
+def as_ours(error: Exception) -> Exception:
+    """The StoreError that a database's own means, as Django's engines raise; any other as it is."""
+    found = store_error(error, connection) if isinstance(error, Error) else None
+    return found or error
 
 
 def try_database() -> None:
@@ -136,7 +135,7 @@ class Watch:
             self._word = OK
         except Exception as error:  # noqa: BLE001 - a driver of any store may raise anything
             self._word = word(error)
-            logger.warning("%s: %s", self.name, in_english(error))
+            logger.warning("%s: %s", self.name, in_english(as_ours(error)))
         finally:
             self._ended.set()
 
@@ -198,7 +197,7 @@ def is_cached_db() -> bool:
 
 
 class SayTheDatabaseIsAway:
-    """Answer 503 for a database that fails, as the engines do for a store of sessions.
+    """Answer 503 for a database that fails or refuses, as the engines do for a store of sessions.
 
     Those of ``cached_db`` are read from the cache then, and who is signed in is not.
     """
@@ -210,14 +209,13 @@ class SayTheDatabaseIsAway:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        if kind_of(error) is StoreReadOnlyError:
+        found = store_error(error, connection) if isinstance(error, Error) else None
+        if found is None or (isinstance(found, StoreUnavailableError) and database_answers()):
+            return None
+        if isinstance(found, StoreReadOnlyError):
             # Perhaps to this connection alone, from before a fail-over: the next one is new.
             connection.close()
-            return answer(request, error)
-        is_of_it = isinstance(error, OperationalError | InterfaceError)
-        if not is_of_it or database_answers():
-            return None
-        return answer(request, error)
+        return answer(request, found)
 
 
 def database_answers() -> bool:
@@ -225,6 +223,6 @@ def database_answers() -> bool:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except Exception as error:  # noqa: BLE001 - whatever its driver raises
-        logger.warning("%s: %s", DATABASE.name, in_english(error))
+        logger.warning("%s: %s", DATABASE.name, in_english(as_ours(error)))
         return False
     return True

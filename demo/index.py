@@ -8,6 +8,7 @@ writing down is written, by one statement.
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid4
@@ -28,6 +29,7 @@ from cookieproj.engines.sound import EXPIRY
 
 from . import engine
 from .client import address_of, device_of
+from .luxury import is_written
 from .models import RefusedSession, SignedInSession, User
 
 # Where a session holds the id of its row, and which expiry of its own is written there.
@@ -40,6 +42,9 @@ SIGNED_OUT = "signed_out_session"
 
 # Seconds between two writes of when a session was last seen.
 SEEN_EVERY = 300
+
+# Seconds until what could not be written is tried again.
+AGAIN_AFTER = 10
 
 # How much longer a session is refused than it was known to live: requests were under way.
 LATE = timedelta(days=1)
@@ -132,6 +137,7 @@ def follow(request: HttpRequest) -> None:
 
     When it was last seen is news once in SEEN_EVERY seconds. Reads the session, so this
     is for requests that have read it; asks the database for the user only if there is news.
+    What the database does not take now is written later; but a refusal is needed now.
     """
     session = request.session
     row = known_row(session)
@@ -139,6 +145,13 @@ def follow(request: HttpRequest) -> None:
         leave_what_was(request)
     if SESSION_KEY not in session:
         return
+    if not is_written(partial(write_news, request, row)):
+        for name in names(session):
+            written.set(name, True, AGAIN_AFTER)
+
+
+def write_news(request: HttpRequest, row: str | None) -> None:
+    session = request.session
     if row is None:
         if request.user.is_authenticated:
             adopt(request, request.user)
@@ -151,13 +164,16 @@ def follow(request: HttpRequest) -> None:
 
 def is_news(session: SessionBase) -> bool:
     """Whether this process has not lately written down the session as it is."""
-    digest = sha256(repr((known_row(session), identity(session))).encode()).hexdigest()
     every = seen_every(session)
-    is_new = written.add(digest, True, every)
-    if is_saved(session):
-        # Its expiry has moved, which is news by itself.
-        is_new = written.add(f"{digest}-saved", True, every)
-    return is_new or is_expiry_news(session)
+    added = [written.add(name, True, every) for name in names(session)]
+    return added[-1] or is_expiry_news(session)
+
+
+def names(session: SessionBase) -> list[str]:
+    """Of what is written down, in ``written``."""
+    digest = sha256(repr((known_row(session), identity(session))).encode()).hexdigest()
+    # Where its expiry has moved, that is news by itself.
+    return [digest, f"{digest}-saved"] if is_saved(session) else [digest]
 
 
 def is_expiry_news(session: SessionBase) -> bool:
@@ -236,7 +252,7 @@ def leave(pk: str, session: SessionBase) -> None:
     """Forget a session that is not signed in any more; a copy of its cookie opens nothing."""
     if engine.clients_may_hold():
         refuse(pk, session.get_expiry_date())
-    SignedInSession.objects.filter(pk=pk).forget()
+    is_written(SignedInSession.objects.filter(pk=pk).forget)
 
 
 def end(row: SignedInSession) -> None:

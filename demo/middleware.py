@@ -8,6 +8,7 @@ from django.contrib.auth.middleware import auser, get_user
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import BadRequest, SuspiciousOperation
+from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import render
@@ -15,6 +16,8 @@ from django.utils.cache import has_vary_header
 from django.utils.functional import SimpleLazyObject
 
 from cookieproj.engines.exceptions import StoreError
+from cookieproj.engines.middleware import NOTE
+from cookieproj.engines.sql_call import in_transaction, store_error
 
 from . import index
 from .models import User
@@ -122,7 +125,18 @@ class FollowSignedInSessions:
         response = self.get_response(request)
         # After an error Django saves no session either.
         if request.session.accessed and response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
-            # Without the store the index waits; whether the request can do without, saving tells.
-            with suppress(StoreError):
-                index.follow(request)
+            try:
+                # Without the store the index waits; whether the request can too, saving tells.
+                with suppress(StoreError):
+                    index.follow(request)
+            except Error as error:
+                return self.unwritten(request, error)
         return response
+
+    def unwritten(self, request: HttpRequest, error: Error) -> HttpResponse:
+        """Where a session that ended could not be refused: as for a store that fails."""
+        found = store_error(error, connection)
+        if found is None or in_transaction(connection):
+            raise error
+        setattr(request, NOTE, found)
+        return HttpResponse(status=HTTPStatus.SERVICE_UNAVAILABLE)

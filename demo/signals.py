@@ -4,15 +4,14 @@ from typing import Any
 
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.signals import user_logged_in, user_logged_out
-from django.db import Error
+from django.db import Error, connection
 from django.db.models.signals import post_save, pre_delete
 from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 
-from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.signed_cookies import opened
+from cookieproj.engines.sql_call import store_error
 
 from . import index
 from .models import SignedInSession, User
@@ -53,7 +52,10 @@ def is_refused(data: dict[str, Any], session_key: str, **kwargs: Any) -> bool:
         return row is not None and index.is_refused(row)
     except Error as error:
         # To let it in would bring back a session that somebody has ended.
-        raise StoreUnavailableError(_("table demo_refusedsession"), error) from error
+        found = store_error(error, connection)
+        if found is None:
+            raise
+        raise found from error
 
 
 @receiver(post_save, sender=User)

@@ -207,6 +207,20 @@ def connected(url: str, **more: Any) -> Iterator[None]:
         connections["default"] = connection
 
 
+@contextmanager
+def read_only(url: str) -> Iterator[None]:
+    """To connections that are made from now on."""
+    name = urlsplit(url).path[1:]
+    alter = f"ALTER DATABASE {name} SET default_transaction_read_only"
+    with psycopg.connect(url, autocommit=True) as administrator:
+        administrator.execute(f"{alter} = on")
+        connections["default"].close()
+        try:
+            yield
+        finally:
+            administrator.execute(f"{alter} = off")
+
+
 def new_database(server_url: str, name: str) -> str:
     """The URL of a database that is made on that server, a PostgreSQL or a MariaDB."""
     with administered(server_url) as execute:

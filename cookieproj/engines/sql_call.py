@@ -8,7 +8,10 @@ from typing import TypeVar
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.functional import Promise
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
+from .exceptions import StoreError
 from .sql_errors import AGAIN, READ_ONLY, UNAVAILABLE, meaning_of
 from .trips import trip
 
@@ -52,8 +55,27 @@ def call(
                 if meaning is UNAVAILABLE and not inside:
                     # So that this request can go on with what it does next.
                     close_if_broken(connection)
-                raise meaning.raises(place(), error, meaning.remedy) from error
+                raise meaning.store_error(place(), error) from error
         time.sleep(random.uniform(0, PAUSE))  # noqa: S311
+
+
+def store_error(error: Error, connection: BaseDatabaseWrapper) -> StoreError | None:
+    """What ``call`` would raise for it; None where it would raise the error itself."""
+    meaning = meaning_of(error, connection.vendor)
+    return meaning.store_error(place_of(connection), error) if meaning else None
+
+
+def place_of(connection: BaseDatabaseWrapper) -> Promise:
+    """Kind of database, its name and host."""
+    settings = connection.settings_dict
+    text = _("{kind} {name} at {host}:{port}") if settings["HOST"] else "{kind} {name}"
+    return format_lazy(
+        text,
+        kind=connection.display_name,
+        name=settings["NAME"],
+        host=settings["HOST"],
+        port=settings["PORT"],
+    )
 
 
 def close_if_broken(connection: BaseDatabaseWrapper) -> None:

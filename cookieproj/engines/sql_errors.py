@@ -23,6 +23,16 @@ class Meaning(NamedTuple):
     raises: type[StoreError]
     remedy: str | Promise | None = None
 
+    def store_error(self, place: str | Promise, error: Error) -> StoreError:
+        """For a database that means this by the error.
+
+        Of what its driver says the first line alone: those below quote the statement, whose
+        parameters are session keys.
+        """
+        found = self.raises(place, str(error).partition("\n")[0], self.remedy)
+        found.__cause__ = error
+        return found
+
 
 UNAVAILABLE = Meaning(StoreUnavailableError)
 # Lost against another statement, which is over by now: executed again it may win.
@@ -95,6 +105,10 @@ WORDS: dict[str, dict[str, Meaning]] = {
 }
 
 
+# Any error of SQL, which is an OperationalError there.
+SQLITE_ERROR = 1
+
+
 def meaning_of(error: Error, vendor: str) -> Meaning | None:
     """None for an error that is not the database's, but of what it was asked."""
     known = CODES.get(vendor, {})
@@ -104,6 +118,8 @@ def meaning_of(error: Error, vendor: str) -> Meaning | None:
     for words, meaning in WORDS.get(vendor, {}).items():
         if words in str(error):
             return meaning
+    if vendor == "sqlite" and SQLITE_ERROR in codes(error):
+        return None
     return UNAVAILABLE if isinstance(error, InterfaceError | OperationalError) else None
 
 

@@ -24,7 +24,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from .signals import others_hear
-from .sql_call import call, in_transaction
+from .sql_call import call, in_transaction, place_of
 
 if TYPE_CHECKING:
     from django.contrib.sessions.base_session import AbstractBaseSession
@@ -256,18 +256,10 @@ class Table:
     @property
     def place(self) -> Promise:
         """Table, kind of database, its name and host."""
-        settings = self.connection.settings_dict
-        if settings["HOST"]:
-            text = _("table {table}, {kind} {name} at {host}:{port}")
-        else:
-            text = _("table {table}, {kind} {name}")
         return format_lazy(
-            text,
+            _("table {table}, {database}"),
             table=self.model._meta.db_table,
-            kind=self.connection.display_name,
-            name=settings["NAME"],
-            host=settings["HOST"],
-            port=settings["PORT"],
+            database=place_of(self.connection),
         )
 
     def date(self, date: datetime) -> Any:

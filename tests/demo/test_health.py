@@ -111,7 +111,7 @@ def test_a_page_without_the_database_is_a_503(
 def test_what_else_goes_wrong_in_it_is_a_fault(client: Client, ada: User) -> None:
     client.force_login(ada)
     client.raise_request_exception = False
-    with mock.patch.object(ModelBackend, "get_user", side_effect=OperationalError("no such table")):
+    with mock.patch.object(ModelBackend, "get_user", side_effect=OperationalError("odd")):
         assert client.get("/auth/account/").status_code == 500
 
 

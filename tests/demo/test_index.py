@@ -1,7 +1,7 @@
 """The index of signed-in sessions is true, whatever becomes of them, on every profile."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -11,13 +11,14 @@ from unittest import mock
 import pytest
 import time_machine
 from django.conf import settings as django_settings
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.models import Session
 from django.core.cache import caches
 from django.core.management import call_command
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
@@ -31,7 +32,7 @@ from demo import clearing, engine, index
 from demo.client import address_of, device_of
 from demo.middleware import FollowSignedInSessions
 from demo.models import RefusedSession, SignedInSession, User
-from tests.conftest import forget_folder, on
+from tests.conftest import connected, forget_folder, on, read_only
 
 from .browsers import FIREFOX, IPHONE, browser, is_in, key_of, row_of
 
@@ -773,3 +774,135 @@ def test_the_index_never_spells_a_key(profile: str, ada: User) -> None:
     client = browser(ada)
     row = row_of(client)
     assert key_of(client) not in f"{row} {row!r}"
+
+
+@pytest.fixture
+def taken_by_surprise(
+    stores: dict[str, str], profile: str
+) -> Iterator[Callable[[], AbstractContextManager[None]]]:
+    """Ada's PostgreSQL, which takes no writes from then on over any connection."""
+    url = stores["DATABASE_URL"]
+    with connected(url):
+        User.objects.filter(username="ada").update(password=make_password("cookies"))
+        yield lambda: read_only(url)
+        connection.close()
+        SignedInSession.objects.all().forget()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("path", ["/auth/account/", "/devices/", "/sessions/get-item/?key=a"])
+def test_a_page_that_only_reads_needs_no_database_that_takes_writes(
+    path: str,
+    profile: str,
+    taken_by_surprise: Callable[[], AbstractContextManager[None]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client = browser(User.objects.get(username="ada"))
+    SignedInSession.objects.update(last_seen=timezone.now() - timedelta(hours=1))
+    long_ago = row_of(client).last_seen
+    client.raise_request_exception = False
+    forget_what_was_written()
+    caplog.clear()
+    with taken_by_surprise():
+        assert client.get(path).status_code == 200
+        (line,) = caplog.records
+        assert "make this server writable again" in line.getMessage()
+        assert line.exc_info is None
+        assert row_of(client).last_seen == long_ago
+    # The first may find that its connection is from then.
+    for _ in range(2):
+        forget_what_was_written()
+        assert client.get(path).status_code == 200
+    assert row_of(client).last_seen > long_ago
+
+
+@on("cache")
+@pytest.mark.django_db(transaction=True)
+def test_nor_does_a_device_that_is_gone(
+    profile: str, taken_by_surprise: Callable[[], AbstractContextManager[None]]
+) -> None:
+    ada = User.objects.get(username="ada")
+    client, gone = browser(ada), browser(ada)
+    gone.session.delete()
+    client.raise_request_exception = False
+    with taken_by_surprise():
+        assert client.get("/devices/").status_code == 200
+    assert SignedInSession.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_cannot_be_written_is_not_tried_by_every_request(
+    profile: str,
+    taken_by_surprise: Callable[[], AbstractContextManager[None]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client = browser(User.objects.get(username="ada"))
+    SignedInSession.objects.update(last_seen=timezone.now() - timedelta(hours=1))
+    forget_what_was_written()
+    caplog.clear()
+    with taken_by_surprise():
+        for _ in range(3):
+            assert client.get("/auth/account/").status_code == 200
+        assert len(caplog.records) == 1
+
+
+@on("signed_cookies")
+@pytest.mark.django_db(transaction=True)
+def test_refusals_that_have_no_table_are_said_to_have_none(
+    profile: str,
+    taken_by_surprise: Callable[[], AbstractContextManager[None]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client = browser(User.objects.get(username="ada"))
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE demo_refusedsession RENAME TO gone")
+        try:
+            response = client.get("/auth/account/")
+        finally:
+            cursor.execute("ALTER TABLE gone RENAME TO demo_refusedsession")
+    assert response.status_code == 503
+    assert "reports an error" in response.text
+    assert "Run manage.py migrate." in caplog.text
+    assert "LINE 1" not in caplog.text
+
+
+@on("signed_cookies")
+@pytest.mark.django_db(transaction=True)
+def test_a_session_that_cannot_be_refused_does_not_end(
+    profile: str,
+    taken_by_surprise: Callable[[], AbstractContextManager[None]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client = browser(User.objects.get(username="ada"))
+    client.raise_request_exception = False
+    with taken_by_surprise():
+        response = client.post("/lifecycle/flush/")
+        assert response.status_code == 503
+        assert "reports an error" in response.text
+        assert not any(record.exc_info for record in caplog.records)
+        assert not response.cookies
+        assert is_in(client)
+
+
+@on("cache")
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("statement", "in_a_transaction"), [("SELECT is_none FRM nowhere", False), ("", True)]
+)
+def test_a_mistake_in_the_index_is_no_luxury(
+    statement: str, in_a_transaction: bool, profile: str, ada: User, tmp_path: Path
+) -> None:
+    def write(*_: object) -> None:
+        if not statement:
+            raise OperationalError("gone")
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+
+    client = browser(ada)
+    forget_what_was_written()
+    with (
+        mock.patch.object(index, "write", write),
+        transaction.atomic() if in_a_transaction else nullcontext(),
+        pytest.raises(OperationalError),
+    ):
+        client.get("/auth/account/")

@@ -16,7 +16,6 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.core.cache import caches as cache_connections
 from django.core.checks import Error, run_checks
 from django.core.checks import Warning as CheckWarning
-from django.db import connections
 from django.test import Client
 from pytest_django import Settings
 from redis import Redis
@@ -29,7 +28,7 @@ from cookieproj.engines.probe import probe
 from cookieproj.settings.caches import caches
 from demo import engine, health
 from demo.models import User
-from tests.conftest import connected, forget_folder
+from tests.conftest import connected, forget_folder, read_only
 from tests.failures.test_full_disk import disk  # noqa: F401
 from tests.failures.test_full_disk import full as full_disk
 from tests.families import run_on
@@ -243,20 +242,6 @@ def postgresql(
         yield url
 
 
-@contextmanager
-def read_only(url: str) -> Iterator[None]:
-    """To connections that are made from now on."""
-    name = urlsplit(url).path[1:]
-    alter = f"ALTER DATABASE {name} SET default_transaction_read_only"
-    with psycopg.connect(url, autocommit=True) as administrator:
-        administrator.execute(f"{alter} = on")
-        connections["default"].close()
-        try:
-            yield
-        finally:
-            administrator.execute(f"{alter} = off")
-
-
 @pytest.mark.parametrize("name", ["db", "cache", "cached_db"])
 @pytest.mark.parametrize("family", WHOSE)
 def test_a_postgresql_that_is_read_only(
@@ -290,6 +275,61 @@ def test_a_table_that_is_missing(
                 assert said[bad] == "misconfigured"
         finally:
             administrator.execute(f"ALTER TABLE gone RENAME TO {table}")
+
+
+@contextmanager
+def without_users(url: str) -> Iterator[None]:
+    with psycopg.connect(url, autocommit=True) as administrator:
+        administrator.execute("ALTER TABLE demo_user RENAME TO gone")
+        try:
+            yield
+        finally:
+            administrator.execute("ALTER TABLE gone RENAME TO demo_user")
+
+
+@contextmanager
+def with_a_wrong_user(url: str) -> Iterator[None]:
+    with connected(urlsplit(url)._replace(netloc=f"nobody:secret@{where(url)}").geturl()):
+        yield
+
+
+@contextmanager
+def without_a_database(url: str) -> Iterator[None]:
+    with connected(urlsplit(url)._replace(path="/nowhere").geturl()):
+        yield
+
+
+def where(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+@pytest.mark.parametrize(
+    ("state", "remedy"),
+    [
+        (read_only, "make this server writable again."),
+        (without_users, "Run manage.py migrate."),
+        (with_a_wrong_user, "Correct the user and the password"),
+        (without_a_database, "Create the database"),
+    ],
+)
+def test_a_page_of_a_database_that_refuses_asks_nobody_to_try_again(
+    state: Callable[[str], AbstractContextManager[None]],
+    remedy: str,
+    postgresql: str,
+    settings: Settings,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    run_on(settings, "ours", "cache")
+    browser = Client(raise_request_exception=False)
+    caplog.clear()
+    with state(postgresql):
+        response = browser.post("/auth/sign-in/", {"username": "ada", "password": "cookies"})
+    assert response.status_code == 503
+    assert "reports an error" in response.text
+    (line,) = caplog.records
+    assert remedy in line.getMessage()
+    assert "LINE 1" not in line.getMessage()
+    assert line.exc_info is None
 
 
 def test_a_database_that_is_silent(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

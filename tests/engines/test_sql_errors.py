@@ -10,6 +10,7 @@ from unittest import mock
 
 import pytest
 from django.db import DatabaseError, close_old_connections, connection, transaction
+from django.test import RequestFactory
 
 from cookieproj.engines.exceptions import (
     StoreError,
@@ -18,6 +19,7 @@ from cookieproj.engines.exceptions import (
     StoreReadOnlyError,
     StoreUnavailableError,
 )
+from cookieproj.engines.middleware import answer
 from tests.conftest import administered
 
 from .contract import Engine, on_engines
@@ -88,6 +90,27 @@ def test_a_missing_table_says_to_migrate(engine: Engine) -> None:
         with pytest.raises(StoreMisconfiguredError):
             engine.Store.clear_expired()
     save(engine, stored(engine, a=1).session_key)
+
+
+@on_our("sqlite", "postgresql", "mariadb")
+def test_what_an_error_says_holds_no_part_of_a_session_key(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = stored(engine, a=1).session_key
+
+    def execute(statement: str) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+
+    with without_table(execute):
+        for act in (engine.Store(key).load, engine.Store(key).delete):
+            with pytest.raises(StoreMisconfiguredError) as error:
+                act()
+            assert "django_session" in error.value.reason
+            assert key[:8] not in str(error.value)
+            assert answer(RequestFactory().get("/"), error.value).status_code == 503
+    assert "Run manage.py migrate." in caplog.text
+    assert key[:8] not in caplog.text
 
 
 @on_our("sqlite", "postgresql", "mariadb")

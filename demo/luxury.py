@@ -1,0 +1,33 @@
+"""What is written beside a request's own work, and may wait for a database that takes nothing."""
+
+import logging
+from collections.abc import Callable
+
+from django.db import Error, connection
+
+from cookieproj.engines.exceptions import StoreReadOnlyError
+from cookieproj.engines.language import in_english
+from cookieproj.engines.sql_call import close_if_broken, in_transaction, store_error
+
+logger = logging.getLogger(__name__)
+
+
+def is_written(write: Callable[[], object]) -> bool:
+    """Whether that could be done; if not for the database's sake, a line in the log says why.
+
+    A transaction of somebody else is broken by then: he gets the error.
+    """
+    try:
+        write()
+    except Error as error:
+        found = store_error(error, connection)
+        if found is None or in_transaction(connection):
+            raise
+        if isinstance(found, StoreReadOnlyError):
+            # Perhaps to this connection alone, from before a fail-over: the next one is new.
+            connection.close()
+        else:
+            close_if_broken(connection)
+        logger.warning("The index of signed-in sessions waits: %s", in_english(found))
+        return False
+    return True
