@@ -34,7 +34,9 @@ def test_a_link_leads_somewhere(document: Path) -> None:
 READ = {
     name
     for module in (ROOT / "cookieproj" / "settings").glob("*.py")
-    for name in re.findall(r'(?:env\.\w+|is_on|whole_number)\(\s*"(\w+)"', module.read_text())
+    for name in re.findall(
+        r'(?:env\.\w+|hosts|is_on|names|whole_number)\(\s*"(\w+)"', module.read_text()
+    )
 } | {"SESSION_PROFILE"}
 
 

@@ -171,6 +171,42 @@ def test_what_the_environment_says_of_proxies_and_sessions(
     assert shown(variable, **{variable: text}) == value
 
 
+@pytest.mark.parametrize(
+    "variable", ["SECRET_KEY_FALLBACKS", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS"]
+)
+def test_a_blank_beside_a_comma_belongs_to_no_name(variable: str) -> None:
+    text = " https://a.example, https://b.example ,,"
+    if variable == "ALLOWED_HOSTS":
+        text = text.replace("https://", "")
+    names = text.replace(" ", "").rstrip(",").split(",")
+    assert shown(variable, **{variable: text}) == str(names)
+    assert shown(variable, **{variable: " "}) == "[]"
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["https://example.com", "example.com:8000", "example.com/", "[::1]:8000", "::1"],
+)
+def test_an_address_that_is_no_host_is_one_line(host: str) -> None:
+    ran = manage("check", ALLOWED_HOSTS=f"example.org,{host}")
+    assert ran.returncode == 1
+    (line,) = ran.stderr.splitlines()
+    assert "ALLOWED_HOSTS" in line
+    assert f"'{host}'" in line
+
+
+def test_hosts_may_be_patterns_and_addresses() -> None:
+    hosts = ["*", ".example.com", "10.0.0.1", "[::1]"]
+    assert shown("ALLOWED_HOSTS", ALLOWED_HOSTS=",".join(hosts)) == str(hosts)
+
+
+def test_an_engine_without_a_name_is_one_line() -> None:
+    ran = manage("check", SESSION_ENGINE="")
+    assert ran.returncode == 1
+    (line,) = ran.stderr.splitlines()
+    assert "SESSION_ENGINE is empty. Name an engine, or unset it." in line
+
+
 def test_a_session_cookie_with_a_domain_has_a_name_that_browsers_take() -> None:
     assert shown("SESSION_COOKIE_NAME", **PRODUCTION) == "__Host-sessionid"
     of_domain = PRODUCTION | {"SESSION_COOKIE_DOMAIN": "example.com"}

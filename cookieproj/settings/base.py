@@ -7,7 +7,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from .caches import caches, former_cache
 from .databases import database
-from .environment import env, is_on, whole_number
+from .environment import env, hosts, is_on, names, whole_number
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
@@ -21,10 +21,10 @@ if not SECRET_KEY:
         "SECRET_KEY is empty. Set it to a long random text that only this site knows."
     )
 # Keys of before: what they signed stays valid, and nothing more is signed with them.
-SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
+SECRET_KEY_FALLBACKS = names("SECRET_KEY_FALLBACKS")
+ALLOWED_HOSTS = hosts("ALLOWED_HOSTS")
 # Where forms are sent from, if not from the host that Django sees: behind a proxy.
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+CSRF_TRUSTED_ORIGINS = names("CSRF_TRUSTED_ORIGINS")
 # On only where a proxy sets the header itself: a visitor could name any host there.
 USE_X_FORWARDED_HOST = is_on("USE_X_FORWARDED_HOST", default=False)
 
@@ -96,9 +96,11 @@ def session_engine(name: str) -> str:
     """Ours of that name, unless the environment names another, Django's or anybody's.
 
     Raises ImproperlyConfigured where a public site would keep its sessions in the memory of
-    each of its processes, and nobody has asked for that.
+    each of its processes, and nobody has asked for that; or where the other has no name.
     """
     engine: str = env.str("SESSION_ENGINE", default=f"cookieproj.engines.{name}")
+    if not engine:
+        raise ImproperlyConfigured("SESSION_ENGINE is empty. Name an engine, or unset it.")
     caches_sessions = engine.rpartition(".")[2] in {"cache", "cached_db"}
     if caches_sessions and "CACHE_URL" not in env and not DEBUG:
         raise ImproperlyConfigured(
