@@ -40,6 +40,7 @@ LONG = 12
 # In Chinese they have punctuation only.
 WITHOUT_WORDS = {
     "%(browser)s on %(system)s",
+    "{kind} {name} at {host}:{port}",
     "<b><code>%(engine)s</code>.</b> %(reason)s",
 }
 
