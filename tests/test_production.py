@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from redis import Redis
 
 from demo.recipes import RECIPES
 
@@ -132,9 +133,19 @@ def test_logs_are_json_and_hold_no_key(
             assert browser.open("/health/").json() == {"database": "ok", "sessions": "unreachable"}
             redis.start()
             assert browser.open("/nowhere/").status_code == 404
+            plant(redis, visits="many")
+            page = browser.open("/auth/account/").text
+            token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
+            assert token
+            failed = browser.post(
+                f"{browser.site}/sessions/visits/",
+                {"csrfmiddlewaretoken": token[1]},
+                headers={"Referer": f"https://{host}/"},
+            )
+            assert failed.status_code == 500
             (tmp_path / "db.sqlite3").unlink()
             (tmp_path / "db.sqlite3").touch()
-            assert browser.open("/auth/account/").status_code == 500
+            assert browser.open("/auth/account/").status_code == 503
             malformed = f"GET / HTTP/1.1\r\nCookie {browser.cookies.values()[0]}\r\n\r\n"
             assert said(host, malformed).startswith("HTTP/1.1 400")
     finally:
@@ -142,11 +153,21 @@ def test_logs_are_json_and_hold_no_key(
     text = capfd.readouterr().err
     lines = [json.loads(line) for line in text.splitlines()]
     assert {line.get("status_code") for line in lines} >= {404, 500, 503}
-    assert any("no such table" in line.get("exc_info", "") for line in lines)
+    assert any("TypeError" in line.get("exc_info", "") for line in lines)
+    assert any("Run manage.py migrate." in line["message"] for line in lines)
     assert any("Invalid HTTP Header: 'Cookie [hidden]'" in line["message"] for line in lines)
     for cookie in browser.cookies:
         assert cookie.value
         assert cookie.value not in text
+
+
+def plant(redis: StoppableRedis, **values: object) -> None:
+    """Into each session that somebody is signed in with."""
+    with Redis(port=redis.port, db=1) as client:
+        for name in client.scan_iter():
+            stored = json.loads(client.get(name) or "{}")
+            if "_auth_user_id" in stored:
+                client.set(name, json.dumps(stored | values), keepttl=True)
 
 
 def test_there_is_one_log_and_none_of_accesses(

@@ -220,7 +220,9 @@ def test_clearing_takes_one_statement_a_batch(engine: Engine) -> None:
         assert engine.Store.clear_expired(batch_size=2) == 5
     # Three batches, the last of them small, and a fourth that finds nothing any more.
     words = [statement["sql"].split()[0] for statement in statements]
-    assert words == ["DELETE"] * 4
+    # PostgreSQL is asked first whether the table has parts.
+    asked = ["SELECT"] if connection.vendor == "postgresql" else []
+    assert words == [*asked, *["DELETE"] * 4]
 
 
 @on_engines(lambda engine: engine.ours and engine.name in {"db", "cached_db"})
@@ -251,16 +253,17 @@ def test_many_rows_are_cleared_page_by_page(
     with CaptureQueriesContext(connection) as statements:
         assert engine.Store.clear_expired(batch_size=2 * ROWS_OF_A_PAGE) == 20
     words = [statement["sql"].split()[0] for statement in statements]
-    assert words[:2] == ["DELETE", "SELECT"]
-    assert len(words) > 4
-    assert set(words[2:]) == {"DELETE"}
+    # Whether it has parts, a few, how many pages it has, and these.
+    assert words[:3] == ["SELECT", "DELETE", "SELECT"]
+    assert len(words) > 5
+    assert set(words[3:]) == {"DELETE"}
     assert engine.Store.count() == 40
     # Few of them are found by the index, and that there are no more.
     stored(engine, -60, a=1)
     with CaptureQueriesContext(connection) as statements:
         assert engine.Store.clear_expired(batch_size=2 * ROWS_OF_A_PAGE) == 1
     words = [statement["sql"].split()[0] for statement in statements]
-    assert words == ["DELETE", "DELETE"]
+    assert words == ["SELECT", "DELETE", "DELETE"]
 
 
 @on_engines(lambda engine: engine.ours and engine.name in {"db", "file", "cached_db"})
