@@ -40,8 +40,9 @@ class Apply(SessionBase):
         called several times, and should only compute. It gets a value of its own, which it may
         change in place and return; where nothing is stored under the key it gets ``default``.
 
-        The new value is stored at once, whatever becomes of the request. Other changes of this
-        request stay unsaved until its own save; one of the same key gives way to the new value.
+        The new value is stored at once, whatever becomes of the request; inside a transaction, with
+        that. Other changes of this request stay unsaved until its own save; one of the same key
+        gives way to the new value. A client of Redis that is set to retry may apply it twice.
         The session counts as modified, so that the response renews its cookie too. A session that
         has no key yet is created.
 
