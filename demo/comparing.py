@@ -1,7 +1,6 @@
 """The engines side by side: what each is, found out by trying, and what it costs, measured."""
 
 from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -36,6 +35,7 @@ from .measuring import results
 from .measuring.benchmark import benchmark, engine, known
 from .measuring.chart import TITLES, Panel, longest, panels
 from .measuring.namespace import namespaced
+from .measuring.remembered import remembered
 from .measuring.results import Benchmark
 from .measuring.visitor import RequestFailedError
 from .models import User
@@ -59,7 +59,7 @@ QUESTIONS = (
 
 
 def answers(store: type[SessionBase]) -> list[str]:
-    """To the QUESTIONS, found out with a session that goes again. A store may be away."""
+    """To the QUESTIONS, found out with a session that goes again. A store may fail."""
     try:
         with namespaced(store) as tried:
             place, reads, ends = try_out(tried)
@@ -74,22 +74,31 @@ def answers(store: type[SessionBase]) -> list[str]:
                 clearing(tried),
             ]
     except SessionStoreError as error:
-        reason = str(error) if settings.DEBUG else _("Its store does not answer.")
-        return [reason, *[""] * (len(QUESTIONS) - 1)]
+        return failed(str(error))
 
 
-@cache
-def columns(language: str, in_development: bool) -> list[list[str]]:
-    """Of all engines, tried once in each language: a page that anybody opens must not be a load."""
-    return [answers(engine(OURS + name)) for name in NAMES]
+def failed(reason: str) -> list[str]:
+    shown = reason if settings.DEBUG else _("Its store does not answer.")
+    return [shown, *[""] * (len(QUESTIONS) - 1)]
 
 
-def known_columns() -> list[list[str]]:
-    found = columns(get_language() or "", settings.DEBUG)
-    if any(not answer for column in found for answer in column):
-        # A store was away, and may be back the next time.
-        columns.cache_clear()
-    return found
+def columns(counted: Benchmark) -> list[list[str]]:
+    """A store that has just failed as its trips were counted is not asked again."""
+    return [
+        failed(measured.problem)
+        if measured.problem
+        else [str(answer) for answer in answers(engine(measured.engine))]
+        for measured in counted.engines
+    ]
+
+
+def known_columns(counted: Benchmark) -> list[list[str]]:
+    """Of all engines, tried once in each language."""
+    return remembered(
+        f"answers-{get_language()}-{settings.DEBUG}",
+        lambda: columns(counted),
+        lambda found: all(answer for column in found for answer in column),
+    )
 
 
 def try_out(store: Any) -> tuple[str, str, str]:
@@ -183,7 +192,7 @@ def engines(request: HttpRequest) -> HttpResponse:
     context = {
         "names": NAMES,
         "running": running,
-        "rows": list(zip(QUESTIONS, zip(*known_columns(), strict=True), strict=True)),
+        "rows": list(zip(QUESTIONS, zip(*known_columns(counted), strict=True), strict=True)),
         "trips": list(trips(counted)),
         "sizes": [(measured.cookie_bytes, measured.stored_bytes) for measured in counted.engines],
         "made": made,

@@ -5,25 +5,29 @@ import os
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from functools import cache
+from contextlib import ExitStack, contextmanager, suppress
 from threading import Barrier
 from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.backends.cache import SessionStore as DjangoCache
+from django.contrib.sessions.backends.cached_db import SessionStore as DjangoCachedDB
 from django.db import connections
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
+from cookieproj.engines.cache import SessionStore as CacheStore
 from cookieproj.engines.exceptions import CookieTooLargeError, SessionStoreError
 from cookieproj.engines.handover.homes import DJANGOS, NAMES, OURS
+from cookieproj.engines.probe import probe
 from cookieproj.engines.signed_cookies import COOKIE_BYTES
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 
 from .application import Application
 from .counting import counter
-from .namespace import namespaced
+from .namespace import namespaced, remove
+from .remembered import remembered
 from .results import Benchmark, Cost, Measured, cores, machine
 from .subject import Subject, ratio, rounds
 from .visitor import RequestFailedError
@@ -79,18 +83,14 @@ def benchmark(
     )
 
 
-@cache
 def counted() -> Benchmark:
-    """Trips and sizes of our engines, without times. They do not change: they are counted once."""
+    """Trips and sizes of our engines, without times."""
     return benchmark([OURS + name for name in NAMES], requests=0)
 
 
 def known() -> Benchmark:
-    made = counted()
-    if any(measured.problem for measured in made.engines):
-        # The store may be back the next time.
-        counted.cache_clear()
-    return made
+    """What is counted does not change: it is counted once."""
+    return remembered("trips", counted, lambda made: not any(each.problem for each in made.engines))
 
 
 def engine(path: str) -> type[SessionBase]:
@@ -121,11 +121,15 @@ class Contender:
             )
         except (SessionStoreError, RequestFailedError) as error:
             self.problem = str(error)
+            with suppress(SessionStoreError):
+                remove(self.store)
+            self.store.made.clear()
 
     def _try_out(self, payload: dict[str, Any]) -> None:
         """Ours tells what is wrong, and how much is stored, of Django's too."""
         name = self.path.removeprefix(DJANGOS)
         twin = OURS + name if name in NAMES else self.path
+        check_store(engine(twin))
         with namespaced(engine(twin)) as store:
             session = store()
             session.update({**payload, "visits": 0})
@@ -151,6 +155,15 @@ class Contender:
     def _partner(self) -> str:
         """Django's engine of the same name."""
         return DJANGOS + self.path.removeprefix(OURS) if self.path.startswith(OURS) else ""
+
+
+def check_store(store: Any) -> None:
+    """Raises StoreError for a cache that fails, before anything is put there that must go again.
+
+    A cached_db goes on without its cache, and would wait for one that hangs at each step.
+    """
+    if issubclass(store, DjangoCache | DjangoCachedDB):
+        probe(CacheStore)
 
 
 def refuse_what_is_too_large(session: SignedCookies) -> None:

@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from cookieproj.engines.caches import beyond
+from cookieproj.engines.table import Table
 from demo import engine
 
 # What the session keys of a benchmark begin with.
@@ -63,8 +65,8 @@ def remove(store: Any) -> None:
     """All that was stored: rows, and entries of a cache; files go with their folder.
 
     From the running engine's cache too: cached_db hears of each row that is deleted with
-    signals, and leaves a tombstone for it. Raises DatabaseError or StoreError where a store
-    does not answer any more.
+    signals, and leaves a tombstone for it. Raises StoreError where a store does not answer any
+    more.
     """
     sessions: list[Any] = [store(), engine.store()()]
     caching = [session for session in sessions if hasattr(session, "_cache")]
@@ -73,7 +75,8 @@ def remove(store: Any) -> None:
         if hasattr(store, "get_model_class"):
             model = store.get_model_class()
             alias = router.db_for_write(model)
-            model._base_manager.using(alias).filter(session_key__in=keys)._raw_delete(alias)
+            rows = model._base_manager.using(alias).filter(session_key__in=keys)
+            Table(model, alias).call(partial(rows._raw_delete, alias))
         for session in caching:
             for key in keys:
                 beyond(session._cache).delete(session.cache_key_prefix + key)

@@ -10,26 +10,30 @@ from typing import Any
 from unittest import mock
 
 import pytest
+import time_machine
 from django.contrib.sessions.models import Session
 from django.core.cache import caches as cache_connections
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from pytest_django import Settings
 
 from cookieproj.engines.caches.redis import Redis
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.handover.homes import OURS
 from cookieproj.engines.table import Table
+from cookieproj.engines.trips import watched
 from cookieproj.profiles import PROFILES
 from cookieproj.settings.caches import caches
 from demo.choosing import QuestionsForm
-from demo.comparing import columns
 from demo.measuring import results
-from demo.measuring.benchmark import counted
 from demo.measuring.kinds import KINDS
+from demo.measuring.remembered import AGAIN_AFTER, memory
 from demo.measuring.results import Benchmark, Cost, Measured
 from demo.models import User
+from tests.conftest import connected
+from tests.servers import StoppableRedis
 
 # What tests/engines/test_round_trips.py counts at the servers; of files see test_wire.py.
 TRIPS = {
@@ -46,8 +50,7 @@ def site(empty_stores: None, settings: Settings, tmp_path: Path, db: None) -> No
     """Of its own: a benchmark is kept beside manage.py."""
     settings.DEMO_BENCHMARK = tmp_path / "benchmark.json"
     settings.DEBUG = True
-    counted.cache_clear()
-    columns.cache_clear()
+    memory.clear()
 
 
 def shown(client: Client, query: str = "") -> str:
@@ -120,7 +123,7 @@ def test_memory_and_memcached_forget(
     question = "They survive a restart"
     assert table(shown(client))[question]["cache"] == "no: they go with this process"
     settings.CACHES = caches(memcached_url)
-    columns.cache_clear()
+    memory.clear()
     facts = table(shown(client))
     assert facts[question]["cache"] == "of the site, not of the cache"
     assert facts["The largest session"]["cache"].startswith("1 MB")
@@ -142,11 +145,41 @@ def test_a_store_that_is_away_leaves_the_others(client: Client) -> None:
         facts = table(shown(client))
     assert "It is away." in facts["Sessions live in"]["cache"]
     trips = [facts["Trips: write"][name] for name in PROFILES]
-    assert trips == ["2", "\N{EN DASH}", "5", "4", "0"]
+    assert trips == ["2", "\N{EN DASH}", "5", "\N{EN DASH}", "0"]
     # It is back.
+    memory.clear()
     facts = table(shown(client))
     assert "Redis" in facts["Sessions live in"]["cache"]
     assert facts["Trips: write"]["cache"] == "2"
+
+
+@pytest.fixture
+def hanging(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoppableRedis]:
+    """It takes connections, and answers nothing."""
+    redis = StoppableRedis(tmp_path_factory.mktemp("redis"))
+    redis.start()
+    redis.freeze()
+    yield redis
+    redis.thaw()
+    redis.stop()
+
+
+def test_a_store_that_hangs_is_not_waited_for_by_each_visitor(
+    client: Client, settings: Settings, hanging: StoppableRedis
+) -> None:
+    settings.CACHES = caches(f"{hanging.url}?socket_timeout=0.2")
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        facts = table(shown(client))
+        for name in ("cache", "cached_db"):
+            assert str(hanging.port) in facts["Sessions live in"][name]
+            assert facts["Trips: write"][name] == "\N{EN DASH}"
+        hanging.thaw()
+        with watched() as trips:
+            assert table(shown(client)) == facts
+        assert trips.number == 0
+        clock.shift(AGAIN_AFTER)
+        facts = table(shown(client))
+    assert [facts["Trips: write"][name] for name in ("cache", "cached_db")] == ["2", "4"]
 
 
 def test_the_cache_of_cached_db_may_be_away_too(client: Client, settings: Settings) -> None:
@@ -155,6 +188,16 @@ def test_the_cache_of_cached_db_may_be_away_too(client: Client, settings: Settin
     facts = table(shown(client))
     assert "127.0.0.1:1" in facts["Sessions live in"]["cached_db"]
     assert facts["Trips: write"]["db"] == "2"
+
+
+def test_a_table_that_is_missing_leaves_the_others(client: Client, tmp_path: Path) -> None:
+    with connected(f"sqlite:///{tmp_path}/empty.sqlite3"):
+        facts = table(shown(client))
+        connection.close()
+    trips = [facts["Trips: write"][name] for name in PROFILES]
+    # Whether a signed cookie is refused is asked there too.
+    assert trips == ["\N{EN DASH}", "2", "5", "\N{EN DASH}", "\N{EN DASH}"]
+    assert "no such table" in facts["Sessions live in"]["cached_db"]
 
 
 def test_a_public_page_does_not_tell_which_store_is_away(
