@@ -1,22 +1,26 @@
 """Whether the stores do their work: for load balancers, and for who gets a page meanwhile."""
 
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from threading import Event, Lock, Thread
 from time import monotonic
+from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.backends.cached_db import SessionStore as CachedDBStore
 from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import got_request_exception
 from django.db import (
     DEFAULT_DB_ALIAS,
     Error,
     connection,
     connections,
 )
+from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.module_loading import import_string
 from django.views.decorators.cache import never_cache
@@ -56,6 +60,9 @@ WORDS: dict[type[Exception], str] = {
 }
 UNREACHABLE = "unreachable"
 OK = "ok"
+
+# Where a request keeps the error that ended it.
+FAILED = "ended_by"
 
 
 def word(error: Exception) -> str:
@@ -206,7 +213,10 @@ class SayTheDatabaseIsAway:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
+        response = self.get_response(request)
+        # No view has raised it: a page of "not found" looks for the user too.
+        error = getattr(request, FAILED, None)
+        return (error and self.process_exception(request, error)) or response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         found = store_error(error, connection) if isinstance(error, Error) else None
@@ -216,6 +226,12 @@ class SayTheDatabaseIsAway:
             # Perhaps to this connection alone, from before a fail-over: the next one is new.
             connection.close()
         return answer(request, found)
+
+
+@receiver(got_request_exception, dispatch_uid="demo.health")
+def note(request: HttpRequest | None = None, **kwargs: Any) -> None:
+    if request is not None:
+        setattr(request, FAILED, sys.exception())
 
 
 def database_answers() -> bool:

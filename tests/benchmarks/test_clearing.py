@@ -151,13 +151,17 @@ def test_requests_go_on_while_half_of_a_million_rows_is_cleared(
         assert max(statements) < 1
 
 
-def test_clearing_rows_takes_little_longer_than_one_statement(
+def test_clearing_rows_takes_a_few_times_as_long_as_one_statement(
     url: str,
     settings: Settings,
     django_db_blocker: DjangoDbBlocker,
     figures: Callable[..., None],
 ) -> None:
-    """Nobody else asks meanwhile, so that nothing but the batches makes the difference."""
+    """Nobody else asks meanwhile, so that nothing but the batches makes the difference.
+
+    Each row is locked before it is deleted, so that one in somebody else's hands is left to him:
+    PostgreSQL writes it twice for that.
+    """
     pairs, longest = [], 0.0
     with django_db_blocker.unblock(), connected(url):
         for _pair in range(PAIRS):
@@ -175,11 +179,11 @@ def test_clearing_rows_takes_little_longer_than_one_statement(
         "clearing rows",
         [
             f"`clear_expired` of {EXPIRED:,} of {EXPIRED + LIVE:,} rows, nobody else there, takes "
-            f"{ratio:.2f} times as long as one bare `DELETE` (at most 2.0), its longest statement "
+            f"{ratio:.2f} times as long as one bare `DELETE` (at most 3.0), its longest statement "
             f"{longest * 1000:.0f} ms (at most 1 s)."
         ],
     )
-    assert ratio <= 2.0
+    assert ratio <= 3.0
     assert longest < 1
 
 

@@ -90,8 +90,14 @@ def test_a_database_that_is_away_is_told(client: Client, tmp_path: Path) -> None
 
 
 @on("cached_db")
+@pytest.mark.parametrize("path", ["/auth/account/", "/no/such/page/"])
 def test_a_page_without_the_database_is_a_503(
-    profile: str, client: Client, ada: User, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    profile: str,
+    path: str,
+    client: Client,
+    ada: User,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The session is read from the cache, and its user is not there."""
     client.force_login(ada)
@@ -99,7 +105,7 @@ def test_a_page_without_the_database_is_a_503(
     client.raise_request_exception = False
     caplog.clear()
     with connected(f"sqlite:///{tmp_path}/no/folder/db.sqlite3"):
-        response = client.get("/auth/account/")
+        response = client.get(path)
         connections["default"].close()
     assert response.status_code == 503
     assert "reload the page" in response.text
