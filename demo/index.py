@@ -7,7 +7,8 @@ writing down is written, by one statement.
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from typing import Any
@@ -18,10 +19,12 @@ from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connections, router
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 
+from cookieproj.engines.clock import aware, local
 from cookieproj.engines.exceptions import NotListableError
 from cookieproj.engines.listable import Listable
 from cookieproj.engines.merge import Data
@@ -49,6 +52,10 @@ AGAIN_AFTER = 10
 # How much longer a session is refused than it was known to live: requests were under way.
 LATE = timedelta(days=1)
 
+# What is written down of an expiry lies between these: no database holds a later year, nor does
+# each time zone hold the whole of that one.
+FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+
 # What this process has lately written down, so that it need not ask the database.
 written = LocMemCache("demo.index", {"OPTIONS": {"MAX_ENTRIES": 10_000}})
 
@@ -57,14 +64,18 @@ def begin(request: HttpRequest, user: User) -> None:
     """Write down that this session is signed in; again under its id, if it was so before."""
     session = request.session
     row = known_row(session)
-    if row:
-        SignedInSession.objects.filter(pk=row).forget()
+    if row and engine.clients_may_hold() and is_refused(row):
+        # Another request has signed out meanwhile: what begins here is another session.
+        row = None
     if session.session_key is None:
         # Another user was signed in with it before, so its data and its key are gone.
         leave_what_was(request)
         session.save()
-    row = row or str(uuid4())
-    described(request, user, row).save(force_insert=True)
+    if row:
+        replace(described(request, user, row))
+    else:
+        row = str(uuid4())
+        described(request, user, row).save(force_insert=True)
     note(session, row)
     is_news(session)
 
@@ -100,6 +111,13 @@ def known_row(session: SessionBase | Data) -> str | None:
     return None
 
 
+def row_of(session: SessionBase | Data, session_key: str | None) -> str | None:
+    """The id of its row; of one from before there was an index the id by which it is adopted."""
+    if row := known_row(session):
+        return row
+    return adopted_row(session_key or "") if SESSION_KEY in session else None
+
+
 def note(session: SessionBase, row: str) -> None:
     """In the session: its row, and the expiry of its own that the row was written with."""
     session[ROW] = [row, session.get(EXPIRY)]
@@ -113,7 +131,7 @@ def described(request: HttpRequest, user: User, row: str) -> SignedInSession:
         browser=browser,
         system=system,
         address=address_of(request),
-        expires=request.session.get_expiry_date(),
+        expires=expiry_of(request.session),
         **identity(request.session),
     )
 
@@ -121,6 +139,23 @@ def described(request: HttpRequest, user: User, row: str) -> SignedInSession:
 def insert(row: SignedInSession) -> None:
     """Unless somebody has done so."""
     SignedInSession.objects.bulk_create([row], ignore_conflicts=True)
+
+
+def replace(row: SignedInSession) -> None:
+    """Whether it is there or not: another request of the same session may write it just now."""
+    columns = [field.name for field in row._meta.concrete_fields if not field.primary_key]
+    features = connections[router.db_for_write(SignedInSession)].features
+    by_id = ["id"] if features.supports_update_conflicts_with_target else None
+    SignedInSession.objects.bulk_create(
+        [row], update_conflicts=True, update_fields=columns, unique_fields=by_id
+    )
+
+
+def expiry_of(session: SessionBase) -> datetime:
+    """Never an error: a session may end, or be signed in, whatever it was given for an expiry."""
+    with suppress(OverflowError, TypeError, ValueError):
+        return local(max(FIRST, min(aware(session.get_expiry_date()), LAST)))
+    return local(LAST)
 
 
 def identity(session: SessionBase) -> dict[str, str]:
@@ -188,7 +223,7 @@ def is_saved(session: SessionBase) -> bool:
 
 def seen_every(session: SessionBase) -> int:
     """Seconds; fewer for a session so short that its expiry would be overtaken."""
-    return min(SEEN_EVERY, session.get_expiry_age() // 2)
+    return max(0, min(SEEN_EVERY, session.get_expiry_age() // 2))
 
 
 def write(request: HttpRequest, user: User, pk: str) -> None:
@@ -200,7 +235,7 @@ def write(request: HttpRequest, user: User, pk: str) -> None:
     values: dict[str, Any] = {"last_seen": now}
     differs = Q(last_seen__lt=now - late)
     if is_saved(session):
-        values["expires"] = expires = session.get_expiry_date()
+        values["expires"] = expires = expiry_of(session)
         differs |= Q(expires__lt=expires - late) | Q(expires__gt=expires)
     rows = SignedInSession.objects.filter(pk=pk)
     if rows.filter(differs, **known).update(**values):
@@ -240,19 +275,33 @@ def leave_what_was(request: HttpRequest) -> None:
     session = request.session
     if engine.is_held_by_client():
         came = engine.store()(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
-        was = known_row(came)
+        was = dict(came.items())
     else:
         came = session
-        was = known_row(getattr(session, "loaded", {}))
-    if was and was not in {known_row(session), getattr(request, SIGNED_OUT, None)}:
-        leave(was, came)
+        was = getattr(session, "loaded", {})
+    row = known_row(was)
+    if row and row not in {known_row(session), getattr(request, SIGNED_OUT, None)}:
+        leave(row, was, expiry_of(came))
 
 
-def leave(pk: str, session: SessionBase) -> None:
-    """Forget a session that is not signed in any more; a copy of its cookie opens nothing."""
-    if engine.clients_may_hold():
-        refuse(pk, session.get_expiry_date())
-    is_written(SignedInSession.objects.filter(pk=pk).forget)
+def leave(row: str, was: SessionBase | Data, expires: datetime, user: User | None = None) -> None:
+    """Forget a session that is not signed in any more; a copy of its cookie opens nothing.
+
+    ``was`` is what the request came with, and ``user`` whose session that is, if it is known.
+    What came may be an old copy, which a sign-out of all others or another password has ended:
+    the session that was kept has the same row. So a row goes only if it has the hash that came,
+    and is refused only if that hash is still the user's; if not, Django refuses it anyway.
+    """
+    came = was.get(HASH_SESSION_KEY, "")
+    may_be_held = engine.clients_may_hold()
+    if may_be_held:
+        # The one of this request may be from before its session was ended elsewhere.
+        user = User.objects.filter(pk=was.get(SESSION_KEY)).first()
+    hashes = hashes_of(user) if user else [came]
+    if may_be_held and came in hashes:
+        refuse(row, expires)
+    ended = hashes if came in hashes else [came]
+    is_written(SignedInSession.objects.filter(pk=row, auth_hash__in=ended).forget)
 
 
 def end(row: SignedInSession) -> None:
@@ -275,7 +324,8 @@ def end(row: SignedInSession) -> None:
 def refuse(row: str, expires: datetime) -> None:
     """Refuse the session of that id from now on, until a cookie with it has expired."""
     age = timedelta(seconds=settings.SESSION_COOKIE_AGE)
-    until = max(expires, timezone.now() + age) + LATE
+    # A row from before may hold the very last moment of all.
+    until = max(min(expires, local(LAST)), timezone.now() + age) + LATE
     RefusedSession.objects.bulk_create([RefusedSession(pk=row, until=until)], ignore_conflicts=True)
 
 

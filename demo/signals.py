@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db import Error, connection
 from django.db.models.signals import post_save, pre_delete
@@ -25,11 +24,11 @@ def signed_in(request: HttpRequest | None, user: User, **kwargs: Any) -> None:
 
 
 @receiver(user_logged_out)
-def signed_out(request: HttpRequest | None, **kwargs: Any) -> None:
+def signed_out(request: HttpRequest | None, user: User | None, **kwargs: Any) -> None:
     """Django deletes what is stored. A copy of the cookie shall open nothing either."""
     session = getattr(request, "session", None)
-    if session is not None and (row := index.known_row(session)):
-        index.leave(row, session)
+    if session is not None and (row := index.row_of(session, session.session_key)):
+        index.leave(row, session, index.expiry_of(session), user)
         setattr(request, index.SIGNED_OUT, row)
 
 
@@ -41,13 +40,8 @@ def ended(instance: SignedInSession, **kwargs: Any) -> None:
 
 @receiver(opened)
 def is_refused(data: dict[str, Any], session_key: str, **kwargs: Any) -> bool:
-    """Asked by signed cookies alone: the other engines delete what is to end.
-
-    A cookie from before there was an index names no row, and may have been adopted and ended since.
-    """
-    row = index.known_row(data)
-    if row is None and SESSION_KEY in data:
-        row = index.adopted_row(session_key)
+    """Asked by signed cookies alone: the other engines delete what is to end."""
+    row = index.row_of(data, session_key)
     try:
         return row is not None and index.is_refused(row)
     except Error as error:
