@@ -29,7 +29,7 @@ NEW_PASSWORD = {
     "new_password2": "Sw0rdf1sh",
 }
 KEEPS = {"/devices/sign-out-others/": {}, "/admin/password_change/": NEW_PASSWORD}
-LATE = ["/sessions/get-item/?key=color", "/auth/account/", "/nothing/"]
+LATE = ["/sessions/get-item/?key=color", "/auth/account/"]
 
 
 @pytest.fixture
@@ -55,12 +55,15 @@ def of_nothing(client: Client) -> None:
     client.cookies[NAME] = "k" * 32
 
 
-BEFORE: list[Callable[[Client], None]] = [anonymous, over, of_nothing]
+BEFORE: list[tuple[str, Callable[[Client], None]]] = [
+    *((path, anonymous) for path in SIGN_INS),
+    ("/auth/sign-in/", over),
+    ("/auth/sign-in/", of_nothing),
+]
 
 
-@pytest.mark.parametrize("before", BEFORE)
+@pytest.mark.parametrize(("path", "before"), BEFORE)
 @pytest.mark.parametrize("late", LATE)
-@pytest.mark.parametrize("path", SIGN_INS)
 def test_whoever_signs_in_stays_in(
     path: str,
     late: str,

@@ -74,6 +74,7 @@ def test_it_signs_nobody_out(keeps: str, comes: str, whose: Whose, run: str, hel
 
 @pytest.mark.parametrize("comes", [name for name in COMES if "signs out all" not in name])
 @pytest.mark.parametrize("keeps", KEEPS)
+@pytest.mark.parametrize("stops", [StopsLater], indirect=True)
 def test_nor_does_a_request_that_is_under_way(
     keeps: str, comes: str, run: str, whose: Whose, meanwhile: Meanwhile, held: Held
 ) -> None:
