@@ -7,8 +7,7 @@ writing down is written, by one statement.
 
 import re
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from typing import Any
@@ -24,7 +23,6 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 
-from cookieproj.engines.clock import aware, local
 from cookieproj.engines.exceptions import NotListableError
 from cookieproj.engines.listable import Listable
 from cookieproj.engines.merge import Data
@@ -33,7 +31,8 @@ from cookieproj.engines.sound import EXPIRY
 from . import engine
 from .client import address_of, device_of
 from .luxury import is_written
-from .models import RefusedSession, SignedInSession, User
+from .models import SignedInSession, User
+from .refusals import expiry_of, is_refused, refuse
 
 # Where a session holds the id of its row, and which expiry of its own is written there.
 ROW = "_signed_in_session"
@@ -48,13 +47,6 @@ SEEN_EVERY = 300
 
 # Seconds until what could not be written is tried again.
 AGAIN_AFTER = 10
-
-# How much longer a session is refused than it was known to live: requests were under way.
-LATE = timedelta(days=1)
-
-# What is written down of an expiry lies between these: no database holds a later year, nor does
-# each time zone hold the whole of that one.
-FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 # What this process has lately written down, so that it need not ask the database.
 written = LocMemCache("demo.index", {"OPTIONS": {"MAX_ENTRIES": 10_000}})
@@ -149,13 +141,6 @@ def replace(row: SignedInSession) -> None:
     SignedInSession.objects.bulk_create(
         [row], update_conflicts=True, update_fields=columns, unique_fields=by_id
     )
-
-
-def expiry_of(session: SessionBase) -> datetime:
-    """Never an error: a session may end, or be signed in, whatever it was given for an expiry."""
-    with suppress(OverflowError, TypeError, ValueError):
-        return local(max(FIRST, min(aware(session.get_expiry_date()), LAST)))
-    return local(LAST)
 
 
 def identity(session: SessionBase) -> dict[str, str]:
@@ -296,7 +281,7 @@ def leave(row: str, was: SessionBase | Data, expires: datetime, user: User | Non
     may_be_held = engine.clients_may_hold()
     if may_be_held:
         # The one of this request may be from before its session was ended elsewhere.
-        user = User.objects.filter(pk=was.get(SESSION_KEY)).first()
+        user = User.objects.filter(pk__in=[was.get(SESSION_KEY)]).first()
     hashes = hashes_of(user) if user else [came]
     if may_be_held and came in hashes:
         refuse(row, expires)
@@ -319,18 +304,6 @@ def end(row: SignedInSession) -> None:
         # An engine that is gone: it opens no session any more.
         return
     store.delete(row.session_key)
-
-
-def refuse(row: str, expires: datetime) -> None:
-    """Refuse the session of that id from now on, until a cookie with it has expired."""
-    age = timedelta(seconds=settings.SESSION_COOKIE_AGE)
-    # A row from before may hold the very last moment of all.
-    until = max(min(expires, local(LAST)), timezone.now() + age) + LATE
-    RefusedSession.objects.bulk_create([RefusedSession(pk=row, until=until)], ignore_conflicts=True)
-
-
-def is_refused(row: str) -> bool:
-    return RefusedSession.objects.filter(pk=row).exists()
 
 
 def alive(rows: Iterable[SignedInSession]) -> list[SignedInSession]:

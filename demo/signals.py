@@ -12,7 +12,7 @@ from django.utils import timezone
 from cookieproj.engines.signed_cookies import opened
 from cookieproj.engines.sql_call import store_error
 
-from . import index
+from . import index, refusals
 from .models import SignedInSession, User
 
 
@@ -28,7 +28,7 @@ def signed_out(request: HttpRequest | None, user: User | None, **kwargs: Any) ->
     """Django deletes what is stored. A copy of the cookie shall open nothing either."""
     session = getattr(request, "session", None)
     if session is not None and (row := index.row_of(session, session.session_key)):
-        index.leave(row, session, index.expiry_of(session), user)
+        index.leave(row, session, refusals.expiry_of(session), user)
         setattr(request, index.SIGNED_OUT, row)
 
 
@@ -43,7 +43,7 @@ def is_refused(data: dict[str, Any], session_key: str, **kwargs: Any) -> bool:
     """Asked by signed cookies alone: the other engines delete what is to end."""
     row = index.row_of(data, session_key)
     try:
-        return row is not None and index.is_refused(row)
+        return row is not None and refusals.is_refused(row)
     except Error as error:
         # To let it in would bring back a session that somebody has ended.
         found = store_error(error, connection)

@@ -1,10 +1,13 @@
 """The index of signed-in sessions while other requests are half done, on every profile."""
 
+from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from demo import devices, index
 from demo.devices import sign_out_everywhere
@@ -27,7 +30,7 @@ def test_a_second_sign_in_while_another_tab_writes_its_row(profile: str, ada: Us
     tab = twin_of(client)
     row = row_of(client)
     really = index.described
-    seen = []
+    seen: list[bool] = []
 
     def half_way(*arguments: Any) -> SignedInSession:
         if not seen:
@@ -43,7 +46,6 @@ def test_a_second_sign_in_while_another_tab_writes_its_row(profile: str, ada: Us
     assert again == row == row_of(client)
     assert again.signed_in_at > row.signed_in_at
     assert is_in(client)
-    # What is written is true, and found by the next look.
     assert (
         client.get("/devices/").text.count("<li")
         == browser(ada).get("/devices/").text.count("<li") - 1
@@ -52,14 +54,17 @@ def test_a_second_sign_in_while_another_tab_writes_its_row(profile: str, ada: Us
 
 @pytest.mark.parametrize("is_lost", [False, True])
 def test_a_second_sign_in_is_written_by_one_statement(
-    is_lost: bool, profile: str, ada: User, django_assert_num_queries: Any
+    is_lost: bool, profile: str, ada: User
 ) -> None:
     client = browser(ada)
     row = row_of(client)
     if is_lost:
         SignedInSession.objects.all().forget()
     client.defaults |= browser(agent=IPHONE).defaults
-    client.post("/auth/sign-in/", FORM)
+    with CaptureQueriesContext(connection) as captured:
+        client.post("/auth/sign-in/", FORM)
+    about_it = [query["sql"] for query in captured if "demo_signedinsession" in query["sql"]]
+    assert len(about_it) == 1
     again = SignedInSession.objects.get()
     assert again == row
     assert (again.user, again.browser, again.system) == (ada, "Mobile Safari", "iOS")
@@ -111,7 +116,7 @@ def test_nor_by_two_at_once(profile: str, ada: User, monkeypatch: pytest.MonkeyP
     browser(ada)
     client = browser()
     really = devices.delete_stored
-    steps = [
+    steps: list[Callable[[], object]] = [
         lambda: sign_out_everywhere(User.objects.get()),
         lambda: client.post("/auth/sign-in/", FORM),
     ]
