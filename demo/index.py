@@ -233,10 +233,14 @@ def write(request: HttpRequest, user: User, pk: str) -> None:
         elif known["session_key"]:
             # A copy in a cache that was away as the session ended has opened it again: not twice.
             session.delete(known["session_key"])
-    elif any(getattr(row, name) != value for name, value in known.items()) and holds(known, user):
-        # Only what was read is replaced: another request may have gone further.
-        found = {name: getattr(row, name) for name in known}
-        rows.filter(**found).update(**known, **values)
+    elif any(getattr(row, name) != value for name, value in known.items()):
+        if holds(known, user):
+            # Only what was read is replaced: another request may have gone further.
+            found = {name: getattr(row, name) for name in known}
+            rows.filter(**found).update(**known, **values)
+        elif is_overtaken(request, row):
+            # The browser may have the other's cookie already.
+            session.modified = False
 
 
 def holds(known: dict[str, str], user: User) -> bool:
@@ -250,6 +254,17 @@ def holds(known: dict[str, str], user: User) -> bool:
     return bool(alive([SignedInSession(**known)]))
 
 
+def is_overtaken(request: HttpRequest, row: SignedInSession) -> bool:
+    """Whether this request has kept its session, and another one after it has kept it once more.
+
+    By signing out all others, or a new password, sent twice: each ends the others' hashes.
+    """
+    came, ours = came_with(request)[1].get(HASH_SESSION_KEY), request.session[HASH_SESSION_KEY]
+    user = User.objects.filter(pk=row.user_id).first()
+    hashes = hashes_of(user) if user else []
+    return came != ours and ours not in hashes and row.auth_hash in hashes
+
+
 def hashes_of(user: User) -> list[str]:
     """What a session of that user may hold: by the secret key of now, and by those of before."""
     return [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
@@ -257,16 +272,18 @@ def hashes_of(user: User) -> list[str]:
 
 def leave_what_was(request: HttpRequest) -> None:
     """Forget what the request came with, if its session was emptied or is somebody else's now."""
-    session = request.session
+    came, was = came_with(request)
+    row = known_row(was)
+    if row and row not in {known_row(request.session), getattr(request, SIGNED_OUT, None)}:
+        leave(row, was, expiry_of(came))
+
+
+def came_with(request: HttpRequest) -> tuple[SessionBase, Data]:
+    """A session that has the expiry of what the request came with, and its data, to be read."""
     if engine.is_held_by_client():
         came = engine.store()(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
-        was = dict(came.items())
-    else:
-        came = session
-        was = getattr(session, "loaded", {})
-    row = known_row(was)
-    if row and row not in {known_row(session), getattr(request, SIGNED_OUT, None)}:
-        leave(row, was, expiry_of(came))
+        return came, dict(came.items())
+    return request.session, getattr(request.session, "loaded", {})
 
 
 def leave(row: str, was: SessionBase | Data, expires: datetime, user: User | None = None) -> None:

@@ -53,12 +53,17 @@ def is_refused(data: dict[str, Any], session_key: str, **kwargs: Any) -> bool:
 
 
 @receiver(post_save, sender=User)
-def password_changed(instance: User, update_fields: frozenset[str] | None, **kwargs: Any) -> None:
+def password_changed(
+    instance: User, created: bool, update_fields: frozenset[str] | None, using: str, **kwargs: Any
+) -> None:
     """Sessions with the hash of another password have ended.
 
     The session that changed it gets the new hash in a moment, and its row with it.
     """
     if update_fields is not None and "password" not in update_fields:
         return
+    if not created:
+        # Somebody may have signed out everywhere since it was read: by that too goes the hash.
+        instance.refresh_from_db(using=using, fields=["sign_outs"])
     live = instance.signed_in_sessions.filter(expires__gt=timezone.now())
     live.exclude(auth_hash__in=index.hashes_of(instance)).update(expires=timezone.now())
