@@ -107,8 +107,8 @@ def sign_out_everywhere(
     """
     with transaction.atomic():
         User.objects.filter(pk=user.pk).update(sign_outs=F("sign_outs") + 1)
-        user.refresh_from_db(fields=["sign_outs"])
-        rows = user.signed_in_sessions.all()
+        user.refresh_from_db(fields=["sign_outs", "password", "session_hashes"])
+        rows = ended_sessions(user)
         if keep is not None and keep.user == user:
             update_session_auth_hash(keep, user)
             rows = rows.exclude(pk__in=[index.known_row(keep.session)])
@@ -118,6 +118,17 @@ def sign_out_everywhere(
     delete_stored(rows)
     rows.forget()
     return ended
+
+
+def ended_sessions(user: User) -> SignedInSessions:
+    """Those with a hash that is the user's no more, and so never will be again.
+
+    Somebody may sign in before the last of them is deleted. Asked inside the transaction that has
+    changed the hash: no later hash is known yet, and the rows are told by the earlier ones.
+    """
+    rows = user.signed_in_sessions.all()
+    known = set(rows.order_by().values_list("auth_hash", flat=True).distinct())
+    return rows.filter(auth_hash__in=known.difference(index.hashes_of(user)))
 
 
 def delete_stored(rows: SignedInSessions) -> None:

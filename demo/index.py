@@ -18,6 +18,7 @@ from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connections, router
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
@@ -30,7 +31,8 @@ from cookieproj.engines.sound import EXPIRY
 from . import engine
 from .client import address_of, device_of
 from .luxury import is_written
-from .models import RefusedSession, SignedInSession, User
+from .models import SignedInSession, User
+from .refusals import expiry_of, is_refused, refuse
 
 # Where a session holds the id of its row, and which expiry of its own is written there.
 ROW = "_signed_in_session"
@@ -46,9 +48,6 @@ SEEN_EVERY = 300
 # Seconds until what could not be written is tried again.
 AGAIN_AFTER = 10
 
-# How much longer a session is refused than it was known to live: requests were under way.
-LATE = timedelta(days=1)
-
 # What this process has lately written down, so that it need not ask the database.
 written = LocMemCache("demo.index", {"OPTIONS": {"MAX_ENTRIES": 10_000}})
 
@@ -57,14 +56,18 @@ def begin(request: HttpRequest, user: User) -> None:
     """Write down that this session is signed in; again under its id, if it was so before."""
     session = request.session
     row = known_row(session)
-    if row:
-        SignedInSession.objects.filter(pk=row).forget()
+    if row and engine.clients_may_hold() and is_refused(row):
+        # Another request has signed out meanwhile: what begins here is another session.
+        row = None
     if session.session_key is None:
         # Another user was signed in with it before, so its data and its key are gone.
         leave_what_was(request)
         session.save()
-    row = row or str(uuid4())
-    described(request, user, row).save(force_insert=True)
+    if row:
+        replace(described(request, user, row))
+    else:
+        row = str(uuid4())
+        described(request, user, row).save(force_insert=True)
     note(session, row)
     is_news(session)
 
@@ -100,6 +103,13 @@ def known_row(session: SessionBase | Data) -> str | None:
     return None
 
 
+def row_of(session: SessionBase | Data, session_key: str | None) -> str | None:
+    """The id of its row; of one from before there was an index the id by which it is adopted."""
+    if row := known_row(session):
+        return row
+    return adopted_row(session_key or "") if SESSION_KEY in session else None
+
+
 def note(session: SessionBase, row: str) -> None:
     """In the session: its row, and the expiry of its own that the row was written with."""
     session[ROW] = [row, session.get(EXPIRY)]
@@ -113,7 +123,7 @@ def described(request: HttpRequest, user: User, row: str) -> SignedInSession:
         browser=browser,
         system=system,
         address=address_of(request),
-        expires=request.session.get_expiry_date(),
+        expires=expiry_of(request.session),
         **identity(request.session),
     )
 
@@ -121,6 +131,16 @@ def described(request: HttpRequest, user: User, row: str) -> SignedInSession:
 def insert(row: SignedInSession) -> None:
     """Unless somebody has done so."""
     SignedInSession.objects.bulk_create([row], ignore_conflicts=True)
+
+
+def replace(row: SignedInSession) -> None:
+    """Whether it is there or not: another request of the same session may write it just now."""
+    columns = [field.name for field in row._meta.concrete_fields if not field.primary_key]
+    features = connections[router.db_for_write(SignedInSession)].features
+    by_id = ["id"] if features.supports_update_conflicts_with_target else None
+    SignedInSession.objects.bulk_create(
+        [row], update_conflicts=True, update_fields=columns, unique_fields=by_id
+    )
 
 
 def identity(session: SessionBase) -> dict[str, str]:
@@ -188,7 +208,7 @@ def is_saved(session: SessionBase) -> bool:
 
 def seen_every(session: SessionBase) -> int:
     """Seconds; fewer for a session so short that its expiry would be overtaken."""
-    return min(SEEN_EVERY, session.get_expiry_age() // 2)
+    return max(0, min(SEEN_EVERY, session.get_expiry_age() // 2))
 
 
 def write(request: HttpRequest, user: User, pk: str) -> None:
@@ -200,7 +220,7 @@ def write(request: HttpRequest, user: User, pk: str) -> None:
     values: dict[str, Any] = {"last_seen": now}
     differs = Q(last_seen__lt=now - late)
     if is_saved(session):
-        values["expires"] = expires = session.get_expiry_date()
+        values["expires"] = expires = expiry_of(session)
         differs |= Q(expires__lt=expires - late) | Q(expires__gt=expires)
     rows = SignedInSession.objects.filter(pk=pk)
     if rows.filter(differs, **known).update(**values):
@@ -213,10 +233,14 @@ def write(request: HttpRequest, user: User, pk: str) -> None:
         elif known["session_key"]:
             # A copy in a cache that was away as the session ended has opened it again: not twice.
             session.delete(known["session_key"])
-    elif any(getattr(row, name) != value for name, value in known.items()) and holds(known, user):
-        # Only what was read is replaced: another request may have gone further.
-        found = {name: getattr(row, name) for name in known}
-        rows.filter(**found).update(**known, **values)
+    elif any(getattr(row, name) != value for name, value in known.items()):
+        if holds(known, user):
+            # Only what was read is replaced: another request may have gone further.
+            found = {name: getattr(row, name) for name in known}
+            rows.filter(**found).update(**known, **values)
+        elif is_overtaken(request, row):
+            # The browser may have the other's cookie already.
+            session.modified = False
 
 
 def holds(known: dict[str, str], user: User) -> bool:
@@ -230,6 +254,17 @@ def holds(known: dict[str, str], user: User) -> bool:
     return bool(alive([SignedInSession(**known)]))
 
 
+def is_overtaken(request: HttpRequest, row: SignedInSession) -> bool:
+    """Whether this request has kept its session, and another one after it has kept it once more.
+
+    By signing out all others, or a new password, sent twice: each ends the others' hashes.
+    """
+    came, ours = came_with(request)[1].get(HASH_SESSION_KEY), request.session[HASH_SESSION_KEY]
+    user = User.objects.filter(pk=row.user_id).first()
+    hashes = hashes_of(user) if user else []
+    return came != ours and ours not in hashes and row.auth_hash in hashes
+
+
 def hashes_of(user: User) -> list[str]:
     """What a session of that user may hold: by the secret key of now, and by those of before."""
     return [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
@@ -237,22 +272,38 @@ def hashes_of(user: User) -> list[str]:
 
 def leave_what_was(request: HttpRequest) -> None:
     """Forget what the request came with, if its session was emptied or is somebody else's now."""
-    session = request.session
+    came, was = came_with(request)
+    row = known_row(was)
+    if row and row not in {known_row(request.session), getattr(request, SIGNED_OUT, None)}:
+        leave(row, was, expiry_of(came))
+
+
+def came_with(request: HttpRequest) -> tuple[SessionBase, Data]:
+    """A session that has the expiry of what the request came with, and its data, to be read."""
     if engine.is_held_by_client():
         came = engine.store()(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
-        was = known_row(came)
-    else:
-        came = session
-        was = known_row(getattr(session, "loaded", {}))
-    if was and was not in {known_row(session), getattr(request, SIGNED_OUT, None)}:
-        leave(was, came)
+        return came, dict(came.items())
+    return request.session, getattr(request.session, "loaded", {})
 
 
-def leave(pk: str, session: SessionBase) -> None:
-    """Forget a session that is not signed in any more; a copy of its cookie opens nothing."""
-    if engine.clients_may_hold():
-        refuse(pk, session.get_expiry_date())
-    is_written(SignedInSession.objects.filter(pk=pk).forget)
+def leave(row: str, was: SessionBase | Data, expires: datetime, user: User | None = None) -> None:
+    """Forget a session that is not signed in any more; a copy of its cookie opens nothing.
+
+    ``was`` is what the request came with, and ``user`` whose session that is, if it is known.
+    What came may be an old copy, which a sign-out of all others or another password has ended:
+    the session that was kept has the same row. So a row goes only if it has the hash that came,
+    and is refused only if that hash is still the user's; if not, Django refuses it anyway.
+    """
+    came = was.get(HASH_SESSION_KEY, "")
+    may_be_held = engine.clients_may_hold()
+    if may_be_held:
+        # The one of this request may be from before its session was ended elsewhere.
+        user = User.objects.filter(pk__in=[was.get(SESSION_KEY)]).first()
+    hashes = hashes_of(user) if user else [came]
+    if may_be_held and came in hashes:
+        refuse(row, expires)
+    ended = hashes if came in hashes else [came]
+    is_written(SignedInSession.objects.filter(pk=row, auth_hash__in=ended).forget)
 
 
 def end(row: SignedInSession) -> None:
@@ -270,17 +321,6 @@ def end(row: SignedInSession) -> None:
         # An engine that is gone: it opens no session any more.
         return
     store.delete(row.session_key)
-
-
-def refuse(row: str, expires: datetime) -> None:
-    """Refuse the session of that id from now on, until a cookie with it has expired."""
-    age = timedelta(seconds=settings.SESSION_COOKIE_AGE)
-    until = max(expires, timezone.now() + age) + LATE
-    RefusedSession.objects.bulk_create([RefusedSession(pk=row, until=until)], ignore_conflicts=True)
-
-
-def is_refused(row: str) -> bool:
-    return RefusedSession.objects.filter(pk=row).exists()
 
 
 def alive(rows: Iterable[SignedInSession]) -> list[SignedInSession]:

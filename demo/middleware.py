@@ -22,6 +22,9 @@ from cookieproj.engines.sql_call import in_transaction, store_error
 from . import index
 from .models import User
 
+# Where a request keeps its session if Django has flushed it, as its hash is not the user's.
+REFUSED = "session_was_refused"
+
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
@@ -88,15 +91,36 @@ class AuthenticationMiddleware(DjangoMiddleware):
         request.user = SimpleLazyObject(lambda: user_of(request))  # type: ignore[assignment]
         request.auser = partial(auser_of, request)
 
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        """A session that was refused is not one that this request has signed out of.
+
+        Another one has, by a new password or a sign-out of all others, whose answer may have
+        brought the browser the cookie of the session that goes on: see SessionMiddleware.
+        """
+        session = getattr(request, REFUSED, None)
+        if session is not None and session.is_empty():
+            session.modified = False
+        return response
+
 
 def user_of(request: HttpRequest) -> User | AnonymousUser:
-    with keeping_its_key(request.session):
+    with looking_for_the_user(request):
         return get_user(request)
 
 
 async def auser_of(request: HttpRequest) -> User | AnonymousUser:
-    with keeping_its_key(request.session):
+    with looking_for_the_user(request):
         return await auser(request)
+
+
+@contextmanager
+def looking_for_the_user(request: HttpRequest) -> Iterator[None]:
+    session = request.session
+    came = session.session_key
+    with keeping_its_key(session):
+        yield
+    if came and session.is_empty() and session.modified:
+        setattr(request, REFUSED, session)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db import Error, connection
 from django.db.models.signals import post_save, pre_delete
@@ -13,7 +12,7 @@ from django.utils import timezone
 from cookieproj.engines.signed_cookies import opened
 from cookieproj.engines.sql_call import store_error
 
-from . import index
+from . import index, refusals
 from .models import SignedInSession, User
 
 
@@ -25,11 +24,11 @@ def signed_in(request: HttpRequest | None, user: User, **kwargs: Any) -> None:
 
 
 @receiver(user_logged_out)
-def signed_out(request: HttpRequest | None, **kwargs: Any) -> None:
+def signed_out(request: HttpRequest | None, user: User | None, **kwargs: Any) -> None:
     """Django deletes what is stored. A copy of the cookie shall open nothing either."""
     session = getattr(request, "session", None)
-    if session is not None and (row := index.known_row(session)):
-        index.leave(row, session)
+    if session is not None and (row := index.row_of(session, session.session_key)):
+        index.leave(row, session, refusals.expiry_of(session), user)
         setattr(request, index.SIGNED_OUT, row)
 
 
@@ -41,15 +40,10 @@ def ended(instance: SignedInSession, **kwargs: Any) -> None:
 
 @receiver(opened)
 def is_refused(data: dict[str, Any], session_key: str, **kwargs: Any) -> bool:
-    """Asked by signed cookies alone: the other engines delete what is to end.
-
-    A cookie from before there was an index names no row, and may have been adopted and ended since.
-    """
-    row = index.known_row(data)
-    if row is None and SESSION_KEY in data:
-        row = index.adopted_row(session_key)
+    """Asked by signed cookies alone: the other engines delete what is to end."""
+    row = index.row_of(data, session_key)
     try:
-        return row is not None and index.is_refused(row)
+        return row is not None and refusals.is_refused(row)
     except Error as error:
         # To let it in would bring back a session that somebody has ended.
         found = store_error(error, connection)
@@ -59,12 +53,17 @@ def is_refused(data: dict[str, Any], session_key: str, **kwargs: Any) -> bool:
 
 
 @receiver(post_save, sender=User)
-def password_changed(instance: User, update_fields: frozenset[str] | None, **kwargs: Any) -> None:
+def password_changed(
+    instance: User, created: bool, update_fields: frozenset[str] | None, using: str, **kwargs: Any
+) -> None:
     """Sessions with the hash of another password have ended.
 
     The session that changed it gets the new hash in a moment, and its row with it.
     """
     if update_fields is not None and "password" not in update_fields:
         return
+    if not created:
+        # Somebody may have signed out everywhere since it was read: by that too goes the hash.
+        instance.refresh_from_db(using=using, fields=["sign_outs"])
     live = instance.signed_in_sessions.filter(expires__gt=timezone.now())
     live.exclude(auth_hash__in=index.hashes_of(instance)).update(expires=timezone.now())

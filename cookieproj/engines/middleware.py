@@ -9,6 +9,7 @@ from django.core.signals import got_request_exception
 from django.http import HttpRequest, HttpResponse
 from django.template import TemplateDoesNotExist
 from django.template.loader import render_to_string
+from django.utils.cache import patch_vary_headers
 from django.utils.functional import SimpleLazyObject
 from django.utils.log import log_response
 from django.utils.translation import gettext as _
@@ -47,6 +48,12 @@ class SessionMiddleware(DjangoMiddleware):
     without the request, whose user would be looked for in the store again. The error
     names the store, so it is logged, and not shown.
 
+    Nor does a request delete the cookie that has merely found no session: what its key opened may
+    have got another key meanwhile, by a sign-in whose answer is in the browser already. A cookie
+    goes with a request that ends its session, or empties it: by ``flush`` say, as signing out
+    does. What the others leave opens nothing; it costs a look each time until the browser drops it.
+    Only a tombstone under the old key would tell the two apart, and no table or folder has one.
+
     With a SESSION_HANDOVER_FROM that cannot be, it is not even made: ImproperlyConfigured.
     """
 
@@ -77,11 +84,21 @@ class SessionMiddleware(DjangoMiddleware):
         if error is None:
             if is_unmade(request) and not settings.SESSION_SAVE_EVERY_REQUEST:
                 return response
+            if opened_nothing(request):
+                if request.session.accessed:
+                    patch_vary_headers(response, ("Cookie",))
+                return response
             try:
                 return super().process_response(request, response)
             except StoreError as raised:
                 error = raised
         return answer(request, error)
+
+
+def opened_nothing(request: HttpRequest) -> bool:
+    """Whether it has no session, and has neither had one nor tried to store anything."""
+    session = getattr(request, "session", None)
+    return session is not None and session.is_empty() and not session.modified
 
 
 def answer(request: HttpRequest, error: Exception) -> HttpResponse:

@@ -62,13 +62,18 @@ class SessionStore(HandsOver, Listable, Async, DjangoStore):  # type: ignore[mis
             key = self.session_key or ""
             read = signing.loads(key, salt=SALT, serializer=self.serializer)
         except Exception:  # noqa: BLE001 - a serializer may raise anything
-            self.create()
-            return {}
+            return self._nothing()
         data = checked(lambda data: data, read)
         if data is None or is_past(self._expires(data)) or self._is_refused(data):
-            self.create()
-            return {}
+            return self._nothing()
         return data
+
+    def _nothing(self) -> Data:
+        """As on the other engines. Django's would have the response set the cookie of an empty
+        session, in the place of another that the browser may have got meanwhile.
+        """
+        self._session_key = None
+        return {}
 
     def _is_refused(self, data: Data) -> bool:
         answers = opened.send(type(self), data=data, session_key=self.session_key)

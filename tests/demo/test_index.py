@@ -556,7 +556,7 @@ def test_a_refusal_lasts_as_long_as_any_cookie_may(profile: str, ada: User) -> N
 @on("signed_cookies")
 def test_who_cannot_be_asked_about_refusals_lets_nobody_in(profile: str, ada: User) -> None:
     client = browser(ada)
-    with mock.patch.object(index, "is_refused", side_effect=OperationalError("gone")):
+    with mock.patch("demo.refusals.is_refused", side_effect=OperationalError("gone")):
         assert client.get("/auth/account/").status_code == 503
     assert is_in(client)
 

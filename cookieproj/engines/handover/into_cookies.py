@@ -61,6 +61,7 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
     def load(self) -> Data:
         came = self.session_key or ""
         data = super().load()
+        self._session_key = came
         key, is_settled, where = data.pop(FORMER, (None, False, ""))
         if data and (key is None or where != name_of(self._old)):
             pass
@@ -77,8 +78,7 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
         found = former_of(former)
         data = unmarked((found and found.decode()) or {})
         if found is None or not data or self._is_refused(data):
-            self.create()
-            return {}
+            return self._nothing()
         self._is_late = data.pop(EXCHANGED, False)
         former._base = found
         former._session_cache = data

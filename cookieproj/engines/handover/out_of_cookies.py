@@ -72,7 +72,13 @@ class OutOfCookies(Exchange, Engine):
 
     def load(self) -> Data:
         self._exchange()
-        return super().load()
+        is_first = not hasattr(self, "_session_cache")
+        data = super().load()
+        if is_first and self._session_key is None:
+            # What the cookie was exchanged for has ended, or has got another key: see
+            # SessionMiddleware.
+            self.modified = False
+        return data
 
     def _get_session(self, no_load: bool = False) -> Data:
         self._exchange()
