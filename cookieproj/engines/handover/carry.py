@@ -259,13 +259,13 @@ def end_former(old: Any, session: Engine, key: str, data: Data | None = None) ->
 
 def is_one_entry(former: Any, session: Any) -> bool:
     """Whether the two differ in the serializer alone: then the tombstone is there already."""
-    if not (isinstance(former, CacheStore) and isinstance(session, CacheStore)):
+    if not all(isinstance(store, CacheStore) for store in (former, session)):
         return False
-    places = [
+    one, other = (
         (store._entries.place, store._cache.make_key(store.cache_key))
         for store in (former, session)
-    ]
-    return places[0] == places[1]
+    )
+    return bool(one == other)
 
 
 def bury(session: Engine, seconds: int) -> None:
