@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings as site
+from django.contrib.sessions.models import Session
 from django.core.cache import caches as cache_connections
 from django.db import connection, transaction
 from django.utils import timezone
@@ -17,6 +18,7 @@ from pytest_django import DjangoDbBlocker, Settings
 from cookieproj.engines.caches.other import GRAVE_SECONDS
 from cookieproj.engines.handover import session_store
 from cookieproj.engines.handover.homes import home
+from cookieproj.engines.handover.move import move
 from cookieproj.settings.caches import caches, former_cache
 from tests.conftest import connected
 from tests.proxy import Proxy, proxied
@@ -168,7 +170,29 @@ def test_deleted_by_its_key(browser: Browser, old_store: OldStore) -> None:
     assert browser.read() == {}
 
 
-@pytest.mark.parametrize("pair", [("cache", "db"), ("cache", "cached_db")], ids=" to ".join)
+into_rows = pytest.mark.parametrize(
+    "pair", [("cache", "db"), ("cache", "cached_db")], ids=" to ".join
+)
+
+
+@into_rows
+@pytest.mark.parametrize("by_row", [True, False])
+def test_nor_is_one_whose_row_was_deleted(switch: Apart, old_store: OldStore, by_row: bool) -> None:
+    """The row was a copy; the original is in the store that cannot be told."""
+    browser = Browser()
+    browser.set(a=1)
+    for _ in move(home("cache", "handover"), home(switch.new), 100, keep=True):
+        pass
+    switch.make()
+    rows = Session.objects.filter(session_key=browser.cookie)
+    with old_store.unreachable():
+        _ = rows.get().delete() if by_row else rows.delete()
+        assert browser.copy().read() == {}
+    assert switch.store("cache")(browser.cookie).load() == {"a": 1}
+    assert browser.read() == {}
+
+
+@into_rows
 @pytest.mark.parametrize("view", [sign_in, flush])
 def test_in_a_transaction_too(
     browser: Browser, old_store: OldStore, view: Callable[[Any], Any]
