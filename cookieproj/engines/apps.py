@@ -7,4 +7,4 @@ class EnginesConfig(AppConfig):
 
     def ready(self) -> None:
         # They register themselves, once settings are there.
-        from . import checks  # noqa: F401, PLC0415
+        from . import checks, handover  # noqa: F401, PLC0415

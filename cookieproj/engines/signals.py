@@ -18,6 +18,14 @@ from django.db.models.signals import (
 OURS = "cookieproj.engines"
 
 
+receivers: list[Callable[..., None]] = []
+
+
+def tell(**kwargs: Any) -> None:
+    for receiver in receivers:
+        receiver(**kwargs)
+
+
 def hear_deletions(receiver: Callable[..., None]) -> None:
     """Call it after a row of any model of sessions is deleted, by the row or by a query.
 
@@ -26,12 +34,15 @@ def hear_deletions(receiver: Callable[..., None]) -> None:
     the site could be deleted from in one statement any more.
     """
 
+    if receiver not in receivers:
+        receivers.append(receiver)
+
     def listen(sender: type[Model], **kwargs: Any) -> None:
         # Only here, as an engine can be imported before the site is set up.
         from django.contrib.sessions.base_session import AbstractBaseSession  # noqa: PLC0415
 
         if issubclass(sender, AbstractBaseSession) and not sender._meta.abstract:
-            post_delete.connect(receiver, sender=sender, dispatch_uid=OURS)
+            post_delete.connect(tell, sender=sender, dispatch_uid=OURS)
 
     def listen_to_all(model: type[Model]) -> None:
         for subclass in model.__subclasses__():

@@ -154,29 +154,36 @@ def away(*arguments: Any) -> None:
 
 @contextmanager
 def meanwhile(
-    switch: Switch, step: tuple[str, str, str], action: Callable[[], Any]
-) -> Iterator[list[bool]]:
-    """Do that once, right before or after the first such step of that store, and say so."""
+    switch: Switch, step: tuple[str, str, str], *actions: Callable[[], Any]
+) -> Iterator[None]:
+    """Do one after the other, each right before or after the next such step of that store.
+
+    All of them must have been done when the block ends. A step within an action is none.
+    """
     side, name, moment = step
     store = switch.store(getattr(switch, side))
-    really = getattr(store, name, None)
-    done: list[bool] = []
-    if really is None:
-        yield done
-        return
+    really = getattr(store, name)
+    left = list(actions)
+    is_acting = False
 
-    def once() -> None:
-        if not done:
-            done.append(True)
-            action()
+    def act() -> None:
+        nonlocal is_acting
+        if not left or is_acting:
+            return
+        is_acting = True
+        try:
+            left.pop(0)()
+        finally:
+            is_acting = False
 
     def stepped(self: Any, *arguments: Any) -> Any:
         if moment == "before":
-            once()
+            act()
         result = really(self, *arguments)
         if moment == "after":
-            once()
+            act()
         return result
 
     with mock.patch.object(store, name, stepped):
-        yield done
+        yield
+    assert not left, f"{side} {name} was reached {len(actions) - len(left)} times only"

@@ -20,6 +20,7 @@ from cookieproj.engines.base import Engine
 from cookieproj.engines.hands_over import class_for
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 
+from . import deletions  # noqa: F401 - it registers itself
 from .homes import Home, are_one, home, shares_rows, subclass
 from .into_cookies import IntoCookies
 from .out_of_cookies import OutOfCookies

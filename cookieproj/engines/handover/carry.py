@@ -6,24 +6,30 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from django.contrib.sessions.backends.base import CreateError, UpdateError
+from django.contrib.sessions.backends.base import CreateError
+from django.contrib.sessions.backends.cache import SessionStore as CacheStore
 from django.contrib.sessions.backends.db import SessionStore as DBStore
 from django.db import router, transaction
 from django.utils import timezone
+from django.utils.asyncio import async_unsafe
 
 from cookieproj.engines.base import Engine
 from cookieproj.engines.caches.other import GRAVE_SECONDS
 from cookieproj.engines.exceptions import StoreError
 from cookieproj.engines.language import in_english
-from cookieproj.engines.merge import Data
+from cookieproj.engines.merge import Data, merge
+from cookieproj.engines.sound import EXPIRY
 from cookieproj.engines.stored import Stored
 
-from .copies import is_copy, unmarked
+from .copies import COPY, is_copy, unmarked
 
 logger = logging.getLogger("django.contrib.sessions")
 
 # Under the key of a session that has ended: who read it before that cannot store it again.
 ENDED: Data = {"_session_ended": True}
+
+# In a session that the new store had already when ``movesessions`` removed it from the old one.
+REMOVED: Data = {COPY: "removed"}
 
 
 def has_ended(stored: Stored) -> bool:
@@ -33,7 +39,11 @@ def has_ended(stored: Stored) -> bool:
 def former_of(former: Engine) -> Stored | None:
     """What the old store holds of it that is worth carrying, with its expiry."""
     found = former._inspect() if former.session_key else None
-    return found if found and found.data and not has_ended(found) else None
+    return found if is_session(found) else None
+
+
+def is_session(found: Stored | None) -> bool:
+    return bool(found and found.data and not has_ended(found))
 
 
 def is_own(stored: Stored | None, old: Any) -> bool:
@@ -66,8 +76,7 @@ def carry(
     try:
         held = arrive(session, found, there, old)
     except (TypeError, ValueError) as error:
-        # A pickled session may hold what JSON cannot.
-        logger.error("A session cannot be kept in %s: %s", in_english(session._place()), error)
+        say_it_stays(session, error)
         return None
     if held is None:
         # Somebody was quicker: to carry it over, or to end it.
@@ -81,6 +90,11 @@ def carry(
         # Whether that still holds it nobody can tell; ``movesessions`` takes what has stayed.
         logger.warning("A session that was moved may be left behind as well. %s", in_english(error))
         return held
+
+
+def say_it_stays(session: Engine, error: Exception) -> None:
+    """A pickled session may hold what JSON cannot."""
+    logger.error("A session cannot be kept in %s: %s", in_english(session._place()), error)
 
 
 def arrive(session: Engine, found: Stored, there: Stored | None, old: Any) -> Stored | None:
@@ -127,48 +141,135 @@ def take_later(former: Engine, session: Any, found: Stored, held: Stored) -> Non
 
 
 def follow(former: Engine, session: Engine, found: Stored, held: Stored) -> Stored | None:
-    """Take from the old store what was put into the new; what changed there since follows."""
+    """Take from the old store what was put into the new; what changed there since follows.
+
+    Gives what the new store holds then. Where the session has ended in the old store
+    meanwhile, what was put into the new one is removed again: None, or a tombstone.
+    """
     session._base = held
     while not former._take(found):
-        newer = former_of(former)
-        if newer is None:
+        newer = former._inspect()
+        if newer and newer.data is None:
+            # In one Redis, with another serializer, it is what was put into the new store.
             break
-        session._until = newer.expires
-        session._session_cache = unmarked(newer.decode() or {})
+        if newer is None or not is_session(newer):
+            return undo(session)
         try:
-            session.save()
-        except UpdateError:
-            return None
+            if not catch_up(session, found, newer):
+                return None
+        except (TypeError, ValueError) as error:
+            say_it_stays(session, error)
+            break
         found = newer
     return session._base
 
 
+def catch_up(session: Engine, found: Stored, newer: Stored) -> bool:
+    """Apply to what the new store holds what changed in the old one; False where it has ended."""
+    before, after = (session._form(unmarked(each.data or {})) for each in (found, newer))
+    session._until = newer.expires
+    there = session._base
+    while there and there.data is not None and not has_ended(there):
+        session._session_cache = merge(before, there.data, after)
+        if written := session._put(there, session._session_cache):
+            session._base = written
+            return True
+        there = session._read()
+    return False
+
+
+def undo(session: Engine) -> Stored | None:
+    """Remove what was put there, and what others have made of it since."""
+    while there := session._read():
+        if has_ended(there) or was_removed(there):
+            return there
+        if session._take(there):
+            break
+    return None
+
+
+def was_removed(stored: Stored) -> bool:
+    """Whether ``movesessions``, and not the end of the session, took it from the old store."""
+    return bool((stored.data or {}).get(COPY) == REMOVED[COPY])
+
+
+def remove_left(former: Engine, session: Engine, found: Stored) -> None:
+    """Take from the old store what the new one has had all along.
+
+    It is marked first: who has put it there may be about to take it, and not finding it
+    would be the end of the session.
+    """
+    there = session._inspect()
+    if there is None or not is_own(there, former):
+        return
+    if has_ended(there) or put(session, there, (there.data or {}) | REMOVED, there):
+        former._take(found)
+
+
 def end(old: Any, new: type[Engine], key: str) -> None:
-    """End the session in both stores, for requests too that have read it in the old one."""
+    """End the session in both stores, for requests too that have read it in the old one.
+
+    The old store comes last: what a process of its own engine has just carried back is there.
+    """
+    refuse_event_loop(old)
     session = new(key)
+    if session.session_key is None:
+        end_former(old, session, key)
+        session.delete(key)
+        return
     # First of all, so that it ends in none of them where this one fails, or refuses the event loop.
-    if session.session_key:
-        session._read()
-    end_former(old, key)
+    stored = session._read()
     session.delete(key)
-    if session.session_key:
-        try:
-            bury(session)
-        except StoreError as error:
-            # It has ended in both: a tombstone needs room, and a deletion none.
-            logger.warning(
-                "A late request may store a session under its old key. %s", in_english(error)
-            )
+    try:
+        bury(session, GRAVE_SECONDS)
+    except StoreError as error:
+        # It has ended in both: a tombstone needs room, and a deletion none.
+        logger.warning(
+            "A late request may store a session under its old key. %s", in_english(error)
+        )
+    end_former(old, session, key, (stored and stored.data) or {})
 
 
-def end_former(old: Any, key: str) -> None:
+def refuse_event_loop(old: Any) -> None:
+    """As Django would later: by then the session would have ended in the new store alone."""
+    if issubclass(old, DBStore):
+        async_unsafe(lambda: None)()
+
+
+def end_former(old: Any, session: Engine, key: str, data: Data | None = None) -> None:
+    """End it in the old store; else a tombstone in the new one lasts as long as it may live there.
+
+    ``data`` is what the new store had of it. Raises StoreError where neither can be done.
+    """
     former = old(key)
-    if former.session_key:
+    if not former.session_key or is_one_entry(former, session):
+        return
+    try:
         former.delete()
+    except StoreError as error:
+        if session.session_key is None:
+            raise
+        own = session.get_expiry_age(expiry=(data or {}).get(EXPIRY))
+        try:
+            bury(session, max(own, session.get_session_cookie_age()))
+        except StoreError:
+            raise error from error.__cause__
+        logger.warning("A session has ended in one of two stores. %s", in_english(error))
 
 
-def bury(session: Engine) -> None:
-    session._until = timezone.now() + timedelta(seconds=GRAVE_SECONDS)
+def is_one_entry(former: Any, session: Any) -> bool:
+    """Whether the two differ in the serializer alone: then the tombstone is there already."""
+    if not all(isinstance(store, CacheStore) for store in (former, session)):
+        return False
+    one, other = (
+        (store._entries.place, store._cache.make_key(store.cache_key))
+        for store in (former, session)
+    )
+    return bool(one == other)
+
+
+def bury(session: Engine, seconds: int) -> None:
+    session._until = timezone.now() + timedelta(seconds=seconds)
     while True:
         with suppress(CreateError):
             session._insert(ENDED)

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from cookieproj.engines.base import Engine
-from cookieproj.engines.exceptions import CookieTooLargeError
+from cookieproj.engines.exceptions import CookieTooLargeError, StoreError
 from cookieproj.engines.language import in_english
 from cookieproj.engines.merge import Data
 from cookieproj.engines.signed_cookies import SALT, is_signed
@@ -164,13 +164,18 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
             self._former.cycle_key()
             self._is_late = False
         else:
-            self._end_left()
+            try:
+                self._end_left()
+            except StoreError as error:
+                # It stays in the cookie, so that the sign-out, or the next new key, ends it.
+                logger.warning("A replaced session key may still open. %s", in_english(error))
         super().cycle_key()
 
     def delete(self, session_key: str | None = None) -> None:
         """In the old store as well; there alone, if a session key is given."""
         if session_key:
-            self._old().delete(session_key)
+            if not is_signed(session_key):
+                self._old().delete(session_key)
             return
         self._know_former()
         if self._former:

@@ -23,7 +23,7 @@ from cookieproj.engines.language import in_english
 from cookieproj.engines.merge import Data, unchanged
 from cookieproj.engines.stored import Listed, Stored
 
-from .carry import follow, is_own, put
+from .carry import follow, is_own, put, remove_left
 from .copies import is_copy, marked, unmarked
 from .homes import Home, are_one, shares_rows
 
@@ -141,8 +141,8 @@ class Mover:
         session: Engine = self.new(listed.key)
         if held:
             follow(former, session, listed.stored, held)
-        elif outcome == Outcome.THERE and can_be_read(self.old, listed) and session._read():
-            former._take(listed.stored)
+        elif outcome == Outcome.THERE and can_be_read(self.old, listed):
+            remove_left(former, session, listed.stored)
 
     def rehearsed(self, listed: Listed) -> Outcome:
         session: Engine = self.new(listed.key)

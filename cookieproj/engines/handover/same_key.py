@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,8 @@ from cookieproj.engines.exceptions import StoreError
 from cookieproj.engines.merge import Data
 from cookieproj.engines.stored import Stored
 
-from .carry import ENDED, carry, end, end_former, has_ended, is_own
+from .carry import ENDED, carry, end, end_former, has_ended, is_own, refuse_event_loop
+from .copies import COPY, unmarked
 
 if TYPE_CHECKING:
     from cookieproj.engines.cached_db import SessionStore as CachedDBStore
@@ -35,21 +37,22 @@ class SameKey(Engine):
     def _found(self, stored: Stored | None) -> Stored | None:
         if not is_own(stored, self._old):
             stored = carry(self._old, self._new, self._key, is_taken=stored is not None)
-        return None if stored and has_ended(stored) else stored
+        return None if stored is None or has_ended(stored) else without_mark(stored)
 
     def _take(self, base: Stored) -> bool:
-        """In both stores; a tombstone takes its place, for requests that have read it."""
-        failed = None
-        try:
-            end_former(self._old, self._key)
-        except StoreError as error:
-            failed = error
+        """In both stores; a tombstone takes its place, for requests that have read it.
+
+        The old one only then: has a process of its engine carried it back, it goes on there.
+        """
+        refuse_event_loop(self._old)
         self._until = timezone.now() + timedelta(seconds=GRAVE_SECONDS)
         if self._swap(base, ENDED) is None:
             return False
-        if failed:
-            raise failed
+        self._end_in_former(base.data)
         return True
+
+    def _end_in_former(self, data: Data | None) -> None:
+        end_former(self._old, self._new(self._key), self._key, data)
 
     def _remove(self, session_key: str) -> None:
         end(self._old, self._new, session_key)
@@ -65,6 +68,13 @@ class SameKey(Engine):
         found = super().alive(keys)
         ended = {key for key in found if is_ended(cls._new(key))}
         return (found - ended) | cls._old.alive(set(keys) - found)
+
+
+def without_mark(stored: Stored) -> Stored:
+    """What tells it from a copy is nothing to a view."""
+    if COPY not in (stored.data or {}):
+        return stored
+    return replace(stored, decode=lambda: unmarked(stored.decode() or {}))
 
 
 def is_ended(session: Engine) -> bool:
@@ -94,6 +104,9 @@ class FromCachedRows(Engine):
     def _remove(self, session_key: str) -> None:
         super()._remove(session_key)
         self._bury(session_key)
+
+    def _end_in_former(self, data: Data | None) -> None:
+        self._bury(self._key)
 
     def _bury(self, session_key: str) -> None:
         old: CachedDBStore = self._old(session_key)  # type: ignore[assignment]
