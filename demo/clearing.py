@@ -5,11 +5,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from . import engine, index
-from .models import RefusedSession, SignedInSession
+from .models import Forgettable, RefusedSession, SignedInSession
 
 # Rows in a batch: not more than a statement on any database takes.
 BATCH = 500
@@ -25,10 +24,10 @@ def clear() -> int:
     return sum(batches(expired)) + sum(forgotten())
 
 
-def batches(rows: QuerySet[Any]) -> Iterator[int]:
+def batches(rows: Forgettable[Any]) -> Iterator[int]:
     """Remove rows, those of a batch by one statement: how many went."""
     while batch := list(rows.values_list("pk", flat=True)[:BATCH]):
-        yield rows.filter(pk__in=batch)._raw_delete(rows.db)
+        yield rows.filter(pk__in=batch).forget()
 
 
 def forgotten() -> Iterator[int]:

@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.contrib.admin.models import CHANGE, DELETION, LogEntry
 from django.contrib.auth import logout, update_session_auth_hash
 from django.contrib.auth.decorators import login_required
-from django.db import transaction
+from django.db import router, transaction
 from django.db.models import F, Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -63,7 +63,7 @@ def sign_out_one(request: HttpRequest, pk: str) -> HttpResponse:
     if not is_this and (reason := engine.why_not_one()):
         messages.error(request, reason)
         return redirect("demo:devices")
-    with transaction.atomic():
+    with transaction.atomic(using=router.db_for_write(SignedInSession)):
         log([row], DELETION, _("Signed out by its user."), by=row.user)
         if is_this:
             logout(request)
@@ -105,9 +105,10 @@ def sign_out_everywhere(
     of the request ``keep`` goes on, if it is the user's. ``by`` is who asked for it,
     None for somebody at the command line; the admin log tells.
     """
-    with transaction.atomic():
+    using = router.db_for_write(User)
+    with transaction.atomic(using=using):
         User.objects.filter(pk=user.pk).update(sign_outs=F("sign_outs") + 1)
-        user.refresh_from_db(fields=["sign_outs"])
+        user.refresh_from_db(using=using, fields=["sign_outs"])
         rows = user.signed_in_sessions.all()
         if keep is not None and keep.user == user:
             update_session_auth_hash(keep, user)

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
+from itertools import filterfalse
 from threading import Event, Lock, Thread
 from time import monotonic
 
@@ -11,12 +12,8 @@ from django.conf import settings
 from django.contrib.sessions.backends.cached_db import SessionStore as CachedDBStore
 from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
-from django.db import (
-    DEFAULT_DB_ALIAS,
-    Error,
-    connection,
-    connections,
-)
+from django.db import Error, connections, router
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.module_loading import import_string
 from django.views.decorators.cache import never_cache
@@ -63,16 +60,21 @@ def word(error: Exception) -> str:
     return next((word for kind, word in WORDS.items() if isinstance(meant, kind)), UNREACHABLE)
 
 
-def as_ours(error: Exception) -> Exception:
+def as_ours(error: Exception, connection: BaseDatabaseWrapper | None = None) -> Exception:
     """The StoreError that a database's own means, as Django's engines raise; any other as it is."""
-    found = store_error(error, connection) if isinstance(error, Error) else None
+    found = store_error(error, connection or primary()) if isinstance(error, Error) else None
     return found or error
+
+
+def primary() -> BaseDatabaseWrapper:
+    """The connection to where users are written."""
+    return connections[router.db_for_write(User)]
 
 
 def try_database() -> None:
     """A write that changes nothing; every sign-in makes one there."""
     nobody = User.objects.filter(pk=-1)
-    Table(User, DEFAULT_DB_ALIAS).call(lambda: nobody.update(last_login=None))  # type: ignore[arg-type]
+    Table(User, primary().alias).call(lambda: nobody.update(last_login=None))  # type: ignore[arg-type]
 
 
 def try_sessions() -> None:
@@ -209,20 +211,24 @@ class SayTheDatabaseIsAway:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        found = store_error(error, connection) if isinstance(error, Error) else None
-        if found is None or (isinstance(found, StoreUnavailableError) and database_answers()):
+        found = store_error(error, primary()) if isinstance(error, Error) else None
+        if found is None:
             return None
+        if isinstance(found, StoreUnavailableError):
+            # Whatever this thread has used: it may have read from a replica.
+            silent = next(filterfalse(answers, connections.all(initialized_only=True)), None)
+            return answer(request, as_ours(error, silent)) if silent else None
         if isinstance(found, StoreReadOnlyError):
             # Perhaps to this connection alone, from before a fail-over: the next one is new.
-            connection.close()
+            primary().close()
         return answer(request, found)
 
 
-def database_answers() -> bool:
+def answers(connection: BaseDatabaseWrapper) -> bool:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except Exception as error:  # noqa: BLE001 - whatever its driver raises
-        logger.warning("%s: %s", DATABASE.name, in_english(as_ours(error)))
+        logger.warning("%s: %s", DATABASE.name, in_english(as_ours(error, connection)))
         return False
     return True

@@ -8,7 +8,7 @@ from django.contrib.auth.middleware import auser, get_user
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import BadRequest, SuspiciousOperation
-from django.db import Error, connection
+from django.db import Error
 from django.http import HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import render
@@ -20,6 +20,7 @@ from cookieproj.engines.middleware import NOTE
 from cookieproj.engines.sql_call import in_transaction, store_error
 
 from . import index
+from .luxury import index_connection
 from .models import User
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -135,6 +136,7 @@ class FollowSignedInSessions:
 
     def unwritten(self, request: HttpRequest, error: Error) -> HttpResponse:
         """Where a session that ended could not be refused: as for a store that fails."""
+        connection = index_connection()
         found = store_error(error, connection)
         if found is None or in_transaction(connection):
             raise error

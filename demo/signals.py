@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.signals import user_logged_in, user_logged_out
-from django.db import Error, connection
+from django.db import Error
 from django.db.models.signals import post_save, pre_delete
 from django.dispatch import receiver
 from django.http import HttpRequest
@@ -14,6 +14,7 @@ from cookieproj.engines.signed_cookies import opened
 from cookieproj.engines.sql_call import store_error
 
 from . import index
+from .luxury import index_connection
 from .models import SignedInSession, User
 
 
@@ -52,7 +53,7 @@ def is_refused(data: dict[str, Any], session_key: str, **kwargs: Any) -> bool:
         return row is not None and index.is_refused(row)
     except Error as error:
         # To let it in would bring back a session that somebody has ended.
-        found = store_error(error, connection)
+        found = store_error(error, index_connection())
         if found is None:
             raise
         raise found from error
