@@ -48,7 +48,9 @@ def your_devices(request: HttpRequest) -> HttpResponse:
 
 def devices_of(user: User) -> list[SignedInSession]:
     """Where the user was seen last, up to MOST; what is not true any more goes."""
-    rows = user.signed_in_sessions.live().filter(engine__in=engine.names())
+    live = user.signed_in_sessions.live().filter(engine__in=engine.names())
+    # By another hash a session has ended, whether or not that could be written down.
+    rows = live.filter(auth_hash__in=index.hashes_of(user))
     listed = list(rows.order_by("-last_seen")[:MOST])
     alive = index.alive(listed)
     is_written(lambda: index.forget_gone(listed, alive))
@@ -115,10 +117,15 @@ def sign_out_everywhere(
             rows = rows.exclude(pk__in=[index.known_row(keep.session)])
         message = _("Signed out everywhere.") if by else _("Signed out everywhere by manage.py.")
         log([user], CHANGE, message, by=by or user)
-    ended = rows.live().count()
+        ended = rows.live().count()
+    # They have ended by now: the one that goes on must get its new hash, whatever comes of this.
+    is_written(lambda: forget_ended(rows))
+    return ended
+
+
+def forget_ended(rows: SignedInSessions) -> None:
     delete_stored(rows)
     rows.forget()
-    return ended
 
 
 def delete_stored(rows: SignedInSessions) -> None:

@@ -54,19 +54,30 @@ written = LocMemCache("demo.index", {"OPTIONS": {"MAX_ENTRIES": 10_000}})
 
 
 def begin(request: HttpRequest, user: User) -> None:
-    """Write down that this session is signed in; again under its id, if it was so before."""
+    """Write down that this session is signed in; again under its id, if it was so before.
+
+    What the database does not take now is written by a later request of the session, by what
+    is noted in it.
+    """
     session = request.session
-    row = known_row(session)
-    if row:
-        SignedInSession.objects.filter(pk=row).forget()
+    known = known_row(session)
     if session.session_key is None:
         # Another user was signed in with it before, so its data and its key are gone.
         leave_what_was(request)
         session.save()
-    row = row or str(uuid4())
-    described(request, user, row).save(force_insert=True)
+    row = known or str(uuid4())
+
+    def write_anew() -> None:
+        if known:
+            SignedInSession.objects.filter(pk=known).forget()
+        described(request, user, row).save(force_insert=True)
+
+    is_done = is_written(write_anew)
     note(session, row)
-    is_news(session)
+    if is_done:
+        is_news(session)
+    else:
+        wait(session)
 
 
 def adopt(request: HttpRequest, user: User) -> None:
@@ -146,8 +157,13 @@ def follow(request: HttpRequest) -> None:
     if SESSION_KEY not in session:
         return
     if not is_written(partial(write_news, request, row)):
-        for name in names(session):
-            written.set(name, True, AGAIN_AFTER)
+        wait(session)
+
+
+def wait(session: SessionBase) -> None:
+    """Let a while go by before the session is written down by this process."""
+    for name in names(session):
+        written.set(name, True, AGAIN_AFTER)
 
 
 def write_news(request: HttpRequest, row: str | None) -> None:

@@ -14,7 +14,7 @@ from cookieproj.engines.signed_cookies import opened
 from cookieproj.engines.sql_call import store_error
 
 from . import index
-from .luxury import index_connection
+from .luxury import index_connection, is_written
 from .models import SignedInSession, User
 
 
@@ -68,4 +68,6 @@ def password_changed(instance: User, update_fields: frozenset[str] | None, **kwa
     if update_fields is not None and "password" not in update_fields:
         return
     live = instance.signed_in_sessions.filter(expires__gt=timezone.now())
-    live.exclude(auth_hash__in=index.hashes_of(instance)).update(expires=timezone.now())
+    ended = live.exclude(auth_hash__in=index.hashes_of(instance))
+    # The password is another by now: whoever has changed it must get their new hash.
+    is_written(lambda: ended.update(expires=timezone.now()))

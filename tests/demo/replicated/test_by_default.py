@@ -11,9 +11,10 @@ from django.test import Client
 from pytest_django import Settings
 
 from cookieproj.engines.exceptions import StoreUnavailableError
+from demo import index
 from demo.attempts import ATTEMPTS
 from demo.devices import sign_out_everywhere
-from demo.models import User
+from demo.models import SignedInSession, User
 from tests.conftest import connected, on
 from tests.demo.browsers import browser, is_in, row_of
 from tests.demo.test_devices import *  # noqa: F403
@@ -81,6 +82,20 @@ def test_what_the_store_refuses_to_end_is_not_in_its_log(
         assert client.post("/admin/demo/signedinsession/", form).status_code == 503
     assert not LogEntry.objects.exists()
     assert is_in(other)
+
+
+@on("cache")
+def test_an_index_without_a_table_waits(profile: str, ada: User) -> None:
+    visitor = browser()
+    with connections["primary"].cursor() as cursor:
+        cursor.execute("ALTER TABLE demo_signedinsession RENAME TO gone")
+        form = {"username": "ada", "password": "cookies"}
+        assert visitor.post("/auth/sign-in/", form).status_code == 302
+        assert is_in(visitor)
+        cursor.execute("ALTER TABLE gone RENAME TO demo_signedinsession")
+    index.written.clear()
+    assert is_in(visitor)
+    assert SignedInSession.objects.get() == row_of(visitor)
 
 
 @on("db")
