@@ -15,12 +15,18 @@ BATCH = 500
 
 
 def clear() -> int:
-    """Forget what is no longer true, by batches: how many signed-in sessions were gone."""
+    """Forget what is no longer true, by batches: how many signed-in sessions were gone.
+
+    A row has expired by its own date, as not every store can be asked: what renews a session
+    is written down by ``FollowSignedInSessions``.
+    """
     now = timezone.now()
     for _refused in batches(RefusedSession.objects.filter(until__lt=now)):
         pass
-    # What was last written of a session's expiry may be so much older than the session.
-    expired = SignedInSession.objects.filter(expires__lt=now - timedelta(seconds=index.SEEN_EVERY))
+    # What was last written of a session's expiry may be so much older than the session: a process
+    # leaves alone what is younger than SEEN_EVERY, and looks again only when as much has gone by.
+    late = 2 * timedelta(seconds=index.SEEN_EVERY)
+    expired = SignedInSession.objects.filter(expires__lt=now - late)
     return sum(batches(expired)) + sum(forgotten())
 
 
