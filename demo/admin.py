@@ -12,7 +12,7 @@ from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, router, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -196,7 +196,7 @@ class SignedInSessionAdmin(SignsOut, ChecksLookups, SeenOrEnded):
     ) -> HttpResponse | None:
         """Django's own, in place of it, by the name that its page of confirmation asks for."""
         # One that the store refuses is not in the log either.
-        with transaction.atomic():
+        with transaction.atomic(using=router.db_for_write(SignedInSession)):
             return delete_selected(self, request, queryset)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.signing import BadSignature
-from django.db import transaction
+from django.db import router, transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import get_random_string
 from django.utils.functional import Promise
@@ -142,9 +142,10 @@ def replay_after_signing_out() -> Iterator[Trial]:
 
 @contextmanager
 def throw_away_user() -> Iterator[User]:
-    with transaction.atomic():
+    using = router.db_for_write(User)
+    with transaction.atomic(using=using):
         yield User.objects.create(username=get_random_string(20))
-        transaction.set_rollback(True)
+        transaction.set_rollback(True, using=using)
 
 
 def signed_in(session: SessionBase, user: User) -> SessionBase:

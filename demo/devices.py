@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.contrib.admin.models import CHANGE, DELETION, LogEntry
 from django.contrib.auth import logout, update_session_auth_hash
 from django.contrib.auth.decorators import login_required
-from django.db import transaction
+from django.db import router, transaction
 from django.db.models import F, Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -48,7 +48,9 @@ def your_devices(request: HttpRequest) -> HttpResponse:
 
 def devices_of(user: User) -> list[SignedInSession]:
     """Where the user was seen last, up to MOST; what is not true any more goes."""
-    rows = user.signed_in_sessions.live().filter(engine__in=engine.names())
+    live = user.signed_in_sessions.live().filter(engine__in=engine.names())
+    # By another hash a session has ended, whether or not that could be written down.
+    rows = live.filter(auth_hash__in=index.hashes_of(user))
     listed = list(rows.order_by("-last_seen")[:MOST])
     alive = index.alive(listed)
     is_written(lambda: index.forget_gone(listed, alive))
@@ -63,7 +65,7 @@ def sign_out_one(request: HttpRequest, pk: str) -> HttpResponse:
     if not is_this and (reason := engine.why_not_one()):
         messages.error(request, reason)
         return redirect("demo:devices")
-    with transaction.atomic():
+    with transaction.atomic(using=router.db_for_write(SignedInSession)):
         log([row], DELETION, _("Signed out by its user."), by=row.user)
         if is_this:
             logout(request)
@@ -105,19 +107,25 @@ def sign_out_everywhere(
     of the request ``keep`` goes on, if it is the user's. ``by`` is who asked for it,
     None for somebody at the command line; the admin log tells.
     """
-    with transaction.atomic():
+    using = router.db_for_write(User)
+    with transaction.atomic(using=using):
         User.objects.filter(pk=user.pk).update(sign_outs=F("sign_outs") + 1)
-        user.refresh_from_db(fields=["sign_outs", "password", "session_hashes"])
+        user.refresh_from_db(using=using, fields=["sign_outs", "password", "session_hashes"])
         rows = ended_sessions(user)
         if keep is not None and keep.user == user:
             update_session_auth_hash(keep, user)
             rows = rows.exclude(pk__in=[index.known_row(keep.session)])
         message = _("Signed out everywhere.") if by else _("Signed out everywhere by manage.py.")
         log([user], CHANGE, message, by=by or user)
-    ended = rows.live().count()
+        ended = rows.live().count()
+    # They have ended by now: the one that goes on must get its new hash, whatever comes of this.
+    is_written(lambda: forget_ended(rows))
+    return ended
+
+
+def forget_ended(rows: SignedInSessions) -> None:
     delete_stored(rows)
     rows.forget()
-    return ended
 
 
 def ended_sessions(user: User) -> SignedInSessions:

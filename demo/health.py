@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
+from itertools import filterfalse
 from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Any
@@ -14,12 +15,8 @@ from django.contrib.sessions.backends.cached_db import SessionStore as CachedDBS
 from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import got_request_exception
-from django.db import (
-    DEFAULT_DB_ALIAS,
-    Error,
-    connection,
-    connections,
-)
+from django.db import Error, connections, router
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.module_loading import import_string
@@ -70,16 +67,21 @@ def word(error: Exception) -> str:
     return next((word for kind, word in WORDS.items() if isinstance(meant, kind)), UNREACHABLE)
 
 
-def as_ours(error: Exception) -> Exception:
+def as_ours(error: Exception, connection: BaseDatabaseWrapper | None = None) -> Exception:
     """The StoreError that a database's own means, as Django's engines raise; any other as it is."""
-    found = store_error(error, connection) if isinstance(error, Error) else None
+    found = store_error(error, connection or primary()) if isinstance(error, Error) else None
     return found or error
+
+
+def primary() -> BaseDatabaseWrapper:
+    """The connection to where users are written."""
+    return connections[router.db_for_write(User)]
 
 
 def try_database() -> None:
     """A write that changes nothing; every sign-in makes one there."""
     nobody = User.objects.filter(pk=-1)
-    Table(User, DEFAULT_DB_ALIAS).call(lambda: nobody.update(last_login=None))  # type: ignore[arg-type]
+    Table(User, primary().alias).call(lambda: nobody.update(last_login=None))  # type: ignore[arg-type]
 
 
 def try_sessions() -> None:
@@ -219,12 +221,16 @@ class SayTheDatabaseIsAway:
         return (error and self.process_exception(request, error)) or response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        found = store_error(error, connection) if isinstance(error, Error) else None
-        if found is None or (isinstance(found, StoreUnavailableError) and database_answers()):
+        found = store_error(error, primary()) if isinstance(error, Error) else None
+        if found is None:
             return None
+        if isinstance(found, StoreUnavailableError):
+            # Whatever this thread has used: it may have read from a replica.
+            silent = next(filterfalse(answers, connections.all(initialized_only=True)), None)
+            return answer(request, as_ours(error, silent)) if silent else None
         if isinstance(found, StoreReadOnlyError):
             # Perhaps to this connection alone, from before a fail-over: the next one is new.
-            connection.close()
+            primary().close()
         return answer(request, found)
 
 
@@ -234,11 +240,11 @@ def note(request: HttpRequest | None = None, **kwargs: Any) -> None:
         setattr(request, FAILED, sys.exception())
 
 
-def database_answers() -> bool:
+def answers(connection: BaseDatabaseWrapper) -> bool:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except Exception as error:  # noqa: BLE001 - whatever its driver raises
-        logger.warning("%s: %s", DATABASE.name, in_english(as_ours(error)))
+        logger.warning("%s: %s", DATABASE.name, in_english(as_ours(error, connection)))
         return False
     return True

@@ -53,23 +53,27 @@ written = LocMemCache("demo.index", {"OPTIONS": {"MAX_ENTRIES": 10_000}})
 
 
 def begin(request: HttpRequest, user: User) -> None:
-    """Write down that this session is signed in; again under its id, if it was so before."""
+    """Write down that this session is signed in; again under its id, if it was so before.
+
+    What the database does not take now is written by a later request of the session, by what
+    is noted in it.
+    """
     session = request.session
-    row = known_row(session)
-    if row and engine.clients_may_hold() and is_refused(row):
+    known = known_row(session)
+    if known and engine.clients_may_hold() and is_refused(known):
         # Another request has signed out meanwhile: what begins here is another session.
-        row = None
+        known = None
     if session.session_key is None:
         # Another user was signed in with it before, so its data and its key are gone.
         leave_what_was(request)
         session.save()
-    if row:
-        replace(described(request, user, row))
-    else:
-        row = str(uuid4())
-        described(request, user, row).save(force_insert=True)
+    row = known or str(uuid4())
+    is_done = is_written(lambda: replace(described(request, user, row)))
     note(session, row)
-    is_news(session)
+    if is_done:
+        is_news(session)
+    else:
+        wait(session)
 
 
 def adopt(request: HttpRequest, user: User) -> None:
@@ -166,8 +170,13 @@ def follow(request: HttpRequest) -> None:
     if SESSION_KEY not in session:
         return
     if not is_written(partial(write_news, request, row)):
-        for name in names(session):
-            written.set(name, True, AGAIN_AFTER)
+        wait(session)
+
+
+def wait(session: SessionBase) -> None:
+    """Let a while go by before the session is written down by this process."""
+    for name in names(session):
+        written.set(name, True, AGAIN_AFTER)
 
 
 def write_news(request: HttpRequest, row: str | None) -> None:

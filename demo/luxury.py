@@ -3,13 +3,21 @@
 import logging
 from collections.abc import Callable
 
-from django.db import Error, connection
+from django.db import Error, connections, router
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from cookieproj.engines.exceptions import StoreReadOnlyError
 from cookieproj.engines.language import in_english
 from cookieproj.engines.sql_call import close_if_broken, in_transaction, store_error
 
+from .models import SignedInSession
+
 logger = logging.getLogger(__name__)
+
+
+def index_connection() -> BaseDatabaseWrapper:
+    """To the database in which the index is written."""
+    return connections[router.db_for_write(SignedInSession)]
 
 
 def is_written(write: Callable[[], object]) -> bool:
@@ -17,6 +25,7 @@ def is_written(write: Callable[[], object]) -> bool:
 
     A transaction of somebody else is broken by then: he gets the error.
     """
+    connection = index_connection()
     try:
         write()
     except Error as error:

@@ -3,12 +3,13 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from http import HTTPStatus
 
+from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware as DjangoMiddleware
 from django.contrib.auth.middleware import auser, get_user
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import BadRequest, SuspiciousOperation
-from django.db import Error, connection
+from django.db import Error
 from django.http import HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import render
@@ -20,6 +21,7 @@ from cookieproj.engines.middleware import NOTE
 from cookieproj.engines.sql_call import in_transaction, store_error
 
 from . import index
+from .luxury import index_connection
 from .models import User
 
 # Where a request keeps its session if Django has flushed it, as its hash is not the user's.
@@ -135,11 +137,23 @@ def keeping_its_key(session: SessionBase) -> Iterator[None]:
         del session.cycle_key, session.acycle_key
 
 
+def is_used(request: HttpRequest) -> bool:
+    """Whether the session was read, or will be.
+
+    With SESSION_SAVE_EVERY_REQUEST each that a browser brings is saved with the response, and
+    its expiry moves by that. A save reads it, once, and sets the cookie that the page varies by:
+    to have read it a moment before costs no round trip.
+    """
+    is_renewed = settings.SESSION_SAVE_EVERY_REQUEST
+    is_brought = settings.SESSION_COOKIE_NAME in request.COOKIES
+    return request.session.accessed or (is_renewed and is_brought)
+
+
 class FollowSignedInSessions:
     """Keep the index of signed-in sessions up to date with the sessions that requests use.
 
-    Stands after AuthenticationMiddleware. A request that has not read its session is
-    left alone: this never reads one, nor makes a page vary by cookie.
+    Stands after AuthenticationMiddleware. A request that neither reads its session nor renews
+    it is left alone: this reads none by itself, nor makes a page vary by cookie.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -148,7 +162,7 @@ class FollowSignedInSessions:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         # After an error Django saves no session either.
-        if request.session.accessed and response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+        if is_used(request) and response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
             try:
                 # Without the store the index waits; whether the request can too, saving tells.
                 with suppress(StoreError):
@@ -159,6 +173,7 @@ class FollowSignedInSessions:
 
     def unwritten(self, request: HttpRequest, error: Error) -> HttpResponse:
         """Where a session that ended could not be refused: as for a store that fails."""
+        connection = index_connection()
         found = store_error(error, connection)
         if found is None or in_transaction(connection):
             raise error

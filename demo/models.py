@@ -1,11 +1,11 @@
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 from django.conf import settings
 from django.contrib.auth.hashers import acheck_password, check_password, make_password
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import AbstractUser, UserManager
 from django.core.signing import BadSignature, Signer
 from django.db import models, router
 from django.utils import timezone
@@ -26,6 +26,24 @@ class Counter(models.PositiveIntegerField):  # type: ignore[type-arg]
         return super().pre_save(model_instance, add) if add else models.F(self.attname)
 
 
+Row = TypeVar("Row", bound=models.Model)
+
+
+class ReadsWhatIsWritten(models.Manager[Row]):
+    """Rows are read where they are written, though a router may have others read from a replica.
+
+    A replica lags. There the user who has just been signed out everywhere is as before, and
+    lets the other devices in; and the one that goes on, by the counter of now, is refused.
+    """
+
+    def get_queryset(self) -> models.QuerySet[Row]:
+        return super().get_queryset().using(self._db or router.db_for_write(self.model))
+
+
+class Users(ReadsWhatIsWritten["User"], UserManager["User"]):
+    use_in_migrations = False
+
+
 class User(AbstractUser):
     """Django's, and a counter in its session hash: to raise it ends all sessions of the user.
 
@@ -36,6 +54,8 @@ class User(AbstractUser):
     hash becomes another one by that, and the user's other devices are signed out. Here
     it stays until the password is another.
     """
+
+    objects: ClassVar[Users] = Users()
 
     sign_outs = Counter(_("times signed out everywhere"), default=0, editable=False)
 
@@ -104,13 +124,15 @@ def signer(secret: str, password_hash: str) -> Signer:
     return Signer(key=secret, fallback_keys=[], salt=f"demo.User:{password_hash}")
 
 
-class SignedInSessions(models.QuerySet["SignedInSession"]):
-    def live(self) -> "SignedInSessions":
-        return self.filter(expires__gt=timezone.now(), user__is_active=True)
-
+class Forgettable(models.QuerySet[Row]):
     def forget(self) -> int:
         """Remove rows whose sessions have ended already; ``delete`` ends them first."""
-        return self._raw_delete(self.db)
+        return self._raw_delete(router.db_for_write(self.model))
+
+
+class SignedInSessions(Forgettable["SignedInSession"]):
+    def live(self) -> "SignedInSessions":
+        return self.filter(expires__gt=timezone.now(), user__is_active=True)
 
 
 class SignedInSession(models.Model):
@@ -138,7 +160,7 @@ class SignedInSession(models.Model):
     last_seen = models.DateTimeField(_("last seen"), default=timezone.now)
     expires = models.DateTimeField(_("expires"))
 
-    objects = SignedInSessions.as_manager()
+    objects = ReadsWhatIsWritten.from_queryset(SignedInSessions)()
 
     class Meta:
         verbose_name = _("signed-in session")
@@ -168,6 +190,8 @@ class RefusedSession(models.Model):
 
     id = models.UUIDField(primary_key=True)
     until = models.DateTimeField(db_index=True)
+
+    objects = ReadsWhatIsWritten.from_queryset(Forgettable)()
 
     class Meta:
         default_permissions = ()

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib.auth.signals import user_logged_in, user_logged_out
-from django.db import Error, connection
+from django.db import Error
 from django.db.models.signals import post_save, pre_delete
 from django.dispatch import receiver
 from django.http import HttpRequest
@@ -13,6 +13,7 @@ from cookieproj.engines.signed_cookies import opened
 from cookieproj.engines.sql_call import store_error
 
 from . import index, refusals
+from .luxury import index_connection, is_written
 from .models import SignedInSession, User
 
 
@@ -46,7 +47,7 @@ def is_refused(data: dict[str, Any], session_key: str, **kwargs: Any) -> bool:
         return row is not None and refusals.is_refused(row)
     except Error as error:
         # To let it in would bring back a session that somebody has ended.
-        found = store_error(error, connection)
+        found = store_error(error, index_connection())
         if found is None:
             raise
         raise found from error
@@ -66,4 +67,6 @@ def password_changed(
         # Somebody may have signed out everywhere since it was read: by that too goes the hash.
         instance.refresh_from_db(using=using, fields=["sign_outs"])
     live = instance.signed_in_sessions.filter(expires__gt=timezone.now())
-    live.exclude(auth_hash__in=index.hashes_of(instance)).update(expires=timezone.now())
+    ended = live.exclude(auth_hash__in=index.hashes_of(instance))
+    # The password is another by now: whoever has changed it must get their new hash.
+    is_written(lambda: ended.update(expires=timezone.now()))

@@ -12,6 +12,7 @@ from django.utils.functional import Promise
 
 from .base import Engine
 from .clearing import clear
+from .exceptions import StoreUnavailableError
 from .hooks import overrides
 from .merge import Data
 from .model_table import table_of
@@ -39,13 +40,23 @@ class SessionStore(Engine, DjangoStore):
         return self._stored(row) if row else None
 
     def _load(self) -> Stored | None:
-        """From a replica, if the router names one, which may lag: what it lacks the primary has."""
+        """From the primary, whatever the router names for reading.
+
+        A replica lags: there a session that has ended still opens. It is read while the primary
+        is unreachable, as by Django's engine; what it lacks is not gone.
+        """
         if self._has_own_reading:
             return self._read_row()
-        replica = table_of(self.model, router.db_for_read(self.model))
-        row = replica.read(self._key)
-        if row is None and replica != self._table():
+        try:
             return self._read()
+        except StoreUnavailableError:
+            if stored := self._read_replica():
+                return stored
+            raise
+
+    def _read_replica(self) -> Stored | None:
+        replica = table_of(self.model, router.db_for_read(self.model))
+        row = replica.read(self._key) if replica != self._table() else None
         return self._stored(row) if row else None
 
     def _read_row(self) -> Stored | None:

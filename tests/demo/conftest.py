@@ -1,13 +1,18 @@
+import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from threading import Lock
 from unittest import mock
 
 import pytest
+from django.db import connection
+from pytest_django import DjangoDbBlocker
 
 from cookieproj.engines.probe import by_itself
 from demo import health
 from demo.health import Watch
+from tests.conftest import connected
 
 ATTEMPTS = {
     "database": health.try_database,
@@ -40,3 +45,24 @@ def unwatched() -> Iterator[None]:
         yield
     for watch in watches:
         assert watch._ended.wait(60)
+
+
+@pytest.fixture(scope="session")
+def migrated(
+    django_db_setup: None,
+    django_db_blocker: DjangoDbBlocker,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """The database of the tests, with nothing in it, as a file of SQLite."""
+    path = tmp_path_factory.mktemp("migrated") / "db.sqlite3"
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute("VACUUM INTO %s", [str(path)])
+    return path
+
+
+@pytest.fixture
+def on_file(migrated: Path, db: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A file is the database, and all commits are real: other connections see them."""
+    path = Path(shutil.copy(migrated, tmp_path_factory.mktemp("on_file")))
+    with connected(f"sqlite:///{path}"):
+        yield path

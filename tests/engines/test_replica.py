@@ -1,4 +1,4 @@
-"""A replica that lags: what it lacks is not gone."""
+"""A replica that lags: what it lacks is not gone, and what it still has may be."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +11,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
+from cookieproj.engines.exceptions import StoreUnavailableError
+from cookieproj.engines.trips import watched
+from tests.conftest import connected
+from tests.replicas import read_from, sqlite
+
 from .contract import Engine, kept, on_engines
 from .test_sql_errors import stored
 
@@ -19,36 +24,13 @@ DB = frozenset({"db"})
 pytestmark = on_engines(lambda engine: bool(engine.database))
 
 
-class ReadsFromReplica:
-    """As in Django's documentation on several databases."""
-
-    def db_for_read(self, model: Any, **hints: Any) -> str:
-        return "replica"
-
-    def db_for_write(self, model: Any, **hints: Any) -> str:
-        return "default"
-
-    def allow_relation(self, *models: Any, **hints: Any) -> bool:
-        return True
-
-
 @pytest.fixture
 def replica(engine: Engine, settings: Settings, tmp_path: Any) -> Iterator[Any]:
     """A database of its own, to which nothing has come yet; reads go there."""
-    primary = connections.settings["default"]
-    there = primary | {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": str(tmp_path / "replica"),
-        "OPTIONS": {},
-    }
-    connections.settings["replica"] = there
-    replica = connections["replica"] = connections.create_connection("replica")
-    with replica.schema_editor() as editor:
-        editor.create_model(Session)
-    settings.DATABASE_ROUTERS = [f"{__name__}.ReadsFromReplica"]
-    yield replica
-    replica.close()
-    del connections["replica"], connections.settings["replica"]
+    with read_from(settings, **sqlite(tmp_path / "replica")) as replica:
+        with replica.schema_editor() as editor:
+            editor.create_model(Session)
+        yield replica
 
 
 def catch_up(**changed: Any) -> None:
@@ -101,8 +83,51 @@ def test_whatever_asks_whether_a_session_is_there_asks_the_primary(
     assert dict(engine.Store(key).items()) == {"a": 1, "b": 2}
 
 
+def test_a_session_that_has_ended_opens_nothing(engine: Engine, replica: Any) -> None:
+    """Nor is one read as it was."""
+    session, other = stored(engine, a=1), stored(engine, a=1)
+    catch_up()
+    session.delete()
+    other["a"] = 2
+    other.save()
+    uncached(engine)
+    data = [dict(engine.Store(each.session_key).items()) for each in (session, other)]
+    kept(engine, data == [{}, {"a": 2}], data, DB | {"cached_db"})
+
+
+@on_engines(lambda engine: engine.name == "db" and engine.database == "sqlite")
+def test_it_is_read_while_the_primary_is_unreachable(
+    engine: Engine, replica: Any, tmp_path: Any
+) -> None:
+    key = stored(engine, a=1).session_key
+    catch_up()
+    with connected(f"sqlite:///{tmp_path}/no/folder/db.sqlite3"):
+        assert dict(engine.Store(key).items()) == {"a": 1}
+        if engine.ours:
+            for nowhere in ("k" * 32, ended(key)):
+                with pytest.raises(StoreUnavailableError):
+                    engine.Store(nowhere).load()
+
+
+@on_engines(lambda engine: engine.ours and engine.name == "db" and engine.database == "sqlite")
+def test_without_a_replica_nothing_is_asked_twice(engine: Engine, tmp_path: Any) -> None:
+    with (
+        connected(f"sqlite:///{tmp_path}/no/folder/db.sqlite3"),
+        watched() as trips,
+        pytest.raises(StoreUnavailableError),
+    ):
+        engine.Store("k" * 32).load()
+    assert trips.number == 1
+
+
+def ended(session_key: str) -> str:
+    """One that the replica has lost, or has not got yet."""
+    Session.objects.using("replica").filter(session_key=session_key).delete()
+    return session_key
+
+
 @on_engines(lambda engine: engine.ours and engine.name == "db")
-def test_a_session_that_the_replica_has_takes_one_round_trip(engine: Engine, replica: Any) -> None:
+def test_a_session_takes_one_round_trip(engine: Engine, replica: Any) -> None:
     key = stored(engine, a=1).session_key
     catch_up()
     with (
@@ -110,7 +135,7 @@ def test_a_session_that_the_replica_has_takes_one_round_trip(engine: Engine, rep
         CaptureQueriesContext(replica) as asked,
     ):
         assert engine.Store(key)["a"] == 1
-    assert (len(primary), len(asked)) == (0, 1)
+    assert (len(primary), len(asked)) == (1, 0)
 
 
 @on_engines(lambda engine: engine.ours and engine.name == "db")

@@ -1,0 +1,1 @@
+from tests.demo.test_auth import *  # noqa: F403

@@ -1,0 +1,1 @@
+from tests.demo.test_health import *  # noqa: F403

@@ -1,0 +1,1 @@
+from tests.demo.test_movesessions import *  # noqa: F403
