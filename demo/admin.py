@@ -1,4 +1,3 @@
-import json
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -251,9 +250,7 @@ class StoredSessionAdmin(SeenOrEnded):
             name: partial(str(value)) if name in SECRETS else value
             for name, value in session.listed.data.items()
         }
-        shown = json.dumps(held, indent=2, ensure_ascii=False, default=repr)
-        # Half of a character, which JSON can hold, is none that a page can.
-        return format_html("<pre>{}</pre>", shown.encode(errors="replace").decode())
+        return format_html("<pre>{}</pre>", inspector.as_text(held))
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

@@ -4,9 +4,11 @@ A session key is a password: whoever reads one in a page, an address or a log is
 in. So what leaves the server in its place is encrypted with the site's SECRET_KEY.
 """
 
+import json
 import re
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
@@ -100,6 +102,23 @@ def shown(sessions: Sequence[Listed]) -> list[StoredSession]:
         stored.user = by_id.get(session.user_id or "")
         found.append(stored)
     return found
+
+
+def as_text(data: dict[Any, Any]) -> str:
+    """As JSON; what that cannot hold, a tuple as a key say, as Python shows it."""
+    try:
+        text = json.dumps(data, indent=2, ensure_ascii=False, default=shown_by_python)
+    except (TypeError, ValueError, RecursionError):
+        text = shown_by_python(data)
+    # Half of a character, which both can hold, is none that a page can.
+    return text.encode(errors="replace").decode()
+
+
+def shown_by_python(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001 - an object of the site's may raise anything
+        return object.__repr__(value)
 
 
 def end(session: StoredSession) -> None:

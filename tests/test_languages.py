@@ -19,7 +19,7 @@ from pytest_django import Settings
 
 from cookieproj.engines.cache import SessionStore as CacheStore
 from cookieproj.engines.exceptions import StoreUnavailableError
-from cookieproj.engines.handover.copies import digest
+from cookieproj.engines.handover.copies import marked
 from cookieproj.engines.handover.homes import NAMES
 from cookieproj.engines.handover.into_cookies import name_of
 from demo.attempts import ATTEMPTS
@@ -292,7 +292,7 @@ def test_what_is_signed_and_compared_speaks_no_language() -> None:
     made = []
     for language in ("en", "zh-hans"):
         with override(language):
-            made.append((name_of(CacheStore), digest({"color": "blue"}, CacheStore)))
+            made.append((name_of(CacheStore), marked({"color": "blue"}, CacheStore)))
     assert made[0] == made[1]
 
 

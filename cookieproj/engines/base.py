@@ -246,6 +246,15 @@ class Engine(HandsOver, Keys, Apply, Listable, Async):
         raise NotImplementedError
 
     @classmethod
+    def _id(cls) -> str:
+        """By what a session that was moved or copied knows the store it is from, for weeks.
+
+        So it is of what says where in the store sessions stand, and neither of what words call
+        it, nor of a host, a path or a secret, which become others while the store stays.
+        """
+        raise NotImplementedError
+
+    @classmethod
     def _alive(cls, keys: Collection[str]) -> set[str]:
         return {key for key in keys if cls(key)._is_live()}
 

@@ -104,3 +104,9 @@ class SessionStore(Engine, DjangoStore):
     @classmethod
     def _place(cls) -> str | Promise:
         return cls()._entries.place
+
+    @classmethod
+    def _id(cls) -> str:
+        """With how names begin there, with prefix and version as a rule."""
+        entries = cls()._entries
+        return f"{entries.kind} {entries.cache.make_key(cls.cache_key_prefix)}"

@@ -185,3 +185,7 @@ class SessionStore(Engine, DjangoStore):
     @classmethod
     def _place(cls) -> str | Promise:
         return cls._table().place
+
+    @classmethod
+    def _id(cls) -> str:
+        return f"table {cls.get_model_class()._meta.db_table}"

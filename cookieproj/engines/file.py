@@ -1,9 +1,11 @@
 """Sessions in files, one each."""
 
+import logging
 import os
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import chain, groupby, islice
@@ -19,12 +21,15 @@ from django.utils.translation import gettext as _
 
 from .base import Engine
 from .clock import is_past, local
-from .exceptions import NotListableError
+from .exceptions import NotListableError, StoreError
 from .folder import File, Folder, is_name, lock_of
 from .hooks import overrides
+from .language import in_english
 from .merge import Data
 from .sound import EXPIRY
 from .stored import Listed, Location, Page, Stored
+
+logger = logging.getLogger("django.contrib.sessions")
 
 # The fraction of a second in the modification time of a file whose session has no expiry
 # of its own: of such a file the time alone tells whether it has expired. Django's engine
@@ -34,6 +39,21 @@ SECOND = 1_000_000_000
 
 # Files to read for each session that a page is to list, at the most.
 FILES_READ = 10
+
+
+@contextmanager
+def passing_over(folder: Folder) -> Iterator[None]:
+    """A single file that is another user's, as after a command that root has run, or a folder.
+
+    Where the folder itself is not this user's, that is an error.
+    """
+    try:
+        yield
+    except StoreError as error:
+        is_of_one = isinstance(error.__cause__, PermissionError | IsADirectoryError)
+        if not (is_of_one and folder.is_writable):
+            raise
+        logger.warning("A session file is passed over. %s", in_english(error))
 
 
 class SessionStore(Engine, DjangoStore):
@@ -194,10 +214,12 @@ class SessionStore(Engine, DjangoStore):
     @classmethod
     def _listed(cls, name: str) -> Listed | None:
         store = cls(name)
-        stored = store._read() if store.session_key else None
-        if stored is None:
+        if store.session_key is None:
             return None
-        return Listed(name, stored.token, stored)
+        stored: Stored | None = Stored(b"", lambda: None)
+        with passing_over(store._folder):
+            stored = store._read()
+        return Listed(name, stored.token, stored) if stored else None
 
     @classmethod
     def count(cls) -> int:
@@ -232,8 +254,9 @@ class SessionStore(Engine, DjangoStore):
                 # Somebody may have saved one since.
                 for key in (first, *rest):
                     if self._has_expired(key):
-                        self._folder.remove(key)
-                        gone += 1
+                        with passing_over(self._folder):
+                            self._folder.remove(key)
+                            gone += 1
         return gone
 
     def _has_expired(self, session_key: str) -> bool:
@@ -245,8 +268,10 @@ class SessionStore(Engine, DjangoStore):
             return type(self)(session_key)._read() is None
         if modified % SECOND == PLAIN:
             return modified <= time.time_ns() - self.get_session_cookie_age() * SECOND
-        file = self._folder.read(session_key)
-        return file is not None and is_past(self._expires(file))
+        with passing_over(self._folder):
+            file = self._folder.read(session_key)
+            return file is not None and is_past(self._expires(file))
+        return False
 
     def locate(self) -> list[Location]:
         stored = self._read() if self.session_key else None
@@ -258,3 +283,7 @@ class SessionStore(Engine, DjangoStore):
     @classmethod
     def _place(cls) -> str | Promise:
         return cls()._folder.place
+
+    @classmethod
+    def _id(cls) -> str:
+        return f"files {cls()._folder.prefix}"

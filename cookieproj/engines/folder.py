@@ -45,7 +45,13 @@ ROOM = 16
 INTERRUPTED = 3600
 
 # A link is not followed: whoever may place one here could have another file read, or dated anew.
-READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+# Nor is a pipe waited for.
+READ = (
+    os.O_RDONLY
+    | getattr(os, "O_BINARY", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+)
 
 # What the file system says by its number, and a remedy where the error has none of its own.
 ANSWERS: dict[int, tuple[type[StoreError], Promise | None]] = {
@@ -91,7 +97,7 @@ def is_name(path: str) -> bool:
 
 
 def contents(path: str) -> File:
-    """Raises FileNotFoundError for a link as well."""
+    """Raises FileNotFoundError for a link as well, and for a pipe or the like."""
     try:
         number = os.open(path, READ)
     except OSError as error:
@@ -100,6 +106,8 @@ def contents(path: str) -> File:
         raise
     try:
         status = os.fstat(number)
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            raise FileNotFoundError
         payload = os.read(number, status.st_size + 1)
         # One step for what is whole in one: a file here is never changed, only replaced.
         while len(payload) < status.st_size and (rest := os.read(number, status.st_size)):
@@ -153,12 +161,13 @@ class Folder:
             return None
 
     def modified(self, session_key: str) -> int | None:
-        """Its modification time, without opening it."""
+        """Its modification time, without opening it; None for a folder, which nobody removes."""
         try:
             with self.reached():
-                return os.lstat(self._file(session_key)).st_mtime_ns
+                status = os.lstat(self._file(session_key))
         except FileNotFoundError:
             return None
+        return None if stat.S_ISDIR(status.st_mode) else status.st_mtime_ns
 
     def write(self, session_key: str, file: File) -> None:
         """All of it or nothing: where this fails, what was there before stays."""
@@ -243,6 +252,11 @@ class Folder:
         with self.reached(), suppress(FileNotFoundError):
             if os.lstat(f"{self._start}{name}").st_mtime < time.time() - INTERRUPTED:
                 os.unlink(f"{self._start}{name}")
+
+    @property
+    def is_writable(self) -> bool:
+        by_whom = {"effective_ids": True} if os.access in os.supports_effective_ids else {}
+        return os.access(self.path, os.W_OK, **by_whom)
 
     @property
     def place(self) -> Promise:

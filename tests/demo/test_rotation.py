@@ -1,19 +1,23 @@
 """SECRET_KEY becomes another one: what the old one signed stays good while it is a fallback."""
 
+import copy
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
 from django.conf import settings as running
+from django.core.management import call_command
 from django.test import Client, RequestFactory
 from pytest_django import Settings
 
 from demo import engine, inspector
 from demo.middleware import auser_of
-from demo.models import User
+from demo.models import SignedInSession, User
 from tests.conftest import on
+from tests.engines.handing_over import APART, PAIRS, Switch
 
-from .browsers import browser, is_in, signed_by_django
+from .browsers import again, browser, is_in, signed_by_django
 
 Rotate = Callable[[bool], None]
 
@@ -157,3 +161,51 @@ def test_a_cookie_that_was_exchanged_stays_so(
     assert "blue" not in color()
     rotate(True)
     assert "blue" not in color()
+
+
+@pytest.fixture(params=PAIRS, ids=" to ".join)
+def switch(
+    request: pytest.FixtureRequest, settings: Settings, empty_stores: None, db: None
+) -> Switch:
+    old, new = request.param
+    return Switch(old, new, settings)
+
+
+def test_in_the_midst_of_a_switch(switch: Switch, ada: User, rotate: Rotate) -> None:
+    """Between what was made ready for it, where that can be, and the switch itself."""
+    names = ("stays", "leaves before", "leaves between", "leaves after")
+    clients = {name: browser(ada) for name in names}
+    copied = copy.deepcopy({name: client.cookies for name, client in clients.items()})
+
+    def leaves(when: str) -> None:
+        again(clients[f"leaves {when}"]).post("/auth/sign-out/")
+
+    if (switch.old, switch.new) in APART:
+        call_command("movesessions", "--from", switch.old, "--to", switch.new, "--keep")
+    leaves("before")
+    rotate(True)
+    leaves("between")
+    clients["stays"].post("/sessions/set-item/", {"key": "color", "value": "blue"})
+    switch.make()
+    for _ in range(2):
+        client = again(clients["stays"])
+        assert is_in(client)
+        assert client.get("/sessions/get-item/?key=color").text == "color is blue\n"
+    leaves("after")
+    for name in names[1:]:
+        client = Client()
+        client.cookies = copied[name]
+        assert not is_in(client), name
+
+
+def test_demo_sessions_are_made_once(profile: str, settings: Settings, rotate: Rotate) -> None:
+    def made() -> tuple[int, int]:
+        call_command("demodata", verbosity=0)
+        stored: Any = engine.store()
+        return SignedInSession.objects.count(), 0 if is_in_cookies else stored.count()
+
+    settings.DEBUG = True
+    is_in_cookies = engine.is_held_by_client()
+    before = made()
+    rotate(True)
+    assert made() == before

@@ -37,7 +37,11 @@ class Memcached(Cache):
 
     @property
     def place(self) -> str:
-        return f"memcached {', '.join(map(str, self.cache.client_servers))}"
+        return f"{self.kind} {', '.join(map(str, self.cache.client_servers))}"
+
+    @property
+    def kind(self) -> str:
+        return "memcached"
 
     def store_error(self, error: Exception) -> StoreError:
         """It forgets what is old to make room, so what finds none is too large by itself."""

@@ -84,6 +84,11 @@ class Cache:
     @property
     def place(self) -> str | Promise:
         """What people call this cache: its server, without a password."""
+        return self.kind
+
+    @property
+    def kind(self) -> str:
+        """What holds the entries, whichever client reaches it."""
         return f"{type(self.cache).__module__}.{type(self.cache).__qualname__}"
 
     @property

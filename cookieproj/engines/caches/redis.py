@@ -65,6 +65,23 @@ def rest(name: str, around: tuple[str, str]) -> str | None:
     return name[len(before) : len(name) - len(after)]
 
 
+def is_of_another_kind(error: RedisError) -> bool:
+    """Whether it says that an entry is a list, say, and so none that a cache has put there."""
+    return str(error).startswith("WRONGTYPE")
+
+
+def is_text(name: bytes) -> bool:
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def unreadable() -> None:
+    """What there is of the data of such an entry."""
+
+
 class Redis(Cache):
     """Django's own cache for Redis.
 
@@ -110,7 +127,15 @@ class Redis(Cache):
         pool = self.client.connection_pool
         settings = pool.connection_kwargs
         address = settings.get("path") or f"{settings.get('host')}:{settings.get('port')}"
-        return f"Redis {getattr(pool, 'service_name', address)}/{settings.get('db', 0)}"
+        return f"Redis {getattr(pool, 'service_name', address)}/{self._database}"
+
+    @property
+    def kind(self) -> str:
+        return f"Redis {self._database}"
+
+    @property
+    def _database(self) -> int:
+        return int(self.client.connection_pool.connection_kwargs.get("db") or 0)
 
     def get(self, key: str) -> Stored | None:
         with self.reached():
@@ -269,12 +294,24 @@ class Redis(Cache):
                 # One key a command: a Redis Cluster takes no others.
                 pipeline.get(name)
                 pipeline.pttl(name)
-            found = pipeline.execute()
+            found = pipeline.execute(raise_on_error=False)
+            for error in found:
+                if isinstance(error, RedisError) and not is_of_another_kind(error):
+                    raise error
         for name, payload, life in zip(names, found[::2], found[1::2], strict=True):
             if payload is not None:
-                expires = expiry(None if life < 0 else life / 1000)
-                stored = replace(self._held(payload), expires=expires)
-                yield Listed(rest(name.decode(), around) or "", payload, stored)
+                yield self._listed_one(name, payload, life, around)
+
+    def _listed_one(
+        self, name: bytes, payload: bytes | RedisError, life: int, around: tuple[str, str]
+    ) -> Listed:
+        """What is no session, or under no name that one can have, is listed as unreadable."""
+        key = rest(name.decode(errors="backslashreplace"), around) or ""
+        expires = expiry(None if life < 0 else life / 1000)
+        if isinstance(payload, RedisError):
+            return Listed(key, b"", Stored(None, unreadable, expires))
+        held = self._held(payload) if is_text(name) else Stored(None, unreadable)
+        return Listed(key, payload, replace(held, expires=expires))
 
     def count(self, prefix: str, counts: Callable[[str], bool]) -> int:
         """Exact in a database of about COUNTED names; in a larger one an Estimate by so many.

@@ -1,22 +1,33 @@
-"""Copies of sessions that were made ahead of time: the original counts, while there is one."""
+"""Copies of sessions that were made ahead of time: the original counts, while there is one.
 
-import json
+What marks a copy stands in its own data, which the site alone writes, and whoever had one of their
+own sessions taken for a copy would only lose it. So it needs no secret, and stays what it is when
+SECRET_KEY becomes another.
+"""
+
 from typing import Any
 
-from django.utils.crypto import salted_hmac
-
-from cookieproj.engines.language import in_english
 from cookieproj.engines.merge import Data
 from cookieproj.engines.stored import Stored
+
+from . import earlier
+from .canonical import digest
 
 # In the data of a copy: what it was made of, and from which store.
 COPY = "_session_copy"
 
+# Hexadecimal digits.
+LENGTH = 32
+
 
 def marked(data: Data, old: Any) -> Data:
-    """The data as a copy of what that engine holds."""
+    """The data as a copy of what that engine holds.
+
+    It has to be as the new store gives it back: of what that stores as something else, as JSON
+    does a tuple, the mark would not hold.
+    """
     bare = unmarked(data)
-    return bare | {COPY: digest(bare, old)}
+    return bare | {COPY: mark(bare, old)}
 
 
 def unmarked(data: Data) -> Data:
@@ -25,11 +36,12 @@ def unmarked(data: Data) -> Data:
 
 def is_copy(stored: Stored, old: Any) -> bool:
     """Whether it is one from there, as it was made: what has been changed is a session itself."""
-    data = stored.data or {}
-    return COPY in data and data[COPY] == digest(unmarked(data), old)
+    found = (stored.data or {}).get(COPY)
+    if not isinstance(found, str):
+        return False
+    bare = unmarked(stored.data or {})
+    return found == mark(bare, old) or earlier.is_mark(found, bare, old)
 
 
-def digest(data: Data, old: Any) -> str:
-    text = json.dumps([in_english(old._place()), data], sort_keys=True, default=repr)
-    made = salted_hmac("cookieproj.engines.handover.copies", text, algorithm="sha256")
-    return made.hexdigest()[:16]
+def mark(data: Data, old: Any) -> str:
+    return digest([old._id(), data])[:LENGTH]

@@ -5,6 +5,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+from django.conf import settings
 from django.contrib.sessions.backends.cache import SessionStore as CacheStore
 from django.contrib.sessions.backends.cached_db import SessionStore as CachedDBStore
 from django.contrib.sessions.backends.db import SessionStore as DBStore
@@ -14,6 +15,9 @@ from django.core.signals import setting_changed
 from django.utils.translation import gettext as _
 
 from cookieproj.engines.base import Engine
+from cookieproj.engines.caches.memory import Memory
+from cookieproj.engines.caches.other import Cache
+from cookieproj.engines.probe import SECONDS
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 
 OURS = "cookieproj.engines."
@@ -82,6 +86,7 @@ def home(name: str, alias: str = "") -> Home:
     ``alias`` is heeded where the engine has a cache. Raises ImproperlyConfigured.
     """
     path = OURS + name if name in NAMES else name
+    alias = "" if alias == settings.SESSION_CACHE_ALIAS else alias
     path = path.replace(DJANGOS, OURS)
     try:
         store = import_module(path).SessionStore
@@ -98,30 +103,64 @@ def home(name: str, alias: str = "") -> Home:
     return Home(path, alias if issubclass(store, CacheStore | CachedDBStore) else "")
 
 
-def are_one(one: Home, other: Home) -> str:
-    """A sentence that says so, where both keep their sessions under the same names; else empty."""
+def are_one(one: Home, other: Home, *, ask: bool = False, copies: bool = False) -> str:
+    """A sentence that says so, where both keep their sessions under the same names; else empty.
+
+    By the settings, or by the stores themselves if they may be asked: a host has several names,
+    and a folder too. Raises StoreError where they do not answer. With another serializer a
+    session can be moved within its place, but not copied.
+    """
     if one == other:
         return _("Both are %(name)s: name the engine that ran, and the one that is to run.") % {
             "name": one.name
         }
-    if not all(issubclass(home.store, CacheStore) for home in (one, other)):
+    if not copies and written(one) != written(other):
         return ""
-    entries = [home.store()._entries for home in (one, other)]
-    if len({(entry.place, entry.cache.make_key(""), written(entry)) for entry in entries}) > 1:
+    if not are_in_one_place(one, other, ask=ask):
         return ""
     return _("Both keep their sessions in %(place)s, under the same names.") % {
-        "place": entries[0].place
+        "place": one.store._place()
     }
 
 
-def written(entries: Any) -> Any:
+def are_in_one_place(one: Home, other: Home, *, ask: bool = False) -> bool:
+    """Whether each would find under a name what the other has put there, db and cached_db apart."""
+    if one.is_held_by_client or other.is_held_by_client or shares_rows(one, other):
+        return False
+    if one.store._id() != other.store._id():
+        return False
+    are_caches = all(issubclass(home.store, CacheStore) for home in (one, other))
+    return (are_caches and address(one) == address(other)) or (ask and finds(one, other))
+
+
+def address(home: Home) -> tuple[str, Any]:
+    """Of a cache, by the settings. What tells no server is known by its location alone."""
+    entries = home.store()._entries
+    alias = home.alias or settings.SESSION_CACHE_ALIAS
+    location = settings.CACHES[alias].get("LOCATION") if type(entries) in {Cache, Memory} else None
+    return str(entries.place), location
+
+
+def finds(one: Home, other: Home) -> bool:
+    """Whether there is for the one what the other has just stored: tried, and removed again."""
+    session = other.store()
+    session.set_expiry(SECONDS)
+    session.save()
+    try:
+        return bool(one.store().exists(session.session_key))
+    finally:
+        session.delete()
+
+
+def written(home: Home) -> Any:
     """By it one tells a serializer from another, where the cache has one to choose."""
+    entries: Any = home.store()._entries if issubclass(home.store, CacheStore) else None
     return entries.encode({}) if hasattr(entries, "encode") else None
 
 
 def shares_rows(one: Home, other: Home) -> bool:
     """Whether what the one stores is there for the other already: db and cached_db."""
-    stores = one.store, other.store
-    if not all(issubclass(store, DBStore) for store in stores):
+    if not all(issubclass(home.store, DBStore) for home in (one, other)):
         return False
-    return bool(stores[0].get_model_class() is stores[1].get_model_class())
+    tables = [home.store._table() for home in (one, other)]
+    return len({(table.model._meta.db_table, table.using) for table in tables}) == 1

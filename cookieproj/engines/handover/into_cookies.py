@@ -4,11 +4,11 @@ import copy
 import logging
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 from django.core import signing
 from django.utils import timezone
-from django.utils.crypto import salted_hmac
 
 from cookieproj.engines.base import Engine
 from cookieproj.engines.exceptions import CookieTooLargeError, StoreError
@@ -19,6 +19,7 @@ from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 from cookieproj.engines.sound import EXPIRY
 from cookieproj.engines.stored import Location
 
+from . import earlier
 from .carry import former_of
 from .copies import unmarked
 from .exchange import Exchange
@@ -28,6 +29,9 @@ logger = logging.getLogger("django.contrib.sessions")
 # In a cookie: the session key that it was exchanged for, whether the browser has sent the cookie
 # since, and by what one knows the old store.
 FORMER = "_session_former"
+
+# Hexadecimal digits of the last.
+NAME = 12
 
 # In the old store: the browser has sent back what its session key was exchanged for.
 EXCHANGED = "_session_exchanged"
@@ -62,8 +66,8 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
         came = self.session_key or ""
         data = super().load()
         self._session_key = came
-        key, is_settled, where = data.pop(FORMER, (None, False, ""))
-        if data and (key is None or where != name_of(self._old)):
+        key, is_settled = exchanged_from(data, self._old)
+        if data and key is None:
             pass
         elif is_settled:
             self._left = key
@@ -220,11 +224,27 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
         return super().alive(set(keys) - former) | cls._old.alive(former)
 
 
+def exchanged_from(data: Data, store: type[Engine]) -> tuple[str | None, bool]:
+    """The session key in that store that a cookie was exchanged for, and whether that is settled.
+
+    None for a cookie that was not, or for one in another store. The data is left without it.
+    """
+    match data.pop(FORMER, None):
+        case [str(key), bool(is_settled), str(name)] if is_name_of(name, store):
+            return key, is_settled
+    return None, False
+
+
 def name_of(store: type[Engine]) -> str:
-    """The same for the same store only; it tells nothing of where that is."""
-    place = in_english(store._place())
-    made = salted_hmac("cookieproj.engines.handover", place, algorithm="sha256")
-    return made.hexdigest()[:8]
+    """The same for the same store only; it tells nothing of where that is.
+
+    Nobody but the site signs a cookie, so this needs no secret, and stays when that is another.
+    """
+    return sha256(f"cookieproj.engines.handover {store._id()}".encode()).hexdigest()[:NAME]
+
+
+def is_name_of(name: str, store: type[Engine]) -> bool:
+    return name == name_of(store) or earlier.is_name(name, store)
 
 
 class SignerAt(signing.TimestampSigner):

@@ -14,13 +14,14 @@ from django.contrib.sessions.backends.cache import SessionStore as CacheStore
 from django.contrib.sessions.backends.db import SessionStore as DBStore
 from django.core import signing
 from django.core.cache.backends.locmem import LocMemCache
-from django.db import router, transaction
+from django.db import DatabaseError, DataError, router, transaction
 from django.utils.translation import gettext as _
 
 from cookieproj.engines.base import Engine
-from cookieproj.engines.exceptions import NotListableError
+from cookieproj.engines.exceptions import NotListableError, SessionStoreError, StoreFullError
 from cookieproj.engines.language import in_english
 from cookieproj.engines.merge import Data, unchanged
+from cookieproj.engines.probe import probe
 from cookieproj.engines.stored import Listed, Stored
 
 from .carry import follow, is_own, put, remove_left
@@ -40,9 +41,12 @@ Outcomes = Counter[Outcome]
 Note = Callable[[list[str]], object]
 
 
-def why_not(old: Home, new: Home) -> str:
-    """Why sessions cannot be moved between the two, in a sentence; empty if they can."""
-    if reason := are_one(old, new):
+def why_not(old: Home, new: Home, *, keep: bool = False) -> str:
+    """Why sessions cannot be moved between the two, or copied, in a sentence; empty if they can.
+
+    Raises StoreError where that has to be asked of a store that does not answer.
+    """
+    if reason := are_one(old, new, ask=True, copies=keep):
         return reason
     if old.is_held_by_client or new.is_held_by_client:
         return _(
@@ -59,7 +63,13 @@ def why_not(old: Home, new: Home) -> str:
 
 
 def move(
-    old: Home, new: Home, batch_size: int, *, keep: bool = False, note: Note = len
+    old: Home,
+    new: Home,
+    batch_size: int,
+    *,
+    keep: bool = False,
+    note: Note = len,
+    stays: Note = len,
 ) -> Iterator[Outcomes]:
     """Move the live sessions under their keys, a batch at each step: what became of those.
 
@@ -67,12 +77,13 @@ def move(
     long as the old store has the original, a handover goes by that, and where the
     original has ended the copy opens nothing. Copies that are left after a move without
     ``keep`` go, if the new store can be listed. ``note`` is called with the keys of each
-    batch before they are taken from the old store. Stopped anywhere, this can be begun again.
+    batch before they are taken from the old store, ``stays`` with those that cannot be moved.
+    Stopped anywhere, this can be begun again.
 
     Raises NotListableError for an old store that tells no keys, StoreError for
     one that does not answer.
     """
-    mover = Mover(old.store, new.store, keep, note)
+    mover = Mover(old.store, new.store, keep, note, stays)
     same_rows = shares_rows(old, new)
     for sessions in batches(mover.old, batch_size):
         yield (mover.forget_copies_in_cache if same_rows else mover.move)(sessions)
@@ -80,11 +91,11 @@ def move(
         mover.end_copies(batch_size)
 
 
-def rehearse(old: Home, new: Home, batch_size: int) -> Iterator[Outcomes]:
+def rehearse(old: Home, new: Home, batch_size: int, *, stays: Note = len) -> Iterator[Outcomes]:
     """What ``move`` would do, by batches."""
-    mover = Mover(old.store, new.store)
+    mover = Mover(old.store, new.store, stays=stays)
     for sessions in batches(mover.old, batch_size):
-        yield Counter(map(mover.rehearsed, sessions))
+        yield mover.counted([(listed, mover.rehearsed(listed)) for listed in sessions])
 
 
 def batches(store: Any, size: int) -> Iterator[list[Listed]]:
@@ -101,31 +112,47 @@ class Mover:
     new: Any
     keep: bool = False
     note: Note = len
+    stays: Note = len
 
     def move(self, sessions: list[Listed]) -> Outcomes:
         arrived = [(listed, *self.put(listed)) for listed in sessions]
-        if not self.keep:
-            held_here = [listed.key for listed, what, _ in arrived if what != Outcome.UNREADABLE]
-            self.note(held_here)
-            with in_one_go(self.old):
-                for listed, outcome, held in arrived:
-                    self.take(listed, outcome, held)
-        return Counter(outcome for _, outcome, _ in arrived)
+        if self.keep:
+            return self.counted([(listed, outcome) for listed, outcome, _ in arrived])
+        self.note([listed.key for listed, what, _ in arrived if what != Outcome.UNREADABLE])
+        with in_one_go(self.old):
+            taken = [(listed, self.take(listed, what, held)) for listed, what, held in arrived]
+        return self.counted(taken)
+
+    def counted(self, outcomes: list[tuple[Listed, Outcome]]) -> Outcomes:
+        self.stays([listed.key for listed, what in outcomes if what == Outcome.UNREADABLE])
+        return Counter(outcome for _, outcome in outcomes)
 
     def put(self, listed: Listed) -> tuple[Outcome, Stored | None]:
         session: Engine = self.new(listed.key)
         if session.session_key is None or not can_be_read(self.old, listed):
             return self.rehearsed(listed), None
-        data = unmarked(listed.stored.data or {})
-        if self.keep:
-            data = marked(data, self.old)
         try:
+            data = self.data_for(session, listed)
             held = put(session, listed.stored, data) or self.replace(session, listed.stored, data)
-        except (TypeError, ValueError) as error:
-            place = in_english(self.new._place())
-            logger.error("A session cannot be kept in %s: %s", place, error)
+        except Exception as error:  # noqa: BLE001 - a serializer may raise anything
+            self.pass_over(listed, error)
             return Outcome.UNREADABLE, None
         return (Outcome.MOVED, held) if held else (Outcome.THERE, None)
+
+    def data_for(self, session: Engine, listed: Listed) -> Data:
+        """Raises whatever the new store's serializer does."""
+        data = unmarked(listed.stored.data or {})
+        return marked(session._form(data), self.old) if self.keep else data
+
+    def pass_over(self, listed: Listed, error: Exception) -> None:
+        """Log which session it is that cannot be moved; raise what is not about that one alone."""
+        if isinstance(error, SessionStoreError | DatabaseError):
+            if not isinstance(error, StoreFullError | DataError):
+                raise error
+            # A store that takes no other session either is full; else this one is too large.
+            probe(self.new)
+        place = in_english(self.new._place())
+        logger.error("The session %s cannot be kept in %s: %s", in_part(listed.key), place, error)
 
     def replace(self, session: Engine, found: Stored, data: Data) -> Stored | None:
         """In the place of a copy; None if that is the same, or it is a session by now."""
@@ -136,20 +163,35 @@ class Mover:
             return None
         return put(session, found, data, there)
 
-    def take(self, listed: Listed, outcome: Outcome, held: Stored | None) -> None:
+    def take(self, listed: Listed, outcome: Outcome, held: Stored | None) -> Outcome:
         former: Engine = self.old(listed.key)
         session: Engine = self.new(listed.key)
         if held:
-            follow(former, session, listed.stored, held)
+            try:
+                follow(former, session, listed.stored, held)
+            except Exception as error:  # noqa: BLE001 - a serializer may raise anything
+                self.pass_over(listed, error)
+                # What it has become meanwhile stays, so that what it was must not be in its way.
+                session._take(session._base or held)
+                return Outcome.UNREADABLE
         elif outcome == Outcome.THERE and can_be_read(self.old, listed):
             remove_left(former, session, listed.stored)
+        return outcome
 
     def rehearsed(self, listed: Listed) -> Outcome:
         session: Engine = self.new(listed.key)
         if session.session_key and is_own(session._read(), self.old):
             return Outcome.THERE
-        movable = session.session_key and can_be_read(self.old, listed)
-        return Outcome.MOVED if movable else Outcome.UNREADABLE
+        if session.session_key is None or not can_be_read(self.old, listed):
+            place = in_english(self.old._place())
+            logger.error("The session %s cannot be read in %s.", in_part(listed.key), place)
+            return Outcome.UNREADABLE
+        try:
+            session._form(unmarked(listed.stored.data or {}))
+        except Exception as error:  # noqa: BLE001 - a serializer may raise anything
+            self.pass_over(listed, error)
+            return Outcome.UNREADABLE
+        return Outcome.MOVED
 
     def end_copies(self, batch_size: int) -> None:
         """Those that are left: what they were copied from has ended since."""
@@ -160,12 +202,17 @@ class Mover:
 
     def forget_copies_in_cache(self, sessions: list[Listed]) -> Outcomes:
         """Between db and cached_db: the rows are the same, only copies beside them may get old."""
-        cached = self.old if hasattr(self.old, "_bury_copy") else self.new
+        cached = [store for store in (self.old, self.new) if hasattr(store, "_bury_copy")]
         for listed in sessions:
-            session = cached(listed.key)
-            session._bury_copy(session.cache_key)
+            for session in (store(listed.key) for store in cached):
+                session._bury_copy(session.cache_key)
         self.note([listed.key for listed in sessions])
         return Counter({Outcome.THERE: len(sessions)})
+
+
+def in_part(key: str) -> str:
+    """Enough of a session key to find the session by, too little to open it."""
+    return f"{key[:8]}…"
 
 
 def is_near(one: Stored, other: Stored) -> bool:

@@ -19,7 +19,7 @@ from cookieproj.engines.stored import Stored
 
 from .carry import put
 from .exchange import Exchange
-from .into_cookies import FORMER, name_of
+from .into_cookies import exchanged_from
 
 # In the entry that stands for a cookie: what its session key was made with.
 MADE_WITH = "_session_key_made_with"
@@ -128,8 +128,8 @@ class OutOfCookies(Exchange, Engine):
         data: Data = dict(former.items())
         if not data:
             return None
-        key, is_settled, where = data.pop(FORMER, (None, False, None))
-        if key and where == name_of(self._new):
+        key, is_settled = exchanged_from(data, self._new)
+        if key:
             if not is_settled:
                 return self._stayed(key)
             self._new(key).delete()

@@ -89,8 +89,11 @@ def make_session(
 ) -> SessionBase | None:
     """Make a session; None if it is there. Its key, ever the same, is as secret as SECRET_KEY."""
     purpose = f"{settings.SESSION_ENGINE} {name}"
-    key = salted_hmac("demo.demodata", purpose, algorithm="sha256").hexdigest()[:32]
-    if store().exists(key):
+    key, *former = (
+        salted_hmac("demo.demodata", purpose, secret=secret, algorithm="sha256").hexdigest()[:32]
+        for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    )
+    if any(map(store().exists, (key, *former))):
         return None
     session = store()
     session.update(data)

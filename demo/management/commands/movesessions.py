@@ -1,6 +1,6 @@
+import functools
 from collections import Counter
 from collections.abc import Iterator
-from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -13,14 +13,17 @@ from tqdm import tqdm
 
 from cookieproj.engines.exceptions import NotListableError
 from cookieproj.engines.handover import former, former_alias
-from cookieproj.engines.handover.homes import NAMES, Home, home, shares_rows
+from cookieproj.engines.handover.homes import NAMES, Home, are_one, home, shares_rows
 from cookieproj.engines.handover.move import Outcome, Outcomes, move, rehearse, why_not
 from demo.checks import sessions_are_pickled
 from demo.clearing import BATCH
 from demo.interrupting import INTERRUPTED, ended_as_by_ctrl_c, ended_between_steps
-from demo.models import SignedInSession
+from demo.models import SignedInSession, partial
 
 from .clearsessions import AWAY, add_batch_options
+
+# Sessions that cannot be moved, of which so many are told.
+NAMED = 10
 
 # By what is done, and whether it was only rehearsed.
 OUTCOMES = {
@@ -70,12 +73,13 @@ class Command(BaseCommand):
             old, new = home(options["old"], former_alias()), home(options["new"])
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
-        if reason := why_not(old, new):
-            raise CommandError(reason)
-        for warning in sessions_are_pickled(old.alias):
-            self.stderr.write(self.style.WARNING(f"{warning.msg}\n{warning.hint}"))
         try:
-            self.move(old, new, options)
+            keep = options["keep"] or is_served(old, new)
+            if reason := why_not(old, new, keep=keep):
+                raise CommandError(reason)
+            for warning in sessions_are_pickled(old.alias):
+                self.stderr.write(self.style.WARNING(f"{warning.msg}\n{warning.hint}"))
+            self.move(old, new, options, keep=keep)
         except NotListableError as error:
             raise CommandError(
                 _("%(reason)s With SESSION_HANDOVER_FROM=%(engine)s each is moved as it is used.")
@@ -87,12 +91,19 @@ class Command(BaseCommand):
                 % {"error": error}
             ) from error
 
-    def move(self, old: Home, new: Home, options: dict[str, Any]) -> None:
+    def move(self, old: Home, new: Home, options: dict[str, Any], *, keep: bool) -> None:
         dry, size = options["dry_run"], options["batch_size"]
-        keep = options["keep"] or is_served(old, new)
         expired = old.store.count_expired()
-        note = partial(follow_in_index, old, new)
-        batches = rehearse(old, new, size) if dry else move(old, new, size, keep=keep, note=note)
+        first: list[str] = []
+
+        def stays(keys: list[str]) -> None:
+            first.extend(keys[: NAMED - len(first)])
+
+        if dry:
+            batches = rehearse(old, new, size, stays=stays)
+        else:
+            note = functools.partial(follow_in_index, old, new)
+            batches = move(old, new, size, keep=keep, note=note, stays=stays)
         counted = self.counted(batches, old)
         text = OUTCOMES["copied" if keep else "moved", dry]
         self.stdout.write(
@@ -106,6 +117,8 @@ class Command(BaseCommand):
                 "unreadable": counted[Outcome.UNREADABLE],
             }
         )
+        if first:
+            self.stdout.write(named(first, counted[Outcome.UNREADABLE]))
         if keep and not options["keep"]:
             explained = _(
                 "The site runs on the originals, so they stay where they are. When it runs on "
@@ -146,7 +159,21 @@ def is_served(old: Home, new: Home) -> bool:
         running = home(settings.SESSION_ENGINE)
     except ImproperlyConfigured:
         return False
-    return (old == running or shares_rows(old, running)) and new not in {running, former()}
+    if new == running:
+        return False
+    is_one = shares_rows(old, running) or bool(are_one(old, running, ask=True))
+    return is_one and new != former()
+
+
+def named(first: list[str], number: int) -> str:
+    """Which sessions stay, by the beginnings of the first keys."""
+    keys = ", ".join(map(partial, first))
+    if number == len(first):
+        return _("Not moved: %(keys)s. The log says why.") % {"keys": keys}
+    return _("Not moved: %(keys)s and %(number)d more. The log says why.") % {
+        "keys": keys,
+        "number": number - len(first),
+    }
 
 
 def follow_in_index(old: Home, new: Home, keys: list[str]) -> None:
