@@ -15,6 +15,10 @@ from django.http import HttpRequest
 from .models import primary_key
 
 
+# What a lookup of a wrong value is found out by: half a range, a number that no column holds.
+NOT_LOOKED_UP = (ValueError, TypeError, LookupError, ArithmeticError, DatabaseError)
+
+
 class ChecksLookups(admin.ModelAdmin):
     """Answers what is asked of a list in its address: nothing that it does not show.
 
@@ -33,7 +37,7 @@ class ChecksLookups(admin.ModelAdmin):
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         try:
             return super().get_changelist_instance(request)
-        except (ValueError, DatabaseError) as error:
+        except NOT_LOOKED_UP as error:
             raise IncorrectLookupParameters(error) from error
 
     def get_object(

@@ -12,7 +12,7 @@ from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from django.test import Client
-from pytest_django import DjangoDbBlocker, Settings
+from pytest_django import Settings
 
 from demo import inspector
 from demo.models import SignedInSession, User
@@ -50,16 +50,13 @@ Try = tuple[str, str, str]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, settings: Settings) -> Iterator[None]:
+def database(request: pytest.FixtureRequest, settings: Settings, db: None) -> Iterator[None]:
     """Each refuses what the other takes."""
     settings.SESSION_ENGINE = "cookieproj.engines.db"
     if request.param == "sqlite":
-        request.getfixturevalue("db")
         yield
         return
-    url = request.getfixturevalue("walked_url")
-    blocker: DjangoDbBlocker = request.getfixturevalue("django_db_blocker")
-    with blocker.unblock(), connected(url):
+    with connected(request.getfixturevalue("walked_url")):
         yield
         User.objects.all().delete()
         Group.objects.all().delete()
