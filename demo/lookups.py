@@ -14,7 +14,6 @@ from django.http import HttpRequest
 
 from .models import primary_key
 
-
 # What a lookup of a wrong value is found out by: half a range, a number that no column holds.
 NOT_LOOKED_UP = (ValueError, TypeError, LookupError, ArithmeticError, DatabaseError)
 
@@ -46,12 +45,12 @@ class ChecksLookups(admin.ModelAdmin):
         """A field without a name, as in ``?_to_field=``, is none."""
         return super().get_object(request, object_id, from_field or None)
 
-    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *where: Any) -> Any:
         """What can be no primary key selects nothing, as one that nothing has."""
         form = request.POST.copy()
         form.setlist(ACTION_CHECKBOX_NAME, list(self.keys(form.getlist(ACTION_CHECKBOX_NAME))))
         request.POST = form  # type: ignore[assignment]
-        return super().response_action(request, queryset)
+        return super().response_action(request, queryset, *where)
 
     def keys(self, values: list[str]) -> Iterator[str]:
         return (value for value in values if primary_key(self.model, value) is not None)

@@ -166,7 +166,7 @@ def test_nor_does_it_stand_in_the_way_of_its_user(
 @pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def before_sealing(
     request: pytest.FixtureRequest, tmp_path: Path, django_db_blocker: DjangoDbBlocker
-) -> Iterator[Callable[[], None]]:
+) -> Iterator[Callable[[], object]]:
     """A database of its own; to call it brings the index back to what it was."""
     if request.param == "sqlite":
         url = copied(request.getfixturevalue("demo_database"), tmp_path)
@@ -186,7 +186,7 @@ def in_clear() -> dict[str, tuple[str, str]]:
 
 @pytest.mark.parametrize("engine", ["db", "signed_cookies"])
 def test_a_migration_seals_what_was_there(
-    engine: str, before_sealing: Callable[[], None], settings: Settings, tmp_path: Path
+    engine: str, before_sealing: Callable[[], object], settings: Settings, tmp_path: Path
 ) -> None:
     settings.SESSION_ENGINE = f"cookieproj.engines.{engine}"
     SignedInSession.objects.all().forget()

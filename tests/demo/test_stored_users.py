@@ -5,14 +5,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.contrib.admin import site
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.base import SessionBase
 from django.db import connection, models
 from django.test.utils import isolate_apps
 
 from cookieproj.engines.stored import Listed, Stored
-from demo import admin as pages
 from demo import inspector
+from demo.admin import StoredSessionAdmin
 from demo.models import StoredSession, User
 from tests.conftest import on
 
@@ -28,7 +29,7 @@ def listed(user: Any, **data: Any) -> Listed:
 
 
 def data_of(session: StoredSession) -> str:
-    page = pages.StoredSessionAdmin(StoredSession, pages.admin.site)
+    page = StoredSessionAdmin(StoredSession, site)
     return str(page.data(session))
 
 
@@ -64,7 +65,8 @@ def test_users_are_found_whose_keys_are_uuids(members: Any) -> None:
 
 
 def test_what_is_no_uuid_is_nobody_known(members: Any) -> None:
-    for pk in ("1", "x", "", [1], {}, 1.5, float("inf"), "9" * 5000, "\0", uuid.uuid4().hex):
+    odd: list[Any] = ["1", "x", "", [1], {}, 1.5, float("inf"), "9" * 5000, "\0", uuid.uuid4().hex]
+    for pk in odd:
         (found,) = inspector.shown([listed(pk, color="blue")])
         assert found.user is None
         assert "blue" not in data_of(found)
