@@ -11,7 +11,7 @@ from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db import DatabaseError, router, transaction
+from django.db import router, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -26,7 +26,9 @@ from cookieproj.engines.exceptions import NotListableError
 
 from . import engine, inspector
 from .devices import sign_out_everywhere, signed_in_user
+from .lookups import ChecksLookups
 from .models import SignedInSession, StoredSession, User, partial
+from .sealing import NotSealedHereError
 
 # Who knows these is, or may become, somebody else.
 SECRETS = {HASH_SESSION_KEY, "_password_reset_token", "_csrftoken"}
@@ -61,37 +63,21 @@ class SignsOut:
         return request.user.has_perm("demo.delete_signedinsession")
 
 
-class ChecksLookups(admin.ModelAdmin):
-    """Takes what a database, or its driver, cannot look up as Django takes a wrong lookup.
-
-    Django catches what goes wrong as a lookup is made. A regular expression that is none, a
-    year without end or an address that is no address is not found out before the query.
-    """
-
-    def get_changelist_instance(self, request: HttpRequest) -> Any:
-        try:
-            return super().get_changelist_instance(request)
-        except (ValueError, DatabaseError) as error:
-            raise IncorrectLookupParameters(error) from error
-
-    def get_object(
-        self, request: HttpRequest, object_id: str, from_field: str | None = None
-    ) -> Any:
-        """A field without a name, as in ``?_to_field=``, is none."""
-        return super().get_object(request, object_id, from_field or None)
-
-
 admin.site.unregister(Group)
 
 
 @admin.register(Group)
 class SiteGroupAdmin(ChecksLookups, GroupAdmin):
-    pass
+    may_be_asked = ("id", "name")
 
 
 @admin.register(User)
 class SiteUserAdmin(SignsOut, ChecksLookups, UserAdmin):
     actions = ["sign_out"]
+    may_be_asked = (
+        "id", "username", "first_name", "last_name", "email", "is_active", "is_staff",
+        "is_superuser", "groups", "groups__id", "last_login", "date_joined",
+    )  # fmt: skip
 
     @admin.action(permissions=["sign_out"], description=_("Sign out everywhere"))
     def sign_out(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
@@ -166,6 +152,10 @@ class SignedInSessionAdmin(SignsOut, ChecksLookups, SeenOrEnded):
     )  # fmt: skip
     list_display = fields
     list_filter = [EngineFilter, DeviceFilter, "signed_in_at"]
+    may_be_asked = (
+        "id", "user", "user__id", "engine", "browser", "system", "address", "signed_in_at",
+        "last_seen", "expires",
+    )  # fmt: skip
     list_select_related = ["user"]
     ordering = ["-signed_in_at"]
     # By what an index orders them.
@@ -187,7 +177,10 @@ class SignedInSessionAdmin(SignsOut, ChecksLookups, SeenOrEnded):
 
     @admin.display(description=_("key"))
     def key(self, row: SignedInSession) -> Any:
-        return partial(row.session_key) if row.session_key else _("held by the browser")
+        if not row.sealed_key:
+            return _("held by the browser")
+        key = row.session_key
+        return partial(key) if key else _("unknown")
 
     @admin.action(permissions=["delete"], description=_("Sign out selected"))
     def delete_selected(
@@ -232,7 +225,7 @@ class StoredSessionAdmin(SeenOrEnded):
 
     @admin.display(description=_("user"))
     def user(self, session: StoredSession) -> Any:
-        return session.user or _("anonymous")
+        return session.user or (_("anonymous") if session.is_anonymous else _("unknown"))
 
     @admin.display(description=_("expires"))
     def expires(self, session: StoredSession) -> Any:
@@ -246,6 +239,8 @@ class StoredSessionAdmin(SeenOrEnded):
     def data(self, session: StoredSession) -> Any:
         if session.user and session.user.is_superuser:
             return _("Nobody gets to see the data of a superuser's session.")
+        if not session.user and not session.is_anonymous:
+            return _("Nobody gets to see the data of a session whose user is not found.")
         held = {
             name: partial(str(value)) if name in SECRETS else value
             for name, value in session.listed.data.items()
@@ -265,7 +260,7 @@ class StoredSessionAdmin(SeenOrEnded):
             context["sessions"], context["next"] = inspector.page(request.GET.get("start", ""))
         except NotListableError as error:
             context["why_not"] = str(error)
-        except inspector.NotSealedHereError:
+        except NotSealedHereError:
             text = _("There is no such page of the list any more; this is its beginning.")
             self.message_user(request, text, messages.WARNING)
             return redirect(request.path)

@@ -38,7 +38,7 @@ def batches(rows: Forgettable[Any]) -> Iterator[int]:
 
 def forgotten() -> Iterator[int]:
     """Forget rows whose sessions are not stored any more, by batches: how many they were."""
-    rows = SignedInSession.objects.filter(engine__in=engine.names()).exclude(session_key="")
+    rows = SignedInSession.objects.filter(engine__in=engine.names()).exclude(sealed_key="")
     last = UUID(int=0)
     while batch := list(rows.filter(pk__gt=last).order_by("pk")[:BATCH]):
         last = batch[-1].pk

@@ -142,7 +142,7 @@ def ended_sessions(user: User) -> SignedInSessions:
 def delete_stored(rows: SignedInSessions) -> None:
     """Delete what is stored of sessions that open nothing any more, wherever a store answers."""
     away = set()
-    for row in rows.exclude(session_key="").iterator():
+    for row in rows.exclude(sealed_key="").iterator():
         if row.engine in away:
             continue
         try:

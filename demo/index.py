@@ -148,12 +148,25 @@ def replace(row: SignedInSession) -> None:
 
 
 def identity(session: SessionBase) -> dict[str, str]:
-    """What finds the stored session, and tells whether it is still signed in."""
+    """What finds the stored session, and tells whether it is still signed in.
+
+    With its key in clear: only what is written is sealed.
+    """
     return {
         "engine": engine.name(),
         "session_key": "" if engine.is_held_by_client() else session.session_key or "",
-        "auth_hash": session.get(HASH_SESSION_KEY, ""),
+        "auth_hash": hash_of(session),
     }
+
+
+def hash_of(session: SessionBase | Data) -> str:
+    """What a row holds of the user's hash that the session holds."""
+    return digest(session.get(HASH_SESSION_KEY, ""))
+
+
+def digest(auth_hash: str) -> str:
+    """Of a user's session hash, which is as long and as random as a key: nobody guesses it."""
+    return sha256(str(auth_hash).encode(errors="replace")).hexdigest()
 
 
 def follow(request: HttpRequest) -> None:
@@ -225,42 +238,41 @@ def write(request: HttpRequest, user: User, pk: str) -> None:
     session = request.session
     now = timezone.now()
     late = timedelta(seconds=seen_every(session))
-    known = identity(session)
+    known = SignedInSession(**identity(session))
     values: dict[str, Any] = {"last_seen": now}
     differs = Q(last_seen__lt=now - late)
     if is_saved(session):
         values["expires"] = expires = expiry_of(session)
         differs |= Q(expires__lt=expires - late) | Q(expires__gt=expires)
     rows = SignedInSession.objects.filter(pk=pk)
-    if rows.filter(differs, **known).update(**values):
+    if rows.filter(differs, **known.identity).update(**values):
         return
     row = rows.first()
     if row is None:
         if holds(known, user):
             if not is_refused(pk):
                 insert(described(request, user, pk))
-        elif known["session_key"]:
+        elif known.sealed_key:
             # A copy in a cache that was away as the session ended has opened it again: not twice.
-            session.delete(known["session_key"])
-    elif any(getattr(row, name) != value for name, value in known.items()):
+            session.delete(session.session_key)
+    elif row.identity != known.identity:
         if holds(known, user):
             # Only what was read is replaced: another request may have gone further.
-            found = {name: getattr(row, name) for name in known}
-            rows.filter(**found).update(**known, **values)
+            rows.filter(**row.identity).update(**known.identity, **values)
         elif is_overtaken(request, row):
             # The browser may have the other's cookie already.
             session.modified = False
 
 
-def holds(known: dict[str, str], user: User) -> bool:
+def holds(known: SignedInSession, user: User) -> bool:
     """Whether a session with that key and hash is still signed in, whatever this request thinks.
 
     While it was under way another one may have changed the key or the password.
     """
     current = User.objects.filter(pk=user.pk).first()
-    if current is None or known["auth_hash"] not in hashes_of(current):
+    if current is None or known.auth_hash not in hashes_of(current):
         return False
-    return bool(alive([SignedInSession(**known)]))
+    return bool(alive([known]))
 
 
 def is_overtaken(request: HttpRequest, row: SignedInSession) -> bool:
@@ -268,15 +280,18 @@ def is_overtaken(request: HttpRequest, row: SignedInSession) -> bool:
 
     By signing out all others, or a new password, sent twice: each ends the others' hashes.
     """
-    came, ours = came_with(request)[1].get(HASH_SESSION_KEY), request.session[HASH_SESSION_KEY]
+    came, ours = hash_of(came_with(request)[1]), hash_of(request.session)
     user = User.objects.filter(pk=row.user_id).first()
     hashes = hashes_of(user) if user else []
     return came != ours and ours not in hashes and row.auth_hash in hashes
 
 
 def hashes_of(user: User) -> list[str]:
-    """What a session of that user may hold: by the secret key of now, and by those of before."""
-    return [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
+    """What rows may hold of that user: by the secret key of now, and by those of before."""
+    return [
+        digest(user.get_session_auth_hash()),
+        *map(digest, user.get_session_auth_fallback_hash()),
+    ]
 
 
 def leave_what_was(request: HttpRequest) -> None:
@@ -303,7 +318,7 @@ def leave(row: str, was: SessionBase | Data, expires: datetime, user: User | Non
     the session that was kept has the same row. So a row goes only if it has the hash that came,
     and is refused only if that hash is still the user's; if not, Django refuses it anyway.
     """
-    came = was.get(HASH_SESSION_KEY, "")
+    came = hash_of(was)
     may_be_held = engine.clients_may_hold()
     if may_be_held:
         # The one of this request may be from before its session was ended elsewhere.
@@ -320,28 +335,29 @@ def end(row: SignedInSession) -> None:
 
     Raises StoreError if the store does not answer.
     """
-    if engine.clients_may_hold() or not row.session_key:
+    if engine.clients_may_hold() or not row.sealed_key:
         refuse(str(row.pk), row.expires)
-    if not row.session_key:
+    key = row.session_key
+    if not key:
         return
     try:
         store = engine.store_of(row.engine)()
     except (ImportError, AttributeError, ImproperlyConfigured):
         # An engine that is gone: it opens no session any more.
         return
-    store.delete(row.session_key)
+    store.delete(key)
 
 
 def alive(rows: Iterable[SignedInSession]) -> list[SignedInSession]:
     """Of the running engine's, those whose sessions are still stored, as far as it can tell."""
-    listed = list(rows)
-    keys = {row.session_key for row in listed} - {""}
+    listed = [(row, row.session_key) for row in rows]
+    keys = {key for _row, key in listed} - {""}
     store = engine.store()
     try:
         found = store.alive(keys) if issubclass(store, Listable) else existing(store, keys)
     except NotListableError:
-        return listed
-    return [row for row in listed if row.session_key in found or not row.session_key]
+        return [row for row, _key in listed]
+    return [row for row, key in listed if key in found or not row.sealed_key]
 
 
 def existing(store: type[SessionBase], keys: set[str]) -> set[str]:
@@ -353,6 +369,6 @@ def forget_gone(rows: Sequence[SignedInSession], alive: Sequence[SignedInSession
     """Forget those that are not alive, but for such as have just got another key."""
     gone = set(rows) - set(alive)
     return sum(
-        SignedInSession.objects.filter(pk=row.pk, session_key=row.session_key).forget()
+        SignedInSession.objects.filter(pk=row.pk, sealed_key=row.sealed_key).forget()
         for row in gone
     )

@@ -5,56 +5,37 @@ in. So what leaves the server in its place is encrypted with the site's SECRET_K
 """
 
 import json
-import re
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from django.conf import settings
-from django.utils.crypto import salted_hmac
+from django.contrib.auth import SESSION_KEY
 from django.utils.translation import gettext as _
 
 from cookieproj.engines.exceptions import NotListableError
 from cookieproj.engines.listable import Listable
 from cookieproj.engines.stored import Listed, Stored
 
-from . import engine
-from .models import SignedInSession, StoredSession, User
+from . import engine, sealing
+from .models import SignedInSession, StoredSession, User, primary_key
+from .sealing import NotSealedHereError
 
 PAGE = 100
 
-# A session may hold anything for its user.
-PRIMARY_KEY = re.compile("[0-9]{1,18}")
+SEALED_FOR = "demo.inspector"
 
 # What a sealed text is for: one does not pass for the other.
 KEY, POSITION = b"session key", b"position"
 
 
-class NotSealedHereError(ValueError):
-    """Not a text that this site has sealed, with one of its keys and on the engine of now."""
-
-
 def seal(text: str, purpose: bytes) -> str:
     """Encrypted, fit for an address of the admin, and the same each time on the same engine."""
-    return cipher(settings.SECRET_KEY).encrypt(text.encode(), context(purpose)).hex()
+    return sealing.seal(text, SEALED_FOR, purpose, engine.name().encode())
 
 
 def unseal(sealed: str, purpose: bytes) -> str:
     """Raises NotSealedHereError."""
-    for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
-        with suppress(InvalidTag, ValueError):
-            return cipher(secret).decrypt(bytes.fromhex(sealed), context(purpose)).decode()
-    raise NotSealedHereError
-
-
-def cipher(secret: str) -> AESSIV:
-    return AESSIV(salted_hmac("demo.inspector", "", secret=secret, algorithm="sha512").digest())
-
-
-def context(purpose: bytes) -> list[bytes]:
-    return [purpose, engine.name().encode()]
+    return sealing.unseal(sealed, SEALED_FOR, purpose, engine.name().encode())
 
 
 def store() -> type[Listable]:
@@ -92,14 +73,14 @@ def find(name: str) -> StoredSession | None:
 
 def shown(sessions: Sequence[Listed]) -> list[StoredSession]:
     """With their users, who are read by one query."""
-    ids = {session.user_id for session in sessions}
-    users = User.objects.filter(pk__in=[pk for pk in ids if pk and PRIMARY_KEY.fullmatch(pk)])
-    by_id = {str(user.pk): user for user in users}
+    # As Django finds them: by whatever a primary key can be made of.
+    ids = [primary_key(User, session.data.get(SESSION_KEY)) for session in sessions]
+    users = User.objects.in_bulk(set(ids) - {None})
     found = []
-    for session in sessions:
+    for session, pk in zip(sessions, ids, strict=True):
         stored = StoredSession(name=seal(session.key, KEY))
         stored.listed = session
-        stored.user = by_id.get(session.user_id or "")
+        stored.user = users.get(pk)
         found.append(stored)
     return found
 
@@ -125,4 +106,4 @@ def end(session: StoredSession) -> None:
     """Delete it from the store, wherever that keeps it, and from the index."""
     store()().delete(session.listed.key)
     rows = SignedInSession.objects.filter(engine__in=engine.names())
-    rows.filter(session_key=session.listed.key).forget()
+    rows.with_keys([session.listed.key]).forget()

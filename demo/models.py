@@ -1,11 +1,12 @@
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any, ClassVar, TypeVar
 
 from django.conf import settings
 from django.contrib.auth.hashers import acheck_password, check_password, make_password
 from django.contrib.auth.models import AbstractUser, UserManager
+from django.core.exceptions import ValidationError
 from django.core.signing import BadSignature, Signer
 from django.db import models, router
 from django.utils import timezone
@@ -15,8 +16,13 @@ from django.utils.translation import gettext_lazy as _
 
 from cookieproj.engines.stored import Listed
 
+from . import sealing
+
 # Characters of a session key that people may see.
 SHOWN = 8
+
+# What the session keys of the index are sealed for.
+SEALED_FOR = "demo.SignedInSession"
 
 
 class Counter(models.PositiveIntegerField):  # type: ignore[type-arg]
@@ -134,13 +140,24 @@ class SignedInSessions(Forgettable["SignedInSession"]):
     def live(self) -> "SignedInSessions":
         return self.filter(expires__gt=timezone.now(), user__is_active=True)
 
+    def with_keys(self, session_keys: Iterable[str]) -> "SignedInSessions":
+        """Those with one of these keys, whichever secret key it was sealed with."""
+        sealed = [each for key in session_keys for each in sealing.seals(key, SEALED_FOR)]
+        return self.filter(sealed_key__in=sealed)
+
 
 class SignedInSession(models.Model):
     """Where somebody is signed in: the same on every engine, see ``demo.index``.
 
     Its id is also in the session's data, so it stays when the session key changes. To
-    delete a row, by whatever way, is to end its session. Neither ``session_key`` nor
-    ``auth_hash`` is ever shown whole: whoever knows a session key is signed in.
+    delete a row, by whatever way, is to end its session.
+
+    A session key is a password: whoever knows one is signed in. But no store deletes a
+    session by a hash of its key, so the row keeps the key itself, sealed: whoever reads
+    this table, or a backup of it, is signed in as nobody without SECRET_KEY. Each key is
+    sealed the same way each time, so rows are found by it. With another SECRET_KEY, the
+    old one a fallback, a row stays as it is till it is next written. Of the user's
+    session hash nothing but equality matters, so the row keeps a digest of it.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -149,8 +166,11 @@ class SignedInSession(models.Model):
     )
     engine = models.CharField(_("engine"), max_length=100)
     # Empty where the browser holds the session: there the key is all of its data.
-    session_key = models.CharField(max_length=40, blank=True, editable=False)
-    # What the session holds of the user's hash: with another password, it has ended.
+    # The column keeps its name, so that an older process goes on till it is replaced.
+    sealed_key = models.CharField(
+        max_length=200, blank=True, editable=False, db_column="session_key"
+    )
+    # A digest of the session hash that the session holds: with another password, it has ended.
     auth_hash = models.CharField(max_length=128, editable=False)
     browser = models.CharField(_("browser"), max_length=100, blank=True)
     system = models.CharField(_("system"), max_length=100, blank=True)
@@ -176,6 +196,29 @@ class SignedInSession(models.Model):
 
     def __str__(self) -> str:
         return ", ".join(filter(None, [str(self.user), self.device, self.address]))
+
+    @property
+    def session_key(self) -> str:
+        """In clear. Empty where the browser holds the session, or where no secret key opens it.
+
+        A session of that last kind has ended: its hash holds with none of them either.
+        """
+        if not self.sealed_key:
+            return ""
+        try:
+            return sealing.unseal(self.sealed_key, SEALED_FOR)
+        except sealing.NotSealedHereError:
+            return ""
+
+    @session_key.setter
+    def session_key(self, session_key: str) -> None:
+        self.sealed_key = sealing.seal(session_key, SEALED_FOR) if session_key else ""
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """The columns that find the stored session, and tell whether it is still signed in."""
+        names = ("engine", "sealed_key", "auth_hash")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def device(self) -> str:
@@ -222,6 +265,19 @@ class StoredSession(models.Model):
     def key(self) -> str:
         """As much of it as people may see."""
         return partial(self.listed.key)
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Not where its user is only not found: that may be anybody, a superuser too."""
+        return self.listed.user_id is None
+
+
+def primary_key(model: type[models.Model], value: Any) -> Any:
+    """The value as a primary key of that model, of whatever type; None where it cannot be one."""
+    try:
+        return model._meta.pk.clean(value, None)
+    except (ValidationError, OverflowError):
+        return None
 
 
 def partial(session_key: str) -> str:

@@ -99,6 +99,46 @@ def test_no_permission_shows_a_key_or_a_superusers_data(
     judged("A page of the admin gives a session away", tries, lost)
 
 
+# Where a secret lies, as seen from each list of the admin; of before the index was sealed too.
+HIDDEN = [
+    *(("signedinsession", name) for name in ("session_key", "sealed_key", "auth_hash")),
+    *(("signedinsession", f"user__{name}") for name in ("password", "session_hashes")),
+    *(("user", name) for name in ("password", "session_hashes")),
+    *(("user", f"signed_in_sessions__{name}") for name in ("session_key", "sealed_key")),
+]
+
+
+def test_no_list_tells_of_what_it_does_not_show(profile: str, admin: User, judged: Judged) -> None:
+    """Asked for what is right, and for what is wrong: whose answers differ, spells it out."""
+    theirs = keeper(admin, THEIRS)
+    row = row_of(theirs)
+    User.objects.filter(pk=admin.pk).update(session_hashes="of-before")
+    staff = User.objects.create_user("staff", password="cookies", is_staff=True)
+    staff.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    client = browser(staff)
+    whole = {
+        "session_key": key_of(theirs),
+        "sealed_key": row.sealed_key or "x",
+        "auth_hash": row.auth_hash,
+        "password": User.objects.get(pk=admin.pk).password,
+        "session_hashes": "of-before",
+    }
+    ids = {"signedinsession": row.pk, "user": admin.pk}
+    tries = [
+        (f"/admin/demo/{name}/", ids[name], f"{path}__{lookup}", whole[path.split("__")[-1]])
+        for name, path in HIDDEN
+        for lookup in ("startswith", "exact", "regex", "in", "gte", "contains", "endswith")
+    ]
+
+    def shows(path: str, row: Any, lookup: str, value: str) -> bool:
+        answer = client.get(path, {"id": str(row), lookup: value})
+        return answer.status_code == 200 and f"{path}{row}/change/" in answer.content.decode()
+
+    assert all(shows(f"/admin/demo/{name}/", pk, "id__exact", str(pk)) for name, pk in ids.items())
+    lost = [each for each in tries if shows(*each) != shows(*each[:3], "~")]
+    judged("A page of the admin gives a session away", tries, lost)
+
+
 def test_nobody_finds_another_users_session(
     profile: str, admin: User, ada: User, some: Some, judged: Judged
 ) -> None:

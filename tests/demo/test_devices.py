@@ -256,7 +256,7 @@ def test_a_row_that_has_just_got_another_key_is_not_forgotten(
 
     def slowly(rows: Any) -> Any:
         found = really(rows)
-        SignedInSession.objects.filter(pk=row.pk).update(session_key="another")
+        SignedInSession.objects.filter(pk=row.pk).update(sealed_key="another")
         return found
 
     with mock.patch.object(index, "alive", slowly):

@@ -211,7 +211,7 @@ def test_a_rotated_secret_key_ends_nothing(profile: str, ada: User, settings: Se
     fresh.save()
     assert SignedInSession.objects.live().count() == 1
     assert is_in(client)
-    assert SignedInSession.objects.get().auth_hash == fresh.get_session_auth_hash()
+    assert SignedInSession.objects.get().auth_hash == index.hashes_of(fresh)[0]
 
 
 def test_who_is_deactivated_is_not_listed(profile: str, ada: User) -> None:
@@ -337,7 +337,7 @@ def test_a_late_request_does_not_put_an_old_key_back(change: str, profile: str, 
             assert is_in(twin)
         row = SignedInSession.objects.get()
         assert row.session_key == ("" if profile == "signed_cookies" else key_of(client))
-        assert row.auth_hash == User.objects.get().get_session_auth_hash()
+        assert row.auth_hash == index.hashes_of(User.objects.get())[0]
         row.delete()
         assert not is_in(client)
 
@@ -470,7 +470,7 @@ def test_without_the_store_the_index_waits(profile: str, ada: User) -> None:
     assert SignedInSession.objects.get().auth_hash == "another"
     forget_what_was_written()
     assert is_in(client)
-    assert SignedInSession.objects.get().auth_hash == ada.get_session_auth_hash()
+    assert SignedInSession.objects.get().auth_hash == index.hashes_of(ada)[0]
 
 
 def test_signals_without_a_session_are_no_session(ada: User, rf: RequestFactory) -> None:
@@ -642,7 +642,7 @@ def test_clearsessions_leaves_alone_a_row_that_has_just_got_another_key(
 
     def slowly(rows: list[SignedInSession]) -> list[SignedInSession]:
         found = really(rows)
-        SignedInSession.objects.update(session_key="another")
+        SignedInSession.objects.update(sealed_key="another")
         return found
 
     monkeypatch.setattr(index, "alive", slowly)

@@ -14,6 +14,7 @@ from pytest_django import Settings
 from demo import engine, inspector
 from demo.middleware import auser_of
 from demo.models import SignedInSession, User
+from demo.sealing import NotSealedHereError
 from tests.conftest import on
 from tests.engines.handing_over import APART, PAIRS, Switch
 
@@ -119,7 +120,7 @@ def test_an_address_of_the_admin_stays_good(purpose: bytes, rotate: Rotate, keep
     if keeps:
         assert inspector.unseal(sealed, purpose) == "0123456789abcdef"
     else:
-        with pytest.raises(inspector.NotSealedHereError):
+        with pytest.raises(NotSealedHereError):
             inspector.unseal(sealed, purpose)
 
 

@@ -180,4 +180,4 @@ def follow_in_index(old: Home, new: Home, keys: list[str]) -> None:
     """Before they are taken from the old store, so that nothing is moved that it does not know."""
     rows, rest = SignedInSession.objects.filter(engine=old.name), iter(keys)
     while batch := list(islice(rest, BATCH)):
-        rows.filter(session_key__in=batch).update(engine=new.name)
+        rows.with_keys(batch).update(engine=new.name)
