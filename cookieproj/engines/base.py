@@ -28,7 +28,7 @@ from .hooks import overrides
 from .keys import SAVES, Keys
 from .listable import Listable
 from .merge import Data, merge, same, unchanged
-from .sound import check_depth, checked
+from .sound import check, checked
 from .stored import Stored
 
 
@@ -142,7 +142,7 @@ class Engine(HandsOver, Keys, Apply, Listable, Async):
         what the serializer raises for what it cannot store; ValueError for what is too deep.
         """
         data = self._get_session(no_load=must_create)
-        check_depth(data)
+        check(data)
         if self.session_key is None:
             self._half("create")()
             return
