@@ -157,7 +157,7 @@ class Keys(SessionBase):
         def insert(new_key: str) -> None:
             self._session_key = new_key
             try:
-                self._base = self._insert_replacing(data)
+                self._base = self._insert_replacing(dict(data))
             except Exception:
                 self._session_key = replaced
                 raise
