@@ -173,7 +173,7 @@ def test_to_ask_twice_at_once_who_it_is(
         rotate(True)
     request = opened_by(client)
 
-    async def ask() -> list[Any]:
+    async def ask() -> Any:
         return await asyncio.gather(request.auser(), request.auser(), request.session.aget("a"))
 
     assert async_to_sync(ask)() == [ada, ada, None]
@@ -204,6 +204,6 @@ def opened_by(client: Client) -> Any:
     """A request of that browser, as a view gets it."""
     request = RequestFactory().get("/")
     request.COOKIES["sessionid"] = client.cookies["sessionid"].value
-    SessionMiddleware(HttpResponse).process_request(request)  # type: ignore[arg-type]
-    AuthenticationMiddleware(HttpResponse).process_request(request)  # type: ignore[arg-type]
+    SessionMiddleware(HttpResponse).process_request(request)
+    AuthenticationMiddleware(HttpResponse).process_request(request)
     return request

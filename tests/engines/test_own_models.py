@@ -220,7 +220,7 @@ def of_kind(kind: str) -> list[type[models.Model]]:
     if kind == "grandchild":
         parent: Any = type("Parent", (AbstractBaseSession,), {"Meta": Meta, "__module__": __name__})
         return [parent, type("Grand", (parent,), {"Meta": Meta, "__module__": __name__})]
-    members = {
+    kinds: dict[str, dict[str, Any]] = {
         "columns": {
             "session_key": models.CharField(max_length=40, primary_key=True, db_column="sid"),
             "session_data": models.TextField(db_column="Payload of it"),
@@ -232,8 +232,8 @@ def of_kind(kind: str) -> list[type[models.Model]]:
             "id": models.BigAutoField(primary_key=True),
             "session_key": models.CharField(max_length=40, unique=True),
         },
-    }[kind]
-    members = {"Meta": Meta, "__module__": __name__} | members
+    }
+    members = {"Meta": Meta, "__module__": __name__} | kinds[kind]
     return [type("Own", (AbstractBaseSession,), members)]
 
 

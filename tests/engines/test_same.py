@@ -240,7 +240,8 @@ def test_what_cannot_be_stored_is_like_no_other() -> None:
         def __reduce_ex__(self, protocol: Any) -> Any:
             raise RuntimeError
 
-    for make in (lambda: (each for each in ()), Refuses, lambda: lambda: 1):
+    makers: list[Callable[[], Any]] = [lambda: iter("a" for _ in "a"), Refuses, lambda: lambda: 1]
+    for make in makers:
         value = make()
         assert same({1: value}, {1: value})
         assert not same({1: value}, {1: make()})
