@@ -2,10 +2,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from http import HTTPStatus
+from types import SimpleNamespace
+from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import aget_user, get_user
 from django.contrib.auth.middleware import AuthenticationMiddleware as DjangoMiddleware
-from django.contrib.auth.middleware import auser, get_user
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import BadRequest, SuspiciousOperation
@@ -105,36 +107,56 @@ class AuthenticationMiddleware(DjangoMiddleware):
         return response
 
 
-def user_of(request: HttpRequest) -> User | AnonymousUser:
-    with looking_for_the_user(request):
-        return get_user(request)
+def user_of(request: Any) -> User | AnonymousUser:
+    if not hasattr(request, "_cached_user"):
+        with noting_a_refusal(request):
+            request._cached_user = get_user(keeping_its_key(request))
+    found: User | AnonymousUser = request._cached_user
+    return found
 
 
-async def auser_of(request: HttpRequest) -> User | AnonymousUser:
-    with looking_for_the_user(request):
-        return await auser(request)
+async def auser_of(request: Any) -> User | AnonymousUser:
+    if not hasattr(request, "_acached_user"):
+        with noting_a_refusal(request):
+            request._acached_user = await aget_user(keeping_its_key(request))
+    found: User | AnonymousUser = request._acached_user
+    return found
 
 
 @contextmanager
-def looking_for_the_user(request: HttpRequest) -> Iterator[None]:
+def noting_a_refusal(request: HttpRequest) -> Iterator[None]:
     session = request.session
     came = session.session_key
-    with keeping_its_key(session):
-        yield
+    yield
     if came and session.is_empty() and session.modified:
         setattr(request, REFUSED, session)
 
 
-@contextmanager
-def keeping_its_key(session: SessionBase) -> Iterator[None]:
-    async def stay() -> None:
+def keeping_its_key(request: HttpRequest) -> Any:
+    """All that Django looks at to see who it is. A sign-in meanwhile does get another key."""
+    return SimpleNamespace(session=KeepsKey(request.session))
+
+
+class KeepsKey:
+    """A session that gets no other key by this."""
+
+    def __init__(self, session: SessionBase) -> None:
+        self._session = session
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._session[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._session[key] = value
+
+    def cycle_key(self) -> None:
         pass
 
-    session.cycle_key, session.acycle_key = (lambda: None), stay  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        del session.cycle_key, session.acycle_key
+    async def acycle_key(self) -> None:
+        pass
 
 
 def is_used(request: HttpRequest) -> bool:

@@ -9,7 +9,7 @@ from django.contrib.sessions.backends.base import SessionBase, UpdateError
 
 from .exceptions import SessionEndedError
 from .merge import Data, unchanged
-from .sound import check_depth
+from .sound import check
 from .stored import Stored
 
 NOT_GIVEN: Any = object()
@@ -64,7 +64,7 @@ class Apply(SessionBase):
             if key not in data and default is NOT_GIVEN:
                 raise KeyError(key)
             data[key] = function(data[key] if key in data else copy.deepcopy(default))
-            check_depth(data)
+            check(data)
 
         try:
             if self._base is None and self.session_key:
@@ -101,7 +101,9 @@ class Apply(SessionBase):
 
     def _is_stored(self, data: Data) -> bool:
         """Whether ``apply`` has stored just this, to expire in the second that a save would say."""
-        if self._base is None or self._applied != (self._base, self._expiry_second()):
+        if self._base is None or self._applied is None:
+            return False
+        if self._applied != (self._base, self._expiry_second()):
             return False
         return unchanged(self._base.data or {}, self._form(data))
 

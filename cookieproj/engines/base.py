@@ -28,7 +28,7 @@ from .hooks import overrides
 from .keys import SAVES, Keys
 from .listable import Listable
 from .merge import Data, merge, same, unchanged
-from .sound import check_depth, checked
+from .sound import check, checked
 from .stored import Stored
 
 
@@ -142,12 +142,12 @@ class Engine(HandsOver, Keys, Apply, Listable, Async):
         what the serializer raises for what it cannot store; ValueError for what is too deep.
         """
         data = self._get_session(no_load=must_create)
-        check_depth(data)
+        check(data)
         if self.session_key is None:
             self._half("create")()
             return
         if must_create:
-            self._base = self._insert(data)
+            self._base = self._insert(dict(data))
             return
         if not self._is_stored(data):
             self._store(data)
@@ -159,7 +159,8 @@ class Engine(HandsOver, Keys, Apply, Listable, Async):
             if self._base is None:
                 self._rebase(self._find())
             base: Stored = self._base  # type: ignore[assignment]
-            if written := self._put(base, data):
+            # As it is now: another thread of this request may go on changing it.
+            if written := self._put(base, dict(data)):
                 self._move_base(written)
                 return
             self._rebase(self._find())
@@ -189,14 +190,13 @@ class Engine(HandsOver, Keys, Apply, Listable, Async):
         # Without a base the session was emptied unread: then it replaces all there is.
         base = (self._base or theirs).data or {}
         ours: Data = self._get_session()
-        form = self._form(ours)
+        now = dict(ours)
+        form = self._form(now)
         merged = merge(base, theirs.data, form)
-        if form.keys() != ours.keys():
-            # Keys that are stored as others, 1 as "1": from now on they are those.
-            ours.clear()
-            ours |= form
-        for key in ours.keys() - merged.keys():
-            del ours[key]
+        # Keys that are stored as others, 1 as "1": from now on they are those.
+        ours |= {key: form[key] for key in form.keys() - now.keys()}
+        for key in (now.keys() | form.keys()) - merged.keys():
+            ours.pop(key, None)
         new = [key for key in merged if key not in form or not same(form[key], merged[key])]
         # Of their own, as the base must stay as it was read.
         values = (theirs.decode() if new else None) or {}

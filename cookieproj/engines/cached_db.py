@@ -8,9 +8,12 @@ reads next goes to the row.
 from __future__ import annotations
 
 import logging
+import threading
+from collections import OrderedDict
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -38,8 +41,13 @@ logger = logging.getLogger("django.contrib.sessions")
 # Copies that this process could not replace as the cache was away: buried once it is back. Until
 # then other processes read them, if their own way to the cache is open; saves find the row anyway.
 # Should this process end before, they are read until they expire.
-owed: set[str] = set()
+owed: OrderedDict[str, None] = OrderedDict()
 SETTLED_AT_ONCE = 100
+
+# At some 150 bytes each. Of more than these this process has lost count: it reads rows from then
+# on, and no copies, for as long as it runs.
+MOST_OWED = 100_000
+lost_count = threading.Event()
 
 
 class SessionStore(DBStore, DjangoStore):
@@ -56,6 +64,8 @@ class SessionStore(DBStore, DjangoStore):
     def _load(self) -> Stored | None:
         try:
             self._settle()
+            if lost_count.is_set():
+                return self._load_uncopied()
             self._copy = self._entries.get(self.cache_key)
         except StoreError as error:
             logger.warning("A session is read from the database. %s", in_english(error))
@@ -67,6 +77,13 @@ class SessionStore(DBStore, DjangoStore):
         stored = self._read_row()
         if stored and stored.expires and self._copy is None:
             self._put_copy(stored.data or {}, int(left(stored.expires).total_seconds()))
+        return stored
+
+    def _load_uncopied(self) -> Stored | None:
+        """The row; of a session that has ended there may be a copy, which others are to miss."""
+        stored = self._read_row()
+        if stored is None:
+            self._bury_copy(self.cache_key)
         return stored
 
     def save(self, must_create: bool = False) -> None:
@@ -182,14 +199,24 @@ class SessionStore(DBStore, DjangoStore):
                 self._entries.bury(cache_key)
 
     def _owe(self, cache_key: str, error: StoreError) -> None:
-        owed.add(cache_key)
         logger.error("Error saving to cache (%s)", self._cache, exc_info=error.__cause__)
+        if cache_key in owed or len(owed) < MOST_OWED:
+            owed[cache_key] = None
+        elif not lost_count.is_set():
+            lost_count.set()
+            logger.error(
+                "More copies of sessions than %d are behind the database. This process reads "
+                "sessions from there until it is restarted: clear the cache before.",
+                MOST_OWED,
+            )
 
     def _settle(self) -> None:
         """Bury this session's copy, if it is owed, and some others: an outage leaves many."""
-        for cache_key in (*owed & {self.cache_key}, *tuple(owed)[:SETTLED_AT_ONCE]):
+        own = [self.cache_key] if self.cache_key in owed else []
+        for cache_key in (*own, *islice(owed, SETTLED_AT_ONCE)):
             self._forget_copy(cache_key)
-            owed.discard(cache_key)
+            # Not before: another thread must not find the copy, and nothing owed.
+            owed.pop(cache_key, None)
 
     @cached_property
     def _entries(self) -> Cache:

@@ -12,6 +12,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from .table import column_of
+
 if TYPE_CHECKING:
     from .table import Table
 
@@ -82,7 +84,10 @@ def _clear_pages(table: "Table", now: Any, at_once: int) -> Iterator[int]:
 
 
 def _sql(table: "Table", statement: str) -> str:
-    key, expires = map(table.connection.ops.quote_name, ("session_key", "expire_date"))
+    key, expires = (
+        table.connection.ops.quote_name(column_of(table.model, name))
+        for name in ("session_key", "expire_date")
+    )
     return statement.format(table=table.quoted_name, key=key, expires=expires)
 
 

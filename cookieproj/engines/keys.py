@@ -17,7 +17,7 @@ from .exceptions import StoreUnavailableError
 from .hooks import overrides
 from .language import in_english
 from .merge import Data
-from .sound import check_depth
+from .sound import check
 from .stored import Stored
 
 logger = logging.getLogger("django.contrib.sessions")
@@ -144,7 +144,7 @@ class Keys(SessionBase):
         gets lost, the key that the browser holds then opens the session. Raises as ``save`` does.
         """
         data = self._get_session()
-        check_depth(data)
+        check(data)
         replaced, base = self._session_key, self._base
         if self.session_key is None:
             self.create()
@@ -157,7 +157,7 @@ class Keys(SessionBase):
         def insert(new_key: str) -> None:
             self._session_key = new_key
             try:
-                self._base = self._insert_replacing(data)
+                self._base = self._insert_replacing(dict(data))
             except Exception:
                 self._session_key = replaced
                 raise

@@ -1,7 +1,8 @@
 """Three-way merge of dicts: what two requests made of one session, brought together."""
 
-import pickle
 from typing import Any
+
+from .forms import SEQUENCES, Forms
 
 Data = dict[str, Any]
 
@@ -32,46 +33,31 @@ def same(one: Any, other: Any) -> bool:
     """Whether two values would be stored alike, however deep they are.
 
     Unlike in Python, 1 is neither True nor 1.0, a dict in another order is another
-    dict, and NaN is itself. Of what is not plain data the pickles are compared: two
-    objects can be equal, as two rows of one key are, and not hold the same.
+    dict, and NaN is itself. Two objects can be equal, as two rows of one key are, and
+    not hold the same. That one value stands in several places is no part of it.
     """
-    pairs = [(one, other)]
+    pairs, seen, forms = [(one, other)], set[tuple[int, int]](), Forms()
     while pairs:
         one, other = pairs.pop()
         if one is other:
             continue
-        if type(one) is not type(other):
+        kind = type(one)
+        if kind is not type(other):
             return False
-        match one:
-            case dict():
-                if list(one) != list(other):
-                    return False
-                pairs += zip(one.values(), other.values(), strict=True)
-            case list() | tuple():
-                if len(one) != len(other):
-                    return False
+        if kind is str or kind is int:
+            if one != other:
+                return False
+        elif kind is dict or kind in SEQUENCES:
+            if len(one) != len(other):
+                return False
+            if (id(one), id(other)) not in seen:
+                seen.add((id(one), id(other)))
                 pairs += zip(one, other, strict=True)
-            case str() | int() | bytes() | set() | frozenset():
-                if with_types(one) != with_types(other):
-                    return False
-            case _:
-                if stored_form(one) != stored_form(other):
-                    return False
+                if kind is dict:
+                    pairs += zip(one.values(), other.values(), strict=True)
+        elif forms.number(one) != forms.number(other):
+            return False
     return True
-
-
-def with_types(value: Any) -> Any:
-    """Of a set its members: their order is no part of it, and their types are."""
-    is_set = isinstance(value, set | frozenset)
-    return {(type(member), member) for member in value} if is_set else value
-
-
-def stored_form(value: Any) -> Any:
-    """Something to compare a value by; one that cannot be stored is like no other."""
-    try:
-        return repr(value) if isinstance(value, float) else pickle.dumps(value)
-    except (TypeError, AttributeError, pickle.PicklingError):
-        return object()
 
 
 def unchanged(one: Data, other: Data) -> bool:

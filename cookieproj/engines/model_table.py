@@ -1,4 +1,8 @@
-"""The table of sessions whose model saves, deletes or finds its rows in a way of its own."""
+"""The table of sessions whose model has a way of its own.
+
+It saves, deletes or finds its rows by more than a statement, keeps a column in another form than
+it tells, or has columns in the table of another model.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from .hooks import overrides
@@ -18,6 +22,18 @@ if TYPE_CHECKING:
     from django.contrib.sessions.base_session import AbstractBaseSession
 
 
+OWN_FIELDS = ("session_key", "session_data", "expire_date")
+
+# Of a field, to the database. From there it is ``from_db_value``.
+CONVERSIONS = (
+    "get_prep_value",
+    "get_db_prep_value",
+    "get_db_prep_save",
+    "get_placeholder",
+    "pre_save",
+)
+
+
 def table_of(model: Model, using: str) -> Table:
     return (ModelTable if has_own_way(model) else Table)(model, using)
 
@@ -25,12 +41,21 @@ def table_of(model: Model, using: str) -> Table:
 def has_own_way(model: Model) -> bool:
     """Whether Django's engine, which does all by the model, would do more than a statement does."""
     manager: Any = model.objects
+    fields: Any = model._meta.concrete_fields
     return (
         overrides(model, "save", "save_base", "delete")
         or overrides(manager.__class__, "get_queryset")
         or overrides(manager._queryset_class, "delete")
         or others_hear(model, SAVES)
+        or any(converts(model._meta.get_field(name)) for name in OWN_FIELDS)
+        or any(each.model._meta.db_table != model._meta.db_table for each in fields)
     )
+
+
+def converts(field: Any) -> bool:
+    """Whether a value is another one in the database: encrypted, say."""
+    kind: type = type(field)
+    return hasattr(field, "from_db_value") or overrides(kind, *CONVERSIONS)
 
 
 class ModelTable(Table):
@@ -50,8 +75,7 @@ class ModelTable(Table):
     def swap(self, row: AbstractBaseSession, session_data: str) -> bool:
         def swap() -> bool:
             with transaction.atomic(using=self.using):
-                held = self._held(row.session_key, session_data)
-                if held.update(session_data=row.session_data) == 0:
+                if not self._keep(row.session_key, session_data):
                     return False
                 row.save(force_update=True, using=self.using)
                 return True
@@ -75,17 +99,23 @@ class ModelTable(Table):
     def take(self, session_key: str, session_data: str) -> bool:
         def take() -> bool:
             with transaction.atomic(using=self.using):
-                held = self._held(session_key, session_data)
-                if held.update(session_data=session_data) == 0:
+                if not self._keep(session_key, session_data):
                     return False
-                for row in held:
+                for row in self._rows.filter(session_key=session_key):
                     row.delete(using=self.using)
                 return True
 
         return self.call(take)
 
-    def _held(self, session_key: str, session_data: str) -> QuerySet[AbstractBaseSession]:
-        return self._rows.filter(session_key=session_key, session_data=session_data)
+    def _keep(self, session_key: str, session_data: str) -> bool:
+        """Whether the row holds that data: then others wait till the transaction ends."""
+        rows = self._rows.filter(session_key=session_key)
+        if not converts(self.model._meta.get_field("session_data")):
+            rows = rows.filter(session_data=session_data)
+            return bool(rows.update(session_data=session_data))
+        # The same data can be stored in many ways. It is read once nobody can change it.
+        rows.update(expire_date=F("expire_date"))
+        return session_data in rows.values_list("session_data", flat=True)
 
     @property
     def watched(self) -> bool:

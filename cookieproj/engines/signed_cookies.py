@@ -22,7 +22,7 @@ from .hands_over import HandsOver
 from .language import in_english
 from .listable import Listable
 from .merge import Data
-from .sound import EXPIRY, check_depth, checked
+from .sound import EXPIRY, check, checked
 from .stored import Location, Page
 
 logger = logging.getLogger("django.contrib.sessions")
@@ -87,7 +87,7 @@ class SessionStore(HandsOver, Listable, Async, DjangoStore):  # type: ignore[mis
         the setting SESSION_COOKIE_TOO_LARGE_IS_ERROR says so, or DEBUG if that is not set; else a
         line in the log, with the size.
         """
-        check_depth(self._get_session(no_load=must_create))
+        check(self._get_session(no_load=must_create))
         super().save(must_create)
         # Attributes never come to half of it, so that most sessions need no counting.
         if len(self.session_key or "") < COOKIE_BYTES // 2:

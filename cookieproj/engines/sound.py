@@ -7,9 +7,10 @@ else a session holds is the site's.
 
 import json
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -18,8 +19,9 @@ from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.messages.storage.cookie import MessageDecoder
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.functional import Promise
 from django.utils.module_loading import import_string
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _
 
 from .clock import aware, local
 from .merge import Data
@@ -61,44 +63,80 @@ def sound(data: Data) -> Data:
     The expiry is told as Django reads it now: a moment that was stored while USE_TZ was
     another is that of the same clock.
     """
-    if is_too_deep(data):
-        for key in [key for key, value in data.items() if is_too_deep({key: value})]:
-            leave_out(data, key)
+    for key in dict(faults(data)):
+        del data[key]
+        logger.warning("Session data corrupted: %r is left out", key)
     if EXPIRY in data:
-        try:
-            data[EXPIRY] = expiry(data[EXPIRY])
-        except Exception:  # noqa: BLE001 - whatever is wrong with it
-            leave_out(data, EXPIRY)
-    if SESSION_KEY in data and not is_user(data[SESSION_KEY], data.get(HASH_SESSION_KEY)):
-        leave_out(data, SESSION_KEY)
-    if MESSAGES in data and not are_messages(data[MESSAGES]):
-        leave_out(data, MESSAGES)
+        data[EXPIRY] = expiry(data[EXPIRY])
     return data
 
 
-def leave_out(data: Data, key: str) -> None:
-    del data[key]
-    logger.warning("Session data corrupted: %r is left out", key)
+def check(data: Data) -> None:
+    """Raises ValueError for data that would be stored, and left out when it is read again."""
+    for key, reason in faults(data):
+        # Whatever is false is no expiry of its own, to Django too.
+        if key != EXPIRY or data[key]:
+            raise ValueError(str(reason) % {"number": DEEPEST, "key": key, "value": data[key]})
 
 
-def check_depth(data: Data) -> None:
-    """Raises ValueError for data that would be stored, and not be read again."""
+TOO_DEEP = _("A session may hold no more than %(number)d lists and dicts in each other.")
+NO_EXPIRY = _(
+    "A session cannot expire by %(value)r: it takes a number of seconds or a moment, before the "
+    "year 10000."
+)
+NO_USER = _("A session cannot be of the user %(value)r: that is no primary key of one.")
+NO_MESSAGES = _("A session holds under %(key)r what Django could not show as messages.")
+
+
+def faults(data: Data) -> Iterator[tuple[str, Promise]]:
+    """What of it Django could not go by: the keys, and why."""
     if is_too_deep(data):
-        text = _("A session may hold no more than %(number)d lists and dicts in each other.")
-        raise ValueError(text % {"number": DEEPEST})
+        yield from ((key, TOO_DEEP) for key in data if is_too_deep({key: data[key]}))
+    if EXPIRY in data and not is_expiry(data[EXPIRY]):
+        yield EXPIRY, NO_EXPIRY
+    if SESSION_KEY in data and not is_user(data[SESSION_KEY], data.get(HASH_SESSION_KEY)):
+        yield SESSION_KEY, NO_USER
+    if MESSAGES in data and not are_messages(data[MESSAGES]):
+        yield MESSAGES, NO_MESSAGES
 
 
 def is_too_deep(data: Data) -> bool:
-    level: list[Any] = [data]
+    """Whether there are DEEPEST in each other. What holds itself is no deeper for that."""
+    level: dict[int, Any] = {id(data): data}
     for _level in range(DEEPEST):
-        level = [
-            value
-            for held in level
-            for value in (held.values() if isinstance(held, dict) else held)
-            if isinstance(value, dict | list | tuple)
-        ]
+        # Each once, in however many places it stands.
+        level = {id(each): each for held in level.values() for each in inner_of(held)}
         if not level:
             return False
+    return depth_of(data) > DEEPEST
+
+
+def depth_of(data: Data) -> int:
+    """How many lists and dicts are in each other, at the most."""
+    depths: dict[int, int] = {}
+    begun, to_do = set[int](), [data]
+    while to_do:
+        held = to_do[-1]
+        inner = inner_of(held)
+        if id(held) in begun:
+            to_do.pop()
+            depths[id(held)] = 1 + max((depths.get(id(each), 0) for each in inner), default=0)
+        else:
+            begun.add(id(held))
+            to_do += (each for each in inner if id(each) not in begun)
+    return depths[id(data)]
+
+
+def inner_of(held: Any) -> list[Any]:
+    values = held.values() if isinstance(held, dict) else held
+    return [value for value in values if isinstance(value, dict | list | tuple)]
+
+
+def is_expiry(value: Any) -> bool:
+    try:
+        expiry(value)
+    except Exception:  # noqa: BLE001 - whatever is wrong with it
+        return False
     return True
 
 
@@ -109,10 +147,12 @@ def expiry(value: Any) -> Any:
             return moment(datetime.fromisoformat(value)).isoformat()
         case datetime():
             return moment(value)
-    if value:
-        # Dates end in the year 9999: beyond it this is an error.
-        _ends = datetime.now(UTC) + timedelta(seconds=value)
-    return value
+    if not value:
+        return value
+    # As Django's middleware adds it up. Dates end in the year 9999: beyond it this is an error.
+    _ends = datetime.fromtimestamp(time.time() + value, UTC)
+    # One of numpy's is none that a timedelta takes.
+    return value if isinstance(value, int | float) else float(value)
 
 
 def moment(date: datetime) -> datetime:

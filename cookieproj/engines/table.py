@@ -52,12 +52,14 @@ def statements(model: Model, using: str) -> Statements:
     connection = connections[using]
     quote = connection.ops.quote_name
     table = quote(model._meta.db_table)
-    key, data, expires = map(quote, ("session_key", "session_data", "expire_date"))
+    key, data, expires = (
+        quote(column_of(model, name)) for name in ("session_key", "session_data", "expire_date")
+    )
     columns = ", ".join(f"{quote(field.column)} = %s" for field in but_the_key(model))
     locks = (
         f" {connection.ops.for_update_sql()}" if connection.features.has_select_for_update else ""
     )
-    # Names of Django's own choosing are all that is put in; what comes from outside is a parameter.
+    # Names from the model are all that is put in; what comes from outside is a parameter.
     read = f"SELECT {data}, {expires}, {key} FROM {table} WHERE {key} = %s AND {expires} > %s"
     return Statements(
         read=read,
@@ -69,9 +71,14 @@ def statements(model: Model, using: str) -> Statements:
     )
 
 
+def column_of(model: Model, field: str) -> str:
+    found: Any = model._meta.get_field(field)
+    return str(found.column)
+
+
 def but_the_key(model: Model) -> list[Any]:
     """The columns that a save writes."""
-    fields: list[Any] = model._meta.local_concrete_fields  # type: ignore[assignment]
+    fields: list[Any] = model._meta.concrete_fields  # type: ignore[assignment]
     return [field for field in fields if not (field.primary_key or field.generated)]
 
 

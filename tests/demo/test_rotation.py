@@ -1,5 +1,6 @@
 """SECRET_KEY becomes another one: what the old one signed stays good while it is a fallback."""
 
+import asyncio
 import copy
 from collections.abc import Callable
 from typing import Any
@@ -7,12 +8,15 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 from django.conf import settings as running
+from django.contrib.auth.backends import ModelBackend
 from django.core.management import call_command
+from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from pytest_django import Settings
 
+from cookieproj.engines.middleware import SessionMiddleware
 from demo import engine, inspector
-from demo.middleware import auser_of
+from demo.middleware import AuthenticationMiddleware, auser_of
 from demo.models import SignedInSession, User
 from demo.sealing import NotSealedHereError
 from tests.conftest import on
@@ -210,3 +214,48 @@ def test_demo_sessions_are_made_once(profile: str, settings: Settings, rotate: R
     before = made()
     rotate(True)
     assert made() == before
+
+
+@pytest.mark.parametrize("rotated", [True, False])
+def test_to_ask_twice_at_once_who_it_is(
+    profile: str, client: Client, ada: User, rotate: Rotate, rotated: bool
+) -> None:
+    client.force_login(ada)
+    if rotated:
+        rotate(True)
+    request = opened_by(client)
+
+    async def ask() -> Any:
+        return await asyncio.gather(request.auser(), request.auser(), request.session.aget("a"))
+
+    assert async_to_sync(ask)() == [ada, ada, None]
+
+
+def test_whoever_signs_in_meanwhile_gets_another_key(
+    profile: str, client: Client, ada: User
+) -> None:
+    """While it is asked who it is the session keeps its key, to that alone."""
+    if profile == "signed_cookies":
+        pytest.skip("Its key is what is in it.")
+    client.force_login(ada)
+    request = opened_by(client)
+    before = request.session.session_key
+    looking_up = ModelBackend.aget_user
+
+    async def sign_in(self: ModelBackend, user_id: int) -> Any:
+        await request.session.acycle_key()
+        return await looking_up(self, user_id)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ModelBackend, "aget_user", sign_in)
+        assert async_to_sync(request.auser)() == ada
+    assert request.session.session_key != before
+
+
+def opened_by(client: Client) -> Any:
+    """A request of that browser, as a view gets it."""
+    request = RequestFactory().get("/")
+    request.COOKIES["sessionid"] = client.cookies["sessionid"].value
+    SessionMiddleware(HttpResponse).process_request(request)
+    AuthenticationMiddleware(HttpResponse).process_request(request)
+    return request

@@ -1,12 +1,16 @@
 """Stores whose model has more columns or a way of its own, as others build on Django's engine."""
 
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from typing import Any, ClassVar
 
 import pytest
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.base_session import AbstractBaseSession, BaseSessionManager
 from django.contrib.sessions.models import Session
-from django.db import models
+from django.db import models, transaction
 from django.db.models.signals import post_save
 from django.test.utils import isolate_apps
 from django.utils import timezone
@@ -189,3 +193,179 @@ def test_whoever_listens_hears_of_each_save(engine: Engine) -> None:
         post_save.disconnect(listen, sender=Session)
     assert heard == [True, False, False]
     assert dict(opened(engine.Store, session.session_key).items()) == {"a": 1, "b": 2}
+
+
+class Reversed(models.TextField):  # type: ignore[type-arg]
+    """A column in another form than a row tells, and in another one each time: as if encrypted."""
+
+    def get_prep_value(self, value: Any) -> Any:
+        return None if value is None else secrets.token_hex(4) + str(value)[::-1]
+
+    def from_db_value(self, value: Any, *arguments: Any) -> Any:
+        return None if value is None else value[8:][::-1]
+
+
+def of_kind(kind: str) -> list[type[models.Model]]:
+    """A model that works on Django's engine, after those that have their tables first."""
+
+    class Meta:
+        app_label = "demo"
+
+    if kind == "proxy":
+        proxy = type("Meta", (Meta,), {"proxy": True})
+        return [type("Proxy", (Session,), {"Meta": proxy, "__module__": __name__})]
+    if kind == "child":
+        members: dict[str, Any] = {"note": models.CharField(max_length=9, default="new")}
+        return [type("Child", (Session,), members | {"Meta": Meta, "__module__": __name__})]
+    if kind == "grandchild":
+        parent: Any = type("Parent", (AbstractBaseSession,), {"Meta": Meta, "__module__": __name__})
+        return [parent, type("Grand", (parent,), {"Meta": Meta, "__module__": __name__})]
+    kinds: dict[str, dict[str, Any]] = {
+        "columns": {
+            "session_key": models.CharField(max_length=40, primary_key=True, db_column="sid"),
+            "session_data": models.TextField(db_column="Payload of it"),
+            "expire_date": models.DateTimeField(db_index=True, db_column="expires"),
+        },
+        "table": {"Meta": type("Meta", (Meta,), {"db_table": "Sessions of theirs"})},
+        "converted": {"session_data": Reversed()},
+        "numbered": {
+            "id": models.BigAutoField(primary_key=True),
+            "session_key": models.CharField(max_length=40, unique=True),
+        },
+    }
+    members = {"Meta": Meta, "__module__": __name__} | kinds[kind]
+    return [type("Own", (AbstractBaseSession,), members)]
+
+
+KINDS = ["proxy", "child", "grandchild", "columns", "table", "converted", "numbered"]
+
+
+@contextmanager
+def own_store(engine: Engine, kind: str) -> Iterator[Any]:
+    with isolate_apps("demo"):
+        kept_models = of_kind(kind)
+        model: Any = kept_models[-1]
+
+        def create_model_instance(self: Any, data: dict[str, Any]) -> Any:
+            """Django's saves a row by its primary key, so that one has to be found."""
+            row = super(store, self).create_model_instance(data)
+            row.id = model.objects.filter(session_key=row.session_key).values_list("id").first()
+            row.id = row.id and row.id[0]
+            return row
+
+        numbered = {"create_model_instance": create_model_instance} if kind == "numbered" else {}
+        store = made(engine, get_model_class=classmethod(lambda cls: model), **numbered)
+        with tables(*(each for each in kept_models if not each._meta.proxy)):
+            yield store
+
+
+def stored(store: Any, **data: Any) -> Any:
+    session = store()
+    session.update(data)
+    session.save()
+    return session
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_session_lives_and_ends_in_a_model_of_any_kind(engine: Engine, kind: str) -> None:
+    with own_store(engine, kind) as store:
+        model = store.get_model_class()
+        key = stored(store, a=1).session_key
+        assert store().exists(key)
+        assert not store().exists("n" * 32)
+        for change in ({"b": 2}, {}, {"c": 3}):
+            again = opened(store, key)
+            assert again["a"] == 1
+            again.update(change)
+            again.save()
+        again = opened(store, key)
+        assert dict(again.items()) == {"a": 1, "b": 2, "c": 3}
+        again.set_expiry(300)
+        again.save()
+        assert model.objects.get(session_key=key).expire_date < timezone.now() + timedelta(301)
+        again.cycle_key()
+        again.save()
+        assert not store().exists(key)
+        new = opened(store, again.session_key)
+        assert (new["a"], new.get_expiry_age()) == (1, 300)
+        new.flush()
+        assert dict(opened(store, again.session_key).items()) == {}
+        assert not model.objects.exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_two_requests_write_is_kept_in_each(engine: Engine, kind: str) -> None:
+    with own_store(engine, kind) as store:
+        key = stored(store, a=1).session_key
+        one, two = store(key), store(key)
+        one["b"], two["c"] = 2, 3
+        one.save()
+        two.save()
+        data = dict(opened(store, key).items())
+        two.flush()
+        # Django's finds no row of that number; of one in two tables it makes another.
+        with pytest.raises(UpdateError) if engine.ours else suppress(UpdateError, ValueError):
+            one.save()
+        if engine.ours:
+            assert not store().exists(key)
+        kept(engine, data == {"a": 1, "b": 2, "c": 3}, data, ALL)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_in_a_transaction_too(engine: Engine, kind: str) -> None:
+    with own_store(engine, kind) as store:
+        key = stored(store, a=1).session_key
+        with transaction.atomic():
+            session = opened(store, key)
+            session["b"] = 2
+            session.save()
+            session["c"] = 3
+            session.save()
+        with transaction.atomic():
+            session = opened(store, key)
+            session.cycle_key()
+            session.save()
+            transaction.set_rollback(True)
+        assert dict(opened(store, key).items()) == {"a": 1, "b": 2, "c": 3}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_expired_ones_are_cleared_and_the_others_stay(engine: Engine, kind: str) -> None:
+    with own_store(engine, kind) as store:
+        model = store.get_model_class()
+        lasting = stored(store, a=1)
+        for _time in range(3):
+            expired = store()
+            expired.set_expiry(-60)
+            expired.save()
+        assert dict(opened(store, expired.session_key).items()) == {}
+        if engine.ours:
+            assert store.count_expired() == 3
+            assert store.count() == 4
+        cleared = store.clear_expired()
+        assert cleared == (3 if engine.ours else None)
+        assert [row.session_key for row in model.objects.all()] == [lasting.session_key]
+        assert opened(store, lasting.session_key)["a"] == 1
+
+
+@on_engines(lambda engine: engine.ours and engine.name in {"db", "cached_db"})
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_can_be_listed_applied_to_and_located(engine: Engine, kind: str) -> None:
+    with own_store(engine, kind) as store:
+        sessions = sorted((stored(store, a=number) for number in range(3)), key=key_of)
+        first = store.page(size=2)
+        rest = store.page(first.next, size=2)
+        listed = [*first.sessions, *rest.sessions]
+        assert [each.key for each in listed] == [key_of(each) for each in sessions]
+        assert [each.data for each in listed] == [dict(each.items()) for each in sessions]
+        keys = [key_of(each) for each in sessions]
+        assert store.alive({*keys, "n" * 32}) == set(keys)
+        assert opened(store, keys[0]).apply("n", lambda number: number + 1, 1) == 2
+        assert opened(store, keys[0])["n"] == 2
+        location, *_copy = opened(store, keys[0]).locate()
+        assert location.expires
+        assert location.expires > timezone.now()
+
+
+def key_of(session: Any) -> str:
+    return str(session.session_key)

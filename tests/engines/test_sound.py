@@ -18,6 +18,7 @@ from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.contrib.sessions.models import Session
+from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 from django.utils import timezone
@@ -25,6 +26,7 @@ from pytest_django import Settings
 
 from cookieproj.engines.handover.homes import DJANGOS, NAMES, OURS
 from cookieproj.engines.merge import Data
+from cookieproj.engines.signed_cookies import SALT
 from cookieproj.engines.sound import DEEPEST, checked
 from tests.conftest import on
 from tests.sites import ROOT
@@ -226,10 +228,9 @@ def test_nor_is_it_moved_by_the_time_zone_of_a_visitor(settings: Settings) -> No
 def test_a_cookie_that_somebody_signed_who_could(
     profile: str, store: Callable[..., SessionBase], caplog: pytest.LogCaptureFixture
 ) -> None:
-    session = store()
-    session.update({"_auth_user_id": "me", "color": "blue"})
-    session.save()
-    assert dict(store(session.session_key).items()) == {"color": "blue"}
+    data = {"_auth_user_id": "me", "color": "blue"}
+    cookie = signing.dumps(data, salt=SALT, serializer=store().serializer, compress=True)
+    assert dict(store(cookie).items()) == {"color": "blue"}
     assert caplog.messages == ["Session data corrupted: '_auth_user_id' is left out"]
 
 

@@ -19,6 +19,7 @@ from cookieproj.engines.exceptions import (
     StoreUnavailableError,
 )
 from cookieproj.engines.merge import Data, same
+from cookieproj.engines.sound import checked
 from cookieproj.engines.stored import Location, Stored
 
 from .other import GRAVE_SECONDS, NO_KEY, Cache, expiry
@@ -157,5 +158,8 @@ class Memcached(Cache):
         return [Location(self.place, name, payload, None)] if payload else []
 
     def _stored(self, value: Any, number: bytes | None = None) -> Stored:
+        if value is None:
+            # A tombstone: see ``bury``.
+            return Stored(number, lambda: None)
         mine = copy.deepcopy(value)
-        return Stored(number, partial(copy.deepcopy, mine))
+        return Stored(number, partial(checked, copy.deepcopy, mine))

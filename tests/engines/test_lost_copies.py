@@ -1,0 +1,189 @@
+"""cached_db and a Redis that goes away for long, or forgets that a session has ended."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+from django.contrib.sessions.backends.base import UpdateError
+from django.core.cache import caches
+from django.test import override_settings
+from pytest_django import DjangoDbBlocker
+from redis import Redis
+
+from cookieproj.engines import cached_db
+from cookieproj.engines.cached_db import SessionStore
+from cookieproj.settings.caches import caches as cache_settings
+from tests.servers import StoppableRedis
+
+from .conftest import database
+
+
+@pytest.fixture
+def redis(
+    tmp_path: Path,
+    sqlite_sessions_url: str,
+    django_db_blocker: DjangoDbBlocker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[StoppableRedis]:
+    """Where the copies are; the rows are in a database of their own."""
+    monkeypatch.setattr(cached_db, "owed", OrderedDict())
+    monkeypatch.setattr(cached_db, "lost_count", Event())
+    redis = StoppableRedis(tmp_path)
+    redis.start()
+    with (
+        override_settings(
+            SESSION_ENGINE="cookieproj.engines.cached_db",
+            SESSION_CACHE_ALIAS="sessions",
+            CACHES=cache_settings(f"{redis.url}/0"),
+        ),
+        django_db_blocker.unblock(),
+        database(sqlite_sessions_url),
+    ):
+        yield redis
+    caches.close_all()
+    redis.stop()
+
+
+@contextmanager
+def away(redis: StoppableRedis) -> Iterator[None]:
+    redis.stop()
+    assert not redis.answers()
+    yield
+    redis.start()
+
+
+def stored(**data: Any) -> str:
+    session = SessionStore()
+    session.update(data)
+    session.save()
+    return str(session.session_key)
+
+
+def read(key: str) -> dict[str, Any]:
+    return dict(SessionStore(key).items())
+
+
+def copy_of(key: str) -> Any:
+    """What another process would be served, which knows nothing of this one's."""
+    found = SessionStore()._entries.get(SessionStore.cache_key_prefix + key)
+    return found and found.data
+
+
+def sign_out(key: str) -> None:
+    SessionStore(key).flush()
+
+
+def test_of_more_copies_than_are_noted_none_that_has_ended_opens(
+    redis: StoppableRedis, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(cached_db, "MOST_OWED", 2)
+    ended, changed, other = [stored(a=1) for _time in range(4)], stored(count=1), stored(b=2)
+    with away(redis):
+        for key in ended:
+            sign_out(key)
+        session = SessionStore(changed)
+        session["count"] = 2
+        session.save()
+        assert len(cached_db.owed) == 2
+    assert "clear the cache" in caplog.text
+    assert all(key not in caplog.text for key in ended)
+    assert read(changed) == {"count": 2}
+    assert [read(key) for key in ended] == [{}] * 4
+    assert [copy_of(key) for key in ended] == [None] * 4
+    assert read(other) == {"b": 2}
+    assert not cached_db.owed
+
+
+def test_what_is_noted_already_is_no_more(
+    redis: StoppableRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then nothing is lost count of, and copies are read again."""
+    monkeypatch.setattr(cached_db, "MOST_OWED", 1)
+    key = stored(count=0)
+    with away(redis):
+        for _time in range(3):
+            session = SessionStore(key)
+            session["count"] = session["count"] + 1
+            session.save()
+    assert read(key) == {"count": 3}
+    assert not cached_db.lost_count.is_set()
+
+
+class Followed(OrderedDict[str, None]):
+    """Knows how far it was gone through."""
+
+    seen = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for key in super().__iter__():
+            self.seen += 1
+            yield key
+
+
+def test_no_load_goes_through_all_that_is_noted(
+    redis: StoppableRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = stored(a=1)
+    prefix = SessionStore.cache_key_prefix
+    noted = Followed((f"{prefix}{number}", None) for number in range(1000))
+    monkeypatch.setattr(cached_db, "owed", noted)
+    with away(redis):
+        assert read(key) == {"a": 1}
+    assert noted.seen <= cached_db.SETTLED_AT_ONCE + 1
+    assert len(noted) == 1000
+    noted.seen = 0
+    assert read(key) == {"a": 1}
+    assert noted.seen <= cached_db.SETTLED_AT_ONCE + 1
+    assert len(noted) == 1000 - cached_db.SETTLED_AT_ONCE
+
+
+def forget_nothing(redis: StoppableRedis, key: str) -> None:
+    pass
+
+
+def evict_the_tombstone(redis: StoppableRedis, key: str) -> None:
+    SessionStore()._entries.delete(SessionStore.cache_key_prefix + key)
+
+
+def restart_empty(redis: StoppableRedis, key: str) -> None:
+    with Redis.from_url(redis.url) as client:
+        client.flushall()
+    redis.stop()
+    redis.start()
+
+
+@pytest.mark.parametrize(
+    ("forget", "opens"),
+    [(forget_nothing, False), (evict_the_tombstone, True), (restart_empty, True)],
+)
+def test_a_reader_that_is_between_row_and_copy_when_its_session_ends(
+    redis: StoppableRedis,
+    monkeypatch: pytest.MonkeyPatch,
+    forget: Callable[[StoppableRedis, str], None],
+    opens: bool,
+) -> None:
+    """If Redis forgets the tombstone in just that moment the copy opens, until it is written to."""
+    key = stored(a=1)
+    SessionStore()._entries.delete(SessionStore.cache_key_prefix + key)
+    read_row = SessionStore._read_row
+
+    def slow(self: SessionStore) -> Any:
+        row = read_row(self)
+        monkeypatch.setattr(SessionStore, "_read_row", read_row)
+        sign_out(key)
+        forget(redis, key)
+        return row
+
+    monkeypatch.setattr(SessionStore, "_read_row", slow)
+    assert read(key) == {"a": 1}
+    assert bool(read(key)) is opens
+    late = SessionStore(key)
+    late["b"] = 2
+    if opens:
+        with pytest.raises(UpdateError):
+            late.save()
+    assert read(key) == {}
