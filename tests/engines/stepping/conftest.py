@@ -1,0 +1,38 @@
+"""Empty stores in the memory of this process, and a clock that stands still."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import time_machine
+from pytest_django import DjangoDbBlocker, Settings
+
+from cookieproj.settings.caches import caches
+from tests.conftest import forget_folder
+from tests.engines.conftest import database
+
+from .trips import stepped
+
+
+@pytest.fixture
+def stopped_at_trips(
+    settings: Settings, tmp_path: Path, django_db_blocker: DjangoDbBlocker
+) -> Iterator[None]:
+    """One seed is one course: nothing here goes by the time, or by another process."""
+    settings.SESSION_FILE_PATH = tmp_path
+    settings.SESSION_CACHE_ALIAS = "sessions"
+    settings.SESSION_SERIALIZER = "tests.engines.stepping.worlds.Pickles"
+    settings.CACHES = caches("locmem://")
+    forget_folder()
+    # A failing store says so, thousands of times here.
+    logging.disable()
+    with (
+        django_db_blocker.unblock(),
+        database("sqlite://:memory:"),
+        stepped(),
+        time_machine.travel(1_800_000_000, tick=False),
+    ):
+        yield
+    logging.disable(logging.NOTSET)
+    forget_folder()

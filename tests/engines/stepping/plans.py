@@ -1,0 +1,82 @@
+"""What requests there are, in what order their trips are made, and which of these fail.
+
+A seed chooses. A plan is what it chose, so that a smaller one can be made of it.
+"""
+
+from dataclasses import dataclass
+from random import Random
+
+# What requests do, and how often, by the hundred or so.
+VERBS = {
+    "read": 10,
+    "own": 22,
+    "shared": 8,
+    "member": 10,
+    "remove": 8,
+    "apply": 16,
+    "sign_in": 14,
+    "sign_out": 5,
+    "touch": 5,
+    "expiry": 5,
+    "save": 8,
+}
+
+# What others than a browser do to a session.
+DELETE = ("delete", "delete_by_key")
+
+# How likely another request goes on, at a trip.
+RESTLESS = (0.1, 0.3, 0.6)
+CHOICES = 60
+FIRST_TRIPS = 5
+
+
+@dataclass(frozen=True)
+class Part:
+    """Of one actor: the process that it runs in, and what it does there."""
+
+    process: str
+    verbs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    parts: tuple[Part, ...]
+    # At each trip who goes on: None for whoever has made the one before, else the number of an
+    # actor. Beyond the last it is always the same one.
+    choices: tuple[int | None, ...]
+    # Actor and number of its trip, and whether that fails before or after its effect.
+    failures: tuple[tuple[int, int, str], ...]
+
+    def failures_of(self, actor: int) -> dict[int, str]:
+        return {trip: moment for who, trip, moment in self.failures if who == actor}
+
+
+def plan(chosen: Random, processes: tuple[str, ...]) -> Plan:
+    """Of requests to those processes; in some of the plans nobody ends the session."""
+    number = chosen.randint(2, 4)
+    ends = chosen.random() < 0.6
+    parts = [part(chosen, chosen.choice(processes), ends) for _ in range(number)]
+    if "movesessions" in processes and all(part.process != "movesessions" for part in parts):
+        parts[chosen.randrange(number)] = Part("movesessions", ())
+    restless = chosen.choice(RESTLESS)
+    choices = [
+        chosen.randrange(number) if chosen.random() < restless else None for _ in range(CHOICES)
+    ]
+    failures = {
+        (chosen.randrange(number), chosen.randrange(FIRST_TRIPS)): chosen.choice(
+            ["before", "after"]
+        )
+        for _ in range(chosen.choice([0, 0, 0, 1, 1, 2]))
+    }
+    failing = tuple((*which, moment) for which, moment in failures.items())
+    return Plan(tuple(parts), tuple(choices), failing)
+
+
+def part(chosen: Random, process: str, ends: bool) -> Part:
+    if process == "movesessions":
+        return Part(process, ())
+    if ends and chosen.random() < 0.06:
+        return Part(process, (chosen.choice(DELETE),))
+    weights = VERBS if ends else VERBS | {"sign_out": 0}
+    verbs = chosen.choices(list(weights), list(weights.values()), k=chosen.randint(1, 3))
+    return Part(process, tuple(verbs))
