@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from greenlet import getcurrent
 
 from cookieproj.engines.exceptions import StoreError
+from cookieproj.engines.signed_cookies import is_signed
 
 from .plans import DELETE, Part, Plan
 from .trips import Actor, Trip
@@ -30,8 +31,12 @@ class Course:
     # Each cookie that the browser ever had, and the one that it has.
     cookies: list[str] = field(default_factory=list)
     cookie: str | None = None
+    # Those that a process of the new engine made.
+    made_by_new: set[str] = field(default_factory=set)
     # What each of them opens in the end, in each process that knows all there is to know.
     opens: dict[str, list[Data]] = field(default_factory=dict)
+    # Those that the old store has, after the new one was asked for it: that is in both.
+    left: set[str] = field(default_factory=set)
     # What no request should have raised.
     error: Exception | None = None
 
@@ -40,6 +45,11 @@ class Course:
         """Whether no browser holds the session at any time."""
         processes = [self.world.processes.get(part.process) for part in self.plan.parts]
         return all(process is None or process.merges for process in processes)
+
+    @property
+    def is_of_one(self) -> bool:
+        """Whether all processes know one engine alone for the last, or none is of cookies."""
+        return self.is_merged or len({part.process for part in self.plan.parts}) == 1
 
     def now(self) -> int:
         """A moment later than any before."""
@@ -96,7 +106,8 @@ class Course:
         visit.ends["delete"] = self.now()
         Store = self.world.processes[part.process].Store  # noqa: N806 - a class
         try:
-            if part.verbs[0] == "delete":
+            # A page, or a command, knows no cookie but by the session.
+            if part.verbs[0] == "delete" or is_signed(visit.cookie):
                 Store(visit.cookie).delete()
             else:
                 Store().delete(visit.cookie)
@@ -128,14 +139,17 @@ class Course:
             self.answered(visit, "failed")
             return
         session = request.session
-        if visit.found is None and hasattr(session, "_session_cache"):
+        if "sign_out" not in visit.ends and hasattr(session, "_session_cache"):
             look(session, visit)
         cookie = response.cookies.get(settings.SESSION_COOKIE_NAME)
-        visit.answer = None if cookie is None else cookie.value
+        if cookie is not None and not self.is_gone(visit):
+            visit.answer = cookie.value
         # Answers arrive in another order than they were made in.
         getcurrent().pause()
         self.answered(visit, OUTCOMES[response.status_code])
-        if visit.answer is not None and not self.is_gone(visit):
+        if visit.answer is not None:
+            if visit.process == "new" and visit.answer not in self.cookies:
+                self.made_by_new.add(visit.answer)
             self.keep(visit.answer)
 
     def is_gone(self, visit: Visit) -> bool:
@@ -143,10 +157,10 @@ class Course:
         return visit.process == "old" and visit.found_nobody and self.has_moved(visit)
 
     def has_moved(self, visit: Visit) -> bool:
-        """Whether a process of the new engine has taken its session from the old store."""
-        return any(
+        """Whether a process of the new engine has its session, taken from the old store or not."""
+        return visit.cookie in self.made_by_new or any(
             trip.name.endswith("take")
-            and trip.result is True
+            and (trip.result is True or trip.failure)
             and str(visit.cookie) in trip.key
             and self.plan.parts[trip.actor].process in {"new", "movesessions"}
             for trip in self.trips
@@ -163,9 +177,18 @@ class Course:
         """What a request finds that comes after all of them, the browser's own cookie first."""
         first = [self.cookie] if self.cookie else []
         for cookie in dict.fromkeys([*first, *self.cookies]):
-            self.opens[cookie] = [
-                dict(process.Store(cookie).items()) for process in self.world.aware
-            ]
+            last, *others = self.world.aware
+            self.opens[cookie] = [dict(last.Store(cookie).items())]
+            if others and not self.world.shares_rows and self.is_in_old_store(cookie):
+                self.left.add(cookie)
+            self.opens[cookie] += [dict(process.Store(cookie).items()) for process in others]
+        if self.world.has_copies:
+            self.world.forget_copies()
+            for cookie, opened in self.opens.items():
+                opened.append(dict(self.world.last.Store(cookie).items()))
+
+    def is_in_old_store(self, cookie: str) -> bool:
+        return "user" in dict(self.world.first.Store(cookie).items())
 
 
 def play(world: World, plan: Plan) -> Course:

@@ -50,7 +50,7 @@ def what_follows_is_merged_on_another_base(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(module, "follow", follow)
 
 
-@fault("cache")
+@fault("db")
 def sets_are_compared_by_their_pickles(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(merge, "with_types", pickle.dumps)
 

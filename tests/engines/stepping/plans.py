@@ -8,24 +8,24 @@ from random import Random
 
 # What requests do, and how often, by the hundred or so.
 VERBS = {
-    "read": 10,
+    "read": 6,
     "own": 22,
-    "shared": 8,
+    "shared": 6,
     "member": 10,
-    "remove": 8,
-    "apply": 16,
-    "sign_in": 14,
-    "sign_out": 5,
-    "touch": 5,
-    "expiry": 5,
-    "save": 8,
+    "remove": 6,
+    "apply": 20,
+    "sign_in": 18,
+    "sign_out": 6,
+    "touch": 3,
+    "expiry": 3,
+    "save": 6,
 }
 
 # What others than a browser do to a session.
 DELETE = ("delete", "delete_by_key")
 
 # How likely another request goes on, at a trip.
-RESTLESS = (0.1, 0.3, 0.6)
+RESTLESS = (0.2, 0.5, 0.8)
 CHOICES = 60
 FIRST_TRIPS = 5
 
@@ -53,7 +53,7 @@ class Plan:
 
 def plan(chosen: Random, processes: tuple[str, ...]) -> Plan:
     """Of requests to those processes; in some of the plans nobody ends the session."""
-    number = chosen.randint(2, 4)
+    number = chosen.choice([2, 2, 2, 3, 3, 4])
     ends = chosen.random() < 0.6
     parts = [part(chosen, chosen.choice(processes), ends) for _ in range(number)]
     if "movesessions" in processes and all(part.process != "movesessions" for part in parts):
@@ -75,8 +75,10 @@ def plan(chosen: Random, processes: tuple[str, ...]) -> Plan:
 def part(chosen: Random, process: str, ends: bool) -> Part:
     if process == "movesessions":
         return Part(process, ())
-    if ends and chosen.random() < 0.06:
+    if ends and chosen.random() < 0.1:
         return Part(process, (chosen.choice(DELETE),))
     weights = VERBS if ends else VERBS | {"sign_out": 0}
-    verbs = chosen.choices(list(weights), list(weights.values()), k=chosen.randint(1, 3))
+    verbs = chosen.choices(
+        list(weights), list(weights.values()), k=chosen.choice([1, 1, 1, 2, 2, 3])
+    )
     return Part(process, tuple(verbs))

@@ -70,8 +70,11 @@ class World:
     name: str
     processes: dict[str, Process]
     together: list[tuple[str, ...]]
-    is_djangos: bool = False
     movesessions: Callable[[], object] = list
+    # Whether what the one engine stores is there for the other already.
+    shares_rows: bool = False
+    # Whether the cache has nothing but copies of rows.
+    has_copies: bool = False
 
     @property
     def first(self) -> Process:
@@ -87,6 +90,9 @@ class World:
         """Those who know all there is to know, the last first."""
         known = [process for process in self.processes.values() if process.name != "old"]
         return known[::-1] if all(process.merges for process in known) else [self.last]
+
+    def forget_copies(self) -> None:
+        caches[settings.SESSION_CACHE_ALIAS].clear()
 
     def empty(self) -> None:
         """The stores."""
@@ -106,7 +112,7 @@ def world(name: str) -> World:
     owner, path = (DJANGOS, name[9:]) if name.startswith("Django's ") else (OURS, name)
     middleware = DjangosMiddleware if owner == DJANGOS else SessionMiddleware
     process = made("new", f"{owner}{path}", "", middleware)
-    return World(name, {"new": process}, [("new",)], is_djangos=owner == DJANGOS)
+    return World(name, {"new": process}, [("new",)], has_copies=path == "cached_db")
 
 
 def handover(old: str, new: str) -> World:
@@ -116,6 +122,8 @@ def handover(old: str, new: str) -> World:
         {process.name: process for process in processes},
         list(together(old, new)),
         movesessions=lambda: list(move(home(old), home(new), 10)),
+        shares_rows={old, new} == {"db", "cached_db"},
+        has_copies=new == "cached_db" and old != "cache",
     )
 
 
