@@ -76,10 +76,9 @@ class Course:
         current = actors[0]
         while alive := [actor for actor in actors if not actor.dead]:
             choice = next(choices, None)
-            if choice is not None and not actors[choice].dead:
-                current = actors[choice]
-            elif current.dead:
-                current = alive[0]
+            others = [actor for actor in alive if actor is not current]
+            if others and (choice is not None or current.dead):
+                current = others[(choice or 0) % len(others)]
             current.switch()
 
     def work(self, number: int, part: Part) -> Any:

@@ -27,27 +27,57 @@ def fault(name: str) -> Callable[[Callable[[pytest.MonkeyPatch], object]], objec
     return add
 
 
-def follow(former: Any, session: Any, found: Any, held: Any, *, is_over: bool = False) -> Any:
-    """Merges on what others have made of it, and takes what is nowhere for what was moved."""
-    session._base = held
-    while not former._take(found):
-        newer = carry.former_of(former)
-        if newer is None:
-            break
+def following(catch_up: Callable[..., None], is_over: Callable[[Any], Any]) -> Any:
+    """A ``follow`` of that form: what it does with what is newer, and where nothing is."""
+
+    def follow(former: Any, session: Any, found: Any, held: Any) -> Any:
+        session._base = held
+        while not former._take(found):
+            newer = carry.former_of(former)
+            if newer is None:
+                return is_over(session)
+            try:
+                catch_up(session, found, newer)
+            except UpdateError:
+                return None
+            found = newer
+        return session._base
+
+    return follow
+
+
+def merged(session: Any, found: Any, newer: Any) -> None:
+    """What has changed in the old store, on what the new one holds now."""
+    while there := session._read():
         session._until = newer.expires
-        session._session_cache = unmarked(newer.decode() or {})
-        try:
-            session.save()
-        except UpdateError:
-            return None
-        found = newer
-    return session._base
+        data = merge.merge(unmarked(found.data), there.data, unmarked(newer.data))
+        session._session_cache = data
+        if written := session._put(there, data):
+            session._base = written
+            return
+    raise UpdateError
+
+
+def undone(session: Any) -> None:
+    while (there := session._read()) and not session._take(there):
+        pass
 
 
 @fault("db to cache")
-def what_follows_is_merged_on_another_base(patch: pytest.MonkeyPatch) -> None:
+def what_follows_deletes_what_others_wrote(patch: pytest.MonkeyPatch) -> None:
+    def saved(session: Any, _found: Any, newer: Any) -> None:
+        session._until = newer.expires
+        session._session_cache = unmarked(newer.decode())
+        session.save()
+
     for module in (carry, move):
-        patch.setattr(module, "follow", follow)
+        patch.setattr(module, "follow", following(saved, undone))
+
+
+@fault("db to cache")
+def what_has_ended_in_the_old_store_goes_on_in_the_new(patch: pytest.MonkeyPatch) -> None:
+    for module in (carry, move):
+        patch.setattr(module, "follow", following(merged, lambda session: session._base))
 
 
 @fault("db")

@@ -51,6 +51,7 @@ class Model:
         self.course = course
         self.visits = course.visits
         self.opens = course.opens
+        self.processes = {part.process for part in course.plan.parts}
         self.root = Key(course.cookies[:1], BEGUN)
         self.keys = {course.cookies[0]: self.root}
         self.roots = [self.root]
@@ -187,7 +188,15 @@ class Model:
         )
 
     def may_be_over(self, key: Key) -> bool:
-        return any(self.ends_more(visit) for each in key.line for visit in self.endings(each))
+        return any(
+            self.ends_more(visit) or self.is_unheard(visit)
+            for each in key.line
+            for visit in self.endings(each)
+        )
+
+    def is_unheard(self, visit: Visit) -> bool:
+        """Whether it asked the old engine alone for a new key, while others had the session."""
+        return visit.process == "old" and "new" in self.processes
 
     def is_open(self, cookie: str) -> bool:
         return all(data.get("user") for data in self.opens[cookie])
@@ -264,7 +273,9 @@ class Model:
 
     def adds_count(self) -> Iterator[str]:
         """In the session of the beginning; another may have counted before anybody signed in."""
-        if self.may_be_over(self.root) or self.is_forked(self.root):
+        # What both engines have added at once is merged as any key is: the later wins.
+        is_of_both = "new" in self.processes and len(self.processes - {"movesessions"}) > 1
+        if is_of_both or self.may_be_over(self.root) or self.is_forked(self.root):
             return
         deeds = dict(self.families)[self.root]
         least = sum(deed.line.added for deed in deeds if deed.is_sure)

@@ -55,10 +55,7 @@ def without_actor(plan: Plan, number: int) -> Plan:
 
     return Plan(
         plan.parts[:number] + plan.parts[number + 1 :],
-        tuple(
-            None if choice is None or choice == number else renumbered(choice)
-            for choice in plan.choices
-        ),
+        plan.choices,
         tuple(
             (renumbered(who), trip, moment) for who, trip, moment in plan.failures if who != number
         ),

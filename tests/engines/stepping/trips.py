@@ -5,8 +5,9 @@ two trips it touches nothing that others see.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from contextvars import copy_context
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 from unittest import mock
@@ -22,6 +23,7 @@ from cookieproj.engines.caches.other import Cache
 from cookieproj.engines.caches.redis import Redis
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.file import SessionStore as File
+from cookieproj.engines.handover import move
 from cookieproj.engines.table import Table
 
 # All there is to know of what a trip is. One that is made on the way, inside another one, is a part
@@ -51,6 +53,8 @@ class Trip:
     """One that was made, for people to read."""
 
     actor: int
+    # Of those that this actor makes.
+    number: int
     name: str
     key: str
     result: object
@@ -101,7 +105,9 @@ class Actor(greenlet):  # type: ignore[misc]
         finally:
             self._is_on_one = False
             self.has_failed = self.has_failed or failure is not None
-            self.trips.append(Trip(self.number, name, key, result, failure))
+            # As it was: what a session makes of it follows.
+            result = copy(result) if isinstance(result, dict) else result
+            self.trips.append(Trip(self.number, self.made - 1, name, key, result, failure))
 
 
 def away() -> StoreUnavailableError:
@@ -112,6 +118,8 @@ def away() -> StoreUnavailableError:
 def stepped() -> Iterator[None]:
     """Those who make a trip are stopped before it, if they are actors."""
     with ExitStack() as stack:
+        # All share one connection: what others do meanwhile is no part of that transaction.
+        stack.enter_context(mock.patch.object(move, "in_one_go", return_value=nullcontext()))
         for owner, names in TRIPS.items():
             for name in names.split():
                 if name in vars(owner):

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.backends.signed_cookies import SessionStore as SignedCookies
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.contrib.sessions.middleware import SessionMiddleware as DjangosMiddleware
 from django.contrib.sessions.models import Session
@@ -22,7 +23,6 @@ from cookieproj.engines.exceptions import StoreError
 from cookieproj.engines.handover.homes import DJANGOS, OURS, home
 from cookieproj.engines.handover.move import move
 from cookieproj.engines.middleware import SessionMiddleware
-from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 from cookieproj.profiles import PROFILES
 from tests.engines.handing_over import PAIRS
 
