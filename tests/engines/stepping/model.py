@@ -51,6 +51,7 @@ class Model:
         self.course = course
         self.visits = course.visits
         self.opens = course.opens
+        self.is_handover = len(course.world.processes) > 1
         self.processes = {part.process for part in course.plan.parts}
         self.root = Key(course.cookies[:1], BEGUN)
         self.keys = {course.cookies[0]: self.root}
@@ -75,7 +76,7 @@ class Model:
             yield "no error", repr(self.course.error)
             return
         promises = [self.ended_stays_ended, self.nobody_is_out, self.never_half]
-        if self.course.is_merged and not self.may_be_in_both:
+        if self.course.is_merged and not self.halfway:
             promises += [self.what_was_written_is_there, self.adds_count, self.all_stores_agree]
         elif self.is_exchanged:
             promises.append(self.what_was_written_is_there)
@@ -94,17 +95,20 @@ class Model:
             for visit in self.visits
         )
 
-    @property
-    def may_be_in_both(self) -> bool:
-        """Whether a step of a move has failed, so that each store may hold the session.
+    @cached_property
+    def halfway(self) -> set[int]:
+        """The actors that failed in the midst of a move, so that each store may hold the session.
 
-        The log says so. What is written in the one is not seen in the other, until ``movesessions``
+        The log says so. What is done to the one is not seen in the other, until ``movesessions``
         takes what has stayed.
         """
-        return len(self.course.world.processes) > 1 and any(
-            trip.failure and trip.name.endswith(("insert", "add", "take"))
-            for trip in self.course.trips
-        )
+        moving, halfway = set(), set()
+        for trip in self.course.trips if self.is_handover else ():
+            if trip.name.endswith(("insert", "add")):
+                moving.add(trip.actor)
+            if trip.failure and trip.actor in moving:
+                halfway.add(trip.actor)
+        return halfway
 
     def ended_stays_ended(self) -> Iterator[str]:
         for visit in filter(self.has_ended, self.visits):
@@ -126,10 +130,19 @@ class Model:
         """Whether the key with which it came is over for good with its answer."""
         if visit.outcome != "saved" or not visit.ends:
             return False
-        if visit.ends.keys() == {"sign_in"} and (visit.has_failed or visit.line.is_new):
-            # As the log says, the old key may still open.
+        if visit.has_failed and (self.is_handover or visit.ends.keys() == {"sign_in"}):
+            # As the log says, the old key may still open, or a late request store it again.
             return False
-        return visit.process != "old" or not self.course.has_moved(visit)
+        if visit.ends.keys() == {"sign_in"} and visit.line.is_new:
+            return False
+        if any(self.is_at_once(visit, number) for number in self.halfway):
+            return False
+        return visit.process != "old" or not (self.halfway or self.course.has_moved(visit))
+
+    def is_at_once(self, visit: Visit, actor: int) -> bool:
+        """Whether that actor was under way as well."""
+        others = [each for each in self.visits if each.number == actor]
+        return not others or others[0].overlaps(visit)
 
     def nobody_is_out(self) -> Iterator[str]:
         for visit in self.visits if self.course.is_of_one else ():
@@ -157,9 +170,7 @@ class Model:
     def is_late(self, visit: Visit) -> bool:
         """Whether somebody asked for a new key in the time that it took."""
         return any(
-            other.ends and other.began < visit.answered and visit.began < other.answered
-            for other in self.visits
-            if other is not visit
+            other.ends and other.overlaps(visit) for other in self.visits if other is not visit
         )
 
     def may_find_nobody(self, visit: Visit) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from .faults import FAULTS
 from .seeds import first_broken, judged, planned, promises
 from .smallest import smallest
-from .worlds import NAMES, world
+from .worlds import world
 
 pytestmark = pytest.mark.usefixtures("stopped_at_trips")
 
@@ -42,7 +42,13 @@ def test_a_seed_is_one_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.promises == promises(again, planned(again, number))
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "signed_cookies"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("db", "cache", "file", "cached_db", "db to cache", "cache to cached_db"),
+        *("file to signed_cookies", "signed_cookies to db"),
+    ],
+)
 def test_each_trip_is_interrupted_and_fails(name: str) -> None:
     """The last save of a sign-in too; and no failure is planned for trips that nobody makes."""
     tried = world(name)
@@ -56,7 +62,7 @@ def test_each_trip_is_interrupted_and_fails(name: str) -> None:
             made[trip.name] += 1
             interrupted[trip.name] += before.actor != trip.actor and trip.number > 0
         failed.update(trip.name for trip in course.trips if trip.failure)
-    often = {trip for trip, number in made.items() if number > sum(made.values()) / 20}
+    often = {trip for trip, number in made.items() if number > sum(made.values()) / 10}
     assert often
     assert often <= interrupted.keys() & failed.keys()
     assert sum(interrupted.values()) > sum(made.values()) / 8

@@ -39,10 +39,13 @@ def cases_of(number: int, tests: int) -> Iterator[tuple[str, range]]:
 def test_nor_on_a_server(server: str, cache_url: str, pytestconfig: pytest.Config) -> None:
     """What compares and swaps there is a script, or a command, of the server's own."""
     numbers = range(2000 if pytestconfig.getoption("--long") else 20)
-    broken = first_broken(world(server), numbers)
-    assert broken is None, f"\n{broken}"
+    all_is_kept(server, numbers)
 
 
 def test_a_session_is_what_it_may_be(name: str, numbers: range) -> None:
-    broken = first_broken(world(name), numbers)
-    assert broken is None, f"\n{broken}"
+    all_is_kept(name, numbers)
+
+
+def all_is_kept(name: str, numbers: range) -> None:
+    if broken := first_broken(world(name), numbers):
+        pytest.fail(str(broken), pytrace=False)

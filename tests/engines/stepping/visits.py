@@ -63,6 +63,9 @@ class Visit:
     def found_nobody(self) -> bool:
         return self.found is not None and "user" not in self.found
 
+    def overlaps(self, other: "Visit") -> bool:
+        return self.began < other.answered and other.began < self.answered
+
     def new_line(self) -> None:
         self.lines.append(self.line)
         self.line = Line(is_new=True)
