@@ -1,0 +1,171 @@
+"""Faults that the engines had, or could have, each as the code that has it."""
+
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.sessions.backends.base import UpdateError
+
+from cookieproj.engines import base, cached_db, keys, merge
+from cookieproj.engines.caches.memory import Memory
+from cookieproj.engines.caches.other import Cache
+from cookieproj.engines.db import SessionStore as DBStore
+from cookieproj.engines.exceptions import StoreError
+from cookieproj.engines.handover import carry, move, same_key
+from cookieproj.engines.handover.copies import unmarked
+
+# For each: an engine, or a pair, that has it then, and how it gets it.
+Fault = tuple[str, Callable[[pytest.MonkeyPatch], object]]
+FAULTS: dict[str, Fault] = {}
+
+
+def fault(name: str) -> Callable[[Callable[[pytest.MonkeyPatch], object]], object]:
+    def add(put: Callable[[pytest.MonkeyPatch], object]) -> None:
+        FAULTS[put.__name__] = name, put
+
+    return add
+
+
+def following(catch_up: Callable[..., None], is_over: Callable[[Any], Any]) -> Any:
+    """A ``follow`` of that form: what it does with what is newer, and where nothing is."""
+
+    def follow(former: Any, session: Any, found: Any, held: Any) -> Any:
+        session._base = held
+        while not former._take(found):
+            newer = carry.former_of(former)
+            if newer is None:
+                return is_over(session)
+            try:
+                catch_up(session, found, newer)
+            except UpdateError:
+                return None
+            found = newer
+        return session._base
+
+    return follow
+
+
+def merged(session: Any, found: Any, newer: Any) -> None:
+    """What has changed in the old store, on what the new one holds now."""
+    while there := session._read():
+        session._until = newer.expires
+        data = merge.merge(unmarked(found.data), there.data, unmarked(newer.data))
+        session._session_cache = data
+        if written := session._put(there, data):
+            session._base = written
+            return
+    raise UpdateError
+
+
+def undone(session: Any) -> None:
+    while (there := session._read()) and not session._take(there):
+        pass
+
+
+@fault("db to cache")
+def what_follows_deletes_what_others_wrote(patch: pytest.MonkeyPatch) -> None:
+    def saved(session: Any, _found: Any, newer: Any) -> None:
+        session._until = newer.expires
+        session._session_cache = unmarked(newer.decode())
+        session.save()
+
+    for module in (carry, move):
+        patch.setattr(module, "follow", following(saved, undone))
+
+
+@fault("db to cache")
+def what_has_ended_in_the_old_store_goes_on_in_the_new(patch: pytest.MonkeyPatch) -> None:
+    for module in (carry, move):
+        patch.setattr(module, "follow", following(merged, lambda session: session._base))
+
+
+@fault("db")
+def sets_are_compared_by_their_pickles(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(merge, "with_types", pickle.dumps)
+
+
+@fault("db")
+def a_save_compares_with_nothing(patch: pytest.MonkeyPatch) -> None:
+    def put(self: Any, _base: Any, data: Any) -> Any:
+        found = self._find()
+        return found and self._swap(found, data)
+
+    patch.setattr(base.Engine, "_put", put)
+
+
+@fault("file")
+def a_merge_ignores_theirs(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(base, "merge", lambda _base, _theirs, ours: dict(ours))
+
+
+@fault("db")
+def a_new_key_takes_nothing_along(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(keys.Keys, "_take_along", lambda *_: None)
+
+
+@fault("cache")
+def the_old_key_ends_before_the_new_one_is_saved(patch: pytest.MonkeyPatch) -> None:
+    really = keys.Keys.cycle_key
+
+    def cycle_key(self: Any) -> None:
+        self._save_follows = False
+        really(self)
+
+    patch.setattr(keys.Keys, "cycle_key", cycle_key)
+
+
+@fault("file")
+def a_store_that_does_not_answer_has_no_session(patch: pytest.MonkeyPatch) -> None:
+    really = base.Engine.load
+
+    def load(self: Any) -> Any:
+        try:
+            return really(self)
+        except StoreError:
+            self._session_key = None
+            return {}
+
+    patch.setattr(base.Engine, "load", load)
+
+
+@fault("db")
+def apply_reads_and_writes(patch: pytest.MonkeyPatch) -> None:
+    def apply(self: Any, key: str, function: Any, default: Any = None) -> None:
+        self[key] = function(self.get(key, default))
+
+    patch.setattr(base.Engine, "apply", apply)
+
+
+@fault("cached_db")
+def the_copy_comes_before_the_row(patch: pytest.MonkeyPatch) -> None:
+    def swap(self: Any, stored: Any, data: Any) -> Any:
+        self._follow(data)
+        return DBStore._swap(self, stored, data)
+
+    patch.setattr(cached_db.SessionStore, "_swap", swap)
+
+
+@fault("cached_db")
+def no_tombstone_in_the_place_of_a_copy(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Memory, "bury", Cache.delete)
+
+
+@fault("db to file")
+def the_former_store_keeps_what_has_ended(patch: pytest.MonkeyPatch) -> None:
+    for module in (carry, same_key):
+        patch.setattr(module, "end_former", lambda *_: None)
+
+
+@fault("db to file")
+def no_tombstone_after_the_end(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(carry, "bury", lambda *_: None)
+
+
+@fault("db to cache")
+def movesessions_takes_what_has_changed(patch: pytest.MonkeyPatch) -> None:
+    def followed(former: Any, session: Any, found: Any, held: Any) -> Any:
+        former.delete()
+        return held
+
+    patch.setattr(move, "follow", followed)

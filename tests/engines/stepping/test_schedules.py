@@ -1,0 +1,51 @@
+"""Requests to one session, in orders that a seed chooses, on every engine and in every handover."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from .seeds import first_broken
+from .worlds import NAMES, world
+
+# Of each engine and pair: so many in one test, as several processes share them, and how many such.
+# They make ten thousand in the suite's time, and a million with --long.
+SHORT, LONG = (200, 2), (4000, 10)
+
+pytestmark = pytest.mark.usefixtures("stopped_at_trips")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "numbers" in metafunc.fixturenames:
+        seed = metafunc.config.getoption("--schedule")
+        long = metafunc.config.getoption("--long")
+        cases = [case_of(seed)] if seed else list(cases_of(*(LONG if long else SHORT)))
+        ids = [f"{name}-{numbers.start}" for name, numbers in cases]
+        metafunc.parametrize(("name", "numbers"), cases, ids=ids)
+
+
+def case_of(seed: str) -> tuple[str, range]:
+    name, _, number = seed.rpartition(":")
+    return name, range(int(number), int(number) + 1)
+
+
+def cases_of(number: int, tests: int) -> Iterator[tuple[str, range]]:
+    for name in NAMES:
+        for start in range(0, number * tests, number):
+            yield name, range(start, start + number)
+
+
+@pytest.mark.parametrize("cache_url", ["redis", "memcached"], indirect=True)
+@pytest.mark.parametrize("server", ["cache", "cached_db", "file to cache", "cache to cached_db"])
+def test_nor_on_a_server(server: str, cache_url: str, pytestconfig: pytest.Config) -> None:
+    """What compares and swaps there is a script, or a command, of the server's own."""
+    numbers = range(2000 if pytestconfig.getoption("--long") else 20)
+    all_is_kept(server, numbers)
+
+
+def test_a_session_is_what_it_may_be(name: str, numbers: range) -> None:
+    all_is_kept(name, numbers)
+
+
+def all_is_kept(name: str, numbers: range) -> None:
+    if broken := first_broken(world(name), numbers):
+        pytest.fail(str(broken), pytrace=False)
