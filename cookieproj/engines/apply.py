@@ -2,13 +2,13 @@
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.sessions.backends.base import SessionBase, UpdateError
 
 from .exceptions import SessionEndedError
-from .merge import Data, unchanged
+from .merge import Data, same, unchanged
 from .sound import check
 from .stored import Stored
 
@@ -21,6 +21,9 @@ class Apply(SessionBase):
     # While ``apply`` saves: makes of what is stored what is to be stored.
     _application: Callable[[], None] | None = None
 
+    # What was applied while an old key was still to end, where others may apply meanwhile.
+    _since_new_key: Sequence[tuple[str, Callable[[Any], Any]]] = ()
+
     # What ``apply`` has stored, and the second in which that expires.
     _applied: tuple[Stored | None, int] | None = None
 
@@ -30,6 +33,7 @@ class Apply(SessionBase):
         _form: Callable[[Data], Data]
         _get_session: Callable[..., Data]
         _rebase: Callable[[Stored | None], None]
+        _replaced: Sequence[Any]
         _session_cache: Data
 
     def apply(self, key: str, function: Callable[[Any], Any], default: Any = NOT_GIVEN) -> Any:
@@ -78,6 +82,8 @@ class Apply(SessionBase):
         self._rebase(stored)
         ours[key] = data[key]
         self.modified = True
+        if self._replaced:
+            self._since_new_key = [*self._since_new_key, (key, function)]
         # One that is new goes with a transaction that is rolled back: its save finds that out.
         self._applied = None if is_new else (self._base, self._expiry_second())
         return ours[key]
@@ -98,6 +104,14 @@ class Apply(SessionBase):
             return self._session_cache, self._base
         finally:
             self._session_cache, self._base, self._application = ours, base, None
+
+    def _apply_again(self, base: Stored, theirs: Stored) -> None:
+        """To what others have made of the same values under the old key."""
+        before, now = base.data or {}, theirs.decode() or {}
+        changed = {key for key in now if key not in before or not same(before[key], now[key])}
+        again = [(key, function) for key, function in self._since_new_key if key in changed]
+        for key, function in again:
+            now[key] = self._session_cache[key] = function(now[key])
 
     def _is_stored(self, data: Data) -> bool:
         """Whether ``apply`` has stored just this, to expire in the second that a save would say."""

@@ -2,7 +2,7 @@
 
 A copy is only put where nobody has put another since this session was loaded. Where
 somebody has, the order of the two is unknown: then the copy is buried, and whoever
-reads next goes to the row.
+reads next goes to the row. No copy takes the place of a tombstone.
 """
 
 from __future__ import annotations
@@ -91,9 +91,17 @@ class SessionStore(DBStore, DjangoStore):
         self._get_session(no_load=must_create)
         try:
             self._compare_with_row()
-            super().save(must_create)
+            self._save_row(must_create)
         except UpdateError:
             self._base = None
+            self._bury_copy(self.cache_key)
+            raise
+
+    def _save_row(self, must_create: bool) -> None:
+        try:
+            super().save(must_create)
+        except StoreUnavailableError:
+            # The row may have been written all the same, and the copy be behind it.
             self._bury_copy(self.cache_key)
             raise
 
@@ -157,6 +165,9 @@ class SessionStore(DBStore, DjangoStore):
 
     def _put_copy(self, data: Data, seconds: int) -> bool:
         entries, copy = self._entries, self._copy
+        if copy and copy.is_tombstone:
+            # Whoever has put it may be about to delete the row. Once it has gone a reader copies.
+            return True
         try:
             if copy and same(copy.data, data):
                 return entries.touch(self.cache_key, copy, seconds)

@@ -56,16 +56,17 @@ class Keys(SessionBase):
     _save_follows = False
 
     if TYPE_CHECKING:
+        _apply_again: Callable[[Stored, Stored], None]
         _base: Stored | None
         _find: Callable[[], Stored | None]
         _get_session: Callable[..., Data]
         _half: Callable[[str], Callable[..., Any]]
         _insert_replacing: Callable[[Data], Stored]
         _place: Callable[[], str | Promise]
-        _put: Callable[[Stored, Data], Stored | None]
         _rebase: Callable[[Stored | None], None]
         _remove: Callable[[str], None]
         _session_cache: Data
+        _store: Callable[[Data], None]
         _take: Callable[[Stored], bool]
 
     @property
@@ -218,7 +219,9 @@ class Keys(SessionBase):
         """Apply to the session, under its new key, what changed under the old one."""
         stored, self._base = self._base, base
         self._rebase(theirs)
-        self._base = (stored and self._put(stored, self._get_session())) or stored
+        self._apply_again(base, theirs)
+        self._base = stored
+        self._store(self._get_session())
 
     def _create_and_delete(self) -> None:
         data, key = self._get_session(), self.session_key

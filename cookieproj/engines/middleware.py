@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from .exceptions import StoreError, StoreUnavailableError
 from .handover import session_store
+from .handover.into_cookies import IntoCookies
 from .keys import Keys
 from .language import in_english
 
@@ -29,7 +30,7 @@ class Unmade(SimpleLazyObject):  # type: ignore[type-arg] # in the stubs alone i
 
 def made(store: type[SessionBase], request: HttpRequest) -> SessionBase:
     session = store(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
-    if isinstance(session, Keys):
+    if isinstance(session, Keys | IntoCookies):
         session._save_follows = True
     if is_unmade(request):
         # From now on the session itself, without the detour.

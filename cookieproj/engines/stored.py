@@ -18,12 +18,14 @@ class Stored:
 
     ``token`` is equal only to that of the same stored form; ``decode`` gives the data
     anew at each call, or None where nothing there is a session. ``expires`` is None
-    where reading did not tell it.
+    where reading did not tell it. ``is_tombstone`` tells what a cache keeps for a while
+    where a session was from what cannot be read.
     """
 
     token: Any
     decode: Callable[[], Data | None]
     expires: datetime | None = None
+    is_tombstone: bool = False
 
     @cached_property
     def data(self) -> Data | None:

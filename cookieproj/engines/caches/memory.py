@@ -15,7 +15,7 @@ from cookieproj.engines.merge import Data
 from cookieproj.engines.stored import Location, Stored
 from cookieproj.engines.trips import trip
 
-from .other import NO_KEY, Cache, expiry, grave, session_in
+from .other import NO_KEY, Cache, expiry, grave, is_grave, session_in
 
 
 class Memory(Cache):
@@ -103,4 +103,5 @@ class Memory(Cache):
 
     def _stored(self, payload: bytes) -> Stored:
         # Pickles of this very process.
-        return Stored(payload, partial(session_in, pickle.loads, payload))
+        decode = partial(session_in, pickle.loads, payload)
+        return Stored(payload, decode, is_tombstone=is_grave(payload))

@@ -48,7 +48,11 @@ def expiry(seconds_to_live: float | None) -> datetime | None:
 
 def session_in(decode: Callable[[bytes], Any], payload: bytes) -> Data | None:
     """The data of a stored session; None for a grave, and for what cannot be read."""
-    return None if payload.startswith(GRAVE_MARK) else checked(decode, payload)
+    return None if is_grave(payload) else checked(decode, payload)
+
+
+def is_grave(payload: bytes) -> bool:
+    return payload.startswith(GRAVE_MARK)
 
 
 class Reached(Reaching):

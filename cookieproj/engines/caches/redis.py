@@ -28,7 +28,7 @@ from cookieproj.engines.listable import Estimate
 from cookieproj.engines.merge import Data
 from cookieproj.engines.stored import Listed, Location, Page, Stored
 
-from .other import Cache, expiry, grave, session_in
+from .other import Cache, expiry, grave, is_grave, session_in
 from .redis_errors import refuses_scripts, store_error
 
 # A command of a transaction, on the entry of that name.
@@ -349,7 +349,8 @@ class Redis(Cache):
         return payload, expiry(None if life < 0 else life / 1000)
 
     def _held(self, payload: bytes) -> Stored:
-        return Stored(payload, partial(session_in, self.decode, payload))
+        decode = partial(session_in, self.decode, payload)
+        return Stored(payload, decode, is_tombstone=is_grave(payload))
 
 
 class DjangoRedis(Redis):

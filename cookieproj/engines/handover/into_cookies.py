@@ -60,6 +60,9 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
     # The session key that this cookie was exchanged for, once that is settled.
     _left: str | None = None
 
+    # As of other engines: whether a save is sure to follow.
+    _save_follows = False
+
     _is_loaded = False
 
     def load(self) -> Data:
@@ -113,7 +116,7 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
         ours = self._get_session()
         as_carried = self._is_as_carried()
         expires = self.get_expiry_date()
-        if as_carried and not self._settles:
+        if as_carried and not (self._settles or former._replaced):
             return
         former._session_cache = ours
         former._until = expires if as_carried else None
@@ -165,6 +168,8 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
         self._know_former()
         if self._former:
             self._former._session_cache = self._get_session()
+            # What follows is a save of both.
+            self._former._save_follows = self._save_follows
             self._former.cycle_key()
             self._is_late = False
         else:

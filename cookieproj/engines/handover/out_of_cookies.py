@@ -1,6 +1,7 @@
 """From signed cookies to a server: the cookie becomes a session key."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,7 @@ from django.core import signing
 from django.utils.crypto import get_random_string, salted_hmac
 
 from cookieproj.engines.base import Engine
+from cookieproj.engines.keys import Result
 from cookieproj.engines.merge import Data
 from cookieproj.engines.signed_cookies import SALT, is_signed
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
@@ -97,11 +99,17 @@ class OutOfCookies(Exchange, Engine):
             self._cookie = cookie
             raise
 
+    def _under_a_new_key(self, store: Callable[[str], Result]) -> Result:
+        """What is stored under one has nothing to do with the cookie any more."""
+        self._exchanged = None
+        return super()._under_a_new_key(store)
+
     def delete(self, session_key: str | None = None) -> None:
         """Also of a session that is in a cookie; none with that cookie can come back."""
         is_mine = session_key in {None, self._cookie}
         session = self if is_mine else type(self)(session_key)
         session._exchange()
+        session._exchanged = None
         super().delete(session._key)
 
     def save(self, must_create: bool = False) -> None:
