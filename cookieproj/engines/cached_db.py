@@ -123,6 +123,7 @@ class SessionStore(DBStore, DjangoStore):
     def _insert(self, data: Data) -> Stored:
         stored = super()._insert(data)
         # Nobody knows the key yet, so nobody minds a transaction that is not over.
+        self._copy = None
         self._put_copy(data, self.get_expiry_age())
         return stored
 
@@ -156,10 +157,16 @@ class SessionStore(DBStore, DjangoStore):
         return taken
 
     def _follow(self, data: Data) -> None:
-        """Make the copy what the row now is; in a transaction the row is not yet that."""
+        """Make the copy what the row now is; in a transaction the row is not yet that.
+
+        A tombstone stays till it expires: whoever has just put it there may be about to end the
+        row, and a copy in its place would outlive that.
+        """
         if self._is_in_transaction():
             self._bury_copy(self.cache_key)
             self._bury_again(self.cache_key)
+        elif self._copy and self._copy.data is None:
+            return
         elif not self._put_copy(data, self.get_expiry_age()):
             self._bury_copy(self.cache_key)
 

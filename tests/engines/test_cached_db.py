@@ -15,7 +15,7 @@ from django.core.cache import caches
 from django.db import connection, connections, transaction
 from django.db.models.signals import post_delete
 from django.test.utils import isolate_apps
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
@@ -137,6 +137,7 @@ def delete_row(key: str) -> None:
     Session.objects.filter(pk=key).delete()
 
 
+@example(requests=[write, sign_out], order=[1, 1])
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     requests=st.lists(
