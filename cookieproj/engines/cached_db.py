@@ -157,23 +157,17 @@ class SessionStore(DBStore, DjangoStore):
         return taken
 
     def _follow(self, data: Data) -> None:
-        """Make the copy what the row now is; in a transaction the row is not yet that.
-
-        A tombstone stays till it expires: whoever has just put it there may be about to end the
-        row, and a copy in its place would outlive that.
-        """
+        """Make the copy what the row now is; in a transaction the row is not yet that."""
         if self._is_in_transaction():
             self._bury_copy(self.cache_key)
             self._bury_again(self.cache_key)
-        elif self._copy and self._copy.data is None:
-            return
         elif not self._put_copy(data, self.get_expiry_age()):
             self._bury_copy(self.cache_key)
 
     def _put_copy(self, data: Data, seconds: int) -> bool:
         entries, copy = self._entries, self._copy
         if copy and copy.is_tombstone:
-            # Whoever has put it may be about to delete the row. Once it has gone a reader copies.
+            # It stays until it expires: whoever has put it may be about to delete the row.
             return True
         try:
             if copy and same(copy.data, data):
