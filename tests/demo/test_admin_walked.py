@@ -120,7 +120,7 @@ def walker(request: pytest.FixtureRequest, database: None, pytestconfig: pytest.
         name, flags, prefix = role
         user = User.objects.create_user(name, password="cookies", **flags)
         user.user_permissions.set(Permission.objects.filter(codename__startswith=prefix))
-    every = 1 if pytestconfig.getoption("--long") else 47
+    every = 1 if pytestconfig.getoption("--long") else 101
     found = Walker(user, every=every)
     boss = User.objects.create_superuser("boss", password="cookies", first_name="Grace")
     boss.groups.set([Group.objects.create(name="all")])

@@ -171,3 +171,19 @@ def test_nothing_is_completed_or_searched_by_a_secret(viewer: Client, admin: Use
 
 def test_the_index_of_signed_in_sessions_has_no_column_for_a_key_in_clear() -> None:
     assert "session_key" not in {field.name for field in SignedInSession._meta.get_fields()}
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "value"),
+    [
+        (USERS, "first_name__range", "x"),
+        (SIGNED_IN, "user__gte", "9" * 30),
+        (USERS, "id__in", "9" * 30),
+    ],
+)
+def test_what_no_column_can_be_compared_with(
+    path: str, name: str, value: str, viewer: Client
+) -> None:
+    response = viewer.get(path, {name: value}, follow=True)
+    assert response.redirect_chain == [(f"{path}?e=1", 302)]
+    assert response.status_code == 200
