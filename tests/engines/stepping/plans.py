@@ -21,6 +21,9 @@ VERBS = {
     "save": 6,
 }
 
+# What three at once, in two stores, can lose of each other.
+WRITES = {"own": 3, "save": 2}
+
 # What others than a browser do to a session.
 DELETE = ("delete", "delete_by_key")
 
@@ -53,10 +56,11 @@ class Plan:
 
 
 def plan(chosen: Random, processes: tuple[str, ...]) -> Plan:
-    """Of requests to those processes; in some of the plans nobody ends the session."""
-    number = chosen.choice([2, 2, 2, 3, 3, 4])
-    ends = chosen.random() < 0.6
-    parts = [part(chosen, chosen.choice(processes), ends) for _ in range(number)]
+    """Of requests to those processes: of all kinds, of those that end nothing, or of writers."""
+    weights = chosen.choice([VERBS, VERBS, VERBS | {"sign_out": 0}, WRITES])
+    many = weights is WRITES
+    number = chosen.choice([3, 3, 4] if many else [2, 2, 2, 3, 3, 4])
+    parts = [part(chosen, chosen.choice(processes), weights) for _ in range(number)]
     if "movesessions" in processes and all(part.process != "movesessions" for part in parts):
         parts[chosen.randrange(number)] = Part("movesessions", ())
     restless = chosen.choice(RESTLESS)
@@ -69,13 +73,10 @@ def plan(chosen: Random, processes: tuple[str, ...]) -> Plan:
     return Plan(tuple(parts), tuple(choices), failing)
 
 
-def part(chosen: Random, process: str, ends: bool) -> Part:
+def part(chosen: Random, process: str, weights: dict[str, int]) -> Part:
     if process == "movesessions":
         return Part(process, ())
-    if ends and chosen.random() < 0.1:
+    if weights is VERBS and chosen.random() < 0.1:
         return Part(process, (chosen.choice(DELETE),))
-    weights = VERBS if ends else VERBS | {"sign_out": 0}
-    verbs = chosen.choices(
-        list(weights), list(weights.values()), k=chosen.choice([1, 1, 1, 2, 2, 3])
-    )
-    return Part(process, tuple(verbs))
+    number = chosen.choice([1, 2, 3] if weights is WRITES else [1, 1, 1, 2, 2, 3])
+    return Part(process, tuple(chosen.choices(list(weights), list(weights.values()), k=number)))

@@ -11,6 +11,7 @@ from .visits import BEGUN
 
 # No more plans than take a few seconds.
 TRIES = 3000
+ITS_CHOICES = 10
 
 
 def smallest(plan: Plan, fails: Callable[[Plan], bool]) -> Plan:
@@ -31,7 +32,10 @@ def smallest(plan: Plan, fails: Callable[[Plan], bool]) -> Plan:
 
 def smaller_ones(plan: Plan) -> Iterator[Plan]:
     for number in range(len(plan.parts)) if len(plan.parts) > 1 else ():
-        yield without_actor(plan, number)
+        smaller = without_actor(plan, number)
+        # Some of the choices were for its trips.
+        for dropped in range(ITS_CHOICES):
+            yield replace(smaller, choices=smaller.choices[dropped:])
     for number, part in enumerate(plan.parts):
         for position in range(len(part.verbs)) if len(part.verbs) > 1 else ():
             verbs = part.verbs[:position] + part.verbs[position + 1 :]

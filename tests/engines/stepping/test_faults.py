@@ -12,8 +12,8 @@ from .worlds import world
 
 pytestmark = pytest.mark.usefixtures("stopped_at_trips")
 
-# As many as the suite tries of each engine and pair.
-TRIED = range(600)
+# More than the suite tries of each engine and pair: of one fault several of them see something.
+TRIED = range(1000)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
