@@ -104,13 +104,16 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
         self._know_former()
         if self._former:
             self._save_former(self._former)
+        self._sign(must_create)
+        if self._settles and self._former:
+            self._left, self._former = self._former.session_key, None
+        self._settles, self._carried = False, None
+
+    def _sign(self, must_create: bool = False) -> None:
         try:
             super().save(must_create)
         except (TypeError, ValueError) as error:
             self._stay(error)
-        if self._settles and self._former:
-            self._left, self._former = self._former.session_key, None
-        self._settles, self._carried = False, None
 
     def _save_former(self, former: Engine) -> None:
         ours = self._get_session()
@@ -172,12 +175,13 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
             self._former._save_follows = self._save_follows
             self._former.cycle_key()
             self._is_late = False
-        else:
-            try:
-                self._end_left()
-            except StoreError as error:
-                # It stays in the cookie, so that the sign-out, or the next new key, ends it.
-                logger.warning("A replaced session key may still open. %s", in_english(error))
+            self._sign()
+            return
+        try:
+            self._end_left()
+        except StoreError as error:
+            # It stays in the cookie, so that the sign-out, or the next new key, ends it.
+            logger.warning("A replaced session key may still open. %s", in_english(error))
         super().cycle_key()
 
     def delete(self, session_key: str | None = None) -> None:

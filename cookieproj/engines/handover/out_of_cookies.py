@@ -137,12 +137,14 @@ class OutOfCookies(Exchange, Engine):
         if not data:
             return None
         key, is_settled = exchanged_from(data, self._new)
-        if key:
-            if not is_settled:
-                return self._stayed(key)
-            self._new(key).delete()
+        if key and not is_settled:
+            return self._stayed(key)
         self._carried = data, former._expires(data)
-        return self._stored_key(cookie, *self._carried)
+        stored_key = self._stored_key(cookie, *self._carried)
+        if key:
+            # Not before: until the session is stored, a late answer's cookie may stand on it.
+            self._new(key).delete()
+        return stored_key
 
     def _stored_key(self, cookie: str, data: Data, expires: datetime) -> str | None:
         """The key under which that is stored; of two requests with the cookie the first decides."""
