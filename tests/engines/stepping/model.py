@@ -168,9 +168,11 @@ class Model:
             yield f"the browser, with {cookie}"
 
     def is_late(self, visit: Visit) -> bool:
-        """Whether somebody asked for a new key in the time that it took."""
+        """Whether another ended a key, or exchanged it back, in the time that it took."""
         return any(
-            other.ends and other.overlaps(visit) for other in self.visits if other is not visit
+            (other.ends or not self.course.is_of_one) and other.overlaps(visit)
+            for other in self.visits
+            if other is not visit
         )
 
     def may_find_nobody(self, visit: Visit) -> bool:
