@@ -31,7 +31,7 @@ from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 from cookieproj.engines.trips import watched as counted
 
 from .contract import ALL, Engine, Open, kept, on_engines
-from .handing_over import PAIRS, Switch, moved, only
+from .handing_over import PAIRS, Browser, Switch, moved, only
 from .test_round_trips import watched
 from .writer import add_one
 
@@ -385,6 +385,25 @@ def test_a_cache_that_cannot_compare_and_swap(engine: Engine, settings: Settings
     other.apply("a", one_more)
     assert session.apply("a", one_more) == 3
     assert engine.Store(session.session_key)["a"] == 3
+
+
+@ours
+def test_under_a_new_key_it_counts_what_was_added_under_the_old(
+    engine: Engine, key: str, settings: Settings
+) -> None:
+    """Which ends as the response saves the session: until then others count under it."""
+    settings.SESSION_ENGINE = engine.Store.__module__
+    browser = Browser(key)
+
+    def view(session: Any) -> Any:
+        session.cycle_key()
+        first = session.apply("a", one_more)
+        browser.copy().visit(lambda other: other.apply("a", one_more))
+        session["c"] = 3
+        return first
+
+    assert browser.visit(view) == 2
+    assert browser.read() == {"a": 3, "b": 2, "c": 3}
 
 
 @only(pair for pair in PAIRS if pair[1] != "signed_cookies")

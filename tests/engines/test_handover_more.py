@@ -14,8 +14,9 @@ from cookieproj.engines.exceptions import CookieTooLargeError
 from cookieproj.settings.caches import caches
 
 from .conftest import database
-from .handing_over import PAIRS, Browser, Switch, View, flush, moved, only
+from .handing_over import PAIRS, Browser, Switch, View, away, flush, moved, only
 
+OUT_OF_COOKIES = only(pair for pair in PAIRS if pair[0] == "signed_cookies")
 INTO_COOKIES = only(pair for pair in PAIRS if pair[1] == "signed_cookies")
 
 
@@ -55,6 +56,63 @@ class TestAsync:
 
         one, other = browser.visit(ages)
         assert abs(one - other) <= 1
+
+
+@OUT_OF_COOKIES
+@pytest.mark.parametrize("renew", ["flush", "create", "cycle_key"])
+def test_who_signs_in_after_a_sign_out_gets_a_key_that_no_old_cookie_opens(
+    switch: Switch, renew: str
+) -> None:
+    """In one request, as a sign-in of another user does it."""
+    browser = moved(switch)
+    before = browser.copy()
+
+    def sign_in(session: Any) -> None:
+        session.get("a")
+        getattr(session, renew)()
+        session["user"] = "ada"
+
+    browser.visit(sign_in)
+    assert browser.read()["user"] == "ada"
+    assert "user" not in before.read()
+
+
+@INTO_COOKIES
+def test_a_sign_in_that_fails_leaves_the_old_key(
+    switch: Switch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The browser has heard of no other yet."""
+    browser = moved(switch)
+
+    def sign_in(session: Any) -> None:
+        session.cycle_key()
+        session["user"] = "ada"
+        with monkeypatch.context() as patch:
+            patch.setattr(switch.store(switch.old), "_put", away)
+            session.save()
+
+    browser.visit(sign_in)
+    assert browser.read() == {"a": 1}
+    browser.set(b=2)
+    assert browser.read() == {"a": 1, "b": 2}
+
+
+@INTO_COOKIES
+def test_a_cookie_that_cannot_be_exchanged_back_leaves_what_others_stand_on(
+    switch: Switch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was exchanged for a session key once, and a late answer's cookie stands on that key."""
+    browser = moved(switch)
+    late = browser.copy()
+    browser.set(b=2)
+    browser.set(c=3)
+    late.visit(lambda session: session.save())
+    switch.back()
+    with monkeypatch.context() as patch:
+        patch.setattr(switch.store(switch.old), "_insert", away)
+        browser.visit(lambda session: session.get("a"))
+    assert browser.response.status_code == 503
+    assert late.read()["a"] == 1
 
 
 def test_where_it_is_can_be_told_all_along(switch: Switch) -> None:

@@ -106,7 +106,7 @@ class OutOfCookies(Exchange, Engine):
 
     def delete(self, session_key: str | None = None) -> None:
         """Also of a session that is in a cookie; none with that cookie can come back."""
-        is_mine = session_key in {None, self._cookie}
+        is_mine = session_key in {None, self._cookie, self._session_key}
         session = self if is_mine else type(self)(session_key)
         session._exchange()
         session._exchanged = None

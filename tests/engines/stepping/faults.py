@@ -8,6 +8,8 @@ import pytest
 from django.contrib.sessions.backends.base import UpdateError
 
 from cookieproj.engines import base, cached_db, keys, merge
+from cookieproj.engines.apply import Apply
+from cookieproj.engines.caches import memory
 from cookieproj.engines.caches.memory import Memory
 from cookieproj.engines.caches.other import Cache
 from cookieproj.engines.db import SessionStore as DBStore
@@ -138,12 +140,18 @@ def apply_reads_and_writes(patch: pytest.MonkeyPatch) -> None:
 
 
 @fault("cached_db")
-def the_copy_comes_before_the_row(patch: pytest.MonkeyPatch) -> None:
-    def swap(self: Any, stored: Any, data: Any) -> Any:
-        self._follow(data)
-        return DBStore._swap(self, stored, data)
+def a_copy_takes_the_place_of_a_tombstone(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(memory, "is_grave", lambda _payload: False)
 
-    patch.setattr(cached_db.SessionStore, "_swap", swap)
+
+@fault("cached_db")
+def a_copy_stays_that_a_lost_answer_left_behind(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(cached_db.SessionStore, "_save_row", DBStore.save)
+
+
+@fault("db")
+def what_was_applied_is_merged_as_any_value(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Apply, "_apply_again", lambda *_: None)
 
 
 @fault("cached_db")
