@@ -116,7 +116,8 @@ class OutOfCookies(Exchange, Engine):
         self._get_session(no_load=must_create)
         if self._base and self._exchanged:
             self._exchange_again(self._exchanged)
-        if self._base and self._is_as_carried() and not (self._application or self._replaced):
+        has_more = must_create or self._application or self._replaced
+        if self._base and self._is_as_carried() and not has_more:
             return
         super().save(must_create)
         self._carried = None
