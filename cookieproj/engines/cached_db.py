@@ -90,7 +90,8 @@ class SessionStore(DBStore, DjangoStore):
         """As on the db engine; what was loaded from the cache is first compared with the row."""
         self._get_session(no_load=must_create)
         try:
-            self._compare_with_row()
+            if not must_create:
+                self._compare_with_row()
             self._save_row(must_create)
         except UpdateError:
             self._base = None

@@ -63,6 +63,17 @@ def test_what_was_emptied_takes_a_new_key_empty_though_it_has_ended(
     assert request_for(session.session_key).data == {"new": 1}
 
 
+def test_what_was_read_can_be_created_anew(request_for: Open, key: str) -> None:
+    """Under another key, the old one goes on: as Django's ``create`` does it."""
+    session = request_for(key)
+    session.get("a")
+    session.store.create()
+    session.set(c=3).save()
+    assert session.session_key != key
+    assert request_for(session.session_key).data == {"a": 1, "b": 2, "c": 3}
+    assert request_for(key).data == {"a": 1, "b": 2}
+
+
 @pytest.mark.parametrize("ends", ["flush", "cycle_key"])
 def test_a_late_save_under_the_old_key_stays_refused(
     request_for: Open, key: str, ends: str
