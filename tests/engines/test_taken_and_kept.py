@@ -73,7 +73,10 @@ def save_and_open(engine: Engine, change: Callable[[Any], None], *, is_new: bool
 
 
 @on_engines(lambda engine: engine.ours)
-@pytest.mark.parametrize("value", EXPIRIES, ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    EXPIRIES,
+)
 @pytest.mark.parametrize("is_new", [True, False])
 def test_an_expiry_is_kept_or_refused(pickling: Engine, value: Any, is_new: bool) -> None:
     def set_by_hand(session: Any) -> None:
@@ -118,7 +121,10 @@ def answer(engine: Engine, value: Any) -> Any:
 
 
 @on_engines(lambda engine: engine.djangos)
-@pytest.mark.parametrize("value", EXPIRIES, ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    EXPIRIES,
+)
 def test_what_a_request_can_set_on_djangos_engine_it_can_on_ours(
     pickling: Engine, value: Any
 ) -> None:
