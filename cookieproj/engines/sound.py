@@ -81,11 +81,13 @@ def check(data: Data) -> None:
 
 TOO_DEEP = _("A session may hold no more than %(number)d lists and dicts in each other.")
 NO_EXPIRY = _(
-    "A session cannot expire by %(value)r: it takes a number of seconds or a moment, before the "
-    "year 10000."
+    "A session cannot expire at %(value)r: it takes a number of seconds, or a date before the year "
+    "10000."
 )
-NO_USER = _("A session cannot be of the user %(value)r: that is no primary key of one.")
-NO_MESSAGES = _("A session holds under %(key)r what Django could not show as messages.")
+NO_USER = _(
+    "A session cannot be signed in as %(value)r: no user has such a primary key, or such a hash."
+)
+NO_MESSAGES = _("A session cannot hold this under %(key)r: Django could not show it as messages.")
 
 
 def faults(data: Data) -> Iterator[tuple[str, Promise]]:

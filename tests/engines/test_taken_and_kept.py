@@ -143,10 +143,10 @@ def test_what_a_request_can_set_on_djangos_engine_it_can_on_ours(
 
 
 UNUSABLE = {
-    "expiry": ({EXPIRY: "soon"}, "cannot expire by 'soon'"),
-    "far expiry": ({EXPIRY: 10**12}, "cannot expire by 1000000000000"),
-    "user": ({SESSION_KEY: "me", HASH_SESSION_KEY: "5e"}, "cannot be of the user 'me'"),
-    "hash": ({SESSION_KEY: "1", HASH_SESSION_KEY: "\ud800"}, "cannot be of the user '1'"),
+    "expiry": ({EXPIRY: "soon"}, "cannot expire at 'soon'"),
+    "far expiry": ({EXPIRY: 10**12}, "cannot expire at 1000000000000"),
+    "user": ({SESSION_KEY: "me", HASH_SESSION_KEY: "5e"}, "cannot be signed in as 'me'"),
+    "hash": ({SESSION_KEY: "1", HASH_SESSION_KEY: "\ud800"}, "cannot be signed in as '1'"),
     "messages": ({MESSAGES: "{"}, "'_messages'"),
 }
 
