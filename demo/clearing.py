@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from . import engine, index
+from . import engine, index, liveness
 from .models import Forgettable, RefusedSession, SignedInSession
 
 # Rows in a batch: not more than a statement on any database takes.
@@ -42,4 +42,4 @@ def forgotten() -> Iterator[int]:
     last = UUID(int=0)
     while batch := list(rows.filter(pk__gt=last).order_by("pk")[:BATCH]):
         last = batch[-1].pk
-        yield index.forget_gone(batch, index.alive(batch))
+        yield liveness.forget_gone(batch, liveness.alive(batch))

@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST, require_safe
 from cookieproj.engines.exceptions import SessionStoreError
 from cookieproj.engines.language import in_english
 
-from . import engine, index
+from . import engine, index, liveness
 from .luxury import is_written
 from .models import SignedInSession, SignedInSessions, User
 
@@ -52,8 +52,8 @@ def devices_of(user: User) -> list[SignedInSession]:
     # By another hash a session has ended, whether or not that could be written down.
     rows = live.filter(auth_hash__in=index.hashes_of(user))
     listed = list(rows.order_by("-last_seen")[:MOST])
-    alive = index.alive(listed)
-    is_written(lambda: index.forget_gone(listed, alive))
+    alive = liveness.alive(listed)
+    is_written(lambda: liveness.forget_gone(listed, alive))
     return alive
 
 
@@ -146,7 +146,7 @@ def delete_stored(rows: SignedInSessions) -> None:
         if row.engine in away:
             continue
         try:
-            index.end(row)
+            liveness.end(row)
         except SessionStoreError as error:
             away.add(row.engine)
             logger.warning(

@@ -6,7 +6,6 @@ writing down is written, by one statement.
 """
 
 import re
-from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
@@ -17,18 +16,15 @@ from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.cache.backends.locmem import LocMemCache
-from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 
-from cookieproj.engines.exceptions import NotListableError
-from cookieproj.engines.listable import Listable
 from cookieproj.engines.merge import Data
 from cookieproj.engines.sound import EXPIRY
 
-from . import engine
+from . import engine, liveness
 from .client import address_of, device_of
 from .luxury import is_written
 from .models import SignedInSession, User
@@ -272,7 +268,7 @@ def holds(known: SignedInSession, user: User) -> bool:
     current = User.objects.filter(pk=user.pk).first()
     if current is None or known.auth_hash not in hashes_of(current):
         return False
-    return bool(alive([known]))
+    return bool(liveness.alive([known]))
 
 
 def is_overtaken(request: HttpRequest, row: SignedInSession) -> bool:
@@ -328,47 +324,3 @@ def leave(row: str, was: SessionBase | Data, expires: datetime, user: User | Non
         refuse(row, expires)
     ended = hashes if came in hashes else [came]
     is_written(SignedInSession.objects.filter(pk=row, auth_hash__in=ended).forget)
-
-
-def end(row: SignedInSession) -> None:
-    """Delete what is stored of the session; where its browser holds it, refuse it from now on.
-
-    Raises StoreError if the store does not answer.
-    """
-    if engine.clients_may_hold() or not row.sealed_key:
-        refuse(str(row.pk), row.expires)
-    key = row.session_key
-    if not key:
-        return
-    try:
-        store = engine.store_of(row.engine)()
-    except (ImportError, AttributeError, ImproperlyConfigured):
-        # An engine that is gone: it opens no session any more.
-        return
-    store.delete(key)
-
-
-def alive(rows: Iterable[SignedInSession]) -> list[SignedInSession]:
-    """Of the running engine's, those whose sessions are still stored, as far as it can tell."""
-    listed = [(row, row.session_key) for row in rows]
-    keys = {key for _row, key in listed} - {""}
-    store = engine.store()
-    try:
-        found = store.alive(keys) if issubclass(store, Listable) else existing(store, keys)
-    except NotListableError:
-        return [row for row, _key in listed]
-    return [row for row, key in listed if key in found or not row.sealed_key]
-
-
-def existing(store: type[SessionBase], keys: set[str]) -> set[str]:
-    """The same on an engine that can only be asked for one at a time."""
-    return {key for key in keys if store().exists(key)}
-
-
-def forget_gone(rows: Sequence[SignedInSession], alive: Sequence[SignedInSession]) -> int:
-    """Forget those that are not alive, but for such as have just got another key."""
-    gone = set(rows) - set(alive)
-    return sum(
-        SignedInSession.objects.filter(pk=row.pk, sealed_key=row.sealed_key).forget()
-        for row in gone
-    )

@@ -12,7 +12,7 @@ from django.utils import timezone
 from cookieproj.engines.signed_cookies import opened
 from cookieproj.engines.sql_call import store_error
 
-from . import index, refusals
+from . import index, liveness, refusals
 from .luxury import index_connection, is_written
 from .models import SignedInSession, User
 
@@ -36,7 +36,7 @@ def signed_out(request: HttpRequest | None, user: User | None, **kwargs: Any) ->
 @receiver(pre_delete, sender=SignedInSession)
 def ended(instance: SignedInSession, **kwargs: Any) -> None:
     """Before its row goes: if the store does not answer, the row stays to be ended later."""
-    index.end(instance)
+    liveness.end(instance)
 
 
 @receiver(opened)

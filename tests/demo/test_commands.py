@@ -89,7 +89,7 @@ def test_nothing_is_said_of_a_store_that_is_away(profile: str, ada: User, client
     client.get("/auth/account/")
     out, away = StringIO(), StoreUnavailableError("Redis", "It is away.")
     with (
-        mock.patch("demo.index.alive", side_effect=away),
+        mock.patch("demo.liveness.alive", side_effect=away),
         pytest.raises(CommandError, match="Could not clear the sessions"),
     ):
         call_command("clearsessions", stdout=out)

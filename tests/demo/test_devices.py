@@ -16,7 +16,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from cookieproj.engines.exceptions import StoreUnavailableError
-from demo import index
+from demo import liveness
 from demo.devices import sign_out_everywhere
 from demo.models import SignedInSession, User
 from tests.conftest import on
@@ -197,7 +197,7 @@ def test_a_store_that_is_away_ends_nothing_and_says_so(profile: str, ada: User) 
     client, other = browser(ada), browser(ada)
     away = StoreUnavailableError("there", "gone")
     url = address_of(other)
-    with mock.patch("demo.index.end", side_effect=away):
+    with mock.patch("demo.liveness.end", side_effect=away):
         assert client.post(url).status_code == 503
     assert is_in(other)
     assert SignedInSession.objects.count() == 2
@@ -209,7 +209,7 @@ def test_everywhere_works_with_the_store_away_too(
 ) -> None:
     clients = [browser(ada) for _ in range(3)]
     away = StoreUnavailableError("there", "gone")
-    with mock.patch("demo.index.end", side_effect=away) as end:
+    with mock.patch("demo.liveness.end", side_effect=away) as end:
         assert sign_out_everywhere(ada) == 3
     assert [is_in(client) for client in clients] == [False] * 3
     assert not SignedInSession.objects.exists()
@@ -252,14 +252,14 @@ def test_a_row_that_has_just_got_another_key_is_not_forgotten(
     client, other = browser(ada), browser(ada)
     row = row_of(other)
     store().delete(key_of(other))
-    really = index.alive
+    really = liveness.alive
 
     def slowly(rows: Any) -> Any:
         found = really(rows)
         SignedInSession.objects.filter(pk=row.pk).update(sealed_key="another")
         return found
 
-    with mock.patch.object(index, "alive", slowly):
+    with mock.patch.object(liveness, "alive", slowly):
         client.get("/devices/")
     assert row in SignedInSession.objects.all()
 

@@ -28,7 +28,7 @@ from pytest_django import Settings
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.file import SessionStore as FileStore
 from cookieproj.engines.middleware import SessionMiddleware
-from demo import clearing, engine, index
+from demo import clearing, engine, index, liveness
 from demo.client import address_of, device_of
 from demo.middleware import FollowSignedInSessions
 from demo.models import RefusedSession, SignedInSession, User
@@ -465,7 +465,7 @@ def test_without_the_store_the_index_waits(profile: str, ada: User) -> None:
     forget_what_was_written()
     away = StoreUnavailableError("there", "gone")
     SignedInSession.objects.update(auth_hash="another")
-    with mock.patch.object(index, "alive", side_effect=away):
+    with mock.patch.object(liveness, "alive", side_effect=away):
         assert is_in(client)
     assert SignedInSession.objects.get().auth_hash == "another"
     forget_what_was_written()
@@ -638,14 +638,14 @@ def test_clearsessions_leaves_alone_a_row_that_has_just_got_another_key(
 ) -> None:
     client = browser(ada)
     store().delete(key_of(client))
-    really = index.alive
+    really = liveness.alive
 
     def slowly(rows: list[SignedInSession]) -> list[SignedInSession]:
         found = really(rows)
         SignedInSession.objects.update(sealed_key="another")
         return found
 
-    monkeypatch.setattr(index, "alive", slowly)
+    monkeypatch.setattr(liveness, "alive", slowly)
     call_command("clearsessions", verbosity=0)
     assert SignedInSession.objects.count() == 1
 
@@ -708,7 +708,7 @@ def test_djangos_engine_keeps_the_same_sessions(
     client = browser(ada)
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
     assert engine.name() == "db"
-    assert len(index.alive(SignedInSession.objects.all())) == 1
+    assert len(liveness.alive(SignedInSession.objects.all())) == 1
     row_of(client).delete()
     assert not is_in(client)
 

@@ -16,7 +16,8 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker, Settings
 
-from demo import index, inspector, sealing
+from demo import index, inspector, liveness, sealing
+from demo.devices import devices_of
 from demo.models import SEALED_FOR, SignedInSession, User
 from tests.conftest import connected, copied, new_database, on
 
@@ -118,7 +119,7 @@ def test_a_row_sealed_with_an_older_key_is_found_compared_shown_and_ended(
     page = client.get("/admin/demo/signedinsession/").content.decode()
     assert all(f"{key[:8]}…" in page for key in keys)
     call_command("clearsessions", verbosity=0)
-    assert set(index.alive(SignedInSession.objects.filter(user=ada))) == set(rows)
+    assert set(liveness.alive(SignedInSession.objects.filter(user=ada))) == set(rows)
     listed = SignedInSession.objects.filter(user=ada)
     assert before == {row.pk: row.sealed_key for row in listed}
     # Found, by the key of a stored session.
@@ -146,11 +147,10 @@ def test_a_row_that_no_secret_key_opens_has_ended(
     rotate(keep=False)
     row = SignedInSession.objects.get()
     assert row.session_key == ""
-    assert not index.alive([row])
+    assert not liveness.alive([row])
     assert not is_in(again(client))
     client = browser(ada)
-    client.get("/devices/")
-    assert SignedInSession.objects.get() == row_of(client)
+    assert devices_of(ada) == [row_of(client)]
 
 
 @ON_SERVER

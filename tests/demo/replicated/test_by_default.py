@@ -78,7 +78,7 @@ def test_what_the_store_refuses_to_end_is_not_in_its_log(
 ) -> None:
     client, other = browser(admin), browser(ada)
     form = {"action": "delete_selected", "_selected_action": [row_of(other).pk], "post": "yes"}
-    with mock.patch("demo.index.end", side_effect=StoreUnavailableError("there", "gone")):
+    with mock.patch("demo.liveness.end", side_effect=StoreUnavailableError("there", "gone")):
         assert client.post("/admin/demo/signedinsession/", form).status_code == 503
     assert not LogEntry.objects.exists()
     assert is_in(other)
