@@ -75,8 +75,8 @@ class SessionStore(DBStore, DjangoStore):
         # Not from a replica, which may lag behind what is copied here; nor over a grave, which
         # may have been dug for a transaction that is not over yet.
         stored = self._read_row()
-        if stored and stored.expires and self._copy is None:
-            self._put_copy(stored.data or {}, int(left(stored.expires).total_seconds()))
+        if stored and stored.data is not None and stored.expires and self._copy is None:
+            self._put_copy(stored.data, int(left(stored.expires).total_seconds()))
         return stored
 
     def _load_uncopied(self) -> Stored | None:

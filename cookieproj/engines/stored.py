@@ -11,24 +11,38 @@ from django.utils.functional import Promise
 
 from .merge import Data
 
+# A tombstone: what a handover leaves under the key of a session that has ended, so that who read
+# it before that cannot store it again. It is no session to any engine, handing over or not.
+ENDED: Data = {"_session_ended": True}
+
 
 @dataclass(frozen=True, eq=False)
 class Stored:
     """What a store held when it was read, and what a save compares against.
 
-    ``token`` is equal only to that of the same stored form; ``decode`` gives the data
-    anew at each call, or None where nothing there is a session. ``expires`` is None
-    where reading did not tell it.
+    ``token`` is equal only to that of the same stored form; ``content`` gives what is there anew
+    at each call, a tombstone too, or None for what cannot be read. ``expires`` is None where
+    reading did not tell it.
     """
 
     token: Any
-    decode: Callable[[], Data | None]
+    content: Callable[[], Data | None]
     expires: datetime | None = None
+
+    def decode(self) -> Data | None:
+        """The data anew at each call; None where nothing there is a session."""
+        content = self.content()
+        return None if content == ENDED else content
 
     @cached_property
     def data(self) -> Data | None:
         """The data once and for all, so to be read only."""
         return self.decode()
+
+    @cached_property
+    def has_ended(self) -> bool:
+        """Whether it is a tombstone."""
+        return self.data is None and self.content() == ENDED
 
 
 @dataclass(frozen=True, eq=False)

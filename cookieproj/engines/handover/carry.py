@@ -19,40 +19,31 @@ from cookieproj.engines.exceptions import StoreError
 from cookieproj.engines.language import in_english
 from cookieproj.engines.merge import Data, merge
 from cookieproj.engines.sound import EXPIRY
-from cookieproj.engines.stored import Stored
+from cookieproj.engines.stored import ENDED, Stored
 
 from .copies import COPY, is_copy, unmarked
 
 logger = logging.getLogger("django.contrib.sessions")
 
-# Under the key of a session that has ended: who read it before that cannot store it again.
-ENDED: Data = {"_session_ended": True}
-
 # In a session that the new store had already when ``movesessions`` removed it from the old one.
 REMOVED: Data = {COPY: "removed"}
-
-
-def has_ended(stored: Stored) -> bool:
-    return stored.data == ENDED
 
 
 def former_of(former: Engine) -> Stored | None:
     """What the old store holds of it that is worth carrying, with its expiry."""
     found = former._inspect() if former.session_key else None
-    return found if is_session(found) else None
-
-
-def is_session(found: Stored | None) -> bool:
-    return bool(found and found.data and not has_ended(found))
+    return found if found and found.data else None
 
 
 def is_own(stored: Stored | None, old: Any) -> bool:
-    """Whether the new store holds a session, and not only what the old one's may replace.
+    """Whether the new store holds a session, or the tombstone of one.
 
-    That is a copy of it, or what the new one cannot read: in one Redis, with another
-    serializer, that may be the old session itself.
+    Else the old one's may replace it: a copy of that, or what the new one cannot read. In one
+    Redis, with another serializer, that may be the old session itself.
     """
-    return stored is not None and stored.data is not None and not is_copy(stored, old)
+    if stored is None or stored.data is None:
+        return stored is not None and stored.has_ended
+    return not is_copy(stored, old)
 
 
 def carry(
@@ -149,10 +140,10 @@ def follow(former: Engine, session: Engine, found: Stored, held: Stored) -> Stor
     session._base = held
     while not former._take(found):
         newer = former._inspect()
-        if newer and newer.data is None:
+        if newer and newer.data is None and not newer.has_ended:
             # In one Redis, with another serializer, it is what was put into the new store.
             break
-        if newer is None or not is_session(newer):
+        if newer is None or not newer.data:
             return undo(session)
         try:
             if not catch_up(session, found, newer):
@@ -169,7 +160,7 @@ def catch_up(session: Engine, found: Stored, newer: Stored) -> bool:
     before, after = (session._form(unmarked(each.data or {})) for each in (found, newer))
     session._until = newer.expires
     there = session._base
-    while there and there.data is not None and not has_ended(there):
+    while there and there.data is not None:
         session._session_cache = merge(before, there.data, after)
         if written := session._put(there, session._session_cache):
             session._base = written
@@ -181,7 +172,7 @@ def catch_up(session: Engine, found: Stored, newer: Stored) -> bool:
 def undo(session: Engine) -> Stored | None:
     """Remove what was put there, and what others have made of it since."""
     while there := session._read():
-        if has_ended(there) or was_removed(there):
+        if there.has_ended or was_removed(there):
             return there
         if session._take(there):
             break
@@ -202,7 +193,7 @@ def remove_left(former: Engine, session: Engine, found: Stored) -> None:
     there = session._inspect()
     if there is None or not is_own(there, former):
         return
-    if has_ended(there) or put(session, there, (there.data or {}) | REMOVED, there):
+    if there.has_ended or put(session, there, (there.data or {}) | REMOVED, there):
         former._take(found)
 
 
