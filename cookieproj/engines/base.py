@@ -260,4 +260,4 @@ class Engine(HandsOver, Keys, Apply, Listable, Async):
 
     def _is_live(self) -> bool:
         stored = self._read() if self.session_key else None
-        return stored is not None and not stored.has_ended
+        return stored is not None and not stored.is_tombstone

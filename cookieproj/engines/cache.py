@@ -27,7 +27,7 @@ def is_own(session_key: str) -> bool:
 
 
 def is_listed(entry: Listed) -> bool:
-    return is_own(entry.key) and not entry.stored.has_ended
+    return is_own(entry.key) and not entry.stored.is_tombstone
 
 
 class SessionStore(Engine, DjangoStore):

@@ -132,7 +132,7 @@ class SessionStore(Engine, DjangoStore):
     def exists(self, session_key: Any) -> bool:
         key = str(session_key or "")
         data = self._table().data(key) if self._takes(key) else None
-        return data is not None and not Stored(data, partial(self.decode, data)).has_ended
+        return data is not None and not Stored(data, partial(self.decode, data)).is_tombstone
 
     def _takes(self, session_key: str) -> bool:
         is_text = super()._takes(session_key)
@@ -158,7 +158,7 @@ class SessionStore(Engine, DjangoStore):
             Listed(row.session_key, row.session_data.encode(), store._stored(row))
             for row in rows[:size]
         ]
-        live = [each for each in listed if not each.stored.has_ended]
+        live = [each for each in listed if not each.stored.is_tombstone]
         return Page(live, listed[-1].key if len(rows) > size else "")
 
     @classmethod

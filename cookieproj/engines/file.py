@@ -116,7 +116,7 @@ class SessionStore(Engine, DjangoStore):
             return False
         key = str(session_key)
         file = self._folder.read(key) if is_name(self._key_to_file(key)) else None
-        return file is not None and not self._stored(file.payload, None).has_ended
+        return file is not None and not self._stored(file.payload, None).is_tombstone
 
     def _is_taken(self, session_key: str) -> bool:
         return self._folder.modified(session_key) is not None
@@ -220,7 +220,7 @@ class SessionStore(Engine, DjangoStore):
         stored: Stored | None = Stored(b"", lambda: None)
         with passing_over(store._folder):
             stored = store._read()
-        is_live = stored is not None and not stored.has_ended
+        is_live = stored is not None and not stored.is_tombstone
         return Listed(name, stored.token, stored) if stored and is_live else None
 
     @classmethod

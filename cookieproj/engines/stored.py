@@ -15,6 +15,10 @@ from .merge import Data
 # it before that cannot store it again. It is no session to any engine, handing over or not.
 ENDED: Data = {"_session_ended": True}
 
+# Another one, which ``movesessions`` leaves in the old store where the new one had the session
+# already. Under that name it holds what was taken from there, for whoever is about to take it.
+MOVED = "_session_moved"
+
 
 @dataclass(frozen=True, eq=False)
 class Stored:
@@ -32,7 +36,8 @@ class Stored:
     def decode(self) -> Data | None:
         """The data anew at each call; None where nothing there is a session."""
         content = self.content()
-        return None if content == ENDED else content
+        is_tombstone = content == ENDED or (content is not None and content.keys() == {MOVED})
+        return None if is_tombstone else content
 
     @cached_property
     def data(self) -> Data | None:
@@ -40,9 +45,12 @@ class Stored:
         return self.decode()
 
     @cached_property
+    def is_tombstone(self) -> bool:
+        return self.data is None and self.content() is not None
+
+    @cached_property
     def has_ended(self) -> bool:
-        """Whether it is a tombstone."""
-        return self.data is None and self.content() == ENDED
+        return self.is_tombstone and self.content() == ENDED
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,20 +1,23 @@
 """What a handover leaves under the key of a session that has ended is a session to nobody."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from importlib import import_module
 from typing import Any
 
 import pytest
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.base import CreateError, UpdateError
+from django.utils import timezone
 
 from cookieproj.engines.caches.other import GRAVE_SECONDS
 from cookieproj.engines.handover.carry import bury
 from cookieproj.engines.handover.homes import DJANGOS, OURS
 
 from .contract import Engine, Open, Request, on_engines
-from .handing_over import APART, Browser, Switch, flush, only
-from .test_handover_follow import OldProcess
+from .handing_over import APART, Browser, Switch, flush, meanwhile, moved, only
+from .test_handover_follow import OLD_TAKE, Carry, OldProcess, by_a_request, by_movesessions
+from .test_handover_hard import moving
 from .test_handover_races import interrupted, sign_in
 from .test_listing import listable
 
@@ -157,3 +160,32 @@ def test_a_sign_in_there_at_the_same_time_keeps_its_user(switch: Switch) -> None
     late.visit(signs_in)
     assert late.read() == {"a": 1, "d": 4}
     assert before.read() == {}
+
+
+@pytest.mark.parametrize("carry", [by_a_request, by_movesessions])
+@only(APART)
+def test_movesessions_takes_it_first(switch: Switch, carry: Carry) -> None:
+    """From under who has just put it into the new store, with what was written in either since."""
+    browser = moved(switch)
+    other, old_process = browser.copy(), OldProcess(switch, browser, knows_of_both=False)
+
+    def taken() -> None:
+        old_process.set(c=3)
+        assert moving(switch)
+        other.set(w=4)
+
+    with meanwhile(switch, OLD_TAKE, taken):
+        carry(switch, browser)
+    assert browser.read() == {"a": 1, "c": 3, "w": 4}
+    expires = switch.store(switch.new)(browser.cookie)._inspect().expires
+    assert expires is None or expires > timezone.now() + timedelta(days=1)
+    # What it has left in the old store is a session to nobody.
+    old = switch.store(switch.old)
+    assert list(old.walk()) == []
+    assert dict(old(browser.cookie).items()) == {}
+    assert not moving(switch)
+    # Not even after a switch back, once the session has gone back to it and ended there.
+    going_back = OldProcess(switch, browser, knows_of_both=True)
+    assert going_back.visit(lambda session: dict(session.items())) == {"a": 1, "c": 3, "w": 4}
+    going_back.end()
+    assert browser.read() == {}

@@ -246,7 +246,7 @@ class Redis(Cache):
     def exists(self, key: str) -> bool:
         """What nobody can read too: it is another serializer's."""
         stored = self.get(key)
-        return stored is not None and not stored.has_ended
+        return stored is not None and not stored.is_tombstone
 
     def alive(self, keys: Collection[str]) -> set[str]:
         """What is as long as a tombstone is looked at, which hardly any session is."""

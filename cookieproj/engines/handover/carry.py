@@ -19,7 +19,7 @@ from cookieproj.engines.exceptions import StoreError
 from cookieproj.engines.language import in_english
 from cookieproj.engines.merge import Data, merge
 from cookieproj.engines.sound import EXPIRY
-from cookieproj.engines.stored import ENDED, Stored
+from cookieproj.engines.stored import ENDED, MOVED, Stored
 
 from .copies import COPY, is_copy, unmarked
 
@@ -140,19 +140,28 @@ def follow(former: Engine, session: Engine, found: Stored, held: Stored) -> Stor
     session._base = held
     while not former._take(found):
         newer = former._inspect()
-        if newer and newer.data is None and not newer.has_ended:
+        if newer and newer.data is None and not newer.is_tombstone:
             # In one Redis, with another serializer, it is what was put into the new store.
             break
-        if newer is None or not newer.data:
+        latest = newer and what_was_moved(newer, found)
+        if latest is None or not latest.data:
             return undo(session)
         try:
-            if not catch_up(session, found, newer):
+            if not catch_up(session, found, latest):
                 return None
         except (TypeError, ValueError) as error:
             say_it_stays(session, error)
             break
-        found = newer
+        if latest is not newer:
+            break
+        found = latest
     return session._base
+
+
+def what_was_moved(newer: Stored, found: Stored) -> Stored:
+    """What ``movesessions`` took from there since it was found; as it is, if it did not."""
+    moved = ((newer.is_tombstone and newer.content()) or {}).get(MOVED)
+    return Stored(newer.token, lambda: moved, found.expires) if moved else newer
 
 
 def catch_up(session: Engine, found: Stored, newer: Stored) -> bool:
@@ -172,29 +181,26 @@ def catch_up(session: Engine, found: Stored, newer: Stored) -> bool:
 def undo(session: Engine) -> Stored | None:
     """Remove what was put there, and what others have made of it since."""
     while there := session._read():
-        if there.has_ended or was_removed(there):
+        if there.has_ended:
             return there
         if session._take(there):
             break
     return None
 
 
-def was_removed(stored: Stored) -> bool:
-    """Whether ``movesessions``, and not the end of the session, took it from the old store."""
-    return bool((stored.data or {}).get(COPY) == REMOVED[COPY])
-
-
 def remove_left(former: Engine, session: Engine, found: Stored) -> None:
     """Take from the old store what the new one has had all along.
 
-    It is marked first: who has put it there may be about to take it, and not finding it
-    would be the end of the session.
+    A tombstone takes its place: who has put it into the new one may be about to take it, and
+    not finding it would be the end of the session. What has changed there since goes with it.
+    It is marked in the new one first: who carries it back may be about to take it from there.
     """
     there = session._inspect()
-    if there is None or not is_own(there, former):
+    if there is None or not is_own(there, former) or is_one_entry(former, session):
         return
     if there.has_ended or put(session, there, (there.data or {}) | REMOVED, there):
-        former._take(found)
+        former._until = timezone.now() + timedelta(seconds=GRAVE_SECONDS)
+        former._swap(found, {MOVED: found.data})
 
 
 def end(old: Any, new: type[Engine], key: str) -> None:
