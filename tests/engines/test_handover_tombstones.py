@@ -189,3 +189,19 @@ def test_movesessions_takes_it_first(switch: Switch, carry: Carry) -> None:
     assert going_back.visit(lambda session: dict(session.items())) == {"a": 1, "c": 3, "w": 4}
     going_back.end()
     assert browser.read() == {}
+
+
+@only(APART)
+def test_a_request_finds_what_has_gone_back_meanwhile(switch: Switch) -> None:
+    """While it carries the session over, that is taken from under it, and returns."""
+    browser = moved(switch)
+    going_back = OldProcess(switch, browser, knows_of_both=True)
+
+    def to_and_fro() -> None:
+        assert moving(switch)
+        going_back.set(c=3)
+
+    with meanwhile(switch, OLD_TAKE, to_and_fro):
+        assert browser.read() == {"a": 1, "c": 3}
+    assert browser.read() == {"a": 1, "c": 3}
+    assert list(switch.store(switch.old).walk()) == []

@@ -28,6 +28,9 @@ logger = logging.getLogger("django.contrib.sessions")
 # In a session that the new store had already when ``movesessions`` removed it from the old one.
 REMOVED: Data = {COPY: "removed"}
 
+# So often a session may go to and fro between the stores while one request looks for it.
+ROUNDS = 10
+
 
 def former_of(former: Engine) -> Stored | None:
     """What the old store holds of it that is worth carrying, with its expiry."""
@@ -47,7 +50,12 @@ def is_own(stored: Stored | None, old: Any) -> bool:
 
 
 def carry(
-    old: type[Engine], new: type[Engine], key: str, *, is_taken: bool = False
+    old: type[Engine],
+    new: type[Engine],
+    key: str,
+    *,
+    is_taken: bool = False,
+    rounds: int = ROUNDS,
 ) -> Stored | None:
     """Move the session with that key: what the new store holds now, None if neither has it.
 
@@ -69,9 +77,16 @@ def carry(
     except (TypeError, ValueError) as error:
         say_it_stays(session, error)
         return None
-    if held is None:
-        # Somebody was quicker: to carry it over, or to end it.
-        return session._read()
+    # Where that did not arrive, somebody was quicker: to carry it over, or to end it.
+    there = taken(former, session, found, held) if held else session._read()
+    if is_own(there, old) or rounds == 1:
+        return there
+    # It has ended, or has gone back meanwhile.
+    return carry(old, new, key, is_taken=there is not None, rounds=rounds - 1)
+
+
+def taken(former: Engine, session: Engine, found: Stored, held: Stored) -> Stored | None:
+    """Take from the old store what the new one has now; what that holds then."""
     if in_transaction(session):
         take_later(former, session, found, held)
         return held
