@@ -11,7 +11,7 @@ from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.utils import timezone
 
 from cookieproj.engines.caches.other import GRAVE_SECONDS
-from cookieproj.engines.handover.carry import bury
+from cookieproj.engines.handover.carry import bury, carry
 from cookieproj.engines.handover.homes import DJANGOS, OURS
 
 from .contract import Engine, Open, Request, on_engines
@@ -162,9 +162,9 @@ def test_a_sign_in_there_at_the_same_time_keeps_its_user(switch: Switch) -> None
     assert before.read() == {}
 
 
-@pytest.mark.parametrize("carry", [by_a_request, by_movesessions])
+@pytest.mark.parametrize("by", [by_a_request, by_movesessions])
 @only(APART)
-def test_movesessions_takes_it_first(switch: Switch, carry: Carry) -> None:
+def test_movesessions_takes_it_first(switch: Switch, by: Carry) -> None:
     """From under who has just put it into the new store, with what was written in either since."""
     browser = moved(switch)
     other, old_process = browser.copy(), OldProcess(switch, browser, knows_of_both=False)
@@ -175,7 +175,7 @@ def test_movesessions_takes_it_first(switch: Switch, carry: Carry) -> None:
         other.set(w=4)
 
     with meanwhile(switch, OLD_TAKE, taken):
-        carry(switch, browser)
+        by(switch, browser)
     assert browser.read() == {"a": 1, "c": 3, "w": 4}
     expires = switch.store(switch.new)(browser.cookie)._inspect().expires
     assert expires is None or expires > timezone.now() + timedelta(days=1)
@@ -205,3 +205,22 @@ def test_a_request_finds_what_has_gone_back_meanwhile(switch: Switch) -> None:
         assert browser.read() == {"a": 1, "c": 3}
     assert browser.read() == {"a": 1, "c": 3}
     assert list(switch.store(switch.old).walk()) == []
+
+
+@only(APART)
+def test_what_is_carried_over_after_its_end_is_found_by_nobody(switch: Switch) -> None:
+    """Who comes upon the tombstone in the old store knows that what is in the new one has ended."""
+    browser = moved(switch)
+    knowing = OldProcess(switch, browser, knows_of_both=True)
+    found = []
+
+    def looks() -> None:
+        new = switch.store(switch.new)
+        assert dict(new(browser.cookie).items()) == {"a": 1}
+        found.append(carry(switch.store(switch.old), new, browser.cookie or ""))
+
+    into_new = ("new", "_insert", "before")
+    with meanwhile(switch, into_new, knowing.end), meanwhile(switch, OLD_TAKE, looks):
+        assert browser.copy().read() == {}
+    assert found == [None]
+    assert browser.read() == {}

@@ -64,8 +64,11 @@ def carry(
     key in the new store already.
     """
     former, session = old(key), new(key)
-    found = former_of(former)
-    if found is None or is_copy(found, new):
+    found = former._inspect() if former.session_key else None
+    if found and found.has_ended:
+        # What another request may have put into the new store is about to be removed again.
+        return None
+    if found is None or not found.data or is_copy(found, new):
         # Another request may have carried it over since this one has looked.
         there = session._read()
         if there and is_copy(there, old):
