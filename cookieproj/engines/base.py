@@ -259,4 +259,5 @@ class Engine(HandsOver, Keys, Apply, Listable, Async):
         return {key for key in keys if cls(key)._is_live()}
 
     def _is_live(self) -> bool:
-        return self.session_key is not None and self._read() is not None
+        stored = self._read() if self.session_key else None
+        return stored is not None and not stored.is_tombstone

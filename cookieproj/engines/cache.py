@@ -15,7 +15,7 @@ from .base import Engine
 from .caches import beyond
 from .caches.other import Cache
 from .merge import Data
-from .stored import Location, Page, Stored
+from .stored import Listed, Location, Page, Stored
 
 # Names of cached_db's entries begin with all of the name of this engine's.
 REST = CACHED_DB_PREFIX.removeprefix(KEY_PREFIX)
@@ -24,6 +24,10 @@ REST = CACHED_DB_PREFIX.removeprefix(KEY_PREFIX)
 def is_own(session_key: str) -> bool:
     """Whether it names a session here, and not a copy, or a tombstone, of cached_db's."""
     return not session_key.startswith(REST)
+
+
+def is_listed(entry: Listed) -> bool:
+    return is_own(entry.key) and not entry.stored.is_tombstone
 
 
 class SessionStore(Engine, DjangoStore):
@@ -78,7 +82,7 @@ class SessionStore(Engine, DjangoStore):
     @classmethod
     def page(cls, position: str = "", size: int = 100) -> Page:
         page = cls()._entries.page(cls.cache_key_prefix, position, size)
-        return replace(page, sessions=[each for each in page.sessions if is_own(each.key)])
+        return replace(page, sessions=list(filter(is_listed, page.sessions)))
 
     @classmethod
     def _alive(cls, keys: Collection[str]) -> set[str]:

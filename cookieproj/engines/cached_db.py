@@ -75,8 +75,8 @@ class SessionStore(DBStore, DjangoStore):
         # Not from a replica, which may lag behind what is copied here; nor over a grave, which
         # may have been dug for a transaction that is not over yet.
         stored = self._read_row()
-        if stored and stored.expires and self._copy is None:
-            self._put_copy(stored.data or {}, int(left(stored.expires).total_seconds()))
+        if stored and stored.data is not None and stored.expires and self._copy is None:
+            self._put_copy(stored.data, int(left(stored.expires).total_seconds()))
         return stored
 
     def _load_uncopied(self) -> Stored | None:
@@ -103,7 +103,8 @@ class SessionStore(DBStore, DjangoStore):
             super().save(must_create)
         except StoreUnavailableError:
             # The row may have been written all the same, and the copy be behind it.
-            self._bury_copy(self.cache_key)
+            if self.session_key:
+                self._bury_copy(self.cache_key)
             raise
 
     def cycle_key(self) -> None:
@@ -167,7 +168,7 @@ class SessionStore(DBStore, DjangoStore):
 
     def _put_copy(self, data: Data, seconds: int) -> bool:
         entries, copy = self._entries, self._copy
-        if copy and copy.is_tombstone:
+        if copy and copy.is_grave:
             # It stays until it expires: whoever has put it may be about to delete the row.
             return True
         try:

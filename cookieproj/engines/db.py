@@ -17,7 +17,7 @@ from .hooks import overrides
 from .merge import Data
 from .model_table import table_of
 from .sql_call import in_transaction
-from .stored import Listed, Location, Page, Stored
+from .stored import ENDED, Listed, Location, Page, Stored
 from .table import Row, Table
 
 if TYPE_CHECKING:
@@ -131,7 +131,8 @@ class SessionStore(Engine, DjangoStore):
 
     def exists(self, session_key: Any) -> bool:
         key = str(session_key or "")
-        return self._takes(key) and self._table().exists(key)
+        data = self._table().data(key) if self._takes(key) else None
+        return data is not None and not Stored(data, partial(self.decode, data)).is_tombstone
 
     def _takes(self, session_key: str) -> bool:
         is_text = super()._takes(session_key)
@@ -157,11 +158,15 @@ class SessionStore(Engine, DjangoStore):
             Listed(row.session_key, row.session_data.encode(), store._stored(row))
             for row in rows[:size]
         ]
-        return Page(listed, listed[-1].key if len(rows) > size else "")
+        live = [each for each in listed if not each.stored.is_tombstone]
+        return Page(live, listed[-1].key if len(rows) > size else "")
 
     @classmethod
     def _alive(cls, keys: Collection[str]) -> set[str]:
-        return cls._table().alive(keys)
+        """What is as long as a tombstone is looked at, which hardly any session is."""
+        tombstone = len(cls().encode(ENDED))
+        found = cls._table().alive(keys).items()
+        return {key for key, length in found if length != tombstone or cls(key)._is_live()}
 
     @classmethod
     def count(cls) -> int:

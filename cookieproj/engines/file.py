@@ -115,7 +115,8 @@ class SessionStore(Engine, DjangoStore):
         if not session_key:
             return False
         key = str(session_key)
-        return is_name(self._key_to_file(key)) and self._is_taken(key)
+        file = self._folder.read(key) if is_name(self._key_to_file(key)) else None
+        return file is not None and not self._stored(file.payload, None).is_tombstone
 
     def _is_taken(self, session_key: str) -> bool:
         return self._folder.modified(session_key) is not None
@@ -219,7 +220,8 @@ class SessionStore(Engine, DjangoStore):
         stored: Stored | None = Stored(b"", lambda: None)
         with passing_over(store._folder):
             stored = store._read()
-        return Listed(name, stored.token, stored) if stored else None
+        is_live = stored is not None and not stored.is_tombstone
+        return Listed(name, stored.token, stored) if stored and is_live else None
 
     @classmethod
     def count(cls) -> int:

@@ -11,26 +11,48 @@ from django.utils.functional import Promise
 
 from .merge import Data
 
+# A tombstone: what a handover leaves under the key of a session that has ended, so that who read
+# it before that cannot store it again. It is no session to any engine, handing over or not.
+ENDED: Data = {"_session_ended": True}
+
+# Another one, which ``movesessions`` leaves in the old store where the new one had the session
+# already. Under that name it holds what was taken from there, for whoever is about to take it.
+MOVED = "_session_moved"
+
 
 @dataclass(frozen=True, eq=False)
 class Stored:
     """What a store held when it was read, and what a save compares against.
 
-    ``token`` is equal only to that of the same stored form; ``decode`` gives the data
-    anew at each call, or None where nothing there is a session. ``expires`` is None
-    where reading did not tell it. ``is_tombstone`` tells what a cache keeps for a while
-    where a session was from what cannot be read.
+    ``token`` is equal only to that of the same stored form; ``content`` gives what is there anew
+    at each call, a tombstone too, or None for what cannot be read. ``expires`` is None where
+    reading did not tell it. ``is_grave`` tells what a cache itself keeps for a while in the place
+    of a session from what cannot be read.
     """
 
     token: Any
-    decode: Callable[[], Data | None]
+    content: Callable[[], Data | None]
     expires: datetime | None = None
-    is_tombstone: bool = False
+    is_grave: bool = False
+
+    def decode(self) -> Data | None:
+        """The data anew at each call; None where nothing there is a session."""
+        content = self.content()
+        is_tombstone = content == ENDED or (content is not None and content.keys() == {MOVED})
+        return None if is_tombstone else content
 
     @cached_property
     def data(self) -> Data | None:
         """The data once and for all, so to be read only."""
         return self.decode()
+
+    @cached_property
+    def is_tombstone(self) -> bool:
+        return self.data is None and self.content() is not None
+
+    @cached_property
+    def has_ended(self) -> bool:
+        return self.is_tombstone and self.content() == ENDED
 
 
 @dataclass(frozen=True, eq=False)

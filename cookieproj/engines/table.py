@@ -18,6 +18,7 @@ from django.contrib.sessions.backends.base import CreateError
 from django.db import IntegrityError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
+from django.db.models.functions import Length
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
@@ -155,22 +156,25 @@ class Table:
         rows = self._rows.filter(session_key=session_key, session_data=session_data)
         return bool(self._write(rows.delete)[0])
 
-    def exists(self, session_key: str) -> bool:
-        return self.call(self._rows.filter(session_key=session_key).exists)
+    def data(self, session_key: str) -> str | None:
+        """As stored, of a row that has expired too; None for no row."""
+        rows = self._rows.filter(session_key=session_key)
+        return next(iter(self._list(rows.values_list("session_data", flat=True)[:1])), None)
 
     def page(self, after: str, size: int) -> list[AbstractBaseSession]:
         """Up to ``size`` live sessions with the next keys in order."""
         live = self._rows.filter(session_key__gt=after, expire_date__gt=timezone.now())
         return self._list(live.order_by("session_key")[:size])
 
-    def alive(self, keys: Collection[str]) -> set[str]:
+    def alive(self, keys: Collection[str]) -> dict[str, int]:
+        """Those that have not expired, and how long their data is as stored."""
         live = self._rows.filter(expire_date__gt=timezone.now())
-        found = live.values_list("session_key", flat=True)
+        found = live.values_list("session_key", Length("session_data"))
         size, rest = self.fitting(len(keys)), iter(keys)
         return {
-            key
+            key: length
             for batch in iter(lambda: list(islice(rest, size)), [])
-            for key in self._list(found.filter(session_key__in=batch))
+            for key, length in self._list(found.filter(session_key__in=batch))
         }
 
     def fitting(self, keys: int) -> int:

@@ -160,6 +160,6 @@ class Memcached(Cache):
     def _stored(self, value: Any, number: bytes | None = None) -> Stored:
         if value is None:
             # A tombstone: see ``bury``.
-            return Stored(number, lambda: None, is_tombstone=True)
+            return Stored(number, lambda: None, is_grave=True)
         mine = copy.deepcopy(value)
         return Stored(number, partial(checked, copy.deepcopy, mine))

@@ -104,4 +104,4 @@ class Memory(Cache):
     def _stored(self, payload: bytes) -> Stored:
         # Pickles of this very process.
         decode = partial(session_in, pickle.loads, payload)
-        return Stored(payload, decode, is_tombstone=is_grave(payload))
+        return Stored(payload, decode, is_grave=is_grave(payload))

@@ -26,7 +26,7 @@ from cookieproj.engines.exceptions import (
 )
 from cookieproj.engines.listable import Estimate
 from cookieproj.engines.merge import Data
-from cookieproj.engines.stored import Listed, Location, Page, Stored
+from cookieproj.engines.stored import ENDED, Listed, Location, Page, Stored
 
 from .other import Cache, expiry, grave, is_grave, session_in
 from .redis_errors import refuses_scripts, store_error
@@ -244,16 +244,23 @@ class Redis(Cache):
         self._write(lambda client: client.set(self.cache.make_key(key), mark, ex=seconds))
 
     def exists(self, key: str) -> bool:
-        with self.reached():
-            return bool(self.client.exists(self.cache.make_key(key)))
+        """What nobody can read too: it is another serializer's."""
+        stored = self.get(key)
+        return stored is not None and not stored.is_tombstone
 
     def alive(self, keys: Collection[str]) -> set[str]:
+        """What is as long as a tombstone is looked at, which hardly any session is."""
         with self.reached():
             pipeline = self.client.pipeline(transaction=False)
             for key in keys:
-                pipeline.exists(self.cache.make_key(key))
+                pipeline.strlen(self.cache.make_key(key))
             found = pipeline.execute()
-        return {key for key, there in zip(keys, found, strict=True) if there}
+        tombstone = len(self.encode(ENDED))
+        return {
+            key
+            for key, length in zip(keys, found, strict=True)
+            if length and (length != tombstone or self.exists(key))
+        }
 
     def page(self, prefix: str, position: str, size: int) -> Page:
         """Steps of a scan, until they have brought enough; one may bring nothing."""
@@ -350,7 +357,7 @@ class Redis(Cache):
 
     def _held(self, payload: bytes) -> Stored:
         decode = partial(session_in, self.decode, payload)
-        return Stored(payload, decode, is_tombstone=is_grave(payload))
+        return Stored(payload, decode, is_grave=is_grave(payload))
 
 
 class DjangoRedis(Redis):

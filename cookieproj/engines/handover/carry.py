@@ -19,44 +19,43 @@ from cookieproj.engines.exceptions import StoreError
 from cookieproj.engines.language import in_english
 from cookieproj.engines.merge import Data, merge
 from cookieproj.engines.sound import EXPIRY
-from cookieproj.engines.stored import Stored
+from cookieproj.engines.stored import ENDED, MOVED, Stored
 
 from .copies import COPY, is_copy, unmarked
 
 logger = logging.getLogger("django.contrib.sessions")
 
-# Under the key of a session that has ended: who read it before that cannot store it again.
-ENDED: Data = {"_session_ended": True}
-
 # In a session that the new store had already when ``movesessions`` removed it from the old one.
 REMOVED: Data = {COPY: "removed"}
 
-
-def has_ended(stored: Stored) -> bool:
-    return stored.data == ENDED
+# So often a session may go to and fro between the stores while one request looks for it.
+ROUNDS = 10
 
 
 def former_of(former: Engine) -> Stored | None:
     """What the old store holds of it that is worth carrying, with its expiry."""
     found = former._inspect() if former.session_key else None
-    return found if is_session(found) else None
-
-
-def is_session(found: Stored | None) -> bool:
-    return bool(found and found.data and not has_ended(found))
+    return found if found and found.data else None
 
 
 def is_own(stored: Stored | None, old: Any) -> bool:
-    """Whether the new store holds a session, and not only what the old one's may replace.
+    """Whether the new store holds a session, or the tombstone of one.
 
-    That is a copy of it, or what the new one cannot read: in one Redis, with another
-    serializer, that may be the old session itself.
+    Else the old one's may replace it: a copy of that, or what the new one cannot read. In one
+    Redis, with another serializer, that may be the old session itself.
     """
-    return stored is not None and stored.data is not None and not is_copy(stored, old)
+    if stored is None or stored.data is None:
+        return stored is not None and stored.has_ended
+    return not is_copy(stored, old)
 
 
 def carry(
-    old: type[Engine], new: type[Engine], key: str, *, is_taken: bool = False
+    old: type[Engine],
+    new: type[Engine],
+    key: str,
+    *,
+    is_taken: bool = False,
+    rounds: int = ROUNDS,
 ) -> Stored | None:
     """Move the session with that key: what the new store holds now, None if neither has it.
 
@@ -65,8 +64,11 @@ def carry(
     key in the new store already.
     """
     former, session = old(key), new(key)
-    found = former_of(former)
-    if found is None or is_copy(found, new):
+    found = former._inspect() if former.session_key else None
+    if found and found.has_ended:
+        # What another request may have put into the new store is about to be removed again.
+        return None
+    if found is None or not found.data or is_copy(found, new):
         # Another request may have carried it over since this one has looked.
         there = session._read()
         if there and is_copy(there, old):
@@ -78,9 +80,16 @@ def carry(
     except (TypeError, ValueError) as error:
         say_it_stays(session, error)
         return None
-    if held is None:
-        # Somebody was quicker: to carry it over, or to end it.
-        return session._read()
+    # Where that did not arrive, somebody was quicker: to carry it over, or to end it.
+    there = taken(former, session, found, held) if held else session._read()
+    if is_own(there, old) or rounds == 1:
+        return there
+    # It has ended, or has gone back meanwhile.
+    return carry(old, new, key, is_taken=there is not None, rounds=rounds - 1)
+
+
+def taken(former: Engine, session: Engine, found: Stored, held: Stored) -> Stored | None:
+    """Take from the old store what the new one has now; what that holds then."""
     if in_transaction(session):
         take_later(former, session, found, held)
         return held
@@ -149,19 +158,28 @@ def follow(former: Engine, session: Engine, found: Stored, held: Stored) -> Stor
     session._base = held
     while not former._take(found):
         newer = former._inspect()
-        if newer and newer.data is None:
+        if newer and newer.data is None and not newer.is_tombstone:
             # In one Redis, with another serializer, it is what was put into the new store.
             break
-        if newer is None or not is_session(newer):
+        latest = newer and what_was_moved(newer, found)
+        if latest is None or not latest.data:
             return undo(session)
         try:
-            if not catch_up(session, found, newer):
+            if not catch_up(session, found, latest):
                 return None
         except (TypeError, ValueError) as error:
             say_it_stays(session, error)
             break
-        found = newer
+        if latest is not newer:
+            break
+        found = latest
     return session._base
+
+
+def what_was_moved(newer: Stored, found: Stored) -> Stored:
+    """What ``movesessions`` took from there since it was found; as it is, if it did not."""
+    moved = ((newer.is_tombstone and newer.content()) or {}).get(MOVED)
+    return Stored(newer.token, lambda: moved, found.expires) if moved else newer
 
 
 def catch_up(session: Engine, found: Stored, newer: Stored) -> bool:
@@ -169,7 +187,7 @@ def catch_up(session: Engine, found: Stored, newer: Stored) -> bool:
     before, after = (session._form(unmarked(each.data or {})) for each in (found, newer))
     session._until = newer.expires
     there = session._base
-    while there and there.data is not None and not has_ended(there):
+    while there and there.data is not None:
         session._session_cache = merge(before, there.data, after)
         if written := session._put(there, session._session_cache):
             session._base = written
@@ -181,29 +199,26 @@ def catch_up(session: Engine, found: Stored, newer: Stored) -> bool:
 def undo(session: Engine) -> Stored | None:
     """Remove what was put there, and what others have made of it since."""
     while there := session._read():
-        if has_ended(there) or was_removed(there):
+        if there.has_ended:
             return there
         if session._take(there):
             break
     return None
 
 
-def was_removed(stored: Stored) -> bool:
-    """Whether ``movesessions``, and not the end of the session, took it from the old store."""
-    return bool((stored.data or {}).get(COPY) == REMOVED[COPY])
-
-
 def remove_left(former: Engine, session: Engine, found: Stored) -> None:
     """Take from the old store what the new one has had all along.
 
-    It is marked first: who has put it there may be about to take it, and not finding it
-    would be the end of the session.
+    A tombstone takes its place: who has put it into the new one may be about to take it, and
+    not finding it would be the end of the session. What has changed there since goes with it.
+    It is marked in the new one first: who carries it back may be about to take it from there.
     """
     there = session._inspect()
-    if there is None or not is_own(there, former):
+    if there is None or not is_own(there, former) or is_one_entry(former, session):
         return
-    if has_ended(there) or put(session, there, (there.data or {}) | REMOVED, there):
-        former._take(found)
+    if there.has_ended or put(session, there, (there.data or {}) | REMOVED, there):
+        former._until = timezone.now() + timedelta(seconds=GRAVE_SECONDS)
+        former._swap(found, {MOVED: found.data})
 
 
 def end(old: Any, new: type[Engine], key: str) -> None:

@@ -12,9 +12,9 @@ from cookieproj.engines.base import Engine
 from cookieproj.engines.caches.other import GRAVE_SECONDS
 from cookieproj.engines.exceptions import StoreError
 from cookieproj.engines.merge import Data
-from cookieproj.engines.stored import Stored
+from cookieproj.engines.stored import ENDED, Stored
 
-from .carry import ENDED, carry, end, end_former, has_ended, is_own, refuse_event_loop
+from .carry import carry, end, end_former, is_own, refuse_event_loop
 from .copies import COPY, unmarked
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class SameKey(Engine):
     def _found(self, stored: Stored | None) -> Stored | None:
         if not is_own(stored, self._old):
             stored = carry(self._old, self._new, self._key, is_taken=stored is not None)
-        return None if stored is None or has_ended(stored) else without_mark(stored)
+        return None if stored is None else without_mark(stored)
 
     def _take(self, base: Stored) -> bool:
         """In both stores; a tombstone takes its place, for requests that have read it.
@@ -59,27 +59,28 @@ class SameKey(Engine):
 
     def exists(self, session_key: str) -> bool:
         if super().exists(session_key):
-            return not is_ended(self._new(session_key))
+            return True
         former = self._old(session_key)
-        return bool(former.session_key and former.exists(session_key))
+        is_there = bool(former.session_key and former.exists(session_key))
+        return is_there and not is_ended(self._new(session_key))
 
     @classmethod
     def alive(cls, keys: Collection[str]) -> set[str]:
         found = super().alive(keys)
-        ended = {key for key in found if is_ended(cls._new(key))}
-        return (found - ended) | cls._old.alive(set(keys) - found)
+        former = cls._old.alive(set(keys) - found)
+        return found | {key for key in former if not is_ended(cls._new(key))}
 
 
 def without_mark(stored: Stored) -> Stored:
     """What tells it from a copy is nothing to a view."""
     if COPY not in (stored.data or {}):
         return stored
-    return replace(stored, decode=lambda: unmarked(stored.decode() or {}))
+    return replace(stored, content=lambda: unmarked(stored.decode() or {}))
 
 
 def is_ended(session: Engine) -> bool:
     stored = session._read() if session.session_key else None
-    return stored is not None and has_ended(stored)
+    return stored is not None and stored.has_ended
 
 
 class FromCachedRows(Engine):

@@ -29,10 +29,10 @@ from cookieproj.engines.table import Table
 # All there is to know of what a trip is. One that is made on the way, inside another one, is a part
 # of that: of files those stand here who hold the lock.
 TRIPS: dict[type, str] = {
-    Table: "read insert swap touch remove take exists remove_expired page",
+    Table: "read insert swap touch remove take data remove_expired page",
     Cache: "delete exists",
     Memory: "get add swap touch take inspect bury",
-    Redis: "get add swap put touch delete take inspect bury exists page",
+    Redis: "get add swap put touch delete take inspect bury page",
     Memcached: "get add swap touch delete take inspect bury",
     File: "_read _insert _swap _touch _remove _take _make_room exists",
     DjangosDB: "_get_session_from_db exists save delete",

@@ -1,0 +1,226 @@
+"""What a handover leaves under the key of a session that has ended is a session to nobody."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from importlib import import_module
+from typing import Any
+
+import pytest
+from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.backends.base import CreateError, UpdateError
+from django.utils import timezone
+
+from cookieproj.engines.caches.other import GRAVE_SECONDS
+from cookieproj.engines.handover.carry import bury, carry
+from cookieproj.engines.handover.homes import DJANGOS, OURS
+
+from .contract import Engine, Open, Request, on_engines
+from .handing_over import APART, Browser, Switch, flush, meanwhile, moved, only
+from .test_handover_follow import OLD_TAKE, Carry, OldProcess, by_a_request, by_movesessions
+from .test_handover_hard import moving
+from .test_handover_races import interrupted, sign_in
+from .test_listing import listable
+
+on_ours = on_engines(lambda engine: engine.ours and engine.on_server)
+
+
+def is_listed(engine: Engine) -> bool:
+    return engine.ours and engine.on_server and listable(engine)
+
+
+End = Callable[[Engine, str], None]
+
+
+@pytest.fixture
+def end() -> End:
+    """End a session as a process does that hands over: an engine by itself leaves no tombstone."""
+
+    def end(engine: Engine, key: str) -> None:
+        ours = import_module(engine.path.replace(DJANGOS, OURS)).SessionStore
+        bury(ours(key), GRAVE_SECONDS)
+
+    return end
+
+
+@on_engines(lambda engine: engine.on_server)
+def test_it_opens_nothing(engine: Engine, request_for: Open, key: str, end: End) -> None:
+    """To Django's engines it is a session of nobody's: they are what a site may go back to."""
+    end(engine, key)
+    session = request_for(key)
+    assert session.data == ({} if engine.ours else {"_session_ended": True})
+    assert session.get(SESSION_KEY) is None
+    assert (session.session_key is None) is engine.ours
+
+
+@on_ours
+def test_it_does_not_exist(engine: Engine, request_for: Open, key: str, end: End) -> None:
+    assert request_for(key).exists(key)
+    end(engine, key)
+    assert not request_for().exists(key)
+
+
+@on_engines(is_listed)
+def test_it_is_not_among_the_sessions(engine: Engine, key: str, end: End) -> None:
+    other = Request(engine.Store(), "sync").set(a=1, b=2)
+    other.save()
+    keys = {key, other.session_key}
+    assert engine.Store.alive(keys) == keys
+    end(engine, key)
+    assert engine.Store.alive(keys) == {other.session_key}
+    assert [each.key for each in engine.Store.walk()] == [other.session_key]
+    assert [each.key for each in engine.Store.page().sessions] == [other.session_key]
+
+
+@on_engines(is_listed)
+def test_what_is_as_long_as_a_tombstone_is_a_session(engine: Engine) -> None:
+    session = engine.Store()
+    session["_session_endef"] = True
+    session.save()
+    assert engine.Store.alive([session.session_key]) == {session.session_key}
+
+
+@on_ours
+def test_a_late_save_is_refused(engine: Engine, request_for: Open, key: str, end: End) -> None:
+    """Also of one that was emptied unread; and nothing is created in its place."""
+    read, emptied = request_for(key), request_for(key)
+    assert read.get("a") == 1
+    read.set(c=3)
+    emptied.clear()
+    end(engine, key)
+    for late in (read, emptied):
+        with pytest.raises(UpdateError):
+            late.save()
+    created = request_for(key)
+    created.clear()
+    with pytest.raises(CreateError):
+        created.save(must_create=True)
+    assert request_for(key).data == {}
+    assert not request_for().exists(key)
+
+
+@on_ours
+def test_so_is_what_is_applied(engine: Engine, request_for: Open, key: str, end: End) -> None:
+    session = request_for(key)
+    assert session.get("a") == 1
+    end(engine, key)
+    with pytest.raises(UpdateError):
+        session.apply("a", lambda value: value + 1)
+    assert request_for(key).data == {}
+
+
+@on_ours
+def test_a_new_key_takes_nothing_of_it_along(
+    engine: Engine, request_for: Open, key: str, end: End
+) -> None:
+    session = request_for(key)
+    assert session.get("a") == 1
+    end(engine, key)
+    session.cycle_key()
+    session.save()
+    assert request_for(session.session_key).data == {"a": 1, "b": 2}
+    assert request_for(key).data == {}
+
+
+@pytest.mark.parametrize("how", ["end", "sign_in"])
+@only(APART)
+def test_a_process_of_the_old_engine_alone_at_the_same_time(switch: Switch, how: str) -> None:
+    """As while the first step of a deployment is under way, which brings the handover."""
+    browser = Browser()
+    browser.set(a=1)
+    before, late = browser.copy(), browser.copy()
+    knowing = OldProcess(switch, browser, knows_of_both=True)
+
+    def written(session: Any) -> None:
+        session.get("a")
+        getattr(knowing, how)()
+        switch.before()
+        session["b"] = 2
+
+    switch.before()
+    assert interrupted(late, written)
+    for run in (switch.before, switch.back, switch.make):
+        run()
+        assert before.copy().read() == {}
+
+
+@only(APART)
+def test_a_sign_in_there_at_the_same_time_keeps_its_user(switch: Switch) -> None:
+    browser = Browser()
+    browser.set(a=1)
+    before, late = browser.copy(), browser.copy()
+    knowing = OldProcess(switch, browser, knows_of_both=True)
+
+    def signs_in(session: Any) -> None:
+        session.get("a")
+        knowing.visit(flush)
+        switch.before()
+        sign_in(session)
+
+    switch.before()
+    late.visit(signs_in)
+    assert late.read() == {"a": 1, "d": 4}
+    assert before.read() == {}
+
+
+@pytest.mark.parametrize("by", [by_a_request, by_movesessions])
+@only(APART)
+def test_movesessions_takes_it_first(switch: Switch, by: Carry) -> None:
+    """From under who has just put it into the new store, with what was written in either since."""
+    browser = moved(switch)
+    other, old_process = browser.copy(), OldProcess(switch, browser, knows_of_both=False)
+
+    def taken() -> None:
+        old_process.set(c=3)
+        assert moving(switch)
+        other.set(w=4)
+
+    with meanwhile(switch, OLD_TAKE, taken):
+        by(switch, browser)
+    assert browser.read() == {"a": 1, "c": 3, "w": 4}
+    expires = switch.store(switch.new)(browser.cookie)._inspect().expires
+    assert expires is None or expires > timezone.now() + timedelta(days=1)
+    # What it has left in the old store is a session to nobody.
+    old = switch.store(switch.old)
+    assert list(old.walk()) == []
+    assert dict(old(browser.cookie).items()) == {}
+    assert not moving(switch)
+    # Not even after a switch back, once the session has gone back to it and ended there.
+    going_back = OldProcess(switch, browser, knows_of_both=True)
+    assert going_back.visit(lambda session: dict(session.items())) == {"a": 1, "c": 3, "w": 4}
+    going_back.end()
+    assert browser.read() == {}
+
+
+@only(APART)
+def test_a_request_finds_what_has_gone_back_meanwhile(switch: Switch) -> None:
+    """While it carries the session over, that is taken from under it, and returns."""
+    browser = moved(switch)
+    going_back = OldProcess(switch, browser, knows_of_both=True)
+
+    def to_and_fro() -> None:
+        assert moving(switch)
+        going_back.set(c=3)
+
+    with meanwhile(switch, OLD_TAKE, to_and_fro):
+        assert browser.read() == {"a": 1, "c": 3}
+    assert browser.read() == {"a": 1, "c": 3}
+    assert list(switch.store(switch.old).walk()) == []
+
+
+@only(APART)
+def test_what_is_carried_over_after_its_end_is_found_by_nobody(switch: Switch) -> None:
+    """Who comes upon the tombstone in the old store knows that what is in the new one has ended."""
+    browser = moved(switch)
+    knowing = OldProcess(switch, browser, knows_of_both=True)
+    found = []
+
+    def looks() -> None:
+        new = switch.store(switch.new)
+        assert dict(new(browser.cookie).items()) == {"a": 1}
+        found.append(carry(switch.store(switch.old), new, browser.cookie or ""))
+
+    into_new = ("new", "_insert", "before")
+    with meanwhile(switch, into_new, knowing.end), meanwhile(switch, OLD_TAKE, looks):
+        assert browser.copy().read() == {}
+    assert found == [None]
+    assert browser.read() == {}
