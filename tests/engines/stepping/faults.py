@@ -63,7 +63,7 @@ def undone(session: Any) -> None:
         pass
 
 
-@fault("db to cache")
+@fault("db to file")
 def what_follows_deletes_what_others_wrote(patch: pytest.MonkeyPatch) -> None:
     def saved(session: Any, _found: Any, newer: Any) -> None:
         session._until = newer.expires
