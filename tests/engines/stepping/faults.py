@@ -65,7 +65,7 @@ def undone(session: Any) -> None:
         pass
 
 
-@fault("file to db")
+@fault("db to file")
 def what_follows_deletes_what_others_wrote(patch: pytest.MonkeyPatch) -> None:
     def saved(session: Any, _found: Any, newer: Any) -> None:
         session._until = newer.expires
