@@ -1,5 +1,6 @@
 """A schedule by its seed, ``db to cache:123``: the engine or the pair, and a number."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from random import Random
 
@@ -47,7 +48,7 @@ def planned(world: World, number: int) -> Plan:
     return plan(chosen, chosen.choice(world.together))
 
 
-def first_broken(world: World, numbers: range) -> Broken | None:
+def first_broken(world: World, numbers: Iterable[int]) -> Broken | None:
     """The first of those schedules in which a promise is broken."""
     for number in numbers:
         chosen = planned(world, number)

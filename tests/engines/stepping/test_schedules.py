@@ -11,6 +11,13 @@ from .worlds import NAMES, world
 # They make ten thousand in the suite's time, and a million with --long.
 SHORT, LONG = (200, 2), (4000, 10)
 
+# SECURITY.md says of these what is not promised: in the moment in which one session is carried over,
+# a process of the former engine ends it, or carries it back while ``movesessions`` runs as well.
+BOTH_WAYS_AT_ONCE = {
+    "db to cache:179": "a write to what is carried over goes with its end in the former store",
+    "file to db:136": "carried to and fro by three at once, it is in neither store",
+}
+
 pytestmark = pytest.mark.usefixtures("stopped_at_trips")
 
 
@@ -46,6 +53,19 @@ def test_a_session_is_what_it_may_be(name: str, numbers: range) -> None:
     all_is_kept(name, numbers)
 
 
+@pytest.mark.parametrize(
+    "seed",
+    [
+        pytest.param(seed, marks=pytest.mark.xfail(reason=reason, strict=True))
+        for seed, reason in BOTH_WAYS_AT_ONCE.items()
+    ],
+)
+def test_what_is_not_promised(seed: str) -> None:
+    name, numbers = case_of(seed)
+    assert first_broken(world(name), numbers) is None
+
+
 def all_is_kept(name: str, numbers: range) -> None:
-    if broken := first_broken(world(name), numbers):
+    promised = [number for number in numbers if f"{name}:{number}" not in BOTH_WAYS_AT_ONCE]
+    if broken := first_broken(world(name), promised):
         pytest.fail(str(broken), pytrace=False)
