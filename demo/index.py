@@ -321,6 +321,8 @@ def leave(row: str, was: SessionBase | Data, expires: datetime, user: User | Non
         user = User.objects.filter(pk__in=[was.get(SESSION_KEY)]).first()
     hashes = hashes_of(user) if user else [came]
     if may_be_held and came in hashes:
-        refuse(row, expires)
+        # Another copy of the cookie may have been given a later expiry.
+        known = SignedInSession.objects.filter(pk=row).values_list("expires", flat=True).first()
+        refuse(row, max(expires, known) if known else expires)
     ended = hashes if came in hashes else [came]
     is_written(SignedInSession.objects.filter(pk=row, auth_hash__in=ended).forget)

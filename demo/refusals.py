@@ -25,6 +25,8 @@ def refuse(row: str, expires: datetime) -> None:
     # A row from before may hold the very last moment of all.
     until = max(min(expires, local(LAST)), timezone.now() + age) + LATE
     RefusedSession.objects.bulk_create([RefusedSession(pk=row, until=until)], ignore_conflicts=True)
+    # It may have been refused before, for less long.
+    RefusedSession.objects.filter(pk=row, until__lt=until).update(until=until)
 
 
 def is_refused(row: str) -> bool:

@@ -29,6 +29,7 @@ class Apply(SessionBase):
 
     if TYPE_CHECKING:
         _base: Stored | None
+        _is_unread: bool
         _find: Callable[[], Stored | None]
         _form: Callable[[Data], Data]
         _get_session: Callable[..., Data]
@@ -77,7 +78,7 @@ class Apply(SessionBase):
             data, stored = self._store_alone(application)
         except UpdateError as error:
             # What it was made from is nowhere any more.
-            self._base = None
+            self._base, self._is_unread = None, False
             raise SessionEndedError from error
         self._rebase(stored)
         ours[key] = data[key]

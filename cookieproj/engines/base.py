@@ -38,6 +38,9 @@ class Engine(HandsOver, Keys, Apply, Listable, Async):
     # What this session's data was made from; None until it is loaded or created.
     _base: Stored | None = None
 
+    # Whether nothing that is stored has been seen of it yet.
+    _is_unread = True
+
     # When a save makes it expire, where that is settled: a session moved here expires as there.
     _until: datetime | None = None
 
@@ -127,6 +130,7 @@ class Engine(HandsOver, Keys, Apply, Listable, Async):
             return (stored and stored.decode()) or {}
         self._base = self._load() if self.session_key else None
         data = self._base.decode() if self._base else None
+        self._is_unread = data is None
         if data is None:
             self._base = self._session_key = None
             return {}
@@ -147,7 +151,7 @@ class Engine(HandsOver, Keys, Apply, Listable, Async):
             self._half("create")()
             return
         if must_create:
-            self._base = self._insert(dict(data))
+            self._base, self._is_unread = self._insert(dict(data)), False
             return
         if not self._is_stored(data):
             self._store(data)
@@ -157,7 +161,13 @@ class Engine(HandsOver, Keys, Apply, Listable, Async):
     def _store(self, data: Data) -> None:
         for _attempt in range(SAVES):
             if self._base is None:
-                self._rebase(self._find())
+                found = self._find()
+                if (found is None or found.data is None) and self._is_unread:
+                    # It was emptied, and there is nothing: as for a browser without a key.
+                    self._session_key = None
+                    self._half("create")()
+                    return
+                self._rebase(found)
             base: Stored = self._base  # type: ignore[assignment]
             # As it is now: another thread of this request may go on changing it.
             if written := self._put(base, dict(data)):
@@ -183,6 +193,7 @@ class Engine(HandsOver, Keys, Apply, Listable, Async):
         """
         if theirs is None or theirs.data is None:
             raise UpdateError
+        self._is_unread = False
         if self._application:
             self._base = theirs
             self._application()

@@ -38,6 +38,9 @@ class SessionStore(Engine, DjangoStore):
 
     _cache: BaseCache
 
+    def _takes(self, session_key: str) -> bool:
+        return super()._takes(session_key) and is_own(session_key)
+
     def _read(self) -> Stored | None:
         return self._entries.get(self.cache_key)
 

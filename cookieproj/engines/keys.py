@@ -221,7 +221,8 @@ class Keys(SessionBase):
         self._rebase(theirs)
         self._apply_again(base, theirs)
         self._base = stored
-        self._store(self._get_session())
+        if stored:
+            self._store(self._get_session())
 
     def _create_and_delete(self) -> None:
         data, key = self._get_session(), self.session_key

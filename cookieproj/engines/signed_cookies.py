@@ -32,6 +32,10 @@ SALT = "django.contrib.sessions.backends.signed_cookies"
 # The data, compressed or not, the moment and the signature, as Django's signer puts them together.
 SIGNED = re.compile(r"\.?[\w-]*:\w+:[\w-]{43}")
 
+# In a cookie that a handover has exchanged for a session key: that key, whether the browser has
+# sent the cookie since, and by what one knows the store of the key.
+FORMER = "_session_former"
+
 # What a browser must be able to keep of a cookie: name, value and attributes (RFC 6265, 6.1).
 COOKIE_BYTES = 4096
 
@@ -102,6 +106,14 @@ class SessionStore(HandsOver, Listable, Async, DjangoStore):  # type: ignore[mis
         if getattr(settings, "SESSION_COOKIE_TOO_LARGE_IS_ERROR", settings.DEBUG):
             raise error
         logger.warning(in_english(error))
+
+    def _get_session_key(self) -> str:
+        """Once the handover is over the cookie alone counts, whatever the store still holds."""
+        match self._session.get(FORMER):
+            case [key, False, name]:
+                self._session[FORMER] = [key, True, name]
+        signed: str = super()._get_session_key()  # type: ignore[assignment]
+        return signed
 
     def apply(self, key: str, function: Callable[[Any], Any], default: Any = NOT_GIVEN) -> Any:
         """Raises HeldByClientError: only a server can tell what is stored now."""

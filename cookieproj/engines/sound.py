@@ -119,6 +119,9 @@ def depth_of(data: Data) -> int:
     begun, to_do = set[int](), [data]
     while to_do:
         held = to_do[-1]
+        if id(held) in depths:
+            to_do.pop()
+            continue
         inner = inner_of(held)
         if id(held) in begun:
             to_do.pop()
@@ -130,7 +133,8 @@ def depth_of(data: Data) -> int:
 
 
 def inner_of(held: Any) -> list[Any]:
-    values = held.values() if isinstance(held, dict) else held
+    # All at once: a request may change it meanwhile, while it is saved in a thread.
+    values = list(held.values() if isinstance(held, dict) else held)
     return [value for value in values if isinstance(value, dict | list | tuple)]
 
 

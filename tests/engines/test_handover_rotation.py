@@ -24,9 +24,8 @@ from pytest_django import Settings
 from cookieproj.engines.handover.canonical import digest
 from cookieproj.engines.handover.copies import COPY, is_copy, unmarked
 from cookieproj.engines.handover.homes import home
-from cookieproj.engines.handover.into_cookies import FORMER
 from cookieproj.engines.handover.move import Outcome, move
-from cookieproj.engines.signed_cookies import SALT
+from cookieproj.engines.signed_cookies import FORMER, SALT
 from cookieproj.settings.caches import caches
 from tests.conftest import connected, forget_folder
 

@@ -486,8 +486,10 @@ def test_what_is_no_session_under_its_name_is_told(servers: Any, use: Use) -> No
         [name] = client.keys()
         client.delete(name)
         client.rpush(name, "a")
+    [listed] = store.walk()
+    assert listed.stored.data is None
     with pytest.raises(StoreMisconfiguredError, match="a database of their own") as error:
-        list(store.walk())
+        store(key).load()
     assert key not in str(error.value)
     assert key not in repr(error.value)
 

@@ -95,6 +95,9 @@ def taken(former: Engine, session: Engine, found: Stored, held: Stored) -> Store
         return held
     try:
         return follow(former, session, found, held)
+    except (TypeError, ValueError) as error:
+        say_it_stays(session, error)
+        return session._base
     except StoreError as error:
         # Whether that still holds it nobody can tell; ``movesessions`` takes what has stayed.
         logger.warning("A session that was moved may be left behind as well. %s", in_english(error))
@@ -153,7 +156,8 @@ def follow(former: Engine, session: Engine, found: Stored, held: Stored) -> Stor
     """Take from the old store what was put into the new; what changed there since follows.
 
     Gives what the new store holds then. Where the session has ended in the old store
-    meanwhile, what was put into the new one is removed again: None, or a tombstone.
+    meanwhile, what was put into the new one is removed again: None, or a tombstone. Raises what
+    the new store's serializer raises for what the session has become in the old one.
     """
     session._base = held
     while not former._take(found):
@@ -164,12 +168,8 @@ def follow(former: Engine, session: Engine, found: Stored, held: Stored) -> Stor
         latest = newer and what_was_moved(newer, found)
         if latest is None or not latest.data:
             return undo(session)
-        try:
-            if not catch_up(session, found, latest):
-                return None
-        except (TypeError, ValueError) as error:
-            say_it_stays(session, error)
-            break
+        if not catch_up(session, found, latest):
+            return None
         if latest is not newer:
             break
         found = latest

@@ -1,16 +1,20 @@
 """A row that somebody deletes, in the admin say, ends in the former store too."""
 
+from __future__ import annotations
+
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore as DBStore
-from django.contrib.sessions.base_session import AbstractBaseSession
 
 from cookieproj.engines.clock import is_past
 from cookieproj.engines.signals import hear_deletions
 
 from .same_key import FromCachedRows, SameKey
+
+if TYPE_CHECKING:
+    from django.contrib.sessions.base_session import AbstractBaseSession
 
 
 def end_in_former(instance: AbstractBaseSession, **kwargs: Any) -> None:

@@ -3,7 +3,7 @@
 import copy
 import logging
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -11,10 +11,12 @@ from django.core import signing
 from django.utils import timezone
 
 from cookieproj.engines.base import Engine
+from cookieproj.engines.caches.other import GRAVE_SECONDS
+from cookieproj.engines.clock import aware, local
 from cookieproj.engines.exceptions import CookieTooLargeError, StoreError
 from cookieproj.engines.language import in_english
 from cookieproj.engines.merge import Data
-from cookieproj.engines.signed_cookies import SALT, is_signed
+from cookieproj.engines.signed_cookies import FORMER, SALT, is_signed
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 from cookieproj.engines.sound import EXPIRY
 from cookieproj.engines.stored import Location
@@ -25,10 +27,6 @@ from .copies import unmarked
 from .exchange import Exchange
 
 logger = logging.getLogger("django.contrib.sessions")
-
-# In a cookie: the session key that it was exchanged for, whether the browser has sent the cookie
-# since, and by what one knows the old store.
-FORMER = "_session_former"
 
 # Hexadecimal digits of the last.
 NAME = 12
@@ -125,6 +123,9 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
         former._until = expires if as_carried else None
         if self._settles or self._is_late:
             ours[EXCHANGED] = True
+            # From now on the cookie is the session. Only requests under way still have the key.
+            late = datetime.now(UTC) + timedelta(seconds=GRAVE_SECONDS)
+            former._until = local(min(aware(expires), late))
         try:
             former.save()
         finally:

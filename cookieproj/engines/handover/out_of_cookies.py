@@ -15,7 +15,7 @@ from django.utils.crypto import get_random_string, salted_hmac
 from cookieproj.engines.base import Engine
 from cookieproj.engines.keys import Result
 from cookieproj.engines.merge import Data
-from cookieproj.engines.signed_cookies import SALT, is_signed
+from cookieproj.engines.signed_cookies import SALT, is_signed, opened
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 from cookieproj.engines.stored import Stored
 
@@ -129,8 +129,15 @@ class OutOfCookies(Exchange, Engine):
         self._exchanged = None
 
     def _load(self) -> Stored | None:
+        """Nothing that this site has refused: another copy of a cookie may have become it."""
         stored = super()._load()
-        return None if stored and MADE_WITH in (stored.data or {}) else stored
+        if stored is None or MADE_WITH in (stored.data or {}):
+            return None
+        return None if self._is_refused(stored.data or {}) else stored
+
+    def _is_refused(self, data: Data) -> bool:
+        answers = opened.send(type(self), data=data, session_key=self._session_key)
+        return any(answer for _receiver, answer in answers)
 
     def _key_for(self, cookie: str) -> str | None:
         former = self._old(cookie)

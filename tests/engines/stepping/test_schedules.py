@@ -11,8 +11,8 @@ from .worlds import NAMES, world
 # They make ten thousand in the suite's time, and a million with --long.
 SHORT, LONG = (200, 2), (4000, 10)
 
-# SECURITY.md says of these what is not promised: in the moment in which one session is carried over,
-# a process of the former engine ends it, or carries it back while ``movesessions`` runs as well.
+# SECURITY.md says of these what is not promised: in the moment in which one session is carried
+# over, a process of the former engine ends it, or carries it back beside ``movesessions``.
 BOTH_WAYS_AT_ONCE = {
     "db to cache:179": "a write to what is carried over goes with its end in the former store",
     "file to db:136": "carried to and fro by three at once, it is in neither store",
