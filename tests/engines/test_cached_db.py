@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 
 from cookieproj.engines import cached_db
+from cookieproj.engines.cache import SessionStore as CacheStore
 from cookieproj.engines.cached_db import SessionStore
 from cookieproj.engines.caches import beyond
 from cookieproj.engines.exceptions import StoreUnavailableError
@@ -291,6 +292,16 @@ def test_nor_does_a_copy_get_old_in_a_cache_without_tombstones(
             end(key)
             read_elsewhere(key)
         assert SessionStore(key).get("count") == expected
+
+
+def test_a_copy_is_no_session_of_the_cache_engine(engine: Engine) -> None:
+    """In one cache the names of copies begin as those of its entries do."""
+    key = stored(a=1).session_key
+    alias = SessionStore.cache_key_prefix.removeprefix(CacheStore.cache_key_prefix) + key
+    session = CacheStore(alias)
+    session._cache = SessionStore(key)._cache
+    assert dict(session.items()) == {}
+    assert SessionStore(key)["a"] == 1
 
 
 def test_a_buried_copy_is_no_place_where_a_session_lives(engine: Engine) -> None:

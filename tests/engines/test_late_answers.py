@@ -111,6 +111,21 @@ def test_one_that_stores_something_gets_a_key_of_its_own(engine: Engine, request
     assert request_for(new).data == {"b": 2}
 
 
+@on_engines(lambda engine: engine.ours)
+def test_so_does_one_that_empties_it_unread(engine: Engine, request_for: Open) -> None:
+    """Again and again, as the cookie stays: it is no error."""
+
+    def begins_anew(session: Any) -> None:
+        session.clear()
+        session["b"] = 2
+
+    key = ended(engine, request_for)
+    response = served(engine, "sync", key, begins_anew)
+    new = response.cookies[NAME].value
+    assert new not in {"", key}
+    assert request_for(new).data == {"b": 2}
+
+
 def test_a_session_that_is_emptied_keeps_its_cookie(engine: Engine, request_for: Open) -> None:
     session = request_for().set(a=1)
     session.save()

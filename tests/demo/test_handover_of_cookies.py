@@ -1,0 +1,116 @@
+"""There and back between a server and signed cookies: nothing opens again, and nothing is lost."""
+
+import copy
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from demo.models import RefusedSession, User
+from tests.conftest import on
+from tests.engines.handing_over import Switch
+
+from .browsers import again, browser, is_in
+
+pytestmark = pytest.mark.usefixtures("empty_stores", "db")
+
+SERVERS = ("db", "cache", "file", "cached_db")
+
+
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def copied(client: Client) -> Client:
+    thief = Client()
+    thief.cookies = copy.deepcopy(client.cookies)
+    return thief
+
+
+def color(client: Client) -> str:
+    return str(client.get("/sessions/get-item/?key=color").text)
+
+
+def test_two_copies_of_one_cookie_both_end(server: str, ada: User, settings: Settings) -> None:
+    """Each is exchanged for a session of its own."""
+    switch = Switch("signed_cookies", server, settings)
+    client = browser(ada)
+    thief = copied(client)
+    client.post("/sessions/set-item/", {"key": "color", "value": "blue"})
+    switch.make()
+    client, thief = again(client), again(thief)
+    assert is_in(client)
+    assert is_in(thief)
+    client.post("/auth/sign-out/")
+    assert not is_in(client)
+    assert not is_in(thief)
+
+
+@pytest.mark.parametrize("visits", [1, 2])
+def test_the_key_of_before_opens_nothing_after_a_sign_out(
+    server: str, visits: int, ada: User, settings: Settings
+) -> None:
+    switch = Switch(server, "signed_cookies", settings)
+    client = browser(ada)
+    thief = copied(client)
+    switch.make()
+    for _visit in range(visits):
+        client = again(client)
+        assert is_in(client)
+    switch.run("signed_cookies", "")
+    client = again(client)
+    client.post("/auth/sign-out/")
+    switch.back()
+    assert not is_in(again(thief))
+
+
+@pytest.mark.parametrize("server", ["db", "file", "cached_db"], indirect=True)
+def test_once_it_is_in_the_cookie_the_key_does_not_live_on(
+    server: str, ada: User, settings: Settings
+) -> None:
+    switch = Switch(server, "signed_cookies", settings)
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        client = browser(ada)
+        thief = copied(client)
+        switch.make()
+        for _visit in range(2):
+            client = again(client)
+            assert is_in(client)
+        clock.shift(timedelta(minutes=6))
+        switch.run(server, "")
+        assert not is_in(again(thief))
+
+
+def test_what_the_cookie_alone_was_given_is_there_on_the_way_back(
+    server: str, ada: User, settings: Settings
+) -> None:
+    """Though its exchange was never settled, as the browser came once in the handover."""
+    switch = Switch(server, "signed_cookies", settings)
+    client = browser(ada)
+    client.post("/sessions/set-item/", {"key": "color", "value": "green"})
+    switch.make()
+    client = again(client)
+    assert is_in(client)
+    switch.run("signed_cookies", "")
+    client = again(client)
+    client.post("/sessions/set-item/", {"key": "color", "value": "red"})
+    switch.back()
+    client = again(client)
+    assert is_in(client)
+    assert "red" in color(client)
+
+
+@on("signed_cookies")
+def test_a_copy_with_a_later_expiry_is_refused_as_long(profile: str, ada: User) -> None:
+    client = browser(ada)
+    thief = copied(client)
+    year = timedelta(days=365)
+    thief.post("/expiry/in-seconds/", {"seconds": int(year.total_seconds())})
+    assert is_in(thief)
+    client.post("/auth/sign-out/")
+    assert RefusedSession.objects.get().until > timezone.now() + year
+    assert not is_in(thief)
