@@ -81,8 +81,9 @@ def test_signing_out_costs_one_too(profile: str, ada: User) -> None:
     with CaptureQueriesContext(connection) as captured:
         client.post("/auth/sign-out/")
     about_it = [query["sql"] for query in captured if "demo_signedinsession" in query["sql"]]
-    assert len(about_it) == 1
-    assert about_it[0].startswith("DELETE")
+    # Where the browser holds it, for how long a copy of the cookie must be refused is asked first.
+    asked = ["SELECT"] if profile == "signed_cookies" else []
+    assert [sql.split()[0] for sql in about_it] == [*asked, "DELETE"]
     assert SignedInSession.objects.get() == row_of(other)
     assert not is_in(client)
 
