@@ -198,15 +198,23 @@ def connected(url: str, **more: Any) -> Iterator[None]:
     if url.startswith("sqlite"):
         connections.settings["default"]["OPTIONS"] = before["OPTIONS"]
     connections["default"] = connections.create_connection("default")
-    # Put together for the kind of database that was there before.
-    statements.cache_clear()
+    forget_the_database()
     try:
         yield
     finally:
-        statements.cache_clear()
+        forget_the_database()
         connections["default"].close()
         connections.settings["default"] = before
         connections["default"] = connection
+
+
+def forget_the_database() -> None:
+    """What was put together for the kind of database that was there, or has its numbers."""
+    # Not above: this is imported before the site is set up.
+    from django.contrib.contenttypes.models import ContentType  # noqa: PLC0415
+
+    statements.cache_clear()
+    ContentType.objects.clear_cache()
 
 
 @contextmanager
