@@ -81,19 +81,33 @@ def test_what_is_as_long_as_a_tombstone_is_a_session(engine: Engine) -> None:
 
 @on_ours
 def test_a_late_save_is_refused(engine: Engine, request_for: Open, key: str, end: End) -> None:
-    """Also of one that was emptied unread; and nothing is created in its place."""
-    read, emptied = request_for(key), request_for(key)
+    """And nothing is created in its place."""
+    read = request_for(key)
     assert read.get("a") == 1
     read.set(c=3)
-    emptied.clear()
     end(engine, key)
-    for late in (read, emptied):
-        with pytest.raises(UpdateError):
-            late.save()
+    with pytest.raises(UpdateError):
+        read.save()
     created = request_for(key)
     created.clear()
     with pytest.raises(CreateError):
         created.save(must_create=True)
+    assert request_for(key).data == {}
+    assert not request_for().exists(key)
+
+
+@on_ours
+def test_one_that_was_emptied_unread_is_begun_anew(
+    engine: Engine, request_for: Open, key: str, end: End
+) -> None:
+    """As for a browser without a cookie: this one keeps its own until that expires."""
+    emptied = request_for(key)
+    emptied.clear()
+    emptied.set(c=3)
+    end(engine, key)
+    emptied.save()
+    assert emptied.session_key not in (None, key)
+    assert request_for(emptied.session_key).data == {"c": 3}
     assert request_for(key).data == {}
     assert not request_for().exists(key)
 
