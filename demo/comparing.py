@@ -18,7 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from redis.exceptions import RedisError
 
-from cookieproj.engines.caches import beyond
+from cookieproj.engines.caches import adapter_for
 from cookieproj.engines.caches.memcached import Memcached
 from cookieproj.engines.caches.memory import Memory
 from cookieproj.engines.caches.other import Cache
@@ -141,7 +141,7 @@ def survival(store: Any) -> str:
 
 
 def session_cache() -> Cache:
-    return beyond(caches[settings.SESSION_CACHE_ALIAS])
+    return adapter_for(caches[settings.SESSION_CACHE_ALIAS])
 
 
 def persistence(redis: Redis) -> str:

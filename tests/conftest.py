@@ -22,12 +22,12 @@ from django.test.signals import setting_changed
 from django.utils import translation
 from pytest_django import Settings
 
-from cookieproj.engines import cached_db
 from cookieproj.engines.file import SessionStore as FileStore
 from cookieproj.engines.table import statements
 from cookieproj.profiles import PROFILES
 from cookieproj.settings.caches import caches
 from demo.models import User
+from tests.stores import forget_pending
 
 from . import servers
 from .sites import manage
@@ -301,7 +301,7 @@ def empty_stores(settings: Settings, tmp_path: Path, redis_url: str) -> Iterator
     settings.SESSION_CACHE_ALIAS = "sessions"
     settings.CACHES = caches(f"{redis_url}/0")
     cache_connections["sessions"].clear()
-    cached_db.owed.clear()
+    forget_pending()
     forget_folder()
     yield
     forget_folder()

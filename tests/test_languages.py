@@ -22,6 +22,7 @@ from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.handover.copies import marked
 from cookieproj.engines.handover.homes import NAMES
 from cookieproj.engines.handover.into_cookies import name_of
+from cookieproj.engines.hands_over import store_of
 from demo.attempts import ATTEMPTS
 from demo.models import User
 from demo.recipes import RECIPES
@@ -253,7 +254,7 @@ def test_a_missing_page_is_chinese(db: None) -> None:
 def test_a_store_away_is_chinese_to_its_visitor_and_english_in_the_log(
     db: None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    away = StoreUnavailableError(CacheStore._place(), "gone")
+    away = StoreUnavailableError(store_of(CacheStore).label, "gone")
     with mock.patch("demo.views.render", side_effect=away):
         response = Client(headers=IN_CHINESE).get("/")
     assert response.status_code == 503
@@ -292,7 +293,8 @@ def test_what_is_signed_and_compared_speaks_no_language() -> None:
     made = []
     for language in ("en", "zh-hans"):
         with override(language):
-            made.append((name_of(CacheStore), marked({"color": "blue"}, CacheStore)))
+            store = store_of(CacheStore)
+            made.append((name_of(store), marked({"color": "blue"}, store)))
     assert made[0] == made[1]
 
 

@@ -1,39 +1,42 @@
 """What the engines share: merge and retry, keys, expiry.
 
-An engine names its store in six short methods (``_read`` to ``_remove``), each one
-round trip. Everything that is promised of all of them stands here, once.
+How a save flows. A request begins with what the store ``load``s, and keeps it as its base. The
+save reads nothing: it puts the session's data where the store still holds that base, and the
+store compares and writes in one round trip. Where somebody else was quicker, the save asks for
+what is stored now (``refresh``), applies to it key by key what this request has changed since
+its base (``merge``), takes that for its new base, and tries again. Where nothing is stored any
+more the session has ended, and the save is refused: UpdateError. Data that is stored already is
+not written again, only its expiry moved. A new key is an insert under that key first, and the
+end of the old one after the save that follows, so that whatever answer gets lost, the key that
+the browser holds opens the session.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.contrib.sessions.backends.base import (
-    UpdateError,
-)
+from django.contrib.sessions.backends.base import UpdateError
 from django.core import signing
-from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from . import checks  # noqa: F401 - they register themselves
 from .apply import Apply
 from .asynchronous import Async
-from .clock import left, local
+from .clock import after, left, local
 from .exceptions import StoreUnavailableError
-from .hands_over import HandsOver
-from .hooks import overrides
 from .keys import SAVES, Keys
 from .listable import Listable
-from .merge import Data, merge, same, unchanged
+from .merge import Data, merge, same
 from .sound import check, checked
 from .stored import Stored
 
 
-class Engine(HandsOver, Keys, Apply, Listable, Async):
-    """A session whose data is kept on the server, where other requests change it too."""
+class Engine(Listable, Keys, Apply, Async):
+    """A session whose data is kept in a store on the server, where other requests change it too."""
 
     # What this session's data was made from; None until it is loaded or created.
     _base: Stored | None = None
@@ -41,7 +44,7 @@ class Engine(HandsOver, Keys, Apply, Listable, Async):
     # Whether nothing that is stored has been seen of it yet.
     _is_unread = True
 
-    # When a save makes it expire, where that is settled: a session moved here expires as there.
+    # When a save makes it expire, where that is settled: see ``expiring``.
     _until: datetime | None = None
 
     if TYPE_CHECKING:
@@ -50,73 +53,31 @@ class Engine(HandsOver, Keys, Apply, Listable, Async):
         _session_cache: Data
         serializer: Any
 
-    # Each of these is one engine's, and one round trip.
-
-    def _read(self) -> Stored | None:
-        """What the store holds of this session; None where it holds nothing, or it has expired."""
-        raise NotImplementedError
+    def _takes(self, session_key: str) -> bool:
+        return self._own_store().can_hold(session_key)
 
     def _load(self) -> Stored | None:
-        """What a request is served from, where that may be a copy behind what ``_read`` finds."""
-        return self._read()
+        return self._store.load(self._key)
 
     def _find(self) -> Stored | None:
-        """What a save goes by, where a session may be in more places than ``_read`` knows."""
-        return self._read()
+        return self._store.refresh(self._key, self._base)
 
-    def _insert(self, data: Data) -> Stored:
-        """Store the data under a key that is new. Raises CreateError if it is taken."""
-        raise NotImplementedError
-
-    def _insert_replacing(self, data: Data) -> Stored:
-        """As ``_insert``, under a key that replaces another; a save of the session follows."""
-        return self._insert(data)
-
-    def _swap(self, base: Stored, data: Data) -> Stored | None:
-        """Store the data if the store still holds ``base``, else None."""
-        raise NotImplementedError
-
-    def _touch(self, base: Stored) -> bool:
-        """Move the expiry, and write nothing else, if the store still holds ``base``."""
-        raise NotImplementedError
-
-    def _remove(self, session_key: str) -> None:
-        raise NotImplementedError
-
-    def _take(self, base: Stored) -> bool:
-        """Remove the session if the store still holds ``base``."""
-        raise NotImplementedError
-
-    def _make_room(self) -> None:
-        """Remove what has expired under this key, where a store keeps that until it is cleared."""
-
-    def _inspect(self) -> Stored | None:
-        """As ``_read``, with the expiry too, where the store tells it at all."""
-        return self._read()
+    def _insert(self, data: Data, *, save_follows: bool = False) -> Stored:
+        return self._store.insert(self._key, data, self._expires(), save_follows=save_follows)
 
     def _form(self, data: Data) -> Data:
-        """The data as it would be read after a save: in JSON a tuple is a list.
+        return self._store.form(data)
 
-        What is compared with what is stored is this, so that only a change is one.
-        """
-        if overrides(type(self), "encode", "decode"):
-            return self.decode(self.encode(data))
-        serializer = self.serializer()
-        form: Data = serializer.loads(serializer.dumps(data))
-        return form
+    def _expires(self) -> datetime:
+        """When what is stored now expires."""
+        return self._until or after(int(self._half("get_expiry_age")()))
+
+    # What follows is Django's interface, on top of those.
 
     def decode(self, session_data: Any) -> Data:
         """Empty, with a line in the log, for what is no session: Django logs a wrong signature."""
         loads = partial(signing.loads, salt=self.key_salt, serializer=self.serializer)
         return checked(loads, session_data) or {}
-
-    def _put(self, base: Stored, data: Data) -> Stored | None:
-        """As ``_swap``; data that is stored already is not written again, only the expiry moved."""
-        if unchanged(base.data or {}, self._form(data)):
-            return base if self._touch(base) else None
-        return self._swap(base, data)
-
-    # What follows is Django's interface, on top of those.
 
     def load(self) -> Data:
         """The stored data; empty, and this session without a key, where nothing is stored.
@@ -126,7 +87,7 @@ class Engine(HandsOver, Keys, Apply, Listable, Async):
         """
         if hasattr(self, "_session_cache"):
             # Somebody wants to see what is stored; what this session was made from stays.
-            stored = self._find() if self.session_key else None
+            stored = self._store.refresh(self._key, None) if self.session_key else None
             return (stored and stored.decode()) or {}
         self._base = self._load() if self.session_key else None
         data = self._base.decode() if self._base else None
@@ -154,14 +115,15 @@ class Engine(HandsOver, Keys, Apply, Listable, Async):
             self._base, self._is_unread = self._insert(dict(data)), False
             return
         if not self._is_stored(data):
-            self._store(data)
+            self._write(data)
         if not self._application:
             self._end_replaced()
 
-    def _store(self, data: Data) -> None:
+    def _write(self, data: Data) -> None:
+        store = self._store
         for _attempt in range(SAVES):
-            if self._base is None:
-                found = self._find()
+            if self._base is None or self._base.is_copy:
+                found = store.refresh(self._key, self._base)
                 if (found is None or found.data is None) and self._is_unread:
                     # It was emptied, and there is nothing: as for a browser without a key.
                     self._session_key = None
@@ -170,12 +132,12 @@ class Engine(HandsOver, Keys, Apply, Listable, Async):
                 self._rebase(found)
             base: Stored = self._base  # type: ignore[assignment]
             # As it is now: another thread of this request may go on changing it.
-            if written := self._put(base, dict(data)):
+            if written := store.put(self._key, base, dict(data), self._expires()):
                 self._move_base(written)
                 return
-            self._rebase(self._find())
+            self._rebase(store.refresh(self._key, base))
         raise StoreUnavailableError(
-            self._place(),
+            store.label,
             format_lazy(
                 _("The store refused to save one session {number} times in a row."), number=SAVES
             ),
@@ -238,37 +200,33 @@ class Engine(HandsOver, Keys, Apply, Listable, Async):
         Read now if it was emptied unread. After a save it is what was saved.
         """
         if self._base is None and self.session_key and hasattr(self, "_session_cache"):
-            self._base = self._find()
+            self._base = self._store.refresh(self._key, None)
         return (self._base and self._base.data) or {}
+
+    def hold(self, data: Data, stored: Stored | None = None) -> None:
+        """Go by that very dict from now on; loaded from what is ``stored``, if that is given."""
+        self._session_cache = data
+        if stored:
+            self._base, self._is_unread = stored, False
+
+    @contextmanager
+    def expiring(self, moment: datetime | None) -> Iterator[None]:
+        """Meanwhile it expires then, whatever its data says; None changes nothing."""
+        before, self._until = self._until, moment
+        try:
+            yield
+        finally:
+            self._until = before
+
+    def exists(self, session_key: Any) -> bool:
+        return bool(session_key) and self._store.exists(str(session_key))
 
     def delete(self, session_key: Any = None) -> None:
         """A key of any type is taken for its text, as Django's ORM takes it."""
         key = self.session_key if session_key is None else session_key
         if str(key) == self._key:
             for old, _base in self._replaced:
-                old._remove(old._key)
+                self._store.delete(old)
             self._replaced = ()
         if key:
-            self._remove(str(key))
-
-    @classmethod
-    def _place(cls) -> str | Promise:
-        """What people call the store, without a password: for errors and pages."""
-        raise NotImplementedError
-
-    @classmethod
-    def _id(cls) -> str:
-        """By what a session that was moved or copied knows the store it is from, for weeks.
-
-        So it is of what says where in the store sessions stand, and neither of what words call
-        it, nor of a host, a path or a secret, which become others while the store stays.
-        """
-        raise NotImplementedError
-
-    @classmethod
-    def _alive(cls, keys: Collection[str]) -> set[str]:
-        return {key for key in keys if cls(key)._is_live()}
-
-    def _is_live(self) -> bool:
-        stored = self._read() if self.session_key else None
-        return stored is not None and not stored.is_tombstone
+            self._store.delete(str(key))

@@ -22,7 +22,7 @@ from django.core.checks import Warning as CheckWarning
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
-from .caches import beyond
+from .caches import adapter_for
 from .exceptions import StoreError
 from .listable import Listable
 from .probe import probe
@@ -91,7 +91,7 @@ def sessions_lose_no_write(**kwargs: Any) -> list[CheckMessage]:
     found = caching_store()
     if not (found and issubclass(found, Listable)):
         return []
-    cache = beyond(caches[settings.SESSION_CACHE_ALIAS])
+    cache = adapter_for(caches[settings.SESSION_CACHE_ALIAS])
     if cache.compares_and_swaps:
         return []
     return [
@@ -100,7 +100,7 @@ def sessions_lose_no_write(**kwargs: Any) -> list[CheckMessage]:
                 "The cache of the sessions (%(cache)s) cannot compare and swap: of two saves at "
                 "the very same moment one can be lost."
             )
-            % {"cache": cache.place},
+            % {"cache": cache.label},
             hint=_(
                 "Redis (through django-redis or Django), memcached (PyMemcacheCache) and process "
                 "memory can."
@@ -164,7 +164,7 @@ def sessions_can_be_stored(
 
 
 def detours() -> list[CheckMessage]:
-    detour = beyond(caches[settings.SESSION_CACHE_ALIAS]).detour
+    detour = adapter_for(caches[settings.SESSION_CACHE_ALIAS]).detour
     hint = _("Grant the Redis user +eval with ACL SETUSER, then restart the site.")
     return [CheckWarning(str(detour), hint=hint, id="demo.W011")] if detour else []
 

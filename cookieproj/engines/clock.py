@@ -5,12 +5,22 @@ from datetime import UTC, datetime, timedelta
 from django.conf import settings
 from django.utils import timezone
 
+FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
 
 def aware(moment: datetime) -> datetime:
     """With its time zone, which is the site's where it tells none, whatever a visitor's is."""
     if timezone.is_aware(moment):
         return moment
     return timezone.make_aware(moment, timezone.get_default_timezone())
+
+
+def after(seconds: int) -> datetime:
+    """So long from now; the end of all dates where it is after that."""
+    try:
+        return datetime.now(UTC) + timedelta(seconds=seconds)
+    except OverflowError:
+        return LAST if seconds > 0 else FIRST
 
 
 def left(moment: datetime) -> timedelta:

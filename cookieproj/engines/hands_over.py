@@ -1,5 +1,6 @@
-"""The class that sessions are really made of: the engine's own, or one that hands over."""
+"""What sessions are really made of: the engine and its store, and in a handover the former ones."""
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Self
 
@@ -8,13 +9,16 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
+from .store import Store
+
 
 class HandsOver(SessionBase):
     """While SESSION_HANDOVER_FROM is set, the running engine's sessions know the former store.
 
     Channels, allauth and others open sessions by ``import_module(SESSION_ENGINE).SessionStore``,
-    and some have taken that class before anything was set. So it stays the class that it is, and
-    what to make is decided as a session is made: an instance of a subclass of it.
+    and some have taken that class before anything was set. So it stays the class that it is.
+    Between servers its store becomes one that is made of both. To and from signed cookies, where
+    the session key itself is exchanged, an instance of a subclass is made.
 
     Raises ImproperlyConfigured where SESSION_HANDOVER_FROM names an engine that cannot be.
     """
@@ -23,27 +27,59 @@ class HandsOver(SessionBase):
         made: Self = super().__new__(class_for(cls))
         return made
 
+    def _own_store(self) -> Store:
+        """Where this engine by itself keeps sessions, a handover left aside."""
+        raise NotImplementedError
+
+    @property
+    def _store(self) -> Store:
+        """Made for each step: one that was kept would in turn keep this session."""
+        compose = composition_for(type(self))
+        return compose(self._own_store()) if compose else self._own_store()
+
+
+def store_of(engine: Any) -> Store:
+    """The store of that engine by itself, also where it is the running one, which hands over."""
+    store: Store = engine()._own_store()
+    return store
+
 
 @cache
-def class_for(store: Any) -> Any:
-    """What a session of that class is made of.
+def class_for(engine: Any) -> Any:
+    """What a session of that class is made of."""
+    if not is_handing_over(engine):
+        return engine
+    # Not above: it is made of the engines, and they of this.
+    from .handover import class_with_former  # noqa: PLC0415
 
-    Only the class that SESSION_ENGINE names hands over. The former engine's does not, nor do
-    subclasses of either: by such ones a handover reaches each store by itself.
+    return class_with_former(engine)
+
+
+@cache
+def composition_for(engine: Any) -> Callable[[Store], Store] | None:
+    """What makes of that engine's store the one of a handover; None where there is none."""
+    if not is_handing_over(engine):
+        return None
+    from .handover import composition  # noqa: PLC0415
+
+    return composition(engine)
+
+
+def is_handing_over(engine: Any) -> bool:
+    """Only the class that SESSION_ENGINE names does.
+
+    The former engine's does not, nor do subclasses of either: by such ones a handover reaches each
+    store by itself.
     """
     if not getattr(settings, "SESSION_HANDOVER_FROM", ""):
-        return store
-    if store is not import_string(f"{settings.SESSION_ENGINE}.SessionStore"):
-        return store
-    # Not above: it is made of the engines, and they of this.
-    from .handover import built  # noqa: PLC0415
-
-    return built(store)
+        return False
+    return engine is import_string(f"{settings.SESSION_ENGINE}.SessionStore")
 
 
 def forget(*, setting: str, **kwargs: Any) -> None:
     if setting.startswith("SESSION_"):
         class_for.cache_clear()
+        composition_for.cache_clear()
 
 
 setting_changed.connect(forget, dispatch_uid="cookieproj.engines.hands_over")

@@ -4,9 +4,13 @@ import copy
 import logging
 import secrets
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from django.contrib.sessions.backends.base import VALID_KEY_CHARS, CreateError, SessionBase
+from django.contrib.sessions.backends.base import (
+    VALID_KEY_CHARS,
+    CreateError,
+    UpdateError,
+)
 from django.contrib.sessions.exceptions import InvalidSessionKey
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
@@ -14,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .asynchronous import async_half
 from .exceptions import StoreUnavailableError
+from .hands_over import HandsOver
 from .hooks import overrides
 from .language import in_english
 from .merge import Data
@@ -46,28 +51,26 @@ def random_key() -> str:
     return key
 
 
-class Keys(SessionBase):
+class Keys(HandsOver):
     """The part of an engine that has to do with session keys."""
 
-    # The session under each key that ``cycle_key`` replaced, and what it held, until it is ended.
-    _replaced: Sequence[tuple["Keys", Stored | None]] = ()
+    # Each key that ``cycle_key`` replaced, and what was stored under it, until it is ended.
+    _replaced: Sequence[tuple[str, Stored | None]] = ()
 
     # Whether a save is sure to follow, since a response does: see SessionMiddleware.
-    _save_follows = False
+    save_follows = False
 
     if TYPE_CHECKING:
         _apply_again: Callable[[Stored, Stored], None]
         _base: Stored | None
-        _find: Callable[[], Stored | None]
         _get_session: Callable[..., Data]
         _half: Callable[[str], Callable[..., Any]]
-        _insert_replacing: Callable[[Data], Stored]
-        _place: Callable[[], str | Promise]
+        _insert: Callable[..., Stored]
+        _is_unread: bool
         _rebase: Callable[[Stored | None], None]
-        _remove: Callable[[str], None]
         _session_cache: Data
-        _store: Callable[[Data], None]
-        _take: Callable[[Stored], bool]
+        _takes: Callable[[str], bool]
+        _write: Callable[[Data], None]
 
     @property
     def _key(self) -> str:
@@ -80,14 +83,6 @@ class Keys(SessionBase):
             return False
         is_long_enough: Any = super()._validate_session_key(key)  # type: ignore[misc]
         return bool(is_long_enough) and self._takes(str(key))
-
-    def _takes(self, session_key: str) -> bool:
-        """Whether the store can hold something under it: half a character is an error in most."""
-        try:
-            session_key.encode()
-        except UnicodeEncodeError:
-            return False
-        return True
 
     def _get_new_session_key(self) -> str:
         """A key that nobody has. Its insert says whether that is so; no look-up before it.
@@ -125,7 +120,7 @@ class Keys(SessionBase):
             except CreateError as error:
                 refusal = error
         raise StoreUnavailableError(
-            self._place(),
+            self._store.label,
             format_lazy(
                 _("The store rejected {number} new session keys in a row."), number=NEW_KEYS
             ),
@@ -146,10 +141,12 @@ class Keys(SessionBase):
         """
         data = self._get_session()
         check(data)
-        replaced, base = self._session_key, self._base
         if self.session_key is None:
             self.create()
             return
+        if self._base and self._base.is_copy:
+            self._look_behind_the_copy()
+        replaced, base = self._key, self._base
         if overrides(type(self), *DJANGOS_WAY, *map(async_half, DJANGOS_WAY)):
             # In Django a new key is one that is created, and the old one deleted.
             self._create_and_delete()
@@ -158,19 +155,28 @@ class Keys(SessionBase):
         def insert(new_key: str) -> None:
             self._session_key = new_key
             try:
-                self._base = self._insert_replacing(dict(data))
+                self._base = self._insert(dict(data), save_follows=True)
             except Exception:
                 self._session_key = replaced
                 raise
 
         self._under_a_new_key(insert)
         self.modified = True
-        self._replaced = [*self._replaced, (self._at(replaced), base)]
-        if not self._save_follows:
+        self._replaced = [*self._replaced, (replaced, base)]
+        if not self.save_follows:
             self._end_replaced()
 
-    def _at(self, key: str | None) -> "Keys":
-        """The session under another key, as nobody has looked at it yet."""
+    def _look_behind_the_copy(self) -> None:
+        try:
+            self._rebase(self._store.refresh(self._key, self._base))
+        except UpdateError:
+            # There is nothing; what the copy held is stored anew.
+            self._base = None
+
+    def _at(self, key: str) -> Self:
+        """The session under that key: this one, or one that nobody has looked at yet."""
+        if key == self._key:
+            return self
         other = copy.copy(self)
         other._session_key = key
         for name in ("_session_cache", "_until"):
@@ -186,34 +192,31 @@ class Keys(SessionBase):
             try:
                 self._end(*entry)
             except StoreUnavailableError as error:
-                if self._is_in_transaction():
+                if self._store.in_transaction:
                     raise
                 logger.warning("A replaced session key may still open. %s", in_english(error))
             else:
                 self._replaced = [each for each in self._replaced if each is not entry]
 
-    def _end(self, old: "Keys", base: Stored | None) -> None:
+    def _end(self, old_key: str, base: Stored | None) -> None:
+        store = self._store
         for _attempt in range(SAVES):
-            if base and old._take(base):
+            if base and store.compare_and_delete(old_key, base):
                 return
-            theirs = old._find()
+            theirs = store.refresh(old_key, base)
             if theirs is None or theirs.data is None:
                 # Ended by somebody else, who may not know of every copy.
-                old._remove(old._key)
+                store.delete(old_key)
                 return
             if base:
                 self._take_along(base, theirs)
             base = theirs
         raise StoreUnavailableError(
-            self._place(),
+            store.label,
             format_lazy(
                 _("The store refused to save one session {number} times in a row."), number=SAVES
             ),
         )
-
-    def _is_in_transaction(self) -> bool:
-        """Whether what is stored now may yet be rolled back."""
-        return False
 
     def _take_along(self, base: Stored, theirs: Stored) -> None:
         """Apply to the session, under its new key, what changed under the old one."""
@@ -222,7 +225,7 @@ class Keys(SessionBase):
         self._apply_again(base, theirs)
         self._base = stored
         if stored:
-            self._store(self._get_session())
+            self._write(self._get_session())
 
     def _create_and_delete(self) -> None:
         data, key = self._get_session(), self.session_key

@@ -2,9 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator
 
-from django.contrib.sessions.backends.base import SessionBase
-
-from .hands_over import class_for
+from .hands_over import HandsOver, class_for, store_of
 from .stored import Listed, Location, Page
 
 Progress = Callable[[int], object]
@@ -17,7 +15,7 @@ class Estimate(int):
     """A count that was estimated, as to count them all would take too long: pages say "about"."""
 
 
-class Listable(SessionBase):
+class Listable(HandsOver):
     """Sessions that can be listed, counted and cleared.
 
     Every method raises NotListableError where the store cannot do it, with a sentence
@@ -30,29 +28,21 @@ class Listable(SessionBase):
 
         A page costs the same wherever it stands and however many sessions there are.
         """
-        raise NotImplementedError
+        return store_of(cls).page(position, size)
 
     @classmethod
     def walk(cls, page_size: int = 1000) -> Iterator[Listed]:
         """Every live session, a page of them in memory at a time."""
-        position = ""
-        while True:
-            page = cls.page(position, page_size)
-            yield from page.sessions
-            position = page.next
-            if not position:
-                return
+        return store_of(cls).walk(page_size)
 
     @classmethod
     def alive(cls, keys: Collection[str]) -> set[str]:
         """Those of the session keys that open a live session."""
-        store = class_for(cls)
-        found: set[str] = cls._alive(keys) if store is cls else store.alive(keys)
-        return found
+        return class_for(cls)._live_keys(keys)  # type: ignore[no-any-return]
 
     @classmethod
-    def _alive(cls, keys: Collection[str]) -> set[str]:
-        raise NotImplementedError
+    def _live_keys(cls, keys: Collection[str]) -> set[str]:
+        return cls()._store.live_keys(keys)
 
     @classmethod
     def count(cls) -> int:
@@ -60,12 +50,12 @@ class Listable(SessionBase):
 
         An Estimate where the store holds so much that an exact number has a price.
         """
-        raise NotImplementedError
+        return store_of(cls).count()
 
     @classmethod
     def count_expired(cls) -> int:
         """How many sessions ``clear_expired`` would remove now."""
-        raise NotImplementedError
+        return store_of(cls).count_expired()
 
     @classmethod
     def clear_expired(  # type: ignore[override]
@@ -80,17 +70,12 @@ class Listable(SessionBase):
         if batch_size < 1:
             raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
         cleared = 0
-        for removed in cls._clear(batch_size):
+        for removed in store_of(cls).clear(batch_size):
             cleared += removed
             if progress:
                 progress(cleared)
         return cleared
 
-    @classmethod
-    def _clear(cls, batch_size: int) -> Iterator[int]:
-        """Remove expired sessions, a batch at each step: how many went."""
-        raise NotImplementedError
-
     def locate(self) -> list[Location]:
         """Where this session is stored, and the exact bytes there; empty where it is not."""
-        raise NotImplementedError
+        return self._store.locate(self.session_key) if self.session_key else []

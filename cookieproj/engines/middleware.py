@@ -31,7 +31,7 @@ class Unmade(SimpleLazyObject):  # type: ignore[type-arg] # in the stubs alone i
 def made(store: type[SessionBase], request: HttpRequest) -> SessionBase:
     session = store(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
     if isinstance(session, Keys | IntoCookies):
-        session._save_follows = True
+        session.save_follows = True
     if is_unmade(request):
         # From now on the session itself, without the detour.
         request.session = session

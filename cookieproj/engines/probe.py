@@ -2,7 +2,6 @@
 
 from contextlib import suppress
 from functools import cache
-from inspect import getattr_static
 from typing import Any
 
 from django.conf import settings
@@ -11,6 +10,7 @@ from django.contrib.sessions.backends.cached_db import SessionStore as DjangoCac
 from django.utils.translation import gettext_lazy as _
 
 from .exceptions import StoreMisconfiguredError
+from .hands_over import store_of
 from .listable import Listable
 
 # What the entry holds, and the seconds after which it goes where it could not be removed.
@@ -36,7 +36,7 @@ def probe(store: type[SessionBase]) -> None:
         raise
     remove(alone, keys)
     if found != "changed":
-        place = alone._place() if hasattr(alone, "_place") else settings.SESSION_ENGINE
+        place = store_of(alone).label if issubclass(alone, Listable) else settings.SESSION_ENGINE
         raise StoreMisconfiguredError(
             place,
             _("What was stored could not be read back."),
@@ -69,14 +69,15 @@ def remove(store: type[SessionBase], keys: list[str]) -> None:
 
 
 @cache
-def by_itself(store: type[SessionBase]) -> type[SessionBase]:
-    """A subclass, which no handover goes round; and our cached_db as our db, its cache left out."""
-    rows: dict[str, Any] = {}
-    if issubclass(store, DjangoCachedDB) and issubclass(store, Listable):
-        # Not above: they are made of checks, and those of this.
-        from . import cached_db, db  # noqa: PLC0415
+def by_itself(engine: type[SessionBase]) -> type[SessionBase]:
+    """A subclass, which no handover goes round; and our cached_db without its cache."""
+    own: dict[str, Any] = {}
+    if issubclass(engine, DjangoCachedDB) and issubclass(engine, Listable):
+        # Not above: it is made of checks, and those of this.
+        from .rows import Rows  # noqa: PLC0415
 
-        beneath = db.SessionStore
-        names = [name for name in vars(cached_db.SessionStore) if not name.startswith("__")]
-        rows = {name: getattr_static(beneath, name) for name in names if hasattr(beneath, name)}
-    return type(store.__name__, (store,), rows)
+        def rows(session: Any) -> Rows:
+            return Rows(session)
+
+        own = {"_own_store": rows}
+    return type(engine.__name__, (engine,), own)

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +18,11 @@ from .apply import NOT_GIVEN
 from .asynchronous import Async
 from .clock import is_past, local
 from .exceptions import CookieTooLargeError, HeldByClientError, NotListableError
-from .hands_over import HandsOver
 from .language import in_english
 from .listable import Listable
 from .merge import Data
 from .sound import EXPIRY, check, checked
+from .store import Store
 from .stored import Location, Page
 
 logger = logging.getLogger("django.contrib.sessions")
@@ -51,11 +51,14 @@ def is_signed(session_key: str | None) -> bool:
     return bool(SIGNED.fullmatch(session_key or ""))
 
 
-class SessionStore(HandsOver, Listable, Async, DjangoStore):  # type: ignore[misc]
+class SessionStore(Listable, Async, DjangoStore):  # type: ignore[misc]
     """The session key is the session: the data, the moment of signing and the signature."""
 
     if TYPE_CHECKING:
         _get_session: Callable[..., Data]
+
+    def _own_store(self) -> Store:
+        return Browsers(type(self))
 
     def load(self) -> Data:
         """The data; empty if the signature does not hold, or the session has expired or is refused.
@@ -142,31 +145,6 @@ class SessionStore(HandsOver, Listable, Async, DjangoStore):  # type: ignore[mis
         )
         return local(date)
 
-    @classmethod
-    def page(cls, position: str = "", size: int = 100) -> Page:
-        raise NotListableError(
-            _("Sessions in signed cookies cannot be listed: each is kept by its browser alone.")
-        )
-
-    @classmethod
-    def _alive(cls, keys: Collection[str]) -> set[str]:
-        return {key for key in keys if dict(cls(key).items())}
-
-    @classmethod
-    def count(cls) -> int:
-        raise NotListableError(
-            _("Sessions in signed cookies cannot be counted: each is kept by its browser alone.")
-        )
-
-    @classmethod
-    def count_expired(cls) -> int:
-        return 0
-
-    @classmethod
-    def _clear(cls, batch_size: int) -> Iterator[int]:
-        """A browser forgets an expired cookie, and an expired signature opens nothing."""
-        return iter(())
-
     def locate(self) -> list[Location]:
         """The cookie itself, as it was sent or last saved."""
         # By another object: to load anew could change what this one is to save.
@@ -176,3 +154,23 @@ class SessionStore(HandsOver, Listable, Async, DjangoStore):  # type: ignore[mis
         place = _("cookie %(name)s of the browser") % {"name": settings.SESSION_COOKIE_NAME}
         name = settings.SESSION_COOKIE_NAME
         return [Location(place, name, self.session_key.encode(), self._expires(data))]
+
+
+class Browsers(Store):
+    """What the browsers hold: nobody can list it, and they forget it by themselves."""
+
+    def __init__(self, engine: type[SessionStore]) -> None:
+        self.engine = engine
+
+    def page(self, position: str, size: int) -> Page:
+        raise NotListableError(
+            _("Sessions in signed cookies cannot be listed: each is kept by its browser alone.")
+        )
+
+    def count(self) -> int:
+        raise NotListableError(
+            _("Sessions in signed cookies cannot be counted: each is kept by its browser alone.")
+        )
+
+    def exists(self, key: str) -> bool:
+        return bool(dict(self.engine(key).items()))

@@ -27,13 +27,15 @@ class Stored:
     ``token`` is equal only to that of the same stored form; ``content`` gives what is there anew
     at each call, a tombstone too, or None for what cannot be read. ``expires`` is None where
     reading did not tell it. ``is_grave`` tells what a cache itself keeps for a while in the place
-    of a session from what cannot be read.
+    of a session from what cannot be read. What ``is_copy`` may be behind the store: nothing is
+    compared with it.
     """
 
     token: Any
     content: Callable[[], Data | None]
     expires: datetime | None = None
     is_grave: bool = False
+    is_copy: bool = False
 
     def decode(self) -> Data | None:
         """The data anew at each call; None where nothing there is a session."""

@@ -16,7 +16,7 @@ from django.db import router
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from cookieproj.engines.caches import beyond
+from cookieproj.engines.caches import adapter_for
 from cookieproj.engines.table import Table
 from demo import engine
 
@@ -79,4 +79,4 @@ def remove(store: Any) -> None:
             Table(model, alias).call(partial(rows._raw_delete, alias))
         for session in caching:
             for key in keys:
-                beyond(session._cache).delete(session.cache_key_prefix + key)
+                adapter_for(session._cache).delete(session.cache_key_prefix + key)

@@ -16,8 +16,8 @@ from django.db import connections
 from django.test import Client
 from pytest_django import DjangoDbBlocker, Settings
 
-from cookieproj.engines.file import PLAIN, SECOND
 from cookieproj.engines.file import SessionStore as FileStore
+from cookieproj.engines.files import PLAIN, SECOND, Files
 from cookieproj.settings.caches import caches
 from demo import inspector
 from demo.admin import REACH
@@ -121,7 +121,7 @@ class Place:
             path.write_text(payload)
             os.utime(path, ns=(now, now))
         met = 0
-        for start, end, names in FileStore()._folder.blocks(0):
+        for start, end, names in Files(FileStore()).folder.blocks(0):
             if met + len(names) > self.deep:
                 return f"{start}:{end}:{sorted(names)[self.deep - met]}"
             met += len(names)

@@ -20,7 +20,7 @@ from django.test import override_settings
 from matplotlib.figure import Figure
 from pytest_django import DjangoDbBlocker
 
-from cookieproj.engines.file import PLAIN, SECOND
+from cookieproj.engines.files import PLAIN, SECOND
 from cookieproj.settings.caches import caches
 from demo.measuring.benchmark import engine, payload_of
 from tests.conftest import connected, forget_folder, new_database

@@ -22,7 +22,7 @@ from django.utils import timezone
 from pytest_django import DjangoDbBlocker, Settings
 
 from cookieproj.engines.cache import SessionStore
-from cookieproj.engines.caches import beyond
+from cookieproj.engines.caches import adapter_for
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.settings.caches import caches
 from demo import index, inspector
@@ -591,7 +591,7 @@ def test_the_overview_says_that_a_count_is_estimated(
     profile: str, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = cache_connections["sessions"].make_key(SessionStore.cache_key_prefix)
-    redis = beyond(cache_connections["sessions"]).client  # type: ignore[attr-defined]
+    redis = adapter_for(cache_connections["sessions"]).client  # type: ignore[attr-defined]
     redis.mset({f"{name}{number}": "{}" for number in range(4999)})
     assert figures(text(client, OVERVIEW))["Stored"] == "5,000"
     monkeypatch.setattr("cookieproj.engines.caches.redis.COUNTED", 2000)

@@ -32,6 +32,7 @@ from demo.measuring.kinds import KINDS
 from demo.measuring.subject import Subject, ratio, rounds
 from tests.conftest import copied
 from tests.sites import ROOT
+from tests.stores import instead, steps_of
 
 from .test_engines import TRIPS, table_goes_away
 
@@ -211,7 +212,7 @@ class TestTheCommand:
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:
         away = StoreUnavailableError("Redis at example", "It is away.")
-        with mock.patch.object(CacheStore, "_insert", side_effect=away):
+        with steps_of(CacheStore, insert=instead(mock.Mock(side_effect=away))):
             made = bench("--requests", "1")
         problems = {each.engine for each in made.engines if each.problem}
         # cached_db would go on without, and is another engine then.

@@ -20,7 +20,6 @@ from django.test import Client
 from pytest_django import Settings
 from redis import Redis
 
-from cookieproj.engines import cached_db
 from cookieproj.engines.cache import SessionStore as CacheStore
 from cookieproj.engines.checks import sessions_can_be_stored
 from cookieproj.engines.exceptions import StoreFullError
@@ -34,6 +33,7 @@ from tests.failures.test_full_disk import full as full_disk
 from tests.families import run_on
 from tests.held import WHOSE, Whose
 from tests.servers import StoppableRedis
+from tests.stores import forget_pending
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("unwatched")]
 
@@ -138,7 +138,7 @@ def redis(redis_url: str, settings: Settings) -> Iterator[Redis]:
     with Redis.from_url(f"{redis_url}/1") as redis:
         redis.flushdb()
         yield redis
-        cached_db.owed.clear()
+        forget_pending()
         redis.flushdb()
 
 

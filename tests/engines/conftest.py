@@ -10,10 +10,10 @@ from django.core.cache import caches as cache_connections
 from django.db import connections
 from pytest_django import DjangoDbBlocker, Settings
 
-from cookieproj.engines import cached_db
 from cookieproj.engines.handover.homes import DJANGOS, OURS
 from cookieproj.settings.caches import caches
 from tests.conftest import connected, forget_folder, new_database
+from tests.stores import forget_pending
 
 from .contract import STORES, Engine, Open, Request
 from .handing_over import PAIRS, Switch
@@ -87,7 +87,7 @@ def engine(
     settings.SESSION_CACHE_ALIAS = "sessions"
     settings.CACHES = caches(request.getfixturevalue(f"{engine.cache or 'memory'}_url"))
     cache_connections["sessions"].clear()
-    cached_db.owed.clear()
+    forget_pending()
     forget_folder()
     url = request.getfixturevalue(f"{engine.database or 'sqlite'}_sessions_url")
     with django_db_blocker.unblock(), database(url):

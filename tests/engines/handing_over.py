@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
+from importlib import import_module
 from itertools import permutations
 from typing import Any
-from unittest import mock
 
 import pytest
 from django.conf import settings
@@ -16,8 +16,11 @@ from django.test import RequestFactory
 
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.handover.homes import home
+from cookieproj.engines.hands_over import store_of
 from cookieproj.engines.middleware import SessionMiddleware
+from cookieproj.engines.store import Store
 from cookieproj.profiles import PROFILES
+from tests.stores import after, before, instead, steps_of
 
 PAIRS = list(permutations(PROFILES, 2))
 
@@ -62,6 +65,25 @@ class Switch:
     def store(self, engine: str) -> Any:
         """That engine by itself, also while it is the one that hands over."""
         return home(engine).store
+
+    def engine(self, side: str) -> Any:
+        """The class of the "old" engine or the "new" one."""
+        return import_module(f"cookieproj.engines.{getattr(self, side)}").SessionStore
+
+    def place(self, engine: str) -> Store:
+        """Where that engine keeps its sessions, a handover left aside."""
+        return store_of(self.store(engine))
+
+    def expiry(self, engine: str, key: str | None) -> Any:
+        """Of the session in that engine's store."""
+        found = self.place(engine).read(key or "", with_expiry=True)
+        return found and found.expires
+
+    def stored(self, engine: str, key: str | None) -> Any:
+        """The session in that engine's store, where there is one, with its expiry."""
+        found = self.place(engine).read(key or "", with_expiry=True)
+        assert found is not None
+        return found
 
     @property
     def keeps_the_key(self) -> bool:
@@ -147,9 +169,16 @@ def moved(switch: Switch) -> Browser:
     return browser
 
 
-def away(*arguments: Any) -> None:
+def away(*arguments: Any, **options: Any) -> None:
     """In the place of a step, for a store that does not answer."""
     raise StoreUnavailableError("the store", "It is away.")
+
+
+@contextmanager
+def unreachable(switch: Switch, side: str, *steps: str) -> Iterator[None]:
+    """That engine's store does not answer to such a step."""
+    with steps_of(switch.engine(side), **dict.fromkeys(steps, instead(away))):
+        yield
 
 
 @contextmanager
@@ -161,8 +190,6 @@ def meanwhile(
     All of them must have been done when the block ends. A step within an action is none.
     """
     side, name, moment = step
-    store = switch.store(getattr(switch, side))
-    really = getattr(store, name)
     left = list(actions)
     is_acting = False
 
@@ -176,14 +203,7 @@ def meanwhile(
         finally:
             is_acting = False
 
-    def stepped(self: Any, *arguments: Any) -> Any:
-        if moment == "before":
-            act()
-        result = really(self, *arguments)
-        if moment == "after":
-            act()
-        return result
-
-    with mock.patch.object(store, name, stepped):
+    change = before(act) if moment == "before" else after(act)
+    with steps_of(switch.engine(side), **{name: change}):
         yield
     assert not left, f"{side} {name} was reached {len(actions) - len(left)} times only"

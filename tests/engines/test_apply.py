@@ -27,6 +27,7 @@ from pytest_django import Settings
 from cookieproj.engines.cached_db import SessionStore as CachedDBStore
 from cookieproj.engines.db import SessionStore as DBStore
 from cookieproj.engines.exceptions import HeldByClientError
+from cookieproj.engines.hands_over import store_of
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 from cookieproj.engines.trips import watched as counted
 
@@ -379,7 +380,7 @@ class SomeCache(LocMemCache):
 def test_a_cache_that_cannot_compare_and_swap(engine: Engine, settings: Settings) -> None:
     settings.CACHES = {"sessions": {"BACKEND": f"{__name__}.{SomeCache.__name__}"}}
     session = engine.Store()
-    assert not session._entries.compares_and_swaps
+    assert not store_of(engine.Store).compares_and_swaps
     session.apply("a", one_more, 0)
     other = engine.Store(session.session_key)
     other.apply("a", one_more)

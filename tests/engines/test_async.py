@@ -4,16 +4,17 @@ import asyncio
 import threading
 from typing import Any
 
-import pytest
 from asgiref.sync import sync_to_async
 from django.core.cache import caches
 from django.db import connections
+
+from tests.stores import before, steps_of
 
 from .contract import Engine, on_engines
 
 pytestmark = on_engines(lambda engine: engine.ours and engine.on_server)
 
-STEPS = {"_load", "_read", "_insert", "_put", "_take", "_remove", "_clear", "exists"}
+STEPS = ("load", "refresh", "insert", "put", "compare_and_delete", "delete", "clear", "exists")
 
 
 async def use_everything(store: Any) -> None:
@@ -41,13 +42,7 @@ def test_no_step_is_taken_on_the_event_loop(engine: Engine) -> None:
     seen: dict[str, set[int]] = {name: set() for name in STEPS}
 
     def noting(name: str) -> Any:
-        method = getattr(engine.Store, name)
-
-        def noted(*arguments: Any) -> Any:
-            seen[name].add(threading.get_ident())
-            return method(*arguments)
-
-        return noted
+        return before(lambda: seen[name].add(threading.get_ident()))
 
     async def main() -> None:
         loop.append(threading.get_ident())
@@ -57,9 +52,7 @@ def test_no_step_is_taken_on_the_event_loop(engine: Engine) -> None:
             await sync_to_async(connections.close_all)()
             await sync_to_async(caches.close_all)()
 
-    with pytest.MonkeyPatch.context() as patch:
-        for name in STEPS:
-            patch.setattr(engine.Store, name, noting(name))
+    with steps_of(engine.Store, **{name: noting(name) for name in STEPS}):
         asyncio.run(main())
     assert all(seen.values()), seen
     assert not set.union(*seen.values()) & set(loop)

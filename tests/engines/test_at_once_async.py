@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from asgiref.sync import ThreadSensitiveContext, async_to_sync, sync_to_async
 from django.contrib.sessions.backends.base import UpdateError
 from django.core.cache import caches
 from django.db import connections
+
+from tests.stores import before, steps_of
 
 from .contract import Engine, kept, on_engines
 from .test_overrides import made
@@ -273,15 +276,9 @@ def test_what_is_set_while_a_step_is_under_way_is_kept(engine: Engine, step: str
     key = stored(engine)
     began, go_on = threading.Event(), threading.Event()
 
-    def stopping(name: str) -> Any:
-        method = getattr(engine.Store, name)
-
-        def stop(*arguments: Any) -> Any:
-            began.set()
-            assert go_on.wait(30)
-            return method(*arguments)
-
-        return stop
+    def stop() -> None:
+        began.set()
+        assert go_on.wait(30)
 
     def writes_theirs() -> None:
         other = engine.Store(key)
@@ -292,8 +289,7 @@ def test_what_is_set_while_a_step_is_under_way_is_kept(engine: Engine, step: str
         session = engine.Store(key)
         await session.aset("mine", 1)
         await in_another_thread(writes_theirs)
-        patch.setattr(engine.Store, "_put", stopping("_put"))
-        patch.setattr(engine.Store, "_insert_replacing", stopping("_insert_replacing"))
+        stack.enter_context(steps_of(engine.Store, put=before(stop), insert=before(stop)))
         slow = asyncio.create_task(SLOW[step](session))
         await asyncio.to_thread(began.wait, 30)
         late = asyncio.create_task(session.aset("late", 1))
@@ -304,7 +300,7 @@ def test_what_is_set_while_a_step_is_under_way_is_kept(engine: Engine, step: str
         await session.asave()
         return session
 
-    with pytest.MonkeyPatch.context() as patch:
+    with ExitStack() as stack:
         session = run(main)
     data = opened(engine, session)
     assert data == {"a": 2 if step == "aapply" else 1, "b": 2, "mine": 1, "theirs": 1, "late": 1}

@@ -20,11 +20,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from cookieproj.engines import cached_db
+from cookieproj.engines import cached_db, cached_rows
 from cookieproj.engines.cache import SessionStore as CacheStore
 from cookieproj.engines.cached_db import SessionStore
-from cookieproj.engines.caches import beyond
+from cookieproj.engines.caches import adapter_for
 from cookieproj.engines.exceptions import StoreUnavailableError
+from cookieproj.engines.hands_over import store_of
 from cookieproj.engines.signals import OURS, hear_deletions
 from cookieproj.engines.table import Table
 
@@ -131,7 +132,11 @@ def sign_out(key: str) -> None:
 
 
 def evict(key: str) -> None:
-    caches["sessions"].delete(SessionStore.cache_key_prefix + key)
+    """The copy. What comes of a tombstone that is evicted test_lost_copies.py shows."""
+    cache = adapter_for(caches["sessions"])
+    copy = cache.read(SessionStore.cache_key_prefix + key)
+    if copy and copy.data is not None:
+        cache.compare_and_delete(SessionStore.cache_key_prefix + key, copy)
 
 
 def delete_row(key: str) -> None:
@@ -152,13 +157,13 @@ def test_in_whatever_order_the_copy_never_ends_up_older_than_the_row(
     engine: Engine, requests: list[Callable[[str], None]], order: list[int]
 ) -> None:
     key = str(stored(count=0).session_key)
-    cache = beyond(caches["sessions"])
+    cache = adapter_for(caches["sessions"])
     steps = Steps()
-    trips = [(type(cache), name) for name in ("get", "swap", "touch", "bury")]
+    trips = [(type(cache), name) for name in COPYING]
     rows = [(Table, name) for name in ("read", "insert", "swap", "touch", "take", "remove")]
     with steps.between(*trips, *rows):
         steps.run([partial(request, key) for request in requests], order)
-    copy = cache.get(SessionStore.cache_key_prefix + key)
+    copy = cache.read(SessionStore.cache_key_prefix + key)
     row = Session.objects.filter(pk=key).first()
     if copy and copy.decode() is not None:
         assert row is not None, "signed out, and still served"
@@ -306,8 +311,16 @@ def test_a_copy_is_no_session_of_the_cache_engine(engine: Engine) -> None:
 
 def test_a_buried_copy_is_no_place_where_a_session_lives(engine: Engine) -> None:
     session = stored(a=1)
-    session._bury_copy(session.cache_key)
+    bury(session)
     assert len(session.locate()) == 1
+
+
+COPYING = ("read", "insert", "compare_and_swap", "touch", "write_tombstone")
+
+
+def bury(session: SessionStore) -> None:
+    place: Any = store_of(SessionStore)
+    place.bury(session.session_key)
 
 
 def read_elsewhere(key: str) -> None:
@@ -363,9 +376,9 @@ def test_what_is_saved_from_an_old_copy_is_merged_into_the_row(engine: Engine) -
 def away() -> Iterator[None]:
     """The cache does not answer."""
     error = StoreUnavailableError("a cache", "no answer")
-    kind = type(beyond(caches["sessions"]))
+    kind = type(adapter_for(caches["sessions"]))
     with ExitStack() as stack:
-        for name in ("get", "add", "swap", "touch", "bury", "locate"):
+        for name in (*COPYING, "locate"):
             stack.enter_context(mock.patch.object(kind, name, side_effect=error))
         yield
 
@@ -392,7 +405,7 @@ def test_what_it_missed_it_learns_when_it_is_back(engine: Engine) -> None:
     with away():
         write(changed)
         sign_out(ended)
-    assert cached_db.owed
+    assert cached_rows.pending
     assert SessionStore(changed)["count"] == 2
     assert dict(SessionStore(ended).items()) == {}
-    assert not cached_db.owed
+    assert not cached_rows.pending

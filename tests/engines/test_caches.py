@@ -12,9 +12,9 @@ from django.core.cache import caches as connections
 from django.core.cache.backends.dummy import DummyCache
 from pytest_django import Settings
 
-from cookieproj.engines import cached_db
+from cookieproj.engines import cached_rows
 from cookieproj.engines.cache import SessionStore
-from cookieproj.engines.caches import beyond
+from cookieproj.engines.caches import adapter_for
 from cookieproj.engines.caches.other import Cache
 from cookieproj.engines.checks import sessions_lose_no_write
 from cookieproj.engines.exceptions import NotListableError, StoreFullError, StoreUnavailableError
@@ -32,7 +32,7 @@ def profile(settings: Settings) -> None:
 def use(settings: Settings, backend: str, location: str = "", **options: Any) -> Cache:
     cache = {"BACKEND": backend, "LOCATION": location, **options}
     settings.CACHES = {"default": {"BACKEND": LOCMEM}, "sessions": cache}
-    return beyond(connections["sessions"])
+    return adapter_for(connections["sessions"])
 
 
 def stored(**data: Any) -> SessionStore:
@@ -57,7 +57,7 @@ def test_djangos_own_cache_for_redis_loses_no_write_either(
 ) -> None:
     cache = use(settings, "django.core.cache.backends.redis.RedisCache", f"{redis_url}/7")
     assert cache.compares_and_swaps
-    assert cache.place == f"Redis {redis_url.removeprefix('redis://')}/7"
+    assert cache.label == f"Redis {redis_url.removeprefix('redis://')}/7"
     key = stored(a=1).session_key
     two_writes_are_kept(key)
     assert key in {listed.key for listed in SessionStore.walk()}
@@ -86,7 +86,7 @@ def test_what_memcached_has_no_room_for(
     else:
         large.save()
         assert store(session.session_key)["color"] == large["color"]
-    assert not cached_db.owed
+    assert not cached_rows.pending
 
 
 def test_pymemcache_does_not_answer_for_a_server_that_failed(
@@ -159,7 +159,7 @@ def test_clients_of_django_redis_with_ways_of_their_own_are_left_their_ways(
     settings.CACHES["sessions"]["OPTIONS"] = {"CLIENT_CLASS": f"django_redis.client.{client}"}
     if client == "ShardClient":
         settings.CACHES["sessions"]["LOCATION"] = [f"{redis_url}/12", f"{redis_url}/13"]
-    assert not beyond(connections["sessions"]).compares_and_swaps
+    assert not adapter_for(connections["sessions"]).compares_and_swaps
     theirs = DjangoStore()
     theirs["a"] = 1
     theirs.save()
@@ -178,7 +178,7 @@ def test_redis_behind_sentinel_is_named_by_its_service(
     settings.CACHES = caches(f"{sentinel_url}/3")
     key = stored(a=1).session_key
     assert SessionStore(key)["a"] == 1
-    assert beyond(connections["sessions"]).place == "Redis primary/4"
+    assert adapter_for(connections["sessions"]).label == "Redis primary/4"
 
 
 @pytest.fixture

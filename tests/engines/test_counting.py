@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from cookieproj.engines.cache import SessionStore
 from cookieproj.engines.cached_db import SessionStore as CachedDBStore
-from cookieproj.engines.caches import beyond, redis
+from cookieproj.engines.caches import adapter_for, redis
 from cookieproj.engines.exceptions import NotListableError
 from cookieproj.engines.listable import Estimate
 
@@ -74,7 +74,7 @@ def test_sessions_alone_are_counted(use: Any, db: None, options: dict[str, Any])
 
 def test_of_many_there_is_an_estimate(use: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     use()
-    client = beyond(connections["sessions"]).client  # type: ignore[attr-defined]
+    client = adapter_for(connections["sessions"]).client  # type: ignore[attr-defined]
     name = connections["sessions"].make_key(SessionStore.cache_key_prefix)
     client.mset({f"{name}{number}": "{}" for number in range(4500)})
     client.mset({f"other:{number}": "1" for number in range(1500)})

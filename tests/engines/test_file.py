@@ -24,6 +24,7 @@ from cookieproj.engines.exceptions import (
     StoreUnavailableError,
 )
 from cookieproj.engines.file import SessionStore
+from cookieproj.engines.files import Files
 from cookieproj.engines.stored import Page
 
 from .contract import Engine, on_engines
@@ -279,7 +280,7 @@ def test_a_page_deep_in_a_large_folder_reads_what_it_shows_and_no_more(many: set
         read.reset_mock()
         begins.add(page.next.partition(":")[0])
 
-    with mock.patch.object(SessionStore, "_listed", wraps=SessionStore._listed) as read:
+    with mock.patch.object(SessionStore, "_listed", wraps=Files._listed) as read:
         met = pages(between)
     assert (len(met), set(met)) == (len(many), many)
     # The folder is longer than one block, so that most pages began behind its beginning.
@@ -314,7 +315,7 @@ def test_a_page_among_expired_files_looks_so_far_and_no_further(
     for name in many:
         os.utime(tmp_path / f"sessionid{name}", (0, 0))
     live = {str(stored(a=number).session_key) for number in range(3)}
-    with mock.patch.object(SessionStore, "_listed", wraps=SessionStore._listed) as read:
+    with mock.patch.object(SessionStore, "_listed", wraps=Files._listed) as read:
         met = pages(lambda number, page: read.reset_mock() if read.call_count <= 1001 else 1 / 0)
     assert set(met) == live
 

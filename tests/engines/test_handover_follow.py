@@ -9,15 +9,16 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 from django.core.cache import caches as cache_connections
 from pytest_django import Settings
 
-from cookieproj.engines.handover.carry import put
+from cookieproj.engines.handover.carry import insert
 from cookieproj.engines.handover.homes import home
+from cookieproj.engines.hands_over import store_of
 from cookieproj.settings.caches import caches, former_cache
 
 from .handing_over import APART, Browser, Switch, flush, meanwhile, moved, only
 from .test_handover_hard import moving
 from .test_handover_races import interrupted, sign_in, write
 
-OLD_TAKE = ("old", "_take", "before")
+OLD_TAKE = ("old", "compare_and_delete", "before")
 
 Carry = Callable[[Switch, Browser], object]
 
@@ -147,7 +148,7 @@ def test_nothing_is_merged_into_a_session_that_has_ended(switch: Switch, carry: 
     old_process = OldProcess(switch, browser, knows_of_both=False)
     with (
         meanwhile(switch, OLD_TAKE, lambda: old_process.set(b=2)),
-        meanwhile(switch, ("new", "_put", "before"), lambda: other.visit(flush)),
+        meanwhile(switch, ("new", "put", "before"), lambda: other.visit(flush)),
     ):
         carry(switch, browser)
     assert before.read() == {}
@@ -183,8 +184,8 @@ def test_what_the_new_store_cannot_keep_stays_in_the_old_one(
 
 # What a request that changes its key asks of the two stores once the session is in the new one.
 SIGNING_IN = [
-    *(("new", "_insert_replacing"), ("new", "_swap"), ("new", "_put")),
-    ("old", "_remove"),
+    *(("new", "insert"), ("new", "compare_and_swap"), ("new", "put")),
+    ("old", "delete"),
 ]
 
 
@@ -229,11 +230,11 @@ def test_in_one_redis_with_another_serializer_a_late_request_stores_nothing_agai
     browser = Browser()
     browser.set(a=1)
     before = browser.copy()
-    former = home("cache", "handover").store(before.cookie)
-    found = former._inspect()
+    key = before.cookie or ""
+    found: Any = store_of(home("cache", "handover").store).read(key, with_expiry=True)
     settings.SESSION_CACHE_ALIAS = "sessions"
     settings.SESSION_HANDOVER_CACHE_ALIAS = "handover"
     switch.make()
     browser.visit(end)
-    put(switch.store("cache")(before.cookie), found, found.data)
+    insert(switch.place("cache"), key, found.data, found.expires)
     assert before.read() == {}

@@ -7,22 +7,22 @@ import pytest
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.utils import timezone
 
-from cookieproj.engines.handover.carry import put
+from cookieproj.engines.handover.carry import insert
 
 from .handing_over import APART, PAIRS, Browser, Switch, flush, meanwhile, only
 
 
 def steps(old: str, new: str) -> list[tuple[str, str]]:
     """Those that the two stores take while a session is read, which carries it over, and saved."""
-    reading = ("new", "_load" if new == "db" else "_read")
-    saving = ("new", "_put")
+    reading = ("new", "load")
+    saving = ("new", "put")
     if new == "signed_cookies":
-        return [("old", "_inspect"), ("old", "_put")]
+        return [("old", "read"), ("old", "put")]
     if old == "signed_cookies":
-        return [("new", "_read"), ("new", "_insert"), ("new", "_load"), saving]
+        return [("new", "read"), ("new", "insert"), ("new", "load"), saving]
     if {old, new} == {"db", "cached_db"}:
         return [reading, saving]
-    return [reading, ("old", "_inspect"), ("new", "_insert"), ("old", "_take"), saving]
+    return [reading, ("old", "read"), ("new", "insert"), ("old", "compare_and_delete"), saving]
 
 
 RACES = [
@@ -181,9 +181,9 @@ def test_what_changes_meanwhile_expires_as_it_has_become(switch: Switch) -> None
         session.set_expiry(5000)
         session.save()
 
-    with meanwhile(switch, ("old", "_take", "before"), old_process):
+    with meanwhile(switch, ("old", "compare_and_delete", "before"), old_process):
         browser.read()
-    left = switch.store(switch.new)(key)._inspect().expires - timezone.now()
+    left = switch.expiry(switch.new, key) - timezone.now()
     assert left < timedelta(seconds=5001)
 
 
@@ -193,13 +193,13 @@ def test_a_request_that_is_late_stores_nothing_again(switch: Switch) -> None:
     browser = Browser()
     browser.set(a=1)
     before = browser.copy()
-    found = switch.store(switch.old)(browser.cookie)._inspect()
+    found = switch.stored(switch.old, browser.cookie)
     switch.make()
 
     def late() -> None:
-        put(switch.store(switch.new)(before.cookie), found, found.data)
+        insert(switch.place(switch.new), before.cookie or "", found.data, found.expires)
 
-    with meanwhile(switch, ("new", "_remove", "after"), late):
+    with meanwhile(switch, ("new", "delete", "after"), late):
         browser.visit(flush)
     assert before.read() == {}
     late()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -11,8 +12,10 @@ from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.utils import timezone
 
 from cookieproj.engines.caches.other import GRAVE_SECONDS
-from cookieproj.engines.handover.carry import bury, carry
+from cookieproj.engines.clock import after
+from cookieproj.engines.handover.carry import Carrier, expiry_in, write_tombstone
 from cookieproj.engines.handover.homes import DJANGOS, OURS
+from cookieproj.engines.hands_over import store_of
 
 from .contract import Engine, Open, Request, on_engines
 from .handing_over import APART, Browser, Switch, flush, meanwhile, moved, only
@@ -37,7 +40,7 @@ def end() -> End:
 
     def end(engine: Engine, key: str) -> None:
         ours = import_module(engine.path.replace(DJANGOS, OURS)).SessionStore
-        bury(ours(key), GRAVE_SECONDS)
+        write_tombstone(store_of(ours), key, after(GRAVE_SECONDS))
 
     return end
 
@@ -191,7 +194,7 @@ def test_movesessions_takes_it_first(switch: Switch, by: Carry) -> None:
     with meanwhile(switch, OLD_TAKE, taken):
         by(switch, browser)
     assert browser.read() == {"a": 1, "c": 3, "w": 4}
-    expires = switch.store(switch.new)(browser.cookie)._inspect().expires
+    expires = switch.expiry(switch.new, browser.cookie)
     assert expires is None or expires > timezone.now() + timedelta(days=1)
     # What it has left in the old store is a session to nobody.
     old = switch.store(switch.old)
@@ -231,9 +234,10 @@ def test_what_is_carried_over_after_its_end_is_found_by_nobody(switch: Switch) -
     def looks() -> None:
         new = switch.store(switch.new)
         assert dict(new(browser.cookie).items()) == {"a": 1}
-        found.append(carry(switch.store(switch.old), new, browser.cookie or ""))
+        stores = switch.place(switch.old), switch.place(switch.new)
+        found.append(Carrier(*stores, partial(expiry_in, new)).carry(browser.cookie or ""))
 
-    into_new = ("new", "_insert", "before")
+    into_new = ("new", "insert", "before")
     with meanwhile(switch, into_new, knowing.end), meanwhile(switch, OLD_TAKE, looks):
         assert browser.copy().read() == {}
     assert found == [None]

@@ -213,21 +213,18 @@ def test_what_was_left_behind_is_not_opened_when_it_is_back(
     browser, expiry = Browser(), days and days * 86400
     browser.visit(lambda session: (session.update({"a": 1}), session.set_expiry(expiry)))
     before = browser.copy()
-    former = switch.store(switch.old)(before.cookie)
-    left = former._inspect()
+    former, key = switch.place(switch.old), before.cookie or ""
+    left = switch.stored(switch.old, key)
     switch.make()
     browser.read()
-    former._until = left.expires
-    former._insert(left.data)
+    former.insert(key, left.data, left.expires)
     with old_store.unreachable():
         answered(browser, view)
     assert before.copy().read() == {}
     # It may live there as long as any session; the tombstone does not end before.
-    tombstone = switch.store(switch.new)(before.cookie)._inspect()
+    ends = switch.expiry(switch.new, key)
     seconds = max(site.SESSION_COOKIE_AGE, expiry or 0)
-    assert abs(tombstone.expires - timezone.now() - timedelta(seconds=seconds)) < timedelta(
-        seconds=60
-    )
+    assert abs(ends - timezone.now() - timedelta(seconds=seconds)) < timedelta(seconds=60)
 
 
 def test_with_the_old_store_there_a_tombstone_stays_for_no_longer(
@@ -235,8 +232,8 @@ def test_with_the_old_store_there_a_tombstone_stays_for_no_longer(
 ) -> None:
     before = browser.copy()
     browser.visit(sign_in)
-    tombstone = switch.store(switch.new)(before.cookie)._inspect()
-    assert tombstone.expires - timezone.now() < timedelta(seconds=GRAVE_SECONDS + 1)
+    ends = switch.expiry(switch.new, before.cookie)
+    assert ends - timezone.now() < timedelta(seconds=GRAVE_SECONDS + 1)
 
 
 @pytest.mark.parametrize("view", [dict, sign_in, flush, lambda session: session.update({"b": 2})])

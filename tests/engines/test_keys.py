@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pickle import PicklingError
-from typing import Any
 from unittest import mock
 
 import pytest
@@ -13,6 +12,7 @@ from django.contrib.sessions.backends.base import VALID_KEY_CHARS, UpdateError
 from django.utils import timezone
 
 from cookieproj.engines.keys import random_key
+from tests.stores import after, steps_of
 
 from .contract import ALL, NONE, Engine, Open, kept, on_engines
 
@@ -102,20 +102,20 @@ def test_a_write_between_the_new_key_and_the_end_of_the_old_comes_along(
 @contextmanager
 def once_the_new_entry_is_there(engine: Engine, action: Callable[[], object]) -> Iterator[None]:
     """Do that then, and the old entry with it."""
-    name = "_insert_replacing" if engine.ours else "create"
-    really = getattr(engine.Store, name)
     done: list[bool] = []
 
-    def stepped(self: Any, *arguments: Any) -> Any:
-        result = really(self, *arguments)
+    def once() -> None:
         if not done:
             done.append(True)
             action()
-        return result
 
-    with mock.patch.object(engine.Store, name, stepped):
+    if engine.ours:
+        with steps_of(engine.Store, insert=after(once)):
+            yield
+        assert done
+        return
+    with mock.patch.object(engine.Store, "create", after(once)(engine.Store.create)):
         yield
-    assert done or not engine.ours
 
 
 def test_flush_ends_the_session_and_takes_another_key(request_for: Open, key: str) -> None:

@@ -9,6 +9,7 @@ import time_machine
 from asgiref.sync import async_to_sync
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.cached_db import KEY_PREFIX as CACHED_DB_PREFIX
+from django.core.cache import caches as cache_connections
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -17,6 +18,7 @@ from pytest_django import Settings
 from cookieproj.engines.clearing import ROWS_OF_A_PAGE
 from cookieproj.engines.exceptions import NotListableError
 from cookieproj.engines.keys import random_key
+from tests.stores import instead, steps_of
 
 from .contract import Engine, on_engines
 
@@ -339,7 +341,8 @@ def test_a_save_that_changes_nothing_moves_the_expiry_and_writes_nothing_else(
     with time_machine.travel(timezone.now() + timedelta(seconds=60)):
         session = engine.Store(key)
         session["a"] = 1
-        with mock.patch.object(engine.Store, "_swap", side_effect=AssertionError):
+        never = mock.Mock(side_effect=AssertionError)
+        with steps_of(engine.Store, compare_and_swap=instead(never)):
             session.save()
         after = engine.Store(key).locate()
     assert [place.payload for place in after] == [place.payload for place in before]
@@ -365,6 +368,5 @@ def test_on_redis_too(engine: Engine, settings: Settings) -> None:
 def test_entries_of_cached_db_are_not_this_engines(engine: Engine) -> None:
     """Their names begin with all of the name of those of cache."""
     key = stored(engine, 60, a=1).session_key
-    entries = engine.Store()._entries
-    entries.add(f"{CACHED_DB_PREFIX}{key}", {"a": 2}, 60)
+    cache_connections["sessions"].add(f"{CACHED_DB_PREFIX}{key}", {"a": 2}, 60)
     assert [listed.key for listed in engine.Store.walk()] == [key]

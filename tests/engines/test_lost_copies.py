@@ -4,7 +4,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import pytest
@@ -14,8 +13,12 @@ from django.test import override_settings
 from pytest_django import DjangoDbBlocker
 from redis import Redis
 
-from cookieproj.engines import cached_db
+from cookieproj.engines import cached_rows
 from cookieproj.engines.cached_db import SessionStore
+from cookieproj.engines.caches.other import Cache
+from cookieproj.engines.hands_over import store_of
+from cookieproj.engines.pending import FLUSHED_AT_ONCE, PendingInvalidations
+from cookieproj.engines.rows import Rows
 from cookieproj.settings.caches import caches as cache_settings
 from tests.servers import StoppableRedis
 
@@ -30,8 +33,7 @@ def redis(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[StoppableRedis]:
     """Where the copies are; the rows are in a database of their own."""
-    monkeypatch.setattr(cached_db, "owed", OrderedDict())
-    monkeypatch.setattr(cached_db, "lost_count", Event())
+    monkeypatch.setattr(cached_rows, "pending", PendingInvalidations(100_000))
     redis = StoppableRedis(tmp_path)
     redis.start()
     with (
@@ -67,9 +69,14 @@ def read(key: str) -> dict[str, Any]:
     return dict(SessionStore(key).items())
 
 
+def copies() -> Cache:
+    place: Any = store_of(SessionStore)
+    return place.copies  # type: ignore[no-any-return]
+
+
 def copy_of(key: str) -> Any:
     """What another process would be served, which knows nothing of this one's."""
-    found = SessionStore()._entries.get(SessionStore.cache_key_prefix + key)
+    found = copies().read(key)
     return found and found.data
 
 
@@ -80,7 +87,7 @@ def sign_out(key: str) -> None:
 def test_of_more_copies_than_are_noted_none_that_has_ended_opens(
     redis: StoppableRedis, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(cached_db, "MOST_OWED", 2)
+    monkeypatch.setattr(cached_rows, "pending", PendingInvalidations(2))
     ended, changed, other = [stored(a=1) for _time in range(4)], stored(count=1), stored(b=2)
     with away(redis):
         for key in ended:
@@ -88,21 +95,21 @@ def test_of_more_copies_than_are_noted_none_that_has_ended_opens(
         session = SessionStore(changed)
         session["count"] = 2
         session.save()
-        assert len(cached_db.owed) == 2
+        assert len(cached_rows.pending) == 2
     assert "clear the cache" in caplog.text
     assert all(key not in caplog.text for key in ended)
     assert read(changed) == {"count": 2}
     assert [read(key) for key in ended] == [{}] * 4
     assert [copy_of(key) for key in ended] == [None] * 4
     assert read(other) == {"b": 2}
-    assert not cached_db.owed
+    assert not cached_rows.pending
 
 
 def test_what_is_noted_already_is_no_more(
     redis: StoppableRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then nothing is lost count of, and copies are read again."""
-    monkeypatch.setattr(cached_db, "MOST_OWED", 1)
+    monkeypatch.setattr(cached_rows, "pending", PendingInvalidations(1))
     key = stored(count=0)
     with away(redis):
         for _time in range(3):
@@ -110,35 +117,34 @@ def test_what_is_noted_already_is_no_more(
             session["count"] = session["count"] + 1
             session.save()
     assert read(key) == {"count": 3}
-    assert not cached_db.lost_count.is_set()
+    assert not cached_rows.pending.is_full
 
 
-class Followed(OrderedDict[str, None]):
+class Followed(OrderedDict[tuple[str, str], None]):
     """Knows how far it was gone through."""
 
     seen = 0
 
-    def __iter__(self) -> Iterator[str]:
-        for key in super().__iter__():
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        for each in super().__iter__():
             self.seen += 1
-            yield key
+            yield each
 
 
 def test_no_load_goes_through_all_that_is_noted(
     redis: StoppableRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = stored(a=1)
-    prefix = SessionStore.cache_key_prefix
-    noted = Followed((f"{prefix}{number}", None) for number in range(1000))
-    monkeypatch.setattr(cached_db, "owed", noted)
+    noted = Followed(((str(copies().label), str(number)), None) for number in range(1000))
+    monkeypatch.setattr(cached_rows.pending, "_copies", noted)
     with away(redis):
         assert read(key) == {"a": 1}
-    assert noted.seen <= cached_db.SETTLED_AT_ONCE + 1
+    assert noted.seen <= FLUSHED_AT_ONCE + 1
     assert len(noted) == 1000
     noted.seen = 0
     assert read(key) == {"a": 1}
-    assert noted.seen <= cached_db.SETTLED_AT_ONCE + 1
-    assert len(noted) == 1000 - cached_db.SETTLED_AT_ONCE
+    assert noted.seen <= FLUSHED_AT_ONCE + 1
+    assert len(noted) == 1000 - FLUSHED_AT_ONCE
 
 
 def forget_nothing(redis: StoppableRedis, key: str) -> None:
@@ -146,7 +152,7 @@ def forget_nothing(redis: StoppableRedis, key: str) -> None:
 
 
 def evict_the_tombstone(redis: StoppableRedis, key: str) -> None:
-    SessionStore()._entries.delete(SessionStore.cache_key_prefix + key)
+    copies().delete(key)
 
 
 def restart_empty(redis: StoppableRedis, key: str) -> None:
@@ -168,17 +174,17 @@ def test_a_reader_that_is_between_row_and_copy_when_its_session_ends(
 ) -> None:
     """If Redis forgets the tombstone in just that moment the copy opens, until it is written to."""
     key = stored(a=1)
-    SessionStore()._entries.delete(SessionStore.cache_key_prefix + key)
-    read_row = SessionStore._read_row
+    copies().delete(key)
+    read_row = Rows.load_from_primary
 
-    def slow(self: SessionStore) -> Any:
-        row = read_row(self)
-        monkeypatch.setattr(SessionStore, "_read_row", read_row)
+    def slow(self: Rows, key: str) -> Any:
+        row = read_row(self, key)
+        monkeypatch.setattr(Rows, "load_from_primary", read_row)
         sign_out(key)
         forget(redis, key)
         return row
 
-    monkeypatch.setattr(SessionStore, "_read_row", slow)
+    monkeypatch.setattr(Rows, "load_from_primary", slow)
     assert read(key) == {"a": 1}
     assert bool(read(key)) is opens
     late = SessionStore(key)

@@ -21,6 +21,7 @@ from pytest_django import Settings
 
 from cookieproj.engines.merge import Data, merge, same, unchanged
 from cookieproj.engines.sound import DEEPEST, check, is_too_deep
+from tests.stores import before, steps_of
 
 from .contract import ALL, Engine, kept, on_engines
 
@@ -304,8 +305,7 @@ def test_what_was_only_read_is_not_written_again(pickling: Engine, make: Callabl
     session = pickling.Store(key)
     session.get("seen")
     written: list[Any] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pickling.Store, "_swap", lambda *arguments: written.append(arguments))
+    with steps_of(pickling.Store, compare_and_swap=before(lambda: written.append(session))):
         session.save()
     assert not written
 

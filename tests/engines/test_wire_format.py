@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from cookieproj.engines.caches.other import GRAVE_SECONDS
 from cookieproj.engines.handover.homes import DJANGOS
+from cookieproj.engines.hands_over import store_of
 
 from .contract import Engine, on_engines
 
@@ -83,6 +84,6 @@ def test_sign_in_and_out_across(engine: Engine, djangos: Any) -> None:
 @on_engines(lambda engine: engine.name == "cached_db")
 def test_django_takes_a_buried_copy_for_none(engine: Engine, djangos: Any) -> None:
     session = stored(engine.Store, a=1)
-    session._bury_copy(session.cache_key)
+    store_of(engine.Store).bury(session.session_key)  # type: ignore[attr-defined]
     assert dict(djangos(session.session_key).items()) == {"a": 1}
     assert GRAVE_SECONDS >= 60

@@ -22,7 +22,6 @@ from redis.backoff import NoBackoff
 from redis.exceptions import BusyLoadingError, RedisError
 from redis.retry import Retry
 
-from cookieproj.engines import cached_db
 from cookieproj.engines.caches.redis import without_scripts
 from cookieproj.engines.checks import sessions_can_be_stored
 from cookieproj.engines.exceptions import (
@@ -38,6 +37,7 @@ from cookieproj.engines.trips import watched
 from tests.held import Held
 from tests.proxy import Proxy, proxied
 from tests.servers import StoppableRedis, UnavailableError
+from tests.stores import forget_pending
 
 pytestmark = pytest.mark.django_db
 
@@ -88,11 +88,11 @@ def use(settings: Settings) -> Iterator[Use]:
         }
         settings.SESSION_CACHE_ALIAS = "sessions"
         settings.SESSION_ENGINE = path
-        cached_db.owed.clear()
+        forget_pending()
         return import_module(path).SessionStore
 
     yield use
-    cached_db.owed.clear()
+    forget_pending()
 
 
 @pytest.fixture(params=[OURS, DJANGOS], ids=["ours", "django"])
@@ -122,7 +122,7 @@ def stored(store: Any, **data: Any) -> str:
 
 def elsewhere(store: Any, key: str) -> dict[str, Any]:
     """What another process finds, which knows nothing of what this one has to catch up on."""
-    cached_db.owed.clear()
+    forget_pending()
     return dict(store(key).items())
 
 

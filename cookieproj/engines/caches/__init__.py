@@ -6,7 +6,7 @@ from typing import Any
 from django.core.cache.backends.base import BaseCache
 from django.utils.module_loading import import_string
 
-from .other import Cache
+from .other import Cache, Naming
 
 HERE = "cookieproj.engines.caches"
 
@@ -24,10 +24,14 @@ KNOWN = {
 }
 
 
-def beyond(cache: BaseCache) -> Cache:
-    """What sessions use of that cache."""
+# For whoever asks of the cache itself.
+ANY_NAME = Naming("")
+
+
+def adapter_for(cache: BaseCache, naming: Naming = ANY_NAME) -> Cache:
+    """Sessions in that cache, under those names."""
     client = getattr(cache, "client", None)
-    return adapter(path(cache), path(client) if client else "")(cache)
+    return adapter(path(cache), path(client) if client else "")(cache, naming)
 
 
 @functools.cache

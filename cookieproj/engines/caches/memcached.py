@@ -4,9 +4,11 @@ import copy
 import re
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 
+from django.contrib.sessions.backends.base import CreateError
 from django.core.cache.backends.base import MEMCACHE_MAX_KEY_LENGTH, InvalidCacheKey
 from django.utils.translation import gettext as _
 from pymemcache import HashClient
@@ -22,7 +24,7 @@ from cookieproj.engines.merge import Data, same
 from cookieproj.engines.sound import checked
 from cookieproj.engines.stored import Location, Stored
 
-from .other import GRAVE_SECONDS, NO_KEY, Cache, expiry
+from .other import GRAVE_SECONDS, NO_NAME, Cache, expiry, seconds_until
 
 
 class Memcached(Cache):
@@ -37,7 +39,7 @@ class Memcached(Cache):
     errors = (MemcacheError, OSError)
 
     @property
-    def place(self) -> str:
+    def label(self) -> str:
         return f"{self.kind} {', '.join(map(str, self.cache.client_servers))}"
 
     @property
@@ -50,44 +52,86 @@ class Memcached(Cache):
         reason = said.decode(errors="replace") if isinstance(said, bytes) else error
         if "object too large" in str(reason) or "out of memory" in str(reason):
             return StoreFullError(
-                self.place,
+                self.label,
                 reason,
                 _("Store less in the session, or start memcached with a larger -I."),
             )
-        return StoreUnavailableError(self.place, reason)
+        return StoreUnavailableError(self.label, reason)
 
-    def get(self, key: str) -> Stored | None:
-        with suppress(*NO_KEY), self.reached():
-            value, number = self._server_of(key).gets(self._name(key))
-            return None if number is None else self._stored(value, number)
-        return None
+    def read(self, key: str, *, with_expiry: bool = False) -> Stored | None:
+        stored = None
+        with suppress(*NO_NAME), self.reached():
+            value, number = self._server_of(key).gets(self.name(key))
+            stored = None if number is None else self._stored(value, number)
+        return self._with_expiry(key, stored) if stored and with_expiry else stored
 
-    def swap(self, key: str, base: Stored | None, data: Data, seconds: int) -> Stored | None:
-        if base and base.token is None:
-            base = self._unchanged(key, base)
-            if base is None:
-                return None
-        if base is None:
-            return self.add(key, data, seconds)
-        timeout = self.cache.get_backend_timeout(seconds)
+    def _with_expiry(self, key: str, stored: Stored) -> Stored:
         with self.reached():
-            won = self._server_of(key).cas(self._name(key), data, base.token, expire=timeout)
+            try:
+                life = self._server_of(key).raw_command(f"mg {self.name(key)} t")
+            except MemcacheUnknownCommandError:
+                # Before 1.6 it did not tell.
+                return stored
+        # "HD t1209600"; t-1 for ever.
+        told = re.fullmatch(rb"HD t(\d+)", life.strip())
+        return replace(stored, expires=expiry(int(told[1]) if told else None))
+
+    def insert(
+        self, key: str, data: Data, expires: datetime, *, save_follows: bool = False
+    ) -> Stored:
+        timeout = self.cache.get_backend_timeout(seconds_until(expires))
+        with suppress(*NO_NAME), self.reached():
+            if self._server_of(key).add(self.name(key), data, expire=timeout):
+                return self._stored(data)
+        raise CreateError
+
+    def compare_and_swap(
+        self, key: str, old: Stored, data: Data, expires: datetime
+    ) -> Stored | None:
+        held = old if old.token is not None else self._unchanged(key, old)
+        if held is None:
+            return None
+        timeout = self.cache.get_backend_timeout(seconds_until(expires))
+        with self.reached():
+            won = self._server_of(key).cas(self.name(key), data, held.token, expire=timeout)
         return self._stored(data) if won else None
 
-    def add(self, key: str, data: Data, seconds: int) -> Stored | None:
-        timeout = self.cache.get_backend_timeout(seconds)
-        with suppress(*NO_KEY), self.reached():
-            won = self._server_of(key).add(self._name(key), data, expire=timeout)
-            return self._stored(data) if won else None
-        return None
+    def touch(self, key: str, old: Stored, expires: datetime) -> Stored | None:
+        if self._unchanged(key, old) is None:
+            return None
+        timeout = self.cache.get_backend_timeout(seconds_until(expires))
+        with self.reached():
+            touched = self._server_of(key).touch(self.name(key), expire=timeout)
+        return old if touched else None
 
     def delete(self, key: str) -> None:
-        with suppress(*NO_KEY), self.reached():
-            self._server_of(key).delete(self._name(key))
+        with suppress(*NO_NAME), self.reached():
+            self._server_of(key).delete(self.name(key))
 
-    def _name(self, key: str) -> str:
-        """Raises InvalidCacheKey, also for one that is too long in bytes: Django counts letters."""
-        name: str = self.cache.make_and_validate_key(key)
+    def compare_and_delete(self, key: str, old: Stored) -> bool:
+        """Nothing in its place, which has expired as it is put there."""
+        held = old if old.token is not None else self._unchanged(key, old)
+        if held is None:
+            return False
+        with self.reached():
+            return bool(self._server_of(key).cas(self.name(key), None, held.token, expire=-1))
+
+    def _unchanged(self, key: str, old: Stored) -> Stored | None:
+        """What is there, with its number, if it is still ``old``."""
+        now = self.read(key)
+        if now is None:
+            return None
+        known = old.token is not None
+        is_same = now.token == old.token if known else same(now.data, old.data)
+        return now if is_same else None
+
+    def write_tombstone(self, key: str) -> None:
+        with suppress(*NO_NAME), self.reached():
+            self._server_of(key).set(self.name(key), None, expire=GRAVE_SECONDS)
+
+    def name(self, key: str) -> str:
+        """Also none that is too long in bytes: Django counts letters."""
+        name = super().name(key)
         if len(name.encode()) > MEMCACHE_MAX_KEY_LENGTH:
             raise InvalidCacheKey("The key is too long for memcached.")
         return name
@@ -98,50 +142,7 @@ class Memcached(Cache):
         For a while after one it answers for the server, as if nothing were stored there;
         then it takes another server for the key. Both would sign people out.
         """
-        return self.cache._cache._get_client(self._name(key))
-
-    def touch(self, key: str, base: Stored, seconds: int) -> bool:
-        if self._unchanged(key, base) is None:
-            return False
-        timeout = self.cache.get_backend_timeout(seconds)
-        with self.reached():
-            return bool(self._server_of(key).touch(self._name(key), expire=timeout))
-
-    def _unchanged(self, key: str, base: Stored) -> Stored | None:
-        """What is there, with its number, if it is still ``base``."""
-        now = self.get(key)
-        if now is None:
-            return None
-        known = base.token is not None
-        same_one = now.token == base.token if known else same(now.data, base.data)
-        return now if same_one else None
-
-    def take(self, key: str, base: Stored) -> bool:
-        """Nothing in its place, which has expired as it is put there."""
-        held = base if base.token is not None else self._unchanged(key, base)
-        if held is None:
-            return False
-        with self.reached():
-            server, name = self._server_of(key), self._name(key)
-            return bool(server.cas(name, None, held.token, expire=-1))
-
-    def inspect(self, key: str) -> Stored | None:
-        stored = self.get(key)
-        if stored is None:
-            return None
-        with self.reached():
-            try:
-                life = self._server_of(key).raw_command(f"mg {self._name(key)} t")
-            except MemcacheUnknownCommandError:
-                # Before 1.6 it did not tell.
-                return stored
-        # "HD t1209600"; t-1 for ever.
-        told = re.fullmatch(rb"HD t(\d+)", life.strip())
-        return replace(stored, expires=expiry(int(told[1]) if told else None))
-
-    def bury(self, key: str) -> None:
-        with suppress(*NO_KEY), self.reached():
-            self._server_of(key).set(self._name(key), None, expire=GRAVE_SECONDS)
+        return self.cache._cache._get_client(self.name(key))
 
     @property
     def not_listable(self) -> NotListableError:
@@ -149,17 +150,17 @@ class Memcached(Cache):
 
     def locate(self, key: str) -> list[Location]:
         """memcached does not tell how long it keeps a thing."""
-        name = self.cache.make_and_validate_key(key)
+        name = self.name(key)
         # As Django's client, but for what turns the bytes into an object.
         client = HashClient(self.cache.client_servers, **self.cache._options | {"serde": None})
         with self.reached():
             payload = client.get(name)
         client.close()
-        return [Location(self.place, name, payload, None)] if payload else []
+        return [Location(self.label, name, payload, None)] if payload else []
 
     def _stored(self, value: Any, number: bytes | None = None) -> Stored:
         if value is None:
-            # A tombstone: see ``bury``.
+            # A tombstone: see ``write_tombstone``.
             return Stored(number, lambda: None, is_grave=True)
         mine = copy.deepcopy(value)
         return Stored(number, partial(checked, copy.deepcopy, mine))

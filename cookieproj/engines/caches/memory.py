@@ -4,8 +4,11 @@ import pickle
 import time
 from collections.abc import Collection
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
+from typing import Any
 
+from django.contrib.sessions.backends.base import CreateError
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -15,7 +18,7 @@ from cookieproj.engines.merge import Data
 from cookieproj.engines.stored import Location, Stored
 from cookieproj.engines.trips import trip
 
-from .other import NO_KEY, Cache, expiry, grave, is_grave, session_in
+from .other import NO_NAME, Cache, expiry, grave, is_grave, seconds_until, session_in
 
 
 class Memory(Cache):
@@ -25,61 +28,67 @@ class Memory(Cache):
     errors = ()
 
     @property
-    def place(self) -> str | Promise:
+    def label(self) -> str | Promise:
         return gettext_lazy("memory of this process")
 
-    def get(self, key: str) -> Stored | None:
+    def read(self, key: str, *, with_expiry: bool = False) -> Stored | None:
         try:
-            name = self.cache.make_and_validate_key(key)
-        except NO_KEY:
+            name = self.name(key)
+        except NO_NAME:
             return None
-        with trip(), self.cache._lock:
-            payload = self._held(name)
-            if payload is not None:
-                # Read last, evicted last.
-                self.cache._cache.move_to_end(name, last=False)
-        return None if payload is None else self._stored(payload)
-
-    def add(self, key: str, data: Data, seconds: int) -> Stored | None:
-        return self.swap(key, None, data, seconds)
-
-    def swap(self, key: str, base: Stored | None, data: Data, seconds: int) -> Stored | None:
-        name = self.cache.make_and_validate_key(key)
-        payload = pickle.dumps(data, self.cache.pickle_protocol)
-        with trip(), self.cache._lock:
-            if self._held(name) is not (base and base.token):
-                return None
-            self.cache._set(name, payload, seconds)
-        return self._stored(payload)
-
-    def touch(self, key: str, base: Stored, seconds: int) -> bool:
-        name = self.cache.make_and_validate_key(key)
-        with trip(), self.cache._lock:
-            if self._held(name) is not base.token:
-                return False
-            self.cache._expire_info[name] = self.cache.get_backend_timeout(seconds)
-            return True
-
-    def take(self, key: str, base: Stored) -> bool:
-        name = self.cache.make_and_validate_key(key)
-        with trip(), self.cache._lock:
-            return self._held(name) is base.token and bool(self.cache._delete(name))
-
-    def inspect(self, key: str) -> Stored | None:
-        name = self.cache.make_and_validate_key(key)
         with trip(), self.cache._lock:
             payload = self._held(name)
             moment = self.cache._expire_info.get(name)
+            if payload is not None:
+                # Read last, evicted last.
+                self.cache._cache.move_to_end(name, last=False)
         if payload is None:
             return None
-        return replace(self._stored(payload), expires=expiry(moment and moment - time.time()))
+        stored = self._stored(payload)
+        return replace(stored, expires=expiry(moment and moment - time.time()))
 
-    def bury(self, key: str) -> None:
-        name = self.cache.make_and_validate_key(key)
+    def insert(
+        self, key: str, data: Data, expires: datetime, *, save_follows: bool = False
+    ) -> Stored:
+        stored = self._swap(key, None, data, expires)
+        if stored is None:
+            raise CreateError
+        return stored
+
+    def compare_and_swap(
+        self, key: str, old: Stored, data: Data, expires: datetime
+    ) -> Stored | None:
+        return self._swap(key, old.token, data, expires)
+
+    def _swap(self, key: str, token: Any, data: Data, expires: datetime) -> Stored | None:
+        name = self.name(key)
+        payload = pickle.dumps(data, self.cache.pickle_protocol)
+        with trip(), self.cache._lock:
+            if self._held(name) is not token:
+                return None
+            self.cache._set(name, payload, seconds_until(expires))
+        return self._stored(payload)
+
+    def touch(self, key: str, old: Stored, expires: datetime) -> Stored | None:
+        name = self.name(key)
+        with trip(), self.cache._lock:
+            if self._held(name) is not old.token:
+                return None
+            moment = self.cache.get_backend_timeout(seconds_until(expires))
+            self.cache._expire_info[name] = moment
+            return old
+
+    def compare_and_delete(self, key: str, old: Stored) -> bool:
+        name = self.name(key)
+        with trip(), self.cache._lock:
+            return self._held(name) is old.token and bool(self.cache._delete(name))
+
+    def write_tombstone(self, key: str) -> None:
+        name = self.name(key)
         with trip(), self.cache._lock:
             self.cache._set(name, *grave())
 
-    def alive(self, keys: Collection[str]) -> set[str]:
+    def live_keys(self, keys: Collection[str]) -> set[str]:
         raise self.not_listable
 
     @property
@@ -89,13 +98,10 @@ class Memory(Cache):
         )
 
     def locate(self, key: str) -> list[Location]:
-        name = self.cache.make_and_validate_key(key)
-        with trip(), self.cache._lock:
-            payload = self._held(name)
-            moment = self.cache._expire_info.get(name)
-        if payload is None:
+        stored = self.read(key, with_expiry=True)
+        if stored is None:
             return []
-        return [Location(self.place, name, payload, expiry(moment and moment - time.time()))]
+        return [Location(self.label, self.name(key), stored.token, stored.expires)]
 
     def _held(self, name: str) -> bytes | None:
         payload: bytes | None = self.cache._cache.get(name)

@@ -1,9 +1,11 @@
 """A cache of which nothing is known but Django's interface."""
 
 import copy
+import math
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -12,23 +14,48 @@ from django.contrib.sessions.backends.base import CreateError
 from django.core.cache.backends.base import BaseCache, CacheKeyWarning, InvalidCacheKey
 from django.core.exceptions import SynchronousOnlyOperation
 from django.utils.functional import Promise
-from django.utils.translation import gettext as _
 
-from cookieproj.engines.clock import local
-from cookieproj.engines.exceptions import NotListableError, StoreError, StoreUnavailableError
-from cookieproj.engines.merge import Data, same, unchanged
+from cookieproj.engines.clock import left, local
+from cookieproj.engines.exceptions import StoreError, StoreUnavailableError
+from cookieproj.engines.merge import Data, same
 from cookieproj.engines.sound import checked
-from cookieproj.engines.stored import Location, Page, Stored
+from cookieproj.engines.store import Store
+from cookieproj.engines.stored import Stored
 from cookieproj.engines.trips import Reaching
+
+
+@dataclass(frozen=True)
+class Naming:
+    """What the entry of a session is called in Django's interface, before version and prefix.
+
+    ``name_of`` names it where a subclass has a say in that. What begins with ``others``, after
+    the prefix, is no session of this store's.
+    """
+
+    prefix: str
+    name_of: Callable[[str], str] | None = None
+    others: str = ""
+
+    def __call__(self, key: str) -> str:
+        return self.name_of(key) if self.name_of else f"{self.prefix}{key}"
+
+    def is_own(self, key: str) -> bool:
+        return not (self.others and key.startswith(self.others))
+
+
+def seconds_until(moment: datetime) -> int:
+    """Whole ones, so that a session never goes before its time."""
+    return math.ceil(left(moment).total_seconds())
+
 
 # No serializer reads it: not JSON, not a pickle, not a number.
 GRAVE_MARK = b"~"
 
-# The cache can hold nothing under that key; the warning is an error where a site makes it one.
-NO_KEY = (InvalidCacheKey, CacheKeyWarning)
+# The cache can hold nothing under that name; the warning is an error where a site makes it one.
+NO_NAME = (InvalidCacheKey, CacheKeyWarning)
 
 # What says nothing of the cache's health.
-NOT_THE_STORES = (CreateError, SynchronousOnlyOperation, *NO_KEY)
+NOT_THE_STORES = (CreateError, SynchronousOnlyOperation, *NO_NAME)
 
 # Longer than any request that read something before it was buried.
 GRAVE_SECONDS = 300
@@ -66,15 +93,13 @@ class Reached(Reaching):
             raise self.cache.store_error(error) from error
 
 
-class Cache:
+class Cache(Store):
     """Sessions in a cache that cannot compare and swap.
 
     The stored value is compared just before it is replaced, so one of two saves at the very
     same moment can still be lost, whatever keys they change. With the subclasses none is.
 
-    Every method raises StoreError when the cache does not answer. Keys are
-    those of Django's interface, before version and prefix; times are seconds.
-    Under one that the cache cannot have there is nothing, and nothing can be put.
+    Under a name that the cache cannot have there is nothing, and nothing can be put.
     """
 
     compares_and_swaps = False
@@ -82,12 +107,18 @@ class Cache:
     # What the cache raises when its server is away: here, anything.
     errors: tuple[type[Exception], ...] = (Exception,)
 
-    def __init__(self, cache: BaseCache) -> None:
+    def __init__(self, cache: BaseCache, naming: Naming) -> None:
         self.cache: Any = cache
+        self.naming = naming
 
     @property
-    def place(self) -> str | Promise:
-        """What people call this cache: its server, without a password."""
+    def id(self) -> str:
+        """With how names begin there, with prefix and version as a rule."""
+        return f"{self.kind} {self.cache.make_key(self.naming.prefix)}"
+
+    @property
+    def label(self) -> str | Promise:
+        """The server, as a rule."""
         return self.kind
 
     @property
@@ -102,93 +133,79 @@ class Cache:
 
     def store_error(self, error: Exception) -> StoreError:
         """Which of the errors of a store this one of its client's is."""
-        return StoreUnavailableError(self.place, error)
+        return StoreUnavailableError(self.label, error)
 
     def reached(self) -> Reached:
         """What asks the cache stands inside this."""
         return Reached(self)
 
-    def form(self, data: Data) -> Data:
-        """The data as it would be read after it was put here: most caches pickle."""
-        return data
+    def name(self, key: str) -> str:
+        """What the cache itself calls the entry. Raises one of NO_NAME where it can have none."""
+        name: str = self.cache.make_and_validate_key(self.naming(key))
+        return name
 
-    def get(self, key: str) -> Stored | None:
-        """What is there, a grave too: that one decodes to None."""
+    def can_hold(self, key: str) -> bool:
+        return super().can_hold(key) and self.naming.is_own(key)
+
+    def read(self, key: str, *, with_expiry: bool = False) -> Stored | None:
         value = self._value(key)
         return None if value is None else self._stored(value)
 
     def _value(self, key: str) -> Any:
-        with suppress(*NO_KEY), self.reached():
-            return self.cache.get(key)
+        with suppress(*NO_NAME), self.reached():
+            return self.cache.get(self.naming(key))
         return None
 
-    def add(self, key: str, data: Data, seconds: int) -> Stored | None:
-        """Put the data where nothing is; None if something is there."""
-        with suppress(*NO_KEY), self.reached():
-            return self._stored(data) if self.cache.add(key, data, seconds) else None
-        return None
+    def insert(
+        self, key: str, data: Data, expires: datetime, *, save_follows: bool = False
+    ) -> Stored:
+        with suppress(*NO_NAME), self.reached():
+            if self.cache.add(self.naming(key), data, seconds_until(expires)):
+                return self._stored(data)
+        raise CreateError
 
-    def swap(self, key: str, base: Stored | None, data: Data, seconds: int) -> Stored | None:
-        """Put the data in the place of ``base``, or of nothing; None if something else is there."""
-        if not same(self._value(key), base and base.token):
+    def compare_and_swap(
+        self, key: str, old: Stored, data: Data, expires: datetime
+    ) -> Stored | None:
+        if not same(self._value(key), old.token):
             return None
         with self.reached():
-            self.cache.set(key, data, seconds)
+            self.cache.set(self.naming(key), data, seconds_until(expires))
         return self._stored(data)
 
-    def put(self, key: str, base: Stored, data: Data, seconds: int) -> Stored | None:
-        """As ``swap``; data that is there already is not written again, only its time moved."""
-        if unchanged(base.data or {}, self.form(data)):
-            return base if self.touch(key, base, seconds) else None
-        return self.swap(key, base, data, seconds)
-
-    def touch(self, key: str, base: Stored, seconds: int) -> bool:
+    def touch(self, key: str, old: Stored, expires: datetime) -> Stored | None:
         with self.reached():
-            return bool(self.cache.touch(key, seconds))
+            touched = self.cache.touch(self.naming(key), seconds_until(expires))
+        return old if touched else None
+
+    def put(self, key: str, old: Stored, data: Data, expires: datetime) -> Stored | None:
+        written = self._put(key, old, data, expires)
+        # What is past already was gone as soon as it was there.
+        return written or (old if seconds_until(expires) <= 0 else None)
+
+    def _put(self, key: str, old: Stored, data: Data, expires: datetime) -> Stored | None:
+        return super().put(key, old, data, expires)
 
     def delete(self, key: str) -> None:
-        with suppress(*NO_KEY), self.reached():
-            self.cache.delete(key)
+        with suppress(*NO_NAME), self.reached():
+            self.cache.delete(self.naming(key))
 
-    def take(self, key: str, base: Stored) -> bool:
-        """Delete it if it is still ``base``."""
-        if not same(self._value(key), base.token):
+    def compare_and_delete(self, key: str, old: Stored) -> bool:
+        if not same(self._value(key), old.token):
             return False
         with self.reached():
-            return bool(self.cache.delete(key))
+            return bool(self.cache.delete(self.naming(key)))
 
-    def inspect(self, key: str) -> Stored | None:
-        """As ``get``, with the expiry too, where the cache tells it."""
-        return self.get(key)
+    def write_tombstone(self, key: str) -> None:
+        """Leave there for a while what nobody takes for a session, and nobody else can replace.
 
-    def bury(self, key: str) -> None:
-        """Leave there for a while what nobody takes for a session, and nobody else can replace."""
+        Where a cache cannot compare, it is deleted.
+        """
         self.delete(key)
 
     def exists(self, key: str) -> bool:
-        stored = self.get(key)
+        stored = self.read(key)
         return stored is not None and stored.data is not None
-
-    def alive(self, keys: Collection[str]) -> set[str]:
-        """Those under which there is a session."""
-        return set(filter(self.exists, keys))
-
-    def page(self, prefix: str, position: str, size: int) -> Page:
-        raise self.not_listable
-
-    def count(self, prefix: str, counts: Callable[[str], bool]) -> int:
-        """How many keys begin with the prefix and go on with what counts; see ``Listable``."""
-        raise self.not_listable
-
-    @property
-    def not_listable(self) -> NotListableError:
-        return NotListableError(
-            _("Sessions in %(cache)s cannot be listed: it does not tell its keys.")
-            % {"cache": self.place}
-        )
-
-    def locate(self, key: str) -> list[Location]:
-        return []
 
     def _stored(self, value: Any) -> Stored:
         mine = copy.deepcopy(value)

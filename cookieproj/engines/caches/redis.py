@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 from weakref import WeakSet
 
+from django.contrib.sessions.backends.base import CreateError
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
@@ -28,7 +29,7 @@ from cookieproj.engines.listable import Estimate
 from cookieproj.engines.merge import Data
 from cookieproj.engines.stored import ENDED, Listed, Location, Page, Stored
 
-from .other import Cache, expiry, grave, is_grave, session_in
+from .other import Cache, expiry, grave, is_grave, seconds_until, session_in
 from .redis_errors import refuses_scripts, store_error
 
 # A command of a transaction, on the entry of that name.
@@ -105,11 +106,11 @@ class Redis(Cache):
                 "{place} does not let this user run scripts, so each save takes three round "
                 "trips instead of one."
             ),
-            place=self.place,
+            place=self.label,
         )
 
     def store_error(self, error: Exception) -> StoreError:
-        return store_error(self.place, error)
+        return store_error(self.label, error)
 
     def encode(self, data: Data) -> bytes:
         encoded: bytes = self.cache._cache._serializer.dumps(data)
@@ -123,7 +124,7 @@ class Redis(Cache):
         return form
 
     @property
-    def place(self) -> str:
+    def label(self) -> str:
         pool = self.client.connection_pool
         settings = pool.connection_kwargs
         address = settings.get("path") or f"{settings.get('host')}:{settings.get('port')}"
@@ -137,54 +138,68 @@ class Redis(Cache):
     def _database(self) -> int:
         return int(self.client.connection_pool.connection_kwargs.get("db") or 0)
 
-    def get(self, key: str) -> Stored | None:
+    def read(self, key: str, *, with_expiry: bool = False) -> Stored | None:
+        if with_expiry:
+            payload, expires = self._entry(self.name(key))
+            return None if payload is None else replace(self._held(payload), expires=expires)
         with self.reached():
-            payload: Any = self.client.get(self.cache.make_key(key))
-        return None if payload is None else self._held(payload)
+            found: Any = self.client.get(self.name(key))
+        return None if found is None else self._held(found)
 
-    def add(self, key: str, data: Data, seconds: int) -> Stored | None:
-        payload, name = self.encode(data), self.cache.make_key(key)
+    def insert(
+        self, key: str, data: Data, expires: datetime, *, save_follows: bool = False
+    ) -> Stored:
+        payload, name, seconds = self.encode(data), self.name(key), seconds_until(expires)
         # A time that is past already: it is gone as soon as it is there.
         won = seconds <= 0 or self._write(
-            lambda client: client.set(name, payload, nx=True, ex=int(seconds))
+            lambda client: client.set(name, payload, nx=True, ex=seconds)
         )
-        return self._held(payload) if won else None
+        if not won:
+            raise CreateError
+        return self._held(payload)
 
-    def swap(self, key: str, base: Stored | None, data: Data, seconds: int) -> Stored | None:
-        if base is None:
-            return self.add(key, data, seconds)
+    def compare_and_swap(
+        self, key: str, old: Stored, data: Data, expires: datetime
+    ) -> Stored | None:
         payload = self.encode(data)
-        return self._held(payload) if self._swap(key, base, payload, seconds) else None
+        return self._held(payload) if self._swap(key, old, payload, expires) else None
 
-    def put(self, key: str, base: Stored, data: Data, seconds: int) -> Stored | None:
+    def _put(self, key: str, old: Stored, data: Data, expires: datetime) -> Stored | None:
         """By the payload alone, so that nothing is decoded."""
         payload = self.encode(data)
-        if payload == base.token:
-            return base if self.touch(key, base, seconds) else None
-        return self._held(payload) if self._swap(key, base, payload, seconds) else None
+        if payload == old.token:
+            return self.touch(key, old, expires)
+        return self._held(payload) if self._swap(key, old, payload, expires) else None
 
-    def touch(self, key: str, base: Stored, seconds: int) -> bool:
-        return self._swap(key, base, b"", seconds)
+    def touch(self, key: str, old: Stored, expires: datetime) -> Stored | None:
+        return old if self._swap(key, old, b"", expires) else None
 
-    def _swap(self, key: str, base: Stored, payload: bytes, seconds: int) -> bool:
+    def _swap(self, key: str, old: Stored, payload: bytes, expires: datetime) -> bool:
+        seconds = seconds_until(expires)
+
         def change(transaction: Pipeline, name: str) -> None:
             if payload:
                 transaction.set(name, payload)
-            transaction.expire(name, int(seconds))
+            transaction.expire(name, seconds)
 
-        return self._if_unchanged(key, base, SWAP, [payload, int(seconds)], change)
+        return self._if_unchanged(key, old, SWAP, [payload, seconds], change)
 
     def delete(self, key: str) -> None:
-        self._write(lambda client: client.delete(self.cache.make_key(key)))
+        self._write(lambda client: client.delete(self.name(key)))
 
-    def take(self, key: str, base: Stored) -> bool:
-        return self._if_unchanged(key, base, TAKE, [], Pipeline.delete)
+    def compare_and_delete(self, key: str, old: Stored) -> bool:
+        return self._if_unchanged(key, old, TAKE, [], Pipeline.delete)
+
+    def name(self, key: str) -> str:
+        """Any: Redis takes names that Django warns of."""
+        name: str = self.cache.make_key(self.naming(key))
+        return name
 
     def _if_unchanged(
         self, key: str, base: Stored, script: str, arguments: list[Any], change: Change
     ) -> bool:
         """Run the script; where this Redis takes none, make the change in a transaction."""
-        name = self.cache.make_key(key)
+        name = self.name(key)
         if self.client.connection_pool not in without_scripts:
             try:
                 return bool(
@@ -235,25 +250,21 @@ class Redis(Cache):
             self.client.connection_pool.disconnect(inuse_connections=False)
             return write()
 
-    def inspect(self, key: str) -> Stored | None:
-        payload, expires = self._entry(self.cache.make_key(key))
-        return None if payload is None else replace(self._held(payload), expires=expires)
-
-    def bury(self, key: str) -> None:
+    def write_tombstone(self, key: str) -> None:
         mark, seconds = grave()
-        self._write(lambda client: client.set(self.cache.make_key(key), mark, ex=seconds))
+        self._write(lambda client: client.set(self.name(key), mark, ex=seconds))
 
     def exists(self, key: str) -> bool:
         """What nobody can read too: it is another serializer's."""
-        stored = self.get(key)
+        stored = self.read(key)
         return stored is not None and not stored.is_tombstone
 
-    def alive(self, keys: Collection[str]) -> set[str]:
+    def live_keys(self, keys: Collection[str]) -> set[str]:
         """What is as long as a tombstone is looked at, which hardly any session is."""
         with self.reached():
             pipeline = self.client.pipeline(transaction=False)
             for key in keys:
-                pipeline.strlen(self.cache.make_key(key))
+                pipeline.strlen(self.name(key))
             found = pipeline.execute()
         tombstone = len(self.encode(ENDED))
         return {
@@ -262,9 +273,9 @@ class Redis(Cache):
             if length and (length != tombstone or self.exists(key))
         }
 
-    def page(self, prefix: str, position: str, size: int) -> Page:
+    def page(self, position: str, size: int) -> Page:
         """Steps of a scan, until they have brought enough; one may bring nothing."""
-        around = self._around(prefix)
+        around = self._around()
         pattern = "*".join(re.sub(r"([*?\[\]\\])", r"\\\1", part) for part in around)
         cursor = int(position or 0)
         listed: list[Listed] = []
@@ -276,13 +287,15 @@ class Redis(Cache):
             if cursor == 0 or len(listed) >= size:
                 return Page(listed, str(cursor or ""))
 
-    def _around(self, prefix: str) -> tuple[str, str]:
+    def _around(self) -> tuple[str, str]:
         """What stands before and after the rest of such a key in its name here.
 
         Raises NotListableError where KEY_FUNCTION leaves no key in a name: where it hashes, say.
         """
         probes = [secrets.token_hex(16) for _ in range(2)]
-        found = {tuple(self.cache.make_key(prefix + probe).split(probe)) for probe in probes}
+        found = {
+            tuple(self.cache.make_key(self.naming.prefix + probe).split(probe)) for probe in probes
+        }
         match list(found):
             case [(str(before), str(after))]:
                 return before, after
@@ -291,7 +304,7 @@ class Redis(Cache):
                 "Sessions in %(cache)s cannot be listed: the KEY_FUNCTION of the cache leaves no "
                 "session key in a name."
             )
-            % {"cache": self.place}
+            % {"cache": self.label}
         )
 
     def _listed(self, names: list[bytes], around: tuple[str, str]) -> Iterator[Listed]:
@@ -307,7 +320,9 @@ class Redis(Cache):
                     raise error
         for name, payload, life in zip(names, found[::2], found[1::2], strict=True):
             if payload is not None:
-                yield self._listed_one(name, payload, life, around)
+                listed = self._listed_one(name, payload, life, around)
+                if self.naming.is_own(listed.key) and not listed.stored.is_tombstone:
+                    yield listed
 
     def _listed_one(
         self, name: bytes, payload: bytes | RedisError, life: int, around: tuple[str, str]
@@ -320,12 +335,12 @@ class Redis(Cache):
         held = self._held(payload) if is_text(name) else Stored(None, unreadable)
         return Listed(key, payload, replace(held, expires=expires))
 
-    def count(self, prefix: str, counts: Callable[[str], bool]) -> int:
+    def count(self) -> int:
         """Exact in a database of about COUNTED names; in a larger one an Estimate by so many.
 
         Redis tells names in the order of their hashes, so the first are a fair sample.
         """
-        around = self._around(prefix)
+        around = self._around()
         cursor, names = 0, set[bytes]()
         while True:
             with self.reached():
@@ -335,7 +350,7 @@ class Redis(Cache):
             if cursor == 0 or len(names) >= COUNTED:
                 break
         keys = (rest(name.decode(errors="replace"), around) for name in names)
-        found = sum(key is not None and counts(key) for key in keys)
+        found = sum(key is not None and self.naming.is_own(key) for key in keys)
         if cursor == 0:
             return found
         with self.reached():
@@ -343,9 +358,9 @@ class Redis(Cache):
         return Estimate(round(found * size / len(names)))
 
     def locate(self, key: str) -> list[Location]:
-        name = self.cache.make_key(key)
+        name = self.name(key)
         payload, expires = self._entry(name)
-        return [] if payload is None else [Location(self.place, name, payload, expires)]
+        return [] if payload is None else [Location(self.label, name, payload, expires)]
 
     def _entry(self, name: str) -> tuple[bytes | None, datetime | None]:
         with self.reached():

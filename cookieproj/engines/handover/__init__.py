@@ -7,7 +7,9 @@ To and from signed cookies, where the key is the session, the response exchanges
 Whoever makes a session of SESSION_ENGINE's class gets one that does so: see ``hands_over``.
 """
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import cast
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
@@ -17,14 +19,17 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from cookieproj.engines.base import Engine
-from cookieproj.engines.hands_over import class_for
+from cookieproj.engines.cached_rows import CachedRows
+from cookieproj.engines.hands_over import class_for, store_of
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
+from cookieproj.engines.store import Store
 
 from . import deletions  # noqa: F401 - it registers itself
+from .carry import expiry_in
 from .homes import Home, are_one, home, shares_rows, subclass
 from .into_cookies import IntoCookies
+from .migrating import CopiesBehindRows, MigratingStore, RowsBesideCopies
 from .out_of_cookies import OutOfCookies
-from .same_key import FromCachedRows, FromRows, SameKey
 
 __all__ = ["former", "session_store"]
 
@@ -56,9 +61,32 @@ def former_alias() -> str:
     return str(getattr(settings, "SESSION_HANDOVER_CACHE_ALIAS", "") or "")
 
 
-def built(store: type[SessionBase]) -> type[SessionBase]:
-    """The running engine's class and the former one's behind it."""
-    if not issubclass(store, Engine | SignedCookies):
+def class_with_former(engine: type[SessionBase]) -> type[SessionBase]:
+    """What a session of the running engine is made of: itself, between servers."""
+    new, old = pair(engine)
+    if new.is_held_by_client:
+        return subclass(new.store, IntoCookies, _old=old.store)
+    if old.is_held_by_client:
+        return subclass(new.store, OutOfCookies, _new=new.store, _old=old.store)
+    return engine
+
+
+def composition(engine: type[SessionBase]) -> Callable[[Store], Store] | None:
+    """What makes of the running engine's store one of both; None to and from cookies."""
+    new, old = pair(engine)
+    if new.is_held_by_client or old.is_held_by_client:
+        return None
+    if not shares_rows(new, old):
+        expiry_of = partial(expiry_in, new.store)
+        return lambda own: MigratingStore(own, store_of(old.store), expiry_of)
+    if issubclass(old.store, CachedDBStore):
+        return lambda own: RowsBesideCopies(own, cast(CachedRows, store_of(old.store)))
+    return CopiesBehindRows
+
+
+def pair(engine: type[SessionBase]) -> tuple[Home, Home]:
+    """The running engine and the former. Raises ImproperlyConfigured where they are none."""
+    if not issubclass(engine, Engine | SignedCookies):
         raise ImproperlyConfigured(
             _("SESSION_HANDOVER_FROM needs an engine of cookieproj.engines; %(engine)s is none.")
             % {"engine": settings.SESSION_ENGINE}
@@ -66,14 +94,4 @@ def built(store: type[SessionBase]) -> type[SessionBase]:
     new, old = home(settings.SESSION_ENGINE), home(former_name(), former_alias())
     if reason := are_one(new, old):
         raise ImproperlyConfigured(f"SESSION_HANDOVER_FROM={former_name()}. {reason}")
-    return subclass(new.store, way(new, old), _new=new.store, _old=old.store)
-
-
-def way(new: Home, old: Home) -> type[Any]:
-    if new.is_held_by_client:
-        return IntoCookies
-    if old.is_held_by_client:
-        return OutOfCookies
-    if shares_rows(new, old):
-        return FromCachedRows if issubclass(old.store, CachedDBStore) else FromRows
-    return SameKey
+    return new, old

@@ -5,9 +5,8 @@ own sessions taken for a copy would only lose it. So it needs no secret, and sta
 SECRET_KEY becomes another.
 """
 
-from typing import Any
-
 from cookieproj.engines.merge import Data
+from cookieproj.engines.store import Store
 from cookieproj.engines.stored import Stored
 
 from . import earlier
@@ -20,8 +19,8 @@ COPY = "_session_copy"
 LENGTH = 32
 
 
-def marked(data: Data, old: Any) -> Data:
-    """The data as a copy of what that engine holds.
+def marked(data: Data, old: Store) -> Data:
+    """The data as a copy of what that store holds.
 
     It has to be as the new store gives it back: of what that stores as something else, as JSON
     does a tuple, the mark would not hold.
@@ -34,7 +33,7 @@ def unmarked(data: Data) -> Data:
     return {key: value for key, value in data.items() if key != COPY}
 
 
-def is_copy(stored: Stored, old: Any) -> bool:
+def is_copy(stored: Stored, old: Store) -> bool:
     """Whether it is one from there, as it was made: what has been changed is a session itself."""
     found = (stored.data or {}).get(COPY)
     if not isinstance(found, str):
@@ -43,5 +42,5 @@ def is_copy(stored: Stored, old: Any) -> bool:
     return found == mark(bare, old) or earlier.is_mark(found, bare, old)
 
 
-def mark(data: Data, old: Any) -> str:
-    return digest([old._id(), data])[:LENGTH]
+def mark(data: Data, old: Store) -> str:
+    return digest([old.id, data])[:LENGTH]

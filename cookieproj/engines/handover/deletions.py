@@ -9,9 +9,10 @@ from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore as DBStore
 
 from cookieproj.engines.clock import is_past
+from cookieproj.engines.hands_over import composition_for
 from cookieproj.engines.signals import hear_deletions
 
-from .same_key import FromCachedRows, SameKey
+from .migrating import MigratingStore, RowsBesideCopies
 
 if TYPE_CHECKING:
     from django.contrib.sessions.base_session import AbstractBaseSession
@@ -22,13 +23,21 @@ def end_in_former(instance: AbstractBaseSession, **kwargs: Any) -> None:
 
     An expired row ends nothing: it may be in the way of what is carried over just now.
     """
-    session = import_module(settings.SESSION_ENGINE).SessionStore(instance.session_key)
-    if not isinstance(session, SameKey | FromCachedRows) or not isinstance(session, DBStore):
+    engine = import_module(settings.SESSION_ENGINE).SessionStore
+    compose = composition_for(engine)
+    if compose is None or not issubclass(engine, DBStore):
         return
+    session: Any = engine()
     row = vars(instance)
     is_of_its_table = session.model._meta.concrete_model is instance._meta.concrete_model
-    if is_of_its_table and not ("expire_date" in row and is_past(row["expire_date"])):
-        session._end_in_former(session.decode(row.get("session_data", "")))
+    if not is_of_its_table or ("expire_date" in row and is_past(row["expire_date"])):
+        return
+    store = compose(session._own_store())
+    if isinstance(store, MigratingStore):
+        data = session.decode(row.get("session_data", ""))
+        store.carrier.end_former(instance.session_key, data)
+    elif isinstance(store, RowsBesideCopies):
+        store.bury(instance.session_key)
 
 
 hear_deletions(end_in_former)

@@ -5,35 +5,35 @@ Both are HMACs with the SECRET_KEY of then over the sentence by which the store 
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 from django.conf import settings
 from django.utils.crypto import salted_hmac
 
 from cookieproj.engines.language import in_english
 from cookieproj.engines.merge import Data
+from cookieproj.engines.store import Store
 
 # Hexadecimal digits of the two, by which they are known.
 MARK, NAME = 16, 8
 
 
-def is_mark(found: str, data: Data, old: Any) -> bool:
+def is_mark(found: str, data: Data, old: Store) -> bool:
     """Whether it marks that data as a copy from that store."""
     if len(found) != MARK:
         return False
     try:
-        text = json.dumps([in_english(old._place()), data], sort_keys=True, default=repr)
+        text = json.dumps([in_english(old.label), data], sort_keys=True, default=repr)
     except (TypeError, ValueError, RecursionError):
         # Of such data none was made.
         return False
     return found in digests("cookieproj.engines.handover.copies", text, MARK)
 
 
-def is_name(found: str, store: Any) -> bool:
+def is_name(found: str, store: Store) -> bool:
     """Whether it stands for that store."""
     if len(found) != NAME:
         return False
-    return found in digests("cookieproj.engines.handover", in_english(store._place()), NAME)
+    return found in digests("cookieproj.engines.handover", in_english(store.label), NAME)
 
 
 def digests(salt: str, text: str, length: int) -> Iterator[str]:

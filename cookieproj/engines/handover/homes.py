@@ -17,7 +17,10 @@ from django.utils.translation import gettext as _
 from cookieproj.engines.base import Engine
 from cookieproj.engines.caches.memory import Memory
 from cookieproj.engines.caches.other import Cache
+from cookieproj.engines.caches.redis import Redis
+from cookieproj.engines.hands_over import store_of
 from cookieproj.engines.probe import SECONDS
+from cookieproj.engines.rows import Rows
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 
 OURS = "cookieproj.engines."
@@ -119,7 +122,7 @@ def are_one(one: Home, other: Home, *, ask: bool = False, copies: bool = False) 
     if not are_in_one_place(one, other, ask=ask):
         return ""
     return _("Both keep their sessions in %(place)s, under the same names.") % {
-        "place": one.store._place()
+        "place": store_of(one.store).label
     }
 
 
@@ -127,7 +130,7 @@ def are_in_one_place(one: Home, other: Home, *, ask: bool = False) -> bool:
     """Whether each would find under a name what the other has put there, db and cached_db apart."""
     if one.is_held_by_client or other.is_held_by_client or shares_rows(one, other):
         return False
-    if one.store._id() != other.store._id():
+    if store_of(one.store).id != store_of(other.store).id:
         return False
     are_caches = all(issubclass(home.store, CacheStore) for home in (one, other))
     return (are_caches and address(one) == address(other)) or (ask and finds(one, other))
@@ -135,10 +138,10 @@ def are_in_one_place(one: Home, other: Home, *, ask: bool = False) -> bool:
 
 def address(home: Home) -> tuple[str, Any]:
     """Of a cache, by the settings. What tells no server is known by its location alone."""
-    entries = home.store()._entries
+    store = store_of(home.store)
     alias = home.alias or settings.SESSION_CACHE_ALIAS
-    location = settings.CACHES[alias].get("LOCATION") if type(entries) in {Cache, Memory} else None
-    return str(entries.place), location
+    location = settings.CACHES[alias].get("LOCATION") if type(store) in {Cache, Memory} else None
+    return str(store.label), location
 
 
 def finds(one: Home, other: Home) -> bool:
@@ -154,13 +157,13 @@ def finds(one: Home, other: Home) -> bool:
 
 def written(home: Home) -> Any:
     """By it one tells a serializer from another, where the cache has one to choose."""
-    entries: Any = home.store()._entries if issubclass(home.store, CacheStore) else None
-    return entries.encode({}) if hasattr(entries, "encode") else None
+    store = store_of(home.store)
+    return store.encode({}) if isinstance(store, Redis) else None
 
 
 def shares_rows(one: Home, other: Home) -> bool:
     """Whether what the one stores is there for the other already: db and cached_db."""
     if not all(issubclass(home.store, DBStore) for home in (one, other)):
         return False
-    tables = [home.store._table() for home in (one, other)]
+    tables = [Rows(home.store()).table for home in (one, other)]
     return len({(table.model._meta.db_table, table.using) for table in tables}) == 1

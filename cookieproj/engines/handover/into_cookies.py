@@ -3,26 +3,27 @@
 import copy
 import logging
 from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any
 
 from django.core import signing
 from django.utils import timezone
 
 from cookieproj.engines.base import Engine
 from cookieproj.engines.caches.other import GRAVE_SECONDS
-from cookieproj.engines.clock import aware, local
+from cookieproj.engines.clock import after, aware, local
 from cookieproj.engines.exceptions import CookieTooLargeError, StoreError
+from cookieproj.engines.hands_over import store_of
+from cookieproj.engines.hooks import form_of
 from cookieproj.engines.language import in_english
 from cookieproj.engines.merge import Data
 from cookieproj.engines.signed_cookies import FORMER, SALT, is_signed
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 from cookieproj.engines.sound import EXPIRY
+from cookieproj.engines.store import Store
 from cookieproj.engines.stored import Location
 
 from . import earlier
-from .carry import former_of
 from .copies import unmarked
 from .exchange import Exchange
 
@@ -59,7 +60,7 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
     _left: str | None = None
 
     # As of other engines: whether a save is sure to follow.
-    _save_follows = False
+    save_follows = False
 
     _is_loaded = False
 
@@ -67,7 +68,7 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
         came = self.session_key or ""
         data = super().load()
         self._session_key = came
-        key, is_settled = exchanged_from(data, self._old)
+        key, is_settled = exchanged_from(data, store_of(self._old))
         if data and key is None:
             pass
         elif is_settled:
@@ -80,13 +81,12 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
 
     def _load_former(self, key: str, *, settles: bool) -> Data:
         former = self._old(None if is_signed(key) else key)
-        found = former_of(former)
+        found = store_of(self._old).read(key, with_expiry=True) if former.session_key else None
         data = unmarked((found and found.decode()) or {})
         if found is None or not data or self._is_refused(data):
             return self._nothing()
         self._is_late = data.pop(EXCHANGED, False)
-        former._base = found
-        former._session_cache = data
+        former.hold(data, found)
         self._former, self._settles = former, settles
         self._carried = copy.deepcopy(data), found.expires or former.get_expiry_date()
         # So that the response sets the cookie; a late request has nothing to exchange.
@@ -119,15 +119,15 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
         expires = self.get_expiry_date()
         if as_carried and not (self._settles or former._replaced):
             return
-        former._session_cache = ours
-        former._until = expires if as_carried else None
+        former.hold(ours)
+        until = expires if as_carried else None
         if self._settles or self._is_late:
             ours[EXCHANGED] = True
             # From now on the cookie is the session. Only requests under way still have the key.
-            late = datetime.now(UTC) + timedelta(seconds=GRAVE_SECONDS)
-            former._until = local(min(aware(expires), late))
+            until = local(min(aware(expires), after(GRAVE_SECONDS)))
         try:
-            former.save()
+            with former.expiring(until):
+                former.save()
         finally:
             ours.pop(EXCHANGED, None)
         if as_carried:
@@ -143,7 +143,7 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
             signed = self.get_expiry_date() - timedelta(seconds=self.get_expiry_age(expiry=expiry))
         key = self._former.session_key if self._former else self._left
         is_settled = self._settles or self._former is None
-        mark = {FORMER: [key, is_settled, name_of(self._old)]} if key else {}
+        mark = {FORMER: [key, is_settled, name_of(store_of(self._old))]} if key else {}
         return SignerAt(signed).sign_object(data | mark, serializer=self.serializer, compress=True)
 
     def _is_too_large(self, error: CookieTooLargeError) -> None:
@@ -158,7 +158,7 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
             raise error
         self._session_key = self._former.session_key
         self._settles = False
-        place = in_english(self._former._place())
+        place = in_english(store_of(self._old).label)
         logger.warning("A session stays in %s. %s", place, in_english(error))
 
     def _know_former(self) -> None:
@@ -171,9 +171,9 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
         self._get_session()
         self._know_former()
         if self._former:
-            self._former._session_cache = self._get_session()
+            self._former.hold(self._get_session())
             # What follows is a save of both.
-            self._former._save_follows = self._save_follows
+            self._former.save_follows = self.save_follows
             self._former.cycle_key()
             self._is_late = False
             self._sign()
@@ -224,17 +224,15 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
             return False
 
     def _form(self, data: Data) -> Data:
-        serializer: Any = self.serializer()
-        form: Data = serializer.loads(serializer.dumps(data))
-        return form
+        return form_of(self, data)
 
     @classmethod
-    def alive(cls, keys: Collection[str]) -> set[str]:
+    def _live_keys(cls, keys: Collection[str]) -> set[str]:
         former = {key for key in keys if not is_signed(key) and cls._old(key).session_key}
-        return super().alive(set(keys) - former) | cls._old.alive(former)
+        return super()._live_keys(set(keys) - former) | store_of(cls._old).live_keys(former)
 
 
-def exchanged_from(data: Data, store: type[Engine]) -> tuple[str | None, bool]:
+def exchanged_from(data: Data, store: Store) -> tuple[str | None, bool]:
     """The session key in that store that a cookie was exchanged for, and whether that is settled.
 
     None for a cookie that was not, or for one in another store. The data is left without it.
@@ -245,15 +243,15 @@ def exchanged_from(data: Data, store: type[Engine]) -> tuple[str | None, bool]:
     return None, False
 
 
-def name_of(store: type[Engine]) -> str:
+def name_of(store: Store) -> str:
     """The same for the same store only; it tells nothing of where that is.
 
     Nobody but the site signs a cookie, so this needs no secret, and stays when that is another.
     """
-    return sha256(f"cookieproj.engines.handover {store._id()}".encode()).hexdigest()[:NAME]
+    return sha256(f"cookieproj.engines.handover {store.id}".encode()).hexdigest()[:NAME]
 
 
-def is_name_of(name: str, store: type[Engine]) -> bool:
+def is_name_of(name: str, store: Store) -> bool:
     return name == name_of(store) or earlier.is_name(name, store)
 
 

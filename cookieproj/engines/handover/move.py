@@ -3,28 +3,29 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from django.contrib.sessions.backends.cache import SessionStore as CacheStore
-from django.contrib.sessions.backends.db import SessionStore as DBStore
-from django.core import signing
 from django.core.cache.backends.locmem import LocMemCache
-from django.db import DatabaseError, DataError, router, transaction
+from django.db import DatabaseError, DataError
 from django.utils.translation import gettext as _
 
-from cookieproj.engines.base import Engine
+from cookieproj.engines.cached_rows import CachedRows
 from cookieproj.engines.exceptions import NotListableError, SessionStoreError, StoreFullError
+from cookieproj.engines.hands_over import store_of
 from cookieproj.engines.language import in_english
 from cookieproj.engines.merge import Data, unchanged
 from cookieproj.engines.probe import probe
+from cookieproj.engines.store import Store
 from cookieproj.engines.stored import Listed, Stored
 
-from .carry import follow, is_own, put, remove_left
+from .carry import Carrier, expiry_in, is_own
 from .copies import is_copy, marked, unmarked
 from .homes import Home, are_one, shares_rows
 
@@ -83,7 +84,7 @@ def move(
     Raises NotListableError for an old store that tells no keys, StoreError for
     one that does not answer.
     """
-    mover = Mover(old.store, new.store, keep, note, stays)
+    mover = Mover.between(old, new, keep=keep, note=note, stays=stays)
     same_rows = shares_rows(old, new)
     for sessions in batches(mover.old, batch_size):
         yield (mover.forget_copies_in_cache if same_rows else mover.move)(sessions)
@@ -93,12 +94,12 @@ def move(
 
 def rehearse(old: Home, new: Home, batch_size: int, *, stays: Note = len) -> Iterator[Outcomes]:
     """What ``move`` would do, by batches."""
-    mover = Mover(old.store, new.store, stays=stays)
+    mover = Mover.between(old, new, stays=stays)
     for sessions in batches(mover.old, batch_size):
         yield mover.counted([(listed, mover.rehearsed(listed)) for listed in sessions])
 
 
-def batches(store: Any, size: int) -> Iterator[list[Listed]]:
+def batches(store: Store, size: int) -> Iterator[list[Listed]]:
     listed = store.walk(size)
     while sessions := list(islice(listed, size)):
         yield sessions
@@ -108,18 +109,27 @@ def batches(store: Any, size: int) -> Iterator[list[Listed]]:
 class Mover:
     """From a store to another: first a batch is put into the new one, then taken from the old."""
 
-    old: Any
-    new: Any
+    old: Store
+    new: Store
+    carrier: Carrier
+    # The new store can be tried, too: see ``probe``.
+    engine: Any
     keep: bool = False
     note: Note = len
     stays: Note = len
+
+    @classmethod
+    def between(cls, old: Home, new: Home, **options: Any) -> "Mover":
+        stores = store_of(old.store), store_of(new.store)
+        carrier = Carrier(*stores, partial(expiry_in, new.store))
+        return cls(*stores, carrier, new.store, **options)
 
     def move(self, sessions: list[Listed]) -> Outcomes:
         arrived = [(listed, *self.put(listed)) for listed in sessions]
         if self.keep:
             return self.counted([(listed, outcome) for listed, outcome, _ in arrived])
         self.note([listed.key for listed, what, _ in arrived if what != Outcome.UNREADABLE])
-        with in_one_go(self.old):
+        with self.old.in_one_go():
             taken = [(listed, self.take(listed, what, held)) for listed, what, held in arrived]
         return self.counted(taken)
 
@@ -128,21 +138,20 @@ class Mover:
         return Counter(outcome for _, outcome in outcomes)
 
     def put(self, listed: Listed) -> tuple[Outcome, Stored | None]:
-        session: Engine = self.new(listed.key)
-        if session.session_key is None or not can_be_read(self.old, listed):
+        if not self.new.can_hold(listed.key) or listed.stored.data is None:
             return self.rehearsed(listed), None
         try:
-            data = self.data_for(session, listed)
-            held = put(session, listed.stored, data) or self.replace(session, listed.stored, data)
+            data = self.data_for(listed)
+            held = self.carrier.put(listed.key, listed.stored, data) or self.replace(listed, data)
         except Exception as error:  # noqa: BLE001 - a serializer may raise anything
             self.pass_over(listed, error)
             return Outcome.UNREADABLE, None
         return (Outcome.MOVED, held) if held else (Outcome.THERE, None)
 
-    def data_for(self, session: Engine, listed: Listed) -> Data:
+    def data_for(self, listed: Listed) -> Data:
         """Raises whatever the new store's serializer does."""
         data = unmarked(listed.stored.data or {})
-        return marked(session._form(data), self.old) if self.keep else data
+        return marked(self.new.form(data), self.old) if self.keep else data
 
     def pass_over(self, listed: Listed, error: Exception) -> None:
         """Log which session it is that cannot be moved; raise what is not about that one alone."""
@@ -150,44 +159,44 @@ class Mover:
             if not isinstance(error, StoreFullError | DataError):
                 raise error
             # A store that takes no other session either is full; else this one is too large.
-            probe(self.new)
-        place = in_english(self.new._place())
+            probe(self.engine)
+        place = in_english(self.new.label)
         logger.error("The session %s cannot be kept in %s: %s", in_part(listed.key), place, error)
 
-    def replace(self, session: Engine, found: Stored, data: Data) -> Stored | None:
+    def replace(self, listed: Listed, data: Data) -> Stored | None:
         """In the place of a copy; None if that is the same, or it is a session by now."""
-        there = session._inspect()
+        there = self.new.read(listed.key, with_expiry=True)
         if there is None or is_own(there, self.old):
             return None
-        if self.keep and unchanged(there.data or {}, data) and is_near(there, found):
+        if self.keep and unchanged(there.data or {}, data) and is_near(there, listed.stored):
             return None
-        return put(session, found, data, there)
+        return self.carrier.put(listed.key, listed.stored, data, there)
 
     def take(self, listed: Listed, outcome: Outcome, held: Stored | None) -> Outcome:
-        former: Engine = self.old(listed.key)
-        session: Engine = self.new(listed.key)
+        key, found = listed.key, listed.stored
         if held:
             try:
-                follow(former, session, listed.stored, held)
+                self.carrier.follow(key, found, held)
             except Exception as error:  # noqa: BLE001 - a serializer may raise anything
                 self.pass_over(listed, error)
                 # What it has become meanwhile stays, so that what it was must not be in its way.
-                session._take(session._base or held)
+                if there := self.new.read(key):
+                    self.new.compare_and_delete(key, there)
                 return Outcome.UNREADABLE
-        elif outcome == Outcome.THERE and can_be_read(self.old, listed):
-            remove_left(former, session, listed.stored)
+        elif outcome == Outcome.THERE and found.data is not None:
+            self.carrier.remove_left(key, found)
         return outcome
 
     def rehearsed(self, listed: Listed) -> Outcome:
-        session: Engine = self.new(listed.key)
-        if session.session_key and is_own(session._read(), self.old):
+        can_hold = self.new.can_hold(listed.key)
+        if can_hold and is_own(self.new.read(listed.key), self.old):
             return Outcome.THERE
-        if session.session_key is None or not can_be_read(self.old, listed):
-            place = in_english(self.old._place())
+        if not can_hold or listed.stored.data is None:
+            place = in_english(self.old.label)
             logger.error("The session %s cannot be read in %s.", in_part(listed.key), place)
             return Outcome.UNREADABLE
         try:
-            session._form(unmarked(listed.stored.data or {}))
+            self.new.form(unmarked(listed.stored.data))
         except Exception as error:  # noqa: BLE001 - a serializer may raise anything
             self.pass_over(listed, error)
             return Outcome.UNREADABLE
@@ -198,14 +207,14 @@ class Mover:
         with suppress(NotListableError):
             for listed in self.new.walk(batch_size):
                 if is_copy(listed.stored, self.old):
-                    self.new(listed.key)._take(listed.stored)
+                    self.new.compare_and_delete(listed.key, listed.stored)
 
     def forget_copies_in_cache(self, sessions: list[Listed]) -> Outcomes:
         """Between db and cached_db: the rows are the same, only copies beside them may get old."""
-        cached = [store for store in (self.old, self.new) if hasattr(store, "_bury_copy")]
-        for listed in sessions:
-            for session in (store(listed.key) for store in cached):
-                session._bury_copy(session.cache_key)
+        for store in (self.old, self.new):
+            if isinstance(store, CachedRows):
+                for listed in sessions:
+                    store.bury(listed.key)
         self.note([listed.key for listed in sessions])
         return Counter({Outcome.THERE: len(sessions)})
 
@@ -220,21 +229,3 @@ def is_near(one: Stored, other: Stored) -> bool:
     if one.expires is None or other.expires is None:
         return True
     return abs(one.expires - other.expires) < timedelta(seconds=2)
-
-
-def can_be_read(store: Any, listed: Listed) -> bool:
-    """Of what Django cannot decode it says that it is empty."""
-    if listed.stored.data or issubclass(store, CacheStore):
-        return listed.stored.data is not None
-    try:
-        signing.loads(listed.payload.decode(), salt=store().key_salt, serializer=store.serializer)
-    except Exception:  # noqa: BLE001 - a serializer may raise anything
-        return False
-    return True
-
-
-def in_one_go(store: Any) -> AbstractContextManager[Any]:
-    """One transaction, where the store is a database: a commit for each row takes its time."""
-    if not issubclass(store, DBStore):
-        return nullcontext()
-    return transaction.atomic(using=router.db_for_write(store.get_model_class()))

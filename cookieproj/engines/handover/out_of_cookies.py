@@ -13,13 +13,15 @@ from django.core import signing
 from django.utils.crypto import get_random_string, salted_hmac
 
 from cookieproj.engines.base import Engine
+from cookieproj.engines.hands_over import store_of
 from cookieproj.engines.keys import Result
 from cookieproj.engines.merge import Data
 from cookieproj.engines.signed_cookies import SALT, is_signed, opened
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
+from cookieproj.engines.store import Store
 from cookieproj.engines.stored import Stored
 
-from .carry import put
+from .carry import expiry_in, insert
 from .exchange import Exchange
 from .into_cookies import exchanged_from
 
@@ -124,7 +126,7 @@ class OutOfCookies(Exchange, Engine):
 
     def _exchange_again(self, cookie: str) -> None:
         """If this request stored it in a transaction that was rolled back."""
-        if self._new(self._session_key)._read() is None:
+        if store_of(self._new).read(self._key) is None:
             self._session_key = self._key_for(cookie) or self._session_key
         self._exchanged = None
 
@@ -140,43 +142,46 @@ class OutOfCookies(Exchange, Engine):
         return any(answer for _receiver, answer in answers)
 
     def _key_for(self, cookie: str) -> str | None:
+        new = store_of(self._new)
         former = self._old(cookie)
         data: Data = dict(former.items())
         if not data:
             return None
-        key, is_settled = exchanged_from(data, self._new)
+        key, is_settled = exchanged_from(data, new)
         if key and not is_settled:
-            return self._stayed(key)
+            return self._stayed(new, key)
         self._carried = data, former._expires(data)
-        stored_key = self._stored_key(cookie, *self._carried)
+        stored_key = stored_key_of(new, cookie, *self._carried)
         if key:
             # Not before: until the session is stored, a late answer's cookie may stand on it.
-            self._new(key).delete()
+            new.delete(key)
         return stored_key
 
-    def _stored_key(self, cookie: str, data: Data, expires: datetime) -> str | None:
-        """The key under which that is stored; of two requests with the cookie the first decides."""
-        mark = self._new(hashed(cookie))
-        marked = mark._read()
-        if marked is None:
-            made_with = get_random_string(32, VALID_KEY_CHARS)
-            session = self._new(hashed(cookie, made_with))
-            put(session, Stored(None, dict, expires), data)
-            marked = put(mark, Stored(None, dict, expires), {MADE_WITH: made_with})
-            if marked is None:
-                # Another request with this cookie was quicker.
-                session.delete()
-                marked = mark._read()
-        how = ((marked and marked.data) or {}).get(MADE_WITH)
-        return hashed(cookie, how) if how else None
-
-    def _stayed(self, key: str) -> str | None:
+    def _stayed(self, new: Store, key: str) -> str | None:
         """Before it was in the cookie it was here, and it has not left yet."""
-        stored = self._new(key)._inspect()
+        stored = new.read(key, with_expiry=True) if new.can_hold(key) else None
         if stored is None:
             return None
-        self._carried = stored.data or {}, stored.expires or self._new(key).get_expiry_date()
+        data = stored.data or {}
+        self._carried = data, stored.expires or expiry_in(self._new, data)
         return key
+
+
+def stored_key_of(new: Store, cookie: str, data: Data, expires: datetime) -> str | None:
+    """The key under which that is stored; of two requests with the cookie the first decides."""
+    mark = hashed(cookie)
+    marked = new.read(mark)
+    if marked is None:
+        made_with = get_random_string(32, VALID_KEY_CHARS)
+        key = hashed(cookie, made_with)
+        insert(new, key, data, expires)
+        marked = insert(new, mark, {MADE_WITH: made_with}, expires)
+        if marked is None:
+            # Another request with this cookie was quicker.
+            new.delete(key)
+            marked = new.read(mark)
+    how = ((marked and marked.data) or {}).get(MADE_WITH)
+    return hashed(cookie, how) if how else None
 
 
 def is_on_event_loop() -> bool:

@@ -1,20 +1,22 @@
 """Faults that the engines had, or could have, each as the code that has it."""
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from django.contrib.sessions.backends.base import UpdateError
 
-from cookieproj.engines import base, cached_db, keys, merge
+from cookieproj.engines import base, keys, merge
 from cookieproj.engines.apply import Apply
+from cookieproj.engines.cached_rows import CachedRows
 from cookieproj.engines.caches import memory
 from cookieproj.engines.caches.memory import Memory
 from cookieproj.engines.caches.other import Cache
-from cookieproj.engines.db import SessionStore as DBStore
 from cookieproj.engines.exceptions import StoreError
-from cookieproj.engines.handover import carry, move, same_key
+from cookieproj.engines.handover import carry, move
+from cookieproj.engines.handover.carry import Carrier
 from cookieproj.engines.handover.copies import unmarked
 
 # For each: an engine, or a pair, that has it then, and how it gets it.
@@ -29,57 +31,54 @@ def fault(name: str) -> Callable[[Callable[[pytest.MonkeyPatch], object]], objec
     return add
 
 
-def following(catch_up: Callable[..., None], is_over: Callable[[Any], Any]) -> Any:
+def following(catch_up: Callable[..., Any], is_over: Callable[..., Any]) -> Any:
     """A ``follow`` of that form: what it does with what is newer, and where nothing is."""
 
-    def follow(former: Any, session: Any, found: Any, held: Any) -> Any:
-        session._base = held
-        while not former._take(found):
-            newer = carry.former_of(former)
-            if newer is None:
-                return is_over(session)
+    def follow(self: Any, key: str, found: Any, held: Any) -> Any:
+        there = held
+        while not self.old.compare_and_delete(key, found):
+            newer = self.old.read(key, with_expiry=True)
+            if newer is None or not newer.data:
+                return is_over(self, key, there)
             try:
-                catch_up(session, found, newer)
+                there = catch_up(self, key, found, newer)
             except UpdateError:
                 return None
             found = newer
-        return session._base
+        return there
 
     return follow
 
 
-def merged(session: Any, found: Any, newer: Any) -> None:
+def merged(self: Any, key: str, found: Any, newer: Any) -> Any:
     """What has changed in the old store, on what the new one holds now."""
-    while there := session._read():
-        session._until = newer.expires
+    while there := self.new.read(key):
         data = merge.merge(unmarked(found.data), there.data, unmarked(newer.data))
-        session._session_cache = data
-        if written := session._put(there, data):
-            session._base = written
-            return
+        if written := self.new.put(key, there, data, newer.expires or self.expiry_of(data)):
+            return written
     raise UpdateError
 
 
-def undone(session: Any) -> None:
-    while (there := session._read()) and not session._take(there):
+def undone(self: Any, key: str, _there: Any) -> None:
+    while (there := self.new.read(key)) and not self.new.compare_and_delete(key, there):
         pass
 
 
 @fault("db to file")
 def what_follows_deletes_what_others_wrote(patch: pytest.MonkeyPatch) -> None:
-    def saved(session: Any, _found: Any, newer: Any) -> None:
-        session._until = newer.expires
-        session._session_cache = unmarked(newer.decode())
-        session.save()
+    def saved(self: Any, key: str, _found: Any, newer: Any) -> Any:
+        there = self.new.read(key)
+        data = unmarked(newer.decode())
+        if there is None:
+            raise UpdateError
+        return self.new.put(key, there, data, newer.expires or self.expiry_of(data))
 
-    for module in (carry, move):
-        patch.setattr(module, "follow", following(saved, undone))
+    patch.setattr(Carrier, "follow", following(saved, undone))
 
 
 @fault("db to cache")
 def what_has_ended_in_the_old_store_goes_on_in_the_new(patch: pytest.MonkeyPatch) -> None:
-    for module in (carry, move):
-        patch.setattr(module, "follow", following(merged, lambda session: session._base))
+    patch.setattr(Carrier, "follow", following(merged, lambda _self, _key, there: there))
 
 
 @fault("db")
@@ -93,7 +92,7 @@ def a_save_compares_with_nothing(patch: pytest.MonkeyPatch) -> None:
         found = self._find()
         return found and self._swap(found, data)
 
-    patch.setattr(base.Engine, "_put", put)
+    patch.setattr(base.Engine, "put", put)
 
 
 @fault("file")
@@ -111,7 +110,7 @@ def the_old_key_ends_before_the_new_one_is_saved(patch: pytest.MonkeyPatch) -> N
     really = keys.Keys.cycle_key
 
     def cycle_key(self: Any) -> None:
-        self._save_follows = False
+        self.save_follows = False
         really(self)
 
     patch.setattr(keys.Keys, "cycle_key", cycle_key)
@@ -146,7 +145,11 @@ def a_copy_takes_the_place_of_a_tombstone(patch: pytest.MonkeyPatch) -> None:
 
 @fault("cached_db")
 def a_copy_stays_that_a_lost_answer_left_behind(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(cached_db.SessionStore, "_save_row", DBStore.save)
+    @contextmanager
+    def nothing(_self: Any, _key: str) -> Iterator[None]:
+        yield
+
+    patch.setattr(CachedRows, "_no_copy_after_a_lost_answer", nothing)
 
 
 @fault("db")
@@ -156,24 +159,29 @@ def what_was_applied_is_merged_as_any_value(patch: pytest.MonkeyPatch) -> None:
 
 @fault("cached_db")
 def no_tombstone_in_the_place_of_a_copy(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Memory, "bury", Cache.delete)
+    patch.setattr(Memory, "write_tombstone", Cache.delete)
 
 
 @fault("db to file")
 def the_former_store_keeps_what_has_ended(patch: pytest.MonkeyPatch) -> None:
-    for module in (carry, same_key):
-        patch.setattr(module, "end_former", lambda *_: None)
+    patch.setattr(Carrier, "_end_former", lambda *_: None)
 
 
 @fault("db to file")
 def no_tombstone_after_the_end(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(carry, "bury", lambda *_: None)
+    patch.setattr(carry, "write_tombstone", lambda *_: None)
 
 
 @fault("db to cache")
 def movesessions_takes_what_has_changed(patch: pytest.MonkeyPatch) -> None:
-    def followed(former: Any, session: Any, found: Any, held: Any) -> Any:
-        former.delete()
+    def follow(self: Any, key: str, _found: Any, held: Any) -> Any:
+        self.old.delete(key)
         return held
 
-    patch.setattr(move, "follow", followed)
+    def between(*arguments: Any, **options: Any) -> Any:
+        mover = really(*arguments, **options)
+        patch.setattr(Carrier, "follow", follow)
+        return mover
+
+    really = move.Mover.between
+    patch.setattr(move.Mover, "between", between)

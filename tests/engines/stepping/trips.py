@@ -22,8 +22,8 @@ from cookieproj.engines.caches.memory import Memory
 from cookieproj.engines.caches.other import Cache
 from cookieproj.engines.caches.redis import Redis
 from cookieproj.engines.exceptions import StoreUnavailableError
-from cookieproj.engines.file import SessionStore as File
-from cookieproj.engines.handover import move
+from cookieproj.engines.files import Files
+from cookieproj.engines.rows import Rows
 from cookieproj.engines.table import Table
 
 # All there is to know of what a trip is. One that is made on the way, inside another one, is a part
@@ -31,10 +31,12 @@ from cookieproj.engines.table import Table
 TRIPS: dict[type, str] = {
     Table: "read insert swap touch remove take data remove_expired page",
     Cache: "delete exists",
-    Memory: "get add swap touch take inspect bury",
-    Redis: "get add swap put touch delete take inspect bury page",
-    Memcached: "get add swap touch delete take inspect bury",
-    File: "_read _insert _swap _touch _remove _take _make_room exists",
+    Memory: "read insert compare_and_swap touch compare_and_delete write_tombstone",
+    Redis: (
+        "read insert compare_and_swap put touch delete compare_and_delete write_tombstone page"
+    ),
+    Memcached: ("read insert compare_and_swap touch delete compare_and_delete write_tombstone"),
+    Files: "read insert compare_and_swap touch delete compare_and_delete purge exists",
     DjangosDB: "_get_session_from_db exists save delete",
     DjangosFile: "load exists save delete",
     LocMemCache: "get set add delete touch has_key",
@@ -119,7 +121,7 @@ def stepped() -> Iterator[None]:
     """Those who make a trip are stopped before it, if they are actors."""
     with ExitStack() as stack:
         # All share one connection: what others do meanwhile is no part of that transaction.
-        stack.enter_context(mock.patch.object(move, "in_one_go", return_value=nullcontext()))
+        stack.enter_context(mock.patch.object(Rows, "in_one_go", return_value=nullcontext()))
         for owner, names in TRIPS.items():
             for name in names.split():
                 if name in vars(owner):

@@ -18,13 +18,13 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
 
-from cookieproj.engines import cached_db
 from cookieproj.engines.exceptions import StoreError
 from cookieproj.engines.handover.homes import DJANGOS, OURS, home
 from cookieproj.engines.handover.move import move
 from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.profiles import PROFILES
 from tests.engines.handing_over import PAIRS
+from tests.stores import forget_pending
 
 # Which processes run at the same time: "old" knows of the old engine alone, "back" runs that and
 # hands over from the new one, "new" runs the new one and hands over from the old.
@@ -96,7 +96,7 @@ class World:
 
     def empty(self) -> None:
         """The stores."""
-        cached_db.owed.clear()
+        forget_pending()
         with connection.cursor() as cursor:
             cursor.execute(f"DELETE FROM {Session._meta.db_table}")
         caches[settings.SESSION_CACHE_ALIAS].clear()

@@ -1,0 +1,245 @@
+"""Rows, with a copy of each in a cache that is never left older than the row.
+
+A copy is only put where nobody has put another since this session was loaded. Where
+somebody has, the order of the two is unknown: then a tombstone takes its place, and whoever
+reads next goes to the row. No copy takes the place of a tombstone.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from django.contrib.sessions.backends.base import CreateError
+
+from .caches.other import Cache
+from .exceptions import StoreError, StoreUnavailableError
+from .language import in_english
+from .merge import Data, same
+from .pending import PendingInvalidations
+from .rows import Rows
+from .store import Around
+from .stored import Listed, Location, Page, Stored
+
+logger = logging.getLogger("django.contrib.sessions")
+
+pending = PendingInvalidations(most=100_000)
+
+
+@dataclass(frozen=True)
+class Token:
+    """What the table held, None for what came from the cache alone, and the copy beside it."""
+
+    row: Any
+    copy: Stored | None
+
+
+class CachedRows(Around):
+    """A cache that is unreachable costs its time-out and a line in the log, nothing else."""
+
+    def __init__(self, rows: Rows, copies: Cache) -> None:
+        super().__init__(rows)
+        self.rows = rows
+        self.copies = copies
+
+    def load(self, key: str) -> Stored | None:
+        try:
+            self.flush_invalidations(key)
+            if pending.is_full:
+                return self._load_uncopied(key)
+            copy = self.copies.read(key)
+        except StoreError as error:
+            logger.warning("A session is read from the database. %s", in_english(error))
+            return self._beside(self.rows.load(key), None)
+        if copy and copy.data is not None:
+            return Stored(Token(None, copy), copy.content, is_copy=True)
+        # Not from a replica, which may lag behind what is copied here; nor over a tombstone, which
+        # may have been written for a transaction that is not over yet.
+        stored = self.rows.load_from_primary(key)
+        if stored and stored.data is not None and stored.expires and copy is None:
+            copy = self._put_copy(key, None, stored.data, stored.expires)
+        return self._beside(stored, copy)
+
+    def _load_uncopied(self, key: str) -> Stored | None:
+        """The row; of a session that has ended there may be a copy, which others are to miss."""
+        stored = self.rows.load_from_primary(key)
+        if stored is None:
+            self.bury(key)
+        return self._beside(stored, None)
+
+    def read(self, key: str, *, with_expiry: bool = False) -> Stored | None:
+        return self._beside(self.rows.read(key), None)
+
+    def refresh(self, key: str, old: Stored | None) -> Stored | None:
+        stored = self.rows.refresh(key, self._row(old) if old and not old.is_copy else None)
+        if stored is None:
+            self.bury(key)
+        return self._beside(stored, old and old.token.copy)
+
+    def insert(
+        self, key: str, data: Data, expires: datetime, *, save_follows: bool = False
+    ) -> Stored:
+        stored = self.rows.insert(key, data, expires)
+        # In a transaction the row is not there for others yet, and may never be.
+        waits = save_follows or self.rows.in_transaction
+        copy = None if waits else self._put_copy(key, None, data, expires)
+        return self._with_token(stored, copy)
+
+    def compare_and_swap(
+        self, key: str, old: Stored, data: Data, expires: datetime
+    ) -> Stored | None:
+        with self._no_copy_after_a_lost_answer(key):
+            written = self.rows.compare_and_swap(key, self._row(old), data, expires)
+        return written and self._followed(key, written, old, data, expires)
+
+    def touch(self, key: str, old: Stored, expires: datetime) -> Stored | None:
+        with self._no_copy_after_a_lost_answer(key):
+            touched = self.rows.touch(key, self._row(old), expires)
+        return touched and self._followed(key, touched, old, old.data or {}, expires)
+
+    def compare_and_delete(self, key: str, old: Stored) -> bool:
+        self.bury(key)
+        deleted = self.rows.compare_and_delete(key, self._row(old))
+        self._bury_again(key)
+        return deleted
+
+    def delete(self, key: str) -> None:
+        """The copy first: a process that is killed between the two leaves none that opens."""
+        self.bury(key)
+        self.rows.delete(key)
+        self._bury_again(key)
+
+    def _row(self, old: Stored) -> Stored:
+        """As the table knows it."""
+        return replace(old, token=old.token.row)
+
+    def _beside(self, stored: Stored | None, copy: Stored | None) -> Stored | None:
+        return stored and self._with_token(stored, copy)
+
+    def _with_token(self, stored: Stored, copy: Stored | None) -> Stored:
+        return replace(stored, token=Token(stored.token, copy))
+
+    @contextmanager
+    def _no_copy_after_a_lost_answer(self, key: str) -> Iterator[None]:
+        """The row may have been written all the same, and the copy be behind it."""
+        try:
+            yield
+        except StoreUnavailableError:
+            self.bury(key)
+            raise
+
+    def _followed(
+        self, key: str, written: Stored, old: Stored, data: Data, expires: datetime
+    ) -> Stored:
+        """Make the copy what the row now is; in a transaction the row is not yet that."""
+        copy = None
+        if self.rows.in_transaction:
+            self.bury(key)
+            self._bury_again(key)
+        else:
+            copy = self._put_copy(key, old.token.copy, data, expires)
+            if copy is None:
+                self.bury(key)
+        return self._with_token(written, copy)
+
+    def _put_copy(
+        self, key: str, copy: Stored | None, data: Data, expires: datetime
+    ) -> Stored | None:
+        """In the place of that copy, or of nothing; None where it did not come to that."""
+        try:
+            return self._copied(key, copy, data, expires)
+        except StoreUnavailableError as error:
+            self._note_pending(key, error)
+            return copy
+        except StoreError as error:
+            # It answers, and takes no copy: the one that is there must not get old.
+            logger.warning("A session is not copied. %s", in_english(error))
+            return None
+
+    def _copied(
+        self, key: str, copy: Stored | None, data: Data, expires: datetime
+    ) -> Stored | None:
+        if copy is None:
+            with suppress(CreateError):
+                return self.copies.insert(key, data, expires)
+            return None
+        if copy.is_grave:
+            # It stays until it expires: whoever has put it may be about to delete the row.
+            return copy
+        if same(copy.data, data):
+            return self.copies.touch(key, copy, expires)
+        return self.copies.compare_and_swap(key, copy, data, expires)
+
+    def bury(self, key: str) -> None:
+        """Have no copy opened any more, and none put by whoever has read one."""
+        try:
+            self._bury(key)
+        except StoreError as error:
+            self._note_pending(key, error)
+
+    def _bury_again(self, key: str) -> None:
+        """Where a cache keeps no tombstone, a reader may have put the copy back meanwhile."""
+        if self.copies.compares_and_swaps:
+            return
+        self.bury(key)
+        if self.rows.in_transaction:
+            # Till then others read the row as it was.
+            self.rows.on_commit(partial(self.bury, key))
+
+    def _bury(self, key: str) -> None:
+        """A tombstone, or at least nothing: that needs no room, and may make some."""
+        try:
+            self.copies.write_tombstone(key)
+        except StoreUnavailableError:
+            raise
+        except StoreError:
+            self.copies.delete(key)
+            with suppress(StoreError):
+                self.copies.write_tombstone(key)
+
+    def _note_pending(self, key: str, error: StoreError) -> None:
+        logger.error("Error saving to cache (%s)", self.copies.cache, exc_info=error.__cause__)
+        if pending.add(str(self.copies.label), key):
+            logger.error(
+                "More copies of sessions than %d are behind the database. This process reads "
+                "sessions from there until it is restarted: clear the cache before.",
+                pending.most,
+            )
+
+    def flush_invalidations(self, key: str) -> None:
+        if not pending:
+            return
+        cache = str(self.copies.label)
+        for each in pending.due(cache, key):
+            self._bury(each)
+            # Not before: another thread must not find the copy, and nothing pending.
+            pending.done(cache, each)
+
+    def exists(self, key: str) -> bool:
+        try:
+            copy = self.copies.read(key)
+        except StoreError:
+            copy = None
+        return bool(copy and copy.data is not None) or self.rows.exists(key)
+
+    def page(self, position: str, size: int) -> Page:
+        page = self.rows.page(position, size)
+        return replace(page, sessions=[self._listed(each) for each in page.sessions])
+
+    def walk(self, page_size: int) -> Iterator[Listed]:
+        return map(self._listed, self.rows.walk(page_size))
+
+    def _listed(self, listed: Listed) -> Listed:
+        return replace(listed, stored=self._with_token(listed.stored, None))
+
+    def locate(self, key: str) -> list[Location]:
+        """The row, and its copy if there is one and the cache answers."""
+        located = self.rows.locate(key)
+        with suppress(StoreError):
+            copy = self.copies.read(key) if located else None
+            if copy and copy.data is not None:
+                located += self.copies.locate(key)
+        return located

@@ -1,0 +1,118 @@
+"""From server to server: a store made of two. The session stays under its key, and the cookie."""
+
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+
+from cookieproj.engines.cached_rows import CachedRows
+from cookieproj.engines.caches.other import GRAVE_SECONDS
+from cookieproj.engines.clock import after
+from cookieproj.engines.exceptions import StoreError
+from cookieproj.engines.merge import Data
+from cookieproj.engines.store import Around, Store
+from cookieproj.engines.stored import ENDED, Stored
+
+from .carry import Carrier, is_own
+from .copies import COPY, unmarked
+
+
+class MigratingStore(Around):
+    """The new store; a session that only the old one has is carried over as it is read."""
+
+    def __init__(self, new: Store, old: Store, expiry_of: Callable[[Data], datetime]) -> None:
+        super().__init__(new)
+        self.new = new
+        self.old = old
+        self.carrier = Carrier(old, new, expiry_of)
+
+    def load(self, key: str) -> Stored | None:
+        return self._found(key, self.new.load(key))
+
+    def refresh(self, key: str, old: Stored | None) -> Stored | None:
+        """Where processes of both engines run, the session may have gone back meanwhile."""
+        return self._found(key, self.new.refresh(key, old))
+
+    def _found(self, key: str, stored: Stored | None) -> Stored | None:
+        if not is_own(stored, self.old):
+            stored = self.carrier.carry(key, is_taken=stored is not None)
+        return None if stored is None else without_mark(stored)
+
+    def put(self, key: str, old: Stored, data: Data, expires: datetime) -> Stored | None:
+        return self.new.put(key, old, data, expires)
+
+    def compare_and_delete(self, key: str, old: Stored) -> bool:
+        """In both stores; a tombstone takes its place, for requests that have read it.
+
+        The old one only then: has a process of its engine carried it back, it goes on there.
+        """
+        self.old.refuse_event_loop()
+        if self.new.compare_and_swap(key, old, ENDED, after(GRAVE_SECONDS)) is None:
+            return False
+        self.carrier.end_former(key, old.data or {})
+        return True
+
+    def delete(self, key: str) -> None:
+        self.carrier.end(key)
+
+    def exists(self, key: str) -> bool:
+        if self.new.exists(key):
+            return True
+        return self.old.can_hold(key) and self.old.exists(key) and not self._has_ended(key)
+
+    def live_keys(self, keys: Collection[str]) -> set[str]:
+        found = self.new.live_keys(keys)
+        former = self.old.live_keys({key for key in set(keys) - found if self.old.can_hold(key)})
+        return found | {key for key in former if not self._has_ended(key)}
+
+    def _has_ended(self, key: str) -> bool:
+        stored = self.new.read(key) if self.new.can_hold(key) else None
+        return stored is not None and stored.has_ended
+
+
+def without_mark(stored: Stored) -> Stored:
+    """What tells it from a copy is nothing to a view."""
+    if COPY not in (stored.data or {}):
+        return stored
+    return replace(stored, content=lambda: unmarked(stored.decode() or {}))
+
+
+class RowsBesideCopies(Around):
+    """db after cached_db: they keep the same rows, so there is nothing to carry.
+
+    But copies in the cache would outlive what db changes or ends.
+    """
+
+    def __init__(self, rows: Store, former: CachedRows) -> None:
+        super().__init__(rows)
+        self.former = former
+
+    def compare_and_swap(
+        self, key: str, old: Stored, data: Data, expires: datetime
+    ) -> Stored | None:
+        written = super().compare_and_swap(key, old, data, expires)
+        self.bury(key)
+        return written
+
+    def compare_and_delete(self, key: str, old: Stored) -> bool:
+        deleted = super().compare_and_delete(key, old)
+        if deleted:
+            self.bury(key)
+        return deleted
+
+    def delete(self, key: str) -> None:
+        super().delete(key)
+        self.bury(key)
+
+    def bury(self, key: str) -> None:
+        # What an outage has left; while it lasts, one more is noted.
+        with suppress(StoreError):
+            self.former.flush_invalidations(key)
+        self.former.bury(key)
+
+
+class CopiesBehindRows(Around):
+    """cached_db after db: a copy in the cache may be older than the row, so the row is read."""
+
+    def load(self, key: str) -> Stored | None:
+        return self.inner.read(key)

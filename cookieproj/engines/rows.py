@@ -1,0 +1,191 @@
+"""Sessions in the rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from django.db import connections, router, transaction
+from django.utils.asyncio import async_unsafe
+
+from .clearing import clear
+from .clock import local
+from .exceptions import StoreUnavailableError
+from .hooks import decoded, form_of
+from .model_table import table_of
+from .sql_call import in_transaction
+from .store import Store
+from .stored import ENDED, Listed, Location, Page, Stored
+from .table import Row, Table
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.contrib.sessions.base_session import AbstractBaseSession
+    from django.utils.functional import Promise
+
+    from .db import SessionStore
+    from .merge import Data
+
+
+class Rows(Store):
+    """Django's table, or that of the model which a subclass names in ``get_model_class``.
+
+    ``session`` is one of the engine's: what a subclass has to say of its rows, by Django's hooks,
+    is asked of it.
+    """
+
+    def __init__(self, session: SessionStore) -> None:
+        self.session = session
+
+    @property
+    def table(self) -> Table:
+        model = self.session.get_model_class()
+        return table_of(model, router.db_for_write(model))
+
+    @property
+    def id(self) -> str:
+        return f"table {self.session.get_model_class()._meta.db_table}"
+
+    @property
+    def label(self) -> str | Promise:
+        return self.table.place
+
+    def can_hold(self, key: str) -> bool:
+        is_text = super().can_hold(key)
+        if "\0" not in key:
+            return is_text
+        features = connections[self.table.using].features
+        # What PostgreSQL raises for one.
+        return is_text and not features.prohibits_null_characters_in_text_exception
+
+    def form(self, data: Data) -> Data:
+        return form_of(self.session, data)
+
+    def read(self, key: str, *, with_expiry: bool = False) -> Stored | None:
+        return self._stored(self.table.read(key))
+
+    def refresh(self, key: str, old: Stored | None) -> Stored | None:
+        return self._stored(self.table.read(key, latest=old is not None))
+
+    def load(self, key: str) -> Stored | None:
+        """From the primary, whatever the router names for reading.
+
+        A replica lags: there a session that has ended still opens. It is read while the primary
+        is unreachable, as by Django's engine; what it lacks is not gone.
+        """
+        try:
+            return self.load_from_primary(key)
+        except StoreUnavailableError:
+            if not self.session.has_own_reading and (stored := self._read_replica(key)):
+                return stored
+            raise
+
+    def load_from_primary(self, key: str) -> Stored | None:
+        """By the method that a subclass has for it, which may keep more than the session."""
+        if not self.session.has_own_reading:
+            return self.read(key)
+        return self._stored(self.table.call(partial(self.session.row_of, key)))
+
+    def _read_replica(self, key: str) -> Stored | None:
+        model = self.session.get_model_class()
+        replica = table_of(model, router.db_for_read(model))
+        return self._stored(replica.read(key)) if replica != self.table else None
+
+    def insert(
+        self, key: str, data: Data, expires: datetime, *, save_follows: bool = False
+    ) -> Stored:
+        row = self.session.new_row(key, data, local(expires))
+        self.table.insert(row)
+        return self._written(row)
+
+    def compare_and_swap(
+        self, key: str, old: Stored, data: Data, expires: datetime
+    ) -> Stored | None:
+        row = self.session.new_row(key, data, local(expires))
+        return self._written(row) if self.table.swap(row, old.token) else None
+
+    def touch(self, key: str, old: Stored, expires: datetime) -> Stored | None:
+        if self.session.has_own_rows or self.table.has_more_columns:
+            return self.compare_and_swap(key, old, old.data or {}, expires)
+        return old if self.table.touch(key, old.token, local(expires)) else None
+
+    def compare_and_delete(self, key: str, old: Stored) -> bool:
+        return self.table.take(key, old.token)
+
+    def delete(self, key: str) -> None:
+        if self.can_hold(key):
+            self.table.remove(key)
+
+    def purge(self, key: str) -> None:
+        self.table.remove_expired(key)
+
+    def exists(self, key: str) -> bool:
+        """One that has expired too, as on Django's engine."""
+        data = self.table.data(key) if self.can_hold(key) else None
+        if data is None:
+            return False
+        return not Stored(data, partial(decoded, self.session, data)).is_tombstone
+
+    @property
+    def in_transaction(self) -> bool:
+        return in_transaction(self.table.connection)
+
+    def on_commit(self, step: Callable[[], Any]) -> None:
+        """Never, where a site commits by hand: of that nobody hears."""
+        connection = self.table.connection
+        if not in_transaction(connection):
+            step()
+        elif connection.in_atomic_block:
+            transaction.on_commit(step, using=connection.alias, robust=True)
+
+    def in_one_go(self) -> AbstractContextManager[Any]:
+        """One transaction: a commit for each row takes its time."""
+        return transaction.atomic(using=self.table.using)
+
+    def refuse_event_loop(self) -> None:
+        async_unsafe(lambda: None)()
+
+    def page(self, position: str, size: int) -> Page:
+        rows = self.table.page(position, size + 1)
+        listed = [
+            Listed(row.session_key, row.session_data.encode(), self._written(row))
+            for row in rows[:size]
+        ]
+        live = [each for each in listed if not each.stored.is_tombstone]
+        return Page(live, listed[-1].key if len(rows) > size else "")
+
+    def live_keys(self, keys: Collection[str]) -> set[str]:
+        """What is as long as a tombstone is looked at, which hardly any session is."""
+        tombstone = len(self.session.encode(ENDED))
+        found = self.table.alive(keys).items()
+        return {key for key, length in found if length != tombstone or self._is_live(key)}
+
+    def _is_live(self, key: str) -> bool:
+        stored = self.read(key)
+        return stored is not None and not stored.is_tombstone
+
+    def count(self) -> int:
+        return self.table.count()
+
+    def count_expired(self) -> int:
+        return self.table.count_expired()
+
+    def clear(self, batch_size: int) -> Iterator[int]:
+        return clear(self.table, batch_size)
+
+    def locate(self, key: str) -> list[Location]:
+        row = self.table.read(key)
+        if row is None:
+            return []
+        payload = row.session_data.encode()
+        return [Location(self.label, f"session_key = {key}", payload, row.expire_date)]
+
+    def _stored(self, row: Row | AbstractBaseSession | None) -> Stored | None:
+        return self._written(row) if row else None
+
+    def _written(self, row: Row | AbstractBaseSession) -> Stored:
+        decode = partial(decoded, self.session, row.session_data)
+        return Stored(row.session_data, decode, row.expire_date)

@@ -1,0 +1,269 @@
+"""What an engine asks of the place where it keeps sessions; see docs/stores.md."""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+
+from .exceptions import NotListableError
+from .merge import Data, unchanged
+from .stored import Listed, Location, Page, Stored
+
+
+class Store:
+    """Where sessions are kept: a table, a folder, a cache.
+
+    A store knows keys, data and expiries. It keeps no session and no state between two calls:
+    what a step has to go by is an argument. ``old`` is always what this store returned for that
+    key before, and ``expires`` the moment from which the session opens nothing, naive only where
+    USE_TZ is off.
+
+    Each of the first six methods is one round trip, and whole by itself: of two that change one
+    entry at the same moment, one wins, and the other finds out by None or False. All raise
+    StoreError where the store fails, and what the serializer raises for data that it cannot take.
+    """
+
+    # Whether the comparison and the change are one step in the store.
+    compares_and_swaps = True
+
+    @property
+    def id(self) -> str:
+        """What copies and cookies know the store by, for weeks.
+
+        So it says where in the store sessions stand, and no host, path, secret or sentence:
+        those become others while the store stays.
+        """
+        raise NotImplementedError
+
+    @property
+    def label(self) -> str | Promise:
+        """What people call the store, without a password: for errors and pages."""
+        raise NotImplementedError
+
+    def read(self, key: str, *, with_expiry: bool = False) -> Stored | None:
+        """What is stored; None for nothing, and for what has expired.
+
+        A store that has to be asked twice for it tells the expiry only ``with_expiry``.
+        """
+        raise NotImplementedError
+
+    def insert(
+        self, key: str, data: Data, expires: datetime, *, save_follows: bool = False
+    ) -> Stored:
+        """Store it under a key that is new. Raises CreateError where something is stored there.
+
+        ``save_follows`` says that the same session is saved once more right away, so that what
+        is not needed before then can wait.
+        """
+        raise NotImplementedError
+
+    def compare_and_swap(
+        self, key: str, old: Stored, data: Data, expires: datetime
+    ) -> Stored | None:
+        """Store it in the place of ``old``; None where something else is there, or nothing."""
+        raise NotImplementedError
+
+    def touch(self, key: str, old: Stored, expires: datetime) -> Stored | None:
+        """Move the expiry of ``old`` and write nothing else; None as above."""
+        raise NotImplementedError
+
+    def compare_and_delete(self, key: str, old: Stored) -> bool:
+        """Remove ``old``, if it is what is there."""
+        raise NotImplementedError
+
+    def delete(self, key: str) -> None:
+        """Remove whatever is there."""
+        raise NotImplementedError
+
+    # What follows has an answer for every store, and some have a better one.
+
+    def can_hold(self, key: str) -> bool:
+        """Whether anything can be stored under it: half a character is an error in most."""
+        try:
+            key.encode()
+        except UnicodeEncodeError:
+            return False
+        return True
+
+    def form(self, data: Data) -> Data:
+        """The data as it would be read after it was stored: in JSON a tuple is a list.
+
+        What is compared with what is stored is this, so that only a change is one.
+        """
+        return data
+
+    def load(self, key: str) -> Stored | None:
+        """What a request begins with: it may come from a copy, or from a replica."""
+        return self.read(key)
+
+    def refresh(self, key: str, old: Stored | None) -> Stored | None:
+        """What is stored now, of what was ``old`` when it was read; None if it was not.
+
+        Also where ``old`` was a copy, and inside a transaction that goes on seeing what it saw.
+        """
+        return self.read(key)
+
+    def put(self, key: str, old: Stored, data: Data, expires: datetime) -> Stored | None:
+        """As ``compare_and_swap``; for data that is there already only the expiry is moved."""
+        if unchanged(old.data or {}, self.form(data)):
+            return self.touch(key, old, expires)
+        return self.compare_and_swap(key, old, data, expires)
+
+    def exists(self, key: str) -> bool:
+        stored = self.read(key)
+        return stored is not None and not stored.is_tombstone
+
+    def purge(self, key: str) -> None:
+        """Remove what has expired under this key, where a store keeps that until it is cleared."""
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether what is stored now may yet be rolled back."""
+        return False
+
+    def on_commit(self, step: Callable[[], Any]) -> None:
+        """Do it once what was stored is there for everybody; never, if it is rolled back."""
+        step()
+
+    def in_one_go(self) -> AbstractContextManager[Any]:
+        """What many steps stand inside, if that saves time."""
+        return nullcontext()
+
+    def refuse_event_loop(self) -> None:
+        """Raise SynchronousOnlyOperation on an event loop, if the methods above would.
+
+        So that a step of several, in two stores, is refused before any of them.
+        """
+
+    # Listing: NotListableError, with a sentence that says why, where a store tells no keys.
+
+    def page(self, position: str, size: int) -> Page:
+        raise self.not_listable
+
+    def walk(self, page_size: int) -> Iterator[Listed]:
+        position = ""
+        while True:
+            page = self.page(position, page_size)
+            yield from page.sessions
+            position = page.next
+            if not position:
+                return
+
+    def live_keys(self, keys: Collection[str]) -> set[str]:
+        return set(filter(self.exists, keys))
+
+    def count(self) -> int:
+        raise self.not_listable
+
+    def count_expired(self) -> int:
+        return 0
+
+    def clear(self, batch_size: int) -> Iterator[int]:
+        """Remove expired sessions, a batch at each step: how many went.
+
+        Most caches forget by themselves.
+        """
+        return iter(())
+
+    def locate(self, key: str) -> list[Location]:
+        return []
+
+    @property
+    def not_listable(self) -> NotListableError:
+        return NotListableError(
+            _("Sessions in %(cache)s cannot be listed: it does not tell its keys.")
+            % {"cache": self.label}
+        )
+
+
+class Around(Store):
+    """A store made of another: what it does not do in its own way, that one does."""
+
+    def __init__(self, inner: Store) -> None:
+        self.inner = inner
+        self.compares_and_swaps = inner.compares_and_swaps
+
+    @property
+    def id(self) -> str:
+        return self.inner.id
+
+    @property
+    def label(self) -> str | Promise:
+        return self.inner.label
+
+    def read(self, key: str, *, with_expiry: bool = False) -> Stored | None:
+        return self.inner.read(key, with_expiry=with_expiry)
+
+    def insert(
+        self, key: str, data: Data, expires: datetime, *, save_follows: bool = False
+    ) -> Stored:
+        return self.inner.insert(key, data, expires, save_follows=save_follows)
+
+    def compare_and_swap(
+        self, key: str, old: Stored, data: Data, expires: datetime
+    ) -> Stored | None:
+        return self.inner.compare_and_swap(key, old, data, expires)
+
+    def touch(self, key: str, old: Stored, expires: datetime) -> Stored | None:
+        return self.inner.touch(key, old, expires)
+
+    def compare_and_delete(self, key: str, old: Stored) -> bool:
+        return self.inner.compare_and_delete(key, old)
+
+    def delete(self, key: str) -> None:
+        self.inner.delete(key)
+
+    def can_hold(self, key: str) -> bool:
+        return self.inner.can_hold(key)
+
+    def form(self, data: Data) -> Data:
+        return self.inner.form(data)
+
+    def load(self, key: str) -> Stored | None:
+        return self.inner.load(key)
+
+    def refresh(self, key: str, old: Stored | None) -> Stored | None:
+        return self.inner.refresh(key, old)
+
+    def exists(self, key: str) -> bool:
+        return self.inner.exists(key)
+
+    def purge(self, key: str) -> None:
+        self.inner.purge(key)
+
+    @property
+    def in_transaction(self) -> bool:
+        return self.inner.in_transaction
+
+    def on_commit(self, step: Callable[[], Any]) -> None:
+        self.inner.on_commit(step)
+
+    def in_one_go(self) -> AbstractContextManager[Any]:
+        return self.inner.in_one_go()
+
+    def refuse_event_loop(self) -> None:
+        self.inner.refuse_event_loop()
+
+    def page(self, position: str, size: int) -> Page:
+        return self.inner.page(position, size)
+
+    def walk(self, page_size: int) -> Iterator[Listed]:
+        return self.inner.walk(page_size)
+
+    def live_keys(self, keys: Collection[str]) -> set[str]:
+        return self.inner.live_keys(keys)
+
+    def count(self) -> int:
+        return self.inner.count()
+
+    def count_expired(self) -> int:
+        return self.inner.count_expired()
+
+    def clear(self, batch_size: int) -> Iterator[int]:
+        return self.inner.clear(batch_size)
+
+    def locate(self, key: str) -> list[Location]:
+        return self.inner.locate(key)

@@ -1,0 +1,62 @@
+"""The store of an engine, paused or made to fail at a step of its own."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+from cookieproj.engines import cached_rows
+from cookieproj.engines.pending import PendingInvalidations
+from cookieproj.engines.store import Store
+
+Step = Callable[..., Any]
+
+
+@contextmanager
+def steps_of(engine: Any, **changes: Callable[[Step], Step]) -> Iterator[None]:
+    """Each step of that name is what is made here of the store's own, for sessions of that class.
+
+    A step that the store makes as a part of another is one too.
+    """
+    really = engine._own_store
+
+    def own_store(session: Any) -> Store:
+        store: Store = really(session)
+        for name, change in changes.items():
+            setattr(store, name, change(getattr(store, name)))
+        return store
+
+    with mock.patch.object(engine, "_own_store", own_store):
+        yield
+
+
+def instead(step: Step) -> Callable[[Step], Step]:
+    return lambda _really: step
+
+
+def before(action: Callable[[], object]) -> Callable[[Step], Step]:
+    def change(really: Step) -> Step:
+        def stepped(*arguments: Any, **options: Any) -> Any:
+            action()
+            return really(*arguments, **options)
+
+        return stepped
+
+    return change
+
+
+def after(action: Callable[[], object]) -> Callable[[Step], Step]:
+    def change(really: Step) -> Step:
+        def stepped(*arguments: Any, **options: Any) -> Any:
+            result = really(*arguments, **options)
+            action()
+            return result
+
+        return stepped
+
+    return change
+
+
+def forget_pending() -> None:
+    """What a cache that was unreachable in one test is owed must not be paid in another."""
+    cached_rows.pending = PendingInvalidations(cached_rows.pending.most)
