@@ -183,6 +183,11 @@ class Keys(HandsOver):
             vars(other).pop(name, None)
         return other
 
+    @property
+    def has_replaced_keys(self) -> bool:
+        """Whether a key that ``cycle_key`` has replaced is still to be ended."""
+        return bool(self._replaced)
+
     def _end_replaced(self) -> None:
         """End what is stored under the old keys; what others have written there comes along.
 

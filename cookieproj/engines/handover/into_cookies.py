@@ -3,7 +3,9 @@
 import copy
 import logging
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from hashlib import sha256
 
 from django.core import signing
@@ -24,8 +26,8 @@ from cookieproj.engines.store import Store
 from cookieproj.engines.stored import Location
 
 from . import earlier
+from .as_carried import AsCarried
 from .copies import unmarked
-from .exchange import Exchange
 
 logger = logging.getLogger("django.contrib.sessions")
 
@@ -36,7 +38,47 @@ NAME = 12
 EXCHANGED = "_session_exchanged"
 
 
-class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
+class Phase(Enum):
+    """How far the exchange of a session key for a cookie has come, by what this request sent."""
+
+    # Neither: the session is new, or was always in a cookie.
+    NONE = auto()
+    # The session key; the response offers the cookie for it.
+    OFFERED = auto()
+    # The cookie, for the first time: with this save it becomes the session.
+    CONFIRMED = auto()
+    # The session key, though the browser has sent the cookie before.
+    LATE = auto()
+    # The cookie, which is the session.
+    SETTLED = auto()
+
+
+@dataclass
+class Exchange:
+    """``former`` is the session in the old store: once it is settled, only the key is left of it.
+
+    That key ends with the session.
+    """
+
+    phase: Phase = Phase.NONE
+    former: Engine | None = None
+
+    @property
+    def stands_on(self) -> Engine | None:
+        """What this session is saved in as well."""
+        return None if self.phase is Phase.SETTLED else self.former
+
+    @property
+    def key(self) -> str | None:
+        return self.former.session_key if self.former else None
+
+    @property
+    def has_cookie(self) -> bool:
+        """Whether the browser is known to have the cookie."""
+        return self.phase in {Phase.CONFIRMED, Phase.LATE, Phase.SETTLED}
+
+
+class IntoCookies(AsCarried, SignedCookies):  # type: ignore[misc]
     """A session in a signed cookie, or in the old store under a session key.
 
     A response that exchanges the one for the other may get lost, or cross others. So the
@@ -47,51 +89,49 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
 
     _old: type[Engine]
 
-    # The session in the old store, while this one stands on it.
-    _former: Engine | None = None
-
-    # Whether the browser has sent the new cookie, so that this save is the last in the old store.
-    _settles = False
-
-    # Whether it had done so before: this request still has the session key.
-    _is_late = False
-
-    # The session key that this cookie was exchanged for, once that is settled.
-    _left: str | None = None
+    # None until somebody has looked what this request has sent.
+    _exchange: Exchange | None = None
 
     # As of other engines: whether a save is sure to follow.
     save_follows = False
 
-    _is_loaded = False
-
     def load(self) -> Data:
-        came = self.session_key or ""
+        sent = self.session_key or ""
         data = super().load()
-        self._session_key = came
+        self._session_key = sent
         key, is_settled = exchanged_from(data, store_of(self._old))
         if data and key is None:
-            pass
+            exchange = Exchange()
         elif is_settled:
-            self._left = key
+            exchange = Exchange(Phase.SETTLED, self._old(key))
         else:
-            data = self._load_former(key or came, settles=key is not None)
+            exchange, data = self._load_former(key or sent, is_confirmed=key is not None)
         # Not where the old store has failed, or refuses the event loop: then it is asked again.
-        self._is_loaded = True
+        self._exchange = exchange
         return data
 
-    def _load_former(self, key: str, *, settles: bool) -> Data:
+    def _load_former(self, key: str, *, is_confirmed: bool) -> tuple[Exchange, Data]:
         former = self._old(None if is_signed(key) else key)
         found = store_of(self._old).read(key, with_expiry=True) if former.session_key else None
         data = unmarked((found and found.decode()) or {})
         if found is None or not data or self._is_refused(data):
-            return self._nothing()
-        self._is_late = data.pop(EXCHANGED, False)
+            return Exchange(), self._nothing()
+        is_late = data.pop(EXCHANGED, False)
         former.hold(data, found)
-        self._former, self._settles = former, settles
         self._carried = copy.deepcopy(data), found.expires or former.get_expiry_date()
         # So that the response sets the cookie; a late request has nothing to exchange.
-        self.modified = settles or not self._is_late
-        return data
+        self.modified = is_confirmed or not is_late
+        if is_confirmed:
+            return Exchange(Phase.CONFIRMED, former), data
+        return Exchange(Phase.LATE if is_late else Phase.OFFERED, former), data
+
+    def _exchanged(self) -> Exchange:
+        """Also where the session was emptied unread."""
+        if self._exchange is None:
+            if self.session_key:
+                self.load()
+            self._exchange = self._exchange or Exchange()
+        return self._exchange
 
     def save(self, must_create: bool = False) -> None:
         """Sign the session anew; before the exchange is settled, save it in the old store as well.
@@ -99,13 +139,13 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
         Raises UpdateError if it was ended there meanwhile.
         """
         self._get_session()
-        self._know_former()
-        if self._former:
-            self._save_former(self._former)
+        exchange = self._exchanged()
+        if exchange.stands_on:
+            self._save_former(exchange, exchange.stands_on)
         self._sign(must_create)
-        if self._settles and self._former:
-            self._left, self._former = self._former.session_key, None
-        self._settles, self._carried = False, None
+        if exchange.phase is Phase.CONFIRMED:
+            exchange.phase = Phase.SETTLED
+        self._carried = None
 
     def _sign(self, must_create: bool = False) -> None:
         try:
@@ -113,15 +153,16 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
         except (TypeError, ValueError) as error:
             self._stay(error)
 
-    def _save_former(self, former: Engine) -> None:
+    def _save_former(self, exchange: Exchange, former: Engine) -> None:
         ours = self._get_session()
         as_carried = self._is_as_carried()
         expires = self.get_expiry_date()
-        if as_carried and not (self._settles or former._replaced):
+        is_last = exchange.phase is Phase.CONFIRMED
+        if as_carried and not (is_last or former.has_replaced_keys):
             return
         former.hold(ours)
         until = expires if as_carried else None
-        if self._settles or self._is_late:
+        if exchange.has_cookie:
             ours[EXCHANGED] = True
             # From now on the cookie is the session. Only requests under way still have the key.
             until = local(min(aware(expires), after(GRAVE_SECONDS)))
@@ -141,45 +182,43 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
         expiry = data.get(EXPIRY)
         if self._is_as_carried() and not isinstance(expiry, str):
             signed = self.get_expiry_date() - timedelta(seconds=self.get_expiry_age(expiry=expiry))
-        key = self._former.session_key if self._former else self._left
-        is_settled = self._settles or self._former is None
-        mark = {FORMER: [key, is_settled, name_of(store_of(self._old))]} if key else {}
+        exchange = self._exchange or Exchange()
+        is_settled = exchange.phase in {Phase.CONFIRMED, Phase.SETTLED}
+        name = name_of(store_of(self._old))
+        mark = {FORMER: [exchange.key, is_settled, name]} if exchange.key else {}
         return SignerAt(signed).sign_object(data | mark, serializer=self.serializer, compress=True)
 
     def _is_too_large(self, error: CookieTooLargeError) -> None:
-        if self._former is None:
-            super()._is_too_large(error)
-        else:
+        if self._exchanged().stands_on:
             self._stay(error)
+        else:
+            super()._is_too_large(error)
 
     def _stay(self, error: Exception) -> None:
         """In the old store, as long as that is there, with what no cookie can hold."""
-        if self._former is None:
+        exchange = self._exchanged()
+        if exchange.stands_on is None:
             raise error
-        self._session_key = self._former.session_key
-        self._settles = False
+        self._session_key = exchange.key
+        exchange.phase = Phase.OFFERED
         place = in_english(store_of(self._old).label)
         logger.warning("A session stays in %s. %s", place, in_english(error))
-
-    def _know_former(self) -> None:
-        """Also where the session was emptied unread."""
-        if not self._is_loaded and self.session_key:
-            self.load()
 
     def cycle_key(self) -> None:
         """Whoever knew the session key is out: the old store holds the session under another."""
         self._get_session()
-        self._know_former()
-        if self._former:
-            self._former.hold(self._get_session())
+        exchange = self._exchanged()
+        if former := exchange.stands_on:
+            former.hold(self._get_session())
             # What follows is a save of both.
-            self._former.save_follows = self.save_follows
-            self._former.cycle_key()
-            self._is_late = False
+            former.save_follows = self.save_follows
+            former.cycle_key()
+            if exchange.phase is Phase.LATE:
+                exchange.phase = Phase.OFFERED
             self._sign()
             return
         try:
-            self._end_left()
+            self._end_key(exchange)
         except StoreError as error:
             # It stays in the cookie, so that the sign-out, or the next new key, ends it.
             logger.warning("A replaced session key may still open. %s", in_english(error))
@@ -191,30 +230,25 @@ class IntoCookies(Exchange, SignedCookies):  # type: ignore[misc]
             if not is_signed(session_key):
                 self._old().delete(session_key)
             return
-        self._know_former()
-        if self._former:
-            self._former.delete()
-            self._former = None
-        self._end_left()
+        self._end_key(self._exchanged())
         super().delete()
+
+    def _end_key(self, exchange: Exchange) -> None:
+        if exchange.former:
+            exchange.former.delete()
+            exchange.former, exchange.phase = None, Phase.NONE
 
     def locate(self) -> list[Location]:
         """In the old store, until this session is signed into a cookie."""
-        found = type(self)(self.session_key)
-        found._know_former()
-        if found._former and found._former.session_key == self.session_key:
-            return found._former.locate()
+        former = type(self)(self.session_key)._exchanged().stands_on
+        if former and former.session_key == self.session_key:
+            return former.locate()
         return super().locate()
 
     def exists(self, session_key: str | None = None) -> bool:
         """In the old store: of what clients hold nobody can tell."""
         former = self._old(session_key)
         return bool(former.session_key and former.exists(former.session_key))
-
-    def _end_left(self) -> None:
-        if self._left:
-            self._old().delete(self._left)
-            self._left = None
 
     def _is_as_carried(self) -> bool:
         try:

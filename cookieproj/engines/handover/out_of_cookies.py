@@ -1,6 +1,5 @@
 """From signed cookies to a server: the cookie becomes a session key."""
 
-import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -21,15 +20,15 @@ from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 from cookieproj.engines.store import Store
 from cookieproj.engines.stored import Stored
 
+from .as_carried import AsCarried
 from .carry import expiry_in, insert
-from .exchange import Exchange
 from .into_cookies import exchanged_from
 
 # In the entry that stands for a cookie: what its session key was made with.
 MADE_WITH = "_session_key_made_with"
 
 
-class OutOfCookies(Exchange, Engine):
+class OutOfCookies(AsCarried, Engine):
     """A session of the new engine, or what a signed cookie of the old one holds.
 
     An entry in the new store, under a name that follows from the cookie, says that this
@@ -52,18 +51,17 @@ class OutOfCookies(Exchange, Engine):
 
     @property
     def session_key(self) -> str | None:
-        """The session key; of a signed cookie the one that it is exchanged for.
-
-        On the event loop that is known once the session has been read. Before it is the
-        cookie: to be asked for its key must not make a session wait for a store there.
+        """The session key; before the exchange the cookie, as no key at all would be a reason to
+        make another session.
         """
-        if self._cookie and is_on_event_loop():
-            return self._cookie
-        self._exchange()
-        return self._session_key
+        return self._cookie or self._session_key
 
-    def _exchange(self) -> None:
-        """Where that fails, or the store refuses the event loop, the cookie is as it was."""
+    def exchange(self) -> None:
+        """Put the session of the cookie into the store, once, and go by its key from now on.
+
+        SessionMiddleware does so before the view, and whatever reads or changes the session first.
+        Raises StoreError; then the cookie is as it was.
+        """
         if self._cookie:
             self._session_key = self._key_for(self._cookie)
             self._exchanged, self._cookie = self._cookie, None
@@ -75,7 +73,7 @@ class OutOfCookies(Exchange, Engine):
         return not self._cookie and super().is_empty()
 
     def load(self) -> Data:
-        self._exchange()
+        self.exchange()
         is_first = not hasattr(self, "_session_cache")
         data = super().load()
         if is_first and self._session_key is None:
@@ -85,7 +83,7 @@ class OutOfCookies(Exchange, Engine):
         return data
 
     def _get_session(self, no_load: bool = False) -> Data:
-        self._exchange()
+        self.exchange()
         data: Data = super()._get_session(no_load)
         return data
 
@@ -110,7 +108,7 @@ class OutOfCookies(Exchange, Engine):
         """Also of a session that is in a cookie; none with that cookie can come back."""
         is_mine = session_key in {None, self._cookie, self._session_key}
         session = self if is_mine else type(self)(session_key)
-        session._exchange()
+        session.exchange()
         session._exchanged = None
         super().delete(session._key)
 
@@ -182,14 +180,6 @@ def stored_key_of(new: Store, cookie: str, data: Data, expires: datetime) -> str
             marked = new.read(mark)
     how = ((marked and marked.data) or {}).get(MADE_WITH)
     return hashed(cookie, how) if how else None
-
-
-def is_on_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def hashed(cookie: str, made_with: str = "") -> str:

@@ -11,7 +11,7 @@ from cookieproj.engines.clock import left
 from cookieproj.engines.merge import Data, unchanged
 
 
-class Exchange(SessionBase):
+class AsCarried(SessionBase):
     """To exchange a cookie is no use of the session: that alone moves no expiry."""
 
     # What came of the old engine, and when it expires; None once a save has moved that.
