@@ -162,13 +162,13 @@ class Files(Store):
         return decoded(self.session, payload.decode("latin-1")) if payload else {}
 
     def _modified(self, key: str, data: Data, expires: datetime) -> int:
-        """The modification time with which a file of that data expires then; never a later one."""
+        """The modification time with which a file of that data expires then, or just before."""
         expiry = data.get(EXPIRY)
         modified = time.time_ns()
         if not isinstance(expiry, str):
             with suppress(OverflowError):
                 written = aware(expires) - timedelta(seconds=self.session.age_of(key, expiry))
-                modified = min(modified, nanoseconds(written))
+                modified = nanoseconds(written)
         plain = (modified - PLAIN) // SECOND * SECOND + PLAIN
         return modified // SECOND * SECOND if expiry else plain
 

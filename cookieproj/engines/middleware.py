@@ -1,5 +1,5 @@
+import asyncio
 import sys
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -21,7 +21,6 @@ from .handover.into_cookies import IntoCookies
 from .handover.out_of_cookies import OutOfCookies
 from .keys import Keys
 from .language import in_english
-from .signed_cookies import is_signed
 
 # Where a request keeps the error, for one that no view raised: a middleware asks too.
 NOTE = "session_store_error"
@@ -35,17 +34,22 @@ def made(store: type[SessionBase], request: HttpRequest) -> SessionBase:
     session = store(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
     if isinstance(session, Keys | IntoCookies):
         session.save_follows = True
+    if isinstance(session, OutOfCookies) and not is_on_event_loop():
+        # Where one must not wait for a store, it is exchanged as it is read, in a thread. Sooner,
+        # for requests that leave the session alone, would set cookies on pages that caches share.
+        session.exchange()
     if is_unmade(request):
         # From now on the session itself, without the detour.
         request.session = session
     return session
 
 
-def exchange(request: HttpRequest) -> None:
-    if is_signed(request.COOKIES.get(settings.SESSION_COOKIE_NAME)):
-        # Whoever needs the session hears of the error as he asks for it.
-        with suppress(StoreError):
-            request.session.exchange()  # type: ignore[attr-defined]
+def is_on_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def is_unmade(request: HttpRequest) -> bool:
@@ -80,14 +84,8 @@ class SessionMiddleware(DjangoMiddleware):
         return self.process_response(request, self.get_response(request))  # type: ignore[arg-type]
 
     def process_request(self, request: HttpRequest) -> None:
-        """Nothing is made for a request that leaves its session alone; its cookies stay unread.
-
-        But the cookie that a handover exchanges for a session key is exchanged here: under ASGI
-        too this is in a thread, where one may wait for a store.
-        """
+        """Nothing is made for a request that leaves its session alone; its cookies stay unread."""
         request.session = Unmade(partial(made, self.SessionStore, request))  # type: ignore[assignment]
-        if issubclass(self.SessionStore, OutOfCookies):
-            exchange(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Before Django makes an error page, which would ask for the session as well."""

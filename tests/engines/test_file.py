@@ -168,7 +168,7 @@ def test_a_session_that_is_saved_while_clearing_lives(engine: Engine) -> None:
     """Between finding it expired and removing it."""
     key = stored(expiry=-60, a=1).session_key
     session = SessionStore()
-    saved = mock.patch.object(SessionStore, "_has_expired", side_effect=[True, False])
+    saved = mock.patch.object(Files, "_has_expired", side_effect=[True, False])
     with saved:
         assert SessionStore.clear_expired() == 0
     assert session.exists(key)
@@ -280,7 +280,7 @@ def test_a_page_deep_in_a_large_folder_reads_what_it_shows_and_no_more(many: set
         read.reset_mock()
         begins.add(page.next.partition(":")[0])
 
-    with mock.patch.object(SessionStore, "_listed", wraps=Files._listed) as read:
+    with mock.patch.object(Files, "_listed", autospec=True, side_effect=Files._listed) as read:
         met = pages(between)
     assert (len(met), set(met)) == (len(many), many)
     # The folder is longer than one block, so that most pages began behind its beginning.
@@ -315,7 +315,7 @@ def test_a_page_among_expired_files_looks_so_far_and_no_further(
     for name in many:
         os.utime(tmp_path / f"sessionid{name}", (0, 0))
     live = {str(stored(a=number).session_key) for number in range(3)}
-    with mock.patch.object(SessionStore, "_listed", wraps=Files._listed) as read:
+    with mock.patch.object(Files, "_listed", autospec=True, side_effect=Files._listed) as read:
         met = pages(lambda number, page: read.reset_mock() if read.call_count <= 1001 else 1 / 0)
     assert set(met) == live
 
@@ -329,7 +329,7 @@ def test_no_page_leaves_a_descriptor_open(many: set[str]) -> None:
 
 def test_without_offsets_in_folders_it_says_so(engine: Engine) -> None:
     with (
-        mock.patch("cookieproj.engines.file.os.supports_fd", set()),
+        mock.patch("cookieproj.engines.files.os.supports_fd", set()),
         mock.patch("platform.system", return_value="Windows"),
         pytest.raises(NotListableError, match="by pages on Windows"),
     ):
