@@ -21,7 +21,7 @@ from .language import in_english
 from .merge import Data, same
 from .pending import PendingInvalidations
 from .rows import Rows
-from .store import Around
+from .store import Around, Store
 from .stored import Listed, Location, Page, Stored
 
 logger = logging.getLogger("django.contrib.sessions")
@@ -99,6 +99,9 @@ class CachedRows(Around):
         with self._no_copy_after_a_lost_answer(key):
             touched = self.rows.touch(key, self._row(old), expires)
         return touched and self._followed(key, touched, old, old.data or {}, expires)
+
+    # By the two above, not by those of the rows.
+    put = Store.put
 
     def compare_and_delete(self, key: str, old: Stored) -> bool:
         self.bury(key)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -179,91 +179,17 @@ class Store:
         )
 
 
-class Around(Store):
+if TYPE_CHECKING:
+    Forwarding = Store
+else:
+    Forwarding = object
+
+
+class Around(Forwarding):
     """A store made of another: what it does not do in its own way, that one does."""
 
     def __init__(self, inner: Store) -> None:
         self.inner = inner
-        self.compares_and_swaps = inner.compares_and_swaps
 
-    @property
-    def id(self) -> str:
-        return self.inner.id
-
-    @property
-    def label(self) -> str | Promise:
-        return self.inner.label
-
-    def read(self, key: str, *, with_expiry: bool = False) -> Stored | None:
-        return self.inner.read(key, with_expiry=with_expiry)
-
-    def insert(
-        self, key: str, data: Data, expires: datetime, *, save_follows: bool = False
-    ) -> Stored:
-        return self.inner.insert(key, data, expires, save_follows=save_follows)
-
-    def compare_and_swap(
-        self, key: str, old: Stored, data: Data, expires: datetime
-    ) -> Stored | None:
-        return self.inner.compare_and_swap(key, old, data, expires)
-
-    def touch(self, key: str, old: Stored, expires: datetime) -> Stored | None:
-        return self.inner.touch(key, old, expires)
-
-    def compare_and_delete(self, key: str, old: Stored) -> bool:
-        return self.inner.compare_and_delete(key, old)
-
-    def delete(self, key: str) -> None:
-        self.inner.delete(key)
-
-    def can_hold(self, key: str) -> bool:
-        return self.inner.can_hold(key)
-
-    def form(self, data: Data) -> Data:
-        return self.inner.form(data)
-
-    def load(self, key: str) -> Stored | None:
-        return self.inner.load(key)
-
-    def refresh(self, key: str, old: Stored | None) -> Stored | None:
-        return self.inner.refresh(key, old)
-
-    def exists(self, key: str) -> bool:
-        return self.inner.exists(key)
-
-    def purge(self, key: str) -> None:
-        self.inner.purge(key)
-
-    @property
-    def in_transaction(self) -> bool:
-        return self.inner.in_transaction
-
-    def on_commit(self, step: Callable[[], Any]) -> None:
-        self.inner.on_commit(step)
-
-    def in_one_go(self) -> AbstractContextManager[Any]:
-        return self.inner.in_one_go()
-
-    def refuse_event_loop(self) -> None:
-        self.inner.refuse_event_loop()
-
-    def page(self, position: str, size: int) -> Page:
-        return self.inner.page(position, size)
-
-    def walk(self, page_size: int) -> Iterator[Listed]:
-        return self.inner.walk(page_size)
-
-    def live_keys(self, keys: Collection[str]) -> set[str]:
-        return self.inner.live_keys(keys)
-
-    def count(self) -> int:
-        return self.inner.count()
-
-    def count_expired(self) -> int:
-        return self.inner.count_expired()
-
-    def clear(self, batch_size: int) -> Iterator[int]:
-        return self.inner.clear(batch_size)
-
-    def locate(self, key: str) -> list[Location]:
-        return self.inner.locate(key)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
