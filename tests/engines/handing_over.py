@@ -1,7 +1,7 @@
 """A browser and the two engines of a switch, for the tests of handover."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from importlib import import_module
@@ -20,7 +20,7 @@ from cookieproj.engines.hands_over import store_of
 from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.engines.store import Store
 from cookieproj.profiles import PROFILES
-from tests.stores import after, before, instead, steps_of
+from tests.stores import Step, after, before, instead, steps_of
 
 PAIRS = list(permutations(PROFILES, 2))
 
@@ -207,3 +207,82 @@ def meanwhile(
     with steps_of(switch.engine(side), **{name: change}):
         yield
     assert not left, f"{side} {name} was reached {len(actions) - len(left)} times only"
+
+
+# What a session asks of a store.
+STEPS = (
+    *("load", "read", "refresh", "insert", "compare_and_swap", "touch", "put"),
+    *("compare_and_delete", "delete", "purge", "exists"),
+)
+
+Meanwhile = Callable[[Callable[[], object]], AbstractContextManager[None]]
+
+
+class Gaps:
+    """Between the steps that a request takes in the two stores, one after the other.
+
+    A step that a store makes as a part of another is none, nor is one of the action itself.
+    """
+
+    def __init__(self, switch: Switch) -> None:
+        self.switch = switch
+        self.at = 0
+        self.steps: list[str] = []
+        self.has_fired = False
+
+    @contextmanager
+    def meanwhile(self, action: Callable[[], object]) -> Iterator[None]:
+        """Do it in the gap before the step of the number ``at``; after the last where none is."""
+        self.steps, self.has_fired = [], False
+        inside = False
+
+        def change(side: str, name: str) -> Callable[[Step], Step]:
+            def changed(really: Step) -> Step:
+                def stepped(*arguments: Any, **options: Any) -> Any:
+                    nonlocal inside
+                    if inside:
+                        return really(*arguments, **options)
+                    inside = True
+                    try:
+                        if len(self.steps) == self.at and not self.has_fired:
+                            self.has_fired = True
+                            action()
+                        self.steps.append(f"{side} {name}")
+                        return really(*arguments, **options)
+                    finally:
+                        inside = False
+
+                return stepped
+
+            return changed
+
+        with ExitStack() as stack:
+            for side in ("old", "new"):
+                steps = {name: change(side, name) for name in STEPS}
+                stack.enter_context(steps_of(self.switch.engine(side), **steps))
+            yield
+        if not self.has_fired:
+            # The last one, after all steps.
+            action()
+
+
+def at_each_gap(race: Callable[[Switch, Meanwhile], None]) -> Callable[[Switch], None]:
+    """Run it with the action in the first gap, the second, and so on, until there is none."""
+
+    def test(switch: Switch) -> None:
+        gaps = Gaps(switch)
+        while True:
+            switch.before()
+            try:
+                race(switch, gaps.meanwhile)
+            except Exception as error:
+                error.add_note(f"In gap {gaps.at} of {gaps.steps}.")
+                raise
+            if not gaps.has_fired:
+                break
+            gaps.at += 1
+        # One session is read and saved at least.
+        assert gaps.at >= 2, gaps.steps
+
+    test.__name__, test.__doc__ = race.__name__, race.__doc__
+    return test

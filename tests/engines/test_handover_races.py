@@ -9,30 +9,16 @@ from django.utils import timezone
 
 from cookieproj.engines.handover.carry import insert
 
-from .handing_over import APART, PAIRS, Browser, Switch, flush, meanwhile, only
-
-
-def steps(old: str, new: str) -> list[tuple[str, str]]:
-    """Those that the two stores take while a session is read, which carries it over, and saved."""
-    reading = ("new", "load")
-    saving = ("new", "put")
-    if new == "signed_cookies":
-        return [("old", "read"), ("old", "put")]
-    if old == "signed_cookies":
-        return [("new", "read"), ("new", "insert"), ("new", "load"), saving]
-    if {old, new} == {"db", "cached_db"}:
-        return [reading, saving]
-    return [reading, ("old", "read"), ("new", "insert"), ("old", "compare_and_delete"), saving]
-
-
-RACES = [
-    pytest.param(pair, (*step, moment), id=" ".join((*pair, moment, *step)))
-    for pair in PAIRS
-    for step in steps(*pair)
-    for moment in ("before", "after")
-]
-
-at_each_step = pytest.mark.parametrize(("switch", "step"), RACES, indirect=["switch"])
+from .handing_over import (
+    APART,
+    Browser,
+    Meanwhile,
+    Switch,
+    at_each_gap,
+    flush,
+    meanwhile,
+    only,
+)
 
 
 def interrupted(browser: Browser, view: Any) -> bool:
@@ -54,21 +40,21 @@ def sign_in(session: Any) -> None:
     session["d"] = 4
 
 
-@at_each_step
-def test_neither_loses_the_others_write(switch: Switch, step: tuple[str, str, str]) -> None:
+@at_each_gap
+def test_neither_loses_the_others_write(switch: Switch, meanwhile: Meanwhile) -> None:
     browser = Browser()
     browser.set(a=1)
     other = browser.copy()
     switch.make()
-    with meanwhile(switch, step, lambda: other.set(c=3)):
+    with meanwhile(lambda: other.set(c=3)):
         browser.visit(write)
     assert browser.read() == {"a": 1, "b": 2, "c": 3}
     assert other.read() == {"a": 1, "b": 2, "c": 3}
 
 
-@at_each_step
+@at_each_gap
 def test_nor_that_of_a_process_which_still_runs_the_old_engine(
-    switch: Switch, step: tuple[str, str, str]
+    switch: Switch, meanwhile: Meanwhile
 ) -> None:
     browser = Browser()
     browser.set(a=1)
@@ -84,7 +70,7 @@ def test_nor_that_of_a_process_which_still_runs_the_old_engine(
             session.save()
             wrote = True
 
-    with meanwhile(switch, step, old_process):
+    with meanwhile(old_process):
         browser.visit(write)
     data = browser.read()
     assert (data["a"], data["b"]) == (1, 2)
@@ -92,8 +78,8 @@ def test_nor_that_of_a_process_which_still_runs_the_old_engine(
         assert data.get("c") == (3 if wrote else None)
 
 
-@at_each_step
-def test_nor_that_of_one_which_knows_of_both(switch: Switch, step: tuple[str, str, str]) -> None:
+@at_each_gap
+def test_nor_that_of_one_which_knows_of_both(switch: Switch, meanwhile: Meanwhile) -> None:
     """As in a deployment by and by: the old engine hands over from the new one."""
     browser = Browser()
     browser.set(a=1)
@@ -105,7 +91,7 @@ def test_nor_that_of_one_which_knows_of_both(switch: Switch, step: tuple[str, st
         other.set(c=3)
         switch.make()
 
-    with meanwhile(switch, step, old_process):
+    with meanwhile(old_process):
         browser.visit(write)
     if switch.keeps_the_key:
         assert browser.read() == {"a": 1, "b": 2, "c": 3}
@@ -124,13 +110,13 @@ def test_processes_of_both_engines_take_turns(switch: Switch) -> None:
     assert browser.read() == {"a": 1, **expected}
 
 
-@at_each_step
-def test_a_sign_out_meanwhile_is_one(switch: Switch, step: tuple[str, str, str]) -> None:
+@at_each_gap
+def test_a_sign_out_meanwhile_is_one(switch: Switch, meanwhile: Meanwhile) -> None:
     browser = Browser()
     browser.set(a=1)
     other, third = browser.copy(), browser.copy()
     switch.make()
-    with meanwhile(switch, step, lambda: other.visit(flush)):
+    with meanwhile(lambda: other.visit(flush)):
         interrupted(browser, write)
     assert third.read() == {}
     if switch.new != "signed_cookies":
@@ -155,15 +141,15 @@ def test_a_sign_in_needs_no_old_entry(switch: Switch, first: Any) -> None:
     assert third.read() == {}
 
 
-@at_each_step
+@at_each_gap
 def test_a_sign_in_meanwhile_leaves_nothing_under_the_old_key(
-    switch: Switch, step: tuple[str, str, str]
+    switch: Switch, meanwhile: Meanwhile
 ) -> None:
     browser = Browser()
     browser.set(a=1)
     other, third = browser.copy(), browser.copy()
     switch.make()
-    with meanwhile(switch, step, lambda: other.visit(sign_in)):
+    with meanwhile(lambda: other.visit(sign_in)):
         interrupted(browser, write)
     assert third.read() == {}
     assert other.read()["d"] == 4
