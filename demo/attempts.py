@@ -19,10 +19,12 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from cookieproj.engines.constants import CACHE, CACHED_DB, DB, FILE, SIGNED_COOKIES
 from cookieproj.engines.exceptions import CookieTooLargeError
 
 from . import engine
-from .decorators import LOGIN_COOKIE, login_auth
+from .constants import LOGIN_COOKIE
+from .decorators import login_auth
 from .devices import sign_out_everywhere
 from .models import User
 from .source import source_of
@@ -92,7 +94,7 @@ def stored(store: Any, **data: Any) -> Iterator[Any]:
 def on_server() -> str:
     """The running engine if it keeps sessions on the server and Django has it too, else db."""
     name = engine.name()
-    return name if name in {"db", "cache", "file", "cached_db"} else "db"
+    return name if name in {DB, CACHE, FILE, CACHED_DB} else DB
 
 
 @attempt(
@@ -129,7 +131,7 @@ def change_a_character() -> Iterator[Trial]:
     ),
 )
 def replay_after_signing_out() -> Iterator[Trial]:
-    for name in ("db", "signed_cookies"):
+    for name in (DB, SIGNED_COOKIES):
         store = store_of(DJANGOS, name)
         with throw_away_user() as user:
             session = signed_in(store(), user)
@@ -237,7 +239,7 @@ def fix_a_session_key() -> Iterator[Trial]:
 def send_5000_bytes() -> Iterator[Trial]:
     text = get_random_string(5000)
     for owner in (DJANGOS, OURS):
-        session = store_of(owner, "signed_cookies")()
+        session = store_of(owner, SIGNED_COOKIES)()
         session["text"] = text
         try:
             session.save()
@@ -247,9 +249,9 @@ def send_5000_bytes() -> Iterator[Trial]:
                 else _("Nobody is told of a cookie of %d bytes.")
             )
             outcome = told % len(session.session_key)
-            yield Trial(f"{owner}.signed_cookies", outcome, withstood=False)
+            yield Trial(f"{owner}.{SIGNED_COOKIES}", outcome, withstood=False)
         except CookieTooLargeError as error:
-            yield Trial(f"{owner}.signed_cookies", str(error), withstood=True)
+            yield Trial(f"{owner}.{SIGNED_COOKIES}", str(error), withstood=True)
 
     store = store_of(OURS, on_server())
     with stored(store, text=text) as session:

@@ -23,8 +23,8 @@ from cookieproj.engines.caches.memcached import Memcached
 from cookieproj.engines.caches.memory import Memory
 from cookieproj.engines.caches.other import Cache
 from cookieproj.engines.caches.redis import Redis
+from cookieproj.engines.constants import NAMES, OURS
 from cookieproj.engines.exceptions import NotListableError, SessionStoreError
-from cookieproj.engines.handover.homes import NAMES, OURS
 from cookieproj.engines.signed_cookies import COOKIE_BYTES
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 

@@ -7,11 +7,12 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.signed_cookies import SessionStore as DjangoSignedCookies
 from django.utils.translation import gettext
 
+from cookieproj.engines.constants import DJANGOS, OURS
 from cookieproj.engines.handover import former, session_store
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 
 # Engines of the same name keep the same sessions.
-FAMILIES = ("cookieproj.engines.", "django.contrib.sessions.backends.")
+FAMILIES = (OURS, DJANGOS)
 
 
 def name() -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
+from cookieproj.engines.constants import OURS
 from cookieproj.engines.exceptions import StoreError
 from cookieproj.engines.listable import Listable
 
@@ -24,7 +25,7 @@ class State:
     def engine(self) -> str:
         """By its short name, if it is one of ours."""
         path: str = settings.SESSION_ENGINE
-        return path.removeprefix("cookieproj.engines.")
+        return path.removeprefix(OURS)
 
     @cached_property
     def is_known(self) -> bool:

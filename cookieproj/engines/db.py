@@ -12,12 +12,13 @@ from django.utils.functional import Promise
 
 from .base import Engine
 from .clearing import clear
+from .constants import ENDED
 from .exceptions import StoreUnavailableError
 from .hooks import overrides
 from .merge import Data
 from .model_table import table_of
 from .sql_call import in_transaction
-from .stored import ENDED, Listed, Location, Page, Stored
+from .stored import Listed, Location, Page, Stored
 from .table import Row, Table
 
 if TYPE_CHECKING:

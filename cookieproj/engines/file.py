@@ -21,12 +21,12 @@ from django.utils.translation import gettext as _
 
 from .base import Engine
 from .clock import is_past, local
+from .constants import EXPIRY
 from .exceptions import NotListableError, StoreError
 from .folder import File, Folder, is_name, lock_of
 from .hooks import overrides
 from .language import in_english
 from .merge import Data
-from .sound import EXPIRY
 from .stored import Listed, Location, Page, Stored
 
 logger = logging.getLogger("django.contrib.sessions")

@@ -10,11 +10,11 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.cached_db import SessionStore as DjangoCachedDB
 from django.utils.translation import gettext_lazy as _
 
+from .constants import PROBE
 from .exceptions import StoreMisconfiguredError
 from .listable import Listable
 
-# What the entry holds, and the seconds after which it goes where it could not be removed.
-MARK = "_probe"
+# After so long the entry goes, where it could not be removed.
 SECONDS = 60
 
 
@@ -48,19 +48,19 @@ def signed_in(store: type[SessionBase], keys: list[str]) -> Any:
     """What is stored in the end; ``keys`` are those under which something may be."""
     visitor = store()
     visitor.set_expiry(SECONDS)
-    visitor[MARK] = "stored"
+    visitor[PROBE] = "stored"
     visitor.save()
     keys.append(visitor.session_key or "")
     request = store(visitor.session_key)
-    if request.get(MARK) != "stored":
+    if request.get(PROBE) != "stored":
         return None
     request.cycle_key()
     keys.append(request.session_key or "")
-    request[MARK] = "changed"
+    request[PROBE] = "changed"
     request.save()
     # Where the browser holds the session, its key is what was saved.
     keys.append(request.session_key or "")
-    return store(request.session_key).get(MARK)
+    return store(request.session_key).get(PROBE)
 
 
 def remove(store: type[SessionBase], keys: list[str]) -> None:

@@ -18,8 +18,8 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from cookieproj.engines.cache import SessionStore as CacheStore
+from cookieproj.engines.constants import DJANGOS, NAMES, OURS
 from cookieproj.engines.exceptions import CookieTooLargeError, SessionStoreError
-from cookieproj.engines.handover.homes import DJANGOS, NAMES, OURS
 from cookieproj.engines.probe import probe
 from cookieproj.engines.signed_cookies import COOKIE_BYTES
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies

@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from cookieproj.engines.handover.homes import DJANGOS, OURS
+from cookieproj.engines.constants import DJANGOS, OURS
 
 from .results import Benchmark, Measured
 

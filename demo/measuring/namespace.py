@@ -19,9 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from cookieproj.engines.caches import beyond
 from cookieproj.engines.table import Table
 from demo import engine
-
-# What the session keys of a benchmark begin with.
-NAMESPACE = "benchsessions"
+from demo.constants import NAMESPACE
 
 # Rows that one statement removes.
 BATCH = 500

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from wsgiref.types import WSGIApplication
 
-from cookieproj.engines.handover.homes import DJANGOS, NAMES, OURS
+from cookieproj.engines.constants import DJANGOS, NAMES, OURS
 from demo.measuring.application import Application
 from demo.measuring.benchmark import engine, payload_of
 from demo.measuring.chart import TITLES, Bar, Panel

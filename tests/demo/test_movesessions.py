@@ -18,8 +18,8 @@ from pytest_django import Settings
 from redis import Redis
 
 from cookieproj.engines.caches.other import GRAVE_SECONDS
+from cookieproj.engines.constants import COPY
 from cookieproj.engines.handover import session_store
-from cookieproj.engines.handover.copies import COPY
 from cookieproj.engines.handover.homes import home
 from cookieproj.engines.handover.move import Mover
 from cookieproj.settings.caches import caches, former_cache

@@ -11,7 +11,7 @@ from django.db import connections
 from pytest_django import DjangoDbBlocker, Settings
 
 from cookieproj.engines import cached_db
-from cookieproj.engines.handover.homes import DJANGOS, OURS
+from cookieproj.engines.constants import DJANGOS, OURS
 from cookieproj.settings.caches import caches
 from tests.conftest import connected, forget_folder, new_database
 

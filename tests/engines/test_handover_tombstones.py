@@ -11,8 +11,8 @@ from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.utils import timezone
 
 from cookieproj.engines.caches.other import GRAVE_SECONDS
+from cookieproj.engines.constants import DJANGOS, OURS
 from cookieproj.engines.handover.carry import bury, carry
-from cookieproj.engines.handover.homes import DJANGOS, OURS
 
 from .contract import Engine, Open, Request, on_engines
 from .handing_over import APART, Browser, Switch, flush, meanwhile, moved, only

@@ -15,14 +15,12 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from cookieproj.engines.clock import local
+from cookieproj.engines.constants import GRAVE_MARK
 from cookieproj.engines.exceptions import NotListableError, StoreError, StoreUnavailableError
 from cookieproj.engines.merge import Data, same, unchanged
 from cookieproj.engines.sound import checked
 from cookieproj.engines.stored import Location, Page, Stored
 from cookieproj.engines.trips import Reaching
-
-# No serializer reads it: not JSON, not a pickle, not a number.
-GRAVE_MARK = b"~"
 
 # The cache can hold nothing under that key; the warning is an error where a site makes it one.
 NO_KEY = (InvalidCacheKey, CacheKeyWarning)

@@ -15,18 +15,15 @@ from django.utils.asyncio import async_unsafe
 
 from cookieproj.engines.base import Engine
 from cookieproj.engines.caches.other import GRAVE_SECONDS
+from cookieproj.engines.constants import ENDED, EXPIRY, MOVED, REMOVED
 from cookieproj.engines.exceptions import StoreError
 from cookieproj.engines.language import in_english
 from cookieproj.engines.merge import Data, merge
-from cookieproj.engines.sound import EXPIRY
-from cookieproj.engines.stored import ENDED, MOVED, Stored
+from cookieproj.engines.stored import Stored
 
-from .copies import COPY, is_copy, unmarked
+from .copies import is_copy, unmarked
 
 logger = logging.getLogger("django.contrib.sessions")
-
-# In a session that the new store had already when ``movesessions`` removed it from the old one.
-REMOVED: Data = {COPY: "removed"}
 
 # So often a session may go to and fro between the stores while one request looks for it.
 ROUNDS = 10

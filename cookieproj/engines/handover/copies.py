@@ -7,14 +7,12 @@ SECRET_KEY becomes another.
 
 from typing import Any
 
+from cookieproj.engines.constants import COPY
 from cookieproj.engines.merge import Data
 from cookieproj.engines.stored import Stored
 
 from . import earlier
 from .canonical import digest
-
-# In the data of a copy: what it was made of, and from which store.
-COPY = "_session_copy"
 
 # Hexadecimal digits.
 LENGTH = 32

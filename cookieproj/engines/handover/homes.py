@@ -17,14 +17,9 @@ from django.utils.translation import gettext as _
 from cookieproj.engines.base import Engine
 from cookieproj.engines.caches.memory import Memory
 from cookieproj.engines.caches.other import Cache
+from cookieproj.engines.constants import DJANGOS, NAMES, OURS
 from cookieproj.engines.probe import SECONDS
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
-
-OURS = "cookieproj.engines."
-# Of the same wire format, so ours reads what they have stored.
-DJANGOS = "django.contrib.sessions.backends."
-
-NAMES = ("db", "cache", "file", "cached_db", "signed_cookies")
 
 
 @dataclass(frozen=True)
@@ -77,7 +72,7 @@ def forget(*, setting: str, **kwargs: Any) -> None:
         by_itself.cache_clear()
 
 
-setting_changed.connect(forget, dispatch_uid="cookieproj.engines.handover")
+setting_changed.connect(forget, dispatch_uid="cookieproj.engines.handover.homes")
 
 
 def home(name: str, alias: str = "") -> Home:

@@ -10,12 +10,13 @@ from django.utils import timezone
 
 from cookieproj.engines.base import Engine
 from cookieproj.engines.caches.other import GRAVE_SECONDS
+from cookieproj.engines.constants import COPY, ENDED
 from cookieproj.engines.exceptions import StoreError
 from cookieproj.engines.merge import Data
-from cookieproj.engines.stored import ENDED, Stored
+from cookieproj.engines.stored import Stored
 
 from .carry import carry, end, end_former, is_own, refuse_event_loop
-from .copies import COPY, unmarked
+from .copies import unmarked
 
 if TYPE_CHECKING:
     from cookieproj.engines.cached_db import SessionStore as CachedDBStore

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from tqdm import tqdm
 
-from cookieproj.engines.handover.homes import DJANGOS, NAMES, OURS
+from cookieproj.engines.constants import DJANGOS, NAMES, OURS
 from demo.interrupting import INTERRUPTED, ended_as_by_ctrl_c
 from demo.measuring import chart, results
 from demo.measuring.benchmark import ALL, benchmark, engine, payload_of

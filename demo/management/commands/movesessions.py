@@ -11,9 +11,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from tqdm import tqdm
 
+from cookieproj.engines.constants import NAMES
 from cookieproj.engines.exceptions import NotListableError
 from cookieproj.engines.handover import former, former_alias
-from cookieproj.engines.handover.homes import NAMES, Home, are_one, home, shares_rows
+from cookieproj.engines.handover.homes import Home, are_one, home, shares_rows
 from cookieproj.engines.handover.move import Outcome, Outcomes, move, rehearse, why_not
 from demo.checks import sessions_are_pickled
 from demo.clearing import BATCH

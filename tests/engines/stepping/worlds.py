@@ -19,8 +19,9 @@ from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
 
 from cookieproj.engines import cached_db
+from cookieproj.engines.constants import DJANGOS, OURS
 from cookieproj.engines.exceptions import StoreError
-from cookieproj.engines.handover.homes import DJANGOS, OURS, home
+from cookieproj.engines.handover.homes import home
 from cookieproj.engines.handover.move import move
 from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.profiles import PROFILES
