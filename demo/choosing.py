@@ -6,7 +6,8 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from cookieproj.engines.constants import CACHE, CACHED_DB, DB, FILE, OURS, SIGNED_COOKIES
+from cookieproj.engines.constants import CACHE, CACHED_DB, DB, FILE, SIGNED_COOKIES
+from cookieproj.engines.registry import resolve
 
 from .measuring.results import Benchmark
 
@@ -84,7 +85,7 @@ def reason(name: str, stores: str) -> str:
 
 def trips(made: Benchmark, name: str) -> str:
     """Empty where its store was away when they were counted."""
-    measured = made.of(OURS + name)
+    measured = made.of(resolve(name).path)
     if measured is None or not measured.requests:
         return ""
     counts = {kind: measured.requests[kind].trips for kind in ("read", "write")}

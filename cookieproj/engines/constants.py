@@ -12,13 +12,8 @@ from django.contrib.messages.storage.session import SessionStorage
 # Engines. The index of signed-in sessions holds a name, or the dotted path of an engine of neither
 # family; a benchmark's file and SESSION_ENGINE hold paths. By another name rows would be those of
 # an engine that is gone: their sessions could not be ended.
-DB, CACHE, FILE, CACHED_DB, SIGNED_COOKIES = NAMES = (
-    "db",
-    "cache",
-    "file",
-    "cached_db",
-    "signed_cookies",
-)
+NAMES = ("db", "cache", "file", "cached_db", "signed_cookies")
+DB, CACHE, FILE, CACHED_DB, SIGNED_COOKIES = NAMES
 OURS = "cookieproj.engines."
 # Of the same wire format, so ours reads what they have stored.
 DJANGOS = "django.contrib.sessions.backends."

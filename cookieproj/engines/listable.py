@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator
 
 from django.contrib.sessions.backends.base import SessionBase
 
-from .hands_over import class_for
+from .registry import class_for
 from .stored import Listed, Location, Page
 
 Progress = Callable[[int], object]

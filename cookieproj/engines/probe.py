@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from .constants import PROBE
 from .exceptions import StoreMisconfiguredError
 from .listable import Listable
+from .registry import by_itself, subclass
 
 # After so long the entry goes, where it could not be removed.
 SECONDS = 60
@@ -26,7 +27,7 @@ def probe(store: type[SessionBase]) -> None:
     handover it is the running engine's store. Raises StoreError, and whatever is raised
     by an engine that is none of ours.
     """
-    alone = by_itself(store)
+    alone = without_cache(store)
     keys: list[str] = []
     try:
         found = signed_in(alone, keys)
@@ -68,15 +69,18 @@ def remove(store: type[SessionBase], keys: list[str]) -> None:
         store().delete(key)
 
 
-@cache
-def by_itself(store: type[SessionBase]) -> type[SessionBase]:
-    """A subclass, which no handover goes round; and our cached_db as our db, its cache left out."""
-    rows: dict[str, Any] = {}
-    if issubclass(store, DjangoCachedDB) and issubclass(store, Listable):
-        # Not above: they are made of checks, and those of this.
-        from . import cached_db, db  # noqa: PLC0415
+def without_cache(store: type[SessionBase]) -> type[SessionBase]:
+    """By itself, and our cached_db as our db."""
+    is_cached = issubclass(store, DjangoCachedDB) and issubclass(store, Listable)
+    return rows_of(store) if is_cached else by_itself(store, "")
 
-        beneath = db.SessionStore
-        names = [name for name in vars(cached_db.SessionStore) if not name.startswith("__")]
-        rows = {name: getattr_static(beneath, name) for name in names if hasattr(beneath, name)}
-    return type(store.__name__, (store,), rows)
+
+@cache
+def rows_of(store: type[SessionBase]) -> type[SessionBase]:
+    # Not above: they are made of checks, and those of this.
+    from . import cached_db, db  # noqa: PLC0415
+
+    beneath = db.SessionStore
+    names = [name for name in vars(cached_db.SessionStore) if not name.startswith("__")]
+    rows = {name: getattr_static(beneath, name) for name in names if hasattr(beneath, name)}
+    return subclass(store, **rows)

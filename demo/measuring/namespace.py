@@ -17,6 +17,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from cookieproj.engines.caches import beyond
+from cookieproj.engines.registry import subclass
 from cookieproj.engines.table import Table
 from demo import engine
 from demo.constants import NAMESPACE
@@ -53,8 +54,7 @@ def namespaced(store: type[SessionBase]) -> Iterator[Any]:
             place = format_lazy(_("folder {path}"), path=settings.SESSION_FILE_PATH)
             attributes["_storage_path"] = stack.enter_context(own)
             attributes["_place"] = lambda *_: place
-        # Of the same name, which is a part of what it signs with.
-        apart: Any = type("SessionStore", (Namespaced, store), attributes)
+        apart = subclass(store, Namespaced, **attributes)
         stack.callback(remove, apart)
         yield apart
 

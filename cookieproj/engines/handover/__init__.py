@@ -13,15 +13,13 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.cached_db import SessionStore as CachedDBStore
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
-from cookieproj.engines.base import Engine
-from cookieproj.engines.hands_over import class_for
-from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
+from cookieproj.engines.hands_over import HandsOver
+from cookieproj.engines.registry import EngineRef, class_for, running, subclass
 
 from . import deletions  # noqa: F401 - it registers itself
-from .homes import Home, are_one, home, shares_rows, subclass
+from .homes import are_one, home, shares_rows
 from .into_cookies import IntoCookies
 from .out_of_cookies import OutOfCookies
 from .same_key import FromCachedRows, FromRows, SameKey
@@ -34,11 +32,11 @@ def session_store() -> type[SessionBase]:
 
     Raises ImproperlyConfigured, with a sentence that says what to change.
     """
-    store: type[SessionBase] = class_for(import_string(f"{settings.SESSION_ENGINE}.SessionStore"))
+    store: type[SessionBase] = class_for(running().session_class)
     return store
 
 
-def former() -> Home | None:
+def former() -> EngineRef | None:
     """The engine that the site hands over from; None where it does not.
 
     Raises ImproperlyConfigured for one that cannot.
@@ -58,7 +56,7 @@ def former_alias() -> str:
 
 def built(store: type[SessionBase]) -> type[SessionBase]:
     """The running engine's class and the former one's behind it."""
-    if not issubclass(store, Engine | SignedCookies):
+    if not issubclass(store, HandsOver):
         raise ImproperlyConfigured(
             _("SESSION_HANDOVER_FROM needs an engine of cookieproj.engines; %(engine)s is none.")
             % {"engine": settings.SESSION_ENGINE}
@@ -69,7 +67,7 @@ def built(store: type[SessionBase]) -> type[SessionBase]:
     return subclass(new.store, way(new, old), _new=new.store, _old=old.store)
 
 
-def way(new: Home, old: Home) -> type[Any]:
+def way(new: EngineRef, old: EngineRef) -> type[Any]:
     if new.is_held_by_client:
         return IntoCookies
     if old.is_held_by_client:

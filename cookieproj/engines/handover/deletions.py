@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore as DBStore
 
 from cookieproj.engines.clock import is_past
+from cookieproj.engines.registry import running
 from cookieproj.engines.signals import hear_deletions
 
 from .same_key import FromCachedRows, SameKey
@@ -22,7 +21,7 @@ def end_in_former(instance: AbstractBaseSession, **kwargs: Any) -> None:
 
     An expired row ends nothing: it may be in the way of what is carried over just now.
     """
-    session = import_module(settings.SESSION_ENGINE).SessionStore(instance.session_key)
+    session = running().session_class(instance.session_key)
     if not isinstance(session, SameKey | FromCachedRows) or not isinstance(session, DBStore):
         return
     row = vars(instance)

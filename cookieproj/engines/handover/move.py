@@ -22,11 +22,12 @@ from cookieproj.engines.exceptions import NotListableError, SessionStoreError, S
 from cookieproj.engines.language import in_english
 from cookieproj.engines.merge import Data, unchanged
 from cookieproj.engines.probe import probe
+from cookieproj.engines.registry import EngineRef as Home
 from cookieproj.engines.stored import Listed, Stored
 
 from .carry import follow, is_own, put, remove_left
 from .copies import is_copy, marked, unmarked
-from .homes import Home, are_one, shares_rows
+from .homes import are_one, shares_rows
 
 logger = logging.getLogger("django.contrib.sessions")
 
