@@ -113,6 +113,7 @@ def test_a_tombstone_is_no_session(profile: str, tmp_path: Path, data: dict[str,
 
 
 @on("cached_db")
+@pytest.mark.django_db(transaction=True)
 def test_a_grave_in_a_cache_stays(profile: str, redis_url: str) -> None:
     stored(profile, {"a": 1})
     entries, name = Redis.from_url(f"{redis_url}/1"), f":1:django.contrib.sessions.cached_db{KEY}"
