@@ -9,11 +9,13 @@ from django.contrib.admin.utils import display_for_value
 from django.contrib.auth import HASH_SESSION_KEY
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
+from django.contrib.auth.views import INTERNAL_RESET_SESSION_TOKEN
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import router, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import CSRF_SESSION_KEY
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.functional import cached_property
@@ -31,7 +33,7 @@ from .models import SignedInSession, StoredSession, User, partial
 from .sealing import NotSealedHereError
 
 # Who knows these is, or may become, somebody else.
-SECRETS = {HASH_SESSION_KEY, "_password_reset_token", "_csrftoken"}
+SECRETS = {HASH_SESSION_KEY, INTERNAL_RESET_SESSION_TOKEN, CSRF_SESSION_KEY}
 
 # Rows of a list that can be paged to: beyond, one searches.
 REACH = 10_000

@@ -6,7 +6,6 @@ Whatever they store they take away again; users are made in a transaction that i
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user
@@ -19,16 +18,16 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from cookieproj.engines.constants import CACHE, CACHED_DB, DB, DJANGOS, FILE, OURS, SIGNED_COOKIES
 from cookieproj.engines.exceptions import CookieTooLargeError
+from cookieproj.engines.registry import EngineRef, resolve, running
 
 from . import engine
-from .decorators import LOGIN_COOKIE, login_auth
+from .constants import LOGIN_COOKIE
+from .decorators import login_auth
 from .devices import sign_out_everywhere
 from .models import User
 from .source import source_of
-
-DJANGOS = "django.contrib.sessions.backends"
-OURS = "cookieproj.engines"
 
 
 @dataclass(frozen=True)
@@ -72,10 +71,6 @@ def attempt(
     return register
 
 
-def store_of(owner: str, name: str) -> Any:
-    return import_module(f"{owner}.{name}").SessionStore
-
-
 @contextmanager
 def stored(store: Any, **data: Any) -> Iterator[Any]:
     """A session with that data, which is gone again after the block."""
@@ -89,10 +84,10 @@ def stored(store: Any, **data: Any) -> Iterator[Any]:
         store(key).delete()
 
 
-def on_server() -> str:
+def on_server() -> EngineRef:
     """The running engine if it keeps sessions on the server and Django has it too, else db."""
-    name = engine.name()
-    return name if name in {"db", "cache", "file", "cached_db"} else "db"
+    found = running()
+    return found if found.name in {DB, CACHE, FILE, CACHED_DB} else resolve(DB)
 
 
 @attempt(
@@ -129,8 +124,8 @@ def change_a_character() -> Iterator[Trial]:
     ),
 )
 def replay_after_signing_out() -> Iterator[Trial]:
-    for name in ("db", "signed_cookies"):
-        store = store_of(DJANGOS, name)
+    for name in (DB, SIGNED_COOKIES):
+        store = resolve(name).of(DJANGOS).session_class
         with throw_away_user() as user:
             session = signed_in(store(), user)
             copied = session.session_key
@@ -236,26 +231,27 @@ def fix_a_session_key() -> Iterator[Trial]:
 )
 def send_5000_bytes() -> Iterator[Trial]:
     text = get_random_string(5000)
-    for owner in (DJANGOS, OURS):
-        session = store_of(owner, "signed_cookies")()
+    for family in (DJANGOS, OURS):
+        tried = resolve(SIGNED_COOKIES).of(family)
+        session: Any = tried.session_class()
         session["text"] = text
         try:
             session.save()
             told = (
                 _("The log is told of a cookie of %d bytes.")
-                if owner == OURS
+                if family == OURS
                 else _("Nobody is told of a cookie of %d bytes.")
             )
             outcome = told % len(session.session_key)
-            yield Trial(f"{owner}.signed_cookies", outcome, withstood=False)
+            yield Trial(tried.path, outcome, withstood=False)
         except CookieTooLargeError as error:
-            yield Trial(f"{owner}.signed_cookies", str(error), withstood=True)
+            yield Trial(tried.path, str(error), withstood=True)
 
-    store = store_of(OURS, on_server())
-    with stored(store, text=text) as session:
-        is_there = store(session.session_key).get("text") == text
+    ours = on_server().of(OURS)
+    with stored(ours.session_class, text=text) as session:
+        is_there = ours.session_class(session.session_key).get("text") == text
     outcome = _("All of it is there in the next request.") if is_there else _("It is gone.")
-    yield Trial(f"{OURS}.{on_server()}", outcome, withstood=is_there)
+    yield Trial(ours.path, outcome, withstood=is_there)
 
 
 @attempt(
@@ -269,8 +265,9 @@ def send_5000_bytes() -> Iterator[Trial]:
     ),
 )
 def write_twice_at_once() -> Iterator[Trial]:
-    for owner in (OURS, DJANGOS):
-        store = store_of(owner, on_server())
+    for family in (OURS, DJANGOS):
+        tried = on_server().of(family)
+        store = tried.session_class
         with stored(store, both="know this") as session:
             one, other = store(session.session_key), store(session.session_key)
             for request, key in ((one, "one"), (other, "other")):
@@ -279,4 +276,4 @@ def write_twice_at_once() -> Iterator[Trial]:
             other.save()
             lost = {"one", "other"} - set(store(session.session_key).keys())
         outcome = _("Lost: %s.") % ", ".join(sorted(lost)) if lost else _("Both are there.")
-        yield Trial(f"{owner}.{on_server()}", outcome, withstood=not lost)
+        yield Trial(tried.path, outcome, withstood=not lost)

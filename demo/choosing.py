@@ -6,7 +6,8 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from cookieproj.engines.handover.homes import OURS
+from cookieproj.engines.constants import CACHE, CACHED_DB, DB, FILE, SIGNED_COOKIES
+from cookieproj.engines.registry import resolve
 
 from .measuring.results import Benchmark
 
@@ -57,25 +58,25 @@ def advice(made: Benchmark, *, stores: str, holds: str, lasts: str) -> Advice:
 def chosen(stores: str, holds: str, lasts: str) -> str:
     match stores, holds, lasts:
         case "redis", _holds, "again":
-            return "cache"
+            return CACHE
         case "redis", _holds, _lasts:
-            return "cached_db"
+            return CACHED_DB
         case "disk" | "none", "little", _lasts:
-            return "signed_cookies"
+            return SIGNED_COOKIES
         case "disk", _holds, _lasts:
-            return "file"
-    return "db"
+            return FILE
+    return DB
 
 
 def reason(name: str, stores: str) -> str:
-    if stores == "none" and name == "db":
+    if stores == "none" and name == DB:
         return _("What nobody may read has to be where all machines reach it: take a database.")
     return {
-        "cache": _("Nothing on a server is faster, and nobody minds what it forgets."),
-        "cached_db": _("The cache answers reads, and the database has what it forgets."),
-        "db": _("All machines reach it, it is backed up with all the rest, and forgets nothing."),
-        "file": _("A folder is all that it takes, and it survives a restart."),
-        "signed_cookies": _(
+        CACHE: _("Nothing on a server is faster, and nobody minds what it forgets."),
+        CACHED_DB: _("The cache answers reads, and the database has what it forgets."),
+        DB: _("All machines reach it, it is backed up with all the rest, and forgets nothing."),
+        FILE: _("A folder is all that it takes, and it survives a restart."),
+        SIGNED_COOKIES: _(
             "The browser keeps it: no store to run, and none to lose. But a copy of the cookie "
             "outlives a sign-out, unless something remembers that, as this site does."
         ),
@@ -84,7 +85,7 @@ def reason(name: str, stores: str) -> str:
 
 def trips(made: Benchmark, name: str) -> str:
     """Empty where its store was away when they were counted."""
-    measured = made.of(OURS + name)
+    measured = made.of(resolve(name).path)
     if measured is None or not measured.requests:
         return ""
     counts = {kind: measured.requests[kind].trips for kind in ("read", "write")}

@@ -23,8 +23,9 @@ from cookieproj.engines.caches.memcached import Memcached
 from cookieproj.engines.caches.memory import Memory
 from cookieproj.engines.caches.other import Cache
 from cookieproj.engines.caches.redis import Redis
+from cookieproj.engines.constants import NAMES
 from cookieproj.engines.exceptions import NotListableError, SessionStoreError
-from cookieproj.engines.handover.homes import NAMES, OURS
+from cookieproj.engines.registry import resolve, running
 from cookieproj.engines.signed_cookies import COOKIE_BYTES
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 
@@ -32,7 +33,7 @@ from .attempts import stored
 from .choosing import QuestionsForm, advice
 from .decoding import steps
 from .measuring import results
-from .measuring.benchmark import benchmark, engine, known
+from .measuring.benchmark import benchmark, known
 from .measuring.chart import TITLES, Panel, longest, panels
 from .measuring.namespace import namespaced
 from .measuring.remembered import remembered
@@ -87,7 +88,7 @@ def columns(counted: Benchmark) -> list[list[str]]:
     return [
         failed(measured.problem)
         if measured.problem
-        else [str(answer) for answer in answers(engine(measured.engine))]
+        else [str(answer) for answer in answers(resolve(measured.engine).session_class)]
         for measured in counted.engines
     ]
 
@@ -187,11 +188,10 @@ def clearing(store: Any) -> str:
 def engines(request: HttpRequest) -> HttpResponse:
     """The facts, the last benchmark, and advice."""
     counted, made = known(), results.last()
-    running = settings.SESSION_ENGINE.removeprefix(OURS)
     form = QuestionsForm(request.GET or None)
     context = {
         "names": NAMES,
-        "running": running,
+        "running": running().label,
         "rows": list(zip(QUESTIONS, zip(*known_columns(counted), strict=True), strict=True)),
         "trips": list(trips(counted)),
         "sizes": [(measured.cookie_bytes, measured.stored_bytes) for measured in counted.engines],

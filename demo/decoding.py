@@ -11,10 +11,7 @@ from typing import Any
 from django.core import signing
 from django.utils.translation import gettext as _
 
-from cookieproj.engines.signed_cookies import SALT
-
-# What Django signs sessions with in rows and files; SALT is that of cookies.
-STORE_SALT = "django.contrib.sessions.SessionStore"
+from cookieproj.engines.constants import COOKIE_SALT
 
 # django.core.signing: base64, after a dot if it was compressed; the time; the signature.
 SIGNED = re.compile(r"(?P<dot>\.?)(?P<payload>[\w-]*):(?P<time>\w+):(?P<signature>[\w-]+)")
@@ -37,7 +34,7 @@ class UnreadableError(ValueError):
     """The text of it says what cannot be read."""
 
 
-def steps(payload: bytes, data: Any = None, salt: str = SALT) -> Iterator[Step]:
+def steps(payload: bytes, data: Any = None, salt: str = COOKIE_SALT) -> Iterator[Step]:
     """From the stored bytes to the data; ``data`` is what the engine makes of what it alone reads.
 
     ``salt`` is what the place signs with. The last step is one that does not hold where the

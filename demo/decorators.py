@@ -13,17 +13,14 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils.cache import patch_vary_headers
 from django.utils.crypto import constant_time_compare, salted_hmac
 
+from .constants import LOGIN_COOKIE, LOGIN_SALT, SECURE_LOGIN_COOKIE
 from .models import User
 
 View = Callable[..., Any]
 
-LOGIN_COOKIE = "login_auth"
-# Over https: by its name browsers take it from this very host alone, and over https alone.
-SECURE_LOGIN_COOKIE = f"__Host-{LOGIN_COOKIE}"
 LOGIN_URL = "demo:auth/cookie-sign-in"
 # Two weeks, in seconds, as long as Django's own sessions.
 LOGIN_AGE = 14 * 24 * 60 * 60
-SALT = "demo.login_auth"
 
 PRIMARY_KEY = re.compile("0|[1-9][0-9]{0,17}")
 
@@ -82,7 +79,7 @@ def claimed(request: HttpRequest, max_age: int) -> tuple[int, str] | None:
     """The user's id and proof that the cookie holds, if this site signed it within max_age."""
     try:
         name = login_cookie(secure=request.is_secure())
-        value = request.get_signed_cookie(name, salt=SALT, max_age=max_age)
+        value = request.get_signed_cookie(name, salt=LOGIN_SALT, max_age=max_age)
     except (KeyError, BadSignature):
         return None
     pk, _, proof = str(value).partition(".")
@@ -103,7 +100,7 @@ def proofs_of(user: User) -> Iterator[str]:
     secrets = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
     hashes = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
     for secret, auth_hash in zip(secrets, hashes, strict=True):
-        yield salted_hmac(SALT, auth_hash, secret=secret, algorithm="sha256").hexdigest()
+        yield salted_hmac(LOGIN_SALT, auth_hash, secret=secret, algorithm="sha256").hexdigest()
 
 
 def ask_to_sign_in(request: HttpRequest, login_url: str) -> HttpResponseBase:
@@ -121,7 +118,7 @@ def set_login_cookie(response: HttpResponseBase, user: User, *, secure: bool) ->
     response.set_signed_cookie(
         login_cookie(secure=secure),
         f"{user.pk}.{next(proofs_of(user))}",
-        salt=SALT,
+        salt=LOGIN_SALT,
         max_age=LOGIN_AGE,
         secure=secure,
         httponly=True,

@@ -1,31 +1,21 @@
 """The session engine that the site runs, as the index and the pages see it."""
 
-from importlib import import_module
-
-from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
-from django.contrib.sessions.backends.signed_cookies import SessionStore as DjangoSignedCookies
 from django.utils.translation import gettext
 
 from cookieproj.engines.handover import former, session_store
+from cookieproj.engines.registry import resolve, running
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
-
-# Engines of the same name keep the same sessions.
-FAMILIES = ("cookieproj.engines.", "django.contrib.sessions.backends.")
 
 
 def name() -> str:
-    """The running engine as the index calls it: db, or the path of one of neither family."""
-    path: str = settings.SESSION_ENGINE
-    for family in FAMILIES:
-        path = path.removeprefix(family)
-    return path
+    """The running engine as the index calls it."""
+    return running().name
 
 
 def names() -> set[str]:
     """Of the engines whose sessions are good: the running one, in a handover the former too."""
-    home = former()
-    return {name(), home.name} if home else {name()}
+    return {name()} | ({before.name} if (before := former()) else set())
 
 
 def store() -> type[SessionBase]:
@@ -37,22 +27,18 @@ def store() -> type[SessionBase]:
 
 
 def store_of(engine: str) -> type[SessionBase]:
-    """Of what the index calls an engine. Raises ImportError or AttributeError if it is gone."""
-    if engine in names():
-        return store()
-    path = engine if "." in engine else f"{FAMILIES[0]}{engine}"
-    found: type[SessionBase] = import_module(path).SessionStore
-    return found
+    """Of what the index calls an engine. Raises ImportError if it is gone."""
+    return store() if engine in names() else resolve(engine).session_class
 
 
 def is_held_by_client() -> bool:
-    return issubclass(store(), DjangoSignedCookies)
+    return running().is_held_by_client
 
 
 def clients_may_hold() -> bool:
     """Whether some browser may bring a session along, of which the server holds nothing."""
-    home = former()
-    return is_held_by_client() or (home is not None and home.is_held_by_client)
+    before = former()
+    return is_held_by_client() or (before is not None and before.is_held_by_client)
 
 
 def why_not_one() -> str:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from cookieproj.engines.cookie_checks import PREFIXES, prefix_of
 
-from .decorators import LOGIN_COOKIE
+from .constants import LOGIN_COOKIE
 
 # RFC 6265, section 4.1.1: a cookie's name is a token.
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")

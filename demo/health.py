@@ -10,7 +10,6 @@ from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Any
 
-from django.conf import settings
 from django.contrib.sessions.backends.cached_db import SessionStore as CachedDBStore
 from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
@@ -19,7 +18,6 @@ from django.db import Error, connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.utils.module_loading import import_string
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -33,6 +31,7 @@ from cookieproj.engines.exceptions import (
 from cookieproj.engines.language import in_english
 from cookieproj.engines.middleware import answer
 from cookieproj.engines.probe import probe
+from cookieproj.engines.registry import running
 from cookieproj.engines.sql_call import store_error
 from cookieproj.engines.table import Table
 
@@ -85,7 +84,7 @@ def try_database() -> None:
 
 
 def try_sessions() -> None:
-    probe(import_string(f"{settings.SESSION_ENGINE}.SessionStore"))
+    probe(running().session_class)
 
 
 def try_cache() -> None:

@@ -21,17 +21,15 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 
+from cookieproj.engines.constants import EXPIRY
 from cookieproj.engines.merge import Data
-from cookieproj.engines.sound import EXPIRY
 
 from . import engine, liveness
 from .client import address_of, device_of
+from .constants import ADOPTED, ROW
 from .luxury import is_written
 from .models import SignedInSession, User
 from .refusals import expiry_of, is_refused, refuse
-
-# Where a session holds the id of its row, and which expiry of its own is written there.
-ROW = "_signed_in_session"
 
 UUID_TEXT = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -89,7 +87,7 @@ def adopted_row(session_key: str) -> str:
 
     Nobody finds the key by it, nor does it become another with another SECRET_KEY.
     """
-    return str(UUID(bytes=sha256(f"demo.index:{session_key}".encode()).digest()[:16]))
+    return str(UUID(bytes=sha256(f"{ADOPTED}{session_key}".encode()).digest()[:16]))
 
 
 def known_row(session: SessionBase | Data) -> str | None:

@@ -17,12 +17,11 @@ from cookieproj.engines.listable import Listable
 from cookieproj.engines.stored import Listed, Stored
 
 from . import engine, sealing
+from .constants import INSPECTOR_SEAL
 from .models import SignedInSession, StoredSession, User, primary_key
 from .sealing import NotSealedHereError
 
 PAGE = 100
-
-SEALED_FOR = "demo.inspector"
 
 # What a sealed text is for: one does not pass for the other.
 KEY, POSITION = b"session key", b"position"
@@ -30,12 +29,12 @@ KEY, POSITION = b"session key", b"position"
 
 def seal(text: str, purpose: bytes) -> str:
     """Encrypted, fit for an address of the admin, and the same each time on the same engine."""
-    return sealing.seal(text, SEALED_FOR, purpose, engine.name().encode())
+    return sealing.seal(text, INSPECTOR_SEAL, purpose, engine.name().encode())
 
 
 def unseal(sealed: str, purpose: bytes) -> str:
     """Raises NotSealedHereError."""
-    return sealing.unseal(sealed, SEALED_FOR, purpose, engine.name().encode())
+    return sealing.unseal(sealed, INSPECTOR_SEAL, purpose, engine.name().encode())
 
 
 def store() -> type[Listable]:

@@ -25,7 +25,7 @@ def end(row: SignedInSession) -> None:
         return
     try:
         store = engine.store_of(row.engine)()
-    except (ImportError, AttributeError, ImproperlyConfigured):
+    except (ImportError, ImproperlyConfigured):
         # An engine that is gone: it opens no session any more.
         return
     store.delete(key)

@@ -17,12 +17,10 @@ from django.utils.translation import gettext_lazy as _
 from cookieproj.engines.stored import Listed
 
 from . import sealing
+from .constants import INDEX_SEAL, USER
 
 # Characters of a session key that people may see.
 SHOWN = 8
-
-# What the session keys of the index are sealed for.
-SEALED_FOR = "demo.SignedInSession"
 
 
 class Counter(models.PositiveIntegerField):  # type: ignore[type-arg]
@@ -122,12 +120,12 @@ class User(AbstractUser):
             return auth_hash
         # Keyed by the hash, which is keyed by the secret it was made with: old ones stay theirs.
         counter = str(self.sign_outs)
-        return salted_hmac("demo.User", counter, secret=auth_hash, algorithm="sha256").hexdigest()
+        return salted_hmac(USER, counter, secret=auth_hash, algorithm="sha256").hexdigest()
 
 
 def signer(secret: str, password_hash: str) -> Signer:
     """One that takes no other secret key, and holds for that password hash alone."""
-    return Signer(key=secret, fallback_keys=[], salt=f"demo.User:{password_hash}")
+    return Signer(key=secret, fallback_keys=[], salt=f"{USER}:{password_hash}")
 
 
 class Forgettable(models.QuerySet[Row]):
@@ -142,7 +140,7 @@ class SignedInSessions(Forgettable["SignedInSession"]):
 
     def with_keys(self, session_keys: Iterable[str]) -> "SignedInSessions":
         """Those with one of these keys, whichever secret key it was sealed with."""
-        sealed = [each for key in session_keys for each in sealing.seals(key, SEALED_FOR)]
+        sealed = [each for key in session_keys for each in sealing.seals(key, INDEX_SEAL)]
         return self.filter(sealed_key__in=sealed)
 
 
@@ -206,13 +204,13 @@ class SignedInSession(models.Model):
         if not self.sealed_key:
             return ""
         try:
-            return sealing.unseal(self.sealed_key, SEALED_FOR)
+            return sealing.unseal(self.sealed_key, INDEX_SEAL)
         except sealing.NotSealedHereError:
             return ""
 
     @session_key.setter
     def session_key(self, session_key: str) -> None:
-        self.sealed_key = sealing.seal(session_key, SEALED_FOR) if session_key else ""
+        self.sealed_key = sealing.seal(session_key, INDEX_SEAL) if session_key else ""
 
     @property
     def identity(self) -> dict[str, str]:

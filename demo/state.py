@@ -5,11 +5,11 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest
 
 from cookieproj.engines.exceptions import StoreError
 from cookieproj.engines.listable import Listable
+from cookieproj.engines.registry import running
 
 from .recipes import RECIPES
 
@@ -23,8 +23,7 @@ class State:
     @property
     def engine(self) -> str:
         """By its short name, if it is one of ours."""
-        path: str = settings.SESSION_ENGINE
-        return path.removeprefix("cookieproj.engines.")
+        return running().label
 
     @cached_property
     def is_known(self) -> bool:

@@ -14,15 +14,14 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from cookieproj.engines.constants import CACHE, CACHED_DB, DB, FILE, NAMES, SIGNED_COOKIES
 from cookieproj.engines.exceptions import SessionStoreError
 from cookieproj.engines.handover import former
-from cookieproj.engines.handover.homes import NAMES
 
 from . import engine
 from .overview import figure
 
-COOKIES = "signed_cookies"
-SAME_ROWS = {"db", "cached_db"}
+SAME_ROWS = {DB, CACHED_DB}
 SECONDS_A_DAY = 24 * 60 * 60
 
 
@@ -55,18 +54,18 @@ class Switch:
 
     @property
     def keeps_the_key(self) -> bool:
-        return COOKIES not in (self.old, self.new)
+        return SIGNED_COOKIES not in (self.old, self.new)
 
     @property
     def what_happens(self) -> str:
         """To a session that comes back."""
-        if self.new == COOKIES:
+        if self.new == SIGNED_COOKIES:
             return _(
                 "Its data is signed into the cookie of that response. What is too large for a "
                 "cookie stays in the old store, and the log says so: such sessions last as long "
                 "as the handover does."
             )
-        if self.old == COOKIES:
+        if self.old == SIGNED_COOKIES:
             return _(
                 "Its data is stored, and the cookie of that response holds the key. The old "
                 "cookie opens the same session, until that ends; then it opens nothing."
@@ -118,14 +117,14 @@ class Switch:
     def readiness(self) -> str:
         """Of the new store."""
         return {
-            "db": _("manage.py migrate has made the table django_session."),
-            "cache": _("CACHE_URL names a Redis or a memcached that all processes reach."),
-            "cached_db": _(
+            DB: _("manage.py migrate has made the table django_session."),
+            CACHE: _("CACHE_URL names a Redis or a memcached that all processes reach."),
+            CACHED_DB: _(
                 "manage.py migrate has made the table django_session, and CACHE_URL names a Redis "
                 "or a memcached that all processes reach."
             ),
-            "file": _("SESSION_FILE_PATH is a folder that all processes may write to."),
-            COOKIES: _(
+            FILE: _("SESSION_FILE_PATH is a folder that all processes may write to."),
+            SIGNED_COOKIES: _(
                 "There is none: SECRET_KEY signs the cookies. Whoever has one can read it, and it "
                 "holds no more than 4,096 bytes."
             ),
@@ -187,8 +186,8 @@ def suggested(running: str, former: str | None) -> dict[str, str]:
     """The switch that goes on, or one that the site could make."""
     if former:
         return {"old": former, "new": running}
-    old = running if running in NAMES else "db"
-    return {"old": old, "new": "cached_db" if old == "cache" else "cache"}
+    old = running if running in NAMES else DB
+    return {"old": old, "new": CACHED_DB if old == CACHE else CACHE}
 
 
 def left_over(request: HttpRequest) -> str:

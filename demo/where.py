@@ -17,11 +17,11 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
+from cookieproj.engines.constants import COOKIE_SALT, STORE_SALT
 from cookieproj.engines.listable import Listable
-from cookieproj.engines.signed_cookies import SALT
 from cookieproj.engines.stored import Location
 
-from .decoding import SIGNED, STORE_SALT, Step, shown, steps
+from .decoding import SIGNED, Step, shown, steps
 from .models import partial
 
 
@@ -92,7 +92,7 @@ class Place:
 
     @property
     def salt(self) -> str:
-        return SALT if self.is_cookie else STORE_SALT
+        return COOKIE_SALT if self.is_cookie else STORE_SALT
 
     @property
     def signed(self) -> re.Match[str] | None:

@@ -21,7 +21,7 @@ from cookieproj.engines.listable import Listable
 from cookieproj.engines.trips import Trips, watched
 
 from . import engine
-from .decorators import LOGIN_COOKIE, SECURE_LOGIN_COOKIE
+from .constants import LOGIN_COOKIE, SECURE_LOGIN_COOKIE
 
 HEADER = "Wire"
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from cookieproj.engines.handover.homes import DJANGOS, OURS
+from cookieproj.engines.constants import DJANGOS, OURS
 
 # Sites of tests/failures run with this too, and without pytest.
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from django.utils.translation import gettext_lazy, override
 from pytest_django import Settings
 
 from cookieproj.engines.cache import SessionStore as CacheStore
+from cookieproj.engines.constants import NAMES
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.handover.copies import marked
-from cookieproj.engines.handover.homes import NAMES
 from cookieproj.engines.handover.into_cookies import name_of
 from cookieproj.engines.hands_over import store_of
 from demo.attempts import ATTEMPTS

@@ -83,9 +83,8 @@ class CachedRows(Around):
         self, key: str, data: Data, expires: datetime, *, save_follows: bool = False
     ) -> Stored:
         stored = self.rows.insert(key, data, expires)
-        # In a transaction the row is not there for others yet, and may never be.
-        waits = save_follows or self.rows.in_transaction
-        copy = None if waits else self._put_copy(key, None, data, expires)
+        # Nobody knows the key yet, so nobody minds a transaction that is not over.
+        copy = None if save_follows else self._put_copy(key, None, data, expires)
         return self._with_token(stored, copy)
 
     def compare_and_swap(

@@ -13,31 +13,24 @@ from typing import Any
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.cache import SessionStore as CacheStore
-from django.contrib.sessions.backends.cached_db import SessionStore as CachedDBStore
 from django.contrib.sessions.backends.file import SessionStore as FileStore
 from django.core.cache import caches
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
-from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from .caches import adapter_for
 from .exceptions import StoreError
 from .listable import Listable
 from .probe import probe
-
-
-def store() -> type[SessionBase]:
-    """Of SESSION_ENGINE. Raises ImportError where that is none."""
-    found: type[SessionBase] = import_string(f"{settings.SESSION_ENGINE}.SessionStore")
-    return found
+from .registry import running
 
 
 def store_if_any() -> type[SessionBase] | None:
     """Why there is none, another check says."""
     try:
-        return store()
+        return running().session_class
     except ImportError:
         return None
 
@@ -45,7 +38,7 @@ def store_if_any() -> type[SessionBase] | None:
 def caching_store() -> type[SessionBase] | None:
     """Where it is one, and CACHES has its cache."""
     found = store_if_any()
-    is_one = found and issubclass(found, CacheStore | CachedDBStore)
+    is_one = found and running().has_cache
     return found if is_one and settings.SESSION_CACHE_ALIAS in settings.CACHES else None
 
 
@@ -53,7 +46,7 @@ def caching_store() -> type[SessionBase] | None:
 def engine_is_there(**kwargs: Any) -> list[CheckMessage]:
     """Say which engine is none, before the first request does so with a stack trace."""
     try:
-        store()
+        _found = running().session_class
     except ImportError as error:
         return [
             Error(

@@ -20,12 +20,12 @@ from django.contrib.sessions.exceptions import InvalidSessionKey
 from django.utils.translation import gettext as _
 
 from .clock import aware, is_past, local
+from .constants import EXPIRY
 from .exceptions import NotListableError, StoreError
 from .folder import File, Folder, is_name, lock_of
 from .hooks import decoded, form_of, overrides
 from .language import in_english
 from .merge import Data
-from .sound import EXPIRY
 from .store import Store
 from .stored import Listed, Location, Page, Stored
 

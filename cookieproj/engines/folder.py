@@ -25,6 +25,7 @@ from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
+from .constants import LOCK_NAME, LOCKS, UNFINISHED
 from .exceptions import (
     StoreError,
     StoreFullError,
@@ -34,11 +35,8 @@ from .exceptions import (
 )
 from .trips import Reaching
 
-LOCKS = 64
-
 # Bytes of a file's name, and of what is added to it while the file is written.
 NAME_MAX = 255
-UNFINISHED = "_out_"
 ROOM = 16
 
 # Seconds after which an unfinished write is one that was interrupted.
@@ -275,7 +273,7 @@ class Folder:
         Those that root makes, in clearing say, are the folder's owner's; where anybody
         may write, as in the system's temporary folder, each user has files of their own.
         """
-        name = f".{self.prefix}.lock{lock_of(session_key):02}"
+        name = LOCK_NAME.format(prefix=self.prefix, number=lock_of(session_key))
         folder = os.stat(self.path)
         shared = folder.st_mode & stat.S_IWOTH
         has_users = hasattr(os, "geteuid")

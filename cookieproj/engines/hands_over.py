@@ -7,8 +7,8 @@ from typing import Any, Self
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.signals import setting_changed
-from django.utils.module_loading import import_string
 
+from .registry import running
 from .store import Store
 
 
@@ -73,7 +73,7 @@ def is_handing_over(engine: Any) -> bool:
     """
     if not getattr(settings, "SESSION_HANDOVER_FROM", ""):
         return False
-    return engine is import_string(f"{settings.SESSION_ENGINE}.SessionStore")
+    return engine is running().session_class
 
 
 def forget(*, setting: str, **kwargs: Any) -> None:

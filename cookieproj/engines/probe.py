@@ -9,12 +9,13 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.cached_db import SessionStore as DjangoCachedDB
 from django.utils.translation import gettext_lazy as _
 
+from .constants import PROBE
 from .exceptions import StoreMisconfiguredError
 from .hands_over import store_of
 from .listable import Listable
+from .registry import by_itself, subclass
 
-# What the entry holds, and the seconds after which it goes where it could not be removed.
-MARK = "_probe"
+# After so long the entry goes, where it could not be removed.
 SECONDS = 60
 
 
@@ -26,7 +27,7 @@ def probe(store: type[SessionBase]) -> None:
     handover it is the running engine's store. Raises StoreError, and whatever is raised
     by an engine that is none of ours.
     """
-    alone = by_itself(store)
+    alone = without_cache(store)
     keys: list[str] = []
     try:
         found = signed_in(alone, keys)
@@ -48,19 +49,19 @@ def signed_in(store: type[SessionBase], keys: list[str]) -> Any:
     """What is stored in the end; ``keys`` are those under which something may be."""
     visitor = store()
     visitor.set_expiry(SECONDS)
-    visitor[MARK] = "stored"
+    visitor[PROBE] = "stored"
     visitor.save()
     keys.append(visitor.session_key or "")
     request = store(visitor.session_key)
-    if request.get(MARK) != "stored":
+    if request.get(PROBE) != "stored":
         return None
     request.cycle_key()
     keys.append(request.session_key or "")
-    request[MARK] = "changed"
+    request[PROBE] = "changed"
     request.save()
     # Where the browser holds the session, its key is what was saved.
     keys.append(request.session_key or "")
-    return store(request.session_key).get(MARK)
+    return store(request.session_key).get(PROBE)
 
 
 def remove(store: type[SessionBase], keys: list[str]) -> None:
@@ -68,16 +69,18 @@ def remove(store: type[SessionBase], keys: list[str]) -> None:
         store().delete(key)
 
 
+def without_cache(store: type[SessionBase]) -> type[SessionBase]:
+    """By itself, and our cached_db as our db."""
+    is_cached = issubclass(store, DjangoCachedDB) and issubclass(store, Listable)
+    return rows_of(store) if is_cached else by_itself(store, "")
+
+
 @cache
-def by_itself(engine: type[SessionBase]) -> type[SessionBase]:
-    """A subclass, which no handover goes round; and our cached_db without its cache."""
-    own: dict[str, Any] = {}
-    if issubclass(engine, DjangoCachedDB) and issubclass(engine, Listable):
-        # Not above: it is made of checks, and those of this.
-        from .rows import Rows  # noqa: PLC0415
+def rows_of(engine: type[SessionBase]) -> type[SessionBase]:
+    # Not above: it is made of checks, and those of this.
+    from .rows import Rows  # noqa: PLC0415
 
-        def rows(session: Any) -> Rows:
-            return Rows(session)
+    def rows(session: Any) -> Rows:
+        return Rows(session)
 
-        own = {"_own_store": rows}
-    return type(engine.__name__, (engine,), own)
+    return subclass(engine, _own_store=rows)

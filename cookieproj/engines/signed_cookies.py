@@ -17,24 +17,19 @@ from . import checks  # noqa: F401 - they register themselves
 from .apply import NOT_GIVEN
 from .asynchronous import Async
 from .clock import is_past, local
+from .constants import COOKIE_SALT, EXPIRY, FORMER
 from .exceptions import CookieTooLargeError, HeldByClientError, NotListableError
 from .language import in_english
 from .listable import Listable
 from .merge import Data
-from .sound import EXPIRY, check, checked
+from .sound import check, checked
 from .store import Store
 from .stored import Location, Page
 
 logger = logging.getLogger("django.contrib.sessions")
 
-SALT = "django.contrib.sessions.backends.signed_cookies"
-
 # The data, compressed or not, the moment and the signature, as Django's signer puts them together.
 SIGNED = re.compile(r"\.?[\w-]*:\w+:[\w-]{43}")
-
-# In a cookie that a handover has exchanged for a session key: that key, whether the browser has
-# sent the cookie since, and by what one knows the store of the key.
-FORMER = "_session_former"
 
 # What a browser must be able to keep of a cookie: name, value and attributes (RFC 6265, 6.1).
 COOKIE_BYTES = 4096
@@ -67,7 +62,7 @@ class SessionStore(Listable, Async, DjangoStore):  # type: ignore[misc]
         """
         try:
             key = self.session_key or ""
-            read = signing.loads(key, salt=SALT, serializer=self.serializer)
+            read = signing.loads(key, salt=COOKIE_SALT, serializer=self.serializer)
         except Exception:  # noqa: BLE001 - a serializer may raise anything
             return self._nothing()
         data = checked(lambda data: data, read)

@@ -24,13 +24,10 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
 from .clock import aware, local
+from .constants import EXPIRY, MESSAGES
 from .merge import Data
 
 logger = logging.getLogger("django.security.SuspiciousSession")
-
-# Where Django keeps what set_expiry was given, and messages.
-EXPIRY = "_session_expiry"
-MESSAGES = "_messages"
 
 # What reads the user and the messages of a session, where a site has it.
 READS_USER = "django.contrib.auth.middleware.AuthenticationMiddleware"

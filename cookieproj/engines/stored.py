@@ -9,15 +9,8 @@ from typing import Any
 from django.contrib.auth import SESSION_KEY
 from django.utils.functional import Promise
 
+from .constants import ENDED, MOVED
 from .merge import Data
-
-# A tombstone: what a handover leaves under the key of a session that has ended, so that who read
-# it before that cannot store it again. It is no session to any engine, handing over or not.
-ENDED: Data = {"_session_ended": True}
-
-# Another one, which ``movesessions`` leaves in the old store where the new one had the session
-# already. Under that name it holds what was taken from there, for whoever is about to take it.
-MOVED = "_session_moved"
 
 
 @dataclass(frozen=True, eq=False)

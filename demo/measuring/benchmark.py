@@ -10,17 +10,14 @@ from threading import Barrier
 from typing import Any
 
 from django.conf import settings
-from django.contrib.sessions.backends.base import SessionBase
-from django.contrib.sessions.backends.cache import SessionStore as DjangoCache
-from django.contrib.sessions.backends.cached_db import SessionStore as DjangoCachedDB
 from django.db import connections
 from django.utils import timezone
-from django.utils.module_loading import import_string
 
 from cookieproj.engines.cache import SessionStore as CacheStore
+from cookieproj.engines.constants import DJANGOS, NAMES, OURS
 from cookieproj.engines.exceptions import CookieTooLargeError, SessionStoreError
-from cookieproj.engines.handover.homes import DJANGOS, NAMES, OURS
 from cookieproj.engines.probe import probe
+from cookieproj.engines.registry import EngineRef
 from cookieproj.engines.signed_cookies import COOKIE_BYTES
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 
@@ -62,7 +59,8 @@ def benchmark(
     with ExitStack() as stack:
         threads = stack.enter_context(pool(visitors)) if visitors > 1 else None
         contenders = [
-            Contender(path, stack.enter_context(namespaced(engine(path)))) for path in engines
+            Contender(each, stack.enter_context(namespaced(each.session_class)))
+            for each in map(EngineRef, engines)
         ]
         for contender in contenders:
             contender.begin(payload, visitors)
@@ -93,16 +91,11 @@ def known() -> Benchmark:
     return remembered("trips", counted, lambda made: not any(each.problem for each in made.engines))
 
 
-def engine(path: str) -> type[SessionBase]:
-    found: type[SessionBase] = import_string(f"{path}.SessionStore")
-    return found
-
-
 class Contender:
-    """An engine, by its path and as it serves in its namespace."""
+    """An engine, and as it serves in its namespace."""
 
-    def __init__(self, path: str, store: Any) -> None:
-        self.path = path
+    def __init__(self, engine: EngineRef, store: Any) -> None:
+        self.engine = engine
         self.store = store
         self.subject: Subject | None = None
         self.problem = ""
@@ -113,7 +106,7 @@ class Contender:
         try:
             self._try_out(payload)
             self.subject = Subject(
-                self.path,
+                self.engine.path,
                 Application(self.store),
                 payload,
                 visitors=visitors,
@@ -127,10 +120,9 @@ class Contender:
 
     def _try_out(self, payload: dict[str, Any]) -> None:
         """Ours tells what is wrong, and how much is stored, of Django's too."""
-        name = self.path.removeprefix(DJANGOS)
-        twin = OURS + name if name in NAMES else self.path
-        check_store(engine(twin))
-        with namespaced(engine(twin)) as store:
+        ours = self.engine.of(OURS)
+        check_store(ours)
+        with namespaced(ours.session_class) as store:
             session = store()
             session.update({**payload, "visits": 0})
             session.save()
@@ -141,28 +133,25 @@ class Contender:
 
     def found(self, subjects: Sequence[Subject]) -> Measured:
         if self.subject is None:
-            return Measured(self.path, problem=self.problem)
+            return Measured(self.engine.path, problem=self.problem)
         name, _, value = self.subject.visitors[0].session.partition("=")
-        partner = next((each for each in subjects if each.name == self._partner), None)
+        djangos = self.engine.of(DJANGOS).path
+        others = (each for each in subjects if each is not self.subject)
+        partner = next((each for each in others if each.name == djangos), None)
         return Measured(
-            self.path,
+            self.engine.path,
             self.stored_bytes,
             len(name) + len(value),
             {kind: cost(self.subject, kind, partner) for kind in self.subject.kinds},
         )
 
-    @property
-    def _partner(self) -> str:
-        """Django's engine of the same name."""
-        return DJANGOS + self.path.removeprefix(OURS) if self.path.startswith(OURS) else ""
 
-
-def check_store(store: Any) -> None:
+def check_store(engine: EngineRef) -> None:
     """Raises StoreError for a cache that fails, before anything is put there that must go again.
 
     A cached_db goes on without its cache, and would wait for one that hangs at each step.
     """
-    if issubclass(store, DjangoCache | DjangoCachedDB):
+    if engine.has_cache:
         probe(CacheStore)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from cookieproj.engines.handover.homes import DJANGOS, OURS
+from cookieproj.engines.registry import EngineRef
 
 from .results import Benchmark, Measured
 
@@ -57,12 +57,12 @@ def bars_of(measured: Measured, kind: str) -> list[Bar]:
     cost = measured.requests.get(kind)
     if cost is None or cost.median is None:
         return []
-    return [Bar(label(measured.engine), cost.median, not measured.engine.startswith(DJANGOS))]
+    return [Bar(label(measured.engine), cost.median, not EngineRef(measured.engine).is_djangos)]
 
 
 def label(engine: str) -> str:
-    name = engine.removeprefix(OURS)
-    return _("Django's") if name.startswith(DJANGOS) else name
+    found = EngineRef(engine)
+    return _("Django's") if found.is_djangos else found.label
 
 
 def longest(drawn: Sequence[Panel]) -> float:

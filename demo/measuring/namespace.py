@@ -13,15 +13,12 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.file import SessionStore as DjangoFileStore
 from django.db import router
-from django.utils.text import format_lazy
-from django.utils.translation import gettext_lazy as _
 
 from cookieproj.engines.caches import adapter_for
+from cookieproj.engines.registry import subclass
 from cookieproj.engines.table import Table
 from demo import engine
-
-# What the session keys of a benchmark begin with.
-NAMESPACE = "benchsessions"
+from demo.constants import NAMESPACE
 
 # Rows that one statement removes.
 BATCH = 500
@@ -51,12 +48,8 @@ def namespaced(store: type[SessionBase]) -> Iterator[Any]:
         if issubclass(store, DjangoFileStore):
             folder = Path(settings.SESSION_FILE_PATH or tempfile.gettempdir())
             own = tempfile.TemporaryDirectory(dir=folder if os.access(folder, os.W_OK) else None)
-            # People know it by the folder of the site.
-            place = format_lazy(_("folder {path}"), path=settings.SESSION_FILE_PATH)
             attributes["_storage_path"] = stack.enter_context(own)
-            attributes["_place"] = lambda *_: place
-        # Of the same name, which is a part of what it signs with.
-        apart: Any = type("SessionStore", (Namespaced, store), attributes)
+        apart = subclass(store, Namespaced, **attributes)
         stack.callback(remove, apart)
         yield apart
 

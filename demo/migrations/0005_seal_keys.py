@@ -11,9 +11,11 @@ from typing import Any
 from django.db import migrations
 
 from demo import sealing
-from demo.models import SEALED_FOR, User
+from demo.models import User
 
 BATCH = 500
+
+SEALED_FOR = "demo.SignedInSession"
 
 
 def seal(apps: Any, schema_editor: Any) -> None:

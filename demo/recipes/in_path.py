@@ -11,9 +11,10 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 
+from demo.constants import IN_PATH_SALT
+
 from .recipe import CHANGES, recipe
 
-SALT = "demo.session-in-path"
 # Seconds that an address stays good after the last step.
 AGE = 20 * 60
 
@@ -25,7 +26,7 @@ def page(request: HttpRequest, token: str, name: str) -> HttpResponse:
     if not settings.DEMO_SESSION_IN_PATH:
         raise Http404
     try:
-        key = signing.loads(token, salt=SALT, max_age=AGE)
+        key = signing.loads(token, salt=IN_PATH_SALT, max_age=AGE)
     except signing.BadSignature:
         return render(request, "demo/in_path_over.html", status=400)
     session = import_module(settings.SESSION_ENGINE).SessionStore(key)
@@ -38,7 +39,7 @@ def page(request: HttpRequest, token: str, name: str) -> HttpResponse:
 
 
 def signed(session: SessionBase) -> str:
-    return signing.dumps(session.session_key, salt=SALT)
+    return signing.dumps(session.session_key, salt=IN_PATH_SALT)
 
 
 def without_referrer(response: HttpResponse) -> HttpResponse:

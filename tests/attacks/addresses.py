@@ -10,9 +10,9 @@ from django.urls import get_resolver
 
 from demo import inspector
 from demo.attempts import ATTEMPTS
+from demo.constants import IN_PATH_SALT
 from demo.models import SignedInSession, User
 from demo.recipes import RECIPES
-from demo.recipes.in_path import SALT
 
 PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 
@@ -38,7 +38,7 @@ def addresses(user: User, session_key: str) -> list[str]:
     values = {
         "group": "sessions",
         "name": "set-item",
-        "token": signing.dumps(session_key, salt=SALT),
+        "token": signing.dumps(session_key, salt=IN_PATH_SALT),
         "pk": str(row.pk),
         "id": str(user.pk),
         "content_type_id": str(ContentType.objects.get_for_model(User).pk),

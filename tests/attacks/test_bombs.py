@@ -12,8 +12,8 @@ from django.http import HttpResponse
 from django.test import Client
 from pytest_django import Settings
 
+from demo.constants import IN_PATH_SALT
 from demo.models import User
-from demo.recipes.in_path import SALT as PATH_SALT
 from tests.conftest import on
 from tests.demo.browsers import browser, key_of
 from tests.held import Whose
@@ -103,7 +103,7 @@ def test_nor_is_what_stands_in_an_address(
     def sends(bomb: str) -> HttpResponse:
         return send(f"/in-path/{bomb}/kitchen/")
 
-    never_unpacked("A bomb in an address", PATH_SALT, sends)
+    never_unpacked("A bomb in an address", IN_PATH_SALT, sends)
 
 
 @on("db", "file", "signed_cookies")

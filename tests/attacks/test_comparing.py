@@ -12,7 +12,7 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from pytest_django import Settings
 
-from demo.decorators import LOGIN_COOKIE
+from demo.constants import LOGIN_COOKIE
 from demo.models import User
 from tests.conftest import on
 from tests.demo.browsers import browser, is_in, key_of

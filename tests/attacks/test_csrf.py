@@ -12,7 +12,7 @@ from django.core.cache import caches
 from django.test import Client
 from pytest_django import Settings
 
-from cookieproj.engines.caches.other import GRAVE_MARK
+from cookieproj.engines.constants import GRAVE_MARK
 from demo.models import User
 from tests.demo.browsers import browser, key_of
 

@@ -12,8 +12,8 @@ from django.core import signing
 from django.test import Client
 from pytest_django import Settings
 
+from demo.constants import IN_PATH_SALT
 from demo.models import User
-from demo.recipes.in_path import SALT
 from tests.demo.browsers import key_of
 from tests.held import Whose
 
@@ -191,8 +191,8 @@ def test_an_address_for_a_key_of_ones_choice(
         for key in MADE_UP
         for tried in (
             (key, key, False),
-            (key, signing.dumps(key, salt=SALT, key="another site's"), False),
-            (key, signing.dumps(key, salt=SALT), True),
+            (key, signing.dumps(key, salt=IN_PATH_SALT, key="another site's"), False),
+            (key, signing.dumps(key, salt=IN_PATH_SALT), True),
         )
     ]
     what = "An address for a session key that was made up"

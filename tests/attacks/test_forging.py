@@ -9,7 +9,8 @@ from django.test import Client
 from django.utils.crypto import salted_hmac
 from pytest_django import Settings
 
-from demo.decorators import LOGIN_COOKIE, SALT, proofs_of
+from demo.constants import LOGIN_COOKIE, LOGIN_SALT
+from demo.decorators import proofs_of
 from demo.models import User
 
 from .conftest import Judged, Send
@@ -34,7 +35,7 @@ IDS = [
 NUMBERS = ["0", "-1", "-0", "9" * 18, "9" * 19, "9" * 40, "-" + "9" * 40, "9" * 4300]
 
 
-def signed(value: str, key: str = "", salt: str = SALT, name: str = LOGIN_COOKIE) -> str:
+def signed(value: str, key: str = "", salt: str = LOGIN_SALT, name: str = LOGIN_COOKIE) -> str:
     """As the site signs, with any key."""
     kept = settings.SECRET_KEY
     response = HttpResponse()
@@ -64,11 +65,11 @@ def forged(mallory: User, ada: User) -> Iterator[str]:
         yield signed(f"{ada.pk}.{proof_of(ada)}", key or "-")
     for what in (ada.password, ada.username, "", ada.get_session_auth_hash(), held):
         yield f"{ada.pk}.{what}:{moment}:{signature}"
-        unkeyed = salted_hmac(SALT, what, secret="", algorithm="sha256").hexdigest()
+        unkeyed = salted_hmac(LOGIN_SALT, what, secret="", algorithm="sha256").hexdigest()
         yield f"{ada.pk}.{unkeyed}:{moment}:{signature}"
     yield signing.dumps(f"{ada.pk}.{proof_of(ada)}")
-    yield signing.dumps(f"{ada.pk}.{proof_of(ada)}", salt=SALT)
-    yield signing.TimestampSigner(salt=LOGIN_COOKIE + SALT).sign(f"{ada.pk}.{proof_of(ada)}")
+    yield signing.dumps(f"{ada.pk}.{proof_of(ada)}", salt=LOGIN_SALT)
+    yield signing.TimestampSigner(salt=LOGIN_COOKIE + LOGIN_SALT).sign(f"{ada.pk}.{proof_of(ada)}")
     yield from ("1", "true", "ada", str(ada.pk), f"{ada.pk}:ada")
 
 

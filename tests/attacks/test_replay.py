@@ -5,7 +5,7 @@ from collections.abc import Callable
 from django.core.management import call_command
 from django.test import Client
 
-from demo.decorators import LOGIN_COOKIE
+from demo.constants import LOGIN_COOKIE
 from demo.models import User
 from tests.conftest import on
 from tests.demo.browsers import browser, is_in, key_of, row_of, signed_by_django

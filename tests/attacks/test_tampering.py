@@ -17,9 +17,8 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from demo.decorators import LOGIN_COOKIE, SALT
+from demo.constants import IN_PATH_SALT, LOGIN_COOKIE, LOGIN_SALT
 from demo.models import User
-from demo.recipes.in_path import SALT as PATH_SALT
 from tests.conftest import on
 from tests.demo.browsers import browser, is_in, key_of
 from tests.fuzzing.planting import STORES
@@ -276,10 +275,10 @@ SIGNED_FOR_SOMEBODY = "The recipe that signs is asked to sign somebody in"
 def test_the_recipe_signs_no_proof(
     profile: str, ada: User, is_let_in: Opens, judged: Judged
 ) -> None:
-    tries = list(as_the_recipe_signs(proof(ada).partition(":")[0], LOGIN_COOKIE + SALT))
+    tries = list(as_the_recipe_signs(proof(ada).partition(":")[0], LOGIN_COOKIE + LOGIN_SALT))
     assert tries
     # But by the very name, which the recipe does not take.
-    assert len(tries) == len(LOGIN_COOKIE + SALT) - 2
+    assert len(tries) == len(LOGIN_COOKIE + LOGIN_SALT) - 2
     judged(SIGNED_FOR_SOMEBODY, tries, filter(is_let_in, tries))
 
 
@@ -299,6 +298,6 @@ def test_it_signs_no_address(
         return send(f"/in-path/{token}/kitchen/").status_code != HTTPStatus.BAD_REQUEST
 
     key = key_of(browser(ada))
-    assert opens(signing.dumps(key, salt=PATH_SALT))
-    tries = list(as_the_recipe_signs(signing.dumps(key).partition(":")[0], PATH_SALT))
+    assert opens(signing.dumps(key, salt=IN_PATH_SALT))
+    tries = list(as_the_recipe_signs(signing.dumps(key).partition(":")[0], IN_PATH_SALT))
     judged(SIGNED_FOR_SOMEBODY, tries, filter(opens, tries))

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from wsgiref.types import WSGIApplication
 
-from cookieproj.engines.handover.homes import DJANGOS, NAMES, OURS
+from cookieproj.engines.constants import DJANGOS, NAMES, OURS
+from cookieproj.engines.registry import resolve
 from demo.measuring.application import Application
-from demo.measuring.benchmark import engine, payload_of
+from demo.measuring.benchmark import payload_of
 from demo.measuring.chart import TITLES, Bar, Panel
 from demo.measuring.kinds import KINDS
 from demo.measuring.namespace import namespaced
@@ -51,7 +52,7 @@ def contest(redis_url: str, postgresql_url: str, folder: Path) -> Iterator[Conte
 
         entered: Contest = {}
         for path in (family + name for name in NAMES for family in (OURS, DJANGOS)):
-            store = stack.enter_context(namespaced(engine(path)))
+            store = stack.enter_context(namespaced(resolve(path).session_class))
             subject(path, Application(store), tuple(KINDS))
         flask_sqlalchemy = stack.enter_context(peers.flask_session_on_sqlalchemy(postgresql_url))
         starsessions = stack.enter_context(peers.starsessions_on_redis(f"{redis_url}/6"))

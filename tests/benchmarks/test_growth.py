@@ -21,8 +21,9 @@ from matplotlib.figure import Figure
 from pytest_django import DjangoDbBlocker
 
 from cookieproj.engines.files import PLAIN, SECOND
+from cookieproj.engines.registry import resolve
 from cookieproj.settings.caches import caches
-from demo.measuring.benchmark import engine, payload_of
+from demo.measuring.benchmark import payload_of
 from tests.conftest import connected, forget_folder, new_database
 from tests.sites import ROOT
 
@@ -158,7 +159,7 @@ def test_growth(site: Path, figures: Callable[..., None], pytestconfig: pytest.C
     costs: Costs = {}
     sizes: dict[str, float] = {}
     for name in ENGINES:
-        store = engine(f"cookieproj.engines.{name}")
+        store = resolve(name).session_class
         filled = 1
         for size in SIZES:
             before = BYTES[name](site)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import requests
 
-from cookieproj.engines.handover.homes import DJANGOS, NAMES, OURS
+from cookieproj.engines.constants import DJANGOS, NAMES, OURS
 from tests import servers
 from tests.sites import in_production
 

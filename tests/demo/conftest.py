@@ -9,7 +9,6 @@ import pytest
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
-from cookieproj.engines.probe import by_itself
 from demo import health
 from demo.health import Watch
 from tests.conftest import connected
@@ -27,8 +26,6 @@ def unwatched() -> Iterator[None]:
 
     SQLite in memory refuses a second writer at once, so here none tries while another does.
     """
-    # Classes of file engines remember their folder.
-    by_itself.cache_clear()
     alone = Lock()
 
     def attempt(really: Callable[[], None]) -> None:

@@ -25,8 +25,9 @@ from cookieproj.engines.cache import SessionStore
 from cookieproj.engines.caches import adapter_for
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.settings.caches import caches
-from demo import index, inspector
+from demo import inspector
 from demo.admin import WithinReach
+from demo.constants import ROW
 from demo.models import SignedInSession, User
 from tests.conftest import connected, on
 
@@ -650,4 +651,4 @@ def test_the_cookie_is_the_only_place_of_a_key(profile: str, client: Client) -> 
     name = django_settings.SESSION_COOKIE_NAME
     for path in (OVERVIEW, SIGNED_IN, STORED, "/devices/"):
         assert client.cookies[name].value not in text(client, path)
-    assert index.ROW in client.session
+    assert ROW in client.session

@@ -5,7 +5,7 @@ from django.conf import settings
 from django.test import Client
 from pytest_django import Settings
 
-from demo.decorators import LOGIN_COOKIE
+from demo.constants import LOGIN_COOKIE
 from demo.models import User
 
 WAYS = pytest.mark.parametrize(

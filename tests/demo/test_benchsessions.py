@@ -23,8 +23,8 @@ from pytest_django import Settings
 
 from cookieproj.engines.cache import SessionStore as CacheStore
 from cookieproj.engines.caches.redis import Redis
+from cookieproj.engines.constants import DJANGOS, NAMES, OURS
 from cookieproj.engines.exceptions import StoreUnavailableError
-from cookieproj.engines.handover.homes import DJANGOS, NAMES, OURS
 from cookieproj.engines.table import Table
 from demo.measuring import results
 from demo.measuring.benchmark import ALL, benchmark, cost, payload_of

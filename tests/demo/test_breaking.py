@@ -11,6 +11,7 @@ from django.core.cache import caches
 from django.test import Client
 from pytest_django import Settings
 
+from cookieproj.engines.constants import DJANGOS
 from cookieproj.engines.db import SessionStore as DBStore
 from cookieproj.engines.exceptions import StoreUnavailableError
 from demo import attempts, engine
@@ -63,7 +64,7 @@ def test_every_attempt_is_tested() -> None:
 def test_an_engine_that_loses_a_write_is_shown_to(
     profile: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempts, "OURS", attempts.DJANGOS)
+    monkeypatch.setattr(attempts, "OURS", DJANGOS)
     trials = made("write-twice-at-once")
     assert [trial.outcome for trial in trials] == ["Lost: one."] * 2
 

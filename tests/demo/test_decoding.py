@@ -10,8 +10,9 @@ from django.core import signing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cookieproj.engines.signed_cookies import SALT, SessionStore
-from demo.decoding import MOST_BYTES, STORE_SALT, Step, steps
+from cookieproj.engines.constants import COOKIE_SALT, STORE_SALT
+from cookieproj.engines.signed_cookies import SessionStore
+from demo.decoding import MOST_BYTES, Step, steps
 
 LARGE = {"text": "cookie " * 1000}
 
@@ -26,7 +27,7 @@ def changed(text: str, place: int) -> str:
 
 
 def signed(data: Any) -> str:
-    return signing.dumps(data, salt=SALT, compress=True)
+    return signing.dumps(data, salt=COOKIE_SALT, compress=True)
 
 
 def test_a_signed_text_is_checked_and_read() -> None:
@@ -68,7 +69,7 @@ def test_whichever_part_is_changed_the_signature_does_not_hold(part: int) -> Non
 
 
 def test_of_another_site_it_is_read_and_does_not_hold() -> None:
-    text = signing.dumps({"color": "blue"}, key="another", salt=SALT)
+    text = signing.dumps({"color": "blue"}, key="another", salt=COOKIE_SALT)
     found = list(steps(text.encode()))
     assert not found[1].holds
     assert json.loads(found[-1].outcome) == {"color": "blue"}

@@ -12,7 +12,8 @@ from django.test import AsyncRequestFactory, Client, RequestFactory
 from django.utils.decorators import method_decorator
 from django.views import View
 
-from demo.decorators import LOGIN_COOKIE, SECURE_LOGIN_COOKIE, login_auth, set_login_cookie
+from demo.constants import LOGIN_COOKIE, SECURE_LOGIN_COOKIE
+from demo.decorators import login_auth, set_login_cookie
 from demo.models import User
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

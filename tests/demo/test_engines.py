@@ -20,8 +20,8 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from cookieproj.engines.caches.redis import Redis
+from cookieproj.engines.constants import OURS
 from cookieproj.engines.exceptions import StoreUnavailableError
-from cookieproj.engines.handover.homes import OURS
 from cookieproj.engines.table import Table
 from cookieproj.engines.trips import watched
 from cookieproj.profiles import PROFILES

@@ -30,6 +30,7 @@ from cookieproj.engines.file import SessionStore as FileStore
 from cookieproj.engines.middleware import SessionMiddleware
 from demo import clearing, engine, index, liveness
 from demo.client import address_of, device_of
+from demo.constants import ROW
 from demo.middleware import FollowSignedInSessions
 from demo.models import RefusedSession, SignedInSession, User
 from tests.conftest import connected, forget_folder, on, read_only
@@ -314,7 +315,7 @@ def from_before_the_index(user: User) -> Client:
     """A browser that is signed in, of which nothing is written down."""
     client = browser(user)
     session = client.session
-    del session[index.ROW]
+    del session[ROW]
     session.save()
     client.cookies[django_settings.SESSION_COOKIE_NAME] = session.session_key or ""
     SignedInSession.objects.all().forget()
@@ -434,7 +435,7 @@ def test_but_not_if_somebody_has_ended_it(profile: str, ada: User, rf: RequestFa
     request: Any = rf.get("/")
     request.session, request.user = client.session, ada
     # As a request that was under way when somebody ended its session.
-    _ = request.session[index.ROW]
+    _ = request.session[ROW]
     row_of(client).delete()
     forget_what_was_written()
     index.follow(request)

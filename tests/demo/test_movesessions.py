@@ -19,8 +19,8 @@ from redis import Redis
 
 from cookieproj.engines.caches import adapter_for
 from cookieproj.engines.caches.other import GRAVE_SECONDS
+from cookieproj.engines.constants import COPY
 from cookieproj.engines.handover import session_store
-from cookieproj.engines.handover.copies import COPY
 from cookieproj.engines.handover.homes import home
 from cookieproj.engines.handover.move import Mover
 from cookieproj.engines.hands_over import store_of

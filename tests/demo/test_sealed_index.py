@@ -17,8 +17,9 @@ from django.utils import timezone
 from pytest_django import DjangoDbBlocker, Settings
 
 from demo import index, inspector, liveness, sealing
+from demo.constants import INDEX_SEAL
 from demo.devices import devices_of
-from demo.models import SEALED_FOR, SignedInSession, User
+from demo.models import SignedInSession, User
 from tests.conftest import connected, copied, new_database, on
 
 from .browsers import again, browser, is_in, key_of, row_of
@@ -91,15 +92,15 @@ def test_a_request_that_has_nothing_to_tell_opens_and_seals_nothing(
 
 
 def test_what_is_sealed_for_one_purpose_opens_for_no_other() -> None:
-    sealed = sealing.seal("0123456789abcdef", SEALED_FOR)
-    assert sealing.unseal(sealed, SEALED_FOR) == "0123456789abcdef"
-    assert sealing.seal("0123456789abcdef", SEALED_FOR) == sealed
-    for purpose, context in (("demo.inspector", []), (SEALED_FOR, [b"x"]), (SEALED_FOR, [b""])):
+    sealed = sealing.seal("0123456789abcdef", INDEX_SEAL)
+    assert sealing.unseal(sealed, INDEX_SEAL) == "0123456789abcdef"
+    assert sealing.seal("0123456789abcdef", INDEX_SEAL) == sealed
+    for purpose, context in (("demo.inspector", []), (INDEX_SEAL, [b"x"]), (INDEX_SEAL, [b""])):
         with pytest.raises(sealing.NotSealedHereError):
             sealing.unseal(sealed, purpose, *context)
     for none in ("", "x", sealed[:-2], sealed.replace(sealed[:2], "00"), "é", sealed + "00"):
         with pytest.raises(sealing.NotSealedHereError):
-            sealing.unseal(none, SEALED_FOR)
+            sealing.unseal(none, INDEX_SEAL)
 
 
 @ON_SERVER

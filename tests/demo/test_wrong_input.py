@@ -6,7 +6,7 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-from demo.decorators import LOGIN_COOKIE
+from demo.constants import LOGIN_COOKIE
 from demo.models import User
 from tests.conftest import on
 

@@ -10,7 +10,7 @@ from django.core.cache import caches as cache_connections
 from django.db import connections
 from pytest_django import DjangoDbBlocker, Settings
 
-from cookieproj.engines.handover.homes import DJANGOS, OURS
+from cookieproj.engines.constants import DJANGOS, OURS
 from cookieproj.settings.caches import caches
 from tests.conftest import connected, forget_folder, new_database
 from tests.stores import forget_pending

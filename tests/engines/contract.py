@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 
-from cookieproj.engines.handover.homes import DJANGOS, OURS
+from cookieproj.engines.constants import DJANGOS, OURS
 
 # Engine, database, cache: what of it each engine has.
 STORES = [

@@ -15,8 +15,8 @@ from django.contrib.sessions.middleware import SessionMiddleware as DjangosMiddl
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
+from cookieproj.engines.constants import DJANGOS, OURS
 from cookieproj.engines.handover import session_store
-from cookieproj.engines.handover.homes import DJANGOS, OURS
 from cookieproj.profiles import PROFILES
 
 from .contract import Request

@@ -21,11 +21,11 @@ from django.utils.crypto import salted_hmac
 from django.utils.safestring import SafeString
 from pytest_django import Settings
 
+from cookieproj.engines.constants import COOKIE_SALT, COPY, FORMER
 from cookieproj.engines.handover.canonical import digest
-from cookieproj.engines.handover.copies import COPY, is_copy, unmarked
+from cookieproj.engines.handover.copies import is_copy, unmarked
 from cookieproj.engines.handover.homes import home
 from cookieproj.engines.handover.move import Outcome, move
-from cookieproj.engines.signed_cookies import FORMER, SALT
 from cookieproj.settings.caches import caches
 from tests.conftest import connected, forget_folder
 
@@ -315,7 +315,7 @@ class TestOfEarlierVersions:
         browser, late = moved(switch), Browser()
         late.cookie = browser.cookie
         data = {"a": 1, FORMER: [browser.cookie, False, name_then(place)]}
-        browser.cookie = TimestampSigner(salt=SALT).sign_object(data)
+        browser.cookie = TimestampSigner(salt=COOKIE_SALT).sign_object(data)
         ended = browser.copy()
         if goes_back:
             switch.back()
@@ -347,7 +347,7 @@ def test_a_session_that_holds_anything_there_is_a_session(switch: Switch, former
     """The entry is the handover's, but a site may let its visitors name the keys of a session."""
     for turn in (switch.make, switch.back):
         turn()
-        browser = Browser(TimestampSigner(salt=SALT).sign_object({"a": 1, FORMER: former}))
+        browser = Browser(TimestampSigner(salt=COOKIE_SALT).sign_object({"a": 1, FORMER: former}))
         assert browser.read()["a"] == 1
 
 

@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from cookieproj.engines.caches.other import GRAVE_SECONDS
 from cookieproj.engines.clock import after
+from cookieproj.engines.constants import DJANGOS, OURS
 from cookieproj.engines.handover.carry import Carrier, expiry_in, write_tombstone
-from cookieproj.engines.handover.homes import DJANGOS, OURS
 from cookieproj.engines.hands_over import store_of
 
 from .contract import Engine, Open, Request, on_engines

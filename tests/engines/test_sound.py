@@ -24,9 +24,8 @@ from django.test import RequestFactory
 from django.utils import timezone
 from pytest_django import Settings
 
-from cookieproj.engines.handover.homes import DJANGOS, NAMES, OURS
+from cookieproj.engines.constants import COOKIE_SALT, DJANGOS, NAMES, OURS
 from cookieproj.engines.merge import Data
-from cookieproj.engines.signed_cookies import SALT
 from cookieproj.engines.sound import DEEPEST, checked
 from tests.conftest import on
 from tests.sites import ROOT
@@ -229,7 +228,7 @@ def test_a_cookie_that_somebody_signed_who_could(
     profile: str, store: Callable[..., SessionBase], caplog: pytest.LogCaptureFixture
 ) -> None:
     data = {"_auth_user_id": "me", "color": "blue"}
-    cookie = signing.dumps(data, salt=SALT, serializer=store().serializer, compress=True)
+    cookie = signing.dumps(data, salt=COOKIE_SALT, serializer=store().serializer, compress=True)
     assert dict(store(cookie).items()) == {"color": "blue"}
     assert caplog.messages == ["Session data corrupted: '_auth_user_id' is left out"]
 

@@ -12,7 +12,7 @@ from django.contrib.sessions.middleware import SessionMiddleware as DjangosMiddl
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
-from cookieproj.engines.sound import EXPIRY, MESSAGES
+from cookieproj.engines.constants import EXPIRY, MESSAGES
 
 from .contract import Engine, on_engines
 from .test_same import Pickles, pickling

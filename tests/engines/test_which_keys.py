@@ -15,7 +15,7 @@ from django.utils.functional import lazystr
 from django.utils.safestring import SafeString
 from pymemcache.exceptions import MemcacheError
 
-from cookieproj.engines.handover.homes import DJANGOS
+from cookieproj.engines.constants import DJANGOS
 
 from .contract import ALL, NONE, Engine, Open, kept, on_engines
 

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from cookieproj.engines.caches.other import GRAVE_SECONDS
-from cookieproj.engines.handover.homes import DJANGOS
+from cookieproj.engines.constants import DJANGOS
 from cookieproj.engines.hands_over import store_of
 
 from .contract import Engine, on_engines

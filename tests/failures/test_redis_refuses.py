@@ -24,6 +24,7 @@ from redis.retry import Retry
 
 from cookieproj.engines.caches.redis import without_scripts
 from cookieproj.engines.checks import sessions_can_be_stored
+from cookieproj.engines.constants import DJANGOS, OURS
 from cookieproj.engines.exceptions import (
     StoreError,
     StoreFullError,
@@ -31,7 +32,6 @@ from cookieproj.engines.exceptions import (
     StoreReadOnlyError,
     StoreUnavailableError,
 )
-from cookieproj.engines.handover.homes import DJANGOS, OURS
 from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.engines.trips import watched
 from tests.held import Held

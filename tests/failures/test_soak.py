@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cookieproj.engines.handover.homes import DJANGOS, NAMES, OURS
+from cookieproj.engines.constants import DJANGOS, NAMES, OURS
 from tests.held import Held, Whose
 from tests.sites import ROOT, in_production
 

@@ -6,7 +6,7 @@ from django.http import parse_cookie
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from demo.decorators import LOGIN_COOKIE
+from demo.constants import LOGIN_COOKIE
 from tests.held import Held, Whose
 from tests.sites import in_production
 

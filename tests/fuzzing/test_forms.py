@@ -14,8 +14,9 @@ from pytest_django import Settings
 
 from demo import inspector
 from demo.attempts import ATTEMPTS
+from demo.constants import IN_PATH_SALT
 from demo.models import RefusedSession, SignedInSession, User
-from demo.recipes import RECIPES, in_path
+from demo.recipes import RECIPES
 from tests.families import run_on
 from tests.held import Held, Whose
 
@@ -149,7 +150,7 @@ def test_any_page(site: Site, whose: Whose, profile: str, log: Log, fuzz: Fuzz, 
     known = {
         "pk": rows,
         "object_id": [*rows, inspector.seal(ada.key, inspector.KEY)],
-        "token": [signing.dumps(ada.key, salt=in_path.SALT)[:-1]],
+        "token": [signing.dumps(ada.key, salt=IN_PATH_SALT)[:-1]],
         "group": ["auth"],
         "name": [*ATTEMPTS, "sign-in"],
     }

@@ -9,8 +9,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from cookieproj.engines.caches.other import GRAVE_MARK
-from cookieproj.engines.signed_cookies import SALT as COOKIE_SALT
+from cookieproj.engines.constants import COOKIE_SALT, GRAVE_MARK
 from demo import engine
 from tests.conftest import on
 from tests.families import run_on

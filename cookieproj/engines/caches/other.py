@@ -16,6 +16,7 @@ from django.core.exceptions import SynchronousOnlyOperation
 from django.utils.functional import Promise
 
 from cookieproj.engines.clock import left, local
+from cookieproj.engines.constants import GRAVE_MARK
 from cookieproj.engines.exceptions import StoreError, StoreUnavailableError
 from cookieproj.engines.merge import Data, same
 from cookieproj.engines.sound import checked
@@ -47,9 +48,6 @@ def seconds_until(moment: datetime) -> int:
     """Whole ones, so that a session never goes before its time."""
     return math.ceil(left(moment).total_seconds())
 
-
-# No serializer reads it: not JSON, not a pickle, not a number.
-GRAVE_MARK = b"~"
 
 # The cache can hold nothing under that name; the warning is an error where a site makes it one.
 NO_NAME = (InvalidCacheKey, CacheKeyWarning)

@@ -19,6 +19,7 @@ from redis import Redis as Client
 from redis.client import Pipeline
 from redis.exceptions import RedisError, WatchError
 
+from cookieproj.engines.constants import ENDED
 from cookieproj.engines.exceptions import (
     NotListableError,
     StoreError,
@@ -27,7 +28,7 @@ from cookieproj.engines.exceptions import (
 )
 from cookieproj.engines.listable import Estimate
 from cookieproj.engines.merge import Data
-from cookieproj.engines.stored import ENDED, Listed, Location, Page, Stored
+from cookieproj.engines.stored import Listed, Location, Page, Stored
 
 from .other import Cache, expiry, grave, is_grave, seconds_until, session_in
 from .redis_errors import refuses_scripts, store_error

@@ -15,18 +15,16 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.cached_db import SessionStore as CachedDBStore
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
-from cookieproj.engines.base import Engine
 from cookieproj.engines.cached_rows import CachedRows
-from cookieproj.engines.hands_over import class_for, store_of
-from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
+from cookieproj.engines.hands_over import HandsOver, class_for, store_of
+from cookieproj.engines.registry import EngineRef, running, subclass
 from cookieproj.engines.store import Store
 
 from . import deletions  # noqa: F401 - it registers itself
 from .carry import expiry_in
-from .homes import Home, are_one, home, shares_rows, subclass
+from .homes import are_one, home, shares_rows
 from .into_cookies import IntoCookies
 from .migrating import CopiesBehindRows, MigratingStore, RowsBesideCopies
 from .out_of_cookies import OutOfCookies
@@ -39,11 +37,11 @@ def session_store() -> type[SessionBase]:
 
     Raises ImproperlyConfigured, with a sentence that says what to change.
     """
-    store: type[SessionBase] = class_for(import_string(f"{settings.SESSION_ENGINE}.SessionStore"))
+    store: type[SessionBase] = class_for(running().session_class)
     return store
 
 
-def former() -> Home | None:
+def former() -> EngineRef | None:
     """The engine that the site hands over from; None where it does not.
 
     Raises ImproperlyConfigured for one that cannot.
@@ -84,9 +82,9 @@ def composition(engine: type[SessionBase]) -> Callable[[Store], Store] | None:
     return CopiesBehindRows
 
 
-def pair(engine: type[SessionBase]) -> tuple[Home, Home]:
+def pair(engine: type[SessionBase]) -> tuple[EngineRef, EngineRef]:
     """The running engine and the former. Raises ImproperlyConfigured where they are none."""
-    if not issubclass(engine, Engine | SignedCookies):
+    if not issubclass(engine, HandsOver):
         raise ImproperlyConfigured(
             _("SESSION_HANDOVER_FROM needs an engine of cookieproj.engines; %(engine)s is none.")
             % {"engine": settings.SESSION_ENGINE}

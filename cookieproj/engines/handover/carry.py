@@ -12,19 +12,16 @@ from django.contrib.sessions.backends.base import CreateError
 
 from cookieproj.engines.caches.other import GRAVE_SECONDS, Cache
 from cookieproj.engines.clock import after
+from cookieproj.engines.constants import ENDED, EXPIRY, MOVED, REMOVED
 from cookieproj.engines.exceptions import StoreError
 from cookieproj.engines.language import in_english
 from cookieproj.engines.merge import Data, merge
-from cookieproj.engines.sound import EXPIRY
 from cookieproj.engines.store import Store
-from cookieproj.engines.stored import ENDED, MOVED, Stored
+from cookieproj.engines.stored import Stored
 
-from .copies import COPY, is_copy, unmarked
+from .copies import is_copy, unmarked
 
 logger = logging.getLogger("django.contrib.sessions")
-
-# In a session that the new store had already when ``movesessions`` removed it from the old one.
-REMOVED: Data = {COPY: "removed"}
 
 # So often a session may go to and fro between the stores while one request looks for it.
 ROUNDS = 10
@@ -248,7 +245,8 @@ def insert(store: Store, key: str, data: Data, expires: datetime) -> Stored | No
     """Also where something is in the way that has expired; None where a session is."""
     for _attempt in range(2):
         try:
-            return store.insert(key, data, expires)
+            # Browsers know the key: no copy of what may yet be rolled back.
+            return store.insert(key, data, expires, save_follows=store.in_transaction)
         except CreateError:
             if store.read(key):
                 break

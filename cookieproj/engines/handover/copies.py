@@ -5,15 +5,13 @@ own sessions taken for a copy would only lose it. So it needs no secret, and sta
 SECRET_KEY becomes another.
 """
 
+from cookieproj.engines.constants import COPY
 from cookieproj.engines.merge import Data
 from cookieproj.engines.store import Store
 from cookieproj.engines.stored import Stored
 
 from . import earlier
 from .canonical import digest
-
-# In the data of a copy: what it was made of, and from which store.
-COPY = "_session_copy"
 
 # Hexadecimal digits.
 LENGTH = 32

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore as DBStore
 
 from cookieproj.engines.clock import is_past
 from cookieproj.engines.hands_over import composition_for
+from cookieproj.engines.registry import running
 from cookieproj.engines.signals import hear_deletions
 
 from .migrating import MigratingStore, RowsBesideCopies
@@ -23,7 +22,7 @@ def end_in_former(instance: AbstractBaseSession, **kwargs: Any) -> None:
 
     An expired row ends nothing: it may be in the way of what is carried over just now.
     """
-    engine = import_module(settings.SESSION_ENGINE).SessionStore
+    engine = running().session_class
     compose = composition_for(engine)
     if compose is None or not issubclass(engine, DBStore):
         return

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from django.conf import settings
 from django.utils.crypto import salted_hmac
 
+from cookieproj.engines.constants import HANDOVER_LABEL, OLD_COPY_LABEL
 from cookieproj.engines.language import in_english
 from cookieproj.engines.merge import Data
 from cookieproj.engines.store import Store
@@ -26,14 +27,14 @@ def is_mark(found: str, data: Data, old: Store) -> bool:
     except (TypeError, ValueError, RecursionError):
         # Of such data none was made.
         return False
-    return found in digests("cookieproj.engines.handover.copies", text, MARK)
+    return found in digests(OLD_COPY_LABEL, text, MARK)
 
 
 def is_name(found: str, store: Store) -> bool:
     """Whether it stands for that store."""
     if len(found) != NAME:
         return False
-    return found in digests("cookieproj.engines.handover", in_english(store.label), NAME)
+    return found in digests(HANDOVER_LABEL, in_english(store.label), NAME)
 
 
 def digests(salt: str, text: str, length: int) -> Iterator[str]:

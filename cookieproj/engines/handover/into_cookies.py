@@ -14,14 +14,14 @@ from django.utils import timezone
 from cookieproj.engines.base import Engine
 from cookieproj.engines.caches.other import GRAVE_SECONDS
 from cookieproj.engines.clock import after, aware, local
+from cookieproj.engines.constants import COOKIE_SALT, EXCHANGED, EXPIRY, FORMER, HANDOVER_LABEL
 from cookieproj.engines.exceptions import CookieTooLargeError, StoreError
 from cookieproj.engines.hands_over import store_of
 from cookieproj.engines.hooks import form_of
 from cookieproj.engines.language import in_english
 from cookieproj.engines.merge import Data
-from cookieproj.engines.signed_cookies import FORMER, SALT, is_signed
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
-from cookieproj.engines.sound import EXPIRY
+from cookieproj.engines.signed_cookies import is_signed
 from cookieproj.engines.store import Store
 from cookieproj.engines.stored import Location
 
@@ -33,9 +33,6 @@ logger = logging.getLogger("django.contrib.sessions")
 
 # Hexadecimal digits of the last.
 NAME = 12
-
-# In the old store: the browser has sent back what its session key was exchanged for.
-EXCHANGED = "_session_exchanged"
 
 
 class Phase(Enum):
@@ -282,7 +279,7 @@ def name_of(store: Store) -> str:
 
     Nobody but the site signs a cookie, so this needs no secret, and stays when that is another.
     """
-    return sha256(f"cookieproj.engines.handover {store.id}".encode()).hexdigest()[:NAME]
+    return sha256(f"{HANDOVER_LABEL} {store.id}".encode()).hexdigest()[:NAME]
 
 
 def is_name_of(name: str, store: Store) -> bool:
@@ -293,7 +290,7 @@ class SignerAt(signing.TimestampSigner):
     """Signs as if it were another time."""
 
     def __init__(self, moment: datetime) -> None:
-        super().__init__(salt=SALT)
+        super().__init__(salt=COOKIE_SALT)
         self.moment = moment
 
     def timestamp(self) -> str:

@@ -8,13 +8,14 @@ from datetime import datetime
 from cookieproj.engines.cached_rows import CachedRows
 from cookieproj.engines.caches.other import GRAVE_SECONDS
 from cookieproj.engines.clock import after
+from cookieproj.engines.constants import COPY, ENDED
 from cookieproj.engines.exceptions import StoreError
 from cookieproj.engines.merge import Data
 from cookieproj.engines.store import Around, Store
-from cookieproj.engines.stored import ENDED, Stored
+from cookieproj.engines.stored import Stored
 
 from .carry import Carrier, is_own
-from .copies import COPY, unmarked
+from .copies import unmarked
 
 
 class MigratingStore(Around):

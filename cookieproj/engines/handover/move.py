@@ -22,12 +22,13 @@ from cookieproj.engines.hands_over import store_of
 from cookieproj.engines.language import in_english
 from cookieproj.engines.merge import Data, unchanged
 from cookieproj.engines.probe import probe
+from cookieproj.engines.registry import EngineRef
 from cookieproj.engines.store import Store
 from cookieproj.engines.stored import Listed, Stored
 
 from .carry import Carrier, expiry_in, is_own
 from .copies import is_copy, marked, unmarked
-from .homes import Home, are_one, shares_rows
+from .homes import are_one, shares_rows
 
 logger = logging.getLogger("django.contrib.sessions")
 
@@ -42,7 +43,7 @@ Outcomes = Counter[Outcome]
 Note = Callable[[list[str]], object]
 
 
-def why_not(old: Home, new: Home, *, keep: bool = False) -> str:
+def why_not(old: EngineRef, new: EngineRef, *, keep: bool = False) -> str:
     """Why sessions cannot be moved between the two, or copied, in a sentence; empty if they can.
 
     Raises StoreError where that has to be asked of a store that does not answer.
@@ -64,8 +65,8 @@ def why_not(old: Home, new: Home, *, keep: bool = False) -> str:
 
 
 def move(
-    old: Home,
-    new: Home,
+    old: EngineRef,
+    new: EngineRef,
     batch_size: int,
     *,
     keep: bool = False,
@@ -92,7 +93,9 @@ def move(
         mover.end_copies(batch_size)
 
 
-def rehearse(old: Home, new: Home, batch_size: int, *, stays: Note = len) -> Iterator[Outcomes]:
+def rehearse(
+    old: EngineRef, new: EngineRef, batch_size: int, *, stays: Note = len
+) -> Iterator[Outcomes]:
     """What ``move`` would do, by batches."""
     mover = Mover.between(old, new, stays=stays)
     for sessions in batches(mover.old, batch_size):
@@ -119,7 +122,7 @@ class Mover:
     stays: Note = len
 
     @classmethod
-    def between(cls, old: Home, new: Home, **options: Any) -> "Mover":
+    def between(cls, old: EngineRef, new: EngineRef, **options: Any) -> "Mover":
         stores = store_of(old.store), store_of(new.store)
         carrier = Carrier(*stores, partial(expiry_in, new.store))
         return cls(*stores, carrier, new.store, **options)

@@ -12,20 +12,18 @@ from django.core import signing
 from django.utils.crypto import get_random_string, salted_hmac
 
 from cookieproj.engines.base import Engine
+from cookieproj.engines.constants import COOKIE_SALT, HANDOVER_LABEL, MADE_WITH
 from cookieproj.engines.hands_over import store_of
 from cookieproj.engines.keys import Result
 from cookieproj.engines.merge import Data
-from cookieproj.engines.signed_cookies import SALT, is_signed, opened
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
+from cookieproj.engines.signed_cookies import is_signed, opened
 from cookieproj.engines.store import Store
 from cookieproj.engines.stored import Stored
 
 from .as_carried import AsCarried
 from .carry import expiry_in, insert
 from .into_cookies import exchanged_from
-
-# In the entry that stands for a cookie: what its session key was made with.
-MADE_WITH = "_session_key_made_with"
 
 
 class OutOfCookies(AsCarried, Engine):
@@ -188,14 +186,14 @@ def hashed(cookie: str, made_with: str = "") -> str:
     By the key that signed it, so it stays the same when SECRET_KEY becomes another one. Raises
     BadSignature for a cookie that none of the site's keys has signed.
     """
-    salt = f"cookieproj.engines.handover{made_with}"
+    salt = f"{HANDOVER_LABEL}{made_with}"
     secret = signed_with(cookie)
     return salted_hmac(salt, cookie, secret=secret, algorithm="sha256").hexdigest()[:40]
 
 
 def signed_with(cookie: str) -> str:
     for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
-        signer = signing.TimestampSigner(key=secret, fallback_keys=[], salt=SALT)
+        signer = signing.TimestampSigner(key=secret, fallback_keys=[], salt=COOKIE_SALT)
         with suppress(signing.BadSignature):
             signer.unsign(cookie)
             return str(secret)

@@ -14,10 +14,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from tqdm import tqdm
 
-from cookieproj.engines.handover.homes import DJANGOS, NAMES, OURS
+from cookieproj.engines.constants import DJANGOS, NAMES, OURS
+from cookieproj.engines.registry import EngineRef
 from demo.interrupting import INTERRUPTED, ended_as_by_ctrl_c
 from demo.measuring import chart, results
-from demo.measuring.benchmark import ALL, benchmark, engine, payload_of
+from demo.measuring.benchmark import ALL, benchmark, payload_of
 from demo.measuring.kinds import KINDS
 from demo.measuring.results import Benchmark, Cost, Measured
 from demo.measuring.visitor import RequestFailedError
@@ -34,9 +35,9 @@ def number(text: str) -> int:
 def paths(text: str) -> list[str]:
     """Of ours and Django's engine of that name, or of any engine by its own."""
     if text in NAMES:
-        return [OURS + text, DJANGOS + text]
+        return [family + text for family in (OURS, DJANGOS)]
     try:
-        engine(text)
+        _found = EngineRef(text).session_class
     except ImportError as error:
         raise ArgumentTypeError(
             _("%(text)r is no engine: %(names)s, or the dotted path of one")
@@ -184,9 +185,8 @@ class Command(BaseCommand):
             self.show_engine(measured)
 
     def show_engine(self, measured: Measured) -> None:
-        name = measured.engine.removeprefix(OURS)
-        if name.startswith(DJANGOS):
-            name = _("  Django's")
+        engine = EngineRef(measured.engine)
+        name = _("  Django's") if engine.is_djangos else engine.label
         if measured.problem:
             self.row(name, [f"  {measured.problem}"])
             return

@@ -12,7 +12,9 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
 from cookieproj.engines.checks import sessions_outlive_the_process
+from cookieproj.engines.constants import CACHE
 from demo import engine, index
+from demo.constants import DEMODATA_LABEL
 from demo.models import SignedInSession, User
 
 # All may be known: these accounts are made only while DEBUG is on.
@@ -61,7 +63,7 @@ def made_sessions(users: list[User]) -> str:
     store = engine.store()
     if engine.is_held_by_client():
         return _("No demo sessions: on this engine the browsers hold them.")
-    if engine.name() == "cache" and sessions_outlive_the_process():
+    if engine.name() == CACHE and sessions_outlive_the_process():
         return _("No demo sessions: on this cache they would end with this command.")
     for user in users:
         row = str(uuid4())
@@ -90,7 +92,7 @@ def make_session(
     """Make a session; None if it is there. Its key, ever the same, is as secret as SECRET_KEY."""
     purpose = f"{settings.SESSION_ENGINE} {name}"
     key, *former = (
-        salted_hmac("demo.demodata", purpose, secret=secret, algorithm="sha256").hexdigest()[:32]
+        salted_hmac(DEMODATA_LABEL, purpose, secret=secret, algorithm="sha256").hexdigest()[:32]
         for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
     )
     if any(map(store().exists, (key, *former))):

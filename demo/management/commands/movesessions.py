@@ -11,10 +11,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from tqdm import tqdm
 
+from cookieproj.engines.constants import NAMES
 from cookieproj.engines.exceptions import NotListableError
 from cookieproj.engines.handover import former, former_alias
-from cookieproj.engines.handover.homes import NAMES, Home, are_one, home, shares_rows
+from cookieproj.engines.handover.homes import are_one, home, shares_rows
 from cookieproj.engines.handover.move import Outcome, Outcomes, move, rehearse, why_not
+from cookieproj.engines.registry import EngineRef
 from demo.checks import sessions_are_pickled
 from demo.clearing import BATCH
 from demo.interrupting import INTERRUPTED, ended_as_by_ctrl_c, ended_between_steps
@@ -91,7 +93,7 @@ class Command(BaseCommand):
                 % {"error": error}
             ) from error
 
-    def move(self, old: Home, new: Home, options: dict[str, Any], *, keep: bool) -> None:
+    def move(self, old: EngineRef, new: EngineRef, options: dict[str, Any], *, keep: bool) -> None:
         dry, size = options["dry_run"], options["batch_size"]
         expired = old.store.count_expired()
         first: list[str] = []
@@ -126,7 +128,7 @@ class Command(BaseCommand):
             )
             self.stdout.write(explained % {"new": new.name, "old": old.name})
 
-    def counted(self, batches: Iterator[Outcomes], old: Home) -> Outcomes:
+    def counted(self, batches: Iterator[Outcomes], old: EngineRef) -> Outcomes:
         """With a bar, on a terminal; cron gets the last line only."""
         counted: Outcomes = Counter()
         with (
@@ -153,7 +155,7 @@ class Command(BaseCommand):
         return counted
 
 
-def is_served(old: Home, new: Home) -> bool:
+def is_served(old: EngineRef, new: EngineRef) -> bool:
     """Whether the site, as these settings run it, would miss what is taken from the old engine."""
     try:
         running = home(settings.SESSION_ENGINE)
@@ -176,7 +178,7 @@ def named(first: list[str], number: int) -> str:
     }
 
 
-def follow_in_index(old: Home, new: Home, keys: list[str]) -> None:
+def follow_in_index(old: EngineRef, new: EngineRef, keys: list[str]) -> None:
     """Before they are taken from the old store, so that nothing is moved that it does not know."""
     rows, rest = SignedInSession.objects.filter(engine=old.name), iter(keys)
     while batch := list(islice(rest, BATCH)):

@@ -18,8 +18,9 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
 
+from cookieproj.engines.constants import DJANGOS, OURS
 from cookieproj.engines.exceptions import StoreError
-from cookieproj.engines.handover.homes import DJANGOS, OURS, home
+from cookieproj.engines.handover.homes import home
 from cookieproj.engines.handover.move import move
 from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.profiles import PROFILES

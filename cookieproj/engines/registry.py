@@ -1,0 +1,115 @@
+"""Which engine is meant: names, paths and SESSION_ENGINE are resolved here, and nowhere else."""
+
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.backends.cache import SessionStore as CacheStore
+from django.contrib.sessions.backends.cached_db import SessionStore as CachedDBStore
+from django.contrib.sessions.backends.signed_cookies import SessionStore as SignedCookies
+from django.core.cache import caches
+from django.core.signals import setting_changed
+from django.utils.module_loading import import_string
+
+from .constants import DJANGOS, NAMES, OURS
+
+
+@dataclass(frozen=True)
+class EngineRef:
+    """An engine by its dotted path and, if it keeps sessions in another cache than its own, that.
+
+    It need not be there: what asks the engine itself raises ImportError then.
+    """
+
+    path: str
+    alias: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the index calls it: db, ours and Django's alike, as both keep the same sessions.
+
+        Of an engine of neither family it is the path.
+        """
+        return self.path.removeprefix(OURS).removeprefix(DJANGOS)
+
+    @property
+    def label(self) -> str:
+        """What pages call it, that tell ours from others: db, or the path of one that is not."""
+        return self.path.removeprefix(OURS)
+
+    @property
+    def is_djangos(self) -> bool:
+        return self.path.startswith(DJANGOS)
+
+    def of(self, family: str) -> "EngineRef":
+        """That of the same name in OURS or DJANGOS; one of neither is itself."""
+        return replace(self, path=family + self.name) if self.name in NAMES else self
+
+    @property
+    def session_class(self) -> type[SessionBase]:
+        """What the module names SessionStore: requests get it, and it may hand over."""
+        try:
+            found: type[SessionBase] = import_string(f"{self.path}.SessionStore")
+        except (TypeError, ValueError) as error:
+            # No module has such a name: an empty one, or a relative one.
+            raise ImportError(str(error)) from error
+        return found
+
+    @property
+    def store(self) -> Any:
+        """The engine by itself, also where it is the running one, which hands over."""
+        return by_itself(self.session_class, self.alias)
+
+    @property
+    def has_cache(self) -> bool:
+        return issubclass(self.session_class, CacheStore | CachedDBStore)
+
+    @property
+    def is_held_by_client(self) -> bool:
+        return issubclass(self.session_class, SignedCookies)
+
+
+def resolve(name: str) -> EngineRef:
+    """By a name of ours, or the dotted path of any engine."""
+    return EngineRef(OURS + name if name in NAMES else name)
+
+
+def running() -> EngineRef:
+    """The one that SESSION_ENGINE names."""
+    return EngineRef(settings.SESSION_ENGINE)
+
+
+class InCache:
+    """Sessions in another cache than SESSION_CACHE_ALIAS names."""
+
+    _alias: str
+
+    def __init__(self, session_key: str | None = None) -> None:
+        super().__init__(session_key)  # type: ignore[call-arg]
+        self._cache = caches[self._alias]
+
+
+@cache
+def by_itself(store: type[Any], alias: str) -> type[Any]:
+    """A subclass, which no handover goes round.
+
+    The very same each time, so that what is done to one is done to all.
+    """
+    return subclass(store, InCache, _alias=alias) if alias else subclass(store)
+
+
+def subclass(store: type[Any], *before: type[Any], **attributes: Any) -> type[Any]:
+    """A subclass that is called as the engine is: Django's salt holds the name."""
+    named = {"__qualname__": store.__qualname__, "__module__": store.__module__}
+    return type(store.__name__, (*before, store), named | attributes)
+
+
+def forget(*, setting: str, **kwargs: Any) -> None:
+    """Classes note some settings, as that of files does its folder."""
+    if setting.startswith("SESSION_"):
+        by_itself.cache_clear()
+
+
+setting_changed.connect(forget, dispatch_uid="cookieproj.engines.registry")

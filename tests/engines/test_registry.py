@@ -1,0 +1,162 @@
+"""What a name, a path and SESSION_ENGINE stand for: asked in one place."""
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from django.core.cache import caches
+from django.core.management import CommandError, call_command
+from pytest_django import Settings
+
+from cookieproj.engines import file
+from cookieproj.engines.checks import engine_is_there
+from cookieproj.engines.constants import DJANGOS, NAMES, OURS
+from cookieproj.engines.files import Files
+from cookieproj.engines.handover.homes import home
+from cookieproj.engines.probe import without_cache
+from cookieproj.engines.registry import EngineRef, resolve, running
+from cookieproj.settings.caches import caches as caches_of
+
+ROOT = Path(__file__).parents[2]
+
+OWN = "tests.engines.writer"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_that_of_ours(name: str) -> None:
+    found = resolve(name)
+    assert found == EngineRef(f"{OURS}{name}")
+    assert found.session_class is import_module(f"cookieproj.engines.{name}").SessionStore
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "label", "is_djangos"),
+    [
+        ("cookieproj.engines.cached_db", "cached_db", "cached_db", False),
+        (
+            "django.contrib.sessions.backends.cached_db",
+            "cached_db",
+            "django.contrib.sessions.backends.cached_db",
+            True,
+        ),
+        ("shop.cached_db", "shop.cached_db", "shop.cached_db", False),
+    ],
+)
+def test_what_people_and_rows_call_it(path: str, name: str, label: str, is_djangos: bool) -> None:
+    found = resolve(path)
+    assert (found.path, found.name, found.label) == (path, name, label)
+    assert found.is_djangos == is_djangos
+
+
+@pytest.mark.parametrize("family", [OURS, DJANGOS])
+def test_the_one_of_a_family(family: str) -> None:
+    for other in (OURS, DJANGOS):
+        assert EngineRef(f"{other}file", "old").of(family) == EngineRef(f"{family}file", "old")
+        assert EngineRef(f"{other}base").of(family) == EngineRef(f"{other}base")
+    assert EngineRef("shop.file").of(family) == EngineRef("shop.file")
+
+
+def test_the_running_one(settings: Settings) -> None:
+    for path in (f"{OURS}file", f"{DJANGOS}db", "shop.file"):
+        settings.SESSION_ENGINE = path
+        assert running() == EngineRef(path)
+
+
+def test_who_holds_it_and_with_what() -> None:
+    for family in (OURS, DJANGOS):
+        found = [EngineRef(f"{family}{name}") for name in NAMES]
+        assert [each.name for each in found if each.has_cache] == ["cache", "cached_db"]
+        assert [each.name for each in found if each.is_held_by_client] == ["signed_cookies"]
+
+
+# A module that is not there, is none, has no session engine, or cannot be called that.
+NONE = ["nowhere", "nowhere.db", "cookieproj.engines.base", OWN, "", ".", ".db", "..", "a\0b"]
+
+
+@pytest.mark.parametrize("name", NONE)
+class TestNoEngine:
+    def test_raises_import_error(self, name: str) -> None:
+        with pytest.raises(ImportError):
+            _ = resolve(name).session_class
+
+    def test_a_check_says_so(self, settings: Settings, name: str) -> None:
+        settings.SESSION_ENGINE = name
+        [error] = engine_is_there()
+        assert f"SESSION_ENGINE = {name!r} is no session engine" in error.msg
+
+    @pytest.mark.django_db
+    def test_the_commands_say_so(self, name: str) -> None:
+        with pytest.raises(CommandError, match="is no engine that sessions can be moved between"):
+            call_command("movesessions", f"--from={name}", "--to=db")
+        with pytest.raises(CommandError, match="is no engine: db, cache, file"):
+            call_command("benchsessions", f"--engine={name}")
+
+
+class TestByItself:
+    """The class of an engine that is reached past a handover."""
+
+    @pytest.fixture(autouse=True)
+    def another_cache(self, settings: Settings, redis_url: str, tmp_path: Path) -> None:
+        settings.SESSION_FILE_PATH = tmp_path
+        settings.CACHES = caches_of(f"{redis_url}/0") | {
+            "old": caches_of(f"{redis_url}/3")["sessions"]
+        }
+
+    @pytest.mark.parametrize("alias", ["", "old"])
+    @pytest.mark.parametrize("name", NAMES)
+    def test_is_the_same_each_time(self, name: str, alias: str) -> None:
+        assert EngineRef(f"{OURS}{name}", alias).store is EngineRef(f"{OURS}{name}", alias).store
+        assert home(name, alias).store is home(name, alias).store
+
+    def test_is_the_one_that_a_probe_uses(self) -> None:
+        assert without_cache(file.SessionStore) is resolve("file").store
+
+    def test_uses_the_cache_of_its_alias(self) -> None:
+        for alias in ("old", ""):
+            assert home("cache", alias).store()._cache is caches[alias or "sessions"]
+        assert home("db", "old") == home("db", "sessions") == resolve("db")
+        assert home("cache", "sessions") == resolve("cache")
+
+    def test_forgets_what_a_setting_was(self, settings: Settings, tmp_path: Path) -> None:
+        before = resolve("file").store
+        assert Files(before()).folder.path == tmp_path
+        settings.SESSION_FILE_PATH = tmp_path.parent
+        after = resolve("file").store
+        assert after is not before
+        assert Files(after()).folder.path == tmp_path.parent
+
+    def test_hands_nothing_over(self, settings: Settings) -> None:
+        settings.SESSION_ENGINE, settings.SESSION_HANDOVER_FROM = f"{OURS}db", "file"
+        assert type(running().store()) is running().store
+        by_itself, handing_over = running().store(), running().session_class()
+        assert type(by_itself._store) is type(by_itself._own_store())
+        assert type(handing_over._store) is not type(handing_over._own_store())
+
+
+# In a recipe it is what Django's documentation tells to write, and what its page shows.
+ELSEWHERE = {"cookieproj/engines/registry.py", "demo/recipes/in_path.py"}
+# As a row is deleted, the one that runs is asked for as others would.
+ELSEWHERE |= {"cookieproj/engines/cached_db.py"}
+
+RESOLVES = re.compile(
+    r"""import_(module|string)\([^)]*(SESSION_ENGINE|SessionStore|\bpath\b)
+    | import_module\([^)]*\)\.SessionStore
+    | \b(removeprefix|startswith|replace)\((OURS|DJANGOS)\b
+    | SESSION_ENGINE\.\w+\(""",
+    re.VERBOSE,
+)
+
+
+DOCSTRING = re.compile(r'"""[^"]*"""')
+
+
+def test_nobody_else_resolves_a_name() -> None:
+    packages = (ROOT / "cookieproj/engines", ROOT / "demo")
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for package in packages
+        for path in package.rglob("*.py")
+        if RESOLVES.search(DOCSTRING.sub("", path.read_text()))
+    }
+    assert found == ELSEWHERE

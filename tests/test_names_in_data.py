@@ -1,0 +1,143 @@
+"""What stands in data keeps its value, whatever modules and classes are called, and has one place.
+
+That it is used in the same way too, the two ``test_by_hand.py`` show.
+"""
+
+import ast
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.auth.views import INTERNAL_RESET_SESSION_TOKEN
+from django.contrib.sessions.backends import cache, cached_db
+from django.middleware.csrf import CSRF_SESSION_KEY
+
+from cookieproj.engines import constants as engines
+from demo import constants as demo
+
+ROOT = Path(__file__).parents[1]
+
+ENGINES = {
+    "NAMES": ("db", "cache", "file", "cached_db", "signed_cookies"),
+    "DB": "db",
+    "CACHE": "cache",
+    "FILE": "file",
+    "CACHED_DB": "cached_db",
+    "SIGNED_COOKIES": "signed_cookies",
+    "OURS": "cookieproj.engines.",
+    "DJANGOS": "django.contrib.sessions.backends.",
+    "STORE_SALT": "django.contrib.sessions.SessionStore",
+    "COOKIE_SALT": "django.contrib.sessions.backends.signed_cookies",
+    "HANDOVER_LABEL": "cookieproj.engines.handover",
+    "OLD_COPY_LABEL": "cookieproj.engines.handover.copies",
+    "EXPIRY": "_session_expiry",
+    "MESSAGES": "_messages",
+    "FORMER": "_session_former",
+    "EXCHANGED": "_session_exchanged",
+    "MADE_WITH": "_session_key_made_with",
+    "COPY": "_session_copy",
+    "REMOVED": {"_session_copy": "removed"},
+    "ENDED": {"_session_ended": True},
+    "MOVED": "_session_moved",
+    "PROBE": "_probe",
+    "GRAVE_MARK": b"~",
+    "LOCKS": 64,
+    "LOCK_NAME": ".{prefix}.lock{number:02}",
+    "UNFINISHED": "_out_",
+}
+
+DEMO = {
+    "USER": "demo.User",
+    "ADOPTED": "demo.index:",
+    "INDEX_SEAL": "demo.SignedInSession",
+    "ROW": "_signed_in_session",
+    "INSPECTOR_SEAL": "demo.inspector",
+    "LOGIN_COOKIE": "login_auth",
+    "SECURE_LOGIN_COOKIE": "__Host-login_auth",
+    "LOGIN_SALT": "demo.login_auth",
+    "IN_PATH_SALT": "demo.session-in-path",
+    "DEMODATA_LABEL": "demo.demodata",
+    "NAMESPACE": "benchsessions",
+}
+
+# What this project leaves to Django, and stands in data all the same.
+DJANGOS = {
+    "django.contrib.sessions.cache": cache.KEY_PREFIX,
+    "django.contrib.sessions.cached_db": cached_db.KEY_PREFIX,
+    "_auth_user_id": SESSION_KEY,
+    "_auth_user_backend": BACKEND_SESSION_KEY,
+    "_auth_user_hash": HASH_SESSION_KEY,
+    "_password_reset_token": INTERNAL_RESET_SESSION_TOKEN,
+    "_csrftoken": CSRF_SESSION_KEY,
+}
+
+
+@pytest.mark.parametrize(("module", "pinned"), [(engines, ENGINES), (demo, DEMO)])
+def test_each_has_its_value_and_none_is_not_pinned(
+    module: ModuleType, pinned: dict[str, Any]
+) -> None:
+    assert {name: value for name, value in vars(module).items() if name.isupper()} == pinned
+
+
+def test_those_of_django_have_theirs() -> None:
+    assert list(DJANGOS) == list(DJANGOS.values())
+
+
+@pytest.mark.parametrize("name", engines.NAMES)
+def test_sessions_are_signed_with_the_salt_of_django(name: str, empty_stores: None) -> None:
+    for family in (engines.OURS, engines.DJANGOS):
+        store = import_module(f"{family}{name}").SessionStore
+        assert store().key_salt == "django.contrib.sessions.SessionStore"
+
+
+# Words with other meanings beside this one, and what dotted paths begin with.
+COMMON = {"db", "cache", "file"}
+
+
+def texts() -> Iterator[str | bytes]:
+    """What no other literal is to be."""
+    for value in [*ENGINES.values(), *DEMO.values()]:
+        match value:
+            case dict():
+                yield from value
+            case str() | bytes() if value not in COMMON:
+                yield value
+
+
+def literals(path: Path) -> Iterator[str | bytes]:
+    """All that stand in the code of a module, less its docstrings."""
+    tree = ast.parse(path.read_text())
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, documented) and node.body and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and id(node) not in docstrings:
+            match node.value:
+                case str(text):
+                    # Next to it stands what is put together with it.
+                    yield from {text, text.rstrip(" :")}
+                case bytes(found):
+                    yield found
+
+
+def modules() -> Iterator[Path]:
+    """Settings import no app, and what a migration has done stays as it was done."""
+    for package in ("cookieproj", "demo"):
+        for path in (ROOT / package).rglob("*.py"):
+            name = path.relative_to(ROOT).as_posix()
+            apart = ("cookieproj/settings/", "cookieproj/profiles.py", "demo/migrations/")
+            if not name.startswith(apart) and path.name != "constants.py":
+                yield path
+
+
+def test_there_is_no_second_literal() -> None:
+    pinned = set(texts())
+    found = {path.relative_to(ROOT).as_posix(): pinned & {*literals(path)} for path in modules()}
+    assert {path: again for path, again in found.items() if again} == {}
