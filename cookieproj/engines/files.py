@@ -72,7 +72,7 @@ class Files(Store):
         self.session = session
 
     @property
-    def id(self) -> str:
+    def default_id(self) -> str:
         return f"files {self.folder.prefix}"
 
     @property

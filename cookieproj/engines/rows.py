@@ -47,7 +47,7 @@ class Rows(Store):
         return table_of(model, router.db_for_write(model))
 
     @property
-    def id(self) -> str:
+    def default_id(self) -> str:
         return f"table {self.session.get_model_class()._meta.db_table}"
 
     @property

@@ -5,10 +5,12 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from .exceptions import NotListableError
+from .language import in_english
 from .merge import Data, unchanged
 from .stored import Listed, Location, Page, Stored
 
@@ -31,10 +33,19 @@ class Store:
 
     @property
     def id(self) -> str:
-        """What copies and cookies know the store by, for weeks.
+        """What copies and cookies of a handover know the store by, for weeks.
 
-        So it says where in the store sessions stand, and no host, path, secret or sentence:
-        those become others while the store stays.
+        Where two stores would have the same, or one is to keep it as it moves, the setting
+        SESSION_STORE_IDS gives it, by what people call the store in English: its ``label``.
+        """
+        ids: dict[str, str] = getattr(settings, "SESSION_STORE_IDS", {})
+        return ids.get(in_english(self.label), self.default_id)
+
+    @property
+    def default_id(self) -> str:
+        """Where in the store sessions stand, without a host, a path, a secret or a sentence.
+
+        Those become others while the store stays.
         """
         raise NotImplementedError
 

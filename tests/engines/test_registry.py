@@ -3,6 +3,7 @@
 import re
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.cache import caches
@@ -129,7 +130,8 @@ class TestByItself:
     def test_hands_nothing_over(self, settings: Settings) -> None:
         settings.SESSION_ENGINE, settings.SESSION_HANDOVER_FROM = f"{OURS}db", "file"
         assert type(running().store()) is running().store
-        by_itself, handing_over = running().store(), running().session_class()
+        by_itself: Any = running().store()
+        handing_over: Any = running().session_class()
         assert type(by_itself._store) is type(by_itself._own_store())
         assert type(handing_over._store) is not type(handing_over._own_store())
 

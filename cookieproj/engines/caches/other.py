@@ -110,7 +110,7 @@ class Cache(Store):
         self.naming = naming
 
     @property
-    def id(self) -> str:
+    def default_id(self) -> str:
         """With how names begin there, with prefix and version as a rule."""
         return f"{self.kind} {self.cache.make_key(self.naming.prefix)}"
 
