@@ -34,6 +34,10 @@ class SessionStore(Engine, DjangoStore):
     def _own_store(self) -> Store:
         return Rows(self)
 
+    def _takes(self, session_key: str) -> bool:
+        """Without the cache that may be in front of the rows."""
+        return Rows(self).can_hold(session_key)
+
     def _expires(self) -> datetime:
         """In rows it is a date, as the hook for that gives it."""
         date: datetime = self._half("get_expiry_date")()

@@ -9,6 +9,7 @@ from django.utils.module_loading import import_string
 from .other import Cache, Naming
 
 HERE = "cookieproj.engines.caches"
+NO_CLIENT = "builtins.NoneType"
 
 # By the cache's class and, of django-redis, the client's: each of those stores in its own way.
 KNOWN = {
@@ -18,9 +19,12 @@ KNOWN = {
     ("django_redis.cache.RedisCache", "django_redis.client.sentinel.SentinelClient"): (
         f"{HERE}.redis.DjangoRedis"
     ),
-    ("django.core.cache.backends.redis.RedisCache", ""): f"{HERE}.redis.Redis",
-    ("django.core.cache.backends.memcached.PyMemcacheCache", ""): f"{HERE}.memcached.Memcached",
-    ("django.core.cache.backends.locmem.LocMemCache", ""): f"{HERE}.memory.Memory",
+    ("django.core.cache.backends.redis.RedisCache", NO_CLIENT): f"{HERE}.redis.Redis",
+    (
+        "django.core.cache.backends.memcached.PyMemcacheCache",
+        NO_CLIENT,
+    ): f"{HERE}.memcached.Memcached",
+    ("django.core.cache.backends.locmem.LocMemCache", NO_CLIENT): f"{HERE}.memory.Memory",
 }
 
 
@@ -30,17 +34,17 @@ ANY_NAME = Naming("")
 
 def adapter_for(cache: BaseCache, naming: Naming = ANY_NAME) -> Cache:
     """Sessions in that cache, under those names."""
-    client = getattr(cache, "client", None)
-    return adapter(path(cache), path(client) if client else "")(cache, naming)
+    kinds: tuple[type, type] = type(cache), type(getattr(cache, "client", None))
+    return adapter(*kinds)(cache, naming)
 
 
 @functools.cache
-def adapter(cache: str, client: str) -> type[Cache]:
-    """A subclass of a known cache may do anything: it is an unknown one."""
-    known = KNOWN.get((cache, client))
+def adapter(cache: type, client: type) -> type[Cache]:
+    """By their classes. A subclass of a known cache may do anything: it is an unknown one."""
+    known = KNOWN.get((path(cache), path(client)))
     found: type[Cache] = import_string(known) if known else Cache
     return found
 
 
-def path(instance: Any) -> str:
-    return f"{type(instance).__module__}.{type(instance).__qualname__}"
+def path(kind: type[Any]) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"

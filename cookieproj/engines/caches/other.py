@@ -5,10 +5,9 @@ import math
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib.sessions.backends.base import CreateError
 from django.core.cache.backends.base import BaseCache, CacheKeyWarning, InvalidCacheKey
@@ -25,8 +24,7 @@ from cookieproj.engines.stored import Stored
 from cookieproj.engines.trips import Reaching
 
 
-@dataclass(frozen=True)
-class Naming:
+class Naming(NamedTuple):
     """What the entry of a session is called in Django's interface, before version and prefix.
 
     ``name_of`` names it where a subclass has a say in that. What begins with ``others``, after
@@ -37,7 +35,7 @@ class Naming:
     name_of: Callable[[str], str] | None = None
     others: str = ""
 
-    def __call__(self, key: str) -> str:
+    def of(self, key: str) -> str:
         return self.name_of(key) if self.name_of else f"{self.prefix}{key}"
 
     def is_own(self, key: str) -> bool:
@@ -139,7 +137,7 @@ class Cache(Store):
 
     def name(self, key: str) -> str:
         """What the cache itself calls the entry. Raises one of NO_NAME where it can have none."""
-        name: str = self.cache.make_and_validate_key(self.naming(key))
+        name: str = self.cache.make_and_validate_key(self.naming.of(key))
         return name
 
     def can_hold(self, key: str) -> bool:
@@ -151,14 +149,14 @@ class Cache(Store):
 
     def _value(self, key: str) -> Any:
         with suppress(*NO_NAME), self.reached():
-            return self.cache.get(self.naming(key))
+            return self.cache.get(self.naming.of(key))
         return None
 
     def insert(
         self, key: str, data: Data, expires: datetime, *, save_follows: bool = False
     ) -> Stored:
         with suppress(*NO_NAME), self.reached():
-            if self.cache.add(self.naming(key), data, seconds_until(expires)):
+            if self.cache.add(self.naming.of(key), data, seconds_until(expires)):
                 return self._stored(data)
         raise CreateError
 
@@ -168,12 +166,12 @@ class Cache(Store):
         if not same(self._value(key), old.token):
             return None
         with self.reached():
-            self.cache.set(self.naming(key), data, seconds_until(expires))
+            self.cache.set(self.naming.of(key), data, seconds_until(expires))
         return self._stored(data)
 
     def touch(self, key: str, old: Stored, expires: datetime) -> Stored | None:
         with self.reached():
-            touched = self.cache.touch(self.naming(key), seconds_until(expires))
+            touched = self.cache.touch(self.naming.of(key), seconds_until(expires))
         return old if touched else None
 
     def put(self, key: str, old: Stored, data: Data, expires: datetime) -> Stored | None:
@@ -186,13 +184,13 @@ class Cache(Store):
 
     def delete(self, key: str) -> None:
         with suppress(*NO_NAME), self.reached():
-            self.cache.delete(self.naming(key))
+            self.cache.delete(self.naming.of(key))
 
     def compare_and_delete(self, key: str, old: Stored) -> bool:
         if not same(self._value(key), old.token):
             return False
         with self.reached():
-            return bool(self.cache.delete(self.naming(key)))
+            return bool(self.cache.delete(self.naming.of(key)))
 
     def write_tombstone(self, key: str) -> None:
         """Leave there for a while what nobody takes for a session, and nobody else can replace.

@@ -193,7 +193,7 @@ class Redis(Cache):
 
     def name(self, key: str) -> str:
         """Any: Redis takes names that Django warns of."""
-        name: str = self.cache.make_key(self.naming(key))
+        name: str = self.cache.make_key(self.naming.of(key))
         return name
 
     def _if_unchanged(
