@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
 from django.contrib.sessions.backends.cached_db import SessionStore as DjangoStore
 from django.core.cache.backends.base import BaseCache
 
@@ -14,6 +12,7 @@ from .caches import adapter_for
 from .caches.other import Naming
 from .db import SessionStore as DBStore
 from .hands_over import store_of
+from .registry import running
 from .rows import Rows
 from .signals import hear_deletions
 from .store import Store
@@ -37,9 +36,9 @@ class SessionStore(DBStore, DjangoStore):
 
 def forget(instance: AbstractBaseSession, **kwargs: Any) -> None:
     """A row that is deleted by anybody, in the admin say, takes its copy along."""
-    engine = import_module(settings.SESSION_ENGINE)
-    if issubclass(engine.SessionStore, SessionStore):
-        store = store_of(engine.SessionStore)
+    engine = running().session_class
+    if issubclass(engine, SessionStore):
+        store = store_of(engine)
         if isinstance(store, CachedRows):
             store.bury(instance.session_key)
 

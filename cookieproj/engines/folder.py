@@ -33,7 +33,7 @@ from .exceptions import (
     StoreReadOnlyError,
     StoreUnavailableError,
 )
-from .trips import Reaching
+from .trips import StoreCall
 
 # Bytes of a file's name, and of what is added to it while the file is written.
 NAME_MAX = 255
@@ -119,22 +119,6 @@ def write_all(number: int, payload: bytes) -> None:
     left = memoryview(payload)
     while left:
         left = left[os.write(number, left) :]
-
-
-class Reached(Reaching):
-    """A trip to the folder.
-
-    A file that is not there is no error, unless the folder is not there either.
-    """
-
-    def __init__(self, folder: "Folder") -> None:
-        self.folder = folder
-
-    def failed(self, error: BaseException) -> None:
-        if isinstance(error, FileNotFoundError) and self.folder.path.is_dir():
-            return
-        if isinstance(error, OSError):
-            raise self.folder.refused(error) from error
 
 
 @dataclass(frozen=True)
@@ -289,9 +273,18 @@ class Folder:
             os.fchown(lock, folder.st_uid, folder.st_gid)
         return lock
 
-    def reached(self) -> Reached:
-        """A step in the file system stands inside this."""
-        return Reached(self)
+    def reached(self) -> StoreCall:
+        """A step in the file system stands inside this.
+
+        A file that is not there is no error, unless the folder is not there either.
+        """
+        return StoreCall(self._failed)
+
+    def _failed(self, error: BaseException) -> None:
+        if isinstance(error, FileNotFoundError) and self.path.is_dir():
+            return
+        if isinstance(error, OSError):
+            raise self.refused(error) from error
 
     def refused(self, error: OSError) -> StoreError:
         kind, remedy = ANSWERS.get(error.errno or 0, (StoreUnavailableError, None))

@@ -1,7 +1,7 @@
 """How often a request goes to its session store, and for how long, for whoever watches."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
@@ -39,8 +39,11 @@ def trip() -> AbstractContextManager[None]:
     return _watched.get() or UNWATCHED
 
 
-class Reaching:
-    """A trip whose failure a subclass makes one of the store."""
+class StoreCall:
+    """A trip whose failure is one of the store's: ``failed`` raises that, or returns for others."""
+
+    def __init__(self, failed: Callable[[BaseException], None]) -> None:
+        self.failed = failed
 
     def __enter__(self) -> None:
         self._trip = trip()
@@ -50,10 +53,6 @@ class Reaching:
         self._trip.__exit__(kind, error, trace)
         if error is not None:
             self.failed(error)
-
-    def failed(self, error: BaseException) -> None:
-        """Raises StoreError where the error says that of the store."""
-        raise NotImplementedError
 
 
 @contextmanager

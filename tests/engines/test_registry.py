@@ -138,8 +138,6 @@ class TestByItself:
 
 # In a recipe it is what Django's documentation tells to write, and what its page shows.
 ELSEWHERE = {"cookieproj/engines/registry.py", "demo/recipes/in_path.py"}
-# As a row is deleted, the one that runs is asked for as others would.
-ELSEWHERE |= {"cookieproj/engines/cached_db.py"}
 
 RESOLVES = re.compile(
     r"""import_(module|string)\([^)]*(SESSION_ENGINE|SessionStore|\bpath\b)

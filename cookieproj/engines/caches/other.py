@@ -21,7 +21,7 @@ from cookieproj.engines.merge import Data, same
 from cookieproj.engines.sound import checked
 from cookieproj.engines.store import Store
 from cookieproj.engines.stored import Stored
-from cookieproj.engines.trips import Reaching
+from cookieproj.engines.trips import StoreCall
 
 
 class Naming(NamedTuple):
@@ -78,17 +78,6 @@ def is_grave(payload: bytes) -> bool:
     return payload.startswith(GRAVE_MARK)
 
 
-class Reached(Reaching):
-    """A trip to the cache."""
-
-    def __init__(self, cache: "Cache") -> None:
-        self.cache = cache
-
-    def failed(self, error: BaseException) -> None:
-        if isinstance(error, self.cache.errors) and not isinstance(error, NOT_THE_STORES):
-            raise self.cache.store_error(error) from error
-
-
 class Cache(Store):
     """Sessions in a cache that cannot compare and swap.
 
@@ -131,9 +120,13 @@ class Cache(Store):
         """Which of the errors of a store this one of its client's is."""
         return StoreUnavailableError(self.label, error)
 
-    def reached(self) -> Reached:
+    def reached(self) -> StoreCall:
         """What asks the cache stands inside this."""
-        return Reached(self)
+        return StoreCall(self._failed)
+
+    def _failed(self, error: BaseException) -> None:
+        if isinstance(error, self.errors) and not isinstance(error, NOT_THE_STORES):
+            raise self.store_error(error) from error
 
     def name(self, key: str) -> str:
         """What the cache itself calls the entry. Raises one of NO_NAME where it can have none."""
