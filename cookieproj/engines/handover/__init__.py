@@ -63,9 +63,9 @@ def class_with_former(engine: type[SessionBase]) -> type[SessionBase]:
     """What a session of the running engine is made of: itself, between servers."""
     new, old = pair(engine)
     if new.is_held_by_client:
-        return subclass(new.store, IntoCookies, _old=old.store)
+        return subclass(engine, IntoCookies, _old=old.store)
     if old.is_held_by_client:
-        return subclass(new.store, OutOfCookies, _new=new.store, _old=old.store)
+        return subclass(engine, OutOfCookies, _new=new.store, _old=old.store)
     return engine
 
 
