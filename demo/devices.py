@@ -106,15 +106,29 @@ def sign_out_everywhere(
     hash that ends them. What the store still holds of them is deleted beside. The session
     of the request ``keep`` goes on, if it is the user's. ``by`` is who asked for it,
     None for somebody at the command line; the admin log tells.
+
+    Raises SessionEndedError, and ends none, if ``keep`` has been signed out while it was under
+    way: of two devices that sign each other out, the one that comes first goes on. The second
+    click of one device ends none either, and goes on with the session that the first has kept.
     """
     using = router.db_for_write(User)
     with transaction.atomic(using=using):
-        User.objects.filter(pk=user.pk).update(sign_outs=F("sign_outs") + 1)
+        users = User.objects.filter(pk=user.pk)
+        # Locked by this, on every database: of two at once the second sees what the first did.
+        users.update(sign_outs=F("sign_outs"))
         user.refresh_from_db(using=using, fields=["sign_outs", "password", "session_hashes"])
+        kept = keep if keep is not None and keep.user == user else None
+        if kept is not None and index.hash_of(kept.session) not in index.hashes_of(user):
+            index.rejoin(kept, user)
+            return 0
+        user.sign_outs += 1
+        users.update(sign_outs=user.sign_outs)
         rows = ended_sessions(user)
-        if keep is not None and keep.user == user:
-            update_session_auth_hash(keep, user)
-            rows = rows.exclude(pk__in=[index.known_row(keep.session)])
+        if kept is not None:
+            update_session_auth_hash(kept, user)
+            # In this transaction, so that a second click finds what goes on.
+            index.rewrite(kept.session)
+            rows = rows.exclude(pk__in=[index.known_row(kept.session)])
         message = _("Signed out everywhere.") if by else _("Signed out everywhere by manage.py.")
         log([user], CHANGE, message, by=by or user)
         ended = rows.live().count()

@@ -21,6 +21,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 
+from cookieproj.engines.exceptions import SessionEndedError
 from cookieproj.engines.merge import Data
 from cookieproj.engines.sound import EXPIRY
 
@@ -141,6 +142,28 @@ def replace(row: SignedInSession) -> None:
     SignedInSession.objects.bulk_create(
         [row], update_conflicts=True, update_fields=columns, unique_fields=by_id
     )
+
+
+def rewrite(session: SessionBase) -> None:
+    """Write down what finds the session from now on, in the transaction of the caller."""
+    known = SignedInSession(**identity(session))
+    SignedInSession.objects.filter(pk=known_row(session)).update(**known.identity)
+
+
+def rejoin(request: HttpRequest, user: User) -> None:
+    """Go on with the session that another request of this very one has kept as it ended others.
+
+    Both answers then hold the same key: whichever reaches the browser, it is signed in, and
+    nothing stays stored that nobody knows of. Raises SessionEndedError if somebody else has
+    changed the hash: this session is signed out.
+    """
+    rows = user.signed_in_sessions.filter(auth_hash__in=hashes_of(user))
+    row = rows.filter(pk=known_row(request.session)).first()
+    if row is None:
+        raise SessionEndedError
+    if row.session_key:
+        request.session = engine.store()(row.session_key)
+    request.session[HASH_SESSION_KEY] = user.get_session_auth_hash()
 
 
 def identity(session: SessionBase) -> dict[str, str]:
