@@ -1,7 +1,7 @@
 """Your devices: where a user is signed in, and out again."""
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from django.contrib import messages
 from django.contrib.admin.models import CHANGE, DELETION, LogEntry
@@ -10,20 +10,18 @@ from django.contrib.auth.decorators import login_required
 from django.db import router, transaction
 from django.db.models import F, Model
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
-from cookieproj.engines.exceptions import SessionStoreError
-from cookieproj.engines.language import in_english
+from cookieproj.engines.exceptions import SessionEndedError, SessionStoreError
 
 from . import engine, index, liveness
 from .luxury import is_written
 from .models import SignedInSession, SignedInSessions, User
-
-logger = logging.getLogger("django.contrib.sessions")
+from .posting import require_post
 
 # On the page: more of them are a program's, and nobody looks through them.
 MOST = 100
@@ -57,30 +55,49 @@ def devices_of(user: User) -> list[SignedInSession]:
     return alive
 
 
-@require_POST
+@require_post(page="demo:devices")
 @login_required
 def sign_out_one(request: HttpRequest, pk: str) -> HttpResponse:
-    row = get_object_or_404(signed_in_user(request).signed_in_sessions, pk=pk)
-    is_this = str(row.pk) == index.known_row(request.session)
-    if not is_this and (reason := engine.why_not_one()):
-        messages.error(request, reason)
-        return redirect("demo:devices")
-    with transaction.atomic(using=router.db_for_write(SignedInSession)):
-        log([row], DELETION, _("Signed out by its user."), by=row.user)
-        if is_this:
+    row = signed_in_user(request).signed_in_sessions.filter(pk=pk).first()
+    if row is None:
+        # By another click, or elsewhere. Whether it is somebody else's is nobody's business.
+        messages.info(request, _("That device is already signed out."))
+    elif str(row.pk) == index.known_row(request.session):
+        with ending(row):
             logout(request)
+    elif reason := engine.why_not_one():
+        messages.error(request, reason)
+    else:
+        names = {"device": row.device}
+        try:
+            with ending(row):
+                row.delete()
+        except liveness.NotEndedError as error:
+            text = _("%(device)s is not signed out. %(reason)s")
+            messages.error(request, text % (names | {"reason": error}))
         else:
-            row.delete()
-            messages.success(request, _("%(device)s is signed out.") % {"device": row.device})
+            messages.success(request, _("%(device)s is signed out.") % names)
     return redirect("demo:devices")
 
 
-@require_POST
+@contextmanager
+def ending(row: SignedInSession) -> Iterator[None]:
+    """In the admin's log, unless it goes wrong."""
+    with transaction.atomic(using=router.db_for_write(SignedInSession)):
+        log([row], DELETION, _("Signed out by its user."), by=row.user)
+        yield
+
+
+@require_post(page="demo:devices")
 @login_required
 def sign_out_others(request: HttpRequest) -> HttpResponse:
     user = signed_in_user(request)
-    ended = sign_out_everywhere(user, by=user, keep=request)
-    messages.success(request, devices_signed_out(ended))
+    try:
+        ended = sign_out_everywhere(user, by=user, keep=request)
+    except SessionEndedError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, devices_signed_out(ended))
     return redirect("demo:devices")
 
 
@@ -91,6 +108,9 @@ def signed_in_user(request: HttpRequest) -> User:
 
 
 def devices_signed_out(number: int) -> str:
+    if not number:
+        # Or the other click of a double one has signed them out.
+        return _("No other device is signed in.")
     text = ngettext(
         "%(number)d device is signed out.", "%(number)d devices are signed out.", number
     )
@@ -155,17 +175,19 @@ def ended_sessions(user: User) -> SignedInSessions:
 
 def delete_stored(rows: SignedInSessions) -> None:
     """Delete what is stored of sessions that open nothing any more, wherever a store answers."""
-    away = set()
+    away: dict[str, object] = {}
+    beyond_reach: set[object] = set()
     for row in rows.exclude(sealed_key="").iterator():
         if row.engine in away:
             continue
         try:
             liveness.end(row)
+        except liveness.NotEndedError as error:
+            beyond_reach.add(error.reason)
         except SessionStoreError as error:
-            away.add(row.engine)
-            logger.warning(
-                "Sessions that have ended stay stored until they expire. %s", in_english(error)
-            )
+            away[row.engine] = error
+    for reason in (*away.values(), *beyond_reach):
+        liveness.tell_stored(reason)
 
 
 def log(ended: Sequence[Model], action: int, message: str, *, by: User) -> None:

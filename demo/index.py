@@ -147,7 +147,7 @@ def replace(row: SignedInSession) -> None:
 def rewrite(session: SessionBase) -> None:
     """Write down what finds the session from now on, in the transaction of the caller."""
     known = SignedInSession(**identity(session))
-    SignedInSession.objects.filter(pk=known_row(session)).update(**known.identity)
+    SignedInSession.objects.filter(pk__in=[known_row(session)]).update(**known.identity)
 
 
 def rejoin(request: HttpRequest, user: User) -> None:
@@ -158,7 +158,7 @@ def rejoin(request: HttpRequest, user: User) -> None:
     changed the hash: this session is signed out.
     """
     rows = user.signed_in_sessions.filter(auth_hash__in=hashes_of(user))
-    row = rows.filter(pk=known_row(request.session)).first()
+    row = rows.filter(pk__in=[known_row(request.session)]).first()
     if row is None:
         raise SessionEndedError
     if row.session_key:

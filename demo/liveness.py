@@ -1,34 +1,75 @@
 """Whether the sessions of the index are still stored, and their end in the store."""
 
+import logging
 from collections.abc import Iterable, Sequence
 
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
-from cookieproj.engines.exceptions import NotListableError
+from cookieproj.engines.exceptions import NotListableError, SessionStoreError
+from cookieproj.engines.language import in_english
 from cookieproj.engines.listable import Listable
 
-from . import engine
+from . import engine, sealing
 from .models import SignedInSession
 from .refusals import refuse
+
+logger = logging.getLogger("django.contrib.sessions")
+
+
+class NotEndedError(SessionStoreError):
+    """A stored session that cannot be ended now: ``reason`` is a sentence that says why.
+
+    Its user is signed out as long as that is so, and would be in again afterwards.
+    """
+
+    remedy = _("Or sign the user out everywhere, which works all the same.")
+
+    def __init__(self, reason: str | Promise) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.reason} {self.remedy}"
 
 
 def end(row: SignedInSession) -> None:
     """Delete what is stored of the session; where its browser holds it, refuse it from now on.
 
-    Raises StoreError if the store does not answer.
+    Raises NotEndedError, or StoreError if the store does not answer.
     """
     if engine.clients_may_hold() or not row.sealed_key:
         refuse(str(row.pk), row.expires)
-    key = row.session_key
-    if not key:
-        return
+    if row.sealed_key:
+        store, key = stored(row)
+        store.delete(key)
+
+
+def stored(row: SignedInSession) -> tuple[SessionBase, str]:
+    """The store of the session, and its key there. Raises NotEndedError if either is out of reach.
+
+    For a row that has a key.
+    """
     try:
-        store = engine.store_of(row.engine)()
+        key = row.opened_key()
+    except sealing.NotSealedHereError:
+        reason = _(
+            "Its session key was encrypted with a SECRET_KEY that is neither in use nor in "
+            "SECRET_KEY_FALLBACKS; put that one there, and try again."
+        )
+        raise NotEndedError(reason) from None
+    try:
+        return engine.store_of(row.engine)(), key
     except (ImportError, AttributeError, ImproperlyConfigured):
-        # An engine that is gone: it opens no session any more.
-        return
-    store.delete(key)
+        reason = _("Its session engine cannot be imported; install it again, and try again.")
+        raise NotEndedError(reason) from None
+
+
+def tell_stored(reason: object) -> None:
+    """In the log: what is stored of sessions that have ended could not be deleted."""
+    logger.warning("Sessions that have ended stay stored until they expire. %s", in_english(reason))
 
 
 def alive(rows: Iterable[SignedInSession]) -> list[SignedInSession]:

@@ -669,10 +669,19 @@ def test_what_another_process_keeps_in_its_memory_is_not_forgotten(
 @pytest.mark.parametrize(
     "engine", ["somebodys.engine", "demo.models", "nothing", "django.contrib.nothing"]
 )
-def test_an_engine_that_is_gone_opens_nothing_to_end(engine: str, profile: str, ada: User) -> None:
+def test_a_session_of_an_engine_that_is_gone_is_not_ended(
+    engine: str, profile: str, ada: User
+) -> None:
+    """If the engine comes back it is signed in again."""
     browser(ada)
     SignedInSession.objects.update(engine=engine)
-    SignedInSession.objects.all().delete()
+    with (
+        pytest.raises(liveness.NotEndedError, match="cannot be imported"),
+        transaction.atomic(),
+    ):
+        SignedInSession.objects.all().delete()
+    assert SignedInSession.objects.exists()
+    ada.delete()
     assert not SignedInSession.objects.exists()
 
 

@@ -90,12 +90,13 @@ REACH = {"in order": [0, 1], "the first is last": [1, 0], "one": [0], "the other
 
 
 def step_by_step(requests: Sequence[UnderWay], order: Sequence[int]) -> None:
-    steps = [
-        iter([lambda each=each: signs_out_all_others(each.request), each.answer])
-        for each in requests
-    ]
+    begun: set[int] = set()
     for number in order:
-        next(steps[number])()
+        if number in begun:
+            requests[number].answer()
+        else:
+            signs_out_all_others(requests[number].request)
+            begun.add(number)
 
 
 @IN_ORDERS
