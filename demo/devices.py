@@ -18,7 +18,7 @@ from django.views.decorators.http import require_safe
 
 from cookieproj.engines.exceptions import SessionEndedError, SessionStoreError
 
-from . import engine, index, liveness
+from . import engine, following, index, liveness
 from .luxury import is_written
 from .models import SignedInSession, SignedInSessions, User
 from .posting import require_post
@@ -33,7 +33,7 @@ MOST = 100
 def your_devices(request: HttpRequest) -> HttpResponse:
     user = signed_in_user(request)
     # Now, not after this page: it shows what the index knows.
-    index.follow(request)
+    following.follow(request)
     this = index.known_row(request.session)
     context = {
         "devices": sorted(devices_of(user), key=lambda device: str(device.pk) != this),

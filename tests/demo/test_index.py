@@ -28,7 +28,7 @@ from pytest_django import Settings
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.file import SessionStore as FileStore
 from cookieproj.engines.middleware import SessionMiddleware
-from demo import clearing, engine, index, liveness
+from demo import clearing, engine, following, index, liveness
 from demo.client import address_of, device_of
 from demo.middleware import FollowSignedInSessions
 from demo.models import RefusedSession, SignedInSession, User
@@ -298,7 +298,7 @@ def test_a_short_session_is_written_often_enough(
 @contextmanager
 def under_way(path: str) -> Iterator[list[Callable[[], object]]]:
     """While a request for that path is under way, what is put into the list happens."""
-    really = index.follow
+    really = following.follow
     meanwhile: list[Callable[[], object]] = []
 
     def follow(request: HttpRequest) -> None:
@@ -306,7 +306,7 @@ def under_way(path: str) -> Iterator[list[Callable[[], object]]]:
             meanwhile.pop()()
         really(request)
 
-    with mock.patch.object(index, "follow", follow):
+    with mock.patch.object(following, "follow", follow):
         yield meanwhile
 
 
@@ -353,7 +353,7 @@ def test_nor_a_key_that_is_newer_than_what_it_has_read(profile: str, ada: User) 
         row.update(auth_hash="newer")
         return True
 
-    with mock.patch.object(index, "holds", meanwhile):
+    with mock.patch.object(following, "holds", meanwhile):
         is_in(client)
     assert row.get().auth_hash == "newer"
 
@@ -437,7 +437,7 @@ def test_but_not_if_somebody_has_ended_it(profile: str, ada: User, rf: RequestFa
     _ = request.session[index.ROW]
     row_of(client).delete()
     forget_what_was_written()
-    index.follow(request)
+    following.follow(request)
     assert not SignedInSession.objects.exists()
 
 
@@ -448,7 +448,7 @@ def test_a_view_that_fails_writes_nothing_down(profile: str, ada: User, rf: Requ
     client.raise_request_exception = False
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("demo.devices.devices_of", None)
-        patch.setattr(index, "follow", follow := Counted())
+        patch.setattr(following, "follow", follow := Counted())
         assert client.get("/devices/").status_code == 500
     # The view's own, not the middleware's.
     assert follow.calls == 1
@@ -487,7 +487,7 @@ def test_an_anonymous_session_is_none_of_its_business(profile: str, rf: RequestF
     assert index_writes(client, "/sessions/items/") == 0
     request: Any = rf.get("/")
     request.session, request.user = client.session, AnonymousUser()
-    index.follow(request)
+    following.follow(request)
     assert not SignedInSession.objects.exists()
 
 
@@ -911,7 +911,7 @@ def test_a_mistake_in_the_index_is_no_luxury(
     client = browser(ada)
     forget_what_was_written()
     with (
-        mock.patch.object(index, "write", write),
+        mock.patch.object(following, "touch", write),
         transaction.atomic() if in_a_transaction else nullcontext(),
         # A mistake in a statement is the one to SQLite, and the other to PostgreSQL.
         pytest.raises((OperationalError, ProgrammingError)),
