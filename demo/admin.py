@@ -178,7 +178,7 @@ class SignedInSessionAdmin(SignsOut, ChecksLookups, SeenOrEnded):
         if not row.sealed_key:
             return _("held by the browser")
         key = row.session_key
-        return partial(key) if key else _("encrypted with another SECRET_KEY")
+        return partial(key) if key else _("unreadable")
 
     @admin.action(permissions=["delete"], description=_("Sign out selected"))
     def delete_selected(

@@ -73,8 +73,11 @@ def sign_out_one(request: HttpRequest, pk: str) -> HttpResponse:
             with ending(row):
                 row.delete()
         except liveness.NotEndedError as error:
-            text = _("%(device)s is not signed out. %(reason)s")
-            messages.error(request, text % (names | {"reason": error}))
+            text = _(
+                "%(device)s is not signed out. %(reason)s Sign out all other devices instead, "
+                "which needs no key."
+            )
+            messages.error(request, text % (names | {"reason": error.reason}))
         else:
             messages.success(request, _("%(device)s is signed out.") % names)
     return redirect("demo:devices")

@@ -22,14 +22,14 @@ logger = logging.getLogger("django.contrib.sessions")
 class NotEndedError(SessionStoreError):
     """A stored session that cannot be ended now: ``reason`` is a sentence that says why.
 
-    Its user is signed out as long as that is so, and would be in again afterwards.
+    Its user is signed out as long as that is so, and would be in again afterwards. ``remedy``
+    says what to do.
     """
 
-    remedy = _("Or sign the user out everywhere, which works all the same.")
-
-    def __init__(self, reason: str | Promise) -> None:
-        super().__init__(reason)
+    def __init__(self, reason: str | Promise, remedy: str | Promise) -> None:
+        super().__init__(reason, remedy)
         self.reason = reason
+        self.remedy = remedy
 
     def __str__(self) -> str:
         return f"{self.reason} {self.remedy}"
@@ -55,16 +55,20 @@ def stored(row: SignedInSession) -> tuple[SessionBase, str]:
     try:
         key = row.opened_key()
     except sealing.NotSealedHereError:
-        reason = _(
-            "Its session key was encrypted with a SECRET_KEY that is neither in use nor in "
-            "SECRET_KEY_FALLBACKS; put that one there, and try again."
-        )
-        raise NotEndedError(reason) from None
+        raise NotEndedError(
+            _("A session key encrypted with a SECRET_KEY that is no longer set cannot be read."),
+            _(
+                "Add that SECRET_KEY to SECRET_KEY_FALLBACKS and try again, or sign the user out "
+                "everywhere."
+            ),
+        ) from None
     try:
         return engine.store_of(row.engine)(), key
     except (ImportError, AttributeError, ImproperlyConfigured):
-        reason = _("Its session engine cannot be imported; install it again, and try again.")
-        raise NotEndedError(reason) from None
+        raise NotEndedError(
+            _("A session of an engine that cannot be imported cannot be deleted."),
+            _("Install the engine again and try again, or sign the user out everywhere."),
+        ) from None
 
 
 def tell_stored(reason: object) -> None:
