@@ -3,6 +3,8 @@
 The browser keeps the cookie of the answer that comes last.
 """
 
+import re
+
 import pytest
 from django.conf import settings as django_settings
 from django.test import Client
@@ -84,3 +86,23 @@ def test_the_browser_has_a_key_of_its_own_after_it(
     client.post("/auth/sign-in/", ADMIN)
     keys = {before, first.cookies[name].value, client.cookies[name].value}
     assert len(keys) == 3 or run == "signed_cookies"
+
+
+@pytest.mark.parametrize("whose", ["ours"], indirect=True)
+@pytest.mark.parametrize("color", ["", "blue"], ids=["without a session", "over one"])
+def test_both_of_two_sign_ins_are_devices_since_the_browser_may_hold_either(
+    color: str, whose: Whose, run: str, meanwhile: Meanwhile, client: Client, admin: User
+) -> None:
+    """Nobody knows which answer comes last. The one that is not held can be ended in the list."""
+    if color:
+        client.post("/sessions/set-item/", {"key": "color", "value": color})
+    first = same_browser(client)
+    meanwhile(lambda: first.post("/auth/sign-in/", ADMIN))
+    client.post("/auth/sign-in/", ADMIN)
+    for held in (client, first):
+        assert "welcome admin" in held.get("/auth/account/").text
+    [this, other] = re.findall(r"/devices/[\w-]+/sign-out/", client.get("/devices/").text)
+    client.post(other)
+    assert "welcome admin" in client.get("/auth/account/").text
+    assert "welcome" not in first.get("/auth/account/", follow=True).text
+    assert re.findall(r"/devices/[\w-]+/sign-out/", client.get("/devices/").text) == [this]
