@@ -173,7 +173,8 @@ def holds(known: SignedInSession, user: User) -> bool:
 def is_overtaken(request: HttpRequest, row: SignedInSession) -> bool:
     """Whether this request has kept its session, and another one after it has kept it once more.
 
-    By signing out all others, or a new password, sent twice: each ends the others' hashes.
+    By a new password that is sent twice, or while all others are signed out: either ends the
+    other's hash.
     """
     came, ours = index.hash_of(index.came_with(request)[1]), index.hash_of(request.session)
     user = User.objects.filter(pk=row.user_id).first()

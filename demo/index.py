@@ -11,7 +11,7 @@ from hashlib import sha256
 from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, update_session_auth_hash
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.cache.backends.locmem import LocMemCache
 from django.db import connections, router
@@ -149,17 +149,20 @@ def rewrite(session: SessionBase) -> None:
 def rejoin(request: HttpRequest, user: User) -> None:
     """Go on with the session that another request of this very one has kept as it ended others.
 
-    Both answers then hold the same key: whichever reaches the browser, it is signed in, and
-    nothing stays stored that nobody knows of. Raises SessionEndedError if somebody else has
-    changed the hash: this session is signed out.
+    Both answers then hold the same key, where there is one: whichever reaches the browser, it is
+    signed in, and nothing stays stored that nobody knows of. Raises SessionEndedError if somebody
+    else has changed the hash: this session is signed out.
     """
     rows = user.signed_in_sessions.filter(auth_hash__in=hashes_of(user))
     row = rows.filter(pk__in=[known_row(request.session)]).first()
     if row is None:
         raise SessionEndedError
-    if row.session_key:
-        request.session = engine.store()(row.session_key)
-    request.session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    if key := row.session_key:
+        request.session = engine.store()(key)
+        request.session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    else:
+        # The browser holds it: each answer has a cookie of its own.
+        update_session_auth_hash(request, user)
 
 
 def identity(session: SessionBase) -> dict[str, str]:
