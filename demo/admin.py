@@ -1,42 +1,41 @@
-from collections.abc import Iterator
-from itertools import islice
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected
-from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.contrib.admin.utils import display_for_value
 from django.contrib.auth import HASH_SESSION_KEY
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
 from django.contrib.auth.views import INTERNAL_RESET_SESSION_TOKEN
 from django.core.exceptions import PermissionDenied
-from django.core.paginator import Paginator
 from django.db import router, transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.middleware.csrf import CSRF_SESSION_KEY
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.utils.functional import cached_property
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from cookieproj.engines.exceptions import NotListableError
+from cookieproj.engines.exceptions import NotListableError, SessionEndedError
 
 from . import engine, inspector
 from .devices import sign_out_everywhere, signed_in_user
+from .lists import DeviceFilter, EngineFilter, WithinReach
+from .liveness import NotEndedError, stored
 from .lookups import ChecksLookups
 from .models import SignedInSession, StoredSession, User, partial
 from .sealing import NotSealedHereError
 
 # Who knows these is, or may become, somebody else.
 SECRETS = {HASH_SESSION_KEY, INTERNAL_RESET_SESSION_TOKEN, CSRF_SESSION_KEY}
-
-# Rows of a list that can be paged to: beyond, one searches.
-REACH = 10_000
 
 
 def sign_out_all(
@@ -46,8 +45,14 @@ def sign_out_all(
     by = signed_in_user(request)
     names = []
     for user in users:
-        sign_out_everywhere(user, by=by, keep=request)
-        names.append(user.username)
+        try:
+            sign_out_everywhere(user, by=by, keep=request)
+        except SessionEndedError as error:
+            model_admin.message_user(request, str(error), messages.ERROR)
+        else:
+            names.append(user.username)
+    if not names:
+        return
     text = ngettext(
         "%(number)d user is signed out everywhere: %(names)s.",
         "%(number)d users are signed out everywhere: %(names)s.",
@@ -93,58 +98,51 @@ class SiteUserAdmin(SignsOut, ChecksLookups, UserAdmin):
         return listed, counts, needed - {SignedInSession._meta.verbose_name}, protected
 
 
-class WithinReach(Paginator):
-    """Counts as far as it leads, and no further: a list of a million opens like one of ten."""
-
-    @cached_property
-    def count(self) -> int:
-        rows: Any = self.object_list
-        return int(rows[:REACH].count())
-
-
-class ValuesFilter(admin.SimpleListFilter):
-    """The values that there are of an indexed column, each found by one step in the index."""
-
-    MOST = 50
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [(value, value or _("unknown")) for value in islice(self.values(), self.MOST)]
-
-    def values(self) -> Iterator[str]:
-        column = self.parameter_name or ""
-        rows = SignedInSession.objects.order_by(column).values_list(column, flat=True)
-        value = rows.first()
-        while value is not None:
-            yield value
-            value = rows.filter(**{f"{column}__gt": value}).first()
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        value = self.value()
-        if value is None:
-            return queryset
-        if "\0" in value:
-            raise IncorrectLookupParameters
-        return queryset.filter(**{self.parameter_name or "": value})
-
-
-class EngineFilter(ValuesFilter):
-    title = _("engine")
-    parameter_name = "engine"
-
-
-class DeviceFilter(ValuesFilter):
-    title = _("device")
-    parameter_name = "system"
+def not_ended(reasons: Iterable[str]) -> Iterator[str]:
+    """A sentence for each, with the number of sessions that it keeps from being ended."""
+    for reason, number in Counter(reasons).items():
+        text = ngettext(
+            "%(number)d session is not signed out. %(reason)s",
+            "%(number)d sessions are not signed out. %(reason)s",
+            number,
+        )
+        yield text % {"number": number, "reason": reason}
 
 
 class SeenOrEnded(admin.ModelAdmin):
     """Nobody makes a session here, or changes one."""
+
+    def response_delete(self, request: HttpRequest, obj_display: str, obj_id: Any) -> HttpResponse:
+        return self.back(request, super().response_delete(request, obj_display, obj_id))
+
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, *args: Any) -> HttpResponse:
+        """Of one that has gone meanwhile, by another click say."""
+        return self.back(request, super()._get_obj_does_not_exist_redirect(request, *args))  # type: ignore[misc]
+
+    def back(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        """To the list, as it was filtered: Django leads who may change nothing elsewhere."""
+        if not isinstance(response, HttpResponseRedirect) or not self.has_view_permission(request):
+            return response
+        names = self.opts.app_label, self.opts.model_name
+        url = reverse("admin:{}_{}_changelist".format(*names), current_app=self.admin_site.name)
+        filters: Any = {"opts": self.opts, "preserved_filters": self.get_preserved_filters(request)}
+        return redirect(add_preserved_filters(filters, url))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+def out_of_reach(rows: Iterable[SignedInSession]) -> Iterator[tuple[UUID, str]]:
+    """Those whose stored sessions cannot be ended, and why."""
+    for row in rows:
+        try:
+            if row.sealed_key:
+                stored(row)
+        except NotEndedError as error:
+            yield row.pk, str(error)
 
 
 @admin.register(SignedInSession)
@@ -182,16 +180,30 @@ class SignedInSessionAdmin(SignsOut, ChecksLookups, SeenOrEnded):
         if not row.sealed_key:
             return _("held by the browser")
         key = row.session_key
-        return partial(key) if key else _("unknown")
+        return partial(key) if key else _("unreadable")
 
     @admin.action(permissions=["delete"], description=_("Sign out selected"))
     def delete_selected(
         self, request: HttpRequest, queryset: QuerySet[SignedInSession]
     ) -> HttpResponse | None:
         """Django's own, in place of it, by the name that its page of confirmation asks for."""
+        if request.POST.get("post"):
+            kept = dict(out_of_reach(queryset))
+            for sentence in not_ended(kept.values()):
+                self.message_user(request, sentence, messages.ERROR)
+            queryset = queryset.exclude(pk__in=kept)
         # One that the store refuses is not in the log either.
         with transaction.atomic(using=router.db_for_write(SignedInSession)):
             return delete_selected(self, request, queryset)
+
+    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            response: HttpResponse = super().delete_view(request, *args, **kwargs)
+        except NotEndedError as error:
+            [sentence] = not_ended([str(error)])
+            self.message_user(request, sentence, messages.ERROR)
+            return self.back(request, redirect("admin:index"))
+        return response
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_delete_permission(request, obj) and not engine.why_not_one()

@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 from redis.exceptions import RedisError
 
 from cookieproj.engines.caches import adapter_for
@@ -40,6 +40,7 @@ from .measuring.remembered import remembered
 from .measuring.results import Benchmark
 from .measuring.visitor import RequestFailedError
 from .models import User
+from .posting import require_post
 
 # What a session holds that is looked for where it should not be.
 COLOR = "blue as a berry"
@@ -204,7 +205,7 @@ def engines(request: HttpRequest) -> HttpResponse:
     return render(request, "demo/engines.html", context)
 
 
-@require_POST
+@require_post(page="demo:engines")
 def measure(request: HttpRequest) -> HttpResponse:
     """In development at the press of a button; elsewhere it would be a load for anybody to make."""
     if not settings.DEBUG:

@@ -1,7 +1,7 @@
 """Your devices: where a user is signed in, and out again."""
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from django.contrib import messages
 from django.contrib.admin.models import CHANGE, DELETION, LogEntry
@@ -10,20 +10,18 @@ from django.contrib.auth.decorators import login_required
 from django.db import router, transaction
 from django.db.models import F, Model
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
-from cookieproj.engines.exceptions import SessionStoreError
-from cookieproj.engines.language import in_english
+from cookieproj.engines.exceptions import SessionEndedError, SessionStoreError
 
-from . import engine, index, liveness
+from . import engine, following, index, liveness
 from .luxury import is_written
 from .models import SignedInSession, SignedInSessions, User
-
-logger = logging.getLogger("django.contrib.sessions")
+from .posting import require_post
 
 # On the page: more of them are a program's, and nobody looks through them.
 MOST = 100
@@ -35,7 +33,7 @@ MOST = 100
 def your_devices(request: HttpRequest) -> HttpResponse:
     user = signed_in_user(request)
     # Now, not after this page: it shows what the index knows.
-    index.follow(request)
+    following.follow(request)
     this = index.known_row(request.session)
     context = {
         "devices": sorted(devices_of(user), key=lambda device: str(device.pk) != this),
@@ -57,30 +55,52 @@ def devices_of(user: User) -> list[SignedInSession]:
     return alive
 
 
-@require_POST
+@require_post(page="demo:devices")
 @login_required
 def sign_out_one(request: HttpRequest, pk: str) -> HttpResponse:
-    row = get_object_or_404(signed_in_user(request).signed_in_sessions, pk=pk)
-    is_this = str(row.pk) == index.known_row(request.session)
-    if not is_this and (reason := engine.why_not_one()):
-        messages.error(request, reason)
-        return redirect("demo:devices")
-    with transaction.atomic(using=router.db_for_write(SignedInSession)):
-        log([row], DELETION, _("Signed out by its user."), by=row.user)
-        if is_this:
+    row = signed_in_user(request).signed_in_sessions.filter(pk=pk).first()
+    if row is None:
+        # By another click, or elsewhere. Whether it is somebody else's is nobody's business.
+        messages.info(request, _("That device is already signed out."))
+    elif str(row.pk) == index.known_row(request.session):
+        with ending(row):
             logout(request)
+    elif reason := engine.why_not_one():
+        messages.error(request, reason)
+    else:
+        names = {"device": row.device}
+        try:
+            with ending(row):
+                row.delete()
+        except liveness.NotEndedError as error:
+            text = _(
+                "%(device)s is not signed out. %(reason)s Sign out all other devices instead, "
+                "which needs no key."
+            )
+            messages.error(request, text % (names | {"reason": error.reason}))
         else:
-            row.delete()
-            messages.success(request, _("%(device)s is signed out.") % {"device": row.device})
+            messages.success(request, _("%(device)s is signed out.") % names)
     return redirect("demo:devices")
 
 
-@require_POST
+@contextmanager
+def ending(row: SignedInSession) -> Iterator[None]:
+    """In the admin's log, unless it goes wrong."""
+    with transaction.atomic(using=router.db_for_write(SignedInSession)):
+        log([row], DELETION, _("Signed out by its user."), by=row.user)
+        yield
+
+
+@require_post(page="demo:devices")
 @login_required
 def sign_out_others(request: HttpRequest) -> HttpResponse:
     user = signed_in_user(request)
-    ended = sign_out_everywhere(user, by=user, keep=request)
-    messages.success(request, devices_signed_out(ended))
+    try:
+        ended = sign_out_everywhere(user, by=user, keep=request)
+    except SessionEndedError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, devices_signed_out(ended))
     return redirect("demo:devices")
 
 
@@ -91,6 +111,9 @@ def signed_in_user(request: HttpRequest) -> User:
 
 
 def devices_signed_out(number: int) -> str:
+    if not number:
+        # Or the other click of a double one has signed them out.
+        return _("No other device is signed in.")
     text = ngettext(
         "%(number)d device is signed out.", "%(number)d devices are signed out.", number
     )
@@ -106,15 +129,29 @@ def sign_out_everywhere(
     hash that ends them. What the store still holds of them is deleted beside. The session
     of the request ``keep`` goes on, if it is the user's. ``by`` is who asked for it,
     None for somebody at the command line; the admin log tells.
+
+    Raises SessionEndedError, and ends none, if ``keep`` has been signed out while it was under
+    way: of two devices that sign each other out, the one that comes first goes on. The second
+    click of one device ends none either, and goes on with the session that the first has kept.
     """
     using = router.db_for_write(User)
     with transaction.atomic(using=using):
-        User.objects.filter(pk=user.pk).update(sign_outs=F("sign_outs") + 1)
+        users = User.objects.filter(pk=user.pk)
+        # Locked by this, on every database: of two at once the second sees what the first did.
+        users.update(sign_outs=F("sign_outs"))
         user.refresh_from_db(using=using, fields=["sign_outs", "password", "session_hashes"])
+        kept = keep if keep is not None and keep.user == user else None
+        if kept is not None and index.hash_of(kept.session) not in index.hashes_of(user):
+            index.rejoin(kept, user)
+            return 0
+        user.sign_outs += 1
+        users.update(sign_outs=user.sign_outs)
         rows = ended_sessions(user)
-        if keep is not None and keep.user == user:
-            update_session_auth_hash(keep, user)
-            rows = rows.exclude(pk__in=[index.known_row(keep.session)])
+        if kept is not None:
+            update_session_auth_hash(kept, user)
+            # In this transaction, so that a second click finds what goes on.
+            index.rewrite(kept.session)
+            rows = rows.exclude(pk__in=[index.known_row(kept.session)])
         message = _("Signed out everywhere.") if by else _("Signed out everywhere by manage.py.")
         log([user], CHANGE, message, by=by or user)
         ended = rows.live().count()
@@ -141,17 +178,19 @@ def ended_sessions(user: User) -> SignedInSessions:
 
 def delete_stored(rows: SignedInSessions) -> None:
     """Delete what is stored of sessions that open nothing any more, wherever a store answers."""
-    away = set()
+    away: dict[str, object] = {}
+    beyond_reach: set[object] = set()
     for row in rows.exclude(sealed_key="").iterator():
         if row.engine in away:
             continue
         try:
             liveness.end(row)
+        except liveness.NotEndedError as error:
+            beyond_reach.add(error.reason)
         except SessionStoreError as error:
-            away.add(row.engine)
-            logger.warning(
-                "Sessions that have ended stay stored until they expire. %s", in_english(error)
-            )
+            away[row.engine] = error
+    for reason in (*away.values(), *beyond_reach):
+        liveness.tell_stored(reason)
 
 
 def log(ended: Sequence[Model], action: int, message: str, *, by: User) -> None:

@@ -6,25 +6,22 @@ writing down is written, by one statement.
 """
 
 import re
-from datetime import datetime, timedelta
-from functools import partial
+from datetime import datetime
 from hashlib import sha256
-from typing import Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, update_session_auth_hash
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.cache.backends.locmem import LocMemCache
 from django.db import connections, router
-from django.db.models import Q
 from django.http import HttpRequest
-from django.utils import timezone
 
 from cookieproj.engines.constants import EXPIRY
+from cookieproj.engines.exceptions import SessionEndedError
 from cookieproj.engines.merge import Data
 
-from . import engine, liveness
+from . import engine
 from .client import address_of, device_of
 from .constants import ADOPTED, ROW
 from .luxury import is_written
@@ -65,7 +62,7 @@ def begin(request: HttpRequest, user: User) -> None:
     is_done = is_written(lambda: replace(described(request, user, row)))
     note(session, row)
     if is_done:
-        is_news(session)
+        claim(session)
     else:
         wait(session)
 
@@ -79,7 +76,7 @@ def adopt(request: HttpRequest, user: User) -> None:
     row = adopted_row(session.session_key or "")
     insert(described(request, user, row))
     note(session, row)
-    is_news(session)
+    claim(session)
 
 
 def adopted_row(session_key: str) -> str:
@@ -141,6 +138,31 @@ def replace(row: SignedInSession) -> None:
     )
 
 
+def rewrite(session: SessionBase) -> None:
+    """Write down what finds the session from now on, in the transaction of the caller."""
+    known = SignedInSession(**identity(session))
+    SignedInSession.objects.filter(pk__in=[known_row(session)]).update(**known.identity)
+
+
+def rejoin(request: HttpRequest, user: User) -> None:
+    """Go on with the session that another request of this very one has kept as it ended others.
+
+    Both answers then hold the same key, where there is one: whichever reaches the browser, it is
+    signed in, and nothing stays stored that nobody knows of. Raises SessionEndedError if somebody
+    else has changed the hash: this session is signed out.
+    """
+    rows = user.signed_in_sessions.filter(auth_hash__in=hashes_of(user))
+    row = rows.filter(pk__in=[known_row(request.session)]).first()
+    if row is None:
+        raise SessionEndedError
+    if key := row.session_key:
+        request.session = engine.store()(key)
+        request.session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    else:
+        # The browser holds it: each answer has a cookie of its own.
+        update_session_auth_hash(request, user)
+
+
 def identity(session: SessionBase) -> dict[str, str]:
     """What finds the stored session, and tells whether it is still signed in.
 
@@ -163,46 +185,20 @@ def digest(auth_hash: str) -> str:
     return sha256(str(auth_hash).encode(errors="replace")).hexdigest()
 
 
-def follow(request: HttpRequest) -> None:
-    """Write down what has become of this session, if it is signed in and that is news.
-
-    When it was last seen is news once in SEEN_EVERY seconds. Reads the session, so this
-    is for requests that have read it; asks the database for the user only if there is news.
-    What the database does not take now is written later; but a refusal is needed now.
-    """
-    session = request.session
-    row = known_row(session)
-    if row is None and session.modified:
-        leave_what_was(request)
-    if SESSION_KEY not in session:
-        return
-    if not is_written(partial(write_news, request, row)):
-        wait(session)
-
-
 def wait(session: SessionBase) -> None:
     """Let a while go by before the session is written down by this process."""
     for name in names(session):
         written.set(name, True, AGAIN_AFTER)
 
 
-def write_news(request: HttpRequest, row: str | None) -> None:
-    session = request.session
-    if row is None:
-        if request.user.is_authenticated:
-            adopt(request, request.user)
-    # The user is what says that the session still holds: its hash may be an old password's.
-    elif is_news(session) and request.user.is_authenticated:
-        write(request, request.user, row)
-        if is_expiry_news(session):
-            note(session, row)
+def claim(session: SessionBase) -> bool:
+    """Have the session as it is for this request to write down, if there is news.
 
-
-def is_news(session: SessionBase) -> bool:
-    """Whether this process has not lately written down the session as it is."""
+    False if another request of this process has lately had it, and no expiry has moved.
+    """
     every = seen_every(session)
-    added = [written.add(name, True, every) for name in names(session)]
-    return added[-1] or is_expiry_news(session)
+    claimed = [written.add(name, True, every) for name in names(session)]
+    return claimed[-1] or is_expiry_news(session)
 
 
 def names(session: SessionBase) -> list[str]:
@@ -225,59 +221,6 @@ def is_saved(session: SessionBase) -> bool:
 def seen_every(session: SessionBase) -> int:
     """Seconds; fewer for a session so short that its expiry would be overtaken."""
     return max(0, min(SEEN_EVERY, session.get_expiry_age() // 2))
-
-
-def write(request: HttpRequest, user: User, pk: str) -> None:
-    """One statement where the row is as this session knows it, as it nearly always is."""
-    session = request.session
-    now = timezone.now()
-    late = timedelta(seconds=seen_every(session))
-    known = SignedInSession(**identity(session))
-    values: dict[str, Any] = {"last_seen": now}
-    differs = Q(last_seen__lt=now - late)
-    if is_saved(session):
-        values["expires"] = expires = expiry_of(session)
-        differs |= Q(expires__lt=expires - late) | Q(expires__gt=expires)
-    rows = SignedInSession.objects.filter(pk=pk)
-    if rows.filter(differs, **known.identity).update(**values):
-        return
-    row = rows.first()
-    if row is None:
-        if holds(known, user):
-            if not is_refused(pk):
-                insert(described(request, user, pk))
-        elif known.sealed_key:
-            # A copy in a cache that was away as the session ended has opened it again: not twice.
-            session.delete(session.session_key)
-    elif row.identity != known.identity:
-        if holds(known, user):
-            # Only what was read is replaced: another request may have gone further.
-            rows.filter(**row.identity).update(**known.identity, **values)
-        elif is_overtaken(request, row):
-            # The browser may have the other's cookie already.
-            session.modified = False
-
-
-def holds(known: SignedInSession, user: User) -> bool:
-    """Whether a session with that key and hash is still signed in, whatever this request thinks.
-
-    While it was under way another one may have changed the key or the password.
-    """
-    current = User.objects.filter(pk=user.pk).first()
-    if current is None or known.auth_hash not in hashes_of(current):
-        return False
-    return bool(liveness.alive([known]))
-
-
-def is_overtaken(request: HttpRequest, row: SignedInSession) -> bool:
-    """Whether this request has kept its session, and another one after it has kept it once more.
-
-    By signing out all others, or a new password, sent twice: each ends the others' hashes.
-    """
-    came, ours = hash_of(came_with(request)[1]), hash_of(request.session)
-    user = User.objects.filter(pk=row.user_id).first()
-    hashes = hashes_of(user) if user else []
-    return came != ours and ours not in hashes and row.auth_hash in hashes
 
 
 def hashes_of(user: User) -> list[str]:

@@ -3,13 +3,14 @@
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST
 from django.views.i18n import set_language
+
+from .posting import require_post
 
 
 # Django's token would be a cookie on every page, where people look at what cookies there are.
 @csrf_exempt
-@require_POST
+@require_post(page="demo:index")
 def choose(request: HttpRequest) -> HttpResponse:
     """Remember the language in Django's cookie, for a form of this site's own pages."""
     if not is_from_here(request):

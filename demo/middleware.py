@@ -22,7 +22,7 @@ from cookieproj.engines.exceptions import StoreError
 from cookieproj.engines.middleware import NOTE
 from cookieproj.engines.sql_call import in_transaction, store_error
 
-from . import index
+from . import following
 from .luxury import index_connection
 from .models import User
 
@@ -188,7 +188,7 @@ class FollowSignedInSessions:
             try:
                 # Without the store the index waits; whether the request can too, saving tells.
                 with suppress(StoreError):
-                    index.follow(request)
+                    following.follow(request)
             except Error as error:
                 return self.unwritten(request, error)
         return response

@@ -199,18 +199,23 @@ class SignedInSession(models.Model):
     def session_key(self) -> str:
         """In clear. Empty where the browser holds the session, or where no secret key opens it.
 
-        A session of that last kind has ended: its hash holds with none of them either.
+        A session of that last kind is signed out as long as no secret key does: its hash holds
+        with none of them either.
         """
         if not self.sealed_key:
             return ""
         try:
-            return sealing.unseal(self.sealed_key, INDEX_SEAL)
+            return self.opened_key()
         except sealing.NotSealedHereError:
             return ""
 
     @session_key.setter
     def session_key(self, session_key: str) -> None:
         self.sealed_key = sealing.seal(session_key, INDEX_SEAL) if session_key else ""
+
+    def opened_key(self) -> str:
+        """In clear, of a row that has one. Raises NotSealedHereError."""
+        return sealing.unseal(self.sealed_key, INDEX_SEAL)
 
     @property
     def identity(self) -> dict[str, str]:

@@ -34,9 +34,17 @@ def signed_out(request: HttpRequest | None, user: User | None, **kwargs: Any) ->
 
 
 @receiver(pre_delete, sender=SignedInSession)
-def ended(instance: SignedInSession, **kwargs: Any) -> None:
-    """Before its row goes: if the store does not answer, the row stays to be ended later."""
-    liveness.end(instance)
+def ended(instance: SignedInSession, origin: Any = None, **kwargs: Any) -> None:
+    """Before its row goes: if the session cannot be ended, the row stays to be ended later.
+
+    But where it goes with its user: nobody can be signed in as somebody who is not there.
+    """
+    try:
+        liveness.end(instance)
+    except liveness.NotEndedError as error:
+        if SignedInSession in (type(origin), getattr(origin, "model", None)):
+            raise
+        liveness.tell_stored(error.reason)
 
 
 @receiver(opened)

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
@@ -97,7 +98,9 @@ class Recipe:
         @wraps(self.view)
         def served(request: HttpRequest) -> HttpResponse:
             if request.method not in self.methods:
-                return not_allowed(request, self.methods)
+                # Whoever came by a link finds the button there.
+                is_look = request.method in READS
+                return redirect(self.page_url) if is_look else not_allowed(request, self.methods)
             form = self.bind(request)
             if not form.is_valid():
                 return TextResponse(messages(form), status=400)

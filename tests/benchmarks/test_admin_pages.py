@@ -20,7 +20,7 @@ from cookieproj.engines.file import SessionStore as FileStore
 from cookieproj.engines.files import PLAIN, SECOND, Files
 from cookieproj.settings.caches import caches
 from demo import inspector
-from demo.admin import REACH
+from demo.lists import REACH
 from demo.models import User
 from tests.conftest import connected, forget_folder, new_database
 from tests.sites import manage

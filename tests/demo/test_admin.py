@@ -26,8 +26,8 @@ from cookieproj.engines.caches import adapter_for
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.settings.caches import caches
 from demo import inspector
-from demo.admin import WithinReach
 from demo.constants import ROW
+from demo.lists import WithinReach
 from demo.models import SignedInSession, User
 from tests.conftest import connected, on
 
@@ -410,7 +410,7 @@ def test_the_list_counts_no_further_than_it_leads(
     counts = [query["sql"] for query in captured if "COUNT(" in query["sql"]]
     assert counts
     assert all("LIMIT 10000" in sql for sql in counts)
-    monkeypatch.setattr("demo.admin.REACH", 2)
+    monkeypatch.setattr("demo.lists.REACH", 2)
     for _ in range(3):
         Client().force_login(User.objects.get())
     assert WithinReach(SignedInSession.objects.order_by("pk"), 1).count == 2

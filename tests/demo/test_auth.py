@@ -1,7 +1,12 @@
 """Signing in, three ways, on every profile."""
 
+import re
+from io import StringIO
+from pathlib import Path
+
 import pytest
 from django.conf import settings
+from django.core.management import call_command
 from django.test import Client
 from pytest_django import Settings
 
@@ -131,9 +136,24 @@ def test_is_login_fools_the_naive_check_alone(client: Client, ada: User) -> None
 
 
 @pytest.mark.parametrize("debug", [True, False])
-def test_demo_accounts_are_told_where_there_are_any(
+def test_demo_accounts_are_told_where_there_may_be_any(
     client: Client, settings: Settings, db: None, debug: bool
 ) -> None:
     settings.DEBUG = debug
     page = client.get("/auth/sign-in/").content.decode()
-    assert ("one of the demo accounts that scripts/run printed" in page) == debug
+    told = "manage.py demodata creates and lists them; scripts/run runs it at startup."
+    assert (told in page) == debug
+
+
+def test_what_is_told_of_them_is_true(client: Client, settings: Settings, db: None) -> None:
+    """However the site was started."""
+    assert "\npython manage.py demodata" in Path("scripts/run").read_text()
+    settings.DEBUG = True
+    for _again in range(2):
+        out = StringIO()
+        call_command("demodata", stdout=out)
+        listed = re.findall(r"Demo account (\w+), password (\w+)", out.getvalue())
+        assert len(listed) == 3
+    for username, password in listed:
+        answer = Client().post("/auth/sign-in/", {"username": username, "password": password})
+        assert answer.status_code == 302

@@ -28,7 +28,7 @@ from pytest_django import Settings
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.file import SessionStore as FileStore
 from cookieproj.engines.middleware import SessionMiddleware
-from demo import clearing, engine, index, liveness
+from demo import clearing, engine, following, index, liveness
 from demo.client import address_of, device_of
 from demo.constants import ROW
 from demo.middleware import FollowSignedInSessions
@@ -299,7 +299,7 @@ def test_a_short_session_is_written_often_enough(
 @contextmanager
 def under_way(path: str) -> Iterator[list[Callable[[], object]]]:
     """While a request for that path is under way, what is put into the list happens."""
-    really = index.follow
+    really = following.follow
     meanwhile: list[Callable[[], object]] = []
 
     def follow(request: HttpRequest) -> None:
@@ -307,7 +307,7 @@ def under_way(path: str) -> Iterator[list[Callable[[], object]]]:
             meanwhile.pop()()
         really(request)
 
-    with mock.patch.object(index, "follow", follow):
+    with mock.patch.object(following, "follow", follow):
         yield meanwhile
 
 
@@ -354,7 +354,7 @@ def test_nor_a_key_that_is_newer_than_what_it_has_read(profile: str, ada: User) 
         row.update(auth_hash="newer")
         return True
 
-    with mock.patch.object(index, "holds", meanwhile):
+    with mock.patch.object(following, "holds", meanwhile):
         is_in(client)
     assert row.get().auth_hash == "newer"
 
@@ -438,7 +438,7 @@ def test_but_not_if_somebody_has_ended_it(profile: str, ada: User, rf: RequestFa
     _ = request.session[ROW]
     row_of(client).delete()
     forget_what_was_written()
-    index.follow(request)
+    following.follow(request)
     assert not SignedInSession.objects.exists()
 
 
@@ -449,7 +449,7 @@ def test_a_view_that_fails_writes_nothing_down(profile: str, ada: User, rf: Requ
     client.raise_request_exception = False
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("demo.devices.devices_of", None)
-        patch.setattr(index, "follow", follow := Counted())
+        patch.setattr(following, "follow", follow := Counted())
         assert client.get("/devices/").status_code == 500
     # The view's own, not the middleware's.
     assert follow.calls == 1
@@ -488,7 +488,7 @@ def test_an_anonymous_session_is_none_of_its_business(profile: str, rf: RequestF
     assert index_writes(client, "/sessions/items/") == 0
     request: Any = rf.get("/")
     request.session, request.user = client.session, AnonymousUser()
-    index.follow(request)
+    following.follow(request)
     assert not SignedInSession.objects.exists()
 
 
@@ -670,10 +670,19 @@ def test_what_another_process_keeps_in_its_memory_is_not_forgotten(
 @pytest.mark.parametrize(
     "engine", ["somebodys.engine", "demo.models", "nothing", "django.contrib.nothing"]
 )
-def test_an_engine_that_is_gone_opens_nothing_to_end(engine: str, profile: str, ada: User) -> None:
+def test_a_session_of_an_engine_that_is_gone_is_not_ended(
+    engine: str, profile: str, ada: User
+) -> None:
+    """If the engine comes back it is signed in again."""
     browser(ada)
     SignedInSession.objects.update(engine=engine)
-    SignedInSession.objects.all().delete()
+    with (
+        pytest.raises(liveness.NotEndedError, match="cannot be imported"),
+        transaction.atomic(),
+    ):
+        SignedInSession.objects.all().delete()
+    assert SignedInSession.objects.exists()
+    ada.delete()
     assert not SignedInSession.objects.exists()
 
 
@@ -903,7 +912,7 @@ def test_a_mistake_in_the_index_is_no_luxury(
     client = browser(ada)
     forget_what_was_written()
     with (
-        mock.patch.object(index, "write", write),
+        mock.patch.object(following, "touch", write),
         transaction.atomic() if in_a_transaction else nullcontext(),
         # A mistake in a statement is the one to SQLite, and the other to PostgreSQL.
         pytest.raises((OperationalError, ProgrammingError)),

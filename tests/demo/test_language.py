@@ -85,4 +85,4 @@ def test_to_choose_is_no_use_of_the_session(client: Client, ada: User, settings:
     client.force_login(ada)
     response = client.post("/language/", {"language": "zh-hans"}, headers=THIS_SITE)
     assert "sessionid" not in response.cookies
-    assert client.get("/language/").status_code == 405
+    assert client.put("/language/").status_code == 405

@@ -14,6 +14,10 @@ from tests.held import WHOSE, Whose
 from tests.servers import StoppablePostgreSQL, StoppableRedis, stoppable_postgresql
 from tests.sites import manage
 
+from .stopping import meanwhile, run, stops
+
+__all__ = ["meanwhile", "run", "stops"]
+
 SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.failures.settings"}
 
 Variables = Callable[..., dict[str, str]]

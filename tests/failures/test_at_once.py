@@ -3,83 +3,19 @@
 The browser keeps the cookie of the answer that comes last.
 """
 
-from collections.abc import Callable
-from typing import Any
+import re
 
 import pytest
 from django.conf import settings as django_settings
-from django.http import HttpRequest
 from django.test import Client
-from pytest_django import Settings
 
 from demo.devices import sign_out_everywhere
 from demo.models import User
-from tests.conftest import forget_folder
-from tests.families import run_on
 from tests.held import Held, Whose
 
-# What is behind each sign-in.
-SIGN_INS = {
-    "/auth/sign-in/": "/auth/account/",
-    "/auth/by-hand-sign-in/": "/auth/by-hand/",
-    "/admin/login/": "/admin/",
-}
-ADMIN = {"username": "admin", "password": "cookies"}
-NEW_PASSWORD = {
-    "old_password": "cookies",
-    "new_password1": "Sw0rdf1sh",
-    "new_password2": "Sw0rdf1sh",
-}
+from .stopping import ADMIN, NEW_PASSWORD, SIGN_INS, Meanwhile, StopsHalfWay, same_browser
 
-Meanwhile = Callable[[Callable[[], object]], None]
-
-# What the next request does once it has read its session.
-_planned: list[Callable[[], object]] = []
-
-
-class Interrupted:
-    """An authentication backend, and a validator of passwords: both are asked half-way."""
-
-    def authenticate(self, request: HttpRequest, **credentials: Any) -> None:
-        request.session.get("color")
-        self.happen()
-
-    def validate(self, password: str, user: User | None = None) -> None:
-        self.happen()
-
-    def get_help_text(self) -> str:
-        return ""
-
-    def get_user(self, user_id: int) -> None:
-        return None
-
-    def happen(self) -> None:
-        while _planned:
-            _planned.pop()()
-
-
-@pytest.fixture
-def meanwhile(settings: Settings) -> Meanwhile:
-    name = f"{__name__}.Interrupted"
-    settings.AUTHENTICATION_BACKENDS = [name, "django.contrib.auth.backends.ModelBackend"]
-    settings.AUTH_PASSWORD_VALIDATORS = [{"NAME": name}]
-    _planned.clear()
-    return _planned.append
-
-
-@pytest.fixture
-def run(whose: Whose, profile: str, settings: Settings) -> str:
-    run_on(settings, whose, profile)
-    forget_folder()
-    return profile
-
-
-def same_browser(client: Client) -> Client:
-    """Another of its tabs: with the cookies that it has now."""
-    other = Client()
-    for name, cookie in client.cookies.items():
-        other.cookies[name] = cookie.value
-    return other
+pytestmark = pytest.mark.parametrize("stops", [StopsHalfWay], indirect=True)
 
 
 @pytest.mark.parametrize("path", SIGN_INS)
@@ -101,7 +37,6 @@ def test_a_double_click_on_a_sign_in_signs_in(
     is_in = answer.status_code == 302 and "admin" in client.get(SIGN_INS[path]).content.decode()
     keeps = client.get("/sessions/get-item/?key=color").content.decode() == "color is blue\n"
     held("Two sign-ins at once over one session: signed out", whose, 1, int(not (is_in and keeps)))
-    assert not _planned
     assert is_in
     assert keeps
     if run != "signed_cookies":
@@ -119,7 +54,6 @@ def test_a_new_password_that_is_sent_twice_keeps_its_session(
     answer = client.post("/admin/password_change/", NEW_PASSWORD)
     is_in = answer.status_code == 302 and "welcome admin" in client.get("/auth/account/").text
     held("A new password sent twice at once: signed out", whose, 1, int(not is_in))
-    assert not _planned
     assert is_in
 
 
@@ -152,3 +86,23 @@ def test_the_browser_has_a_key_of_its_own_after_it(
     client.post("/auth/sign-in/", ADMIN)
     keys = {before, first.cookies[name].value, client.cookies[name].value}
     assert len(keys) == 3 or run == "signed_cookies"
+
+
+@pytest.mark.parametrize("whose", ["ours"], indirect=True)
+@pytest.mark.parametrize("color", ["", "blue"], ids=["without a session", "over one"])
+def test_both_of_two_sign_ins_are_devices_since_the_browser_may_hold_either(
+    color: str, whose: Whose, run: str, meanwhile: Meanwhile, client: Client, admin: User
+) -> None:
+    """Nobody knows which answer comes last. The one that is not held can be ended in the list."""
+    if color:
+        client.post("/sessions/set-item/", {"key": "color", "value": color})
+    first = same_browser(client)
+    meanwhile(lambda: first.post("/auth/sign-in/", ADMIN))
+    client.post("/auth/sign-in/", ADMIN)
+    for held in (client, first):
+        assert "welcome admin" in held.get("/auth/account/").text
+    [this, other] = re.findall(r"/devices/[\w-]+/sign-out/", client.get("/devices/").text)
+    client.post(other)
+    assert "welcome admin" in client.get("/auth/account/").text
+    assert "welcome" not in first.get("/auth/account/", follow=True).text
+    assert re.findall(r"/devices/[\w-]+/sign-out/", client.get("/devices/").text) == [this]

@@ -5,38 +5,15 @@ from collections.abc import Callable
 import pytest
 from django.conf import settings as django_settings
 from django.test import Client
-from pytest_django import Settings
 
 from demo.models import User
-from tests.conftest import forget_folder
-from tests.families import run_on
 from tests.held import Held, Whose
 
-from .stopping import Meanwhile, Stops, answered, meanwhile, same_browser, stops
-
-__all__ = ["meanwhile", "stops"]
+from .stopping import ADMIN, NEW_PASSWORD, SIGN_INS, Meanwhile, in_another_tab
 
 NAME = django_settings.SESSION_COOKIE_NAME
-ADMIN = {"username": "admin", "password": "cookies"}
-SIGN_INS = {
-    "/auth/sign-in/": "/auth/account/",
-    "/auth/by-hand-sign-in/": "/auth/by-hand/",
-    "/admin/login/": "/admin/",
-}
-NEW_PASSWORD = {
-    "old_password": "cookies",
-    "new_password1": "Sw0rdf1sh",
-    "new_password2": "Sw0rdf1sh",
-}
 KEEPS = {"/devices/sign-out-others/": {}, "/admin/password_change/": NEW_PASSWORD}
 LATE = ["/sessions/get-item/?key=color", "/auth/account/"]
-
-
-@pytest.fixture
-def run(whose: Whose, profile: str, settings: Settings) -> str:
-    run_on(settings, whose, profile)
-    forget_folder()
-    return profile
 
 
 def anonymous(client: Client) -> None:
@@ -76,13 +53,7 @@ def test_whoever_signs_in_stays_in(
     held: Held,
 ) -> None:
     before(client)
-    tab = same_browser(client)
-
-    def sign_in() -> None:
-        assert tab.post(path, ADMIN).status_code == 302
-        answered(client, tab)
-
-    meanwhile(sign_in)
+    meanwhile(in_another_tab(client, path, ADMIN))
     client.get(late)
     is_in = "admin" in client.get(SIGN_INS[path]).text
     held(
@@ -107,13 +78,7 @@ def test_whoever_ends_all_other_sessions_stays_in(
     held: Held,
 ) -> None:
     client.post("/auth/sign-in/", ADMIN)
-    tab = same_browser(client)
-
-    def change() -> None:
-        assert tab.post(path, KEEPS[path]).status_code == 302
-        answered(client, tab)
-
-    meanwhile(change)
+    meanwhile(in_another_tab(client, path, KEEPS[path]))
     client.get(late)
     is_in = "welcome admin" in client.get("/auth/account/").text
     held("A late answer while all others are signed out: signed out", whose, 1, int(not is_in))
@@ -123,7 +88,6 @@ def test_whoever_ends_all_other_sessions_stays_in(
 @pytest.mark.parametrize("path", KEEPS)
 def test_also_if_it_is_sent_twice(
     path: str,
-    stops: type[Stops],
     whose: Whose,
     run: str,
     meanwhile: Meanwhile,
@@ -132,13 +96,7 @@ def test_also_if_it_is_sent_twice(
     held: Held,
 ) -> None:
     client.post("/auth/sign-in/", ADMIN)
-    tab = same_browser(client)
-
-    def change() -> None:
-        assert tab.post(path, KEEPS[path]).status_code == 302
-        answered(client, tab)
-
-    meanwhile(change)
+    meanwhile(in_another_tab(client, path, KEEPS[path]))
     client.post(path, KEEPS[path])
     is_in = "welcome admin" in client.get("/auth/account/").text
     held("All others are signed out, sent twice: signed out", whose, 1, int(not is_in))

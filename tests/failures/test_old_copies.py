@@ -6,17 +6,13 @@ import pytest
 from django.conf import settings as django_settings
 from django.core.management import call_command
 from django.test import Client
-from pytest_django import Settings
 
 from demo.models import User
-from tests.conftest import forget_folder, on
+from tests.conftest import on
 from tests.demo.browsers import browser, is_in, row_of
-from tests.families import run_on
 from tests.held import Held, Whose
 
-from .stopping import Meanwhile, Stops, StopsLater, meanwhile, same_browser, stops
-
-__all__ = ["meanwhile", "stops"]
+from .stopping import Meanwhile, StopsLater, same_browser
 
 NAME = django_settings.SESSION_COOKIE_NAME
 ADA = {"username": "ada", "password": "cookies"}
@@ -41,13 +37,6 @@ COMES: dict[str, Step] = {
     "signs out all others": lambda copy: copy.post("/devices/sign-out-others/"),
     "another user": lambda copy: copy.post("/auth/sign-in/", GRACE),
 }
-
-
-@pytest.fixture
-def run(whose: Whose, profile: str, settings: Settings) -> str:
-    run_on(settings, whose, profile)
-    forget_folder()
-    return profile
 
 
 @pytest.fixture(autouse=True)
@@ -146,7 +135,7 @@ def test_a_cookie_from_before_the_index_that_is_signed_out_at_once(whose: Whose,
 @pytest.mark.parametrize("whose", ["ours"], indirect=True)
 @pytest.mark.parametrize("stops", [StopsLater], indirect=True)
 def test_a_sign_in_while_another_tab_signs_out(
-    whose: Whose, run: str, stops: type[Stops], meanwhile: Meanwhile
+    whose: Whose, run: str, meanwhile: Meanwhile
 ) -> None:
     """On the other engines the session of before has ended, and storing it is refused."""
     tab = browser(User.objects.get(username="ada"))
