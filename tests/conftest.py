@@ -44,8 +44,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("session engines", "what tests/engines is held against")
     group.addoption("--schedule", help="seed of the one to run of tests/engines/stepping")
     group.addoption("--engine", help="dotted path of one engine, instead of ours and Django's")
-    group.addoption("--database", default="sqlite", choices=["sqlite", "postgresql", "mariadb"])
-    group.addoption("--cache", default="memory", choices=["memory", "memcached", "redis"])
+    group.addoption("--database", default="", choices=["sqlite", "postgresql", "mariadb"])
+    group.addoption("--cache", default="", choices=["memory", "memcached", "redis"])
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -18,7 +18,7 @@ def steps_of(engine: Any, **changes: Callable[[Step], Step]) -> Iterator[None]:
 
     A step that the store makes as a part of another is one too.
     """
-    really = engine._own_store
+    really = engine.make_store
 
     def own_store(session: Any) -> Store:
         store: Store = really(session)
@@ -26,7 +26,7 @@ def steps_of(engine: Any, **changes: Callable[[Step], Step]) -> Iterator[None]:
             setattr(store, name, change(getattr(store, name)))
         return store
 
-    with mock.patch.object(engine, "_own_store", own_store):
+    with mock.patch.object(engine, "make_store", own_store):
         yield
 
 

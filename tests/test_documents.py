@@ -54,3 +54,8 @@ def test_scripts_test_goes_by_none_of_them() -> None:
     )
     assert command
     assert set(command[1].split()) >= READ
+
+
+def test_the_example_of_a_store_is_the_one_that_keeps_the_promises() -> None:
+    document = (ROOT / "docs" / "stores.md").read_text()
+    assert f"```python\n{(ROOT / 'tests' / 'engines' / 'example.py').read_text()}```" in document

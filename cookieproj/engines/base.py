@@ -54,7 +54,7 @@ class Engine(Listable, Keys, Apply, Async):
         serializer: Any
 
     def _takes(self, session_key: str) -> bool:
-        return self._own_store().can_hold(session_key)
+        return self.make_store().can_hold(session_key)
 
     def _load(self) -> Stored | None:
         return self._store.load(self._key)

@@ -22,7 +22,7 @@ class SessionStore(Engine, DjangoStore):
 
     _cache: BaseCache
 
-    def _own_store(self) -> Store:
+    def make_store(self) -> Store:
         naming = Naming(self.cache_key_prefix, self._entry_name, others=OF_CACHED_DB)
         return adapter_for(self._cache, naming)
 

@@ -26,7 +26,7 @@ class SessionStore(DBStore, DjangoStore):
 
     _cache: BaseCache
 
-    def _own_store(self) -> Store:
+    def make_store(self) -> Store:
         naming = Naming(self.cache_key_prefix, self._entry_name)
         return CachedRows(Rows(self), adapter_for(self._cache, naming))
 

@@ -31,7 +31,7 @@ class SessionStore(Engine, DjangoStore):
     # list of hooks.
     _unsettled: Sequence[tuple[Callable[[], None], Stored | None]] = ()
 
-    def _own_store(self) -> Store:
+    def make_store(self) -> Store:
         return Rows(self)
 
     def _takes(self, session_key: str) -> bool:

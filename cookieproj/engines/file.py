@@ -25,7 +25,7 @@ class SessionStore(Engine, DjangoStore):
         _expiry_date: Callable[[Data], Any]
         _key_to_file: Callable[[str], str]
 
-    def _own_store(self) -> Store:
+    def make_store(self) -> Store:
         return Files(self)
 
     # What a subclass says of its files.

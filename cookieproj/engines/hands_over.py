@@ -27,7 +27,7 @@ class HandsOver(SessionBase):
         made: Self = super().__new__(class_for(cls))
         return made
 
-    def _own_store(self) -> Store:
+    def make_store(self) -> Store:
         """Where this engine by itself keeps sessions, a handover left aside."""
         raise NotImplementedError
 
@@ -35,12 +35,12 @@ class HandsOver(SessionBase):
     def _store(self) -> Store:
         """Made for each step: one that was kept would in turn keep this session."""
         compose = composition_for(type(self))
-        return compose(self._own_store()) if compose else self._own_store()
+        return compose(self.make_store()) if compose else self.make_store()
 
 
 def store_of(engine: Any) -> Store:
     """The store of that engine by itself, also where it is the running one, which hands over."""
-    store: Store = engine()._own_store()
+    store: Store = engine().make_store()
     return store
 
 

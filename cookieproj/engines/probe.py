@@ -83,4 +83,4 @@ def rows_of(engine: type[SessionBase]) -> type[SessionBase]:
     def rows(session: Any) -> Rows:
         return Rows(session)
 
-    return subclass(engine, _own_store=rows)
+    return subclass(engine, make_store=rows)

@@ -52,7 +52,7 @@ class SessionStore(Listable, Async, DjangoStore):  # type: ignore[misc]
     if TYPE_CHECKING:
         _get_session: Callable[..., Data]
 
-    def _own_store(self) -> Store:
+    def make_store(self) -> Store:
         return Browsers(type(self))
 
     def load(self) -> Data:

@@ -3,15 +3,18 @@
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.utils.functional import Promise
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from .exceptions import NotListableError
 from .language import in_english
 from .merge import Data, unchanged
+from .sound import checked
 from .stored import Listed, Location, Page, Stored
 
 
@@ -23,9 +26,10 @@ class Store:
     key before, and ``expires`` the moment from which the session opens nothing, naive only where
     USE_TZ is off.
 
-    Each of the first six methods is one round trip, and whole by itself: of two that change one
-    entry at the same moment, one wins, and the other finds out by None or False. All raise
-    StoreError where the store fails, and what the serializer raises for data that it cannot take.
+    The first six methods after ``label`` are one round trip each, and whole by itself: of two that
+    change one entry at the same moment, one wins, and the other finds out by None or False. All
+    raise StoreError where the store fails, and what the serializer raises for data that it cannot
+    take.
     """
 
     # Whether the comparison and the change are one step in the store.
@@ -74,7 +78,10 @@ class Store:
     def compare_and_swap(
         self, key: str, old: Stored, data: Data, expires: datetime
     ) -> Stored | None:
-        """Store it in the place of ``old``; None where something else is there, or nothing."""
+        """Store it in the place of ``old``; None where something else is there, or nothing.
+
+        What has expired since is still ``old``: only the token is compared, as in the next two.
+        """
         raise NotImplementedError
 
     def touch(self, key: str, old: Stored, expires: datetime) -> Stored | None:
@@ -86,7 +93,7 @@ class Store:
         raise NotImplementedError
 
     def delete(self, key: str) -> None:
-        """Remove whatever is there."""
+        """Remove whatever is there; of a key that it cannot hold, that is nothing."""
         raise NotImplementedError
 
     # What follows has an answer for every store, and some have a better one.
@@ -124,6 +131,7 @@ class Store:
         return self.compare_and_swap(key, old, data, expires)
 
     def exists(self, key: str) -> bool:
+        """Whether there is a session, which need not be readable; of any text."""
         stored = self.read(key)
         return stored is not None and not stored.is_tombstone
 
@@ -152,6 +160,7 @@ class Store:
     # Listing: NotListableError, with a sentence that says why, where a store tells no keys.
 
     def page(self, position: str, size: int) -> Page:
+        """About ``size`` sessions from that position on, neither expired ones nor tombstones."""
         raise self.not_listable
 
     def walk(self, page_size: int) -> Iterator[Listed]:
@@ -167,6 +176,7 @@ class Store:
         return set(filter(self.exists, keys))
 
     def count(self) -> int:
+        """With the expired that are not yet cleared."""
         raise self.not_listable
 
     def count_expired(self) -> int:
@@ -188,6 +198,24 @@ class Store:
             _("Sessions in %(cache)s cannot be listed: it does not tell its keys.")
             % {"cache": self.label}
         )
+
+
+class Serialized(Store):
+    """A store of bytes, which SESSION_SERIALIZER writes and reads."""
+
+    def __init__(self) -> None:
+        self._serializer = import_string(settings.SESSION_SERIALIZER)()
+
+    def encode(self, data: Data) -> bytes:
+        payload: bytes = self._serializer.dumps(data)
+        return payload
+
+    def form(self, data: Data) -> Data:
+        form: Data = self._serializer.loads(self.encode(data))
+        return form
+
+    def stored(self, payload: bytes, expires: datetime | None) -> Stored:
+        return Stored(payload, partial(checked, self._serializer.loads, payload), expires)
 
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ import pytest
 from asgiref.sync import async_to_sync
 
 from cookieproj.engines.constants import DJANGOS, OURS
+from cookieproj.engines.hands_over import HandsOver
 
 # Engine, database, cache: what of it each engine has.
 STORES = [
@@ -37,11 +38,13 @@ class Engine:
 
     @property
     def name(self) -> str:
-        return self.path.rpartition(".")[2]
+        """Of one of neither family it is the path."""
+        return self.path.removeprefix(OURS).removeprefix(DJANGOS)
 
     @property
     def ours(self) -> bool:
-        return self.path.startswith(OURS)
+        """Or made of ours."""
+        return issubclass(self.Store, HandsOver)
 
     @property
     def djangos(self) -> bool:
@@ -56,7 +59,7 @@ class Engine:
         return import_module(self.path).SessionStore
 
     def __str__(self) -> str:
-        owner = "ours" if self.ours else "django" if self.djangos else self.path
+        owner = "django" if self.djangos else "ours" if self.path.startswith(OURS) else ""
         return "-".join(filter(None, [owner, self.name, self.database, self.cache]))
 
 

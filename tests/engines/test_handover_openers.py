@@ -38,7 +38,7 @@ def running() -> Any:
 def hands_over(engine: Any) -> bool:
     """Whether a session of that class, or its store, is one of two engines."""
     session = engine()
-    return type(session) is not engine or type(session._store) is not type(session._own_store())
+    return type(session) is not engine or type(session._store) is not type(session.make_store())
 
 
 class TestOpening:

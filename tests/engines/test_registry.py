@@ -132,8 +132,8 @@ class TestByItself:
         assert type(running().store()) is running().store
         by_itself: Any = running().store()
         handing_over: Any = running().session_class()
-        assert type(by_itself._store) is type(by_itself._own_store())
-        assert type(handing_over._store) is not type(handing_over._own_store())
+        assert type(by_itself._store) is type(by_itself.make_store())
+        assert type(handing_over._store) is not type(handing_over.make_store())
 
 
 # In a recipe it is what Django's documentation tells to write, and what its page shows.

@@ -31,7 +31,7 @@ def end_in_former(instance: AbstractBaseSession, **kwargs: Any) -> None:
     is_of_its_table = session.model._meta.concrete_model is instance._meta.concrete_model
     if not is_of_its_table or ("expire_date" in row and is_past(row["expire_date"])):
         return
-    store = compose(session._own_store())
+    store = compose(session.make_store())
     if isinstance(store, MigratingStore):
         data = session.decode(row.get("session_data", ""))
         store.carrier.end_former(instance.session_key, data)
