@@ -32,7 +32,7 @@ from demo.models import User
 from . import servers
 from .sites import manage
 
-pytest_plugins = ["tests.held"]
+pytest_plugins = ["tests.held", "tests.tiers"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

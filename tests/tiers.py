@@ -1,0 +1,129 @@
+"""The suite's two tiers: ``--fast`` keeps of each test what the whole matrix only repeats.
+
+A promise is a test with one choice of its values, on one engine. The fast tier tries each promise
+once: on one of the engine's stores, in the sync half, and in one switch of those that take the same
+way through the code. Which store and which switch goes round from promise to promise, so that each
+of them is tried by many. Whatever was named, a path or an expression, is run whole.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Any
+from zlib import crc32
+
+import pytest
+
+from cookieproj.profiles import PROFILES
+
+from .engines.contract import Engine
+
+# Where modules of tests/demo run again for the sake of the database, on whichever profile.
+AGAIN = {"replicated", "on_postgresql"}
+
+# Options that say which tests are wanted, or how long they may take.
+CHOICES = ("keyword", "markexpr", "engine", "benchmarks", "figures", "long")
+
+# The fixture that puts a test to both halves of a session's interface.
+HALF = "request_for"
+
+# All cases, and those of the fast tier, of a run that was not told which it wants.
+SUITE = pytest.StashKey[tuple[list[pytest.Item], list[pytest.Item]]]()
+
+# What two cases have in common of which one is enough.
+Promise = tuple[object, ...]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fast", action="store_true", help="each promise on each engine, on one store of it"
+    )
+
+
+def is_whole(config: pytest.Config) -> bool:
+    """Whether nobody said which tests are wanted."""
+    named = config.args_source is pytest.Config.ArgsSource.ARGS
+    return not named and not any(map(config.getoption, CHOICES))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """After whatever else deselects."""
+    if not is_whole(config):
+        return
+    chosen = list(fast(items))
+    config.stash[SUITE] = items[:], chosen
+    if config.getoption("--fast"):
+        kept = set(chosen)
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = chosen
+
+
+def fast(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
+    """One case of each promise, in the order in which they came."""
+    items = [item for item in items if not item.get_closest_marker("matrix")]
+    alike: dict[Promise, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        alike[promise(item)].append(item)
+    promises: dict[str, int] = defaultdict(int)
+    chosen = set()
+    for cases in alike.values():
+        test = function(cases[0])
+        cases = [case for case in cases if not is_async(case)] or cases
+        chosen.add(cases[(crc32(test.encode()) + promises[test]) % len(cases)])
+        promises[test] += 1
+    return (item for item in items if item in chosen)
+
+
+def function(item: pytest.Item) -> str:
+    return item.nodeid.partition("[")[0]
+
+
+def parameters(item: pytest.Item) -> dict[str, Any]:
+    callspec = getattr(item, "callspec", None)
+    return dict(callspec.params) if callspec else {}
+
+
+def is_async(item: pytest.Item) -> bool:
+    """Whether it is the second half of a test that any session interface is put to."""
+    return parameters(item).get(HALF) == "async"
+
+
+def promise(item: pytest.Item) -> Promise:
+    """What the case tries, less what it tries it with."""
+    found = parameters(item)
+    found.pop(HALF, None)
+    if item.path.parent.name in AGAIN:
+        found.pop("profile", None)
+    if {"old", "new"} <= found.keys():
+        found["old and new"] = found.pop("old"), found.pop("new")
+    return function(item), *((name, subject(value)) for name, value in sorted(found.items()))
+
+
+def subject(value: Any) -> object:
+    """What a parameter makes the test be about."""
+    match value:
+        case Engine():
+            return value.path
+        case (str(old), str(new)) if {old, new} <= set(PROFILES):
+            return way(old, new)
+        case (str(profile), list()) if profile in PROFILES:
+            # With the servers that it stands on.
+            return profile
+        case str() if " to " in value and set(value.split(" to ")) <= set(PROFILES):
+            return way(*value.split(" to "))
+        case range():
+            # Seeds.
+            return range
+        case tuple():
+            return tuple(map(subject, value))
+        case None | str() | bytes() | int() | float():
+            return type(value), value
+    # One object is one parameter.
+    return id(value)
+
+
+def way(old: str, new: str) -> str:
+    """That which a session takes through the code when the site is switched from one to the other."""
+    if "signed_cookies" in (old, new):
+        return "into cookies" if new == "signed_cookies" else "out of cookies"
+    return "rows stay" if {old, new} == {"db", "cached_db"} else "between stores"
