@@ -68,8 +68,8 @@ def fast(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
     chosen = set()
     for cases in alike.values():
         test = function(cases[0])
-        cases = [case for case in cases if not is_async(case)] or cases
-        chosen.add(cases[(crc32(test.encode()) + promises[test]) % len(cases)])
+        enough = [case for case in cases if not is_async(case)] or cases
+        chosen.add(enough[(crc32(test.encode()) + promises[test]) % len(enough)])
         promises[test] += 1
     return (item for item in items if item in chosen)
 
@@ -103,27 +103,29 @@ def subject(value: Any) -> object:
     """What a parameter makes the test be about."""
     match value:
         case Engine():
-            return value.path
+            found: object = value.path
         case (str(old), str(new)) if {old, new} <= set(PROFILES):
-            return way(old, new)
+            found = way(old, new)
+        case str() if " to " in value and set(value.split(" to ")) <= set(PROFILES):
+            found = way(*value.split(" to "))
         case (str(profile), list()) if profile in PROFILES:
             # With the servers that it stands on.
-            return profile
-        case str() if " to " in value and set(value.split(" to ")) <= set(PROFILES):
-            return way(*value.split(" to "))
+            found = profile
+        case tuple():
+            found = tuple(map(subject, value))
         case range():
             # Seeds.
-            return range
-        case tuple():
-            return tuple(map(subject, value))
+            found = range
         case None | str() | bytes() | int() | float():
-            return type(value), value
-    # One object is one parameter.
-    return id(value)
+            found = type(value), value
+        case _:
+            # One object is one parameter.
+            found = id(value)
+    return found
 
 
 def way(old: str, new: str) -> str:
-    """That which a session takes through the code when the site is switched from one to the other."""
+    """That which a session takes through the code when the site is switched to another engine."""
     if "signed_cookies" in (old, new):
         return "into cookies" if new == "signed_cookies" else "out of cookies"
     return "rows stay" if {old, new} == {"db", "cached_db"} else "between stores"
