@@ -1,5 +1,6 @@
 """The site as people start it: manage.py in a process of its own, served over real HTTP."""
 
+import atexit
 import os
 import re
 import secrets
@@ -7,26 +8,36 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from functools import cache
 from typing import Any
 
 import requests
 
+from .forking import READ_AT_START, ROOT, Forks
 from .servers import executed, served
-
-ROOT = Path(__file__).parent.parent
 
 
 def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run manage.py with nothing but these variables in its environment, whatever comes of it."""
+    environment = {"PATH": os.environ["PATH"], **environment}
+    if not any(name.startswith(READ_AT_START) for name in environment):
+        return forks().run(list(arguments), environment)
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **environment},
+        env=environment,
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+@cache
+def forks() -> Forks:
+    """One for all tests of this process."""
+    started = Forks()
+    atexit.register(started.end)
+    return started
 
 
 @contextmanager

@@ -13,13 +13,13 @@ from .engines.contract import STORES, Engine
 from .engines.handing_over import PAIRS
 from .held import WHOSE
 from .sites import ROOT
-from .tiers import AGAIN, SUITE, function, parameters
+from .tiers import ALIKE, ON_ANY_PROFILE, SUITE, function, parameters
 
 Items = list[pytest.Item]
 
 # What a test is given in the same words, though one of them is enough: the half of the interface,
 # the two ends of a switch, seeds, and the servers of a site.
-ENOUGH = {"request_for", "switch", "pair", "old", "new", "name", "numbers", "environment", "engine"}
+ENOUGH = {"switch", "pair", "old", "new", "name", "numbers", "environment", "engine"} | ALIKE
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def values(item: pytest.Item) -> set[object]:
 
 
 def is_once(item: pytest.Item) -> bool:
-    return item.path.parent.name not in AGAIN
+    return item.path.parent.name not in ON_ANY_PROFILE
 
 
 def test_no_test_is_left_out(suite: tuple[Items, Items]) -> None:

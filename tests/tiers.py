@@ -8,6 +8,7 @@ of them is tried by many. Whatever was named, a path or an expression, is run wh
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import filterfalse
 from typing import Any
 from zlib import crc32
 
@@ -17,14 +18,18 @@ from cookieproj.profiles import PROFILES
 
 from .engines.contract import Engine
 
-# Where modules of tests/demo run again for the sake of the database, on whichever profile.
+# Where modules of tests/demo run again, for the sake of the site's database.
 AGAIN = {"replicated", "on_postgresql"}
+
+# Parameters of which one is enough: the half of a session's interface, a database, whoever sends
+# all of the thousands of things that an address may be sent.
+HALF, ALIKE = "request_for", {"request_for", "database", "walker"}
+
+# What is tried there is tried on one profile or another: those of tests/demo go through all.
+ON_ANY_PROFILE = {"browser", *AGAIN}
 
 # Options that say which tests are wanted, or how long they may take.
 CHOICES = ("keyword", "markexpr", "engine", "benchmarks", "figures", "long")
-
-# The fixture that puts a test to both halves of a session's interface.
-HALF = "request_for"
 
 # All cases, and those of the fast tier, of a run that was not told which it wants.
 SUITE = pytest.StashKey[tuple[list[pytest.Item], list[pytest.Item]]]()
@@ -47,15 +52,17 @@ def is_whole(config: pytest.Config) -> bool:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """After whatever else deselects."""
+    """After whatever else deselects. What is only a repetition reaches no other code either."""
     if not is_whole(config):
         return
     chosen = list(fast(items))
+    repeated = list(filterfalse(set(chosen).__contains__, items))
     config.stash[SUITE] = items[:], chosen
     if config.getoption("--fast"):
-        kept = set(chosen)
-        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        config.hook.pytest_deselected(items=repeated)
         items[:] = chosen
+    for item in repeated:
+        item.add_marker("no_cover")
 
 
 def fast(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
@@ -90,10 +97,9 @@ def is_async(item: pytest.Item) -> bool:
 
 def promise(item: pytest.Item) -> Promise:
     """What the case tries, less what it tries it with."""
-    found = parameters(item)
-    found.pop(HALF, None)
-    if item.path.parent.name in AGAIN:
-        found.pop("profile", None)
+    found = {name: value for name, value in parameters(item).items() if name not in ALIKE}
+    if item.path.parent.name in ON_ANY_PROFILE:
+        found = {name: value for name, value in found.items() if value not in PROFILES}
     if {"old", "new"} <= found.keys():
         found["old and new"] = found.pop("old"), found.pop("new")
     return function(item), *((name, subject(value)) for name, value in sorted(found.items()))
