@@ -1,3 +1,4 @@
+import fcntl
 import os
 import shutil
 import tempfile
@@ -176,12 +177,31 @@ def mariadb_url(stack: ExitStack, server_folder: Path) -> str:
 
 @pytest.fixture(scope="session")
 def demo_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with the demo accounts, for ``copied``: to make one takes seconds."""
-    path = tmp_path_factory.mktemp("demo") / "db.sqlite3"
-    for command in (["migrate", "--verbosity=0"], ["demodata"]):
-        ran = manage(*command, DATABASE_URL=f"sqlite:///{path}")
-        assert ran.returncode == 0, ran.stderr
+    """A SQLite file with the demo accounts, for ``copied``."""
+    return demo_database_of(tmp_path_factory, "demo")
+
+
+def demo_database_of(
+    tmp_path_factory: pytest.TempPathFactory, name: str, **environment: str
+) -> Path:
+    """One of that name for all workers of a run: to make it takes seconds."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    folder.mkdir(exist_ok=True)
+    path = folder / "db.sqlite3"
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            prepare(DATABASE_URL=f"sqlite:///{path.with_suffix('.new')}", **environment)
+            path.with_suffix(".new").rename(path)
     return path
+
+
+def prepare(**environment: str) -> None:
+    """Put the demo accounts into the database of that environment."""
+    for command in (["migrate", "--verbosity=0"], ["demodata"]):
+        ran = manage(*command, **environment)
+        assert ran.returncode == 0, ran.stderr
 
 
 def copied(database: Path, folder: Path) -> str:
@@ -232,8 +252,13 @@ def read_only(url: str) -> Iterator[None]:
 
 
 def new_database(server_url: str, name: str) -> str:
-    """The URL of a database that is made on that server, a PostgreSQL or a MariaDB."""
+    """The URL of a database that is made on that server, a PostgreSQL or a MariaDB.
+
+    A fixture of a module asks again when some of its tests have gone to another worker and others
+    come back.
+    """
     with administered(server_url) as execute:
+        execute(f"DROP DATABASE IF EXISTS {name}")
         execute(f"CREATE DATABASE {name}")
     return urlsplit(server_url)._replace(path=f"/{name}").geturl()
 
@@ -264,9 +289,7 @@ def stores(redis_url: str, postgresql_url: str, server_folder: Path) -> dict[str
         "CACHE_URL": f"{redis_url}/8",
         "SESSION_FILE_PATH": str(server_folder / "sessions"),
     }
-    for command in (["migrate", "--verbosity=0"], ["demodata"]):
-        ran = manage(*command, **environment)
-        assert ran.returncode == 0, ran.stderr
+    prepare(**environment)
     return environment
 
 
