@@ -1,8 +1,8 @@
 """A process that has imported what the site is built on, and forks: most of a command's time.
 
-``python -m tests.forking NUMBER`` serves requests from the socket of that number. Each is the
-arguments of ``manage.py`` and its environment, with the files for what it says; the answer is how
-it ended. Nothing of the site itself is imported before the fork, and no variable is read.
+``python -m tests.forking NUMBER`` serves requests from the socket of that number. Each is what
+Python is to run, with its arguments and its environment, and the files for what it says; the answer
+is how it ended. Nothing of the site itself is imported before the fork, and no variable is read.
 """
 
 import importlib
@@ -35,7 +35,7 @@ READ_AT_START = ("PYTHON", "LANG", "LC_")
 
 
 class Forks:
-    """``manage.py``, by a fork of one process."""
+    """What else ``python`` would run, by forks of one process."""
 
     def __init__(self) -> None:
         here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -48,9 +48,8 @@ class Forks:
             )
         self._socket = here
 
-    def run(
-        self, arguments: list[str], environment: dict[str, str]
-    ) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """A script or, after ``-c``, code, with nothing but these variables in its environment."""
         with TemporaryFile() as out, TemporaryFile() as err:
             request = json.dumps([arguments, environment]).encode()
             socket.send_fds(self._socket, [request], [out.fileno(), err.fileno()])
@@ -64,7 +63,7 @@ class Forks:
 
 
 def serve(requests: socket.socket) -> None:
-    """Until nobody can ask any more; and in each fork till it is ``manage.py``."""
+    """Until nobody can ask any more."""
     while True:
         request, files, *_ = socket.recv_fds(requests, 1_000_000, 2)
         if not request:
@@ -89,8 +88,11 @@ def become(arguments: list[str], environment: dict[str, str], files: list[int]) 
         setattr(sys, name, open(number, "w", buffering=1, closefd=False))  # noqa: SIM115
         setattr(sys, f"__{name}__", getattr(sys, name))
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.argv = ["manage.py", *arguments]
-    runpy.run_path("manage.py", run_name="__main__")
+    sys.argv = arguments
+    if arguments[0] == "-c":
+        exec(arguments[1], {"__name__": "__main__"})
+    else:
+        runpy.run_path(arguments[0], run_name="__main__")
     sys.exit()
 
 

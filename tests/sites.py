@@ -21,7 +21,7 @@ def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
     """Run manage.py with nothing but these variables in its environment, whatever comes of it."""
     environment = {"PATH": os.environ["PATH"], **environment}
     if not any(name.startswith(READ_AT_START) for name in environment):
-        return forks().run(list(arguments), environment)
+        return forks().run("manage.py", *arguments, **environment)
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
