@@ -15,6 +15,7 @@ import environ
 import psycopg
 import pymysql
 import pytest
+from asgiref.sync import SyncToAsync
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.file import SessionStore as DjangoFileStore
 from django.core.cache import caches as cache_connections
@@ -247,6 +248,15 @@ def forget_the_database() -> None:
 
     statements.cache_clear()
     ContentType.objects.clear_cache()
+    if SyncToAsync.single_thread_executor._threads:
+        SyncToAsync.single_thread_executor.submit(forget_connections).result(timeout=60)
+
+
+def forget_connections() -> None:
+    """Those of this thread."""
+    for connection in connections.all(initialized_only=True):
+        connection.close()
+        del connections[connection.alias]
 
 
 @contextmanager
