@@ -17,8 +17,6 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import NoReturn
 
-ROOT = Path(__file__).parent.parent
-
 # Those that read no settings while they are imported.
 IMPORTED = [
     *("django.core.management.commands.check", "django.core.management.commands.migrate"),
@@ -37,12 +35,13 @@ READ_AT_START = ("PYTHON", "LANG", "LC_")
 class Forks:
     """What else ``python`` would run, by forks of one process."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        """There is what they run."""
         here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with there:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", __name__, str(there.fileno())],
-                cwd=ROOT,
+                cwd=folder,
                 env={"PATH": os.environ["PATH"]},
                 pass_fds=[there.fileno()],
             )

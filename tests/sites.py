@@ -9,12 +9,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import requests
 
-from .forking import READ_AT_START, ROOT, Forks
+from .forking import READ_AT_START, Forks
 from .servers import executed, served
+
+ROOT = Path(__file__).parent.parent
 
 
 def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -35,7 +38,7 @@ def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
 @cache
 def forks() -> Forks:
     """One for all tests of this process."""
-    started = Forks()
+    started = Forks(ROOT)
     atexit.register(started.end)
     return started
 

@@ -32,7 +32,7 @@ def suite(pytestconfig: pytest.Config) -> tuple[Items, Items]:
 
 
 def by_test(
-    items: Items, what: Callable[[pytest.Item], Iterable[object]]
+    items: Iterable[pytest.Item], what: Callable[[pytest.Item], Iterable[object]]
 ) -> dict[str, set[object]]:
     seen: dict[str, set[object]] = defaultdict(set)
     for item in items:
