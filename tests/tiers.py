@@ -44,6 +44,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_report_header(config: pytest.Config) -> str:
+    is_fast = config.getoption("--fast") and is_whole(config)
+    return f"tier: {'fast' if is_fast else 'all that is named, or everything'}"
+
+
 def is_whole(config: pytest.Config) -> bool:
     """Whether nobody said which tests are wanted."""
     named = config.args_source is pytest.Config.ArgsSource.ARGS
