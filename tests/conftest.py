@@ -1,7 +1,9 @@
+import fcntl
+import gc
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from importlib import import_module
 from itertools import filterfalse
@@ -13,6 +15,7 @@ import environ
 import psycopg
 import pymysql
 import pytest
+from asgiref.sync import SyncToAsync
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.file import SessionStore as DjangoFileStore
 from django.core.cache import caches as cache_connections
@@ -32,7 +35,7 @@ from tests.stores import forget_pending
 from . import servers
 from .sites import manage
 
-pytest_plugins = ["tests.held"]
+pytest_plugins = ["tests.held", "tests.tiers"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -65,6 +68,17 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     plugin = session.config.pluginmanager.getplugin("_cov")
     if hasattr(session.config, "workerinput") and plugin and plugin.cov_controller:
         plugin.cov_controller.cov.stop()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Tens of thousands of tests are there to the end: nobody need look for garbage among them."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def tells_figures(config: pytest.Config) -> bool:
@@ -176,12 +190,31 @@ def mariadb_url(stack: ExitStack, server_folder: Path) -> str:
 
 @pytest.fixture(scope="session")
 def demo_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with the demo accounts, for ``copied``: to make one takes seconds."""
-    path = tmp_path_factory.mktemp("demo") / "db.sqlite3"
-    for command in (["migrate", "--verbosity=0"], ["demodata"]):
-        ran = manage(*command, DATABASE_URL=f"sqlite:///{path}")
-        assert ran.returncode == 0, ran.stderr
+    """A SQLite file with the demo accounts, for ``copied``."""
+    return demo_database_of(tmp_path_factory, "demo")
+
+
+def demo_database_of(
+    tmp_path_factory: pytest.TempPathFactory, name: str, **environment: str
+) -> Path:
+    """One of that name for all workers of a run: to make it takes seconds."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    folder.mkdir(exist_ok=True)
+    path = folder / "db.sqlite3"
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            prepare(DATABASE_URL=f"sqlite:///{path.with_suffix('.new')}", **environment)
+            path.with_suffix(".new").rename(path)
     return path
+
+
+def prepare(**environment: str) -> None:
+    """Put the demo accounts into the database of that environment."""
+    for command in (["migrate", "--verbosity=0"], ["demodata"]):
+        ran = manage(*command, **environment)
+        assert ran.returncode == 0, ran.stderr
 
 
 def copied(database: Path, folder: Path) -> str:
@@ -215,6 +248,15 @@ def forget_the_database() -> None:
 
     statements.cache_clear()
     ContentType.objects.clear_cache()
+    if SyncToAsync.single_thread_executor._threads:
+        SyncToAsync.single_thread_executor.submit(forget_connections).result(timeout=60)
+
+
+def forget_connections() -> None:
+    """Those of this thread."""
+    for connection in connections.all(initialized_only=True):
+        connection.close()
+        del connections[connection.alias]
 
 
 @contextmanager
@@ -232,8 +274,13 @@ def read_only(url: str) -> Iterator[None]:
 
 
 def new_database(server_url: str, name: str) -> str:
-    """The URL of a database that is made on that server, a PostgreSQL or a MariaDB."""
+    """The URL of a database that is made on that server, a PostgreSQL or a MariaDB.
+
+    A fixture of a module asks again when some of its tests have gone to another worker and others
+    come back.
+    """
     with administered(server_url) as execute:
+        execute(f"DROP DATABASE IF EXISTS {name}")
         execute(f"CREATE DATABASE {name}")
     return urlsplit(server_url)._replace(path=f"/{name}").geturl()
 
@@ -264,9 +311,7 @@ def stores(redis_url: str, postgresql_url: str, server_folder: Path) -> dict[str
         "CACHE_URL": f"{redis_url}/8",
         "SESSION_FILE_PATH": str(server_folder / "sessions"),
     }
-    for command in (["migrate", "--verbosity=0"], ["demodata"]):
-        ran = manage(*command, **environment)
-        assert ran.returncode == 0, ran.stderr
+    prepare(**environment)
     return environment
 
 

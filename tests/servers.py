@@ -211,7 +211,7 @@ def mariadb(folder: Path) -> Iterator[str]:
     command = [found("mariadbd", MARIADB), *ours, *quick, *private, "--bind-address=127.0.0.1"]
     command += ["--character-set-server=utf8mb4"]
     with served(lambda port: [*command, f"--port={port}"]) as port:
-        yield f"mysql://root@127.0.0.1:{port}"
+        yield f"mysql://root@127.0.0.1:{port}?ssl_disabled=true"
 
 
 def found(program: str, remedy: str) -> str:

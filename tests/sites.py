@@ -1,5 +1,6 @@
 """The site as people start it: manage.py in a process of its own, served over real HTTP."""
 
+import atexit
 import os
 import re
 import secrets
@@ -7,11 +8,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import requests
 
+from .forking import READ_AT_START, Forks
 from .servers import executed, served
 
 ROOT = Path(__file__).parent.parent
@@ -19,14 +22,25 @@ ROOT = Path(__file__).parent.parent
 
 def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run manage.py with nothing but these variables in its environment, whatever comes of it."""
+    environment = {"PATH": os.environ["PATH"], **environment}
+    if not any(name.startswith(READ_AT_START) for name in environment):
+        return forks().run("manage.py", *arguments, **environment)
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **environment},
+        env=environment,
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+@cache
+def forks() -> Forks:
+    """One for all tests of this process."""
+    started = Forks(ROOT)
+    atexit.register(started.end)
+    return started
 
 
 @contextmanager

@@ -9,8 +9,8 @@ from urllib.parse import quote
 import pytest
 from django.test import Client
 
-from .conftest import copied
-from .sites import Browser, manage, running
+from .conftest import copied, prepare
+from .sites import Browser, running
 
 # Profile, and which of the servers it stands on beside SQLite.
 SITES = [
@@ -40,9 +40,7 @@ def environment(
         name = "DATABASE_URL" if server == "postgresql" else "CACHE_URL"
         variables[name] = request.getfixturevalue(f"{server}_url")
     if "postgresql" in servers:
-        for command in (["migrate", "--verbosity=0"], ["demodata"]):
-            ran = manage(*command, **variables)
-            assert ran.returncode == 0, ran.stderr
+        prepare(**variables)
     return variables
 
 

@@ -18,6 +18,7 @@ MOMENT = datetime.now(UTC).replace(second=0) + timedelta(days=30)
 
 
 @pytest.mark.long
+@pytest.mark.matrix
 def test_a_browser_goes_through_all_twenty_switches(
     tmp_path: Path, demo_database: Path, redis_url: str
 ) -> None:

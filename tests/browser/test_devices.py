@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from cookieproj.profiles import PROFILES
-from tests.conftest import new_database
+from tests.conftest import new_database, prepare
 from tests.sites import manage, running
 
 from .conftest import signed_in
@@ -31,9 +31,7 @@ class Site:
 def database_url(postgresql_url: str) -> str:
     """A database of its own, with the demo accounts."""
     url = new_database(postgresql_url, "devices")
-    for command in (["migrate", "--verbosity=0"], ["demodata"]):
-        ran = manage(*command, DATABASE_URL=url)
-        assert ran.returncode == 0, ran.stderr
+    prepare(DATABASE_URL=url)
     return url
 
 

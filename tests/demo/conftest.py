@@ -1,6 +1,7 @@
 import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import filterfalse
 from pathlib import Path
 from threading import Lock
 from unittest import mock
@@ -12,12 +13,26 @@ from pytest_django import DjangoDbBlocker
 from demo import health
 from demo.health import Watch
 from tests.conftest import connected
+from tests.tiers import AGAIN, parameters
+
+# Of the profiles these are to the site's database as others are.
+ALIKE = {"file", "cached_db"}
 
 ATTEMPTS = {
     "database": health.try_database,
     "sessions": health.try_sessions,
     "cache": health.try_cache,
 }
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What is tested again on another database is so on profiles that differ there."""
+
+    def is_alike(item: pytest.Item) -> bool:
+        return item.path.parent.name in AGAIN and parameters(item).get("profile") in ALIKE
+
+    config.hook.pytest_deselected(items=list(filter(is_alike, items)))
+    items[:] = filterfalse(is_alike, items)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from cookieproj.engines.folder import Folder
 from cookieproj.settings.caches import caches
 from demo.management.commands.demodata import ACCOUNTS, PASSWORD
 from demo.models import User
-from tests.conftest import on
+from tests.conftest import copied, on
 from tests.sites import ROOT, manage
 
 
@@ -228,13 +228,11 @@ def test_clearsessions_of_an_engine_that_does_not_count(
         assert said("clearsessions").strip() == "Cleared the expired sessions."
 
 
-def test_a_terminal_gets_a_bar_and_a_pipe_does_not(tmp_path: Path) -> None:
+def test_a_terminal_gets_a_bar_and_a_pipe_does_not(tmp_path: Path, demo_database: Path) -> None:
     variables = {
-        "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}",
+        "DATABASE_URL": copied(demo_database, tmp_path),
         "SESSION_FILE_PATH": str(tmp_path),
     }
-    assert manage("migrate", "--verbosity=0", **variables).returncode == 0
-    assert manage("demodata", **variables).returncode == 0
     piped = manage("clearsessions", **variables)
     assert (piped.stdout, piped.stderr) == ("Cleared 1 expired session.\n", "")
     shown, printed = on_a_terminal("clearsessions", **variables)

@@ -7,6 +7,7 @@ the browser keeps its cookie, and the next request has the session.
 
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import copy_context
 from typing import Any
 
 import pytest
@@ -77,9 +78,16 @@ def visit(browser: Browser, view: Callable[[Any], Any], *, read: bool, status: i
         return HttpResponse(status=status if refused else 200)
 
     middleware: Any = browser.middleware(respond)
-    response = async_to_sync(middleware)(browser.request())
-    browser.receive(response.cookies)
+    answer(browser, middleware)
     return refused
+
+
+def answer(browser: Browser, middleware: Any) -> None:
+    """Each loop has a connection of its own to the database, which ends with this context.
+
+    That of the thread would keep it, and every later call of asynchronous code would take it along.
+    """
+    browser.receive(copy_context().run(async_to_sync(middleware), browser.request()).cookies)
 
 
 @every_step
@@ -138,7 +146,7 @@ def test_a_sign_out_after_a_refusal_ends_it(switch: Switch) -> None:
         return HttpResponse()
 
     middleware: Any = SessionMiddleware(respond)
-    browser.receive(async_to_sync(middleware)(browser.request()).cookies)
+    answer(browser, middleware)
     assert browser.cookie is None
     assert before.read() == {}
 

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import copied, start
+from tests.conftest import copied, demo_database_of, prepare, start
 from tests.families import FAMILIES
 from tests.held import WHOSE, Whose
 from tests.servers import StoppablePostgreSQL, StoppableRedis, stoppable_postgresql
-from tests.sites import manage
 
 from .stopping import meanwhile, run, stops
 
@@ -44,18 +43,10 @@ def tries(request: pytest.FixtureRequest) -> Tries:
     return lambda short, long: long if request.config.getoption("--long") else short
 
 
-def prepare(database_url: str) -> None:
-    """The demo accounts, with passwords that ``SETTINGS`` can check."""
-    for command in (["migrate", "--verbosity=0"], ["demodata"]):
-        ran = manage(*command, **SETTINGS, DATABASE_URL=database_url)
-        assert ran.returncode == 0, ran.stderr
-
-
 @pytest.fixture(scope="session")
 def sqlite_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("faults") / "db.sqlite3"
-    prepare(f"sqlite:///{path}")
-    return path
+    """With passwords that ``SETTINGS`` can check."""
+    return demo_database_of(tmp_path_factory, "faults", **SETTINGS)
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +55,7 @@ def postgresql() -> Iterator[StoppablePostgreSQL]:
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="cookieproj-"))
         server = start(stack, stoppable_postgresql(Path(folder)))
-        prepare(server.url)
+        prepare(DATABASE_URL=server.url, **SETTINGS)
         yield server
 
 

@@ -53,6 +53,7 @@ def visitors(host: str, seconds: int) -> Iterator[subprocess.Popen[str]]:
         yield process
 
 
+@pytest.mark.matrix
 def test_many_clients_for_long(
     request: pytest.FixtureRequest,
     whose: Whose,

@@ -1,0 +1,1 @@
+from tests.demo.test_devices import *  # noqa: F403

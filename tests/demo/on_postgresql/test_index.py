@@ -1,0 +1,1 @@
+from tests.demo.test_index import *  # noqa: F403

@@ -1,0 +1,42 @@
+"""What is forked is as good as a process of its own."""
+
+import subprocess
+import sys
+
+from .sites import ROOT, forks
+
+LOADED = """
+import sys
+from django.conf import settings
+print([name for name in sys.modules if name.partition(".")[0] in {"cookieproj", "demo"}])
+print(settings.configured)
+"""
+
+
+def test_nothing_of_the_site_is_there_yet() -> None:
+    assert forks().run("-c", LOADED).stdout == "[]\nFalse\n"
+
+
+def test_it_has_the_variables_that_it_is_given() -> None:
+    assert forks().run("-c", "import os; print(dict(os.environ))", A="1").stdout == "{'A': '1'}\n"
+
+
+def test_what_it_says_and_how_it_ends_is_told() -> None:
+    ran = forks().run("-c", "import sys; print('out'); sys.exit('err')")
+    assert (ran.returncode, ran.stdout, ran.stderr) == (1, "out\n", "err\n")
+    ran = forks().run("-c", "import os, signal; os.kill(os.getpid(), signal.SIGTERM)")
+    assert ran.returncode == -15
+
+
+def test_a_command_says_the_same() -> None:
+    command = ["manage.py", "check", "--deploy"]
+    ran = subprocess.run(
+        [sys.executable, *command], cwd=ROOT, env={}, capture_output=True, text=True, check=False
+    )
+    forked = forks().run(*command)
+    assert "WARNINGS" in ran.stderr
+    assert (forked.returncode, forked.stdout, forked.stderr) == (
+        ran.returncode,
+        ran.stdout,
+        ran.stderr,
+    )

@@ -1,0 +1,98 @@
+"""What ``scripts/test`` leaves to ``scripts/test --all`` is a repetition."""
+
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+
+import pytest
+
+from cookieproj.profiles import PROFILES
+
+from .engines.contract import STORES, Engine
+from .engines.handing_over import PAIRS
+from .held import WHOSE
+from .sites import ROOT
+from .tiers import ALIKE, ON_ANY_PROFILE, SUITE, function, parameters
+
+Items = list[pytest.Item]
+
+# What a test is given in the same words, though one of them is enough: the half of the interface,
+# the two ends of a switch, seeds, and the servers of a site.
+ENOUGH = {"switch", "pair", "old", "new", "name", "numbers", "environment", "engine"} | ALIKE
+
+
+@pytest.fixture
+def suite(pytestconfig: pytest.Config) -> tuple[Items, Items]:
+    """What is not left out of both tiers, and what of it is in the fast one."""
+    if SUITE not in pytestconfig.stash:
+        pytest.skip("of a run in which no test is named")
+    everything, fast = pytestconfig.stash[SUITE]
+    return [item for item in everything if not item.get_closest_marker("matrix")], fast
+
+
+def by_test(
+    items: Iterable[pytest.Item], what: Callable[[pytest.Item], Iterable[object]]
+) -> dict[str, set[object]]:
+    seen: dict[str, set[object]] = defaultdict(set)
+    for item in items:
+        seen[function(item)].update(what(item))
+    return seen
+
+
+def engines(item: pytest.Item) -> set[object]:
+    """Those that the case is about: classes, profiles, or whose they are."""
+    given = {name: value for name, value in parameters(item).items() if name not in ENOUGH}
+    named = {value for value in given.values() if isinstance(value, str)} & {*PROFILES, *WHOSE}
+    return named | {engine.path for engine in engines_of(item)}
+
+
+def engines_of(item: pytest.Item) -> set[Engine]:
+    return {value for value in parameters(item).values() if isinstance(value, Engine)}
+
+
+def values(item: pytest.Item) -> set[object]:
+    given = parameters(item).items()
+    return {(name, repr(value)) for name, value in given if name not in ENOUGH}
+
+
+def is_once(item: pytest.Item) -> bool:
+    return item.path.parent.name not in ON_ANY_PROFILE
+
+
+def test_no_test_is_left_out(suite: tuple[Items, Items]) -> None:
+    everything, fast = (set(map(function, items)) for items in suite)
+    assert everything == fast
+
+
+def test_each_is_run_on_each_engine(suite: tuple[Items, Items]) -> None:
+    everything, fast = (by_test(filter(is_once, items), engines) for items in suite)
+    assert everything == fast
+
+
+def test_each_is_given_each_value(suite: tuple[Items, Items]) -> None:
+    everything, fast = (by_test(filter(is_once, items), values) for items in suite)
+    assert everything == fast
+
+
+def test_each_store_is_tried_by_many(suite: tuple[Items, Items]) -> None:
+    on = Counter(engine for item in suite[1] for engine in engines_of(item))
+    assert len(on) == 2 * len(STORES)
+    assert min(on.values()) > 10, on
+
+
+def test_each_switch_is_tried_by_many(suite: tuple[Items, Items]) -> None:
+    on = Counter(parameters(item).get("switch") for item in suite[1])
+    assert min(on[pair] for pair in PAIRS) > 10, on
+
+
+@pytest.mark.parametrize(
+    "named", [["tests/engines/test_wire_format.py"], ["-k", "test_wire_format"]], ids=["path", "-k"]
+)
+def test_what_is_named_is_run_whole(named: list[str]) -> None:
+    command = [sys.executable, "-m", "pytest", "--fast", "--collect-only", "-q", *named]
+    # It takes long to collect all.
+    command += ["--ignore-glob", "*/test_[!w]*"]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    cases = [line for line in ran.stdout.splitlines() if "test_wire_format.py::" in line]
+    assert len(cases) > 2 * len(STORES)
