@@ -21,6 +21,7 @@ from .handover.into_cookies import IntoCookies
 from .handover.out_of_cookies import OutOfCookies
 from .keys import Keys
 from .language import in_english
+from .revocation import revocation_check
 
 # Where a request keeps the error, for one that no view raised: a middleware asks too.
 NOTE = "session_store_error"
@@ -69,12 +70,14 @@ class SessionMiddleware(DjangoMiddleware):
     does. What the others leave opens nothing; it costs a look each time until the browser drops it.
     Only a tombstone under the old key would tell the two apart, and no table or folder has one.
 
-    With a SESSION_HANDOVER_FROM that cannot be, it is not even made: ImproperlyConfigured.
+    With a SESSION_HANDOVER_FROM or a SESSION_REVOCATION_CHECK that cannot be, it is not even made:
+    ImproperlyConfigured.
     """
 
     def __init__(self, get_response: Any) -> None:
         super().__init__(get_response)
         self.SessionStore = session_store()
+        _found = revocation_check()
 
     def __call__(self, request: HttpRequest) -> Any:
         if self.async_mode:

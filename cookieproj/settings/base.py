@@ -125,6 +125,9 @@ if not session_folder:
     raise ImproperlyConfigured("SESSION_FILE_PATH is empty. Name a folder, or unset it.")
 SESSION_FILE_PATH = Path(session_folder)
 
+# Asked about each session in a signed cookie, which a browser may bring back after its end.
+SESSION_REVOCATION_CHECK = "demo.revocation.is_revoked"
+
 # Of a session that its cookie cannot hold; as DEBUG, unless it is said here.
 if env.str("SESSION_COOKIE_TOO_LARGE_IS_ERROR", default=""):
     SESSION_COOKIE_TOO_LARGE_IS_ERROR = is_on("SESSION_COOKIE_TOO_LARGE_IS_ERROR", default=DEBUG)
