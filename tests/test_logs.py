@@ -23,8 +23,8 @@ KEY = "0123456789abcdefghijklmnopqrstuv"
 
 
 CONFIGURED: Any = DictConfigurator(LOGGING)
-JSON = CONFIGURED.configure_formatter(LOGGING["formatters"]["json"])
-SECRETS_FILTER = CONFIGURED.configure_filter(LOGGING["filters"]["secrets"])
+JSON = CONFIGURED.configure_formatter(CONFIGURED.config["formatters"]["json"])
+SECRETS_FILTER = CONFIGURED.configure_filter(CONFIGURED.config["filters"]["secrets"])
 
 
 def recorded(

@@ -1,3 +1,18 @@
+"""Sessions for requests, and a 503 where their store fails.
+
+A store fails in three places of a request, and Django hands its error on in another way from each:
+
+- The view raises it: ``process_exception``. It comes before Django makes a page for the status 500,
+  which would ask for the session once more, and before the log gets a stack trace.
+- A middleware between this one and the view raises it, which may ask for the session as well.
+  Django tells no ``process_exception`` of that, and makes its page for the status 500 at once: the
+  signal ``got_request_exception`` alone says which error it was.
+- The save after the view raises it, in ``process_response``, which is past both of them.
+
+The first two only note the error on the request. ``process_response``, which every request comes
+through, answers for all three, so that there is one page, one line in the log, and no cookie set.
+"""
+
 import asyncio
 import sys
 from functools import partial
