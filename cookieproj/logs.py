@@ -1,13 +1,13 @@
-"""Logs for machines: a line of JSON for each record, without what opens a session."""
+"""Logs without what opens a session."""
 
+import logging
 import re
 from collections.abc import Iterator
+from functools import partial
 from logging import LogRecord
 from typing import Any
 
 from django.http import HttpRequest
-from pythonjsonlogger.core import RESERVED_ATTRS
-from pythonjsonlogger.json import JsonFormatter
 
 HIDDEN = "[hidden]"
 
@@ -16,31 +16,56 @@ HIDDEN = "[hidden]"
 # takes back nothing (``++``), as else a long line, which any visitor can send, would take seconds.
 SECRET = re.compile(r"(?<![\w.-])[\w.-]++:\w{6}:[\w-]{43}|[A-Za-z0-9]{32,}+")
 
-# What no visitor has a say in, so that no cookie can blank it.
-UNTOUCHED = {"time", "level", "logger"}
+# What logging itself writes on a record: no visitor has a say in when and where it was.
+STANDARD = frozenset(vars(logging.makeLogRecord({})))
 
 # A shorter value of a cookie is no secret, and may be a part of any word.
 SHORTEST = 8
 
 
-class Formatter(JsonFormatter):
-    """Whatever a record says, no session key stands in it, and no cookie of its request."""
+class HideSecrets(logging.Filter):
+    """Whatever a record says, no session key stands in it, and no cookie of its request.
 
-    def __init__(self) -> None:
-        super().__init__(
-            ["asctime", "levelname", "name", "message"],
-            rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
-            reserved_attrs=[*RESERVED_ATTRS, "request"],
-            json_ensure_ascii=False,
-        )
+    For any handler, whatever its formatter writes::
 
-    def add_fields(
-        self, log_data: dict[str, Any], record: LogRecord, message_dict: dict[str, Any]
-    ) -> None:
-        super().add_fields(log_data, record, message_dict)
+        LOGGING = {
+            "filters": {"secrets": {"()": "cookieproj.logs.HideSecrets"}},
+            "handlers": {"file": {..., "filters": ["secrets"]}},
+        }
+
+    The record itself is changed: its request and its exception are text from then on, for the
+    handlers that come after this one as well. Whatever mails or reports a trace of its own making
+    comes before, and hides nothing.
+    """
+
+    def filter(self, record: LogRecord) -> bool:
         values = sorted(cookies(record), key=len, reverse=True)
-        for name in log_data.keys() - UNTOUCHED:
-            log_data[name] = without(values, log_data[name])
+        hidden = partial(masked, values)
+        record.msg, record.args = hidden(message(record)), ()
+        if record.exc_info and not record.exc_text:
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+        record.exc_info = None
+        for name in {"exc_text", "stack_info", *vars(record).keys() - STANDARD}:
+            setattr(record, name, hidden(getattr(record, name)))
+        return True
+
+
+def message(record: LogRecord) -> Any:
+    """Its text; what is to be written as fields stays so."""
+    if isinstance(record.msg, dict) and not record.args:
+        return record.msg
+    try:
+        return record.getMessage()
+    except Exception:  # noqa: BLE001 - arguments that do not fit raise what they like
+        return record.msg, record.args
+
+
+def masked(values: list[str], logged: Any) -> Any:
+    """Never an error: of a filter it would be the view's."""
+    try:
+        return without(values, logged)
+    except Exception:  # noqa: BLE001 - whatever an object raises that is asked for its text
+        return HIDDEN
 
 
 def cookies(record: LogRecord) -> Iterator[str]:

@@ -1,21 +1,17 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from http import HTTPStatus
-from types import SimpleNamespace
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import aget_user, get_user
-from django.contrib.auth.middleware import AuthenticationMiddleware as DjangoMiddleware
-from django.contrib.auth.models import AnonymousUser
-from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.db import Error
 from django.http import HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import render
 from django.utils.cache import has_vary_header
+from django.utils.deprecation import MiddlewareMixin
 from django.utils.functional import SimpleLazyObject
 
 from cookieproj.engines.exceptions import StoreError
@@ -24,7 +20,6 @@ from cookieproj.engines.sql_call import in_transaction, store_error
 
 from . import following
 from .luxury import index_connection
-from .models import User
 
 # Where a request keeps its session if Django has flushed it, as its hash is not the user's.
 REFUSED = "session_was_refused"
@@ -83,44 +78,37 @@ class RefuseUnreadableForms:
         return self.get_response(request)
 
 
-class AuthenticationMiddleware(DjangoMiddleware):
-    """Django's, but a session whose hash an older SECRET_KEY made keeps its session key.
+class KeepCookieOfRefused(MiddlewareMixin):
+    """A session that was refused is not one that this request has signed out of.
 
-    Django renews the hash under another key. Of the requests that a browser sends at once
-    one would get it, and all others find nothing under theirs and sign the browser out.
+    Another one has, by a new password or a sign-out of all others, whose answer may have
+    brought the browser the cookie of the session that goes on: see SessionMiddleware.
+
+    Stands after what looks for the user: AuthenticationMiddleware, and KeepSessionKey.
     """
 
     def process_request(self, request: HttpRequest) -> None:
-        super().process_request(request)
-        request.user = SimpleLazyObject(lambda: user_of(request))  # type: ignore[assignment]
-        request.auser = partial(auser_of, request)
+        user, auser = request.user, request.auser
+        request.user = SimpleLazyObject(partial(user_of, request, user))  # type: ignore[assignment]
+        request.auser = partial(auser_of, request, auser)
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
-        """A session that was refused is not one that this request has signed out of.
-
-        Another one has, by a new password or a sign-out of all others, whose answer may have
-        brought the browser the cookie of the session that goes on: see SessionMiddleware.
-        """
         session = getattr(request, REFUSED, None)
         if session is not None and session.is_empty():
             session.modified = False
         return response
 
 
-def user_of(request: Any) -> User | AnonymousUser:
-    if not hasattr(request, "_cached_user"):
-        with noting_a_refusal(request):
-            request._cached_user = get_user(keeping_its_key(request))
-    found: User | AnonymousUser = request._cached_user
-    return found
+def user_of(request: HttpRequest, user: Any) -> Any:
+    with noting_a_refusal(request):
+        # He is looked for as something of him is asked for.
+        _ = user.is_authenticated
+    return user
 
 
-async def auser_of(request: Any) -> User | AnonymousUser:
-    if not hasattr(request, "_acached_user"):
-        with noting_a_refusal(request):
-            request._acached_user = await aget_user(keeping_its_key(request))
-    found: User | AnonymousUser = request._acached_user
-    return found
+async def auser_of(request: HttpRequest, auser: Callable[[], Awaitable[Any]]) -> Any:
+    with noting_a_refusal(request):
+        return await auser()
 
 
 @contextmanager
@@ -130,33 +118,6 @@ def noting_a_refusal(request: HttpRequest) -> Iterator[None]:
     yield
     if came and session.is_empty() and session.modified:
         setattr(request, REFUSED, session)
-
-
-def keeping_its_key(request: HttpRequest) -> Any:
-    """All that Django looks at to see who it is. A sign-in meanwhile does get another key."""
-    return SimpleNamespace(session=KeepsKey(request.session))
-
-
-class KeepsKey:
-    """A session that gets no other key by this."""
-
-    def __init__(self, session: SessionBase) -> None:
-        self._session = session
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._session, name)
-
-    def __getitem__(self, key: str) -> Any:
-        return self._session[key]
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self._session[key] = value
-
-    def cycle_key(self) -> None:
-        pass
-
-    async def acycle_key(self) -> None:
-        pass
 
 
 def is_used(request: HttpRequest) -> bool:
@@ -174,7 +135,7 @@ def is_used(request: HttpRequest) -> bool:
 class FollowSignedInSessions:
     """Keep the index of signed-in sessions up to date with the sessions that requests use.
 
-    Stands after AuthenticationMiddleware. A request that neither reads its session nor renews
+    Stands after what looks for the user. A request that neither reads its session nor renews
     it is left alone: this reads none by itself, nor makes a page vary by cookie.
     """
 

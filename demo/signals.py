@@ -3,17 +3,13 @@
 from typing import Any
 
 from django.contrib.auth.signals import user_logged_in, user_logged_out
-from django.db import Error
 from django.db.models.signals import post_save, pre_delete
 from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils import timezone
 
-from cookieproj.engines.signed_cookies import opened
-from cookieproj.engines.sql_call import store_error
-
 from . import index, liveness, refusals
-from .luxury import index_connection, is_written
+from .luxury import is_written
 from .models import SignedInSession, User
 
 
@@ -45,20 +41,6 @@ def ended(instance: SignedInSession, origin: Any = None, **kwargs: Any) -> None:
         if SignedInSession in (type(origin), getattr(origin, "model", None)):
             raise
         liveness.tell_stored(error.reason)
-
-
-@receiver(opened)
-def is_refused(data: dict[str, Any], session_key: str, **kwargs: Any) -> bool:
-    """Asked by signed cookies alone: the other engines delete what is to end."""
-    row = index.row_of(data, session_key)
-    try:
-        return row is not None and refusals.is_refused(row)
-    except Error as error:
-        # To let it in would bring back a session that somebody has ended.
-        found = store_error(error, index_connection())
-        if found is None:
-            raise
-        raise found from error
 
 
 @receiver(post_save, sender=User)

@@ -4,36 +4,54 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Callable
+from io import StringIO
+from logging.config import DictConfigurator
 from typing import Any
 
 import pytest
-from django.core import signing
+from django.core import mail, signing
 from django.middleware.csrf import _get_new_csrf_string
 from django.test import RequestFactory
+from django.utils.log import AdminEmailHandler
+from pytest_django import Settings
 
-from cookieproj.logs import HIDDEN, Formatter
+from cookieproj.logs import HIDDEN
+from cookieproj.settings.production import LOGGING
 
 KEY = "0123456789abcdefghijklmnopqrstuv"
 
 
-def logged(
-    message: str,
+CONFIGURED: Any = DictConfigurator(LOGGING)
+JSON = CONFIGURED.configure_formatter(CONFIGURED.config["formatters"]["json"])
+SECRETS_FILTER = CONFIGURED.configure_filter(CONFIGURED.config["filters"]["secrets"])
+
+
+def recorded(
+    message: Any,
     *arguments: Any,
     error: Exception | None = None,
     cookie: str = "",
+    path: str = "/",
     **extra: Any,
-) -> Any:
-    """The line, as it would be read back."""
+) -> logging.LogRecord:
     record = logging.LogRecord("cookieproj.logs", logging.ERROR, "", 1, message, arguments, None)
     vars(record).update(extra)
     if cookie:
-        record.request = RequestFactory().get("/", headers={"Cookie": cookie})
+        record.request = RequestFactory().get(path, headers={"Cookie": cookie})
     if error:
         try:
             raise error
         except type(error):
             record.exc_info = sys.exc_info()
-    return json.loads(Formatter().format(record))
+    return record
+
+
+def logged(message: Any, *arguments: Any, **options: Any) -> Any:
+    """The line of a public site, as it would be read back."""
+    record = recorded(message, *arguments, **options)
+    assert SECRETS_FILTER.filter(record)
+    return json.loads(JSON.format(record))
 
 
 def test_it_says_when_who_and_what() -> None:
@@ -113,3 +131,65 @@ def test_the_rest_stays() -> None:
     text = "Saved 32 sessions of 1,209,600 s by cookieproj.engines.cached_db: 1:00:00"
     assert logged(text, cookie="color=sessions")["message"].startswith("Saved 32")
     assert logged(text)["message"] == text
+
+
+def written(record: logging.LogRecord) -> str:
+    stream = StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logging.Formatter("%(message)s %(request)s %(params)s"))
+    handler.addFilter(SECRETS_FILTER)
+    handler.handle(record)
+    return stream.getvalue()
+
+
+def mailed(record: logging.LogRecord) -> str:
+    handler = AdminEmailHandler(include_html=True)
+    handler.addFilter(SECRETS_FILTER)
+    handler.handle(record)
+    (message,) = mail.outbox
+    return str(message.message())
+
+
+@pytest.mark.parametrize("handler", [written, mailed])
+def test_any_handler_hides_them(
+    handler: Callable[[logging.LogRecord], str], settings: Settings
+) -> None:
+    settings.ADMINS = [("Ada", "ada@example.com")]
+    cookie = "a-key-of-another-make"
+    record = recorded(
+        "%s, %s",
+        KEY,
+        cookie,
+        error=ValueError(f"No {KEY}"),
+        cookie=f"other={cookie}",
+        path=f"/in-path/{KEY}/",
+        params=[KEY],
+        stack_info=f"at {KEY}",
+    )
+    text = handler(record)
+    assert f"{HIDDEN}, {HIDDEN}" in text
+    # Of a trace that is no exception any more a mail has nothing.
+    assert (f"No {HIDDEN}" in text) is (handler is written)
+    assert KEY not in text
+    assert cookie not in text
+
+
+class Unspeakable:
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+
+ROUND: list[Any] = []
+ROUND.append(ROUND)
+
+
+def test_a_record_that_cannot_be_read_is_no_error_of_the_view() -> None:
+    """What a formatter raises, its handler tells; what a filter raises, whoever has logged gets."""
+    assert logged("%d", KEY)["message"] == f"['%d', ['{HIDDEN}']]"
+    found = logged("slow", params=ROUND, user=Unspeakable())
+    assert (found["params"], found["user"]) == (HIDDEN, HIDDEN)
+
+
+def test_fields_stay_fields() -> None:
+    line = logged({"key": KEY, "seconds": 7})
+    assert (line["key"], line["seconds"]) == (HIDDEN, 7)

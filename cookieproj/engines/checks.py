@@ -18,6 +18,7 @@ from django.core.cache import caches
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 
 from .caches import adapter_for
@@ -25,6 +26,7 @@ from .exceptions import StoreError
 from .listable import Listable
 from .probe import probe
 from .registry import running
+from .revocation import revocation_check
 
 
 def store_if_any() -> type[SessionBase] | None:
@@ -56,6 +58,20 @@ def engine_is_there(**kwargs: Any) -> list[CheckMessage]:
                 id="demo.E001",
             )
         ]
+    return []
+
+
+@register(Tags.security)
+def revoked_sessions_are_refused(**kwargs: Any) -> list[CheckMessage]:
+    """Say which function is none, before each session that it is to be asked about is an error."""
+    try:
+        _found = revocation_check()
+    except ImproperlyConfigured as error:
+        hint = _(
+            "Name a function of a session's data and its key, such as mysite.sessions.is_revoked; "
+            "or unset it."
+        )
+        return [Error(str(error), hint=hint, id="demo.E003")]
     return []
 
 

@@ -1,3 +1,18 @@
+"""Sessions for requests, and a 503 where their store fails.
+
+A store fails in three places of a request, and Django hands its error on in another way from each:
+
+- The view raises it: ``process_exception``. It comes before Django makes a page for the status 500,
+  which would ask for the session once more, and before the log gets a stack trace.
+- A middleware between this one and the view raises it, which may ask for the session as well.
+  Django tells no ``process_exception`` of that, and makes its page for the status 500 at once: the
+  signal ``got_request_exception`` alone says which error it was.
+- The save after the view raises it, in ``process_response``, which is past both of them.
+
+The first two only note the error on the request. ``process_response``, which every request comes
+through, answers for all three, so that there is one page, one line in the log, and no cookie set.
+"""
+
 import asyncio
 import sys
 from functools import partial
@@ -21,6 +36,7 @@ from .handover.into_cookies import IntoCookies
 from .handover.out_of_cookies import OutOfCookies
 from .keys import Keys
 from .language import in_english
+from .revocation import revocation_check
 
 # Where a request keeps the error, for one that no view raised: a middleware asks too.
 NOTE = "session_store_error"
@@ -69,12 +85,14 @@ class SessionMiddleware(DjangoMiddleware):
     does. What the others leave opens nothing; it costs a look each time until the browser drops it.
     Only a tombstone under the old key would tell the two apart, and no table or folder has one.
 
-    With a SESSION_HANDOVER_FROM that cannot be, it is not even made: ImproperlyConfigured.
+    With a SESSION_HANDOVER_FROM or a SESSION_REVOCATION_CHECK that cannot be, it is not even made:
+    ImproperlyConfigured.
     """
 
     def __init__(self, get_response: Any) -> None:
         super().__init__(get_response)
         self.SessionStore = session_store()
+        _found = revocation_check()
 
     def __call__(self, request: HttpRequest) -> Any:
         if self.async_mode:

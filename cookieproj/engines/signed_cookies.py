@@ -1,4 +1,15 @@
-"""Sessions in a signed cookie: the client holds them, and no server can merge or list them."""
+"""Sessions in a signed cookie: the client holds them, and no server can merge or list them.
+
+A browser may keep, or bring back, a cookie whose session the server has ended. The setting
+SESSION_REVOCATION_CHECK names, by its dotted path, a function that is asked about each session
+whose signature holds and that has not expired: with its data and the session key, which is the
+cookie itself. True refuses the session. What the function raises the view gets, and nothing is
+opened. A path that leads to no function is ImproperlyConfigured; without one nothing is asked.
+
+In a switch to or from signed cookies the function is asked about the sessions of the server too,
+with their session keys. As it may ask a database, an async view reads this session with ``aget``,
+as it does on other engines.
+"""
 
 import logging
 import re
@@ -9,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.contrib.sessions.backends.signed_cookies import SessionStore as DjangoStore
 from django.core import signing
-from django.dispatch import Signal
 from django.http import HttpResponse
 from django.utils.translation import gettext as _
 
@@ -22,6 +32,7 @@ from .exceptions import CookieTooLargeError, HeldByClientError, NotListableError
 from .language import in_english
 from .listable import Listable
 from .merge import Data
+from .revocation import is_revoked
 from .sound import check, checked
 from .store import Store
 from .stored import Location, Page
@@ -33,12 +44,6 @@ SIGNED = re.compile(r"\.?[\w-]*:\w+:[\w-]{43}")
 
 # What a browser must be able to keep of a cookie: name, value and attributes (RFC 6265, 6.1).
 COOKIE_BYTES = 4096
-
-# Sent with the ``data`` and the ``session_key``, the cookie itself, of each session whose signature
-# holds. A receiver that answers True refuses it: a browser may keep, or bring back, a cookie whose
-# session the server has ended. One that asks a database is why an async view reads this session
-# with ``aget``, as it does on other engines.
-opened = Signal()
 
 
 def is_signed(session_key: str | None) -> bool:
@@ -66,7 +71,7 @@ class SessionStore(Listable, Async, DjangoStore):  # type: ignore[misc]
         except Exception:  # noqa: BLE001 - a serializer may raise anything
             return self._nothing()
         data = checked(lambda data: data, read)
-        if data is None or is_past(self._expires(data)) or self._is_refused(data):
+        if data is None or is_past(self._expires(data)) or is_revoked(data, key):
             return self._nothing()
         return data
 
@@ -76,10 +81,6 @@ class SessionStore(Listable, Async, DjangoStore):  # type: ignore[misc]
         """
         self._session_key = None
         return {}
-
-    def _is_refused(self, data: Data) -> bool:
-        answers = opened.send(type(self), data=data, session_key=self.session_key)
-        return any(answer for _receiver, answer in answers)
 
     def save(self, must_create: bool = False) -> None:
         """Sign the data anew.

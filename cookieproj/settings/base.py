@@ -53,7 +53,9 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "demo.middleware.RefuseUnreadableForms",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "demo.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "demo.rotation.KeepSessionKey",
+    "demo.middleware.KeepCookieOfRefused",
     "demo.middleware.FollowSignedInSessions",
     "demo.health.SayTheDatabaseIsAway",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -124,6 +126,9 @@ if not session_folder:
     # Path("") is the working directory.
     raise ImproperlyConfigured("SESSION_FILE_PATH is empty. Name a folder, or unset it.")
 SESSION_FILE_PATH = Path(session_folder)
+
+# Asked about each session in a signed cookie, which a browser may bring back after its end.
+SESSION_REVOCATION_CHECK = "demo.revocation.is_revoked"
 
 # Of a session that its cookie cannot hold; as DEBUG, unless it is said here.
 if env.str("SESSION_COOKIE_TOO_LARGE_IS_ERROR", default=""):

@@ -1,5 +1,7 @@
 """What a public site adds. base.py applies it when DEBUG is off."""
 
+from pythonjsonlogger.core import RESERVED_ATTRS
+
 from .environment import is_on, whole_number
 
 SECURE_SSL_REDIRECT = True
@@ -29,8 +31,19 @@ LANGUAGE_COOKIE_SECURE = True
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"json": {"()": "cookieproj.logs.Formatter"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "filters": {"secrets": {"()": "cookieproj.logs.HideSecrets"}},
+    "formatters": {
+        "json": {
+            "()": "pythonjsonlogger.json.JsonFormatter",
+            "fmt": ["asctime", "levelname", "name", "message"],
+            "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
+            "reserved_attrs": [*RESERVED_ATTRS, "request"],
+            "json_ensure_ascii": False,
+        }
+    },
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["secrets"]}
+    },
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {"django": {"handlers": [], "level": "INFO", "propagate": True}},
 }

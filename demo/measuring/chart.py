@@ -1,8 +1,7 @@
-"""Bars for the median times of a benchmark: on the page of the engines, and as a picture."""
+"""Bars for the median times of a benchmark, on the page of the engines."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -18,15 +17,6 @@ TITLES = {
     "sign_in": gettext_lazy("sign-in"),
     "sign_out": gettext_lazy("sign-out"),
 }
-
-# Pixels of the picture.
-COLUMNS = 2
-PANEL = 490
-LABEL = 180
-BAR = 220
-ROW = 22
-HEAD = 44
-MARGIN = 24
 
 
 @dataclass(frozen=True)
@@ -68,46 +58,3 @@ def label(engine: str) -> str:
 def longest(drawn: Sequence[Panel]) -> float:
     """What the widest bar stands for: all panels are to one scale."""
     return max((bar.microseconds for panel in drawn for bar in panel.bars), default=1.0)
-
-
-def picture(drawn: Sequence[Panel], caption: str) -> dict[str, Any]:
-    """What the template benchmark.svg draws: panels in columns, the caption below."""
-    scale = BAR / longest(drawn)
-    top, placed = MARGIN, []
-    for start in range(0, len(drawn), COLUMNS):
-        row = drawn[start : start + COLUMNS]
-        placed += [
-            {
-                "title": panel.title,
-                "x": MARGIN + PANEL * column,
-                "y": top,
-                "bars": [
-                    {
-                        "label": bar.label,
-                        "is_ours": bar.is_ours,
-                        "y": HEAD + ROW * number,
-                        "width": round(bar.microseconds * scale, 1),
-                        "value": LABEL + round(bar.microseconds * scale, 1) + 8,
-                        "microseconds": bar.microseconds,
-                    }
-                    for number, bar in enumerate(panel.bars)
-                ],
-            }
-            for column, panel in enumerate(row)
-        ]
-        top += HEAD + ROW * max(len(panel.bars) for panel in row) + MARGIN
-    return {
-        "panels": placed,
-        "caption": caption,
-        "left": MARGIN,
-        "label": LABEL - 10,
-        "bar_left": LABEL,
-        "baseline": top,
-        "width": 2 * MARGIN + PANEL * min(COLUMNS, len(drawn)),
-        "height": top + MARGIN,
-    }
-
-
-def picture_of(made: Benchmark) -> dict[str, Any]:
-    caption = _("Median microseconds of a request. %(where)s.") % {"where": made.where}
-    return picture(panels(made), caption)

@@ -11,7 +11,7 @@ from cookieproj.engines.constants import DJANGOS, NAMES, OURS
 from cookieproj.engines.registry import resolve
 from demo.measuring.application import Application
 from demo.measuring.benchmark import payload_of
-from demo.measuring.chart import TITLES, Bar, Panel
+from demo.measuring.chart import TITLES
 from demo.measuring.kinds import KINDS
 from demo.measuring.namespace import namespaced
 from demo.measuring.subject import Subject, ratio, rounds
@@ -223,19 +223,7 @@ def median(subject: Subject, kind: str) -> float:
     return statistics.median(subject.times(kind)) * 1e6
 
 
-def panels(entered: Contest) -> list[Panel]:
-    """What each store's write costs, whoever keeps sessions there."""
-    return [
-        Panel(
-            f"write, {place}",
-            [
-                Bar(
-                    shown(name).replace("`", ""),
-                    median(entered[name], "write"),
-                    name.startswith(OURS),
-                )
-                for name in names
-            ],
-        )
-        for place, names in ORDER.items()
-    ]
+def writes(entered: Contest) -> Iterator[tuple[str, dict[str, float]]]:
+    """By place, what a write costs whoever keeps sessions there."""
+    for place, names in ORDER.items():
+        yield place, {name: median(entered[name], "write") for name in names}

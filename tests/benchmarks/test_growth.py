@@ -11,13 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import pytest
 from django.core.cache import caches as cache_connections
 from django.core.management import call_command
 from django.db import connections
 from django.test import override_settings
-from matplotlib.figure import Figure
 from pytest_django import DjangoDbBlocker
 
 from cookieproj.engines.files import PLAIN, SECOND
@@ -25,8 +23,8 @@ from cookieproj.engines.registry import resolve
 from cookieproj.settings.caches import caches
 from demo.measuring.benchmark import payload_of
 from tests.conftest import connected, forget_folder, new_database
-from tests.sites import ROOT
 
+from .drawing import picture
 from .machine import machine
 
 SIZES = [1_000, 10_000, 100_000, 1_000_000]
@@ -37,8 +35,6 @@ EXPIRED = 10
 SAMPLES = 300
 
 AGE = 14 * 24 * 60 * 60
-
-PICTURE = ROOT / "docs" / "growth.svg"
 
 STEPS = ("read", "write", "list", "clear")
 
@@ -193,16 +189,7 @@ def table(costs: Costs, sizes: dict[str, float]) -> Iterator[str]:
 
 def draw(costs: Costs) -> None:
     """Both axes logarithmic: what grows with the number rises, what does not lies flat."""
-    style: Any = {
-        "svg.fonttype": "none",
-        "font.family": "sans-serif",
-        "axes.facecolor": "#fbf9f5",
-        "figure.facecolor": "#fbf9f5",
-        "axes.edgecolor": "#655e55",
-        "text.color": "#24211d",
-    }
-    with mpl.rc_context(style):
-        figure = Figure(figsize=(10, 3.4), layout="constrained")
+    with picture("growth", (10, 3.4), f"One in {EXPIRED} expired. {machine()}") as figure:
         for step, axes in zip(STEPS, figure.subplots(1, len(STEPS), sharex=True), strict=True):
             for (name, place), colour in zip(
                 ENGINES.items(), ("#1f5a99", "#9a4f12", "#2c6a3a"), strict=True
@@ -216,5 +203,3 @@ def draw(costs: Costs) -> None:
             axes.grid(alpha=0.3)
         axes.figure.axes[0].set_ylabel("milliseconds")
         axes.figure.axes[0].legend(frameon=False)
-        figure.suptitle(f"One in {EXPIRED} expired. {machine()}", fontsize=8)
-        figure.savefig(PICTURE, metadata={"Date": None})

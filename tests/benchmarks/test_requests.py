@@ -6,22 +6,19 @@ from contextlib import ExitStack
 import pytest
 from django.conf import settings
 from django.core.management import call_command
-from django.template.loader import render_to_string
 from django.test import override_settings
 from pytest_django import DjangoDbBlocker
 
+from cookieproj.engines.constants import OURS
 from cookieproj.settings.caches import caches
-from demo.measuring import chart
 from tests.conftest import connected, forget_folder, new_database
-from tests.sites import ROOT
 
 from . import contest, profiling
 from .contest import AIMS, Aim, Contest
+from .drawing import ACCENT, MUTED, picture
 from .machine import machine
 
 REQUESTS = 1000
-
-PICTURE = ROOT / "docs" / "requests.svg"
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +56,7 @@ def test_what_each_costs(
     figures("reasons", contest.reasons())
     figures("profile", profiling.table(contest.beyond_reach(entered), REQUESTS))
     if pytestconfig.getoption("--figures"):
-        caption = f"Median microseconds of a request that writes. {machine()}."
-        drawing = chart.picture(contest.panels(entered), caption)
-        PICTURE.write_text(render_to_string("demo/benchmark.svg", drawing))
+        draw(dict(contest.writes(entered)))
 
 
 @pytest.mark.parametrize("aim", AIMS, ids=lambda aim: f"{aim.what} against {aim.against}")
@@ -70,3 +65,19 @@ def test_it_is_no_dearer_than_it_may_be(aim: Aim, entered: Contest) -> None:
     if aim.why:
         pytest.xfail(f"{aim.what} against {aim.against}: {reached:.2f}. {aim.why}")
     assert reached <= aim.limit
+
+
+def draw(writes: dict[str, dict[str, float]]) -> None:
+    """A bar for each, by place, all to one scale."""
+    caption = f"Median microseconds of a request that writes. {machine()}."
+    heights = list(map(len, writes.values()))
+    with picture("requests", (9, 6.5), caption) as figure:
+        places = figure.subplots(len(writes), sharex=True, height_ratios=heights)
+        for axes, (place, medians) in zip(places, writes.items(), strict=True):
+            names = [contest.shown(name).replace("`", "") for name in medians]
+            colours = [ACCENT if name.startswith(OURS) else MUTED for name in medians]
+            bars = axes.barh(names, list(medians.values()), color=colours)
+            axes.bar_label(bars, fmt="{:,.0f}", padding=3)
+            axes.set_title(place, loc="left", fontsize=10)
+            axes.invert_yaxis()
+            axes.margins(x=0.1)

@@ -1,9 +1,8 @@
-"""clearsessions, demodata and runserver."""
+"""clearsessions and demodata."""
 
 import os
 import pty
 import signal
-import socket
 import subprocess
 import sys
 import termios
@@ -349,20 +348,3 @@ def test_demodata_is_for_debug_only(settings: Settings, db: None) -> None:
         said("demodata")
     assert said("demodata", "--if-debug") == ""
     assert not User.objects.exists()
-
-
-@pytest.fixture
-def taken_port() -> Any:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        server.listen()
-        yield server.getsockname()[1]
-
-
-def test_runserver_on_a_taken_port_is_one_clear_line(taken_port: int, settings: Settings) -> None:
-    settings.DEBUG = True
-    with pytest.raises(CommandError) as caught:
-        call_command("runserver", str(taken_port), "--noreload")
-    assert f"127.0.0.1:{taken_port}" in str(caught.value)
-    assert "Name another port" in str(caught.value)
-    assert "\n" not in str(caught.value)

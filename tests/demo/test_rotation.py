@@ -16,13 +16,13 @@ from pytest_django import Settings
 
 from cookieproj.engines.middleware import SessionMiddleware
 from demo import engine, inspector
-from demo.middleware import AuthenticationMiddleware, auser_of
 from demo.models import SignedInSession, User
+from demo.rotation import KeepSessionKey
 from demo.sealing import NotSealedHereError
 from tests.conftest import on
 from tests.engines.handing_over import APART, PAIRS, Switch
 
-from .browsers import again, browser, is_in, signed_by_django
+from .browsers import again, browser, is_in, key_of, signed_by_django
 
 Rotate = Callable[[bool], None]
 
@@ -68,6 +68,24 @@ def test_none_of_the_requests_at_once_signs_the_browser_out(
         assert sent.cookies["sessionid"].value
 
 
+@on("db", "cache", "file", "cached_db")
+@pytest.mark.parametrize("listed", [True, False])
+def test_as_far_as_the_site_has_asked_for_it(
+    profile: str, client: Client, ada: User, settings: Settings, rotate: Rotate, listed: bool
+) -> None:
+    """By itself Django gives the session another key, and the one before opens nothing."""
+    name = "demo.rotation.KeepSessionKey"
+    assert name in settings.MIDDLEWARE
+    if not listed:
+        settings.MIDDLEWARE = [each for each in settings.MIDDLEWARE if each != name]
+    client.force_login(ada)
+    late = copy.deepcopy(client)
+    rotate(True)
+    assert is_in(client)
+    assert (key_of(client) == key_of(late)) is listed
+    assert is_in(late) is listed
+
+
 def test_nor_in_an_asynchronous_view(
     profile: str, client: Client, settings: Settings, ada: User, rotate: Rotate
 ) -> None:
@@ -76,9 +94,10 @@ def test_nor_in_an_asynchronous_view(
     client.force_login(ada)
     key = client.cookies["sessionid"].value
     rotate(True)
-    request = RequestFactory().get("/")
+    request: Any = RequestFactory().get("/")
     request.session = engine.store()(key)
-    assert async_to_sync(auser_of)(request) == ada
+    KeepSessionKey(HttpResponse).process_request(request)
+    assert async_to_sync(request.auser)() == ada
     assert request.session.session_key == key
     assert request.session.modified
 
@@ -257,5 +276,5 @@ def opened_by(client: Client) -> Any:
     request = RequestFactory().get("/")
     request.COOKIES["sessionid"] = client.cookies["sessionid"].value
     SessionMiddleware(HttpResponse).process_request(request)
-    AuthenticationMiddleware(HttpResponse).process_request(request)
+    KeepSessionKey(HttpResponse).process_request(request)
     return request

@@ -15,7 +15,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from cookieproj.engines.exceptions import CookieTooLargeError
-from cookieproj.engines.signed_cookies import COOKIE_BYTES, SessionStore, opened
+from cookieproj.engines.signed_cookies import COOKIE_BYTES, SessionStore
 
 AGE = 14 * 24 * 60 * 60
 
@@ -55,36 +55,6 @@ def test_and_until_the_moment_it_was_given() -> None:
         assert SessionStore(key)["a"] == 1
     with time_machine.travel(moment + timedelta(seconds=1), tick=False):
         assert SessionStore(key).load() == {}
-
-
-@pytest.mark.parametrize(("answer", "holds"), [(True, {}), (False, {"a": 1}), (None, {"a": 1})])
-def test_a_receiver_may_refuse_what_is_signed(answer: Any, holds: dict[str, int]) -> None:
-    key = stored(a=1).session_key
-    seen = []
-
-    def receiver(sender: Any, data: Any, session_key: Any, **kwargs: Any) -> Any:
-        seen.append((sender, dict(data), session_key))
-        return answer
-
-    opened.connect(receiver)
-    try:
-        assert dict(SessionStore(key).items()) == holds
-    finally:
-        opened.disconnect(receiver)
-    assert seen == [(SessionStore, {"a": 1}, key)]
-
-
-def test_nobody_is_asked_about_what_is_not_signed_or_has_expired() -> None:
-    expired = stored(-60, a=1).session_key
-
-    def receiver(**kwargs: Any) -> Any:
-        raise AssertionError
-
-    opened.connect(receiver)
-    try:
-        assert SessionStore("forged").load() == SessionStore(expired).load() == {}
-    finally:
-        opened.disconnect(receiver)
 
 
 @pytest.mark.parametrize("use_tz", [True, False])

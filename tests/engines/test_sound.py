@@ -115,8 +115,8 @@ USER, SHOWN = "_auth_user_id", "_messages"
 @pytest.mark.parametrize(
     ("key", "value", "middleware"),
     [
-        (USER, str(UUID(int=1)), "demo.middleware.AuthenticationMiddleware"),
-        (USER, [1], "demo.middleware.AuthenticationMiddleware"),
+        (USER, str(UUID(int=1)), "django.contrib.auth.middleware.AuthenticationMiddleware"),
+        (USER, [1], "django.contrib.auth.middleware.AuthenticationMiddleware"),
         (SHOWN, [5], "django.contrib.messages.middleware.MessageMiddleware"),
         (SHOWN, {"inbox": 3}, "django.contrib.messages.middleware.MessageMiddleware"),
     ],

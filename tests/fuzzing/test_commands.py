@@ -36,7 +36,7 @@ WORDS = {
     "signout": ["mallory", "nobody", "--", "-", "--user", "mallory\n", "MALLORY", "*", "%"],
     "demodata": ["--if-debug", "--if-debu", "--if-debug=1", "all"],
     "benchsessions": [
-        *("--engine", "--requests", "--concurrency", "--size", "--payload", "--json", "--plot"),
+        *("--engine", "--requests", "--concurrency", "--size", "--payload", "--json"),
         *ENGINES,
         *("os", ".", "..", "/", "/dev/null", "/nowhere/file.json", "cookieproj.engines.db"),
         *NUMBERS,

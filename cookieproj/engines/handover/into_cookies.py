@@ -20,6 +20,7 @@ from cookieproj.engines.hands_over import store_of
 from cookieproj.engines.hooks import form_of
 from cookieproj.engines.language import in_english
 from cookieproj.engines.merge import Data
+from cookieproj.engines.revocation import is_revoked
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 from cookieproj.engines.signed_cookies import is_signed
 from cookieproj.engines.store import Store
@@ -111,7 +112,7 @@ class IntoCookies(AsCarried, SignedCookies):  # type: ignore[misc]
         former = self._old(None if is_signed(key) else key)
         found = store_of(self._old).read(key, with_expiry=True) if former.session_key else None
         data = unmarked((found and found.decode()) or {})
-        if found is None or not data or self._is_refused(data):
+        if found is None or not data or is_revoked(data, self.session_key or ""):
             return Exchange(), self._nothing()
         is_late = data.pop(EXCHANGED, False)
         former.hold(data, found)

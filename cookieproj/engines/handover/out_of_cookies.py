@@ -16,8 +16,9 @@ from cookieproj.engines.constants import COOKIE_SALT, HANDOVER_LABEL, MADE_WITH
 from cookieproj.engines.hands_over import store_of
 from cookieproj.engines.keys import Result
 from cookieproj.engines.merge import Data
+from cookieproj.engines.revocation import is_revoked
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
-from cookieproj.engines.signed_cookies import is_signed, opened
+from cookieproj.engines.signed_cookies import is_signed
 from cookieproj.engines.store import Store
 from cookieproj.engines.stored import Stored
 
@@ -131,11 +132,7 @@ class OutOfCookies(AsCarried, Engine):
         stored = super()._load()
         if stored is None or MADE_WITH in (stored.data or {}):
             return None
-        return None if self._is_refused(stored.data or {}) else stored
-
-    def _is_refused(self, data: Data) -> bool:
-        answers = opened.send(type(self), data=data, session_key=self._session_key)
-        return any(answer for _receiver, answer in answers)
+        return None if is_revoked(stored.data or {}, self._key) else stored
 
     def _key_for(self, cookie: str) -> str | None:
         new = store_of(self._new)

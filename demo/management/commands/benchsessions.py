@@ -9,7 +9,6 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from tqdm import tqdm
@@ -17,7 +16,7 @@ from tqdm import tqdm
 from cookieproj.engines.constants import DJANGOS, NAMES, OURS
 from cookieproj.engines.registry import EngineRef
 from demo.interrupting import INTERRUPTED, ended_as_by_ctrl_c
-from demo.measuring import chart, results
+from demo.measuring import results
 from demo.measuring.benchmark import ALL, benchmark, payload_of
 from demo.measuring.kinds import KINDS
 from demo.measuring.results import Benchmark, Cost, Measured
@@ -118,9 +117,6 @@ class Command(BaseCommand):
         parser.add_argument(
             "--json", type=file, metavar="FILE", help=_("Write the figures there too.")
         )
-        parser.add_argument(
-            "--plot", type=file, metavar="FILE.svg", help=_("Draw the figures there.")
-        )
 
     def handle(self, **options: Any) -> None:
         try:
@@ -128,10 +124,6 @@ class Command(BaseCommand):
             results.keep(made)
             if options["json"]:
                 options["json"].write_text(results.as_json(made))
-            if options["plot"]:
-                options["plot"].write_text(
-                    render_to_string("demo/benchmark.svg", chart.picture_of(made))
-                )
         except KeyboardInterrupt as error:
             raise CommandError(
                 _("Interrupted. Nothing is kept, and nothing left in the stores."),
