@@ -141,7 +141,7 @@ def test_nothing_is_left_in_the_stores(client: Client, settings: Settings, tmp_p
 
 def test_a_store_that_is_away_leaves_the_others(client: Client) -> None:
     away = StoreUnavailableError("Redis at example", "It is away.")
-    with mock.patch.object(Redis, "add", side_effect=away):
+    with mock.patch.object(Redis, "insert", side_effect=away):
         facts = table(shown(client))
     assert "It is away." in facts["Sessions live in"]["cache"]
     trips = [facts["Trips: write"][name] for name in PROFILES]
