@@ -40,7 +40,7 @@ def forget(instance: AbstractBaseSession, **kwargs: Any) -> None:
     if issubclass(engine, SessionStore):
         store = store_of(engine)
         if isinstance(store, CachedRows):
-            store.bury(instance.session_key)
+            store.invalidate(instance.session_key)
 
 
 hear_deletions(forget)

@@ -67,7 +67,7 @@ class CachedRows(Around):
         """The row; of a session that has ended there may be a copy, which others are to miss."""
         stored = self.rows.load_from_primary(key)
         if stored is None:
-            self.bury(key)
+            self.invalidate(key)
         return self._beside(stored, None)
 
     def read(self, key: str, *, with_expiry: bool = False) -> Stored | None:
@@ -76,7 +76,7 @@ class CachedRows(Around):
     def refresh(self, key: str, old: Stored | None) -> Stored | None:
         stored = self.rows.refresh(key, self._row(old) if old and not old.is_copy else None)
         if stored is None:
-            self.bury(key)
+            self.invalidate(key)
         return self._beside(stored, old and old.token.copy)
 
     def insert(
@@ -103,16 +103,16 @@ class CachedRows(Around):
     put = Store.put
 
     def compare_and_delete(self, key: str, old: Stored) -> bool:
-        self.bury(key)
+        self.invalidate(key)
         deleted = self.rows.compare_and_delete(key, self._row(old))
-        self._bury_again(key)
+        self._invalidate_again(key)
         return deleted
 
     def delete(self, key: str) -> None:
         """The copy first: a process that is killed between the two leaves none that opens."""
-        self.bury(key)
+        self.invalidate(key)
         self.rows.delete(key)
-        self._bury_again(key)
+        self._invalidate_again(key)
 
     def _row(self, old: Stored) -> Stored:
         """As the table knows it."""
@@ -130,7 +130,7 @@ class CachedRows(Around):
         try:
             yield
         except StoreUnavailableError:
-            self.bury(key)
+            self.invalidate(key)
             raise
 
     def _followed(
@@ -139,12 +139,12 @@ class CachedRows(Around):
         """Make the copy what the row now is; in a transaction the row is not yet that."""
         copy = None
         if self.rows.in_transaction:
-            self.bury(key)
-            self._bury_again(key)
+            self.invalidate(key)
+            self._invalidate_again(key)
         else:
             copy = self._put_copy(key, old.token.copy, data, expires)
             if copy is None:
-                self.bury(key)
+                self.invalidate(key)
         return self._with_token(written, copy)
 
     def _put_copy(
@@ -175,23 +175,23 @@ class CachedRows(Around):
             return self.copies.touch(key, copy, expires)
         return self.copies.compare_and_swap(key, copy, data, expires)
 
-    def bury(self, key: str) -> None:
+    def invalidate(self, key: str) -> None:
         """Have no copy opened any more, and none put by whoever has read one."""
         try:
-            self._bury(key)
+            self._invalidate(key)
         except StoreError as error:
             self._note_pending(key, error)
 
-    def _bury_again(self, key: str) -> None:
+    def _invalidate_again(self, key: str) -> None:
         """Where a cache keeps no tombstone, a reader may have put the copy back meanwhile."""
         if self.copies.compares_and_swaps:
             return
-        self.bury(key)
+        self.invalidate(key)
         if self.rows.in_transaction:
             # Till then others read the row as it was.
-            self.rows.on_commit(partial(self.bury, key))
+            self.rows.on_commit(partial(self.invalidate, key))
 
-    def _bury(self, key: str) -> None:
+    def _invalidate(self, key: str) -> None:
         """A tombstone, or at least nothing: that needs no room, and may make some."""
         try:
             self.copies.write_tombstone(key)
@@ -216,7 +216,7 @@ class CachedRows(Around):
             return
         cache = str(self.copies.label)
         for each in pending.due(cache, key):
-            self._bury(each)
+            self._invalidate(each)
             # Not before: another thread must not find the copy, and nothing pending.
             pending.done(cache, each)
 

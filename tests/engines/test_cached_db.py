@@ -311,16 +311,16 @@ def test_a_copy_is_no_session_of_the_cache_engine(engine: Engine) -> None:
 
 def test_a_buried_copy_is_no_place_where_a_session_lives(engine: Engine) -> None:
     session = stored(a=1)
-    bury(session)
+    invalidate(session)
     assert len(session.locate()) == 1
 
 
 COPYING = ("read", "insert", "compare_and_swap", "touch", "write_tombstone")
 
 
-def bury(session: SessionStore) -> None:
+def invalidate(session: SessionStore) -> None:
     place: Any = store_of(SessionStore)
-    place.bury(session.session_key)
+    place.invalidate(session.session_key)
 
 
 def read_elsewhere(key: str) -> None:

@@ -84,6 +84,6 @@ def test_sign_in_and_out_across(engine: Engine, djangos: Any) -> None:
 @on_engines(lambda engine: engine.name == "cached_db")
 def test_django_takes_a_buried_copy_for_none(engine: Engine, djangos: Any) -> None:
     session = stored(engine.Store, a=1)
-    store_of(engine.Store).bury(session.session_key)  # type: ignore[attr-defined]
+    store_of(engine.Store).invalidate(session.session_key)  # type: ignore[attr-defined]
     assert dict(djangos(session.session_key).items()) == {"a": 1}
     assert GRAVE_SECONDS >= 60

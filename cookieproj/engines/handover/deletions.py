@@ -36,7 +36,7 @@ def end_in_former(instance: AbstractBaseSession, **kwargs: Any) -> None:
         data = session.decode(row.get("session_data", ""))
         store.carrier.end_former(instance.session_key, data)
     elif isinstance(store, RowsBesideCopies):
-        store.bury(instance.session_key)
+        store.invalidate(instance.session_key)
 
 
 hear_deletions(end_in_former)

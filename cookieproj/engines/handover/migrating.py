@@ -89,7 +89,7 @@ class RowsBesideCopies(Around):
         self, key: str, old: Stored, data: Data, expires: datetime
     ) -> Stored | None:
         written = self.inner.compare_and_swap(key, old, data, expires)
-        self.bury(key)
+        self.invalidate(key)
         return written
 
     # By that one, not by that of the rows.
@@ -98,18 +98,18 @@ class RowsBesideCopies(Around):
     def compare_and_delete(self, key: str, old: Stored) -> bool:
         deleted = self.inner.compare_and_delete(key, old)
         if deleted:
-            self.bury(key)
+            self.invalidate(key)
         return deleted
 
     def delete(self, key: str) -> None:
         self.inner.delete(key)
-        self.bury(key)
+        self.invalidate(key)
 
-    def bury(self, key: str) -> None:
+    def invalidate(self, key: str) -> None:
         # What an outage has left; while it lasts, one more is noted.
         with suppress(StoreError):
             self.former.flush_invalidations(key)
-        self.former.bury(key)
+        self.former.invalidate(key)
 
 
 class CopiesBehindRows(Around):

@@ -217,7 +217,7 @@ class Mover:
         for store in (self.old, self.new):
             if isinstance(store, CachedRows):
                 for listed in sessions:
-                    store.bury(listed.key)
+                    store.invalidate(listed.key)
         self.note([listed.key for listed in sessions])
         return Counter({Outcome.THERE: len(sessions)})
 
