@@ -23,7 +23,7 @@ IMPORTED = [
     *("django.contrib.auth.hashers", "django.contrib.sessions.backends.base", "django.forms"),
     *("django.contrib.staticfiles.finders", "django.core.cache.backends.memcached"),
     *("django.db.backends.sqlite3.base", "django.db.migrations.autodetector", "django.test"),
-    *("django.middleware.cache", "django.template.backends.jinja2", "django.views.i18n"),
+    *("django.middleware.cache", "django.views.i18n"),
     *("django_redis.cache", "environ", "pymemcache", "pygments.formatters.html"),
     *("pygments.lexers.python", "redis.sentinel", "ua_parser", "whitenoise.middleware"),
 ]

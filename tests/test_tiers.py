@@ -77,7 +77,8 @@ def test_each_is_given_each_value(suite: tuple[Items, Items]) -> None:
 
 def test_each_store_is_tried_by_many(suite: tuple[Items, Items]) -> None:
     on = Counter(engine for item in suite[1] for engine in engines_of(item))
-    assert len(on) == 2 * len(STORES)
+    # Ours, Django's, and the example of docs/stores.md.
+    assert len(on) == 2 * len(STORES) + 1
     assert min(on.values()) > 10, on
 
 

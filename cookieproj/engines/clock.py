@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 from django.conf import settings
 from django.utils import timezone
 
-FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+# A day less: in another time zone each is a date too.
+FIRST = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
+LAST = datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
 
 
 def aware(moment: datetime) -> datetime:
@@ -15,7 +17,7 @@ def aware(moment: datetime) -> datetime:
     return timezone.make_aware(moment, timezone.get_default_timezone())
 
 
-def after(seconds: int) -> datetime:
+def after(seconds: float) -> datetime:
     """So long from now; the end of all dates where it is after that."""
     try:
         return datetime.now(UTC) + timedelta(seconds=seconds)

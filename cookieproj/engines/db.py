@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from django.contrib.sessions.backends.db import SessionStore as DjangoStore
 from django.db import transaction
 
+from .asynchronous import async_half
 from .base import Engine
 from .hooks import overrides
 from .rows import Rows
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from .merge import Data
     from .store import Store
     from .stored import Stored
+
+
+# Of what Django's engine makes a row.
+HOOKS_OF_A_ROW = ("create_model_instance", "_get_or_create_session_key")
 
 
 class SessionStore(Engine, DjangoStore):
@@ -51,7 +56,7 @@ class SessionStore(Engine, DjangoStore):
 
     @property
     def has_own_rows(self) -> bool:
-        return overrides(type(self), "create_model_instance", "acreate_model_instance")
+        return overrides(type(self), *HOOKS_OF_A_ROW, *map(async_half, HOOKS_OF_A_ROW))
 
     def row_of(self, key: str) -> AbstractBaseSession | None:
         row: AbstractBaseSession | None = self._at(key)._half("_get_session_from_db")()

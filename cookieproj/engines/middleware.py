@@ -50,13 +50,13 @@ def made(store: type[SessionBase], request: HttpRequest) -> SessionBase:
     session = store(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
     if isinstance(session, Keys | IntoCookies):
         session.save_follows = True
+    if is_unmade(request):
+        # From now on the session itself, without the detour.
+        request.session = session
     if isinstance(session, OutOfCookies) and not is_on_event_loop():
         # Where one must not wait for a store, it is exchanged as it is read, in a thread. Sooner,
         # for requests that leave the session alone, would set cookies on pages that caches share.
         session.exchange()
-    if is_unmade(request):
-        # From now on the session itself, without the detour.
-        request.session = session
     return session
 
 

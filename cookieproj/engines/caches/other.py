@@ -5,7 +5,7 @@ import math
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from django.core.cache.backends.base import BaseCache, CacheKeyWarning, InvalidC
 from django.core.exceptions import SynchronousOnlyOperation
 from django.utils.functional import Promise
 
-from cookieproj.engines.clock import left, local
+from cookieproj.engines.clock import after, left, local
 from cookieproj.engines.constants import GRAVE_MARK
 from cookieproj.engines.exceptions import StoreError, StoreUnavailableError
 from cookieproj.engines.merge import Data, same
@@ -66,7 +66,7 @@ def expiry(seconds_to_live: float | None) -> datetime | None:
     """When an entry goes that has so long to live; None for never."""
     if seconds_to_live is None:
         return None
-    return local(datetime.now(UTC) + timedelta(seconds=seconds_to_live))
+    return local(after(seconds_to_live))
 
 
 def session_in(decode: Callable[[bytes], Any], payload: bytes) -> Data | None:

@@ -18,6 +18,7 @@ from cookieproj.engines.exceptions import StoreError
 from cookieproj.engines.handover import carry, move
 from cookieproj.engines.handover.carry import Carrier
 from cookieproj.engines.handover.copies import unmarked
+from cookieproj.engines.store import Store
 
 # For each: an engine, or a pair, that has it then, and how it gets it.
 Fault = tuple[str, Callable[[pytest.MonkeyPatch], object]]
@@ -88,11 +89,11 @@ def sets_are_compared_by_their_pickles(patch: pytest.MonkeyPatch) -> None:
 
 @fault("db")
 def a_save_compares_with_nothing(patch: pytest.MonkeyPatch) -> None:
-    def put(self: Any, _base: Any, data: Any) -> Any:
-        found = self._find()
-        return found and self._swap(found, data)
+    def put(self: Any, key: str, _old: Any, data: Any, expires: Any) -> Any:
+        found = self.read(key)
+        return found and self.compare_and_swap(key, found, data, expires)
 
-    patch.setattr(base.Engine, "put", put)
+    patch.setattr(Store, "put", put)
 
 
 @fault("file")

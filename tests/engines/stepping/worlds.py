@@ -22,7 +22,9 @@ from cookieproj.engines.constants import DJANGOS, OURS
 from cookieproj.engines.exceptions import StoreError
 from cookieproj.engines.handover.homes import home
 from cookieproj.engines.handover.move import move
+from cookieproj.engines.hands_over import composition_for
 from cookieproj.engines.middleware import SessionMiddleware
+from cookieproj.engines.registry import subclass
 from cookieproj.profiles import PROFILES
 from tests.engines.handing_over import PAIRS
 from tests.stores import forget_pending
@@ -142,8 +144,13 @@ def made(name: str, engine: str, former: str, middleware: Any = SessionMiddlewar
     path = engine if "." in engine else f"{OURS}{engine}"
     with override_settings(SESSION_ENGINE=path, SESSION_HANDOVER_FROM=former):
         handler = middleware(respond)
+        kind = import_module(path).SessionStore
         if not former:
-            handler.SessionStore = import_module(path).SessionStore
+            handler.SessionStore = kind
+        elif compose := composition_for(kind):
+            # With this former engine for good, whatever the settings of another process are.
+            both = property(lambda session: compose(session.make_store()))
+            handler.SessionStore = subclass(kind, _store=both)
         return Process(name, handler.SessionStore, handler)
 
 
