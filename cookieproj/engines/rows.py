@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections, router, transaction
@@ -41,7 +41,7 @@ class Rows(Store):
     def __init__(self, session: SessionStore) -> None:
         self.session = session
 
-    @property
+    @cached_property
     def table(self) -> Table:
         model = self.session.get_model_class()
         return table_of(model, router.db_for_write(model))
