@@ -8,6 +8,7 @@ from django.core.cache.backends.base import BaseCache
 from .base import Engine
 from .caches import adapter_for
 from .caches.other import Naming
+from .hooks import overrides
 from .store import Store
 
 # Names of cached_db's entries begin with all of the name of this engine's.
@@ -27,4 +28,5 @@ class SessionStore(Engine, DjangoStore):
         return adapter_for(self._cache, naming)
 
     def _entry_name(self, key: str) -> str:
-        return self.cache_key if key == self._key else self.cache_key_prefix + key
+        has_own_names = overrides(type(self), "cache_key", "_get_or_create_session_key")
+        return self._at(key).cache_key if has_own_names else self.cache_key_prefix + key

@@ -12,6 +12,7 @@ from .caches import adapter_for
 from .caches.other import Naming
 from .db import SessionStore as DBStore
 from .hands_over import store_of
+from .hooks import overrides
 from .registry import running
 from .rows import Rows
 from .signals import hear_deletions
@@ -31,7 +32,8 @@ class SessionStore(DBStore, DjangoStore):
         return CachedRows(Rows(self), adapter_for(self._cache, naming))
 
     def _entry_name(self, key: str) -> str:
-        return self.cache_key if key == self._key else self.cache_key_prefix + key
+        has_own_names = overrides(type(self), "cache_key", "_get_or_create_session_key")
+        return self._at(key).cache_key if has_own_names else self.cache_key_prefix + key
 
 
 def forget(instance: AbstractBaseSession, **kwargs: Any) -> None:

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -105,14 +105,14 @@ class CachedRows(Around):
     def compare_and_delete(self, key: str, old: Stored) -> bool:
         self.invalidate(key)
         deleted = self.rows.compare_and_delete(key, self._row(old))
-        self._invalidate_again(key)
+        self.invalidate_again(key)
         return deleted
 
     def delete(self, key: str) -> None:
         """The copy first: a process that is killed between the two leaves none that opens."""
         self.invalidate(key)
         self.rows.delete(key)
-        self._invalidate_again(key)
+        self.invalidate_again(key)
 
     def _row(self, old: Stored) -> Stored:
         """As the table knows it."""
@@ -140,7 +140,7 @@ class CachedRows(Around):
         copy = None
         if self.rows.in_transaction:
             self.invalidate(key)
-            self._invalidate_again(key)
+            self.invalidate_again(key)
         else:
             copy = self._put_copy(key, old.token.copy, data, expires)
             if copy is None:
@@ -150,9 +150,12 @@ class CachedRows(Around):
     def _put_copy(
         self, key: str, copy: Stored | None, data: Data, expires: datetime
     ) -> Stored | None:
-        """In the place of that copy, or of nothing; None where it did not come to that."""
+        """In the place of that copy, or of nothing; None where it did not come to that.
+
+        Caches count whole seconds, rounded up: by one less it goes before the row.
+        """
         try:
-            return self._copied(key, copy, data, expires)
+            return self._copied(key, copy, data, expires - timedelta(seconds=1))
         except StoreUnavailableError as error:
             self._note_pending(key, error)
             return copy
@@ -182,7 +185,7 @@ class CachedRows(Around):
         except StoreError as error:
             self._note_pending(key, error)
 
-    def _invalidate_again(self, key: str) -> None:
+    def invalidate_again(self, key: str) -> None:
         """Where a cache keeps no tombstone, a reader may have put the copy back meanwhile."""
         if self.copies.compares_and_swaps:
             return

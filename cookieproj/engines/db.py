@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.contrib.sessions.backends.db import SessionStore as DjangoStore
@@ -10,6 +12,7 @@ from django.db import transaction
 
 from .asynchronous import async_half
 from .base import Engine
+from .clock import left
 from .hooks import overrides
 from .rows import Rows
 from .sql_call import in_transaction
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
     from .merge import Data
     from .store import Store
     from .stored import Stored
+
+
+def is_near(one: datetime, other: datetime) -> bool:
+    return abs(left(one) - left(other)) < timedelta(seconds=2)
 
 
 # Of what Django's engine makes a row.
@@ -66,8 +73,11 @@ class SessionStore(Engine, DjangoStore):
         if not self.has_own_rows:
             return self.model(session_key=key, session_data=self.encode(data), expire_date=expires)
         session = self._at(key)
-        with session.expiring(expires):
-            row: AbstractBaseSession = session._half("create_model_instance")(data)
+        if session is not self or not is_near(expires, self.get_expiry_date()):
+            # It has to expire at another moment than by its data: as the tombstone of one, say.
+            session = copy.copy(session)
+            session._until = expires
+        row: AbstractBaseSession = session._half("create_model_instance")(data)
         return row
 
     # In a transaction.

@@ -23,7 +23,7 @@ from .clock import aware, is_past, local
 from .constants import EXPIRY
 from .exceptions import NotListableError, StoreError
 from .folder import File, Folder, is_name, lock_of
-from .hooks import decoded, form_of, overrides
+from .hooks import can_decode, decoder, form_of, overrides
 from .language import in_english
 from .merge import Data
 from .store import Store
@@ -102,7 +102,7 @@ class Files(Store):
         if file is None:
             return None
         expires = self._expires(key, file)
-        return None if is_past(expires) else self._stored(file.payload, expires)
+        return None if is_past(expires) else self._stored(key, file.payload, expires)
 
     def insert(
         self, key: str, data: Data, expires: datetime, *, save_follows: bool = False
@@ -144,22 +144,26 @@ class Files(Store):
     def exists(self, key: str) -> bool:
         """Raises InvalidSessionKey for what could lead out of the folder."""
         file = self.folder.read(key) if is_name(self.session.file_of(key)) else None
-        return file is not None and not self._stored(file.payload, None).is_tombstone
+        return file is not None and not self._stored(key, file.payload, None).is_tombstone
 
     def _write(self, key: str, data: Data, expires: datetime) -> Stored:
         file = File(self.session.encode(data).encode(), self._modified(key, data, expires))
         self.folder.write(key, file)
-        return self._stored(file.payload, None)
+        return self._stored(key, file.payload, None)
 
     def _holds(self, key: str, old: Stored) -> bool:
         file = self.folder.read(key)
         return file is not None and file.payload == old.token
 
-    def _stored(self, payload: bytes, expires: datetime | None) -> Stored:
-        return Stored(payload, partial(self._data, payload), expires)
+    def is_readable(self, listed: Listed) -> bool:
+        text = listed.payload.decode("latin-1")
+        return listed.stored.data is not None and can_decode(self.session, text)
 
-    def _data(self, payload: bytes) -> Data | None:
-        return decoded(self.session, payload.decode("latin-1")) if payload else {}
+    def _stored(self, key: str, payload: bytes, expires: datetime | None) -> Stored:
+        return Stored(payload, partial(self._data, key, payload), expires)
+
+    def _data(self, key: str, payload: bytes) -> Data:
+        return decoder(self.session, key, payload.decode("latin-1"))() if payload else {}
 
     def _modified(self, key: str, data: Data, expires: datetime) -> int:
         """The modification time with which a file of that data expires then, or just before."""
@@ -174,14 +178,14 @@ class Files(Store):
 
     def _expires(self, key: str, file: File) -> datetime:
         if self.session.has_own_expiry:
-            expiry = self.session.expiry_of(key, self._data(file.payload) or {})
+            expiry = self.session.expiry_of(key, self._data(key, file.payload))
             age = self.session.age_of(key, expiry)
             return local(datetime.now(UTC) + timedelta(seconds=age))
         plain = file.modified % SECOND == PLAIN
         return local(
             self.session.date_of(
                 modification=datetime.fromtimestamp(file.modified / SECOND, UTC),
-                expiry=None if plain else (self._data(file.payload) or {}).get(EXPIRY),
+                expiry=None if plain else self._data(key, file.payload).get(EXPIRY),
             )
         )
 

@@ -4,6 +4,7 @@ The engines take shorter ways than Django's to the same end. Where a subclass ov
 that Django's way goes through, they go that way as well.
 """
 
+from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
@@ -36,13 +37,21 @@ def form_of(session: Any, data: Data) -> Data:
     return serializer.loads(serializer.dumps(data))  # type: ignore[no-any-return]
 
 
-def decoded(session: Any, text: str) -> Data | None:
-    """The data in what ``encode`` made; None, with a line in the log, for what is no session.
+def decoder(session: Any, key: str, text: str) -> Callable[[], Data]:
+    """What decodes the text that is stored under that key; of what is no session it makes {}.
 
-    A subclass that has a ``decode`` of its own says of such a thing that it is empty.
+    That is Django's answer, by which a session that nobody can read keeps its key, and so ends with
+    a sign-out. A ``decode`` of a subclass may go by the key.
     """
     kind: type = type(session)
-    if overrides(kind, "decode"):
-        return session.decode(text)  # type: ignore[no-any-return]
+    owner = session._at(key) if overrides(kind, "decode") else session
+    return partial(owner.decode, text)
+
+
+def can_decode(session: Any, text: str) -> bool:
+    """Whether that is a session; of one that says it is empty this looks closer."""
+    kind: type = type(session)
+    if session.decode(text) or overrides(kind, "decode"):
+        return True
     loads = partial(signing.loads, salt=session.key_salt, serializer=session.serializer)
-    return checked(loads, text)
+    return checked(loads, text) is not None

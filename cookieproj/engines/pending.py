@@ -22,6 +22,7 @@ class PendingInvalidations:
         # By the cache and the session key.
         self._copies: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._full = threading.Event()
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._copies)
@@ -33,17 +34,21 @@ class PendingInvalidations:
 
     def add(self, cache: str, key: str) -> bool:
         """Whether this is the first one that it has no room for."""
-        if (cache, key) in self._copies or len(self) < self.most:
-            self._copies[cache, key] = None
-            return False
+        with self._lock:
+            if (cache, key) in self._copies or len(self) < self.most:
+                self._copies[cache, key] = None
+                return False
         is_first = not self._full.is_set()
         self._full.set()
         return is_first
 
     def due(self, cache: str, key: str) -> list[str]:
         """That key, if it is among them, and some others of the cache: an outage leaves many."""
-        others = [each for where, each in islice(self._copies, FLUSHED_AT_ONCE) if where == cache]
+        with self._lock:
+            first = list(islice(self._copies, FLUSHED_AT_ONCE))
+        others = [each for where, each in first if where == cache]
         return [key, *others] if (cache, key) in self._copies else others
 
     def done(self, cache: str, key: str) -> None:
-        self._copies.pop((cache, key), None)
+        with self._lock:
+            self._copies.pop((cache, key), None)

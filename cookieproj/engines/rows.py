@@ -14,7 +14,7 @@ from .clearing import clear
 from .clock import local
 from .constants import ENDED
 from .exceptions import StoreUnavailableError
-from .hooks import decoded, form_of
+from .hooks import can_decode, decoder, form_of
 from .model_table import table_of
 from .sql_call import in_transaction
 from .store import Store
@@ -66,10 +66,10 @@ class Rows(Store):
         return form_of(self.session, data)
 
     def read(self, key: str, *, with_expiry: bool = False) -> Stored | None:
-        return self._stored(self.table.read(key))
+        return self._stored(key, self.table.read(key))
 
     def refresh(self, key: str, old: Stored | None) -> Stored | None:
-        return self._stored(self.table.read(key, latest=old is not None))
+        return self._stored(key, self.table.read(key, latest=old is not None))
 
     def load(self, key: str) -> Stored | None:
         """From the primary, whatever the router names for reading.
@@ -88,25 +88,25 @@ class Rows(Store):
         """By the method that a subclass has for it, which may keep more than the session."""
         if not self.session.has_own_reading:
             return self.read(key)
-        return self._stored(self.table.call(partial(self.session.row_of, key)))
+        return self._stored(key, self.table.call(partial(self.session.row_of, key)))
 
     def _read_replica(self, key: str) -> Stored | None:
         model = self.session.get_model_class()
         replica = table_of(model, router.db_for_read(model))
-        return self._stored(replica.read(key)) if replica != self.table else None
+        return self._stored(key, replica.read(key)) if replica != self.table else None
 
     def insert(
         self, key: str, data: Data, expires: datetime, *, save_follows: bool = False
     ) -> Stored:
         row = self.session.new_row(key, data, local(expires))
         self.table.insert(row)
-        return self._written(row)
+        return self._written(key, row)
 
     def compare_and_swap(
         self, key: str, old: Stored, data: Data, expires: datetime
     ) -> Stored | None:
         row = self.session.new_row(key, data, local(expires))
-        return self._written(row) if self.table.swap(row, old.token) else None
+        return self._written(key, row) if self.table.swap(row, old.token) else None
 
     def touch(self, key: str, old: Stored, expires: datetime) -> Stored | None:
         if self.session.has_own_rows or self.table.has_more_columns:
@@ -128,7 +128,7 @@ class Rows(Store):
         data = self.table.data(key) if self.can_hold(key) else None
         if data is None:
             return False
-        return not Stored(data, partial(decoded, self.session, data)).is_tombstone
+        return not Stored(data, decoder(self.session, key, data)).is_tombstone
 
     @property
     def in_transaction(self) -> bool:
@@ -152,7 +152,7 @@ class Rows(Store):
     def page(self, position: str, size: int) -> Page:
         rows = self.table.page(position, size + 1)
         listed = [
-            Listed(row.session_key, row.session_data.encode(), self._written(row))
+            Listed(row.session_key, row.session_data.encode(), self._written(row.session_key, row))
             for row in rows[:size]
         ]
         live = [each for each in listed if not each.stored.is_tombstone]
@@ -184,9 +184,12 @@ class Rows(Store):
         payload = row.session_data.encode()
         return [Location(self.label, f"session_key = {key}", payload, row.expire_date)]
 
-    def _stored(self, row: Row | AbstractBaseSession | None) -> Stored | None:
-        return self._written(row) if row else None
+    def is_readable(self, listed: Listed) -> bool:
+        return can_decode(self.session, listed.payload.decode())
 
-    def _written(self, row: Row | AbstractBaseSession) -> Stored:
-        decode = partial(decoded, self.session, row.session_data)
+    def _stored(self, key: str, row: Row | AbstractBaseSession | None) -> Stored | None:
+        return self._written(key, row) if row else None
+
+    def _written(self, key: str, row: Row | AbstractBaseSession) -> Stored:
+        decode = decoder(self.session, key, row.session_data)
         return Stored(row.session_data, decode, row.expire_date)

@@ -172,6 +172,10 @@ class Store:
             if not position:
                 return
 
+    def is_readable(self, listed: Listed) -> bool:
+        """Whether what is listed is a session that can be moved."""
+        return listed.stored.data is not None
+
     def live_keys(self, keys: Collection[str]) -> set[str]:
         return set(filter(self.exists, keys))
 

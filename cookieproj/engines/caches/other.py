@@ -170,7 +170,8 @@ class Cache(Store):
     def put(self, key: str, old: Stored, data: Data, expires: datetime) -> Stored | None:
         written = self._put(key, old, data, expires)
         # What is past already was gone as soon as it was there.
-        return written or (old if seconds_until(expires) <= 0 else None)
+        is_gone = written is None and seconds_until(expires) <= 0 and self.read(key) is None
+        return old if is_gone else written
 
     def _put(self, key: str, old: Stored, data: Data, expires: datetime) -> Stored | None:
         return super().put(key, old, data, expires)

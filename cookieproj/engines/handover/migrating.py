@@ -110,6 +110,7 @@ class RowsBesideCopies(Around):
         with suppress(StoreError):
             self.former.flush_invalidations(key)
         self.former.invalidate(key)
+        self.former.invalidate_again(key)
 
 
 class CopiesBehindRows(Around):

@@ -141,7 +141,7 @@ class Mover:
         return Counter(outcome for _, outcome in outcomes)
 
     def put(self, listed: Listed) -> tuple[Outcome, Stored | None]:
-        if not self.new.can_hold(listed.key) or listed.stored.data is None:
+        if not self.new.can_hold(listed.key) or not self.old.is_readable(listed):
             return self.rehearsed(listed), None
         try:
             data = self.data_for(listed)
@@ -186,7 +186,7 @@ class Mover:
                 if there := self.new.read(key):
                     self.new.compare_and_delete(key, there)
                 return Outcome.UNREADABLE
-        elif outcome == Outcome.THERE and found.data is not None:
+        elif outcome == Outcome.THERE and self.old.is_readable(listed):
             self.carrier.remove_left(key, found)
         return outcome
 
@@ -194,12 +194,12 @@ class Mover:
         can_hold = self.new.can_hold(listed.key)
         if can_hold and is_own(self.new.read(listed.key), self.old):
             return Outcome.THERE
-        if not can_hold or listed.stored.data is None:
+        if not can_hold or not self.old.is_readable(listed):
             place = in_english(self.old.label)
             logger.error("The session %s cannot be read in %s.", in_part(listed.key), place)
             return Outcome.UNREADABLE
         try:
-            self.new.form(unmarked(listed.stored.data))
+            self.new.form(unmarked(listed.stored.data or {}))
         except Exception as error:  # noqa: BLE001 - a serializer may raise anything
             self.pass_over(listed, error)
             return Outcome.UNREADABLE
