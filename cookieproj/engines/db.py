@@ -70,9 +70,10 @@ class SessionStore(Engine, DjangoStore):
         return row
 
     def new_row(self, key: str, data: Data, expires: datetime) -> AbstractBaseSession:
-        if not self.has_own_rows:
-            return self.model(session_key=key, session_data=self.encode(data), expire_date=expires)
         session = self._at(key)
+        if not self.has_own_rows:
+            text = session.encode(data)
+            return self.model(session_key=key, session_data=text, expire_date=expires)
         if session is not self or not is_near(expires, self.get_expiry_date()):
             # It has to expire at another moment than by its data: as the tombstone of one, say.
             session = copy.copy(session)

@@ -147,7 +147,8 @@ class Files(Store):
         return file is not None and not self._stored(key, file.payload, None).is_tombstone
 
     def _write(self, key: str, data: Data, expires: datetime) -> Stored:
-        file = File(self.session.encode(data).encode(), self._modified(key, data, expires))
+        text = self.session._at(key).encode(data)
+        file = File(text.encode(), self._modified(key, data, expires))
         self.folder.write(key, file)
         return self._stored(key, file.payload, None)
 
