@@ -201,8 +201,9 @@ def mariadb(folder: Path) -> Iterator[str]:
     """A MariaDB whose ``root`` needs no password: its URL less the database's name."""
     install = found("mariadb-install-db", MARIADB)
     data, socket_path = folder / "mariadb", folder / "mariadb.sock"
-    # No file of the machine's is read: neither its port nor its folder is meant.
-    ours = ["--no-defaults", f"--datadir={data}", f"--user={getuser()}"]
+    # No file of the machine's is read: neither its port nor its folder is meant. In a folder that
+    # others have too, each that starts removes the temporary tables of those that run.
+    ours = ["--no-defaults", f"--datadir={data}", f"--tmpdir={folder}", f"--user={getuser()}"]
     for_tests = ["--auth-root-authentication-method=normal", "--skip-test-db"]
     subprocess.run([install, *ours, *for_tests], check=True, capture_output=True)
     # What is committed need not survive a power cut here: no waiting for the disk.
