@@ -7,5 +7,6 @@ urls, app, name = admin.site.urls
 
 urlpatterns = [
     path("admin/", ([url for url in urls if getattr(url, "name", "") not in UNUSED], app, name)),
+    path("devices/", include("cookieproj.devices.urls")),
     path("", include("demo.urls")),
 ]

@@ -4,8 +4,8 @@ from django.utils.translation import gettext_lazy as _
 
 class DemoConfig(AppConfig):
     name = "demo"
-    verbose_name = _("Users and sessions")
+    verbose_name = _("Users")
 
     def ready(self) -> None:
         # They register themselves, once settings and models are there.
-        from . import checks, signals  # noqa: F401, PLC0415
+        from . import checks  # noqa: F401, PLC0415

@@ -18,14 +18,14 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from cookieproj.devices.services import sign_out_everywhere
+from cookieproj.engines import current
 from cookieproj.engines.constants import CACHE, CACHED_DB, DB, DJANGOS, FILE, OURS, SIGNED_COOKIES
 from cookieproj.engines.exceptions import CookieTooLargeError
 from cookieproj.engines.registry import EngineRef, resolve, running
 
-from . import engine
 from .constants import LOGIN_COOKIE
 from .decorators import login_auth
-from .devices import sign_out_everywhere
 from .models import User
 from .source import source_of
 
@@ -196,7 +196,7 @@ def type_is_login() -> Iterator[Trial]:
     ),
 )
 def fix_a_session_key() -> Iterator[Trial]:
-    store: Any = engine.store()
+    store: Any = current.store()
     key = get_random_string(32)
     made_up = store(key)
     made_up["color"] = "blue"

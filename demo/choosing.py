@@ -6,10 +6,9 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from cookieproj.engines.benchmark.results import Benchmark
 from cookieproj.engines.constants import CACHE, CACHED_DB, DB, FILE, SIGNED_COOKIES
 from cookieproj.engines.registry import resolve
-
-from .measuring.results import Benchmark
 
 
 class QuestionsForm(forms.Form):

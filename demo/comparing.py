@@ -18,6 +18,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from redis.exceptions import RedisError
 
+from cookieproj.devices.decorators import require_post
+from cookieproj.engines.benchmark import results
+from cookieproj.engines.benchmark.namespace import namespaced
+from cookieproj.engines.benchmark.remembered import remembered
+from cookieproj.engines.benchmark.results import Benchmark
+from cookieproj.engines.benchmark.run import benchmark, known
+from cookieproj.engines.benchmark.visitor import RequestFailedError
 from cookieproj.engines.caches import adapter_for
 from cookieproj.engines.caches.memcached import Memcached
 from cookieproj.engines.caches.memory import Memory
@@ -30,17 +37,10 @@ from cookieproj.engines.signed_cookies import COOKIE_BYTES
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 
 from .attempts import stored
+from .chart import TITLES, Panel, longest, panels
 from .choosing import QuestionsForm, advice
 from .decoding import steps
-from .measuring import results
-from .measuring.benchmark import benchmark, known
-from .measuring.chart import TITLES, Panel, longest, panels
-from .measuring.namespace import namespaced
-from .measuring.remembered import remembered
-from .measuring.results import Benchmark
-from .measuring.visitor import RequestFailedError
 from .models import User
-from .posting import require_post
 
 # What a session holds that is looked for where it should not be.
 COLOR = "blue as a berry"

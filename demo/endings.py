@@ -9,8 +9,8 @@ from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
-from . import engine
-from .models import partial
+from cookieproj.engines import current
+from cookieproj.engines.keys import partial
 
 METHODS = ("clear", "delete", "flush", "cycle_key")
 
@@ -33,7 +33,7 @@ def compared() -> list[Ending]:
 
 def tried(method: str) -> Ending:
     """Send a request with a fresh session through Django's own middleware and look after it."""
-    store = engine.store()
+    store = current.store()
     made = store()
     made["color"] = "blue"
     made.save()

@@ -21,6 +21,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from cookieproj.engines import current
 from cookieproj.engines.cache import SessionStore as CacheStore
 from cookieproj.engines.exceptions import (
     StoreFullError,
@@ -35,7 +36,6 @@ from cookieproj.engines.registry import running
 from cookieproj.engines.sql_call import store_error
 from cookieproj.engines.table import Table
 
-from . import engine
 from .middleware import GetResponse
 from .models import User
 
@@ -199,7 +199,7 @@ def health(request: HttpRequest) -> JsonResponse:
 
 def is_cached_db() -> bool:
     try:
-        return issubclass(engine.store(), CachedDBStore)
+        return issubclass(current.store(), CachedDBStore)
     except (ImportError, ImproperlyConfigured):
         return False
 

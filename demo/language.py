@@ -5,7 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.i18n import set_language
 
-from .posting import require_post
+from cookieproj.devices.decorators import require_post
 
 
 # Django's token would be a cookie on every page, where people look at what cookies there are.

@@ -14,12 +14,11 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from cookieproj.devices.overview import figure
+from cookieproj.engines import current
 from cookieproj.engines.constants import CACHE, CACHED_DB, DB, FILE, NAMES, SIGNED_COOKIES
 from cookieproj.engines.exceptions import SessionStoreError
 from cookieproj.engines.handover import former
-
-from . import engine
-from .overview import figure
 
 SAME_ROWS = {DB, CACHED_DB}
 SECONDS_A_DAY = 24 * 60 * 60
@@ -167,7 +166,7 @@ def environment(profile: str, former: str = "", command: str = "scripts/run") ->
 @require_safe
 @never_cache
 def switch(request: HttpRequest) -> HttpResponse:
-    running, home = engine.name(), former()
+    running, home = current.name(), former()
     before = home.name if home else None
     form = SwitchForm(request.GET or suggested(running, before))
     explained = Switch(**form.cleaned_data) if form.is_valid() else None
@@ -193,7 +192,7 @@ def suggested(running: str, former: str | None) -> dict[str, str]:
 def left_over(request: HttpRequest) -> str:
     """How many sessions the former engine still holds, or why nobody knows; for staff only."""
     home = former()
-    if home is None or not request.user.has_perm("demo.view_storedsession"):
+    if home is None or not request.user.has_perm("cookieproj_engines.view_storedsession"):
         return ""
     try:
         number = figure(home.store.count())

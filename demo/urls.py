@@ -1,6 +1,6 @@
 from django.urls import path
 
-from . import breaking, comparing, devices, language, switch, views, where
+from . import breaking, comparing, language, switch, views, where
 from .recipes import RECIPES, in_path
 
 app_name = "demo"
@@ -8,9 +8,6 @@ urlpatterns = [
     path("", views.index, name="index"),
     path("recipes/<slug:group>/<slug:name>/", views.recipe_page, name="recipe"),
     path("in-path/<str:token>/<slug:name>/", in_path.page, name="in-path"),
-    path("devices/", devices.your_devices, name="devices"),
-    path("devices/sign-out-others/", devices.sign_out_others, name="devices-sign-out-others"),
-    path("devices/<uuid:pk>/sign-out/", devices.sign_out_one, name="devices-sign-out"),
     path("language/", language.choose, name="language"),
     path("session/", where.where, name="where"),
     path("engines/", comparing.engines, name="engines"),

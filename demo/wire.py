@@ -17,10 +17,10 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from cookieproj.engines import current
 from cookieproj.engines.listable import Listable
 from cookieproj.engines.trips import Trips, watched
 
-from . import engine
 from .constants import LOGIN_COOKIE, SECURE_LOGIN_COOKIE
 
 HEADER = "Wire"
@@ -103,7 +103,7 @@ def exchange(request: HttpRequest, response: HttpResponse, trips: Trips) -> Exch
     ``trips`` is None on an engine that does not tell them.
     """
     protocol = request.META.get("SERVER_PROTOCOL", "HTTP/1.1")
-    counted = issubclass(engine.store(), Listable)
+    counted = issubclass(current.store(), Listable)
     return {
         "request": f"{request.method} {request.get_full_path()} {protocol}",
         "sent": [pair(text) for text in cookie_line(request).split(";") if text],

@@ -185,12 +185,13 @@ PAGES = [
     "/lifecycle/side-by-side/",
     "/in-path/forged/kitchen/",
     "/admin/",
+    "/admin/cookieproj_devices/",
     "/admin/demo/",
     "/admin/demo/user/",
     "/admin/demo/user/add/",
-    "/admin/demo/signedinsession/",
-    "/admin/demo/storedsession/",
-    "/admin/demo/storedsession/?start=gone",
+    "/admin/cookieproj_devices/signedinsession/",
+    "/admin/cookieproj_engines/storedsession/",
+    "/admin/cookieproj_engines/storedsession/?start=gone",
 ]  # fmt: skip
 
 
@@ -220,12 +221,16 @@ def test_a_session_is_chinese_wherever_it_lives(
 
 def test_the_pages_of_one_session_are_chinese(reader: Client) -> None:
     row = row_of(reader)
-    assert_is_chinese(reader.get(f"/admin/demo/signedinsession/{row.pk}/change/").content.decode())
-    assert_is_chinese(reader.get(f"/admin/demo/signedinsession/{row.pk}/delete/").content.decode())
-    listed = reader.get("/admin/demo/storedsession/")
+    assert_is_chinese(
+        reader.get(f"/admin/cookieproj_devices/signedinsession/{row.pk}/change/").content.decode()
+    )
+    assert_is_chinese(
+        reader.get(f"/admin/cookieproj_devices/signedinsession/{row.pk}/delete/").content.decode()
+    )
+    listed = reader.get("/admin/cookieproj_engines/storedsession/")
     [stored] = listed.context["sessions"]
     for page in ("change", "delete"):
-        path = reverse(f"admin:demo_storedsession_{page}", args=[stored.pk])
+        path = reverse(f"admin:cookieproj_engines_storedsession_{page}", args=[stored.pk])
         assert_is_chinese(reader.get(path).content.decode())
 
 

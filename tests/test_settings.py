@@ -17,9 +17,9 @@ from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
 from cookieproj.engines.checks import session_files_are_private, sessions_outlive_the_process
+from cookieproj.engines.handover_checks import handover_is_possible, sessions_are_pickled
 from cookieproj.profiles import PROFILES, settings_module, use_profile
 from cookieproj.settings.caches import caches, former_cache
-from demo.checks import handover_is_possible, sessions_are_pickled
 
 from .conftest import forget_folder
 from .servers import free_port
@@ -67,7 +67,7 @@ def test_the_environment_may_name_another_engine(profile: str) -> None:
 def test_an_engine_that_is_none_is_said_to_be_none(engine: str, tmp_path: Path) -> None:
     ran = manage("check", SESSION_ENGINE=engine)
     assert ran.returncode == 1
-    assert f"(demo.E001) SESSION_ENGINE = '{engine}' is no session engine" in ran.stderr
+    assert f"(engines.E001) SESSION_ENGINE = '{engine}' is no session engine" in ran.stderr
     assert "cookieproj.engines.db" in ran.stderr
     assert "Traceback" not in ran.stderr
 
@@ -263,7 +263,7 @@ def test_sessions_in_memory_are_asked_for_by_name(server: str, chosen: dict[str,
 def test_asked_for_by_name_it_starts_with_a_warning(chosen: dict[str, str]) -> None:
     ran = manage("check", **NO_CACHE, **chosen, CACHE_URL="locmem://")
     assert ran.returncode == 0
-    assert "(demo.W001)" in ran.stderr
+    assert "(engines.W001)" in ran.stderr
 
 
 @pytest.mark.parametrize("profile", ["db", "file", "signed_cookies"])
@@ -338,8 +338,8 @@ def test_a_silent_database_is_not_waited_for(url: str, options: dict[str, Any]) 
         ({"SESSION_FILE_PATH": ""}, "SESSION_FILE_PATH is empty"),
         ({"SECRET_KEY": ""}, "Set it to a long random text"),
         (PRODUCTION | {"SECRET_KEY": ""}, "Set it to a long random text"),
-        ({"DEMO_PROXIES": "x"}, "DEMO_PROXIES: it takes a whole number, not 'x'"),
-        ({"DEMO_PROXIES": "-1"}, "DEMO_PROXIES: it takes a whole number, not '-1'"),
+        ({"DEVICES_PROXIES": "x"}, "DEVICES_PROXIES: it takes a whole number, not 'x'"),
+        ({"DEVICES_PROXIES": "-1"}, "DEVICES_PROXIES: it takes a whole number, not '-1'"),
         ({"DEBUG": "maybe"}, "DEBUG: 'maybe' is neither on nor off"),
         ({"DEMO_SESSION_IN_PATH": "maybe"}, "DEMO_SESSION_IN_PATH: 'maybe' is neither"),
         (
@@ -479,8 +479,8 @@ def test_a_cache_in_memory_is_warned_of(settings: Settings) -> None:
         "db": [],
         "file": [],
         "signed_cookies": [],
-        "cache": ["demo.W001"],
-        "cached_db": ["demo.W001"],
+        "cache": ["engines.W001"],
+        "cached_db": ["engines.W001"],
     }.items():
         settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
         assert [warning.id for warning in sessions_outlive_the_process()] == ids
@@ -493,10 +493,10 @@ def test_a_cache_in_memory_is_warned_of(settings: Settings) -> None:
     ("mode", "ids"),
     [
         (0o700, []),
-        (0o755, ["demo.W004"]),
-        (0o740, ["demo.W004"]),
-        (0o701, ["demo.W004"]),
-        (0o1777, ["demo.W004"]),
+        (0o755, ["engines.W004"]),
+        (0o740, ["engines.W004"]),
+        (0o701, ["engines.W004"]),
+        (0o1777, ["engines.W004"]),
     ],
 )
 def test_a_folder_that_others_may_look_into_is_warned_of(
@@ -529,7 +529,7 @@ def test_the_file_profile_warns_of_a_folder_that_was_there(tmp_path: Path) -> No
     tmp_path.chmod(0o755)
     ran = manage("check", SESSION_PROFILE="file", SESSION_FILE_PATH=str(tmp_path))
     assert ran.returncode == 0
-    assert "(demo.W004)" in ran.stderr
+    assert "(engines.W004)" in ran.stderr
     assert f"chmod 700 {tmp_path}" in ran.stderr
 
 
@@ -549,14 +549,14 @@ def test_a_handover_that_cannot_be_is_said_to_be_none(
     settings.SESSION_FILE_PATH = tmp_path / "nowhere"
     forget_folder()
     [error] = handover_is_possible()
-    assert error.id == "demo.E002"
+    assert error.id == "engines.E002"
     assert why in error.msg
 
 
 def test_nor_does_the_site_start_with_it() -> None:
     ran = manage("runserver", "--noreload", SESSION_HANDOVER_FROM="dbx")
     assert ran.returncode == 1
-    assert "(demo.E002)" in ran.stderr
+    assert "(engines.E002)" in ran.stderr
     assert "Traceback" not in ran.stderr
 
 
@@ -613,7 +613,7 @@ def test_a_former_cache_that_is_none_is_one_line(url: str, why: str) -> None:
     assert "secret" not in line
 
 
-@pytest.mark.parametrize(("options", "ids"), [({}, ["demo.W003"]), (JSON, [])])
+@pytest.mark.parametrize(("options", "ids"), [({}, ["engines.W003"]), (JSON, [])])
 def test_pickle_is_the_default_of_redis_caches(
     settings: Settings, options: dict[str, str], ids: list[str]
 ) -> None:
@@ -630,5 +630,5 @@ def test_to_read_pickle_is_warned_of() -> None:
         SESSION_HANDOVER_CACHE="redis://127.0.0.1:6379/3?serializer=pickle",
     )
     assert ran.returncode == 0
-    assert "(demo.W003)" in ran.stderr
+    assert "(engines.W003)" in ran.stderr
     assert "can run code here" in ran.stderr

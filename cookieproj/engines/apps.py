@@ -1,10 +1,13 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class EnginesConfig(AppConfig):
     name = "cookieproj.engines"
     label = "cookieproj_engines"
+    verbose_name = _("Sessions")
+    default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
         # They register themselves, once settings are there.
-        from . import checks, handover  # noqa: F401, PLC0415
+        from . import checks, handover, handover_checks  # noqa: F401, PLC0415

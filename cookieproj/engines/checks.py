@@ -55,7 +55,7 @@ def engine_is_there(**kwargs: Any) -> list[CheckMessage]:
                 _("SESSION_ENGINE = %(engine)r is no session engine: %(error)s.")
                 % {"engine": settings.SESSION_ENGINE, "error": error},
                 hint=_("Name a module with a SessionStore, such as cookieproj.engines.db."),
-                id="demo.E001",
+                id="engines.E001",
             )
         ]
     return []
@@ -71,7 +71,7 @@ def revoked_sessions_are_refused(**kwargs: Any) -> list[CheckMessage]:
             "Name a function of a session's data and its key, such as mysite.sessions.is_revoked; "
             "or unset it."
         )
-        return [Error(str(error), hint=hint, id="demo.E003")]
+        return [Error(str(error), hint=hint, id="engines.E003")]
     return []
 
 
@@ -89,7 +89,7 @@ def sessions_outlive_the_process(**kwargs: Any) -> list[CheckMessage]:
                 "and a restart forgets them."
             ),
             hint=_("Configure Redis or memcached in CACHES."),
-            id="demo.W001",
+            id="engines.W001",
         )
     ]
 
@@ -114,7 +114,7 @@ def sessions_lose_no_write(**kwargs: Any) -> list[CheckMessage]:
                 "Redis (through django-redis or Django), memcached (PyMemcacheCache) and process "
                 "memory can."
             ),
-            id="demo.W002",
+            id="engines.W002",
         )
     ]
 
@@ -142,7 +142,7 @@ def session_files_are_private(**kwargs: Any) -> list[CheckMessage]:
                 "in SESSION_FILE_PATH."
             )
             % {"folder": folder},
-            id="demo.W004",
+            id="engines.W004",
         )
     ]
 
@@ -160,7 +160,7 @@ def sessions_can_be_stored(
     if not databases or found is None:
         return []
     if error := what_fails(found):
-        return [Error(*described(error), id="demo.E010")]
+        return [Error(*described(error), id="engines.E010")]
     if not caching_store():
         return []
     # Not above: it is made of this.
@@ -168,14 +168,14 @@ def sessions_can_be_stored(
 
     # cached_db goes on without its cache.
     if not issubclass(found, CacheStore) and (error := what_fails(OurCacheStore)):
-        return [CheckWarning(*described(error), id="demo.W010")]
+        return [CheckWarning(*described(error), id="engines.W010")]
     return detours()
 
 
 def detours() -> list[CheckMessage]:
     detour = adapter_for(caches[settings.SESSION_CACHE_ALIAS]).detour
     hint = _("Grant the Redis user +eval with ACL SETUSER, then restart the site.")
-    return [CheckWarning(str(detour), hint=hint, id="demo.W011")] if detour else []
+    return [CheckWarning(str(detour), hint=hint, id="engines.W011")] if detour else []
 
 
 def what_fails(store: type[SessionBase]) -> Exception | None:

@@ -75,3 +75,10 @@ GRAVE_MARK = b"~"
 LOCKS = 64
 LOCK_NAME = ".{prefix}.lock{number:02}"
 UNFINISHED = "_out_"
+
+# What session keys and positions in addresses of the admin are sealed for. By another, addresses
+# that somebody has kept would lead nowhere.
+INSPECTOR_SEAL = "demo.inspector"
+
+# What the session keys of a benchmark begin with: by that one knows those of one that was killed.
+NAMESPACE = "benchsessions"

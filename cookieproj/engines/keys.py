@@ -29,6 +29,9 @@ logger = logging.getLogger("django.contrib.sessions")
 
 KEY_LENGTH = 32
 
+# Characters of a key that people may see.
+SHOWN = 8
+
 # A key is 32 characters out of 36: one that is taken means a broken store, not bad luck.
 NEW_KEYS = 5
 
@@ -238,3 +241,11 @@ class Keys(HandsOver):
         self._half("create")()
         self._session_cache = data
         self._half("delete")(key)
+
+
+def partial(session_key: str) -> str:
+    """The beginning of a session key: enough to tell two apart, too little to use.
+
+    Of a key's 165 bits (32 characters out of 36) 124 stay hidden.
+    """
+    return f"{session_key[:SHOWN]}…"

@@ -1,4 +1,4 @@
-"""Hearing of rows that somebody else deletes."""
+"""Signals of the engines, and hearing of rows that somebody else deletes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +13,14 @@ from django.db.models.signals import (
     pre_delete,
     pre_save,
 )
+from django.dispatch import Signal
+
+# Sessions are about to move: ``keys`` (a list of session keys) from ``old`` to ``new``, both an
+# EngineRef. Sent by movesessions before the originals are deleted; an error keeps them there.
+sessions_moved = Signal()
+
+# Somebody has deleted a stored session in the admin: its ``session_key``.
+stored_session_deleted = Signal()
 
 # The dispatch_uid of the engines' own listeners: what an engine does it need not be told.
 OURS = "cookieproj.engines"

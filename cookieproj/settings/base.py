@@ -31,6 +31,8 @@ USE_X_FORWARDED_HOST = is_on("USE_X_FORWARDED_HOST", default=False)
 INSTALLED_APPS = [
     # Before Django's own: the first app with a command of a name, or a template, wins.
     "demo",
+    "cookieproj.devices",
+    "cookieproj.engines",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -54,9 +56,9 @@ MIDDLEWARE = [
     "demo.middleware.RefuseUnreadableForms",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "demo.rotation.KeepSessionKey",
-    "demo.middleware.KeepCookieOfRefused",
-    "demo.middleware.FollowSignedInSessions",
+    "cookieproj.engines.rotation.KeepSessionKey",
+    "cookieproj.devices.middleware.KeepCookieOfRefused",
+    "cookieproj.devices.middleware.FollowSignedInSessions",
     "demo.health.SayTheDatabaseIsAway",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -128,7 +130,7 @@ if not session_folder:
 SESSION_FILE_PATH = Path(session_folder)
 
 # Asked about each session in a signed cookie, which a browser may bring back after its end.
-SESSION_REVOCATION_CHECK = "demo.revocation.is_revoked"
+SESSION_REVOCATION_CHECK = "cookieproj.devices.revocation.is_revoked"
 
 # Of a session that its cookie cannot hold; as DEBUG, unless it is said here.
 if env.str("SESSION_COOKIE_TOO_LARGE_IS_ERROR", default=""):
@@ -191,10 +193,12 @@ WHITENOISE_USE_FINDERS = True
 DEMO_SESSION_IN_PATH = is_on("DEMO_SESSION_IN_PATH", default=DEBUG)
 
 # Reverse proxies before this site, each of which appends to X-Forwarded-For.
-DEMO_PROXIES = whole_number("DEMO_PROXIES", default=0)
+DEVICES_PROXIES = whole_number("DEVICES_PROXIES", default=0)
 
 # Where manage.py benchsessions keeps what it has measured, for the page that shows it.
-DEMO_BENCHMARK = Path(env.str("DEMO_BENCHMARK", default=str(BASE_DIR / "benchmark.json")))
+SESSION_BENCHMARK_FILE = Path(
+    env.str("SESSION_BENCHMARK_FILE", default=str(BASE_DIR / "benchmark.json"))
+)
 
 if not DEBUG:
     if DEVELOPMENT_KEY in (SECRET_KEY, *SECRET_KEY_FALLBACKS):

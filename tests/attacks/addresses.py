@@ -8,11 +8,15 @@ from django.contrib.contenttypes.models import ContentType
 from django.core import signing
 from django.urls import get_resolver
 
-from demo import inspector
+from cookieproj.devices.models import SignedInSession
+from cookieproj.engines import inspector
 from demo.attempts import ATTEMPTS
 from demo.constants import IN_PATH_SALT
-from demo.models import SignedInSession, User
+from demo.models import User
 from demo.recipes import RECIPES
+
+# The pages that list the models of one app of the admin.
+APPS = re.compile(r"\^\(\?P<app_label>[\w|]+\)/\$")
 
 PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 
@@ -50,7 +54,7 @@ def addresses(user: User, session_key: str) -> list[str]:
         if route.startswith("break/"):
             known["name"] = next(iter(ATTEMPTS))
         # Of the two that are regular expressions: the list of an app, and whatever else.
-        path = route.replace("^(?P<app_label>auth|demo)/$", "demo/").replace("(?P<url>.*)$", "else")
+        path = APPS.sub("cookieproj_devices/", route).replace("(?P<url>.*)$", "else")
         return "/" + PARAMETER.sub(lambda match: known[match[1]], path)
 
     found = list(map(filled, routes()))

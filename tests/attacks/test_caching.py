@@ -29,8 +29,10 @@ ENDS_IT = re.compile(
     "/(auth/(cookie-)?sign-out|admin/logout|lifecycle/(flush|delete|clear)|devices/[^/]+/sign-out)/"
 )
 PERSONAL = [
-    "/devices/", "/admin/", "/admin/demo/", "/admin/password_change/", "/admin/demo/user/",
-    "/admin/demo/storedsession/", "/admin/demo/storedsession/add/", "/session/", "/nothing/",
+    "/devices/", "/admin/", "/admin/demo/", "/admin/cookieproj_devices/",
+    "/admin/password_change/", "/admin/demo/user/",
+    "/admin/cookieproj_engines/storedsession/", "/admin/cookieproj_engines/storedsession/add/",
+    "/session/", "/nothing/",
     "/auth/account/", "/auth/cookie-account/", "/auth/sign-in/", "/recipes/sessions/set-item/", "/",
 ]  # fmt: skip
 UNKEYED = [

@@ -72,7 +72,7 @@ def opened_by(client: Client, admin: Client) -> Iterator[object]:
     yield client.get("/session/?whole")
     yield admin.get("/devices/")
     yield admin.get("/admin/demo/")
-    listed = admin.get("/admin/demo/storedsession/")
+    listed = admin.get("/admin/cookieproj_engines/storedsession/")
     yield listed
     for row in re.findall(r'href="([^"]+/storedsession/[^"]+/change/)"', listed.content.decode()):
         yield admin.get(row)

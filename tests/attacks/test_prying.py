@@ -11,15 +11,16 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from pytest_django import Settings
 
-from demo import inspector
-from demo.models import SignedInSession, User
+from cookieproj.devices.models import SignedInSession
+from cookieproj.engines import inspector
+from demo.models import User
 from tests.conftest import on
 from tests.demo.browsers import browser, is_in, key_of, row_of
 
 from .addresses import addresses
 from .conftest import Judged, Some
 
-STORED = "/admin/demo/storedsession/"
+STORED = "/admin/cookieproj_engines/storedsession/"
 THEIRS = "what a superuser keeps"
 HERS = "what ada keeps"
 
@@ -192,7 +193,7 @@ def test_a_sealed_name_is_this_sites_and_this_engines(
     assert HERS in client.get(f"{STORED}{name}/change/").content.decode()
     with mock.patch.object(settings, "SECRET_KEY", "another site's"):
         tries = [inspector.seal(key, inspector.KEY)]
-    with mock.patch("demo.engine.name", return_value="another"):
+    with mock.patch("cookieproj.engines.current.name", return_value="another"):
         tries.append(inspector.seal(key, inspector.KEY))
     tries += [inspector.seal(key, inspector.POSITION), inspector.seal(over, inspector.KEY)]
     tries += [

@@ -34,7 +34,7 @@ def resets_the_password(one: Client, other: Client, admin: Client) -> None:
 
 def by_the_list(one: Client, other: Client, admin: Client) -> object:
     form = {"action": "delete_selected", "_selected_action": [row_of(one).pk], "post": "yes"}
-    return admin.post("/admin/demo/signedinsession/", form)
+    return admin.post("/admin/cookieproj_devices/signedinsession/", form)
 
 
 def by_the_users(one: Client, other: Client, admin: Client) -> object:

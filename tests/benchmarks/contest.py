@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from wsgiref.types import WSGIApplication
 
+from cookieproj.engines.benchmark.application import Application
+from cookieproj.engines.benchmark.namespace import namespaced
+from cookieproj.engines.benchmark.run import payload_of
+from cookieproj.engines.benchmark.subject import Subject, ratio, rounds
+from cookieproj.engines.benchmark.views import KINDS
 from cookieproj.engines.constants import DJANGOS, NAMES, OURS
 from cookieproj.engines.registry import resolve
-from demo.measuring.application import Application
-from demo.measuring.benchmark import payload_of
-from demo.measuring.chart import TITLES
-from demo.measuring.kinds import KINDS
-from demo.measuring.namespace import namespaced
-from demo.measuring.subject import Subject, ratio, rounds
+from demo.chart import TITLES
 
 from . import peers
 

@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from demo.measuring import results
+from cookieproj.engines.benchmark import results
 
 
 def machine() -> str:

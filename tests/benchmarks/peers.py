@@ -29,7 +29,7 @@ from starlette.routing import Route
 from starsessions import SessionMiddleware, load_session
 from starsessions.stores.redis import RedisStore
 
-from demo.measuring.kinds import PAYLOAD
+from cookieproj.engines.benchmark.views import PAYLOAD
 
 # What all of them can do.
 KINDS = ("plain", "read", "write")

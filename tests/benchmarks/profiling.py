@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from types import FrameType
 
-from demo.measuring.chart import TITLES
-from demo.measuring.subject import Subject
-from demo.measuring.visitor import Visitor
+from cookieproj.engines.benchmark.subject import Subject
+from cookieproj.engines.benchmark.visitor import Visitor
+from demo.chart import TITLES
 
 from .contest import median, shown
 

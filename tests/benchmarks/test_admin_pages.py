@@ -16,11 +16,11 @@ from django.db import connections
 from django.test import Client
 from pytest_django import DjangoDbBlocker, Settings
 
+from cookieproj.devices.admin_filters import REACH
+from cookieproj.engines import inspector
 from cookieproj.engines.file import SessionStore as FileStore
 from cookieproj.engines.files import PLAIN, SECOND, Files
 from cookieproj.settings.caches import caches
-from demo import inspector
-from demo.lists import REACH
 from demo.models import User
 from tests.conftest import connected, forget_folder, new_database
 from tests.sites import manage
@@ -28,8 +28,8 @@ from tests.sites import manage
 SMALL = 1000
 LARGE = {"db": 1_000_000, "cache": 1_000_000, "file": 100_000}
 
-STORED = "/admin/demo/storedsession/"
-SIGNED_IN = "/admin/demo/signedinsession/"
+STORED = "/admin/cookieproj_engines/storedsession/"
+SIGNED_IN = "/admin/cookieproj_devices/signedinsession/"
 
 # What a session of somebody who is signed in holds.
 DATA = {"_auth_user_id": "1", "_auth_user_hash": "h" * 64, "cart": ["cookie", "milk"]}

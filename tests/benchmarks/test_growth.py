@@ -18,10 +18,10 @@ from django.db import connections
 from django.test import override_settings
 from pytest_django import DjangoDbBlocker
 
+from cookieproj.engines.benchmark.run import payload_of
 from cookieproj.engines.files import PLAIN, SECOND
 from cookieproj.engines.registry import resolve
 from cookieproj.settings.caches import caches
-from demo.measuring.benchmark import payload_of
 from tests.conftest import connected, forget_folder, new_database
 
 from .drawing import picture

@@ -23,7 +23,7 @@ MOST = 0.050
 def ada(tmp_path: Path, settings: Settings, django_db_blocker: DjangoDbBlocker) -> Iterator[Client]:
     """Signed in, on a SQLite file, in development."""
     settings.DEBUG = True
-    settings.DEMO_BENCHMARK = tmp_path / "benchmark.json"
+    settings.SESSION_BENCHMARK_FILE = tmp_path / "benchmark.json"
     with django_db_blocker.unblock(), connected(f"sqlite:///{tmp_path / 'db.sqlite3'}"):
         call_command("migrate", verbosity=0)
         client = Client()

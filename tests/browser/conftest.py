@@ -71,7 +71,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, demo_database: Path) -> Itera
     variables = {
         "ALLOWED_HOSTS": "127.0.0.1,plain.test,other.test",
         "DATABASE_URL": copied(demo_database, folder),
-        "DEMO_BENCHMARK": str(folder / "benchmark.json"),
+        "SESSION_BENCHMARK_FILE": str(folder / "benchmark.json"),
     }
     with running(**variables) as address:
         yield address

@@ -126,7 +126,7 @@ def test_the_admin_ends_one_and_lists_what_is_stored(
     admin.fill("[name=password]", "cookies")
     admin.keyboard.press("Enter")
     admin.wait_for_selector("text=Site administration")
-    admin.goto("/admin/demo/storedsession/")
+    admin.goto("/admin/cookieproj_engines/storedsession/")
     stored = admin.inner_text("#content")
     admin.set_viewport_size({"width": 390, "height": 800})
     assert fits(admin)
@@ -135,7 +135,7 @@ def test_the_admin_ends_one_and_lists_what_is_stored(
         assert "each is kept by its browser alone" in stored
     else:
         assert "ada" in stored
-    admin.goto("/admin/demo/signedinsession/?q=ada&system=iOS")
+    admin.goto("/admin/cookieproj_devices/signedinsession/?q=ada&system=iOS")
     admin.check("[name=_selected_action] >> nth=0")
     admin.select_option("[name=action]", "delete_selected")
     admin.click("button[name=index]")

@@ -15,11 +15,12 @@ from .conftest import signed_in
 
 ADMIN = [
     "/admin/",
+    "/admin/cookieproj_devices/",
     "/admin/demo/",
     "/admin/demo/user/",
     "/admin/demo/user/1/change/",
-    "/admin/demo/signedinsession/",
-    "/admin/demo/storedsession/",
+    "/admin/cookieproj_devices/signedinsession/",
+    "/admin/cookieproj_engines/storedsession/",
     "/admin/auth/group/add/",
     "/admin/password_change/",
 ]
@@ -56,7 +57,7 @@ def test_nothing_in_the_admin_is_against_the_policy(page: Page) -> None:
     for path in ADMIN:
         page.goto(path, wait_until="load")
         assert page.locator("#content h1").count() == 1, path
-    page.goto("/admin/demo/storedsession/")
+    page.goto("/admin/cookieproj_engines/storedsession/")
     page.click("#result_list a >> nth=0")
     page.wait_for_url("**/change/")
     assert page.locator("#content h1").count() == 1

@@ -5,8 +5,9 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.contrib.sessions.backends.signed_cookies import SessionStore as DjangoStore
 from django.test import Client
 
-from demo import index
-from demo.models import SignedInSession, User
+from cookieproj.devices import registry
+from cookieproj.devices.models import SignedInSession
+from demo.models import User
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 IPHONE = (
@@ -41,7 +42,7 @@ def key_of(client: Client) -> str:
 
 
 def row_of(client: Client) -> SignedInSession:
-    return SignedInSession.objects.get(pk=index.known_row(client.session) or "")
+    return SignedInSession.objects.get(pk=registry.known_row(client.session) or "")
 
 
 def signed_by_django(user: User) -> str:

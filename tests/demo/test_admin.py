@@ -21,22 +21,23 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker, Settings
 
+from cookieproj.devices.admin_filters import WithinReach
+from cookieproj.devices.constants import ROW
+from cookieproj.devices.models import SignedInSession
+from cookieproj.engines import inspector
 from cookieproj.engines.cache import SessionStore
 from cookieproj.engines.caches import adapter_for
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.settings.caches import caches
-from demo import inspector
-from demo.constants import ROW
-from demo.lists import WithinReach
-from demo.models import SignedInSession, User
+from demo.models import User
 from tests.conftest import connected, on
 
 from .browsers import FIREFOX, IPHONE, browser, is_in, key_of, row_of
 
-STORED = "/admin/demo/storedsession/"
-SIGNED_IN = "/admin/demo/signedinsession/"
+STORED = "/admin/cookieproj_engines/storedsession/"
+SIGNED_IN = "/admin/cookieproj_devices/signedinsession/"
 USERS = "/admin/demo/user/"
-OVERVIEW = "/admin/demo/"
+OVERVIEW = "/admin/cookieproj_devices/"
 LISTABLE = on("db", "cache", "file", "cached_db")
 GRANDMA = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0"
 
@@ -295,7 +296,7 @@ def test_a_session_that_has_ended_meanwhile(
 @on("db")
 def test_a_list_in_a_store_that_is_away_is_a_503(profile: str, client: Client) -> None:
     away = StoreUnavailableError("there", "gone")
-    with mock.patch("demo.inspector.page", side_effect=away):
+    with mock.patch("cookieproj.engines.inspector.page", side_effect=away):
         assert client.get(STORED).status_code == 503
 
 
@@ -356,7 +357,7 @@ def test_the_ended_and_the_expired_are_not_listed(profile: str, client: Client, 
 def test_nothing_offers_to_select_what_is_beyond_reach(
     profile: str, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("demo.admin.SignedInSessionAdmin.list_per_page", 2)
+    monkeypatch.setattr("cookieproj.devices.admin.SignedInSessionAdmin.list_per_page", 2)
     for _ in range(3):
         Client().force_login(User.objects.get())
     assert 'class="question"' not in text(client, SIGNED_IN)
@@ -410,7 +411,7 @@ def test_the_list_counts_no_further_than_it_leads(
     counts = [query["sql"] for query in captured if "COUNT(" in query["sql"]]
     assert counts
     assert all("LIMIT 10000" in sql for sql in counts)
-    monkeypatch.setattr("demo.lists.REACH", 2)
+    monkeypatch.setattr("cookieproj.devices.admin_filters.REACH", 2)
     for _ in range(3):
         Client().force_login(User.objects.get())
     assert WithinReach(SignedInSession.objects.order_by("pk"), 1).count == 2
@@ -438,7 +439,7 @@ def test_what_the_store_refuses_to_end_is_not_in_the_log(
     row = str(row_of(other).pk)
     away = StoreUnavailableError("there", "gone")
     form = {"action": "delete_selected", "_selected_action": [row], "post": "yes"}
-    with mock.patch("demo.liveness.end", side_effect=away):
+    with mock.patch("cookieproj.devices.liveness.end", side_effect=away):
         assert client.post(SIGNED_IN, form).status_code == 503
         assert client.post(f"{SIGNED_IN}{row}/delete/", {"post": "yes"}).status_code == 503
     assert is_in(other)

@@ -15,9 +15,10 @@ from django.db import models
 from django.test import Client
 from pytest_django import Settings
 
-from demo import inspector
-from demo.models import SignedInSession, User
-from tests.attacks.addresses import PARAMETER, routes
+from cookieproj.devices.models import SignedInSession
+from cookieproj.engines import inspector
+from demo.models import User
+from tests.attacks.addresses import APPS, PARAMETER, routes
 from tests.conftest import connected, new_database
 from tests.sites import manage
 
@@ -139,8 +140,8 @@ def objects() -> dict[str, str]:
     return {
         "/admin/auth/group": str(Group.objects.get(name="all").pk),
         "/admin/demo/user": str(row.user_id),
-        "/admin/demo/signedinsession": str(row.pk),
-        "/admin/demo/storedsession": inspector.seal(row.session_key, inspector.KEY),
+        "/admin/cookieproj_devices/signedinsession": str(row.pk),
+        "/admin/cookieproj_engines/storedsession": inspector.seal(row.session_key, inspector.KEY),
     }
 
 
@@ -148,7 +149,7 @@ def filled(value: Callable[[str], str]) -> Iterator[str]:
     """Each address of the admin, with what that gives for a path in the place of an object."""
     for route in routes():
         if route.startswith("admin/") and route != "admin/logout/":
-            path = "/" + route.replace("^(?P<app_label>auth|demo)/$", "demo/")
+            path = "/" + APPS.sub("cookieproj_devices/", route)
             path = path.replace("(?P<url>.*)$", value("/") + "/")
             # A backslash in it would be an escape.
             yield PARAMETER.sub(value(path).replace("\\", r"\\"), path)
@@ -187,8 +188,8 @@ def test_whatever_a_page_is_asked_for(walker: Walker) -> None:
 
 def test_what_is_longer_than_a_database_takes(walker: Walker) -> None:
     walker.every = 1
-    lists = [*LISTS, "/admin/demo/storedsession/", "/admin/autocomplete/"]
-    fixed = "app_label=demo&model_name=signedinsession&field_name=user"
+    lists = [*LISTS, "/admin/cookieproj_engines/storedsession/", "/admin/autocomplete/"]
+    fixed = "app_label=cookieproj_devices&model_name=signedinsession&field_name=user"
     walker.walk(
         [
             ("GET", path, f"{name}={wrong}&{fixed}" if name == "term" else f"{name}={wrong}")
@@ -249,7 +250,7 @@ def test_whatever_a_form_is_sent(walker: Walker) -> None:
 def test_whatever_is_selected(walker: Walker) -> None:
     """By primary keys that are none."""
     tries: list[Try] = []
-    for path in [*LISTS, "/admin/demo/storedsession/"]:
+    for path in [*LISTS, "/admin/cookieproj_engines/storedsession/"]:
         for action in ACTIONS:
             for wrong in WRONG:
                 form = f"action={action}&_selected_action={wrong}"

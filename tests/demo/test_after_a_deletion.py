@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import pytest
 from django.contrib.sessions.backends.base import SessionBase
 
-from demo import inspector
+from cookieproj.engines import inspector
 from demo.models import User
 from tests.conftest import on
 
@@ -47,5 +47,6 @@ def test_who_may_not_see_the_list_is_not_led_there(
         "signedinsession": row_of(other).pk,
         "storedsession": inspector.seal(key_of(other), inspector.KEY),
     }
-    answer = client.post(f"/admin/demo/{what}/{pks[what]}/delete/", FORM)
+    lists = {"signedinsession": SIGNED_IN, "storedsession": STORED}
+    answer = client.post(f"{lists[what]}{pks[what]}/delete/", FORM)
     assert (answer.status_code, answer.headers["Location"]) == (302, "/admin/")

@@ -11,13 +11,18 @@ from django.db.models import Model
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from demo.lookups import field_path
-from demo.models import SignedInSession, User
+from cookieproj.devices.admin_lookups import field_path
+from cookieproj.devices.models import SignedInSession
+from demo.models import User
 from tests.conftest import on
 
 from .browsers import browser, key_of, row_of
 
-USERS, SIGNED_IN, GROUPS = "/admin/demo/user/", "/admin/demo/signedinsession/", "/admin/auth/group/"
+USERS, SIGNED_IN, GROUPS = (
+    "/admin/demo/user/",
+    "/admin/cookieproj_devices/signedinsession/",
+    "/admin/auth/group/",
+)
 LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz$_:"
 # Of a secret, as many letters as would show that all can be found.
 ENOUGH = 4

@@ -20,15 +20,15 @@ from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
+from cookieproj.engines.benchmark import results
+from cookieproj.engines.benchmark.run import ALL, benchmark, cost, payload_of
+from cookieproj.engines.benchmark.subject import Subject, ratio, rounds
+from cookieproj.engines.benchmark.views import KINDS
 from cookieproj.engines.cache import SessionStore as CacheStore
 from cookieproj.engines.caches.redis import Redis
 from cookieproj.engines.constants import DJANGOS, NAMES, OURS
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.table import Table
-from demo.measuring import results
-from demo.measuring.benchmark import ALL, benchmark, cost, payload_of
-from demo.measuring.kinds import KINDS
-from demo.measuring.subject import Subject, ratio, rounds
 from tests.conftest import copied
 from tests.sites import ROOT
 from tests.stores import instead, steps_of
@@ -46,7 +46,7 @@ TRIPS_OF_DJANGOS = {
 
 @pytest.fixture(autouse=True)
 def site(empty_stores: None, settings: Settings, tmp_path: Path, db: None) -> None:
-    settings.DEMO_BENCHMARK = tmp_path / "benchmark.json"
+    settings.SESSION_BENCHMARK_FILE = tmp_path / "benchmark.json"
 
 
 @pytest.fixture
@@ -162,7 +162,9 @@ class TestTheCommand:
         assert signal.getsignal(signal.SIGTERM) is before
 
     def test_a_file_that_cannot_be_written_is_told(self, settings: Settings) -> None:
-        settings.DEMO_BENCHMARK = settings.DEMO_BENCHMARK / "below a file that is none"
+        settings.SESSION_BENCHMARK_FILE = (
+            settings.SESSION_BENCHMARK_FILE / "below a file that is none"
+        )
         with pytest.raises(CommandError, match="Could not measure the engines"):
             call_command("benchsessions", "--requests", "1", "--engine", "signed_cookies")
 
@@ -189,7 +191,7 @@ class TestTheCommand:
         goes = mock.patch.object(Redis, "delete", side_effect=away)
         with (
             mock.patch(
-                "demo.measuring.benchmark.rounds", side_effect=lambda *_, **__: goes.start()
+                "cookieproj.engines.benchmark.run.rounds", side_effect=lambda *_, **__: goes.start()
             ),
             pytest.raises(CommandError, match="The session store is unavailable: Redis"),
         ):
@@ -252,7 +254,7 @@ def test_whoever_ends_it_finds_nothing_left(
         "PATH": os.environ["PATH"],
         "DATABASE_URL": copied(demo_database, tmp_path),
         "SESSION_FILE_PATH": str(tmp_path),
-        "DEMO_BENCHMARK": str(tmp_path / "kept.json"),
+        "SESSION_BENCHMARK_FILE": str(tmp_path / "kept.json"),
         "PYTHONUNBUFFERED": "1",
     }
     database = tmp_path / demo_database.name

@@ -88,7 +88,7 @@ def test_nothing_is_said_of_a_store_that_is_away(profile: str, ada: User, client
     client.get("/auth/account/")
     out, away = StringIO(), StoreUnavailableError("Redis", "It is away.")
     with (
-        mock.patch("demo.liveness.alive", side_effect=away),
+        mock.patch("cookieproj.devices.liveness.alive", side_effect=away),
         pytest.raises(CommandError, match="Could not clear the sessions"),
     ):
         call_command("clearsessions", stdout=out)
@@ -185,7 +185,10 @@ def test_interrupted_in_the_index_it_says_what_is_cleared(
 ) -> None:
     fill(store, *[-60] * 5)
     with (
-        mock.patch("demo.clearing.clear", side_effect=lambda: signal.raise_signal(signal.SIGTERM)),
+        mock.patch(
+            "cookieproj.devices.cleanup.clear",
+            side_effect=lambda: signal.raise_signal(signal.SIGTERM),
+        ),
         pytest.raises(CommandError, match="5 expired sessions are cleared") as error,
     ):
         said("clearsessions")
@@ -198,7 +201,7 @@ def test_interrupted_before_it_has_begun_it_says_that(
 ) -> None:
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
     with (
-        mock.patch("demo.clearing.clear", side_effect=KeyboardInterrupt),
+        mock.patch("cookieproj.devices.cleanup.clear", side_effect=KeyboardInterrupt),
         pytest.raises(CommandError, match=r"^Interrupted\.$"),
     ):
         said("clearsessions")

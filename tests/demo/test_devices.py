@@ -15,10 +15,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
+from cookieproj.devices import liveness
+from cookieproj.devices.management.commands import signout
+from cookieproj.devices.models import SignedInSession
+from cookieproj.devices.services import sign_out_everywhere
 from cookieproj.engines.exceptions import StoreUnavailableError
-from demo import liveness
-from demo.devices import sign_out_everywhere
-from demo.models import SignedInSession, User
+from demo.models import User
 from tests.conftest import on
 
 from .browsers import IPHONE, browser, is_in, key_of, row_of
@@ -69,7 +71,7 @@ def test_of_very_many_the_last_are_shown(
         browser(ada, address=f"198.51.100.{number}")
     client = browser(ada)
     assert "seen last" not in client.get("/devices/").content.decode()
-    monkeypatch.setattr("demo.devices.MOST", 3)
+    monkeypatch.setattr("cookieproj.devices.services.MOST", 3)
     page = client.get("/devices/").content.decode()
     shown = [number for number in range(5) if f">198.51.100.{number}<" in page]
     assert shown == [3, 4]
@@ -197,7 +199,7 @@ def test_a_store_that_is_away_ends_nothing_and_says_so(profile: str, ada: User) 
     client, other = browser(ada), browser(ada)
     away = StoreUnavailableError("there", "gone")
     url = address_of(other)
-    with mock.patch("demo.liveness.end", side_effect=away):
+    with mock.patch("cookieproj.devices.liveness.end", side_effect=away):
         assert client.post(url).status_code == 503
     assert is_in(other)
     assert SignedInSession.objects.count() == 2
@@ -209,7 +211,7 @@ def test_everywhere_works_with_the_store_away_too(
 ) -> None:
     clients = [browser(ada) for _ in range(3)]
     away = StoreUnavailableError("there", "gone")
-    with mock.patch("demo.liveness.end", side_effect=away) as end:
+    with mock.patch("cookieproj.devices.liveness.end", side_effect=away) as end:
         assert sign_out_everywhere(ada) == 3
     assert [is_in(client) for client in clients] == [False] * 3
     assert not SignedInSession.objects.exists()
@@ -221,7 +223,7 @@ def test_everywhere_works_with_the_store_away_too(
 
 def test_an_old_copy_of_the_user_that_is_saved_brings_nobody_back(profile: str, ada: User) -> None:
     old, client = User.objects.get(), browser(ada)
-    with mock.patch("demo.devices.delete_stored"):
+    with mock.patch("cookieproj.devices.services.delete_stored"):
         # As with a store that is away, or sessions that the index does not know.
         sign_out_everywhere(ada)
     again = browser(ada)
@@ -325,9 +327,7 @@ def test_signout_of_nobody_leaves_everybody_in(profile: str, ada: User) -> None:
 
 def test_signout_without_a_database_is_one_line(ada: User) -> None:
     with (
-        mock.patch(
-            "demo.models.User.objects.get_by_natural_key", side_effect=OperationalError("x")
-        ),
+        mock.patch(f"{signout.__name__}.users", side_effect=OperationalError("x")),
         pytest.raises(CommandError, match="Could not sign out: x"),
     ):
         said("signout", "ada")

@@ -19,6 +19,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
+from cookieproj.engines.benchmark import results
+from cookieproj.engines.benchmark.remembered import AGAIN_AFTER, memory
+from cookieproj.engines.benchmark.results import Benchmark, Cost, Measured
+from cookieproj.engines.benchmark.views import KINDS
 from cookieproj.engines.caches.redis import Redis
 from cookieproj.engines.constants import OURS
 from cookieproj.engines.exceptions import StoreUnavailableError
@@ -27,10 +31,6 @@ from cookieproj.engines.trips import watched
 from cookieproj.profiles import PROFILES
 from cookieproj.settings.caches import caches
 from demo.choosing import QuestionsForm
-from demo.measuring import results
-from demo.measuring.kinds import KINDS
-from demo.measuring.remembered import AGAIN_AFTER, memory
-from demo.measuring.results import Benchmark, Cost, Measured
 from demo.models import User
 from tests.conftest import connected
 from tests.servers import StoppableRedis
@@ -48,7 +48,7 @@ TRIPS = {
 @pytest.fixture(autouse=True)
 def site(empty_stores: None, settings: Settings, tmp_path: Path, db: None) -> None:
     """Of its own: a benchmark is kept beside manage.py."""
-    settings.DEMO_BENCHMARK = tmp_path / "benchmark.json"
+    settings.SESSION_BENCHMARK_FILE = tmp_path / "benchmark.json"
     settings.DEBUG = True
     memory.clear()
 
@@ -307,12 +307,14 @@ class TestMeasuring:
     def test_a_file_that_is_no_benchmark_is_none(
         self, text: str, client: Client, settings: Settings
     ) -> None:
-        settings.DEMO_BENCHMARK.write_text(text)
+        settings.SESSION_BENCHMARK_FILE.write_text(text)
         assert results.last() is None
         assert "Not measured yet." in shown(client)
 
     def test_the_button_says_what_went_wrong(self, client: Client, settings: Settings) -> None:
-        settings.DEMO_BENCHMARK = settings.DEMO_BENCHMARK / "below a file that is none"
+        settings.SESSION_BENCHMARK_FILE = (
+            settings.SESSION_BENCHMARK_FILE / "below a file that is none"
+        )
         page = client.post("/engines/measure/", follow=True).content.decode()
         assert "No such file or directory" in html.unescape(page)
 

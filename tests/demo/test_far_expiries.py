@@ -11,7 +11,8 @@ from django.test import Client
 from django.urls import include, path
 from pytest_django import Settings
 
-from demo.models import RefusedSession, SignedInSession, User
+from cookieproj.devices.models import RefusedSession, SignedInSession
+from demo.models import User
 from tests.conftest import forget_folder, on
 from tests.families import run_on
 from tests.held import WHOSE, Whose

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from demo.following import Found, Step, decide
+from cookieproj.devices.tracking import Found, Step, decide
 
 ROW = "01234567-89ab-4cde-8f01-23456789abcd"
 

@@ -8,7 +8,8 @@ from django.core.management import call_command
 from django.test import Client
 from pytest_django import Settings
 
-from demo.models import SignedInSession, User
+from cookieproj.devices.models import SignedInSession
+from demo.models import User
 from tests.engines.handing_over import PAIRS, Switch
 
 from .browsers import IPHONE, again, browser, is_in, row_of

@@ -9,7 +9,8 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from demo.models import RefusedSession, User
+from cookieproj.devices.models import RefusedSession
+from demo.models import User
 from tests.conftest import on
 from tests.engines.handing_over import Switch
 

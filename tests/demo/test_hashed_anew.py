@@ -18,9 +18,11 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 from pytest_django import Settings
 
-from demo import engine, index
-from demo.devices import sign_out_everywhere
-from demo.models import SignedInSession, User
+from cookieproj.devices import registry
+from cookieproj.devices.models import SignedInSession
+from cookieproj.devices.services import sign_out_everywhere
+from cookieproj.engines import current
+from demo.models import User
 
 from .browsers import browser, is_in, row_of
 
@@ -235,7 +237,7 @@ def test_whoever_changed_it_stays(ada: User, upgrade: Upgrade) -> None:
     first = browser(ada)
     second = signed_in_after(upgrade, ada)
     request = RequestFactory().post("/")
-    request.session = engine.store()(second.cookies["sessionid"].value)
+    request.session = current.store()(second.cookies["sessionid"].value)
     request.user = ada
     by_set_password(ada)
     update_session_auth_hash(request, ada)
@@ -282,13 +284,13 @@ def test_with_a_secret_key_of_before(
         rotate()
     # Nothing is saved by these, so the session goes on holding the hash of before.
     request = RequestFactory().get("/")
-    request.session = engine.store()(first.cookies["sessionid"].value)
-    assert index.digest(request.session["_auth_user_hash"]) in index.hashes_of(ada)
+    request.session = current.store()(first.cookies["sessionid"].value)
+    assert registry.digest(request.session["_auth_user_hash"]) in registry.hashes_of(ada)
     assert is_in(second)
-    hashes = index.hashes_of(ada)
+    hashes = registry.hashes_of(ada)
     settings.SECRET_KEY_FALLBACKS = []
-    assert index.hashes_of(ada) == hashes[:1]
-    assert request.session["_auth_user_hash"] not in index.hashes_of(ada)
+    assert registry.hashes_of(ada) == hashes[:1]
+    assert request.session["_auth_user_hash"] not in registry.hashes_of(ada)
     assert is_in(second)
 
 

@@ -17,6 +17,7 @@ from django.db import OperationalError, connections
 from django.test import AsyncClient, Client
 from pytest_django import Settings
 
+from cookieproj.devices.models import RefusedSession
 from cookieproj.engines.exceptions import (
     StoreFullError,
     StoreMisconfiguredError,
@@ -26,7 +27,7 @@ from cookieproj.engines.exceptions import (
 from cookieproj.settings.caches import caches
 from demo import health
 from demo.health import Watch
-from demo.models import RefusedSession, User
+from demo.models import User
 from tests.conftest import connected, on
 from tests.families import run_on
 from tests.held import WHOSE, Whose

@@ -25,14 +25,16 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
+from cookieproj.devices import cleanup, liveness, registry, tracking
+from cookieproj.devices.client_info import address_of, device_of
+from cookieproj.devices.constants import ROW
+from cookieproj.devices.middleware import FollowSignedInSessions
+from cookieproj.devices.models import RefusedSession, SignedInSession
+from cookieproj.engines import current
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.file import SessionStore as FileStore
 from cookieproj.engines.middleware import SessionMiddleware
-from demo import clearing, engine, following, index, liveness
-from demo.client import address_of, device_of
-from demo.constants import ROW
-from demo.middleware import FollowSignedInSessions
-from demo.models import RefusedSession, SignedInSession, User
+from demo.models import User
 from tests.conftest import connected, forget_folder, on, read_only
 
 from .browsers import FIREFOX, IPHONE, browser, is_in, key_of, row_of
@@ -40,19 +42,20 @@ from .browsers import FIREFOX, IPHONE, browser, is_in, key_of, row_of
 AGE = timedelta(days=14)
 ON_SERVER = on("db", "cache", "file", "cached_db")
 
+TABLE = SignedInSession._meta.db_table
+
 
 def index_writes(client: Client, path: str = "/auth/account/") -> int:
     with CaptureQueriesContext(connection) as captured:
         client.get(path)
     return sum(
-        "demo_signedinsession" in query["sql"] and not query["sql"].startswith("SELECT")
-        for query in captured
+        TABLE in query["sql"] and not query["sql"].startswith("SELECT") for query in captured
     )
 
 
 def forget_what_was_written() -> None:
     """As another process, which has written nothing yet."""
-    index.written.clear()
+    registry.written.clear()
 
 
 def test_signing_in_is_written_down(profile: str, ada: User) -> None:
@@ -71,7 +74,7 @@ def test_signing_in_costs_one_statement(profile: str, ada: User) -> None:
     client = browser()
     with CaptureQueriesContext(connection) as captured:
         client.post("/auth/sign-in/", {"username": "ada", "password": "cookies"})
-    about_it = [query["sql"] for query in captured if "demo_signedinsession" in query["sql"]]
+    about_it = [query["sql"] for query in captured if TABLE in query["sql"]]
     assert len(about_it) == 1
     assert about_it[0].startswith("INSERT")
 
@@ -81,7 +84,7 @@ def test_signing_out_costs_one_too(profile: str, ada: User) -> None:
     other = browser(ada)
     with CaptureQueriesContext(connection) as captured:
         client.post("/auth/sign-out/")
-    about_it = [query["sql"] for query in captured if "demo_signedinsession" in query["sql"]]
+    about_it = [query["sql"] for query in captured if TABLE in query["sql"]]
     # Where the browser holds it, for how long a copy of the cookie must be refused is asked first.
     asked = ["SELECT"] if profile == "signed_cookies" else []
     assert [sql.split()[0] for sql in about_it] == [*asked, "DELETE"]
@@ -206,14 +209,14 @@ def test_other_changes_of_a_user_end_nothing(profile: str, ada: User) -> None:
 
 def test_a_rotated_secret_key_ends_nothing(profile: str, ada: User, settings: Settings) -> None:
     client = browser(ada)
-    index.written.clear()
+    registry.written.clear()
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
     settings.SECRET_KEY = "another"
     fresh = User.objects.get()
     fresh.save()
     assert SignedInSession.objects.live().count() == 1
     assert is_in(client)
-    assert SignedInSession.objects.get().auth_hash == index.hashes_of(fresh)[0]
+    assert SignedInSession.objects.get().auth_hash == registry.hashes_of(fresh)[0]
 
 
 def test_who_is_deactivated_is_not_listed(profile: str, ada: User) -> None:
@@ -299,7 +302,7 @@ def test_a_short_session_is_written_often_enough(
 @contextmanager
 def under_way(path: str) -> Iterator[list[Callable[[], object]]]:
     """While a request for that path is under way, what is put into the list happens."""
-    really = following.follow
+    really = tracking.follow
     meanwhile: list[Callable[[], object]] = []
 
     def follow(request: HttpRequest) -> None:
@@ -307,7 +310,7 @@ def under_way(path: str) -> Iterator[list[Callable[[], object]]]:
             meanwhile.pop()()
         really(request)
 
-    with mock.patch.object(following, "follow", follow):
+    with mock.patch.object(tracking, "follow", follow):
         yield meanwhile
 
 
@@ -339,7 +342,7 @@ def test_a_late_request_does_not_put_an_old_key_back(change: str, profile: str, 
             assert is_in(twin)
         row = SignedInSession.objects.get()
         assert row.session_key == ("" if profile == "signed_cookies" else key_of(client))
-        assert row.auth_hash == index.hashes_of(User.objects.get())[0]
+        assert row.auth_hash == registry.hashes_of(User.objects.get())[0]
         row.delete()
         assert not is_in(client)
 
@@ -354,7 +357,7 @@ def test_nor_a_key_that_is_newer_than_what_it_has_read(profile: str, ada: User) 
         row.update(auth_hash="newer")
         return True
 
-    with mock.patch.object(following, "holds", meanwhile):
+    with mock.patch.object(tracking, "holds", meanwhile):
         is_in(client)
     assert row.get().auth_hash == "newer"
 
@@ -393,13 +396,13 @@ def test_two_requests_bring_a_lost_row_back_once(profile: str, ada: User) -> Non
     row = row_of(client)
     SignedInSession.objects.all().forget()
     forget_what_was_written()
-    really = index.insert
+    really = registry.insert
 
     def twice(lost: SignedInSession) -> None:
         really(lost)
         really(lost)
 
-    with mock.patch.object(index, "insert", twice):
+    with mock.patch.object(registry, "insert", twice):
         assert is_in(client)
     assert SignedInSession.objects.get() == row
 
@@ -438,7 +441,7 @@ def test_but_not_if_somebody_has_ended_it(profile: str, ada: User, rf: RequestFa
     _ = request.session[ROW]
     row_of(client).delete()
     forget_what_was_written()
-    following.follow(request)
+    tracking.follow(request)
     assert not SignedInSession.objects.exists()
 
 
@@ -448,8 +451,8 @@ def test_a_view_that_fails_writes_nothing_down(profile: str, ada: User, rf: Requ
     forget_what_was_written()
     client.raise_request_exception = False
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("demo.devices.devices_of", None)
-        patch.setattr(following, "follow", follow := Counted())
+        patch.setattr("cookieproj.devices.views.devices_of", None)
+        patch.setattr(tracking, "follow", follow := Counted())
         assert client.get("/devices/").status_code == 500
     # The view's own, not the middleware's.
     assert follow.calls == 1
@@ -472,7 +475,7 @@ def test_without_the_store_the_index_waits(profile: str, ada: User) -> None:
     assert SignedInSession.objects.get().auth_hash == "another"
     forget_what_was_written()
     assert is_in(client)
-    assert SignedInSession.objects.get().auth_hash == index.hashes_of(ada)[0]
+    assert SignedInSession.objects.get().auth_hash == registry.hashes_of(ada)[0]
 
 
 def test_signals_without_a_session_are_no_session(ada: User, rf: RequestFactory) -> None:
@@ -488,7 +491,7 @@ def test_an_anonymous_session_is_none_of_its_business(profile: str, rf: RequestF
     assert index_writes(client, "/sessions/items/") == 0
     request: Any = rf.get("/")
     request.session, request.user = client.session, AnonymousUser()
-    following.follow(request)
+    tracking.follow(request)
     assert not SignedInSession.objects.exists()
 
 
@@ -558,7 +561,7 @@ def test_a_refusal_lasts_as_long_as_any_cookie_may(profile: str, ada: User) -> N
 @on("signed_cookies")
 def test_who_cannot_be_asked_about_refusals_lets_nobody_in(profile: str, ada: User) -> None:
     client = browser(ada)
-    with mock.patch("demo.refusals.is_refused", side_effect=OperationalError("gone")):
+    with mock.patch("cookieproj.devices.refusals.is_refused", side_effect=OperationalError("gone")):
         assert client.get("/auth/account/").status_code == 503
     assert is_in(client)
 
@@ -597,7 +600,7 @@ def test_what_expired_a_moment_ago_may_live_longer_than_its_row_knows(
 ) -> None:
     client = browser(ada)
     row = SignedInSession.objects.filter(pk=row_of(client).pk)
-    for seconds, left in ((2 * index.SEEN_EVERY - 50, 1), (2 * index.SEEN_EVERY + 50, 0)):
+    for seconds, left in ((2 * registry.SEEN_EVERY - 50, 1), (2 * registry.SEEN_EVERY + 50, 0)):
         row.update(expires=timezone.now() - timedelta(seconds=seconds))
         call_command("clearsessions", verbosity=0)
         assert SignedInSession.objects.count() == left
@@ -606,7 +609,7 @@ def test_what_expired_a_moment_ago_may_live_longer_than_its_row_knows(
 def test_clearsessions_forgets_the_expired(
     profile: str, ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clearing, "BATCH", 1)
+    monkeypatch.setattr(cleanup, "BATCH", 1)
     browser(ada)
     browser(ada)
     with time_machine.travel(timezone.now() + timedelta(days=10)):
@@ -623,7 +626,7 @@ def test_clearsessions_forgets_the_expired(
 def test_clearsessions_forgets_what_is_no_longer_stored(
     profile: str, store: type[SessionBase], ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clearing, "BATCH", 2)
+    monkeypatch.setattr(cleanup, "BATCH", 2)
     clients = [browser(ada) for _ in range(5)]
     for client in clients[:2]:
         store().delete(key_of(client))
@@ -718,7 +721,7 @@ def test_djangos_engine_keeps_the_same_sessions(
 ) -> None:
     client = browser(ada)
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
-    assert engine.name() == "db"
+    assert current.name() == "db"
     assert len(liveness.alive(SignedInSession.objects.all())) == 1
     row_of(client).delete()
     assert not is_in(client)
@@ -745,7 +748,7 @@ def test_djangos_engine_keeps_the_same_sessions(
 def test_the_address_is_as_true_as_the_proxies(
     proxies: int, forwarded: str, expected: str | None, settings: Settings, rf: RequestFactory
 ) -> None:
-    settings.DEMO_PROXIES = proxies
+    settings.DEVICES_PROXIES = proxies
     headers = {"x-forwarded-for": forwarded} if forwarded else {}
     assert address_of(rf.get("/", headers=headers, REMOTE_ADDR="192.0.2.1")) == expected
 
@@ -912,7 +915,7 @@ def test_a_mistake_in_the_index_is_no_luxury(
     client = browser(ada)
     forget_what_was_written()
     with (
-        mock.patch.object(following, "touch", write),
+        mock.patch.object(tracking, "touch", write),
         transaction.atomic() if in_a_transaction else nullcontext(),
         # A mistake in a statement is the one to SQLite, and the other to PostgreSQL.
         pytest.raises((OperationalError, ProgrammingError)),

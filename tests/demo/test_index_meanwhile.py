@@ -9,14 +9,17 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from demo import devices, index
-from demo.devices import sign_out_everywhere
-from demo.models import SignedInSession, SignedInSessions, User
+from cookieproj.devices import registry, services
+from cookieproj.devices.models import SignedInSession, SignedInSessions
+from cookieproj.devices.services import sign_out_everywhere
+from demo.models import User
 from tests.conftest import on
 
 from .browsers import IPHONE, browser, is_in, key_of, row_of
 
 FORM = {"username": "ada", "password": "cookies"}
+
+TABLE = SignedInSession._meta.db_table
 
 
 def twin_of(client: Client) -> Client:
@@ -29,17 +32,17 @@ def test_a_second_sign_in_while_another_tab_writes_its_row(profile: str, ada: Us
     client = browser(ada)
     tab = twin_of(client)
     row = row_of(client)
-    really = index.described
+    really = registry.described
     seen: list[bool] = []
 
     def half_way(*arguments: Any) -> SignedInSession:
         if not seen:
             seen.append(True)
-            index.written.clear()
+            registry.written.clear()
             assert is_in(tab)
         return really(*arguments)
 
-    with mock.patch.object(index, "described", half_way):
+    with mock.patch.object(registry, "described", half_way):
         assert client.post("/auth/sign-in/", FORM).status_code == 302
     assert seen
     again = SignedInSession.objects.get()
@@ -63,7 +66,7 @@ def test_a_second_sign_in_is_written_by_one_statement(
     client.defaults |= browser(agent=IPHONE).defaults
     with CaptureQueriesContext(connection) as captured:
         client.post("/auth/sign-in/", FORM)
-    about_it = [query["sql"] for query in captured if "demo_signedinsession" in query["sql"]]
+    about_it = [query["sql"] for query in captured if TABLE in query["sql"]]
     assert len(about_it) == 1
     again = SignedInSession.objects.get()
     assert again == row
@@ -78,13 +81,13 @@ def test_a_sign_in_that_comes_after_a_sign_out_everywhere_is_not_ended_by_it(
     """Its last step deletes what is stored, after the counter has been raised."""
     before = browser(ada)
     client = before if is_again else browser()
-    really = devices.delete_stored
+    really = services.delete_stored
 
     def slowly(rows: SignedInSessions) -> None:
         client.post("/auth/sign-in/", FORM)
         really(rows)
 
-    monkeypatch.setattr(devices, "delete_stored", slowly)
+    monkeypatch.setattr(services, "delete_stored", slowly)
     assert sign_out_everywhere(User.objects.get()) == 1
     assert is_in(client)
     assert SignedInSession.objects.get() == row_of(client)
@@ -98,14 +101,14 @@ def test_nor_is_one_with_a_password_that_this_process_does_not_know_yet(
     browser(ada)
     ada.set_password("3 biscuits")
     ada.save()
-    really = devices.delete_stored
+    really = services.delete_stored
     client = browser()
 
     def slowly(rows: SignedInSessions) -> None:
         client.post("/auth/sign-in/", FORM | {"password": "3 biscuits"})
         really(rows)
 
-    monkeypatch.setattr(devices, "delete_stored", slowly)
+    monkeypatch.setattr(services, "delete_stored", slowly)
     sign_out_everywhere(old)
     assert is_in(client)
     assert SignedInSession.objects.get() == row_of(client)
@@ -115,7 +118,7 @@ def test_nor_by_two_at_once(profile: str, ada: User, monkeypatch: pytest.MonkeyP
     """The sign-in comes after both counters, and the first goes on after it."""
     browser(ada)
     client = browser()
-    really = devices.delete_stored
+    really = services.delete_stored
     steps: list[Callable[[], object]] = [
         lambda: sign_out_everywhere(User.objects.get()),
         lambda: client.post("/auth/sign-in/", FORM),
@@ -126,7 +129,7 @@ def test_nor_by_two_at_once(profile: str, ada: User, monkeypatch: pytest.MonkeyP
             steps.pop(0)()
         really(rows)
 
-    monkeypatch.setattr(devices, "delete_stored", slowly)
+    monkeypatch.setattr(services, "delete_stored", slowly)
     sign_out_everywhere(User.objects.get())
     assert not steps
     assert is_in(client)

@@ -12,10 +12,10 @@ from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 from pytest_django import Settings
 
+from cookieproj.devices.middleware import FollowSignedInSessions
+from cookieproj.devices.services import sign_out_everywhere
 from cookieproj.engines.exceptions import SessionEndedError
 from cookieproj.engines.middleware import SessionMiddleware
-from demo.devices import sign_out_everywhere
-from demo.middleware import FollowSignedInSessions
 from demo.models import User
 from tests.engines.handing_over import Switch
 

@@ -14,9 +14,10 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from demo import index
-from demo.devices import sign_out_everywhere
-from demo.models import RefusedSession, SignedInSession, User
+from cookieproj.devices import registry
+from cookieproj.devices.models import RefusedSession, SignedInSession
+from cookieproj.devices.services import sign_out_everywhere
+from demo.models import User
 from tests.conftest import on
 from tests.replicas import read_from, sqlite
 
@@ -67,7 +68,7 @@ def test_who_has_no_account_there_yet_too(profile: str, admin: User, freeze: Fre
     assert is_in(client)
     client.post(address_of(other))
     assert not is_in(other)
-    page = browser(admin).get("/admin/demo/signedinsession/").text
+    page = browser(admin).get("/admin/cookieproj_devices/signedinsession/").text
     assert ">ada<" in page
 
 
@@ -123,7 +124,7 @@ def test_a_new_password_ends_the_others(profile: str, admin: User, freeze: Freez
     passwords = {"new_password1": "a3-Long_one", "new_password2": "a3-Long_one"}
     form = {"old_password": "cookies", **passwords}
     assert client.post("/admin/password_change/", form).status_code == 302
-    index.written.clear()
+    registry.written.clear()
     assert [is_in(client), is_in(other)] == [True, False]
     assert list(SignedInSession.objects.live()) == [row_of(client)]
     again = browser()
@@ -156,11 +157,11 @@ def test_the_admin_ends_what_it_lists(profile: str, ada: User, admin: User, free
     freeze()
     new = browser(ada, IPHONE)
     for ended in (gone, new):
-        path = f"/admin/demo/signedinsession/{row_of(ended).pk}/delete/"
+        path = f"/admin/cookieproj_devices/signedinsession/{row_of(ended).pk}/delete/"
         assert client.get(path).status_code == 200
         assert client.post(path, {"post": "yes"}).status_code == 302
         assert not is_in(ended)
-    assert ">ada<" not in client.get("/admin/demo/signedinsession/").text
+    assert ">ada<" not in client.get("/admin/cookieproj_devices/signedinsession/").text
     assert is_in(client)
 
 
@@ -186,6 +187,6 @@ def test_a_late_request_brings_no_row_back(profile: str, ada: User, freeze: Free
     copied = copy_of(other)
     freeze()
     client.post(address_of(other))
-    index.written.clear()
+    registry.written.clear()
     assert not is_in(copied)
     assert list(SignedInSession.objects.all()) == [row_of(client)]

@@ -17,6 +17,7 @@ from django.utils import timezone
 from pytest_django import Settings
 from redis import Redis
 
+from cookieproj.devices.models import SignedInSession
 from cookieproj.engines.caches import adapter_for
 from cookieproj.engines.caches.other import GRAVE_SECONDS
 from cookieproj.engines.constants import COPY
@@ -25,7 +26,7 @@ from cookieproj.engines.handover.homes import home
 from cookieproj.engines.handover.move import Mover
 from cookieproj.engines.hands_over import store_of
 from cookieproj.settings.caches import caches, former_cache
-from demo.models import SignedInSession, User
+from demo.models import User
 from tests.engines.handing_over import APART, Browser, flush
 from tests.stores import before, steps_of
 

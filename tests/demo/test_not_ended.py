@@ -11,14 +11,15 @@ from django.db import transaction
 from django.test import Client
 from pytest_django import Settings
 
-from demo import index, liveness
-from demo.models import SignedInSession, User
+from cookieproj.devices import liveness, registry
+from cookieproj.devices.models import SignedInSession
+from demo.models import User
 from tests.conftest import on
 
 from .browsers import again, browser, is_in, row_of
 
 ON_SERVER = on("db", "cache", "file", "cached_db")
-SIGNED_IN = "/admin/demo/signedinsession/"
+SIGNED_IN = "/admin/cookieproj_devices/signedinsession/"
 ANOTHER = "another-key-that-is-long-enough-for-django-0123456789abcdefghij"
 LOST = "A session key encrypted with a SECRET_KEY that is no longer set cannot be read."
 REMEDY = (
@@ -34,7 +35,7 @@ def lose(settings: Settings) -> Callable[[], None]:
 
     def lose() -> None:
         settings.SECRET_KEY = ANOTHER
-        index.written.clear()
+        registry.written.clear()
 
     return lose
 
@@ -45,7 +46,7 @@ def put_back(settings: Settings) -> Callable[[], None]:
 
     def put_back() -> None:
         settings.SECRET_KEY_FALLBACKS = [former]
-        index.written.clear()
+        registry.written.clear()
 
     return put_back
 

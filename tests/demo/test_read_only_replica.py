@@ -15,7 +15,8 @@ from django.db import InternalError, connection
 from django.utils import timezone
 from pytest_django import Settings
 
-from demo.models import SignedInSession, User
+from cookieproj.devices.models import SignedInSession
+from demo.models import User
 from tests.conftest import connected, on
 from tests.replicas import read_from, sqlite
 
@@ -52,7 +53,7 @@ def test_a_replica_that_takes_no_writes_is_asked_for_none(
     for path in ("demo/signedinsession/", "demo/storedsession/", "demo/user/", "demo/"):
         assert client.get(f"/admin/{path}").status_code == 200
     form = {"action": "delete_selected", "_selected_action": [row_of(second).pk], "post": "yes"}
-    assert client.post("/admin/demo/signedinsession/", form).status_code == 302
+    assert client.post("/admin/cookieproj_devices/signedinsession/", form).status_code == 302
     assert not is_in(second)
     SignedInSession.objects.update(expires=timezone.now() - timedelta(days=1))
     call_command("clearsessions", verbosity=0)

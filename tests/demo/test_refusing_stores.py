@@ -20,12 +20,13 @@ from django.test import Client
 from pytest_django import Settings
 from redis import Redis
 
+from cookieproj.engines import current
 from cookieproj.engines.cache import SessionStore as CacheStore
 from cookieproj.engines.checks import sessions_can_be_stored
 from cookieproj.engines.exceptions import StoreFullError
 from cookieproj.engines.probe import probe
 from cookieproj.settings.caches import caches
-from demo import engine, health
+from demo import health
 from demo.models import User
 from tests.conftest import connected, forget_folder, read_only
 from tests.failures.test_full_disk import disk  # noqa: F401
@@ -63,8 +64,8 @@ def agreed() -> dict[str, str]:
     said: dict[str, str] = response.json()
     assert response.status_code == (200 if works else 503), said
     issues = sessions_can_be_stored(databases=["default"])
-    assert ("demo.E010" in [issue.id for issue in issues]) == (said["sessions"] != "ok")
-    assert ("demo.W010" in [issue.id for issue in issues]) == (
+    assert ("engines.E010" in [issue.id for issue in issues]) == (said["sessions"] != "ok")
+    assert ("engines.W010" in [issue.id for issue in issues]) == (
         said["sessions"] == "ok" and said.get("cache", "ok") != "ok"
     )
     return said
@@ -164,7 +165,7 @@ def test_a_redis_that_refuses(
             assert said["sessions"] == "ok"
             assert said["cache"] == word_of(CacheStore)
         else:
-            assert said["sessions"] == word_of(engine.store())
+            assert said["sessions"] == word_of(current.store())
 
 
 def test_what_cannot_be_removed_goes_within_a_minute(
@@ -194,7 +195,7 @@ def test_a_redis_in_cluster_mode(
         settings.CACHES = caches(f"{server.url}/0?sessions_db=0")
         run_on(settings, family, "cache")
         said = agreed()
-        assert said["sessions"] == word_of(engine.store())
+        assert said["sessions"] == word_of(current.store())
     finally:
         server.kill()
 
@@ -252,7 +253,7 @@ def test_a_postgresql_that_is_read_only(
     with read_only(postgresql):
         said = agreed()
         assert said["database"] == "read-only"
-        assert said["sessions"] == word_of(engine.store())
+        assert said["sessions"] == word_of(current.store())
     if name == "cache":
         # And as soon as it is writable again: no connection of before stays.
         assert a_sign_in_works()
@@ -269,7 +270,7 @@ def test_a_table_that_is_missing(
         administrator.execute(f"ALTER TABLE {table} RENAME TO gone")
         try:
             said = agreed()
-            assert said["sessions"] == word_of(engine.store())
+            assert said["sessions"] == word_of(current.store())
             bad = "database" if table == "demo_user" else "sessions"
             if name == "db" or bad == "database":
                 assert said[bad] == "misconfigured"
@@ -380,7 +381,7 @@ def test_a_folder_that_refuses(
         said = agreed()
         assert said["sessions"] != "ok"
         # Django's engine is silent.
-        assert family == "Django's" or said["sessions"] == word_of(engine.store())
+        assert family == "Django's" or said["sessions"] == word_of(current.store())
     assert agreed()["sessions"] == "ok"
     left = [path.name for path in folder.iterdir() if ".lock" not in path.name]
     assert len(left) <= 1, "what a sign-in out leaves"
@@ -396,11 +397,11 @@ def test_the_check_goes_to_the_store_on_request_alone(settings: Settings, redis:
     def ids(**options: Any) -> set[str | None]:
         return {issue.id for issue in run_checks(**options)}
 
-    assert "demo.E010" not in ids()
-    assert "demo.E010" not in ids(include_deployment_checks=True)
+    assert "engines.E010" not in ids()
+    assert "engines.E010" not in ids(include_deployment_checks=True)
     # As migrate does, which is to make the table.
-    assert "demo.E010" not in ids(databases=["default"])
-    assert "demo.E010" in ids(include_deployment_checks=True, databases=["default"])
+    assert "engines.E010" not in ids(databases=["default"])
+    assert "engines.E010" in ids(include_deployment_checks=True, databases=["default"])
 
 
 def test_the_check_has_the_sentence_and_the_remedy(

@@ -14,11 +14,12 @@ from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from pytest_django import Settings
 
+from cookieproj.devices.models import SignedInSession
+from cookieproj.engines import current, inspector
+from cookieproj.engines.encryption import NotSealedHereError
 from cookieproj.engines.middleware import SessionMiddleware
-from demo import engine, inspector
-from demo.models import SignedInSession, User
-from demo.rotation import KeepSessionKey
-from demo.sealing import NotSealedHereError
+from cookieproj.engines.rotation import KeepSessionKey
+from demo.models import User
 from tests.conftest import on
 from tests.engines.handing_over import APART, PAIRS, Switch
 
@@ -74,7 +75,7 @@ def test_as_far_as_the_site_has_asked_for_it(
     profile: str, client: Client, ada: User, settings: Settings, rotate: Rotate, listed: bool
 ) -> None:
     """By itself Django gives the session another key, and the one before opens nothing."""
-    name = "demo.rotation.KeepSessionKey"
+    name = "cookieproj.engines.rotation.KeepSessionKey"
     assert name in settings.MIDDLEWARE
     if not listed:
         settings.MIDDLEWARE = [each for each in settings.MIDDLEWARE if each != name]
@@ -95,7 +96,7 @@ def test_nor_in_an_asynchronous_view(
     key = client.cookies["sessionid"].value
     rotate(True)
     request: Any = RequestFactory().get("/")
-    request.session = engine.store()(key)
+    request.session = current.store()(key)
     KeepSessionKey(HttpResponse).process_request(request)
     assert async_to_sync(request.auser)() == ada
     assert request.session.session_key == key
@@ -225,11 +226,11 @@ def test_in_the_midst_of_a_switch(switch: Switch, ada: User, rotate: Rotate) -> 
 def test_demo_sessions_are_made_once(profile: str, settings: Settings, rotate: Rotate) -> None:
     def made() -> tuple[int, int]:
         call_command("demodata", verbosity=0)
-        stored: Any = engine.store()
+        stored: Any = current.store()
         return SignedInSession.objects.count(), 0 if is_in_cookies else stored.count()
 
     settings.DEBUG = True
-    is_in_cookies = engine.is_held_by_client()
+    is_in_cookies = current.is_held_by_client()
     before = made()
     rotate(True)
     assert made() == before

@@ -18,11 +18,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
+from cookieproj.devices import registry
+from cookieproj.devices.middleware import FollowSignedInSessions
+from cookieproj.devices.models import SignedInSession
 from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.engines.trips import watched
-from demo import index
-from demo.middleware import FollowSignedInSessions
-from demo.models import SignedInSession, User
+from demo.models import User
 from tests.families import run_on
 from tests.held import WHOSE, Whose
 
@@ -62,7 +63,7 @@ def test_it_is_known_after_weeks_of_visits_and_gone_once_it_has_expired(
     began = timezone.now()
     for days in (5, 10, 15, 20):
         # Each by another process.
-        index.written.clear()
+        registry.written.clear()
         with at(began + timedelta(days=days)):
             response = client.get(PATH)
             assert (response.status_code, "sessionid" in response.cookies) == (200, True)
@@ -87,18 +88,18 @@ def test_what_two_processes_have_left_alone_is_not_forgotten(
     """The second one has looked just before it would have been news, and looks again as late."""
     client = browser(ada)
     began = timezone.now()
-    index.written.clear()
-    for seconds in (index.SEEN_EVERY - 1, 2 * index.SEEN_EVERY - 2):
+    registry.written.clear()
+    for seconds in (registry.SEEN_EVERY - 1, 2 * registry.SEEN_EVERY - 2):
         with at(began + timedelta(seconds=seconds)):
             client.get(PATH)
     assert abs(row_of(client).expires - began - AGE) < timedelta(seconds=30)
-    with at(began + AGE + timedelta(seconds=2 * index.SEEN_EVERY - 60)):
+    with at(began + AGE + timedelta(seconds=2 * registry.SEEN_EVERY - 60)):
         call_command("clearsessions", verbosity=0)
         assert SignedInSession.objects.count() == 1
 
 
 def without_the_index(settings: Settings) -> None:
-    name = "demo.middleware.FollowSignedInSessions"
+    name = "cookieproj.devices.middleware.FollowSignedInSessions"
     settings.MIDDLEWARE = [each for each in settings.MIDDLEWARE if each != name]
 
 
@@ -153,7 +154,7 @@ def test_who_is_out_by_the_password_is_out(family: Whose, profile: str, ada: Use
     client = browser(ada)
     ada.set_password("another")
     ada.save()
-    index.written.clear()
+    registry.written.clear()
     client.get(PATH)
     assert not is_in(client)
     assert not SignedInSession.objects.live().exists()

@@ -16,10 +16,12 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker, Settings
 
-from demo import index, inspector, liveness, sealing
-from demo.constants import INDEX_SEAL
-from demo.devices import devices_of
-from demo.models import SignedInSession, User
+from cookieproj.devices import liveness, registry
+from cookieproj.devices.constants import INDEX_SEAL
+from cookieproj.devices.models import SignedInSession
+from cookieproj.devices.services import devices_of
+from cookieproj.engines import encryption, inspector
+from demo.models import User
 from tests.conftest import connected, copied, new_database, on
 
 from .browsers import again, browser, is_in, key_of, row_of
@@ -34,7 +36,7 @@ def rotate(settings: Settings) -> Callable[..., None]:
         settings.SECRET_KEY_FALLBACKS = [running.SECRET_KEY] if keep else []
         settings.SECRET_KEY = secret
         # As in the processes that are started with it.
-        index.written.clear()
+        registry.written.clear()
 
     return rotate
 
@@ -60,12 +62,12 @@ def test_no_table_of_ours_spells_a_key_or_a_hash(profile: str, admin: User, ada:
     hashes = [admin.get_session_auth_hash(), ada.get_session_auth_hash()]
     rows = [str(row_of(each).pk) for each in others]
     seen = [tables()]
-    client.post(f"/admin/demo/signedinsession/{rows[0]}/delete/", {"post": "yes"})
+    client.post(f"/admin/cookieproj_devices/signedinsession/{rows[0]}/delete/", {"post": "yes"})
     form = {"action": "delete_selected", "_selected_action": [rows[1]], "post": "yes"}
-    client.post("/admin/demo/signedinsession/", form)
+    client.post("/admin/cookieproj_devices/signedinsession/", form)
     if profile != "signed_cookies":
         name = inspector.seal(keys[3], inspector.KEY)
-        client.post(f"/admin/demo/storedsession/{name}/delete/", {"post": "yes"})
+        client.post(f"/admin/cookieproj_engines/storedsession/{name}/delete/", {"post": "yes"})
     others[3].post("/lifecycle/flush/")
     others[4].post(f"/devices/{rows[3]}/sign-out/")
     seen.append(tables())
@@ -83,7 +85,7 @@ def test_a_request_that_has_nothing_to_tell_opens_and_seals_nothing(
     profile: str, ada: User
 ) -> None:
     client = browser(ada)
-    with mock.patch.object(sealing, "cipher", side_effect=AssertionError):
+    with mock.patch.object(encryption, "cipher", side_effect=AssertionError):
         assert is_in(client)
         client.post("/sessions/set-item/")
         assert is_in(client)
@@ -92,15 +94,15 @@ def test_a_request_that_has_nothing_to_tell_opens_and_seals_nothing(
 
 
 def test_what_is_sealed_for_one_purpose_opens_for_no_other() -> None:
-    sealed = sealing.seal("0123456789abcdef", INDEX_SEAL)
-    assert sealing.unseal(sealed, INDEX_SEAL) == "0123456789abcdef"
-    assert sealing.seal("0123456789abcdef", INDEX_SEAL) == sealed
+    sealed = encryption.seal("0123456789abcdef", INDEX_SEAL)
+    assert encryption.unseal(sealed, INDEX_SEAL) == "0123456789abcdef"
+    assert encryption.seal("0123456789abcdef", INDEX_SEAL) == sealed
     for purpose, context in (("demo.inspector", []), (INDEX_SEAL, [b"x"]), (INDEX_SEAL, [b""])):
-        with pytest.raises(sealing.NotSealedHereError):
-            sealing.unseal(sealed, purpose, *context)
+        with pytest.raises(encryption.NotSealedHereError):
+            encryption.unseal(sealed, purpose, *context)
     for none in ("", "x", sealed[:-2], sealed.replace(sealed[:2], "00"), "é", sealed + "00"):
-        with pytest.raises(sealing.NotSealedHereError):
-            sealing.unseal(none, INDEX_SEAL)
+        with pytest.raises(encryption.NotSealedHereError):
+            encryption.unseal(none, INDEX_SEAL)
 
 
 @ON_SERVER
@@ -117,7 +119,7 @@ def test_a_row_sealed_with_an_older_key_is_found_compared_shown_and_ended(
     rotate()
     client, others = again(client), [again(each) for each in others]
     # Shown, and compared with what is stored.
-    page = client.get("/admin/demo/signedinsession/").content.decode()
+    page = client.get("/admin/cookieproj_devices/signedinsession/").content.decode()
     assert all(f"{key[:8]}…" in page for key in keys)
     call_command("clearsessions", verbosity=0)
     assert set(liveness.alive(SignedInSession.objects.filter(user=ada))) == set(rows)
@@ -125,7 +127,7 @@ def test_a_row_sealed_with_an_older_key_is_found_compared_shown_and_ended(
     assert before == {row.pk: row.sealed_key for row in listed}
     # Found, by the key of a stored session.
     name = inspector.seal(keys[0], inspector.KEY)
-    client.post(f"/admin/demo/storedsession/{name}/delete/", {"post": "yes"})
+    client.post(f"/admin/cookieproj_engines/storedsession/{name}/delete/", {"post": "yes"})
     assert set(SignedInSession.objects.filter(user=ada)) == set(rows[1:])
     # Ended, by its row.
     rows[1].delete()
@@ -199,7 +201,7 @@ def test_a_migration_seals_what_was_there(
         client.force_login(ada)
     rows = [row_of(client) for client in clients]
     hashes = {"now": ada.get_session_auth_hash()}
-    SignedInSession.objects.filter(pk=rows[2].pk).update(auth_hash=index.digest("of another"))
+    SignedInSession.objects.filter(pk=rows[2].pk).update(auth_hash=registry.digest("of another"))
     sealed = list(SignedInSession.objects.order_by("pk").values())
     before_sealing()
     # As it was written before: the row whose hash nobody holds has ended in either form.
@@ -212,7 +214,7 @@ def test_a_migration_seals_what_was_there(
     for one, other in zip(sealed, after, strict=True):
         assert one["sealed_key"] == other["sealed_key"]
         assert (one["auth_hash"] == other["auth_hash"]) == (one["id"] != rows[2].pk)
-    index.written.clear()
+    registry.written.clear()
     assert all(map(is_in, clients))
     page = clients[0].get("/devices/").content.decode()
     assert page.count("/sign-out/") == 3

@@ -11,10 +11,11 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.db import connection, models
 from django.test.utils import isolate_apps
 
+from cookieproj.engines import inspector
+from cookieproj.engines.admin import StoredSessionAdmin
+from cookieproj.engines.models import StoredSession
 from cookieproj.engines.stored import Listed, Stored
-from demo import inspector
-from demo.admin import StoredSessionAdmin
-from demo.models import StoredSession, User
+from demo.models import User
 from tests.conftest import on
 
 from .browsers import browser
@@ -90,7 +91,11 @@ def test_a_superuser_is_known_by_whatever_signs_them_in(
 
 def look(session: SessionBase, admin: User) -> str:
     name = inspector.seal(str(session.session_key), inspector.KEY)
-    return browser(admin).get(f"/admin/demo/storedsession/{name}/change/").content.decode()
+    return (
+        browser(admin)
+        .get(f"/admin/cookieproj_engines/storedsession/{name}/change/")
+        .content.decode()
+    )
 
 
 @LISTABLE
@@ -105,7 +110,9 @@ def test_a_user_who_is_not_found_may_be_anybody(
     page = look(session, admin)
     assert HIDDEN in page
     assert "secret blue" not in page
-    rows = browser(admin).get("/admin/demo/storedsession/").content.decode().split("<tr")
+    rows = (
+        browser(admin).get("/admin/cookieproj_engines/storedsession/").content.decode().split("<tr")
+    )
     (row,) = [row for row in rows if f"{str(session.session_key)[:8]}…" in row]
     assert "unknown" in row
     assert "anonymous" not in row

@@ -17,11 +17,11 @@ from django.test import Client
 from pytest_django import Settings
 from redis import Redis
 
+from cookieproj.engines import inspector
 from cookieproj.engines.exceptions import StoreMisconfiguredError
 from cookieproj.engines.file import SessionStore as FileStore
 from cookieproj.engines.handover.move import Mover
 from cookieproj.settings.caches import caches, former_cache
-from demo import inspector
 from demo.models import User
 from tests.conftest import connected, forget_folder, new_database
 
@@ -256,7 +256,7 @@ class TestListing:
             sessions.set(name, b"\xff no JSON")
 
     def test_the_admin(self, odd: None, staff: Client) -> None:
-        page = staff.get("/admin/demo/storedsession/")
+        page = staff.get("/admin/cookieproj_engines/storedsession/")
         assert page.status_code == 200
         assert IN_PART in page.text
 
@@ -282,7 +282,9 @@ class TestListing:
         session = store("cache")(key)
         session.update(held)
         session.save()
-        page = staff.get(f"/admin/demo/storedsession/{inspector.seal(key, inspector.KEY)}/change/")
+        page = staff.get(
+            f"/admin/cookieproj_engines/storedsession/{inspector.seal(key, inspector.KEY)}/change/"
+        )
         assert page.status_code == 200
         assert "shown" in page.text
 

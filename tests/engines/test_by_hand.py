@@ -20,10 +20,10 @@ from django.utils.crypto import salted_hmac
 from pytest_django import Settings
 from redis import Redis
 
+from cookieproj.engines.benchmark.namespace import namespaced
 from cookieproj.engines.handover import session_store
 from cookieproj.engines.handover.homes import home
 from cookieproj.engines.probe import without_cache
-from demo.measuring.namespace import namespaced
 from tests.conftest import on
 
 from .handing_over import Browser

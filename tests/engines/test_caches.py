@@ -202,7 +202,7 @@ def test_another_cache_merges_as_well_as_it_can(other: Cache) -> None:
 
 def test_and_a_check_says_so(other: Cache, settings: Settings) -> None:
     (warning,) = sessions_lose_no_write()
-    assert warning.id == "demo.W002"
+    assert warning.id == "engines.W002"
     assert "FileBasedCache" in warning.msg
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.cache"
     assert sessions_lose_no_write() == []

@@ -58,23 +58,23 @@ def checked(
 
 def test_a_cache_that_cannot_compare_and_swap_is_warned_of(tmp_path: Path) -> None:
     said = checked(tmp_path, apps=(APP,))
-    assert "(demo.W002) The cache of the sessions" in said
+    assert "(engines.W002) The cache of the sessions" in said
     assert "FileBasedCache" in said
     assert "1 issue" in said
 
 
 def test_nor_need_the_app_be_installed_where_a_store_is_made_of_ours(tmp_path: Path) -> None:
     said = checked(tmp_path, engine="shop.models", apps=("shop",))
-    assert "(demo.W002)" in said
+    assert "(engines.W002)" in said
 
 
 @pytest.mark.parametrize(
     ("name", "alias", "warned"),
     [
-        (f"{APP}.cache", "memory", "demo.W001"),
-        (f"{APP}.cached_db", "memory", "demo.W001"),
-        (f"{APP}.file", "default", "demo.W004"),
-        ("shop.stores", "default", "demo.E001"),
+        (f"{APP}.cache", "memory", "engines.W001"),
+        (f"{APP}.cached_db", "memory", "engines.W001"),
+        (f"{APP}.file", "default", "engines.W004"),
+        ("shop.stores", "default", "engines.E001"),
     ],
 )
 def test_nor_is_anything_else_left_to_the_demonstration(

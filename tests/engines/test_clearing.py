@@ -126,7 +126,7 @@ def test_nothing_and_whole_batches_are_cleared_by_the_command(
     engine: Engine, expired: int, settings: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     expire(expired) if expired else None
-    with mock.patch("demo.clearing.clear", return_value=0):
+    with mock.patch("cookieproj.devices.cleanup.clear", return_value=0):
         call_command("clearsessions", batch_size=2)
     told = capsys.readouterr().out
     assert str(expired) in told if expired else "no expired" in told

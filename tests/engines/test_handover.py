@@ -96,7 +96,7 @@ def test_a_sign_out_ends_it_in_both(switch: Switch) -> None:
     assert browser.cookie is None
     assert before.read() == {}
     if switch.new != "signed_cookies":
-        # Where the server holds nothing, a copy of the cookie opens it: see demo.index.
+        # Where the server holds nothing, a copy of the cookie opens it.
         assert after.read() == {}
     switch.back()
     if switch.old != "signed_cookies":

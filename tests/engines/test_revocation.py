@@ -122,7 +122,7 @@ def test_nothing_is_opened_by_a_path_that_is_wrong(
     with pytest.raises(ImproperlyConfigured, match="SESSION_REVOCATION_CHECK") as caught:
         step(key)
     assert why in str(caught.value)
-    [error] = [found for found in run_checks(tags=["security"]) if found.id == "demo.E003"]
+    [error] = [found for found in run_checks(tags=["security"]) if found.id == "engines.E003"]
     assert error.msg == str(caught.value)
     assert "such as mysite.sessions.is_revoked" in str(error.hint)
 

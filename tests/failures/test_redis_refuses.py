@@ -285,7 +285,7 @@ class TestWithoutScripts:
         for name in ("cache", "cached_db"):
             use(f"{OURS}{name}", no_scripts)
             [warning] = sessions_can_be_stored(databases=["default"])
-            assert warning.id == "demo.W011"
+            assert warning.id == "engines.W011"
             assert "three round trips instead of one" in warning.msg
             assert "secret" not in warning.msg
             use(f"{OURS}{name}", f"{servers().url}/0")

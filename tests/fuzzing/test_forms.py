@@ -12,10 +12,11 @@ from django.urls import URLResolver, get_resolver
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from demo import inspector
+from cookieproj.devices.models import RefusedSession, SignedInSession
+from cookieproj.engines import inspector
 from demo.attempts import ATTEMPTS
 from demo.constants import IN_PATH_SALT
-from demo.models import RefusedSession, SignedInSession, User
+from demo.models import User
 from demo.recipes import RECIPES
 from tests.families import run_on
 from tests.held import Held, Whose

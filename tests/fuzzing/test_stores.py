@@ -9,8 +9,8 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from pytest_django import Settings
 
+from cookieproj.engines import current
 from cookieproj.engines.constants import COOKIE_SALT, GRAVE_MARK
-from demo import engine
 from tests.conftest import on
 from tests.families import run_on
 from tests.held import Held, Whose
@@ -42,7 +42,7 @@ LOOKS = [
 
 
 # Where staff sees what is stored; the console clears it.
-LISTS = [Look("/admin/demo/"), Look("/admin/demo/storedsession/")]
+LISTS = [Look("/admin/cookieproj_devices/"), Look("/admin/cookieproj_engines/storedsession/")]
 
 
 class Stored(NamedTuple):
@@ -132,7 +132,7 @@ def anything(store: Store, person: Person) -> st.SearchStrategy[Stored]:
 
 def data_of(person: Person) -> dict[str, Any]:
     """With all that Django itself keeps in a session."""
-    session: SessionBase = engine.store()(person.key)
+    session: SessionBase = current.store()(person.key)
     return dict(session.items()) | {"_session_expiry": 300, "_messages": "[]"}
 
 
@@ -198,7 +198,7 @@ def test_what_lists_and_clears_sessions_minds_none_of_it(
     store = STORES[profile]()
     ada, mallory = signed_in(site, "ada", CANARY), signed_in(site, "mallory", "blue")
     admin = signed_in(site, "admin", "blue", is_staff=True, is_superuser=True)
-    sessions: Any = engine.store()
+    sessions: Any = current.store()
     before = store.held(ada.key)
 
     def holds(stored: Stored, look: Look) -> None:

@@ -11,11 +11,13 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
+from cookieproj.devices import registry
+from cookieproj.devices.models import SignedInSession
+from cookieproj.engines import current
 from cookieproj.engines.checks import sessions_outlive_the_process
 from cookieproj.engines.constants import CACHE
-from demo import engine, index
 from demo.constants import DEMODATA_LABEL
-from demo.models import SignedInSession, User
+from demo.models import User
 
 # All may be known: these accounts are made only while DEBUG is on.
 PASSWORD = "cookies"  # noqa: S105
@@ -60,10 +62,10 @@ def account(name: str, is_admin: bool) -> User:
 
 
 def made_sessions(users: list[User]) -> str:
-    store = engine.store()
-    if engine.is_held_by_client():
+    store = current.store()
+    if current.is_held_by_client():
         return _("No demo sessions: on this engine the browsers hold them.")
-    if engine.name() == CACHE and sessions_outlive_the_process():
+    if current.name() == CACHE and sessions_outlive_the_process():
         return _("No demo sessions: on this cache they would end with this command.")
     for user in users:
         row = str(uuid4())
@@ -79,7 +81,7 @@ def made_sessions(users: list[User]) -> str:
                 user=user,
                 browser="demodata",
                 expires=session.get_expiry_date(),
-                **index.identity(session),
+                **registry.identity(session),
             )
     make_session(store, "anonymous", {"cart": ["cookie", "milk"]}, timedelta(days=1))
     make_session(store, "expired", {"cart": ["crumbs"]}, timedelta(days=-1))
@@ -101,7 +103,7 @@ def make_session(
     session.update(data)
     session.set_expiry(timezone.now() + left)
     if row:
-        index.note(session, row)
+        registry.note(session, row)
     # Only now: a session that is given a key first looks for it, and drops one it does not find.
     session._session_key = key
     session.save(must_create=True)

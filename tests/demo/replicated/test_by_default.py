@@ -10,11 +10,12 @@ from django.db import OperationalError, connections
 from django.test import Client
 from pytest_django import Settings
 
+from cookieproj.devices import registry
+from cookieproj.devices.models import SignedInSession
+from cookieproj.devices.services import sign_out_everywhere
 from cookieproj.engines.exceptions import StoreUnavailableError
-from demo import index
 from demo.attempts import ATTEMPTS
-from demo.devices import sign_out_everywhere
-from demo.models import SignedInSession, User
+from demo.models import User
 from tests.conftest import connected, on
 from tests.demo.browsers import browser, is_in, row_of
 from tests.demo.test_devices import *  # noqa: F403
@@ -41,7 +42,7 @@ def test_signing_out_everywhere_is_done_whole_or_not(
     profile: str, ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = browser(ada)
-    monkeypatch.setattr("demo.devices.log", None)
+    monkeypatch.setattr("cookieproj.devices.services.log", None)
     with pytest.raises(TypeError):
         sign_out_everywhere(ada)
     assert User.objects.get().sign_outs == 0
@@ -68,7 +69,7 @@ def test_the_health_is_that_of_the_primary(profile: str, client: Client) -> None
 def test_the_admin_signs_out_the_selected(profile: str, ada: User, admin: User) -> None:
     client, other = browser(admin), browser(ada)
     form = {"action": "delete_selected", "_selected_action": [row_of(other).pk], "post": "yes"}
-    assert client.post("/admin/demo/signedinsession/", form).status_code == 302
+    assert client.post("/admin/cookieproj_devices/signedinsession/", form).status_code == 302
     assert [is_in(client), is_in(other)] == [True, False]
 
 
@@ -78,8 +79,9 @@ def test_what_the_store_refuses_to_end_is_not_in_its_log(
 ) -> None:
     client, other = browser(admin), browser(ada)
     form = {"action": "delete_selected", "_selected_action": [row_of(other).pk], "post": "yes"}
-    with mock.patch("demo.liveness.end", side_effect=StoreUnavailableError("there", "gone")):
-        assert client.post("/admin/demo/signedinsession/", form).status_code == 503
+    away = StoreUnavailableError("there", "gone")
+    with mock.patch("cookieproj.devices.liveness.end", side_effect=away):
+        assert client.post("/admin/cookieproj_devices/signedinsession/", form).status_code == 503
     assert not LogEntry.objects.exists()
     assert is_in(other)
 
@@ -93,7 +95,7 @@ def test_an_index_without_a_table_waits(profile: str, ada: User) -> None:
         assert visitor.post("/auth/sign-in/", form).status_code == 302
         assert is_in(visitor)
         cursor.execute("ALTER TABLE gone RENAME TO demo_signedinsession")
-    index.written.clear()
+    registry.written.clear()
     assert is_in(visitor)
     assert SignedInSession.objects.get() == row_of(visitor)
 

@@ -1,0 +1,130 @@
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.contrib.admin.actions import delete_selected
+from django.contrib.auth import get_user_model
+from django.db import router, transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from cookieproj.engines import current
+from cookieproj.engines.admin_base import SeenOrEnded
+from cookieproj.engines.keys import partial
+
+from .admin_filters import DeviceFilter, EngineFilter, WithinReach
+from .admin_lookups import ChecksLookups
+from .admin_mixins import SignsOut, sign_out_all
+from .liveness import NotEndedError, stored
+from .models import SignedInSession
+from .users import users
+
+
+def not_ended(reasons: Iterable[str]) -> Iterator[str]:
+    """A sentence for each, with the number of sessions that it keeps from being ended."""
+    for reason, number in Counter(reasons).items():
+        text = ngettext(
+            "%(number)d session is not signed out. %(reason)s",
+            "%(number)d sessions are not signed out. %(reason)s",
+            number,
+        )
+        yield text % {"number": number, "reason": reason}
+
+
+def out_of_reach(rows: Iterable[SignedInSession]) -> Iterator[tuple[UUID, str]]:
+    """Those whose stored sessions cannot be ended, and why."""
+    for row in rows:
+        try:
+            if row.sealed_key:
+                stored(row)
+        except NotEndedError as error:
+            yield row.pk, str(error)
+
+
+@admin.register(SignedInSession)
+class SignedInSessionAdmin(SignsOut, ChecksLookups, SeenOrEnded):
+    fields = (
+        "user", "device", "address", "last_seen", "signed_in_at", "expires", "engine", "key",
+    )  # fmt: skip
+    list_display = fields
+    list_filter = [EngineFilter, DeviceFilter, "signed_in_at"]
+    may_be_asked = (
+        "id", "user", "user__id", "engine", "browser", "system", "address", "signed_in_at",
+        "last_seen", "expires",
+    )  # fmt: skip
+    list_select_related = ["user"]
+    ordering = ["-signed_in_at"]
+    # By what an index orders them.
+    sortable_by = ["signed_in_at", "expires"]
+    search_help_text = _(
+        "The beginning of a user name or an address. Up to 10,000 are listed, the latest first."
+    )
+    actions = ["delete_selected", "sign_out_users"]
+    # Without what offers to select all of them, those beyond reach too.
+    actions_selection_counter = False
+    paginator = WithinReach
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+
+    @admin.display(description=_("device"))
+    def device(self, row: SignedInSession) -> str:
+        return row.device
+
+    @admin.display(description=_("key"))
+    def key(self, row: SignedInSession) -> Any:
+        if not row.sealed_key:
+            return _("held by the browser")
+        key = row.session_key
+        return partial(key) if key else _("unreadable")
+
+    @admin.action(permissions=["delete"], description=_("Sign out selected"))
+    def delete_selected(
+        self, request: HttpRequest, queryset: QuerySet[SignedInSession]
+    ) -> HttpResponse | None:
+        """Django's own, in place of it, by the name that its page of confirmation asks for."""
+        if request.POST.get("post"):
+            kept = dict(out_of_reach(queryset))
+            for sentence in not_ended(kept.values()):
+                self.message_user(request, sentence, messages.ERROR)
+            queryset = queryset.exclude(pk__in=kept)
+        # One that the store refuses is not in the log either.
+        with transaction.atomic(using=router.db_for_write(SignedInSession)):
+            return delete_selected(self, request, queryset)
+
+    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            response: HttpResponse = super().delete_view(request, *args, **kwargs)
+        except NotEndedError as error:
+            [sentence] = not_ended([str(error)])
+            self.message_user(request, sentence, messages.ERROR)
+            return self.back(request, redirect("admin:index"))
+        return response
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and not current.why_not_one()
+
+    @admin.action(
+        permissions=["sign_out"],
+        description=_("Sign out everywhere the users of selected sessions"),
+    )
+    def sign_out_users(self, request: HttpRequest, queryset: QuerySet[SignedInSession]) -> None:
+        rows = queryset.order_by().values("user")
+        sign_out_all(self, request, users().filter(pk__in=rows))
+
+    def get_search_fields(self, request: HttpRequest) -> list[str]:
+        name = get_user_model().USERNAME_FIELD
+        return [f"user__{name}__istartswith", "address__startswith"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SignedInSession]:
+        return SignedInSession.objects.live()
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        context = {"why_not_one": current.why_not_one()}
+        return super().changelist_view(request, context | (extra_context or {}))

@@ -1,0 +1,14 @@
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class DevicesConfig(AppConfig):
+    name = "cookieproj.devices"
+    # Not "devices", which may be an app of the site's own.
+    label = "cookieproj_devices"
+    verbose_name = _("Signed-in sessions")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        # They register themselves, once settings and models are there.
+        from . import receivers  # noqa: F401, PLC0415

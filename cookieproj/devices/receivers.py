@@ -1,0 +1,83 @@
+"""What the index of signed-in sessions hears of."""
+
+from itertools import islice
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.db.models.signals import post_save, pre_delete
+from django.dispatch import receiver
+from django.http import HttpRequest
+from django.utils import timezone
+
+from cookieproj.engines import current
+from cookieproj.engines.registry import EngineRef
+from cookieproj.engines.signals import sessions_moved, stored_session_deleted
+
+from . import liveness, refusals, registry
+from .best_effort import is_written
+from .cleanup import BATCH
+from .models import SignedInSession
+from .users import counts_sign_outs
+
+
+@receiver(user_logged_in)
+def signed_in(request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
+    # Some sign in without a session: by a token, say.
+    if request is not None and hasattr(request, "session"):
+        registry.begin(request, user)
+
+
+@receiver(user_logged_out)
+def signed_out(request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
+    """Django deletes what is stored. A copy of the cookie shall open nothing either."""
+    session = getattr(request, "session", None)
+    if session is not None and (row := registry.row_of(session, session.session_key)):
+        registry.leave(row, session, refusals.expiry_of(session), user)
+        setattr(request, registry.SIGNED_OUT, row)
+
+
+@receiver(pre_delete, sender=SignedInSession)
+def ended(instance: SignedInSession, origin: Any = None, **kwargs: Any) -> None:
+    """Before its row goes: if the session cannot be ended, the row stays to be ended later.
+
+    But where it goes with its user: nobody can be signed in as somebody who is not there.
+    """
+    try:
+        liveness.end(instance)
+    except liveness.NotEndedError as error:
+        if SignedInSession in (type(origin), getattr(origin, "model", None)):
+            raise
+        liveness.tell_stored(error.reason)
+
+
+@receiver(post_save, sender=settings.AUTH_USER_MODEL)
+def password_changed(
+    instance: Any, created: bool, update_fields: frozenset[str] | None, using: str, **kwargs: Any
+) -> None:
+    """Sessions with the hash of another password have ended.
+
+    The session that changed it gets the new hash in a moment, and its row with it.
+    """
+    if update_fields is not None and "password" not in update_fields:
+        return
+    if not created and counts_sign_outs():
+        # Somebody may have signed out everywhere since it was read: by that too goes the hash.
+        instance.refresh_from_db(using=using, fields=["sign_outs"])
+    live = instance.signed_in_sessions.filter(expires__gt=timezone.now())
+    ended = live.exclude(auth_hash__in=registry.hashes_of(instance))
+    # The password is another by now: whoever has changed it must get their new hash.
+    is_written(lambda: ended.update(expires=timezone.now()))
+
+
+@receiver(sessions_moved)
+def moved(old: EngineRef, new: EngineRef, keys: list[str], **kwargs: Any) -> None:
+    """Before they go from the old store: nothing is moved that its rows do not know of."""
+    rows, rest = SignedInSession.objects.filter(engine=old.name), iter(keys)
+    while batch := list(islice(rest, BATCH)):
+        rows.with_keys(batch).update(engine=new.name)
+
+
+@receiver(stored_session_deleted)
+def deleted(session_key: str, **kwargs: Any) -> None:
+    SignedInSession.objects.filter(engine__in=current.names()).with_keys([session_key]).forget()

@@ -1,0 +1,152 @@
+"""Where a user is signed in, and the end of that."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from django.apps import apps
+from django.contrib.auth import update_session_auth_hash
+from django.db import router, transaction
+from django.db.models import F, Model
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+
+from cookieproj.engines import current
+from cookieproj.engines.exceptions import SessionStoreError
+
+from . import liveness, registry
+from .best_effort import is_written
+from .models import SignedInSession, SignedInSessions
+from .users import counts_sign_outs, users
+
+# On the page: more of them are a program's, and nobody looks through them.
+MOST = 100
+
+
+def devices_of(user: Any) -> list[SignedInSession]:
+    """Where the user was seen last, up to MOST; what is not true any more goes."""
+    live = user.signed_in_sessions.live().filter(engine__in=current.names())
+    # By another hash a session has ended, whether or not that could be written down.
+    rows = live.filter(auth_hash__in=registry.hashes_of(user))
+    listed = list(rows.order_by("-last_seen")[:MOST])
+    alive = liveness.alive(listed)
+    is_written(lambda: liveness.forget_gone(listed, alive))
+    return alive
+
+
+@contextmanager
+def ending(row: SignedInSession) -> Iterator[None]:
+    """In the admin's log, unless it goes wrong."""
+    with transaction.atomic(using=router.db_for_write(SignedInSession)):
+        log([row], "DELETION", _("Signed out by its user."), by=row.user)
+        yield
+
+
+def sign_out_everywhere(user: Any, *, by: Any = None, keep: HttpRequest | None = None) -> int:
+    """End every session of the user; how many of them the registry knew.
+
+    With SignOutEverywhereMixin it works on every engine, and where the store is away as well:
+    it is the user's session hash that ends them. What the store still holds of them is deleted
+    beside. Without the mixin each that the registry knows is ended by itself.
+
+    The session of the request ``keep`` goes on, if it is the user's. ``by`` is who asked for
+    it, None for somebody at the command line; the admin log tells.
+
+    Raises SessionEndedError, and ends none, if ``keep`` has been signed out while it was under
+    way: of two devices that sign each other out, the one that comes first goes on. The second
+    click of one device ends none either, and goes on with the session that the first has kept.
+    Without the mixin it raises NotEndedError or StoreError for what could not be ended, when
+    all else is.
+    """
+    kept = keep if keep is not None and keep.user == user else None
+    end = end_by_hash if counts_sign_outs() else end_one_by_one
+    return end(user, by, kept)
+
+
+def end_by_hash(user: Any, by: Any, kept: HttpRequest | None) -> int:
+    using = users().db
+    with transaction.atomic(using=using):
+        row = users().filter(pk=user.pk)
+        # Locked by this, on every database: of two at once the second sees what the first did.
+        row.update(sign_outs=F("sign_outs"))
+        user.refresh_from_db(using=using, fields=["sign_outs", "password", "session_hashes"])
+        if kept is not None and registry.hash_of(kept.session) not in registry.hashes_of(user):
+            registry.rejoin(kept, user)
+            return 0
+        user.sign_outs += 1
+        row.update(sign_outs=user.sign_outs)
+        rows = ended_sessions(user)
+        if kept is not None:
+            update_session_auth_hash(kept, user)
+            # In this transaction, so that a second click finds what goes on.
+            registry.rewrite(kept.session)
+            rows = rows.exclude(pk__in=[registry.known_row(kept.session)])
+        log_sign_out(user, by)
+        ended = rows.live().count()
+    # They have ended by now: the one that goes on must get its new hash, whatever comes of this.
+    is_written(lambda: forget_ended(rows))
+    return ended
+
+
+def end_one_by_one(user: Any, by: Any, kept: HttpRequest | None) -> int:
+    rows = user.signed_in_sessions.all()
+    if kept is not None:
+        rows = rows.exclude(pk__in=[registry.known_row(kept.session)])
+    log_sign_out(user, by)
+    ended = rows.live().count()
+    failed: list[SessionStoreError] = []
+    for row in rows.iterator():
+        try:
+            row.delete()
+        except SessionStoreError as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
+    return int(ended)
+
+
+def forget_ended(rows: SignedInSessions) -> None:
+    delete_stored(rows)
+    rows.forget()
+
+
+def ended_sessions(user: Any) -> SignedInSessions:
+    """Those with a hash that is the user's no more, and so never will be again.
+
+    Somebody may sign in before the last of them is deleted. Asked inside the transaction that has
+    changed the hash: no later hash is known yet, and the rows are told by the earlier ones.
+    """
+    rows: SignedInSessions = user.signed_in_sessions.all()
+    known = set(rows.order_by().values_list("auth_hash", flat=True).distinct())
+    return rows.filter(auth_hash__in=known.difference(registry.hashes_of(user)))
+
+
+def delete_stored(rows: SignedInSessions) -> None:
+    """Delete what is stored of sessions that open nothing any more, wherever a store answers."""
+    away: dict[str, object] = {}
+    beyond_reach: set[object] = set()
+    for row in rows.exclude(sealed_key="").iterator():
+        if row.engine in away:
+            continue
+        try:
+            liveness.end(row)
+        except liveness.NotEndedError as error:
+            beyond_reach.add(error.reason)
+        except SessionStoreError as error:
+            away[row.engine] = error
+    for reason in (*away.values(), *beyond_reach):
+        liveness.tell_stored(reason)
+
+
+def log_sign_out(user: Any, by: Any) -> None:
+    message = _("Signed out everywhere.") if by else _("Signed out everywhere by manage.py.")
+    log([user], "CHANGE", message, by=by or user)
+
+
+def log(ended: Sequence[Model], action: str, message: str, *, by: Any) -> None:
+    """Into the admin's log, before rows go and lose their ids; where there is an admin."""
+    if not apps.is_installed("django.contrib.admin"):
+        return
+    from django.contrib.admin import models  # noqa: PLC0415 - its table may not be there
+
+    models.LogEntry.objects.log_actions(by.pk, ended, getattr(models, action), message)

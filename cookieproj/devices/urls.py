@@ -1,0 +1,10 @@
+from django.urls import path
+
+from . import views
+
+app_name = "devices"
+urlpatterns = [
+    path("", views.your_devices, name="list"),
+    path("sign-out-others/", views.sign_out_others, name="sign-out-others"),
+    path("<uuid:pk>/sign-out/", views.sign_out_one, name="sign-out"),
+]

@@ -1,0 +1,87 @@
+"""Your devices: where a user is signed in, and out again."""
+
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from cookieproj.engines import current
+from cookieproj.engines.exceptions import SessionEndedError
+
+from . import liveness, registry, tracking
+from .decorators import require_post
+from .services import MOST, devices_of, ending, sign_out_everywhere
+from .users import signed_in_user
+
+
+@require_safe
+@never_cache
+@login_required
+def your_devices(request: HttpRequest) -> HttpResponse:
+    user = signed_in_user(request)
+    # Now, not after this page: it shows what the index knows.
+    tracking.follow(request)
+    this = registry.known_row(request.session)
+    context = {
+        "devices": sorted(devices_of(user), key=lambda device: str(device.pk) != this),
+        "this": this,
+        "most": MOST,
+        "why_not_one": current.why_not_one(),
+    }
+    return render(request, "cookieproj_devices/device_list.html", context)
+
+
+@require_post(page="devices:list")
+@login_required
+def sign_out_one(request: HttpRequest, pk: str) -> HttpResponse:
+    row = signed_in_user(request).signed_in_sessions.filter(pk=pk).first()
+    if row is None:
+        # By another click, or elsewhere. Whether it is somebody else's is nobody's business.
+        messages.info(request, _("That device is already signed out."))
+    elif str(row.pk) == registry.known_row(request.session):
+        with ending(row):
+            logout(request)
+    elif reason := current.why_not_one():
+        messages.error(request, reason)
+    else:
+        names = {"device": row.device}
+        try:
+            with ending(row):
+                row.delete()
+        except liveness.NotEndedError as error:
+            text = _(
+                "%(device)s is not signed out. %(reason)s Sign out all other devices instead, "
+                "which needs no key."
+            )
+            messages.error(request, text % (names | {"reason": error.reason}))
+        else:
+            messages.success(request, _("%(device)s is signed out.") % names)
+    return redirect("devices:list")
+
+
+@require_post(page="devices:list")
+@login_required
+def sign_out_others(request: HttpRequest) -> HttpResponse:
+    user = signed_in_user(request)
+    try:
+        ended = sign_out_everywhere(user, by=user, keep=request)
+    except (SessionEndedError, liveness.NotEndedError) as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, devices_signed_out(ended))
+    return redirect("devices:list")
+
+
+def devices_signed_out(number: int) -> str:
+    if not number:
+        # Or the other click of a double one has signed them out.
+        return _("No other device is signed in.")
+    text = ngettext(
+        "%(number)d device is signed out.", "%(number)d devices are signed out.", number
+    )
+    return text % {"number": number}

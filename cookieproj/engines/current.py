@@ -1,0 +1,51 @@
+"""The session engine that the site runs, as the index and the pages see it."""
+
+from django.contrib.sessions.backends.base import SessionBase
+from django.utils.translation import gettext
+
+from .handover import former, session_store
+from .registry import resolve, running
+from .signed_cookies import SessionStore as SignedCookies
+
+
+def name() -> str:
+    """The running engine as the index calls it."""
+    return running().name
+
+
+def names() -> set[str]:
+    """Of the engines whose sessions are good: the running one, in a handover the former too."""
+    return {name()} | ({before.name} if (before := former()) else set())
+
+
+def store() -> type[SessionBase]:
+    """The running engine's; in a handover it knows, and ends, the sessions of the former too.
+
+    Raises ImportError where that is none, ImproperlyConfigured where it hands over from none.
+    """
+    return session_store()
+
+
+def store_of(engine: str) -> type[SessionBase]:
+    """Of what the index calls an engine. Raises ImportError if it is gone."""
+    return store() if engine in names() else resolve(engine).session_class
+
+
+def is_held_by_client() -> bool:
+    return running().is_held_by_client
+
+
+def clients_may_hold() -> bool:
+    """Whether some browser may bring a session along, of which the server holds nothing."""
+    before = former()
+    return is_held_by_client() or (before is not None and before.is_held_by_client)
+
+
+def why_not_one() -> str:
+    """Why the running engine cannot end a single session from elsewhere; empty if it can."""
+    if not is_held_by_client() or issubclass(store(), SignedCookies):
+        return ""
+    return gettext(
+        "On this engine each browser holds its own session, and the server cannot end a single "
+        "one. Signing out everywhere works; cookieproj.engines.signed_cookies can do both."
+    )

@@ -1,0 +1,110 @@
+"""What the running engine's store holds, a page at a time, and without its keys.
+
+A session key is a password: whoever reads one in a page, an address or a log is signed
+in. So what leaves the server in its place is encrypted with the site's SECRET_KEY.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY, get_user_model
+from django.db import router
+from django.utils.translation import gettext as _
+
+from . import current, encryption
+from .constants import INSPECTOR_SEAL
+from .encryption import NotSealedHereError
+from .exceptions import NotListableError
+from .listable import Listable
+from .models import StoredSession
+from .primary_keys import primary_key
+from .signals import stored_session_deleted
+from .stored import Listed, Stored
+
+PAGE = 100
+
+# What a sealed text is for: one does not pass for the other.
+KEY, POSITION = b"session key", b"position"
+
+
+def seal(text: str, purpose: bytes) -> str:
+    """Encrypted, fit for an address of the admin, and the same each time on the same engine."""
+    return encryption.seal(text, INSPECTOR_SEAL, purpose, current.name().encode())
+
+
+def unseal(sealed: str, purpose: bytes) -> str:
+    """Raises NotSealedHereError."""
+    return encryption.unseal(sealed, INSPECTOR_SEAL, purpose, current.name().encode())
+
+
+def store() -> type[Listable]:
+    """The running engine's. Raises NotListableError if it is not one of ours."""
+    found = current.store()
+    if issubclass(found, Listable):
+        return found
+    raise NotListableError(
+        _("%(engine)s does not list its sessions.") % {"engine": settings.SESSION_ENGINE}
+    )
+
+
+def page(start: str = "") -> tuple[list[StoredSession], str]:
+    """A page of stored sessions, and what to call with for the one after it, empty for none.
+
+    Raises NotListableError, or NotSealedHereError for a start that is none.
+    """
+    found = store().page(unseal(start, POSITION) if start else "", PAGE)
+    return shown(found.sessions), found.next and seal(found.next, POSITION)
+
+
+def find(name: str) -> StoredSession | None:
+    """The session that goes by that name, if it is still stored. Raises NotListableError."""
+    try:
+        session = store()(unseal(name, KEY))
+    except NotSealedHereError:
+        return None
+    location = next(iter(session.locate()), None)
+    if location is None or session.session_key is None:
+        return None
+    stored = Stored(None, session.load, location.expires)
+    listed = Listed(session.session_key, location.payload, stored)
+    return shown([listed])[0]
+
+
+def shown(sessions: Sequence[Listed]) -> list[StoredSession]:
+    """With their users, who are read by one query."""
+    # As Django finds them: by whatever a primary key can be made of.
+    model = get_user_model()
+    ids = [primary_key(model, session.data.get(SESSION_KEY)) for session in sessions]
+    users = model._base_manager.using(router.db_for_write(model)).in_bulk(set(ids) - {None})
+    found = []
+    for session, pk in zip(sessions, ids, strict=True):
+        stored = StoredSession(name=seal(session.key, KEY))
+        stored.listed = session
+        stored.user = users.get(pk)
+        found.append(stored)
+    return found
+
+
+def as_text(data: dict[Any, Any]) -> str:
+    """As JSON; what that cannot hold, a tuple as a key say, as Python shows it."""
+    try:
+        text = json.dumps(data, indent=2, ensure_ascii=False, default=shown_by_python)
+    except (TypeError, ValueError, RecursionError):
+        text = shown_by_python(data)
+    # Half of a character, which both can hold, is none that a page can.
+    return text.encode(errors="replace").decode()
+
+
+def shown_by_python(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001 - an object of the site's may raise anything
+        return object.__repr__(value)
+
+
+def end(session: StoredSession) -> None:
+    """Delete it from the store, wherever that keeps it."""
+    store()().delete(session.listed.key)
+    stored_session_deleted.send(sender=StoredSession, session_key=session.listed.key)

@@ -1,0 +1,211 @@
+import json
+import os
+from argparse import ArgumentTypeError
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from tqdm import tqdm
+
+from cookieproj.engines.benchmark import results
+from cookieproj.engines.benchmark.results import Benchmark, Cost, Measured
+from cookieproj.engines.benchmark.run import ALL, benchmark, payload_of
+from cookieproj.engines.benchmark.views import KINDS
+from cookieproj.engines.benchmark.visitor import RequestFailedError
+from cookieproj.engines.constants import DJANGOS, NAMES, OURS
+from cookieproj.engines.management.commands.clearsessions import AWAY
+from cookieproj.engines.management.interrupts import INTERRUPTED, ended_as_by_ctrl_c
+from cookieproj.engines.registry import EngineRef
+
+
+def number(text: str) -> int:
+    if not (text.isdecimal() and int(text)):
+        raise ArgumentTypeError(_("%(text)r is no such number; 1 is the least") % {"text": text})
+    return int(text)
+
+
+def paths(text: str) -> list[str]:
+    """Of ours and Django's engine of that name, or of any engine by its own."""
+    if text in NAMES:
+        return [family + text for family in (OURS, DJANGOS)]
+    try:
+        _found = EngineRef(text).session_class
+    except ImportError as error:
+        raise ArgumentTypeError(
+            _("%(text)r is no engine: %(names)s, or the dotted path of one")
+            % {"text": text, "names": ", ".join(NAMES)}
+        ) from error
+    return [text]
+
+
+def payload(path: str) -> dict[str, Any]:
+    try:
+        found = json.loads(Path(path).read_text())
+    # Of brackets within brackets within brackets.
+    except (OSError, ValueError, RecursionError) as error:
+        raise ArgumentTypeError(
+            _("cannot read %(path)s: %(error)s") % {"path": path, "error": error}
+        ) from error
+    if not isinstance(found, dict):
+        raise ArgumentTypeError(_("%(path)s holds no JSON object") % {"path": path})
+    return found
+
+
+def file(text: str) -> Path:
+    """To be written in the end: what is measured takes too long to find out then."""
+    path = Path(text)
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ArgumentTypeError(
+            _("cannot write %(path)s: name a file in a folder where you may write") % {"path": path}
+        )
+    return path
+
+
+class Command(BaseCommand):
+    help = _(
+        "Measure what each kind of request costs on each engine, ours and Django's, with the "
+        "stores of this site. The page /engines/ shows it."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--engine",
+            action="append",
+            type=paths,
+            metavar="NAME",
+            help=_(
+                "One of %(names)s, for ours and Django's, or the dotted path of any engine. "
+                "May be given again; all of those names if not given."
+            )
+            % {"names": ", ".join(NAMES)},
+        )
+        parser.add_argument(
+            "--requests",
+            type=number,
+            default=1000,
+            metavar="N",
+            help=_("Time so many requests of each kind on each engine (1000)."),
+        )
+        parser.add_argument(
+            "--concurrency",
+            type=number,
+            default=1,
+            metavar="N",
+            help=_("Let so many visitors, each with that many requests, come at a time (1)."),
+        )
+        holds = parser.add_mutually_exclusive_group()
+        holds.add_argument(
+            "--size",
+            type=number,
+            default=200,
+            metavar="BYTES",
+            help=_("Let each session hold about so much (200)."),
+        )
+        holds.add_argument(
+            "--payload",
+            type=payload,
+            metavar="FILE.json",
+            help=_("Let each session hold this JSON object."),
+        )
+        parser.add_argument(
+            "--json", type=file, metavar="FILE", help=_("Write the figures there too.")
+        )
+
+    def handle(self, **options: Any) -> None:
+        try:
+            made = self.measure(**options)
+            results.keep(made)
+            if options["json"]:
+                options["json"].write_text(results.as_json(made))
+        except KeyboardInterrupt as error:
+            raise CommandError(
+                _("Interrupted. Nothing is kept, and nothing left in the stores."),
+                returncode=INTERRUPTED,
+            ) from error
+        except (*AWAY, RequestFailedError) as error:
+            raise CommandError(
+                _("Could not measure the engines: %(error)s") % {"error": error}
+            ) from error
+        self.show(made)
+
+    def measure(self, **options: Any) -> Benchmark:
+        engines = list(dict.fromkeys(chain.from_iterable(options["engine"] or [ALL])))
+        holds = options["payload"]
+        requests: int = options["requests"]
+        # Without sessions there is but one kind.
+        total = requests * (len(KINDS) * len(engines) + 1)
+        with (
+            as_in_production(),
+            ended_as_by_ctrl_c(),
+            tqdm(disable=None, total=total, unit=_(" requests"), leave=False) as bar,
+        ):
+            return benchmark(
+                engines,
+                requests=requests,
+                visitors=options["concurrency"],
+                payload=payload_of(options["size"]) if holds is None else holds,
+                progress=bar.update,
+            )
+
+    def show(self, made: Benchmark) -> None:
+        self.stdout.write(
+            ngettext(
+                "%(requests)d requests of each kind, sessions of %(payload)d bytes, %(visitors)d "
+                "visitor at a time. %(where)s.",
+                "%(requests)d requests of each kind by each of %(visitors)d visitors at a time, "
+                "sessions of %(payload)d bytes. %(where)s.",
+                made.visitors,
+            )
+            % {**vars(made), "where": made.where}
+        )
+        self.stdout.write(
+            _(
+                "Microseconds, median and 95th percentile (trips to the store), with bytes in "
+                "cookie and store."
+            )
+        )
+        self.row("", [*KINDS, _("cookie"), _("store")])
+        self.row(_("no sessions"), [shown(made.without)])
+        for measured in made.engines:
+            self.show_engine(measured)
+
+    def show_engine(self, measured: Measured) -> None:
+        engine = EngineRef(measured.engine)
+        name = _("  Django's") if engine.is_djangos else engine.label
+        if measured.problem:
+            self.row(name, [f"  {measured.problem}"])
+            return
+        costs = measured.requests.values()
+        stored = "-" if measured.stored_bytes is None else str(measured.stored_bytes)
+        self.row(name, [*map(shown, costs), str(measured.cookie_bytes), stored])
+        if any(cost.ratio is not None for cost in costs):
+            self.row(_("  ours/Django's"), [f"{cost.ratio:.2f}" for cost in costs])
+
+    def row(self, name: str, cells: Sequence[str]) -> None:
+        widths = [*[18] * len(KINDS), 8, 8]
+        self.stdout.write(
+            f"{name:<16}"
+            + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=False))
+        )
+
+
+def shown(cost: Cost) -> str:
+    trips = "" if cost.trips is None else f" ({cost.trips})"
+    return f"{cost.median:.0f} {cost.p95:.0f}{trips}"
+
+
+@contextmanager
+def as_in_production() -> Iterator[None]:
+    """While DEBUG is on, Django keeps every statement: that is no cost of a session."""
+    before = settings.DEBUG
+    settings.DEBUG = False
+    try:
+        yield
+    finally:
+        settings.DEBUG = before

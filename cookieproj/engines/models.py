@@ -1,0 +1,36 @@
+from typing import Any
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from .keys import partial
+from .stored import Listed
+
+
+class StoredSession(models.Model):
+    """A session in the running engine's store, as the admin shows it: no table of its own."""
+
+    # What stands for its key in addresses, see ``cookieproj.engines.inspector``.
+    name = models.CharField(primary_key=True, max_length=200)
+
+    class Meta:
+        managed = False
+        default_permissions = ("view", "delete")
+        verbose_name = _("stored session")
+        verbose_name_plural = _("stored sessions")
+
+    listed: Listed
+    user: Any = None
+
+    def __str__(self) -> str:
+        return f"{self.key}, {self.user}" if self.user else self.key
+
+    @property
+    def key(self) -> str:
+        """As much of it as people may see."""
+        return partial(self.listed.key)
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Not where its user is only not found: that may be anybody, a superuser too."""
+        return self.listed.user_id is None
