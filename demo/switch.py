@@ -14,11 +14,11 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from cookieproj.devices.overview import figure
 from cookieproj.engines import current
 from cookieproj.engines.constants import CACHE, CACHED_DB, DB, FILE, NAMES, SIGNED_COOKIES
 from cookieproj.engines.exceptions import SessionStoreError
 from cookieproj.engines.handover import former
+from cookieproj.engines.overview import figure
 
 SAME_ROWS = {DB, CACHED_DB}
 SECONDS_A_DAY = 24 * 60 * 60

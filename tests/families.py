@@ -10,6 +10,12 @@ if TYPE_CHECKING:
 
     from .held import Whose
 
+SESSION_MIDDLEWARE = {
+    "cookieproj.engines.middleware.SessionMiddleware": (
+        "django.contrib.sessions.middleware.SessionMiddleware"
+    )
+}
+
 FAMILIES: dict["Whose", str] = {"ours": OURS, "Django's": DJANGOS}
 
 
@@ -17,7 +23,7 @@ def beside(engine: str, middleware: list[str]) -> list[str]:
     """That middleware, with Django's own for sessions if the engine is Django's."""
     if not engine.startswith(DJANGOS):
         return middleware
-    return [name.replace("cookieproj.engines", "django.contrib.sessions") for name in middleware]
+    return [SESSION_MIDDLEWARE.get(name, name) for name in middleware]
 
 
 def run_on(settings: "Settings", whose: "Whose", name: str) -> None:

@@ -186,6 +186,7 @@ PAGES = [
     "/in-path/forged/kitchen/",
     "/admin/",
     "/admin/cookieproj_devices/",
+    "/admin/cookieproj_engines/",
     "/admin/demo/",
     "/admin/demo/user/",
     "/admin/demo/user/add/",

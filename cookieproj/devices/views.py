@@ -13,9 +13,9 @@ from django.views.decorators.http import require_safe
 from cookieproj.engines import current
 from cookieproj.engines.exceptions import SessionEndedError
 
-from . import liveness, registry, tracking
+from . import liveness, registry, services, tracking
 from .decorators import require_post
-from .services import MOST, devices_of, ending, sign_out_everywhere
+from .services import devices_of, ending, sign_out_everywhere
 from .users import signed_in_user
 
 
@@ -30,7 +30,7 @@ def your_devices(request: HttpRequest) -> HttpResponse:
     context = {
         "devices": sorted(devices_of(user), key=lambda device: str(device.pk) != this),
         "this": this,
-        "most": MOST,
+        "most": services.MOST,
         "why_not_one": current.why_not_one(),
     }
     return render(request, "cookieproj_devices/device_list.html", context)

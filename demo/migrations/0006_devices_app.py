@@ -45,8 +45,9 @@ def move(
     quote = schema_editor.quote_name
     source, target = (quote(apps.get_model(label, model)._meta.db_table) for label in labels)
     read, written = (", ".join(map(quote, names)) for names in (columns, columns.values()))
-    schema_editor.execute(f"INSERT INTO {target} ({written}) SELECT {read} FROM {source}")  # noqa: S608
-    schema_editor.execute(f"DELETE FROM {source}")  # noqa: S608
+    with schema_editor.connection.cursor() as cursor:
+        cursor.execute(f"INSERT INTO {target} ({written}) SELECT {read} FROM {source}")  # noqa: S608
+        cursor.execute(f"DELETE FROM {source}")  # noqa: S608
 
 
 def move_content_types(apps: Any, schema_editor: Any) -> None:

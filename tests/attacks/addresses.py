@@ -36,8 +36,8 @@ def addresses(user: User, session_key: str) -> list[str]:
     objects = {
         "admin/auth/group": "1",
         "admin/demo/user": str(user.pk),
-        "admin/demo/signedinsession": str(row.pk),
-        "admin/demo/storedsession": inspector.seal(session_key, inspector.KEY),
+        "admin/cookieproj_devices/signedinsession": str(row.pk),
+        "admin/cookieproj_engines/storedsession": inspector.seal(session_key, inspector.KEY),
     }
     values = {
         "group": "sessions",

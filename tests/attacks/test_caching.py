@@ -30,7 +30,7 @@ ENDS_IT = re.compile(
 )
 PERSONAL = [
     "/devices/", "/admin/", "/admin/demo/", "/admin/cookieproj_devices/",
-    "/admin/password_change/", "/admin/demo/user/",
+    "/admin/cookieproj_engines/", "/admin/password_change/", "/admin/demo/user/",
     "/admin/cookieproj_engines/storedsession/", "/admin/cookieproj_engines/storedsession/add/",
     "/session/", "/nothing/",
     "/auth/account/", "/auth/cookie-account/", "/auth/sign-in/", "/recipes/sessions/set-item/", "/",

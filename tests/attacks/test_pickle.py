@@ -71,7 +71,7 @@ def opened_by(client: Client, admin: Client) -> Iterator[object]:
     yield client.get("/auth/account/")
     yield client.get("/session/?whole")
     yield admin.get("/devices/")
-    yield admin.get("/admin/demo/")
+    yield admin.get("/admin/cookieproj_engines/")
     listed = admin.get("/admin/cookieproj_engines/storedsession/")
     yield listed
     for row in re.findall(r'href="([^"]+/storedsession/[^"]+/change/)"', listed.content.decode()):

@@ -54,7 +54,7 @@ def is_likely(path: str, method: str, permitted: Sequence[Permission] = ()) -> b
         permission.codename for permission in permitted
     }
     own = () if permitted else ("/devices/", "/session/")
-    places = ("/admin/demo/s",) if may_view else own
+    places = ("/admin/cookieproj_",) if may_view else own
     return method == "get" and path.startswith(places)
 
 
@@ -108,6 +108,11 @@ HIDDEN = [
     *(("user", f"signed_in_sessions__{name}") for name in ("session_key", "sealed_key")),
 ]
 
+LISTS = {
+    "signedinsession": "/admin/cookieproj_devices/signedinsession/",
+    "user": "/admin/demo/user/",
+}
+
 
 def test_no_list_tells_of_what_it_does_not_show(profile: str, admin: User, judged: Judged) -> None:
     """Asked for what is right, and for what is wrong: whose answers differ, spells it out."""
@@ -126,7 +131,7 @@ def test_no_list_tells_of_what_it_does_not_show(profile: str, admin: User, judge
     }
     ids = {"signedinsession": row.pk, "user": admin.pk}
     tries = [
-        (f"/admin/demo/{name}/", ids[name], f"{path}__{lookup}", whole[path.split("__")[-1]])
+        (LISTS[name], ids[name], f"{path}__{lookup}", whole[path.split("__")[-1]])
         for name, path in HIDDEN
         for lookup in ("startswith", "exact", "regex", "in", "gte", "contains", "endswith")
     ]
@@ -135,7 +140,7 @@ def test_no_list_tells_of_what_it_does_not_show(profile: str, admin: User, judge
         answer = client.get(path, {"id": str(row), lookup: value})
         return answer.status_code == 200 and f"{path}{row}/change/" in answer.content.decode()
 
-    assert all(shows(f"/admin/demo/{name}/", pk, "id__exact", str(pk)) for name, pk in ids.items())
+    assert all(shows(LISTS[name], pk, "id__exact", str(pk)) for name, pk in ids.items())
     lost = [each for each in tries if shows(*each) != shows(*each[:3], "~")]
     judged("A page of the admin gives a session away", tries, lost)
 

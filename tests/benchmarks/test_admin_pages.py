@@ -42,8 +42,8 @@ FILL_STORED = """
     FROM generate_series(1, %(rows)s) AS number
 """
 FILL_SIGNED_IN = """
-    INSERT INTO demo_signedinsession (id, user_id, engine, session_key, auth_hash, browser, system,
-        address, signed_in_at, last_seen, expires)
+    INSERT INTO cookieproj_devices_signedinsession (id, user_id, engine, sealed_key, auth_hash,
+        browser, system, address, signed_in_at, last_seen, expires)
     SELECT gen_random_uuid(), (SELECT min(id) FROM demo_user), 'db', md5(number::text), '',
         'Firefox', (ARRAY['Linux', 'Windows', 'Android', 'iOS'])[1 + number %% 4], '192.0.2.1',
         now() - number * interval '1 second', now(), now() + interval '14 day'

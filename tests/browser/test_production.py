@@ -16,6 +16,7 @@ from .conftest import signed_in
 ADMIN = [
     "/admin/",
     "/admin/cookieproj_devices/",
+    "/admin/cookieproj_engines/",
     "/admin/demo/",
     "/admin/demo/user/",
     "/admin/demo/user/1/change/",

@@ -37,7 +37,8 @@ from .browsers import FIREFOX, IPHONE, browser, is_in, key_of, row_of
 STORED = "/admin/cookieproj_engines/storedsession/"
 SIGNED_IN = "/admin/cookieproj_devices/signedinsession/"
 USERS = "/admin/demo/user/"
-OVERVIEW = "/admin/cookieproj_devices/"
+# The pages of the two apps, with what is counted.
+STORE, DEVICES = "/admin/cookieproj_engines/", "/admin/cookieproj_devices/"
 LISTABLE = on("db", "cache", "file", "cached_db")
 GRANDMA = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0"
 
@@ -377,8 +378,8 @@ def test_a_value_that_no_column_holds(name: str, profile: str, client: Client) -
         ("demo/user", "username__exact", "\0"),
         ("demo/user", "date_joined__year", "99999"),
         ("auth/group", "name__exact", "\0"),
-        ("demo/signedinsession", "address", "abc"),
-        ("demo/signedinsession", "address", "127.0.0.1/8"),
+        ("cookieproj_devices/signedinsession", "address", "abc"),
+        ("cookieproj_devices/signedinsession", "address", "127.0.0.1/8"),
     ],
 )
 def test_what_a_database_cannot_look_up(
@@ -578,7 +579,7 @@ def test_the_overview_counts(
     expired = store()
     expired.set_expiry(-60)
     expired.save()
-    seen = figures(text(client, OVERVIEW))
+    seen = figures(text(client, STORE)) | figures(text(client, DEVICES))
     assert seen["Signed in"] == "3"
     if profile == "signed_cookies":
         assert "kept by its browser alone" in seen["Stored"]
@@ -595,9 +596,9 @@ def test_the_overview_says_that_a_count_is_estimated(
     name = cache_connections["sessions"].make_key(SessionStore.cache_key_prefix)
     redis = adapter_for(cache_connections["sessions"]).client  # type: ignore[attr-defined]
     redis.mset({f"{name}{number}": "{}" for number in range(4999)})
-    assert figures(text(client, OVERVIEW))["Stored"] == "5,000"
+    assert figures(text(client, STORE))["Stored"] == "5,000"
     monkeypatch.setattr("cookieproj.engines.caches.redis.COUNTED", 2000)
-    assert figures(text(client, OVERVIEW))["Stored"] == "about 5,000"
+    assert figures(text(client, STORE))["Stored"] == "about 5,000"
 
 
 @on("cache")
@@ -607,7 +608,7 @@ def test_where_names_hide_the_keys_the_admin_says_so(
     hashed = {"KEY_FUNCTION": "tests.engines.test_counting.hashed"}
     settings.CACHES = settings.CACHES | {"sessions": settings.CACHES["sessions"] | hashed}
     client = browser(User.objects.get(username="admin"))
-    for path in (OVERVIEW, STORED):
+    for path in (STORE, STORED):
         assert "KEY_FUNCTION" in text(client, path)
 
 
@@ -619,7 +620,7 @@ def test_the_chart_is_drawn_by_day(profile: str, client: Client, ada: User) -> N
             for _ in range(number):
                 browser(ada)
     SignedInSession.objects.update(expires=now + timedelta(days=1))
-    page = text(client, OVERVIEW)
+    page = text(client, DEVICES)
     titles = re.findall(r"<title>([^<:]+): (\d+)</title>", page)
     drawn = [now - timedelta(days=before) for before in (13, 3, 0)]
     shown = [f"{day.day} {day:%b}" for day in drawn]
@@ -630,17 +631,18 @@ def test_the_chart_is_drawn_by_day(profile: str, client: Client, ada: User) -> N
 
 def test_the_overview_shows_what_one_may_know(profile: str, ada: User) -> None:
     client = staff(ada, "view_signedinsession")
-    assert figures(text(client, OVERVIEW)) == {"Signed in": "1"}
+    assert figures(text(client, DEVICES)) == {"Signed in": "1"}
+    assert client.get(STORE).status_code == 404
     ada.user_permissions.set(Permission.objects.filter(codename="view_storedsession"))
-    assert "Signed in" not in figures(text(client, OVERVIEW))
-    assert "Stored" in figures(text(client, OVERVIEW))
+    assert client.get(DEVICES).status_code == 404
+    assert "Stored" in figures(text(client, STORE))
 
 
 @on("db")
 def test_the_overview_of_a_store_that_is_away_says_so(profile: str, client: Client) -> None:
     away = StoreUnavailableError("there", "gone")
     with mock.patch("cookieproj.engines.db.SessionStore.count", side_effect=away):
-        assert "The session store is unavailable" in figures(text(client, OVERVIEW))["Stored"]
+        assert "The session store is unavailable" in figures(text(client, STORE))["Stored"]
 
 
 def test_users_are_there(profile: str, client: Client) -> None:
@@ -650,6 +652,6 @@ def test_users_are_there(profile: str, client: Client) -> None:
 def test_the_cookie_is_the_only_place_of_a_key(profile: str, client: Client) -> None:
     """Of one's own too."""
     name = django_settings.SESSION_COOKIE_NAME
-    for path in (OVERVIEW, SIGNED_IN, STORED, "/devices/"):
+    for path in (STORE, DEVICES, SIGNED_IN, STORED, "/devices/"):
         assert client.cookies[name].value not in text(client, path)
     assert ROW in client.session

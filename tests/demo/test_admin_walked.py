@@ -45,7 +45,9 @@ PARAMETERS = [
 FIELDS: Any = (models.CharField, models.DateTimeField, models.ForeignKey, models.UUIDField)
 LOOKUPS = sorted({"", "year__gt", "date__in", *(name for f in FIELDS for name in f.get_lookups())})
 ACTIONS = ["delete_selected", "sign_out", "sign_out_users", "", "x", "%00", "9" * 30]
-LISTS = [f"/admin/{name}/" for name in ("auth/group", "demo/user", "demo/signedinsession")]
+LISTS = [
+    f"/admin/{name}/" for name in ("auth/group", "demo/user", "cookieproj_devices/signedinsession")
+]
 
 # A method, a path and what is sent with it.
 Try = tuple[str, str, str]

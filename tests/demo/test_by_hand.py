@@ -50,7 +50,7 @@ def test_a_hash_that_was_kept_holds(ada: User) -> None:
 
 
 # The names of a table and its columns are in data too.
-ROW = "SELECT engine, session_key, auth_hash FROM demo_signedinsession WHERE id = %s"
+ROW = "SELECT engine, sealed_key, auth_hash FROM cookieproj_devices_signedinsession WHERE id = %s"
 
 
 @on("db", "cache", "file", "cached_db")

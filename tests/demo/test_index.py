@@ -570,7 +570,7 @@ def test_refusals_are_asked_for_on_signed_cookies_only(profile: str, ada: User) 
     client = browser(ada)
     with CaptureQueriesContext(connection) as captured:
         client.get("/auth/account/")
-    asked = sum("demo_refusedsession" in query["sql"] for query in captured)
+    asked = sum("cookieproj_devices_refusedsession" in query["sql"] for query in captured)
     assert asked == (1 if profile == "signed_cookies" else 0)
 
 
@@ -869,11 +869,11 @@ def test_refusals_that_have_no_table_are_said_to_have_none(
 ) -> None:
     client = browser(User.objects.get(username="ada"))
     with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE demo_refusedsession RENAME TO gone")
+        cursor.execute("ALTER TABLE cookieproj_devices_refusedsession RENAME TO gone")
         try:
             response = client.get("/auth/account/")
         finally:
-            cursor.execute("ALTER TABLE gone RENAME TO demo_refusedsession")
+            cursor.execute("ALTER TABLE gone RENAME TO cookieproj_devices_refusedsession")
     assert response.status_code == 503
     assert "reports an error" in response.text
     assert "Run manage.py migrate." in caplog.text

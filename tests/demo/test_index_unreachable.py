@@ -149,13 +149,13 @@ def test_an_index_without_a_table_keeps_nobody_out(
 ) -> None:
     visitor = visitor_with_data()
     with psycopg.connect(stores["DATABASE_URL"], autocommit=True) as administrator:
-        administrator.execute("ALTER TABLE demo_signedinsession RENAME TO gone")
+        administrator.execute("ALTER TABLE cookieproj_devices_signedinsession RENAME TO gone")
         try:
             assert sign_in(visitor) == 302
             assert is_in(visitor)
             assert color_of(visitor) == "color is blue\n"
         finally:
-            administrator.execute("ALTER TABLE gone RENAME TO demo_signedinsession")
+            administrator.execute("ALTER TABLE gone RENAME TO cookieproj_devices_signedinsession")
     with later():
         assert is_in(visitor)
         assert row_of(visitor).user.username == "ada"

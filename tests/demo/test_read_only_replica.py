@@ -21,6 +21,7 @@ from tests.conftest import connected, on
 from tests.replicas import read_from, sqlite
 
 from .browsers import IPHONE, browser, is_in, row_of
+from .test_admin import DEVICES, SIGNED_IN, STORE, STORED, USERS
 from .test_devices import OTHERS, address_of
 
 
@@ -50,8 +51,8 @@ def test_a_replica_that_takes_no_writes_is_asked_for_none(
     assert second.post(OTHERS).status_code == 302
     assert [is_in(each) for each in (first, second, third)] == [False, True, False]
     assert "Mobile Safari" in second.get("/devices/").text
-    for path in ("demo/signedinsession/", "demo/storedsession/", "demo/user/", "demo/"):
-        assert client.get(f"/admin/{path}").status_code == 200
+    for path in (SIGNED_IN, STORED, USERS, STORE, DEVICES):
+        assert client.get(path).status_code == 200
     form = {"action": "delete_selected", "_selected_action": [row_of(second).pk], "post": "yes"}
     assert client.post("/admin/cookieproj_devices/signedinsession/", form).status_code == 302
     assert not is_in(second)

@@ -52,7 +52,7 @@ def members(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         columns = [f"{each.column} {each.db_type(connection)}" for each in Member._meta.fields]
         with connection.cursor() as cursor:
             cursor.execute(f"CREATE TABLE {Member._meta.db_table} ({', '.join(columns)})")
-        monkeypatch.setattr(inspector, "User", Member)
+        monkeypatch.setattr(inspector, "get_user_model", lambda: Member)
         yield Member
 
 

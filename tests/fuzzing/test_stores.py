@@ -42,7 +42,7 @@ LOOKS = [
 
 
 # Where staff sees what is stored; the console clears it.
-LISTS = [Look("/admin/cookieproj_devices/"), Look("/admin/cookieproj_engines/storedsession/")]
+LISTS = [Look("/admin/cookieproj_engines/"), Look("/admin/cookieproj_engines/storedsession/")]
 
 
 class Stored(NamedTuple):

@@ -3,7 +3,8 @@ from typing import Any
 from django import template
 from django.contrib.humanize.templatetags.humanize import naturaltime
 
-from cookieproj.devices.overview import Overview, figure
+from cookieproj.devices.overview import Overview
+from cookieproj.engines.overview import figure
 
 register = template.Library()
 register.filter(figure)
@@ -12,5 +13,5 @@ register.filter(naturaltime)
 
 
 @register.inclusion_tag("admin/cookieproj_devices/overview.html", takes_context=True)
-def overview(context: dict[str, Any]) -> dict[str, Any]:
+def signed_in_sessions(context: dict[str, Any]) -> dict[str, Any]:
     return {"overview": Overview(context["request"].user)}

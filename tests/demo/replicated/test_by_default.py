@@ -90,11 +90,11 @@ def test_what_the_store_refuses_to_end_is_not_in_its_log(
 def test_an_index_without_a_table_waits(profile: str, ada: User) -> None:
     visitor = browser()
     with connections["primary"].cursor() as cursor:
-        cursor.execute("ALTER TABLE demo_signedinsession RENAME TO gone")
+        cursor.execute("ALTER TABLE cookieproj_devices_signedinsession RENAME TO gone")
         form = {"username": "ada", "password": "cookies"}
         assert visitor.post("/auth/sign-in/", form).status_code == 302
         assert is_in(visitor)
-        cursor.execute("ALTER TABLE gone RENAME TO demo_signedinsession")
+        cursor.execute("ALTER TABLE gone RENAME TO cookieproj_devices_signedinsession")
     registry.written.clear()
     assert is_in(visitor)
     assert SignedInSession.objects.get() == row_of(visitor)

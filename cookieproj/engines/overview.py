@@ -1,0 +1,48 @@
+"""How many sessions are stored: the figures above the admin's list."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.utils.translation import gettext as _
+
+from . import inspector
+from .exceptions import SessionStoreError
+from .listable import Estimate
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What that user of the admin may know."""
+
+    user: Any
+
+    @property
+    def sees_stored(self) -> bool:
+        return bool(self.user.has_perm("cookieproj_engines.view_storedsession"))
+
+    @cached_property
+    def stored(self) -> int | str:
+        return counted(lambda: inspector.store().count())
+
+    @cached_property
+    def expired(self) -> int | str:
+        return counted(lambda: inspector.store().count_expired())
+
+
+def counted(count: Callable[[], int]) -> int | str:
+    """A number, or the sentence that says why there is none."""
+    try:
+        return count()
+    except SessionStoreError as error:
+        return str(error)
+
+
+def figure(value: int | str) -> str:
+    """As people read it: a number, what is about that, or the sentence in its place."""
+    if isinstance(value, str):
+        return value
+    number = intcomma(value)
+    return _("about %(number)s") % {"number": number} if isinstance(value, Estimate) else number
