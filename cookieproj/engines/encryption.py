@@ -6,11 +6,14 @@ compared and looked for without being opened.
 
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from django.conf import settings
 from django.utils.crypto import salted_hmac
+
+if TYPE_CHECKING:
+    # Only here and where it is used: an engine by itself needs Django alone.
+    from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 
 class NotSealedHereError(ValueError):
@@ -30,6 +33,8 @@ def seals(text: str, purpose: str, *context: bytes) -> Iterator[str]:
 
 def unseal(sealed: str, purpose: str, *context: bytes) -> str:
     """Raises NotSealedHereError."""
+    from cryptography.exceptions import InvalidTag  # noqa: PLC0415
+
     for secret in secrets():
         with suppress(InvalidTag, ValueError):
             opened = cipher(secret, purpose).decrypt(bytes.fromhex(sealed), list(context))
@@ -41,6 +46,8 @@ def secrets() -> list[str]:
     return [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
 
 
-def cipher(secret: str, purpose: str) -> AESSIV:
+def cipher(secret: str, purpose: str) -> "AESSIV":
     """One of its own for each purpose: AES-256 takes two keys of 32 bytes here."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESSIV  # noqa: PLC0415
+
     return AESSIV(salted_hmac(purpose, "", secret=secret, algorithm="sha512").digest())

@@ -11,7 +11,6 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from tqdm import tqdm
 
 from cookieproj.engines.benchmark import results
 from cookieproj.engines.benchmark.results import Benchmark, Cost, Measured
@@ -21,6 +20,7 @@ from cookieproj.engines.benchmark.visitor import RequestFailedError
 from cookieproj.engines.constants import DJANGOS, NAMES, OURS
 from cookieproj.engines.management.commands.clearsessions import AWAY
 from cookieproj.engines.management.interrupts import INTERRUPTED, ended_as_by_ctrl_c
+from cookieproj.engines.management.progress import progress_bar
 from cookieproj.engines.registry import EngineRef
 
 
@@ -143,7 +143,7 @@ class Command(BaseCommand):
         with (
             as_in_production(),
             ended_as_by_ctrl_c(),
-            tqdm(disable=None, total=total, unit=_(" requests"), leave=False) as bar,
+            progress_bar(total=total, unit=_(" requests")) as bar,
         ):
             return benchmark(
                 engines,

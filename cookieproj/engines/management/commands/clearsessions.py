@@ -8,7 +8,6 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from tqdm import tqdm
 
 from cookieproj.engines import current
 from cookieproj.engines.exceptions import SessionStoreError
@@ -19,6 +18,7 @@ from cookieproj.engines.management.interrupts import (
     ended_as_by_ctrl_c,
     ended_between_steps,
 )
+from cookieproj.engines.management.progress import progress_bar
 
 AWAY = (SessionStoreError, OSError, DatabaseError, ImproperlyConfigured)
 
@@ -110,7 +110,7 @@ class Command(ClearSessions):
 
     def clear(self, store: Any, batch_size: int) -> None:
         """With a bar, on a terminal; cron gets the last line only."""
-        with tqdm(disable=None, unit=_(" sessions"), desc=_("Clearing"), leave=False) as bar:
+        with progress_bar(unit=_(" sessions"), desc=_("Clearing")) as bar:
             if not bar.disable:
                 bar.total = store.count_expired()
             self.cleared = 0

@@ -8,7 +8,6 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
-from tqdm import tqdm
 
 from cookieproj.engines.constants import NAMES
 from cookieproj.engines.exceptions import NotListableError
@@ -23,6 +22,7 @@ from cookieproj.engines.management.interrupts import (
     ended_as_by_ctrl_c,
     ended_between_steps,
 )
+from cookieproj.engines.management.progress import progress_bar
 from cookieproj.engines.registry import EngineRef
 from cookieproj.engines.signals import sessions_moved
 
@@ -135,7 +135,7 @@ class Command(BaseCommand):
         counted: Outcomes = Counter()
         with (
             ended_as_by_ctrl_c(),
-            tqdm(disable=None, unit=_(" sessions"), desc=_("Moving"), leave=False) as bar,
+            progress_bar(unit=_(" sessions"), desc=_("Moving")) as bar,
         ):
             try:
                 if not bar.disable:
