@@ -20,7 +20,7 @@ def clear() -> int:
     """Forget what is no longer true, by batches: how many signed-in sessions were gone.
 
     A row has expired by its own date, as not every store can be asked: what renews a session
-    is written down by ``FollowSignedInSessions``.
+    is written down by ``DevicesMiddleware``.
     """
     now = timezone.now()
     for _refused in batches(RefusedSession.objects.filter(until__lt=now)):

@@ -7,7 +7,6 @@ from typing import Any
 from django.conf import settings
 from django.db import Error
 from django.http import HttpRequest, HttpResponse
-from django.utils.deprecation import MiddlewareMixin
 from django.utils.functional import SimpleLazyObject
 
 from cookieproj.engines.exceptions import StoreError
@@ -23,25 +22,12 @@ REFUSED = "session_was_refused"
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
-class KeepCookieOfRefused(MiddlewareMixin):
-    """A session that was refused is not one that this request has signed out of.
-
-    Another one has, by a new password or a sign-out of all others, whose answer may have
-    brought the browser the cookie of the session that goes on: see SessionMiddleware.
-
-    Stands after what looks for the user: AuthenticationMiddleware, and KeepSessionKey.
-    """
-
-    def process_request(self, request: HttpRequest) -> None:
-        user, auser = request.user, request.auser
-        request.user = SimpleLazyObject(partial(user_of, request, user))  # type: ignore[assignment]
-        request.auser = partial(auser_of, request, auser)
-
-    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
-        session = getattr(request, REFUSED, None)
-        if session is not None and session.is_empty():
-            session.modified = False
-        return response
+def note_refusals(request: HttpRequest) -> None:
+    """Once somebody asks for the user, and it is found that the session holds no more."""
+    user = request.user
+    request.user = SimpleLazyObject(partial(user_of, request, user))  # type: ignore[assignment]
+    if hasattr(request, "auser"):
+        request.auser = partial(auser_of, request, request.auser)
 
 
 def user_of(request: HttpRequest, user: Any) -> Any:
@@ -77,26 +63,36 @@ def is_used(request: HttpRequest) -> bool:
     return request.session.accessed or (is_renewed and is_brought)
 
 
-class FollowSignedInSessions:
-    """Keep the index of signed-in sessions up to date with the sessions that requests use.
+class DevicesMiddleware:
+    """Keep the registry of signed-in sessions up to date with the sessions that requests use.
 
-    Stands after what looks for the user. A request that neither reads its session nor renews
-    it is left alone: this reads none by itself, nor makes a page vary by cookie.
+    Stands after what looks for the user: AuthenticationMiddleware, and KeepSessionKey. A request
+    that neither reads its session nor renews it is left alone: this reads none by itself, nor
+    makes a page vary by cookie.
+
+    A session that was refused is not one that this request has signed out of. Another one has, by
+    a new password or a sign-out of all others, whose answer may have brought the browser the
+    cookie of the session that goes on: see SessionMiddleware.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        if hasattr(request, "user"):
+            note_refusals(request)
         response = self.get_response(request)
         # After an error Django saves no session either.
         if is_used(request) and response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
             try:
-                # Without the store the index waits; whether the request can too, saving tells.
+                # Without the store the registry waits; whether the request can too, saving tells.
                 with suppress(StoreError):
                     tracking.follow(request)
             except Error as error:
-                return self.unwritten(request, error)
+                response = self.unwritten(request, error)
+        session = getattr(request, REFUSED, None)
+        if session is not None and session.is_empty():
+            session.modified = False
         return response
 
     def unwritten(self, request: HttpRequest, error: Error) -> HttpResponse:

@@ -5,6 +5,7 @@ from django.utils.translation import gettext
 
 from .handover import former, session_store
 from .registry import resolve, running
+from .revocation import revocation_check
 from .signed_cookies import SessionStore as SignedCookies
 
 
@@ -43,8 +44,15 @@ def clients_may_hold() -> bool:
 
 def why_not_one() -> str:
     """Why the running engine cannot end a single session from elsewhere; empty if it can."""
-    if not is_held_by_client() or issubclass(store(), SignedCookies):
+    if not is_held_by_client():
         return ""
+    if issubclass(store(), SignedCookies):
+        if revocation_check():
+            return ""
+        return gettext(
+            "On this engine each browser holds its own session, and the server ends a single one "
+            "only if SESSION_REVOCATION_CHECK names a function that refuses it."
+        )
     return gettext(
         "On this engine each browser holds its own session, and the server cannot end a single "
         "one. Signing out everywhere works; cookieproj.engines.signed_cookies can do both."

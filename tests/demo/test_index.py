@@ -28,7 +28,7 @@ from pytest_django import Settings
 from cookieproj.devices import cleanup, liveness, registry, tracking
 from cookieproj.devices.client_info import address_of, device_of
 from cookieproj.devices.constants import ROW
-from cookieproj.devices.middleware import FollowSignedInSessions
+from cookieproj.devices.middleware import DevicesMiddleware
 from cookieproj.devices.models import RefusedSession, SignedInSession
 from cookieproj.engines import current
 from cookieproj.engines.exceptions import StoreUnavailableError
@@ -248,7 +248,7 @@ def test_of_two_processes_the_second_changes_nothing(profile: str, ada: User) ->
 def test_a_page_that_reads_no_session_is_left_alone(profile: str, ada: User) -> None:
     request = RequestFactory().get("/")
     request.COOKIES[django_settings.SESSION_COOKIE_NAME] = key_of(browser(ada))
-    serve: Any = SessionMiddleware(FollowSignedInSessions(lambda request: HttpResponse()))
+    serve: Any = SessionMiddleware(DevicesMiddleware(lambda request: HttpResponse()))
     with time_machine.travel(timezone.now() + timedelta(seconds=301)):
         with CaptureQueriesContext(connection) as captured:
             response = serve(request)

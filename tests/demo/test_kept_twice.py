@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 from pytest_django import Settings
 
-from cookieproj.devices.middleware import FollowSignedInSessions
+from cookieproj.devices.middleware import DevicesMiddleware
 from cookieproj.devices.services import sign_out_everywhere
 from cookieproj.engines.exceptions import SessionEndedError
 from cookieproj.engines.middleware import SessionMiddleware
@@ -30,7 +30,7 @@ class UnderWay:
     def __init__(self, client: Client) -> None:
         self.request: Any = RequestFactory().post("/")
         self.request.COOKIES[NAME] = key_of(client)
-        self.middleware: Any = SessionMiddleware(FollowSignedInSessions(lambda _: HttpResponse()))
+        self.middleware: Any = SessionMiddleware(DevicesMiddleware(lambda _: HttpResponse()))
         self.middleware.process_request(self.request)
         self.request.user = get_user(self.request)
         assert self.request.user.is_authenticated

@@ -19,7 +19,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from cookieproj.devices import registry
-from cookieproj.devices.middleware import FollowSignedInSessions
+from cookieproj.devices.middleware import DevicesMiddleware
 from cookieproj.devices.models import SignedInSession
 from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.engines.trips import watched
@@ -99,7 +99,7 @@ def test_what_two_processes_have_left_alone_is_not_forgotten(
 
 
 def without_the_index(settings: Settings) -> None:
-    name = "cookieproj.devices.middleware.FollowSignedInSessions"
+    name = "cookieproj.devices.middleware.DevicesMiddleware"
     settings.MIDDLEWARE = [each for each in settings.MIDDLEWARE if each != name]
 
 
@@ -144,7 +144,7 @@ def test_a_page_varies_by_cookie_as_it_did(
 
 
 def test_who_brings_no_session_is_asked_for_none(family: Whose, profile: str) -> None:
-    serve: Any = SessionMiddleware(FollowSignedInSessions(lambda request: HttpResponse()))
+    serve: Any = SessionMiddleware(DevicesMiddleware(lambda request: HttpResponse()))
     response = serve(RequestFactory().get("/"))
     assert "Vary" not in response.headers
     assert not response.cookies

@@ -97,6 +97,11 @@ class Cache(Store):
         self.naming = naming
 
     @property
+    def empty_form(self) -> bytes | None:
+        """What the serializer makes of no data, where a site chooses one: tells two apart."""
+        return None
+
+    @property
     def default_id(self) -> str:
         """With how names begin there, with prefix and version as a rule."""
         return f"{self.kind} {self.cache.make_key(self.naming.prefix)}"

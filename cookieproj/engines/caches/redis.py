@@ -116,6 +116,10 @@ class Redis(Cache):
     def store_error(self, error: Exception) -> StoreError:
         return store_error(self.label, error)
 
+    @property
+    def empty_form(self) -> bytes | None:
+        return self.encode({})
+
     def encode(self, data: Data) -> bytes:
         encoded: bytes = self.cache._cache._serializer.dumps(data)
         return encoded
@@ -390,6 +394,10 @@ class DjangoRedis(Redis):
     def client(self) -> Client:
         client: Client = self.cache.client.get_client(write=True)
         return client
+
+    @property
+    def empty_form(self) -> bytes | None:
+        return self.encode({})
 
     def encode(self, data: Data) -> bytes:
         encoded: bytes = self.cache.client.encode(data)

@@ -11,7 +11,6 @@ from django.utils.translation import gettext as _
 
 from cookieproj.engines.caches.memory import Memory
 from cookieproj.engines.caches.other import Cache
-from cookieproj.engines.caches.redis import Redis
 from cookieproj.engines.constants import NAMES, OURS
 from cookieproj.engines.hands_over import HandsOver, store_of
 from cookieproj.engines.probe import SECONDS
@@ -94,7 +93,7 @@ def finds(one: EngineRef, other: EngineRef) -> bool:
 def written(home: EngineRef) -> Any:
     """By it one tells a serializer from another, where the cache has one to choose."""
     store = store_of(home.store)
-    return store.encode({}) if isinstance(store, Redis) else None
+    return store.empty_form if isinstance(store, Cache) else None
 
 
 def shares_rows(one: EngineRef, other: EngineRef) -> bool:
