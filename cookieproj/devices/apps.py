@@ -11,4 +11,4 @@ class DevicesConfig(AppConfig):
 
     def ready(self) -> None:
         # They register themselves, once settings and models are there.
-        from . import checks, receivers  # noqa: F401, PLC0415
+        from . import checks, receivers, timeline  # noqa: F401, PLC0415

@@ -4,7 +4,7 @@ from itertools import islice
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.db.models.signals import post_save, pre_delete
 from django.dispatch import receiver
 from django.http import HttpRequest
@@ -14,7 +14,7 @@ from cookieproj.engines import current
 from cookieproj.engines.registry import EngineRef
 from cookieproj.engines.signals import sessions_moved, stored_session_deleted
 
-from . import liveness, refusals, registry
+from . import liveness, refusals, registry, signals
 from .best_effort import is_written
 from .cleanup import BATCH
 from .models import SignedInSession
@@ -35,6 +35,13 @@ def signed_out(request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
     if session is not None and (row := registry.row_of(session, session.session_key)):
         registry.leave(row, session, refusals.expiry_of(session), user)
         setattr(request, registry.SIGNED_OUT, row)
+        if request is not None and user is not None:
+            tell(registry.described(request, user, row), signals.SIGNED_OUT)
+
+
+@receiver(user_login_failed)
+def failed(credentials: dict[str, Any], request: HttpRequest | None = None, **kwargs: Any) -> None:
+    signals.sign_in_failed.send(sender=SignedInSession, request=request, credentials=credentials)
 
 
 @receiver(pre_delete, sender=SignedInSession)
@@ -49,6 +56,7 @@ def ended(instance: SignedInSession, origin: Any = None, **kwargs: Any) -> None:
         if SignedInSession in (type(origin), getattr(origin, "model", None)):
             raise
         liveness.tell_stored(error.reason)
+    tell(instance, signals.ENDED)
 
 
 @receiver(post_save, sender=settings.AUTH_USER_MODEL)
@@ -66,8 +74,19 @@ def password_changed(
         instance.refresh_from_db(using=using, fields=["sign_outs"])
     live = instance.signed_in_sessions.filter(expires__gt=timezone.now())
     ended = live.exclude(auth_hash__in=registry.hashes_of(instance))
+
+    def end() -> None:
+        listed = list(ended)
+        ended.update(expires=timezone.now())
+        for row in listed:
+            tell(row, signals.PASSWORD)
+
     # The password is another by now: whoever has changed it must get their new hash.
-    is_written(lambda: ended.update(expires=timezone.now()))
+    is_written(end)
+
+
+def tell(row: SignedInSession, reason: str) -> None:
+    signals.session_ended.send(sender=SignedInSession, session=row, reason=reason)
 
 
 @receiver(sessions_moved)

@@ -28,6 +28,7 @@ from .client_info import address_of, device_of
 from .constants import ADOPTED, ROW
 from .models import SignedInSession
 from .refusals import expiry_of, is_refused, refuse
+from .signals import session_started
 from .users import find_user
 
 UUID_TEXT = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -61,12 +62,15 @@ def begin(request: HttpRequest, user: Any) -> None:
         leave_what_was(request)
         session.save()
     row = known or str(uuid4())
-    is_done = is_written(lambda: replace(described(request, user, row)))
+    begun = described(request, user, row)
+    is_done = is_written(lambda: replace(begun))
     note(session, row)
     if is_done:
         claim(session)
     else:
         wait(session)
+    if not known:
+        session_started.send(sender=SignedInSession, request=request, session=begun)
 
 
 def adopt(request: HttpRequest, user: Any) -> None:

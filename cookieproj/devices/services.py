@@ -17,6 +17,7 @@ from cookieproj.engines.exceptions import SessionStoreError
 from . import liveness, registry
 from .best_effort import is_written
 from .models import SignedInSession, SignedInSessions
+from .signals import EVERYWHERE, session_ended
 from .users import counts_sign_outs, users
 
 # On the page: more of them are a program's, and nobody looks through them.
@@ -66,15 +67,15 @@ def sign_out_everywhere(user: Any, *, by: Any = None, keep: HttpRequest | None =
 def end_by_hash(user: Any, by: Any, kept: HttpRequest | None) -> int:
     using = users().db
     with transaction.atomic(using=using):
-        row = users().filter(pk=user.pk)
+        found = users().filter(pk=user.pk)
         # Locked by this, on every database: of two at once the second sees what the first did.
-        row.update(sign_outs=F("sign_outs"))
+        found.update(sign_outs=F("sign_outs"))
         user.refresh_from_db(using=using, fields=["sign_outs", "password", "session_hashes"])
         if kept is not None and registry.hash_of(kept.session) not in registry.hashes_of(user):
             registry.rejoin(kept, user)
             return 0
         user.sign_outs += 1
-        row.update(sign_outs=user.sign_outs)
+        found.update(sign_outs=user.sign_outs)
         rows = ended_sessions(user)
         if kept is not None:
             update_session_auth_hash(kept, user)
@@ -82,10 +83,12 @@ def end_by_hash(user: Any, by: Any, kept: HttpRequest | None) -> int:
             registry.rewrite(kept.session)
             rows = rows.exclude(pk__in=[registry.known_row(kept.session)])
         log_sign_out(user, by)
-        ended = rows.live().count()
+        ended = list(rows.live())
     # They have ended by now: the one that goes on must get its new hash, whatever comes of this.
     is_written(lambda: forget_ended(rows))
-    return ended
+    for row in ended:
+        session_ended.send(sender=SignedInSession, session=row, reason=EVERYWHERE)
+    return len(ended)
 
 
 def end_one_by_one(user: Any, by: Any, kept: HttpRequest | None) -> int:
@@ -93,16 +96,27 @@ def end_one_by_one(user: Any, by: Any, kept: HttpRequest | None) -> int:
     if kept is not None:
         rows = rows.exclude(pk__in=[registry.known_row(kept.session)])
     log_sign_out(user, by)
-    ended = rows.live().count()
+    return end_each(rows)
+
+
+def end_each(rows: SignedInSessions) -> int:
+    """End each of those by itself; how many of them were live.
+
+    Raises NotEndedError or StoreError for one that could not be ended, when all others are.
+    """
+    live = rows.live().count()
     failed: list[SessionStoreError] = []
-    for row in rows.iterator():
+    using = router.db_for_write(SignedInSession)
+    for row in list(rows):
         try:
-            row.delete()
+            # One that stays breaks no transaction that the caller is in.
+            with transaction.atomic(using=using):
+                row.delete()
         except SessionStoreError as error:
             failed.append(error)
     if failed:
         raise failed[0]
-    return int(ended)
+    return live
 
 
 def forget_ended(rows: SignedInSessions) -> None:

@@ -28,6 +28,16 @@ def find_user(pk: Any) -> Any:
     return users().filter(pk__in=[pk]).first()
 
 
+def find_by_name(name: str) -> Any:
+    """The user who signs in by that name; None where nobody does."""
+    model = get_user_model()
+    try:
+        return users().filter(**{model.USERNAME_FIELD: name}).first()
+    except UnicodeEncodeError:
+        # Bytes of a shell that are no text are nobody's name either.
+        return None
+
+
 def signed_in_user(request: HttpRequest) -> Any:
     """Behind login_required there is one."""
     return request.user

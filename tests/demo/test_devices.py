@@ -327,7 +327,7 @@ def test_signout_of_nobody_leaves_everybody_in(profile: str, ada: User) -> None:
 
 def test_signout_without_a_database_is_one_line(ada: User) -> None:
     with (
-        mock.patch(f"{signout.__name__}.users", side_effect=OperationalError("x")),
+        mock.patch(f"{signout.__name__}.find_by_name", side_effect=OperationalError("x")),
         pytest.raises(CommandError, match="Could not sign out: x"),
     ):
         said("signout", "ada")

@@ -1,42 +1,126 @@
+import json
+from argparse import ArgumentTypeError
+from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
-from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from cookieproj.devices.services import sign_out_everywhere
-from cookieproj.devices.users import users
+from cookieproj.devices.models import SignedInSession
+from cookieproj.devices.services import end_each, sign_out_everywhere
+from cookieproj.devices.users import find_by_name, users
+from cookieproj.engines import current
 from cookieproj.engines.exceptions import SessionStoreError
 
 
+def days(text: str) -> timedelta:
+    # A million of them are a date that every database holds.
+    if not text.isdecimal() or len(text) > len("999999"):
+        raise ArgumentTypeError(_("%(text)r is no number of days") % {"text": text})
+    return timedelta(days=int(text))
+
+
+def session_id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        reason = _("%(text)r is no id of a session; manage.py sessions lists them")
+        raise ArgumentTypeError(reason % {"text": text}) from None
+
+
 class Command(BaseCommand):
-    help = _("Sign a user out everywhere, on every device and whichever engine the site runs.")
+    help = _(
+        "Sign users out everywhere, on every device and whichever engine the site runs. "
+        "With --except-session or --older-than: end those of their sessions that are known."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("user", nargs="+", metavar="USER", help=_("A user name."))
+        parser.add_argument("user", nargs="*", metavar="USER", help=_("A user name."))
+        parser.add_argument("--all", action="store_true", help=_("All users."))
+        parser.add_argument(
+            "--except-session",
+            action="append",
+            type=session_id,
+            metavar="ID",
+            help=_("Leave that session signed in. May be given again."),
+        )
+        parser.add_argument(
+            "--older-than",
+            type=days,
+            metavar="DAYS",
+            help=_("Only sessions that were signed in so many days ago, or before."),
+        )
+        parser.add_argument("--json", action="store_true", help=_("As JSON."))
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        # All are looked for first, so that a wrong name leaves nothing half done.
+    def handle(self, **options: Any) -> None:
+        if bool(options["user"]) == options["all"]:
+            raise CommandError(_("Name users, or --all of them."))
+        some = bool(options["except_session"] or options["older_than"] is not None)
+        if some and (reason := current.why_not_one()):
+            raise CommandError(reason)
+        ended: list[dict[str, Any]] = []
         try:
-            for user in [found(name) for name in dict.fromkeys(options["user"])]:
-                ended = sign_out_everywhere(user)
-                text = ngettext(
-                    "%(name)s is signed out everywhere; %(number)d session known.",
-                    "%(name)s is signed out everywhere; %(number)d sessions known.",
-                    ended,
+            check_ids(options["except_session"] or [])
+            # All are looked for first, so that a wrong name leaves nothing half done.
+            for user in self.users(**options):
+                number = (
+                    end_some(user, options["except_session"], options["older_than"])
+                    if some
+                    else sign_out_everywhere(user)
                 )
-                self.stdout.write(text % {"name": user.get_username(), "number": ended})
+                ended.append({"user": user.get_username(), "ended": number})
+                if not options["json"]:
+                    self.stdout.write(said(some, **ended[-1]))
         except (DatabaseError, SessionStoreError) as error:
             raise CommandError(_("Could not sign out: %(error)s") % {"error": error}) from error
+        if options["json"]:
+            self.stdout.write(json.dumps(ended, indent=2))
+
+    def users(self, **options: Any) -> Iterator[Any]:
+        if options["all"]:
+            return users().iterator()
+        return iter([found(name) for name in dict.fromkeys(options["user"])])
+
+
+def end_some(user: Any, kept: list[UUID] | None, age: timedelta | None) -> int:
+    rows = user.signed_in_sessions.exclude(pk__in=kept or [])
+    if age is not None:
+        rows = rows.filter(signed_in_at__lte=timezone.now() - age)
+    return end_each(rows)
+
+
+def said(some: bool, *, user: str, ended: int) -> str:
+    if some:
+        text = ngettext(
+            "%(name)s: %(number)d session is ended.",
+            "%(name)s: %(number)d sessions are ended.",
+            ended,
+        )
+    else:
+        text = ngettext(
+            "%(name)s is signed out everywhere; %(number)d session known.",
+            "%(name)s is signed out everywhere; %(number)d sessions known.",
+            ended,
+        )
+    return text % {"name": user, "number": ended}
 
 
 def found(name: str) -> Any:
-    model = get_user_model()
-    try:
-        return users().get(**{model.USERNAME_FIELD: name})
-    except (model.DoesNotExist, UnicodeEncodeError):
-        # Bytes of a shell that are no text are nobody's name either.
+    user = find_by_name(name)
+    if user is None:
         text = _("There is no user %(name)r. Nobody is signed out.")
-        raise CommandError(text % {"name": name}) from None
+        raise CommandError(text % {"name": name})
+    return user
+
+
+def check_ids(ids: list[UUID]) -> None:
+    """A slip of the pen would end the very session that was to stay."""
+    known = SignedInSession.objects.filter(pk__in=ids).values_list("pk", flat=True)
+    if unknown := set(ids) - set(known):
+        text = _("There is no session %(ids)s. Nobody is signed out.")
+        raise CommandError(text % {"ids": ", ".join(map(str, sorted(unknown)))})
