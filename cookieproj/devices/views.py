@@ -16,7 +16,7 @@ from cookieproj.engines.exceptions import SessionEndedError
 from . import liveness, registry, services, tracking
 from .decorators import require_post
 from .services import devices_of, ending, sign_out_everywhere
-from .users import signed_in_user
+from .users import counts_sign_outs, signed_in_user
 
 
 @require_safe
@@ -32,6 +32,7 @@ def your_devices(request: HttpRequest) -> HttpResponse:
         "this": this,
         "most": services.MOST,
         "why_not_one": current.why_not_one(),
+        "ends_unknown": counts_sign_outs(),
     }
     return render(request, "cookieproj_devices/device_list.html", context)
 
