@@ -15,7 +15,7 @@ OURS = "cookieproj.devices.middleware.DevicesMiddleware"
 
 
 def ids() -> list[str]:
-    return [each.id for each in run_checks() if str(each.id).startswith("devices.")]
+    return [str(each.id) for each in run_checks() if str(each.id).startswith("devices.")]
 
 
 def test_this_site_has_forgotten_nothing() -> None:
