@@ -42,7 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--benchmarks", action="store_true", help="run tests/benchmarks, for minutes")
     parser.addoption("--long", action="store_true", help="try faults and fuzzing for much longer")
     parser.addoption(
-        "--figures", action="store_true", help="put what they find into README.md and docs"
+        "--figures", action="store_true", help="put what they find into docs"
     )
     group = parser.getgroup("session engines", "what tests/engines is held against")
     group.addoption("--schedule", help="seed of the one to run of tests/engines/stepping")

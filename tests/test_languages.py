@@ -91,7 +91,7 @@ def reader(settings: Settings, admin: User) -> Client:
 
 
 def test_the_catalogues_hold_what_the_project_says_now(tmp_path: Path) -> None:
-    """By the README's own command, on a copy of the project without its catalogues."""
+    """By the command of CONTRIBUTING.md, on a copy of the project without its catalogues."""
     if not shutil.which("xgettext"):
         missing = "xgettext is missing: install gettext"
         if os.environ.get("CI") == "true":
@@ -101,7 +101,7 @@ def test_the_catalogues_hold_what_the_project_says_now(tmp_path: Path) -> None:
     for app in CATALOGUES:
         shutil.copytree(ROOT / app, tmp_path / app)
         (tmp_path / path_of(app).relative_to(ROOT)).unlink()
-    command = re.search("python manage.py (makemessages .*)", (ROOT / "README.md").read_text())
+    command = re.search("python manage.py (makemessages .*)", (ROOT / "CONTRIBUTING.md").read_text())
     assert command
     subprocess.run(
         [sys.executable, "manage.py", *command[1].split()],
