@@ -30,7 +30,7 @@ from demo.recipes import RECIPES
 from .demo.browsers import browser, row_of
 from .sites import ROOT, manage
 
-CATALOGUES = ["cookieproj", "demo"]
+CATALOGUES = ["cookieproj/engines", "cookieproj/devices", "demo"]
 CHINESE = re.compile("[\u4e00-\u9fff]")
 PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]|%[a-z]|\{\w+\}")
 TAG = re.compile(r"</?\w+[^>]*>")
@@ -46,7 +46,7 @@ WITHOUT_WORDS = {
 }
 
 IN_CHINESE = {"Accept-Language": "zh-CN,zh;q=0.9"}
-COMMANDS = ["benchsessions", "clearsessions", "demodata", "movesessions", "signout"]
+COMMANDS = ["benchsessions", "clearsessions", "demodata", "movesessions", "sessions", "signout"]
 
 
 def path_of(app: str, kind: str = "po") -> Path:
@@ -98,8 +98,9 @@ def test_the_catalogues_hold_what_the_project_says_now(tmp_path: Path) -> None:
             pytest.fail(missing)
         pytest.skip(missing)
     shutil.copy(ROOT / "manage.py", tmp_path)
+    for package in ("cookieproj", "demo"):
+        shutil.copytree(ROOT / package, tmp_path / package)
     for app in CATALOGUES:
-        shutil.copytree(ROOT / app, tmp_path / app)
         (tmp_path / path_of(app).relative_to(ROOT)).unlink()
     command = re.search("python manage.py (makemessages .*)", (ROOT / "CONTRIBUTING.md").read_text())
     assert command

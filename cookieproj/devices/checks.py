@@ -55,7 +55,7 @@ def packages_are_there(**kwargs: Any) -> list[CheckMessage]:
     if not missing:
         return []
     text = _("cookieproj.devices needs %(packages)s.") % {"packages": ", ".join(missing)}
-    hint = _('pip install "cookieproj[devices]"')
+    hint = 'pip install "cookieproj[devices]"'
     return [Error(text, hint=hint, id="devices.E003")]
 
 
@@ -74,7 +74,7 @@ def sessions_in_cookies_can_be_ended(**kwargs: Any) -> list[CheckMessage]:
     return [
         CheckWarning(
             _("A copy of a session cookie opens the session after its owner has signed out."),
-            hint=_('SESSION_REVOCATION_CHECK = "cookieproj.devices.revocation.is_revoked"'),
+            hint='SESSION_REVOCATION_CHECK = "cookieproj.devices.revocation.is_revoked"',
             id="devices.W001",
         )
     ]

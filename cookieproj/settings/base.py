@@ -176,7 +176,6 @@ LOGOUT_REDIRECT_URL = "demo:auth/account"
 # For commands, and for browsers that ask for none of LANGUAGES.
 LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="en")
 LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
-LOCALE_PATHS = [BASE_DIR / "cookieproj" / "locale"]
 # A year: whoever chooses a language need not do so again.
 LANGUAGE_COOKIE_AGE = 365 * 24 * 60 * 60
 LANGUAGE_COOKIE_SAMESITE = "Lax"
