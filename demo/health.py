@@ -163,7 +163,7 @@ SESSIONS = Watch("sessions", try_sessions)
 CACHE = Watch("cache", try_cache)
 
 
-class AnswerHealth:
+class HealthCheckMiddleware:
     """Stands first, before anything asks for the host or leads to https.
 
     Who asks is inside, where there is no https, and may know no name of the site but an address.
@@ -204,7 +204,7 @@ def is_cached_db() -> bool:
         return False
 
 
-class SayTheDatabaseIsAway:
+class DatabaseUnavailableMiddleware:
     """Answer 503 for a database that fails or refuses, as the engines do for a store of sessions.
 
     Those of ``cached_db`` are read from the cache then, and who is signed in is not.

@@ -9,7 +9,7 @@ from django.utils.cache import has_vary_header
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
-class ForgetCookiesWithNul:
+class NulCookieMiddleware:
     """Take a cookie that holds a NUL as not sent.
 
     A quoted cookie can spell one (\\000), and PostgreSQL takes none in a text: as a
@@ -25,7 +25,7 @@ class ForgetCookiesWithNul:
         return self.get_response(request)
 
 
-class KeepPrivate:
+class PrivateCacheMiddleware:
     """Let no shared cache keep what varies by cookie, unless the view itself says how long.
 
     A page that is not found may be kept, and says who is signed in. ``Vary`` says whose it
@@ -42,7 +42,7 @@ class KeepPrivate:
         return response
 
 
-class RefuseUnreadableForms:
+class UnreadableFormMiddleware:
     """Answer a form (or query) that is too large or malformed with a page that says so, status 400.
 
     Stands before CsrfViewMiddleware, which is the first to read the form. Without

@@ -56,7 +56,7 @@ MEANING: dict[str, Any] = {
 Exchange = dict[str, Any]
 
 
-class ShowTheWire:
+class WireMiddleware:
     """Stands before whatever reads or sets a cookie, and sees all of it."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:

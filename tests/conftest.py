@@ -41,9 +41,7 @@ pytest_plugins = ["tests.held", "tests.tiers"]
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--benchmarks", action="store_true", help="run tests/benchmarks, for minutes")
     parser.addoption("--long", action="store_true", help="try faults and fuzzing for much longer")
-    parser.addoption(
-        "--figures", action="store_true", help="put what they find into docs"
-    )
+    parser.addoption("--figures", action="store_true", help="put what they find into docs")
     group = parser.getgroup("session engines", "what tests/engines is held against")
     group.addoption("--schedule", help="seed of the one to run of tests/engines/stepping")
     group.addoption("--engine", help="dotted path of one engine, instead of ours and Django's")

@@ -102,7 +102,9 @@ def test_the_catalogues_hold_what_the_project_says_now(tmp_path: Path) -> None:
         shutil.copytree(ROOT / package, tmp_path / package)
     for app in CATALOGUES:
         (tmp_path / path_of(app).relative_to(ROOT)).unlink()
-    command = re.search("python manage.py (makemessages .*)", (ROOT / "CONTRIBUTING.md").read_text())
+    command = re.search(
+        "python manage.py (makemessages .*)", (ROOT / "CONTRIBUTING.md").read_text()
+    )
     assert command
     subprocess.run(
         [sys.executable, "manage.py", *command[1].split()],

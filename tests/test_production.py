@@ -1,4 +1,4 @@
-"""The site as docs/production.md sets it up for the public: gunicorn, WhiteNoise, DEBUG off, https."""
+"""The site as docs/production.md sets it up: gunicorn, WhiteNoise, DEBUG off, https."""
 
 import json
 import re

@@ -14,12 +14,12 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from cookieproj.engines import current
-from cookieproj.engines.admin_base import SeenOrEnded
+from cookieproj.engines.admin_base import ViewOrDeleteAdmin
 from cookieproj.engines.keys import partial
 
-from .admin_filters import DeviceFilter, EngineFilter, WithinReach
-from .admin_lookups import ChecksLookups
-from .admin_mixins import SignsOut, sign_out_all
+from .admin_filters import CappedPaginator, DeviceFilter, EngineFilter
+from .admin_lookups import AllowedLookupsAdmin
+from .admin_mixins import SignOutPermission, sign_out_all
 from .liveness import NotEndedError, stored
 from .models import SignedInSession
 from .users import users
@@ -36,7 +36,7 @@ def not_ended(reasons: Iterable[str]) -> Iterator[str]:
         yield text % {"number": number, "reason": reason}
 
 
-def out_of_reach(rows: Iterable[SignedInSession]) -> Iterator[tuple[UUID, str]]:
+def unreachable_rows(rows: Iterable[SignedInSession]) -> Iterator[tuple[UUID, str]]:
     """Those whose stored sessions cannot be ended, and why."""
     for row in rows:
         try:
@@ -47,13 +47,13 @@ def out_of_reach(rows: Iterable[SignedInSession]) -> Iterator[tuple[UUID, str]]:
 
 
 @admin.register(SignedInSession)
-class SignedInSessionAdmin(SignsOut, ChecksLookups, SeenOrEnded):
+class SignedInSessionAdmin(SignOutPermission, AllowedLookupsAdmin, ViewOrDeleteAdmin):
     fields = (
         "user", "device", "address", "last_seen", "signed_in_at", "expires", "engine", "key",
     )  # fmt: skip
     list_display = fields
     list_filter = [EngineFilter, DeviceFilter, "signed_in_at"]
-    may_be_asked = (
+    allowed_lookups = (
         "id", "user", "user__id", "engine", "browser", "system", "address", "signed_in_at",
         "last_seen", "expires",
     )  # fmt: skip
@@ -67,7 +67,7 @@ class SignedInSessionAdmin(SignsOut, ChecksLookups, SeenOrEnded):
     actions = ["delete_selected", "sign_out_users"]
     # Without what offers to select all of them, those beyond reach too.
     actions_selection_counter = False
-    paginator = WithinReach
+    paginator = CappedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
 
@@ -88,7 +88,7 @@ class SignedInSessionAdmin(SignsOut, ChecksLookups, SeenOrEnded):
     ) -> HttpResponse | None:
         """Django's own, in place of it, by the name that its page of confirmation asks for."""
         if request.POST.get("post"):
-            kept = dict(out_of_reach(queryset))
+            kept = dict(unreachable_rows(queryset))
             for sentence in not_ended(kept.values()):
                 self.message_user(request, sentence, messages.ERROR)
             queryset = queryset.exclude(pk__in=kept)

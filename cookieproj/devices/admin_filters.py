@@ -15,16 +15,16 @@ from django.utils.translation import gettext_lazy as _
 from .models import SignedInSession
 
 # Rows of a list that can be paged to: beyond, one searches.
-REACH = 10_000
+LISTED_AT_MOST = 10_000
 
 
-class WithinReach(Paginator):  # type: ignore[type-arg] # in the stubs alone it has one
+class CappedPaginator(Paginator):  # type: ignore[type-arg] # in the stubs alone it has one
     """Counts as far as it leads, and no further: a list of a million opens like one of ten."""
 
     @cached_property
     def count(self) -> int:
         rows: Any = self.object_list
-        return int(rows[:REACH].count())
+        return int(rows[:LISTED_AT_MOST].count())
 
 
 class ValuesFilter(admin.SimpleListFilter):

@@ -18,7 +18,7 @@ from cookieproj.engines.primary_keys import primary_key
 NOT_LOOKED_UP = (ValueError, TypeError, LookupError, ArithmeticError, DatabaseError)
 
 
-class ChecksLookups(admin.ModelAdmin):
+class AllowedLookupsAdmin(admin.ModelAdmin):
     """Answers what is asked of a list in its address: nothing that it does not show.
 
     Takes what a database, or its driver, cannot look up as Django takes a wrong lookup.
@@ -28,10 +28,10 @@ class ChecksLookups(admin.ModelAdmin):
 
     # Fields, also of what is related, by which a list may be filtered, with any lookup of theirs.
     # Django allows all of its own columns, and a few hundred questions spell out a secret one.
-    may_be_asked: tuple[str, ...] = ()
+    allowed_lookups: tuple[str, ...] = ()
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        return field_path(self.model, lookup) in self.may_be_asked
+        return field_path(self.model, lookup) in self.allowed_lookups
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         try:

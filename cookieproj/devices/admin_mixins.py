@@ -39,14 +39,14 @@ def sign_out_all(model_admin: admin.ModelAdmin, request: HttpRequest, users: Que
     model_admin.message_user(request, text, messages.SUCCESS)
 
 
-class SignsOut:
+class SignOutPermission:
     """Whose actions sign users out everywhere, which works on engines that cannot end just one."""
 
     def has_sign_out_permission(self, request: HttpRequest) -> bool:
         return may(request, "delete")
 
 
-class SignOutUsersMixin(SignsOut):
+class SignOutUsersMixin(SignOutPermission):
     """Before the other bases of the admin of a user model: an action that signs users out.
 
     A class that names ``actions`` of its own names "sign_out" among them.

@@ -15,7 +15,7 @@ from .models import SignedInSession
 logger = logging.getLogger(__name__)
 
 
-def index_connection() -> BaseDatabaseWrapper:
+def registry_connection() -> BaseDatabaseWrapper:
     """To the database in which the index is written."""
     return connections[router.db_for_write(SignedInSession)]
 
@@ -25,7 +25,7 @@ def is_written(write: Callable[[], object]) -> bool:
 
     A transaction of somebody else is broken by then: he gets the error.
     """
-    connection = index_connection()
+    connection = registry_connection()
     try:
         write()
     except Error as error:

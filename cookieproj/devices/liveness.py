@@ -54,7 +54,7 @@ def stored(row: SignedInSession) -> tuple[SessionBase, str]:
     """
     try:
         key = row.opened_key()
-    except encryption.NotSealedHereError:
+    except encryption.DecryptionError:
         raise NotEndedError(
             _("A session key encrypted with a SECRET_KEY that is no longer set cannot be read."),
             _(
@@ -71,7 +71,7 @@ def stored(row: SignedInSession) -> tuple[SessionBase, str]:
         ) from None
 
 
-def tell_stored(reason: object) -> None:
+def log_left_in_store(reason: object) -> None:
     """In the log: what is stored of sessions that have ended could not be deleted."""
     logger.warning("Sessions that have ended stay stored until they expire. %s", in_english(reason))
 

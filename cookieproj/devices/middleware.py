@@ -14,7 +14,7 @@ from cookieproj.engines.middleware import NOTE
 from cookieproj.engines.sql_call import in_transaction, store_error
 
 from . import tracking
-from .best_effort import index_connection
+from .best_effort import registry_connection
 
 # Where a request keeps its session if Django has flushed it, as its hash is not the user's.
 REFUSED = "session_was_refused"
@@ -66,9 +66,9 @@ def is_used(request: HttpRequest) -> bool:
 class DevicesMiddleware:
     """Keep the registry of signed-in sessions up to date with the sessions that requests use.
 
-    Stands after what looks for the user: AuthenticationMiddleware, and KeepSessionKey. A request
-    that neither reads its session nor renews it is left alone: this reads none by itself, nor
-    makes a page vary by cookie.
+    Stands after what looks for the user: AuthenticationMiddleware, and KeepSessionKeyMiddleware.
+    A request that neither reads its session nor renews it is left alone: this reads none by
+    itself, nor makes a page vary by cookie.
 
     A session that was refused is not one that this request has signed out of. Another one has, by
     a new password or a sign-out of all others, whose answer may have brought the browser the
@@ -97,7 +97,7 @@ class DevicesMiddleware:
 
     def unwritten(self, request: HttpRequest, error: Error) -> HttpResponse:
         """Where a session that ended could not be refused: as for a store that fails."""
-        connection = index_connection()
+        connection = registry_connection()
         found = store_error(error, connection)
         if found is None or in_transaction(connection):
             raise error

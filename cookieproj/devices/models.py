@@ -26,7 +26,7 @@ class SignedInSessions(Forgettable["SignedInSession"]):
 
     def with_keys(self, session_keys: Iterable[str]) -> "SignedInSessions":
         """Those with one of these keys, whichever secret key it was sealed with."""
-        sealed = [each for key in session_keys for each in encryption.seals(key, INDEX_SEAL)]
+        sealed = [each for key in session_keys for each in encryption.encryptions(key, INDEX_SEAL)]
         return self.filter(sealed_key__in=sealed)
 
 
@@ -92,16 +92,16 @@ class SignedInSession(models.Model):
             return ""
         try:
             return self.opened_key()
-        except encryption.NotSealedHereError:
+        except encryption.DecryptionError:
             return ""
 
     @session_key.setter
     def session_key(self, session_key: str) -> None:
-        self.sealed_key = encryption.seal(session_key, INDEX_SEAL) if session_key else ""
+        self.sealed_key = encryption.encrypt(session_key, INDEX_SEAL) if session_key else ""
 
     def opened_key(self) -> str:
-        """In clear, of a row that has one. Raises NotSealedHereError."""
-        return encryption.unseal(self.sealed_key, INDEX_SEAL)
+        """In clear, of a row that has one. Raises DecryptionError."""
+        return encryption.decrypt(self.sealed_key, INDEX_SEAL)
 
     @property
     def identity(self) -> dict[str, str]:

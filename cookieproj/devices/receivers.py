@@ -25,18 +25,18 @@ from .users import counts_sign_outs
 def signed_in(request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
     # Some sign in without a session: by a token, say.
     if request is not None and hasattr(request, "session"):
-        registry.begin(request, user)
+        registry.register(request, user)
 
 
 @receiver(user_logged_out)
 def signed_out(request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
     """Django deletes what is stored. A copy of the cookie shall open nothing either."""
     session = getattr(request, "session", None)
-    if session is not None and (row := registry.row_of(session, session.session_key)):
-        registry.leave(row, session, refusals.expiry_of(session), user)
+    if session is not None and (row := registry.id_of(session, session.session_key)):
+        registry.deregister(row, session, refusals.expiry_of(session), user)
         setattr(request, registry.SIGNED_OUT, row)
         if request is not None and user is not None:
-            tell(registry.described(request, user, row), signals.SIGNED_OUT)
+            tell(registry.make_row(request, user, row), signals.SIGNED_OUT)
 
 
 @receiver(user_login_failed)
@@ -55,7 +55,7 @@ def ended(instance: SignedInSession, origin: Any = None, **kwargs: Any) -> None:
     except liveness.NotEndedError as error:
         if SignedInSession in (type(origin), getattr(origin, "model", None)):
             raise
-        liveness.tell_stored(error.reason)
+        liveness.log_left_in_store(error.reason)
     tell(instance, signals.ENDED)
 
 

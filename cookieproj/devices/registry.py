@@ -46,46 +46,46 @@ AGAIN_AFTER = 10
 written = LocMemCache("cookieproj.devices", {"OPTIONS": {"MAX_ENTRIES": 10_000}})
 
 
-def begin(request: HttpRequest, user: Any) -> None:
+def register(request: HttpRequest, user: Any) -> None:
     """Write down that this session is signed in; again under its id, if it was so before.
 
     What the database does not take now is written by a later request of the session, by what
     is noted in it.
     """
     session = request.session
-    known = known_row(session)
+    known = registered_id(session)
     if known and current.clients_may_hold() and is_refused(known):
         # Another request has signed out meanwhile: what begins here is another session.
         known = None
     if session.session_key is None:
         # Another user was signed in with it before, so its data and its key are gone.
-        leave_what_was(request)
+        deregister_previous(request)
         session.save()
     row = known or str(uuid4())
-    begun = described(request, user, row)
+    begun = make_row(request, user, row)
     is_done = is_written(lambda: replace(begun))
-    note(session, row)
+    mark(session, row)
     if is_done:
         claim(session)
     else:
-        wait(session)
+        postpone(session)
     if not known:
         session_started.send(sender=SignedInSession, request=request, session=begun)
 
 
-def adopt(request: HttpRequest, user: Any) -> None:
+def register_existing(request: HttpRequest, user: Any) -> None:
     """Write down a session that was signed in before there was an index, or past the signals.
 
     Under an id that follows from its key: another request may be doing the same.
     """
     session = request.session
-    row = adopted_row(session.session_key or "")
-    insert(described(request, user, row))
-    note(session, row)
+    row = id_from_key(session.session_key or "")
+    insert(make_row(request, user, row))
+    mark(session, row)
     claim(session)
 
 
-def adopted_row(session_key: str) -> str:
+def id_from_key(session_key: str) -> str:
     """The id that the row of a session with that key has, if it was adopted.
 
     Nobody finds the key by it, nor does it become another with another SECRET_KEY.
@@ -93,7 +93,7 @@ def adopted_row(session_key: str) -> str:
     return str(UUID(bytes=sha256(f"{ADOPTED}{session_key}".encode()).digest()[:16]))
 
 
-def known_row(session: SessionBase | Data) -> str | None:
+def registered_id(session: SessionBase | Data) -> str | None:
     """The id of the session's row, which the session itself, or its data, holds.
 
     None for what this index cannot have put there.
@@ -104,19 +104,19 @@ def known_row(session: SessionBase | Data) -> str | None:
     return None
 
 
-def row_of(session: SessionBase | Data, session_key: str | None) -> str | None:
+def id_of(session: SessionBase | Data, session_key: str | None) -> str | None:
     """The id of its row; of one from before there was an index the id by which it is adopted."""
-    if row := known_row(session):
+    if row := registered_id(session):
         return row
-    return adopted_row(session_key or "") if SESSION_KEY in session else None
+    return id_from_key(session_key or "") if SESSION_KEY in session else None
 
 
-def note(session: SessionBase, row: str) -> None:
+def mark(session: SessionBase, row: str) -> None:
     """In the session: its row, and the expiry of its own that the row was written with."""
     session[ROW] = [row, session.get(EXPIRY)]
 
 
-def described(request: HttpRequest, user: Any, row: str) -> SignedInSession:
+def make_row(request: HttpRequest, user: Any, row: str) -> SignedInSession:
     browser, system = device_of(request)
     return SignedInSession(
         pk=row,
@@ -147,7 +147,7 @@ def replace(row: SignedInSession) -> None:
 def rewrite(session: SessionBase) -> None:
     """Write down what finds the session from now on, in the transaction of the caller."""
     known = SignedInSession(**identity(session))
-    SignedInSession.objects.filter(pk__in=[known_row(session)]).update(**known.identity)
+    SignedInSession.objects.filter(pk__in=[registered_id(session)]).update(**known.identity)
 
 
 def rejoin(request: HttpRequest, user: Any) -> None:
@@ -158,7 +158,7 @@ def rejoin(request: HttpRequest, user: Any) -> None:
     else has changed the hash: this session is signed out.
     """
     rows = user.signed_in_sessions.filter(auth_hash__in=hashes_of(user))
-    row = rows.filter(pk__in=[known_row(request.session)]).first()
+    row = rows.filter(pk__in=[registered_id(request.session)]).first()
     if row is None:
         raise SessionEndedError
     if key := row.session_key:
@@ -191,9 +191,9 @@ def digest(auth_hash: str) -> str:
     return sha256(str(auth_hash).encode(errors="replace")).hexdigest()
 
 
-def wait(session: SessionBase) -> None:
+def postpone(session: SessionBase) -> None:
     """Let a while go by before the session is written down by this process."""
-    for name in names(session):
+    for name in cache_keys(session):
         written.set(name, True, AGAIN_AFTER)
 
 
@@ -203,23 +203,23 @@ def claim(session: SessionBase) -> bool:
     False if another request of this process has lately had it, and no expiry has moved.
     """
     every = seen_every(session)
-    claimed = [written.add(name, True, every) for name in names(session)]
-    return claimed[-1] or is_expiry_news(session)
+    claimed = [written.add(name, True, every) for name in cache_keys(session)]
+    return claimed[-1] or expiry_changed(session)
 
 
-def names(session: SessionBase) -> list[str]:
+def cache_keys(session: SessionBase) -> list[str]:
     """Of what is written down, in ``written``."""
-    digest = sha256(repr((known_row(session), identity(session))).encode()).hexdigest()
+    digest = sha256(repr((registered_id(session), identity(session))).encode()).hexdigest()
     # Where its expiry has moved, that is news by itself.
-    return [digest, f"{digest}-saved"] if is_saved(session) else [digest]
+    return [digest, f"{digest}-saved"] if is_being_saved(session) else [digest]
 
 
-def is_expiry_news(session: SessionBase) -> bool:
+def expiry_changed(session: SessionBase) -> bool:
     """Whether it was given another expiry of its own since it was written down, by anybody."""
     return bool(session[ROW][1] != session.get(EXPIRY))
 
 
-def is_saved(session: SessionBase) -> bool:
+def is_being_saved(session: SessionBase) -> bool:
     """Whether this request moves the session's expiry."""
     return session.modified or settings.SESSION_SAVE_EVERY_REQUEST
 
@@ -237,15 +237,15 @@ def hashes_of(user: Any) -> list[str]:
     ]
 
 
-def leave_what_was(request: HttpRequest) -> None:
+def deregister_previous(request: HttpRequest) -> None:
     """Forget what the request came with, if its session was emptied or is somebody else's now."""
-    came, was = came_with(request)
-    row = known_row(was)
-    if row and row not in {known_row(request.session), getattr(request, SIGNED_OUT, None)}:
-        leave(row, was, expiry_of(came))
+    came, was = session_at_start(request)
+    row = registered_id(was)
+    if row and row not in {registered_id(request.session), getattr(request, SIGNED_OUT, None)}:
+        deregister(row, was, expiry_of(came))
 
 
-def came_with(request: HttpRequest) -> tuple[SessionBase, Data]:
+def session_at_start(request: HttpRequest) -> tuple[SessionBase, Data]:
     """A session that has the expiry of what the request came with, and its data, to be read."""
     if current.is_held_by_client():
         came = current.store()(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
@@ -253,7 +253,7 @@ def came_with(request: HttpRequest) -> tuple[SessionBase, Data]:
     return request.session, getattr(request.session, "loaded", {})
 
 
-def leave(row: str, was: SessionBase | Data, expires: datetime, user: Any = None) -> None:
+def deregister(row: str, was: SessionBase | Data, expires: datetime, user: Any = None) -> None:
     """Forget a session that is not signed in any more; a copy of its cookie opens nothing.
 
     ``was`` is what the request came with, and ``user`` whose session that is, if it is known.

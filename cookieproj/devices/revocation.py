@@ -6,7 +6,7 @@ from cookieproj.engines.merge import Data
 from cookieproj.engines.sql_call import store_error
 
 from . import refusals, registry
-from .best_effort import index_connection
+from .best_effort import registry_connection
 
 
 def is_revoked(data: Data, session_key: str) -> bool:
@@ -14,12 +14,12 @@ def is_revoked(data: Data, session_key: str) -> bool:
 
     Asked by signed cookies alone: the other engines delete what is to end.
     """
-    row = registry.row_of(data, session_key)
+    row = registry.id_of(data, session_key)
     try:
         return row is not None and refusals.is_refused(row)
     except Error as error:
         # To let it in would bring back a session that somebody has ended.
-        found = store_error(error, index_connection())
+        found = store_error(error, registry_connection())
         if found is None:
             raise
         raise found from error

@@ -81,7 +81,7 @@ def end_by_hash(user: Any, by: Any, kept: HttpRequest | None) -> int:
             update_session_auth_hash(kept, user)
             # In this transaction, so that a second click finds what goes on.
             registry.rewrite(kept.session)
-            rows = rows.exclude(pk__in=[registry.known_row(kept.session)])
+            rows = rows.exclude(pk__in=[registry.registered_id(kept.session)])
         log_sign_out(user, by)
         ended = list(rows.live())
     # They have ended by now: the one that goes on must get its new hash, whatever comes of this.
@@ -94,7 +94,7 @@ def end_by_hash(user: Any, by: Any, kept: HttpRequest | None) -> int:
 def end_one_by_one(user: Any, by: Any, kept: HttpRequest | None) -> int:
     rows = user.signed_in_sessions.all()
     if kept is not None:
-        rows = rows.exclude(pk__in=[registry.known_row(kept.session)])
+        rows = rows.exclude(pk__in=[registry.registered_id(kept.session)])
     log_sign_out(user, by)
     return end_each(rows)
 
@@ -149,7 +149,7 @@ def delete_stored(rows: SignedInSessions) -> None:
         except SessionStoreError as error:
             away[row.engine] = error
     for reason in (*away.values(), *beyond_reach):
-        liveness.tell_stored(reason)
+        liveness.log_left_in_store(reason)
 
 
 def log_sign_out(user: Any, by: Any) -> None:

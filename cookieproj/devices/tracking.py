@@ -79,13 +79,13 @@ def follow(request: HttpRequest) -> None:
     What the database does not take now is written later; but a refusal is needed now.
     """
     session = request.session
-    row = registry.known_row(session)
+    row = registry.registered_id(session)
     if row is None and session.modified:
-        registry.leave_what_was(request)
+        registry.deregister_previous(request)
     if SESSION_KEY not in session:
         return
     if not is_written(partial(write_news, request, row)):
-        registry.wait(session)
+        registry.postpone(session)
 
 
 def write_news(request: HttpRequest, row: str | None) -> None:
@@ -107,13 +107,13 @@ def carry_out(
     rows = SignedInSession.objects.filter(pk__in=[pk])
     match step:
         case Step.ADOPT:
-            registry.adopt(request, user)
+            registry.register_existing(request, user)
         case Step.TOUCH:
             touch(request, user, str(pk))
-            if registry.is_expiry_news(session):
-                registry.note(session, str(pk))
+            if registry.expiry_changed(session):
+                registry.mark(session, str(pk))
         case Step.REPAIR if not is_refused(str(pk)):
-            registry.insert(registry.described(request, user, str(pk)))
+            registry.insert(registry.make_row(request, user, str(pk)))
         case Step.MOVE if row is not None:
             # Only what was read is replaced: another request may have gone further.
             rows.filter(**row.identity).update(**known(session).identity, **news(session))
@@ -151,7 +151,7 @@ def known(session: SessionBase) -> SignedInSession:
 def news(session: SessionBase) -> dict[str, Any]:
     """What changes in the row of a session that goes on."""
     values = {"last_seen": timezone.now()}
-    return values | {"expires": expiry_of(session)} if registry.is_saved(session) else values
+    return values | {"expires": expiry_of(session)} if registry.is_being_saved(session) else values
 
 
 def found_as(row: SignedInSession | None, ours: SignedInSession) -> Found:
@@ -177,7 +177,10 @@ def is_overtaken(request: HttpRequest, row: SignedInSession) -> bool:
     By a new password that is sent twice, or while all others are signed out: either ends the
     other's hash.
     """
-    came, ours = registry.hash_of(registry.came_with(request)[1]), registry.hash_of(request.session)
+    came, ours = (
+        registry.hash_of(registry.session_at_start(request)[1]),
+        registry.hash_of(request.session),
+    )
     user = find_user(row.user_id)
     hashes = registry.hashes_of(user) if user else []
     return came != ours and ours not in hashes and row.auth_hash in hashes

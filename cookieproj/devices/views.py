@@ -26,7 +26,7 @@ def your_devices(request: HttpRequest) -> HttpResponse:
     user = signed_in_user(request)
     # Now, not after this page: it shows what the index knows.
     tracking.follow(request)
-    this = registry.known_row(request.session)
+    this = registry.registered_id(request.session)
     context = {
         "devices": sorted(devices_of(user), key=lambda device: str(device.pk) != this),
         "this": this,
@@ -44,7 +44,7 @@ def sign_out_one(request: HttpRequest, pk: str) -> HttpResponse:
     if row is None:
         # By another click, or elsewhere. Whether it is somebody else's is nobody's business.
         messages.info(request, _("That device is already signed out."))
-    elif str(row.pk) == registry.known_row(request.session):
+    elif str(row.pk) == registry.registered_id(request.session):
         with ending(row):
             logout(request)
     elif reason := current.why_not_one():

@@ -16,8 +16,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from . import inspector
-from .admin_base import SeenOrEnded
-from .encryption import NotSealedHereError
+from .admin_base import ViewOrDeleteAdmin
+from .encryption import DecryptionError
 from .exceptions import NotListableError
 from .keys import partial
 from .models import StoredSession
@@ -26,7 +26,7 @@ from .models import StoredSession
 SECRETS = {HASH_SESSION_KEY, INTERNAL_RESET_SESSION_TOKEN, CSRF_SESSION_KEY}
 
 
-class StoredSessionAdmin(SeenOrEnded):
+class StoredSessionAdmin(ViewOrDeleteAdmin):
     """The running engine's sessions, in its own order; there is no table to query."""
 
     fields = ("key", "user", "expires", "size", "data")
@@ -73,7 +73,7 @@ class StoredSessionAdmin(SeenOrEnded):
             context["sessions"], context["next"] = inspector.page(request.GET.get("start", ""))
         except NotListableError as error:
             context["why_not"] = str(error)
-        except NotSealedHereError:
+        except DecryptionError:
             text = _("There is no such page of the list any more; this is its beginning.")
             self.message_user(request, text, messages.WARNING)
             return redirect(request.path)

@@ -9,7 +9,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 
-class SeenOrEnded(admin.ModelAdmin):
+class ViewOrDeleteAdmin(admin.ModelAdmin):
     """Nobody makes a session here, or changes one."""
 
     def response_delete(self, request: HttpRequest, obj_display: str, obj_id: Any) -> HttpResponse:

@@ -16,30 +16,30 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 
-class NotSealedHereError(ValueError):
+class DecryptionError(ValueError):
     """Not a text that this site has sealed for that purpose, with one of its secret keys."""
 
 
-def seal(text: str, purpose: str, *context: bytes) -> str:
+def encrypt(text: str, purpose: str, *context: bytes) -> str:
     """In hexadecimal digits, which open for that purpose and context alone."""
-    return next(seals(text, purpose, *context))
+    return next(encryptions(text, purpose, *context))
 
 
-def seals(text: str, purpose: str, *context: bytes) -> Iterator[str]:
+def encryptions(text: str, purpose: str, *context: bytes) -> Iterator[str]:
     """The same with each secret key, the one of now first: what was sealed before is among them."""
     for secret in secrets():
         yield cipher(secret, purpose).encrypt(text.encode(), list(context)).hex()
 
 
-def unseal(sealed: str, purpose: str, *context: bytes) -> str:
-    """Raises NotSealedHereError."""
+def decrypt(sealed: str, purpose: str, *context: bytes) -> str:
+    """Raises DecryptionError."""
     from cryptography.exceptions import InvalidTag  # noqa: PLC0415
 
     for secret in secrets():
         with suppress(InvalidTag, ValueError):
             opened = cipher(secret, purpose).decrypt(bytes.fromhex(sealed), list(context))
             return opened.decode()
-    raise NotSealedHereError
+    raise DecryptionError
 
 
 def secrets() -> list[str]:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from . import current, encryption
 from .constants import INSPECTOR_SEAL
-from .encryption import NotSealedHereError
+from .encryption import DecryptionError
 from .exceptions import NotListableError
 from .listable import Listable
 from .models import StoredSession
@@ -29,14 +29,14 @@ PAGE = 100
 KEY, POSITION = b"session key", b"position"
 
 
-def seal(text: str, purpose: bytes) -> str:
+def encrypt(text: str, purpose: bytes) -> str:
     """Encrypted, fit for an address of the admin, and the same each time on the same engine."""
-    return encryption.seal(text, INSPECTOR_SEAL, purpose, current.name().encode())
+    return encryption.encrypt(text, INSPECTOR_SEAL, purpose, current.name().encode())
 
 
-def unseal(sealed: str, purpose: bytes) -> str:
-    """Raises NotSealedHereError."""
-    return encryption.unseal(sealed, INSPECTOR_SEAL, purpose, current.name().encode())
+def decrypt(sealed: str, purpose: bytes) -> str:
+    """Raises DecryptionError."""
+    return encryption.decrypt(sealed, INSPECTOR_SEAL, purpose, current.name().encode())
 
 
 def store() -> type[Listable]:
@@ -52,17 +52,17 @@ def store() -> type[Listable]:
 def page(start: str = "") -> tuple[list[StoredSession], str]:
     """A page of stored sessions, and what to call with for the one after it, empty for none.
 
-    Raises NotListableError, or NotSealedHereError for a start that is none.
+    Raises NotListableError, or DecryptionError for a start that is none.
     """
-    found = store().page(unseal(start, POSITION) if start else "", PAGE)
-    return shown(found.sessions), found.next and seal(found.next, POSITION)
+    found = store().page(decrypt(start, POSITION) if start else "", PAGE)
+    return shown(found.sessions), found.next and encrypt(found.next, POSITION)
 
 
 def find(name: str) -> StoredSession | None:
     """The session that goes by that name, if it is still stored. Raises NotListableError."""
     try:
-        session = store()(unseal(name, KEY))
-    except NotSealedHereError:
+        session = store()(decrypt(name, KEY))
+    except DecryptionError:
         return None
     location = next(iter(session.locate()), None)
     if location is None or session.session_key is None:
@@ -80,7 +80,7 @@ def shown(sessions: Sequence[Listed]) -> list[StoredSession]:
     users = model._base_manager.using(router.db_for_write(model)).in_bulk(set(ids) - {None})
     found = []
     for session, pk in zip(sessions, ids, strict=True):
-        stored = StoredSession(name=seal(session.key, KEY))
+        stored = StoredSession(name=encrypt(session.key, KEY))
         stored.listed = session
         stored.user = users.get(pk)
         found.append(stored)

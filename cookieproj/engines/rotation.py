@@ -18,7 +18,7 @@ GetResponse = Callable[[HttpRequest], HttpResponse | Awaitable[HttpResponse]]
 Found = AbstractBaseUser | AnonymousUser
 
 
-class KeepSessionKey(MiddlewareMixin):
+class KeepSessionKeyMiddleware(MiddlewareMixin):
     """A session whose hash an older SECRET_KEY made keeps its session key.
 
     Django renews the hash under another key. Of the requests that a browser sends at once one

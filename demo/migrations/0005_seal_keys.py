@@ -46,7 +46,7 @@ def after(rows: Any, last: Any) -> Any:
 
 def sealed(row: Any) -> None:
     if row.sealed_key:
-        row.sealed_key = encryption.seal(row.sealed_key, SEALED_FOR)
+        row.sealed_key = encryption.encrypt(row.sealed_key, SEALED_FOR)
     row.auth_hash = digest(row.auth_hash)
 
 
@@ -59,8 +59,8 @@ def unsealed(row: Any) -> None:
 
 def opened(key: str) -> str:
     try:
-        return encryption.unseal(key, SEALED_FOR)
-    except encryption.NotSealedHereError:
+        return encryption.decrypt(key, SEALED_FOR)
+    except encryption.DecryptionError:
         # As a key it opens nothing, and is short enough for the column of before.
         return key[:40]
 

@@ -37,7 +37,7 @@ def addresses(user: User, session_key: str) -> list[str]:
         "admin/auth/group": "1",
         "admin/demo/user": str(user.pk),
         "admin/cookieproj_devices/signedinsession": str(row.pk),
-        "admin/cookieproj_engines/storedsession": inspector.seal(session_key, inspector.KEY),
+        "admin/cookieproj_engines/storedsession": inspector.encrypt(session_key, inspector.KEY),
     }
     values = {
         "group": "sessions",

@@ -194,15 +194,15 @@ def test_a_sealed_name_is_this_sites_and_this_engines(
     client, hers, ended = browser(admin), keeper(ada, HERS), keeper(ada, HERS)
     key, over = key_of(hers), key_of(ended)
     ended.post("/auth/sign-out/")
-    name = inspector.seal(key, inspector.KEY)
+    name = inspector.encrypt(key, inspector.KEY)
     assert HERS in client.get(f"{STORED}{name}/change/").content.decode()
     with mock.patch.object(settings, "SECRET_KEY", "another site's"):
-        tries = [inspector.seal(key, inspector.KEY)]
+        tries = [inspector.encrypt(key, inspector.KEY)]
     with mock.patch("cookieproj.engines.current.name", return_value="another"):
-        tries.append(inspector.seal(key, inspector.KEY))
-    tries += [inspector.seal(key, inspector.POSITION), inspector.seal(over, inspector.KEY)]
+        tries.append(inspector.encrypt(key, inspector.KEY))
+    tries += [inspector.encrypt(key, inspector.POSITION), inspector.encrypt(over, inspector.KEY)]
     tries += [
-        inspector.seal(text, inspector.KEY) for text in ("", "../x", "\0", "x" * 99, f"{key} ")
+        inspector.encrypt(text, inspector.KEY) for text in ("", "../x", "\0", "x" * 99, f"{key} ")
     ]
     tries += [key, over, key.encode().hex(), name[:-2], name[2:], name + "00", name * 2, "00" * 48]
     for place in some(range(0, len(name), 2), 5):

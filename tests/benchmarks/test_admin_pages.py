@@ -16,7 +16,7 @@ from django.db import connections
 from django.test import Client
 from pytest_django import DjangoDbBlocker, Settings
 
-from cookieproj.devices.admin_filters import REACH
+from cookieproj.devices.admin_filters import LISTED_AT_MOST
 from cookieproj.engines import inspector
 from cookieproj.engines.file import SessionStore as FileStore
 from cookieproj.engines.files import PLAIN, SECOND, Files
@@ -174,8 +174,8 @@ def test_a_page_costs_at_most_twice_as_much(
     paths = {}
     for place in places:
         with place:
-            position = inspector.seal(place.fill(), inspector.POSITION)
-            deepest = min(place.rows, REACH) // 100 - 1
+            position = inspector.encrypt(place.fill(), inspector.POSITION)
+            deepest = min(place.rows, LISTED_AT_MOST) // 100 - 1
             paths[place.rows] = {
                 "first page": STORED,
                 "deep page": f"{STORED}?start={position}",

@@ -42,7 +42,7 @@ def key_of(client: Client) -> str:
 
 
 def row_of(client: Client) -> SignedInSession:
-    return SignedInSession.objects.get(pk=registry.known_row(client.session) or "")
+    return SignedInSession.objects.get(pk=registry.registered_id(client.session) or "")
 
 
 def signed_by_django(user: User) -> str:

@@ -21,7 +21,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker, Settings
 
-from cookieproj.devices.admin_filters import WithinReach
+from cookieproj.devices.admin_filters import CappedPaginator
 from cookieproj.devices.constants import ROW
 from cookieproj.devices.models import SignedInSession
 from cookieproj.engines import inspector
@@ -76,7 +76,7 @@ def names(client: Client, **query: str) -> list[str]:
 
 
 def stored_page(key: str) -> str:
-    return f"{STORED}{inspector.seal(key, inspector.KEY)}/change/"
+    return f"{STORED}{inspector.encrypt(key, inspector.KEY)}/change/"
 
 
 @LISTABLE
@@ -162,7 +162,7 @@ def test_a_place_in_the_list_of_another_engine_is_none_here(
 ) -> None:
     engine = settings.SESSION_ENGINE
     settings.SESSION_ENGINE = "cookieproj.engines.cached_db"
-    start = inspector.seal("k" * 32, inspector.POSITION)
+    start = inspector.encrypt("k" * 32, inspector.POSITION)
     settings.SESSION_ENGINE = engine
     assert client.get(STORED, {"start": start}).status_code == 302
 
@@ -179,7 +179,7 @@ def test_deleting_a_stored_session_leaves_the_rows_of_other_engines(
 
 @on("db")
 def test_the_name_of_a_session_is_no_place_in_the_list(profile: str, client: Client) -> None:
-    name = inspector.seal(key_of(client), inspector.KEY)
+    name = inspector.encrypt(key_of(client), inspector.KEY)
     assert client.get(STORED, {"start": name}).status_code == 302
 
 
@@ -241,7 +241,7 @@ def test_whatever_a_session_holds_it_is_shown(
 @on("db")
 def test_every_name_of_a_session_is_an_address(profile: str, client: Client) -> None:
     """The admin takes an underscore in one for an escape."""
-    names = {inspector.seal(f"{number:032}", inspector.KEY) for number in range(300)}
+    names = {inspector.encrypt(f"{number:032}", inspector.KEY) for number in range(300)}
     assert all(quote(name) == name for name in names)
     assert len(names) == 300
 
@@ -412,10 +412,10 @@ def test_the_list_counts_no_further_than_it_leads(
     counts = [query["sql"] for query in captured if "COUNT(" in query["sql"]]
     assert counts
     assert all("LIMIT 10000" in sql for sql in counts)
-    monkeypatch.setattr("cookieproj.devices.admin_filters.REACH", 2)
+    monkeypatch.setattr("cookieproj.devices.admin_filters.LISTED_AT_MOST", 2)
     for _ in range(3):
         Client().force_login(User.objects.get())
-    assert WithinReach(SignedInSession.objects.order_by("pk"), 1).count == 2
+    assert CappedPaginator(SignedInSession.objects.order_by("pk"), 1).count == 2
 
 
 def test_signing_out_the_selected(profile: str, client: Client, ada: User, admin: User) -> None:

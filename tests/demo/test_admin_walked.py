@@ -143,7 +143,9 @@ def objects() -> dict[str, str]:
         "/admin/auth/group": str(Group.objects.get(name="all").pk),
         "/admin/demo/user": str(row.user_id),
         "/admin/cookieproj_devices/signedinsession": str(row.pk),
-        "/admin/cookieproj_engines/storedsession": inspector.seal(row.session_key, inspector.KEY),
+        "/admin/cookieproj_engines/storedsession": inspector.encrypt(
+            row.session_key, inspector.KEY
+        ),
     }
 
 

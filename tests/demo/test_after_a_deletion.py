@@ -24,7 +24,7 @@ def test_back_in_the_list(
     client, other, third = browser(admin), browser(ada), browser(ada)
     pages = {
         SIGNED_IN: row_of(other).pk,
-        STORED: inspector.seal(key_of(third), inspector.KEY),
+        STORED: inspector.encrypt(key_of(third), inspector.KEY),
     }
     query = f"?{urlencode({'_changelist_filters': filters})}" if filters else ""
     for path, pk in pages.items():
@@ -45,7 +45,7 @@ def test_who_may_not_see_the_list_is_not_led_there(
     client, other = staff(ada, f"delete_{what}"), browser(admin)
     pks = {
         "signedinsession": row_of(other).pk,
-        "storedsession": inspector.seal(key_of(other), inspector.KEY),
+        "storedsession": inspector.encrypt(key_of(other), inspector.KEY),
     }
     lists = {"signedinsession": SIGNED_IN, "storedsession": STORED}
     answer = client.post(f"{lists[what]}{pks[what]}/delete/", FORM)

@@ -127,7 +127,7 @@ def test_nothing_but_what_is_listed_may_be_asked(model: type[Model]) -> None:
         for lookup in ("", "__startswith", "__regex", "__gt", "__in", "__exact")
         if found.lookup_allowed(f"{name}{lookup}", "x", None)
     }
-    assert allowed == set(found.may_be_asked)
+    assert allowed == set(found.allowed_lookups)
     secret = {"password", "session_hashes", "sealed_key", "auth_hash", "sign_outs"}
     assert not secret & {part for name in allowed for part in name.split("__")}
 
@@ -176,7 +176,7 @@ def test_nothing_is_completed_or_searched_by_a_secret(
         assert viewer.get("/admin/autocomplete/", query).status_code == 404
     for model, found in ADMINS.items():
         searched = {field_path(model, name) for name in found.get_search_fields(rf.get("/"))}
-        assert searched <= {*found.may_be_asked, "user__username"}
+        assert searched <= {*found.allowed_lookups, "user__username"}
 
 
 def test_the_index_of_signed_in_sessions_has_no_column_for_a_key_in_clear() -> None:

@@ -32,7 +32,7 @@ def test_a_second_sign_in_while_another_tab_writes_its_row(profile: str, ada: Us
     client = browser(ada)
     tab = twin_of(client)
     row = row_of(client)
-    really = registry.described
+    really = registry.make_row
     seen: list[bool] = []
 
     def half_way(*arguments: Any) -> SignedInSession:
@@ -42,7 +42,7 @@ def test_a_second_sign_in_while_another_tab_writes_its_row(profile: str, ada: Us
             assert is_in(tab)
         return really(*arguments)
 
-    with mock.patch.object(registry, "described", half_way):
+    with mock.patch.object(registry, "make_row", half_way):
         assert client.post("/auth/sign-in/", FORM).status_code == 302
     assert seen
     again = SignedInSession.objects.get()

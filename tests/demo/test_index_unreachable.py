@@ -116,7 +116,7 @@ def test_a_sign_in_goes_on(before: str, family: Whose, profile: str, proxy: Prox
     visitor = visitor_with_data()
     if before != "nobody":
         sign_in(visitor, before)
-    with just_before(registry, "begin", proxy.cut):
+    with just_before(registry, "register", proxy.cut):
         assert sign_in(visitor) == 302
     assert is_in(visitor)
     if before != "grace":
@@ -133,7 +133,7 @@ def test_the_row_of_a_sign_in_waits(
 ) -> None:
     visitor = visitor_with_data()
     caplog.clear()
-    with just_before(registry, "begin", proxy.cut):
+    with just_before(registry, "register", proxy.cut):
         sign_in(visitor)
     (line,) = caplog.records
     assert line.getMessage().startswith("The index of signed-in sessions waits")
@@ -167,7 +167,7 @@ def test_a_sign_in_that_cannot_go_on_leaves_the_session_as_it_was(
 ) -> None:
     """When the user last signed in is written there as well: by Django, and at once."""
     visitor = visitor_with_data()
-    with just_before(registry, "begin", lambda: go_away(proxy)):
+    with just_before(registry, "register", lambda: go_away(proxy)):
         assert sign_in(visitor) == 503
     assert color_of(visitor) == "color is blue\n"
     come_back(proxy, folder)
@@ -183,7 +183,7 @@ def test_a_sign_out_goes_on(family: Whose, profile: str, proxy: Proxy, folder: s
     client, other = browser(ada, IPHONE), browser(ada)
     copied = browser()
     copied.cookies["sessionid"] = key_of(client)
-    with just_before(registry, "leave", lambda: go_away(proxy)):
+    with just_before(registry, "deregister", lambda: go_away(proxy)):
         assert client.post("/auth/sign-out/").status_code == 302
     come_back(proxy, folder)
     assert [is_in(client), is_in(copied), is_in(other)] == [False, False, True]
@@ -195,7 +195,7 @@ def test_a_sign_out_goes_on(family: Whose, profile: str, proxy: Proxy, folder: s
 def test_one_that_must_be_refused_is_not_half_done(profile: str, proxy: Proxy, folder: str) -> None:
     client = browser(User.objects.get(username="ada"))
     client.raise_request_exception = False
-    with just_before(registry, "leave", lambda: go_away(proxy)):
+    with just_before(registry, "deregister", lambda: go_away(proxy)):
         response = client.post("/auth/sign-out/")
     assert (response.status_code, dict(response.cookies)) == (503, {})
     come_back(proxy, folder)
@@ -252,7 +252,7 @@ def test_what_the_index_has_not_heard_clearing_finds_out(
     family: Whose, profile: str, proxy: Proxy, folder: str
 ) -> None:
     client = browser(User.objects.get(username="ada"))
-    with just_before(registry, "leave", lambda: go_away(proxy)):
+    with just_before(registry, "deregister", lambda: go_away(proxy)):
         client.post("/auth/sign-out/")
     come_back(proxy, folder)
     assert SignedInSession.objects.exists()

@@ -89,7 +89,7 @@ IN_ORDERS = pytest.mark.parametrize(
 )
 # Which of the answers reach the browser, and in what order: it gives up the first click's request
 # as it is clicked again.
-REACH = {"in order": [0, 1], "the first is last": [1, 0], "one": [0], "the other": [1]}
+LISTED_AT_MOST = {"in order": [0, 1], "the first is last": [1, 0], "one": [0], "the other": [1]}
 
 
 def step_by_step(requests: Sequence[UnderWay], order: Sequence[int]) -> None:
@@ -103,7 +103,7 @@ def step_by_step(requests: Sequence[UnderWay], order: Sequence[int]) -> None:
 
 
 @IN_ORDERS
-@pytest.mark.parametrize("reach", REACH)
+@pytest.mark.parametrize("reach", LISTED_AT_MOST)
 def test_a_double_click_keeps_the_device_whichever_answers_reach_it(
     reach: str, order: tuple[int, ...], profile: str, ada: User
 ) -> None:
@@ -111,7 +111,7 @@ def test_a_double_click_keeps_the_device_whichever_answers_reach_it(
     row = row_of(client)
     requests = UnderWay(client), UnderWay(client)
     step_by_step(requests, order)
-    for number in REACH[reach]:
+    for number in LISTED_AT_MOST[reach]:
         requests[number].reaches(client)
     assert is_in(client)
     assert not is_in(elsewhere)
@@ -157,7 +157,7 @@ def test_so_it_is_in_a_handover(
     client, elsewhere = again(client), again(elsewhere)
     requests = UnderWay(client), UnderWay(client)
     step_by_step(requests, order)
-    for number in REACH[reach]:
+    for number in LISTED_AT_MOST[reach]:
         requests[number].reaches(client)
     assert is_in(client)
     assert is_in(client)

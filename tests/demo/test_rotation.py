@@ -16,9 +16,9 @@ from pytest_django import Settings
 
 from cookieproj.devices.models import SignedInSession
 from cookieproj.engines import current, inspector
-from cookieproj.engines.encryption import NotSealedHereError
+from cookieproj.engines.encryption import DecryptionError
 from cookieproj.engines.middleware import SessionMiddleware
-from cookieproj.engines.rotation import KeepSessionKey
+from cookieproj.engines.rotation import KeepSessionKeyMiddleware
 from demo.models import User
 from tests.conftest import on
 from tests.engines.handing_over import APART, PAIRS, Switch
@@ -75,7 +75,7 @@ def test_as_far_as_the_site_has_asked_for_it(
     profile: str, client: Client, ada: User, settings: Settings, rotate: Rotate, listed: bool
 ) -> None:
     """By itself Django gives the session another key, and the one before opens nothing."""
-    name = "cookieproj.engines.rotation.KeepSessionKey"
+    name = "cookieproj.engines.rotation.KeepSessionKeyMiddleware"
     assert name in settings.MIDDLEWARE
     if not listed:
         settings.MIDDLEWARE = [each for each in settings.MIDDLEWARE if each != name]
@@ -97,7 +97,7 @@ def test_nor_in_an_asynchronous_view(
     rotate(True)
     request: Any = RequestFactory().get("/")
     request.session = current.store()(key)
-    KeepSessionKey(HttpResponse).process_request(request)
+    KeepSessionKeyMiddleware(HttpResponse).process_request(request)
     assert async_to_sync(request.auser)() == ada
     assert request.session.session_key == key
     assert request.session.modified
@@ -139,13 +139,13 @@ def test_a_signed_cookie_stays_good(client: Client, db: None, rotate: Rotate, ke
 
 @pytest.mark.parametrize("purpose", [inspector.KEY, inspector.POSITION])
 def test_an_address_of_the_admin_stays_good(purpose: bytes, rotate: Rotate, keeps: bool) -> None:
-    sealed = inspector.seal("0123456789abcdef", purpose)
+    sealed = inspector.encrypt("0123456789abcdef", purpose)
     rotate(keeps)
     if keeps:
-        assert inspector.unseal(sealed, purpose) == "0123456789abcdef"
+        assert inspector.decrypt(sealed, purpose) == "0123456789abcdef"
     else:
-        with pytest.raises(NotSealedHereError):
-            inspector.unseal(sealed, purpose)
+        with pytest.raises(DecryptionError):
+            inspector.decrypt(sealed, purpose)
 
 
 @on("signed_cookies")
@@ -277,5 +277,5 @@ def opened_by(client: Client) -> Any:
     request = RequestFactory().get("/")
     request.COOKIES["sessionid"] = client.cookies["sessionid"].value
     SessionMiddleware(HttpResponse).process_request(request)
-    KeepSessionKey(HttpResponse).process_request(request)
+    KeepSessionKeyMiddleware(HttpResponse).process_request(request)
     return request

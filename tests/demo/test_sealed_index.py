@@ -66,7 +66,7 @@ def test_no_table_of_ours_spells_a_key_or_a_hash(profile: str, admin: User, ada:
     form = {"action": "delete_selected", "_selected_action": [rows[1]], "post": "yes"}
     client.post("/admin/cookieproj_devices/signedinsession/", form)
     if profile != "signed_cookies":
-        name = inspector.seal(keys[3], inspector.KEY)
+        name = inspector.encrypt(keys[3], inspector.KEY)
         client.post(f"/admin/cookieproj_engines/storedsession/{name}/delete/", {"post": "yes"})
     others[3].post("/lifecycle/flush/")
     others[4].post(f"/devices/{rows[3]}/sign-out/")
@@ -94,15 +94,15 @@ def test_a_request_that_has_nothing_to_tell_opens_and_seals_nothing(
 
 
 def test_what_is_sealed_for_one_purpose_opens_for_no_other() -> None:
-    sealed = encryption.seal("0123456789abcdef", INDEX_SEAL)
-    assert encryption.unseal(sealed, INDEX_SEAL) == "0123456789abcdef"
-    assert encryption.seal("0123456789abcdef", INDEX_SEAL) == sealed
+    sealed = encryption.encrypt("0123456789abcdef", INDEX_SEAL)
+    assert encryption.decrypt(sealed, INDEX_SEAL) == "0123456789abcdef"
+    assert encryption.encrypt("0123456789abcdef", INDEX_SEAL) == sealed
     for purpose, context in (("demo.inspector", []), (INDEX_SEAL, [b"x"]), (INDEX_SEAL, [b""])):
-        with pytest.raises(encryption.NotSealedHereError):
-            encryption.unseal(sealed, purpose, *context)
+        with pytest.raises(encryption.DecryptionError):
+            encryption.decrypt(sealed, purpose, *context)
     for none in ("", "x", sealed[:-2], sealed.replace(sealed[:2], "00"), "é", sealed + "00"):
-        with pytest.raises(encryption.NotSealedHereError):
-            encryption.unseal(none, INDEX_SEAL)
+        with pytest.raises(encryption.DecryptionError):
+            encryption.decrypt(none, INDEX_SEAL)
 
 
 @ON_SERVER
@@ -126,7 +126,7 @@ def test_a_row_sealed_with_an_older_key_is_found_compared_shown_and_ended(
     listed = SignedInSession.objects.filter(user=ada)
     assert before == {row.pk: row.sealed_key for row in listed}
     # Found, by the key of a stored session.
-    name = inspector.seal(keys[0], inspector.KEY)
+    name = inspector.encrypt(keys[0], inspector.KEY)
     client.post(f"/admin/cookieproj_engines/storedsession/{name}/delete/", {"post": "yes"})
     assert set(SignedInSession.objects.filter(user=ada)) == set(rows[1:])
     # Ended, by its row.

@@ -90,7 +90,7 @@ def test_a_superuser_is_known_by_whatever_signs_them_in(
 
 
 def look(session: SessionBase, admin: User) -> str:
-    name = inspector.seal(str(session.session_key), inspector.KEY)
+    name = inspector.encrypt(str(session.session_key), inspector.KEY)
     return (
         browser(admin)
         .get(f"/admin/cookieproj_engines/storedsession/{name}/change/")

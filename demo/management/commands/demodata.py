@@ -103,7 +103,7 @@ def make_session(
     session.update(data)
     session.set_expiry(timezone.now() + left)
     if row:
-        registry.note(session, row)
+        registry.mark(session, row)
     # Only now: a session that is given a key first looks for it, and drops one it does not find.
     session._session_key = key
     session.save(must_create=True)
