@@ -4,7 +4,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 
 from .recipes import GROUPS, RECIPES
-from .source import coloured
+from .view_source import coloured
 from .wire import secret_names
 
 

@@ -23,7 +23,7 @@ from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.handover.copies import marked
 from cookieproj.engines.handover.into_cookies import name_of
 from cookieproj.engines.hands_over import store_of
-from demo.attempts import ATTEMPTS
+from demo.attacks import ATTEMPTS
 from demo.models import User
 from demo.recipes import RECIPES
 

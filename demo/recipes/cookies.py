@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.http import http_date
 from django.utils.translation import gettext_lazy as _
 
-from demo.fields import CookieAttributeField, CookieNameField, MaxAgeField, MomentField
+from demo.form_fields import CookieAttributeField, CookieNameField, MaxAgeField, MomentField
 
 from .recipe import READS_OR_SETS_A_COOKIE, TextResponse, recipe
 

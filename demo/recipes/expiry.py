@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 
-from demo.fields import OLDEST, MomentField
+from demo.form_fields import OLDEST, MomentField
 from demo.session_settings import session_settings
 
 from .recipe import CHANGES, TextResponse, recipe

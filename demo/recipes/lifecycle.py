@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 
-from demo.endings import compared, key_in_part
+from demo.ending_methods import compared, key_in_part
 
 from .recipe import CHANGES, TextResponse, recipe
 

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from demo.fields import CookieAttributeField
+from demo.form_fields import CookieAttributeField
 
 from .cookies import NameForm
 from .recipe import READS_OR_SETS_A_COOKIE, TextResponse, recipe

@@ -13,7 +13,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
-from demo.source import source_of
+from demo.view_source import source_of
 
 View = Callable[..., Any]
 

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext_lazy as _
 
 from cookieproj.engines.exceptions import HeldByClientError
-from demo.fields import SessionKeyField
+from demo.form_fields import SessionKeyField
 
 from .recipe import CHANGES, TextResponse, recipe
 

@@ -10,7 +10,7 @@ from django.urls import get_resolver
 
 from cookieproj.devices.models import SignedInSession
 from cookieproj.engines import inspector
-from demo.attempts import ATTEMPTS
+from demo.attacks import ATTEMPTS
 from demo.constants import IN_PATH_SALT
 from demo.models import User
 from demo.recipes import RECIPES

@@ -8,13 +8,13 @@ from pathlib import Path
 from wsgiref.types import WSGIApplication
 
 from cookieproj.engines.benchmark.application import Application
+from cookieproj.engines.benchmark.contestant import Subject, ratio, rounds
 from cookieproj.engines.benchmark.namespace import namespaced
 from cookieproj.engines.benchmark.run import payload_of
-from cookieproj.engines.benchmark.subject import Subject, ratio, rounds
 from cookieproj.engines.benchmark.views import KINDS
 from cookieproj.engines.constants import DJANGOS, NAMES, OURS
 from cookieproj.engines.registry import resolve
-from demo.chart import TITLES
+from demo.benchmark_chart import TITLES
 
 from . import peers
 

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from types import FrameType
 
-from cookieproj.engines.benchmark.subject import Subject
+from cookieproj.engines.benchmark.contestant import Subject
 from cookieproj.engines.benchmark.visitor import Visitor
-from demo.chart import TITLES
+from demo.benchmark_chart import TITLES
 
 from .contest import median, shown
 

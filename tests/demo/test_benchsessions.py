@@ -21,8 +21,8 @@ from django.test import Client
 from pytest_django import Settings
 
 from cookieproj.engines.benchmark import results
+from cookieproj.engines.benchmark.contestant import Subject, ratio, rounds
 from cookieproj.engines.benchmark.run import ALL, benchmark, cost, payload_of
-from cookieproj.engines.benchmark.subject import Subject, ratio, rounds
 from cookieproj.engines.benchmark.views import KINDS
 from cookieproj.engines.cache import SessionStore as CacheStore
 from cookieproj.engines.caches.redis import Redis

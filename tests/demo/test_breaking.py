@@ -16,8 +16,8 @@ from cookieproj.engines import current
 from cookieproj.engines.constants import DJANGOS
 from cookieproj.engines.db import SessionStore as DBStore
 from cookieproj.engines.exceptions import StoreUnavailableError
-from demo import attempts
-from demo.attempts import ATTEMPTS, Trial
+from demo import attacks
+from demo.attacks import ATTEMPTS, Trial
 from demo.models import User
 
 # Whether each trial is withstood, in their order.
@@ -66,7 +66,7 @@ def test_every_attempt_is_tested() -> None:
 def test_an_engine_that_loses_a_write_is_shown_to(
     profile: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempts, "OURS", DJANGOS)
+    monkeypatch.setattr(attacks, "OURS", DJANGOS)
     trials = made("write-twice-at-once")
     assert [trial.outcome for trial in trials] == ["Lost: one."] * 2
 

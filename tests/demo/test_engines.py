@@ -20,7 +20,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from cookieproj.engines.benchmark import results
-from cookieproj.engines.benchmark.remembered import AGAIN_AFTER, memory
+from cookieproj.engines.benchmark.remembered_results import AGAIN_AFTER, memory
 from cookieproj.engines.benchmark.results import Benchmark, Cost, Measured
 from cookieproj.engines.benchmark.views import KINDS
 from cookieproj.engines.caches.redis import Redis
@@ -30,7 +30,7 @@ from cookieproj.engines.table import Table
 from cookieproj.engines.trips import watched
 from cookieproj.profiles import PROFILES
 from cookieproj.settings.caches import caches
-from demo.choosing import QuestionsForm
+from demo.engine_advice import QuestionsForm
 from demo.models import User
 from tests.conftest import connected
 from tests.servers import StoppableRedis
@@ -264,7 +264,7 @@ class TestMeasuring:
     def test_the_button_measures_and_the_page_shows_it(
         self, client: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("demo.comparing.REQUESTS", 3)
+        monkeypatch.setattr("demo.engines_page.REQUESTS", 3)
         assert "Not measured yet." in shown(client)
         response = client.post("/engines/measure/")
         assert response.headers["Location"] == "/engines/#costs"

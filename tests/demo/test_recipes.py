@@ -7,7 +7,7 @@ from django.urls import reverse
 from demo.models import User
 from demo.recipes import GROUPS, RECIPES
 from demo.recipes.recipe import Recipe
-from demo.source import source_of
+from demo.view_source import source_of
 
 ALL = pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
 

@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
-from demo.endings import compared
+from demo.ending_methods import compared
 from demo.session_settings import MEANING
 from tests.conftest import on
 

@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from cookieproj.settings.caches import caches
 from demo.models import User
-from demo.where import places_of
+from demo.session_page import places_of
 
 from .browsers import browser, key_of
 

@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from cookieproj.devices.models import RefusedSession, SignedInSession
 from cookieproj.engines import inspector
-from demo.attempts import ATTEMPTS
+from demo.attacks import ATTEMPTS
 from demo.constants import IN_PATH_SALT
 from demo.models import User
 from demo.recipes import RECIPES

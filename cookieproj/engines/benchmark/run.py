@@ -22,11 +22,11 @@ from cookieproj.engines.signed_cookies import COOKIE_BYTES
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 
 from .application import Application
-from .counting import counter
+from .contestant import Subject, ratio, rounds
 from .namespace import namespaced, remove
-from .remembered import remembered
+from .remembered_results import remembered
 from .results import Benchmark, Cost, Measured, cores, machine
-from .subject import Subject, ratio, rounds
+from .trip_counting import counter
 from .visitor import RequestFailedError
 
 ALL = [family + name for name in NAMES for family in (OURS, DJANGOS)]

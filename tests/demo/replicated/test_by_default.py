@@ -14,7 +14,7 @@ from cookieproj.devices import registry
 from cookieproj.devices.models import SignedInSession
 from cookieproj.devices.services import sign_out_everywhere
 from cookieproj.engines.exceptions import StoreUnavailableError
-from demo.attempts import ATTEMPTS
+from demo.attacks import ATTEMPTS
 from demo.models import User
 from tests.conftest import connected, on
 from tests.demo.browsers import browser, is_in, row_of

@@ -21,7 +21,7 @@ from redis.exceptions import RedisError
 from cookieproj.devices.decorators import require_post
 from cookieproj.engines.benchmark import results
 from cookieproj.engines.benchmark.namespace import namespaced
-from cookieproj.engines.benchmark.remembered import remembered
+from cookieproj.engines.benchmark.remembered_results import remembered
 from cookieproj.engines.benchmark.results import Benchmark
 from cookieproj.engines.benchmark.run import benchmark, known
 from cookieproj.engines.benchmark.visitor import RequestFailedError
@@ -36,10 +36,10 @@ from cookieproj.engines.registry import resolve, running
 from cookieproj.engines.signed_cookies import COOKIE_BYTES
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 
-from .attempts import stored
-from .chart import TITLES, Panel, longest, panels
-from .choosing import QuestionsForm, advice
+from .attacks import stored
+from .benchmark_chart import TITLES, Panel, longest, panels
 from .decoding import steps
+from .engine_advice import QuestionsForm, advice
 from .models import User
 
 # What a session holds that is looked for where it should not be.

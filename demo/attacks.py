@@ -27,7 +27,7 @@ from cookieproj.engines.registry import EngineRef, resolve, running
 from .constants import LOGIN_COOKIE
 from .decorators import login_auth
 from .models import User
-from .source import source_of
+from .view_source import source_of
 
 
 @dataclass(frozen=True)

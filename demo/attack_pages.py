@@ -8,8 +8,8 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from .attempts import ATTEMPTS, Trial
-from .source import coloured
+from .attacks import ATTEMPTS, Trial
+from .view_source import coloured
 
 
 @require_safe
