@@ -16,6 +16,7 @@ import psycopg
 import pymysql
 import pytest
 from asgiref.sync import SyncToAsync
+from django.conf import settings as site_settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.file import SessionStore as DjangoFileStore
 from django.core.cache import caches as cache_connections
@@ -106,10 +107,12 @@ def is_djangos(item: pytest.Item) -> bool:
     return bool(callspec and callspec.params.get("whose") == "Django's")
 
 
-@pytest.fixture(autouse=True)
-def quick_passwords(settings: Settings) -> None:
-    """A hash that is meant to be slow makes nothing here safer."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def pytest_configure() -> None:
+    """Once: a setting that each test sets for itself costs each of them, and each that is read."""
+    # A hash that is meant to be slow makes nothing here safer.
+    site_settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    # Each test client lists all static files otherwise: longer than most of its requests.
+    site_settings.WHITENOISE_AUTOREFRESH = True
 
 
 CONNECTIONS = cache_connections._connections  # type: ignore[attr-defined]

@@ -17,12 +17,6 @@ Judged = Callable[..., None]
 Send = Callable[..., HttpResponse]
 
 
-@pytest.fixture(autouse=True)
-def static_files_when_asked_for(settings: Settings) -> None:
-    """To list them all anew for each browser would take longer than most attacks."""
-    settings.WHITENOISE_AUTOREFRESH = True
-
-
 @pytest.fixture(params=WHOSE)
 def whose(request: pytest.FixtureRequest, profile: str, settings: Settings) -> Whose:
     """The engine of the profile: ours, or Django's under Django's middleware."""
