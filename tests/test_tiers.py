@@ -117,9 +117,10 @@ def test_engines_take_turns(values: int, tries: int) -> None:
     assert len({promised.values for promised in chosen}) == values
 
 
-def test_an_engine_that_has_few_of_many_values_has_its_turn() -> None:
-    many = [Promise("test", (), (("profile", "db"),), (("value", value),)) for value in range(9)]
-    one = Promise("test", (), (("profile", "file"),), (("value", 3),))
+@pytest.mark.parametrize("test", ["a", "b", "c", "d", "e", "f"])
+def test_an_engine_that_has_few_of_many_values_has_its_turn(test: str) -> None:
+    many = [Promise(test, (), (("profile", "db"),), (("value", value),)) for value in range(9)]
+    one = Promise(test, (), (("profile", "file"),), (("value", 3),))
     assert set(in_turn([*many, one])) >= {one}
 
 
