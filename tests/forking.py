@@ -89,7 +89,8 @@ def become(arguments: list[str], environment: dict[str, str], files: list[int]) 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = arguments
     if arguments[0] == "-c":
-        exec(arguments[1], {"__name__": "__main__"})
+        code = sys.argv.pop(1)
+        exec(code, {"__name__": "__main__"})
     else:
         runpy.run_path(arguments[0], run_name="__main__")
     sys.exit()

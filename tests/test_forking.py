@@ -21,6 +21,11 @@ def test_it_has_the_variables_that_it_is_given() -> None:
     assert forks().run("-c", "import os; print(dict(os.environ))", A="1").stdout == "{'A': '1'}\n"
 
 
+def test_it_has_the_arguments_that_it_is_given() -> None:
+    ran = forks().run("-c", "import sys; print(sys.argv)", "a", "b")
+    assert ran.stdout == "['-c', 'a', 'b']\n"
+
+
 def test_what_it_says_and_how_it_ends_is_told() -> None:
     ran = forks().run("-c", "import sys; print('out'); sys.exit('err')")
     assert (ran.returncode, ran.stdout, ran.stderr) == (1, "out\n", "err\n")
