@@ -2,7 +2,11 @@
 
 import subprocess
 import sys
+from unittest import mock
 
+import pytest
+
+from . import sites
 from .sites import ROOT, forks
 
 LOADED = """
@@ -45,3 +49,22 @@ def test_a_command_says_the_same() -> None:
         ran.stdout,
         ran.stderr,
     )
+
+
+@pytest.mark.parametrize(
+    ("variables", "is_forked"),
+    [
+        ({}, True),
+        ({"LANGUAGE_CODE": "zh-hans", "PATH": ""}, True),
+        ({"LANGUAGE": "zh"}, False),
+        ({"LANG": "C"}, False),
+        ({"LC_ALL": "C"}, False),
+        ({"PYTHONHASHSEED": "1"}, False),
+    ],
+)
+def test_what_the_interpreter_reads_as_it_starts_needs_a_new_one(
+    variables: dict[str, str], is_forked: bool
+) -> None:
+    with mock.patch.object(sites, "forks") as asked, mock.patch("subprocess.run"):
+        sites.manage("check", **variables)
+    assert asked.called == is_forked
