@@ -55,7 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """What is timed, or told in a page, runs alone. Others wait for servers much of their time."""
-    return 0 if tells_figures(config) else (os.cpu_count() or 1) + 1
+    return 0 if tells_figures(config) else 2 * (os.cpu_count() or 1)
 
 
 # They try the site from outside, again and again, and with threads: see test_untraced.py. What is
@@ -276,15 +276,23 @@ def read_only(url: str) -> Iterator[None]:
             administrator.execute(f"{alter} = off")
 
 
-def new_database(server_url: str, name: str) -> str:
+@pytest.fixture(scope="session")
+def demo_postgresql(postgresql_url: str) -> str:
+    """The name of a database with the demo accounts, a template for others."""
+    name = "demo"
+    prepare(DATABASE_URL=new_database(postgresql_url, name))
+    return name
+
+
+def new_database(server_url: str, name: str, template: str = "") -> str:
     """The URL of a database that is made on that server, a PostgreSQL or a MariaDB.
 
-    A fixture of a module asks again when some of its tests have gone to another worker and others
-    come back.
+    Only PostgreSQL has templates. A fixture of a module asks again when some of its tests have gone
+    to another worker and others come back.
     """
     with administered(server_url) as execute:
         execute(f"DROP DATABASE IF EXISTS {name}")
-        execute(f"CREATE DATABASE {name}")
+        execute(f"CREATE DATABASE {name} {f'TEMPLATE {template}' if template else ''}")
     return urlsplit(server_url)._replace(path=f"/{name}").geturl()
 
 
@@ -307,15 +315,15 @@ def administered(server_url: str) -> Iterator[Callable[[str], object]]:
 
 
 @pytest.fixture(scope="session")
-def stores(redis_url: str, postgresql_url: str, server_folder: Path) -> dict[str, str]:
+def stores(
+    redis_url: str, postgresql_url: str, demo_postgresql: str, server_folder: Path
+) -> dict[str, str]:
     """Those of a public site, by its environment, with the demo accounts."""
-    environment = {
-        "DATABASE_URL": new_database(postgresql_url, "production"),
+    return {
+        "DATABASE_URL": new_database(postgresql_url, "production", demo_postgresql),
         "CACHE_URL": f"{redis_url}/8",
         "SESSION_FILE_PATH": str(server_folder / "sessions"),
     }
-    prepare(**environment)
-    return environment
 
 
 @pytest.fixture(params=PROFILES)
