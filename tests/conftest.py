@@ -16,6 +16,7 @@ import psycopg
 import pymysql
 import pytest
 from asgiref.sync import SyncToAsync
+from django.conf import settings as site_settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.file import SessionStore as DjangoFileStore
 from django.core.cache import caches as cache_connections
@@ -52,7 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """What is timed, or told in a page, runs alone. Others wait for servers much of their time."""
-    return 0 if tells_figures(config) else (os.cpu_count() or 1) + 1
+    return 0 if tells_figures(config) else 2 * (os.cpu_count() or 1)
 
 
 # They try the site from outside, again and again, and with threads: see test_untraced.py. What is
@@ -104,10 +105,12 @@ def is_djangos(item: pytest.Item) -> bool:
     return bool(callspec and callspec.params.get("whose") == "Django's")
 
 
-@pytest.fixture(autouse=True)
-def quick_passwords(settings: Settings) -> None:
-    """A hash that is meant to be slow makes nothing here safer."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def pytest_configure() -> None:
+    """Once: a setting that each test sets for itself costs each of them, and each that is read."""
+    # A hash that is meant to be slow makes nothing here safer.
+    site_settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    # Each test client lists all static files otherwise: longer than most of its requests.
+    site_settings.WHITENOISE_AUTOREFRESH = True
 
 
 CONNECTIONS = cache_connections._connections  # type: ignore[attr-defined]
@@ -271,15 +274,23 @@ def read_only(url: str) -> Iterator[None]:
             administrator.execute(f"{alter} = off")
 
 
-def new_database(server_url: str, name: str) -> str:
+@pytest.fixture(scope="session")
+def demo_postgresql(postgresql_url: str) -> str:
+    """The name of a database with the demo accounts, a template for others."""
+    name = "demo"
+    prepare(DATABASE_URL=new_database(postgresql_url, name))
+    return name
+
+
+def new_database(server_url: str, name: str, template: str = "") -> str:
     """The URL of a database that is made on that server, a PostgreSQL or a MariaDB.
 
-    A fixture of a module asks again when some of its tests have gone to another worker and others
-    come back.
+    Only PostgreSQL has templates. A fixture of a module asks again when some of its tests have gone
+    to another worker and others come back.
     """
     with administered(server_url) as execute:
         execute(f"DROP DATABASE IF EXISTS {name}")
-        execute(f"CREATE DATABASE {name}")
+        execute(f"CREATE DATABASE {name} {f'TEMPLATE {template}' if template else ''}")
     return urlsplit(server_url)._replace(path=f"/{name}").geturl()
 
 
@@ -302,15 +313,15 @@ def administered(server_url: str) -> Iterator[Callable[[str], object]]:
 
 
 @pytest.fixture(scope="session")
-def stores(redis_url: str, postgresql_url: str, server_folder: Path) -> dict[str, str]:
+def stores(
+    redis_url: str, postgresql_url: str, demo_postgresql: str, server_folder: Path
+) -> dict[str, str]:
     """Those of a public site, by its environment, with the demo accounts."""
-    environment = {
-        "DATABASE_URL": new_database(postgresql_url, "production"),
+    return {
+        "DATABASE_URL": new_database(postgresql_url, "production", demo_postgresql),
         "CACHE_URL": f"{redis_url}/8",
         "SESSION_FILE_PATH": str(server_folder / "sessions"),
     }
-    prepare(**environment)
-    return environment
 
 
 @pytest.fixture(params=PROFILES)

@@ -8,6 +8,7 @@ is how it ended. Nothing of the site itself is imported before the fork, and no 
 import importlib
 import json
 import os
+import re
 import runpy
 import signal
 import socket
@@ -28,8 +29,8 @@ IMPORTED = [
     *("pygments.lexers.python", "redis.sentinel", "ua_parser", "whitenoise.middleware"),
 ]
 
-# The interpreter reads them as it starts.
-READ_AT_START = ("PYTHON", "LANG", "LC_")
+# The interpreter reads them as it starts: not LANGUAGE_CODE, which is the site's.
+READ_AT_START = re.compile(r"PYTHON.*|LC_.*|LANG|LANGUAGE")
 
 
 class Forks:
@@ -89,7 +90,8 @@ def become(arguments: list[str], environment: dict[str, str], files: list[int]) 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = arguments
     if arguments[0] == "-c":
-        exec(arguments[1], {"__name__": "__main__"})
+        code = sys.argv.pop(1)
+        exec(code, {"__name__": "__main__"})
     else:
         runpy.run_path(arguments[0], run_name="__main__")
     sys.exit()

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run manage.py with nothing but these variables in its environment, whatever comes of it."""
     environment = {"PATH": os.environ["PATH"], **environment}
-    if not any(name.startswith(READ_AT_START) for name in environment):
+    if not any(map(READ_AT_START.fullmatch, environment)):
         return forks().run("manage.py", *arguments, **environment)
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],

@@ -2,7 +2,11 @@
 
 import subprocess
 import sys
+from unittest import mock
 
+import pytest
+
+from . import sites
 from .sites import ROOT, forks
 
 LOADED = """
@@ -19,6 +23,11 @@ def test_nothing_of_the_site_is_there_yet() -> None:
 
 def test_it_has_the_variables_that_it_is_given() -> None:
     assert forks().run("-c", "import os; print(dict(os.environ))", A="1").stdout == "{'A': '1'}\n"
+
+
+def test_it_has_the_arguments_that_it_is_given() -> None:
+    ran = forks().run("-c", "import sys; print(sys.argv)", "a", "b")
+    assert ran.stdout == "['-c', 'a', 'b']\n"
 
 
 def test_what_it_says_and_how_it_ends_is_told() -> None:
@@ -40,3 +49,22 @@ def test_a_command_says_the_same() -> None:
         ran.stdout,
         ran.stderr,
     )
+
+
+@pytest.mark.parametrize(
+    ("variables", "is_forked"),
+    [
+        ({}, True),
+        ({"LANGUAGE_CODE": "zh-hans", "PATH": ""}, True),
+        ({"LANGUAGE": "zh"}, False),
+        ({"LANG": "C"}, False),
+        ({"LC_ALL": "C"}, False),
+        ({"PYTHONHASHSEED": "1"}, False),
+    ],
+)
+def test_what_the_interpreter_reads_as_it_starts_needs_a_new_one(
+    variables: dict[str, str], is_forked: bool
+) -> None:
+    with mock.patch.object(sites, "forks") as asked, mock.patch("subprocess.run"):
+        sites.manage("check", **variables)
+    assert asked.called == is_forked

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 from django.test import Client
 
-from .conftest import copied, prepare
+from .conftest import copied, new_database
 from .sites import Browser, running
 
 # Profile, and which of the servers it stands on beside SQLite.
@@ -37,10 +37,12 @@ def environment(
         "SESSION_FILE_PATH": str(tmp_path / "sessions"),
     }
     for server in servers:
-        name = "DATABASE_URL" if server == "postgresql" else "CACHE_URL"
-        variables[name] = request.getfixturevalue(f"{server}_url")
-    if "postgresql" in servers:
-        prepare(**variables)
+        url = request.getfixturevalue(f"{server}_url")
+        if server == "postgresql":
+            template = request.getfixturevalue("demo_postgresql")
+            variables["DATABASE_URL"] = new_database(url, "restarted", template)
+        else:
+            variables["CACHE_URL"] = url
     return variables
 
 

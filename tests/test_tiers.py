@@ -13,7 +13,16 @@ from .engines.contract import STORES, Engine
 from .engines.handing_over import PAIRS
 from .held import WHOSE
 from .sites import ROOT
-from .tiers import ALIKE, ON_ANY_PROFILE, SUITE, function, parameters
+from .tiers import (
+    ALIKE,
+    ON_ANY_PROFILE,
+    SUITE,
+    Promise,
+    function,
+    in_turn,
+    parameters,
+    promise,
+)
 
 Items = list[pytest.Item]
 
@@ -73,6 +82,46 @@ def test_each_is_run_on_each_engine(suite: tuple[Items, Items]) -> None:
 def test_each_is_given_each_value(suite: tuple[Items, Items]) -> None:
     everything, fast = (by_test(filter(is_once, items), values) for items in suite)
     assert everything == fast
+
+
+def test_values_that_are_few_are_tried_on_each_engine(suite: tuple[Items, Items]) -> None:
+    everything, fast = (set(map(promise, items)) for items in suite)
+    choices = defaultdict(set)
+    for promised in everything:
+        choices[promised.test, promised.family].add(promised.values)
+    few = {each for each in everything if len(choices[each.test, each.family]) <= len(PROFILES)}
+    assert few - fast == set()
+    assert fast <= everything
+
+
+def test_values_that_are_many_are_tried_together_as_in_the_matrix(
+    suite: tuple[Items, Items],
+) -> None:
+    """On an engine of ours if they are there, and beside it on one of Django's."""
+    everything, fast = ({promise(item)._replace(engine=()) for item in items} for items in suite)
+    assert everything == fast
+
+
+@pytest.mark.parametrize(("values", "tries"), [(1, 5), (5, 25), (6, 6), (7, 7), (40, 40)])
+def test_engines_take_turns(values: int, tries: int) -> None:
+    promises = [
+        Promise("test", (), (("profile", profile),), (("value", value),))
+        for profile in PROFILES
+        for value in range(values)
+    ]
+    chosen = list(in_turn(promises))
+    assert len(set(chosen)) == len(chosen) == tries
+    on = Counter(promised.engine for promised in chosen)
+    assert max(on.values()) - min(on.values()) <= 1
+    assert len(on) == len(PROFILES)
+    assert len({promised.values for promised in chosen}) == values
+
+
+@pytest.mark.parametrize("test", ["a", "b", "c", "d", "e", "f"])
+def test_an_engine_that_has_few_of_many_values_has_its_turn(test: str) -> None:
+    many = [Promise(test, (), (("profile", "db"),), (("value", value),)) for value in range(9)]
+    one = Promise(test, (), (("profile", "file"),), (("value", 3),))
+    assert set(in_turn([*many, one])) >= {one}
 
 
 def test_each_store_is_tried_by_many(suite: tuple[Items, Items]) -> None:

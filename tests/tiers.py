@@ -3,20 +3,28 @@
 A promise is a test with one choice of its values, on one engine. The fast tier tries each promise
 once: on one of the engine's stores, in the sync half, and in one switch of those that take the same
 way through the code. Which store and which switch goes round from promise to promise, so that each
-of them is tried by many. Whatever was named, a path or an expression, is run whole.
+of them is tried by many. A test with more values than there are engines tries each value on one
+engine, in turn, and each engine with some. Whatever was named, a path or an expression, is run
+whole.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from itertools import filterfalse
-from typing import Any
+from itertools import chain, filterfalse
+from random import Random
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import pytest
 
+from cookieproj.engines.constants import DJANGOS, OURS
 from cookieproj.profiles import PROFILES
 
 from .engines.contract import Engine
+from .held import WHOSE
+
+# Whose engines a test is about, where they are not named as a whole.
+FAMILY = {OURS, DJANGOS, *WHOSE}
 
 # Where modules of tests/demo run again, for the sake of the site's database.
 AGAIN = {"replicated", "on_postgresql"}
@@ -34,8 +42,17 @@ CHOICES = ("keyword", "markexpr", "engine", "benchmarks", "figures", "long")
 # All cases, and those of the fast tier, of a run that was not told which it wants.
 SUITE = pytest.StashKey[tuple[list[pytest.Item], list[pytest.Item]]]()
 
-# What two cases have in common of which one is enough.
-Promise = tuple[object, ...]
+# Names and what they stand for.
+Subjects = tuple[tuple[str, object], ...]
+
+
+class Promise(NamedTuple):
+    """What two cases have in common of which one is enough."""
+
+    test: str
+    family: Subjects
+    engine: Subjects
+    values: Subjects
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,8 +62,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    is_fast = config.getoption("--fast") and is_whole(config)
-    return f"tier: {'fast' if is_fast else 'all that is named, or everything'}"
+    return f"tier: {'fast' if is_fast(config) else 'all that is named, or everything'}"
+
+
+def is_fast(config: pytest.Config) -> bool:
+    return bool(config.getoption("--fast")) and is_whole(config)
 
 
 def is_whole(config: pytest.Config) -> bool:
@@ -63,7 +83,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     chosen = list(fast(items))
     repeated = list(filterfalse(set(chosen).__contains__, items))
     config.stash[SUITE] = items[:], chosen
-    if config.getoption("--fast"):
+    if is_fast(config):
         config.hook.pytest_deselected(items=repeated)
         items[:] = chosen
     for item in repeated:
@@ -78,12 +98,37 @@ def fast(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
         alike[promise(item)].append(item)
     promises: dict[str, int] = defaultdict(int)
     chosen = set()
-    for cases in alike.values():
-        test = function(cases[0])
+    for promised in in_turn(alike):
+        test, cases = promised.test, alike[promised]
         enough = [case for case in cases if not is_async(case)] or cases
         chosen.add(enough[(crc32(test.encode()) + promises[test]) % len(enough)])
         promises[test] += 1
     return (item for item in items if item in chosen)
+
+
+def in_turn(promises: Iterable[Promise]) -> Iterator[Promise]:
+    """Values that outnumber the engines: each on one engine of each family, on all engines some.
+
+    Where they are that many, a test is about them. Those that have another outcome on each engine,
+    a number of round trips for one, are few.
+    """
+    of_tests: dict[tuple[str, Subjects], dict[Subjects, list[Promise]]] = {}
+    for promised in promises:
+        of_test = of_tests.setdefault((promised.test, promised.family), {})
+        of_test.setdefault(promised.values, []).append(promised)
+    for (test, _), of_test in of_tests.items():
+        by_value = list(of_test.values())
+        if len(by_value) <= len(PROFILES):
+            yield from chain.from_iterable(by_value)
+            continue
+        # Else the second of five values would meet the second engine alone, whatever the others.
+        Random(test).shuffle(by_value)
+        left = {promised.engine: promised for promised in chain.from_iterable(by_value)}
+        for turn, on_engines in enumerate(by_value):
+            promised = on_engines[turn % len(on_engines)]
+            left.pop(promised.engine, None)
+            yield promised
+        yield from left.values()
 
 
 def function(item: pytest.Item) -> str:
@@ -107,16 +152,32 @@ def promise(item: pytest.Item) -> Promise:
         found = {name: value for name, value in found.items() if value not in PROFILES}
     if {"old", "new"} <= found.keys():
         found["old and new"] = found.pop("old"), found.pop("new")
-    return function(item), *((name, subject(value)) for name, value in sorted(found.items()))
+    parts: dict[str, list[tuple[str, object]]] = defaultdict(list)
+    for name, value in sorted(found.items()):
+        for part, tried in divided(value):
+            parts[part].append((name, tried))
+    return Promise(function(item), *(tuple(parts[part]) for part in Promise._fields[1:]))
+
+
+def divided(value: Any) -> Iterator[tuple[str, object]]:
+    """Which parts of a promise a parameter is."""
+    match value:
+        case Engine():
+            yield "family", value.path.removesuffix(value.name)
+            yield "engine", value.name
+        case str() if value in FAMILY:
+            yield "family", value
+        case str() if value in PROFILES:
+            yield "engine", value
+        case _:
+            yield "values", subject(value)
 
 
 def subject(value: Any) -> object:
     """What a parameter makes the test be about."""
     match value:
-        case Engine():
-            found: object = value.path
         case (str(old), str(new)) if {old, new} <= set(PROFILES):
-            found = way(old, new)
+            found: object = way(old, new)
         case str() if " to " in value and set(value.split(" to ")) <= set(PROFILES):
             found = way(*value.split(" to "))
         case (str(profile), list()) if profile in PROFILES:

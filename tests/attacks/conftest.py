@@ -1,6 +1,8 @@
 """Each attack is made on the whole site: on our engines, and on Django's where they decide."""
 
 from collections.abc import Callable, Iterable
+from math import ceil
+from random import Random
 from typing import Any
 
 import pytest
@@ -11,16 +13,11 @@ from pytest_django import Settings
 from tests.conftest import forget_folder
 from tests.families import run_on
 from tests.held import WHOSE, Held, Whose
+from tests.tiers import is_fast
 
-Some = Callable[[Iterable[Any], int], list[Any]]
+Some = Callable[..., list[Any]]
 Judged = Callable[..., None]
 Send = Callable[..., HttpResponse]
-
-
-@pytest.fixture(autouse=True)
-def static_files_when_asked_for(settings: Settings) -> None:
-    """To list them all anew for each browser would take longer than most attacks."""
-    settings.WHITENOISE_AUTOREFRESH = True
 
 
 @pytest.fixture(params=WHOSE)
@@ -32,14 +29,25 @@ def whose(request: pytest.FixtureRequest, profile: str, settings: Settings) -> W
     return owner
 
 
-@pytest.fixture
-def some(pytestconfig: pytest.Config) -> Some:
-    """All of them with --long, else every so many."""
+# Of what the suite tries, the fast tier tries a third: another on each profile.
+SHARE = 3
 
-    def some(tries: Iterable[Any], every: int) -> list[Any]:
-        return list(tries)[:: 1 if pytestconfig.getoption("--long") else every]
+
+@pytest.fixture
+def some(request: pytest.FixtureRequest) -> Some:
+    """All of them with --long, else every so many; of these a share in the fast tier."""
+
+    def some(tries: Iterable[Any], every: int = 1) -> list[Any]:
+        found = list(tries)[:: 1 if request.config.getoption("--long") else every]
+        return share(found, request.node.nodeid) if is_fast(request.config) else found
 
     return some
+
+
+def share(tries: list[Any], test: str) -> list[Any]:
+    """By chance, and each time the same: every third might be one method of three."""
+    chosen = Random(test).sample(range(len(tries)), ceil(len(tries) / SHARE))
+    return [tries[number] for number in sorted(chosen)]
 
 
 @pytest.fixture

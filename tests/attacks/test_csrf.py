@@ -41,7 +41,8 @@ SET_A_COOKIE = {
         "cookies/set-cookie", "cookies/max-age", "cookies/expires", "cookies/max-age-and-expires",
         "cookies/attributes", "cookies/by-hand", "cookies/on-a-template", "cookies/on-json",
         "cookies/on-a-redirect", "cookies/language", "cookies/too-large", "reading/last-visit",
-        "reading/delete", "reading/delete-elsewhere", "signed/sign", "signed/change", "auth/forge",
+        "reading/delete", "reading/delete-elsewhere", "signed/sign", "signed/change",
+        "signed/change-the-key", "auth/forge",
     )
 }  # fmt: skip
 
@@ -136,6 +137,8 @@ def test_no_address_changes_anything_by_a_link(
         changed = set(answer.cookies) - {"csrftoken", "messages"}
         is_right = not changed or (path in SET_A_COOKIE and "sessionid" not in changed)
         lost += [] if is_right and answer.status_code < 500 else [(path, method, changed)]
+        # Nothing that was set before, else a recipe finds it and answers otherwise.
+        victim.cookies.clear()
         victim.cookies.load(cookies)
     after = stored(profile, tmp_path)
     lost += [name for name in after if after[name] != before[name]]
@@ -163,13 +166,13 @@ ELSEWHERE: list[dict[str, str]] = [
 
 
 def test_the_language_is_chosen_from_here_only(
-    profile: str, victim: Client, judged: Judged
+    profile: str, victim: Client, some: Some, judged: Judged
 ) -> None:
     def chooses(headers: dict[str, str], method: str = "post") -> bool:
         answer = getattr(victim, method)("/language/", {"language": "zh-hans"}, headers=headers)
         return answer.status_code >= 500 or "django_language" in answer.cookies
 
     assert all(map(chooses, HERE))
-    tries = [*((headers, "post") for headers in ELSEWHERE), *product(HERE, ["put", "get"])]
+    tries = some([*((headers, "post") for headers in ELSEWHERE), *product(HERE, ["put", "get"])])
     lost = [tried for tried in tries if chooses(*tried)]
     judged("A language chosen by another site", tries, lost)

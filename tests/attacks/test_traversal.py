@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from itertools import product
 from pathlib import Path
@@ -57,12 +57,15 @@ watching: list[list[str]] = []
 
 
 def watch(event: str, arguments: tuple[Any, ...]) -> None:
-    """Of each file that is opened, made, renamed or removed: there is no way to end an audit."""
+    """Of each file that is opened, made, renamed or removed."""
     if watching and event.partition(".")[0] in {"open", "os", "shutil", "tempfile"}:
         watching[-1].extend(os.fsdecode(path) for path in arguments if isinstance(path, str | Path))
 
 
-sys.addaudithook(watch)
+@cache
+def audit() -> None:
+    """From the first test on that needs it: it cannot be ended, and all that runs is slower."""
+    sys.addaudithook(watch)
 
 
 @contextmanager
@@ -70,6 +73,7 @@ def touched(folder: Path) -> Iterator[list[str]]:
     """The paths to which the block goes, below the parent of that folder and not in it."""
     seen: list[str] = []
     outside: list[str] = []
+    audit()
     watching.append(seen)
     try:
         yield outside
@@ -79,6 +83,16 @@ def touched(folder: Path) -> Iterator[list[str]]:
             is_below = path.startswith(f"{folder.parent}/")
             if is_below and Path(path).parent != folder:
                 outside.append(path)
+
+
+def test_whoever_goes_beside_the_folder_is_seen(tmp_path: Path) -> None:
+    folder = tmp_path / "sessions"
+    folder.mkdir()
+    with touched(folder) as outside:
+        (folder / "mine").touch()
+        (tmp_path / "beside").write_text("")
+        (tmp_path / "beside").unlink()
+    assert outside == [str(tmp_path / "beside")] * 2
 
 
 def files(root: Path) -> dict[Path, Any]:

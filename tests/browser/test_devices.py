@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from cookieproj.profiles import PROFILES
-from tests.conftest import new_database, prepare
+from tests.conftest import new_database
 from tests.sites import manage, running
 
 from .conftest import signed_in
@@ -28,11 +28,9 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def database_url(postgresql_url: str) -> str:
+def database_url(postgresql_url: str, demo_postgresql: str) -> str:
     """A database of its own, with the demo accounts."""
-    url = new_database(postgresql_url, "devices")
-    prepare(DATABASE_URL=url)
-    return url
+    return new_database(postgresql_url, "devices", demo_postgresql)
 
 
 @pytest.fixture(scope="module", params=PROFILES)

@@ -46,8 +46,15 @@ TRIPS = {
 
 
 @pytest.fixture(autouse=True)
-def site(empty_stores: None, settings: Settings, tmp_path: Path, db: None) -> None:
-    """Of its own: a benchmark is kept beside manage.py."""
+def site(
+    empty_stores: None,
+    settings: Settings,
+    tmp_path: Path,
+    db: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of its own: a benchmark is kept beside manage.py. What it measures, nobody reads."""
+    monkeypatch.setattr("demo.engines_page.REQUESTS", 3)
     settings.SESSION_BENCHMARK_FILE = tmp_path / "benchmark.json"
     settings.DEBUG = True
     memory.clear()
@@ -261,10 +268,7 @@ def table_goes_away() -> Iterator[None]:
 
 
 class TestMeasuring:
-    def test_the_button_measures_and_the_page_shows_it(
-        self, client: Client, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("demo.engines_page.REQUESTS", 3)
+    def test_the_button_measures_and_the_page_shows_it(self, client: Client) -> None:
         assert "Not measured yet." in shown(client)
         response = client.post("/engines/measure/")
         assert response.headers["Location"] == "/engines/#costs"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.contrib.sessions.models import Session
 from django.core.cache import caches as cache_connections
-from django.db import connections
+from django.db import DatabaseError, connections
 from pytest_django import DjangoDbBlocker, Settings
 
 from cookieproj.engines.constants import DJANGOS, OURS
@@ -118,9 +118,11 @@ def switch(
 def database(url: str) -> Iterator[None]:
     """That database, less its sessions, is ``default`` till the block ends, in new threads too."""
     with connected(url):
-        if "django_session" in connections["default"].introspection.table_names():
-            Session.objects.all().delete()
-        else:
+        try:
+            with connections["default"].cursor() as cursor:
+                cursor.execute(f"DELETE FROM {Session._meta.db_table}")
+        except DatabaseError:
+            # There is no table yet.
             with connections["default"].schema_editor() as editor:
                 editor.create_model(Session)
         yield

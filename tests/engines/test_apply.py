@@ -1,8 +1,5 @@
 """``apply``: a change of what is stored now. Beside it what one writes for Django's engines."""
 
-import os
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -30,11 +27,12 @@ from cookieproj.engines.exceptions import HeldByClientError
 from cookieproj.engines.hands_over import store_of
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 from cookieproj.engines.trips import watched as counted
+from tests.sites import forks
 
 from .contract import ALL, Engine, Open, kept, on_engines
 from .handing_over import PAIRS, Browser, Switch, moved, only
 from .test_round_trips import watched
-from .writer import add_one
+from .writer import WRITER, add_one
 
 on_server = on_engines(lambda engine: engine.on_server)
 ours = on_engines(lambda engine: engine.ours and engine.on_server)
@@ -76,13 +74,9 @@ def test_threads_lose_no_count(engine: Engine) -> None:
 def test_processes_lose_no_count(engine: Engine, environment: dict[str, str]) -> None:
     session = engine.Store()
     session.create()
-    command = [sys.executable, "-m", "tests.engines.writer", session.session_key]
-    subprocess.run(
-        [*command, str(PROCESSES), str(TIMES), "count"],
-        env=os.environ | environment,
-        check=True,
-        timeout=100,
-    )
+    arguments = session.session_key, str(PROCESSES), str(TIMES), "count"
+    ran = forks().run(WRITER, *arguments, **environment)
+    assert (ran.returncode, ran.stderr) == (0, "")
     count = engine.Store(session.session_key)["n"]
     kept(engine, count == PROCESSES * TIMES, f"{count} of {PROCESSES * TIMES} counted", ALL)
 

@@ -1,13 +1,10 @@
 """What is checked in a site that has the engines and nothing else of this project."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.sites import ROOT
+from tests.sites import forks
 
 SETTINGS = """
 SECRET_KEY = "not-a-secret"
@@ -32,6 +29,14 @@ class SessionStore(CacheStore):
     cache_key_prefix = "shop."
 """
 
+# As django-admin, with that folder to import from.
+ADMIN = """
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+from django.core.management import execute_from_command_line
+execute_from_command_line()
+"""
+
 APP = "cookieproj.engines"
 
 
@@ -46,13 +51,8 @@ def checked(
     shop.mkdir()
     (shop / "__init__.py").touch()
     (shop / "models.py").write_text(SHOP)
-    ran = subprocess.run(
-        [sys.executable, "-m", "django", "check", "--settings=site_settings"],
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": f"{folder}:{ROOT}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    arguments = "check", "--settings=site_settings"
+    ran = forks().run("-c", ADMIN, str(folder), *arguments)
     return ran.stdout + ran.stderr
 
 

@@ -7,9 +7,6 @@ it gets. Where Django's engines are known to fail they are expected to, and the 
 says what was seen of each (``-rx``).
 """
 
-import os
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pickle import PicklingError
@@ -19,7 +16,10 @@ import pytest
 from django.core.cache import caches
 from django.db import connections
 
+from tests.sites import forks
+
 from .contract import ALL, Engine, Open, kept, on_engines
+from .writer import WRITER
 
 pytestmark = on_engines(lambda engine: engine.name != "signed_cookies")
 
@@ -55,10 +55,9 @@ def test_threads_lose_no_write(engine: Engine) -> None:
 def test_processes_lose_no_write(engine: Engine, environment: dict[str, str]) -> None:
     session = engine.Store()
     session.create()
-    command = [sys.executable, "-m", "tests.engines.writer", session.session_key]
-    subprocess.run(
-        [*command, str(PROCESSES), str(KEYS)], env=os.environ | environment, check=True, timeout=100
-    )
+    arguments = session.session_key, str(PROCESSES), str(KEYS)
+    ran = forks().run(WRITER, *arguments, **environment)
+    assert (ran.returncode, ran.stderr) == (0, "")
     found = len(engine.Store(session.session_key).keys())
     kept(engine, found == PROCESSES * KEYS, f"{found} of {PROCESSES * KEYS} writes kept", ALL)
 

@@ -2,8 +2,6 @@
 
 import logging
 import pickle
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
@@ -28,7 +26,7 @@ from cookieproj.engines.constants import COOKIE_SALT, DJANGOS, NAMES, OURS
 from cookieproj.engines.merge import Data
 from cookieproj.engines.sound import DEEPEST, checked
 from tests.conftest import on
-from tests.sites import ROOT
+from tests.sites import forks
 
 
 def nested(levels: int) -> Any:
@@ -245,18 +243,17 @@ def test_a_process_without_users_reads_who_is_signed_in(
         program = IMPORT
     else:
         program = IMPORT + (TABLE if needs_table else "") + USE
-    ran = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program, family + name, way, str(tmp_path)],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+    ran = forks().run("-c", program, family + name, way, str(tmp_path))
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
 IMPORT = """
 import sys
+import warnings
 from importlib import import_module
 import django
 from django.conf import settings
+warnings.simplefilter("error")
 engine, way, folder = sys.argv[1:]
 settings.configure(
     SECRET_KEY="secret", SESSION_ENGINE=engine, SESSION_FILE_PATH=folder,

@@ -10,6 +10,9 @@ from typing import Any
 import django
 from django.conf import settings
 
+# For tests.forking, from the project's root.
+WRITER = "tests/engines/writer.py"
+
 
 def main(session_key: str, processes: int, times: int, target: Callable[..., None]) -> None:
     django.setup()

@@ -16,11 +16,15 @@ from demo.models import User
 from tests.conftest import connected
 from tests.families import run_on
 from tests.held import Whose
+from tests.tiers import is_fast
 
 from .site import Site
 
-# In the suite, and with --long.
-INPUTS, MANY = 10_000, 1_000_000
+# In the fast tier, in the suite, and with --long.
+FEW, INPUTS, MANY = 2_000, 10_000, 1_000_000
+
+# So many each test gets at least.
+LEAST = 20
 
 # What hypothesis remembers of one run grows with it, so a long one is made of many.
 AT_ONCE = 2_000
@@ -29,6 +33,13 @@ LOGGER = logging.getLogger("django")
 
 Property = Callable[..., None]
 Fuzz = Callable[..., int]
+
+
+def inputs_of(config: pytest.Config) -> int:
+    """How many are all inputs of a run."""
+    if config.getoption("--long"):
+        return MANY
+    return FEW if is_fast(config) else INPUTS
 
 
 class Log(logging.Handler):
@@ -66,6 +77,7 @@ def fuzz(request: pytest.FixtureRequest, log: Log) -> Fuzz:
     is kept in .hypothesis and tried again first.
     """
     is_long = request.config.getoption("--long")
+    all_inputs = inputs_of(request.config)
 
     def fuzz(percent: float, holds: Property, *strategies: st.SearchStrategy[Any]) -> int:
         log.alone()
@@ -77,7 +89,7 @@ def fuzz(request: pytest.FixtureRequest, log: Log) -> Fuzz:
             holds(**drawn)
             tries += 1
 
-        inputs = max(1, round((MANY if is_long else INPUTS) * percent / 100))
+        inputs = max(LEAST, round(all_inputs * percent / 100))
         run = settings(
             derandomize=not is_long,
             deadline=None,
