@@ -14,12 +14,10 @@ the browser holds opens the session.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import UpdateError
-from django.core import signing
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
@@ -28,10 +26,11 @@ from .apply import Apply
 from .asynchronous import Async
 from .clock import after, left, local
 from .exceptions import StoreUnavailableError
+from .hooks import loads_of, session_in
 from .keys import SAVES, Keys
 from .listable import Listable
 from .merge import Data, merge, same
-from .sound import check, checked
+from .sound import check
 from .stored import Stored
 
 
@@ -49,9 +48,7 @@ class Engine(Listable, Keys, Apply, Async):
 
     if TYPE_CHECKING:
         _get_session: Callable[..., Data]
-        key_salt: str
         _session_cache: Data
-        serializer: Any
 
     def _takes(self, session_key: str) -> bool:
         return self.make_store().can_hold(session_key)
@@ -75,9 +72,7 @@ class Engine(Listable, Keys, Apply, Async):
     # What follows is Django's interface, on top of those.
 
     def decode(self, session_data: Any) -> Data:
-        """Empty, with a line in the log, for what is no session: Django logs a wrong signature."""
-        loads = partial(signing.loads, salt=self.key_salt, serializer=self.serializer)
-        return checked(loads, session_data) or {}
+        return session_in(loads_of(self), session_data)
 
     def load(self) -> Data:
         """The stored data; empty, and this session without a key, where nothing is stored.

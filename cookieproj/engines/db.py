@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,15 @@ def is_near(one: datetime, other: datetime) -> bool:
     return abs(left(one) - left(other)) < timedelta(seconds=2)
 
 
+class Commit:
+    """Told of the end of a transaction; a rollback, to a savepoint too, takes it off the list."""
+
+    has_come = False
+
+    def __call__(self) -> None:
+        self.has_come = True
+
+
 # Of what Django's engine makes a row.
 HOOKS_OF_A_ROW = ("create_model_instance", "_get_or_create_session_key")
 
@@ -38,10 +47,9 @@ HOOKS_OF_A_ROW = ("create_model_instance", "_get_or_create_session_key")
 class SessionStore(Engine, DjangoStore):
     """Rows of Django's table, or of the model that a subclass names in ``get_model_class``."""
 
-    # For each save in a transaction that is not over: what is done once it is committed, and what
-    # this session went by before. A rollback, to a savepoint too, takes the former off Django's
-    # list of hooks.
-    _unsettled: Sequence[tuple[Callable[[], None], Stored | None]] = ()
+    # For each save in a transaction: what is told of its commit, and what this session went by
+    # before.
+    _unsettled: Sequence[tuple[Commit, Stored | None]] = ()
 
     def make_store(self) -> Store:
         return Rows(self)
@@ -88,13 +96,10 @@ class SessionStore(Engine, DjangoStore):
         if not in_transaction(connection):
             super()._move_base(written)
         elif connection.in_atomic_block:
-
-            def settle() -> None:
-                self._unsettled = [each for each in self._unsettled if each[0] is not settle]
-
-            self._unsettled = [*self._unsettled, (settle, self._base)]
+            commit = Commit()
+            self._unsettled = [*self._unsettled, (commit, self._base)]
             super()._move_base(written)
-            transaction.on_commit(settle, using=connection.alias)
+            transaction.on_commit(commit, using=connection.alias)
 
     def _insert(self, data: Data, *, save_follows: bool = False) -> Stored:
         stored = super()._insert(data, save_follows=save_follows)
@@ -110,7 +115,8 @@ class SessionStore(Engine, DjangoStore):
         if not self._unsettled:
             return
         hooks = [hook for _savepoints, hook, *_ in Rows(self).table.connection.run_on_commit]
-        for number, (settle, before) in enumerate(self._unsettled):
-            if settle not in hooks:
+        self._unsettled = [each for each in self._unsettled if not each[0].has_come]
+        for number, (commit, before) in enumerate(self._unsettled):
+            if commit not in hooks:
                 self._base, self._unsettled = before, self._unsettled[:number]
                 return

@@ -6,10 +6,10 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -161,10 +161,13 @@ class Files(Store):
         return listed.stored.data is not None and can_decode(self.session, text)
 
     def _stored(self, key: str, payload: bytes, expires: datetime | None) -> Stored:
-        return Stored(payload, partial(self._data, key, payload), expires)
+        return Stored(payload, self._decoder(key, payload), expires)
 
     def _data(self, key: str, payload: bytes) -> Data:
-        return decoder(self.session, key, payload.decode("latin-1"))() if payload else {}
+        return self._decoder(key, payload)()
+
+    def _decoder(self, key: str, payload: bytes) -> Callable[[], Data]:
+        return decoder(self.session, key, payload.decode("latin-1")) if payload else dict
 
     def _modified(self, key: str, data: Data, expires: datetime) -> int:
         """The modification time with which a file of that data expires then, or just before."""

@@ -116,12 +116,16 @@ class Redis(Cache):
     def store_error(self, error: Exception) -> StoreError:
         return store_error(self.label, error)
 
-    def encode(self, data: Data) -> bytes:
-        encoded: bytes = self.cache._cache._serializer.dumps(data)
-        return encoded
+    @property
+    def encode(self) -> Callable[[Data], bytes]:
+        encode: Callable[[Data], bytes] = self.cache._cache._serializer.dumps
+        return encode
 
-    def decode(self, payload: bytes) -> Any:
-        return self.cache._cache._serializer.loads(payload)
+    @property
+    def decode(self) -> Callable[[bytes], Any]:
+        """The cache's own, so that what has it does not hold this store."""
+        decode: Callable[[bytes], Any] = self.cache._cache._serializer.loads
+        return decode
 
     def form(self, data: Data) -> Data:
         form: Data = self.decode(self.encode(data))
@@ -391,9 +395,12 @@ class DjangoRedis(Redis):
         client: Client = self.cache.client.get_client(write=True)
         return client
 
-    def encode(self, data: Data) -> bytes:
-        encoded: bytes = self.cache.client.encode(data)
-        return encoded
+    @property
+    def encode(self) -> Callable[[Data], bytes]:
+        encode: Callable[[Data], bytes] = self.cache.client.encode
+        return encode
 
-    def decode(self, payload: bytes) -> Any:
-        return self.cache.client.decode(payload)
+    @property
+    def decode(self) -> Callable[[bytes], Any]:
+        decode: Callable[[bytes], Any] = self.cache.client.decode
+        return decode
