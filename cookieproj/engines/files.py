@@ -8,8 +8,9 @@ import platform
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,6 +62,11 @@ def passing_over(folder: Folder) -> Iterator[None]:
         logger.warning("A session file is passed over. %s", in_english(error))
 
 
+@lru_cache
+def plain_folder(path: str, prefix: str) -> Folder:
+    return Folder(Path(path), prefix)
+
+
 class Files(Store):
     """Files in SESSION_FILE_PATH, which expire by the time of their last change.
 
@@ -81,9 +87,10 @@ class Files(Store):
 
     @cached_property
     def folder(self) -> Folder:
-        has_own_names = overrides(type(self.session), "_key_to_file")
-        file_of = self.session.file_of if has_own_names else None
-        return Folder(Path(self.session.storage_path), self.session.file_prefix, file_of)
+        folder = plain_folder(self.session.storage_path, self.session.file_prefix)
+        if overrides(type(self.session), "_key_to_file"):
+            return replace(folder, file_of=self.session.file_of)
+        return folder
 
     def can_hold(self, key: str) -> bool:
         """Nothing that could lead out of the folder, and no name that is too long for a file."""

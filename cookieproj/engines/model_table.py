@@ -7,6 +7,7 @@ it tells, or has columns in the table of another model.
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
@@ -35,9 +36,12 @@ CONVERSIONS = (
 
 
 def table_of(model: Model, using: str) -> Table:
-    return (ModelTable if has_own_way(model) else Table)(model, using)
+    """Receivers come and go; all else that a model does is written in it."""
+    is_own = has_own_way(model) or others_hear(model, SAVES)
+    return (ModelTable if is_own else Table)(model, using)
 
 
+@cache
 def has_own_way(model: Model) -> bool:
     """Whether Django's engine, which does all by the model, would do more than a statement does."""
     manager: Any = model.objects
@@ -46,7 +50,6 @@ def has_own_way(model: Model) -> bool:
         overrides(model, "save", "save_base", "delete")
         or overrides(manager.__class__, "get_queryset")
         or overrides(manager._queryset_class, "delete")
-        or others_hear(model, SAVES)
         or any(converts(model._meta.get_field(name)) for name in OWN_FIELDS)
         or any(each.model._meta.db_table != model._meta.db_table for each in fields)
     )
