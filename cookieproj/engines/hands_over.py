@@ -5,14 +5,14 @@ from functools import cache
 from typing import Any, Self
 
 from django.conf import settings
-from django.contrib.sessions.backends.base import SessionBase
 from django.core.signals import setting_changed
 
+from .asynchronous import Async
 from .registry import running
 from .store import Store
 
 
-class HandsOver(SessionBase):
+class HandsOver(Async):
     """While SESSION_HANDOVER_FROM is set, the running engine's sessions know the former store.
 
     Channels, allauth and others open sessions by ``import_module(SESSION_ENGINE).SessionStore``,

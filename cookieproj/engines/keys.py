@@ -38,6 +38,11 @@ SAVES = 1000
 # Of what Django's engines make the change of a key.
 DJANGOS_WAY = ("create", "save", "delete")
 
+INSERTED = format_lazy(_("The store rejected {number} new session keys in a row."), number=NEW_KEYS)
+SAVED = format_lazy(
+    _("The store refused to save one session {number} times in a row."), number=SAVES
+)
+
 Result = TypeVar("Result")
 
 
@@ -54,6 +59,12 @@ def random_key() -> str:
 class Keys(HandsOver):
     """The part of an engine that has to do with session keys."""
 
+    # What this session's data was made from; None until it is loaded or created.
+    _base: Stored | None = None
+
+    # Whether nothing that is stored has been seen of it yet.
+    _is_unread = True
+
     # Each key that ``cycle_key`` replaced, and what was stored under it, until it is ended.
     _replaced: Sequence[tuple[str, Stored | None]] = ()
 
@@ -62,14 +73,8 @@ class Keys(HandsOver):
 
     if TYPE_CHECKING:
         _apply_again: Callable[[Stored, Stored], None]
-        _base: Stored | None
-        _get_session: Callable[..., Data]
-        _half: Callable[[str], Callable[..., Any]]
         _insert: Callable[..., Stored]
-        _is_unread: bool
         _rebase: Callable[[Stored | None], None]
-        _session_cache: Data
-        _takes: Callable[[str], bool]
         _write: Callable[[Data], None]
 
     @property
@@ -83,6 +88,9 @@ class Keys(HandsOver):
             return False
         is_long_enough: Any = super()._validate_session_key(key)  # type: ignore[misc]
         return bool(is_long_enough) and self._takes(str(key))
+
+    def _takes(self, session_key: str) -> bool:
+        return self.make_store().can_hold(session_key)
 
     def _get_new_session_key(self) -> str:
         """A key that nobody has. Its insert says whether that is so; no look-up before it.
@@ -119,12 +127,7 @@ class Keys(HandsOver):
                 return store(key)
             except CreateError as error:
                 refusal = error
-        raise StoreUnavailableError(
-            self._store.label,
-            format_lazy(
-                _("The store rejected {number} new session keys in a row."), number=NEW_KEYS
-            ),
-        ) from refusal
+        raise StoreUnavailableError(self._store.label, INSERTED) from refusal
 
     def cycle_key(self) -> None:
         """Store the session under a new key and end the old one: whoever knew that is out.
@@ -216,12 +219,7 @@ class Keys(HandsOver):
             if base:
                 self._take_along(base, theirs)
             base = theirs
-        raise StoreUnavailableError(
-            store.label,
-            format_lazy(
-                _("The store refused to save one session {number} times in a row."), number=SAVES
-            ),
-        )
+        raise StoreUnavailableError(store.label, SAVED)
 
     def _take_along(self, base: Stored, theirs: Stored) -> None:
         """Apply to the session, under its new key, what changed under the old one."""

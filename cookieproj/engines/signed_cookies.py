@@ -15,7 +15,7 @@ import logging
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.backends.signed_cookies import SessionStore as DjangoStore
@@ -25,10 +25,10 @@ from django.utils.translation import gettext as _
 
 from . import checks  # noqa: F401 - they register themselves
 from .apply import NOT_GIVEN
-from .asynchronous import Async
 from .clock import is_past, local
 from .constants import COOKIE_SALT, EXPIRY, FORMER
 from .exceptions import CookieTooLargeError, HeldByClientError, NotListableError
+from .hooks import form_of
 from .language import in_english
 from .listable import Listable
 from .merge import Data
@@ -51,14 +51,11 @@ def is_signed(session_key: str | None) -> bool:
     return bool(SIGNED.fullmatch(session_key or ""))
 
 
-class SessionStore(Listable, Async, DjangoStore):  # type: ignore[misc]
+class SessionStore(Listable, DjangoStore):
     """The session key is the session: the data, the moment of signing and the signature."""
 
-    if TYPE_CHECKING:
-        _get_session: Callable[..., Data]
-
     def make_store(self) -> Store:
-        return Browsers(type(self))
+        return Browsers(self)
 
     def load(self) -> Data:
         """The data; empty if the signature does not hold, or the session has expired or is refused.
@@ -155,8 +152,11 @@ class SessionStore(Listable, Async, DjangoStore):  # type: ignore[misc]
 class Browsers(Store):
     """What the browsers hold: nobody can list it, and they forget it by themselves."""
 
-    def __init__(self, engine: type[SessionStore]) -> None:
-        self.engine = engine
+    def __init__(self, session: SessionStore) -> None:
+        self.session = session
+
+    def form(self, data: Data) -> Data:
+        return form_of(self.session, data)
 
     def page(self, position: str, size: int) -> Page:
         raise NotListableError(
@@ -169,4 +169,4 @@ class Browsers(Store):
         )
 
     def exists(self, key: str) -> bool:
-        return bool(dict(self.engine(key).items()))
+        return bool(dict(type(self.session)(key).items()))
