@@ -41,7 +41,9 @@ class Engine(Listable, Apply):
         return self._store.load(self._key)
 
     def _insert(self, data: Data, *, save_follows: bool = False) -> Stored:
-        return self._store.insert(self._key, data, self._expires(), save_follows=save_follows)
+        store = self._store
+        insert = store.insert_before_save if save_follows else store.insert
+        return insert(self._key, data, self._expires())
 
     def _expires(self) -> datetime:
         """When what is stored now expires."""

@@ -71,14 +71,13 @@ class CachedRows(Around):
             self.invalidate(key)
         return beside(stored, old and old.copy)
 
-    def insert(
-        self, key: str, data: Data, expires: datetime, *, save_follows: bool = False
-    ) -> Stored:
+    def insert(self, key: str, data: Data, expires: datetime) -> Stored:
         stored = self.rows.insert(key, data, expires)
         # Nobody knows the key yet, so nobody minds a transaction that is not over.
-        if save_follows:
-            return stored
         return replace(stored, copy=self._put_copy(key, None, data, expires))
+
+    def insert_before_save(self, key: str, data: Data, expires: datetime) -> Stored:
+        return self.rows.insert(key, data, expires)
 
     def compare_and_swap(
         self, key: str, old: Stored, data: Data, expires: datetime

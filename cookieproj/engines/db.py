@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from django.contrib.sessions.backends.db import SessionStore as DjangoStore
 from django.db import transaction
 
-from .asynchronous import async_half
 from .base import Engine
 from .clock import left
 from .hooks import overrides
@@ -41,7 +40,10 @@ class Commit:
 
 
 # Of what Django's engine makes a row.
-HOOKS_OF_A_ROW = ("create_model_instance", "_get_or_create_session_key")
+HOOKS_OF_A_ROW = (
+    *("create_model_instance", "_get_or_create_session_key"),
+    *("acreate_model_instance", "_aget_or_create_session_key"),
+)
 
 
 class SessionStore(Engine, DjangoStore):
@@ -71,7 +73,7 @@ class SessionStore(Engine, DjangoStore):
 
     @property
     def has_own_rows(self) -> bool:
-        return overrides(type(self), *HOOKS_OF_A_ROW, *map(async_half, HOOKS_OF_A_ROW))
+        return overrides(type(self), *HOOKS_OF_A_ROW)
 
     def row_of(self, key: str) -> AbstractBaseSession | None:
         row: AbstractBaseSession | None = self._at(key)._half("_get_session_from_db")()

@@ -1,7 +1,5 @@
 """Sessions in the files of a folder."""
 
-from __future__ import annotations
-
 import logging
 import os
 import platform
@@ -13,11 +11,12 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
 from itertools import chain, groupby, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import CreateError
 from django.contrib.sessions.exceptions import InvalidSessionKey
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from .clock import aware, is_past, local
@@ -29,11 +28,6 @@ from .language import in_english
 from .merge import Data
 from .store import Store
 from .stored import Listed, Location, Page, Stored
-
-if TYPE_CHECKING:
-    from django.utils.functional import Promise
-
-    from .file import SessionStore
 
 logger = logging.getLogger("django.contrib.sessions")
 
@@ -74,8 +68,9 @@ class Files(Store):
     is asked of it.
     """
 
-    def __init__(self, session: SessionStore) -> None:
+    def __init__(self, session: Any) -> None:
         self.session = session
+        self.engine: type = type(session)
 
     @property
     def default_id(self) -> str:
@@ -88,8 +83,8 @@ class Files(Store):
     @cached_property
     def folder(self) -> Folder:
         folder = plain_folder(self.session.storage_path, self.session.file_prefix)
-        if overrides(type(self.session), "_key_to_file"):
-            return replace(folder, file_of=self.session.file_of)
+        if overrides(self.engine, "_key_to_file"):
+            return replace(folder, file_of=self.session._key_to_file)
         return folder
 
     def can_hold(self, key: str) -> bool:
@@ -97,7 +92,7 @@ class Files(Store):
         if not super().can_hold(key):
             return False
         try:
-            return is_name(self.session.file_of(key))
+            return is_name(self.session._key_to_file(key))
         except InvalidSessionKey:
             return False
 
@@ -111,9 +106,7 @@ class Files(Store):
         expires = self._expires(key, file)
         return None if is_past(expires) else self._stored(key, file.payload, expires)
 
-    def insert(
-        self, key: str, data: Data, expires: datetime, *, save_follows: bool = False
-    ) -> Stored:
+    def insert(self, key: str, data: Data, expires: datetime) -> Stored:
         with self.folder.locked(key):
             if self.folder.modified(key) is not None:
                 raise CreateError
@@ -141,7 +134,7 @@ class Files(Store):
 
     def delete(self, key: str) -> None:
         """Raises InvalidSessionKey for what could lead out of the folder."""
-        if is_name(self.session.file_of(key)):
+        if is_name(self.session._key_to_file(key)):
             with self.folder.locked(key):
                 self.folder.remove(key)
 
@@ -150,7 +143,7 @@ class Files(Store):
 
     def exists(self, key: str) -> bool:
         """Raises InvalidSessionKey for what could lead out of the folder."""
-        file = self.folder.read(key) if is_name(self.session.file_of(key)) else None
+        file = self.folder.read(key) if is_name(self.session._key_to_file(key)) else None
         return file is not None and not self._stored(key, file.payload, None).is_tombstone
 
     def _write(self, key: str, data: Data, expires: datetime) -> Stored:
@@ -182,15 +175,23 @@ class Files(Store):
         modified = time.time_ns()
         if not isinstance(expiry, str):
             with suppress(OverflowError):
-                written = aware(expires) - timedelta(seconds=self.session.age_of(key, expiry))
+                written = aware(expires) - timedelta(seconds=self._age(key, expiry))
                 modified = nanoseconds(written)
         plain = (modified - PLAIN) // SECOND * SECOND + PLAIN
         return modified // SECOND * SECOND if expiry else plain
 
+    @property
+    def _has_own_expiry(self) -> bool:
+        """Whether a subclass has a part in what Django's engine goes by."""
+        return overrides(self.engine, "_expiry_date", "_last_modification", "get_expiry_age")
+
+    def _age(self, key: str, expiry: Any) -> int:
+        return int(self.session._at(key).get_expiry_age(expiry=expiry))
+
     def _expires(self, key: str, file: File) -> datetime:
-        if self.session.has_own_expiry:
-            expiry = self.session.expiry_of(key, self._data(key, file.payload))
-            age = self.session.age_of(key, expiry)
+        if self._has_own_expiry:
+            expiry = self.session._at(key)._expiry_date(self._data(key, file.payload))
+            age = self._age(key, expiry)
             return local(datetime.now(UTC) + timedelta(seconds=age))
         plain = file.modified % SECOND == PLAIN
         return local(
@@ -238,7 +239,7 @@ class Files(Store):
                 yield f"{begin}:{finish}:{name}", name
 
     def _listed(self, key: str) -> Listed | None:
-        if not self.session.is_key(key):
+        if not self.session._validate_session_key(key):
             return None
         stored: Stored | None = Stored(b"", lambda: None)
         with passing_over(self.folder):
@@ -247,11 +248,11 @@ class Files(Store):
         return Listed(key, stored.token, stored) if stored and is_live else None
 
     def live_keys(self, keys: Collection[str]) -> set[str]:
-        stored = {key: self.read(key) for key in keys if self.session.is_key(key)}
+        stored = {key: self.read(key) for key in keys if self.session._validate_session_key(key)}
         return {key for key, each in stored.items() if each and not each.is_tombstone}
 
     def count(self) -> int:
-        return sum(map(self.session.is_key, self.folder.session_keys()))
+        return sum(map(self.session._validate_session_key, self.folder.session_keys()))
 
     def clear(self, batch_size: int) -> Iterator[int]:
         names = self.folder.session_keys()
@@ -259,14 +260,14 @@ class Files(Store):
             yield self._clear(batch)
 
     def count_expired(self) -> int:
-        keys = filter(self.session.is_key, self.folder.session_keys())
+        keys = filter(self.session._validate_session_key, self.folder.session_keys())
         return sum(map(self._has_expired, keys))
 
     def _clear(self, names: Iterable[str]) -> int:
         """Remove those that have expired, each lock taken once: how many went."""
         gone, expired = 0, []
         for name in names:
-            if not self.session.is_key(name):
+            if not self.session._validate_session_key(name):
                 self.folder.remove_interrupted(name)
             elif self._has_expired(name):
                 expired.append(name)
@@ -287,10 +288,11 @@ class Files(Store):
         modified = self.folder.modified(key)
         if modified is None:
             return False
-        if self.session.has_own_expiry:
+        if self._has_own_expiry:
             return self.read(key) is None
         if modified % SECOND == PLAIN:
-            return modified <= time.time_ns() - self.session.get_session_cookie_age() * SECOND
+            age: int = self.session.get_session_cookie_age()
+            return modified <= time.time_ns() - age * SECOND
         with passing_over(self.folder):
             file = self.folder.read(key)
             return file is not None and is_past(self._expires(key, file))

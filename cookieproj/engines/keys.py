@@ -4,7 +4,8 @@ import copy
 import logging
 import secrets
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
 
 from django.contrib.sessions.backends.base import (
     VALID_KEY_CHARS,
@@ -42,8 +43,6 @@ INSERTED = format_lazy(_("The store rejected {number} new session keys in a row.
 SAVED = format_lazy(
     _("The store refused to save one session {number} times in a row."), number=SAVES
 )
-
-Result = TypeVar("Result")
 
 
 def random_key() -> str:
@@ -104,29 +103,26 @@ class Keys(HandsOver):
 
     def create(self) -> None:
         """Store this session under a new key. Raises StoreError if none is taken."""
-        before = self._session_key
-
-        def insert(key: str) -> None:
-            self._session_key = key
-            try:
-                self._half("save")(must_create=True)
-            except Exception:
-                # Nothing is stored under it; without a key the browser's cookie would be deleted.
-                self._session_key = before
-                raise
-
-        self._under_a_new_key(insert)
+        self._under_a_new_key(partial(self._half("save"), must_create=True))
         self.modified = True
 
-    def _under_a_new_key(self, store: Callable[[str], Result]) -> Result:
+    def _under_a_new_key(self, store: Callable[[], None]) -> None:
+        before = self._session_key
         for _attempt in range(NEW_KEYS):
             key = self._half("_get_new_session_key")()
             if not self._validate_session_key(key):
                 raise InvalidSessionKey("The store cannot hold the new session key of a subclass.")
+            self._session_key = key
             try:
-                return store(key)
-            except CreateError as error:
+                store()
+            except Exception as error:
+                # Nothing is stored under it; without a key the browser's cookie would be deleted.
+                self._session_key = before
+                if not isinstance(error, CreateError):
+                    raise
                 refusal = error
+            else:
+                return
         raise StoreUnavailableError(self._store.label, INSERTED) from refusal
 
     def cycle_key(self) -> None:
@@ -155,13 +151,8 @@ class Keys(HandsOver):
             self._create_and_delete()
             return
 
-        def insert(new_key: str) -> None:
-            self._session_key = new_key
-            try:
-                self._base = self._insert(dict(data), save_follows=True)
-            except Exception:
-                self._session_key = replaced
-                raise
+        def insert() -> None:
+            self._base = self._insert(dict(data), save_follows=True)
 
         self._under_a_new_key(insert)
         self.modified = True

@@ -95,9 +95,7 @@ class Rows(Store):
         replica = table_of(model, router.db_for_read(model))
         return self._stored(key, replica.read(key)) if replica != self.table else None
 
-    def insert(
-        self, key: str, data: Data, expires: datetime, *, save_follows: bool = False
-    ) -> Stored:
+    def insert(self, key: str, data: Data, expires: datetime) -> Stored:
         row = self.session.new_row(key, data, local(expires))
         self.table.insert(row)
         return self._written(key, row)
@@ -162,11 +160,8 @@ class Rows(Store):
         """What is as long as a tombstone is looked at, which hardly any session is."""
         tombstone = len(self.session.encode(ENDED))
         found = self.table.alive(keys).items()
-        return {key for key, length in found if length != tombstone or self._is_live(key)}
-
-    def _is_live(self, key: str) -> bool:
-        stored = self.read(key)
-        return stored is not None and not stored.is_tombstone
+        is_live = partial(Store.exists, self)
+        return {key for key, length in found if length != tombstone or is_live(key)}
 
     def count(self) -> int:
         return self.table.count()

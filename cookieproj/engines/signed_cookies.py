@@ -15,6 +15,7 @@ import logging
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from http.cookies import Morsel
 from typing import Any
 
 from django.conf import settings
@@ -49,6 +50,27 @@ COOKIE_BYTES = 4096
 def is_signed(session_key: str | None) -> bool:
     """Whether it has the form of a signed cookie, which is a session key of no other engine."""
     return bool(SIGNED.fullmatch(session_key or ""))
+
+
+def cookie_of(family: str, value: str, max_age: int | None) -> Morsel[str]:
+    """The cookie whose settings begin with ``family``, as Django sets it.
+
+    Raises CookieError or ValueError for what none can be.
+    """
+    response: Any = HttpResponse()
+    name = getattr(settings, f"{family}_NAME")
+    response.set_cookie(
+        name,
+        value,
+        max_age=max_age,
+        domain=getattr(settings, f"{family}_DOMAIN"),
+        path=getattr(settings, f"{family}_PATH"),
+        secure=getattr(settings, f"{family}_SECURE") or False,
+        httponly=getattr(settings, f"{family}_HTTPONLY") or False,
+        samesite=getattr(settings, f"{family}_SAMESITE"),
+    )
+    cookie: Morsel[str] = response.cookies[name]
+    return cookie
 
 
 class SessionStore(Listable, DjangoStore):
@@ -118,18 +140,7 @@ class SessionStore(Listable, DjangoStore):
     def _cookie_bytes(self) -> int:
         """The length of the cookie as the middleware sets it."""
         age = None if self.get_expire_at_browser_close() else self.get_expiry_age()
-        response: Any = HttpResponse()
-        response.set_cookie(
-            settings.SESSION_COOKIE_NAME,
-            self.session_key or "",
-            max_age=age,
-            domain=settings.SESSION_COOKIE_DOMAIN,
-            path=settings.SESSION_COOKIE_PATH,
-            secure=settings.SESSION_COOKIE_SECURE or False,
-            httponly=settings.SESSION_COOKIE_HTTPONLY or False,
-            samesite=settings.SESSION_COOKIE_SAMESITE,
-        )
-        return len(response.cookies[settings.SESSION_COOKIE_NAME].OutputString())
+        return len(cookie_of("SESSION_COOKIE", self.session_key or "", age).OutputString())
 
     def _expires(self, data: Data) -> datetime:
         signed = signing.b62_decode((self.session_key or "").rsplit(":", 2)[1])
