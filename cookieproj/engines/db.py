@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.contrib.sessions.backends.db import SessionStore as DjangoStore
-from django.db import transaction
+from django.db import connections, router, transaction
 
 from .base import Engine
 from .clock import left
@@ -65,6 +65,12 @@ class SessionStore(Engine, DjangoStore):
         date: datetime = self._half("get_expiry_date")()
         return date
 
+    @property
+    def using(self) -> str:
+        """Of DATABASES, the one with its row."""
+        alias: str = router.db_for_write(self.model)
+        return alias
+
     # What a subclass says of its rows.
 
     @property
@@ -94,7 +100,7 @@ class SessionStore(Engine, DjangoStore):
     # In a transaction.
 
     def _move_base(self, written: Stored) -> None:
-        connection = Rows(self).table.connection
+        connection = connections[self.using]
         if not in_transaction(connection):
             super()._move_base(written)
         elif connection.in_atomic_block:
@@ -116,7 +122,7 @@ class SessionStore(Engine, DjangoStore):
         """What was rolled back was not saved: go by what was stored before it."""
         if not self._unsettled:
             return
-        hooks = [hook for _savepoints, hook, *_ in Rows(self).table.connection.run_on_commit]
+        hooks = [hook for _savepoints, hook, *_ in connections[self.using].run_on_commit]
         self._unsettled = [each for each in self._unsettled if not each[0].has_come]
         for number, (commit, before) in enumerate(self._unsettled):
             if commit not in hooks:

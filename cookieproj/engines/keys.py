@@ -45,14 +45,16 @@ SAVED = format_lazy(
 )
 
 
+# To each byte a character, so that each is as likely: seven bytes to one, and four to none.
+CHARACTERS = (VALID_KEY_CHARS * 8)[:256].encode()
+TO_NONE = bytes(range(252, 256))
+
+
 def random_key() -> str:
     """As random as Django's, by one call to the system for all of it instead of one a character."""
-    number = secrets.randbelow(len(VALID_KEY_CHARS) ** KEY_LENGTH)
-    key = ""
-    for _character in range(KEY_LENGTH):
-        number, digit = divmod(number, len(VALID_KEY_CHARS))
-        key += VALID_KEY_CHARS[digit]
-    return key
+    # Of three times as many, that fewer are left does not happen: it takes 65 of the four.
+    drawn = secrets.token_bytes(3 * KEY_LENGTH).translate(CHARACTERS, TO_NONE)
+    return drawn[:KEY_LENGTH].decode()
 
 
 class Keys(HandsOver):

@@ -39,7 +39,12 @@ CONVERSIONS = (
 def table_of(model: Model, using: str) -> Table:
     """Receivers come and go; all else that a model does is written in it."""
     is_own = has_own_way(model) or others_hear(model, SAVES)
-    return (ModelTable if is_own else Table)(model, using)
+    return made(ModelTable if is_own else Table, model, using)
+
+
+@cache
+def made(kind: type[Table], model: Model, using: str) -> Table:
+    return kind(model, using)
 
 
 @cache

@@ -43,12 +43,11 @@ class Rows(Store):
 
     @cached_property
     def table(self) -> Table:
-        model = self.session.get_model_class()
-        return table_of(model, router.db_for_write(model))
+        return table_of(self.session.model, self.session.using)
 
     @property
     def default_id(self) -> str:
-        return f"table {self.session.get_model_class()._meta.db_table}"
+        return f"table {self.session.model._meta.db_table}"
 
     @property
     def label(self) -> str | Promise:
@@ -91,8 +90,7 @@ class Rows(Store):
         return self._stored(key, self.table.call(partial(self.session.row_of, key)))
 
     def _read_replica(self, key: str) -> Stored | None:
-        model = self.session.get_model_class()
-        replica = table_of(model, router.db_for_read(model))
+        replica = table_of(self.session.model, router.db_for_read(self.session.model))
         return self._stored(key, replica.read(key)) if replica != self.table else None
 
     def insert(self, key: str, data: Data, expires: datetime) -> Stored:

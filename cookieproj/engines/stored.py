@@ -15,7 +15,8 @@ from .constants import ENDED, MOVED
 from .merge import Data
 
 
-@dataclass(frozen=True, eq=False)
+# Not frozen: that would take four times as long to make, at each step of a session.
+@dataclass(eq=False)
 class Stored:
     """What a store held when it was read, and what a save compares against.
 
