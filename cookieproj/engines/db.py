@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.contrib.sessions.backends.db import SessionStore as DjangoStore
 from django.db import connections, router, transaction
 
 from .base import Engine
-from .clock import left
+from .clock import is_near
 from .hooks import overrides
 from .rows import Rows
 from .sql_call import in_transaction
@@ -24,10 +23,6 @@ if TYPE_CHECKING:
     from .merge import Data
     from .store import Store
     from .stored import Stored
-
-
-def is_near(one: datetime, other: datetime) -> bool:
-    return abs(left(one) - left(other)) < timedelta(seconds=2)
 
 
 class Commit:

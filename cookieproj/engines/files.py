@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any
@@ -248,8 +248,8 @@ class Files(Store):
         return Listed(key, stored.token, stored) if stored and is_live else None
 
     def live_keys(self, keys: Collection[str]) -> set[str]:
-        stored = {key: self.read(key) for key in keys if self.session._validate_session_key(key)}
-        return {key for key, each in stored.items() if each and not each.is_tombstone}
+        is_live = partial(Store.exists, self)
+        return set(filter(is_live, filter(self.session._validate_session_key, keys)))
 
     def count(self) -> int:
         return sum(map(self.session._validate_session_key, self.folder.session_keys()))

@@ -36,6 +36,8 @@ NEW_KEYS = 5
 # A save fails only when another one won. So many in a row mean a store that cannot compare.
 SAVES = 1000
 
+TEXT = (str, Promise)
+
 # Of what Django's engines make the change of a key.
 DJANGOS_WAY = ("create", "save", "delete")
 
@@ -85,7 +87,7 @@ class Keys(HandsOver):
 
     def _validate_session_key(self, key: Any) -> bool:
         """Whether it can be one: as long as Django wants it, and of what the store can hold."""
-        if not isinstance(key, str | Promise):
+        if not isinstance(key, TEXT):
             return False
         is_long_enough: Any = super()._validate_session_key(key)  # type: ignore[misc]
         return bool(is_long_enough) and self._takes(str(key))

@@ -71,11 +71,6 @@ def rest(name: str, around: tuple[str, str]) -> str | None:
     return name[len(before) : len(name) - len(after)]
 
 
-def is_of_another_kind(error: RedisError) -> bool:
-    """Whether it says that an entry is a list, say, and so none that a cache has put there."""
-    return str(error).startswith("WRONGTYPE")
-
-
 def unreadable() -> None:
     """What there is of the data of such an entry."""
 
@@ -311,7 +306,8 @@ class Redis(Cache):
                 pipeline.pttl(name)
             found = pipeline.execute(raise_on_error=False)
             for error in found:
-                if isinstance(error, RedisError) and not is_of_another_kind(error):
+                # Of a list, say, which no cache has put there, it says just that.
+                if isinstance(error, RedisError) and not str(error).startswith("WRONGTYPE"):
                     raise error
         for name, payload, life in zip(names, found[::2], found[1::2], strict=True):
             if payload is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.sessions.backends.db import SessionStore as DBStore
 
 from cookieproj.engines.clock import is_past
-from cookieproj.engines.hands_over import composition_for
+from cookieproj.engines.hands_over import made_of
 from cookieproj.engines.registry import running
 from cookieproj.engines.signals import hear_deletions
 
@@ -23,7 +23,7 @@ def end_in_former(instance: AbstractBaseSession, **kwargs: Any) -> None:
     An expired row ends nothing: it may be in the way of what is carried over just now.
     """
     engine = running().session_class
-    compose = composition_for(engine)
+    _class, compose = made_of(engine)
     if compose is None or not issubclass(engine, DBStore):
         return
     session: Any = engine()
