@@ -1,8 +1,6 @@
 """Sessions in the database, with a copy in a cache that is never left older than the row."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib.sessions.backends.cached_db import SessionStore as DjangoStore
 from django.core.cache.backends.base import BaseCache
@@ -16,9 +14,6 @@ from .rows import Rows
 from .signals import hear_deletions
 from .store import Store
 
-if TYPE_CHECKING:
-    from django.contrib.sessions.base_session import AbstractBaseSession
-
 
 class SessionStore(DBStore, DjangoStore):
     """The rows of the db engine; reads are served by the cache that SESSION_CACHE_ALIAS names."""
@@ -29,7 +24,7 @@ class SessionStore(DBStore, DjangoStore):
         return CachedRows(Rows(self), entries_of(self))
 
 
-def forget(instance: AbstractBaseSession, **kwargs: Any) -> None:
+def forget(instance: Any, **kwargs: Any) -> None:
     """A row that is deleted by anybody, in the admin say, takes its copy along."""
     engine = running().session_class
     if issubclass(engine, SessionStore):

@@ -42,6 +42,8 @@ from .revocation import revocation_check
 # Where a request keeps the error, for one that no view raised: a middleware asks too.
 NOTE = "session_store_error"
 
+SAVED_WITH_THE_RESPONSE = (Keys, IntoCookies)
+
 
 class Unmade(SimpleLazyObject):  # type: ignore[type-arg] # in the stubs alone it has one
     """A session that is made when somebody first looks at it."""
@@ -57,7 +59,7 @@ def made(
     request = request_or_none()
     cookies = request.COOKIES if request else parse_cookie(meta.get("HTTP_COOKIE", ""))
     session = store(cookies.get(settings.SESSION_COOKIE_NAME))
-    if isinstance(session, Keys | IntoCookies):
+    if isinstance(session, SAVED_WITH_THE_RESPONSE):
         session.save_follows = request is not None
     if request and is_unmade(request):
         # From now on the session itself, without the detour.

@@ -7,7 +7,7 @@ by itself; none leaves broken the transaction of somebody else.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -243,19 +243,15 @@ class Table:
         """In an open transaction with a savepoint: an error here must not be the end of that."""
 
         def write() -> Result:
-            with self._unharmed():
+            # A savepoint, inside an open transaction only: a taken key would be the end of that.
+            alone = self.connection.get_autocommit()
+            with nullcontext() if alone else transaction.atomic(using=self.using):
                 return work()
 
         return self.call(write)
 
     def call(self, work: Callable[[], Result]) -> Result:
         return call(work, self.connection, lambda: self.place)
-
-    def _unharmed(self) -> AbstractContextManager[Any]:
-        """A savepoint, inside an open transaction only: a taken key would be the end of that."""
-        if self.connection.get_autocommit():
-            return nullcontext()
-        return transaction.atomic(using=self.using)
 
     @property
     def place(self) -> Promise:

@@ -1,8 +1,6 @@
 """A row that somebody deletes, in the admin say, ends in the former store too."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib.sessions.backends.db import SessionStore as DBStore
 
@@ -13,11 +11,8 @@ from cookieproj.engines.signals import hear_deletions
 
 from .migrating import MigratingStore, RowsBesideCopies
 
-if TYPE_CHECKING:
-    from django.contrib.sessions.base_session import AbstractBaseSession
 
-
-def end_in_former(instance: AbstractBaseSession, **kwargs: Any) -> None:
+def end_in_former(instance: Any, **kwargs: Any) -> None:
     """Raises StoreError, and so keeps the row, where neither store can be told of its end.
 
     An expired row ends nothing: it may be in the way of what is carried over just now.
