@@ -22,6 +22,7 @@ from cookieproj.engines.middleware import SessionMiddleware
 from tests.stores import instead, steps_of
 
 from .contract import Engine, on_engines
+from .handing_over import Browser, Switch
 
 Use = Callable[[Any], object]
 
@@ -126,20 +127,32 @@ def test_a_session_that_is_first_looked_at_after_its_request(engine: Engine) -> 
     assert held[0]["a"] == 1
 
 
-def test_a_request_to_an_async_view(engine: Engine) -> None:
-    def session() -> Any:
-        return engine.Store(None)
-
+def test_a_session_of_an_async_view(engine: Engine) -> None:
     async def used(session: Any) -> None:
         await session.aset("a", 1)
         await session.asave()
         await session.aget("a")
 
-    made = session()
-    async_to_sync(used)(made)
-    left = weakref.ref(made)
-    del made
+    session = engine.Store(None)
+    async_to_sync(used)(session)
+    left = weakref.ref(session)
+    del session
     assert left() is None
+
+
+def test_a_session_that_is_handed_over(switch: Switch) -> None:
+    """As it is moved, and after that; to signed cookies with the one that it came from."""
+    browser, left = Browser(), list[weakref.ref[Any]]()
+    browser.visit(lambda session: session.update({"a": 1}))
+    switch.make()
+
+    def view(session: Any) -> None:
+        session["b"] = session["a"]
+        left.append(weakref.ref(session))
+
+    for _visit in range(3):
+        browser.visit(view)
+    assert has_gone(left)
 
 
 @on_engines(lambda engine: engine.ours and engine.on_server)
