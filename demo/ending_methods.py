@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 from cookieproj.engines import current
-from cookieproj.engines.keys import partial
+from cookieproj.engines.keys import masked
 
 METHODS = ("clear", "delete", "flush", "cycle_key")
 
@@ -75,4 +75,4 @@ def sent(response: Any) -> str:
 
 
 def key_in_part(key: str | None) -> str:
-    return partial(key) if key else "None"
+    return masked(key) if key else "None"

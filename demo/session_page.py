@@ -18,7 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from cookieproj.engines.constants import COOKIE_SALT, STORE_SALT
-from cookieproj.engines.keys import partial
+from cookieproj.engines.keys import masked
 from cookieproj.engines.listable import Listable
 from cookieproj.engines.stored import Location
 
@@ -48,7 +48,7 @@ class Place:
         key = self.session.session_key
         if self.is_whole:
             return self.location.name
-        return self.location.name.replace(key, partial(key))
+        return self.location.name.replace(key, masked(key))
 
     @property
     def mode(self) -> str:
@@ -107,7 +107,7 @@ class Place:
         if self.is_whole or not self.signed:
             return text
         signature = self.signed["signature"]
-        return text.replace(signature, partial(signature))
+        return text.replace(signature, masked(signature))
 
 
 @never_cache

@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 
 from cookieproj.engines import current
 from cookieproj.engines.admin_base import ViewOrDeleteAdmin
-from cookieproj.engines.keys import partial
+from cookieproj.engines.keys import masked
 
 from .admin_filters import CappedPaginator, DeviceFilter, EngineFilter
 from .admin_lookups import AllowedLookupsAdmin
@@ -80,7 +80,7 @@ class SignedInSessionAdmin(SignOutPermission, AllowedLookupsAdmin, ViewOrDeleteA
         if not row.sealed_key:
             return _("held by the browser")
         key = row.session_key
-        return partial(key) if key else _("unreadable")
+        return masked(key) if key else _("unreadable")
 
     @admin.action(permissions=["delete"], description=_("Sign out selected"))
     def delete_selected(

@@ -19,7 +19,7 @@ from . import inspector
 from .admin_base import ViewOrDeleteAdmin
 from .encryption import DecryptionError
 from .exceptions import NotListableError
-from .keys import partial
+from .keys import masked
 from .models import StoredSession
 
 # Who knows these is, or may become, somebody else.
@@ -55,7 +55,7 @@ class StoredSessionAdmin(ViewOrDeleteAdmin):
         if not session.user and not session.is_anonymous:
             return _("Nobody gets to see the data of a session whose user is not found.")
         held = {
-            name: partial(str(value)) if name in SECRETS else value
+            name: masked(str(value)) if name in SECRETS else value
             for name, value in session.listed.data.items()
         }
         return format_html("<pre>{}</pre>", inspector.as_text(held))

@@ -3,11 +3,12 @@
 import copy
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from django.contrib.sessions.backends.base import SessionBase, UpdateError
+from django.contrib.sessions.backends.base import UpdateError
 
 from .exceptions import SessionEndedError
+from .keys import Keys
 from .merge import Data, same, unchanged
 from .sound import check
 from .stored import Stored
@@ -15,7 +16,7 @@ from .stored import Stored
 NOT_GIVEN: Any = object()
 
 
-class Apply(SessionBase):
+class Apply(Keys):
     """``apply``, for sessions that the server holds: a save of one key and of nothing else."""
 
     # While ``apply`` saves: makes of what is stored what is to be stored.
@@ -26,16 +27,6 @@ class Apply(SessionBase):
 
     # What ``apply`` has stored, and the second in which that expires.
     _applied: tuple[Stored | None, int] | None = None
-
-    if TYPE_CHECKING:
-        _base: Stored | None
-        _is_unread: bool
-        _find: Callable[[], Stored | None]
-        _form: Callable[[Data], Data]
-        _get_session: Callable[..., Data]
-        _rebase: Callable[[Stored | None], None]
-        _replaced: Sequence[Any]
-        _session_cache: Data
 
     def apply(self, key: str, function: Callable[[Any], Any], default: Any = NOT_GIVEN) -> Any:
         """Store what ``function`` makes of the value that is stored now, and return that.
@@ -60,7 +51,7 @@ class Apply(SessionBase):
         ours = self._get_session()
         is_new = self.session_key is None
         # What no serializer takes could not be merged, once the new value is stored.
-        self._form(ours)
+        self._store.form(ours)
 
         def application() -> None:
             data = self._session_cache
@@ -74,7 +65,7 @@ class Apply(SessionBase):
         try:
             if self._base is None and self.session_key:
                 # It was emptied unread.
-                self._rebase(self._find())
+                self._rebase(self._store.refresh(self._key, None))
             data, stored = self._store_alone(application)
         except UpdateError as error:
             # What it was made from is nowhere any more.
@@ -100,7 +91,7 @@ class Apply(SessionBase):
                 # Of what this request has read, which may be behind what is stored by now.
                 if base is None:
                     raise
-                self._rebase(self._find())
+                self._rebase(self._store.refresh(self._key, base))
             self.save()
             return self._session_cache, self._base
         finally:
@@ -120,7 +111,7 @@ class Apply(SessionBase):
             return False
         if self._applied != (self._base, self._expiry_second()):
             return False
-        return unchanged(self._base.data or {}, self._form(data))
+        return unchanged(self._base.data or {}, self._store.form(data))
 
     def _expiry_second(self) -> int:
         return int(time.time()) + self.get_expiry_age()

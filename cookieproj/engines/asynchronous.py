@@ -4,14 +4,12 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.sessions.backends.base import SessionBase
 
-from .apply import NOT_GIVEN
 from .hooks import is_known, overrides
 from .merge import Data
 
@@ -39,6 +37,15 @@ def under_way(future: Future | None) -> Future | None:
 def async_half(name: str) -> str:
     """The name of that method's: ``asave``, ``_aget_new_session_key``."""
     return f"_a{name[1:]}" if name.startswith("_") else f"a{name}"
+
+
+def in_thread(name: str) -> Any:
+    """The async half of that method."""
+
+    async def half(self: Any, *arguments: Any, **options: Any) -> Any:
+        return await self._in_thread(name, *arguments, **options)
+
+    return half
 
 
 class Async(SessionBase):
@@ -122,29 +129,19 @@ class Async(SessionBase):
         self._emptied = object()
         super().clear()
 
-    async def aexists(self, session_key: Any) -> bool:
-        return bool(await self._in_thread("exists", session_key))
-
-    async def acreate(self) -> None:
-        await self._in_thread("create")
+    acreate = in_thread("create")
+    adelete = in_thread("delete")
+    aexists = in_thread("exists")
+    aget_expiry_age = in_thread("get_expiry_age")
+    aget_expiry_date = in_thread("get_expiry_date")
+    aload = in_thread("load")
+    # The function is a plain one, no coroutine: it runs in the thread too.
+    aapply = in_thread("apply")
 
     async def asave(self, must_create: bool = False) -> None:
         if not must_create:
             await self._aget_session()
         await self._in_thread("save", must_create)
-
-    async def adelete(self, session_key: Any = None) -> None:
-        await self._in_thread("delete", session_key)
-
-    async def aload(self) -> dict[str, Any]:
-        data: dict[str, Any] = await self._in_thread("load")
-        return data
-
-    async def aapply(
-        self, key: str, function: Callable[[Any], Any], default: Any = NOT_GIVEN
-    ) -> Any:
-        """The function is a plain one, no coroutine: it runs in the thread too."""
-        return await self._in_thread("apply", key, function, default)
 
     async def aflush(self) -> None:
         if overrides(type(self), "flush"):
@@ -156,21 +153,13 @@ class Async(SessionBase):
         await self._aget_session()
         await self._in_thread("cycle_key")
 
-    async def aget_expiry_age(self, **kwargs: Any) -> int:
-        return int(await self._in_thread("get_expiry_age", **kwargs))
-
-    async def aget_expiry_date(self, **kwargs: Any) -> datetime:
-        date: datetime = await self._in_thread("get_expiry_date", **kwargs)
-        return date
-
     async def adelete_test_cookie(self) -> None:
         await self.apop(self.TEST_COOKIE_NAME)
 
     @classmethod
     async def aclear_expired(cls, **options: Any) -> int:  # type: ignore[override]
-        clear_expired: Any = cls.clear_expired
-        cleared: int = await sync_to_async(clear_expired)(**options)
-        return cleared
+        clear_expired: Any = sync_to_async(cls.clear_expired)
+        return await clear_expired(**options)  # type: ignore[no-any-return]
 
     async def _in_thread(self, name: str, *arguments: Any, **options: Any) -> Any:
         """Call the sync half of the method from which this is called."""

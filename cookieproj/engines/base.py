@@ -11,62 +11,39 @@ end of the old one after the save that follows, so that whatever answer gets los
 the browser holds opens the session.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import UpdateError
-from django.core import signing
-from django.utils.text import format_lazy
-from django.utils.translation import gettext_lazy as _
 
 from . import checks  # noqa: F401 - they register themselves
 from .apply import Apply
-from .asynchronous import Async
 from .clock import after, left, local
 from .exceptions import StoreUnavailableError
-from .keys import SAVES, Keys
+from .hooks import loads_of, session_in
+from .keys import SAVED, SAVES
 from .listable import Listable
 from .merge import Data, merge, same
-from .sound import check, checked
+from .sound import check
 from .stored import Stored
 
 
-class Engine(Listable, Keys, Apply, Async):
+class Engine(Listable, Apply):
     """A session whose data is kept in a store on the server, where other requests change it too."""
-
-    # What this session's data was made from; None until it is loaded or created.
-    _base: Stored | None = None
-
-    # Whether nothing that is stored has been seen of it yet.
-    _is_unread = True
 
     # When a save makes it expire, where that is settled: see ``expiring``.
     _until: datetime | None = None
 
-    if TYPE_CHECKING:
-        _get_session: Callable[..., Data]
-        key_salt: str
-        _session_cache: Data
-        serializer: Any
-
-    def _takes(self, session_key: str) -> bool:
-        return self.make_store().can_hold(session_key)
-
     def _load(self) -> Stored | None:
         return self._store.load(self._key)
 
-    def _find(self) -> Stored | None:
-        return self._store.refresh(self._key, self._base)
-
     def _insert(self, data: Data, *, save_follows: bool = False) -> Stored:
-        return self._store.insert(self._key, data, self._expires(), save_follows=save_follows)
-
-    def _form(self, data: Data) -> Data:
-        return self._store.form(data)
+        store = self._store
+        insert = store.insert_before_save if save_follows else store.insert
+        return insert(self._key, data, self._expires())
 
     def _expires(self) -> datetime:
         """When what is stored now expires."""
@@ -75,9 +52,7 @@ class Engine(Listable, Keys, Apply, Async):
     # What follows is Django's interface, on top of those.
 
     def decode(self, session_data: Any) -> Data:
-        """Empty, with a line in the log, for what is no session: Django logs a wrong signature."""
-        loads = partial(signing.loads, salt=self.key_salt, serializer=self.serializer)
-        return checked(loads, session_data) or {}
+        return session_in(loads_of(self), session_data)
 
     def load(self) -> Data:
         """The stored data; empty, and this session without a key, where nothing is stored.
@@ -136,12 +111,7 @@ class Engine(Listable, Keys, Apply, Async):
                 self._move_base(written)
                 return
             self._rebase(store.refresh(self._key, base))
-        raise StoreUnavailableError(
-            store.label,
-            format_lazy(
-                _("The store refused to save one session {number} times in a row."), number=SAVES
-            ),
-        )
+        raise StoreUnavailableError(store.label, SAVED)
 
     def _move_base(self, written: Stored) -> None:
         """What this session goes by from now on."""
@@ -164,7 +134,7 @@ class Engine(Listable, Keys, Apply, Async):
         base = (self._base or theirs).data or {}
         ours: Data = self._get_session()
         now = dict(ours)
-        form = self._form(now)
+        form = self._store.form(now)
         merged = merge(base, theirs.data, form)
         # Keys that are stored as others, 1 as "1": from now on they are those.
         ours |= {key: form[key] for key in form.keys() - now.keys()}

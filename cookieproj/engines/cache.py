@@ -6,9 +6,7 @@ from django.contrib.sessions.backends.cached_db import KEY_PREFIX as CACHED_DB_P
 from django.core.cache.backends.base import BaseCache
 
 from .base import Engine
-from .caches import adapter_for
-from .caches.other import Naming
-from .hooks import overrides
+from .caches import entries_of
 from .store import Store
 
 # Names of cached_db's entries begin with all of the name of this engine's.
@@ -24,9 +22,4 @@ class SessionStore(Engine, DjangoStore):
     _cache: BaseCache
 
     def make_store(self) -> Store:
-        naming = Naming(self.cache_key_prefix, self._entry_name, others=OF_CACHED_DB)
-        return adapter_for(self._cache, naming)
-
-    def _entry_name(self, key: str) -> str:
-        has_own_names = overrides(type(self), "cache_key", "_get_or_create_session_key")
-        return self._at(key).cache_key if has_own_names else self.cache_key_prefix + key
+        return entries_of(self, others=OF_CACHED_DB)

@@ -1,25 +1,18 @@
 """Sessions in the database, with a copy in a cache that is never left older than the row."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib.sessions.backends.cached_db import SessionStore as DjangoStore
 from django.core.cache.backends.base import BaseCache
 
 from .cached_rows import CachedRows
-from .caches import adapter_for
-from .caches.other import Naming
+from .caches import entries_of
 from .db import SessionStore as DBStore
 from .hands_over import store_of
-from .hooks import overrides
 from .registry import running
 from .rows import Rows
 from .signals import hear_deletions
 from .store import Store
-
-if TYPE_CHECKING:
-    from django.contrib.sessions.base_session import AbstractBaseSession
 
 
 class SessionStore(DBStore, DjangoStore):
@@ -28,15 +21,10 @@ class SessionStore(DBStore, DjangoStore):
     _cache: BaseCache
 
     def make_store(self) -> Store:
-        naming = Naming(self.cache_key_prefix, self._entry_name)
-        return CachedRows(Rows(self), adapter_for(self._cache, naming))
-
-    def _entry_name(self, key: str) -> str:
-        has_own_names = overrides(type(self), "cache_key", "_get_or_create_session_key")
-        return self._at(key).cache_key if has_own_names else self.cache_key_prefix + key
+        return CachedRows(Rows(self), entries_of(self))
 
 
-def forget(instance: AbstractBaseSession, **kwargs: Any) -> None:
+def forget(instance: Any, **kwargs: Any) -> None:
     """A row that is deleted by anybody, in the admin say, takes its copy along."""
     engine = running().session_class
     if issubclass(engine, SessionStore):

@@ -8,33 +8,28 @@ reads next goes to the row. No copy takes the place of a tombstone.
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 from django.contrib.sessions.backends.base import CreateError
 
 from .caches.other import Cache
 from .exceptions import StoreError, StoreUnavailableError
 from .language import in_english
-from .merge import Data, same
+from .merge import Data
 from .pending import PendingInvalidations
 from .rows import Rows
 from .store import Around, Store
-from .stored import Listed, Location, Page, Stored
+from .stored import Location, Stored
 
 logger = logging.getLogger("django.contrib.sessions")
 
 pending = PendingInvalidations(most=100_000)
 
 
-@dataclass(frozen=True)
-class Token:
-    """What the table held, None for what came from the cache alone, and the copy beside it."""
-
-    row: Any
-    copy: Stored | None
+def beside(stored: Stored | None, copy: Stored | None) -> Stored | None:
+    return stored and replace(stored, copy=copy)
 
 
 class CachedRows(Around):
@@ -53,50 +48,47 @@ class CachedRows(Around):
             copy = self.copies.read(key)
         except StoreError as error:
             logger.warning("A session is read from the database. %s", in_english(error))
-            return self._beside(self.rows.load(key), None)
+            return self.rows.load(key)
         if copy and copy.data is not None:
-            return Stored(Token(None, copy), copy.content, is_copy=True)
+            return Stored(None, copy.content, is_copy=True, copy=copy)
         # Not from a replica, which may lag behind what is copied here; nor over a tombstone, which
         # may have been written for a transaction that is not over yet.
         stored = self.rows.load_from_primary(key)
         if stored and stored.data is not None and stored.expires and copy is None:
             copy = self._put_copy(key, None, stored.data, stored.expires)
-        return self._beside(stored, copy)
+        return beside(stored, copy)
 
     def _load_uncopied(self, key: str) -> Stored | None:
         """The row; of a session that has ended there may be a copy, which others are to miss."""
         stored = self.rows.load_from_primary(key)
         if stored is None:
             self.invalidate(key)
-        return self._beside(stored, None)
-
-    def read(self, key: str, *, with_expiry: bool = False) -> Stored | None:
-        return self._beside(self.rows.read(key), None)
+        return stored
 
     def refresh(self, key: str, old: Stored | None) -> Stored | None:
-        stored = self.rows.refresh(key, self._row(old) if old and not old.is_copy else None)
+        stored = self.rows.refresh(key, None if old and old.is_copy else old)
         if stored is None:
             self.invalidate(key)
-        return self._beside(stored, old and old.token.copy)
+        return beside(stored, old and old.copy)
 
-    def insert(
-        self, key: str, data: Data, expires: datetime, *, save_follows: bool = False
-    ) -> Stored:
+    def insert(self, key: str, data: Data, expires: datetime) -> Stored:
         stored = self.rows.insert(key, data, expires)
         # Nobody knows the key yet, so nobody minds a transaction that is not over.
-        copy = None if save_follows else self._put_copy(key, None, data, expires)
-        return self._with_token(stored, copy)
+        return replace(stored, copy=self._put_copy(key, None, data, expires))
+
+    def insert_before_save(self, key: str, data: Data, expires: datetime) -> Stored:
+        return self.rows.insert(key, data, expires)
 
     def compare_and_swap(
         self, key: str, old: Stored, data: Data, expires: datetime
     ) -> Stored | None:
         with self._no_copy_after_a_lost_answer(key):
-            written = self.rows.compare_and_swap(key, self._row(old), data, expires)
+            written = self.rows.compare_and_swap(key, old, data, expires)
         return written and self._followed(key, written, old, data, expires)
 
     def touch(self, key: str, old: Stored, expires: datetime) -> Stored | None:
         with self._no_copy_after_a_lost_answer(key):
-            touched = self.rows.touch(key, self._row(old), expires)
+            touched = self.rows.touch(key, old, expires)
         return touched and self._followed(key, touched, old, old.data or {}, expires)
 
     # By the two above, not by those of the rows.
@@ -104,7 +96,7 @@ class CachedRows(Around):
 
     def compare_and_delete(self, key: str, old: Stored) -> bool:
         self.invalidate(key)
-        deleted = self.rows.compare_and_delete(key, self._row(old))
+        deleted = self.rows.compare_and_delete(key, old)
         self.invalidate_again(key)
         return deleted
 
@@ -113,16 +105,6 @@ class CachedRows(Around):
         self.invalidate(key)
         self.rows.delete(key)
         self.invalidate_again(key)
-
-    def _row(self, old: Stored) -> Stored:
-        """As the table knows it."""
-        return replace(old, token=old.token.row)
-
-    def _beside(self, stored: Stored | None, copy: Stored | None) -> Stored | None:
-        return stored and self._with_token(stored, copy)
-
-    def _with_token(self, stored: Stored, copy: Stored | None) -> Stored:
-        return replace(stored, token=Token(stored.token, copy))
 
     @contextmanager
     def _no_copy_after_a_lost_answer(self, key: str) -> Iterator[None]:
@@ -142,10 +124,10 @@ class CachedRows(Around):
             self.invalidate(key)
             self.invalidate_again(key)
         else:
-            copy = self._put_copy(key, old.token.copy, data, expires)
+            copy = self._put_copy(key, old.copy, data, expires)
             if copy is None:
                 self.invalidate(key)
-        return self._with_token(written, copy)
+        return replace(written, copy=copy)
 
     def _put_copy(
         self, key: str, copy: Stored | None, data: Data, expires: datetime
@@ -174,9 +156,7 @@ class CachedRows(Around):
         if copy.is_grave:
             # It stays until it expires: whoever has put it may be about to delete the row.
             return copy
-        if same(copy.data, data):
-            return self.copies.touch(key, copy, expires)
-        return self.copies.compare_and_swap(key, copy, data, expires)
+        return self.copies.put(key, copy, data, expires)
 
     def invalidate(self, key: str) -> None:
         """Have no copy opened any more, and none put by whoever has read one."""
@@ -229,16 +209,6 @@ class CachedRows(Around):
         except StoreError:
             copy = None
         return bool(copy and copy.data is not None) or self.rows.exists(key)
-
-    def page(self, position: str, size: int) -> Page:
-        page = self.rows.page(position, size)
-        return replace(page, sessions=[self._listed(each) for each in page.sessions])
-
-    def walk(self, page_size: int) -> Iterator[Listed]:
-        return map(self._listed, self.rows.walk(page_size))
-
-    def _listed(self, listed: Listed) -> Listed:
-        return replace(listed, stored=self._with_token(listed.stored, None))
 
     def locate(self, key: str) -> list[Location]:
         """The row, and its copy if there is one and the cache answers."""

@@ -30,6 +30,11 @@ def left(moment: datetime) -> timedelta:
     return aware(moment) - datetime.now(UTC)
 
 
+def is_near(one: datetime, other: datetime) -> bool:
+    """Whether both are in the same second or so: some stores count in whole ones."""
+    return abs(aware(one) - aware(other)) < timedelta(seconds=2)
+
+
 def is_past(moment: datetime) -> bool:
     return left(moment) <= timedelta()
 

@@ -14,14 +14,13 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
-from django.http import HttpResponse
 from django.middleware.csrf import CSRF_SECRET_LENGTH
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from .keys import KEY_LENGTH
-from .signed_cookies import COOKIE_BYTES
+from .signed_cookies import COOKIE_BYTES, cookie_of
 
 SECURE, HTTPONLY, ROOT, NO_DOMAIN = "Secure", "HttpOnly", "Path=/", gettext_lazy("no Domain")
 
@@ -62,23 +61,12 @@ def cookies_are_kept(**kwargs: Any) -> list[CheckMessage]:
 
 def check_settings(family: str, value: str) -> list[CheckMessage]:
     """Of the cookie whose settings begin with ``family``, with a value of at least that length."""
-    response = HttpResponse()
-    name = getattr(settings, f"{family}_NAME")
     source = f"{family}_*"
     try:
-        response.set_cookie(
-            name,
-            value,
-            max_age=getattr(settings, f"{family}_AGE"),
-            domain=getattr(settings, f"{family}_DOMAIN"),
-            path=getattr(settings, f"{family}_PATH"),
-            secure=getattr(settings, f"{family}_SECURE") or False,
-            httponly=getattr(settings, f"{family}_HTTPONLY") or False,
-            samesite=getattr(settings, f"{family}_SAMESITE"),
-        )
+        cookie = cookie_of(family, value, getattr(settings, f"{family}_AGE"))
     except (CookieError, ValueError) as error:
         return [refused("E005", str(error), source)]
-    return check_cookie(response.cookies[name], source)
+    return check_cookie(cookie, source)
 
 
 def check_cookie(cookie: Morsel[str], source: str) -> list[CheckMessage]:

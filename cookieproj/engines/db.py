@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
-from datetime import timedelta
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from django.contrib.sessions.backends.db import SessionStore as DjangoStore
-from django.db import transaction
+from django.db import connections, router, transaction
 
-from .asynchronous import async_half
 from .base import Engine
-from .clock import left
+from .clock import is_near
 from .hooks import overrides
 from .rows import Rows
 from .sql_call import in_transaction
@@ -27,21 +25,28 @@ if TYPE_CHECKING:
     from .stored import Stored
 
 
-def is_near(one: datetime, other: datetime) -> bool:
-    return abs(left(one) - left(other)) < timedelta(seconds=2)
+class Commit:
+    """Told of the end of a transaction; a rollback, to a savepoint too, takes it off the list."""
+
+    has_come = False
+
+    def __call__(self) -> None:
+        self.has_come = True
 
 
 # Of what Django's engine makes a row.
-HOOKS_OF_A_ROW = ("create_model_instance", "_get_or_create_session_key")
+HOOKS_OF_A_ROW = (
+    *("create_model_instance", "_get_or_create_session_key"),
+    *("acreate_model_instance", "_aget_or_create_session_key"),
+)
 
 
 class SessionStore(Engine, DjangoStore):
     """Rows of Django's table, or of the model that a subclass names in ``get_model_class``."""
 
-    # For each save in a transaction that is not over: what is done once it is committed, and what
-    # this session went by before. A rollback, to a savepoint too, takes the former off Django's
-    # list of hooks.
-    _unsettled: Sequence[tuple[Callable[[], None], Stored | None]] = ()
+    # For each save in a transaction: what is told of its commit, and what this session went by
+    # before.
+    _unsettled: Sequence[tuple[Commit, Stored | None]] = ()
 
     def make_store(self) -> Store:
         return Rows(self)
@@ -55,6 +60,12 @@ class SessionStore(Engine, DjangoStore):
         date: datetime = self._half("get_expiry_date")()
         return date
 
+    @property
+    def using(self) -> str:
+        """Of DATABASES, the one with its row."""
+        alias: str = router.db_for_write(self.model)
+        return alias
+
     # What a subclass says of its rows.
 
     @property
@@ -63,7 +74,7 @@ class SessionStore(Engine, DjangoStore):
 
     @property
     def has_own_rows(self) -> bool:
-        return overrides(type(self), *HOOKS_OF_A_ROW, *map(async_half, HOOKS_OF_A_ROW))
+        return overrides(type(self), *HOOKS_OF_A_ROW)
 
     def row_of(self, key: str) -> AbstractBaseSession | None:
         row: AbstractBaseSession | None = self._at(key)._half("_get_session_from_db")()
@@ -84,17 +95,14 @@ class SessionStore(Engine, DjangoStore):
     # In a transaction.
 
     def _move_base(self, written: Stored) -> None:
-        connection = Rows(self).table.connection
+        connection = connections[self.using]
         if not in_transaction(connection):
             super()._move_base(written)
         elif connection.in_atomic_block:
-
-            def settle() -> None:
-                self._unsettled = [each for each in self._unsettled if each[0] is not settle]
-
-            self._unsettled = [*self._unsettled, (settle, self._base)]
+            commit = Commit()
+            self._unsettled = [*self._unsettled, (commit, self._base)]
             super()._move_base(written)
-            transaction.on_commit(settle, using=connection.alias)
+            transaction.on_commit(commit, using=connection.alias)
 
     def _insert(self, data: Data, *, save_follows: bool = False) -> Stored:
         stored = super()._insert(data, save_follows=save_follows)
@@ -109,8 +117,9 @@ class SessionStore(Engine, DjangoStore):
         """What was rolled back was not saved: go by what was stored before it."""
         if not self._unsettled:
             return
-        hooks = [hook for _savepoints, hook, *_ in Rows(self).table.connection.run_on_commit]
-        for number, (settle, before) in enumerate(self._unsettled):
-            if settle not in hooks:
+        hooks = [hook for _savepoints, hook, *_ in connections[self.using].run_on_commit]
+        self._unsettled = [each for each in self._unsettled if not each[0].has_come]
+        for number, (commit, before) in enumerate(self._unsettled):
+            if commit not in hooks:
                 self._base, self._unsettled = before, self._unsettled[:number]
                 return

@@ -95,9 +95,6 @@ class NotListableError(SessionStoreError):
         super().__init__(reason)
         self.reason = reason
 
-    def __str__(self) -> str:
-        return self.reason
-
 
 class SessionEndedError(SessionStoreError, UpdateError, SessionInterrupted):
     """The session was ended by another request, before this one could change it.

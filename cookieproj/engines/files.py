@@ -1,22 +1,22 @@
 """Sessions in the files of a folder."""
 
-from __future__ import annotations
-
 import logging
 import os
 import platform
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from itertools import chain, groupby, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import CreateError
 from django.contrib.sessions.exceptions import InvalidSessionKey
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from .clock import aware, is_past, local
@@ -28,11 +28,6 @@ from .language import in_english
 from .merge import Data
 from .store import Store
 from .stored import Listed, Location, Page, Stored
-
-if TYPE_CHECKING:
-    from django.utils.functional import Promise
-
-    from .file import SessionStore
 
 logger = logging.getLogger("django.contrib.sessions")
 
@@ -61,6 +56,11 @@ def passing_over(folder: Folder) -> Iterator[None]:
         logger.warning("A session file is passed over. %s", in_english(error))
 
 
+@lru_cache
+def plain_folder(path: str, prefix: str) -> Folder:
+    return Folder(Path(path), prefix)
+
+
 class Files(Store):
     """Files in SESSION_FILE_PATH, which expire by the time of their last change.
 
@@ -68,8 +68,9 @@ class Files(Store):
     is asked of it.
     """
 
-    def __init__(self, session: SessionStore) -> None:
+    def __init__(self, session: Any) -> None:
         self.session = session
+        self.engine: type = type(session)
 
     @property
     def default_id(self) -> str:
@@ -81,16 +82,17 @@ class Files(Store):
 
     @cached_property
     def folder(self) -> Folder:
-        has_own_names = overrides(type(self.session), "_key_to_file")
-        file_of = self.session.file_of if has_own_names else None
-        return Folder(Path(self.session.storage_path), self.session.file_prefix, file_of)
+        folder = plain_folder(self.session.storage_path, self.session.file_prefix)
+        if overrides(self.engine, "_key_to_file"):
+            return replace(folder, file_of=self.session._key_to_file)
+        return folder
 
     def can_hold(self, key: str) -> bool:
         """Nothing that could lead out of the folder, and no name that is too long for a file."""
         if not super().can_hold(key):
             return False
         try:
-            return is_name(self.session.file_of(key))
+            return is_name(self.session._key_to_file(key))
         except InvalidSessionKey:
             return False
 
@@ -104,9 +106,7 @@ class Files(Store):
         expires = self._expires(key, file)
         return None if is_past(expires) else self._stored(key, file.payload, expires)
 
-    def insert(
-        self, key: str, data: Data, expires: datetime, *, save_follows: bool = False
-    ) -> Stored:
+    def insert(self, key: str, data: Data, expires: datetime) -> Stored:
         with self.folder.locked(key):
             if self.folder.modified(key) is not None:
                 raise CreateError
@@ -134,7 +134,7 @@ class Files(Store):
 
     def delete(self, key: str) -> None:
         """Raises InvalidSessionKey for what could lead out of the folder."""
-        if is_name(self.session.file_of(key)):
+        if is_name(self.session._key_to_file(key)):
             with self.folder.locked(key):
                 self.folder.remove(key)
 
@@ -143,7 +143,7 @@ class Files(Store):
 
     def exists(self, key: str) -> bool:
         """Raises InvalidSessionKey for what could lead out of the folder."""
-        file = self.folder.read(key) if is_name(self.session.file_of(key)) else None
+        file = self.folder.read(key) if is_name(self.session._key_to_file(key)) else None
         return file is not None and not self._stored(key, file.payload, None).is_tombstone
 
     def _write(self, key: str, data: Data, expires: datetime) -> Stored:
@@ -161,10 +161,13 @@ class Files(Store):
         return listed.stored.data is not None and can_decode(self.session, text)
 
     def _stored(self, key: str, payload: bytes, expires: datetime | None) -> Stored:
-        return Stored(payload, partial(self._data, key, payload), expires)
+        return Stored(payload, self._decoder(key, payload), expires)
 
     def _data(self, key: str, payload: bytes) -> Data:
-        return decoder(self.session, key, payload.decode("latin-1"))() if payload else {}
+        return self._decoder(key, payload)()
+
+    def _decoder(self, key: str, payload: bytes) -> Callable[[], Data]:
+        return decoder(self.session, key, payload.decode("latin-1")) if payload else dict
 
     def _modified(self, key: str, data: Data, expires: datetime) -> int:
         """The modification time with which a file of that data expires then, or just before."""
@@ -172,15 +175,23 @@ class Files(Store):
         modified = time.time_ns()
         if not isinstance(expiry, str):
             with suppress(OverflowError):
-                written = aware(expires) - timedelta(seconds=self.session.age_of(key, expiry))
+                written = aware(expires) - timedelta(seconds=self._age(key, expiry))
                 modified = nanoseconds(written)
         plain = (modified - PLAIN) // SECOND * SECOND + PLAIN
         return modified // SECOND * SECOND if expiry else plain
 
+    @property
+    def _has_own_expiry(self) -> bool:
+        """Whether a subclass has a part in what Django's engine goes by."""
+        return overrides(self.engine, "_expiry_date", "_last_modification", "get_expiry_age")
+
+    def _age(self, key: str, expiry: Any) -> int:
+        return int(self.session._at(key).get_expiry_age(expiry=expiry))
+
     def _expires(self, key: str, file: File) -> datetime:
-        if self.session.has_own_expiry:
-            expiry = self.session.expiry_of(key, self._data(key, file.payload))
-            age = self.session.age_of(key, expiry)
+        if self._has_own_expiry:
+            expiry = self.session._at(key)._expiry_date(self._data(key, file.payload))
+            age = self._age(key, expiry)
             return local(datetime.now(UTC) + timedelta(seconds=age))
         plain = file.modified % SECOND == PLAIN
         return local(
@@ -228,7 +239,7 @@ class Files(Store):
                 yield f"{begin}:{finish}:{name}", name
 
     def _listed(self, key: str) -> Listed | None:
-        if not self.session.is_key(key):
+        if not self.session._validate_session_key(key):
             return None
         stored: Stored | None = Stored(b"", lambda: None)
         with passing_over(self.folder):
@@ -237,11 +248,11 @@ class Files(Store):
         return Listed(key, stored.token, stored) if stored and is_live else None
 
     def live_keys(self, keys: Collection[str]) -> set[str]:
-        stored = {key: self.read(key) for key in keys if self.session.is_key(key)}
-        return {key for key, each in stored.items() if each and not each.is_tombstone}
+        is_live = partial(Store.exists, self)
+        return set(filter(is_live, filter(self.session._validate_session_key, keys)))
 
     def count(self) -> int:
-        return sum(map(self.session.is_key, self.folder.session_keys()))
+        return sum(map(self.session._validate_session_key, self.folder.session_keys()))
 
     def clear(self, batch_size: int) -> Iterator[int]:
         names = self.folder.session_keys()
@@ -249,14 +260,14 @@ class Files(Store):
             yield self._clear(batch)
 
     def count_expired(self) -> int:
-        keys = filter(self.session.is_key, self.folder.session_keys())
+        keys = filter(self.session._validate_session_key, self.folder.session_keys())
         return sum(map(self._has_expired, keys))
 
     def _clear(self, names: Iterable[str]) -> int:
         """Remove those that have expired, each lock taken once: how many went."""
         gone, expired = 0, []
         for name in names:
-            if not self.session.is_key(name):
+            if not self.session._validate_session_key(name):
                 self.folder.remove_interrupted(name)
             elif self._has_expired(name):
                 expired.append(name)
@@ -277,10 +288,11 @@ class Files(Store):
         modified = self.folder.modified(key)
         if modified is None:
             return False
-        if self.session.has_own_expiry:
+        if self._has_own_expiry:
             return self.read(key) is None
         if modified % SECOND == PLAIN:
-            return modified <= time.time_ns() - self.session.get_session_cookie_age() * SECOND
+            age: int = self.session.get_session_cookie_age()
+            return modified <= time.time_ns() - age * SECOND
         with passing_over(self.folder):
             file = self.folder.read(key)
             return file is not None and is_past(self._expires(key, file))

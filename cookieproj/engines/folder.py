@@ -52,30 +52,31 @@ READ = (
 )
 
 # What the file system says by its number, and a remedy where the error has none of its own.
-ANSWERS: dict[int, tuple[type[StoreError], Promise | None]] = {
-    errno.ENOSPC: (StoreFullError, None),
-    errno.EDQUOT: (StoreFullError, None),
-    errno.EROFS: (
-        StoreReadOnlyError,
-        _("Mount it writable, or name another folder in SESSION_FILE_PATH."),
+Answer = tuple[type[StoreError], Promise | None]
+FULL: Answer = StoreFullError, None
+READ_ONLY: Answer = (
+    StoreReadOnlyError,
+    _("Mount it writable, or name another folder in SESSION_FILE_PATH."),
+)
+NO_FOLDER: Answer = (
+    StoreMisconfiguredError,
+    _("Create or mount this folder, or name another in SESSION_FILE_PATH."),
+)
+NO_RIGHT: Answer = (
+    StoreMisconfiguredError,
+    _(
+        "Give the user who runs this process write access, or name another folder in "
+        "SESSION_FILE_PATH."
     ),
-    **dict.fromkeys(
-        (errno.ENOENT, errno.ENOTDIR),
-        (
-            StoreMisconfiguredError,
-            _("Create or mount this folder, or name another in SESSION_FILE_PATH."),
-        ),
-    ),
-    **dict.fromkeys(
-        (errno.EACCES, errno.EPERM),
-        (
-            StoreMisconfiguredError,
-            _(
-                "Give the user who runs this process write access, or name another folder in "
-                "SESSION_FILE_PATH."
-            ),
-        ),
-    ),
+)
+ANSWERS = {
+    errno.ENOSPC: FULL,
+    errno.EDQUOT: FULL,
+    errno.EROFS: READ_ONLY,
+    errno.ENOENT: NO_FOLDER,
+    errno.ENOTDIR: NO_FOLDER,
+    errno.EACCES: NO_RIGHT,
+    errno.EPERM: NO_RIGHT,
 }
 
 

@@ -5,14 +5,14 @@ from functools import cache
 from typing import Any, Self
 
 from django.conf import settings
-from django.contrib.sessions.backends.base import SessionBase
 from django.core.signals import setting_changed
 
+from .asynchronous import Async
 from .registry import running
 from .store import Store
 
 
-class HandsOver(SessionBase):
+class HandsOver(Async):
     """While SESSION_HANDOVER_FROM is set, the running engine's sessions know the former store.
 
     Channels, allauth and others open sessions by ``import_module(SESSION_ENGINE).SessionStore``,
@@ -24,7 +24,7 @@ class HandsOver(SessionBase):
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        made: Self = super().__new__(class_for(cls))
+        made: Self = super().__new__(made_of(cls)[0])
         return made
 
     def make_store(self) -> Store:
@@ -34,7 +34,7 @@ class HandsOver(SessionBase):
     @property
     def _store(self) -> Store:
         """Made for each step: one that was kept would in turn keep this session."""
-        compose = composition_for(type(self))
+        _class, compose = made_of(type(self))
         return compose(self.make_store()) if compose else self.make_store()
 
 
@@ -45,24 +45,14 @@ def store_of(engine: Any) -> Store:
 
 
 @cache
-def class_for(engine: Any) -> Any:
-    """What a session of that class is made of."""
+def made_of(engine: Any) -> tuple[Any, Callable[[Store], Store] | None]:
+    """The class of that one's sessions, and what makes of its store that of a handover, if any."""
     if not is_handing_over(engine):
-        return engine
+        return engine, None
     # Not above: it is made of the engines, and they of this.
-    from .handover import class_with_former  # noqa: PLC0415
+    from .handover import with_former  # noqa: PLC0415
 
-    return class_with_former(engine)
-
-
-@cache
-def composition_for(engine: Any) -> Callable[[Store], Store] | None:
-    """What makes of that engine's store the one of a handover; None where there is none."""
-    if not is_handing_over(engine):
-        return None
-    from .handover import composition  # noqa: PLC0415
-
-    return composition(engine)
+    return with_former(engine)
 
 
 def is_handing_over(engine: Any) -> bool:
@@ -78,8 +68,7 @@ def is_handing_over(engine: Any) -> bool:
 
 def forget(*, setting: str, **kwargs: Any) -> None:
     if setting.startswith("SESSION_"):
-        class_for.cache_clear()
-        composition_for.cache_clear()
+        made_of.cache_clear()
 
 
 setting_changed.connect(forget, dispatch_uid="cookieproj.engines.hands_over")

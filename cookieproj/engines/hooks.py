@@ -4,6 +4,7 @@ The engines take shorter ways than Django's to the same end. Where a subclass ov
 that Django's way goes through, they go that way as well.
 """
 
+import copy
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
@@ -38,14 +39,28 @@ def form_of(session: Any, data: Data) -> Data:
 
 
 def decoder(session: Any, key: str, text: str) -> Callable[[], Data]:
-    """What decodes the text that is stored under that key; of what is no session it makes {}.
+    """What decodes the text that is stored under that key; it does not hold the session.
 
-    That is Django's answer, by which a session that nobody can read keeps its key, and so ends with
-    a sign-out. A ``decode`` of a subclass may go by the key.
+    Else a session, which holds what it was made from, would hold itself. A ``decode`` of a
+    subclass, which may go by the key, is asked at once for that reason.
     """
     kind: type = type(session)
-    owner = session._at(key) if overrides(kind, "decode") else session
-    return partial(owner.decode, text)
+    if overrides(kind, "decode"):
+        return partial(copy.deepcopy, session._at(key).decode(text))
+    return partial(session_in, loads_of(session), text)
+
+
+def loads_of(session: Any) -> Callable[[str], Any]:
+    """What reads a text that Django's engines sign. Raises whatever for another."""
+    return partial(signing.loads, salt=session.key_salt, serializer=session.serializer)
+
+
+def session_in(loads: Callable[[str], Any], text: str) -> Data:
+    """Empty, with a line in the log, for what is no session: Django logs a wrong signature.
+
+    By that answer a session that nobody can read keeps its key, and so ends with a sign-out.
+    """
+    return checked(loads, text) or {}
 
 
 def can_decode(session: Any, text: str) -> bool:
@@ -53,5 +68,4 @@ def can_decode(session: Any, text: str) -> bool:
     kind: type = type(session)
     if session.decode(text) or overrides(kind, "decode"):
         return True
-    loads = partial(signing.loads, salt=session.key_salt, serializer=session.serializer)
-    return checked(loads, text) is not None
+    return checked(loads_of(session), text) is not None

@@ -4,7 +4,8 @@ import copy
 import logging
 import secrets
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
 
 from django.contrib.sessions.backends.base import (
     VALID_KEY_CHARS,
@@ -38,24 +39,37 @@ NEW_KEYS = 5
 # A save fails only when another one won. So many in a row mean a store that cannot compare.
 SAVES = 1000
 
+TEXT = (str, Promise)
+
 # Of what Django's engines make the change of a key.
 DJANGOS_WAY = ("create", "save", "delete")
 
-Result = TypeVar("Result")
+INSERTED = format_lazy(_("The store rejected {number} new session keys in a row."), number=NEW_KEYS)
+SAVED = format_lazy(
+    _("The store refused to save one session {number} times in a row."), number=SAVES
+)
+
+
+# To each byte a character, so that each is as likely: seven bytes to one, and four to none.
+CHARACTERS = (VALID_KEY_CHARS * 8)[:256].encode()
+TO_NONE = bytes(range(252, 256))
 
 
 def random_key() -> str:
     """As random as Django's, by one call to the system for all of it instead of one a character."""
-    number = secrets.randbelow(len(VALID_KEY_CHARS) ** KEY_LENGTH)
-    key = ""
-    for _character in range(KEY_LENGTH):
-        number, digit = divmod(number, len(VALID_KEY_CHARS))
-        key += VALID_KEY_CHARS[digit]
-    return key
+    # Of three times as many, that fewer are left does not happen: it takes 65 of the four.
+    drawn = secrets.token_bytes(3 * KEY_LENGTH).translate(CHARACTERS, TO_NONE)
+    return drawn[:KEY_LENGTH].decode()
 
 
 class Keys(HandsOver):
     """The part of an engine that has to do with session keys."""
+
+    # What this session's data was made from; None until it is loaded or created.
+    _base: Stored | None = None
+
+    # Whether nothing that is stored has been seen of it yet.
+    _is_unread = True
 
     # Each key that ``cycle_key`` replaced, and what was stored under it, until it is ended.
     _replaced: Sequence[tuple[str, Stored | None]] = ()
@@ -65,14 +79,8 @@ class Keys(HandsOver):
 
     if TYPE_CHECKING:
         _apply_again: Callable[[Stored, Stored], None]
-        _base: Stored | None
-        _get_session: Callable[..., Data]
-        _half: Callable[[str], Callable[..., Any]]
         _insert: Callable[..., Stored]
-        _is_unread: bool
         _rebase: Callable[[Stored | None], None]
-        _session_cache: Data
-        _takes: Callable[[str], bool]
         _write: Callable[[Data], None]
 
     @property
@@ -82,10 +90,13 @@ class Keys(HandsOver):
 
     def _validate_session_key(self, key: Any) -> bool:
         """Whether it can be one: as long as Django wants it, and of what the store can hold."""
-        if not isinstance(key, str | Promise):
+        if not isinstance(key, TEXT):
             return False
         is_long_enough: Any = super()._validate_session_key(key)  # type: ignore[misc]
         return bool(is_long_enough) and self._takes(str(key))
+
+    def _takes(self, session_key: str) -> bool:
+        return self.make_store().can_hold(session_key)
 
     def _get_new_session_key(self) -> str:
         """A key that nobody has. Its insert says whether that is so; no look-up before it.
@@ -99,35 +110,27 @@ class Keys(HandsOver):
 
     def create(self) -> None:
         """Store this session under a new key. Raises StoreError if none is taken."""
-        before = self._session_key
-
-        def insert(key: str) -> None:
-            self._session_key = key
-            try:
-                self._half("save")(must_create=True)
-            except Exception:
-                # Nothing is stored under it; without a key the browser's cookie would be deleted.
-                self._session_key = before
-                raise
-
-        self._under_a_new_key(insert)
+        self._under_a_new_key(partial(self._half("save"), must_create=True))
         self.modified = True
 
-    def _under_a_new_key(self, store: Callable[[str], Result]) -> Result:
+    def _under_a_new_key(self, store: Callable[[], None]) -> None:
+        before = self._session_key
         for _attempt in range(NEW_KEYS):
             key = self._half("_get_new_session_key")()
             if not self._validate_session_key(key):
                 raise InvalidSessionKey("The store cannot hold the new session key of a subclass.")
+            self._session_key = key
             try:
-                return store(key)
-            except CreateError as error:
+                store()
+            except Exception as error:
+                # Nothing is stored under it; without a key the browser's cookie would be deleted.
+                self._session_key = before
+                if not isinstance(error, CreateError):
+                    raise
                 refusal = error
-        raise StoreUnavailableError(
-            self._store.label,
-            format_lazy(
-                _("The store rejected {number} new session keys in a row."), number=NEW_KEYS
-            ),
-        ) from refusal
+            else:
+                return
+        raise StoreUnavailableError(self._store.label, INSERTED) from refusal
 
     def cycle_key(self) -> None:
         """Store the session under a new key and end the old one: whoever knew that is out.
@@ -155,13 +158,8 @@ class Keys(HandsOver):
             self._create_and_delete()
             return
 
-        def insert(new_key: str) -> None:
-            self._session_key = new_key
-            try:
-                self._base = self._insert(dict(data), save_follows=True)
-            except Exception:
-                self._session_key = replaced
-                raise
+        def insert() -> None:
+            self._base = self._insert(dict(data), save_follows=True)
 
         self._under_a_new_key(insert)
         self.modified = True
@@ -219,12 +217,7 @@ class Keys(HandsOver):
             if base:
                 self._take_along(base, theirs)
             base = theirs
-        raise StoreUnavailableError(
-            store.label,
-            format_lazy(
-                _("The store refused to save one session {number} times in a row."), number=SAVES
-            ),
-        )
+        raise StoreUnavailableError(store.label, SAVED)
 
     def _take_along(self, base: Stored, theirs: Stored) -> None:
         """Apply to the session, under its new key, what changed under the old one."""
@@ -243,7 +236,7 @@ class Keys(HandsOver):
         self._half("delete")(key)
 
 
-def partial(session_key: str) -> str:
+def masked(session_key: str) -> str:
     """The beginning of a session key: enough to tell two apart, too little to use.
 
     Of a key's 165 bits (32 characters out of 36) 124 stay hidden.

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator
 
-from .hands_over import HandsOver, class_for, store_of
+from .hands_over import HandsOver, made_of, store_of
 from .stored import Listed, Location, Page
 
 Progress = Callable[[int], object]
@@ -38,7 +38,8 @@ class Listable(HandsOver):
     @classmethod
     def alive(cls, keys: Collection[str]) -> set[str]:
         """Those of the session keys that open a live session."""
-        return class_for(cls)._live_keys(keys)  # type: ignore[no-any-return]
+        kind: type[Listable] = made_of(cls)[0]
+        return kind._live_keys(keys)
 
     @classmethod
     def _live_keys(cls, keys: Collection[str]) -> set[str]:

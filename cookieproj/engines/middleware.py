@@ -17,12 +17,13 @@ import asyncio
 import sys
 from functools import partial
 from typing import Any
+from weakref import ref
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.middleware import SessionMiddleware as DjangoMiddleware
 from django.core.signals import got_request_exception
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, parse_cookie
 from django.template import TemplateDoesNotExist
 from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
@@ -41,16 +42,26 @@ from .revocation import revocation_check
 # Where a request keeps the error, for one that no view raised: a middleware asks too.
 NOTE = "session_store_error"
 
+SAVED_WITH_THE_RESPONSE = (Keys, IntoCookies)
+
 
 class Unmade(SimpleLazyObject):  # type: ignore[type-arg] # in the stubs alone it has one
     """A session that is made when somebody first looks at it."""
 
 
-def made(store: type[SessionBase], request: HttpRequest) -> SessionBase:
-    session = store(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
-    if isinstance(session, Keys | IntoCookies):
-        session.save_follows = True
-    if is_unmade(request):
+def made(
+    store: type[SessionBase], request_or_none: ref[HttpRequest], meta: dict[str, Any]
+) -> SessionBase:
+    """Of a request that does not wait for the collector: its session, which it holds, holds it not.
+
+    Who holds that alone, and first looks at it when the request is over, gets it by its cookie.
+    """
+    request = request_or_none()
+    cookies = request.COOKIES if request else parse_cookie(meta.get("HTTP_COOKIE", ""))
+    session = store(cookies.get(settings.SESSION_COOKIE_NAME))
+    if isinstance(session, SAVED_WITH_THE_RESPONSE):
+        session.save_follows = request is not None
+    if request and is_unmade(request):
         # From now on the session itself, without the detour.
         request.session = session
     if isinstance(session, OutOfCookies) and not is_on_event_loop():
@@ -103,7 +114,8 @@ class SessionMiddleware(DjangoMiddleware):
 
     def process_request(self, request: HttpRequest) -> None:
         """Nothing is made for a request that leaves its session alone; its cookies stay unread."""
-        request.session = Unmade(partial(made, self.SessionStore, request))  # type: ignore[assignment]
+        make = partial(made, self.SessionStore, ref(request), request.META)
+        request.session = Unmade(make)  # type: ignore[assignment]
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Before Django makes an error page, which would ask for the session as well."""
@@ -113,19 +125,19 @@ class SessionMiddleware(DjangoMiddleware):
         return None
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
-        error = getattr(request, NOTE, None)
-        if error is None:
-            if is_unmade(request) and not settings.SESSION_SAVE_EVERY_REQUEST:
-                return response
-            if opened_nothing(request):
-                if request.session.accessed:
-                    patch_vary_headers(response, ("Cookie",))
-                return response
-            try:
-                return super().process_response(request, response)
-            except StoreError as raised:
-                error = raised
-        return answer(request, error)
+        # An error holds the frames that it came through, and they the request.
+        if error := vars(request).pop(NOTE, None):
+            return answer(request, error)
+        if is_unmade(request) and not settings.SESSION_SAVE_EVERY_REQUEST:
+            return response
+        if opened_nothing(request):
+            if request.session.accessed:
+                patch_vary_headers(response, ("Cookie",))
+            return response
+        try:
+            return super().process_response(request, response)
+        except StoreError as error:
+            return answer(request, error)
 
 
 def opened_nothing(request: HttpRequest) -> bool:

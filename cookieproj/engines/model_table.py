@@ -6,7 +6,9 @@ it tells, or has columns in the table of another model.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
@@ -35,9 +37,17 @@ CONVERSIONS = (
 
 
 def table_of(model: Model, using: str) -> Table:
-    return (ModelTable if has_own_way(model) else Table)(model, using)
+    """Receivers come and go; all else that a model does is written in it."""
+    is_own = has_own_way(model) or others_hear(model, SAVES)
+    return made(ModelTable if is_own else Table, model, using)
 
 
+@cache
+def made(kind: type[Table], model: Model, using: str) -> Table:
+    return kind(model, using)
+
+
+@cache
 def has_own_way(model: Model) -> bool:
     """Whether Django's engine, which does all by the model, would do more than a statement does."""
     manager: Any = model.objects
@@ -46,7 +56,6 @@ def has_own_way(model: Model) -> bool:
         overrides(model, "save", "save_base", "delete")
         or overrides(manager.__class__, "get_queryset")
         or overrides(manager._queryset_class, "delete")
-        or others_hear(model, SAVES)
         or any(converts(model._meta.get_field(name)) for name in OWN_FIELDS)
         or any(each.model._meta.db_table != model._meta.db_table for each in fields)
     )
@@ -73,14 +82,8 @@ class ModelTable(Table):
         return Row(*rows[0][:2]) if rows and rows[0][2] == session_key else None
 
     def swap(self, row: AbstractBaseSession, session_data: str) -> bool:
-        def swap() -> bool:
-            with transaction.atomic(using=self.using):
-                if not self._keep(row.session_key, session_data):
-                    return False
-                row.save(force_update=True, using=self.using)
-                return True
-
-        return self.call(swap)
+        save = partial(row.save, force_update=True, using=self.using)
+        return self._if_kept(row.session_key, session_data, save)
 
     def touch(self, session_key: str, session_data: str, expire_date: datetime) -> bool:
         raise NotImplementedError("A row of this table is saved whole.")
@@ -90,22 +93,23 @@ class ModelTable(Table):
         return True
 
     def remove(self, session_key: str) -> None:
-        def remove() -> None:
-            for row in self._rows.filter(session_key=session_key):
-                row.delete(using=self.using)
-
-        self._write(remove)
+        self._write(partial(self._remove, session_key))
 
     def take(self, session_key: str, session_data: str) -> bool:
-        def take() -> bool:
-            with transaction.atomic(using=self.using):
-                if not self._keep(session_key, session_data):
-                    return False
-                for row in self._rows.filter(session_key=session_key):
-                    row.delete(using=self.using)
-                return True
+        return self._if_kept(session_key, session_data, partial(self._remove, session_key))
 
-        return self.call(take)
+    def _remove(self, session_key: str) -> None:
+        for row in self._rows.filter(session_key=session_key):
+            row.delete(using=self.using)
+
+    def _if_kept(self, session_key: str, session_data: str, change: Callable[[], object]) -> bool:
+        def changed() -> bool:
+            with transaction.atomic(using=self.using):
+                if is_kept := self._keep(session_key, session_data):
+                    change()
+                return is_kept
+
+        return self.call(changed)
 
     def _keep(self, session_key: str, session_data: str) -> bool:
         """Whether the row holds that data: then others wait till the transaction ends."""

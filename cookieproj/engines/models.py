@@ -3,7 +3,7 @@ from typing import Any
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from .keys import partial
+from .keys import masked
 from .stored import Listed
 
 
@@ -28,7 +28,7 @@ class StoredSession(models.Model):
     @property
     def key(self) -> str:
         """As much of it as people may see."""
-        return partial(self.listed.key)
+        return masked(self.listed.key)
 
     @property
     def is_anonymous(self) -> bool:

@@ -21,16 +21,12 @@ class PendingInvalidations:
         self.most = most
         # By the cache and the session key.
         self._copies: OrderedDict[tuple[str, str], None] = OrderedDict()
-        self._full = threading.Event()
+        # Whether there were more than could be noted, at any time.
+        self.is_full = False
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._copies)
-
-    @property
-    def is_full(self) -> bool:
-        """Whether there were more than could be noted, at any time."""
-        return self._full.is_set()
 
     def add(self, cache: str, key: str) -> bool:
         """Whether this is the first one that it has no room for."""
@@ -38,9 +34,8 @@ class PendingInvalidations:
             if (cache, key) in self._copies or len(self) < self.most:
                 self._copies[cache, key] = None
                 return False
-        is_first = not self._full.is_set()
-        self._full.set()
-        return is_first
+            is_first, self.is_full = not self.is_full, True
+            return is_first
 
     def due(self, cache: str, key: str) -> list[str]:
         """That key, if it is among them, and some others of the cache: an outage leaves many."""

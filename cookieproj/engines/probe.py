@@ -80,7 +80,5 @@ def rows_of(engine: type[SessionBase]) -> type[SessionBase]:
     # Not above: it is made of checks, and those of this.
     from .rows import Rows  # noqa: PLC0415
 
-    def rows(session: Any) -> Rows:
-        return Rows(session)
-
-    return subclass(engine, make_store=rows)
+    # No class is called with the session that it is an attribute of.
+    return subclass(engine, make_store=lambda session: Rows(session))  # noqa: PLW0108

@@ -43,12 +43,11 @@ class Rows(Store):
 
     @cached_property
     def table(self) -> Table:
-        model = self.session.get_model_class()
-        return table_of(model, router.db_for_write(model))
+        return table_of(self.session.model, self.session.using)
 
     @property
     def default_id(self) -> str:
-        return f"table {self.session.get_model_class()._meta.db_table}"
+        return f"table {self.session.model._meta.db_table}"
 
     @property
     def label(self) -> str | Promise:
@@ -91,13 +90,10 @@ class Rows(Store):
         return self._stored(key, self.table.call(partial(self.session.row_of, key)))
 
     def _read_replica(self, key: str) -> Stored | None:
-        model = self.session.get_model_class()
-        replica = table_of(model, router.db_for_read(model))
+        replica = table_of(self.session.model, router.db_for_read(self.session.model))
         return self._stored(key, replica.read(key)) if replica != self.table else None
 
-    def insert(
-        self, key: str, data: Data, expires: datetime, *, save_follows: bool = False
-    ) -> Stored:
+    def insert(self, key: str, data: Data, expires: datetime) -> Stored:
         row = self.session.new_row(key, data, local(expires))
         self.table.insert(row)
         return self._written(key, row)
@@ -162,11 +158,8 @@ class Rows(Store):
         """What is as long as a tombstone is looked at, which hardly any session is."""
         tombstone = len(self.session.encode(ENDED))
         found = self.table.alive(keys).items()
-        return {key for key, length in found if length != tombstone or self._is_live(key)}
-
-    def _is_live(self, key: str) -> bool:
-        stored = self.read(key)
-        return stored is not None and not stored.is_tombstone
+        is_live = partial(Store.exists, self)
+        return {key for key, length in found if length != tombstone or is_live(key)}
 
     def count(self) -> int:
         return self.table.count()

@@ -68,10 +68,8 @@ SAVES = (pre_save, post_save)
 
 def others_hear(model: type[Model], signals: tuple[ModelSignal, ...] = DELETIONS) -> bool:
     """Whether anybody but the engines listens to these signals of that model."""
-    listeners = {
-        listener
+    return any(
+        listener != OURS and sender in {id(None), id(model)}
         for signal in signals
         for (listener, sender), *_ in signal.receivers
-        if sender in {id(None), id(model)}
-    }
-    return bool(listeners - {OURS})
+    )

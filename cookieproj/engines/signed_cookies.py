@@ -15,7 +15,8 @@ import logging
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from http.cookies import Morsel
+from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.backends.signed_cookies import SessionStore as DjangoStore
@@ -25,10 +26,10 @@ from django.utils.translation import gettext as _
 
 from . import checks  # noqa: F401 - they register themselves
 from .apply import NOT_GIVEN
-from .asynchronous import Async
 from .clock import is_past, local
 from .constants import COOKIE_SALT, EXPIRY, FORMER
 from .exceptions import CookieTooLargeError, HeldByClientError, NotListableError
+from .hooks import form_of
 from .language import in_english
 from .listable import Listable
 from .merge import Data
@@ -51,14 +52,32 @@ def is_signed(session_key: str | None) -> bool:
     return bool(SIGNED.fullmatch(session_key or ""))
 
 
-class SessionStore(Listable, Async, DjangoStore):  # type: ignore[misc]
+def cookie_of(family: str, value: str, max_age: int | None) -> Morsel[str]:
+    """The cookie whose settings begin with ``family``, as Django sets it.
+
+    Raises CookieError or ValueError for what none can be.
+    """
+    response: Any = HttpResponse()
+    name = getattr(settings, f"{family}_NAME")
+    response.set_cookie(
+        name,
+        value,
+        max_age=max_age,
+        domain=getattr(settings, f"{family}_DOMAIN"),
+        path=getattr(settings, f"{family}_PATH"),
+        secure=getattr(settings, f"{family}_SECURE") or False,
+        httponly=getattr(settings, f"{family}_HTTPONLY") or False,
+        samesite=getattr(settings, f"{family}_SAMESITE"),
+    )
+    cookie: Morsel[str] = response.cookies[name]
+    return cookie
+
+
+class SessionStore(Listable, DjangoStore):
     """The session key is the session: the data, the moment of signing and the signature."""
 
-    if TYPE_CHECKING:
-        _get_session: Callable[..., Data]
-
     def make_store(self) -> Store:
-        return Browsers(type(self))
+        return Browsers(self)
 
     def load(self) -> Data:
         """The data; empty if the signature does not hold, or the session has expired or is refused.
@@ -121,18 +140,7 @@ class SessionStore(Listable, Async, DjangoStore):  # type: ignore[misc]
     def _cookie_bytes(self) -> int:
         """The length of the cookie as the middleware sets it."""
         age = None if self.get_expire_at_browser_close() else self.get_expiry_age()
-        response: Any = HttpResponse()
-        response.set_cookie(
-            settings.SESSION_COOKIE_NAME,
-            self.session_key or "",
-            max_age=age,
-            domain=settings.SESSION_COOKIE_DOMAIN,
-            path=settings.SESSION_COOKIE_PATH,
-            secure=settings.SESSION_COOKIE_SECURE or False,
-            httponly=settings.SESSION_COOKIE_HTTPONLY or False,
-            samesite=settings.SESSION_COOKIE_SAMESITE,
-        )
-        return len(response.cookies[settings.SESSION_COOKIE_NAME].OutputString())
+        return len(cookie_of("SESSION_COOKIE", self.session_key or "", age).OutputString())
 
     def _expires(self, data: Data) -> datetime:
         signed = signing.b62_decode((self.session_key or "").rsplit(":", 2)[1])
@@ -155,8 +163,11 @@ class SessionStore(Listable, Async, DjangoStore):  # type: ignore[misc]
 class Browsers(Store):
     """What the browsers hold: nobody can list it, and they forget it by themselves."""
 
-    def __init__(self, engine: type[SessionStore]) -> None:
-        self.engine = engine
+    def __init__(self, session: SessionStore) -> None:
+        self.session = session
+
+    def form(self, data: Data) -> Data:
+        return form_of(self.session, data)
 
     def page(self, position: str, size: int) -> Page:
         raise NotListableError(
@@ -169,4 +180,4 @@ class Browsers(Store):
         )
 
     def exists(self, key: str) -> bool:
-        return bool(dict(self.engine(key).items()))
+        return bool(dict(type(self.session)(key).items()))

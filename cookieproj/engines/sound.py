@@ -40,6 +40,7 @@ MESSAGE_STORAGES = {
 # Lists and dicts in each other. To copy them takes Python two steps for each, on top of those that
 # led to it, and it goes no further than a thousand.
 DEEPEST = 200
+HOLDERS = (dict, list, tuple)
 
 
 def checked(decode: Callable[[Any], Any], stored: Any) -> Data | None:
@@ -132,7 +133,7 @@ def depth_of(data: Data) -> int:
 def inner_of(held: Any) -> list[Any]:
     # All at once: a request may change it meanwhile, while it is saved in a thread.
     values = list(held.values() if isinstance(held, dict) else held)
-    return [value for value in values if isinstance(value, dict | list | tuple)]
+    return [value for value in values if isinstance(value, HOLDERS)]
 
 
 def is_expiry(value: Any) -> bool:

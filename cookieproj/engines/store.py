@@ -65,14 +65,8 @@ class Store:
         """
         raise NotImplementedError
 
-    def insert(
-        self, key: str, data: Data, expires: datetime, *, save_follows: bool = False
-    ) -> Stored:
-        """Store it under a key that is new. Raises CreateError where something is stored there.
-
-        ``save_follows`` says that the same session is saved once more right away, so that what
-        is not needed before then can wait.
-        """
+    def insert(self, key: str, data: Data, expires: datetime) -> Stored:
+        """Store it under a key that is new. Raises CreateError where something is stored there."""
         raise NotImplementedError
 
     def compare_and_swap(
@@ -123,6 +117,10 @@ class Store:
         Also where ``old`` was a copy, and inside a transaction that goes on seeing what it saw.
         """
         return self.read(key)
+
+    def insert_before_save(self, key: str, data: Data, expires: datetime) -> Stored:
+        """As ``insert``; a save follows right away: what is not needed before then can wait."""
+        return self.insert(key, data, expires)
 
     def put(self, key: str, old: Stored, data: Data, expires: datetime) -> Stored | None:
         """As ``compare_and_swap``; for data that is there already only the expiry is moved."""

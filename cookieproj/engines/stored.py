@@ -1,5 +1,7 @@
 """A session as its store holds it."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,7 +15,8 @@ from .constants import ENDED, MOVED
 from .merge import Data
 
 
-@dataclass(frozen=True, eq=False)
+# Not frozen: that would take four times as long to make, at each step of a session.
+@dataclass(eq=False)
 class Stored:
     """What a store held when it was read, and what a save compares against.
 
@@ -21,7 +24,7 @@ class Stored:
     at each call, a tombstone too, or None for what cannot be read. ``expires`` is None where
     reading did not tell it. ``is_grave`` tells what a cache itself keeps for a while in the place
     of a session from what cannot be read. What ``is_copy`` may be behind the store: nothing is
-    compared with it.
+    compared with it. ``copy`` is what a cache in front of the store held beside this.
     """
 
     token: Any
@@ -29,6 +32,7 @@ class Stored:
     expires: datetime | None = None
     is_grave: bool = False
     is_copy: bool = False
+    copy: Stored | None = None
 
     def decode(self) -> Data | None:
         """The data anew at each call; None where nothing there is a session."""

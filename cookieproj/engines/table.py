@@ -7,7 +7,7 @@ by itself; none leaves broken the transaction of somebody else.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -39,37 +39,30 @@ class Row(NamedTuple):
     expire_date: datetime
 
 
-class Statements(NamedTuple):
-    read: str
-    read_latest: str
-    swap: str
-    touch: str
-    remove: str
-    take: str
+class Statements:
+    """Names from the model are all that is put in; what comes from outside is a parameter."""
+
+    def __init__(self, model: Model, using: str) -> None:
+        connection = connections[using]
+        quote, features = connection.ops.quote_name, connection.features
+        table = quote(model._meta.db_table)
+        key, data, expires = (
+            quote(column_of(model, name)) for name in ("session_key", "session_data", "expire_date")
+        )
+        columns = ", ".join(f"{quote(field.column)} = %s" for field in but_the_key(model))
+        locks = connection.ops.for_update_sql() if features.has_select_for_update else ""
+        is_it = f"WHERE {key} = %s AND {data} = %s"
+        self.read = (
+            f"SELECT {data}, {expires}, {key} FROM {table} WHERE {key} = %s AND {expires} > %s"
+        )
+        self.read_latest = f"{self.read} {locks}"
+        self.swap = f"UPDATE {table} SET {columns} {is_it}"
+        self.touch = f"UPDATE {table} SET {expires} = %s {is_it}"
+        self.remove = f"DELETE FROM {table} WHERE {key} = %s"
+        self.take = f"DELETE FROM {table} {is_it}"
 
 
-@cache
-def statements(model: Model, using: str) -> Statements:
-    connection = connections[using]
-    quote = connection.ops.quote_name
-    table = quote(model._meta.db_table)
-    key, data, expires = (
-        quote(column_of(model, name)) for name in ("session_key", "session_data", "expire_date")
-    )
-    columns = ", ".join(f"{quote(field.column)} = %s" for field in but_the_key(model))
-    locks = (
-        f" {connection.ops.for_update_sql()}" if connection.features.has_select_for_update else ""
-    )
-    # Names from the model are all that is put in; what comes from outside is a parameter.
-    read = f"SELECT {data}, {expires}, {key} FROM {table} WHERE {key} = %s AND {expires} > %s"
-    return Statements(
-        read=read,
-        read_latest=f"{read} {locks}",
-        swap=f"UPDATE {table} SET {columns} WHERE {key} = %s AND {data} = %s",
-        touch=f"UPDATE {table} SET {expires} = %s WHERE {key} = %s AND {data} = %s",
-        remove=f"DELETE FROM {table} WHERE {key} = %s",
-        take=f"DELETE FROM {table} WHERE {key} = %s AND {data} = %s",
-    )
+statements = cache(Statements)
 
 
 def column_of(model: Model, field: str) -> str:
@@ -250,19 +243,15 @@ class Table:
         """In an open transaction with a savepoint: an error here must not be the end of that."""
 
         def write() -> Result:
-            with self._unharmed():
+            # A savepoint, inside an open transaction only: a taken key would be the end of that.
+            alone = self.connection.get_autocommit()
+            with nullcontext() if alone else transaction.atomic(using=self.using):
                 return work()
 
         return self.call(write)
 
     def call(self, work: Callable[[], Result]) -> Result:
         return call(work, self.connection, lambda: self.place)
-
-    def _unharmed(self) -> AbstractContextManager[Any]:
-        """A savepoint, inside an open transaction only: a taken key would be the end of that."""
-        if self.connection.get_autocommit():
-            return nullcontext()
-        return transaction.atomic(using=self.using)
 
     @property
     def place(self) -> Promise:

@@ -37,9 +37,7 @@ class SQLite(Serialized):
             return None
         return self.stored(row[0], datetime.fromtimestamp(row[1], UTC))
 
-    def insert(
-        self, key: str, data: Data, expires: datetime, *, save_follows: bool = False
-    ) -> Stored:
+    def insert(self, key: str, data: Data, expires: datetime) -> Stored:
         payload = self.encode(data)
         sql = "INSERT INTO session VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
         if not self._changed(sql, key, payload, seconds(expires)):

@@ -76,9 +76,7 @@ class Memcached(Cache):
         told = re.fullmatch(rb"HD t(\d+)", life.strip())
         return replace(stored, expires=expiry(int(told[1]) if told else None))
 
-    def insert(
-        self, key: str, data: Data, expires: datetime, *, save_follows: bool = False
-    ) -> Stored:
+    def insert(self, key: str, data: Data, expires: datetime) -> Stored:
         timeout = self.cache.get_backend_timeout(seconds_until(expires))
         with suppress(*NO_NAME), self.reached():
             if self._server_of(key).add(self.name(key), data, expire=timeout):

@@ -47,9 +47,7 @@ class Memory(Cache):
         stored = self._stored(payload)
         return replace(stored, expires=expiry(moment and moment - time.time()))
 
-    def insert(
-        self, key: str, data: Data, expires: datetime, *, save_follows: bool = False
-    ) -> Stored:
+    def insert(self, key: str, data: Data, expires: datetime) -> Stored:
         stored = self._swap(key, None, data, expires)
         if stored is None:
             raise CreateError

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.contrib.sessions.backends.base import CreateError
 from django.core.cache.backends.base import BaseCache, CacheKeyWarning, InvalidCacheKey
@@ -22,24 +22,6 @@ from cookieproj.engines.sound import checked
 from cookieproj.engines.store import Store
 from cookieproj.engines.stored import Stored
 from cookieproj.engines.trips import StoreCall
-
-
-class Naming(NamedTuple):
-    """What the entry of a session is called in Django's interface, before version and prefix.
-
-    ``name_of`` names it where a subclass has a say in that. What begins with ``others``, after
-    the prefix, is no session of this store's.
-    """
-
-    prefix: str
-    name_of: Callable[[str], str] | None = None
-    others: str = ""
-
-    def of(self, key: str) -> str:
-        return self.name_of(key) if self.name_of else f"{self.prefix}{key}"
-
-    def is_own(self, key: str) -> bool:
-        return not (self.others and key.startswith(self.others))
 
 
 def seconds_until(moment: datetime) -> int:
@@ -85,6 +67,9 @@ class Cache(Store):
     same moment can still be lost, whatever keys they change. With the subclasses none is.
 
     Under a name that the cache cannot have there is nothing, and nothing can be put.
+
+    The name of an entry is the key after ``prefix``, or what ``name_of`` makes of it where a
+    subclass has a say in that. A key that begins with ``others`` is no session of this store's.
     """
 
     compares_and_swaps = False
@@ -92,9 +77,17 @@ class Cache(Store):
     # What the cache raises when its server is away: here, anything.
     errors: tuple[type[Exception], ...] = (Exception,)
 
-    def __init__(self, cache: BaseCache, naming: Naming) -> None:
+    def __init__(
+        self,
+        cache: BaseCache,
+        prefix: str = "",
+        name_of: Callable[[str], str] | None = None,
+        others: str = "",
+    ) -> None:
         self.cache: Any = cache
-        self.naming = naming
+        self.prefix = prefix
+        self.name_of = name_of or prefix.__add__
+        self.others = others
 
     @property
     def empty_form(self) -> bytes | None:
@@ -104,7 +97,7 @@ class Cache(Store):
     @property
     def default_id(self) -> str:
         """With how names begin there, with prefix and version as a rule."""
-        return f"{self.kind} {self.cache.make_key(self.naming.prefix)}"
+        return f"{self.kind} {self.cache.make_key(self.prefix)}"
 
     @property
     def label(self) -> str | Promise:
@@ -135,11 +128,14 @@ class Cache(Store):
 
     def name(self, key: str) -> str:
         """What the cache itself calls the entry. Raises one of NO_NAME where it can have none."""
-        name: str = self.cache.make_and_validate_key(self.naming.of(key))
+        name: str = self.cache.make_and_validate_key(self.name_of(key))
         return name
 
     def can_hold(self, key: str) -> bool:
-        return super().can_hold(key) and self.naming.is_own(key)
+        return super().can_hold(key) and self.is_own(key)
+
+    def is_own(self, key: str) -> bool:
+        return not (self.others and key.startswith(self.others))
 
     def read(self, key: str, *, with_expiry: bool = False) -> Stored | None:
         value = self._value(key)
@@ -147,14 +143,12 @@ class Cache(Store):
 
     def _value(self, key: str) -> Any:
         with suppress(*NO_NAME), self.reached():
-            return self.cache.get(self.naming.of(key))
+            return self.cache.get(self.name_of(key))
         return None
 
-    def insert(
-        self, key: str, data: Data, expires: datetime, *, save_follows: bool = False
-    ) -> Stored:
+    def insert(self, key: str, data: Data, expires: datetime) -> Stored:
         with suppress(*NO_NAME), self.reached():
-            if self.cache.add(self.naming.of(key), data, seconds_until(expires)):
+            if self.cache.add(self.name_of(key), data, seconds_until(expires)):
                 return self._stored(data)
         raise CreateError
 
@@ -164,12 +158,12 @@ class Cache(Store):
         if not same(self._value(key), old.token):
             return None
         with self.reached():
-            self.cache.set(self.naming.of(key), data, seconds_until(expires))
+            self.cache.set(self.name_of(key), data, seconds_until(expires))
         return self._stored(data)
 
     def touch(self, key: str, old: Stored, expires: datetime) -> Stored | None:
         with self.reached():
-            touched = self.cache.touch(self.naming.of(key), seconds_until(expires))
+            touched = self.cache.touch(self.name_of(key), seconds_until(expires))
         return old if touched else None
 
     def put(self, key: str, old: Stored, data: Data, expires: datetime) -> Stored | None:
@@ -178,18 +172,18 @@ class Cache(Store):
         is_gone = written is None and seconds_until(expires) <= 0 and self.read(key) is None
         return old if is_gone else written
 
-    def _put(self, key: str, old: Stored, data: Data, expires: datetime) -> Stored | None:
-        return super().put(key, old, data, expires)
+    # Where the two of it are one step, that.
+    _put = Store.put
 
     def delete(self, key: str) -> None:
         with suppress(*NO_NAME), self.reached():
-            self.cache.delete(self.naming.of(key))
+            self.cache.delete(self.name_of(key))
 
     def compare_and_delete(self, key: str, old: Stored) -> bool:
         if not same(self._value(key), old.token):
             return False
         with self.reached():
-            return bool(self.cache.delete(self.naming.of(key)))
+            return bool(self.cache.delete(self.name_of(key)))
 
     def write_tombstone(self, key: str) -> None:
         """Leave there for a while what nobody takes for a session, and nobody else can replace.

@@ -28,6 +28,7 @@ from cookieproj.engines.exceptions import (
 )
 from cookieproj.engines.listable import Estimate
 from cookieproj.engines.merge import Data
+from cookieproj.engines.store import Store
 from cookieproj.engines.stored import Listed, Location, Page, Stored
 
 from .other import Cache, expiry, grave, is_grave, seconds_until, session_in
@@ -70,19 +71,6 @@ def rest(name: str, around: tuple[str, str]) -> str | None:
     return name[len(before) : len(name) - len(after)]
 
 
-def is_of_another_kind(error: RedisError) -> bool:
-    """Whether it says that an entry is a list, say, and so none that a cache has put there."""
-    return str(error).startswith("WRONGTYPE")
-
-
-def is_text(name: bytes) -> bool:
-    try:
-        name.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def unreadable() -> None:
     """What there is of the data of such an entry."""
 
@@ -120,12 +108,16 @@ class Redis(Cache):
     def empty_form(self) -> bytes | None:
         return self.encode({})
 
-    def encode(self, data: Data) -> bytes:
-        encoded: bytes = self.cache._cache._serializer.dumps(data)
-        return encoded
+    @property
+    def encode(self) -> Callable[[Data], bytes]:
+        encode: Callable[[Data], bytes] = self.cache._cache._serializer.dumps
+        return encode
 
-    def decode(self, payload: bytes) -> Any:
-        return self.cache._cache._serializer.loads(payload)
+    @property
+    def decode(self) -> Callable[[bytes], Any]:
+        """The cache's own, so that what has it does not hold this store."""
+        decode: Callable[[bytes], Any] = self.cache._cache._serializer.loads
+        return decode
 
     def form(self, data: Data) -> Data:
         form: Data = self.decode(self.encode(data))
@@ -154,9 +146,7 @@ class Redis(Cache):
             found: Any = self.client.get(self.name(key))
         return None if found is None else self._held(found)
 
-    def insert(
-        self, key: str, data: Data, expires: datetime, *, save_follows: bool = False
-    ) -> Stored:
+    def insert(self, key: str, data: Data, expires: datetime) -> Stored:
         payload, name, seconds = self.encode(data), self.name(key), seconds_until(expires)
         # A time that is past already: it is gone as soon as it is there.
         won = seconds <= 0 or self._write(
@@ -200,7 +190,7 @@ class Redis(Cache):
 
     def name(self, key: str) -> str:
         """Any: Redis takes names that Django warns of."""
-        name: str = self.cache.make_key(self.naming.of(key))
+        name: str = self.cache.make_key(self.name_of(key))
         return name
 
     def _if_unchanged(
@@ -262,10 +252,8 @@ class Redis(Cache):
         mark, seconds = grave()
         self._write(lambda client: client.set(self.name(key), mark, ex=seconds))
 
-    def exists(self, key: str) -> bool:
-        """What nobody can read too: it is another serializer's."""
-        stored = self.read(key)
-        return stored is not None and not stored.is_tombstone
+    # What nobody can read too: it is another serializer's.
+    exists = Store.exists
 
     def live_keys(self, keys: Collection[str]) -> set[str]:
         """What is as long as a tombstone is looked at, which hardly any session is."""
@@ -301,9 +289,7 @@ class Redis(Cache):
         Raises NotListableError where KEY_FUNCTION leaves no key in a name: where it hashes, say.
         """
         probes = [secrets.token_hex(16) for _ in range(2)]
-        found = {
-            tuple(self.cache.make_key(self.naming.prefix + probe).split(probe)) for probe in probes
-        }
+        found = {tuple(self.cache.make_key(self.prefix + probe).split(probe)) for probe in probes}
         match list(found):
             case [(str(before), str(after))]:
                 return before, after
@@ -324,23 +310,25 @@ class Redis(Cache):
                 pipeline.pttl(name)
             found = pipeline.execute(raise_on_error=False)
             for error in found:
-                if isinstance(error, RedisError) and not is_of_another_kind(error):
+                # Of a list, say, which no cache has put there, it says just that.
+                if isinstance(error, RedisError) and not str(error).startswith("WRONGTYPE"):
                     raise error
         for name, payload, life in zip(names, found[::2], found[1::2], strict=True):
             if payload is not None:
                 listed = self._listed_one(name, payload, life, around)
-                if self.naming.is_own(listed.key) and not listed.stored.is_tombstone:
+                if self.is_own(listed.key) and not listed.stored.is_tombstone:
                     yield listed
 
     def _listed_one(
         self, name: bytes, payload: bytes | RedisError, life: int, around: tuple[str, str]
     ) -> Listed:
         """What is no session, or under no name that one can have, is listed as unreadable."""
-        key = rest(name.decode(errors="backslashreplace"), around) or ""
+        text = name.decode(errors="backslashreplace")
+        key = rest(text, around) or ""
         expires = expiry(None if life < 0 else life / 1000)
         if isinstance(payload, RedisError):
             return Listed(key, b"", Stored(None, unreadable, expires))
-        held = self._held(payload) if is_text(name) else Stored(None, unreadable)
+        held = self._held(payload) if text.encode() == name else Stored(None, unreadable)
         return Listed(key, payload, replace(held, expires=expires))
 
     def count(self) -> int:
@@ -358,7 +346,7 @@ class Redis(Cache):
             if cursor == 0 or len(names) >= COUNTED:
                 break
         keys = (rest(name.decode(errors="replace"), around) for name in names)
-        found = sum(key is not None and self.naming.is_own(key) for key in keys)
+        found = sum(key is not None and self.is_own(key) for key in keys)
         if cursor == 0:
             return found
         with self.reached():
@@ -396,12 +384,11 @@ class DjangoRedis(Redis):
         return client
 
     @property
-    def empty_form(self) -> bytes | None:
-        return self.encode({})
+    def encode(self) -> Callable[[Data], bytes]:
+        encode: Callable[[Data], bytes] = self.cache.client.encode
+        return encode
 
-    def encode(self, data: Data) -> bytes:
-        encoded: bytes = self.cache.client.encode(data)
-        return encoded
-
-    def decode(self, payload: bytes) -> Any:
-        return self.cache.client.decode(payload)
+    @property
+    def decode(self) -> Callable[[bytes], Any]:
+        decode: Callable[[bytes], Any] = self.cache.client.decode
+        return decode

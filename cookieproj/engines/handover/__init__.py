@@ -18,7 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 
 from cookieproj.engines.cached_rows import CachedRows
-from cookieproj.engines.hands_over import HandsOver, class_for, store_of
+from cookieproj.engines.hands_over import HandsOver, made_of, store_of
 from cookieproj.engines.registry import EngineRef, running, subclass
 from cookieproj.engines.store import Store
 
@@ -37,7 +37,7 @@ def session_store() -> type[SessionBase]:
 
     Raises ImproperlyConfigured, with a sentence that says what to change.
     """
-    store: type[SessionBase] = class_for(running().session_class)
+    store: type[SessionBase] = made_of(running().session_class)[0]
     return store
 
 
@@ -59,27 +59,24 @@ def former_alias() -> str:
     return str(getattr(settings, "SESSION_HANDOVER_CACHE_ALIAS", "") or "")
 
 
-def class_with_former(engine: type[SessionBase]) -> type[SessionBase]:
-    """What a session of the running engine is made of: itself, between servers."""
+def with_former(
+    engine: type[SessionBase],
+) -> tuple[type[SessionBase], Callable[[Store], Store] | None]:
+    """To and from cookies, the class of the running engine's sessions; else what makes its store
+    one of both.
+    """
     new, old = pair(engine)
     if new.is_held_by_client:
-        return subclass(engine, IntoCookies, _old=old.store)
+        return subclass(engine, IntoCookies, _old=old.store), None
     if old.is_held_by_client:
-        return subclass(engine, OutOfCookies, _new=new.store, _old=old.store)
-    return engine
-
-
-def composition(engine: type[SessionBase]) -> Callable[[Store], Store] | None:
-    """What makes of the running engine's store one of both; None to and from cookies."""
-    new, old = pair(engine)
-    if new.is_held_by_client or old.is_held_by_client:
-        return None
+        return subclass(engine, OutOfCookies, _new=new.store, _old=old.store), None
     if not shares_rows(new, old):
         expiry_of = partial(expiry_in, new.store)
-        return lambda own: MigratingStore(own, store_of(old.store), expiry_of)
+        return engine, lambda own: MigratingStore(own, store_of(old.store), expiry_of)
     if issubclass(old.store, CachedDBStore):
-        return lambda own: RowsBesideCopies(own, cast(CachedRows, store_of(old.store)))
-    return CopiesBehindRows
+        former = old.store
+        return engine, lambda own: RowsBesideCopies(own, cast(CachedRows, store_of(former)))
+    return engine, CopiesBehindRows
 
 
 def pair(engine: type[SessionBase]) -> tuple[EngineRef, EngineRef]:

@@ -1,30 +1,29 @@
 """A session whose cookie this response exchanges for another."""
 
-from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.conf import settings
-from django.contrib.sessions.backends.base import SessionBase
 
 from cookieproj.engines.clock import left
+from cookieproj.engines.hands_over import HandsOver
 from cookieproj.engines.merge import Data, unchanged
 
 
-class AsCarried(SessionBase):
+class AsCarried(HandsOver):
     """To exchange a cookie is no use of the session: that alone moves no expiry."""
 
     # What came of the old engine, and when it expires; None once a save has moved that.
     _carried: tuple[Data, datetime] | None = None
 
-    if TYPE_CHECKING:
-        _form: Callable[[Data], Data]
-        _get_session: Callable[..., Data]
-
     def _is_as_carried(self) -> bool:
         if self._carried is None or settings.SESSION_SAVE_EVERY_REQUEST:
             return False
-        return unchanged(self._carried[0], self._form(self._get_session()))
+        try:
+            return unchanged(self._carried[0], self._store.form(self._get_session()))
+        except (TypeError, ValueError):
+            # A pickled session may hold what no cookie can.
+            return False
 
     def get_expiry_age(self, **kwargs: Any) -> int:
         if kwargs or self._carried is None or not self._is_as_carried():

@@ -246,7 +246,8 @@ def insert(store: Store, key: str, data: Data, expires: datetime) -> Stored | No
     for _attempt in range(2):
         try:
             # Browsers know the key: no copy of what may yet be rolled back.
-            return store.insert(key, data, expires, save_follows=store.in_transaction)
+            put = store.insert_before_save if store.in_transaction else store.insert
+            return put(key, data, expires)
         except CreateError:
             if store.read(key):
                 break

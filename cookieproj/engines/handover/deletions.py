@@ -1,29 +1,24 @@
 """A row that somebody deletes, in the admin say, ends in the former store too."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib.sessions.backends.db import SessionStore as DBStore
 
 from cookieproj.engines.clock import is_past
-from cookieproj.engines.hands_over import composition_for
+from cookieproj.engines.hands_over import made_of
 from cookieproj.engines.registry import running
 from cookieproj.engines.signals import hear_deletions
 
 from .migrating import MigratingStore, RowsBesideCopies
 
-if TYPE_CHECKING:
-    from django.contrib.sessions.base_session import AbstractBaseSession
 
-
-def end_in_former(instance: AbstractBaseSession, **kwargs: Any) -> None:
+def end_in_former(instance: Any, **kwargs: Any) -> None:
     """Raises StoreError, and so keeps the row, where neither store can be told of its end.
 
     An expired row ends nothing: it may be in the way of what is carried over just now.
     """
     engine = running().session_class
-    compose = composition_for(engine)
+    _class, compose = made_of(engine)
     if compose is None or not issubclass(engine, DBStore):
         return
     session: Any = engine()

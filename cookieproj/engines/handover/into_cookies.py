@@ -17,7 +17,6 @@ from cookieproj.engines.clock import after, aware, local
 from cookieproj.engines.constants import COOKIE_SALT, EXCHANGED, EXPIRY, FORMER, HANDOVER_LABEL
 from cookieproj.engines.exceptions import CookieTooLargeError, StoreError
 from cookieproj.engines.hands_over import store_of
-from cookieproj.engines.hooks import form_of
 from cookieproj.engines.language import in_english
 from cookieproj.engines.merge import Data
 from cookieproj.engines.revocation import is_revoked
@@ -76,7 +75,7 @@ class Exchange:
         return self.phase in {Phase.CONFIRMED, Phase.LATE, Phase.SETTLED}
 
 
-class IntoCookies(AsCarried, SignedCookies):  # type: ignore[misc]
+class IntoCookies(AsCarried, SignedCookies):
     """A session in a signed cookie, or in the old store under a session key.
 
     A response that exchanges the one for the other may get lost, or cross others. So the
@@ -247,16 +246,6 @@ class IntoCookies(AsCarried, SignedCookies):  # type: ignore[misc]
         """In the old store: of what clients hold nobody can tell."""
         former = self._old(session_key)
         return bool(former.session_key and former.exists(former.session_key))
-
-    def _is_as_carried(self) -> bool:
-        try:
-            return super()._is_as_carried()
-        except (TypeError, ValueError):
-            # A pickled session may hold what no cookie can.
-            return False
-
-    def _form(self, data: Data) -> Data:
-        return form_of(self, data)
 
     @classmethod
     def _live_keys(cls, keys: Collection[str]) -> set[str]:

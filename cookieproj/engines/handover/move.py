@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import StrEnum
 from functools import partial
 from itertools import islice
@@ -17,6 +16,7 @@ from django.db import DatabaseError, DataError
 from django.utils.translation import gettext as _
 
 from cookieproj.engines.cached_rows import CachedRows
+from cookieproj.engines.clock import is_near
 from cookieproj.engines.exceptions import NotListableError, SessionStoreError, StoreFullError
 from cookieproj.engines.hands_over import store_of
 from cookieproj.engines.language import in_english
@@ -171,7 +171,9 @@ class Mover:
         there = self.new.read(listed.key, with_expiry=True)
         if there is None or is_own(there, self.old):
             return None
-        if self.keep and unchanged(there.data or {}, data) and is_near(there, listed.stored):
+        until, expires = there.expires, listed.expires
+        is_late = until and expires and not is_near(until, expires)
+        if self.keep and unchanged(there.data or {}, data) and not is_late:
             return None
         return self.carrier.put(listed.key, listed.stored, data, there)
 
@@ -225,10 +227,3 @@ class Mover:
 def in_part(key: str) -> str:
     """Enough of a session key to find the session by, too little to open it."""
     return f"{key[:8]}…"
-
-
-def is_near(one: Stored, other: Stored) -> bool:
-    """Whether they expire in the same second or so: some stores count in whole ones."""
-    if one.expires is None or other.expires is None:
-        return True
-    return abs(one.expires - other.expires) < timedelta(seconds=2)

@@ -14,7 +14,6 @@ from django.utils.crypto import get_random_string, salted_hmac
 from cookieproj.engines.base import Engine
 from cookieproj.engines.constants import COOKIE_SALT, HANDOVER_LABEL, MADE_WITH
 from cookieproj.engines.hands_over import store_of
-from cookieproj.engines.keys import Result
 from cookieproj.engines.merge import Data
 from cookieproj.engines.revocation import is_revoked
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
@@ -98,10 +97,10 @@ class OutOfCookies(AsCarried, Engine):
             self._cookie = cookie
             raise
 
-    def _under_a_new_key(self, store: Callable[[str], Result]) -> Result:
+    def _under_a_new_key(self, store: Callable[[], None]) -> None:
         """What is stored under one has nothing to do with the cookie any more."""
         self._exchanged = None
-        return super()._under_a_new_key(store)
+        super()._under_a_new_key(store)
 
     def delete(self, session_key: str | None = None) -> None:
         """Also of a session that is in a cookie; none with that cookie can come back."""

@@ -22,7 +22,7 @@ from cookieproj.engines.constants import DJANGOS, OURS
 from cookieproj.engines.exceptions import StoreError
 from cookieproj.engines.handover.homes import home
 from cookieproj.engines.handover.move import move
-from cookieproj.engines.hands_over import composition_for
+from cookieproj.engines.hands_over import made_of
 from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.engines.registry import subclass
 from cookieproj.profiles import PROFILES
@@ -147,7 +147,7 @@ def made(name: str, engine: str, former: str, middleware: Any = SessionMiddlewar
         kind = import_module(path).SessionStore
         if not former:
             handler.SessionStore = kind
-        elif compose := composition_for(kind):
+        elif compose := made_of(kind)[1]:
             # With this former engine for good, whatever the settings of another process are.
             both = property(lambda session: compose(session.make_store()))
             handler.SessionStore = subclass(kind, _store=both)

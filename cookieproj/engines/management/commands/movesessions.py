@@ -15,7 +15,7 @@ from cookieproj.engines.handover import former, former_alias
 from cookieproj.engines.handover.homes import are_one, home, shares_rows
 from cookieproj.engines.handover.move import Outcome, Outcomes, move, rehearse, why_not
 from cookieproj.engines.handover_checks import sessions_are_pickled
-from cookieproj.engines.keys import partial
+from cookieproj.engines.keys import masked
 from cookieproj.engines.management.commands.clearsessions import AWAY, add_batch_options
 from cookieproj.engines.management.interrupts import (
     INTERRUPTED,
@@ -171,7 +171,7 @@ def is_served(old: EngineRef, new: EngineRef) -> bool:
 
 def named(first: list[str], number: int) -> str:
     """Which sessions stay, by the beginnings of the first keys."""
-    keys = ", ".join(map(partial, first))
+    keys = ", ".join(map(masked, first))
     if number == len(first):
         return _("Not moved: %(keys)s. The log says why.") % {"keys": keys}
     return _("Not moved: %(keys)s and %(number)d more. The log says why.") % {
