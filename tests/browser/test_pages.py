@@ -90,6 +90,8 @@ def test_what_a_run_shows_is_accessible(ada: Page) -> None:
     ada.wait_for_url("**/break/write-twice-at-once/*")
     assert violations(ada) == []
     ada.goto("/engines/?stores=redis&holds=little&lasts=stay")
+    # Which takes seconds on a machine that does nothing else.
+    ada.set_default_timeout(300_000)
     ada.click("text=Measure here, now")
     ada.wait_for_selector("figure")
     assert violations(ada) == []
