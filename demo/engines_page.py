@@ -26,9 +26,9 @@ from cookieproj.engines.benchmark.results import Benchmark
 from cookieproj.engines.benchmark.run import benchmark, known
 from cookieproj.engines.benchmark.visitor import RequestFailedError
 from cookieproj.engines.caches import adapter_for
+from cookieproj.engines.caches.generic import Cache
 from cookieproj.engines.caches.memcached import Memcached
 from cookieproj.engines.caches.memory import Memory
-from cookieproj.engines.caches.other import Cache
 from cookieproj.engines.caches.redis import Redis
 from cookieproj.engines.constants import NAMES
 from cookieproj.engines.exceptions import NotListableError, SessionStoreError

@@ -23,13 +23,13 @@ from django.views.decorators.http import require_safe
 
 from cookieproj.engines import current
 from cookieproj.engines.cache import SessionStore as CacheStore
+from cookieproj.engines.english import in_english
 from cookieproj.engines.exceptions import (
     StoreFullError,
     StoreMisconfiguredError,
     StoreReadOnlyError,
     StoreUnavailableError,
 )
-from cookieproj.engines.language import in_english
 from cookieproj.engines.middleware import answer
 from cookieproj.engines.probe import probe
 from cookieproj.engines.registry import running

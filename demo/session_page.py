@@ -18,9 +18,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from cookieproj.engines.constants import COOKIE_SALT, STORE_SALT
+from cookieproj.engines.entries import Location
 from cookieproj.engines.keys import masked
 from cookieproj.engines.listable import Listable
-from cookieproj.engines.stored import Location
 
 from .decoding import SIGNED, Step, shown, steps
 

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy
 
 from cookieproj.engines import current
 from cookieproj.engines.listable import Listable
-from cookieproj.engines.trips import Trips, watched
+from cookieproj.engines.round_trips import Trips, watched
 
 from .constants import LOGIN_COOKIE, SECURE_LOGIN_COOKIE
 

@@ -21,8 +21,8 @@ from cookieproj.engines.cache import SessionStore as CacheStore
 from cookieproj.engines.constants import NAMES
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.handover.copies import marked
-from cookieproj.engines.handover.into_cookies import name_of
-from cookieproj.engines.hands_over import store_of
+from cookieproj.engines.handover.server_to_cookie import name_of
+from cookieproj.engines.handover_mixin import store_of
 from demo.attacks import ATTEMPTS
 from demo.models import User
 from demo.recipes import RECIPES

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from django.db import Error, connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from cookieproj.engines.english import in_english
 from cookieproj.engines.exceptions import StoreReadOnlyError
-from cookieproj.engines.language import in_english
 from cookieproj.engines.sql_call import close_if_broken, in_transaction, store_error
 
 from .models import SignedInSession

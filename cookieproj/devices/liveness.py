@@ -9,8 +9,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from cookieproj.engines import current, encryption
+from cookieproj.engines.english import in_english
 from cookieproj.engines.exceptions import NotListableError, SessionStoreError
-from cookieproj.engines.language import in_english
 from cookieproj.engines.listable import Listable
 
 from .models import SignedInSession

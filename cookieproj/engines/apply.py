@@ -7,11 +7,11 @@ from typing import Any
 
 from django.contrib.sessions.backends.base import UpdateError
 
+from .entries import Stored
 from .exceptions import SessionEndedError
 from .keys import Keys
 from .merge import Data, same, unchanged
-from .sound import check
-from .stored import Stored
+from .validation import check
 
 NOT_GIVEN: Any = object()
 

@@ -22,13 +22,13 @@ from django.contrib.sessions.backends.base import UpdateError
 from . import checks  # noqa: F401 - they register themselves
 from .apply import Apply
 from .clock import after, left, local
+from .entries import Stored
 from .exceptions import StoreUnavailableError
 from .hooks import loads_of, session_in
 from .keys import SAVED, SAVES
 from .listable import Listable
 from .merge import Data, merge, same
-from .sound import check
-from .stored import Stored
+from .validation import check
 
 
 class Engine(Listable, Apply):

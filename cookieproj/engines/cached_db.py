@@ -8,7 +8,7 @@ from django.core.cache.backends.base import BaseCache
 from .cached_rows import CachedRows
 from .caches import entries_of
 from .db import SessionStore as DBStore
-from .hands_over import store_of
+from .handover_mixin import store_of
 from .registry import running
 from .rows import Rows
 from .signals import hear_deletions

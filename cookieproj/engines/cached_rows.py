@@ -14,14 +14,14 @@ from functools import partial
 
 from django.contrib.sessions.backends.base import CreateError
 
-from .caches.other import Cache
+from .caches.generic import Cache
+from .english import in_english
+from .entries import Location, Stored
 from .exceptions import StoreError, StoreUnavailableError
-from .language import in_english
 from .merge import Data
 from .pending import PendingInvalidations
 from .rows import Rows
 from .store import Around, Store
-from .stored import Location, Stored
 
 logger = logging.getLogger("django.contrib.sessions")
 

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from django.contrib.sessions.base_session import AbstractBaseSession
 
+    from .entries import Stored
     from .merge import Data
     from .store import Store
-    from .stored import Stored
 
 
 class Commit:

@@ -21,13 +21,13 @@ from django.utils.translation import gettext as _
 
 from .clock import aware, is_past, local
 from .constants import EXPIRY
+from .english import in_english
+from .entries import Listed, Location, Page, Stored
 from .exceptions import NotListableError, StoreError
 from .folder import File, Folder, is_name, lock_of
 from .hooks import can_decode, decoder, form_of, overrides
-from .language import in_english
 from .merge import Data
 from .store import Store
-from .stored import Listed, Location, Page, Stored
 
 logger = logging.getLogger("django.contrib.sessions")
 

@@ -33,7 +33,7 @@ from .exceptions import (
     StoreReadOnlyError,
     StoreUnavailableError,
 )
-from .trips import StoreCall
+from .round_trips import StoreCall
 
 # Bytes of a file's name, and of what is added to it while the file is written.
 NAME_MAX = 255

@@ -12,7 +12,7 @@ from typing import Any
 from django.core import signing
 
 from .merge import Data
-from .sound import checked
+from .validation import checked
 
 # Classes of ours and of Django's override each other's methods: those are no hooks.
 KNOWN = (f"{__package__}.", "django.")

@@ -16,12 +16,12 @@ from django.utils.translation import gettext as _
 from . import current, encryption
 from .constants import INSPECTOR_SEAL
 from .encryption import DecryptionError
+from .entries import Listed, Stored
 from .exceptions import NotListableError
 from .listable import Listable
 from .models import StoredSession
 from .primary_keys import primary_key
 from .signals import stored_session_deleted
-from .stored import Listed, Stored
 
 PAGE = 100
 

@@ -18,13 +18,13 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from .asynchronous import async_half
+from .english import in_english
+from .entries import Stored
 from .exceptions import StoreUnavailableError
-from .hands_over import HandsOver
+from .handover_mixin import HandsOver
 from .hooks import overrides
-from .language import in_english
 from .merge import Data
-from .sound import check
-from .stored import Stored
+from .validation import check
 
 logger = logging.getLogger("django.contrib.sessions")
 

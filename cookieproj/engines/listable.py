@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Collection, Iterator
 
-from .hands_over import HandsOver, made_of, store_of
-from .stored import Listed, Location, Page
+from .entries import Listed, Location, Page
+from .handover_mixin import HandsOver, made_of, store_of
 
 Progress = Callable[[int], object]
 

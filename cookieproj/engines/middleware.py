@@ -31,12 +31,12 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.log import log_response
 from django.utils.translation import gettext as _
 
+from .english import in_english
 from .exceptions import StoreError, StoreUnavailableError
 from .handover import session_store
-from .handover.into_cookies import IntoCookies
-from .handover.out_of_cookies import OutOfCookies
+from .handover.cookie_to_server import OutOfCookies
+from .handover.server_to_cookie import IntoCookies
 from .keys import Keys
-from .language import in_english
 from .revocation import revocation_check
 
 # Where a request keeps the error, for one that no view raised: a middleware asks too.

@@ -3,8 +3,8 @@ from typing import Any
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from .entries import Listed
 from .keys import masked
-from .stored import Listed
 
 
 class StoredSession(models.Model):

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .constants import PROBE
 from .exceptions import StoreMisconfiguredError
-from .hands_over import store_of
+from .handover_mixin import store_of
 from .listable import Listable
 from .registry import by_itself, subclass
 

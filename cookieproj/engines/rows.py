@@ -13,12 +13,12 @@ from django.utils.asyncio import async_unsafe
 from .clearing import clear
 from .clock import local
 from .constants import ENDED
+from .entries import Listed, Location, Page, Stored
 from .exceptions import StoreUnavailableError
 from .hooks import can_decode, decoder, form_of
 from .model_table import table_of
 from .sql_call import in_transaction
 from .store import Store
-from .stored import Listed, Location, Page, Stored
 from .table import Row, Table
 
 if TYPE_CHECKING:

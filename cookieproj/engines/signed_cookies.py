@@ -28,15 +28,15 @@ from . import checks  # noqa: F401 - they register themselves
 from .apply import NOT_GIVEN
 from .clock import is_past, local
 from .constants import COOKIE_SALT, EXPIRY, FORMER
+from .english import in_english
+from .entries import Location, Page
 from .exceptions import CookieTooLargeError, HeldByClientError, NotListableError
 from .hooks import form_of
-from .language import in_english
 from .listable import Listable
 from .merge import Data
 from .revocation import is_revoked
-from .sound import check, checked
 from .store import Store
-from .stored import Location, Page
+from .validation import check, checked
 
 logger = logging.getLogger("django.contrib.sessions")
 

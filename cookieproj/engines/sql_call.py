@@ -12,8 +12,8 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from .exceptions import StoreError
+from .round_trips import trip
 from .sql_errors import AGAIN, READ_ONLY, UNAVAILABLE, meaning_of
-from .trips import trip
 
 Result = TypeVar("Result")
 

@@ -11,11 +11,11 @@ from django.utils.functional import Promise
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
+from .english import in_english
+from .entries import Listed, Location, Page, Stored
 from .exceptions import NotListableError
-from .language import in_english
 from .merge import Data, unchanged
-from .sound import checked
-from .stored import Listed, Location, Page, Stored
+from .validation import checked
 
 
 class Store:

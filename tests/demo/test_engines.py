@@ -26,8 +26,8 @@ from cookieproj.engines.benchmark.views import KINDS
 from cookieproj.engines.caches.redis import Redis
 from cookieproj.engines.constants import OURS
 from cookieproj.engines.exceptions import StoreUnavailableError
+from cookieproj.engines.round_trips import watched
 from cookieproj.engines.table import Table
-from cookieproj.engines.trips import watched
 from cookieproj.profiles import PROFILES
 from cookieproj.settings.caches import caches
 from demo.engine_advice import QuestionsForm

@@ -19,12 +19,12 @@ from redis import Redis
 
 from cookieproj.devices.models import SignedInSession
 from cookieproj.engines.caches import adapter_for
-from cookieproj.engines.caches.other import GRAVE_SECONDS
+from cookieproj.engines.caches.generic import GRAVE_SECONDS
 from cookieproj.engines.constants import COPY
 from cookieproj.engines.handover import session_store
-from cookieproj.engines.handover.homes import home
-from cookieproj.engines.handover.move import Mover
-from cookieproj.engines.hands_over import store_of
+from cookieproj.engines.handover.engines import home
+from cookieproj.engines.handover.move_all import Mover
+from cookieproj.engines.handover_mixin import store_of
 from cookieproj.settings.caches import caches, former_cache
 from demo.models import User
 from tests.engines.handing_over import APART, Browser, flush

@@ -15,7 +15,7 @@ from redis import Redis
 from cookieproj.engines.db import SessionStore as DBStore
 from cookieproj.engines.file import SessionStore as FileStore
 from cookieproj.engines.handover import session_store
-from cookieproj.engines.handover.homes import are_one, home, shares_rows
+from cookieproj.engines.handover.engines import are_one, home, shares_rows
 from cookieproj.settings.caches import former_cache
 from tests.conftest import forget_folder
 from tests.engines.handing_over import Browser

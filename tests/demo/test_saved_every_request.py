@@ -22,7 +22,7 @@ from cookieproj.devices import registry
 from cookieproj.devices.middleware import DevicesMiddleware
 from cookieproj.devices.models import SignedInSession
 from cookieproj.engines.middleware import SessionMiddleware
-from cookieproj.engines.trips import watched
+from cookieproj.engines.round_trips import watched
 from demo.models import User
 from tests.families import run_on
 from tests.held import WHOSE, Whose

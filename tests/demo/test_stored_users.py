@@ -13,8 +13,8 @@ from django.test.utils import isolate_apps
 
 from cookieproj.engines import inspector
 from cookieproj.engines.admin import StoredSessionAdmin
+from cookieproj.engines.entries import Listed, Stored
 from cookieproj.engines.models import StoredSession
-from cookieproj.engines.stored import Listed, Stored
 from demo.models import User
 from tests.conftest import on
 

@@ -20,7 +20,7 @@ from redis import Redis
 from cookieproj.engines import inspector
 from cookieproj.engines.exceptions import StoreMisconfiguredError
 from cookieproj.engines.file import SessionStore as FileStore
-from cookieproj.engines.handover.move import Mover
+from cookieproj.engines.handover.move_all import Mover
 from cookieproj.settings.caches import caches, former_cache
 from demo.models import User
 from tests.conftest import connected, forget_folder, new_database

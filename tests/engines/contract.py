@@ -9,7 +9,7 @@ import pytest
 from asgiref.sync import async_to_sync
 
 from cookieproj.engines.constants import DJANGOS, OURS
-from cookieproj.engines.hands_over import HandsOver
+from cookieproj.engines.handover_mixin import HandsOver
 
 # Engine, database, cache: what of it each engine has.
 STORES = [

@@ -12,11 +12,11 @@ from django.contrib.sessions.backends.base import CreateError
 
 from cookieproj.engines.base import Engine
 from cookieproj.engines.clock import aware
+from cookieproj.engines.entries import Stored
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.merge import Data
+from cookieproj.engines.round_trips import trip
 from cookieproj.engines.store import Serialized, Store
-from cookieproj.engines.stored import Stored
-from cookieproj.engines.trips import trip
 
 CREATE = "CREATE TABLE IF NOT EXISTS session (key TEXT PRIMARY KEY, data BLOB, expires REAL)"
 

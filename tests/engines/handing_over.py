@@ -15,8 +15,8 @@ from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
 from cookieproj.engines.exceptions import StoreUnavailableError
-from cookieproj.engines.handover.homes import home
-from cookieproj.engines.hands_over import store_of
+from cookieproj.engines.handover.engines import home
+from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.engines.store import Store
 from cookieproj.profiles import PROFILES

@@ -24,9 +24,9 @@ from pytest_django import Settings
 from cookieproj.engines.cached_db import SessionStore as CachedDBStore
 from cookieproj.engines.db import SessionStore as DBStore
 from cookieproj.engines.exceptions import HeldByClientError
-from cookieproj.engines.hands_over import store_of
+from cookieproj.engines.handover_mixin import store_of
+from cookieproj.engines.round_trips import watched as counted
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
-from cookieproj.engines.trips import watched as counted
 from tests.sites import forks
 
 from .contract import ALL, Engine, Open, kept, on_engines

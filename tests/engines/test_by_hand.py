@@ -22,7 +22,7 @@ from redis import Redis
 
 from cookieproj.engines.benchmark.namespace import namespaced
 from cookieproj.engines.handover import session_store
-from cookieproj.engines.handover.homes import home
+from cookieproj.engines.handover.engines import home
 from cookieproj.engines.probe import without_cache
 from tests.conftest import on
 

@@ -25,7 +25,7 @@ from cookieproj.engines.cache import SessionStore as CacheStore
 from cookieproj.engines.cached_db import SessionStore
 from cookieproj.engines.caches import adapter_for
 from cookieproj.engines.exceptions import StoreUnavailableError
-from cookieproj.engines.hands_over import store_of
+from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.signals import OURS, hear_deletions
 from cookieproj.engines.table import Table
 

@@ -15,7 +15,7 @@ from pytest_django import Settings
 from cookieproj.engines import cached_rows
 from cookieproj.engines.cache import SessionStore
 from cookieproj.engines.caches import adapter_for
-from cookieproj.engines.caches.other import Cache
+from cookieproj.engines.caches.generic import Cache
 from cookieproj.engines.checks import sessions_lose_no_write
 from cookieproj.engines.exceptions import NotListableError, StoreFullError, StoreUnavailableError
 from cookieproj.settings.caches import caches

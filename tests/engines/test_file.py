@@ -16,6 +16,7 @@ from django.contrib.sessions.exceptions import InvalidSessionKey
 from django.utils import timezone
 from pytest_django import Settings
 
+from cookieproj.engines.entries import Page
 from cookieproj.engines.exceptions import (
     NotListableError,
     StoreError,
@@ -25,7 +26,6 @@ from cookieproj.engines.exceptions import (
 )
 from cookieproj.engines.file import SessionStore
 from cookieproj.engines.files import Files
-from cookieproj.engines.stored import Page
 
 from .contract import Engine, on_engines
 

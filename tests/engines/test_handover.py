@@ -9,7 +9,7 @@ import time_machine
 from django.core.cache import caches as cache_connections
 from django.utils import timezone
 
-from cookieproj.engines.caches.other import GRAVE_SECONDS
+from cookieproj.engines.caches.generic import GRAVE_SECONDS
 
 from .handing_over import APART, PAIRS, Browser, Switch, flush, moved, only, unreachable
 

@@ -9,9 +9,9 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 from django.core.cache import caches as cache_connections
 from pytest_django import Settings
 
-from cookieproj.engines.handover.carry import insert
-from cookieproj.engines.handover.homes import home
-from cookieproj.engines.hands_over import store_of
+from cookieproj.engines.handover.engines import home
+from cookieproj.engines.handover.move_one import insert
+from cookieproj.engines.handover_mixin import store_of
 from cookieproj.settings.caches import caches, former_cache
 
 from .handing_over import APART, Browser, Switch, flush, meanwhile, moved, only

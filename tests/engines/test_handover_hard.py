@@ -18,9 +18,9 @@ from pytest_django import Settings
 from cookieproj.engines import cached_rows
 from cookieproj.engines.caches.redis import DjangoRedis
 from cookieproj.engines.file import SessionStore as FileStore
-from cookieproj.engines.handover import former, homes, session_store
-from cookieproj.engines.handover.move import Outcome, move
-from cookieproj.engines.handover.out_of_cookies import hashed
+from cookieproj.engines.handover import engines, former, session_store
+from cookieproj.engines.handover.cookie_to_server import hashed
+from cookieproj.engines.handover.move_all import Outcome, move
 from cookieproj.settings.caches import caches
 
 from .handing_over import (
@@ -46,7 +46,7 @@ INTO_ROWS = only(
 
 
 def moving(switch: Switch, **how: Any) -> dict[Outcome, int]:
-    old, new = homes.home(switch.old), homes.home(switch.new)
+    old, new = engines.home(switch.old), engines.home(switch.new)
     counted: dict[Outcome, int] = {}
     for outcomes in move(old, new, 100, **how):
         counted |= outcomes

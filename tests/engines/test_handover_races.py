@@ -7,7 +7,7 @@ import pytest
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.utils import timezone
 
-from cookieproj.engines.handover.carry import insert
+from cookieproj.engines.handover.move_one import insert
 
 from .handing_over import (
     APART,

@@ -24,8 +24,8 @@ from pytest_django import Settings
 from cookieproj.engines.constants import COOKIE_SALT, COPY, FORMER
 from cookieproj.engines.handover.canonical import digest
 from cookieproj.engines.handover.copies import is_copy, unmarked
-from cookieproj.engines.handover.homes import home
-from cookieproj.engines.handover.move import Outcome, move
+from cookieproj.engines.handover.engines import home
+from cookieproj.engines.handover.move_all import Outcome, move
 from cookieproj.settings.caches import caches
 from tests.conftest import connected, forget_folder
 

@@ -11,11 +11,11 @@ from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.utils import timezone
 
-from cookieproj.engines.caches.other import GRAVE_SECONDS
+from cookieproj.engines.caches.generic import GRAVE_SECONDS
 from cookieproj.engines.clock import after
 from cookieproj.engines.constants import DJANGOS, OURS
-from cookieproj.engines.handover.carry import Carrier, expiry_in, write_tombstone
-from cookieproj.engines.hands_over import store_of
+from cookieproj.engines.handover.move_one import Carrier, expiry_in, write_tombstone
+from cookieproj.engines.handover_mixin import store_of
 
 from .contract import Engine, Open, Request, on_engines
 from .handing_over import APART, Browser, Switch, flush, meanwhile, moved, only

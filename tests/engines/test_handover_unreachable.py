@@ -15,10 +15,10 @@ from django.db import connection, transaction
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker, Settings
 
-from cookieproj.engines.caches.other import GRAVE_SECONDS
+from cookieproj.engines.caches.generic import GRAVE_SECONDS
 from cookieproj.engines.handover import session_store
-from cookieproj.engines.handover.homes import home
-from cookieproj.engines.handover.move import move
+from cookieproj.engines.handover.engines import home
+from cookieproj.engines.handover.move_all import move
 from cookieproj.settings.caches import caches, former_cache
 from tests.conftest import connected
 from tests.proxy import Proxy, proxied

@@ -17,7 +17,7 @@ from cookieproj.engines import cached_rows
 from cookieproj.engines.caches.memory import Memory
 from cookieproj.engines.clock import after
 from cookieproj.engines.exceptions import StoreUnavailableError
-from cookieproj.engines.hands_over import store_of
+from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.pending import PendingInvalidations
 from tests.stores import forget_pending
 

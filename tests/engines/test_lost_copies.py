@@ -15,8 +15,8 @@ from redis import Redis
 
 from cookieproj.engines import cached_rows
 from cookieproj.engines.cached_db import SessionStore
-from cookieproj.engines.caches.other import Cache
-from cookieproj.engines.hands_over import store_of
+from cookieproj.engines.caches.generic import Cache
+from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.pending import FLUSHED_AT_ONCE, PendingInvalidations
 from cookieproj.engines.rows import Rows
 from cookieproj.settings.caches import caches as cache_settings

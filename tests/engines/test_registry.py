@@ -14,7 +14,7 @@ from cookieproj.engines import file
 from cookieproj.engines.checks import engine_is_there
 from cookieproj.engines.constants import DJANGOS, NAMES, OURS
 from cookieproj.engines.files import Files
-from cookieproj.engines.handover.homes import home
+from cookieproj.engines.handover.engines import home
 from cookieproj.engines.probe import without_cache
 from cookieproj.engines.registry import EngineRef, resolve, running
 from cookieproj.settings.caches import caches as caches_of

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from cookieproj.engines.exceptions import StoreUnavailableError
-from cookieproj.engines.trips import watched
+from cookieproj.engines.round_trips import watched
 from tests.conftest import connected
 from tests.replicas import read_from, sqlite
 

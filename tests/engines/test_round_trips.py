@@ -18,7 +18,7 @@ from redis import Redis
 
 from cookieproj.engines.file import SessionStore as FileStore
 from cookieproj.engines.middleware import SessionMiddleware as Handover
-from cookieproj.engines.trips import watched as counted
+from cookieproj.engines.round_trips import watched as counted
 from demo.models import User
 
 from .contract import ALL, NONE, Engine, kept, on_engines

@@ -20,7 +20,7 @@ from django.utils.safestring import mark_safe
 from pytest_django import Settings
 
 from cookieproj.engines.merge import Data, merge, same, unchanged
-from cookieproj.engines.sound import DEEPEST, check, is_too_deep
+from cookieproj.engines.validation import DEEPEST, check, is_too_deep
 from tests.stores import before, steps_of
 
 from .contract import ALL, Engine, kept, on_engines

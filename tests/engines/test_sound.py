@@ -24,7 +24,7 @@ from pytest_django import Settings
 
 from cookieproj.engines.constants import COOKIE_SALT, DJANGOS, NAMES, OURS
 from cookieproj.engines.merge import Data
-from cookieproj.engines.sound import DEEPEST, checked
+from cookieproj.engines.validation import DEEPEST, checked
 from tests.conftest import on
 from tests.sites import forks
 

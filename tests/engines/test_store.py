@@ -10,12 +10,12 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from cookieproj.engines.clock import after
+from cookieproj.engines.entries import Stored
 from cookieproj.engines.file import SessionStore as FileStore
 from cookieproj.engines.files import Files
 from cookieproj.engines.handover.copies import is_copy, marked
-from cookieproj.engines.hands_over import store_of
+from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.store import Store
-from cookieproj.engines.stored import Stored
 
 from .contract import Engine, on_engines
 

@@ -2,7 +2,7 @@
 
 import time
 
-from cookieproj.engines.trips import Trips, trip, watched
+from cookieproj.engines.round_trips import Trips, trip, watched
 
 from .contract import Engine, on_engines
 

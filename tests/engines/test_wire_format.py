@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from cookieproj.engines.caches.other import GRAVE_SECONDS
+from cookieproj.engines.caches.generic import GRAVE_SECONDS
 from cookieproj.engines.constants import DJANGOS
-from cookieproj.engines.hands_over import store_of
+from cookieproj.engines.handover_mixin import store_of
 
 from .contract import Engine, on_engines
 

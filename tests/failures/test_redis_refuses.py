@@ -33,7 +33,7 @@ from cookieproj.engines.exceptions import (
     StoreUnavailableError,
 )
 from cookieproj.engines.middleware import SessionMiddleware
-from cookieproj.engines.trips import watched
+from cookieproj.engines.round_trips import watched
 from tests.held import Held
 from tests.proxy import Proxy, proxied
 from tests.servers import StoppableRedis, UnavailableError

@@ -12,7 +12,7 @@ from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
 from cookieproj.engines.base import Engine
-from cookieproj.engines.trips import Trips, watched
+from cookieproj.engines.round_trips import Trips, watched
 
 
 class Called:

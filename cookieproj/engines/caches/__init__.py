@@ -8,7 +8,7 @@ from django.utils.module_loading import import_string
 
 from cookieproj.engines.hooks import overrides
 
-from .other import Cache
+from .generic import Cache
 
 # By the cache's class; and, of django-redis, the clients that store alike: others have ways of
 # their own.

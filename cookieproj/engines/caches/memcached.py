@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from pymemcache import HashClient
 from pymemcache.exceptions import MemcacheError, MemcacheUnknownCommandError
 
+from cookieproj.engines.entries import Location, Stored
 from cookieproj.engines.exceptions import (
     NotListableError,
     StoreError,
@@ -21,10 +22,9 @@ from cookieproj.engines.exceptions import (
     StoreUnavailableError,
 )
 from cookieproj.engines.merge import Data, same
-from cookieproj.engines.sound import checked
-from cookieproj.engines.stored import Location, Stored
+from cookieproj.engines.validation import checked
 
-from .other import GRAVE_SECONDS, NO_NAME, Cache, expiry, seconds_until
+from .generic import GRAVE_SECONDS, NO_NAME, Cache, expiry, seconds_until
 
 
 class Memcached(Cache):

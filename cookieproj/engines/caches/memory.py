@@ -13,12 +13,12 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from cookieproj.engines.entries import Location, Stored
 from cookieproj.engines.exceptions import NotListableError
 from cookieproj.engines.merge import Data
-from cookieproj.engines.stored import Location, Stored
-from cookieproj.engines.trips import trip
+from cookieproj.engines.round_trips import trip
 
-from .other import NO_NAME, Cache, expiry, grave, is_grave, seconds_until, session_in
+from .generic import NO_NAME, Cache, expiry, grave, is_grave, seconds_until, session_in
 
 
 class Memory(Cache):

@@ -20,6 +20,7 @@ from redis.client import Pipeline
 from redis.exceptions import RedisError, WatchError
 
 from cookieproj.engines.constants import ENDED
+from cookieproj.engines.entries import Listed, Location, Page, Stored
 from cookieproj.engines.exceptions import (
     NotListableError,
     StoreError,
@@ -29,9 +30,8 @@ from cookieproj.engines.exceptions import (
 from cookieproj.engines.listable import Estimate
 from cookieproj.engines.merge import Data
 from cookieproj.engines.store import Store
-from cookieproj.engines.stored import Listed, Location, Page, Stored
 
-from .other import Cache, expiry, grave, is_grave, seconds_until, session_in
+from .generic import Cache, expiry, grave, is_grave, seconds_until, session_in
 from .redis_errors import refuses_scripts, store_error
 
 # A command of a transaction, on the entry of that name.

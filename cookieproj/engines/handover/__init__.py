@@ -18,16 +18,16 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 
 from cookieproj.engines.cached_rows import CachedRows
-from cookieproj.engines.hands_over import HandsOver, made_of, store_of
+from cookieproj.engines.handover_mixin import HandsOver, made_of, store_of
 from cookieproj.engines.registry import EngineRef, running, subclass
 from cookieproj.engines.store import Store
 
 from . import deletions  # noqa: F401 - it registers itself
-from .carry import expiry_in
-from .homes import are_one, home, shares_rows
-from .into_cookies import IntoCookies
+from .cookie_to_server import OutOfCookies
+from .engines import are_one, home, shares_rows
 from .migrating import CopiesBehindRows, MigratingStore, RowsBesideCopies
-from .out_of_cookies import OutOfCookies
+from .move_one import expiry_in
+from .server_to_cookie import IntoCookies
 
 __all__ = ["former", "session_store"]
 

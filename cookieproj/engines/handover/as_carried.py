@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 
 from cookieproj.engines.clock import left
-from cookieproj.engines.hands_over import HandsOver
+from cookieproj.engines.handover_mixin import HandsOver
 from cookieproj.engines.merge import Data, unchanged
 
 

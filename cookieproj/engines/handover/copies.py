@@ -6,9 +6,9 @@ SECRET_KEY becomes another.
 """
 
 from cookieproj.engines.constants import COPY
+from cookieproj.engines.entries import Stored
 from cookieproj.engines.merge import Data
 from cookieproj.engines.store import Store
-from cookieproj.engines.stored import Stored
 
 from . import earlier
 from .canonical import digest

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib.sessions.backends.db import SessionStore as DBStore
 
 from cookieproj.engines.clock import is_past
-from cookieproj.engines.hands_over import made_of
+from cookieproj.engines.handover_mixin import made_of
 from cookieproj.engines.registry import running
 from cookieproj.engines.signals import hear_deletions
 

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils.crypto import salted_hmac
 
 from cookieproj.engines.constants import HANDOVER_LABEL, OLD_COPY_LABEL
-from cookieproj.engines.language import in_english
+from cookieproj.engines.english import in_english
 from cookieproj.engines.merge import Data
 from cookieproj.engines.store import Store
 

@@ -6,16 +6,16 @@ from dataclasses import replace
 from datetime import datetime
 
 from cookieproj.engines.cached_rows import CachedRows
-from cookieproj.engines.caches.other import GRAVE_SECONDS
+from cookieproj.engines.caches.generic import GRAVE_SECONDS
 from cookieproj.engines.clock import after
 from cookieproj.engines.constants import COPY, ENDED
+from cookieproj.engines.entries import Stored
 from cookieproj.engines.exceptions import StoreError
 from cookieproj.engines.merge import Data
 from cookieproj.engines.store import Around, Store
-from cookieproj.engines.stored import Stored
 
-from .carry import Carrier, is_own
 from .copies import unmarked
+from .move_one import Carrier, is_own
 
 
 class MigratingStore(Around):

@@ -12,12 +12,12 @@ from cookieproj.engines import base, keys, merge
 from cookieproj.engines.apply import Apply
 from cookieproj.engines.cached_rows import CachedRows
 from cookieproj.engines.caches import memory
+from cookieproj.engines.caches.generic import Cache
 from cookieproj.engines.caches.memory import Memory
-from cookieproj.engines.caches.other import Cache
 from cookieproj.engines.exceptions import StoreError
-from cookieproj.engines.handover import carry, move
-from cookieproj.engines.handover.carry import Carrier
+from cookieproj.engines.handover import move_all, move_one
 from cookieproj.engines.handover.copies import unmarked
+from cookieproj.engines.handover.move_one import Carrier
 from cookieproj.engines.store import Store
 
 # For each: an engine, or a pair, that has it then, and how it gets it.
@@ -170,7 +170,7 @@ def the_former_store_keeps_what_has_ended(patch: pytest.MonkeyPatch) -> None:
 
 @fault("db to file")
 def no_tombstone_after_the_end(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(carry, "write_tombstone", lambda *_: None)
+    patch.setattr(move_one, "write_tombstone", lambda *_: None)
 
 
 @fault("db to cache")
@@ -184,5 +184,5 @@ def movesessions_takes_what_has_changed(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(Carrier, "follow", follow)
         return mover
 
-    really = move.Mover.between
-    patch.setattr(move.Mover, "between", between)
+    really = move_all.Mover.between
+    patch.setattr(move_all.Mover, "between", between)

@@ -17,9 +17,9 @@ from django.contrib.sessions.backends.file import SessionStore as DjangosFile
 from django.core.cache.backends.locmem import LocMemCache
 from greenlet import getcurrent, greenlet
 
+from cookieproj.engines.caches.generic import Cache
 from cookieproj.engines.caches.memcached import Memcached
 from cookieproj.engines.caches.memory import Memory
-from cookieproj.engines.caches.other import Cache
 from cookieproj.engines.caches.redis import Redis
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.files import Files

@@ -20,9 +20,9 @@ from django.test import override_settings
 
 from cookieproj.engines.constants import DJANGOS, OURS
 from cookieproj.engines.exceptions import StoreError
-from cookieproj.engines.handover.homes import home
-from cookieproj.engines.handover.move import move
-from cookieproj.engines.hands_over import made_of
+from cookieproj.engines.handover.engines import home
+from cookieproj.engines.handover.move_all import move
+from cookieproj.engines.handover_mixin import made_of
 from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.engines.registry import subclass
 from cookieproj.profiles import PROFILES

@@ -12,8 +12,8 @@ from django.utils.translation import gettext_lazy, ngettext
 from cookieproj.engines.constants import NAMES
 from cookieproj.engines.exceptions import NotListableError
 from cookieproj.engines.handover import former, former_alias
-from cookieproj.engines.handover.homes import are_one, home, shares_rows
-from cookieproj.engines.handover.move import Outcome, Outcomes, move, rehearse, why_not
+from cookieproj.engines.handover.engines import are_one, home, shares_rows
+from cookieproj.engines.handover.move_all import Outcome, Outcomes, move, rehearse, why_not
 from cookieproj.engines.handover_checks import sessions_are_pickled
 from cookieproj.engines.keys import masked
 from cookieproj.engines.management.commands.clearsessions import AWAY, add_batch_options

@@ -71,4 +71,4 @@ def forget(*, setting: str, **kwargs: Any) -> None:
         made_of.cache_clear()
 
 
-setting_changed.connect(forget, dispatch_uid="cookieproj.engines.hands_over")
+setting_changed.connect(forget, dispatch_uid="cookieproj.engines.handover_mixin")

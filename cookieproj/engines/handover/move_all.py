@@ -17,18 +17,18 @@ from django.utils.translation import gettext as _
 
 from cookieproj.engines.cached_rows import CachedRows
 from cookieproj.engines.clock import is_near
+from cookieproj.engines.english import in_english
+from cookieproj.engines.entries import Listed, Stored
 from cookieproj.engines.exceptions import NotListableError, SessionStoreError, StoreFullError
-from cookieproj.engines.hands_over import store_of
-from cookieproj.engines.language import in_english
+from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.merge import Data, unchanged
 from cookieproj.engines.probe import probe
 from cookieproj.engines.registry import EngineRef
 from cookieproj.engines.store import Store
-from cookieproj.engines.stored import Listed, Stored
 
-from .carry import Carrier, expiry_in, is_own
 from .copies import is_copy, marked, unmarked
-from .homes import are_one, shares_rows
+from .engines import are_one, shares_rows
+from .move_one import Carrier, expiry_in, is_own
 
 logger = logging.getLogger("django.contrib.sessions")
 

@@ -16,12 +16,12 @@ from django.utils.functional import Promise
 
 from cookieproj.engines.clock import after, left, local
 from cookieproj.engines.constants import GRAVE_MARK
+from cookieproj.engines.entries import Stored
 from cookieproj.engines.exceptions import StoreError, StoreUnavailableError
 from cookieproj.engines.merge import Data, same
-from cookieproj.engines.sound import checked
+from cookieproj.engines.round_trips import StoreCall
 from cookieproj.engines.store import Store
-from cookieproj.engines.stored import Stored
-from cookieproj.engines.trips import StoreCall
+from cookieproj.engines.validation import checked
 
 
 def seconds_until(moment: datetime) -> int:

@@ -13,17 +13,17 @@ from django.utils.crypto import get_random_string, salted_hmac
 
 from cookieproj.engines.base import Engine
 from cookieproj.engines.constants import COOKIE_SALT, HANDOVER_LABEL, MADE_WITH
-from cookieproj.engines.hands_over import store_of
+from cookieproj.engines.entries import Stored
+from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.merge import Data
 from cookieproj.engines.revocation import is_revoked
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 from cookieproj.engines.signed_cookies import is_signed
 from cookieproj.engines.store import Store
-from cookieproj.engines.stored import Stored
 
 from .as_carried import AsCarried
-from .carry import expiry_in, insert
-from .into_cookies import exchanged_from
+from .move_one import expiry_in, insert
+from .server_to_cookie import exchanged_from
 
 
 class OutOfCookies(AsCarried, Engine):

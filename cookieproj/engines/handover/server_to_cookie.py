@@ -12,18 +12,18 @@ from django.core import signing
 from django.utils import timezone
 
 from cookieproj.engines.base import Engine
-from cookieproj.engines.caches.other import GRAVE_SECONDS
+from cookieproj.engines.caches.generic import GRAVE_SECONDS
 from cookieproj.engines.clock import after, aware, local
 from cookieproj.engines.constants import COOKIE_SALT, EXCHANGED, EXPIRY, FORMER, HANDOVER_LABEL
+from cookieproj.engines.english import in_english
+from cookieproj.engines.entries import Location
 from cookieproj.engines.exceptions import CookieTooLargeError, StoreError
-from cookieproj.engines.hands_over import store_of
-from cookieproj.engines.language import in_english
+from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.merge import Data
 from cookieproj.engines.revocation import is_revoked
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 from cookieproj.engines.signed_cookies import is_signed
 from cookieproj.engines.store import Store
-from cookieproj.engines.stored import Location
 
 from . import earlier
 from .as_carried import AsCarried

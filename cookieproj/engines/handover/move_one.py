@@ -10,14 +10,14 @@ from typing import Any
 
 from django.contrib.sessions.backends.base import CreateError
 
-from cookieproj.engines.caches.other import GRAVE_SECONDS, Cache
+from cookieproj.engines.caches.generic import GRAVE_SECONDS, Cache
 from cookieproj.engines.clock import after
 from cookieproj.engines.constants import ENDED, EXPIRY, MOVED, REMOVED
+from cookieproj.engines.english import in_english
+from cookieproj.engines.entries import Stored
 from cookieproj.engines.exceptions import StoreError
-from cookieproj.engines.language import in_english
 from cookieproj.engines.merge import Data, merge
 from cookieproj.engines.store import Store
-from cookieproj.engines.stored import Stored
 
 from .copies import is_copy, unmarked
 

@@ -9,10 +9,10 @@ from django.contrib.sessions.backends.db import SessionStore as DBStore
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 
+from cookieproj.engines.caches.generic import Cache
 from cookieproj.engines.caches.memory import Memory
-from cookieproj.engines.caches.other import Cache
 from cookieproj.engines.constants import NAMES, OURS
-from cookieproj.engines.hands_over import HandsOver, store_of
+from cookieproj.engines.handover_mixin import HandsOver, store_of
 from cookieproj.engines.probe import SECONDS
 from cookieproj.engines.registry import EngineRef, resolve
 from cookieproj.engines.rows import Rows
