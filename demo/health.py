@@ -185,9 +185,9 @@ def health(request: HttpRequest) -> JsonResponse:
     To anybody it says in a word which does not, and how; to the log alone, why.
     """
     needed = [DATABASE, SESSIONS]
-    watched = [*needed, CACHE] if is_cached_db() else needed
+    count_round_trips = [*needed, CACHE] if is_cached_db() else needed
     # All at once, so that together they take no longer than one.
-    begun = [(watch, watch.begin()) for watch in watched]
+    begun = [(watch, watch.begin()) for watch in count_round_trips]
     words = {watch.name: watch.word(is_new=is_new) for watch, is_new in begun}
     is_well = all(words[watch.name] == OK for watch in needed)
     status = HTTPStatus.OK if is_well else HTTPStatus.SERVICE_UNAVAILABLE

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 from cookieproj.engines import current
 from cookieproj.engines.constants import CACHE, CACHED_DB, DB, FILE, NAMES, SIGNED_COOKIES
 from cookieproj.engines.exceptions import SessionStoreError
-from cookieproj.engines.handover import former
+from cookieproj.engines.handover import previous
 from cookieproj.engines.overview import figure
 
 SAME_ROWS = {DB, CACHED_DB}
@@ -158,16 +158,16 @@ class Switch:
         )
 
 
-def environment(profile: str, former: str = "", command: str = "scripts/run") -> str:
-    handover = f"SESSION_HANDOVER_FROM={former} " if former else ""
+def environment(profile: str, previous: str = "", command: str = "scripts/run") -> str:
+    handover = f"SESSION_HANDOVER_FROM={previous} " if previous else ""
     return f"SESSION_PROFILE={profile} {handover}{command}"
 
 
 @require_safe
 @never_cache
 def switch(request: HttpRequest) -> HttpResponse:
-    running, home = current.name(), former()
-    before = home.name if home else None
+    running, handover_engine = current.name(), previous()
+    before = handover_engine.name if handover_engine else None
     form = SwitchForm(request.GET or suggested(running, before))
     explained = Switch(**form.cleaned_data) if form.is_valid() else None
     context = {
@@ -181,21 +181,23 @@ def switch(request: HttpRequest) -> HttpResponse:
     return render(request, "demo/switch.html", context, status=status)
 
 
-def suggested(running: str, former: str | None) -> dict[str, str]:
+def suggested(running: str, previous: str | None) -> dict[str, str]:
     """The switch that goes on, or one that the site could make."""
-    if former:
-        return {"old": former, "new": running}
+    if previous:
+        return {"old": previous, "new": running}
     old = running if running in NAMES else DB
     return {"old": old, "new": CACHED_DB if old == CACHE else CACHE}
 
 
 def left_over(request: HttpRequest) -> str:
     """How many sessions the former engine still holds, or why nobody knows; for staff only."""
-    home = former()
-    if home is None or not request.user.has_perm("cookieproj_engines.view_storedsession"):
+    handover_engine = previous()
+    if handover_engine is None or not request.user.has_perm(
+        "cookieproj_engines.view_storedsession"
+    ):
         return ""
     try:
-        number = figure(home.store.count())
+        number = figure(handover_engine.store.count())
     except SessionStoreError as error:
         return str(error)
     return _("Left there, the expired among them: %(number)s.") % {"number": number}

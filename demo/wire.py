@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy
 
 from cookieproj.engines import current
 from cookieproj.engines.listable import Listable
-from cookieproj.engines.round_trips import Trips, watched
+from cookieproj.engines.round_trips import RoundTrips, count_round_trips
 
 from .constants import LOGIN_COOKIE, SECURE_LOGIN_COOKIE
 
@@ -68,7 +68,7 @@ class WireMiddleware:
         run = request.headers.get(HEADER, "")
         if not RUN.fullmatch(run):
             return self.get_response(request)
-        with watched() as trips:
+        with count_round_trips() as trips:
             response = self.get_response(request)
         exchanges = [*begun.get(run, []), exchange(request, response, trips)]
         if response.has_header("Location"):
@@ -97,7 +97,7 @@ def shortened(told: Any) -> Any:
     return told
 
 
-def exchange(request: HttpRequest, response: HttpResponse, trips: Trips) -> Exchange:
+def exchange(request: HttpRequest, response: HttpResponse, trips: RoundTrips) -> Exchange:
     """A request and its response, as JSON can say them.
 
     ``trips`` is None on an engine that does not tell them.

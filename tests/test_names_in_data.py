@@ -44,7 +44,7 @@ ENGINES = {
     "ENDED": {"_session_ended": True},
     "MOVED": "_session_moved",
     "PROBE": "_probe",
-    "GRAVE_MARK": b"~",
+    "TOMBSTONE_MARK": b"~",
     "LOCKS": 64,
     "LOCK_NAME": ".{prefix}.lock{number:02}",
     "UNFINISHED": "_out_",

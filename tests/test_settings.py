@@ -19,7 +19,7 @@ from pytest_django import Settings
 from cookieproj.engines.checks import session_files_are_private, sessions_outlive_the_process
 from cookieproj.engines.handover_checks import handover_is_possible, sessions_are_pickled
 from cookieproj.profiles import PROFILES, settings_module, use_profile
-from cookieproj.settings.caches import caches, former_cache
+from cookieproj.settings.caches import caches, previous_cache
 
 from .conftest import copied, forget_folder
 from .servers import free_port
@@ -447,7 +447,7 @@ PASSWORDS = ["hun/ter2", "hun?ter2", "hun#ter2", "hun@t/er2", "hun[ter2", "hun\u
 
 
 @pytest.mark.parametrize("password", PASSWORDS)
-@pytest.mark.parametrize("read", [caches, former_cache])
+@pytest.mark.parametrize("read", [caches, previous_cache])
 @pytest.mark.parametrize("url", ["redis://:{}@host:6379/0", "memcached://user:{}@host:11211"])
 def test_a_password_that_breaks_a_url_is_not_repeated(
     read: Callable[[str], Any], url: str, password: str
@@ -542,9 +542,9 @@ def test_the_file_profile_warns_of_a_folder_that_was_there(tmp_path: Path) -> No
     ],
 )
 def test_a_handover_that_cannot_be_is_said_to_be_none(
-    settings: Settings, tmp_path: Path, former: str, why: str
+    settings: Settings, tmp_path: Path, previous: str, why: str
 ) -> None:
-    settings.SESSION_HANDOVER_FROM = former
+    settings.SESSION_HANDOVER_FROM = previous
     settings.SESSION_FILE_PATH = tmp_path / "nowhere"
     forget_folder()
     [error] = handover_is_possible()
@@ -570,13 +570,13 @@ def test_a_handover_needs_our_engine_and_no_middleware_of_ours(settings: Setting
 
 
 def test_the_former_cache_is_read_as_it_was_written() -> None:
-    cache = former_cache("redis://127.0.0.1:6379/3?key_prefix=shop&version=2")
+    cache = previous_cache("redis://127.0.0.1:6379/3?key_prefix=shop&version=2")
     assert cache["LOCATION"] == "redis://127.0.0.1:6379/3"
     assert (cache["KEY_PREFIX"], cache["VERSION"]) == ("shop", 2)
     assert cache["OPTIONS"]["SERIALIZER"].endswith("JSONSerializer")
-    pickled = former_cache("redis://127.0.0.1:6379/3?serializer=pickle")
+    pickled = previous_cache("redis://127.0.0.1:6379/3?serializer=pickle")
     assert pickled["OPTIONS"]["SERIALIZER"].endswith("PickleSerializer")
-    assert former_cache("memcached://127.0.0.1:11211?key_prefix=shop")["KEY_PREFIX"] == "shop"
+    assert previous_cache("memcached://127.0.0.1:11211?key_prefix=shop")["KEY_PREFIX"] == "shop"
 
 
 @pytest.mark.parametrize(
@@ -604,7 +604,7 @@ def test_the_former_cache_is_read_as_it_was_written() -> None:
 )
 def test_a_former_cache_that_is_none_is_one_line(url: str, why: str) -> None:
     with pytest.raises(ImproperlyConfigured) as caught:
-        former_cache(url)
+        previous_cache(url)
     line = str(caught.value)
     assert line.startswith("SESSION_HANDOVER_CACHE: ")
     assert why in line
@@ -616,8 +616,8 @@ def test_a_former_cache_that_is_none_is_one_line(url: str, why: str) -> None:
 def test_pickle_is_the_default_of_redis_caches(
     settings: Settings, options: dict[str, str], ids: list[str]
 ) -> None:
-    former = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": "redis://127.0.0.1:1"}
-    settings.CACHES = {**settings.CACHES, "former": {**former, "OPTIONS": options}}
+    previous = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": "redis://127.0.0.1:1"}
+    settings.CACHES = {**settings.CACHES, "former": {**previous, "OPTIONS": options}}
     assert [warning.id for warning in sessions_are_pickled("former")] == ids
     assert sessions_are_pickled("sessions") == []
 

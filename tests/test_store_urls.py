@@ -14,14 +14,14 @@ from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 from redis.exceptions import RedisError
 
-from cookieproj.settings.caches import caches, former_cache
+from cookieproj.settings.caches import caches, previous_cache
 from cookieproj.settings.databases import database
 
 from . import certificates, servers
 from .certificates import Issued
 from .conftest import start
 
-READERS = [pytest.param(lambda url: caches(url)["sessions"], id="CACHE_URL"), former_cache]
+READERS = [pytest.param(lambda url: caches(url)["sessions"], id="CACHE_URL"), previous_cache]
 
 
 @pytest.fixture

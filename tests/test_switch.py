@@ -28,19 +28,19 @@ def test_a_browser_goes_through_all_twenty_switches(
         "CACHE_URL": f"{redis_url}/8",
     }
     assert len(set(pairwise(ROUND_TRIP))) == len(PROFILES) * (len(PROFILES) - 1)
-    browser, former = Browser(""), ""
+    browser, previous = Browser(""), ""
     for profile in ROUND_TRIP:
-        profiles = {"SESSION_PROFILE": profile, "SESSION_HANDOVER_FROM": former}
+        profiles = {"SESSION_PROFILE": profile, "SESSION_HANDOVER_FROM": previous}
         with running(**environment, **profiles) as site:
             browser.site = site
-            if not former:
+            if not previous:
                 sign_in(browser)
             for _ in range(2):
-                assert "welcome" in browser.open("/auth/account/").text, (former, profile)
+                assert "welcome" in browser.open("/auth/account/").text, (previous, profile)
                 assert "blue" in browser.open("/sessions/items/").text
                 [cookie] = [cookie for cookie in browser.cookies if cookie.name == "sessionid"]
                 assert abs((cookie.expires or 0) - MOMENT.timestamp()) < 5
-        former = profile
+        previous = profile
 
 
 def sign_in(browser: Browser) -> None:

@@ -106,7 +106,7 @@ class SignedInSessionAdmin(SignOutPermission, AllowedLookupsAdmin, ViewOrDeleteA
         return response
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_delete_permission(request, obj) and not current.why_not_one()
+        return super().has_delete_permission(request, obj) and not current.why_not_single()
 
     @admin.action(
         permissions=["sign_out"],
@@ -126,5 +126,5 @@ class SignedInSessionAdmin(SignOutPermission, AllowedLookupsAdmin, ViewOrDeleteA
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> Any:
-        context = {"why_not_one": current.why_not_one()}
+        context = {"why_not_single": current.why_not_single()}
         return super().changelist_view(request, context | (extra_context or {}))

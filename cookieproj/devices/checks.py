@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
-from cookieproj.engines.handover import former
+from cookieproj.engines.handover import previous
 from cookieproj.engines.registry import running
 from cookieproj.engines.revocation import revocation_check
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
@@ -63,7 +63,7 @@ def packages_are_there(**kwargs: Any) -> list[CheckMessage]:
 def sessions_in_cookies_can_be_ended(**kwargs: Any) -> list[CheckMessage]:
     """Warn where a signed-out session would go on in whatever copy of its cookie there is."""
     try:
-        engines = [each for each in (running(), former()) if each]
+        engines = [each for each in (running(), previous()) if each]
         is_open = any(issubclass(each.session_class, SignedCookies) for each in engines)
         is_asked = revocation_check() is not None
     except (ImportError, ImproperlyConfigured):

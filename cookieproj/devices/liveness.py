@@ -40,7 +40,7 @@ def end(row: SignedInSession) -> None:
 
     Raises NotEndedError, or StoreError if the store does not answer.
     """
-    if current.clients_may_hold() or not row.sealed_key:
+    if current.browsers_may_hold() or not row.sealed_key:
         refuse(str(row.pk), row.expires)
     if row.sealed_key:
         store, key = stored(row)

@@ -54,7 +54,7 @@ def register(request: HttpRequest, user: Any) -> None:
     """
     session = request.session
     known = registered_id(session)
-    if known and current.clients_may_hold() and is_refused(known):
+    if known and current.browsers_may_hold() and is_refused(known):
         # Another request has signed out meanwhile: what begins here is another session.
         known = None
     if session.session_key is None:
@@ -176,7 +176,7 @@ def identity(session: SessionBase) -> dict[str, str]:
     """
     return {
         "engine": current.name(),
-        "session_key": "" if current.is_held_by_client() else session.session_key or "",
+        "session_key": "" if current.is_held_by_browser() else session.session_key or "",
         "auth_hash": hash_of(session),
     }
 
@@ -247,7 +247,7 @@ def deregister_previous(request: HttpRequest) -> None:
 
 def session_at_start(request: HttpRequest) -> tuple[SessionBase, Data]:
     """A session that has the expiry of what the request came with, and its data, to be read."""
-    if current.is_held_by_client():
+    if current.is_held_by_browser():
         came = current.store()(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
         return came, dict(came.items())
     return request.session, getattr(request.session, "loaded", {})
@@ -262,7 +262,7 @@ def deregister(row: str, was: SessionBase | Data, expires: datetime, user: Any =
     and is refused only if that hash is still the user's; if not, Django refuses it anyway.
     """
     came = hash_of(was)
-    may_be_held = current.clients_may_hold()
+    may_be_held = current.browsers_may_hold()
     if may_be_held:
         # The one of this request may be from before its session was ended elsewhere.
         user = find_user(was.get(SESSION_KEY))

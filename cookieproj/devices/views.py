@@ -31,7 +31,7 @@ def your_devices(request: HttpRequest) -> HttpResponse:
         "devices": sorted(devices_of(user), key=lambda device: str(device.pk) != this),
         "this": this,
         "most": services.MOST,
-        "why_not_one": current.why_not_one(),
+        "why_not_single": current.why_not_single(),
         "ends_unknown": counts_sign_outs(),
     }
     return render(request, "cookieproj_devices/device_list.html", context)
@@ -47,7 +47,7 @@ def sign_out_one(request: HttpRequest, pk: str) -> HttpResponse:
     elif str(row.pk) == registry.registered_id(request.session):
         with ending(row):
             logout(request)
-    elif reason := current.why_not_one():
+    elif reason := current.why_not_single():
         messages.error(request, reason)
     else:
         names = {"device": row.device}

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib.sessions.backends.base import UpdateError
 
-from .entries import Stored
+from .entries import Entry
 from .exceptions import SessionEndedError
 from .keys import Keys
 from .merge import Data, same, unchanged
@@ -26,7 +26,7 @@ class Apply(Keys):
     _since_new_key: Sequence[tuple[str, Callable[[Any], Any]]] = ()
 
     # What ``apply`` has stored, and the second in which that expires.
-    _applied: tuple[Stored | None, int] | None = None
+    _applied: tuple[Entry | None, int] | None = None
 
     def apply(self, key: str, function: Callable[[Any], Any], default: Any = NOT_GIVEN) -> Any:
         """Store what ``function`` makes of the value that is stored now, and return that.
@@ -80,7 +80,7 @@ class Apply(Keys):
         self._applied = None if is_new else (self._base, self._expiry_second())
         return ours[key]
 
-    def _store_alone(self, application: Callable[[], None]) -> tuple[Data, Stored | None]:
+    def _store_alone(self, application: Callable[[], None]) -> tuple[Data, Entry | None]:
         """What is stored now; the session itself and its base are left as they were."""
         ours, base = self._session_cache, self._base
         self._session_cache, self._application = {}, application
@@ -97,7 +97,7 @@ class Apply(Keys):
         finally:
             self._session_cache, self._base, self._application = ours, base, None
 
-    def _apply_again(self, base: Stored, theirs: Stored) -> None:
+    def _apply_again(self, base: Entry, theirs: Entry) -> None:
         """To what others have made of the same values under the old key."""
         before, now = base.data or {}, theirs.decode() or {}
         changed = {key for key in now if key not in before or not same(before[key], now[key])}

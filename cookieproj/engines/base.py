@@ -22,7 +22,7 @@ from django.contrib.sessions.backends.base import UpdateError
 from . import checks  # noqa: F401 - they register themselves
 from .apply import Apply
 from .clock import after, left, local
-from .entries import Stored
+from .entries import Entry
 from .exceptions import StoreUnavailableError
 from .hooks import loads_of, session_in
 from .keys import SAVED, SAVES
@@ -37,10 +37,10 @@ class Engine(Listable, Apply):
     # When a save makes it expire, where that is settled: see ``expiring``.
     _until: datetime | None = None
 
-    def _load(self) -> Stored | None:
+    def _load(self) -> Entry | None:
         return self._store.load(self._key)
 
-    def _insert(self, data: Data, *, save_follows: bool = False) -> Stored:
+    def _insert(self, data: Data, *, save_follows: bool = False) -> Entry:
         store = self._store
         insert = store.insert_before_save if save_follows else store.insert
         return insert(self._key, data, self._expires())
@@ -105,7 +105,7 @@ class Engine(Listable, Apply):
                     self._half("create")()
                     return
                 self._rebase(found)
-            base: Stored = self._base  # type: ignore[assignment]
+            base: Entry = self._base  # type: ignore[assignment]
             # As it is now: another thread of this request may go on changing it.
             if written := store.put(self._key, base, dict(data), self._expires()):
                 self._move_base(written)
@@ -113,11 +113,11 @@ class Engine(Listable, Apply):
             self._rebase(store.refresh(self._key, base))
         raise StoreUnavailableError(store.label, SAVED)
 
-    def _move_base(self, written: Stored) -> None:
+    def _move_base(self, written: Entry) -> None:
         """What this session goes by from now on."""
         self._base = written
 
-    def _rebase(self, theirs: Stored | None) -> None:
+    def _rebase(self, theirs: Entry | None) -> None:
         """Apply to what is stored now what this request has changed.
 
         The session's dict is changed in place: whoever holds a value in it goes on
@@ -173,7 +173,7 @@ class Engine(Listable, Apply):
             self._base = self._store.refresh(self._key, None)
         return (self._base and self._base.data) or {}
 
-    def hold(self, data: Data, stored: Stored | None = None) -> None:
+    def hold(self, data: Data, stored: Entry | None = None) -> None:
         """Go by that very dict from now on; loaded from what is ``stored``, if that is given."""
         self._session_cache = data
         if stored:

@@ -16,7 +16,7 @@ from django.contrib.sessions.backends.base import CreateError
 
 from .caches.generic import Cache
 from .english import in_english
-from .entries import Location, Stored
+from .entries import Entry, Location
 from .exceptions import StoreError, StoreUnavailableError
 from .merge import Data
 from .pending import PendingInvalidations
@@ -28,7 +28,7 @@ logger = logging.getLogger("django.contrib.sessions")
 pending = PendingInvalidations(most=100_000)
 
 
-def beside(stored: Stored | None, copy: Stored | None) -> Stored | None:
+def beside(stored: Entry | None, copy: Entry | None) -> Entry | None:
     return stored and replace(stored, copy=copy)
 
 
@@ -40,7 +40,7 @@ class CachedRows(Around):
         self.rows = rows
         self.copies = copies
 
-    def load(self, key: str) -> Stored | None:
+    def load(self, key: str) -> Entry | None:
         try:
             self.flush_invalidations(key)
             if pending.is_full:
@@ -50,7 +50,7 @@ class CachedRows(Around):
             logger.warning("A session is read from the database. %s", in_english(error))
             return self.rows.load(key)
         if copy and copy.data is not None:
-            return Stored(None, copy.content, is_copy=True, copy=copy)
+            return Entry(None, copy.content, is_copy=True, copy=copy)
         # Not from a replica, which may lag behind what is copied here; nor over a tombstone, which
         # may have been written for a transaction that is not over yet.
         stored = self.rows.load_from_primary(key)
@@ -58,35 +58,33 @@ class CachedRows(Around):
             copy = self._put_copy(key, None, stored.data, stored.expires)
         return beside(stored, copy)
 
-    def _load_uncopied(self, key: str) -> Stored | None:
+    def _load_uncopied(self, key: str) -> Entry | None:
         """The row; of a session that has ended there may be a copy, which others are to miss."""
         stored = self.rows.load_from_primary(key)
         if stored is None:
             self.invalidate(key)
         return stored
 
-    def refresh(self, key: str, old: Stored | None) -> Stored | None:
+    def refresh(self, key: str, old: Entry | None) -> Entry | None:
         stored = self.rows.refresh(key, None if old and old.is_copy else old)
         if stored is None:
             self.invalidate(key)
         return beside(stored, old and old.copy)
 
-    def insert(self, key: str, data: Data, expires: datetime) -> Stored:
+    def insert(self, key: str, data: Data, expires: datetime) -> Entry:
         stored = self.rows.insert(key, data, expires)
         # Nobody knows the key yet, so nobody minds a transaction that is not over.
         return replace(stored, copy=self._put_copy(key, None, data, expires))
 
-    def insert_before_save(self, key: str, data: Data, expires: datetime) -> Stored:
+    def insert_before_save(self, key: str, data: Data, expires: datetime) -> Entry:
         return self.rows.insert(key, data, expires)
 
-    def compare_and_swap(
-        self, key: str, old: Stored, data: Data, expires: datetime
-    ) -> Stored | None:
+    def compare_and_swap(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
         with self._no_copy_after_a_lost_answer(key):
             written = self.rows.compare_and_swap(key, old, data, expires)
         return written and self._followed(key, written, old, data, expires)
 
-    def touch(self, key: str, old: Stored, expires: datetime) -> Stored | None:
+    def touch(self, key: str, old: Entry, expires: datetime) -> Entry | None:
         with self._no_copy_after_a_lost_answer(key):
             touched = self.rows.touch(key, old, expires)
         return touched and self._followed(key, touched, old, old.data or {}, expires)
@@ -94,7 +92,7 @@ class CachedRows(Around):
     # By the two above, not by those of the rows.
     put = Store.put
 
-    def compare_and_delete(self, key: str, old: Stored) -> bool:
+    def compare_and_delete(self, key: str, old: Entry) -> bool:
         self.invalidate(key)
         deleted = self.rows.compare_and_delete(key, old)
         self.invalidate_again(key)
@@ -116,8 +114,8 @@ class CachedRows(Around):
             raise
 
     def _followed(
-        self, key: str, written: Stored, old: Stored, data: Data, expires: datetime
-    ) -> Stored:
+        self, key: str, written: Entry, old: Entry, data: Data, expires: datetime
+    ) -> Entry:
         """Make the copy what the row now is; in a transaction the row is not yet that."""
         copy = None
         if self.rows.in_transaction:
@@ -130,8 +128,8 @@ class CachedRows(Around):
         return replace(written, copy=copy)
 
     def _put_copy(
-        self, key: str, copy: Stored | None, data: Data, expires: datetime
-    ) -> Stored | None:
+        self, key: str, copy: Entry | None, data: Data, expires: datetime
+    ) -> Entry | None:
         """In the place of that copy, or of nothing; None where it did not come to that.
 
         Caches count whole seconds, rounded up: by one less it goes before the row.
@@ -146,14 +144,12 @@ class CachedRows(Around):
             logger.warning("A session is not copied. %s", in_english(error))
             return None
 
-    def _copied(
-        self, key: str, copy: Stored | None, data: Data, expires: datetime
-    ) -> Stored | None:
+    def _copied(self, key: str, copy: Entry | None, data: Data, expires: datetime) -> Entry | None:
         if copy is None:
             with suppress(CreateError):
                 return self.copies.insert(key, data, expires)
             return None
-        if copy.is_grave:
+        if copy.is_cache_tombstone:
             # It stays until it expires: whoever has put it may be about to delete the row.
             return copy
         return self.copies.put(key, copy, data, expires)

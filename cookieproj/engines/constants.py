@@ -67,7 +67,7 @@ PROBE = "_probe"
 
 # With what a tombstone in a cache begins, for some minutes. No serializer reads it: not JSON, not a
 # pickle, not a number. With another, processes of two releases would take it for damage.
-GRAVE_MARK = b"~"
+TOMBSTONE_MARK = b"~"
 
 # In a folder of sessions: the lock files, and what is in the name of a file that is being written.
 # With others, processes of two releases would not wait for each other, nor sweep up after an

@@ -3,7 +3,7 @@
 from django.contrib.sessions.backends.base import SessionBase
 from django.utils.translation import gettext
 
-from .handover import former, session_store
+from .handover import previous, session_store
 from .registry import resolve, running
 from .revocation import revocation_check
 from .signed_cookies import SessionStore as SignedCookies
@@ -16,7 +16,7 @@ def name() -> str:
 
 def names() -> set[str]:
     """Of the engines whose sessions are good: the running one, in a handover the former too."""
-    return {name()} | ({before.name} if (before := former()) else set())
+    return {name()} | ({before.name} if (before := previous()) else set())
 
 
 def store() -> type[SessionBase]:
@@ -32,19 +32,19 @@ def store_of(engine: str) -> type[SessionBase]:
     return store() if engine in names() else resolve(engine).session_class
 
 
-def is_held_by_client() -> bool:
-    return running().is_held_by_client
+def is_held_by_browser() -> bool:
+    return running().is_held_by_browser
 
 
-def clients_may_hold() -> bool:
+def browsers_may_hold() -> bool:
     """Whether some browser may bring a session along, of which the server holds nothing."""
-    before = former()
-    return is_held_by_client() or (before is not None and before.is_held_by_client)
+    before = previous()
+    return is_held_by_browser() or (before is not None and before.is_held_by_browser)
 
 
-def why_not_one() -> str:
+def why_not_single() -> str:
     """Why the running engine cannot end a single session from elsewhere; empty if it can."""
-    if not is_held_by_client():
+    if not is_held_by_browser():
         return ""
     if issubclass(store(), SignedCookies):
         if revocation_check():

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from django.contrib.sessions.base_session import AbstractBaseSession
 
-    from .entries import Stored
+    from .entries import Entry
     from .merge import Data
     from .store import Store
 
@@ -46,7 +46,7 @@ class SessionStore(Engine, DjangoStore):
 
     # For each save in a transaction: what is told of its commit, and what this session went by
     # before.
-    _unsettled: Sequence[tuple[Commit, Stored | None]] = ()
+    _unsettled: Sequence[tuple[Commit, Entry | None]] = ()
 
     def make_store(self) -> Store:
         return Rows(self)
@@ -94,7 +94,7 @@ class SessionStore(Engine, DjangoStore):
 
     # In a transaction.
 
-    def _move_base(self, written: Stored) -> None:
+    def _move_base(self, written: Entry) -> None:
         connection = connections[self.using]
         if not in_transaction(connection):
             super()._move_base(written)
@@ -104,7 +104,7 @@ class SessionStore(Engine, DjangoStore):
             super()._move_base(written)
             transaction.on_commit(commit, using=connection.alias)
 
-    def _insert(self, data: Data, *, save_follows: bool = False) -> Stored:
+    def _insert(self, data: Data, *, save_follows: bool = False) -> Entry:
         stored = super()._insert(data, save_follows=save_follows)
         self._unsettled = ()
         return stored

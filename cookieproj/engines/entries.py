@@ -17,22 +17,22 @@ from .merge import Data
 
 # Not frozen: that would take four times as long to make, at each step of a session.
 @dataclass(eq=False)
-class Stored:
+class Entry:
     """What a store held when it was read, and what a save compares against.
 
     ``token`` is equal only to that of the same stored form; ``content`` gives what is there anew
     at each call, a tombstone too, or None for what cannot be read. ``expires`` is None where
-    reading did not tell it. ``is_grave`` tells what a cache itself keeps for a while in the place
-    of a session from what cannot be read. What ``is_copy`` may be behind the store: nothing is
-    compared with it. ``copy`` is what a cache in front of the store held beside this.
+    reading did not tell it. ``is_cache_tombstone`` tells what a cache itself keeps for a while in
+    the place of a session from what cannot be read. What ``is_copy`` may be behind the store:
+    nothing is compared with it. ``copy`` is what a cache in front of the store held beside this.
     """
 
     token: Any
     content: Callable[[], Data | None]
     expires: datetime | None = None
-    is_grave: bool = False
+    is_cache_tombstone: bool = False
     is_copy: bool = False
-    copy: Stored | None = None
+    copy: Entry | None = None
 
     def decode(self) -> Data | None:
         """The data anew at each call; None where nothing there is a session."""
@@ -55,7 +55,7 @@ class Stored:
 
 
 @dataclass(frozen=True, eq=False)
-class Listed:
+class ListedSession:
     """One of a store's sessions, as ``walk`` finds it.
 
     The key is a password, and the payload holds what the site keeps about somebody:
@@ -64,7 +64,7 @@ class Listed:
 
     key: str = field(repr=False)
     payload: bytes = field(repr=False)
-    stored: Stored = field(repr=False)
+    stored: Entry = field(repr=False)
 
     @property
     def expires(self) -> datetime | None:
@@ -94,7 +94,7 @@ class Page:
     hold a session key, so nobody gets to see it.
     """
 
-    sessions: list[Listed]
+    sessions: list[ListedSession]
     next: str = field(repr=False)
 
 

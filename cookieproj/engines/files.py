@@ -22,7 +22,7 @@ from django.utils.translation import gettext as _
 from .clock import aware, is_past, local
 from .constants import EXPIRY
 from .english import in_english
-from .entries import Listed, Location, Page, Stored
+from .entries import Entry, ListedSession, Location, Page
 from .exceptions import NotListableError, StoreError
 from .folder import File, Folder, is_name, lock_of
 from .hooks import can_decode, decoder, form_of, overrides
@@ -99,33 +99,31 @@ class Files(Store):
     def form(self, data: Data) -> Data:
         return form_of(self.session, data)
 
-    def read(self, key: str, *, with_expiry: bool = False) -> Stored | None:
+    def read(self, key: str, *, with_expiry: bool = False) -> Entry | None:
         file = self.folder.read(key)
         if file is None:
             return None
         expires = self._expires(key, file)
         return None if is_past(expires) else self._stored(key, file.payload, expires)
 
-    def insert(self, key: str, data: Data, expires: datetime) -> Stored:
+    def insert(self, key: str, data: Data, expires: datetime) -> Entry:
         with self.folder.locked(key):
             if self.folder.modified(key) is not None:
                 raise CreateError
             return self._write(key, data, expires)
 
-    def compare_and_swap(
-        self, key: str, old: Stored, data: Data, expires: datetime
-    ) -> Stored | None:
+    def compare_and_swap(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
         with self.folder.locked(key):
             return self._write(key, data, expires) if self._holds(key, old) else None
 
-    def touch(self, key: str, old: Stored, expires: datetime) -> Stored | None:
+    def touch(self, key: str, old: Entry, expires: datetime) -> Entry | None:
         with self.folder.locked(key):
             if not self._holds(key, old):
                 return None
             self.folder.touch(key, self._modified(key, old.data or {}, expires))
             return old
 
-    def compare_and_delete(self, key: str, old: Stored) -> bool:
+    def compare_and_delete(self, key: str, old: Entry) -> bool:
         with self.folder.locked(key):
             if not self._holds(key, old):
                 return False
@@ -146,22 +144,22 @@ class Files(Store):
         file = self.folder.read(key) if is_name(self.session._key_to_file(key)) else None
         return file is not None and not self._stored(key, file.payload, None).is_tombstone
 
-    def _write(self, key: str, data: Data, expires: datetime) -> Stored:
+    def _write(self, key: str, data: Data, expires: datetime) -> Entry:
         text = self.session._at(key).encode(data)
         file = File(text.encode(), self._modified(key, data, expires))
         self.folder.write(key, file)
         return self._stored(key, file.payload, None)
 
-    def _holds(self, key: str, old: Stored) -> bool:
+    def _holds(self, key: str, old: Entry) -> bool:
         file = self.folder.read(key)
         return file is not None and file.payload == old.token
 
-    def is_readable(self, listed: Listed) -> bool:
+    def is_readable(self, listed: ListedSession) -> bool:
         text = listed.payload.decode("latin-1")
         return listed.stored.data is not None and can_decode(self.session, text)
 
-    def _stored(self, key: str, payload: bytes, expires: datetime | None) -> Stored:
-        return Stored(payload, self._decoder(key, payload), expires)
+    def _stored(self, key: str, payload: bytes, expires: datetime | None) -> Entry:
+        return Entry(payload, self._decoder(key, payload), expires)
 
     def _data(self, key: str, payload: bytes) -> Data:
         return self._decoder(key, payload)()
@@ -201,7 +199,7 @@ class Files(Store):
             )
         )
 
-    def walk(self, page_size: int) -> Iterator[Listed]:
+    def walk(self, page_size: int) -> Iterator[ListedSession]:
         """Reads one after the other, so no page is ever in memory."""
         return filter(None, map(self._listed, self.folder.session_keys()))
 
@@ -216,7 +214,7 @@ class Files(Store):
                 _("Sessions in files cannot be listed by pages on %(system)s.")
                 % {"system": platform.system()}
             )
-        listed: list[Listed] = []
+        listed: list[ListedSession] = []
         reached = position
         for here, name in islice(self._names(position), FILES_READ * size):
             found = self._listed(name)
@@ -238,14 +236,14 @@ class Files(Store):
             for name in sorted(names):
                 yield f"{begin}:{finish}:{name}", name
 
-    def _listed(self, key: str) -> Listed | None:
+    def _listed(self, key: str) -> ListedSession | None:
         if not self.session._validate_session_key(key):
             return None
-        stored: Stored | None = Stored(b"", lambda: None)
+        stored: Entry | None = Entry(b"", lambda: None)
         with passing_over(self.folder):
             stored = self.read(key)
         is_live = stored is not None and not stored.is_tombstone
-        return Listed(key, stored.token, stored) if stored and is_live else None
+        return ListedSession(key, stored.token, stored) if stored and is_live else None
 
     def live_keys(self, keys: Collection[str]) -> set[str]:
         is_live = partial(Store.exists, self)

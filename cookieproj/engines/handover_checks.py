@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 
 from .current import store
-from .handover import former
+from .handover import previous
 
 
 @register
@@ -17,9 +17,9 @@ def handover_is_possible(**kwargs: Any) -> list[CheckMessage]:
     """Say what is wrong with SESSION_HANDOVER_FROM before the first request does."""
     try:
         store()
-        home = former()
-        if home:
-            home.store()
+        handover_engine = previous()
+        if handover_engine:
+            handover_engine.store()
     except ImproperlyConfigured as error:
         hint = _("Unset SESSION_HANDOVER_FROM when the handover is over.")
         return [Error(str(error), hint=hint, id="engines.E002")]
@@ -30,13 +30,13 @@ def handover_is_possible(**kwargs: Any) -> list[CheckMessage]:
 
 
 @register(Tags.security)
-def former_sessions_are_safe_to_read(**kwargs: Any) -> list[CheckMessage]:
+def previous_sessions_are_safe_to_read(**kwargs: Any) -> list[CheckMessage]:
     """Warn where the sessions of the former engine are read with pickle."""
     try:
-        home = former()
+        handover_engine = previous()
     except ImproperlyConfigured:
         return []
-    return sessions_are_pickled(home.alias) if home else []
+    return sessions_are_pickled(handover_engine.alias) if handover_engine else []
 
 
 def sessions_are_pickled(alias: str) -> list[CheckMessage]:

@@ -12,7 +12,7 @@ from .registry import running
 from .store import Store
 
 
-class HandsOver(Async):
+class HandoverMixin(Async):
     """While SESSION_HANDOVER_FROM is set, the running engine's sessions know the former store.
 
     Channels, allauth and others open sessions by ``import_module(SESSION_ENGINE).SessionStore``,

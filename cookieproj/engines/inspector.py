@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from . import current, encryption
 from .constants import INSPECTOR_SEAL
 from .encryption import DecryptionError
-from .entries import Listed, Stored
+from .entries import Entry, ListedSession
 from .exceptions import NotListableError
 from .listable import Listable
 from .models import StoredSession
@@ -67,12 +67,12 @@ def find(name: str) -> StoredSession | None:
     location = next(iter(session.locate()), None)
     if location is None or session.session_key is None:
         return None
-    stored = Stored(None, session.load, location.expires)
-    listed = Listed(session.session_key, location.payload, stored)
+    stored = Entry(None, session.load, location.expires)
+    listed = ListedSession(session.session_key, location.payload, stored)
     return shown([listed])[0]
 
 
-def shown(sessions: Sequence[Listed]) -> list[StoredSession]:
+def shown(sessions: Sequence[ListedSession]) -> list[StoredSession]:
     """With their users, who are read by one query."""
     # As Django finds them: by whatever a primary key can be made of.
     model = get_user_model()

@@ -19,9 +19,9 @@ from django.utils.translation import gettext_lazy as _
 
 from .asynchronous import async_half
 from .english import in_english
-from .entries import Stored
+from .entries import Entry
 from .exceptions import StoreUnavailableError
-from .handover_mixin import HandsOver
+from .handover_mixin import HandoverMixin
 from .hooks import overrides
 from .merge import Data
 from .validation import check
@@ -62,25 +62,25 @@ def random_key() -> str:
     return drawn[:KEY_LENGTH].decode()
 
 
-class Keys(HandsOver):
+class Keys(HandoverMixin):
     """The part of an engine that has to do with session keys."""
 
     # What this session's data was made from; None until it is loaded or created.
-    _base: Stored | None = None
+    _base: Entry | None = None
 
     # Whether nothing that is stored has been seen of it yet.
     _is_unread = True
 
     # Each key that ``cycle_key`` replaced, and what was stored under it, until it is ended.
-    _replaced: Sequence[tuple[str, Stored | None]] = ()
+    _replaced: Sequence[tuple[str, Entry | None]] = ()
 
     # Whether a save is sure to follow, since a response does: see SessionMiddleware.
     save_follows = False
 
     if TYPE_CHECKING:
-        _apply_again: Callable[[Stored, Stored], None]
-        _insert: Callable[..., Stored]
-        _rebase: Callable[[Stored | None], None]
+        _apply_again: Callable[[Entry, Entry], None]
+        _insert: Callable[..., Entry]
+        _rebase: Callable[[Entry | None], None]
         _write: Callable[[Data], None]
 
     @property
@@ -204,7 +204,7 @@ class Keys(HandsOver):
             else:
                 self._replaced = [each for each in self._replaced if each is not entry]
 
-    def _end(self, old_key: str, base: Stored | None) -> None:
+    def _end(self, old_key: str, base: Entry | None) -> None:
         store = self._store
         for _attempt in range(SAVES):
             if base and store.compare_and_delete(old_key, base):
@@ -219,7 +219,7 @@ class Keys(HandsOver):
             base = theirs
         raise StoreUnavailableError(store.label, SAVED)
 
-    def _take_along(self, base: Stored, theirs: Stored) -> None:
+    def _take_along(self, base: Entry, theirs: Entry) -> None:
         """Apply to the session, under its new key, what changed under the old one."""
         stored, self._base = self._base, base
         self._rebase(theirs)

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Collection, Iterator
 
-from .entries import Listed, Location, Page
-from .handover_mixin import HandsOver, made_of, store_of
+from .entries import ListedSession, Location, Page
+from .handover_mixin import HandoverMixin, made_of, store_of
 
 Progress = Callable[[int], object]
 
@@ -15,7 +15,7 @@ class Estimate(int):
     """A count that was estimated, as to count them all would take too long: pages say "about"."""
 
 
-class Listable(HandsOver):
+class Listable(HandoverMixin):
     """Sessions that can be listed, counted and cleared.
 
     Every method raises NotListableError where the store cannot do it, with a sentence
@@ -31,7 +31,7 @@ class Listable(HandsOver):
         return store_of(cls).page(position, size)
 
     @classmethod
-    def walk(cls, page_size: int = 1000) -> Iterator[Listed]:
+    def walk(cls, page_size: int = 1000) -> Iterator[ListedSession]:
         """Every live session, a page of them in memory at a time."""
         return store_of(cls).walk(page_size)
 

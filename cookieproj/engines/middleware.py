@@ -34,18 +34,18 @@ from django.utils.translation import gettext as _
 from .english import in_english
 from .exceptions import StoreError, StoreUnavailableError
 from .handover import session_store
-from .handover.cookie_to_server import OutOfCookies
-from .handover.server_to_cookie import IntoCookies
+from .handover.cookie_to_server import CookieToServer
+from .handover.server_to_cookie import ServerToCookie
 from .keys import Keys
 from .revocation import revocation_check
 
 # Where a request keeps the error, for one that no view raised: a middleware asks too.
 NOTE = "session_store_error"
 
-SAVED_WITH_THE_RESPONSE = (Keys, IntoCookies)
+SAVED_WITH_THE_RESPONSE = (Keys, ServerToCookie)
 
 
-class Unmade(SimpleLazyObject):  # type: ignore[type-arg] # in the stubs alone it has one
+class LazySession(SimpleLazyObject):  # type: ignore[type-arg] # in the stubs alone it has one
     """A session that is made when somebody first looks at it."""
 
 
@@ -64,7 +64,7 @@ def made(
     if request and is_unmade(request):
         # From now on the session itself, without the detour.
         request.session = session
-    if isinstance(session, OutOfCookies) and not is_on_event_loop():
+    if isinstance(session, CookieToServer) and not is_on_event_loop():
         # Where one must not wait for a store, it is exchanged as it is read, in a thread. Sooner,
         # for requests that leave the session alone, would set cookies on pages that caches share.
         session.exchange()
@@ -80,7 +80,7 @@ def is_on_event_loop() -> bool:
 
 
 def is_unmade(request: HttpRequest) -> bool:
-    return type(getattr(request, "session", None)) is Unmade
+    return type(getattr(request, "session", None)) is LazySession
 
 
 class SessionMiddleware(DjangoMiddleware):
@@ -115,7 +115,7 @@ class SessionMiddleware(DjangoMiddleware):
     def process_request(self, request: HttpRequest) -> None:
         """Nothing is made for a request that leaves its session alone; its cookies stay unread."""
         make = partial(made, self.SessionStore, ref(request), request.META)
-        request.session = Unmade(make)  # type: ignore[assignment]
+        request.session = LazySession(make)  # type: ignore[assignment]
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Before Django makes an error page, which would ask for the session as well."""

@@ -122,7 +122,7 @@ class ModelTable(Table):
         return session_data in rows.values_list("session_data", flat=True)
 
     @property
-    def watched(self) -> bool:
+    def count_round_trips(self) -> bool:
         return True
 
     @property

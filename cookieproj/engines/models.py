@@ -3,7 +3,7 @@ from typing import Any
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from .entries import Listed
+from .entries import ListedSession
 from .keys import masked
 
 
@@ -19,7 +19,7 @@ class StoredSession(models.Model):
         verbose_name = _("stored session")
         verbose_name_plural = _("stored sessions")
 
-    listed: Listed
+    listed: ListedSession
     user: Any = None
 
     def __str__(self) -> str:

@@ -67,7 +67,7 @@ class EngineRef:
         return issubclass(self.session_class, CacheStore | CachedDBStore)
 
     @property
-    def is_held_by_client(self) -> bool:
+    def is_held_by_browser(self) -> bool:
         return issubclass(self.session_class, SignedCookies)
 
 
@@ -81,7 +81,7 @@ def running() -> EngineRef:
     return EngineRef(settings.SESSION_ENGINE)
 
 
-class InCache:
+class InOtherCache:
     """Sessions in another cache than SESSION_CACHE_ALIAS names."""
 
     _alias: str
@@ -97,7 +97,7 @@ def by_itself(store: type[Any], alias: str) -> type[Any]:
 
     The very same each time, so that what is done to one is done to all.
     """
-    return subclass(store, InCache, _alias=alias) if alias else subclass(store)
+    return subclass(store, InOtherCache, _alias=alias) if alias else subclass(store)
 
 
 def subclass(store: type[Any], *before: type[Any], **attributes: Any) -> type[Any]:

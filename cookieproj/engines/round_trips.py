@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from typing import Any
 
 
-class Trips:
+class RoundTrips:
     """Those of one request: their ``number``, and the ``seconds`` that they took together."""
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Trips:
             self.seconds += time.perf_counter() - self._began
 
 
-_watched: ContextVar[Trips | None] = ContextVar("trips", default=None)
+_watched: ContextVar[RoundTrips | None] = ContextVar("trips", default=None)
 
 UNWATCHED: AbstractContextManager[None] = nullcontext()
 
@@ -56,14 +56,14 @@ class StoreCall:
 
 
 @contextmanager
-def watched() -> Iterator[Trips]:
+def count_round_trips() -> Iterator[RoundTrips]:
     """Count the trips of our engines until the block ends; those of others are not seen.
 
     To a server one is one: a statement, or a command; inside somebody's transaction a
     statement has its savepoint with it. To files it is a step of the file system, to the
     memory of this process a look under its lock.
     """
-    trips = Trips()
+    trips = RoundTrips()
     token = _watched.set(trips)
     try:
         yield trips

@@ -13,7 +13,7 @@ from django.utils.asyncio import async_unsafe
 from .clearing import clear
 from .clock import local
 from .constants import ENDED
-from .entries import Listed, Location, Page, Stored
+from .entries import Entry, ListedSession, Location, Page
 from .exceptions import StoreUnavailableError
 from .hooks import can_decode, decoder, form_of
 from .model_table import table_of
@@ -64,13 +64,13 @@ class Rows(Store):
     def form(self, data: Data) -> Data:
         return form_of(self.session, data)
 
-    def read(self, key: str, *, with_expiry: bool = False) -> Stored | None:
+    def read(self, key: str, *, with_expiry: bool = False) -> Entry | None:
         return self._stored(key, self.table.read(key))
 
-    def refresh(self, key: str, old: Stored | None) -> Stored | None:
+    def refresh(self, key: str, old: Entry | None) -> Entry | None:
         return self._stored(key, self.table.read(key, latest=old is not None))
 
-    def load(self, key: str) -> Stored | None:
+    def load(self, key: str) -> Entry | None:
         """From the primary, whatever the router names for reading.
 
         A replica lags: there a session that has ended still opens. It is read while the primary
@@ -83,33 +83,31 @@ class Rows(Store):
                 return stored
             raise
 
-    def load_from_primary(self, key: str) -> Stored | None:
+    def load_from_primary(self, key: str) -> Entry | None:
         """By the method that a subclass has for it, which may keep more than the session."""
         if not self.session.has_own_reading:
             return self.read(key)
         return self._stored(key, self.table.call(partial(self.session.row_of, key)))
 
-    def _read_replica(self, key: str) -> Stored | None:
+    def _read_replica(self, key: str) -> Entry | None:
         replica = table_of(self.session.model, router.db_for_read(self.session.model))
         return self._stored(key, replica.read(key)) if replica != self.table else None
 
-    def insert(self, key: str, data: Data, expires: datetime) -> Stored:
+    def insert(self, key: str, data: Data, expires: datetime) -> Entry:
         row = self.session.new_row(key, data, local(expires))
         self.table.insert(row)
         return self._written(key, row)
 
-    def compare_and_swap(
-        self, key: str, old: Stored, data: Data, expires: datetime
-    ) -> Stored | None:
+    def compare_and_swap(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
         row = self.session.new_row(key, data, local(expires))
         return self._written(key, row) if self.table.swap(row, old.token) else None
 
-    def touch(self, key: str, old: Stored, expires: datetime) -> Stored | None:
+    def touch(self, key: str, old: Entry, expires: datetime) -> Entry | None:
         if self.session.has_own_rows or self.table.has_more_columns:
             return self.compare_and_swap(key, old, old.data or {}, expires)
         return old if self.table.touch(key, old.token, local(expires)) else None
 
-    def compare_and_delete(self, key: str, old: Stored) -> bool:
+    def compare_and_delete(self, key: str, old: Entry) -> bool:
         return self.table.take(key, old.token)
 
     def delete(self, key: str) -> None:
@@ -124,7 +122,7 @@ class Rows(Store):
         data = self.table.data(key) if self.can_hold(key) else None
         if data is None:
             return False
-        return not Stored(data, decoder(self.session, key, data)).is_tombstone
+        return not Entry(data, decoder(self.session, key, data)).is_tombstone
 
     @property
     def in_transaction(self) -> bool:
@@ -148,7 +146,9 @@ class Rows(Store):
     def page(self, position: str, size: int) -> Page:
         rows = self.table.page(position, size + 1)
         listed = [
-            Listed(row.session_key, row.session_data.encode(), self._written(row.session_key, row))
+            ListedSession(
+                row.session_key, row.session_data.encode(), self._written(row.session_key, row)
+            )
             for row in rows[:size]
         ]
         live = [each for each in listed if not each.stored.is_tombstone]
@@ -177,12 +177,12 @@ class Rows(Store):
         payload = row.session_data.encode()
         return [Location(self.label, f"session_key = {key}", payload, row.expire_date)]
 
-    def is_readable(self, listed: Listed) -> bool:
+    def is_readable(self, listed: ListedSession) -> bool:
         return can_decode(self.session, listed.payload.decode())
 
-    def _stored(self, key: str, row: Row | AbstractBaseSession | None) -> Stored | None:
+    def _stored(self, key: str, row: Row | AbstractBaseSession | None) -> Entry | None:
         return self._written(key, row) if row else None
 
-    def _written(self, key: str, row: Row | AbstractBaseSession) -> Stored:
+    def _written(self, key: str, row: Row | AbstractBaseSession) -> Entry:
         decode = decoder(self.session, key, row.session_data)
-        return Stored(row.session_data, decode, row.expire_date)
+        return Entry(row.session_data, decode, row.expire_date)

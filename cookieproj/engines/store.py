@@ -12,7 +12,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from .english import in_english
-from .entries import Listed, Location, Page, Stored
+from .entries import Entry, ListedSession, Location, Page
 from .exceptions import NotListableError
 from .merge import Data, unchanged
 from .validation import checked
@@ -58,31 +58,29 @@ class Store:
         """What people call the store, without a password: for errors and pages."""
         raise NotImplementedError
 
-    def read(self, key: str, *, with_expiry: bool = False) -> Stored | None:
+    def read(self, key: str, *, with_expiry: bool = False) -> Entry | None:
         """What is stored; None for nothing, and for what has expired.
 
         A store that has to be asked twice for it tells the expiry only ``with_expiry``.
         """
         raise NotImplementedError
 
-    def insert(self, key: str, data: Data, expires: datetime) -> Stored:
+    def insert(self, key: str, data: Data, expires: datetime) -> Entry:
         """Store it under a key that is new. Raises CreateError where something is stored there."""
         raise NotImplementedError
 
-    def compare_and_swap(
-        self, key: str, old: Stored, data: Data, expires: datetime
-    ) -> Stored | None:
+    def compare_and_swap(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
         """Store it in the place of ``old``; None where something else is there, or nothing.
 
         What has expired since is still ``old``: only the token is compared, as in the next two.
         """
         raise NotImplementedError
 
-    def touch(self, key: str, old: Stored, expires: datetime) -> Stored | None:
+    def touch(self, key: str, old: Entry, expires: datetime) -> Entry | None:
         """Move the expiry of ``old`` and write nothing else; None as above."""
         raise NotImplementedError
 
-    def compare_and_delete(self, key: str, old: Stored) -> bool:
+    def compare_and_delete(self, key: str, old: Entry) -> bool:
         """Remove ``old``, if it is what is there."""
         raise NotImplementedError
 
@@ -107,22 +105,22 @@ class Store:
         """
         return data
 
-    def load(self, key: str) -> Stored | None:
+    def load(self, key: str) -> Entry | None:
         """What a request begins with: it may come from a copy, or from a replica."""
         return self.read(key)
 
-    def refresh(self, key: str, old: Stored | None) -> Stored | None:
+    def refresh(self, key: str, old: Entry | None) -> Entry | None:
         """What is stored now, of what was ``old`` when it was read; None if it was not.
 
         Also where ``old`` was a copy, and inside a transaction that goes on seeing what it saw.
         """
         return self.read(key)
 
-    def insert_before_save(self, key: str, data: Data, expires: datetime) -> Stored:
+    def insert_before_save(self, key: str, data: Data, expires: datetime) -> Entry:
         """As ``insert``; a save follows right away: what is not needed before then can wait."""
         return self.insert(key, data, expires)
 
-    def put(self, key: str, old: Stored, data: Data, expires: datetime) -> Stored | None:
+    def put(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
         """As ``compare_and_swap``; for data that is there already only the expiry is moved."""
         if unchanged(old.data or {}, self.form(data)):
             return self.touch(key, old, expires)
@@ -161,7 +159,7 @@ class Store:
         """About ``size`` sessions from that position on, neither expired ones nor tombstones."""
         raise self.not_listable
 
-    def walk(self, page_size: int) -> Iterator[Listed]:
+    def walk(self, page_size: int) -> Iterator[ListedSession]:
         position = ""
         while True:
             page = self.page(position, page_size)
@@ -170,7 +168,7 @@ class Store:
             if not position:
                 return
 
-    def is_readable(self, listed: Listed) -> bool:
+    def is_readable(self, listed: ListedSession) -> bool:
         """Whether what is listed is a session that can be moved."""
         return listed.stored.data is not None
 
@@ -216,8 +214,8 @@ class Serialized(Store):
         form: Data = self._serializer.loads(self.encode(data))
         return form
 
-    def stored(self, payload: bytes, expires: datetime | None) -> Stored:
-        return Stored(payload, partial(checked, self._serializer.loads, payload), expires)
+    def stored(self, payload: bytes, expires: datetime | None) -> Entry:
+        return Entry(payload, partial(checked, self._serializer.loads, payload), expires)
 
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from pathlib import Path
 import django
 from django.core.exceptions import ImproperlyConfigured
 
-from .caches import caches, former_cache
+from .caches import caches, previous_cache
 from .databases import database
 from .environment import env, hosts, is_on, names, whole_number
 
@@ -118,7 +118,7 @@ def session_engine(name: str) -> str:
 SESSION_HANDOVER_FROM = env.str("SESSION_HANDOVER_FROM", default="")
 # Where it kept them, if that was not the cache of CACHE_URL.
 if handover_cache := env.str("SESSION_HANDOVER_CACHE", default=""):
-    CACHES |= {"handover": former_cache(handover_cache)}
+    CACHES |= {"handover": previous_cache(handover_cache)}
     SESSION_HANDOVER_CACHE_ALIAS = "handover"
 
 

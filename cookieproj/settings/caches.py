@@ -74,7 +74,7 @@ def _beside(url: StoreURL) -> Caches:
 SERIALIZERS = {"json": "json.JSONSerializer", "pickle": "pickle.PickleSerializer"}
 
 
-def former_cache(url: str) -> Cache:
+def previous_cache(url: str) -> Cache:
     """The cache in which a site kept its sessions before, read as it was written.
 
     ``redis://host:6379/1?key_prefix=shop&version=2&serializer=pickle``, or any other URL of

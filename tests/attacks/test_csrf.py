@@ -12,7 +12,7 @@ from django.core.cache import caches
 from django.test import Client
 from pytest_django import Settings
 
-from cookieproj.engines.constants import GRAVE_MARK
+from cookieproj.engines.constants import TOMBSTONE_MARK
 from demo.models import User
 from tests.demo.browsers import browser, key_of
 
@@ -67,7 +67,7 @@ def stored(profile: str, folder: Path) -> dict[str, Any]:
         client: Any = caches["sessions"].client.get_client()  # type: ignore[attr-defined]
         entries = {name: client.get(name) for name in client.keys("*")}
         found["Redis"] = {
-            name: value for name, value in entries.items() if not value.startswith(GRAVE_MARK)
+            name: value for name, value in entries.items() if not value.startswith(TOMBSTONE_MARK)
         }
     return found
 

@@ -59,7 +59,7 @@ def profiled(subject: Subject, kind: str, requests: int) -> dict[str, float]:
         signal.setitimer(signal.ITIMER_REAL, max(random.expovariate(1 / INTERVAL), 1e-6))
 
     visitor.visit(kind)
-    former = signal.signal(signal.SIGALRM, look)
+    previous = signal.signal(signal.SIGALRM, look)
     wait()
     try:
         for _ in range(requests):
@@ -68,7 +68,7 @@ def profiled(subject: Subject, kind: str, requests: int) -> dict[str, float]:
         # First of all nobody looks any more: a look would ask for the next one.
         signal.signal(signal.SIGALRM, lambda _signal, _frame: None)
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, former)
+        signal.signal(signal.SIGALRM, previous)
     return {part: looks[part] / looks.total() for part in PARTS}
 
 

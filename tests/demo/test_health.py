@@ -156,13 +156,13 @@ def test_nothing_is_left(
 def test_nor_in_a_handover(
     profile: str,
     empty_stores: None,
-    former: str,
+    previous: str,
     client: Client,
     settings: Settings,
     tmp_path: Path,
 ) -> None:
     # From one engine to itself there is none.
-    settings.SESSION_HANDOVER_FROM = "cache" if former == profile else former
+    settings.SESSION_HANDOVER_FROM = "cache" if previous == profile else previous
     response = client.get("/health/")
     assert set(response.json().values()) == {"ok"}
     assert Session.objects.count() == RefusedSession.objects.count() == 0

@@ -19,13 +19,13 @@ from redis import Redis
 
 from cookieproj.devices.models import SignedInSession
 from cookieproj.engines.caches import adapter_for
-from cookieproj.engines.caches.generic import GRAVE_SECONDS
+from cookieproj.engines.caches.generic import TOMBSTONE_TTL
 from cookieproj.engines.constants import COPY
 from cookieproj.engines.handover import session_store
-from cookieproj.engines.handover.engines import home
+from cookieproj.engines.handover.engines import handover_engine
 from cookieproj.engines.handover.move_all import Mover
 from cookieproj.engines.handover_mixin import store_of
-from cookieproj.settings.caches import caches, former_cache
+from cookieproj.settings.caches import caches, previous_cache
 from demo.models import User
 from tests.engines.handing_over import APART, Browser, flush
 from tests.stores import before, steps_of
@@ -38,14 +38,14 @@ ON_SERVERS = ("db", "cache", "file", "cached_db")
 pytestmark = pytest.mark.usefixtures("db", "empty_stores")
 
 
-def run(settings: Settings, engine: str, former: str = "") -> None:
+def run(settings: Settings, engine: str, previous: str = "") -> None:
     settings.SESSION_ENGINE = f"cookieproj.engines.{engine}"
-    settings.SESSION_HANDOVER_FROM = former
+    settings.SESSION_HANDOVER_FROM = previous
 
 
 def store(engine: str) -> Any:
     """That engine by itself, also while it is the one that hands over."""
-    return home(engine).store
+    return handover_engine(engine).store
 
 
 def stored(engine: str, expiry: Any = None, **data: Any) -> str:
@@ -231,7 +231,7 @@ def test_interrupted_anywhere_a_session_is_always_somewhere(settings: Settings, 
     assert [store("file")(key)["number"] for key in keys] == [0, 1, 2, 3]
     # What may be in both stores leaves a tombstone, which expires.
     assert list(store("db").walk()) == []
-    with time_machine.travel(timezone.now() + timedelta(seconds=GRAVE_SECONDS + 1)):
+    with time_machine.travel(timezone.now() + timedelta(seconds=TOMBSTONE_TTL + 1)):
         store("db").clear_expired()
     assert store("db").count() == 0
 
@@ -293,7 +293,7 @@ class TestHomes:
     ) -> None:
         key = "k" * 32
         client.set(f"shop:3:django.contrib.sessions.cache{key}", pickle.dumps({"a": 1}), ex=3600)
-        handover = former_cache(f"{redis_url}/5?key_prefix=shop&version=3&serializer=pickle")
+        handover = previous_cache(f"{redis_url}/5?key_prefix=shop&version=3&serializer=pickle")
         settings.CACHES = {**settings.CACHES, "handover": handover}
         settings.SESSION_HANDOVER_CACHE_ALIAS = "handover"
         run(settings, "cache", "cache")
@@ -309,7 +309,7 @@ class TestHomes:
     ) -> None:
         key = "k" * 32
         client.set(f":1:django.contrib.sessions.cache{key}", pickle.dumps({"a": 1}), ex=3600)
-        settings.CACHES = {**settings.CACHES, "handover": former_cache(f"{redis_url}/5")}
+        settings.CACHES = {**settings.CACHES, "handover": previous_cache(f"{redis_url}/5")}
         settings.SESSION_HANDOVER_CACHE_ALIAS = "handover"
         run(settings, "db", "cache")
         assert "1 that could not be read" in moved("cache", "db")
@@ -321,7 +321,7 @@ class TestHomes:
     ) -> None:
         key = "k" * 32
         client.set(f":1:django.contrib.sessions.cache{key}", pickle.dumps({"a": {1, 2}}), ex=3600)
-        handover = former_cache(f"{redis_url}/5?serializer=pickle")
+        handover = previous_cache(f"{redis_url}/5?serializer=pickle")
         settings.CACHES = {**settings.CACHES, "handover": handover}
         settings.SESSION_HANDOVER_CACHE_ALIAS = "handover"
         run(settings, "db", "cache")
@@ -337,7 +337,7 @@ class TestHomes:
         for key in keys:
             name = f":1:django.contrib.sessions.cache{key}"
             sessions.set(name, pickle.dumps({"a": key}), ex=3600)
-        handover = former_cache(f"{redis_url}/1?serializer=pickle")
+        handover = previous_cache(f"{redis_url}/1?serializer=pickle")
         settings.CACHES = {**settings.CACHES, "handover": handover}
         settings.SESSION_HANDOVER_CACHE_ALIAS = "handover"
         run(settings, "cache", "cache")
@@ -350,7 +350,7 @@ class TestHomes:
     def test_not_where_the_sessions_are_already(self, settings: Settings, redis_url: str) -> None:
         run(settings, "cache", "cache")
         key = stored("cache", a=1)
-        settings.CACHES = {**settings.CACHES, "handover": former_cache(f"{redis_url}/1")}
+        settings.CACHES = {**settings.CACHES, "handover": previous_cache(f"{redis_url}/1")}
         settings.SESSION_HANDOVER_CACHE_ALIAS = "handover"
         with pytest.raises(CommandError) as caught:
             moved("cache", "cache")

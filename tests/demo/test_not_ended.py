@@ -42,10 +42,10 @@ def lose(settings: Settings) -> Callable[[], None]:
 
 @pytest.fixture
 def put_back(settings: Settings) -> Callable[[], None]:
-    former = running.SECRET_KEY
+    previous = running.SECRET_KEY
 
     def put_back() -> None:
-        settings.SECRET_KEY_FALLBACKS = [former]
+        settings.SECRET_KEY_FALLBACKS = [previous]
         registry.written.clear()
 
     return put_back

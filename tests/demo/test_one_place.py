@@ -15,8 +15,8 @@ from redis import Redis
 from cookieproj.engines.db import SessionStore as DBStore
 from cookieproj.engines.file import SessionStore as FileStore
 from cookieproj.engines.handover import session_store
-from cookieproj.engines.handover.engines import are_one, home, shares_rows
-from cookieproj.settings.caches import former_cache
+from cookieproj.engines.handover.engines import handover_engine, same_store, share_rows
+from cookieproj.settings.caches import previous_cache
 from tests.conftest import forget_folder
 from tests.engines.handing_over import Browser
 
@@ -35,7 +35,7 @@ def by_another_name(settings: Settings, empty_stores: None, redis_url: str) -> N
     """The Redis of the sessions, by another name of its host, is that of the handover as well."""
     url = redis_url.replace("127.0.0.1", "localhost")
     assert url != redis_url
-    hand_over_from(settings, former_cache(f"{url}/1"))
+    hand_over_from(settings, previous_cache(f"{url}/1"))
 
 
 @pytest.mark.parametrize("option", [[], ["--keep"], ["--dry-run"]])
@@ -77,7 +77,7 @@ def test_a_copy_never_takes_the_place_of_its_original(settings: Settings, redis_
     key = "k" * 32
     sessions = Redis.from_url(f"{redis_url}/1")
     sessions.set(f":1:django.contrib.sessions.cache{key}", pickle.dumps({"a": 1}), ex=3600)
-    hand_over_from(settings, former_cache(f"{redis_url}/1?serializer=pickle"))
+    hand_over_from(settings, previous_cache(f"{redis_url}/1?serializer=pickle"))
     run(settings, "cache", "cache")
     with pytest.raises(CommandError) as caught:
         moved("cache", "cache", "--keep")
@@ -89,9 +89,9 @@ class TestUnreachable:
     @pytest.fixture(autouse=True)
     def nobody_there(self, settings: Settings, empty_stores: None) -> None:
         run(settings, "cache", "cache")
-        there = former_cache("redis://127.0.0.1:1/1")
+        there = previous_cache("redis://127.0.0.1:1/1")
         settings.CACHES = {**settings.CACHES, "sessions": there}
-        hand_over_from(settings, former_cache("redis://localhost:1/1"))
+        hand_over_from(settings, previous_cache("redis://localhost:1/1"))
 
     def test_a_process_starts_and_asks_nothing(self) -> None:
         assert session_store().__name__ == "SessionStore"
@@ -117,7 +117,7 @@ def test_caches_of_which_only_the_location_is_known(
 
     settings.CACHES = {**settings.CACHES, "sessions": cache("one")}
     hand_over_from(settings, cache("one" if is_one else "other"))
-    found = are_one(home("cache"), home("cache", "handover"))
+    found = same_store(handover_engine("cache"), handover_engine("cache", "handover"))
     assert bool(found) == is_one
 
 
@@ -167,6 +167,6 @@ def test_rows_by_two_models(
     engine = engine_of(SessionStore, monkeypatch)
     run(settings, "cached_db")
     key = stored("db", a=1)
-    assert shares_rows(home("db"), home(engine))
+    assert share_rows(handover_engine("db"), handover_engine(engine))
     assert "0 copied, 1 there already" in moved("db", engine, *option)
     assert store("db")(key)["a"] == 1

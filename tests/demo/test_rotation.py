@@ -230,7 +230,7 @@ def test_demo_sessions_are_made_once(profile: str, settings: Settings, rotate: R
         return SignedInSession.objects.count(), 0 if is_in_cookies else stored.count()
 
     settings.DEBUG = True
-    is_in_cookies = current.is_held_by_client()
+    is_in_cookies = current.is_held_by_browser()
     before = made()
     rotate(True)
     assert made() == before

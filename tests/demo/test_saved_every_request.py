@@ -22,7 +22,7 @@ from cookieproj.devices import registry
 from cookieproj.devices.middleware import DevicesMiddleware
 from cookieproj.devices.models import SignedInSession
 from cookieproj.engines.middleware import SessionMiddleware
-from cookieproj.engines.round_trips import watched
+from cookieproj.engines.round_trips import count_round_trips
 from demo.models import User
 from tests.families import run_on
 from tests.held import WHOSE, Whose
@@ -111,7 +111,7 @@ def test_nothing_is_asked_for_that_a_save_would_not_ask_for(
     def costs() -> tuple[int, int]:
         client.handler.load_middleware()
         client.get(PATH)
-        with watched() as trips, CaptureQueriesContext(connection) as captured:
+        with count_round_trips() as trips, CaptureQueriesContext(connection) as captured:
             client.get(PATH)
         return trips.number, len(captured)
 

@@ -13,7 +13,7 @@ from django.test.utils import isolate_apps
 
 from cookieproj.engines import inspector
 from cookieproj.engines.admin import StoredSessionAdmin
-from cookieproj.engines.entries import Listed, Stored
+from cookieproj.engines.entries import Entry, ListedSession
 from cookieproj.engines.models import StoredSession
 from demo.models import User
 from tests.conftest import on
@@ -24,9 +24,9 @@ LISTABLE = on("db", "cache", "file", "cached_db")
 HIDDEN = "Nobody gets to see the data"
 
 
-def listed(user: Any, **data: Any) -> Listed:
+def listed(user: Any, **data: Any) -> ListedSession:
     held = {**data, SESSION_KEY: user}
-    return Listed("k" * 32, b"", Stored(None, lambda: held))
+    return ListedSession("k" * 32, b"", Entry(None, lambda: held))
 
 
 def data_of(session: StoredSession) -> str:

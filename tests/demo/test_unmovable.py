@@ -21,7 +21,7 @@ from cookieproj.engines import inspector
 from cookieproj.engines.exceptions import StoreMisconfiguredError
 from cookieproj.engines.file import SessionStore as FileStore
 from cookieproj.engines.handover.move_all import Mover
-from cookieproj.settings.caches import caches, former_cache
+from cookieproj.settings.caches import caches, previous_cache
 from demo.models import User
 from tests.conftest import connected, forget_folder, new_database
 
@@ -54,8 +54,8 @@ def redis(redis_url: str, empty_stores: None, settings: Settings) -> Redis:
     """Empty; with the name of the alias ``handover``, by which it is read as pickles."""
     client = Redis.from_url(f"{redis_url}/5")
     client.flushdb()
-    former = former_cache(f"{redis_url}/5?serializer=pickle")
-    settings.CACHES = {**settings.CACHES, "handover": former}
+    previous = previous_cache(f"{redis_url}/5?serializer=pickle")
+    settings.CACHES = {**settings.CACHES, "handover": previous}
     settings.SESSION_HANDOVER_CACHE_ALIAS = "handover"
     return client
 

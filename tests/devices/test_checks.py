@@ -53,11 +53,11 @@ def test_a_package_is_missing() -> None:
 
 
 @pytest.mark.parametrize("former", ["", "cookieproj.engines.signed_cookies"])
-def test_a_copy_of_a_cookie_is_not_refused(former: str, settings: Settings) -> None:
+def test_a_copy_of_a_cookie_is_not_refused(previous: str, settings: Settings) -> None:
     settings.SESSION_ENGINE = (
-        "cookieproj.engines.db" if former else "cookieproj.engines.signed_cookies"
+        "cookieproj.engines.db" if previous else "cookieproj.engines.signed_cookies"
     )
-    settings.SESSION_HANDOVER_FROM = former
+    settings.SESSION_HANDOVER_FROM = previous
     assert ids() == []
     del settings.SESSION_REVOCATION_CHECK
     assert ids() == ["devices.W001"]

@@ -9,7 +9,7 @@ import pytest
 from asgiref.sync import async_to_sync
 
 from cookieproj.engines.constants import DJANGOS, OURS
-from cookieproj.engines.handover_mixin import HandsOver
+from cookieproj.engines.handover_mixin import HandoverMixin
 
 # Engine, database, cache: what of it each engine has.
 STORES = [
@@ -44,7 +44,7 @@ class Engine:
     @property
     def ours(self) -> bool:
         """Or made of ours."""
-        return issubclass(self.Store, HandsOver)
+        return issubclass(self.Store, HandoverMixin)
 
     @property
     def djangos(self) -> bool:

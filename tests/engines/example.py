@@ -12,7 +12,7 @@ from django.contrib.sessions.backends.base import CreateError
 
 from cookieproj.engines.base import Engine
 from cookieproj.engines.clock import aware
-from cookieproj.engines.entries import Stored
+from cookieproj.engines.entries import Entry
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.merge import Data
 from cookieproj.engines.round_trips import trip
@@ -30,33 +30,31 @@ class SQLite(Serialized):
     def label(self) -> str:
         return f"SQLite {self._path}"
 
-    def read(self, key: str, *, with_expiry: bool = False) -> Stored | None:
+    def read(self, key: str, *, with_expiry: bool = False) -> Entry | None:
         with self._call("SELECT data, expires FROM session WHERE key = ?", key) as cursor:
             row = cursor.fetchone()
         if row is None or row[1] <= datetime.now(UTC).timestamp():
             return None
         return self.stored(row[0], datetime.fromtimestamp(row[1], UTC))
 
-    def insert(self, key: str, data: Data, expires: datetime) -> Stored:
+    def insert(self, key: str, data: Data, expires: datetime) -> Entry:
         payload = self.encode(data)
         sql = "INSERT INTO session VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
         if not self._changed(sql, key, payload, seconds(expires)):
             raise CreateError
         return self.stored(payload, expires)
 
-    def compare_and_swap(
-        self, key: str, old: Stored, data: Data, expires: datetime
-    ) -> Stored | None:
+    def compare_and_swap(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
         payload = self.encode(data)
         sql = "UPDATE session SET data = ?, expires = ? WHERE key = ? AND data = ?"
         won = self._changed(sql, payload, seconds(expires), key, old.token)
         return self.stored(payload, expires) if won else None
 
-    def touch(self, key: str, old: Stored, expires: datetime) -> Stored | None:
+    def touch(self, key: str, old: Entry, expires: datetime) -> Entry | None:
         sql = "UPDATE session SET expires = ? WHERE key = ? AND data = ?"
         return old if self._changed(sql, seconds(expires), key, old.token) else None
 
-    def compare_and_delete(self, key: str, old: Stored) -> bool:
+    def compare_and_delete(self, key: str, old: Entry) -> bool:
         return self._changed("DELETE FROM session WHERE key = ? AND data = ?", key, old.token)
 
     def delete(self, key: str) -> None:

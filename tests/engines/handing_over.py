@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
 from cookieproj.engines.exceptions import StoreUnavailableError
-from cookieproj.engines.handover.engines import home
+from cookieproj.engines.handover.engines import handover_engine
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.engines.store import Store
@@ -58,13 +58,13 @@ class Switch:
     def back(self) -> None:
         self.run(self.old, self.new)
 
-    def run(self, engine: str, former: str) -> None:
+    def run(self, engine: str, previous: str) -> None:
         self.settings.SESSION_ENGINE = f"cookieproj.engines.{engine}"
-        self.settings.SESSION_HANDOVER_FROM = former
+        self.settings.SESSION_HANDOVER_FROM = previous
 
     def store(self, engine: str) -> Any:
         """That engine by itself, also while it is the one that hands over."""
-        return home(engine).store
+        return handover_engine(engine).store
 
     def engine(self, side: str) -> Any:
         """The class of the "old" engine or the "new" one."""
@@ -98,7 +98,7 @@ class Switch:
         return self.old != "signed_cookies" and (self.old, self.new) != ("db", "cached_db")
 
     @property
-    def shares_rows(self) -> bool:
+    def share_rows(self) -> bool:
         return {self.old, self.new} == {"db", "cached_db"}
 
     def __str__(self) -> str:

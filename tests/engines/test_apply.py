@@ -25,13 +25,13 @@ from cookieproj.engines.cached_db import SessionStore as CachedDBStore
 from cookieproj.engines.db import SessionStore as DBStore
 from cookieproj.engines.exceptions import HeldByClientError
 from cookieproj.engines.handover_mixin import store_of
-from cookieproj.engines.round_trips import watched as counted
+from cookieproj.engines.round_trips import count_round_trips as counted
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 from tests.sites import forks
 
 from .contract import ALL, Engine, Open, kept, on_engines
 from .handing_over import PAIRS, Browser, Switch, moved, only
-from .test_round_trips import watched
+from .test_round_trips import count_round_trips
 from .writer import WRITER, add_one
 
 on_server = on_engines(lambda engine: engine.on_server)
@@ -489,7 +489,7 @@ def test_it_makes_no_more_trips_than_it_must(
     session = engine.Store(counter)
     if is_loaded:
         session.get("n")
-    with watched(redis_url) as trips, counted() as own:
+    with count_round_trips(redis_url) as trips, counted() as own:
         add_one(session)
     assert not engine.ours or own.number == len(trips), trips
     allowed = limit_of_cached_db if engine.name == "cached_db" else limit
@@ -513,7 +513,7 @@ def test_nor_does_the_request_that_does_nothing_else(
     request = RequestFactory().get("/")
     request.COOKIES["sessionid"] = counter
     middleware: Any = SessionMiddleware(count)
-    with time_machine.travel(time.time(), tick=False), watched(redis_url) as trips:
+    with time_machine.travel(time.time(), tick=False), count_round_trips(redis_url) as trips:
         response = middleware(request)
     assert response.cookies["sessionid"].value == counter
     allowed = 4 if engine.name == "cached_db" else 2

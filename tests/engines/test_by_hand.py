@@ -22,7 +22,7 @@ from redis import Redis
 
 from cookieproj.engines.benchmark.namespace import namespaced
 from cookieproj.engines.handover import session_store
-from cookieproj.engines.handover.engines import home
+from cookieproj.engines.handover.engines import handover_engine
 from cookieproj.engines.probe import without_cache
 from tests.conftest import on
 
@@ -85,7 +85,7 @@ def test_whichever_class_is_made_of_the_engine_signs_alike(profile: str) -> None
     """Of a handover, of one for a probe, of one that is measured."""
     store = session_store()
     with namespaced(store) as apart:
-        made = [apart, without_cache(store), home(profile).store]
+        made = [apart, without_cache(store), handover_engine(profile).store]
     with override_settings(SESSION_HANDOVER_FROM="file" if profile != "file" else "db"):
         made.append(type(session_store()()))
     assert {each().key_salt for each in made} == {STORE_SALT}

@@ -9,7 +9,7 @@ import time_machine
 from django.core.cache import caches as cache_connections
 from django.utils import timezone
 
-from cookieproj.engines.caches.generic import GRAVE_SECONDS
+from cookieproj.engines.caches.generic import TOMBSTONE_TTL
 
 from .handing_over import APART, PAIRS, Browser, Switch, flush, moved, only, unreachable
 
@@ -117,10 +117,10 @@ def test_also_if_that_is_the_first_request(switch: Switch, reads: bool) -> None:
     assert before.copy().read() == {}
     if switch.old != "signed_cookies":
         assert not switch.store(switch.old)().exists(before.cookie)
-    if switch.keeps_the_key and not switch.shares_rows:
+    if switch.keeps_the_key and not switch.share_rows:
         # What keeps late requests from storing it again does not stay for long.
         ends = switch.expiry(switch.new, before.cookie)
-        assert ends - timezone.now() < timedelta(seconds=GRAVE_SECONDS + 1)
+        assert ends - timezone.now() < timedelta(seconds=TOMBSTONE_TTL + 1)
 
 
 def test_whoever_knew_the_old_key_is_out_after_a_sign_in(switch: Switch) -> None:

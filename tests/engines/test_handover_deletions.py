@@ -69,11 +69,11 @@ def test_a_copy_that_was_made_ahead_ends_with_its_original(switch: Switch, delet
 def test_what_the_old_store_did_not_let_go_of_ends_too(switch: Switch, delete: Delete) -> None:
     browser = Browser()
     browser.set(a=1)
-    former, key = switch.place(switch.old), browser.cookie or ""
+    previous, key = switch.place(switch.old), browser.cookie or ""
     left = switch.stored(switch.old, key)
     switch.make()
     browser.read()
-    former.insert(key, left.data, left.expires or timezone.now() + timedelta(days=1))
+    previous.insert(key, left.data, left.expires or timezone.now() + timedelta(days=1))
     delete(browser.cookie)
     assert is_over(switch, browser)
 

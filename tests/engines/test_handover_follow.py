@@ -9,10 +9,10 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 from django.core.cache import caches as cache_connections
 from pytest_django import Settings
 
-from cookieproj.engines.handover.engines import home
+from cookieproj.engines.handover.engines import handover_engine
 from cookieproj.engines.handover.move_one import insert
 from cookieproj.engines.handover_mixin import store_of
-from cookieproj.settings.caches import caches, former_cache
+from cookieproj.settings.caches import caches, previous_cache
 
 from .handing_over import APART, Browser, Switch, flush, meanwhile, moved, only
 from .test_handover_hard import moving
@@ -225,13 +225,13 @@ def test_a_write_while_the_key_changes_is_kept_or_refused(
 def test_in_one_redis_with_another_serializer_a_late_request_stores_nothing_again(
     switch: Switch, settings: Settings, redis_url: str, end: Callable[[Any], Any]
 ) -> None:
-    settings.CACHES |= {"handover": former_cache(f"{redis_url}/1?serializer=pickle")}
+    settings.CACHES |= {"handover": previous_cache(f"{redis_url}/1?serializer=pickle")}
     settings.SESSION_CACHE_ALIAS = "handover"
     browser = Browser()
     browser.set(a=1)
     before = browser.copy()
     key = before.cookie or ""
-    found: Any = store_of(home("cache", "handover").store).read(key, with_expiry=True)
+    found: Any = store_of(handover_engine("cache", "handover").store).read(key, with_expiry=True)
     settings.SESSION_CACHE_ALIAS = "sessions"
     settings.SESSION_HANDOVER_CACHE_ALIAS = "handover"
     switch.make()

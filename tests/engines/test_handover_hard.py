@@ -18,7 +18,7 @@ from pytest_django import Settings
 from cookieproj.engines import cached_rows
 from cookieproj.engines.caches.redis import DjangoRedis
 from cookieproj.engines.file import SessionStore as FileStore
-from cookieproj.engines.handover import engines, former, session_store
+from cookieproj.engines.handover import engines, previous, session_store
 from cookieproj.engines.handover.cookie_to_server import hashed
 from cookieproj.engines.handover.move_all import Outcome, move
 from cookieproj.settings.caches import caches
@@ -46,7 +46,7 @@ INTO_ROWS = only(
 
 
 def moving(switch: Switch, **how: Any) -> dict[Outcome, int]:
-    old, new = engines.home(switch.old), engines.home(switch.new)
+    old, new = engines.handover_engine(switch.old), engines.handover_engine(switch.new)
     counted: dict[Outcome, int] = {}
     for outcomes in move(old, new, 100, **how):
         counted |= outcomes
@@ -398,7 +398,7 @@ def top_level_engine(monkeypatch: pytest.MonkeyPatch) -> str:
 def test_an_engine_of_the_sites_own(settings: Settings, top_level_engine: str) -> None:
     settings.SESSION_ENGINE = "cookieproj.engines.db"
     settings.SESSION_HANDOVER_FROM = top_level_engine
-    home = former()
-    assert home is not None
-    assert home.name == top_level_engine
+    handover_engine = previous()
+    assert handover_engine is not None
+    assert handover_engine.name == top_level_engine
     assert session_store().__name__ == "SessionStore"

@@ -161,7 +161,7 @@ class TestOthers:
         browser = Browser()
         browser.set(a=1)
         assert type(STORES[switch.old]()) is STORES[switch.old]
-        if not switch.shares_rows:
+        if not switch.share_rows:
             assert dict(STORES[switch.old](browser.cookie).items()) == {}
 
     def test_nor_is_any_other_that_does_not_run(self, switch: Switch) -> None:

@@ -24,7 +24,7 @@ from pytest_django import Settings
 from cookieproj.engines.constants import COOKIE_SALT, COPY, FORMER
 from cookieproj.engines.handover.canonical import digest
 from cookieproj.engines.handover.copies import is_copy, unmarked
-from cookieproj.engines.handover.engines import home
+from cookieproj.engines.handover.engines import handover_engine
 from cookieproj.engines.handover.move_all import Outcome, move
 from cookieproj.settings.caches import caches
 from tests.conftest import connected, forget_folder
@@ -84,7 +84,7 @@ def change(
 
 def copy_ahead(switch: Switch) -> dict[Outcome, int]:
     counted: dict[Outcome, int] = {}
-    for outcomes in move(home(switch.old), home(switch.new), 100, keep=True):
+    for outcomes in move(handover_engine(switch.old), handover_engine(switch.new), 100, keep=True):
         counted |= outcomes
     return counted
 
@@ -171,7 +171,7 @@ def test_also_for_processes_that_look_at_the_new_store_before_the_switch(
 def test_the_last_run_ends_copies_of_what_has_ended(switch: Switch, change: Change) -> None:
     browsers = after_copies(switch, change)
     switch.run(switch.new, "")
-    for _outcomes in move(home(switch.old), home(switch.new), 100):
+    for _outcomes in move(handover_engine(switch.old), handover_engine(switch.new), 100):
         pass
     assert read(browsers) == AS_THEY_WERE_LEFT
 
@@ -343,11 +343,11 @@ def mark_then(place: str, data: dict[str, Any]) -> str:
     ["ab", "abc", [], ["k" * 32], ["k" * 32, True], {"a": 1}, 7, None, [None, None, None]],
     ids=str,
 )
-def test_a_session_that_holds_anything_there_is_a_session(switch: Switch, former: Any) -> None:
+def test_a_session_that_holds_anything_there_is_a_session(switch: Switch, previous: Any) -> None:
     """The entry is the handover's, but a site may let its visitors name the keys of a session."""
     for turn in (switch.make, switch.back):
         turn()
-        browser = Browser(TimestampSigner(salt=COOKIE_SALT).sign_object({"a": 1, FORMER: former}))
+        browser = Browser(TimestampSigner(salt=COOKIE_SALT).sign_object({"a": 1, FORMER: previous}))
         assert browser.read()["a"] == 1
 
 

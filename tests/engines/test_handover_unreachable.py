@@ -15,11 +15,11 @@ from django.db import connection, transaction
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker, Settings
 
-from cookieproj.engines.caches.generic import GRAVE_SECONDS
+from cookieproj.engines.caches.generic import TOMBSTONE_TTL
 from cookieproj.engines.handover import session_store
-from cookieproj.engines.handover.engines import home
+from cookieproj.engines.handover.engines import handover_engine
 from cookieproj.engines.handover.move_all import move
-from cookieproj.settings.caches import caches, former_cache
+from cookieproj.settings.caches import caches, previous_cache
 from tests.conftest import connected
 from tests.proxy import Proxy, proxied
 from tests.servers import free_port
@@ -51,14 +51,14 @@ class OldStore:
 
 class Apart(Switch):
     def store(self, engine: str) -> Any:
-        return home(engine, "handover" if engine == self.old else "").store
+        return handover_engine(engine, "handover" if engine == self.old else "").store
 
-    def run(self, engine: str, former: str) -> None:
-        super().run(engine, former)
+    def run(self, engine: str, previous: str) -> None:
+        super().run(engine, previous)
         # The alias is the former engine's, whichever that is.
         self.settings.SESSION_CACHE_ALIAS = "handover" if engine == self.old else "sessions"
         self.settings.SESSION_HANDOVER_CACHE_ALIAS = (
-            "handover" if former == self.old else "sessions"
+            "handover" if previous == self.old else "sessions"
         )
 
 
@@ -94,7 +94,7 @@ def old_store(
             server = f"{found['HOST'] or found['OPTIONS'].get('host')}/.s.PGSQL.5432"
             proxy = stack.enter_context(proxied(server))
             stack.enter_context(connected(url, HOST="127.0.0.1", PORT=str(proxy.port)))
-        settings.CACHES = caches(f"{redis_url}/0") | {"handover": former_cache(former_url)}
+        settings.CACHES = caches(f"{redis_url}/0") | {"handover": previous_cache(former_url)}
         cache_connections["handover"].clear()
         yield OldStore(proxy, server)
 
@@ -181,7 +181,9 @@ def test_nor_is_one_whose_row_was_deleted(switch: Apart, old_store: OldStore, by
     """The row was a copy; the original is in the store that cannot be told."""
     browser = Browser()
     browser.set(a=1)
-    for _ in move(home("cache", "handover"), home(switch.new), 100, keep=True):
+    for _ in move(
+        handover_engine("cache", "handover"), handover_engine(switch.new), 100, keep=True
+    ):
         pass
     switch.make()
     rows = Session.objects.filter(session_key=browser.cookie)
@@ -213,11 +215,11 @@ def test_what_was_left_behind_is_not_opened_when_it_is_back(
     browser, expiry = Browser(), days and days * 86400
     browser.visit(lambda session: (session.update({"a": 1}), session.set_expiry(expiry)))
     before = browser.copy()
-    former, key = switch.place(switch.old), before.cookie or ""
+    previous, key = switch.place(switch.old), before.cookie or ""
     left = switch.stored(switch.old, key)
     switch.make()
     browser.read()
-    former.insert(key, left.data, left.expires)
+    previous.insert(key, left.data, left.expires)
     with old_store.unreachable():
         answered(browser, view)
     assert before.copy().read() == {}
@@ -233,7 +235,7 @@ def test_with_the_old_store_there_a_tombstone_stays_for_no_longer(
     before = browser.copy()
     browser.visit(sign_in)
     ends = switch.expiry(switch.new, before.cookie)
-    assert ends - timezone.now() < timedelta(seconds=GRAVE_SECONDS + 1)
+    assert ends - timezone.now() < timedelta(seconds=TOMBSTONE_TTL + 1)
 
 
 @pytest.mark.parametrize("view", [dict, sign_in, flush, lambda session: session.update({"b": 2})])

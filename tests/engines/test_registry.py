@@ -14,7 +14,7 @@ from cookieproj.engines import file
 from cookieproj.engines.checks import engine_is_there
 from cookieproj.engines.constants import DJANGOS, NAMES, OURS
 from cookieproj.engines.files import Files
-from cookieproj.engines.handover.engines import home
+from cookieproj.engines.handover.engines import handover_engine
 from cookieproj.engines.probe import without_cache
 from cookieproj.engines.registry import EngineRef, resolve, running
 from cookieproj.settings.caches import caches as caches_of
@@ -68,7 +68,7 @@ def test_who_holds_it_and_with_what() -> None:
     for family in (OURS, DJANGOS):
         found = [EngineRef(f"{family}{name}") for name in NAMES]
         assert [each.name for each in found if each.has_cache] == ["cache", "cached_db"]
-        assert [each.name for each in found if each.is_held_by_client] == ["signed_cookies"]
+        assert [each.name for each in found if each.is_held_by_browser] == ["signed_cookies"]
 
 
 # A module that is not there, is none, has no session engine, or cannot be called that.
@@ -108,16 +108,16 @@ class TestByItself:
     @pytest.mark.parametrize("name", NAMES)
     def test_is_the_same_each_time(self, name: str, alias: str) -> None:
         assert EngineRef(f"{OURS}{name}", alias).store is EngineRef(f"{OURS}{name}", alias).store
-        assert home(name, alias).store is home(name, alias).store
+        assert handover_engine(name, alias).store is handover_engine(name, alias).store
 
     def test_is_the_one_that_a_probe_uses(self) -> None:
         assert without_cache(file.SessionStore) is resolve("file").store
 
     def test_uses_the_cache_of_its_alias(self) -> None:
         for alias in ("old", ""):
-            assert home("cache", alias).store()._cache is caches[alias or "sessions"]
-        assert home("db", "old") == home("db", "sessions") == resolve("db")
-        assert home("cache", "sessions") == resolve("cache")
+            assert handover_engine("cache", alias).store()._cache is caches[alias or "sessions"]
+        assert handover_engine("db", "old") == handover_engine("db", "sessions") == resolve("db")
+        assert handover_engine("cache", "sessions") == resolve("cache")
 
     def test_forgets_what_a_setting_was(self, settings: Settings, tmp_path: Path) -> None:
         before = resolve("file").store

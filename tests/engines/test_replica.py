@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from cookieproj.engines.exceptions import StoreUnavailableError
-from cookieproj.engines.round_trips import watched
+from cookieproj.engines.round_trips import count_round_trips
 from tests.conftest import connected
 from tests.replicas import read_from, sqlite
 
@@ -113,7 +113,7 @@ def test_it_is_read_while_the_primary_is_unreachable(
 def test_without_a_replica_nothing_is_asked_twice(engine: Engine, tmp_path: Any) -> None:
     with (
         connected(f"sqlite:///{tmp_path}/no/folder/db.sqlite3"),
-        watched() as trips,
+        count_round_trips() as trips,
         pytest.raises(StoreUnavailableError),
     ):
         engine.Store("k" * 32).load()

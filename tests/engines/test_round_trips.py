@@ -18,7 +18,7 @@ from redis import Redis
 
 from cookieproj.engines.file import SessionStore as FileStore
 from cookieproj.engines.middleware import SessionMiddleware as Handover
-from cookieproj.engines.round_trips import watched as counted
+from cookieproj.engines.round_trips import count_round_trips as counted
 from demo.models import User
 
 from .contract import ALL, NONE, Engine, kept, on_engines
@@ -63,7 +63,7 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     return HttpResponse()
 
 
-class Trips(list[str]):
+class RoundTrips(list[str]):
     """What went to PostgreSQL and to Redis, and what scripts did inside Redis."""
 
     def __init__(self) -> None:
@@ -74,9 +74,9 @@ class Trips(list[str]):
 
 
 @contextmanager
-def watched(redis_url: str) -> Iterator[Trips]:
+def count_round_trips(redis_url: str) -> Iterator[RoundTrips]:
     """They are known once the block has ended."""
-    trips = Trips()
+    trips = RoundTrips()
     url = f"{redis_url}/{SESSIONS}"
     with Redis.from_url(url) as client, Redis.from_url(url) as other:
         # Connected now, so that its greeting is not among them.
@@ -93,7 +93,9 @@ def watched(redis_url: str) -> Iterator[Trips]:
     trips.extend(statement["sql"] for statement in statements)
 
 
-def trips_of(engine: Engine, view: Callable[[HttpRequest], HttpResponse], redis_url: str) -> Trips:
+def trips_of(
+    engine: Engine, view: Callable[[HttpRequest], HttpResponse], redis_url: str
+) -> RoundTrips:
     """Those of a request by somebody with a session, on a connection that is open already."""
     session = engine.Store()
     session["a"] = 1
@@ -101,7 +103,7 @@ def trips_of(engine: Engine, view: Callable[[HttpRequest], HttpResponse], redis_
     request = RequestFactory().get("/")
     request.COOKIES[settings.SESSION_COOKIE_NAME] = session.session_key
     middleware: Any = SessionMiddleware(view)
-    with watched(redis_url) as trips, counted() as own:
+    with count_round_trips(redis_url) as trips, counted() as own:
         response = middleware(request)
     assert response.status_code == 200
     # What pages and benchmarks show is what the servers saw.
@@ -165,10 +167,10 @@ def test_a_session_that_was_moved_here_costs_what_others_cost(
     session.save()
     request = RequestFactory().get("/")
     request.COOKIES[settings.SESSION_COOKIE_NAME] = session.session_key or ""
-    with watched(redis_url) as trips:
+    with count_round_trips(redis_url) as trips:
         Handover(read)(request)
     # Looked for, not found, and put there; cached_db has its copy too.
     assert len(trips) <= (4 if engine.name == CACHED_DB else 2), trips
-    with watched(redis_url) as trips:
+    with count_round_trips(redis_url) as trips:
         Handover(view)(request)
     assert len(trips) <= (limit_of_cached_db if engine.name == CACHED_DB else limit), trips

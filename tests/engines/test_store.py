@@ -10,7 +10,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from cookieproj.engines.clock import after
-from cookieproj.engines.entries import Stored
+from cookieproj.engines.entries import Entry
 from cookieproj.engines.file import SessionStore as FileStore
 from cookieproj.engines.files import Files
 from cookieproj.engines.handover.copies import is_copy, marked
@@ -30,7 +30,7 @@ def store(engine: Engine) -> Store:
     return store_of(engine.Store)
 
 
-def data_of(stored: Stored | None) -> Any:
+def data_of(stored: Entry | None) -> Any:
     return stored and stored.data
 
 
@@ -75,7 +75,7 @@ def test_what_is_not_there_is_not_changed(store: Store) -> None:
 
 
 def test_each_step_gives_what_the_next_goes_by(store: Store) -> None:
-    held: Stored | None = store.insert(KEY, {"a": 1}, after(100))
+    held: Entry | None = store.insert(KEY, {"a": 1}, after(100))
     for step in (store.put, store.compare_and_swap, store.put):
         assert held
         held = step(KEY, held, {"a": 2}, after(100))
@@ -121,10 +121,10 @@ def test_two_of_one_kind_can_be_told_apart(
         stores.append(Files(kind()))
     one, two = stores
     assert one.id == two.id
-    copy = Stored(None, lambda: marked({"a": 1}, one))
+    copy = Entry(None, lambda: marked({"a": 1}, one))
     assert is_copy(copy, two)
     settings.SESSION_STORE_IDS = {str(one.label): "one", str(two.label): "two"}
-    copy = Stored(None, lambda: marked({"a": 1}, one))
+    copy = Entry(None, lambda: marked({"a": 1}, one))
     assert (is_copy(copy, one), is_copy(copy, two)) == (True, False)
     # The id stays as the folder gets another name.
     (tmp_path / "one").rename(tmp_path / "moved")

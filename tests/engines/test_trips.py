@@ -2,7 +2,7 @@
 
 import time
 
-from cookieproj.engines.round_trips import Trips, trip, watched
+from cookieproj.engines.round_trips import RoundTrips, count_round_trips, trip
 
 from .contract import Engine, on_engines
 
@@ -11,7 +11,7 @@ pytestmark = on_engines(lambda engine: engine.ours)
 
 def test_every_store_that_a_server_has_is_seen(engine: Engine) -> None:
     began = time.perf_counter()
-    with watched() as trips:
+    with count_round_trips() as trips:
         session = engine.Store()
         session["a"] = 1
         session.save()
@@ -21,14 +21,14 @@ def test_every_store_that_a_server_has_is_seen(engine: Engine) -> None:
 
 
 def test_who_does_not_watch_sees_nothing(engine: Engine) -> None:
-    with watched() as trips:
+    with count_round_trips() as trips:
         pass
     engine.Store().save()
     assert trips.number == 0
 
 
 def test_one_inside_another_is_part_of_it(engine: Engine) -> None:
-    with watched() as trips:
+    with count_round_trips() as trips:
         with trip(), trip():
             pass
         with trip():
@@ -37,11 +37,11 @@ def test_one_inside_another_is_part_of_it(engine: Engine) -> None:
 
 
 def test_who_watches_inside_watches_alone(engine: Engine) -> None:
-    def numbers(*seen: Trips) -> list[int]:
+    def numbers(*seen: RoundTrips) -> list[int]:
         return [trips.number for trips in seen]
 
-    with watched() as outer:
-        with watched() as inner, trip():
+    with count_round_trips() as outer:
+        with count_round_trips() as inner, trip():
             pass
         with trip():
             pass

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from cookieproj.engines.caches.generic import GRAVE_SECONDS
+from cookieproj.engines.caches.generic import TOMBSTONE_TTL
 from cookieproj.engines.constants import DJANGOS
 from cookieproj.engines.handover_mixin import store_of
 
@@ -86,4 +86,4 @@ def test_django_takes_a_buried_copy_for_none(engine: Engine, djangos: Any) -> No
     session = stored(engine.Store, a=1)
     store_of(engine.Store).invalidate(session.session_key)  # type: ignore[attr-defined]
     assert dict(djangos(session.session_key).items()) == {"a": 1}
-    assert GRAVE_SECONDS >= 60
+    assert TOMBSTONE_TTL >= 60

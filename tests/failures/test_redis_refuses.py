@@ -33,7 +33,7 @@ from cookieproj.engines.exceptions import (
     StoreUnavailableError,
 )
 from cookieproj.engines.middleware import SessionMiddleware
-from cookieproj.engines.round_trips import watched
+from cookieproj.engines.round_trips import count_round_trips
 from tests.held import Held
 from tests.proxy import Proxy, proxied
 from tests.servers import StoppableRedis, UnavailableError
@@ -276,7 +276,7 @@ class TestWithoutScripts:
         for trips in (4, 3):
             session = store(key)
             session["a"] = trips
-            with watched() as seen:
+            with count_round_trips() as seen:
                 session.save()
             assert seen.number == trips
         assert len(without_scripts) >= 1
@@ -409,10 +409,10 @@ class TestReplica:
         name = Proxy(("127.0.0.1", old.port))
         store = use(f"{family}cache", f"redis://127.0.0.1:{name.port}/0")
         key = stored(store, a=1)
-        with Redis(port=old.port) as former, Redis(port=new.port) as primary:
-            for entry in former.scan_iter():
-                primary.restore(entry, 60_000, former.dump(entry))
-            former.replicaof("127.0.0.1", new.port)
+        with Redis(port=old.port) as previous, Redis(port=new.port) as primary:
+            for entry in previous.scan_iter():
+                primary.restore(entry, 60_000, previous.dump(entry))
+            previous.replicaof("127.0.0.1", new.port)
             name.turn_to(("127.0.0.1", new.port))
             session = store(key)
             session["a"] = 2

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 
 from cookieproj.engines import current
-from cookieproj.engines.constants import COOKIE_SALT, GRAVE_MARK
+from cookieproj.engines.constants import COOKIE_SALT, TOMBSTONE_MARK
 from tests.conftest import on
 from tests.families import run_on
 from tests.held import Held, Whose
@@ -45,14 +45,14 @@ LOOKS = [
 LISTS = [Look("/admin/cookieproj_engines/"), Look("/admin/cookieproj_engines/storedsession/")]
 
 
-class Stored(NamedTuple):
+class Entry(NamedTuple):
     """What is put into a store, and whether a session must come out of it empty."""
 
     payload: bytes
     is_damaged: bool
 
 
-def plain(valid: dict[str, Any], charset: str = "utf-8") -> st.SearchStrategy[Stored]:
+def plain(valid: dict[str, Any], charset: str = "utf-8") -> st.SearchStrategy[Entry]:
     """In the place of that session where a cache holds it."""
     payloads = st.one_of(
         mutated(st.just(as_json(valid))),
@@ -62,15 +62,15 @@ def plain(valid: dict[str, Any], charset: str = "utf-8") -> st.SearchStrategy[St
         st.binary(),
         st.integers(0, 2000).map(lambda depth: b'{"color": ' + b"[" * depth + b"]" * depth + b"}"),
     )
-    return payloads.map(lambda payload: Stored(payload, not is_session(payload, charset)))
+    return payloads.map(lambda payload: Entry(payload, not is_session(payload, charset)))
 
 
-def signed(valid: dict[str, Any]) -> st.SearchStrategy[Stored]:
+def signed(valid: dict[str, Any]) -> st.SearchStrategy[Entry]:
     """The same where a row or a file holds it: by somebody who can sign, and by others."""
     text = sign(as_json(valid))
     changes = mutated(st.just(text)).filter(lambda changed: changed != text)
     # Of a file without a byte Django knows that it was just begun.
-    unsigned = (changes | st.binary(min_size=1)).filter(bool).map(lambda each: Stored(each, True))
+    unsigned = (changes | st.binary(min_size=1)).filter(bool).map(lambda each: Entry(each, True))
     # Django reads what is signed as Latin-1.
     for_signing = plain(valid, "latin-1")
     return for_signing.map(lambda each: each._replace(payload=sign(each.payload))) | unsigned
@@ -110,7 +110,7 @@ class Visits:
         self.before = store.held(ada.key)
         self.lost = 0
 
-    def hold(self, stored: Stored, look: Look) -> None:
+    def hold(self, stored: Entry, look: Look) -> None:
         self.store.plant(self.mallory.key, stored.payload)
         problem = wrong(self.site, look, self.mallory)
         if connection.in_atomic_block and not self.is_ours:
@@ -126,7 +126,7 @@ class Visits:
             assert not [record.exc_info for record in said if record.exc_info]
 
 
-def anything(store: Store, person: Person) -> st.SearchStrategy[Stored]:
+def anything(store: Store, person: Person) -> st.SearchStrategy[Entry]:
     return (signed if store.signed else plain)(data_of(person))
 
 
@@ -155,7 +155,7 @@ def test_a_signed_cookie_that_is_anything(
     mallory = signed_in(site, "mallory", "blue")
     lost = 0
 
-    def holds(stored: Stored, look: Look) -> None:
+    def holds(stored: Entry, look: Look) -> None:
         nonlocal lost
         cookie = sign(stored.payload, COOKIE_SALT).decode()
         problem = wrong(site, look, mallory._replace(key=cookie))
@@ -177,9 +177,9 @@ def test_a_damaged_session_is_an_empty_one_and_a_line_in_the_log(
     store = STORES[profile]()
     mallory = signed_in(site, "mallory", "blue")
 
-    def holds(stored: Stored) -> None:
+    def holds(stored: Entry) -> None:
         # What begins like a mark that a session was here is none that is damaged.
-        assume(stored.is_damaged and not stored.payload.startswith(GRAVE_MARK))
+        assume(stored.is_damaged and not stored.payload.startswith(TOMBSTONE_MARK))
         store.plant(mallory.key, stored.payload)
         log.said()
         assert site.ask(COLOR, mallory.cookie).body == b"KeyError: this session holds no color.\n"
@@ -201,7 +201,7 @@ def test_what_lists_and_clears_sessions_minds_none_of_it(
     sessions: Any = current.store()
     before = store.held(ada.key)
 
-    def holds(stored: Stored, look: Look) -> None:
+    def holds(stored: Entry, look: Look) -> None:
         store.plant(mallory.key, stored.payload)
         assert wrong(site, look, admin) == ""
         assert {listed.key for listed in sessions.walk()} >= {ada.key, admin.key}

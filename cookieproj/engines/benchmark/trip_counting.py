@@ -1,4 +1,4 @@
-"""Trips to a store: of our engines as they count them, of others by what they call."""
+"""RoundTrips to a store: of our engines as they count them, of others by what they call."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,13 +12,13 @@ from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
 from cookieproj.engines.base import Engine
-from cookieproj.engines.round_trips import Trips, watched
+from cookieproj.engines.round_trips import RoundTrips, count_round_trips
 
 
 class Called:
     """A cache each of whose methods counts as a trip: on a server it is a command."""
 
-    def __init__(self, cache: Any, trips: Trips) -> None:
+    def __init__(self, cache: Any, trips: RoundTrips) -> None:
         self._cache = cache
         self._trips = trips
 
@@ -39,14 +39,14 @@ class Called:
 def counter(store: Any) -> Callable[[], Any] | None:
     """What counts the trips of that engine while it is open; None where they cannot be known."""
     if issubclass(store, Engine | DjangoSignedCookies):
-        return watched
+        return count_round_trips
     if not issubclass(store, DjangoCacheStore | DjangoDBStore):
         # Steps in a folder, say, or the commands of somebody's own client.
         return None
 
     @contextmanager
-    def called() -> Iterator[Trips]:
-        trips = Trips()
+    def called() -> Iterator[RoundTrips]:
+        trips = RoundTrips()
         began = store.__init__
 
         def begin(session: Any, *arguments: Any, **options: Any) -> None:

@@ -15,8 +15,8 @@ from django.core.exceptions import SynchronousOnlyOperation
 from django.utils.functional import Promise
 
 from cookieproj.engines.clock import after, left, local
-from cookieproj.engines.constants import GRAVE_MARK
-from cookieproj.engines.entries import Stored
+from cookieproj.engines.constants import TOMBSTONE_MARK
+from cookieproj.engines.entries import Entry
 from cookieproj.engines.exceptions import StoreError, StoreUnavailableError
 from cookieproj.engines.merge import Data, same
 from cookieproj.engines.round_trips import StoreCall
@@ -36,12 +36,12 @@ NO_NAME = (InvalidCacheKey, CacheKeyWarning)
 NOT_THE_STORES = (CreateError, SynchronousOnlyOperation, *NO_NAME)
 
 # Longer than any request that read something before it was buried.
-GRAVE_SECONDS = 300
+TOMBSTONE_TTL = 300
 
 
-def grave() -> tuple[bytes, int]:
+def tombstone() -> tuple[bytes, int]:
     """What marks a place where a session was, unlike any other mark, and its seconds to live."""
-    return GRAVE_MARK + secrets.token_bytes(16), GRAVE_SECONDS
+    return TOMBSTONE_MARK + secrets.token_bytes(16), TOMBSTONE_TTL
 
 
 def expiry(seconds_to_live: float | None) -> datetime | None:
@@ -53,11 +53,11 @@ def expiry(seconds_to_live: float | None) -> datetime | None:
 
 def session_in(decode: Callable[[bytes], Any], payload: bytes) -> Data | None:
     """The data of a stored session; None for a grave, and for what cannot be read."""
-    return None if is_grave(payload) else checked(decode, payload)
+    return None if is_cache_tombstone(payload) else checked(decode, payload)
 
 
-def is_grave(payload: bytes) -> bool:
-    return payload.startswith(GRAVE_MARK)
+def is_cache_tombstone(payload: bytes) -> bool:
+    return payload.startswith(TOMBSTONE_MARK)
 
 
 class Cache(Store):
@@ -137,7 +137,7 @@ class Cache(Store):
     def is_own(self, key: str) -> bool:
         return not (self.others and key.startswith(self.others))
 
-    def read(self, key: str, *, with_expiry: bool = False) -> Stored | None:
+    def read(self, key: str, *, with_expiry: bool = False) -> Entry | None:
         value = self._value(key)
         return None if value is None else self._stored(value)
 
@@ -146,27 +146,25 @@ class Cache(Store):
             return self.cache.get(self.name_of(key))
         return None
 
-    def insert(self, key: str, data: Data, expires: datetime) -> Stored:
+    def insert(self, key: str, data: Data, expires: datetime) -> Entry:
         with suppress(*NO_NAME), self.reached():
             if self.cache.add(self.name_of(key), data, seconds_until(expires)):
                 return self._stored(data)
         raise CreateError
 
-    def compare_and_swap(
-        self, key: str, old: Stored, data: Data, expires: datetime
-    ) -> Stored | None:
+    def compare_and_swap(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
         if not same(self._value(key), old.token):
             return None
         with self.reached():
             self.cache.set(self.name_of(key), data, seconds_until(expires))
         return self._stored(data)
 
-    def touch(self, key: str, old: Stored, expires: datetime) -> Stored | None:
+    def touch(self, key: str, old: Entry, expires: datetime) -> Entry | None:
         with self.reached():
             touched = self.cache.touch(self.name_of(key), seconds_until(expires))
         return old if touched else None
 
-    def put(self, key: str, old: Stored, data: Data, expires: datetime) -> Stored | None:
+    def put(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
         written = self._put(key, old, data, expires)
         # What is past already was gone as soon as it was there.
         is_gone = written is None and seconds_until(expires) <= 0 and self.read(key) is None
@@ -179,7 +177,7 @@ class Cache(Store):
         with suppress(*NO_NAME), self.reached():
             self.cache.delete(self.name_of(key))
 
-    def compare_and_delete(self, key: str, old: Stored) -> bool:
+    def compare_and_delete(self, key: str, old: Entry) -> bool:
         if not same(self._value(key), old.token):
             return False
         with self.reached():
@@ -196,6 +194,6 @@ class Cache(Store):
         stored = self.read(key)
         return stored is not None and stored.data is not None
 
-    def _stored(self, value: Any) -> Stored:
+    def _stored(self, value: Any) -> Entry:
         mine = copy.deepcopy(value)
-        return Stored(mine, partial(checked, copy.deepcopy, mine))
+        return Entry(mine, partial(checked, copy.deepcopy, mine))

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from pymemcache import HashClient
 from pymemcache.exceptions import MemcacheError, MemcacheUnknownCommandError
 
-from cookieproj.engines.entries import Location, Stored
+from cookieproj.engines.entries import Entry, Location
 from cookieproj.engines.exceptions import (
     NotListableError,
     StoreError,
@@ -24,7 +24,7 @@ from cookieproj.engines.exceptions import (
 from cookieproj.engines.merge import Data, same
 from cookieproj.engines.validation import checked
 
-from .generic import GRAVE_SECONDS, NO_NAME, Cache, expiry, seconds_until
+from .generic import NO_NAME, TOMBSTONE_TTL, Cache, expiry, seconds_until
 
 
 class Memcached(Cache):
@@ -58,14 +58,14 @@ class Memcached(Cache):
             )
         return StoreUnavailableError(self.label, reason)
 
-    def read(self, key: str, *, with_expiry: bool = False) -> Stored | None:
+    def read(self, key: str, *, with_expiry: bool = False) -> Entry | None:
         stored = None
         with suppress(*NO_NAME), self.reached():
             value, number = self._server_of(key).gets(self.name(key))
             stored = None if number is None else self._stored(value, number)
         return self._with_expiry(key, stored) if stored and with_expiry else stored
 
-    def _with_expiry(self, key: str, stored: Stored) -> Stored:
+    def _with_expiry(self, key: str, stored: Entry) -> Entry:
         with self.reached():
             try:
                 life = self._server_of(key).raw_command(f"mg {self.name(key)} t")
@@ -76,16 +76,14 @@ class Memcached(Cache):
         told = re.fullmatch(rb"HD t(\d+)", life.strip())
         return replace(stored, expires=expiry(int(told[1]) if told else None))
 
-    def insert(self, key: str, data: Data, expires: datetime) -> Stored:
+    def insert(self, key: str, data: Data, expires: datetime) -> Entry:
         timeout = self.cache.get_backend_timeout(seconds_until(expires))
         with suppress(*NO_NAME), self.reached():
             if self._server_of(key).add(self.name(key), data, expire=timeout):
                 return self._stored(data)
         raise CreateError
 
-    def compare_and_swap(
-        self, key: str, old: Stored, data: Data, expires: datetime
-    ) -> Stored | None:
+    def compare_and_swap(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
         held = old if old.token is not None else self._unchanged(key, old)
         if held is None:
             return None
@@ -94,7 +92,7 @@ class Memcached(Cache):
             won = self._server_of(key).cas(self.name(key), data, held.token, expire=timeout)
         return self._stored(data) if won else None
 
-    def touch(self, key: str, old: Stored, expires: datetime) -> Stored | None:
+    def touch(self, key: str, old: Entry, expires: datetime) -> Entry | None:
         if self._unchanged(key, old) is None:
             return None
         timeout = self.cache.get_backend_timeout(seconds_until(expires))
@@ -106,7 +104,7 @@ class Memcached(Cache):
         with suppress(*NO_NAME), self.reached():
             self._server_of(key).delete(self.name(key))
 
-    def compare_and_delete(self, key: str, old: Stored) -> bool:
+    def compare_and_delete(self, key: str, old: Entry) -> bool:
         """Nothing in its place, which has expired as it is put there."""
         held = old if old.token is not None else self._unchanged(key, old)
         if held is None:
@@ -114,7 +112,7 @@ class Memcached(Cache):
         with self.reached():
             return bool(self._server_of(key).cas(self.name(key), None, held.token, expire=-1))
 
-    def _unchanged(self, key: str, old: Stored) -> Stored | None:
+    def _unchanged(self, key: str, old: Entry) -> Entry | None:
         """What is there, with its number, if it is still ``old``."""
         now = self.read(key)
         if now is None:
@@ -125,7 +123,7 @@ class Memcached(Cache):
 
     def write_tombstone(self, key: str) -> None:
         with suppress(*NO_NAME), self.reached():
-            self._server_of(key).set(self.name(key), None, expire=GRAVE_SECONDS)
+            self._server_of(key).set(self.name(key), None, expire=TOMBSTONE_TTL)
 
     def name(self, key: str) -> str:
         """Also none that is too long in bytes: Django counts letters."""
@@ -156,9 +154,9 @@ class Memcached(Cache):
         client.close()
         return [Location(self.label, name, payload, None)] if payload else []
 
-    def _stored(self, value: Any, number: bytes | None = None) -> Stored:
+    def _stored(self, value: Any, number: bytes | None = None) -> Entry:
         if value is None:
             # A tombstone: see ``write_tombstone``.
-            return Stored(number, lambda: None, is_grave=True)
+            return Entry(number, lambda: None, is_cache_tombstone=True)
         mine = copy.deepcopy(value)
-        return Stored(number, partial(checked, copy.deepcopy, mine))
+        return Entry(number, partial(checked, copy.deepcopy, mine))

@@ -13,12 +13,20 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from cookieproj.engines.entries import Location, Stored
+from cookieproj.engines.entries import Entry, Location
 from cookieproj.engines.exceptions import NotListableError
 from cookieproj.engines.merge import Data
 from cookieproj.engines.round_trips import trip
 
-from .generic import NO_NAME, Cache, expiry, grave, is_grave, seconds_until, session_in
+from .generic import (
+    NO_NAME,
+    Cache,
+    expiry,
+    is_cache_tombstone,
+    seconds_until,
+    session_in,
+    tombstone,
+)
 
 
 class Memory(Cache):
@@ -31,7 +39,7 @@ class Memory(Cache):
     def label(self) -> str | Promise:
         return gettext_lazy("memory of this process")
 
-    def read(self, key: str, *, with_expiry: bool = False) -> Stored | None:
+    def read(self, key: str, *, with_expiry: bool = False) -> Entry | None:
         try:
             name = self.name(key)
         except NO_NAME:
@@ -47,18 +55,16 @@ class Memory(Cache):
         stored = self._stored(payload)
         return replace(stored, expires=expiry(moment and moment - time.time()))
 
-    def insert(self, key: str, data: Data, expires: datetime) -> Stored:
+    def insert(self, key: str, data: Data, expires: datetime) -> Entry:
         stored = self._swap(key, None, data, expires)
         if stored is None:
             raise CreateError
         return stored
 
-    def compare_and_swap(
-        self, key: str, old: Stored, data: Data, expires: datetime
-    ) -> Stored | None:
+    def compare_and_swap(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
         return self._swap(key, old.token, data, expires)
 
-    def _swap(self, key: str, token: Any, data: Data, expires: datetime) -> Stored | None:
+    def _swap(self, key: str, token: Any, data: Data, expires: datetime) -> Entry | None:
         name = self.name(key)
         payload = pickle.dumps(data, self.cache.pickle_protocol)
         with trip(), self.cache._lock:
@@ -67,7 +73,7 @@ class Memory(Cache):
             self.cache._set(name, payload, seconds_until(expires))
         return self._stored(payload)
 
-    def touch(self, key: str, old: Stored, expires: datetime) -> Stored | None:
+    def touch(self, key: str, old: Entry, expires: datetime) -> Entry | None:
         name = self.name(key)
         with trip(), self.cache._lock:
             if self._held(name) is not old.token:
@@ -76,7 +82,7 @@ class Memory(Cache):
             self.cache._expire_info[name] = moment
             return old
 
-    def compare_and_delete(self, key: str, old: Stored) -> bool:
+    def compare_and_delete(self, key: str, old: Entry) -> bool:
         name = self.name(key)
         with trip(), self.cache._lock:
             return self._held(name) is old.token and bool(self.cache._delete(name))
@@ -84,7 +90,7 @@ class Memory(Cache):
     def write_tombstone(self, key: str) -> None:
         name = self.name(key)
         with trip(), self.cache._lock:
-            self.cache._set(name, *grave())
+            self.cache._set(name, *tombstone())
 
     def live_keys(self, keys: Collection[str]) -> set[str]:
         raise self.not_listable
@@ -105,7 +111,7 @@ class Memory(Cache):
         payload: bytes | None = self.cache._cache.get(name)
         return None if self.cache._has_expired(name) else payload
 
-    def _stored(self, payload: bytes) -> Stored:
+    def _stored(self, payload: bytes) -> Entry:
         # Pickles of this very process.
         decode = partial(session_in, pickle.loads, payload)
-        return Stored(payload, decode, is_grave=is_grave(payload))
+        return Entry(payload, decode, is_cache_tombstone=is_cache_tombstone(payload))

@@ -20,7 +20,7 @@ from redis.client import Pipeline
 from redis.exceptions import RedisError, WatchError
 
 from cookieproj.engines.constants import ENDED
-from cookieproj.engines.entries import Listed, Location, Page, Stored
+from cookieproj.engines.entries import Entry, ListedSession, Location, Page
 from cookieproj.engines.exceptions import (
     NotListableError,
     StoreError,
@@ -31,7 +31,7 @@ from cookieproj.engines.listable import Estimate
 from cookieproj.engines.merge import Data
 from cookieproj.engines.store import Store
 
-from .generic import Cache, expiry, grave, is_grave, seconds_until, session_in
+from .generic import Cache, expiry, is_cache_tombstone, seconds_until, session_in, tombstone
 from .redis_errors import refuses_scripts, store_error
 
 # A command of a transaction, on the entry of that name.
@@ -138,7 +138,7 @@ class Redis(Cache):
     def _database(self) -> int:
         return int(self.client.connection_pool.connection_kwargs.get("db") or 0)
 
-    def read(self, key: str, *, with_expiry: bool = False) -> Stored | None:
+    def read(self, key: str, *, with_expiry: bool = False) -> Entry | None:
         if with_expiry:
             payload, expires = self._entry(self.name(key))
             return None if payload is None else replace(self._held(payload), expires=expires)
@@ -146,7 +146,7 @@ class Redis(Cache):
             found: Any = self.client.get(self.name(key))
         return None if found is None else self._held(found)
 
-    def insert(self, key: str, data: Data, expires: datetime) -> Stored:
+    def insert(self, key: str, data: Data, expires: datetime) -> Entry:
         payload, name, seconds = self.encode(data), self.name(key), seconds_until(expires)
         # A time that is past already: it is gone as soon as it is there.
         won = seconds <= 0 or self._write(
@@ -156,23 +156,21 @@ class Redis(Cache):
             raise CreateError
         return self._held(payload)
 
-    def compare_and_swap(
-        self, key: str, old: Stored, data: Data, expires: datetime
-    ) -> Stored | None:
+    def compare_and_swap(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
         payload = self.encode(data)
         return self._held(payload) if self._swap(key, old, payload, expires) else None
 
-    def _put(self, key: str, old: Stored, data: Data, expires: datetime) -> Stored | None:
+    def _put(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
         """By the payload alone, so that nothing is decoded."""
         payload = self.encode(data)
         if payload == old.token:
             return self.touch(key, old, expires)
         return self._held(payload) if self._swap(key, old, payload, expires) else None
 
-    def touch(self, key: str, old: Stored, expires: datetime) -> Stored | None:
+    def touch(self, key: str, old: Entry, expires: datetime) -> Entry | None:
         return old if self._swap(key, old, b"", expires) else None
 
-    def _swap(self, key: str, old: Stored, payload: bytes, expires: datetime) -> bool:
+    def _swap(self, key: str, old: Entry, payload: bytes, expires: datetime) -> bool:
         seconds = seconds_until(expires)
 
         def change(transaction: Pipeline, name: str) -> None:
@@ -185,7 +183,7 @@ class Redis(Cache):
     def delete(self, key: str) -> None:
         self._write(lambda client: client.delete(self.name(key)))
 
-    def compare_and_delete(self, key: str, old: Stored) -> bool:
+    def compare_and_delete(self, key: str, old: Entry) -> bool:
         return self._if_unchanged(key, old, TAKE, [], Pipeline.delete)
 
     def name(self, key: str) -> str:
@@ -194,7 +192,7 @@ class Redis(Cache):
         return name
 
     def _if_unchanged(
-        self, key: str, old: Stored, script: str, arguments: list[Any], change: Change
+        self, key: str, old: Entry, script: str, arguments: list[Any], change: Change
     ) -> bool:
         """Run the script; where this Redis takes none, make the change in a transaction."""
         name = self.name(key)
@@ -249,7 +247,7 @@ class Redis(Cache):
             return write()
 
     def write_tombstone(self, key: str) -> None:
-        mark, seconds = grave()
+        mark, seconds = tombstone()
         self._write(lambda client: client.set(self.name(key), mark, ex=seconds))
 
     # What nobody can read too: it is another serializer's.
@@ -274,7 +272,7 @@ class Redis(Cache):
         around = self._around()
         pattern = "*".join(re.sub(r"([*?\[\]\\])", r"\\\1", part) for part in around)
         cursor = int(position or 0)
-        listed: list[Listed] = []
+        listed: list[ListedSession] = []
         while True:
             with self.reached():
                 scanned: Any = self.client.scan(cursor, match=pattern, count=size)
@@ -301,7 +299,7 @@ class Redis(Cache):
             % {"cache": self.label}
         )
 
-    def _listed(self, names: list[bytes], around: tuple[str, str]) -> Iterator[Listed]:
+    def _listed(self, names: list[bytes], around: tuple[str, str]) -> Iterator[ListedSession]:
         with self.reached():
             pipeline = self.client.pipeline(transaction=False)
             for name in names:
@@ -321,15 +319,15 @@ class Redis(Cache):
 
     def _listed_one(
         self, name: bytes, payload: bytes | RedisError, life: int, around: tuple[str, str]
-    ) -> Listed:
+    ) -> ListedSession:
         """What is no session, or under no name that one can have, is listed as unreadable."""
         text = name.decode(errors="backslashreplace")
         key = rest(text, around) or ""
         expires = expiry(None if life < 0 else life / 1000)
         if isinstance(payload, RedisError):
-            return Listed(key, b"", Stored(None, unreadable, expires))
-        held = self._held(payload) if text.encode() == name else Stored(None, unreadable)
-        return Listed(key, payload, replace(held, expires=expires))
+            return ListedSession(key, b"", Entry(None, unreadable, expires))
+        held = self._held(payload) if text.encode() == name else Entry(None, unreadable)
+        return ListedSession(key, payload, replace(held, expires=expires))
 
     def count(self) -> int:
         """Exact in a database of about COUNTED names; in a larger one an Estimate by so many.
@@ -366,9 +364,9 @@ class Redis(Cache):
             payload, life = pipeline.execute()
         return payload, expiry(None if life < 0 else life / 1000)
 
-    def _held(self, payload: bytes) -> Stored:
+    def _held(self, payload: bytes) -> Entry:
         decode = partial(session_in, self.decode, payload)
-        return Stored(payload, decode, is_grave=is_grave(payload))
+        return Entry(payload, decode, is_cache_tombstone=is_cache_tombstone(payload))
 
 
 class DjangoRedis(Redis):

@@ -18,16 +18,16 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 
 from cookieproj.engines.cached_rows import CachedRows
-from cookieproj.engines.handover_mixin import HandsOver, made_of, store_of
+from cookieproj.engines.handover_mixin import HandoverMixin, made_of, store_of
 from cookieproj.engines.registry import EngineRef, running, subclass
 from cookieproj.engines.store import Store
 
 from . import deletions  # noqa: F401 - it registers itself
-from .cookie_to_server import OutOfCookies
-from .engines import are_one, home, shares_rows
+from .cookie_to_server import CookieToServer
+from .engines import handover_engine, same_store, share_rows
 from .migrating import CopiesBehindRows, MigratingStore, RowsBesideCopies
 from .move_one import expiry_in
-from .server_to_cookie import IntoCookies
+from .server_to_cookie import ServerToCookie
 
 __all__ = ["former", "session_store"]
 
@@ -41,20 +41,20 @@ def session_store() -> type[SessionBase]:
     return store
 
 
-def former() -> EngineRef | None:
+def previous() -> EngineRef | None:
     """The engine that the site hands over from; None where it does not.
 
     Raises ImproperlyConfigured for one that cannot.
     """
-    name = former_name()
-    return home(name, former_alias()) if name else None
+    name = previous_name()
+    return handover_engine(name, previous_alias()) if name else None
 
 
-def former_name() -> str:
+def previous_name() -> str:
     return str(getattr(settings, "SESSION_HANDOVER_FROM", "") or "")
 
 
-def former_alias() -> str:
+def previous_alias() -> str:
     """Of CACHES, what the former engine kept its sessions in; the running one's if not set."""
     return str(getattr(settings, "SESSION_HANDOVER_CACHE_ALIAS", "") or "")
 
@@ -66,27 +66,30 @@ def with_former(
     one of both.
     """
     new, old = pair(engine)
-    if new.is_held_by_client:
-        return subclass(engine, IntoCookies, _old=old.store), None
-    if old.is_held_by_client:
-        return subclass(engine, OutOfCookies, _new=new.store, _old=old.store), None
-    if not shares_rows(new, old):
+    if new.is_held_by_browser:
+        return subclass(engine, ServerToCookie, _old=old.store), None
+    if old.is_held_by_browser:
+        return subclass(engine, CookieToServer, _new=new.store, _old=old.store), None
+    if not share_rows(new, old):
         expiry_of = partial(expiry_in, new.store)
         return engine, lambda own: MigratingStore(own, store_of(old.store), expiry_of)
     if issubclass(old.store, CachedDBStore):
-        former = old.store
-        return engine, lambda own: RowsBesideCopies(own, cast(CachedRows, store_of(former)))
+        previous = old.store
+        return engine, lambda own: RowsBesideCopies(own, cast(CachedRows, store_of(previous)))
     return engine, CopiesBehindRows
 
 
 def pair(engine: type[SessionBase]) -> tuple[EngineRef, EngineRef]:
     """The running engine and the former. Raises ImproperlyConfigured where they are none."""
-    if not issubclass(engine, HandsOver):
+    if not issubclass(engine, HandoverMixin):
         raise ImproperlyConfigured(
             _("SESSION_HANDOVER_FROM needs an engine of cookieproj.engines; %(engine)s is none.")
             % {"engine": settings.SESSION_ENGINE}
         )
-    new, old = home(settings.SESSION_ENGINE), home(former_name(), former_alias())
-    if reason := are_one(new, old):
-        raise ImproperlyConfigured(f"SESSION_HANDOVER_FROM={former_name()}. {reason}")
+    new, old = (
+        handover_engine(settings.SESSION_ENGINE),
+        handover_engine(previous_name(), previous_alias()),
+    )
+    if reason := same_store(new, old):
+        raise ImproperlyConfigured(f"SESSION_HANDOVER_FROM={previous_name()}. {reason}")
     return new, old

@@ -6,11 +6,11 @@ from typing import Any
 from django.conf import settings
 
 from cookieproj.engines.clock import left
-from cookieproj.engines.handover_mixin import HandsOver
+from cookieproj.engines.handover_mixin import HandoverMixin
 from cookieproj.engines.merge import Data, unchanged
 
 
-class AsCarried(HandsOver):
+class AsCarried(HandoverMixin):
     """To exchange a cookie is no use of the session: that alone moves no expiry."""
 
     # What came of the old engine, and when it expires; None once a save has moved that.

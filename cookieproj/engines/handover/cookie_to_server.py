@@ -13,7 +13,7 @@ from django.utils.crypto import get_random_string, salted_hmac
 
 from cookieproj.engines.base import Engine
 from cookieproj.engines.constants import COOKIE_SALT, HANDOVER_LABEL, MADE_WITH
-from cookieproj.engines.entries import Stored
+from cookieproj.engines.entries import Entry
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.merge import Data
 from cookieproj.engines.revocation import is_revoked
@@ -26,7 +26,7 @@ from .move_one import expiry_in, insert
 from .server_to_cookie import exchanged_from
 
 
-class OutOfCookies(AsCarried, Engine):
+class CookieToServer(AsCarried, Engine):
     """A session of the new engine, or what a signed cookie of the old one holds.
 
     An entry in the new store, under a name that follows from the cookie, says that this
@@ -126,7 +126,7 @@ class OutOfCookies(AsCarried, Engine):
             self._session_key = self._key_for(cookie) or self._session_key
         self._exchanged = None
 
-    def _load(self) -> Stored | None:
+    def _load(self) -> Entry | None:
         """Nothing that this site has refused: another copy of a cookie may have become it."""
         stored = super()._load()
         if stored is None or MADE_WITH in (stored.data or {}):
@@ -135,14 +135,14 @@ class OutOfCookies(AsCarried, Engine):
 
     def _key_for(self, cookie: str) -> str | None:
         new = store_of(self._new)
-        former = self._old(cookie)
-        data: Data = dict(former.items())
+        previous = self._old(cookie)
+        data: Data = dict(previous.items())
         if not data:
             return None
         key, is_settled = exchanged_from(data, new)
         if key and not is_settled:
             return self._stayed(new, key)
-        self._carried = data, former._expires(data)
+        self._carried = data, previous._expires(data)
         stored_key = stored_key_of(new, cookie, *self._carried)
         if key:
             # Not before: until the session is stored, a late answer's cookie may stand on it.

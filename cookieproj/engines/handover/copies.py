@@ -6,7 +6,7 @@ SECRET_KEY becomes another.
 """
 
 from cookieproj.engines.constants import COPY
-from cookieproj.engines.entries import Stored
+from cookieproj.engines.entries import Entry
 from cookieproj.engines.merge import Data
 from cookieproj.engines.store import Store
 
@@ -31,7 +31,7 @@ def unmarked(data: Data) -> Data:
     return {key: value for key, value in data.items() if key != COPY}
 
 
-def is_copy(stored: Stored, old: Store) -> bool:
+def is_copy(stored: Entry, old: Store) -> bool:
     """Whether it is one from there, as it was made: what has been changed is a session itself."""
     found = (stored.data or {}).get(COPY)
     if not isinstance(found, str):

@@ -12,13 +12,13 @@ from django.utils.translation import gettext as _
 from cookieproj.engines.caches.generic import Cache
 from cookieproj.engines.caches.memory import Memory
 from cookieproj.engines.constants import NAMES, OURS
-from cookieproj.engines.handover_mixin import HandsOver, store_of
+from cookieproj.engines.handover_mixin import HandoverMixin, store_of
 from cookieproj.engines.probe import SECONDS
 from cookieproj.engines.registry import EngineRef, resolve
 from cookieproj.engines.rows import Rows
 
 
-def home(name: str, alias: str = "") -> EngineRef:
+def handover_engine(name: str, alias: str = "") -> EngineRef:
     """An engine that sessions can be moved between, by name or path; ours for Django's.
 
     Both are of the same wire format, so ours reads what Django's has stored. ``alias`` is heeded
@@ -29,7 +29,7 @@ def home(name: str, alias: str = "") -> EngineRef:
         store = engine.session_class
     except ImportError:
         store = None
-    if not (isinstance(store, type) and issubclass(store, HandsOver)):
+    if not (isinstance(store, type) and issubclass(store, HandoverMixin)):
         raise ImproperlyConfigured(
             _(
                 "%(name)r is no engine that sessions can be moved between; choose one of "
@@ -41,7 +41,7 @@ def home(name: str, alias: str = "") -> EngineRef:
     return replace(engine, alias=alias if is_another else "")
 
 
-def are_one(one: EngineRef, other: EngineRef, *, ask: bool = False, copies: bool = False) -> str:
+def same_store(one: EngineRef, other: EngineRef, *, ask: bool = False, copies: bool = False) -> str:
     """A sentence that says so, where both keep their sessions under the same names; else empty.
 
     By the settings, or by the stores themselves if they may be asked: a host has several names,
@@ -63,18 +63,18 @@ def are_one(one: EngineRef, other: EngineRef, *, ask: bool = False, copies: bool
 
 def are_in_one_place(one: EngineRef, other: EngineRef, *, ask: bool = False) -> bool:
     """Whether each would find under a name what the other has put there, db and cached_db apart."""
-    if one.is_held_by_client or other.is_held_by_client or shares_rows(one, other):
+    if one.is_held_by_browser or other.is_held_by_browser or share_rows(one, other):
         return False
     if store_of(one.store).id != store_of(other.store).id:
         return False
-    are_caches = all(issubclass(home.store, CacheStore) for home in (one, other))
+    are_caches = all(issubclass(engine.store, CacheStore) for engine in (one, other))
     return (are_caches and address(one) == address(other)) or (ask and finds(one, other))
 
 
-def address(home: EngineRef) -> tuple[str, Any]:
+def address(engine: EngineRef) -> tuple[str, Any]:
     """Of a cache, by the settings. What tells no server is known by its location alone."""
-    store = store_of(home.store)
-    alias = home.alias or settings.SESSION_CACHE_ALIAS
+    store = store_of(engine.store)
+    alias = engine.alias or settings.SESSION_CACHE_ALIAS
     location = settings.CACHES[alias].get("LOCATION") if type(store) in {Cache, Memory} else None
     return str(store.label), location
 
@@ -90,15 +90,15 @@ def finds(one: EngineRef, other: EngineRef) -> bool:
         session.delete()
 
 
-def written(home: EngineRef) -> Any:
+def written(engine: EngineRef) -> Any:
     """By it one tells a serializer from another, where the cache has one to choose."""
-    store = store_of(home.store)
+    store = store_of(engine.store)
     return store.empty_form if isinstance(store, Cache) else None
 
 
-def shares_rows(one: EngineRef, other: EngineRef) -> bool:
+def share_rows(one: EngineRef, other: EngineRef) -> bool:
     """Whether what the one stores is there for the other already: db and cached_db."""
-    if not all(issubclass(home.store, DBStore) for home in (one, other)):
+    if not all(issubclass(engine.store, DBStore) for engine in (one, other)):
         return False
-    tables = [Rows(home.store()).table for home in (one, other)]
+    tables = [Rows(engine.store()).table for engine in (one, other)]
     return len({(table.model._meta.db_table, table.using) for table in tables}) == 1

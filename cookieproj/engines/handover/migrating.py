@@ -6,16 +6,16 @@ from dataclasses import replace
 from datetime import datetime
 
 from cookieproj.engines.cached_rows import CachedRows
-from cookieproj.engines.caches.generic import GRAVE_SECONDS
+from cookieproj.engines.caches.generic import TOMBSTONE_TTL
 from cookieproj.engines.clock import after
 from cookieproj.engines.constants import COPY, ENDED
-from cookieproj.engines.entries import Stored
+from cookieproj.engines.entries import Entry
 from cookieproj.engines.exceptions import StoreError
 from cookieproj.engines.merge import Data
 from cookieproj.engines.store import Around, Store
 
 from .copies import unmarked
-from .move_one import Carrier, is_own
+from .move_one import SessionMover, is_own
 
 
 class MigratingStore(Around):
@@ -25,27 +25,27 @@ class MigratingStore(Around):
         super().__init__(new)
         self.new = new
         self.old = old
-        self.carrier = Carrier(old, new, expiry_of)
+        self.carrier = SessionMover(old, new, expiry_of)
 
-    def load(self, key: str) -> Stored | None:
+    def load(self, key: str) -> Entry | None:
         return self._found(key, self.new.load(key))
 
-    def refresh(self, key: str, old: Stored | None) -> Stored | None:
+    def refresh(self, key: str, old: Entry | None) -> Entry | None:
         """Where processes of both engines run, the session may have gone back meanwhile."""
         return self._found(key, self.new.refresh(key, old))
 
-    def _found(self, key: str, stored: Stored | None) -> Stored | None:
+    def _found(self, key: str, stored: Entry | None) -> Entry | None:
         if not is_own(stored, self.old):
             stored = self.carrier.carry(key, is_taken=stored is not None)
         return None if stored is None else without_mark(stored)
 
-    def compare_and_delete(self, key: str, old: Stored) -> bool:
+    def compare_and_delete(self, key: str, old: Entry) -> bool:
         """In both stores; a tombstone takes its place, for requests that have read it.
 
         The old one only then: has a process of its engine carried it back, it goes on there.
         """
         self.old.refuse_event_loop()
-        if self.new.compare_and_swap(key, old, ENDED, after(GRAVE_SECONDS)) is None:
+        if self.new.compare_and_swap(key, old, ENDED, after(TOMBSTONE_TTL)) is None:
             return False
         self.carrier.end_former(key, old.data or {})
         return True
@@ -60,15 +60,15 @@ class MigratingStore(Around):
 
     def live_keys(self, keys: Collection[str]) -> set[str]:
         found = self.new.live_keys(keys)
-        former = self.old.live_keys({key for key in set(keys) - found if self.old.can_hold(key)})
-        return found | {key for key in former if not self._has_ended(key)}
+        previous = self.old.live_keys({key for key in set(keys) - found if self.old.can_hold(key)})
+        return found | {key for key in previous if not self._has_ended(key)}
 
     def _has_ended(self, key: str) -> bool:
         stored = self.new.read(key) if self.new.can_hold(key) else None
         return stored is not None and stored.has_ended
 
 
-def without_mark(stored: Stored) -> Stored:
+def without_mark(stored: Entry) -> Entry:
     """What tells it from a copy is nothing to a view."""
     if COPY not in (stored.data or {}):
         return stored
@@ -81,13 +81,11 @@ class RowsBesideCopies(Around):
     But copies in the cache would outlive what db changes or ends.
     """
 
-    def __init__(self, rows: Store, former: CachedRows) -> None:
+    def __init__(self, rows: Store, previous: CachedRows) -> None:
         super().__init__(rows)
-        self.former = former
+        self.previous = previous
 
-    def compare_and_swap(
-        self, key: str, old: Stored, data: Data, expires: datetime
-    ) -> Stored | None:
+    def compare_and_swap(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
         written = self.inner.compare_and_swap(key, old, data, expires)
         self.invalidate(key)
         return written
@@ -95,7 +93,7 @@ class RowsBesideCopies(Around):
     # By that one, not by that of the rows.
     put = Store.put
 
-    def compare_and_delete(self, key: str, old: Stored) -> bool:
+    def compare_and_delete(self, key: str, old: Entry) -> bool:
         deleted = self.inner.compare_and_delete(key, old)
         if deleted:
             self.invalidate(key)
@@ -108,13 +106,13 @@ class RowsBesideCopies(Around):
     def invalidate(self, key: str) -> None:
         # What an outage has left; while it lasts, one more is noted.
         with suppress(StoreError):
-            self.former.flush_invalidations(key)
-        self.former.invalidate(key)
-        self.former.invalidate_again(key)
+            self.previous.flush_invalidations(key)
+        self.previous.invalidate(key)
+        self.previous.invalidate_again(key)
 
 
 class CopiesBehindRows(Around):
     """cached_db after db: a copy in the cache may be older than the row, so the row is read."""
 
-    def load(self, key: str) -> Stored | None:
+    def load(self, key: str) -> Entry | None:
         return self.inner.read(key)

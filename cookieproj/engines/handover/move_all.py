@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from cookieproj.engines.cached_rows import CachedRows
 from cookieproj.engines.clock import is_near
 from cookieproj.engines.english import in_english
-from cookieproj.engines.entries import Listed, Stored
+from cookieproj.engines.entries import Entry, ListedSession
 from cookieproj.engines.exceptions import NotListableError, SessionStoreError, StoreFullError
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.merge import Data, unchanged
@@ -27,8 +27,8 @@ from cookieproj.engines.registry import EngineRef
 from cookieproj.engines.store import Store
 
 from .copies import is_copy, marked, unmarked
-from .engines import are_one, shares_rows
-from .move_one import Carrier, expiry_in, is_own
+from .engines import same_store, share_rows
+from .move_one import SessionMover, expiry_in, is_own
 
 logger = logging.getLogger("django.contrib.sessions")
 
@@ -48,9 +48,9 @@ def why_not(old: EngineRef, new: EngineRef, *, keep: bool = False) -> str:
 
     Raises StoreError where that has to be asked of a store that does not answer.
     """
-    if reason := are_one(old, new, ask=True, copies=keep):
+    if reason := same_store(old, new, ask=True, copies=keep):
         return reason
-    if old.is_held_by_client or new.is_held_by_client:
+    if old.is_held_by_browser or new.is_held_by_browser:
         return _(
             "With signed cookies each browser holds its own session, so only the browser can bring "
             "or take it: run the new engine with SESSION_HANDOVER_FROM=%(name)s, and each session "
@@ -86,7 +86,7 @@ def move(
     one that does not answer.
     """
     mover = Mover.between(old, new, keep=keep, note=note, stays=stays)
-    same_rows = shares_rows(old, new)
+    same_rows = share_rows(old, new)
     for sessions in batches(mover.old, batch_size):
         yield (mover.forget_copies_in_cache if same_rows else mover.move)(sessions)
     if not keep and not same_rows:
@@ -102,7 +102,7 @@ def rehearse(
         yield mover.counted([(listed, mover.rehearsed(listed)) for listed in sessions])
 
 
-def batches(store: Store, size: int) -> Iterator[list[Listed]]:
+def batches(store: Store, size: int) -> Iterator[list[ListedSession]]:
     listed = store.walk(size)
     while sessions := list(islice(listed, size)):
         yield sessions
@@ -114,7 +114,7 @@ class Mover:
 
     old: Store
     new: Store
-    carrier: Carrier
+    carrier: SessionMover
     # The new store can be tried, too: see ``probe``.
     engine: Any
     keep: bool = False
@@ -124,10 +124,10 @@ class Mover:
     @classmethod
     def between(cls, old: EngineRef, new: EngineRef, **options: Any) -> "Mover":
         stores = store_of(old.store), store_of(new.store)
-        carrier = Carrier(*stores, partial(expiry_in, new.store))
+        carrier = SessionMover(*stores, partial(expiry_in, new.store))
         return cls(*stores, carrier, new.store, **options)
 
-    def move(self, sessions: list[Listed]) -> Outcomes:
+    def move(self, sessions: list[ListedSession]) -> Outcomes:
         arrived = [(listed, *self.put(listed)) for listed in sessions]
         if self.keep:
             return self.counted([(listed, outcome) for listed, outcome, _ in arrived])
@@ -136,11 +136,11 @@ class Mover:
             taken = [(listed, self.take(listed, what, held)) for listed, what, held in arrived]
         return self.counted(taken)
 
-    def counted(self, outcomes: list[tuple[Listed, Outcome]]) -> Outcomes:
+    def counted(self, outcomes: list[tuple[ListedSession, Outcome]]) -> Outcomes:
         self.stays([listed.key for listed, what in outcomes if what == Outcome.UNREADABLE])
         return Counter(outcome for _, outcome in outcomes)
 
-    def put(self, listed: Listed) -> tuple[Outcome, Stored | None]:
+    def put(self, listed: ListedSession) -> tuple[Outcome, Entry | None]:
         if not self.new.can_hold(listed.key) or not self.old.is_readable(listed):
             return self.rehearsed(listed), None
         try:
@@ -151,12 +151,12 @@ class Mover:
             return Outcome.UNREADABLE, None
         return (Outcome.MOVED, held) if held else (Outcome.THERE, None)
 
-    def data_for(self, listed: Listed) -> Data:
+    def data_for(self, listed: ListedSession) -> Data:
         """Raises whatever the new store's serializer does."""
         data = unmarked(listed.stored.data or {})
         return marked(self.new.form(data), self.old) if self.keep else data
 
-    def pass_over(self, listed: Listed, error: Exception) -> None:
+    def pass_over(self, listed: ListedSession, error: Exception) -> None:
         """Log which session it is that cannot be moved; raise what is not about that one alone."""
         if isinstance(error, SessionStoreError | DatabaseError):
             if not isinstance(error, StoreFullError | DataError):
@@ -166,7 +166,7 @@ class Mover:
         place = in_english(self.new.label)
         logger.error("The session %s cannot be kept in %s: %s", in_part(listed.key), place, error)
 
-    def replace(self, listed: Listed, data: Data) -> Stored | None:
+    def replace(self, listed: ListedSession, data: Data) -> Entry | None:
         """In the place of a copy; None if that is the same, or it is a session by now."""
         there = self.new.read(listed.key, with_expiry=True)
         if there is None or is_own(there, self.old):
@@ -177,7 +177,7 @@ class Mover:
             return None
         return self.carrier.put(listed.key, listed.stored, data, there)
 
-    def take(self, listed: Listed, outcome: Outcome, held: Stored | None) -> Outcome:
+    def take(self, listed: ListedSession, outcome: Outcome, held: Entry | None) -> Outcome:
         key, found = listed.key, listed.stored
         if held:
             try:
@@ -192,7 +192,7 @@ class Mover:
             self.carrier.remove_left(key, found)
         return outcome
 
-    def rehearsed(self, listed: Listed) -> Outcome:
+    def rehearsed(self, listed: ListedSession) -> Outcome:
         can_hold = self.new.can_hold(listed.key)
         if can_hold and is_own(self.new.read(listed.key), self.old):
             return Outcome.THERE
@@ -214,7 +214,7 @@ class Mover:
                 if is_copy(listed.stored, self.old):
                     self.new.compare_and_delete(listed.key, listed.stored)
 
-    def forget_copies_in_cache(self, sessions: list[Listed]) -> Outcomes:
+    def forget_copies_in_cache(self, sessions: list[ListedSession]) -> Outcomes:
         """Between db and cached_db: the rows are the same, only copies beside them may get old."""
         for store in (self.old, self.new):
             if isinstance(store, CachedRows):

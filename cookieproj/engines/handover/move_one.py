@@ -10,11 +10,11 @@ from typing import Any
 
 from django.contrib.sessions.backends.base import CreateError
 
-from cookieproj.engines.caches.generic import GRAVE_SECONDS, Cache
+from cookieproj.engines.caches.generic import TOMBSTONE_TTL, Cache
 from cookieproj.engines.clock import after
 from cookieproj.engines.constants import ENDED, EXPIRY, MOVED, REMOVED
 from cookieproj.engines.english import in_english
-from cookieproj.engines.entries import Stored
+from cookieproj.engines.entries import Entry
 from cookieproj.engines.exceptions import StoreError
 from cookieproj.engines.merge import Data, merge
 from cookieproj.engines.store import Store
@@ -32,7 +32,7 @@ def expiry_in(engine: Any, data: Data) -> datetime:
     return after(int(engine().get_expiry_age(expiry=data.get(EXPIRY))))
 
 
-def is_own(stored: Stored | None, old: Store) -> bool:
+def is_own(stored: Entry | None, old: Store) -> bool:
     """Whether the new store holds a session, or the tombstone of one.
 
     Else the old one's may replace it: a copy of that, or what the new one cannot read. In one
@@ -44,7 +44,7 @@ def is_own(stored: Stored | None, old: Store) -> bool:
 
 
 @dataclass(frozen=True)
-class Carrier:
+class SessionMover:
     """From the one store to the other, one session at a time.
 
     ``expiry_of`` tells when data expires of which the old store does not tell it.
@@ -61,7 +61,7 @@ class Carrier:
     new: Store
     expiry_of: Callable[[Data], datetime]
 
-    def carry(self, key: str, *, is_taken: bool = False, rounds: int = ROUNDS) -> Stored | None:
+    def carry(self, key: str, *, is_taken: bool = False, rounds: int = ROUNDS) -> Entry | None:
         """Move the session with that key: what the new store holds now, None if neither has it.
 
         ``is_taken`` tells that something is under the key in the new store already.
@@ -89,7 +89,7 @@ class Carrier:
         # It has ended, or has gone back meanwhile.
         return self.carry(key, is_taken=there is not None, rounds=rounds - 1)
 
-    def _arrive(self, key: str, found: Stored, there: Stored | None) -> Stored | None:
+    def _arrive(self, key: str, found: Entry, there: Entry | None) -> Entry | None:
         """Put it into the new store, in the place of what may be replaced; None for a session."""
         data = unmarked(found.data or {})
         if there is None:
@@ -99,16 +99,14 @@ class Carrier:
                 return held
         return None if is_own(there, self.old) else self.put(key, found, data, there)
 
-    def put(
-        self, key: str, found: Stored, data: Data, there: Stored | None = None
-    ) -> Stored | None:
+    def put(self, key: str, found: Entry, data: Data, there: Entry | None = None) -> Entry | None:
         """Store the data until what was found would have expired; None if somebody was quicker."""
         expires = found.expires or self.expiry_of(data)
         if there:
             return self.new.compare_and_swap(key, there, data, expires)
         return insert(self.new, key, data, expires)
 
-    def _taken(self, key: str, found: Stored, held: Stored) -> Stored | None:
+    def _taken(self, key: str, found: Entry, held: Entry) -> Entry | None:
         """Take from the old store what the new one has now; what that holds then."""
         if self.new.in_transaction:
             # Once it is there for everybody: until then the session is where it was.
@@ -130,7 +128,7 @@ class Carrier:
         """A pickled session may hold what JSON cannot."""
         logger.error("A session cannot be kept in %s: %s", in_english(self.new.label), error)
 
-    def follow(self, key: str, found: Stored, held: Stored) -> Stored | None:
+    def follow(self, key: str, found: Entry, held: Entry) -> Entry | None:
         """Take from the old store what was put into the new; what changed there since follows.
 
         Gives what the new store holds then. Where the session has ended in the old store
@@ -155,9 +153,7 @@ class Carrier:
             found = latest
         return there
 
-    def _catch_up(
-        self, key: str, there: Stored | None, found: Stored, newer: Stored
-    ) -> Stored | None:
+    def _catch_up(self, key: str, there: Entry | None, found: Entry, newer: Entry) -> Entry | None:
         """Apply to what the new store holds what changed in the old one; None if it has ended."""
         before, after = (self.new.form(unmarked(each.data or {})) for each in (found, newer))
         while there and there.data is not None:
@@ -168,7 +164,7 @@ class Carrier:
             there = self.new.read(key)
         return None
 
-    def _undo(self, key: str) -> Stored | None:
+    def _undo(self, key: str) -> Entry | None:
         """Remove what was put there, and what others have made of it since."""
         while there := self.new.read(key):
             if there.has_ended:
@@ -177,7 +173,7 @@ class Carrier:
                 break
         return None
 
-    def remove_left(self, key: str, found: Stored) -> None:
+    def remove_left(self, key: str, found: Entry) -> None:
         """Take from the old store what the new one has had all along.
 
         A tombstone takes its place: who has put it into the new one may be about to take it, and
@@ -189,7 +185,7 @@ class Carrier:
             return
         if there.has_ended or self.put(key, there, (there.data or {}) | REMOVED, there):
             tombstone: Data = {MOVED: found.data}
-            self.old.compare_and_swap(key, found, tombstone, after(GRAVE_SECONDS))
+            self.old.compare_and_swap(key, found, tombstone, after(TOMBSTONE_TTL))
 
     def end(self, key: str) -> None:
         """End the session in both stores, for requests too that have read it in the old one.
@@ -205,7 +201,7 @@ class Carrier:
         stored = self.new.read(key)
         self.new.delete(key)
         try:
-            write_tombstone(self.new, key, after(GRAVE_SECONDS))
+            write_tombstone(self.new, key, after(TOMBSTONE_TTL))
         except StoreError as error:
             # It has ended in both: a tombstone needs room, and a deletion none.
             logger.warning(
@@ -235,13 +231,13 @@ class Carrier:
             logger.warning("A session has ended in one of two stores. %s", in_english(error))
 
 
-def what_was_moved(newer: Stored, found: Stored) -> Stored:
+def what_was_moved(newer: Entry, found: Entry) -> Entry:
     """What ``movesessions`` took from there since it was found; as it is, if it did not."""
     moved = ((newer.is_tombstone and newer.content()) or {}).get(MOVED)
-    return Stored(newer.token, lambda: moved, found.expires) if moved else newer
+    return Entry(newer.token, lambda: moved, found.expires) if moved else newer
 
 
-def insert(store: Store, key: str, data: Data, expires: datetime) -> Stored | None:
+def insert(store: Store, key: str, data: Data, expires: datetime) -> Entry | None:
     """Also where something is in the way that has expired; None where a session is."""
     for _attempt in range(2):
         try:

@@ -12,7 +12,7 @@ from django.core import signing
 from django.utils import timezone
 
 from cookieproj.engines.base import Engine
-from cookieproj.engines.caches.generic import GRAVE_SECONDS
+from cookieproj.engines.caches.generic import TOMBSTONE_TTL
 from cookieproj.engines.clock import after, aware, local
 from cookieproj.engines.constants import COOKIE_SALT, EXCHANGED, EXPIRY, FORMER, HANDOVER_LABEL
 from cookieproj.engines.english import in_english
@@ -52,22 +52,22 @@ class Phase(Enum):
 
 @dataclass
 class Exchange:
-    """``former`` is the session in the old store: once it is settled, only the key is left of it.
+    """``previous`` is the session in the old store: once it is settled, only the key is left of it.
 
     That key ends with the session.
     """
 
     phase: Phase = Phase.NONE
-    former: Engine | None = None
+    previous: Engine | None = None
 
     @property
     def stands_on(self) -> Engine | None:
         """What this session is saved in as well."""
-        return None if self.phase is Phase.SETTLED else self.former
+        return None if self.phase is Phase.SETTLED else self.previous
 
     @property
     def key(self) -> str | None:
-        return self.former.session_key if self.former else None
+        return self.previous.session_key if self.previous else None
 
     @property
     def has_cookie(self) -> bool:
@@ -75,7 +75,7 @@ class Exchange:
         return self.phase in {Phase.CONFIRMED, Phase.LATE, Phase.SETTLED}
 
 
-class IntoCookies(AsCarried, SignedCookies):
+class ServerToCookie(AsCarried, SignedCookies):
     """A session in a signed cookie, or in the old store under a session key.
 
     A response that exchanges the one for the other may get lost, or cross others. So the
@@ -108,19 +108,19 @@ class IntoCookies(AsCarried, SignedCookies):
         return data
 
     def _load_former(self, key: str, *, is_confirmed: bool) -> tuple[Exchange, Data]:
-        former = self._old(None if is_signed(key) else key)
-        found = store_of(self._old).read(key, with_expiry=True) if former.session_key else None
+        previous = self._old(None if is_signed(key) else key)
+        found = store_of(self._old).read(key, with_expiry=True) if previous.session_key else None
         data = unmarked((found and found.decode()) or {})
         if found is None or not data or is_revoked(data, self.session_key or ""):
             return Exchange(), self._nothing()
         is_late = data.pop(EXCHANGED, False)
-        former.hold(data, found)
-        self._carried = copy.deepcopy(data), found.expires or former.get_expiry_date()
+        previous.hold(data, found)
+        self._carried = copy.deepcopy(data), found.expires or previous.get_expiry_date()
         # So that the response sets the cookie; a late request has nothing to exchange.
         self.modified = is_confirmed or not is_late
         if is_confirmed:
-            return Exchange(Phase.CONFIRMED, former), data
-        return Exchange(Phase.LATE if is_late else Phase.OFFERED, former), data
+            return Exchange(Phase.CONFIRMED, previous), data
+        return Exchange(Phase.LATE if is_late else Phase.OFFERED, previous), data
 
     def _exchanged(self) -> Exchange:
         """Also where the session was emptied unread."""
@@ -150,22 +150,22 @@ class IntoCookies(AsCarried, SignedCookies):
         except (TypeError, ValueError) as error:
             self._stay(error)
 
-    def _save_former(self, exchange: Exchange, former: Engine) -> None:
+    def _save_former(self, exchange: Exchange, previous: Engine) -> None:
         ours = self._get_session()
         as_carried = self._is_as_carried()
         expires = self.get_expiry_date()
         is_last = exchange.phase is Phase.CONFIRMED
-        if as_carried and not (is_last or former.has_replaced_keys):
+        if as_carried and not (is_last or previous.has_replaced_keys):
             return
-        former.hold(ours)
+        previous.hold(ours)
         until = expires if as_carried else None
         if exchange.has_cookie:
             ours[EXCHANGED] = True
             # From now on the cookie is the session. Only requests under way still have the key.
-            until = local(min(aware(expires), after(GRAVE_SECONDS)))
+            until = local(min(aware(expires), after(TOMBSTONE_TTL)))
         try:
-            with former.expiring(until):
-                former.save()
+            with previous.expiring(until):
+                previous.save()
         finally:
             ours.pop(EXCHANGED, None)
         if as_carried:
@@ -205,11 +205,11 @@ class IntoCookies(AsCarried, SignedCookies):
         """Whoever knew the session key is out: the old store holds the session under another."""
         self._get_session()
         exchange = self._exchanged()
-        if former := exchange.stands_on:
-            former.hold(self._get_session())
+        if previous := exchange.stands_on:
+            previous.hold(self._get_session())
             # What follows is a save of both.
-            former.save_follows = self.save_follows
-            former.cycle_key()
+            previous.save_follows = self.save_follows
+            previous.cycle_key()
             if exchange.phase is Phase.LATE:
                 exchange.phase = Phase.OFFERED
             self._sign()
@@ -231,26 +231,26 @@ class IntoCookies(AsCarried, SignedCookies):
         super().delete()
 
     def _end_key(self, exchange: Exchange) -> None:
-        if exchange.former:
-            exchange.former.delete()
-            exchange.former, exchange.phase = None, Phase.NONE
+        if exchange.previous:
+            exchange.previous.delete()
+            exchange.previous, exchange.phase = None, Phase.NONE
 
     def locate(self) -> list[Location]:
         """In the old store, until this session is signed into a cookie."""
-        former = type(self)(self.session_key)._exchanged().stands_on
-        if former and former.session_key == self.session_key:
-            return former.locate()
+        previous = type(self)(self.session_key)._exchanged().stands_on
+        if previous and previous.session_key == self.session_key:
+            return previous.locate()
         return super().locate()
 
     def exists(self, session_key: str | None = None) -> bool:
         """In the old store: of what clients hold nobody can tell."""
-        former = self._old(session_key)
-        return bool(former.session_key and former.exists(former.session_key))
+        previous = self._old(session_key)
+        return bool(previous.session_key and previous.exists(previous.session_key))
 
     @classmethod
     def _live_keys(cls, keys: Collection[str]) -> set[str]:
-        former = {key for key in keys if not is_signed(key) and cls._old(key).session_key}
-        return super()._live_keys(set(keys) - former) | store_of(cls._old).live_keys(former)
+        previous = {key for key in keys if not is_signed(key) and cls._old(key).session_key}
+        return super()._live_keys(set(keys) - previous) | store_of(cls._old).live_keys(previous)
 
 
 def exchanged_from(data: Data, store: Store) -> tuple[str | None, bool]:

@@ -50,5 +50,5 @@ def handled_by(handler: Callable[..., Any]) -> Iterator[None]:
     try:
         yield
     finally:
-        for number, former in before.items():
-            signal.signal(number, former)
+        for number, previous in before.items():
+            signal.signal(number, previous)

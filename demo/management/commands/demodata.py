@@ -63,7 +63,7 @@ def account(name: str, is_admin: bool) -> User:
 
 def made_sessions(users: list[User]) -> str:
     store = current.store()
-    if current.is_held_by_client():
+    if current.is_held_by_browser():
         return _("No demo sessions: on this engine the browsers hold them.")
     if current.name() == CACHE and sessions_outlive_the_process():
         return _("No demo sessions: on this cache they would end with this command.")
@@ -93,11 +93,11 @@ def make_session(
 ) -> SessionBase | None:
     """Make a session; None if it is there. Its key, ever the same, is as secret as SECRET_KEY."""
     purpose = f"{settings.SESSION_ENGINE} {name}"
-    key, *former = (
+    key, *previous = (
         salted_hmac(DEMODATA_LABEL, purpose, secret=secret, algorithm="sha256").hexdigest()[:32]
         for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
     )
-    if any(map(store().exists, (key, *former))):
+    if any(map(store().exists, (key, *previous))):
         return None
     session = store()
     session.update(data)

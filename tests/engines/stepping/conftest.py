@@ -9,7 +9,7 @@ import pytest
 import time_machine
 from pytest_django import DjangoDbBlocker, Settings
 
-from cookieproj.settings.caches import caches, former_cache
+from cookieproj.settings.caches import caches, previous_cache
 from tests.conftest import forget_folder
 from tests.engines.conftest import database
 
@@ -36,7 +36,7 @@ def stopped_at_trips(
     if cache_url.startswith("redis"):
         # Sessions hold sets.
         settings.CACHES = settings.CACHES | {
-            "sessions": former_cache(f"{cache_url}/0?serializer=pickle")
+            "sessions": previous_cache(f"{cache_url}/0?serializer=pickle")
         }
     forget_folder()
     # A failing store says so, thousands of times here.

@@ -178,7 +178,7 @@ class Course:
         for cookie in dict.fromkeys([*first, *self.cookies]):
             last, *others = self.world.aware
             self.opens[cookie] = [dict(last.Store(cookie).items())]
-            if others and not self.world.shares_rows and self.is_in_old_store(cookie):
+            if others and not self.world.share_rows and self.is_in_old_store(cookie):
                 self.left.add(cookie)
             self.opens[cookie] += [dict(process.Store(cookie).items()) for process in others]
         if self.world.has_copies:

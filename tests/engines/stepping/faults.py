@@ -17,7 +17,7 @@ from cookieproj.engines.caches.memory import Memory
 from cookieproj.engines.exceptions import StoreError
 from cookieproj.engines.handover import move_all, move_one
 from cookieproj.engines.handover.copies import unmarked
-from cookieproj.engines.handover.move_one import Carrier
+from cookieproj.engines.handover.move_one import SessionMover
 from cookieproj.engines.store import Store
 
 # For each: an engine, or a pair, that has it then, and how it gets it.
@@ -74,12 +74,12 @@ def what_follows_deletes_what_others_wrote(patch: pytest.MonkeyPatch) -> None:
             raise UpdateError
         return self.new.put(key, there, data, newer.expires or self.expiry_of(data))
 
-    patch.setattr(Carrier, "follow", following(saved, undone))
+    patch.setattr(SessionMover, "follow", following(saved, undone))
 
 
 @fault("db to cache")
 def what_has_ended_in_the_old_store_goes_on_in_the_new(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Carrier, "follow", following(merged, lambda _self, _key, there: there))
+    patch.setattr(SessionMover, "follow", following(merged, lambda _self, _key, there: there))
 
 
 @fault("db")
@@ -141,7 +141,7 @@ def apply_reads_and_writes(patch: pytest.MonkeyPatch) -> None:
 
 @fault("cached_db")
 def a_copy_takes_the_place_of_a_tombstone(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(memory, "is_grave", lambda _payload: False)
+    patch.setattr(memory, "is_cache_tombstone", lambda _payload: False)
 
 
 @fault("cached_db")
@@ -165,7 +165,7 @@ def no_tombstone_in_the_place_of_a_copy(patch: pytest.MonkeyPatch) -> None:
 
 @fault("db to file")
 def the_former_store_keeps_what_has_ended(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Carrier, "_end_former", lambda *_: None)
+    patch.setattr(SessionMover, "_end_former", lambda *_: None)
 
 
 @fault("db to file")
@@ -181,7 +181,7 @@ def movesessions_takes_what_has_changed(patch: pytest.MonkeyPatch) -> None:
 
     def between(*arguments: Any, **options: Any) -> Any:
         mover = really(*arguments, **options)
-        patch.setattr(Carrier, "follow", follow)
+        patch.setattr(SessionMover, "follow", follow)
         return mover
 
     really = move_all.Mover.between

@@ -20,7 +20,7 @@ from django.test import override_settings
 
 from cookieproj.engines.constants import DJANGOS, OURS
 from cookieproj.engines.exceptions import StoreError
-from cookieproj.engines.handover.engines import home
+from cookieproj.engines.handover.engines import handover_engine
 from cookieproj.engines.handover.move_all import move
 from cookieproj.engines.handover_mixin import made_of
 from cookieproj.engines.middleware import SessionMiddleware
@@ -75,7 +75,7 @@ class World:
     together: list[tuple[str, ...]]
     movesessions: Callable[[], object] = list
     # Whether what the one engine stores is there for the other already.
-    shares_rows: bool = False
+    share_rows: bool = False
     # Whether the cache has nothing but copies of rows.
     has_copies: bool = False
 
@@ -124,8 +124,8 @@ def handover(old: str, new: str) -> World:
         f"{old} to {new}",
         {process.name: process for process in processes},
         list(together(old, new)),
-        movesessions=lambda: list(move(home(old), home(new), 10)),
-        shares_rows={old, new} == {"db", "cached_db"},
+        movesessions=lambda: list(move(handover_engine(old), handover_engine(new), 10)),
+        share_rows={old, new} == {"db", "cached_db"},
         has_copies=new == "cached_db" and old != "cache",
     )
 
@@ -140,12 +140,12 @@ def together(old: str, new: str) -> Iterator[tuple[str, ...]]:
             yield processes
 
 
-def made(name: str, engine: str, former: str, middleware: Any = SessionMiddleware) -> Process:
+def made(name: str, engine: str, previous: str, middleware: Any = SessionMiddleware) -> Process:
     path = engine if "." in engine else f"{OURS}{engine}"
-    with override_settings(SESSION_ENGINE=path, SESSION_HANDOVER_FROM=former):
+    with override_settings(SESSION_ENGINE=path, SESSION_HANDOVER_FROM=previous):
         handler = middleware(respond)
         kind = import_module(path).SessionStore
-        if not former:
+        if not previous:
             handler.SessionStore = kind
         elif compose := made_of(kind)[1]:
             # With this former engine for good, whatever the settings of another process are.

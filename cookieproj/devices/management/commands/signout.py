@@ -61,7 +61,7 @@ class Command(BaseCommand):
         if bool(options["user"]) == options["all"]:
             raise CommandError(_("Name users, or --all of them."))
         some = bool(options["except_session"] or options["older_than"] is not None)
-        if some and (reason := current.why_not_one()):
+        if some and (reason := current.why_not_single()):
             raise CommandError(reason)
         ended: list[dict[str, Any]] = []
         try:

@@ -11,8 +11,8 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from cookieproj.engines.constants import NAMES
 from cookieproj.engines.exceptions import NotListableError
-from cookieproj.engines.handover import former, former_alias
-from cookieproj.engines.handover.engines import are_one, home, shares_rows
+from cookieproj.engines.handover import previous, previous_alias
+from cookieproj.engines.handover.engines import handover_engine, same_store, share_rows
 from cookieproj.engines.handover.move_all import Outcome, Outcomes, move, rehearse, why_not
 from cookieproj.engines.handover_checks import sessions_are_pickled
 from cookieproj.engines.keys import masked
@@ -74,7 +74,10 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         try:
-            old, new = home(options["old"], former_alias()), home(options["new"])
+            old, new = (
+                handover_engine(options["old"], previous_alias()),
+                handover_engine(options["new"]),
+            )
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
         try:
@@ -160,13 +163,13 @@ class Command(BaseCommand):
 def is_served(old: EngineRef, new: EngineRef) -> bool:
     """Whether the site, as these settings run it, would miss what is taken from the old engine."""
     try:
-        running = home(settings.SESSION_ENGINE)
+        running = handover_engine(settings.SESSION_ENGINE)
     except ImproperlyConfigured:
         return False
     if new == running:
         return False
-    is_one = shares_rows(old, running) or bool(are_one(old, running, ask=True))
-    return is_one and new != former()
+    is_one = share_rows(old, running) or bool(same_store(old, running, ask=True))
+    return is_one and new != previous()
 
 
 def named(first: list[str], number: int) -> str:
