@@ -110,7 +110,7 @@ def once_the_new_entry_is_there(engine: Engine, action: Callable[[], object]) ->
             action()
 
     if engine.ours:
-        with steps_of(engine.Store, insert=after(once), insert_before_save=after(once)):
+        with steps_of(engine.Store, insert=after(once)):
             yield
         assert done
         return
