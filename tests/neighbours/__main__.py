@@ -10,16 +10,16 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+from cookieproj.engines.constants import DJANGOS, NAMES, OURS
 from tests import figures, sdists
 from tests.benchmarks.machine import machine
 
 from .comparing import Comparison, compare, table
 from .projects import NEIGHBOURS, Neighbour
-from .running import DJANGOS, OURS, DidNotRunError, run
+from .running import DidNotRunError, run
 
-ENGINES = ("db", "cache", "cached_db", "file", "signed_cookies")
 PAGE = figures.ROOT / "docs" / "neighbours.md"
-NAMES = [neighbour.name for neighbour in NEIGHBOURS]
+PROJECTS = [neighbour.name for neighbour in NEIGHBOURS]
 
 
 def compared(neighbour: Neighbour, engine: str) -> Comparison:
@@ -43,11 +43,11 @@ def write(engine: str, lines: list[str]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.neighbours")
-    parser.add_argument("--engine", choices=ENGINES, default="db")
-    told = f"of {', '.join(NAMES)}; with one, the page is not written"
+    parser.add_argument("--engine", choices=NAMES, default="db")
+    told = f"of {', '.join(PROJECTS)}; with one, the page is not written"
     parser.add_argument("names", nargs="*", metavar="project", help=told)
     options = parser.parse_args()
-    if unknown := set(options.names) - set(NAMES):
+    if unknown := set(options.names) - set(PROJECTS):
         parser.error(f"no such project: {', '.join(sorted(unknown))}")
     comparisons, did_not_run = [], False
     for neighbour in NEIGHBOURS:

@@ -8,12 +8,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+from cookieproj.engines.constants import DJANGOS, OURS
+
 from .projects import Neighbour
 
 # Seconds that the tests of one neighbour may take on one engine.
 LIMIT = 1500
-
-DJANGOS, OURS = "django.contrib.sessions.backends", "cookieproj.engines"
 
 MIDDLEWARE = {
     DJANGOS: "django.contrib.sessions.middleware.SessionMiddleware",
@@ -24,7 +24,7 @@ SETTINGS = """
 from {settings} import *
 from recorder import with_middleware
 
-SESSION_ENGINE = "{package}.{engine}"
+SESSION_ENGINE = "{package}{engine}"
 SESSION_FILE_PATH = "{files}"
 MIDDLEWARE = with_middleware(globals().get("MIDDLEWARE", ()))
 TEST_RUNNER = "recorder.Runner"
@@ -42,7 +42,7 @@ class DidNotRunError(Exception):
 def run(neighbour: Neighbour, source: Path, package: str, engine: str) -> dict[str, str]:
     """Outcomes by name of test: ``passed``, ``failed`` or ``skipped``.
 
-    ``source`` is the unpacked distribution, ``package`` where ``engine`` is from. Raises
+    ``source`` is the unpacked distribution, ``package`` is DJANGOS or OURS. Raises
     DidNotRunError with the last lines that the tests have written.
     """
     with tempfile.TemporaryDirectory() as name:

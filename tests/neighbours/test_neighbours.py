@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from cookieproj.engines.constants import DJANGOS, OURS
 from tests import figures
 
 from . import __main__, running
 from .comparing import Comparison, Outcomes, compare, table
 from .projects import NEIGHBOURS, Neighbour
 from .recorder import with_middleware
-from .running import DJANGOS, OURS, DidNotRunError, run
+from .running import DidNotRunError, run
 
 # A project whose tests pass or fail by the engine that they run on.
 SUITE = """
