@@ -24,8 +24,16 @@ def tests_lts(session: nox.Session) -> None:
 @nox.session(python=["3.11", "3.13"])
 def django_suite(session: nox.Session) -> None:
     """Django's own tests of sessions, on our stores."""
-    session.install("-r", "requirements.txt")
+    session.install("-r", "requirements.txt", "pymysql~=1.2")
     session.run("python", "-m", "tests.django_suite", *session.posargs)
+
+
+@nox.session
+def neighbours(session: nox.Session) -> None:
+    """Other projects' own tests, on Django's session engine and on ours: docs/neighbours.md."""
+    # As a wheel, with its own requirement of Django and nothing of the site; tests has the driver.
+    session.install(".", "pymysql~=1.2")
+    session.run("python", "-m", "tests.neighbours", *session.posargs)
 
 
 @nox.session

@@ -1,0 +1,92 @@
+"""Run a neighbour's own tests on an engine; nothing of theirs is edited."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from cookieproj.engines.constants import DJANGOS, OURS
+
+from .projects import Neighbour
+
+# Seconds that the tests of one neighbour may take on one engine.
+LIMIT = 1500
+
+MIDDLEWARE = {
+    DJANGOS: "django.contrib.sessions.middleware.SessionMiddleware",
+    OURS: "cookieproj.engines.middleware.SessionMiddleware",
+}
+
+SETTINGS = """
+from {settings} import *
+from recorder import with_middleware
+
+SESSION_ENGINE = "{package}{engine}"
+SESSION_FILE_PATH = "{files}"
+MIDDLEWARE = with_middleware(globals().get("MIDDLEWARE", ()))
+TEST_RUNNER = "recorder.Runner"
+{and_settings}
+"""
+
+# What of this process's environment would change how they run.
+OTHERS = ("DJANGO_SETTINGS_MODULE", "PYTEST_ADDOPTS", "PYTHONPATH")
+
+
+class DidNotRunError(Exception):
+    """The tests did not come to their end in time, or there were none: not a result."""
+
+
+def run(neighbour: Neighbour, source: Path, package: str, engine: str) -> dict[str, str]:
+    """Outcomes by name of test: ``passed``, ``failed`` or ``skipped``.
+
+    ``source`` is the unpacked distribution, ``package`` is DJANGOS or OURS. Raises
+    DidNotRunError with the last lines that the tests have written.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "files").mkdir()
+        shutil.copy(Path(__file__).with_name("recorder.py"), folder)
+        settings = SETTINGS.format(
+            settings=neighbour.settings,
+            package=package,
+            engine=engine,
+            files=folder / "files",
+            and_settings=neighbour.and_settings,
+        )
+        (folder / "neighbour_settings.py").write_text(settings)
+        where = source / neighbour.folder
+        paths = [folder, *(where / path for path in neighbour.paths)]
+        environment = {key: value for key, value in os.environ.items() if key not in OTHERS} | {
+            "DJANGO_SETTINGS_MODULE": "neighbour_settings",
+            "NEIGHBOUR_MIDDLEWARE": MIDDLEWARE[package],
+            "NEIGHBOUR_OUTCOMES": str(folder / "outcomes.json"),
+            "PYTEST_ADDOPTS": "-p no:cacheprovider -p recorder",
+            "PYTHONPATH": os.pathsep.join(map(str, paths)),
+        }
+        log = folder / "log"
+        try:
+            with log.open("w") as output:
+                subprocess.run(
+                    [sys.executable, *neighbour.command],
+                    cwd=where,
+                    env=environment,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    timeout=LIMIT,
+                    check=False,
+                )
+        except subprocess.TimeoutExpired as error:
+            raise DidNotRunError(f"not done after {LIMIT} seconds\n{tail(log)}") from error
+        if not (folder / "outcomes.json").exists():
+            raise DidNotRunError(tail(log))
+        outcomes: dict[str, str] = json.loads((folder / "outcomes.json").read_text())
+    if not outcomes:
+        raise DidNotRunError("no test was found")
+    return outcomes
+
+
+def tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-30:])
