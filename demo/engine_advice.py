@@ -88,4 +88,4 @@ def trips(made: Benchmark, name: str) -> str:
     if measured is None or not measured.requests:
         return ""
     counts = {kind: measured.requests[kind].trips for kind in ("read", "write")}
-    return _("RoundTrips to the store: %(read)d to read, %(write)d to write.") % counts
+    return _("Trips to the store: %(read)d to read, %(write)d to write.") % counts

@@ -98,7 +98,7 @@ def test_trips_are_those_that_servers_count(client: Client) -> None:
     facts = table(shown(client))
     kinds = ("session left alone", "read", "write", "sign-in", "sign-out")
     for name in PROFILES:
-        assert [int(facts[f"RoundTrips: {kind}"][name]) for kind in kinds] == TRIPS[name]
+        assert [int(facts[f"Trips: {kind}"][name]) for kind in kinds] == TRIPS[name]
 
 
 @pytest.mark.parametrize(
@@ -151,13 +151,13 @@ def test_a_store_that_is_away_leaves_the_others(client: Client) -> None:
     with mock.patch.object(Redis, "insert", side_effect=away):
         facts = table(shown(client))
     assert "It is away." in facts["Sessions live in"]["cache"]
-    trips = [facts["RoundTrips: write"][name] for name in PROFILES]
+    trips = [facts["Trips: write"][name] for name in PROFILES]
     assert trips == ["2", "\N{EN DASH}", "5", "\N{EN DASH}", "0"]
     # It is back.
     memory.clear()
     facts = table(shown(client))
     assert "Redis" in facts["Sessions live in"]["cache"]
-    assert facts["RoundTrips: write"]["cache"] == "2"
+    assert facts["Trips: write"]["cache"] == "2"
 
 
 @pytest.fixture
@@ -179,14 +179,14 @@ def test_a_store_that_hangs_is_not_waited_for_by_each_visitor(
         facts = table(shown(client))
         for name in ("cache", "cached_db"):
             assert str(hanging.port) in facts["Sessions live in"][name]
-            assert facts["RoundTrips: write"][name] == "\N{EN DASH}"
+            assert facts["Trips: write"][name] == "\N{EN DASH}"
         hanging.thaw()
         with count_round_trips() as trips:
             assert table(shown(client)) == facts
         assert trips.number == 0
         clock.shift(AGAIN_AFTER)
         facts = table(shown(client))
-    assert [facts["RoundTrips: write"][name] for name in ("cache", "cached_db")] == ["2", "4"]
+    assert [facts["Trips: write"][name] for name in ("cache", "cached_db")] == ["2", "4"]
 
 
 def test_the_cache_of_cached_db_may_be_away_too(client: Client, settings: Settings) -> None:
@@ -194,14 +194,14 @@ def test_the_cache_of_cached_db_may_be_away_too(client: Client, settings: Settin
     settings.CACHES = caches("redis://127.0.0.1:1")
     facts = table(shown(client))
     assert "127.0.0.1:1" in facts["Sessions live in"]["cached_db"]
-    assert facts["RoundTrips: write"]["db"] == "2"
+    assert facts["Trips: write"]["db"] == "2"
 
 
 def test_a_table_that_is_missing_leaves_the_others(client: Client, tmp_path: Path) -> None:
     with connected(f"sqlite:///{tmp_path}/empty.sqlite3"):
         facts = table(shown(client))
         connection.close()
-    trips = [facts["RoundTrips: write"][name] for name in PROFILES]
+    trips = [facts["Trips: write"][name] for name in PROFILES]
     # Whether a signed cookie is refused is asked there too.
     assert trips == ["\N{EN DASH}", "2", "5", "\N{EN DASH}", "\N{EN DASH}"]
     assert "no such table" in facts["Sessions live in"]["cached_db"]
@@ -229,7 +229,7 @@ def test_a_folder_that_cannot_be_written_is_no_hindrance(
     client: Client, settings: Settings, tmp_path: Path
 ) -> None:
     settings.SESSION_FILE_PATH = tmp_path / "none"
-    assert table(shown(client))["RoundTrips: read"]["file"] == "1"
+    assert table(shown(client))["Trips: read"]["file"] == "1"
 
 
 def test_an_engine_of_djangos_own_is_none_of_ours(client: Client, settings: Settings) -> None:
@@ -292,7 +292,7 @@ class TestMeasuring:
     def test_the_facts_stay_whatever_was_measured(self, client: Client) -> None:
         results.keep(made_of(Measured("shop.sessions", problem="It is away.")))
         page = shown(client)
-        assert table(page)["RoundTrips: write"]["db"] == "2"
+        assert table(page)["Trips: write"]["db"] == "2"
         assert "<figure>" not in page
         assert "Not measured yet." in page
 

@@ -82,7 +82,7 @@ def benchmark(
 
 
 def counted() -> Benchmark:
-    """RoundTrips and sizes of our engines, without times."""
+    """Round trips and sizes of our engines, without times."""
     return benchmark([OURS + name for name in NAMES], requests=0)
 
 

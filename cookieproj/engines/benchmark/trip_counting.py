@@ -1,4 +1,4 @@
-"""RoundTrips to a store: of our engines as they count them, of others by what they call."""
+"""Round trips to a store: of our engines as they count them, of others by what they call."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
