@@ -16,6 +16,7 @@ from django.contrib.auth.views import INTERNAL_RESET_SESSION_TOKEN
 from django.contrib.sessions.backends import cache, cached_db
 from django.middleware.csrf import CSRF_SESSION_KEY
 
+from cookieproj.devices import constants as devices
 from cookieproj.engines import constants as engines
 from demo import constants as demo
 
@@ -48,20 +49,23 @@ ENGINES = {
     "LOCKS": 64,
     "LOCK_NAME": ".{prefix}.lock{number:02}",
     "UNFINISHED": "_out_",
+    "INSPECTOR_SEAL": "demo.inspector",
+    "NAMESPACE": "benchsessions",
 }
 
-DEMO = {
+DEVICES = {
     "USER": "demo.User",
     "ADOPTED": "demo.index:",
     "INDEX_SEAL": "demo.SignedInSession",
     "ROW": "_signed_in_session",
-    "INSPECTOR_SEAL": "demo.inspector",
+}
+
+DEMO = {
     "LOGIN_COOKIE": "login_auth",
     "SECURE_LOGIN_COOKIE": "__Host-login_auth",
     "LOGIN_SALT": "demo.login_auth",
     "IN_PATH_SALT": "demo.session-in-path",
     "DEMODATA_LABEL": "demo.demodata",
-    "NAMESPACE": "benchsessions",
 }
 
 # What this project leaves to Django, and stands in data all the same.
@@ -76,7 +80,9 @@ DJANGOS = {
 }
 
 
-@pytest.mark.parametrize(("module", "pinned"), [(engines, ENGINES), (demo, DEMO)])
+@pytest.mark.parametrize(
+    ("module", "pinned"), [(engines, ENGINES), (devices, DEVICES), (demo, DEMO)]
+)
 def test_each_has_its_value_and_none_is_not_pinned(
     module: ModuleType, pinned: dict[str, Any]
 ) -> None:
@@ -100,7 +106,7 @@ COMMON = {"db", "cache", "file"}
 
 def texts() -> Iterator[str | bytes]:
     """What no other literal is to be."""
-    for value in [*ENGINES.values(), *DEMO.values()]:
+    for value in [*ENGINES.values(), *DEVICES.values(), *DEMO.values()]:
         match value:
             case dict():
                 yield from value

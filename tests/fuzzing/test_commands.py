@@ -33,7 +33,11 @@ WORDS = {
         *("django.contrib.sessions.backends.file", "os", "demo.models", ".", "..", ".db", "a..b"),
         *NUMBERS,
     ],
-    "signout": ["mallory", "nobody", "--", "-", "--user", "mallory\n", "MALLORY", "*", "%"],
+    "signout": [
+        *("mallory", "nobody", "--", "-", "--user", "mallory\n", "MALLORY", "*", "%", "--json"),
+        *("--older-than", "--older-than=0", "--except-session", "0" * 32, *NUMBERS),
+    ],
+    "sessions": ["mallory", "nobody", "--", "-", "mallory\n", "MALLORY", "*", "%", "--json"],
     "demodata": ["--if-debug", "--if-debu", "--if-debug=1", "all"],
     "benchsessions": [
         *("--engine", "--requests", "--concurrency", "--size", "--payload", "--json"),
@@ -61,7 +65,9 @@ def said(line: list[str]) -> str:
     try:
         if command == "benchsessions":
             # What it would do then takes seconds.
-            parser = load_command_class("demo", command).create_parser("manage.py", command)
+            parser = load_command_class("cookieproj.engines", command).create_parser(
+                "manage.py", command
+            )
             parser.parse_args(arguments)
         else:
             call_command(command, *arguments, stdout=StringIO(), stderr=StringIO())
