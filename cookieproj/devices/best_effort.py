@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 def registry_connection() -> BaseDatabaseWrapper:
-    """To the database in which the index is written."""
+    """To the database in which the registry is written."""
     return connections[router.db_for_write(SignedInSession)]
 
 
@@ -37,6 +37,6 @@ def is_written(write: Callable[[], object]) -> bool:
             connection.close()
         else:
             close_if_broken(connection)
-        logger.warning("The index of signed-in sessions waits: %s", in_english(found))
+        logger.warning("The registry of signed-in sessions waits: %s", in_english(found))
         return False
     return True

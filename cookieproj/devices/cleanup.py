@@ -1,4 +1,4 @@
-"""What clearsessions clears besides the store: the index of what is no longer true."""
+"""What clearsessions clears besides the store: the registry of what is no longer true."""
 
 from collections.abc import Iterator
 from datetime import timedelta

@@ -13,7 +13,7 @@ USER = "demo.User"
 # would be adopted once more: a cookie that was refused by the former id would open again.
 ADOPTED = "demo.index:"
 
-# What the session keys of the index are sealed for. By another none of them could be opened, and so
+# What the session keys of the registry are sealed for. By another none of them could be opened, and so
 # no session of them be ended, nor its row be found.
 INDEX_SEAL = "demo.SignedInSession"
 

@@ -1,4 +1,4 @@
-"""Whether the sessions of the index are still stored, and their end in the store."""
+"""Whether the sessions of the registry are still stored, and their end in the store."""
 
 import logging
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""What the index of signed-in sessions hears of."""
+"""What the registry of signed-in sessions hears of."""
 
 from itertools import islice
 from typing import Any

@@ -1,4 +1,4 @@
-"""The index of signed-in sessions: what keeps it true, on every engine.
+"""The registry of signed-in sessions: what keeps it true, on every engine.
 
 A session that is signed in holds the id of its row in its data. So the row is found
 again whatever becomes of the session key, and without a query: only what is worth
@@ -74,7 +74,7 @@ def register(request: HttpRequest, user: Any) -> None:
 
 
 def register_existing(request: HttpRequest, user: Any) -> None:
-    """Write down a session that was signed in before there was an index, or past the signals.
+    """Write down a session that was signed in before there was a registry, or past the signals.
 
     Under an id that follows from its key: another request may be doing the same.
     """
@@ -96,7 +96,7 @@ def id_from_key(session_key: str) -> str:
 def registered_id(session: SessionBase | Data) -> str | None:
     """The id of the session's row, which the session itself, or its data, holds.
 
-    None for what this index cannot have put there.
+    None for what this registry cannot have put there.
     """
     match session.get(ROW):
         case [str(row), _] if UUID_TEXT.fullmatch(row):
@@ -105,7 +105,7 @@ def registered_id(session: SessionBase | Data) -> str | None:
 
 
 def id_of(session: SessionBase | Data, session_key: str | None) -> str | None:
-    """The id of its row; of one from before there was an index the id by which it is adopted."""
+    """The id of its row; of one from before there was a registry the id by which it is adopted."""
     if row := registered_id(session):
         return row
     return id_from_key(session_key or "") if SESSION_KEY in session else None

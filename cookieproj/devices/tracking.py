@@ -35,7 +35,7 @@ class Step(Enum):
     """What is to be done about a session and its row."""
 
     SKIP = auto()
-    # Write down a session that holds no row: it was signed in before there was an index.
+    # Write down a session that holds no row: it was signed in before there was a registry.
     ADOPT = auto()
     # Write when it was seen, and when it expires, where the row is as the session knows it.
     TOUCH = auto()

@@ -24,7 +24,7 @@ from .users import counts_sign_outs, signed_in_user
 @login_required
 def your_devices(request: HttpRequest) -> HttpResponse:
     user = signed_in_user(request)
-    # Now, not after this page: it shows what the index knows.
+    # Now, not after this page: it shows what the registry knows.
     tracking.follow(request)
     this = registry.registered_id(request.session)
     context = {

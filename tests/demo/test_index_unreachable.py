@@ -136,7 +136,7 @@ def test_the_row_of_a_sign_in_waits(
     with just_before(registry, "register", proxy.cut):
         sign_in(visitor)
     (line,) = caplog.records
-    assert line.getMessage().startswith("The index of signed-in sessions waits")
+    assert line.getMessage().startswith("The registry of signed-in sessions waits")
     assert is_in(visitor)
     assert not SignedInSession.objects.exists()
     with later():
