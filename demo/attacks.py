@@ -19,13 +19,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from cookieproj.devices.services import sign_out_everywhere
-from cookieproj.engines import current
+from cookieproj.engines import running_engine
 from cookieproj.engines.constants import CACHE, CACHED_DB, DB, DJANGOS, FILE, OURS, SIGNED_COOKIES
 from cookieproj.engines.exceptions import CookieTooLargeError
 from cookieproj.engines.registry import EngineRef, resolve, running
 
 from .constants import LOGIN_COOKIE
-from .decorators import login_auth
+from .login_auth import login_auth
 from .models import User
 from .view_source import source_of
 
@@ -196,7 +196,7 @@ def type_is_login() -> Iterator[Trial]:
     ),
 )
 def fix_a_session_key() -> Iterator[Trial]:
-    store: Any = current.store()
+    store: Any = running_engine.store()
     key = get_random_string(32)
     made_up = store(key)
     made_up["color"] = "blue"

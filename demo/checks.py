@@ -5,7 +5,7 @@ from django.http import HttpResponse
 
 from cookieproj.engines.cookie_checks import check_cookie
 
-from .decorators import set_login_cookie
+from .login_auth import set_login_cookie
 from .models import User
 
 
@@ -17,5 +17,5 @@ def login_cookie_is_kept(**kwargs: Any) -> list[CheckMessage]:
         response = HttpResponse()
         set_login_cookie(response, User(pk=1), secure=secure)
         for cookie in response.cookies.values():
-            found += check_cookie(cookie, "demo.decorators.set_login_cookie")
+            found += check_cookie(cookie, "demo.login_auth.set_login_cookie")
     return found

@@ -9,7 +9,7 @@ from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
-from cookieproj.engines import current
+from cookieproj.engines import running_engine
 from cookieproj.engines.keys import masked
 
 METHODS = ("clear", "delete", "flush", "cycle_key")
@@ -33,7 +33,7 @@ def compared() -> list[Ending]:
 
 def tried(method: str) -> Ending:
     """Send a request with a fresh session through Django's own middleware and look after it."""
-    store = current.store()
+    store = running_engine.store()
     made = store()
     made["color"] = "blue"
     made.save()

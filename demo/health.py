@@ -21,7 +21,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from cookieproj.engines import current
+from cookieproj.engines import running_engine
 from cookieproj.engines.cache import SessionStore as CacheStore
 from cookieproj.engines.english import in_english
 from cookieproj.engines.exceptions import (
@@ -34,7 +34,7 @@ from cookieproj.engines.middleware import answer
 from cookieproj.engines.probe import probe
 from cookieproj.engines.registry import running
 from cookieproj.engines.sql_call import store_error
-from cookieproj.engines.table import Table
+from cookieproj.engines.sql_statements import Table
 
 from .middleware import GetResponse
 from .models import User
@@ -185,9 +185,9 @@ def health(request: HttpRequest) -> JsonResponse:
     To anybody it says in a word which does not, and how; to the log alone, why.
     """
     needed = [DATABASE, SESSIONS]
-    count_round_trips = [*needed, CACHE] if is_cached_db() else needed
+    watches = [*needed, CACHE] if is_cached_db() else needed
     # All at once, so that together they take no longer than one.
-    begun = [(watch, watch.begin()) for watch in count_round_trips]
+    begun = [(watch, watch.begin()) for watch in watches]
     words = {watch.name: watch.word(is_new=is_new) for watch, is_new in begun}
     is_well = all(words[watch.name] == OK for watch in needed)
     status = HTTPStatus.OK if is_well else HTTPStatus.SERVICE_UNAVAILABLE
@@ -199,7 +199,7 @@ def health(request: HttpRequest) -> JsonResponse:
 
 def is_cached_db() -> bool:
     try:
-        return issubclass(current.store(), CachedDBStore)
+        return issubclass(running_engine.store(), CachedDBStore)
     except (ImportError, ImproperlyConfigured):
         return False
 

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from cookieproj.engines import current
+from cookieproj.engines import running_engine
 from cookieproj.engines.constants import CACHE, CACHED_DB, DB, FILE, NAMES, SIGNED_COOKIES
 from cookieproj.engines.exceptions import SessionStoreError
 from cookieproj.engines.handover import previous
@@ -166,7 +166,7 @@ def environment(profile: str, previous: str = "", command: str = "scripts/run") 
 @require_safe
 @never_cache
 def switch(request: HttpRequest) -> HttpResponse:
-    running, handover_engine = current.name(), previous()
+    running, handover_engine = running_engine.name(), previous()
     before = handover_engine.name if handover_engine else None
     form = SwitchForm(request.GET or suggested(running, before))
     explained = Switch(**form.cleaned_data) if form.is_valid() else None

@@ -27,7 +27,7 @@ from django.utils import translation
 from pytest_django import Settings
 
 from cookieproj.engines.file import SessionStore as FileStore
-from cookieproj.engines.table import statements
+from cookieproj.engines.sql_statements import statements
 from cookieproj.profiles import PROFILES
 from cookieproj.settings.caches import caches
 from demo.models import User

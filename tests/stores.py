@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
-from cookieproj.engines import cached_rows
-from cookieproj.engines.pending import PendingInvalidations
+from cookieproj.engines import cached_row_store
+from cookieproj.engines.pending_invalidations import PendingInvalidations
 from cookieproj.engines.store import Store
 
 Step = Callable[..., Any]
@@ -63,4 +63,4 @@ def after(action: Callable[[], object]) -> Callable[[Step], Step]:
 
 def forget_pending() -> None:
     """What a cache that was unreachable in one test is owed must not be paid in another."""
-    cached_rows.pending = PendingInvalidations(cached_rows.pending.most)
+    cached_row_store.pending = PendingInvalidations(cached_row_store.pending.most)

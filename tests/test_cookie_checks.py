@@ -8,7 +8,7 @@ from django.http import HttpResponse
 from pytest_django import Settings
 
 from cookieproj.engines.cookie_checks import cookies_are_kept
-from demo import checks, decorators
+from demo import checks, login_auth
 
 FAMILIES = ["SESSION_COOKIE", "CSRF_COOKIE", "LANGUAGE_COOKIE"]
 HOST = {"SECURE": True, "PATH": "/", "DOMAIN": None}
@@ -138,7 +138,7 @@ def test_a_cookie_that_is_never_set_may_be_anything(settings: Settings) -> None:
 
 
 def test_the_cookie_of_login_auth_is_held_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decorators, "LOGIN_COOKIE", "__Http-login_auth")
+    monkeypatch.setattr(login_auth, "LOGIN_COOKIE", "__Http-login_auth")
     [error] = checks.login_cookie_is_kept()
     assert (error.id, "set_login_cookie" in str(error.hint)) == ("cookies.E001", True)
 

@@ -13,16 +13,16 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from cookieproj.engines import current
+from cookieproj.engines import running_engine
 from cookieproj.engines.admin_base import ViewOrDeleteAdmin
 from cookieproj.engines.keys import masked
 
 from .admin_filters import CappedPaginator, DeviceFilter, EngineFilter
 from .admin_lookups import AllowedLookupsAdmin
 from .admin_mixins import SignOutPermission, sign_out_all
-from .liveness import NotEndedError, stored
 from .models import SignedInSession
-from .users import users
+from .stored_sessions import NotEndedError, stored
+from .user_model import users
 
 
 def not_ended(reasons: Iterable[str]) -> Iterator[str]:
@@ -106,7 +106,7 @@ class SignedInSessionAdmin(SignOutPermission, AllowedLookupsAdmin, ViewOrDeleteA
         return response
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_delete_permission(request, obj) and not current.why_not_single()
+        return super().has_delete_permission(request, obj) and not running_engine.why_not_single()
 
     @admin.action(
         permissions=["sign_out"],
@@ -126,5 +126,5 @@ class SignedInSessionAdmin(SignOutPermission, AllowedLookupsAdmin, ViewOrDeleteA
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> Any:
-        context = {"why_not_single": current.why_not_single()}
+        context = {"why_not_single": running_engine.why_not_single()}
         return super().changelist_view(request, context | (extra_context or {}))

@@ -13,7 +13,7 @@ from cookieproj.engines.exceptions import SessionEndedError
 
 from .models import SignedInSession
 from .services import sign_out_everywhere
-from .users import signed_in_user
+from .user_model import signed_in_user
 
 
 def sign_out_all(model_admin: admin.ModelAdmin, request: HttpRequest, users: QuerySet[Any]) -> None:

@@ -16,7 +16,7 @@ from cookieproj.engines.revocation import revocation_check
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 
 from .middleware import DevicesMiddleware
-from .users import counts_sign_outs
+from .user_model import counts_sign_outs
 
 AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
 

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from cookieproj.engines import current
+from cookieproj.engines import running_engine
 
-from . import liveness, registry
+from . import registry, stored_sessions
 from .models import Forgettable, RefusedSession, SignedInSession
 
 # Rows in a batch: not more than a statement on any database takes.
@@ -40,8 +40,8 @@ def batches(rows: Forgettable[Any]) -> Iterator[int]:
 
 def forgotten() -> Iterator[int]:
     """Forget rows whose sessions are not stored any more, by batches: how many they were."""
-    rows = SignedInSession.objects.filter(engine__in=current.names()).exclude(sealed_key="")
+    rows = SignedInSession.objects.filter(engine__in=running_engine.names()).exclude(sealed_key="")
     last = UUID(int=0)
     while batch := list(rows.filter(pk__gt=last).order_by("pk")[:BATCH]):
         last = batch[-1].pk
-        yield liveness.forget_gone(batch, liveness.alive(batch))
+        yield stored_sessions.forget_gone(batch, stored_sessions.alive(batch))

@@ -13,8 +13,8 @@ USER = "demo.User"
 # would be adopted once more: a cookie that was refused by the former id would open again.
 ADOPTED = "demo.index:"
 
-# What the session keys of the registry are sealed for. By another none of them could be opened, and so
-# no session of them be ended, nor its row be found.
+# What the session keys of the registry are encrypted for. By another none of them could be read,
+# and so no session of them be ended, nor its row be found.
 INDEX_SEAL = "demo.SignedInSession"
 
 # Where a session holds the id of its row, and which expiry of its own is written there. By another

@@ -14,7 +14,7 @@ from cookieproj.engines.middleware import NOTE
 from cookieproj.engines.sql_call import in_transaction, store_error
 
 from . import tracking
-from .best_effort import registry_connection
+from .deferred_writes import registry_connection
 
 # Where a request keeps its session if Django has flushed it, as its hash is not the user's.
 REFUSED = "session_was_refused"

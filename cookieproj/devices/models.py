@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from cookieproj.engines import encryption
 
-from . import users
+from . import user_model
 from .constants import INDEX_SEAL
 from .managers import ReadsWhatIsWritten, Row
 
@@ -22,7 +22,7 @@ class Forgettable(models.QuerySet[Row]):
 
 class SignedInSessions(Forgettable["SignedInSession"]):
     def live(self) -> "SignedInSessions":
-        return self.filter(users.is_active("user"), expires__gt=timezone.now())
+        return self.filter(user_model.is_active("user"), expires__gt=timezone.now())
 
     def with_keys(self, session_keys: Iterable[str]) -> "SignedInSessions":
         """Those with one of these keys, whichever secret key it was sealed with."""

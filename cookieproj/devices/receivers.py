@@ -10,15 +10,15 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils import timezone
 
-from cookieproj.engines import current
+from cookieproj.engines import running_engine
 from cookieproj.engines.registry import EngineRef
 from cookieproj.engines.signals import sessions_moved, stored_session_deleted
 
-from . import liveness, refusals, registry, signals
-from .best_effort import is_written
+from . import refused_sessions, registry, signals, stored_sessions
 from .cleanup import BATCH
+from .deferred_writes import is_written
 from .models import SignedInSession
-from .users import counts_sign_outs
+from .user_model import counts_sign_outs
 
 
 @receiver(user_logged_in)
@@ -33,7 +33,7 @@ def signed_out(request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
     """Django deletes what is stored. A copy of the cookie shall open nothing either."""
     session = getattr(request, "session", None)
     if session is not None and (row := registry.id_of(session, session.session_key)):
-        registry.deregister(row, session, refusals.expiry_of(session), user)
+        registry.deregister(row, session, refused_sessions.expiry_of(session), user)
         setattr(request, registry.SIGNED_OUT, row)
         if request is not None and user is not None:
             tell(registry.make_row(request, user, row), signals.SIGNED_OUT)
@@ -51,11 +51,11 @@ def ended(instance: SignedInSession, origin: Any = None, **kwargs: Any) -> None:
     But where it goes with its user: nobody can be signed in as somebody who is not there.
     """
     try:
-        liveness.end(instance)
-    except liveness.NotEndedError as error:
+        stored_sessions.end(instance)
+    except stored_sessions.NotEndedError as error:
         if SignedInSession in (type(origin), getattr(origin, "model", None)):
             raise
-        liveness.log_left_in_store(error.reason)
+        stored_sessions.log_left_in_store(error.reason)
     tell(instance, signals.ENDED)
 
 
@@ -99,4 +99,6 @@ def moved(old: EngineRef, new: EngineRef, keys: list[str], **kwargs: Any) -> Non
 
 @receiver(stored_session_deleted)
 def deleted(session_key: str, **kwargs: Any) -> None:
-    SignedInSession.objects.filter(engine__in=current.names()).with_keys([session_key]).forget()
+    SignedInSession.objects.filter(engine__in=running_engine.names()).with_keys(
+        [session_key]
+    ).forget()

@@ -18,18 +18,18 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.db import connections, router
 from django.http import HttpRequest
 
-from cookieproj.engines import current
+from cookieproj.engines import running_engine
 from cookieproj.engines.constants import EXPIRY
 from cookieproj.engines.exceptions import SessionEndedError
 from cookieproj.engines.merge import Data
 
-from .best_effort import is_written
 from .client_info import address_of, device_of
 from .constants import ADOPTED, ROW
+from .deferred_writes import is_written
 from .models import SignedInSession
-from .refusals import expiry_of, is_refused, refuse
+from .refused_sessions import expiry_of, is_refused, refuse
 from .signals import session_started
-from .users import find_user
+from .user_model import find_user
 
 UUID_TEXT = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -54,7 +54,7 @@ def register(request: HttpRequest, user: Any) -> None:
     """
     session = request.session
     known = registered_id(session)
-    if known and current.browsers_may_hold() and is_refused(known):
+    if known and running_engine.browsers_may_hold() and is_refused(known):
         # Another request has signed out meanwhile: what begins here is another session.
         known = None
     if session.session_key is None:
@@ -162,7 +162,7 @@ def rejoin(request: HttpRequest, user: Any) -> None:
     if row is None:
         raise SessionEndedError
     if key := row.session_key:
-        request.session = current.store()(key)
+        request.session = running_engine.store()(key)
         request.session[HASH_SESSION_KEY] = user.get_session_auth_hash()
     else:
         # The browser holds it: each answer has a cookie of its own.
@@ -175,8 +175,8 @@ def identity(session: SessionBase) -> dict[str, str]:
     With its key in clear: only what is written is sealed.
     """
     return {
-        "engine": current.name(),
-        "session_key": "" if current.is_held_by_browser() else session.session_key or "",
+        "engine": running_engine.name(),
+        "session_key": "" if running_engine.is_held_by_browser() else session.session_key or "",
         "auth_hash": hash_of(session),
     }
 
@@ -247,8 +247,8 @@ def deregister_previous(request: HttpRequest) -> None:
 
 def session_at_start(request: HttpRequest) -> tuple[SessionBase, Data]:
     """A session that has the expiry of what the request came with, and its data, to be read."""
-    if current.is_held_by_browser():
-        came = current.store()(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
+    if running_engine.is_held_by_browser():
+        came = running_engine.store()(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
         return came, dict(came.items())
     return request.session, getattr(request.session, "loaded", {})
 
@@ -262,7 +262,7 @@ def deregister(row: str, was: SessionBase | Data, expires: datetime, user: Any =
     and is refused only if that hash is still the user's; if not, Django refuses it anyway.
     """
     came = hash_of(was)
-    may_be_held = current.browsers_may_hold()
+    may_be_held = running_engine.browsers_may_hold()
     if may_be_held:
         # The one of this request may be from before its session was ended elsewhere.
         user = find_user(was.get(SESSION_KEY))

@@ -5,8 +5,8 @@ from django.db import Error
 from cookieproj.engines.merge import Data
 from cookieproj.engines.sql_call import store_error
 
-from . import refusals, registry
-from .best_effort import registry_connection
+from . import refused_sessions, registry
+from .deferred_writes import registry_connection
 
 
 def is_revoked(data: Data, session_key: str) -> bool:
@@ -16,7 +16,7 @@ def is_revoked(data: Data, session_key: str) -> bool:
     """
     row = registry.id_of(data, session_key)
     try:
-        return row is not None and refusals.is_refused(row)
+        return row is not None and refused_sessions.is_refused(row)
     except Error as error:
         # To let it in would bring back a session that somebody has ended.
         found = store_error(error, registry_connection())

@@ -11,14 +11,14 @@ from django.db.models import F, Model
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from cookieproj.engines import current
+from cookieproj.engines import running_engine
 from cookieproj.engines.exceptions import SessionStoreError
 
-from . import liveness, registry
-from .best_effort import is_written
+from . import registry, stored_sessions
+from .deferred_writes import is_written
 from .models import SignedInSession, SignedInSessions
 from .signals import EVERYWHERE, session_ended
-from .users import counts_sign_outs, users
+from .user_model import counts_sign_outs, users
 
 # On the page: more of them are a program's, and nobody looks through them.
 MOST = 100
@@ -26,12 +26,12 @@ MOST = 100
 
 def devices_of(user: Any) -> list[SignedInSession]:
     """Where the user was seen last, up to MOST; what is not true any more goes."""
-    live = user.signed_in_sessions.live().filter(engine__in=current.names())
+    live = user.signed_in_sessions.live().filter(engine__in=running_engine.names())
     # By another hash a session has ended, whether or not that could be written down.
     rows = live.filter(auth_hash__in=registry.hashes_of(user))
     listed = list(rows.order_by("-last_seen")[:MOST])
-    alive = liveness.alive(listed)
-    is_written(lambda: liveness.forget_gone(listed, alive))
+    alive = stored_sessions.alive(listed)
+    is_written(lambda: stored_sessions.forget_gone(listed, alive))
     return alive
 
 
@@ -143,13 +143,13 @@ def delete_stored(rows: SignedInSessions) -> None:
         if row.engine in away:
             continue
         try:
-            liveness.end(row)
-        except liveness.NotEndedError as error:
+            stored_sessions.end(row)
+        except stored_sessions.NotEndedError as error:
             beyond_reach.add(error.reason)
         except SessionStoreError as error:
             away[row.engine] = error
     for reason in (*away.values(), *beyond_reach):
-        liveness.log_left_in_store(reason)
+        stored_sessions.log_left_in_store(reason)
 
 
 def log_sign_out(user: Any, by: Any) -> None:

@@ -14,11 +14,11 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 
-from . import liveness, registry
-from .best_effort import is_written
+from . import registry, stored_sessions
+from .deferred_writes import is_written
 from .models import SignedInSession
-from .refusals import expiry_of, is_refused
-from .users import find_user
+from .refused_sessions import expiry_of, is_refused
+from .user_model import find_user
 
 
 class Found(Enum):
@@ -168,7 +168,7 @@ def holds(known: SignedInSession, user: Any) -> bool:
     current = find_user(user.pk)
     if current is None or known.auth_hash not in registry.hashes_of(current):
         return False
-    return bool(liveness.alive([known]))
+    return bool(stored_sessions.alive([known]))
 
 
 def is_overtaken(request: HttpRequest, row: SignedInSession) -> bool:

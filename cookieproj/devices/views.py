@@ -10,13 +10,13 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from cookieproj.engines import current
+from cookieproj.engines import running_engine
 from cookieproj.engines.exceptions import SessionEndedError
 
-from . import liveness, registry, services, tracking
+from . import registry, services, stored_sessions, tracking
 from .decorators import require_post
 from .services import devices_of, ending, sign_out_everywhere
-from .users import counts_sign_outs, signed_in_user
+from .user_model import counts_sign_outs, signed_in_user
 
 
 @require_safe
@@ -31,7 +31,7 @@ def your_devices(request: HttpRequest) -> HttpResponse:
         "devices": sorted(devices_of(user), key=lambda device: str(device.pk) != this),
         "this": this,
         "most": services.MOST,
-        "why_not_single": current.why_not_single(),
+        "why_not_single": running_engine.why_not_single(),
         "ends_unknown": counts_sign_outs(),
     }
     return render(request, "cookieproj_devices/device_list.html", context)
@@ -47,14 +47,14 @@ def sign_out_one(request: HttpRequest, pk: str) -> HttpResponse:
     elif str(row.pk) == registry.registered_id(request.session):
         with ending(row):
             logout(request)
-    elif reason := current.why_not_single():
+    elif reason := running_engine.why_not_single():
         messages.error(request, reason)
     else:
         names = {"device": row.device}
         try:
             with ending(row):
                 row.delete()
-        except liveness.NotEndedError as error:
+        except stored_sessions.NotEndedError as error:
             text = _(
                 "%(device)s is not signed out. %(reason)s Sign out all other devices instead, "
                 "which needs no key."
@@ -71,7 +71,7 @@ def sign_out_others(request: HttpRequest) -> HttpResponse:
     user = signed_in_user(request)
     try:
         ended = sign_out_everywhere(user, by=user, keep=request)
-    except (SessionEndedError, liveness.NotEndedError) as error:
+    except (SessionEndedError, stored_sessions.NotEndedError) as error:
         messages.error(request, str(error))
     else:
         messages.success(request, devices_signed_out(ended))

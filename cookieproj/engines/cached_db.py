@@ -5,12 +5,12 @@ from typing import Any
 from django.contrib.sessions.backends.cached_db import SessionStore as DjangoStore
 from django.core.cache.backends.base import BaseCache
 
-from .cached_rows import CachedRows
+from .cached_row_store import CachedRows
 from .caches import entries_of
 from .db import SessionStore as DBStore
 from .handover_mixin import store_of
 from .registry import running
-from .rows import Rows
+from .row_store import Rows
 from .signals import hear_deletions
 from .store import Store
 

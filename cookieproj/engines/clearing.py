@@ -12,10 +12,10 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from .table import column_of
+from .sql_statements import column_of
 
 if TYPE_CHECKING:
-    from .table import Table
+    from .sql_statements import Table
 
 # So many are found by the index on their date. PostgreSQL has larger batches after the first.
 FEW = 1000
@@ -52,7 +52,7 @@ def clear(table: "Table", batch_size: int) -> Iterator[int]:
     """Remove expired rows, a batch by one statement where the database can: how many went."""
     connection = table.connection
     can = connection.features.has_select_for_update_skip_locked and connection.vendor in BATCH
-    by_key = table.count_round_trips or not can or _has_parts(table)
+    by_key = table.has_listeners or not can or _has_parts(table)
     return (_clear_by_key if by_key else _clear_at_once)(table, batch_size)
 
 
@@ -94,7 +94,7 @@ def _sql(table: "Table", statement: str) -> str:
 def _clear_by_key(table: "Table", batch_size: int) -> Iterator[int]:
     features = table.connection.features
     locks = features.has_select_for_update_skip_locked
-    in_one = features.allow_sliced_subqueries_with_in and not locks and not table.count_round_trips
+    in_one = features.allow_sliced_subqueries_with_in and not locks and not table.has_listeners
     clear_batch = _clear_batch if in_one else _lock_and_clear_batch
     expired = table.expired
     while (removed := table.call(partial(clear_batch, table, expired, batch_size))) is not None:

@@ -9,9 +9,9 @@ from typing import Any
 
 from django.contrib.messages.storage.session import SessionStorage
 
-# Engines. The registry of signed-in sessions holds a name, or the dotted path of an engine of neither
-# family; a benchmark's file and SESSION_ENGINE hold paths. By another name rows would be those of
-# an engine that is gone: their sessions could not be ended.
+# Engines. The registry of signed-in sessions holds a name, or the dotted path of an engine of
+# neither family; a benchmark's file and SESSION_ENGINE hold paths. By another name rows would be
+# those of an engine that is gone: their sessions could not be ended.
 NAMES = ("db", "cache", "file", "cached_db", "signed_cookies")
 DB, CACHE, FILE, CACHED_DB, SIGNED_COOKIES = NAMES
 OURS = "cookieproj.engines."

@@ -12,7 +12,7 @@ from django.db import connections, router, transaction
 from .base import Engine
 from .clock import is_near
 from .hooks import overrides
-from .rows import Rows
+from .row_store import Rows
 from .sql_call import in_transaction
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib.sessions.backends.file import SessionStore as DjangoStore
 
 from .base import Engine
-from .files import Files
+from .file_store import Files
 from .store import Store
 
 

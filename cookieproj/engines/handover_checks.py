@@ -8,8 +8,8 @@ from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 
-from .current import store
 from .handover import previous
+from .running_engine import store
 
 
 @register

@@ -13,7 +13,7 @@ from django.contrib.auth import SESSION_KEY, get_user_model
 from django.db import router
 from django.utils.translation import gettext as _
 
-from . import current, encryption
+from . import encryption, running_engine
 from .constants import INSPECTOR_SEAL
 from .encryption import DecryptionError
 from .entries import Entry, ListedSession
@@ -31,17 +31,17 @@ KEY, POSITION = b"session key", b"position"
 
 def encrypt(text: str, purpose: bytes) -> str:
     """Encrypted, fit for an address of the admin, and the same each time on the same engine."""
-    return encryption.encrypt(text, INSPECTOR_SEAL, purpose, current.name().encode())
+    return encryption.encrypt(text, INSPECTOR_SEAL, purpose, running_engine.name().encode())
 
 
 def decrypt(sealed: str, purpose: bytes) -> str:
     """Raises DecryptionError."""
-    return encryption.decrypt(sealed, INSPECTOR_SEAL, purpose, current.name().encode())
+    return encryption.decrypt(sealed, INSPECTOR_SEAL, purpose, running_engine.name().encode())
 
 
 def store() -> type[Listable]:
     """The running engine's. Raises NotListableError if it is not one of ours."""
-    found = current.store()
+    found = running_engine.store()
     if issubclass(found, Listable):
         return found
     raise NotListableError(

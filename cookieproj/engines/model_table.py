@@ -18,7 +18,7 @@ from django.utils import timezone
 from .hooks import overrides
 from .signals import SAVES, others_hear
 from .sql_call import in_transaction
-from .table import Model, Row, Table
+from .sql_statements import Model, Row, Table
 
 if TYPE_CHECKING:
     from django.contrib.sessions.base_session import AbstractBaseSession
@@ -122,7 +122,7 @@ class ModelTable(Table):
         return session_data in rows.values_list("session_data", flat=True)
 
     @property
-    def count_round_trips(self) -> bool:
+    def has_listeners(self) -> bool:
         return True
 
     @property

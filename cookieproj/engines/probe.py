@@ -78,7 +78,7 @@ def without_cache(store: type[SessionBase]) -> type[SessionBase]:
 @cache
 def rows_of(engine: type[SessionBase]) -> type[SessionBase]:
     # Not above: it is made of checks, and those of this.
-    from .rows import Rows  # noqa: PLC0415
+    from .row_store import Rows  # noqa: PLC0415
 
     # No class is called with the session that it is an attribute of.
     return subclass(engine, make_store=lambda session: Rows(session))  # noqa: PLW0108

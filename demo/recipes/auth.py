@@ -11,7 +11,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
 
-from demo.decorators import (
+from demo.login_auth import (
     admitted,
     claimed,
     login_auth,

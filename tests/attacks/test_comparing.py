@@ -90,7 +90,7 @@ def test_the_proof_in_the_cookie_of_login_auth(ada: User, send: Send) -> None:
         return send("/auth/cookie-account/", f"{LOGIN_COOKIE}={value}").status_code == 200
 
     decides(IN_SIGNING, opens, genuine, forged_from(genuine))
-    decides("demo.decorators.constant_time_compare", opens, genuine, signed(f"{ada.pk}.x"))
+    decides("demo.login_auth.constant_time_compare", opens, genuine, signed(f"{ada.pk}.x"))
 
 
 def test_the_session_hash(profile: str, ada: User) -> None:

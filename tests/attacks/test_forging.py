@@ -10,7 +10,7 @@ from django.utils.crypto import salted_hmac
 from pytest_django import Settings
 
 from demo.constants import LOGIN_COOKIE, LOGIN_SALT
-from demo.decorators import proofs_of
+from demo.login_auth import proofs_of
 from demo.models import User
 
 from .conftest import Judged, Send

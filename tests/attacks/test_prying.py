@@ -204,7 +204,7 @@ def test_a_sealed_name_is_this_sites_and_this_engines(
     assert HERS in client.get(f"{STORED}{name}/change/").content.decode()
     with mock.patch.object(settings, "SECRET_KEY", "another site's"):
         tries = [inspector.encrypt(key, inspector.KEY)]
-    with mock.patch("cookieproj.engines.current.name", return_value="another"):
+    with mock.patch("cookieproj.engines.running_engine.name", return_value="another"):
         tries.append(inspector.encrypt(key, inspector.KEY))
     tries += [inspector.encrypt(key, inspector.POSITION), inspector.encrypt(over, inspector.KEY)]
     tries += [

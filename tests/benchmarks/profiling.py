@@ -28,7 +28,7 @@ PARTS = (REQUEST, SESSION, FORMAT, STORE)
 # What a part of a file's path says of the time that is spent in it, and in what it calls; the first
 # that fits counts. What fits none belongs to what called it.
 PLACES = {
-    "/cookieproj/engines/folder.py": STORE,
+    "/cookieproj/engines/session_files.py": STORE,
     "/flask_session/": SESSION,
     "/redis/": STORE,
     "/psycopg/": STORE,

@@ -19,7 +19,7 @@ from pytest_django import DjangoDbBlocker, Settings
 from cookieproj.devices.admin_filters import LISTED_AT_MOST
 from cookieproj.engines import inspector
 from cookieproj.engines.file import SessionStore as FileStore
-from cookieproj.engines.files import PLAIN, SECOND, Files
+from cookieproj.engines.file_store import PLAIN, SECOND, Files
 from cookieproj.settings.caches import caches
 from demo.models import User
 from tests.conftest import connected, forget_folder, new_database

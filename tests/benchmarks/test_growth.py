@@ -19,7 +19,7 @@ from django.test import override_settings
 from pytest_django import DjangoDbBlocker
 
 from cookieproj.engines.benchmark.run import payload_of
-from cookieproj.engines.files import PLAIN, SECOND
+from cookieproj.engines.file_store import PLAIN, SECOND
 from cookieproj.engines.registry import resolve
 from cookieproj.settings.caches import caches
 from tests.conftest import connected, forget_folder, new_database

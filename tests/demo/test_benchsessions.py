@@ -28,7 +28,7 @@ from cookieproj.engines.cache import SessionStore as CacheStore
 from cookieproj.engines.caches.redis import Redis
 from cookieproj.engines.constants import DJANGOS, NAMES, OURS
 from cookieproj.engines.exceptions import StoreUnavailableError
-from cookieproj.engines.table import Table
+from cookieproj.engines.sql_statements import Table
 from tests.conftest import copied
 from tests.sites import ROOT
 from tests.stores import instead, steps_of

@@ -12,7 +12,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from cookieproj.devices.models import RefusedSession, SignedInSession
-from cookieproj.engines import current
+from cookieproj.engines import running_engine
 from cookieproj.engines.constants import DJANGOS
 from cookieproj.engines.db import SessionStore as DBStore
 from cookieproj.engines.exceptions import StoreUnavailableError
@@ -38,7 +38,7 @@ def left_behind() -> list[int]:
         model.objects.count()
         for model in (User, Session, SignedInSession, RefusedSession, LogEntry)
     ]
-    if current.name() in {"cache", "cached_db"}:
+    if running_engine.name() in {"cache", "cached_db"}:
         found.append(len(list(caches["sessions"].iter_keys("*"))))  # type: ignore[attr-defined]
     return found
 
@@ -77,9 +77,9 @@ def test_an_engine_that_takes_any_key_is_shown_to(
     def takes_it(self: object) -> dict[str, object]:
         return {}
 
-    monkeypatch.setattr(current.store(), "load", takes_it)
-    monkeypatch.setattr(current.store(), "save", lambda self, must_create=False: None)
-    monkeypatch.setattr(current.store(), "cycle_key", lambda self: None)
+    monkeypatch.setattr(running_engine.store(), "load", takes_it)
+    monkeypatch.setattr(running_engine.store(), "save", lambda self, must_create=False: None)
+    monkeypatch.setattr(running_engine.store(), "cycle_key", lambda self: None)
     assert made("fix-a-session-key")[0].outcome == "It is stored under that key."
 
 

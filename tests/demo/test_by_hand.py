@@ -19,7 +19,7 @@ from django.utils.crypto import salted_hmac
 from pytest_django import Settings
 
 from cookieproj.devices.models import RefusedSession, SignedInSession
-from cookieproj.engines import current, inspector
+from cookieproj.engines import inspector, running_engine
 from demo.models import User
 from tests.conftest import on
 
@@ -110,7 +110,7 @@ def test_the_cookie_of_login_auth(ada: User, settings: Settings, name: str, secu
 
 def test_a_session_in_the_path(db: None, settings: Settings) -> None:
     settings.DEMO_SESSION_IN_PATH = True
-    session: Any = current.store()()
+    session: Any = running_engine.store()()
     session["eaten"] = 7
     session.save()
     token = signing.dumps(session.session_key, salt="demo.session-in-path")
@@ -129,7 +129,7 @@ def test_a_session_in_an_address_of_the_admin(profile: str, ada: User) -> None:
 def test_the_demo_data_is_made_once(settings: Settings, db: None) -> None:
     settings.DEBUG = True
     call_command("demodata")
-    sessions: Any = current.store()
+    sessions: Any = running_engine.store()
     for name in ("admin", "ada", "grace", "anonymous"):
         key = hmac("demo.demodata", f"{settings.SESSION_ENGINE} {name}")[:32]
         assert sessions(key).exists(key)

@@ -23,7 +23,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from cookieproj.engines.exceptions import StoreUnavailableError
-from cookieproj.engines.folder import Folder
+from cookieproj.engines.session_files import Folder
 from cookieproj.settings.caches import caches
 from demo.management.commands.demodata import ACCOUNTS, PASSWORD
 from demo.models import User
@@ -88,7 +88,7 @@ def test_nothing_is_said_of_a_store_that_is_away(profile: str, ada: User, client
     client.get("/auth/account/")
     out, away = StringIO(), StoreUnavailableError("Redis", "It is away.")
     with (
-        mock.patch("cookieproj.devices.liveness.alive", side_effect=away),
+        mock.patch("cookieproj.devices.stored_sessions.alive", side_effect=away),
         pytest.raises(CommandError, match="Could not clear the sessions"),
     ):
         call_command("clearsessions", stdout=out)

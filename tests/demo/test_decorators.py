@@ -13,7 +13,7 @@ from django.utils.decorators import method_decorator
 from django.views import View
 
 from demo.constants import LOGIN_COOKIE, SECURE_LOGIN_COOKIE
-from demo.decorators import login_auth, set_login_cookie
+from demo.login_auth import login_auth, set_login_cookie
 from demo.models import User
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

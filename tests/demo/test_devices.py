@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
-from cookieproj.devices import liveness
+from cookieproj.devices import stored_sessions
 from cookieproj.devices.management.commands import signout
 from cookieproj.devices.models import SignedInSession
 from cookieproj.devices.services import sign_out_everywhere
@@ -199,7 +199,7 @@ def test_a_store_that_is_away_ends_nothing_and_says_so(profile: str, ada: User) 
     client, other = browser(ada), browser(ada)
     away = StoreUnavailableError("there", "gone")
     url = address_of(other)
-    with mock.patch("cookieproj.devices.liveness.end", side_effect=away):
+    with mock.patch("cookieproj.devices.stored_sessions.end", side_effect=away):
         assert client.post(url).status_code == 503
     assert is_in(other)
     assert SignedInSession.objects.count() == 2
@@ -211,7 +211,7 @@ def test_everywhere_works_with_the_store_away_too(
 ) -> None:
     clients = [browser(ada) for _ in range(3)]
     away = StoreUnavailableError("there", "gone")
-    with mock.patch("cookieproj.devices.liveness.end", side_effect=away) as end:
+    with mock.patch("cookieproj.devices.stored_sessions.end", side_effect=away) as end:
         assert sign_out_everywhere(ada) == 3
     assert [is_in(client) for client in clients] == [False] * 3
     assert not SignedInSession.objects.exists()
@@ -254,14 +254,14 @@ def test_a_row_that_has_just_got_another_key_is_not_forgotten(
     client, other = browser(ada), browser(ada)
     row = row_of(other)
     store().delete(key_of(other))
-    really = liveness.alive
+    really = stored_sessions.alive
 
     def slowly(rows: Any) -> Any:
         found = really(rows)
         SignedInSession.objects.filter(pk=row.pk).update(sealed_key="another")
         return found
 
-    with mock.patch.object(liveness, "alive", slowly):
+    with mock.patch.object(stored_sessions, "alive", slowly):
         client.get("/devices/")
     assert row in SignedInSession.objects.all()
 

@@ -27,7 +27,7 @@ from cookieproj.engines.caches.redis import Redis
 from cookieproj.engines.constants import OURS
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.round_trips import count_round_trips
-from cookieproj.engines.table import Table
+from cookieproj.engines.sql_statements import Table
 from cookieproj.profiles import PROFILES
 from cookieproj.settings.caches import caches
 from demo.engine_advice import QuestionsForm

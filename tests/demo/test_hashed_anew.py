@@ -21,7 +21,7 @@ from pytest_django import Settings
 from cookieproj.devices import registry
 from cookieproj.devices.models import SignedInSession
 from cookieproj.devices.services import sign_out_everywhere
-from cookieproj.engines import current
+from cookieproj.engines import running_engine
 from demo.models import User
 
 from .browsers import browser, is_in, row_of
@@ -237,7 +237,7 @@ def test_whoever_changed_it_stays(ada: User, upgrade: Upgrade) -> None:
     first = browser(ada)
     second = signed_in_after(upgrade, ada)
     request = RequestFactory().post("/")
-    request.session = current.store()(second.cookies["sessionid"].value)
+    request.session = running_engine.store()(second.cookies["sessionid"].value)
     request.user = ada
     by_set_password(ada)
     update_session_auth_hash(request, ada)
@@ -284,7 +284,7 @@ def test_with_a_secret_key_of_before(
         rotate()
     # Nothing is saved by these, so the session goes on holding the hash of before.
     request = RequestFactory().get("/")
-    request.session = current.store()(first.cookies["sessionid"].value)
+    request.session = running_engine.store()(first.cookies["sessionid"].value)
     assert registry.digest(request.session["_auth_user_hash"]) in registry.hashes_of(ada)
     assert is_in(second)
     hashes = registry.hashes_of(ada)

@@ -25,12 +25,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
-from cookieproj.devices import cleanup, liveness, registry, tracking
+from cookieproj.devices import cleanup, registry, stored_sessions, tracking
 from cookieproj.devices.client_info import address_of, device_of
 from cookieproj.devices.constants import ROW
 from cookieproj.devices.middleware import DevicesMiddleware
 from cookieproj.devices.models import RefusedSession, SignedInSession
-from cookieproj.engines import current
+from cookieproj.engines import running_engine
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.file import SessionStore as FileStore
 from cookieproj.engines.middleware import SessionMiddleware
@@ -470,7 +470,7 @@ def test_without_the_store_the_index_waits(profile: str, ada: User) -> None:
     forget_what_was_written()
     away = StoreUnavailableError("there", "gone")
     SignedInSession.objects.update(auth_hash="another")
-    with mock.patch.object(liveness, "alive", side_effect=away):
+    with mock.patch.object(stored_sessions, "alive", side_effect=away):
         assert is_in(client)
     assert SignedInSession.objects.get().auth_hash == "another"
     forget_what_was_written()
@@ -561,7 +561,8 @@ def test_a_refusal_lasts_as_long_as_any_cookie_may(profile: str, ada: User) -> N
 @on("signed_cookies")
 def test_who_cannot_be_asked_about_refusals_lets_nobody_in(profile: str, ada: User) -> None:
     client = browser(ada)
-    with mock.patch("cookieproj.devices.refusals.is_refused", side_effect=OperationalError("gone")):
+    away = OperationalError("gone")
+    with mock.patch("cookieproj.devices.refused_sessions.is_refused", side_effect=away):
         assert client.get("/auth/account/").status_code == 503
     assert is_in(client)
 
@@ -643,14 +644,14 @@ def test_clearsessions_leaves_alone_a_row_that_has_just_got_another_key(
 ) -> None:
     client = browser(ada)
     store().delete(key_of(client))
-    really = liveness.alive
+    really = stored_sessions.alive
 
     def slowly(rows: list[SignedInSession]) -> list[SignedInSession]:
         found = really(rows)
         SignedInSession.objects.update(sealed_key="another")
         return found
 
-    monkeypatch.setattr(liveness, "alive", slowly)
+    monkeypatch.setattr(stored_sessions, "alive", slowly)
     call_command("clearsessions", verbosity=0)
     assert SignedInSession.objects.count() == 1
 
@@ -680,7 +681,7 @@ def test_a_session_of_an_engine_that_is_gone_is_not_ended(
     browser(ada)
     SignedInSession.objects.update(engine=engine)
     with (
-        pytest.raises(liveness.NotEndedError, match="cannot be imported"),
+        pytest.raises(stored_sessions.NotEndedError, match="cannot be imported"),
         transaction.atomic(),
     ):
         SignedInSession.objects.all().delete()
@@ -721,8 +722,8 @@ def test_djangos_engine_keeps_the_same_sessions(
 ) -> None:
     client = browser(ada)
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
-    assert current.name() == "db"
-    assert len(liveness.alive(SignedInSession.objects.all())) == 1
+    assert running_engine.name() == "db"
+    assert len(stored_sessions.alive(SignedInSession.objects.all())) == 1
     row_of(client).delete()
     assert not is_in(client)
 

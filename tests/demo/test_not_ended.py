@@ -11,7 +11,7 @@ from django.db import transaction
 from django.test import Client
 from pytest_django import Settings
 
-from cookieproj.devices import liveness, registry
+from cookieproj.devices import registry, stored_sessions
 from cookieproj.devices.models import SignedInSession
 from demo.models import User
 from tests.conftest import on
@@ -153,7 +153,7 @@ def of_rows(client: Client, ada: User) -> None:
 def by_an_operator(client: Client, ada: User) -> None:
     """Who deletes rows in a shell is told as well, and by an error."""
     with (
-        pytest.raises(liveness.NotEndedError, match="SECRET_KEY_FALLBACKS"),
+        pytest.raises(stored_sessions.NotEndedError, match="SECRET_KEY_FALLBACKS"),
         transaction.atomic(),
     ):
         ada.signed_in_sessions.all().delete()

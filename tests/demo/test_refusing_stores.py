@@ -20,7 +20,7 @@ from django.test import Client
 from pytest_django import Settings
 from redis import Redis
 
-from cookieproj.engines import current
+from cookieproj.engines import running_engine
 from cookieproj.engines.cache import SessionStore as CacheStore
 from cookieproj.engines.checks import sessions_can_be_stored
 from cookieproj.engines.exceptions import StoreFullError
@@ -165,7 +165,7 @@ def test_a_redis_that_refuses(
             assert said["sessions"] == "ok"
             assert said["cache"] == word_of(CacheStore)
         else:
-            assert said["sessions"] == word_of(current.store())
+            assert said["sessions"] == word_of(running_engine.store())
 
 
 def test_what_cannot_be_removed_goes_within_a_minute(
@@ -195,7 +195,7 @@ def test_a_redis_in_cluster_mode(
         settings.CACHES = caches(f"{server.url}/0?sessions_db=0")
         run_on(settings, family, "cache")
         said = agreed()
-        assert said["sessions"] == word_of(current.store())
+        assert said["sessions"] == word_of(running_engine.store())
     finally:
         server.kill()
 
@@ -253,7 +253,7 @@ def test_a_postgresql_that_is_read_only(
     with read_only(postgresql):
         said = agreed()
         assert said["database"] == "read-only"
-        assert said["sessions"] == word_of(current.store())
+        assert said["sessions"] == word_of(running_engine.store())
     if name == "cache":
         # And as soon as it is writable again: no connection of before stays.
         assert a_sign_in_works()
@@ -270,7 +270,7 @@ def test_a_table_that_is_missing(
         administrator.execute(f"ALTER TABLE {table} RENAME TO gone")
         try:
             said = agreed()
-            assert said["sessions"] == word_of(current.store())
+            assert said["sessions"] == word_of(running_engine.store())
             bad = "database" if table == "demo_user" else "sessions"
             if name == "db" or bad == "database":
                 assert said[bad] == "misconfigured"
@@ -381,7 +381,7 @@ def test_a_folder_that_refuses(
         said = agreed()
         assert said["sessions"] != "ok"
         # Django's engine is silent.
-        assert family == "Django's" or said["sessions"] == word_of(current.store())
+        assert family == "Django's" or said["sessions"] == word_of(running_engine.store())
     assert agreed()["sessions"] == "ok"
     left = [path.name for path in folder.iterdir() if ".lock" not in path.name]
     assert len(left) <= 1, "what a sign-in out leaves"

@@ -15,7 +15,7 @@ from django.test import Client, RequestFactory
 from pytest_django import Settings
 
 from cookieproj.devices.models import SignedInSession
-from cookieproj.engines import current, inspector
+from cookieproj.engines import inspector, running_engine
 from cookieproj.engines.encryption import DecryptionError
 from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.engines.rotation import KeepSessionKeyMiddleware
@@ -96,7 +96,7 @@ def test_nor_in_an_asynchronous_view(
     key = client.cookies["sessionid"].value
     rotate(True)
     request: Any = RequestFactory().get("/")
-    request.session = current.store()(key)
+    request.session = running_engine.store()(key)
     KeepSessionKeyMiddleware(HttpResponse).process_request(request)
     assert async_to_sync(request.auser)() == ada
     assert request.session.session_key == key
@@ -226,11 +226,11 @@ def test_in_the_midst_of_a_switch(switch: Switch, ada: User, rotate: Rotate) -> 
 def test_demo_sessions_are_made_once(profile: str, settings: Settings, rotate: Rotate) -> None:
     def made() -> tuple[int, int]:
         call_command("demodata", verbosity=0)
-        stored: Any = current.store()
+        stored: Any = running_engine.store()
         return SignedInSession.objects.count(), 0 if is_in_cookies else stored.count()
 
     settings.DEBUG = True
-    is_in_cookies = current.is_held_by_browser()
+    is_in_cookies = running_engine.is_held_by_browser()
     before = made()
     rotate(True)
     assert made() == before

@@ -16,7 +16,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker, Settings
 
-from cookieproj.devices import liveness, registry
+from cookieproj.devices import registry, stored_sessions
 from cookieproj.devices.constants import INDEX_SEAL
 from cookieproj.devices.models import SignedInSession
 from cookieproj.devices.services import devices_of
@@ -122,7 +122,7 @@ def test_a_row_sealed_with_an_older_key_is_found_compared_shown_and_ended(
     page = client.get("/admin/cookieproj_devices/signedinsession/").content.decode()
     assert all(f"{key[:8]}…" in page for key in keys)
     call_command("clearsessions", verbosity=0)
-    assert set(liveness.alive(SignedInSession.objects.filter(user=ada))) == set(rows)
+    assert set(stored_sessions.alive(SignedInSession.objects.filter(user=ada))) == set(rows)
     listed = SignedInSession.objects.filter(user=ada)
     assert before == {row.pk: row.sealed_key for row in listed}
     # Found, by the key of a stored session.
@@ -150,7 +150,7 @@ def test_a_row_that_no_secret_key_opens_has_ended(
     rotate(keep=False)
     row = SignedInSession.objects.get()
     assert row.session_key == ""
-    assert not liveness.alive([row])
+    assert not stored_sessions.alive([row])
     assert not is_in(again(client))
     client = browser(ada)
     assert devices_of(ada) == [row_of(client)]

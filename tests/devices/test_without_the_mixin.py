@@ -48,7 +48,7 @@ def test_everywhere(profile: str, ada: User) -> None:
 def test_a_store_that_is_away_keeps_them_and_it_is_said(profile: str, ada: User) -> None:
     client, other = browser(ada), browser(ada)
     away = StoreUnavailableError("there", "gone")
-    with mock.patch("cookieproj.devices.liveness.end", side_effect=away):
+    with mock.patch("cookieproj.devices.stored_sessions.end", side_effect=away):
         assert client.post(OTHERS).status_code == 503
     assert [is_in(client), is_in(other)] == [True, True]
     assert SignedInSession.objects.count() == 2

@@ -20,14 +20,14 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from cookieproj.engines import cached_db, cached_rows
+from cookieproj.engines import cached_db, cached_row_store
 from cookieproj.engines.cache import SessionStore as CacheStore
 from cookieproj.engines.cached_db import SessionStore
 from cookieproj.engines.caches import adapter_for
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.signals import OURS, hear_deletions
-from cookieproj.engines.table import Table
+from cookieproj.engines.sql_statements import Table
 
 from .contract import Engine, on_engines
 
@@ -405,7 +405,7 @@ def test_what_it_missed_it_learns_when_it_is_back(engine: Engine) -> None:
     with away():
         write(changed)
         sign_out(ended)
-    assert cached_rows.pending
+    assert cached_row_store.pending
     assert SessionStore(changed)["count"] == 2
     assert dict(SessionStore(ended).items()) == {}
-    assert not cached_rows.pending
+    assert not cached_row_store.pending

@@ -12,7 +12,7 @@ from django.core.cache import caches as connections
 from django.core.cache.backends.dummy import DummyCache
 from pytest_django import Settings
 
-from cookieproj.engines import cached_rows
+from cookieproj.engines import cached_row_store
 from cookieproj.engines.cache import SessionStore
 from cookieproj.engines.caches import adapter_for
 from cookieproj.engines.caches.generic import Cache
@@ -86,7 +86,7 @@ def test_what_memcached_has_no_room_for(
     else:
         large.save()
         assert store(session.session_key)["color"] == large["color"]
-    assert not cached_rows.pending
+    assert not cached_row_store.pending
 
 
 def test_pymemcache_does_not_answer_for_a_server_that_failed(

@@ -48,12 +48,12 @@ def expire(number: int) -> None:
 @pytest.mark.parametrize("watched", [False, True])
 @on_servers
 def test_any_number_of_clearings_at_once_end_well(
-    engine: Engine, count_round_trips: bool, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, has_listeners: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cookieproj.engines.clearing.FEW", 100)
     monkeypatch.setattr(
-        "cookieproj.engines.table.Table.count_round_trips",
-        mock.PropertyMock(return_value=count_round_trips),
+        "cookieproj.engines.sql_statements.Table.has_listeners",
+        mock.PropertyMock(return_value=has_listeners),
     )
     everybody = threading.Barrier(CLEARINGS)
 

@@ -25,7 +25,7 @@ from cookieproj.engines.exceptions import (
     StoreUnavailableError,
 )
 from cookieproj.engines.file import SessionStore
-from cookieproj.engines.files import Files
+from cookieproj.engines.file_store import Files
 
 from .contract import Engine, on_engines
 
@@ -56,7 +56,7 @@ def test_a_full_disk_is_an_error_and_what_was_there_stays(
     again["b"] = 2
     full = OSError(number, os.strerror(number), f"{tmp_path}/sessionid{session.session_key}")
     with (
-        mock.patch("cookieproj.engines.folder.os.utime", side_effect=full),
+        mock.patch("cookieproj.engines.session_files.os.utime", side_effect=full),
         pytest.raises(StoreError, match=str(tmp_path)) as error,
     ):
         again.save()
@@ -80,7 +80,7 @@ def test_a_really_full_disk_too(engine: Engine, tmp_path: Path) -> None:
         return os.open(path, os.O_WRONLY), str(path)
 
     with (
-        mock.patch("cookieproj.engines.folder.tempfile.mkstemp", on_a_full_disk),
+        mock.patch("cookieproj.engines.session_files.tempfile.mkstemp", on_a_full_disk),
         pytest.raises(StoreFullError, match=os.strerror(errno.ENOSPC)),
     ):
         again.save()
@@ -329,7 +329,7 @@ def test_no_page_leaves_a_descriptor_open(many: set[str]) -> None:
 
 def test_without_offsets_in_folders_it_says_so(engine: Engine) -> None:
     with (
-        mock.patch("cookieproj.engines.files.os.supports_fd", set()),
+        mock.patch("cookieproj.engines.file_store.os.supports_fd", set()),
         mock.patch("platform.system", return_value="Windows"),
         pytest.raises(NotListableError, match="by pages on Windows"),
     ):

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 from pytest_django import Settings
 
-from cookieproj.engines import cached_rows
+from cookieproj.engines import cached_row_store
 from cookieproj.engines.caches.redis import DjangoRedis
 from cookieproj.engines.file import SessionStore as FileStore
 from cookieproj.engines.handover import engines, previous, session_store
@@ -373,9 +373,9 @@ def test_copies_that_an_outage_has_left_are_forgotten_after_it(switch: Switch) -
 
     with mock.patch.object(DjangoRedis, "write_tombstone", away):
         browser.set(b=2)
-    assert cached_rows.pending
+    assert cached_row_store.pending
     browser.set(c=3)
-    assert not cached_rows.pending
+    assert not cached_row_store.pending
 
 
 @only(APART)

@@ -13,12 +13,12 @@ from django.test.utils import override_settings
 from django.utils import timezone
 from pytest_django import Settings
 
-from cookieproj.engines import cached_rows
+from cookieproj.engines import cached_row_store
 from cookieproj.engines.caches.memory import Memory
 from cookieproj.engines.clock import after
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.handover_mixin import store_of
-from cookieproj.engines.pending import PendingInvalidations
+from cookieproj.engines.pending_invalidations import PendingInvalidations
 from tests.stores import forget_pending
 
 from .contract import ALL, Engine, kept, on_engines
@@ -117,7 +117,7 @@ def test_under_such_names_too_a_copy_is_replaced_once_the_cache_is_back(
         for name in ("compare_and_swap", "touch", "insert", "write_tombstone"):
             patch.setattr(Memory, name, away)
         session.save()
-    assert cached_rows.pending
+    assert cached_row_store.pending
     assert SessionStore(other)["x"] == 1
     assert SessionStore(key)["a"] == "new"
     forget_pending()

@@ -214,9 +214,9 @@ def test_clearing_removes_the_expired_and_counts_them(engine: Engine, batch_size
 def test_clearing_takes_one_statement_a_batch(engine: Engine) -> None:
     for _ in range(5):
         stored(engine, -60, a=1)
-    count_round_trips = mock.PropertyMock(return_value=False)
+    has_listeners = mock.PropertyMock(return_value=False)
     with (
-        mock.patch("cookieproj.engines.table.Table.count_round_trips", count_round_trips),
+        mock.patch("cookieproj.engines.sql_statements.Table.has_listeners", has_listeners),
         CaptureQueriesContext(connection) as statements,
     ):
         assert engine.Store.clear_expired(batch_size=2) == 5
@@ -246,8 +246,8 @@ def test_many_rows_are_cleared_page_by_page(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cookieproj.engines.clearing.FEW", 2)
-    count_round_trips = mock.PropertyMock(return_value=False)
-    monkeypatch.setattr("cookieproj.engines.table.Table.count_round_trips", count_round_trips)
+    has_listeners = mock.PropertyMock(return_value=False)
+    monkeypatch.setattr("cookieproj.engines.sql_statements.Table.has_listeners", has_listeners)
     # Of several pages, and more to a statement than one.
     for number in range(60):
         text = "".join(random_key() for _ in range(40))

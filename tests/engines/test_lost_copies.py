@@ -13,12 +13,12 @@ from django.test import override_settings
 from pytest_django import DjangoDbBlocker
 from redis import Redis
 
-from cookieproj.engines import cached_rows
+from cookieproj.engines import cached_row_store
 from cookieproj.engines.cached_db import SessionStore
 from cookieproj.engines.caches.generic import Cache
 from cookieproj.engines.handover_mixin import store_of
-from cookieproj.engines.pending import FLUSHED_AT_ONCE, PendingInvalidations
-from cookieproj.engines.rows import Rows
+from cookieproj.engines.pending_invalidations import FLUSHED_AT_ONCE, PendingInvalidations
+from cookieproj.engines.row_store import Rows
 from cookieproj.settings.caches import caches as cache_settings
 from tests.servers import StoppableRedis
 
@@ -33,7 +33,7 @@ def redis(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[StoppableRedis]:
     """Where the copies are; the rows are in a database of their own."""
-    monkeypatch.setattr(cached_rows, "pending", PendingInvalidations(100_000))
+    monkeypatch.setattr(cached_row_store, "pending", PendingInvalidations(100_000))
     redis = StoppableRedis(tmp_path)
     redis.start()
     with (
@@ -87,7 +87,7 @@ def sign_out(key: str) -> None:
 def test_of_more_copies_than_are_noted_none_that_has_ended_opens(
     redis: StoppableRedis, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(cached_rows, "pending", PendingInvalidations(2))
+    monkeypatch.setattr(cached_row_store, "pending", PendingInvalidations(2))
     ended, changed, other = [stored(a=1) for _time in range(4)], stored(count=1), stored(b=2)
     with away(redis):
         for key in ended:
@@ -95,21 +95,21 @@ def test_of_more_copies_than_are_noted_none_that_has_ended_opens(
         session = SessionStore(changed)
         session["count"] = 2
         session.save()
-        assert len(cached_rows.pending) == 2
+        assert len(cached_row_store.pending) == 2
     assert "clear the cache" in caplog.text
     assert all(key not in caplog.text for key in ended)
     assert read(changed) == {"count": 2}
     assert [read(key) for key in ended] == [{}] * 4
     assert [copy_of(key) for key in ended] == [None] * 4
     assert read(other) == {"b": 2}
-    assert not cached_rows.pending
+    assert not cached_row_store.pending
 
 
 def test_what_is_noted_already_is_no_more(
     redis: StoppableRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then nothing is lost count of, and copies are read again."""
-    monkeypatch.setattr(cached_rows, "pending", PendingInvalidations(1))
+    monkeypatch.setattr(cached_row_store, "pending", PendingInvalidations(1))
     key = stored(count=0)
     with away(redis):
         for _time in range(3):
@@ -117,7 +117,7 @@ def test_what_is_noted_already_is_no_more(
             session["count"] = session["count"] + 1
             session.save()
     assert read(key) == {"count": 3}
-    assert not cached_rows.pending.is_full
+    assert not cached_row_store.pending.is_full
 
 
 class Followed(OrderedDict[tuple[str, str], None]):
@@ -136,7 +136,7 @@ def test_no_load_goes_through_all_that_is_noted(
 ) -> None:
     key = stored(a=1)
     noted = Followed(((str(copies().label), str(number)), None) for number in range(1000))
-    monkeypatch.setattr(cached_rows.pending, "_copies", noted)
+    monkeypatch.setattr(cached_row_store.pending, "_copies", noted)
     with away(redis):
         assert read(key) == {"a": 1}
     assert noted.seen <= FLUSHED_AT_ONCE + 1

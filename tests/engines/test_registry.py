@@ -13,7 +13,7 @@ from pytest_django import Settings
 from cookieproj.engines import file
 from cookieproj.engines.checks import engine_is_there
 from cookieproj.engines.constants import DJANGOS, NAMES, OURS
-from cookieproj.engines.files import Files
+from cookieproj.engines.file_store import Files
 from cookieproj.engines.handover.engines import handover_engine
 from cookieproj.engines.probe import without_cache
 from cookieproj.engines.registry import EngineRef, resolve, running

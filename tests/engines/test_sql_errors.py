@@ -116,7 +116,8 @@ def test_what_an_error_says_holds_no_part_of_a_session_key(
 @on_our("sqlite", "postgresql", "mariadb")
 def test_a_missing_column_too(engine: Engine) -> None:
     key = stored(engine, a=1).session_key
-    with mock.patch("cookieproj.engines.table.Table._sql", mock.PropertyMock()) as statements:
+    made = mock.PropertyMock()
+    with mock.patch("cookieproj.engines.sql_statements.Table._sql", made) as statements:
         statements.return_value.read = "SELECT is_none FROM django_session WHERE %s <> %s"
         with pytest.raises(StoreMisconfiguredError, match=r"Run manage\.py migrate\."):
             engine.Store(key).load()

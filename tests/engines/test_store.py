@@ -12,7 +12,7 @@ from pytest_django import Settings
 from cookieproj.engines.clock import after
 from cookieproj.engines.entries import Entry
 from cookieproj.engines.file import SessionStore as FileStore
-from cookieproj.engines.files import Files
+from cookieproj.engines.file_store import Files
 from cookieproj.engines.handover.copies import is_copy, marked
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.store import Store

@@ -111,7 +111,7 @@ class Watched:
 
 
 @contextmanager
-def count_round_trips(folder: Path) -> Iterator[Watched]:
+def watched(folder: Path) -> Iterator[Watched]:
     with ExitStack() as stack:
         redises: dict[int, StoppableRedis] = {}
         for number in range(1 + REPLICAS):

@@ -10,7 +10,7 @@ from tests.conftest import start
 from tests.held import Held, Whose
 
 from .conftest import Tries, Variables
-from .sentinels import Watched, count_round_trips
+from .sentinels import Watched, watched
 from .threaded import threaded
 from .visitors import Answer, Crowd
 
@@ -21,7 +21,7 @@ TURNS = 8
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     with ExitStack() as stack:
-        yield start(stack, count_round_trips(tmp_path_factory.mktemp("sentinels")))
+        yield start(stack, watched(tmp_path_factory.mktemp("sentinels")))
 
 
 def test_whoever_was_signed_in_still_is(

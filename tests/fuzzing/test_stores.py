@@ -9,7 +9,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from cookieproj.engines import current
+from cookieproj.engines import running_engine
 from cookieproj.engines.constants import COOKIE_SALT, TOMBSTONE_MARK
 from tests.conftest import on
 from tests.families import run_on
@@ -132,7 +132,7 @@ def anything(store: Store, person: Person) -> st.SearchStrategy[Entry]:
 
 def data_of(person: Person) -> dict[str, Any]:
     """With all that Django itself keeps in a session."""
-    session: SessionBase = current.store()(person.key)
+    session: SessionBase = running_engine.store()(person.key)
     return dict(session.items()) | {"_session_expiry": 300, "_messages": "[]"}
 
 
@@ -198,7 +198,7 @@ def test_what_lists_and_clears_sessions_minds_none_of_it(
     store = STORES[profile]()
     ada, mallory = signed_in(site, "ada", CANARY), signed_in(site, "mallory", "blue")
     admin = signed_in(site, "admin", "blue", is_staff=True, is_superuser=True)
-    sessions: Any = current.store()
+    sessions: Any = running_engine.store()
     before = store.held(ada.key)
 
     def holds(stored: Entry, look: Look) -> None:

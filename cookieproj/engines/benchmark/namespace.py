@@ -14,11 +14,11 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.file import SessionStore as DjangoFileStore
 from django.db import router
 
-from cookieproj.engines import current
+from cookieproj.engines import running_engine
 from cookieproj.engines.caches import adapter_for
 from cookieproj.engines.constants import NAMESPACE
 from cookieproj.engines.registry import subclass
-from cookieproj.engines.table import Table
+from cookieproj.engines.sql_statements import Table
 
 # Rows that one statement removes.
 BATCH = 500
@@ -61,7 +61,7 @@ def remove(store: Any) -> None:
     signals, and leaves a tombstone for it. Raises StoreError where a store does not answer any
     more.
     """
-    sessions: list[Any] = [store(), current.store()()]
+    sessions: list[Any] = [store(), running_engine.store()()]
     caching = [session for session in sessions if hasattr(session, "_cache")]
     made = iter(store.made)
     while keys := list(islice(made, BATCH)):

@@ -17,7 +17,7 @@ from django.contrib.sessions.backends.cached_db import SessionStore as CachedDBS
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 
-from cookieproj.engines.cached_rows import CachedRows
+from cookieproj.engines.cached_row_store import CachedRows
 from cookieproj.engines.handover_mixin import HandoverMixin, made_of, store_of
 from cookieproj.engines.registry import EngineRef, running, subclass
 from cookieproj.engines.store import Store

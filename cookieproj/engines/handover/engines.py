@@ -15,7 +15,7 @@ from cookieproj.engines.constants import NAMES, OURS
 from cookieproj.engines.handover_mixin import HandoverMixin, store_of
 from cookieproj.engines.probe import SECONDS
 from cookieproj.engines.registry import EngineRef, resolve
-from cookieproj.engines.rows import Rows
+from cookieproj.engines.row_store import Rows
 
 
 def handover_engine(name: str, alias: str = "") -> EngineRef:

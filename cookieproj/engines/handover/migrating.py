@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
-from cookieproj.engines.cached_rows import CachedRows
+from cookieproj.engines.cached_row_store import CachedRows
 from cookieproj.engines.caches.generic import TOMBSTONE_TTL
 from cookieproj.engines.clock import after
 from cookieproj.engines.constants import COPY, ENDED

@@ -15,7 +15,7 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.db import DatabaseError, DataError
 from django.utils.translation import gettext as _
 
-from cookieproj.engines.cached_rows import CachedRows
+from cookieproj.engines.cached_row_store import CachedRows
 from cookieproj.engines.clock import is_near
 from cookieproj.engines.english import in_english
 from cookieproj.engines.entries import Entry, ListedSession

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from cookieproj.devices import registry
 from cookieproj.devices.models import SignedInSession
-from cookieproj.engines import current
+from cookieproj.engines import running_engine
 from cookieproj.engines.checks import sessions_outlive_the_process
 from cookieproj.engines.constants import CACHE
 from demo.constants import DEMODATA_LABEL
@@ -62,10 +62,10 @@ def account(name: str, is_admin: bool) -> User:
 
 
 def made_sessions(users: list[User]) -> str:
-    store = current.store()
-    if current.is_held_by_browser():
+    store = running_engine.store()
+    if running_engine.is_held_by_browser():
         return _("No demo sessions: on this engine the browsers hold them.")
-    if current.name() == CACHE and sessions_outlive_the_process():
+    if running_engine.name() == CACHE and sessions_outlive_the_process():
         return _("No demo sessions: on this cache they would end with this command.")
     for user in users:
         row = str(uuid4())

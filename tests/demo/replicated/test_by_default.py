@@ -80,7 +80,7 @@ def test_what_the_store_refuses_to_end_is_not_in_its_log(
     client, other = browser(admin), browser(ada)
     form = {"action": "delete_selected", "_selected_action": [row_of(other).pk], "post": "yes"}
     away = StoreUnavailableError("there", "gone")
-    with mock.patch("cookieproj.devices.liveness.end", side_effect=away):
+    with mock.patch("cookieproj.devices.stored_sessions.end", side_effect=away):
         assert client.post("/admin/cookieproj_devices/signedinsession/", form).status_code == 503
     assert not LogEntry.objects.exists()
     assert is_in(other)

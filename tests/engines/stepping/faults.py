@@ -10,7 +10,7 @@ from django.contrib.sessions.backends.base import UpdateError
 
 from cookieproj.engines import base, keys, merge
 from cookieproj.engines.apply import Apply
-from cookieproj.engines.cached_rows import CachedRows
+from cookieproj.engines.cached_row_store import CachedRows
 from cookieproj.engines.caches import memory
 from cookieproj.engines.caches.generic import Cache
 from cookieproj.engines.caches.memory import Memory

@@ -22,9 +22,9 @@ from cookieproj.engines.caches.memcached import Memcached
 from cookieproj.engines.caches.memory import Memory
 from cookieproj.engines.caches.redis import Redis
 from cookieproj.engines.exceptions import StoreUnavailableError
-from cookieproj.engines.files import Files
-from cookieproj.engines.rows import Rows
-from cookieproj.engines.table import Table
+from cookieproj.engines.file_store import Files
+from cookieproj.engines.row_store import Rows
+from cookieproj.engines.sql_statements import Table
 
 # All there is to know of what a trip is. One that is made on the way, inside another one, is a part
 # of that: of files those stand here who hold the lock.

@@ -13,8 +13,8 @@ from django.utils.translation import ngettext
 
 from cookieproj.devices.models import SignedInSession
 from cookieproj.devices.services import end_each, sign_out_everywhere
-from cookieproj.devices.users import find_by_name, users
-from cookieproj.engines import current
+from cookieproj.devices.user_model import find_by_name, users
+from cookieproj.engines import running_engine
 from cookieproj.engines.exceptions import SessionStoreError
 
 
@@ -61,7 +61,7 @@ class Command(BaseCommand):
         if bool(options["user"]) == options["all"]:
             raise CommandError(_("Name users, or --all of them."))
         some = bool(options["except_session"] or options["older_than"] is not None)
-        if some and (reason := current.why_not_single()):
+        if some and (reason := running_engine.why_not_single()):
             raise CommandError(reason)
         ended: list[dict[str, Any]] = []
         try:

@@ -9,7 +9,7 @@ from django.db import DatabaseError
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from cookieproj.engines import current
+from cookieproj.engines import running_engine
 from cookieproj.engines.exceptions import SessionStoreError
 from cookieproj.engines.hooks import overrides
 from cookieproj.engines.listable import BATCH
@@ -81,7 +81,7 @@ class Command(ClearSessions):
             self.say(text, self.cleared)
 
     def clear_all(self, **options: Any) -> None:
-        store: Any = current.store()
+        store: Any = running_engine.store()
         # One that a subclass has written need not know of batches.
         counts = hasattr(store, "count_expired") and not overrides(store, "clear_expired")
         if options["dry_run"]:

@@ -8,13 +8,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from cookieproj.engines import current, encryption
+from cookieproj.engines import encryption, running_engine
 from cookieproj.engines.english import in_english
 from cookieproj.engines.exceptions import NotListableError, SessionStoreError
 from cookieproj.engines.listable import Listable
 
 from .models import SignedInSession
-from .refusals import refuse
+from .refused_sessions import refuse
 
 logger = logging.getLogger("django.contrib.sessions")
 
@@ -40,7 +40,7 @@ def end(row: SignedInSession) -> None:
 
     Raises NotEndedError, or StoreError if the store does not answer.
     """
-    if current.browsers_may_hold() or not row.sealed_key:
+    if running_engine.browsers_may_hold() or not row.sealed_key:
         refuse(str(row.pk), row.expires)
     if row.sealed_key:
         store, key = stored(row)
@@ -63,7 +63,7 @@ def stored(row: SignedInSession) -> tuple[SessionBase, str]:
             ),
         ) from None
     try:
-        return current.store_of(row.engine)(), key
+        return running_engine.store_of(row.engine)(), key
     except (ImportError, AttributeError, ImproperlyConfigured):
         raise NotEndedError(
             _("A session of an engine that cannot be imported cannot be deleted."),
@@ -80,7 +80,7 @@ def alive(rows: Iterable[SignedInSession]) -> list[SignedInSession]:
     """Of the running engine's, those whose sessions are still stored, as far as it can tell."""
     listed = [(row, row.session_key) for row in rows]
     keys = {key for _row, key in listed} - {""}
-    store = current.store()
+    store = running_engine.store()
     try:
         found = store.alive(keys) if issubclass(store, Listable) else existing(store, keys)
     except NotListableError:

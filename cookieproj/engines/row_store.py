@@ -18,8 +18,8 @@ from .exceptions import StoreUnavailableError
 from .hooks import can_decode, decoder, form_of
 from .model_table import table_of
 from .sql_call import in_transaction
+from .sql_statements import Row, Table
 from .store import Store
-from .table import Row, Table
 
 if TYPE_CHECKING:
     from datetime import datetime

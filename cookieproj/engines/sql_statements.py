@@ -137,14 +137,14 @@ class Table:
 
     def remove(self, session_key: str) -> None:
         """One statement, unless Django must see the row go."""
-        if self.count_round_trips:
+        if self.has_listeners:
             self._write(self._rows.filter(session_key=session_key).delete)
         else:
             self._changed(self._sql.remove, [session_key])
 
     def take(self, session_key: str, session_data: str) -> bool:
         """Remove the row if it still holds that data."""
-        if not self.count_round_trips:
+        if not self.has_listeners:
             return self._changed(self._sql.take, [session_key, session_data])
         rows = self._rows.filter(session_key=session_key, session_data=session_data)
         return bool(self._write(rows.delete)[0])
@@ -188,12 +188,12 @@ class Table:
 
     def delete(self, rows: QuerySet[AbstractBaseSession]) -> int:
         """By one statement, unless Django must see the rows go: how many sessions went."""
-        if self.count_round_trips:
+        if self.has_listeners:
             return rows.delete()[1].get(self.model._meta.label, 0)
         return rows._raw_delete(self.using)
 
     @property
-    def count_round_trips(self) -> bool:
+    def has_listeners(self) -> bool:
         """Whether another table refers to the rows, or somebody listens to their end."""
         return bool(self.model._meta.related_objects) or others_hear(self.model)
 

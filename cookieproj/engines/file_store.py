@@ -24,9 +24,9 @@ from .constants import EXPIRY
 from .english import in_english
 from .entries import Entry, ListedSession, Location, Page
 from .exceptions import NotListableError, StoreError
-from .folder import File, Folder, is_name, lock_of
 from .hooks import can_decode, decoder, form_of, overrides
 from .merge import Data
+from .session_files import File, Folder, is_name, lock_of
 from .store import Store
 
 logger = logging.getLogger("django.contrib.sessions")

@@ -19,8 +19,8 @@ from .english import in_english
 from .entries import Entry, Location
 from .exceptions import StoreError, StoreUnavailableError
 from .merge import Data
-from .pending import PendingInvalidations
-from .rows import Rows
+from .pending_invalidations import PendingInvalidations
+from .row_store import Rows
 from .store import Around, Store
 
 logger = logging.getLogger("django.contrib.sessions")
