@@ -533,7 +533,7 @@ def test_the_file_profile_warns_of_a_folder_that_was_there(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("former", "why"),
+    ("previous", "why"),
     [
         ("dbx", "'dbx' is no engine that sessions can be moved between"),
         ("os.path", "'os.path' is no engine"),

@@ -152,7 +152,7 @@ def test_nothing_is_left(
         assert not list(cache.iter_keys("*"))  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("former", ["db", "file", "signed_cookies"])
+@pytest.mark.parametrize("previous", ["db", "file", "signed_cookies"])
 def test_nor_in_a_handover(
     profile: str,
     empty_stores: None,

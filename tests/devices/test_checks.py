@@ -52,7 +52,7 @@ def test_a_package_is_missing() -> None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("former", ["", "cookieproj.engines.signed_cookies"])
+@pytest.mark.parametrize("previous", ["", "cookieproj.engines.signed_cookies"])
 def test_a_copy_of_a_cookie_is_not_refused(previous: str, settings: Settings) -> None:
     settings.SESSION_ENGINE = (
         "cookieproj.engines.db" if previous else "cookieproj.engines.signed_cookies"

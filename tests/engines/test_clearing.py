@@ -45,7 +45,7 @@ def expire(number: int) -> None:
     )
 
 
-@pytest.mark.parametrize("watched", [False, True])
+@pytest.mark.parametrize("has_listeners", [False, True])
 @on_servers
 def test_any_number_of_clearings_at_once_end_well(
     engine: Engine, has_listeners: bool, monkeypatch: pytest.MonkeyPatch

@@ -339,7 +339,7 @@ def mark_then(place: str, data: dict[str, Any]) -> str:
 
 @INTO_COOKIES
 @pytest.mark.parametrize(
-    "former",
+    "previous",
     ["ab", "abc", [], ["k" * 32], ["k" * 32, True], {"a": 1}, 7, None, [None, None, None]],
     ids=str,
 )
