@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from cookieproj.engines.constants import DJANGOS, OURS
+from cookieproj.engines.constants import CACHE, CACHED_DB, DJANGOS, OURS
 
 from .projects import Neighbour
 
@@ -29,6 +29,20 @@ SESSION_FILE_PATH = "{files}"
 MIDDLEWARE = with_middleware(globals().get("MIDDLEWARE", ()))
 TEST_RUNNER = "recorder.Runner"
 {and_settings}
+"""
+
+# Theirs may be one that keeps nothing: on that no session lasts, on either engine.
+CACHE_SETTINGS = """
+from django.conf import global_settings
+
+CACHES = {
+    **globals().get("CACHES", global_settings.CACHES),
+    "sessions": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "sessions",
+    },
+}
+SESSION_CACHE_ALIAS = "sessions"
 """
 
 # What of this process's environment would change how they run.
@@ -56,6 +70,8 @@ def run(neighbour: Neighbour, source: Path, package: str, engine: str) -> dict[s
             files=folder / "files",
             and_settings=neighbour.and_settings,
         )
+        if engine in (CACHE, CACHED_DB):
+            settings += CACHE_SETTINGS
         (folder / "neighbour_settings.py").write_text(settings)
         where = source / neighbour.folder
         paths = [folder, *(where / path for path in neighbour.paths)]

@@ -39,6 +39,26 @@ class Tests(SimpleTestCase):
         pass
 """
 
+KEEPING = """
+from importlib import import_module
+
+from django.conf import settings
+from django.test import SimpleTestCase
+
+
+class Tests(SimpleTestCase):
+    def test_it(self):
+        SessionStore = import_module(settings.SESSION_ENGINE).SessionStore
+        session = SessionStore()
+        session["a"] = 1
+        session.save()
+        self.assertEqual(SessionStore(session.session_key)["a"], 1)
+"""
+
+DUMMY = """
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
+"""
+
 FIXTURE = """
 import pytest
 
@@ -156,6 +176,15 @@ class TestRunning:
             "both": "passed",
         }
         assert sorted(ours.values()) == ["passed", "passed", "passed", "skipped"]
+
+    @pytest.mark.parametrize("package", [DJANGOS, OURS])
+    def test_a_session_is_kept_where_their_cache_keeps_nothing(
+        self, source: Path, package: str
+    ) -> None:
+        (source / "suite" / "test_engine.py").write_text(KEEPING)
+        (source / "their_settings.py").write_text(SETTINGS + DUMMY)
+        neighbour = Neighbour("suite", "1.0", "their_settings", COMMANDS["django"])
+        assert set(run(neighbour, source, package, "cache").values()) == {"passed"}
 
     def test_what_a_fixture_raises_is_a_failure(self, source: Path) -> None:
         (source / "suite" / "test_engine.py").write_text(FIXTURE)
