@@ -1,4 +1,5 @@
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 
@@ -10,5 +11,9 @@ class DevicesConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        if not apps.is_installed("cookieproj.engines"):
+            raise ImproperlyConfigured(
+                "cookieproj.devices needs cookieproj.engines in INSTALLED_APPS as well, after it."
+            )
         # They register themselves, once settings and models are there.
         from . import checks, receivers, timeline  # noqa: F401, PLC0415

@@ -3,7 +3,6 @@
 from ipaddress import IPv6Address, ip_address
 
 from django.http import HttpRequest
-from ua_parser import parse
 
 from . import conf
 
@@ -13,6 +12,9 @@ USER_AGENT = 500
 
 def device_of(request: HttpRequest) -> tuple[str, str]:
     """Browser and operating system, both without their versions; empty where not recognised."""
+    # Here, so that a check can say that it is missing.
+    from ua_parser import parse  # noqa: PLC0415
+
     found = parse(request.headers.get("User-Agent", "")[:USER_AGENT])
     browser = found.user_agent.family if found.user_agent else ""
     system = found.os.family if found.os else ""

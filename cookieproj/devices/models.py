@@ -12,6 +12,7 @@ from cookieproj.engines import encryption
 from . import user_model
 from .constants import INDEX_SEAL
 from .managers import ReadsWhatIsWritten, Row
+from .signals import ENDED
 
 
 class Forgettable(models.QuerySet[Row]):
@@ -65,6 +66,9 @@ class SignedInSession(models.Model):
     expires = models.DateTimeField(_("expires"))
 
     objects = ReadsWhatIsWritten.from_queryset(SignedInSessions)()
+
+    # What ``session_ended`` tells when the row is deleted.
+    end_reason = ENDED
 
     class Meta:
         verbose_name = _("signed-in session")

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from functools import cached_property
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Count
 from django.db.models.functions import TruncDate
 from django.utils import timezone
@@ -61,7 +62,7 @@ class Overview:
 
 
 def signed_in_by_day() -> dict[date, int]:
-    today = timezone.localdate()
+    today = timezone.localdate() if settings.USE_TZ else timezone.now().date()
     days = [today - timedelta(days=before) for before in reversed(range(DAYS))]
     rows = (
         SignedInSession.objects.live()

@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from cookieproj.engines import running_engine
+from cookieproj.engines.exceptions import SessionStoreError
 from cookieproj.engines.registry import EngineRef
 from cookieproj.engines.signals import sessions_moved, stored_session_deleted
 
@@ -18,7 +19,7 @@ from . import refused_sessions, registry, signals, stored_sessions
 from .cleanup import BATCH
 from .deferred_writes import is_written
 from .models import SignedInSession
-from .user_model import counts_sign_outs
+from .user_model import counts_sign_outs, users
 
 
 @receiver(user_logged_in)
@@ -52,11 +53,12 @@ def ended(instance: SignedInSession, origin: Any = None, **kwargs: Any) -> None:
     """
     try:
         stored_sessions.end(instance)
-    except stored_sessions.NotEndedError as error:
+    except SessionStoreError as error:
         if SignedInSession in (type(origin), getattr(origin, "model", None)):
             raise
-        stored_sessions.log_left_in_store(error.reason)
-    tell(instance, signals.ENDED)
+        stored_sessions.log_left_in_store(getattr(error, "reason", error))
+    if instance.expires > timezone.now():
+        tell(instance, instance.end_reason)
 
 
 @receiver(post_save, sender=settings.AUTH_USER_MODEL)
@@ -68,6 +70,9 @@ def password_changed(
     The session that changed it gets the new hash in a moment, and its row with it.
     """
     if update_fields is not None and "password" not in update_fields:
+        return
+    if using != users().db:
+        # A copy in another database, which nobody signs in by.
         return
     if not created and counts_sign_outs():
         # Somebody may have signed out everywhere since it was read: by that too goes the hash.

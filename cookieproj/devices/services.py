@@ -17,7 +17,7 @@ from cookieproj.engines.exceptions import SessionStoreError
 from . import registry, stored_sessions
 from .deferred_writes import is_written
 from .models import SignedInSession, SignedInSessions
-from .signals import EVERYWHERE, session_ended
+from .signals import ENDED, EVERYWHERE, session_ended
 from .user_model import counts_sign_outs, users
 
 # On the page: more of them are a program's, and nobody looks through them.
@@ -57,11 +57,15 @@ def sign_out_everywhere(user: Any, *, by: Any = None, keep: HttpRequest | None =
     way: of two devices that sign each other out, the one that comes first goes on. The second
     click of one device ends none either, and goes on with the session that the first has kept.
     Without the mixin it raises NotEndedError or StoreError for what could not be ended, when
-    all else is.
+    all else is; and ends none on an engine that cannot end a single session.
     """
     kept = keep if keep is not None and keep.user == user else None
-    end = end_by_hash if counts_sign_outs() else end_one_by_one
-    return end(user, by, kept)
+    if counts_sign_outs():
+        return end_by_hash(user, by, kept)
+    if reason := running_engine.why_not_single():
+        remedy = _("With SignOutEverywhereMixin in the user model all of them can be ended.")
+        raise stored_sessions.NotEndedError(reason, remedy)
+    return end_one_by_one(user, by, kept)
 
 
 def end_by_hash(user: Any, by: Any, kept: HttpRequest | None) -> int:
@@ -96,11 +100,11 @@ def end_one_by_one(user: Any, by: Any, kept: HttpRequest | None) -> int:
     if kept is not None:
         rows = rows.exclude(pk__in=[registry.registered_id(kept.session)])
     log_sign_out(user, by)
-    return end_each(rows)
+    return end_each(rows, EVERYWHERE)
 
 
-def end_each(rows: SignedInSessions) -> int:
-    """End each of those by itself; how many of them were live.
+def end_each(rows: SignedInSessions, reason: str = ENDED) -> int:
+    """End each of those by itself; how many of them were live. ``reason`` is told by the signal.
 
     Raises NotEndedError or StoreError for one that could not be ended, when all others are.
     """
@@ -111,6 +115,7 @@ def end_each(rows: SignedInSessions) -> int:
         try:
             # One that stays breaks no transaction that the caller is in.
             with transaction.atomic(using=using):
+                row.end_reason = reason
                 row.delete()
         except SessionStoreError as error:
             failed.append(error)

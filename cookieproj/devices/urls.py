@@ -2,7 +2,7 @@ from django.urls import path
 
 from . import views
 
-app_name = "devices"
+app_name = "cookieproj_devices"
 urlpatterns = [
     path("", views.your_devices, name="list"),
     path("sign-out-others/", views.sign_out_others, name="sign-out-others"),

@@ -31,10 +31,12 @@ def find_user(pk: Any) -> Any:
 def find_by_name(name: str) -> Any:
     """The user who signs in by that name; None where nobody does."""
     model = get_user_model()
+    manager: Any = model._default_manager.db_manager(users().db)
     try:
-        return users().filter(**{model.USERNAME_FIELD: name}).first()
-    except UnicodeEncodeError:
-        # Bytes of a shell that are no text are nobody's name either.
+        # As a sign-in does, where a site's own manager may ignore case.
+        return manager.get_by_natural_key(name)
+    except (model.DoesNotExist, ValueError):
+        # Nobody has what is no number for a numeric name, nor bytes of a shell that are no text.
         return None
 
 

@@ -37,18 +37,18 @@ def your_devices(request: HttpRequest) -> HttpResponse:
     return render(request, "cookieproj_devices/device_list.html", context)
 
 
-@require_post(page="devices:list")
+@require_post(page="cookieproj_devices:list")
 @login_required
 def sign_out_one(request: HttpRequest, pk: str) -> HttpResponse:
     row = signed_in_user(request).signed_in_sessions.filter(pk=pk).first()
     if row is None:
         # By another click, or elsewhere. Whether it is somebody else's is nobody's business.
-        messages.info(request, _("That device is already signed out."))
+        messages.info(request, _("That device is already signed out."), fail_silently=True)
     elif str(row.pk) == registry.registered_id(request.session):
         with ending(row):
             logout(request)
     elif reason := running_engine.why_not_single():
-        messages.error(request, reason)
+        messages.error(request, reason, fail_silently=True)
     else:
         names = {"device": row.device}
         try:
@@ -59,23 +59,23 @@ def sign_out_one(request: HttpRequest, pk: str) -> HttpResponse:
                 "%(device)s is not signed out. %(reason)s Sign out all other devices instead, "
                 "which needs no key."
             )
-            messages.error(request, text % (names | {"reason": error.reason}))
+            messages.error(request, text % (names | {"reason": error.reason}), fail_silently=True)
         else:
-            messages.success(request, _("%(device)s is signed out.") % names)
-    return redirect("devices:list")
+            messages.success(request, _("%(device)s is signed out.") % names, fail_silently=True)
+    return redirect("cookieproj_devices:list")
 
 
-@require_post(page="devices:list")
+@require_post(page="cookieproj_devices:list")
 @login_required
 def sign_out_others(request: HttpRequest) -> HttpResponse:
     user = signed_in_user(request)
     try:
         ended = sign_out_everywhere(user, by=user, keep=request)
     except (SessionEndedError, stored_sessions.NotEndedError) as error:
-        messages.error(request, str(error))
+        messages.error(request, str(error), fail_silently=True)
     else:
-        messages.success(request, devices_signed_out(ended))
-    return redirect("devices:list")
+        messages.success(request, devices_signed_out(ended), fail_silently=True)
+    return redirect("cookieproj_devices:list")
 
 
 def devices_signed_out(number: int) -> str:

@@ -34,8 +34,9 @@ def revocation_check() -> Check | None:
         return None
     try:
         found: Any = import_string(path)
-    except (ImportError, TypeError, ValueError) as error:
-        # No module has such a name: an empty one, or a relative one.
+    except (ImportError, TypeError, ValueError, RuntimeError) as error:
+        # No module has such a name: an empty one, or a relative one. Or it is of an app that is
+        # not installed.
         raise ImproperlyConfigured(said(path, str(error))) from error
     if not callable(found):
         raise ImproperlyConfigured(said(path, _("it cannot be called")))

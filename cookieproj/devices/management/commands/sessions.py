@@ -1,4 +1,5 @@
 import json
+from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -61,9 +62,7 @@ def described(row: SignedInSession) -> dict[str, Any]:
 
 
 def line(row: SignedInSession) -> str:
-    seen, ends = (
-        timezone.localtime(moment).strftime(TIME) for moment in (row.last_seen, row.expires)
-    )
+    seen, ends = map(local, (row.last_seen, row.expires))
     return _("%(id)s  %(user)s  %(device)s  %(address)s  last seen %(seen)s, until %(ends)s") % {
         "id": row.pk,
         "user": row.user.get_username(),
@@ -72,3 +71,9 @@ def line(row: SignedInSession) -> str:
         "seen": seen,
         "ends": ends,
     }
+
+
+def local(moment: datetime) -> str:
+    """Without USE_TZ it is so already."""
+    shown = timezone.localtime(moment) if timezone.is_aware(moment) else moment
+    return shown.strftime(TIME)
