@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import sys
 from datetime import date, timedelta
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 from unittest import mock
@@ -395,8 +396,11 @@ def top_level_engine(monkeypatch: pytest.MonkeyPatch) -> str:
     return "mysessions"
 
 
-def test_an_engine_of_the_sites_own(settings: Settings, top_level_engine: str) -> None:
+def test_an_engine_of_the_sites_own(
+    settings: Settings, top_level_engine: str, tmp_path: Path
+) -> None:
     settings.SESSION_ENGINE = "cookieproj.engines.db"
+    settings.SESSION_FILE_PATH = str(tmp_path)
     settings.SESSION_HANDOVER_FROM = top_level_engine
     handover_engine = previous()
     assert handover_engine is not None
