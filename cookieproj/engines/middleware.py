@@ -52,9 +52,10 @@ class LazySession(SimpleLazyObject):  # type: ignore[type-arg] # in the stubs al
 def made(
     store: type[SessionBase], request_or_none: ref[HttpRequest], meta: dict[str, Any]
 ) -> SessionBase:
-    """Of a request that does not wait for the collector: its session, which it holds, holds it not.
+    """The session of a request, which it refers to weakly: a request is freed as soon as it is over.
 
-    Who holds that alone, and first looks at it when the request is over, gets it by its cookie.
+    If only the session is left when somebody first looks at it, it is opened by the cookie in
+    ``meta``.
     """
     request = request_or_none()
     cookies = request.COOKIES if request else parse_cookie(meta.get("HTTP_COOKIE", ""))
