@@ -52,7 +52,7 @@ class LazySession(SimpleLazyObject):  # type: ignore[type-arg] # in the stubs al
 def made(
     store: type[SessionBase], request_or_none: ref[HttpRequest], meta: dict[str, Any]
 ) -> SessionBase:
-    """The session of a request, which it refers to weakly: a request is freed as soon as it is over.
+    """The session of a request, to which it refers weakly: so that is freed as soon as it is over.
 
     If only the session is left when somebody first looks at it, it is opened by the cookie in
     ``meta``.
