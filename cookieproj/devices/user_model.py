@@ -9,6 +9,8 @@ from django.db import router
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 
+from cookieproj.engines.primary_keys import primary_key
+
 from .mixins import SignOutEverywhereMixin
 
 
@@ -25,7 +27,8 @@ def users() -> QuerySet[Any]:
 
 def find_user(pk: Any) -> Any:
     """The user with that primary key; None where there is none, also for what can be no key."""
-    return users().filter(pk__in=[pk]).first()
+    known = primary_key(get_user_model(), pk)
+    return users().filter(pk=known).first() if known is not None else None
 
 
 def find_by_name(name: str) -> Any:

@@ -15,6 +15,7 @@ from cookieproj.devices import registry
 from cookieproj.devices.admin_mixins import SignOutUsersMixin
 from cookieproj.devices.models import SignedInSession
 from cookieproj.devices.signals import session_ended
+from cookieproj.devices.user_model import find_user
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.revocation import revocation_check
 from demo.models import User
@@ -107,6 +108,12 @@ class NoBaseUser:
 
 def test_a_user_without_a_session_hash() -> None:
     assert registry.hashes_of(NoBaseUser()) == [registry.digest("")]
+
+
+@pytest.mark.parametrize("pk", [None, "", "x", "\0", [1], "9" * 5000])
+def test_what_can_be_no_primary_key_is_nobody(pk: Any, ada: User) -> None:
+    assert find_user(str(ada.pk)) == ada
+    assert find_user(pk) is None
 
 
 def test_devices_without_engines_is_one_sentence() -> None:

@@ -4,7 +4,7 @@ SESSION_HANDOVER_FROM names the engine that the site ran before. While it is set
 that SESSION_ENGINE does not have is looked for there, once, and moved: data, expiry and key.
 To and from signed cookies, where the key is the session, the response exchanges the cookie.
 
-Whoever makes a session of SESSION_ENGINE's class gets one that does so: see ``hands_over``.
+Whoever makes a session of SESSION_ENGINE's class gets one that does so: see ``handover_mixin``.
 """
 
 from collections.abc import Callable
