@@ -18,11 +18,19 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from cookieproj.devices.services import sign_out_everywhere
+from cookieproj.devices.signing_out import sign_out_everywhere
 from cookieproj.engines import running_engine
-from cookieproj.engines.constants import CACHE, CACHED_DB, DB, DJANGOS, FILE, OURS, SIGNED_COOKIES
+from cookieproj.engines.constants import (
+    CACHE,
+    CACHED_DB,
+    DB,
+    DJANGO_ENGINES,
+    FILE,
+    OUR_ENGINES,
+    SIGNED_COOKIES,
+)
+from cookieproj.engines.engine_registry import EngineRef, current_engine, resolve_engine
 from cookieproj.engines.exceptions import CookieTooLargeError
-from cookieproj.engines.registry import EngineRef, resolve, running
 
 from .constants import LOGIN_COOKIE
 from .login_auth import login_auth
@@ -86,8 +94,8 @@ def stored(store: Any, **data: Any) -> Iterator[Any]:
 
 def on_server() -> EngineRef:
     """The running engine if it keeps sessions on the server and Django has it too, else db."""
-    found = running()
-    return found if found.name in {DB, CACHE, FILE, CACHED_DB} else resolve(DB)
+    found = current_engine()
+    return found if found.name in {DB, CACHE, FILE, CACHED_DB} else resolve_engine(DB)
 
 
 @attempt(
@@ -125,7 +133,7 @@ def change_a_character() -> Iterator[Trial]:
 )
 def replay_after_signing_out() -> Iterator[Trial]:
     for name in (DB, SIGNED_COOKIES):
-        store = resolve(name).of(DJANGOS).session_class
+        store = resolve_engine(name).of(DJANGO_ENGINES).session_class
         with throw_away_user() as user:
             session = signed_in(store(), user)
             copied = session.session_key
@@ -231,15 +239,15 @@ def fix_a_session_key() -> Iterator[Trial]:
 )
 def send_5000_bytes() -> Iterator[Trial]:
     text = get_random_string(5000)
-    for family in (DJANGOS, OURS):
-        tried = resolve(SIGNED_COOKIES).of(family)
+    for family in (DJANGO_ENGINES, OUR_ENGINES):
+        tried = resolve_engine(SIGNED_COOKIES).of(family)
         session: Any = tried.session_class()
         session["text"] = text
         try:
             session.save()
             told = (
                 _("The log is told of a cookie of %d bytes.")
-                if family == OURS
+                if family == OUR_ENGINES
                 else _("Nobody is told of a cookie of %d bytes.")
             )
             outcome = told % len(session.session_key)
@@ -247,7 +255,7 @@ def send_5000_bytes() -> Iterator[Trial]:
         except CookieTooLargeError as error:
             yield Trial(tried.path, str(error), withstood=True)
 
-    ours = on_server().of(OURS)
+    ours = on_server().of(OUR_ENGINES)
     with stored(ours.session_class, text=text) as session:
         is_there = ours.session_class(session.session_key).get("text") == text
     outcome = _("All of it is there in the next request.") if is_there else _("It is gone.")
@@ -265,7 +273,7 @@ def send_5000_bytes() -> Iterator[Trial]:
     ),
 )
 def write_twice_at_once() -> Iterator[Trial]:
-    for family in (OURS, DJANGOS):
+    for family in (OUR_ENGINES, DJANGO_ENGINES):
         tried = on_server().of(family)
         store = tried.session_class
         with stored(store, both="know this") as session:

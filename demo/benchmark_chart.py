@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from cookieproj.engines.benchmark.results import Benchmark, Measured
-from cookieproj.engines.registry import EngineRef
+from cookieproj.engines.engine_registry import EngineRef
 
 TITLES = {
     "plain": gettext_lazy("session left alone"),

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 from cookieproj.engines import running_engine
-from cookieproj.engines.keys import masked
+from cookieproj.engines.session_keys import masked
 
 METHODS = ("clear", "delete", "flush", "cycle_key")
 

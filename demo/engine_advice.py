@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy
 
 from cookieproj.engines.benchmark.results import Benchmark
 from cookieproj.engines.constants import CACHE, CACHED_DB, DB, FILE, SIGNED_COOKIES
-from cookieproj.engines.registry import resolve
+from cookieproj.engines.engine_registry import resolve_engine
 
 
 class QuestionsForm(forms.Form):
@@ -84,7 +84,7 @@ def reason(name: str, stores: str) -> str:
 
 def trips(made: Benchmark, name: str) -> str:
     """Empty where its store was away when they were counted."""
-    measured = made.of(resolve(name).path)
+    measured = made.of(resolve_engine(name).path)
     if measured is None or not measured.requests:
         return ""
     counts = {kind: measured.requests[kind].trips for kind in ("read", "write")}

@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.sessions.backends.base import SessionBase
-from django.contrib.sessions.backends.cache import SessionStore as CacheStore
+from django.contrib.sessions.backends.cache import SessionStore as DjangoCacheEngine
 from django.core.cache import caches
 from django.db import DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse
@@ -26,13 +26,13 @@ from cookieproj.engines.benchmark.results import Benchmark
 from cookieproj.engines.benchmark.run import benchmark, known
 from cookieproj.engines.benchmark.visitor import RequestFailedError
 from cookieproj.engines.caches import adapter_for
-from cookieproj.engines.caches.generic import Cache
-from cookieproj.engines.caches.memcached import Memcached
-from cookieproj.engines.caches.memory import Memory
-from cookieproj.engines.caches.redis import Redis
-from cookieproj.engines.constants import NAMES
+from cookieproj.engines.caches.generic import GenericCacheStore
+from cookieproj.engines.caches.memcached import MemcachedStore
+from cookieproj.engines.caches.memory import MemoryStore
+from cookieproj.engines.caches.redis import RedisStore
+from cookieproj.engines.constants import ENGINE_NAMES
+from cookieproj.engines.engine_registry import current_engine, resolve_engine
 from cookieproj.engines.exceptions import NotListableError, SessionStoreError
-from cookieproj.engines.registry import resolve, running
 from cookieproj.engines.signed_cookies import COOKIE_BYTES
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 
@@ -89,7 +89,7 @@ def columns(counted: Benchmark) -> list[list[str]]:
     return [
         failed(measured.problem)
         if measured.problem
-        else [str(answer) for answer in answers(resolve(measured.engine).session_class)]
+        else [str(answer) for answer in answers(resolve_engine(measured.engine).session_class)]
         for measured in counted.engines
     ]
 
@@ -132,21 +132,21 @@ def everywhere() -> str:
 def survival(store: Any) -> str:
     if issubclass(store, SignedCookies):
         return _("yes: the browser holds them")
-    if not issubclass(store, CacheStore):
+    if not issubclass(store, DjangoCacheEngine):
         return _("yes")
     match session_cache():
-        case Memory():
+        case MemoryStore():
             return _("no: they go with this process")
-        case Redis() as redis:
+        case RedisStore() as redis:
             return persistence(redis)
     return _("of the site, not of the cache")
 
 
-def session_cache() -> Cache:
+def session_cache() -> GenericCacheStore:
     return adapter_for(caches[settings.SESSION_CACHE_ALIAS])
 
 
-def persistence(redis: Redis) -> str:
+def persistence(redis: RedisStore) -> str:
     """What that Redis says of itself."""
     try:
         has_file = redis.client.config_get("appendonly")["appendonly"] == "yes"
@@ -171,7 +171,7 @@ def listing(store: Any) -> str:
 def limit(store: Any) -> str:
     if issubclass(store, SignedCookies):
         return _("%d bytes of cookie, attributes included") % COOKIE_BYTES
-    if issubclass(store, CacheStore) and isinstance(session_cache(), Memcached):
+    if issubclass(store, DjangoCacheEngine) and isinstance(session_cache(), MemcachedStore):
         return _("1 MB, unless memcached is started with another -I")
     return _("none that a session comes near")
 
@@ -179,7 +179,7 @@ def limit(store: Any) -> str:
 def clearing(store: Any) -> str:
     if issubclass(store, SignedCookies):
         return _("the browser")
-    if issubclass(store, CacheStore):
+    if issubclass(store, DjangoCacheEngine):
         return _("the cache itself")
     return "manage.py clearsessions"
 
@@ -191,8 +191,8 @@ def engines(request: HttpRequest) -> HttpResponse:
     counted, made = known(), results.last()
     form = QuestionsForm(request.GET or None)
     context = {
-        "names": NAMES,
-        "running": running().label,
+        "names": ENGINE_NAMES,
+        "running": current_engine().label,
         "rows": list(zip(QUESTIONS, zip(*known_columns(counted), strict=True), strict=True)),
         "trips": list(trips(counted)),
         "sizes": [(measured.cookie_bytes, measured.stored_bytes) for measured in counted.engines],

@@ -23,6 +23,7 @@ from django.views.decorators.http import require_safe
 
 from cookieproj.engines import running_engine
 from cookieproj.engines.cache import SessionStore as CacheStore
+from cookieproj.engines.engine_registry import current_engine
 from cookieproj.engines.english import in_english
 from cookieproj.engines.exceptions import (
     StoreFullError,
@@ -30,11 +31,10 @@ from cookieproj.engines.exceptions import (
     StoreReadOnlyError,
     StoreUnavailableError,
 )
-from cookieproj.engines.middleware import answer
-from cookieproj.engines.probe import probe
-from cookieproj.engines.registry import running
+from cookieproj.engines.middleware import store_error_response
 from cookieproj.engines.sql_call import store_error
 from cookieproj.engines.sql_statements import Table
+from cookieproj.engines.store_probe import probe
 
 from .middleware import GetResponse
 from .models import User
@@ -84,7 +84,7 @@ def try_database() -> None:
 
 
 def try_sessions() -> None:
-    probe(running().session_class)
+    probe(current_engine().session_class)
 
 
 def try_cache() -> None:
@@ -226,11 +226,11 @@ class DatabaseUnavailableMiddleware:
         if isinstance(found, StoreUnavailableError):
             # Whatever this thread has used: it may have read from a replica.
             silent = next(filterfalse(answers, connections.all(initialized_only=True)), None)
-            return answer(request, as_ours(error, silent)) if silent else None
+            return store_error_response(request, as_ours(error, silent)) if silent else None
         if isinstance(found, StoreReadOnlyError):
             # Perhaps to this connection alone, from before a fail-over: the next one is new.
             primary().close()
-        return answer(request, found)
+        return store_error_response(request, found)
 
 
 @receiver(got_request_exception, dispatch_uid="demo.health")

@@ -2,11 +2,11 @@ from typing import ClassVar
 
 from django.contrib.auth.models import AbstractUser, UserManager
 
-from cookieproj.devices.managers import ReadsWhatIsWritten
-from cookieproj.devices.mixins import SignOutEverywhereMixin
+from cookieproj.devices.primary_manager import PrimaryManager
+from cookieproj.devices.user_mixin import SignOutEverywhereMixin
 
 
-class Users(ReadsWhatIsWritten["User"], UserManager["User"]):
+class Users(PrimaryManager["User"], UserManager["User"]):
     use_in_migrations = False
 
 

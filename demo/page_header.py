@@ -7,9 +7,9 @@ from typing import Any
 
 from django.http import HttpRequest
 
+from cookieproj.engines.engine_registry import current_engine
 from cookieproj.engines.exceptions import StoreError
-from cookieproj.engines.listable import Listable
-from cookieproj.engines.registry import running
+from cookieproj.engines.listing import ListingMixin
 
 from .recipes import RECIPES
 
@@ -23,7 +23,7 @@ class State:
     @property
     def engine(self) -> str:
         """By its short name, if it is one of ours."""
-        return running().label
+        return current_engine().label
 
     @cached_property
     def is_known(self) -> bool:
@@ -50,7 +50,7 @@ class State:
     @property
     def can_tell(self) -> bool:
         """Whether the engine tells where a session is, and so till when."""
-        return isinstance(self.request.session, Listable)
+        return isinstance(self.request.session, ListingMixin)
 
     @property
     def ends_with_the_browser(self) -> bool:

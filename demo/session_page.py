@@ -19,8 +19,8 @@ from django.views.decorators.http import require_http_methods
 
 from cookieproj.engines.constants import COOKIE_SALT, STORE_SALT
 from cookieproj.engines.entries import Location
-from cookieproj.engines.keys import masked
-from cookieproj.engines.listable import Listable
+from cookieproj.engines.listing import ListingMixin
+from cookieproj.engines.session_keys import masked
 
 from .decoding import SIGNED, Step, shown, steps
 
@@ -124,7 +124,7 @@ def where(request: HttpRequest) -> HttpResponse:
         "places": places,
         "signed": signed,
         "is_whole": is_whole,
-        "can_tell": isinstance(request.session, Listable),
+        "can_tell": isinstance(request.session, ListingMixin),
         "debug": settings.DEBUG,
         "form": form,
         "tried": tried,
@@ -133,6 +133,6 @@ def where(request: HttpRequest) -> HttpResponse:
 
 
 def places_of(session: Any, is_whole: bool) -> list[Place]:
-    if not isinstance(session, Listable) or not session.session_key:
+    if not isinstance(session, ListingMixin) or not session.session_key:
         return []
     return [Place(location, session, is_whole) for location in session.locate()]

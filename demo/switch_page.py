@@ -15,18 +15,22 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from cookieproj.engines import running_engine
-from cookieproj.engines.constants import CACHE, CACHED_DB, DB, FILE, NAMES, SIGNED_COOKIES
+from cookieproj.engines.constants import CACHE, CACHED_DB, DB, ENGINE_NAMES, FILE, SIGNED_COOKIES
 from cookieproj.engines.exceptions import SessionStoreError
 from cookieproj.engines.handover import previous
-from cookieproj.engines.overview import figure
+from cookieproj.engines.session_counts import figure
 
 SAME_ROWS = {DB, CACHED_DB}
 SECONDS_A_DAY = 24 * 60 * 60
 
 
 class SwitchForm(forms.Form):
-    old = forms.ChoiceField(label=gettext_lazy("From"), choices=[(name, name) for name in NAMES])
-    new = forms.ChoiceField(label=gettext_lazy("To"), choices=[(name, name) for name in NAMES])
+    old = forms.ChoiceField(
+        label=gettext_lazy("From"), choices=[(name, name) for name in ENGINE_NAMES]
+    )
+    new = forms.ChoiceField(
+        label=gettext_lazy("To"), choices=[(name, name) for name in ENGINE_NAMES]
+    )
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
@@ -185,7 +189,7 @@ def suggested(running: str, previous: str | None) -> dict[str, str]:
     """The switch that goes on, or one that the site could make."""
     if previous:
         return {"old": previous, "new": running}
-    old = running if running in NAMES else DB
+    old = running if running in ENGINE_NAMES else DB
     return {"old": old, "new": CACHED_DB if old == CACHE else CACHE}
 
 

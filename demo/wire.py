@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from cookieproj.engines import running_engine
-from cookieproj.engines.listable import Listable
+from cookieproj.engines.listing import ListingMixin
 from cookieproj.engines.round_trips import RoundTrips, count_round_trips
 
 from .constants import LOGIN_COOKIE, SECURE_LOGIN_COOKIE
@@ -103,7 +103,7 @@ def exchange(request: HttpRequest, response: HttpResponse, trips: RoundTrips) ->
     ``trips`` is None on an engine that does not tell them.
     """
     protocol = request.META.get("SERVER_PROTOCOL", "HTTP/1.1")
-    counted = issubclass(running_engine.store(), Listable)
+    counted = issubclass(running_engine.store(), ListingMixin)
     return {
         "request": f"{request.method} {request.get_full_path()} {protocol}",
         "sent": [pair(text) for text in cookie_line(request).split(";") if text],

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from cookieproj.engines.constants import DJANGOS, OURS
+from cookieproj.engines.constants import DJANGO_ENGINES, OUR_ENGINES
 
 # Sites of tests/failures run with this too, and without pytest.
 if TYPE_CHECKING:
@@ -16,12 +16,12 @@ SESSION_MIDDLEWARE = {
     )
 }
 
-FAMILIES: dict["Whose", str] = {"ours": OURS, "Django's": DJANGOS}
+FAMILIES: dict["Whose", str] = {"ours": OUR_ENGINES, "Django's": DJANGO_ENGINES}
 
 
 def beside(engine: str, middleware: list[str]) -> list[str]:
     """That middleware, with Django's own for sessions if the engine is Django's."""
-    if not engine.startswith(DJANGOS):
+    if not engine.startswith(DJANGO_ENGINES):
         return middleware
     return [SESSION_MIDDLEWARE.get(name, name) for name in middleware]
 

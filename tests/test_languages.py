@@ -18,10 +18,10 @@ from django.utils.translation import gettext_lazy, override
 from pytest_django import Settings
 
 from cookieproj.engines.cache import SessionStore as CacheStore
-from cookieproj.engines.constants import NAMES
+from cookieproj.engines.constants import ENGINE_NAMES
 from cookieproj.engines.exceptions import StoreUnavailableError
-from cookieproj.engines.handover.copies import marked
-from cookieproj.engines.handover.server_to_cookie import name_of
+from cookieproj.engines.handover.copy_marks import mark_copy
+from cookieproj.engines.handover.server_to_cookie import name_of_store
 from cookieproj.engines.handover_mixin import store_of
 from demo.attacks import ATTEMPTS
 from demo.models import User
@@ -178,7 +178,7 @@ PAGES = [
     "/session/",
     "/session/?whole",
     "/break/",
-    *(f"/switch/?old={old}&new={new}" for old in NAMES for new in NAMES),
+    *(f"/switch/?old={old}&new={new}" for old in ENGINE_NAMES for new in ENGINE_NAMES),
     "/devices/",
     "/auth/by-hand/",
     "/auth/sign-in/",
@@ -210,7 +210,7 @@ def test_an_attempt_is_chinese(name: str, reader: Client) -> None:
     assert_is_chinese(reader.post(reverse("demo:break-it", args=[name])).content.decode())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ENGINE_NAMES)
 def test_a_session_is_chinese_wherever_it_lives(
     name: str, reader: Client, settings: Settings, tmp_path: Path
 ) -> None:
@@ -304,7 +304,7 @@ def test_what_is_signed_and_compared_speaks_no_language() -> None:
     for language in ("en", "zh-hans"):
         with override(language):
             store = store_of(CacheStore)
-            made.append((name_of(store), marked({"color": "blue"}, store)))
+            made.append((name_of_store(store), mark_copy({"color": "blue"}, store)))
     assert made[0] == made[1]
 
 

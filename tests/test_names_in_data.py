@@ -23,34 +23,34 @@ from demo import constants as demo
 ROOT = Path(__file__).parents[1]
 
 ENGINES = {
-    "NAMES": ("db", "cache", "file", "cached_db", "signed_cookies"),
+    "ENGINE_NAMES": ("db", "cache", "file", "cached_db", "signed_cookies"),
     "DB": "db",
     "CACHE": "cache",
     "FILE": "file",
     "CACHED_DB": "cached_db",
     "SIGNED_COOKIES": "signed_cookies",
-    "OURS": "cookieproj.engines.",
-    "DJANGOS": "django.contrib.sessions.backends.",
+    "OUR_ENGINES": "cookieproj.engines.",
+    "DJANGO_ENGINES": "django.contrib.sessions.backends.",
     "STORE_SALT": "django.contrib.sessions.SessionStore",
     "COOKIE_SALT": "django.contrib.sessions.backends.signed_cookies",
     "HANDOVER_LABEL": "cookieproj.engines.handover",
-    "OLD_COPY_LABEL": "cookieproj.engines.handover.copies",
-    "EXPIRY": "_session_expiry",
-    "MESSAGES": "_messages",
-    "FORMER": "_session_former",
-    "EXCHANGED": "_session_exchanged",
+    "OLD_COPY_LABEL": "cookieproj.engines.handover.copy_marks",
+    "EXPIRY_ITEM": "_session_expiry",
+    "MESSAGES_ITEM": "_messages",
+    "EXCHANGED_KEY": "_session_former",
+    "EXCHANGED_FOR_COOKIE": "_session_exchanged",
     "MADE_WITH": "_session_key_made_with",
-    "COPY": "_session_copy",
-    "REMOVED": {"_session_copy": "removed"},
-    "ENDED": {"_session_ended": True},
-    "MOVED": "_session_moved",
-    "PROBE": "_probe",
+    "COPY_MARK": "_session_copy",
+    "REMOVED_FROM_SOURCE": {"_session_copy": "removed"},
+    "SESSION_TOMBSTONE": {"_session_ended": True},
+    "MOVED_TOMBSTONE": "_session_moved",
+    "PROBE_ITEM": "_probe",
     "TOMBSTONE_MARK": b"~",
     "LOCKS": 64,
     "LOCK_NAME": ".{prefix}.lock{number:02}",
     "UNFINISHED": "_out_",
     "INSPECTOR_SEAL": "demo.inspector",
-    "NAMESPACE": "benchsessions",
+    "BENCHMARK_KEY_PREFIX": "benchsessions",
 }
 
 DEVICES = {
@@ -93,9 +93,9 @@ def test_those_of_django_have_theirs() -> None:
     assert list(DJANGOS) == list(DJANGOS.values())
 
 
-@pytest.mark.parametrize("name", engines.NAMES)
+@pytest.mark.parametrize("name", engines.ENGINE_NAMES)
 def test_sessions_are_signed_with_the_salt_of_django(name: str, empty_stores: None) -> None:
-    for family in (engines.OURS, engines.DJANGOS):
+    for family in (engines.OUR_ENGINES, engines.DJANGO_ENGINES):
         store = import_module(f"{family}{name}").SessionStore
         assert store().key_salt == "django.contrib.sessions.SessionStore"
 

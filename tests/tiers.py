@@ -17,14 +17,14 @@ from zlib import crc32
 
 import pytest
 
-from cookieproj.engines.constants import DJANGOS, OURS
+from cookieproj.engines.constants import DJANGO_ENGINES, OUR_ENGINES
 from cookieproj.profiles import PROFILES
 
 from .engines.contract import Engine
 from .held import WHOSE
 
 # Whose engines a test is about, where they are not named as a whole.
-FAMILY = {OURS, DJANGOS, *WHOSE}
+FAMILY = {OUR_ENGINES, DJANGO_ENGINES, *WHOSE}
 
 # Where modules of tests/demo run again, for the sake of the site's database.
 AGAIN = {"replicated", "on_postgresql"}

@@ -15,13 +15,13 @@ from django.utils.translation import ngettext
 
 from cookieproj.engines import running_engine
 from cookieproj.engines.admin_base import ViewOrDeleteAdmin
-from cookieproj.engines.keys import masked
+from cookieproj.engines.session_keys import masked
 
 from .admin_filters import CappedPaginator, DeviceFilter, EngineFilter
 from .admin_lookups import AllowedLookupsAdmin
 from .admin_mixins import SignOutPermission, sign_out_all
 from .models import SignedInSession
-from .stored_sessions import NotEndedError, stored
+from .stored_sessions import NotEndedError, open_stored_session
 from .user_model import users
 
 
@@ -41,7 +41,7 @@ def unreachable_rows(rows: Iterable[SignedInSession]) -> Iterator[tuple[UUID, st
     for row in rows:
         try:
             if row.sealed_key:
-                stored(row)
+                open_stored_session(row)
         except NotEndedError as error:
             yield row.pk, str(error)
 

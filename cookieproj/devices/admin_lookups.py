@@ -15,7 +15,7 @@ from django.http import HttpRequest
 from cookieproj.engines.primary_keys import primary_key
 
 # What a lookup of a wrong value is found out by: half a range, a number that no column holds.
-NOT_LOOKED_UP = (ValueError, TypeError, LookupError, ArithmeticError, DatabaseError)
+LOOKUP_ERRORS = (ValueError, TypeError, LookupError, ArithmeticError, DatabaseError)
 
 
 class AllowedLookupsAdmin(admin.ModelAdmin):
@@ -36,7 +36,7 @@ class AllowedLookupsAdmin(admin.ModelAdmin):
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         try:
             return super().get_changelist_instance(request)
-        except NOT_LOOKED_UP as error:
+        except LOOKUP_ERRORS as error:
             raise IncorrectLookupParameters(error) from error
 
     def get_object(

@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 from cookieproj.engines.exceptions import SessionEndedError
 
 from .models import SignedInSession
-from .services import sign_out_everywhere
+from .signing_out import sign_out_everywhere
 from .user_model import signed_in_user
 
 

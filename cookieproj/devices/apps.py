@@ -16,4 +16,4 @@ class DevicesConfig(AppConfig):
                 "cookieproj.devices needs cookieproj.engines in INSTALLED_APPS as well, after it."
             )
         # They register themselves, once settings and models are there.
-        from . import checks, receivers, timeline  # noqa: F401, PLC0415
+        from . import checks, event_log, receivers  # noqa: F401, PLC0415

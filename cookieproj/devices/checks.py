@@ -10,9 +10,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
+from cookieproj.engines.engine_registry import current_engine
 from cookieproj.engines.handover import previous
-from cookieproj.engines.registry import running
-from cookieproj.engines.revocation import revocation_check
+from cookieproj.engines.revocation_check import revocation_check
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 
 from .middleware import DevicesMiddleware
@@ -25,7 +25,7 @@ NEEDED = {"cryptography": "cryptography", "ua_parser": "ua-parser"}
 
 
 @register
-def middleware_is_there(**kwargs: Any) -> list[CheckMessage]:
+def middleware_is_installed(**kwargs: Any) -> list[CheckMessage]:
     """Say that nobody keeps the registry, or that no user is known where it is kept."""
     ours = [name for name in settings.MIDDLEWARE if is_ours(name)]
     hint = _("List cookieproj.devices.middleware.DevicesMiddleware in MIDDLEWARE, after %(name)s.")
@@ -50,7 +50,7 @@ def is_ours(name: str) -> bool:
 
 
 @register
-def packages_are_there(**kwargs: Any) -> list[CheckMessage]:
+def packages_are_installed(**kwargs: Any) -> list[CheckMessage]:
     missing = [package for module, package in NEEDED.items() if not find_spec(module)]
     if not missing:
         return []
@@ -63,7 +63,7 @@ def packages_are_there(**kwargs: Any) -> list[CheckMessage]:
 def sessions_in_cookies_can_be_ended(**kwargs: Any) -> list[CheckMessage]:
     """Warn where a signed-out session would go on in whatever copy of its cookie there is."""
     try:
-        engines = [each for each in (running(), previous()) if each]
+        engines = [each for each in (current_engine(), previous()) if each]
         is_open = any(issubclass(each.session_class, SignedCookies) for each in engines)
         is_asked = revocation_check() is not None
     except (ImportError, ImproperlyConfigured):

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 
 View = Callable[..., Any]
 
-LOOKS = ("GET", "HEAD")
+SAFE_METHODS = ("GET", "HEAD")
 
 
 def require_post(*, page: str) -> Callable[[View], View]:
@@ -22,11 +22,11 @@ def require_post(*, page: str) -> Callable[[View], View]:
     """
 
     def require(view: View) -> View:
-        @require_http_methods(["POST", *LOOKS])
+        @require_http_methods(["POST", *SAFE_METHODS])
         @wraps(view)
         def posted(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            if request.method in LOOKS:
-                return lead_to(request, page)
+            if request.method in SAFE_METHODS:
+                return redirect_to_page(request, page)
             response: HttpResponse = view(request, *args, **kwargs)
             return response
 
@@ -36,5 +36,5 @@ def require_post(*, page: str) -> Callable[[View], View]:
 
 
 @never_cache
-def lead_to(request: HttpRequest, page: str) -> HttpResponse:
+def redirect_to_page(request: HttpRequest, page: str) -> HttpResponse:
     return redirect(page)

@@ -20,7 +20,7 @@ def registry_connection() -> BaseDatabaseWrapper:
     return connections[router.db_for_write(SignedInSession)]
 
 
-def is_written(write: Callable[[], object]) -> bool:
+def try_write(write: Callable[[], object]) -> bool:
     """Whether that could be done; if not for the database's sake, a line in the log says why.
 
     A transaction of somebody else is broken by then: he gets the error.

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 
 from cookieproj.engines.exceptions import StoreError
-from cookieproj.engines.middleware import NOTE
+from cookieproj.engines.middleware import ERROR_ATTRIBUTE
 from cookieproj.engines.sql_call import in_transaction, store_error
 
 from . import tracking
@@ -22,28 +22,28 @@ REFUSED = "session_was_refused"
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
-def note_refusals(request: HttpRequest) -> None:
+def watch_for_refusal(request: HttpRequest) -> None:
     """Once somebody asks for the user, and it is found that the session holds no more."""
     user = request.user
-    request.user = SimpleLazyObject(partial(user_of, request, user))  # type: ignore[assignment]
+    request.user = SimpleLazyObject(partial(get_user_watching, request, user))  # type: ignore[assignment]
     if hasattr(request, "auser"):
-        request.auser = partial(auser_of, request, request.auser)
+        request.auser = partial(aget_user_watching, request, request.auser)
 
 
-def user_of(request: HttpRequest, user: Any) -> Any:
-    with noting_a_refusal(request):
+def get_user_watching(request: HttpRequest, user: Any) -> Any:
+    with mark_if_refused(request):
         # He is looked for as something of him is asked for.
         _ = user.is_authenticated
     return user
 
 
-async def auser_of(request: HttpRequest, auser: Callable[[], Awaitable[Any]]) -> Any:
-    with noting_a_refusal(request):
+async def aget_user_watching(request: HttpRequest, auser: Callable[[], Awaitable[Any]]) -> Any:
+    with mark_if_refused(request):
         return await auser()
 
 
 @contextmanager
-def noting_a_refusal(request: HttpRequest) -> Iterator[None]:
+def mark_if_refused(request: HttpRequest) -> Iterator[None]:
     session = request.session
     came = session.session_key
     yield
@@ -80,14 +80,14 @@ class DevicesMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if hasattr(request, "user"):
-            note_refusals(request)
+            watch_for_refusal(request)
         response = self.get_response(request)
         # After an error Django saves no session either.
         if is_used(request) and response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
             try:
                 # Without the store the registry waits; whether the request can too, saving tells.
                 with suppress(StoreError):
-                    tracking.follow(request)
+                    tracking.track(request)
             except Error as error:
                 response = self.unwritten(request, error)
         session = getattr(request, REFUSED, None)
@@ -101,5 +101,5 @@ class DevicesMiddleware:
         found = store_error(error, connection)
         if found is None or in_transaction(connection):
             raise error
-        setattr(request, NOTE, found)
+        setattr(request, ERROR_ATTRIBUTE, found)
         return HttpResponse(status=HTTPStatus.SERVICE_UNAVAILABLE)

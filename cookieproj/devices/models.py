@@ -11,28 +11,28 @@ from cookieproj.engines import encryption
 
 from . import user_model
 from .constants import INDEX_SEAL
-from .managers import ReadsWhatIsWritten, Row
+from .primary_manager import PrimaryManager, Row
 from .signals import ENDED
 
 
-class Forgettable(models.QuerySet[Row]):
+class ForgettableQuerySet(models.QuerySet[Row]):
     def forget(self) -> int:
         """Remove rows whose sessions have ended already; ``delete`` ends them first."""
         return self._raw_delete(router.db_for_write(self.model))
 
 
-class SignedInSessions(Forgettable["SignedInSession"]):
-    def live(self) -> "SignedInSessions":
+class SignedInSessionQuerySet(ForgettableQuerySet["SignedInSession"]):
+    def live(self) -> "SignedInSessionQuerySet":
         return self.filter(user_model.is_active("user"), expires__gt=timezone.now())
 
-    def with_keys(self, session_keys: Iterable[str]) -> "SignedInSessions":
+    def with_keys(self, session_keys: Iterable[str]) -> "SignedInSessionQuerySet":
         """Those with one of these keys, whichever secret key it was sealed with."""
         sealed = [each for key in session_keys for each in encryption.encryptions(key, INDEX_SEAL)]
         return self.filter(sealed_key__in=sealed)
 
 
 class SignedInSession(models.Model):
-    """Where somebody is signed in: the same on every engine, see ``cookieproj.devices.registry``.
+    """Where somebody is signed in: the same on every engine, see ``session_registry``.
 
     Its id is also in the session's data, so it stays when the session key changes. To
     delete a row, by whatever way, is to end its session.
@@ -65,7 +65,7 @@ class SignedInSession(models.Model):
     last_seen = models.DateTimeField(_("last seen"), default=timezone.now)
     expires = models.DateTimeField(_("expires"))
 
-    objects = ReadsWhatIsWritten.from_queryset(SignedInSessions)()
+    objects = PrimaryManager.from_queryset(SignedInSessionQuerySet)()
 
     # What ``session_ended`` tells when the row is deleted.
     end_reason = ENDED
@@ -127,7 +127,7 @@ class RefusedSession(models.Model):
     id = models.UUIDField(primary_key=True)
     until = models.DateTimeField(db_index=True)
 
-    objects = ReadsWhatIsWritten.from_queryset(Forgettable)()
+    objects = PrimaryManager.from_queryset(ForgettableQuerySet)()
 
     class Meta:
         default_permissions = ()

@@ -11,58 +11,60 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from cookieproj.engines import running_engine
+from cookieproj.engines.engine_registry import EngineRef
 from cookieproj.engines.exceptions import SessionStoreError
-from cookieproj.engines.registry import EngineRef
 from cookieproj.engines.signals import sessions_moved, stored_session_deleted
 
-from . import refused_sessions, registry, signals, stored_sessions
-from .cleanup import BATCH
-from .deferred_writes import is_written
+from . import refused_sessions, session_registry, signals, stored_sessions
+from .clear_registry import BATCH
+from .deferred_writes import try_write
 from .models import SignedInSession
 from .user_model import counts_sign_outs, users
 
 
 @receiver(user_logged_in)
-def signed_in(request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
+def on_signed_in(request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
     # Some sign in without a session: by a token, say.
     if request is not None and hasattr(request, "session"):
-        registry.register(request, user)
+        session_registry.register(request, user)
 
 
 @receiver(user_logged_out)
-def signed_out(request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
+def on_signed_out(request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
     """Django deletes what is stored. A copy of the cookie shall open nothing either."""
     session = getattr(request, "session", None)
-    if session is not None and (row := registry.id_of(session, session.session_key)):
-        registry.deregister(row, session, refused_sessions.expiry_of(session), user)
-        setattr(request, registry.SIGNED_OUT, row)
+    if session is not None and (row := session_registry.id_of(session, session.session_key)):
+        session_registry.deregister(row, session, refused_sessions.expiry_of(session), user)
+        setattr(request, session_registry.SIGNED_OUT, row)
         if request is not None and user is not None:
-            tell(registry.make_row(request, user, row), signals.SIGNED_OUT)
+            send_session_ended(session_registry.make_row(request, user, row), signals.SIGNED_OUT)
 
 
 @receiver(user_login_failed)
-def failed(credentials: dict[str, Any], request: HttpRequest | None = None, **kwargs: Any) -> None:
+def on_login_failed(
+    credentials: dict[str, Any], request: HttpRequest | None = None, **kwargs: Any
+) -> None:
     signals.sign_in_failed.send(sender=SignedInSession, request=request, credentials=credentials)
 
 
 @receiver(pre_delete, sender=SignedInSession)
-def ended(instance: SignedInSession, origin: Any = None, **kwargs: Any) -> None:
+def on_row_deleted(instance: SignedInSession, origin: Any = None, **kwargs: Any) -> None:
     """Before its row goes: if the session cannot be ended, the row stays to be ended later.
 
     But where it goes with its user: nobody can be signed in as somebody who is not there.
     """
     try:
-        stored_sessions.end(instance)
+        stored_sessions.delete_stored_session(instance)
     except SessionStoreError as error:
         if SignedInSession in (type(origin), getattr(origin, "model", None)):
             raise
         stored_sessions.log_left_in_store(getattr(error, "reason", error))
     if instance.expires > timezone.now():
-        tell(instance, instance.end_reason)
+        send_session_ended(instance, instance.end_reason)
 
 
 @receiver(post_save, sender=settings.AUTH_USER_MODEL)
-def password_changed(
+def on_password_changed(
     instance: Any, created: bool, update_fields: frozenset[str] | None, using: str, **kwargs: Any
 ) -> None:
     """Sessions with the hash of another password have ended.
@@ -78,24 +80,24 @@ def password_changed(
         # Somebody may have signed out everywhere since it was read: by that too goes the hash.
         instance.refresh_from_db(using=using, fields=["sign_outs"])
     live = instance.signed_in_sessions.filter(expires__gt=timezone.now())
-    ended = live.exclude(auth_hash__in=registry.hashes_of(instance))
+    ended = live.exclude(auth_hash__in=session_registry.hashes_of(instance))
 
     def end() -> None:
         listed = list(ended)
         ended.update(expires=timezone.now())
         for row in listed:
-            tell(row, signals.PASSWORD)
+            send_session_ended(row, signals.PASSWORD)
 
     # The password is another by now: whoever has changed it must get their new hash.
-    is_written(end)
+    try_write(end)
 
 
-def tell(row: SignedInSession, reason: str) -> None:
+def send_session_ended(row: SignedInSession, reason: str) -> None:
     signals.session_ended.send(sender=SignedInSession, session=row, reason=reason)
 
 
 @receiver(sessions_moved)
-def moved(old: EngineRef, new: EngineRef, keys: list[str], **kwargs: Any) -> None:
+def on_sessions_moved(old: EngineRef, new: EngineRef, keys: list[str], **kwargs: Any) -> None:
     """Before they go from the old store: nothing is moved that its rows do not know of."""
     rows, rest = SignedInSession.objects.filter(engine=old.name), iter(keys)
     while batch := list(islice(rest, BATCH)):
@@ -103,7 +105,7 @@ def moved(old: EngineRef, new: EngineRef, keys: list[str], **kwargs: Any) -> Non
 
 
 @receiver(stored_session_deleted)
-def deleted(session_key: str, **kwargs: Any) -> None:
+def on_stored_session_deleted(session_key: str, **kwargs: Any) -> None:
     SignedInSession.objects.filter(engine__in=running_engine.names()).with_keys(
         [session_key]
     ).forget()

@@ -5,7 +5,7 @@ from django.db import Error
 from cookieproj.engines.merge import Data
 from cookieproj.engines.sql_call import store_error
 
-from . import refused_sessions, registry
+from . import refused_sessions, session_registry
 from .deferred_writes import registry_connection
 
 
@@ -14,7 +14,7 @@ def is_revoked(data: Data, session_key: str) -> bool:
 
     Asked by signed cookies alone: the other engines delete what is to end.
     """
-    row = registry.id_of(data, session_key)
+    row = session_registry.id_of(data, session_key)
     try:
         return row is not None and refused_sessions.is_refused(row)
     except Error as error:

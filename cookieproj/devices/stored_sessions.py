@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from cookieproj.engines import encryption, running_engine
 from cookieproj.engines.english import in_english
 from cookieproj.engines.exceptions import NotListableError, SessionStoreError
-from cookieproj.engines.listable import Listable
+from cookieproj.engines.listing import ListingMixin
 
 from .models import SignedInSession
 from .refused_sessions import refuse
@@ -35,7 +35,7 @@ class NotEndedError(SessionStoreError):
         return f"{self.reason} {self.remedy}"
 
 
-def end(row: SignedInSession) -> None:
+def delete_stored_session(row: SignedInSession) -> None:
     """Delete what is stored of the session; where its browser holds it, refuse it from now on.
 
     Raises NotEndedError, or StoreError if the store does not answer.
@@ -43,11 +43,11 @@ def end(row: SignedInSession) -> None:
     if running_engine.browsers_may_hold() or not row.sealed_key:
         refuse(str(row.pk), row.expires)
     if row.sealed_key:
-        store, key = stored(row)
+        store, key = open_stored_session(row)
         store.delete(key)
 
 
-def stored(row: SignedInSession) -> tuple[SessionBase, str]:
+def open_stored_session(row: SignedInSession) -> tuple[SessionBase, str]:
     """The store of the session, and its key there. Raises NotEndedError if either is out of reach.
 
     For a row that has a key.
@@ -76,24 +76,26 @@ def log_left_in_store(reason: object) -> None:
     logger.warning("Sessions that have ended stay stored until they expire. %s", in_english(reason))
 
 
-def alive(rows: Iterable[SignedInSession]) -> list[SignedInSession]:
+def rows_with_session(rows: Iterable[SignedInSession]) -> list[SignedInSession]:
     """Of the running engine's, those whose sessions are still stored, as far as it can tell."""
     listed = [(row, row.session_key) for row in rows]
     keys = {key for _row, key in listed} - {""}
     store = running_engine.store()
     try:
-        found = store.alive(keys) if issubclass(store, Listable) else existing(store, keys)
+        found = store.alive(keys) if issubclass(store, ListingMixin) else existing_keys(store, keys)
     except NotListableError:
         return [row for row, _key in listed]
     return [row for row, key in listed if key in found or not row.sealed_key]
 
 
-def existing(store: type[SessionBase], keys: set[str]) -> set[str]:
+def existing_keys(store: type[SessionBase], keys: set[str]) -> set[str]:
     """The same on an engine that can only be asked for one at a time."""
     return {key for key in keys if store().exists(key)}
 
 
-def forget_gone(rows: Sequence[SignedInSession], alive: Sequence[SignedInSession]) -> int:
+def forget_rows_without_session(
+    rows: Sequence[SignedInSession], alive: Sequence[SignedInSession]
+) -> int:
     """Forget those that are not alive, but for such as have just got another key."""
     gone = set(rows) - set(alive)
     return sum(

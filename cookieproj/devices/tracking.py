@@ -14,14 +14,14 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 
-from . import registry, stored_sessions
-from .deferred_writes import is_written
+from . import session_registry, stored_sessions
+from .deferred_writes import try_write
 from .models import SignedInSession
 from .refused_sessions import expiry_of, is_refused
 from .user_model import find_user
 
 
-class Found(Enum):
+class FoundRow(Enum):
     """The row of a session, once it was looked for."""
 
     UNSEEN = auto()
@@ -50,28 +50,32 @@ class Step(Enum):
 
 
 def decide(
-    row: str | None, *, is_news: bool, found: Found = Found.UNSEEN, holds: bool = False
+    row: str | None,
+    *,
+    is_news: bool,
+    found: FoundRow = FoundRow.UNSEEN,
+    is_still_signed_in: bool = False,
 ) -> Step:
     """What to do about a signed-in session, by the id of its row, which the session holds.
 
-    ``holds`` is whether it is still signed in by the key and the hash that this request knows:
-    it matters only where the row is another, or there is none.
+    ``is_still_signed_in``, by the key and the hash that this request knows, matters only where the
+    row has others, or there is none.
     """
     match row, is_news, found:
         case None, _, _:
             return Step.ADOPT
         case _, False, _:
             return Step.SKIP
-        case _, _, Found.UNSEEN:
+        case _, _, FoundRow.UNSEEN:
             return Step.TOUCH
-        case _, _, Found.NONE:
-            return Step.REPAIR if holds else Step.REVOKE
-        case _, _, Found.ANOTHER:
-            return Step.MOVE if holds else Step.YIELD
+        case _, _, FoundRow.NONE:
+            return Step.REPAIR if is_still_signed_in else Step.REVOKE
+        case _, _, FoundRow.ANOTHER:
+            return Step.MOVE if is_still_signed_in else Step.YIELD
     return Step.SKIP
 
 
-def follow(request: HttpRequest) -> None:
+def track(request: HttpRequest) -> None:
     """Write down what has become of this session, if it is signed in and that is news.
 
     When it was last seen is news once in SEEN_EVERY seconds. Reads the session, so this
@@ -79,23 +83,23 @@ def follow(request: HttpRequest) -> None:
     What the database does not take now is written later; but a refusal is needed now.
     """
     session = request.session
-    row = registry.registered_id(session)
+    row = session_registry.registered_id(session)
     if row is None and session.modified:
-        registry.deregister_previous(request)
+        session_registry.deregister_previous(request)
     if SESSION_KEY not in session:
         return
-    if not is_written(partial(write_news, request, row)):
-        registry.postpone(session)
+    if not try_write(partial(write_changes, request, row)):
+        session_registry.postpone(session)
 
 
-def write_news(request: HttpRequest, row: str | None) -> None:
-    step = decide(row, is_news=row is not None and registry.claim(request.session))
+def write_changes(request: HttpRequest, row: str | None) -> None:
+    step = decide(row, is_news=row is not None and session_registry.claim(request.session))
     # The user is what says that the session still holds: its hash may be an old password's.
     if step is not Step.SKIP and request.user.is_authenticated:
-        carry_out(step, request, request.user, row)
+        perform(step, request, request.user, row)
 
 
-def carry_out(
+def perform(
     step: Step,
     request: HttpRequest,
     user: Any,
@@ -107,17 +111,19 @@ def carry_out(
     rows = SignedInSession.objects.filter(pk__in=[pk])
     match step:
         case Step.ADOPT:
-            registry.register_existing(request, user)
+            session_registry.register_existing(request, user)
         case Step.TOUCH:
             touch(request, user, str(pk))
-            if registry.expiry_changed(session):
-                registry.mark(session, str(pk))
+            if session_registry.expiry_changed(session):
+                session_registry.mark(session, str(pk))
         case Step.REPAIR if not is_refused(str(pk)):
-            registry.insert(registry.make_row(request, user, str(pk)))
+            session_registry.insert(session_registry.make_row(request, user, str(pk)))
         case Step.MOVE if row is not None:
             # Only what was read is replaced: another request may have gone further.
-            rows.filter(**row.identity).update(**known(session).identity, **news(session))
-        case Step.REVOKE if known(session).sealed_key:
+            rows.filter(**row.identity).update(
+                **row_to_find(session).identity, **changed_columns(session)
+            )
+        case Step.REVOKE if row_to_find(session).sealed_key:
             # A copy in a cache that was away as the session ended: not twice.
             session.delete(session.session_key)
         case Step.YIELD if row is not None and is_overtaken(request, row):
@@ -128,8 +134,8 @@ def carry_out(
 def touch(request: HttpRequest, user: Any, pk: str) -> None:
     """One statement where the row is as this session knows it, as it nearly always is."""
     session = request.session
-    ours, values = known(session), news(session)
-    late = timedelta(seconds=registry.seen_every(session))
+    ours, values = row_to_find(session), changed_columns(session)
+    late = timedelta(seconds=session_registry.seen_every(session))
     differs = Q(last_seen__lt=values["last_seen"] - late)
     if expires := values.get("expires"):
         differs |= Q(expires__lt=expires - late) | Q(expires__gt=expires)
@@ -137,38 +143,47 @@ def touch(request: HttpRequest, user: Any, pk: str) -> None:
     if rows.filter(differs, **ours.identity).update(**values):
         return
     row = rows.first()
-    found = found_as(row, ours)
-    is_in_doubt = found is not Found.THE_SAME
-    step = decide(pk, is_news=True, found=found, holds=is_in_doubt and holds(ours, user))
-    carry_out(step, request, user, pk, row)
+    found = compare_row(row, ours)
+    is_in_doubt = found is not FoundRow.THE_SAME
+    step = decide(
+        pk,
+        is_news=True,
+        found=found,
+        is_still_signed_in=is_in_doubt and is_still_signed_in(ours, user),
+    )
+    perform(step, request, user, pk, row)
 
 
-def known(session: SessionBase) -> SignedInSession:
+def row_to_find(session: SessionBase) -> SignedInSession:
     """A row with what finds this session, and tells whether it is still signed in."""
-    return SignedInSession(**registry.identity(session))
+    return SignedInSession(**session_registry.identity(session))
 
 
-def news(session: SessionBase) -> dict[str, Any]:
+def changed_columns(session: SessionBase) -> dict[str, Any]:
     """What changes in the row of a session that goes on."""
     values = {"last_seen": timezone.now()}
-    return values | {"expires": expiry_of(session)} if registry.is_being_saved(session) else values
+    return (
+        values | {"expires": expiry_of(session)}
+        if session_registry.is_being_saved(session)
+        else values
+    )
 
 
-def found_as(row: SignedInSession | None, ours: SignedInSession) -> Found:
+def compare_row(row: SignedInSession | None, ours: SignedInSession) -> FoundRow:
     if row is None:
-        return Found.NONE
-    return Found.THE_SAME if row.identity == ours.identity else Found.ANOTHER
+        return FoundRow.NONE
+    return FoundRow.THE_SAME if row.identity == ours.identity else FoundRow.ANOTHER
 
 
-def holds(known: SignedInSession, user: Any) -> bool:
+def is_still_signed_in(known: SignedInSession, user: Any) -> bool:
     """Whether a session with that key and hash is still signed in, whatever this request thinks.
 
     While it was under way another one may have changed the key or the password.
     """
     current = find_user(user.pk)
-    if current is None or known.auth_hash not in registry.hashes_of(current):
+    if current is None or known.auth_hash not in session_registry.hashes_of(current):
         return False
-    return bool(stored_sessions.alive([known]))
+    return bool(stored_sessions.rows_with_session([known]))
 
 
 def is_overtaken(request: HttpRequest, row: SignedInSession) -> bool:
@@ -178,9 +193,9 @@ def is_overtaken(request: HttpRequest, row: SignedInSession) -> bool:
     other's hash.
     """
     came, ours = (
-        registry.hash_of(registry.session_at_start(request)[1]),
-        registry.hash_of(request.session),
+        session_registry.hash_of(session_registry.session_at_start(request)[1]),
+        session_registry.hash_of(request.session),
     )
     user = find_user(row.user_id)
-    hashes = registry.hashes_of(user) if user else []
+    hashes = session_registry.hashes_of(user) if user else []
     return came != ours and ours not in hashes and row.auth_hash in hashes

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 
 from cookieproj.engines.primary_keys import primary_key
 
-from .mixins import SignOutEverywhereMixin
+from .user_mixin import SignOutEverywhereMixin
 
 
 def users() -> QuerySet[Any]:

@@ -13,9 +13,9 @@ from django.views.decorators.http import require_safe
 from cookieproj.engines import running_engine
 from cookieproj.engines.exceptions import SessionEndedError
 
-from . import registry, services, stored_sessions, tracking
+from . import session_registry, signing_out, stored_sessions, tracking
 from .decorators import require_post
-from .services import devices_of, ending, sign_out_everywhere
+from .signing_out import devices_of, expect_not_ended, sign_out_everywhere
 from .user_model import counts_sign_outs, signed_in_user
 
 
@@ -25,12 +25,12 @@ from .user_model import counts_sign_outs, signed_in_user
 def your_devices(request: HttpRequest) -> HttpResponse:
     user = signed_in_user(request)
     # Now, not after this page: it shows what the registry knows.
-    tracking.follow(request)
-    this = registry.registered_id(request.session)
+    tracking.track(request)
+    this = session_registry.registered_id(request.session)
     context = {
         "devices": sorted(devices_of(user), key=lambda device: str(device.pk) != this),
         "this": this,
-        "most": services.MOST,
+        "most": signing_out.MOST,
         "why_not_single": running_engine.why_not_single(),
         "ends_unknown": counts_sign_outs(),
     }
@@ -44,15 +44,15 @@ def sign_out_one(request: HttpRequest, pk: str) -> HttpResponse:
     if row is None:
         # By another click, or elsewhere. Whether it is somebody else's is nobody's business.
         messages.info(request, _("That device is already signed out."), fail_silently=True)
-    elif str(row.pk) == registry.registered_id(request.session):
-        with ending(row):
+    elif str(row.pk) == session_registry.registered_id(request.session):
+        with expect_not_ended(row):
             logout(request)
     elif reason := running_engine.why_not_single():
         messages.error(request, reason, fail_silently=True)
     else:
         names = {"device": row.device}
         try:
-            with ending(row):
+            with expect_not_ended(row):
                 row.delete()
         except stored_sessions.NotEndedError as error:
             text = _(

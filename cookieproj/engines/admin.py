@@ -19,8 +19,8 @@ from . import inspector
 from .admin_base import ViewOrDeleteAdmin
 from .encryption import DecryptionError
 from .exceptions import NotListableError
-from .keys import masked
 from .models import StoredSession
+from .session_keys import masked
 
 # Who knows these is, or may become, somebody else.
 SECRETS = {HASH_SESSION_KEY, INTERNAL_RESET_SESSION_TOKEN, CSRF_SESSION_KEY}

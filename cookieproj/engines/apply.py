@@ -9,21 +9,21 @@ from django.contrib.sessions.backends.base import UpdateError
 
 from .entries import Entry
 from .exceptions import SessionEndedError
-from .keys import Keys
-from .merge import Data, same, unchanged
-from .validation import check
+from .merge import Data, same_data, stored_alike
+from .session_keys import SessionKeys
+from .validation import validate
 
 NOT_GIVEN: Any = object()
 
 
-class Apply(Keys):
+class ApplyMixin(SessionKeys):
     """``apply``, for sessions that the server holds: a save of one key and of nothing else."""
 
     # While ``apply`` saves: makes of what is stored what is to be stored.
-    _application: Callable[[], None] | None = None
+    _apply_to_stored: Callable[[], None] | None = None
 
     # What was applied while an old key was still to end, where others may apply meanwhile.
-    _since_new_key: Sequence[tuple[str, Callable[[Any], Any]]] = ()
+    _applied_since_new_key: Sequence[tuple[str, Callable[[Any], Any]]] = ()
 
     # What ``apply`` has stored, and the second in which that expires.
     _applied: tuple[Entry | None, int] | None = None
@@ -53,20 +53,20 @@ class Apply(Keys):
         # What no serializer takes could not be merged, once the new value is stored.
         self._store.form(ours)
 
-        def application() -> None:
+        def apply_to_stored() -> None:
             data = self._session_cache
             data.clear()
             data |= (self._base and self._base.decode()) or {}
             if key not in data and default is NOT_GIVEN:
                 raise KeyError(key)
             data[key] = function(data[key] if key in data else copy.deepcopy(default))
-            check(data)
+            validate(data)
 
         try:
             if self._base is None and self.session_key:
                 # It was emptied unread.
                 self._rebase(self._store.refresh(self._key, None))
-            data, stored = self._store_alone(application)
+            data, stored = self._save_one_item(apply_to_stored)
         except UpdateError as error:
             # What it was made from is nowhere any more.
             self._base, self._is_unread = None, False
@@ -75,18 +75,18 @@ class Apply(Keys):
         ours[key] = data[key]
         self.modified = True
         if self._replaced:
-            self._since_new_key = [*self._since_new_key, (key, function)]
+            self._applied_since_new_key = [*self._applied_since_new_key, (key, function)]
         # One that is new goes with a transaction that is rolled back: its save finds that out.
         self._applied = None if is_new else (self._base, self._expiry_second())
         return ours[key]
 
-    def _store_alone(self, application: Callable[[], None]) -> tuple[Data, Entry | None]:
+    def _save_one_item(self, apply_to_stored: Callable[[], None]) -> tuple[Data, Entry | None]:
         """What is stored now; the session itself and its base are left as they were."""
         ours, base = self._session_cache, self._base
-        self._session_cache, self._application = {}, application
+        self._session_cache, self._apply_to_stored = {}, apply_to_stored
         try:
             try:
-                application()
+                apply_to_stored()
             except Exception:
                 # Of what this request has read, which may be behind what is stored by now.
                 if base is None:
@@ -95,23 +95,25 @@ class Apply(Keys):
             self.save()
             return self._session_cache, self._base
         finally:
-            self._session_cache, self._base, self._application = ours, base, None
+            self._session_cache, self._base, self._apply_to_stored = ours, base, None
 
     def _apply_again(self, base: Entry, theirs: Entry) -> None:
         """To what others have made of the same values under the old key."""
         before, now = base.data or {}, theirs.decode() or {}
-        changed = {key for key in now if key not in before or not same(before[key], now[key])}
-        again = [(key, function) for key, function in self._since_new_key if key in changed]
+        changed = {
+            key for key in now if key not in before or not stored_alike(before[key], now[key])
+        }
+        again = [(key, function) for key, function in self._applied_since_new_key if key in changed]
         for key, function in again:
             now[key] = self._session_cache[key] = function(now[key])
 
-    def _is_stored(self, data: Data) -> bool:
+    def _is_already_stored(self, data: Data) -> bool:
         """Whether ``apply`` has stored just this, to expire in the second that a save would say."""
         if self._base is None or self._applied is None:
             return False
         if self._applied != (self._base, self._expiry_second()):
             return False
-        return unchanged(self._base.data or {}, self._store.form(data))
+        return same_data(self._base.data or {}, self._store.form(data))
 
     def _expiry_second(self) -> int:
         return int(time.time()) + self.get_expiry_age()

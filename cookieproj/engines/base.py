@@ -20,22 +20,22 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import UpdateError
 
 from . import checks  # noqa: F401 - they register themselves
-from .apply import Apply
-from .clock import after, left, local
+from .apply import ApplyMixin
+from .clock import as_django_stores, from_now, time_until
 from .entries import Entry
 from .exceptions import StoreUnavailableError
-from .hooks import loads_of, session_in
-from .keys import SAVED, SAVES
-from .listable import Listable
-from .merge import Data, merge, same
-from .validation import check
+from .listing import ListingMixin
+from .merge import Data, merge, stored_alike
+from .session_keys import SAVE_ATTEMPTS, SAVES_REFUSED
+from .subclass_hooks import decode_or_empty, signed_loads
+from .validation import validate
 
 
-class Engine(Listable, Apply):
+class Engine(ListingMixin, ApplyMixin):
     """A session whose data is kept in a store on the server, where other requests change it too."""
 
-    # When a save makes it expire, where that is settled: see ``expiring``.
-    _until: datetime | None = None
+    # When a save makes it expire, where that is settled: see ``expiring_at``.
+    _fixed_expiry: datetime | None = None
 
     def _load(self) -> Entry | None:
         return self._store.load(self._key)
@@ -47,12 +47,12 @@ class Engine(Listable, Apply):
 
     def _expires(self) -> datetime:
         """When what is stored now expires."""
-        return self._until or after(int(self._half("get_expiry_age")()))
+        return self._fixed_expiry or from_now(int(self._overridden("get_expiry_age")()))
 
     # What follows is Django's interface, on top of those.
 
     def decode(self, session_data: Any) -> Data:
-        return session_in(loads_of(self), session_data)
+        return decode_or_empty(signed_loads(self), session_data)
 
     def load(self) -> Data:
         """The stored data; empty, and this session without a key, where nothing is stored.
@@ -82,38 +82,38 @@ class Engine(Listable, Apply):
         what the serializer raises for what it cannot store; ValueError for what is too deep.
         """
         data = self._get_session(no_load=must_create)
-        check(data)
+        validate(data)
         if self.session_key is None:
-            self._half("create")()
+            self._overridden("create")()
             return
         if must_create:
             self._base, self._is_unread = self._insert(dict(data)), False
             return
-        if not self._is_stored(data):
+        if not self._is_already_stored(data):
             self._write(data)
-        if not self._application:
-            self._end_replaced()
+        if not self._apply_to_stored:
+            self._end_replaced_keys()
 
     def _write(self, data: Data) -> None:
         store = self._store
-        for _attempt in range(SAVES):
+        for _attempt in range(SAVE_ATTEMPTS):
             if self._base is None or self._base.is_copy:
                 found = store.refresh(self._key, self._base)
                 if (found is None or found.data is None) and self._is_unread:
                     # It was emptied, and there is nothing: as for a browser without a key.
                     self._session_key = None
-                    self._half("create")()
+                    self._overridden("create")()
                     return
                 self._rebase(found)
             base: Entry = self._base  # type: ignore[assignment]
             # As it is now: another thread of this request may go on changing it.
             if written := store.put(self._key, base, dict(data), self._expires()):
-                self._move_base(written)
+                self._set_base(written)
                 return
             self._rebase(store.refresh(self._key, base))
-        raise StoreUnavailableError(store.label, SAVED)
+        raise StoreUnavailableError(store.label, SAVES_REFUSED)
 
-    def _move_base(self, written: Entry) -> None:
+    def _set_base(self, written: Entry) -> None:
         """What this session goes by from now on."""
         self._base = written
 
@@ -126,9 +126,9 @@ class Engine(Listable, Apply):
         if theirs is None or theirs.data is None:
             raise UpdateError
         self._is_unread = False
-        if self._application:
+        if self._apply_to_stored:
             self._base = theirs
-            self._application()
+            self._apply_to_stored()
             return
         # Without a base the session was emptied unread: then it replaces all there is.
         base = (self._base or theirs).data or {}
@@ -140,28 +140,31 @@ class Engine(Listable, Apply):
         ours |= {key: form[key] for key in form.keys() - now.keys()}
         for key in (now.keys() | form.keys()) - merged.keys():
             ours.pop(key, None)
-        new = [key for key in merged if key not in form or not same(form[key], merged[key])]
+        new = [key for key in merged if key not in form or not stored_alike(form[key], merged[key])]
         # Of their own, as the base must stay as it was read.
         values = (theirs.decode() if new else None) or {}
         ours |= {key: values[key] for key in new}
         self._base = theirs
 
     def get_expiry_age(self, **kwargs: Any) -> int:
-        if self._until is None or kwargs:
+        if self._fixed_expiry is None or kwargs:
             return int(super().get_expiry_age(**kwargs))
-        return int(left(self._until).total_seconds())
+        return int(time_until(self._fixed_expiry).total_seconds())
 
     def get_expiry_date(self, **kwargs: Any) -> datetime:
         if kwargs:
             return super().get_expiry_date(**kwargs)
-        if self._until is not None:
-            return self._until
+        if self._fixed_expiry is not None:
+            return self._fixed_expiry
         date = super().get_expiry_date()
         if settings.USE_TZ:
             return date
         # An hour later on the clock is too early if it is put forward before that. If it is put
         # back it is too late, but the right one may be past already, by the clock of now.
-        return max(local(date), local(super().get_expiry_date(modification=datetime.now(UTC))))
+        return max(
+            as_django_stores(date),
+            as_django_stores(super().get_expiry_date(modification=datetime.now(UTC))),
+        )
 
     @property
     def loaded(self) -> Data:
@@ -173,20 +176,20 @@ class Engine(Listable, Apply):
             self._base = self._store.refresh(self._key, None)
         return (self._base and self._base.data) or {}
 
-    def hold(self, data: Data, stored: Entry | None = None) -> None:
+    def replace_data(self, data: Data, stored: Entry | None = None) -> None:
         """Go by that very dict from now on; loaded from what is ``stored``, if that is given."""
         self._session_cache = data
         if stored:
             self._base, self._is_unread = stored, False
 
     @contextmanager
-    def expiring(self, moment: datetime | None) -> Iterator[None]:
+    def expiring_at(self, moment: datetime | None) -> Iterator[None]:
         """Meanwhile it expires then, whatever its data says; None changes nothing."""
-        before, self._until = self._until, moment
+        before, self._fixed_expiry = self._fixed_expiry, moment
         try:
             yield
         finally:
-            self._until = before
+            self._fixed_expiry = before
 
     def exists(self, session_key: Any) -> bool:
         return bool(session_key) and self._store.exists(str(session_key))

@@ -6,11 +6,11 @@ from django.contrib.sessions.backends.cached_db import KEY_PREFIX as CACHED_DB_P
 from django.core.cache.backends.base import BaseCache
 
 from .base import Engine
-from .caches import entries_of
+from .caches import cache_store
 from .store import Store
 
 # Names of cached_db's entries begin with all of the name of this engine's.
-OF_CACHED_DB = CACHED_DB_PREFIX.removeprefix(KEY_PREFIX)
+CACHED_DB_KEYS = CACHED_DB_PREFIX.removeprefix(KEY_PREFIX)
 
 
 class SessionStore(Engine, DjangoStore):
@@ -22,4 +22,4 @@ class SessionStore(Engine, DjangoStore):
     _cache: BaseCache
 
     def make_store(self) -> Store:
-        return entries_of(self, others=OF_CACHED_DB)
+        return cache_store(self, others=CACHED_DB_KEYS)

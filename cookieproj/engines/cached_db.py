@@ -5,13 +5,13 @@ from typing import Any
 from django.contrib.sessions.backends.cached_db import SessionStore as DjangoStore
 from django.core.cache.backends.base import BaseCache
 
-from .cached_row_store import CachedRows
-from .caches import entries_of
+from .cached_row_store import CachedRowStore
+from .caches import cache_store
 from .db import SessionStore as DBStore
+from .engine_registry import current_engine
 from .handover_mixin import store_of
-from .registry import running
-from .row_store import Rows
-from .signals import hear_deletions
+from .row_store import RowStore
+from .signals import on_row_deleted
 from .store import Store
 
 
@@ -21,16 +21,16 @@ class SessionStore(DBStore, DjangoStore):
     _cache: BaseCache
 
     def make_store(self) -> Store:
-        return CachedRows(Rows(self), entries_of(self))
+        return CachedRowStore(RowStore(self), cache_store(self))
 
 
-def forget(instance: Any, **kwargs: Any) -> None:
+def invalidate_deleted_row(instance: Any, **kwargs: Any) -> None:
     """A row that is deleted by anybody, in the admin say, takes its copy along."""
-    engine = running().session_class
+    engine = current_engine().session_class
     if issubclass(engine, SessionStore):
         store = store_of(engine)
-        if isinstance(store, CachedRows):
+        if isinstance(store, CachedRowStore):
             store.invalidate(instance.session_key)
 
 
-hear_deletions(forget)
+on_row_deleted(invalidate_deleted_row)

@@ -14,28 +14,28 @@ from functools import partial
 
 from django.contrib.sessions.backends.base import CreateError
 
-from .caches.generic import Cache
+from .caches.generic import GenericCacheStore
 from .english import in_english
 from .entries import Entry, Location
 from .exceptions import StoreError, StoreUnavailableError
 from .merge import Data
 from .pending_invalidations import PendingInvalidations
-from .row_store import Rows
-from .store import Around, Store
+from .row_store import RowStore
+from .store import Store, StoreWrapper
 
 logger = logging.getLogger("django.contrib.sessions")
 
-pending = PendingInvalidations(most=100_000)
+pending_invalidations = PendingInvalidations(most=100_000)
 
 
-def beside(stored: Entry | None, copy: Entry | None) -> Entry | None:
+def with_copy(stored: Entry | None, copy: Entry | None) -> Entry | None:
     return stored and replace(stored, copy=copy)
 
 
-class CachedRows(Around):
+class CachedRowStore(StoreWrapper):
     """A cache that is unreachable costs its time-out and a line in the log, nothing else."""
 
-    def __init__(self, rows: Rows, copies: Cache) -> None:
+    def __init__(self, rows: RowStore, copies: GenericCacheStore) -> None:
         super().__init__(rows)
         self.rows = rows
         self.copies = copies
@@ -43,8 +43,8 @@ class CachedRows(Around):
     def load(self, key: str) -> Entry | None:
         try:
             self.flush_invalidations(key)
-            if pending.is_full:
-                return self._load_uncopied(key)
+            if pending_invalidations.is_full:
+                return self._load_without_copy(key)
             copy = self.copies.read(key)
         except StoreError as error:
             logger.warning("A session is read from the database. %s", in_english(error))
@@ -56,9 +56,9 @@ class CachedRows(Around):
         stored = self.rows.load_from_primary(key)
         if stored and stored.data is not None and stored.expires and copy is None:
             copy = self._put_copy(key, None, stored.data, stored.expires)
-        return beside(stored, copy)
+        return with_copy(stored, copy)
 
-    def _load_uncopied(self, key: str) -> Entry | None:
+    def _load_without_copy(self, key: str) -> Entry | None:
         """The row; of a session that has ended there may be a copy, which others are to miss."""
         stored = self.rows.load_from_primary(key)
         if stored is None:
@@ -69,7 +69,7 @@ class CachedRows(Around):
         stored = self.rows.refresh(key, None if old and old.is_copy else old)
         if stored is None:
             self.invalidate(key)
-        return beside(stored, old and old.copy)
+        return with_copy(stored, old and old.copy)
 
     def insert(self, key: str, data: Data, expires: datetime) -> Entry:
         stored = self.rows.insert(key, data, expires)
@@ -80,14 +80,14 @@ class CachedRows(Around):
         return self.rows.insert(key, data, expires)
 
     def compare_and_swap(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
-        with self._no_copy_after_a_lost_answer(key):
+        with self._invalidate_on_lost_answer(key):
             written = self.rows.compare_and_swap(key, old, data, expires)
-        return written and self._followed(key, written, old, data, expires)
+        return written and self._update_copy(key, written, old, data, expires)
 
     def touch(self, key: str, old: Entry, expires: datetime) -> Entry | None:
-        with self._no_copy_after_a_lost_answer(key):
+        with self._invalidate_on_lost_answer(key):
             touched = self.rows.touch(key, old, expires)
-        return touched and self._followed(key, touched, old, old.data or {}, expires)
+        return touched and self._update_copy(key, touched, old, old.data or {}, expires)
 
     # By the two above, not by those of the rows.
     put = Store.put
@@ -105,7 +105,7 @@ class CachedRows(Around):
         self.invalidate_again(key)
 
     @contextmanager
-    def _no_copy_after_a_lost_answer(self, key: str) -> Iterator[None]:
+    def _invalidate_on_lost_answer(self, key: str) -> Iterator[None]:
         """The row may have been written all the same, and the copy be behind it."""
         try:
             yield
@@ -113,7 +113,7 @@ class CachedRows(Around):
             self.invalidate(key)
             raise
 
-    def _followed(
+    def _update_copy(
         self, key: str, written: Entry, old: Entry, data: Data, expires: datetime
     ) -> Entry:
         """Make the copy what the row now is; in a transaction the row is not yet that."""
@@ -135,7 +135,7 @@ class CachedRows(Around):
         Caches count whole seconds, rounded up: by one less it goes before the row.
         """
         try:
-            return self._copied(key, copy, data, expires - timedelta(seconds=1))
+            return self._replace_copy(key, copy, data, expires - timedelta(seconds=1))
         except StoreUnavailableError as error:
             self._note_pending(key, error)
             return copy
@@ -144,7 +144,9 @@ class CachedRows(Around):
             logger.warning("A session is not copied. %s", in_english(error))
             return None
 
-    def _copied(self, key: str, copy: Entry | None, data: Data, expires: datetime) -> Entry | None:
+    def _replace_copy(
+        self, key: str, copy: Entry | None, data: Data, expires: datetime
+    ) -> Entry | None:
         if copy is None:
             with suppress(CreateError):
                 return self.copies.insert(key, data, expires)
@@ -183,21 +185,21 @@ class CachedRows(Around):
 
     def _note_pending(self, key: str, error: StoreError) -> None:
         logger.error("Error saving to cache (%s)", self.copies.cache, exc_info=error.__cause__)
-        if pending.add(str(self.copies.label), key):
+        if pending_invalidations.add(str(self.copies.label), key):
             logger.error(
                 "More copies of sessions than %d are behind the database. This process reads "
                 "sessions from there until it is restarted: clear the cache before.",
-                pending.most,
+                pending_invalidations.most,
             )
 
     def flush_invalidations(self, key: str) -> None:
-        if not pending:
+        if not pending_invalidations:
             return
         cache = str(self.copies.label)
-        for each in pending.due(cache, key):
+        for each in pending_invalidations.take_due(cache, key):
             self._invalidate(each)
             # Not before: another thread must not find the copy, and nothing pending.
-            pending.done(cache, each)
+            pending_invalidations.done(cache, each)
 
     def exists(self, key: str) -> bool:
         try:

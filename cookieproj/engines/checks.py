@@ -22,17 +22,17 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 
 from .caches import adapter_for
+from .engine_registry import current_engine
 from .exceptions import StoreError
-from .listable import Listable
-from .probe import probe
-from .registry import running
-from .revocation import revocation_check
+from .listing import ListingMixin
+from .revocation_check import revocation_check
+from .store_probe import probe
 
 
 def store_if_any() -> type[SessionBase] | None:
     """Why there is none, another check says."""
     try:
-        return running().session_class
+        return current_engine().session_class
     except ImportError:
         return None
 
@@ -40,7 +40,7 @@ def store_if_any() -> type[SessionBase] | None:
 def caching_store() -> type[SessionBase] | None:
     """Where it is one, and CACHES has its cache."""
     found = store_if_any()
-    is_one = found and running().has_cache
+    is_one = found and current_engine().has_cache
     return found if is_one and settings.SESSION_CACHE_ALIAS in settings.CACHES else None
 
 
@@ -48,7 +48,7 @@ def caching_store() -> type[SessionBase] | None:
 def engine_is_there(**kwargs: Any) -> list[CheckMessage]:
     """Say which engine is none, before the first request does so with a stack trace."""
     try:
-        _found = running().session_class
+        _found = current_engine().session_class
     except ImportError as error:
         return [
             Error(
@@ -98,7 +98,7 @@ def sessions_outlive_the_process(**kwargs: Any) -> list[CheckMessage]:
 def sessions_lose_no_write(**kwargs: Any) -> list[CheckMessage]:
     """Warn where our engines cannot keep their promise, because of the cache."""
     found = caching_store()
-    if not (found and issubclass(found, Listable)):
+    if not (found and issubclass(found, ListingMixin)):
         return []
     cache = adapter_for(caches[settings.SESSION_CACHE_ALIAS])
     if cache.compares_and_swaps:

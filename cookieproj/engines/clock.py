@@ -17,7 +17,7 @@ def aware(moment: datetime) -> datetime:
     return timezone.make_aware(moment, timezone.get_default_timezone())
 
 
-def after(seconds: float) -> datetime:
+def from_now(seconds: float) -> datetime:
     """So long from now; the end of all dates where it is after that."""
     try:
         return datetime.now(UTC) + timedelta(seconds=seconds)
@@ -25,7 +25,7 @@ def after(seconds: float) -> datetime:
         return LAST if seconds > 0 else FIRST
 
 
-def left(moment: datetime) -> timedelta:
+def time_until(moment: datetime) -> timedelta:
     """How long it is until then, also if it was stored while USE_TZ was another."""
     return aware(moment) - datetime.now(UTC)
 
@@ -36,10 +36,10 @@ def is_near(one: datetime, other: datetime) -> bool:
 
 
 def is_past(moment: datetime) -> bool:
-    return left(moment) <= timedelta()
+    return time_until(moment) <= timedelta()
 
 
-def local(moment: datetime) -> datetime:
+def as_django_stores(moment: datetime) -> datetime:
     """As Django tells it: without a time zone where USE_TZ is off."""
     if settings.USE_TZ or timezone.is_naive(moment):
         return moment

@@ -19,8 +19,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from .keys import KEY_LENGTH
-from .signed_cookies import COOKIE_BYTES, cookie_of
+from .session_keys import KEY_LENGTH
+from .signed_cookies import COOKIE_BYTES, cookie_from_settings
 
 SECURE, HTTPONLY, ROOT, NO_DOMAIN = "Secure", "HttpOnly", "Path=/", gettext_lazy("no Domain")
 
@@ -63,7 +63,7 @@ def check_settings(family: str, value: str) -> list[CheckMessage]:
     """Of the cookie whose settings begin with ``family``, with a value of at least that length."""
     source = f"{family}_*"
     try:
-        cookie = cookie_of(family, value, getattr(settings, f"{family}_AGE"))
+        cookie = cookie_from_settings(family, value, getattr(settings, f"{family}_AGE"))
     except (CookieError, ValueError) as error:
         return [refused("E005", str(error), source)]
     return check_cookie(cookie, source)

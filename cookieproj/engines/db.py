@@ -11,9 +11,9 @@ from django.db import connections, router, transaction
 
 from .base import Engine
 from .clock import is_near
-from .hooks import overrides
-from .row_store import Rows
+from .row_store import RowStore
 from .sql_call import in_transaction
+from .subclass_hooks import overrides
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .store import Store
 
 
-class Commit:
+class CommitMarker:
     """Told of the end of a transaction; a rollback, to a savepoint too, takes it off the list."""
 
     has_come = False
@@ -35,7 +35,7 @@ class Commit:
 
 
 # Of what Django's engine makes a row.
-HOOKS_OF_A_ROW = (
+ROW_HOOKS = (
     *("create_model_instance", "_get_or_create_session_key"),
     *("acreate_model_instance", "_aget_or_create_session_key"),
 )
@@ -46,18 +46,18 @@ class SessionStore(Engine, DjangoStore):
 
     # For each save in a transaction: what is told of its commit, and what this session went by
     # before.
-    _unsettled: Sequence[tuple[Commit, Entry | None]] = ()
+    _unsettled: Sequence[tuple[CommitMarker, Entry | None]] = ()
 
     def make_store(self) -> Store:
-        return Rows(self)
+        return RowStore(self)
 
-    def _takes(self, session_key: str) -> bool:
+    def _accepts_key(self, session_key: str) -> bool:
         """Without the cache that may be in front of the rows."""
-        return Rows(self).can_hold(session_key)
+        return RowStore(self).can_hold(session_key)
 
     def _expires(self) -> datetime:
         """In rows it is a date, as the hook for that gives it."""
-        date: datetime = self._half("get_expiry_date")()
+        date: datetime = self._overridden("get_expiry_date")()
         return date
 
     @property
@@ -74,34 +74,36 @@ class SessionStore(Engine, DjangoStore):
 
     @property
     def has_own_rows(self) -> bool:
-        return overrides(type(self), *HOOKS_OF_A_ROW)
+        return overrides(type(self), *ROW_HOOKS)
 
     def row_of(self, key: str) -> AbstractBaseSession | None:
-        row: AbstractBaseSession | None = self._at(key)._half("_get_session_from_db")()
+        row: AbstractBaseSession | None = self._session_with_key(key)._overridden(
+            "_get_session_from_db"
+        )()
         return row
 
     def new_row(self, key: str, data: Data, expires: datetime) -> AbstractBaseSession:
-        session = self._at(key)
+        session = self._session_with_key(key)
         if not self.has_own_rows:
             text = session.encode(data)
             return self.model(session_key=key, session_data=text, expire_date=expires)
         if session is not self or not is_near(expires, self.get_expiry_date()):
             # It has to expire at another moment than by its data: as the tombstone of one, say.
             session = copy.copy(session)
-            session._until = expires
-        row: AbstractBaseSession = session._half("create_model_instance")(data)
+            session._fixed_expiry = expires
+        row: AbstractBaseSession = session._overridden("create_model_instance")(data)
         return row
 
     # In a transaction.
 
-    def _move_base(self, written: Entry) -> None:
+    def _set_base(self, written: Entry) -> None:
         connection = connections[self.using]
         if not in_transaction(connection):
-            super()._move_base(written)
+            super()._set_base(written)
         elif connection.in_atomic_block:
-            commit = Commit()
+            commit = CommitMarker()
             self._unsettled = [*self._unsettled, (commit, self._base)]
-            super()._move_base(written)
+            super()._set_base(written)
             transaction.on_commit(commit, using=connection.alias)
 
     def _insert(self, data: Data, *, save_follows: bool = False) -> Entry:

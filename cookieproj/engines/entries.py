@@ -11,7 +11,7 @@ from typing import Any
 from django.contrib.auth import SESSION_KEY
 from django.utils.functional import Promise
 
-from .constants import ENDED, MOVED
+from .constants import MOVED_TOMBSTONE, SESSION_TOMBSTONE
 from .merge import Data
 
 
@@ -37,7 +37,9 @@ class Entry:
     def decode(self) -> Data | None:
         """The data anew at each call; None where nothing there is a session."""
         content = self.content()
-        is_tombstone = content == ENDED or (content is not None and content.keys() == {MOVED})
+        is_tombstone = content == SESSION_TOMBSTONE or (
+            content is not None and content.keys() == {MOVED_TOMBSTONE}
+        )
         return None if is_tombstone else content
 
     @cached_property
@@ -51,7 +53,7 @@ class Entry:
 
     @cached_property
     def has_ended(self) -> bool:
-        return self.is_tombstone and self.content() == ENDED
+        return self.is_tombstone and self.content() == SESSION_TOMBSTONE
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib.sessions.backends.file import SessionStore as DjangoStore
 
 from .base import Engine
-from .file_store import Files
+from .file_store import FileStore
 from .store import Store
 
 
@@ -14,7 +14,7 @@ class SessionStore(Engine, DjangoStore):
     """Files in SESSION_FILE_PATH, which expire by the time of their last change."""
 
     def make_store(self) -> Store:
-        return Files(self)
+        return FileStore(self)
 
     def date_of(self, **moments: Any) -> datetime:
         """Django's engine asks for no such date, so one of a subclass is not asked for either."""

@@ -19,30 +19,30 @@ from django.contrib.sessions.exceptions import InvalidSessionKey
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
-from .clock import aware, is_past, local
-from .constants import EXPIRY
+from .clock import as_django_stores, aware, is_past
+from .constants import EXPIRY_ITEM
 from .english import in_english
 from .entries import Entry, ListedSession, Location, Page
 from .exceptions import NotListableError, StoreError
-from .hooks import can_decode, decoder, form_of, overrides
 from .merge import Data
-from .session_files import File, Folder, is_name, lock_of
+from .session_files import SessionFile, SessionFolder, is_name, lock_of
 from .store import Store
+from .subclass_hooks import can_decode, decoder, overrides, serialized_form
 
 logger = logging.getLogger("django.contrib.sessions")
 
 # The fraction of a second in the modification time of a file whose session has no expiry
 # of its own: of such a file the time alone tells whether it has expired. Django's engine
 # writes no such times, but by an accident of one in a billion.
-PLAIN = 123_456_789
+NO_EXPIRY_NANOSECONDS = 123_456_789
 SECOND = 1_000_000_000
 
 # Files to read for each session that a page is to list, at the most.
-FILES_READ = 10
+READS_BETWEEN_DELETIONS = 10
 
 
 @contextmanager
-def passing_over(folder: Folder) -> Iterator[None]:
+def passing_over(folder: SessionFolder) -> Iterator[None]:
     """A single file that is another user's, as after a command that root has run, or a folder.
 
     Where the folder itself is not this user's, that is an error.
@@ -57,11 +57,11 @@ def passing_over(folder: Folder) -> Iterator[None]:
 
 
 @lru_cache
-def plain_folder(path: str, prefix: str) -> Folder:
-    return Folder(Path(path), prefix)
+def plain_folder(path: str, prefix: str) -> SessionFolder:
+    return SessionFolder(Path(path), prefix)
 
 
-class Files(Store):
+class FileStore(Store):
     """Files in SESSION_FILE_PATH, which expire by the time of their last change.
 
     ``session`` is one of the engine's: what a subclass has to say of its files, by Django's hooks,
@@ -81,7 +81,7 @@ class Files(Store):
         return self.folder.place
 
     @cached_property
-    def folder(self) -> Folder:
+    def folder(self) -> SessionFolder:
         folder = plain_folder(self.session.storage_path, self.session.file_prefix)
         if overrides(self.engine, "_key_to_file"):
             return replace(folder, file_of=self.session._key_to_file)
@@ -97,7 +97,7 @@ class Files(Store):
             return False
 
     def form(self, data: Data) -> Data:
-        return form_of(self.session, data)
+        return serialized_form(self.session, data)
 
     def read(self, key: str, *, with_expiry: bool = False) -> Entry | None:
         file = self.folder.read(key)
@@ -145,8 +145,8 @@ class Files(Store):
         return file is not None and not self._stored(key, file.payload, None).is_tombstone
 
     def _write(self, key: str, data: Data, expires: datetime) -> Entry:
-        text = self.session._at(key).encode(data)
-        file = File(text.encode(), self._modified(key, data, expires))
+        text = self.session._session_with_key(key).encode(data)
+        file = SessionFile(text.encode(), self._modified(key, data, expires))
         self.folder.write(key, file)
         return self._stored(key, file.payload, None)
 
@@ -169,13 +169,13 @@ class Files(Store):
 
     def _modified(self, key: str, data: Data, expires: datetime) -> int:
         """The modification time with which a file of that data expires then, or just before."""
-        expiry = data.get(EXPIRY)
+        expiry = data.get(EXPIRY_ITEM)
         modified = time.time_ns()
         if not isinstance(expiry, str):
             with suppress(OverflowError):
                 written = aware(expires) - timedelta(seconds=self._age(key, expiry))
                 modified = nanoseconds(written)
-        plain = (modified - PLAIN) // SECOND * SECOND + PLAIN
+        plain = (modified - NO_EXPIRY_NANOSECONDS) // SECOND * SECOND + NO_EXPIRY_NANOSECONDS
         return modified // SECOND * SECOND if expiry else plain
 
     @property
@@ -184,18 +184,18 @@ class Files(Store):
         return overrides(self.engine, "_expiry_date", "_last_modification", "get_expiry_age")
 
     def _age(self, key: str, expiry: Any) -> int:
-        return int(self.session._at(key).get_expiry_age(expiry=expiry))
+        return int(self.session._session_with_key(key).get_expiry_age(expiry=expiry))
 
-    def _expires(self, key: str, file: File) -> datetime:
+    def _expires(self, key: str, file: SessionFile) -> datetime:
         if self._has_own_expiry:
-            expiry = self.session._at(key)._expiry_date(self._data(key, file.payload))
+            expiry = self.session._session_with_key(key)._expiry_date(self._data(key, file.payload))
             age = self._age(key, expiry)
-            return local(datetime.now(UTC) + timedelta(seconds=age))
-        plain = file.modified % SECOND == PLAIN
-        return local(
+            return as_django_stores(datetime.now(UTC) + timedelta(seconds=age))
+        plain = file.modified % SECOND == NO_EXPIRY_NANOSECONDS
+        return as_django_stores(
             self.session.date_of(
                 modification=datetime.fromtimestamp(file.modified / SECOND, UTC),
-                expiry=None if plain else self._data(key, file.payload).get(EXPIRY),
+                expiry=None if plain else self._data(key, file.payload).get(EXPIRY_ITEM),
             )
         )
 
@@ -215,15 +215,15 @@ class Files(Store):
                 % {"system": platform.system()}
             )
         listed: list[ListedSession] = []
-        reached = position
-        for here, name in islice(self._names(position), FILES_READ * size):
+        store_call = position
+        for here, name in islice(self._names(position), READS_BETWEEN_DELETIONS * size):
             found = self._listed(name)
             if found and len(listed) == size:
-                return Page(listed, reached)
+                return Page(listed, store_call)
             if found:
                 listed.append(found)
-            reached = here
-        return Page(listed, reached if next(self._names(reached), None) else "")
+            store_call = here
+        return Page(listed, store_call if next(self._names(store_call), None) else "")
 
     def _names(self, position: str) -> Iterator[tuple[str, str]]:
         """The session keys of the files from there on, each with the position after it."""
@@ -288,7 +288,7 @@ class Files(Store):
             return False
         if self._has_own_expiry:
             return self.read(key) is None
-        if modified % SECOND == PLAIN:
+        if modified % SECOND == NO_EXPIRY_NANOSECONDS:
             age: int = self.session.get_session_cookie_age()
             return modified <= time.time_ns() - age * SECOND
         with passing_over(self.folder):

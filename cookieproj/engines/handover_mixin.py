@@ -7,12 +7,12 @@ from typing import Any, Self
 from django.conf import settings
 from django.core.signals import setting_changed
 
-from .asynchronous import Async
-from .registry import running
+from .async_methods import AsyncMixin
+from .engine_registry import current_engine
 from .store import Store
 
 
-class HandoverMixin(Async):
+class HandoverMixin(AsyncMixin):
     """While SESSION_HANDOVER_FROM is set, the running engine's sessions know the former store.
 
     Channels, allauth and others open sessions by ``import_module(SESSION_ENGINE).SessionStore``,
@@ -24,7 +24,7 @@ class HandoverMixin(Async):
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        made: Self = super().__new__(made_of(cls)[0])
+        made: Self = super().__new__(class_and_composer(cls)[0])
         return made
 
     def make_store(self) -> Store:
@@ -34,7 +34,7 @@ class HandoverMixin(Async):
     @property
     def _store(self) -> Store:
         """Made for each step: one that was kept would in turn keep this session."""
-        _class, compose = made_of(type(self))
+        _class, compose = class_and_composer(type(self))
         return compose(self.make_store()) if compose else self.make_store()
 
 
@@ -45,14 +45,14 @@ def store_of(engine: Any) -> Store:
 
 
 @cache
-def made_of(engine: Any) -> tuple[Any, Callable[[Store], Store] | None]:
+def class_and_composer(engine: Any) -> tuple[Any, Callable[[Store], Store] | None]:
     """The class of that one's sessions, and what makes of its store that of a handover, if any."""
     if not is_handing_over(engine):
         return engine, None
     # Not above: it is made of the engines, and they of this.
-    from .handover import with_former  # noqa: PLC0415
+    from .handover import build_handover  # noqa: PLC0415
 
-    return with_former(engine)
+    return build_handover(engine)
 
 
 def is_handing_over(engine: Any) -> bool:
@@ -63,12 +63,12 @@ def is_handing_over(engine: Any) -> bool:
     """
     if not getattr(settings, "SESSION_HANDOVER_FROM", ""):
         return False
-    return engine is running().session_class
+    return engine is current_engine().session_class
 
 
-def forget(*, setting: str, **kwargs: Any) -> None:
+def clear_cached_handover(*, setting: str, **kwargs: Any) -> None:
     if setting.startswith("SESSION_"):
-        made_of.cache_clear()
+        class_and_composer.cache_clear()
 
 
-setting_changed.connect(forget, dispatch_uid="cookieproj.engines.handover_mixin")
+setting_changed.connect(clear_cached_handover, dispatch_uid="cookieproj.engines.handover_mixin")

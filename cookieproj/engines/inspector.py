@@ -18,7 +18,7 @@ from .constants import INSPECTOR_SEAL
 from .encryption import DecryptionError
 from .entries import Entry, ListedSession
 from .exceptions import NotListableError
-from .listable import Listable
+from .listing import ListingMixin
 from .models import StoredSession
 from .primary_keys import primary_key
 from .signals import stored_session_deleted
@@ -39,10 +39,10 @@ def decrypt(sealed: str, purpose: bytes) -> str:
     return encryption.decrypt(sealed, INSPECTOR_SEAL, purpose, running_engine.name().encode())
 
 
-def store() -> type[Listable]:
+def store() -> type[ListingMixin]:
     """The running engine's. Raises NotListableError if it is not one of ours."""
     found = running_engine.store()
-    if issubclass(found, Listable):
+    if issubclass(found, ListingMixin):
         return found
     raise NotListableError(
         _("%(engine)s does not list its sessions.") % {"engine": settings.SESSION_ENGINE}
@@ -55,7 +55,7 @@ def page(start: str = "") -> tuple[list[StoredSession], str]:
     Raises NotListableError, or DecryptionError for a start that is none.
     """
     found = store().page(decrypt(start, POSITION) if start else "", PAGE)
-    return shown(found.sessions), found.next and encrypt(found.next, POSITION)
+    return with_users(found.sessions), found.next and encrypt(found.next, POSITION)
 
 
 def find(name: str) -> StoredSession | None:
@@ -69,10 +69,10 @@ def find(name: str) -> StoredSession | None:
         return None
     stored = Entry(None, session.load, location.expires)
     listed = ListedSession(session.session_key, location.payload, stored)
-    return shown([listed])[0]
+    return with_users([listed])[0]
 
 
-def shown(sessions: Sequence[ListedSession]) -> list[StoredSession]:
+def with_users(sessions: Sequence[ListedSession]) -> list[StoredSession]:
     """With their users, who are read by one query."""
     # As Django finds them: by whatever a primary key can be made of.
     model = get_user_model()
@@ -90,14 +90,14 @@ def shown(sessions: Sequence[ListedSession]) -> list[StoredSession]:
 def as_text(data: dict[Any, Any]) -> str:
     """As JSON; what that cannot hold, a tuple as a key say, as Python shows it."""
     try:
-        text = json.dumps(data, indent=2, ensure_ascii=False, default=shown_by_python)
+        text = json.dumps(data, indent=2, ensure_ascii=False, default=python_repr)
     except (TypeError, ValueError, RecursionError):
-        text = shown_by_python(data)
+        text = python_repr(data)
     # Half of a character, which both can hold, is none that a page can.
     return text.encode(errors="replace").decode()
 
 
-def shown_by_python(value: object) -> str:
+def python_repr(value: object) -> str:
     try:
         return repr(value)
     except Exception:  # noqa: BLE001 - an object of the site's may raise anything

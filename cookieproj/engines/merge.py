@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .forms import SEQUENCES, Forms
+from .value_numbers import SEQUENCES, ValueNumbers
 
 Data = dict[str, Any]
 
@@ -21,22 +21,24 @@ def merge(base: Data, theirs: Data, ours: Data) -> Data:
     are; the values in the answer are theirs and ours themselves, not copies.
     """
     merged = theirs | {
-        key: value for key, value in ours.items() if key not in base or not same(base[key], value)
+        key: value
+        for key, value in ours.items()
+        if key not in base or not stored_alike(base[key], value)
     }
     for key in base.keys() - ours.keys():
-        if key in theirs and same(base[key], theirs[key]):
+        if key in theirs and stored_alike(base[key], theirs[key]):
             del merged[key]
     return merged
 
 
-def same(one: Any, other: Any) -> bool:
+def stored_alike(one: Any, other: Any) -> bool:
     """Whether two values would be stored alike, however deep they are.
 
     Unlike in Python, 1 is neither True nor 1.0, a dict in another order is another
     dict, and NaN is itself. Two objects can be equal, as two rows of one key are, and
     not hold the same. That one value stands in several places is no part of it.
     """
-    pairs, seen, forms = [(one, other)], set[tuple[int, int]](), Forms()
+    pairs, seen, forms = [(one, other)], set[tuple[int, int]](), ValueNumbers()
     while pairs:
         one, other = pairs.pop()
         if one is other:
@@ -60,6 +62,6 @@ def same(one: Any, other: Any) -> bool:
     return True
 
 
-def unchanged(one: Data, other: Data) -> bool:
+def same_data(one: Data, other: Data) -> bool:
     """Whether two sessions hold the same, in whatever order."""
-    return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    return one.keys() == other.keys() and all(stored_alike(one[key], other[key]) for key in one)

@@ -36,20 +36,20 @@ from .exceptions import StoreError, StoreUnavailableError
 from .handover import session_store
 from .handover.cookie_to_server import CookieToServer
 from .handover.server_to_cookie import ServerToCookie
-from .keys import Keys
-from .revocation import revocation_check
+from .revocation_check import revocation_check
+from .session_keys import SessionKeys
 
 # Where a request keeps the error, for one that no view raised: a middleware asks too.
-NOTE = "session_store_error"
+ERROR_ATTRIBUTE = "session_store_error"
 
-SAVED_WITH_THE_RESPONSE = (Keys, ServerToCookie)
+SAVED_WITH_THE_RESPONSE = (SessionKeys, ServerToCookie)
 
 
 class LazySession(SimpleLazyObject):  # type: ignore[type-arg] # in the stubs alone it has one
     """A session that is made when somebody first looks at it."""
 
 
-def made(
+def create_session(
     store: type[SessionBase], request_or_none: ref[HttpRequest], meta: dict[str, Any]
 ) -> SessionBase:
     """The session of a request, to which it refers weakly: so that is freed as soon as it is over.
@@ -62,7 +62,7 @@ def made(
     session = store(cookies.get(settings.SESSION_COOKIE_NAME))
     if isinstance(session, SAVED_WITH_THE_RESPONSE):
         session.save_follows = request is not None
-    if request and is_unmade(request):
+    if request and is_lazy(request):
         # From now on the session itself, without the detour.
         request.session = session
     if isinstance(session, CookieToServer) and not is_on_event_loop():
@@ -80,7 +80,7 @@ def is_on_event_loop() -> bool:
     return True
 
 
-def is_unmade(request: HttpRequest) -> bool:
+def is_lazy(request: HttpRequest) -> bool:
     return type(getattr(request, "session", None)) is LazySession
 
 
@@ -115,39 +115,39 @@ class SessionMiddleware(DjangoMiddleware):
 
     def process_request(self, request: HttpRequest) -> None:
         """Nothing is made for a request that leaves its session alone; its cookies stay unread."""
-        make = partial(made, self.SessionStore, ref(request), request.META)
+        make = partial(create_session, self.SessionStore, ref(request), request.META)
         request.session = LazySession(make)  # type: ignore[assignment]
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Before Django makes an error page, which would ask for the session as well."""
         if isinstance(exception, StoreError):
-            setattr(request, NOTE, exception)
+            setattr(request, ERROR_ATTRIBUTE, exception)
             return HttpResponse(status=503)
         return None
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         # An error holds the frames that it came through, and they the request.
-        if error := vars(request).pop(NOTE, None):
-            return answer(request, error)
-        if is_unmade(request) and not settings.SESSION_SAVE_EVERY_REQUEST:
+        if error := vars(request).pop(ERROR_ATTRIBUTE, None):
+            return store_error_response(request, error)
+        if is_lazy(request) and not settings.SESSION_SAVE_EVERY_REQUEST:
             return response
-        if opened_nothing(request):
+        if found_no_session(request):
             if request.session.accessed:
                 patch_vary_headers(response, ("Cookie",))
             return response
         try:
             return super().process_response(request, response)
         except StoreError as error:
-            return answer(request, error)
+            return store_error_response(request, error)
 
 
-def opened_nothing(request: HttpRequest) -> bool:
+def found_no_session(request: HttpRequest) -> bool:
     """Whether it has no session, and has neither had one nor tried to store anything."""
     session = getattr(request, "session", None)
     return session is not None and session.is_empty() and not session.modified
 
 
-def answer(request: HttpRequest, error: Exception) -> HttpResponse:
+def store_error_response(request: HttpRequest, error: Exception) -> HttpResponse:
     """The page that says so, and a line in the log with what the error says."""
     # A store that refuses will do so again: that is for who runs the site.
     try_again = not isinstance(error, StoreError) or isinstance(error, StoreUnavailableError)
@@ -165,10 +165,10 @@ def answer(request: HttpRequest, error: Exception) -> HttpResponse:
     return response
 
 
-def note(request: HttpRequest | None = None, **kwargs: Any) -> None:
+def remember_store_error(request: HttpRequest | None = None, **kwargs: Any) -> None:
     error = sys.exception()
     if request is not None and isinstance(error, StoreError):
-        setattr(request, NOTE, error)
+        setattr(request, ERROR_ATTRIBUTE, error)
 
 
-got_request_exception.connect(note, dispatch_uid="cookieproj.engines")
+got_request_exception.connect(remember_store_error, dispatch_uid="cookieproj.engines")

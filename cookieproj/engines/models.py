@@ -4,7 +4,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from .entries import ListedSession
-from .keys import masked
+from .session_keys import masked
 
 
 class StoredSession(models.Model):

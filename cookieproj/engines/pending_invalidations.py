@@ -37,7 +37,7 @@ class PendingInvalidations:
             is_first, self.is_full = not self.is_full, True
             return is_first
 
-    def due(self, cache: str, key: str) -> list[str]:
+    def take_due(self, cache: str, key: str) -> list[str]:
         """That key, if it is among them, and some others of the cache: an outage leaves many."""
         with self._lock:
             first = list(islice(self._copies, FLUSHED_AT_ONCE))

@@ -31,12 +31,12 @@ class RoundTrips:
 
 _watched: ContextVar[RoundTrips | None] = ContextVar("trips", default=None)
 
-UNWATCHED: AbstractContextManager[None] = nullcontext()
+NOT_COUNTED: AbstractContextManager[None] = nullcontext()
 
 
-def trip() -> AbstractContextManager[None]:
+def round_trip() -> AbstractContextManager[None]:
     """What goes to a store and back stands inside this."""
-    return _watched.get() or UNWATCHED
+    return _watched.get() or NOT_COUNTED
 
 
 class StoreCall:
@@ -46,7 +46,7 @@ class StoreCall:
         self.failed = failed
 
     def __enter__(self) -> None:
-        self._trip = trip()
+        self._trip = round_trip()
         self._trip.__enter__()
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 from django.db import connections, router, transaction
 from django.utils.asyncio import async_unsafe
 
-from .clearing import clear
-from .clock import local
-from .constants import ENDED
+from .clear_expired_rows import clear
+from .clock import as_django_stores
+from .constants import SESSION_TOMBSTONE
 from .entries import Entry, ListedSession, Location, Page
 from .exceptions import StoreUnavailableError
-from .hooks import can_decode, decoder, form_of
 from .model_table import table_of
 from .sql_call import in_transaction
 from .sql_statements import Row, Table
 from .store import Store
+from .subclass_hooks import can_decode, decoder, serialized_form
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .merge import Data
 
 
-class Rows(Store):
+class RowStore(Store):
     """Django's table, or that of the model which a subclass names in ``get_model_class``.
 
     ``session`` is one of the engine's: what a subclass has to say of its rows, by Django's hooks,
@@ -62,7 +62,7 @@ class Rows(Store):
         return is_text and not features.prohibits_null_characters_in_text_exception
 
     def form(self, data: Data) -> Data:
-        return form_of(self.session, data)
+        return serialized_form(self.session, data)
 
     def read(self, key: str, *, with_expiry: bool = False) -> Entry | None:
         return self._stored(key, self.table.read(key))
@@ -94,18 +94,18 @@ class Rows(Store):
         return self._stored(key, replica.read(key)) if replica != self.table else None
 
     def insert(self, key: str, data: Data, expires: datetime) -> Entry:
-        row = self.session.new_row(key, data, local(expires))
+        row = self.session.new_row(key, data, as_django_stores(expires))
         self.table.insert(row)
         return self._written(key, row)
 
     def compare_and_swap(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
-        row = self.session.new_row(key, data, local(expires))
+        row = self.session.new_row(key, data, as_django_stores(expires))
         return self._written(key, row) if self.table.swap(row, old.token) else None
 
     def touch(self, key: str, old: Entry, expires: datetime) -> Entry | None:
         if self.session.has_own_rows or self.table.has_more_columns:
             return self.compare_and_swap(key, old, old.data or {}, expires)
-        return old if self.table.touch(key, old.token, local(expires)) else None
+        return old if self.table.touch(key, old.token, as_django_stores(expires)) else None
 
     def compare_and_delete(self, key: str, old: Entry) -> bool:
         return self.table.take(key, old.token)
@@ -136,7 +136,7 @@ class Rows(Store):
         elif connection.in_atomic_block:
             transaction.on_commit(step, using=connection.alias, robust=True)
 
-    def in_one_go(self) -> AbstractContextManager[Any]:
+    def batched(self) -> AbstractContextManager[Any]:
         """One transaction: a commit for each row takes its time."""
         return transaction.atomic(using=self.table.using)
 
@@ -156,7 +156,7 @@ class Rows(Store):
 
     def live_keys(self, keys: Collection[str]) -> set[str]:
         """What is as long as a tombstone is looked at, which hardly any session is."""
-        tombstone = len(self.session.encode(ENDED))
+        tombstone = len(self.session.encode(SESSION_TOMBSTONE))
         found = self.table.alive(keys).items()
         is_live = partial(Store.exists, self)
         return {key for key, length in found if length != tombstone or is_live(key)}

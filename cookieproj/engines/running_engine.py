@@ -3,15 +3,15 @@
 from django.contrib.sessions.backends.base import SessionBase
 from django.utils.translation import gettext
 
+from .engine_registry import current_engine, resolve_engine
 from .handover import previous, session_store
-from .registry import resolve, running
-from .revocation import revocation_check
+from .revocation_check import revocation_check
 from .signed_cookies import SessionStore as SignedCookies
 
 
 def name() -> str:
     """The running engine as the index calls it."""
-    return running().name
+    return current_engine().name
 
 
 def names() -> set[str]:
@@ -29,11 +29,11 @@ def store() -> type[SessionBase]:
 
 def store_of(engine: str) -> type[SessionBase]:
     """Of what the index calls an engine. Raises ImportError if it is gone."""
-    return store() if engine in names() else resolve(engine).session_class
+    return store() if engine in names() else resolve_engine(engine).session_class
 
 
 def is_held_by_browser() -> bool:
-    return running().is_held_by_browser
+    return current_engine().is_held_by_browser
 
 
 def browsers_may_hold() -> bool:

@@ -80,7 +80,7 @@ ANSWERS = {
 }
 
 
-class File(NamedTuple):
+class SessionFile(NamedTuple):
     payload: bytes
     modified: int  # nanoseconds since 1970
 
@@ -95,7 +95,7 @@ def is_name(path: str) -> bool:
     return len(os.path.basename(path).encode()) <= NAME_MAX
 
 
-def contents(path: str) -> File:
+def contents(path: str) -> SessionFile:
     """Raises FileNotFoundError for a link as well, and for a pipe or the like."""
     try:
         number = os.open(path, READ)
@@ -111,7 +111,7 @@ def contents(path: str) -> File:
         # One step for what is whole in one: a file here is never changed, only replaced.
         while len(payload) < status.st_size and (rest := os.read(number, status.st_size)):
             payload += rest
-        return File(payload, status.st_mtime_ns)
+        return SessionFile(payload, status.st_mtime_ns)
     finally:
         os.close(number)
 
@@ -123,7 +123,7 @@ def write_all(number: int, payload: bytes) -> None:
 
 
 @dataclass(frozen=True)
-class Folder:
+class SessionFolder:
     """Files whose names begin with that prefix, the session key after it.
 
     Every method raises StoreError when the file system refuses.
@@ -135,10 +135,10 @@ class Folder:
     # Where the file of a session is, if not there.
     file_of: Callable[[str], str] | None = None
 
-    def read(self, session_key: str) -> File | None:
+    def read(self, session_key: str) -> SessionFile | None:
         """The file; None where there is none."""
         try:
-            with self.reached():
+            with self.store_call():
                 return contents(self._file(session_key))
         except FileNotFoundError:
             return None
@@ -146,16 +146,16 @@ class Folder:
     def modified(self, session_key: str) -> int | None:
         """Its modification time, without opening it; None for a folder, which nobody removes."""
         try:
-            with self.reached():
+            with self.store_call():
                 status = os.lstat(self._file(session_key))
         except FileNotFoundError:
             return None
         return None if stat.S_ISDIR(status.st_mode) else status.st_mtime_ns
 
-    def write(self, session_key: str, file: File) -> None:
+    def write(self, session_key: str, file: SessionFile) -> None:
         """All of it or nothing: where this fails, what was there before stays."""
         path = self._file(session_key)
-        with self.reached():
+        with self.store_call():
             folder, name = os.path.split(path)
             number, unfinished = tempfile.mkstemp(
                 dir=folder, prefix=f"{name[: NAME_MAX - ROOM]}{UNFINISHED}"
@@ -173,20 +173,20 @@ class Folder:
                 raise
 
     def touch(self, session_key: str, modified: int) -> None:
-        with self.reached():
+        with self.store_call():
             os.utime(self._file(session_key), ns=(modified, modified))
 
     def remove(self, session_key: str) -> None:
-        with self.reached(), suppress(FileNotFoundError):
+        with self.store_call(), suppress(FileNotFoundError):
             os.unlink(self._file(session_key))
 
     @contextmanager
     def locked(self, session_key: str) -> Iterator[None]:
         """Nobody else changes that session's file meanwhile, nor another with the same lock."""
-        with self.reached():
+        with self.store_call():
             lock = self._open_lock(session_key)
         try:
-            with self.reached():
+            with self.store_call():
                 locks.lock(lock, locks.LOCK_EX)
             yield
         finally:
@@ -194,7 +194,7 @@ class Folder:
 
     def session_keys(self) -> Iterator[str]:
         """What follows the prefix in the name of each file, in no order."""
-        with self.reached(), os.scandir(self.path) as entries:
+        with self.store_call(), os.scandir(self.path) as entries:
             for entry in entries:
                 if entry.name.startswith(self.prefix):
                     yield entry.name.removeprefix(self.prefix)
@@ -205,7 +205,7 @@ class Folder:
         With each the offset at which the system goes on after the block of names that
         this one came in. It stays valid whatever files come and go.
         """
-        with self.reached():
+        with self.store_call():
             folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 os.lseek(folder, start, os.SEEK_SET)
@@ -232,7 +232,7 @@ class Folder:
         """Remove what a write left behind that never came to its end."""
         if UNFINISHED not in name:
             return
-        with self.reached(), suppress(FileNotFoundError):
+        with self.store_call(), suppress(FileNotFoundError):
             if os.lstat(f"{self._start}{name}").st_mtime < time.time() - INTERRUPTED:
                 os.unlink(f"{self._start}{name}")
 
@@ -274,7 +274,7 @@ class Folder:
             os.fchown(lock, folder.st_uid, folder.st_gid)
         return lock
 
-    def reached(self) -> StoreCall:
+    def store_call(self) -> StoreCall:
         """A step in the file system stands inside this.
 
         A file that is not there is no error, unless the folder is not there either.

@@ -23,18 +23,18 @@ sessions_moved = Signal()
 stored_session_deleted = Signal()
 
 # The dispatch_uid of the engines' own listeners: what an engine does it need not be told.
-OURS = "cookieproj.engines"
+OUR_DISPATCH_UID = "cookieproj.engines"
 
 
 receivers: list[Callable[..., None]] = []
 
 
-def tell(**kwargs: Any) -> None:
+def notify_receivers(**kwargs: Any) -> None:
     for receiver in receivers:
         receiver(**kwargs)
 
 
-def hear_deletions(receiver: Callable[..., None]) -> None:
+def on_row_deleted(receiver: Callable[..., None]) -> None:
     """Call it after a row of any model of sessions is deleted, by the row or by a query.
 
     A signal goes by the very class, so each model, and each proxy of one, is listened
@@ -50,7 +50,7 @@ def hear_deletions(receiver: Callable[..., None]) -> None:
         from django.contrib.sessions.base_session import AbstractBaseSession  # noqa: PLC0415
 
         if issubclass(sender, AbstractBaseSession) and not sender._meta.abstract:
-            post_delete.connect(tell, sender=sender, dispatch_uid=OURS)
+            post_delete.connect(notify_receivers, sender=sender, dispatch_uid=OUR_DISPATCH_UID)
 
     def listen_to_all(model: type[Model]) -> None:
         for subclass in model.__subclasses__():
@@ -59,17 +59,17 @@ def hear_deletions(receiver: Callable[..., None]) -> None:
 
     if apps.apps_ready:
         listen_to_all(Model)
-    class_prepared.connect(listen, weak=False, dispatch_uid=OURS)
+    class_prepared.connect(listen, weak=False, dispatch_uid=OUR_DISPATCH_UID)
 
 
 DELETIONS = (pre_delete, post_delete)
 SAVES = (pre_save, post_save)
 
 
-def others_hear(model: type[Model], signals: tuple[ModelSignal, ...] = DELETIONS) -> bool:
+def has_other_listeners(model: type[Model], signals: tuple[ModelSignal, ...] = DELETIONS) -> bool:
     """Whether anybody but the engines listens to these signals of that model."""
     return any(
-        listener != OURS and sender in {id(None), id(model)}
+        listener != OUR_DISPATCH_UID and sender in {id(None), id(model)}
         for signal in signals
         for (listener, sender), *_ in signal.receivers
     )

@@ -26,17 +26,17 @@ from django.utils.translation import gettext as _
 
 from . import checks  # noqa: F401 - they register themselves
 from .apply import NOT_GIVEN
-from .clock import is_past, local
-from .constants import COOKIE_SALT, EXPIRY, FORMER
+from .clock import as_django_stores, is_past
+from .constants import COOKIE_SALT, EXCHANGED_KEY, EXPIRY_ITEM
 from .english import in_english
 from .entries import Location, Page
 from .exceptions import CookieTooLargeError, HeldByClientError, NotListableError
-from .hooks import form_of
-from .listable import Listable
+from .listing import ListingMixin
 from .merge import Data
-from .revocation import is_revoked
+from .revocation_check import is_revoked
 from .store import Store
-from .validation import check, checked
+from .subclass_hooks import serialized_form
+from .validation import decode_valid, validate
 
 logger = logging.getLogger("django.contrib.sessions")
 
@@ -52,7 +52,7 @@ def is_signed(session_key: str | None) -> bool:
     return bool(SIGNED.fullmatch(session_key or ""))
 
 
-def cookie_of(family: str, value: str, max_age: int | None) -> Morsel[str]:
+def cookie_from_settings(family: str, value: str, max_age: int | None) -> Morsel[str]:
     """The cookie whose settings begin with ``family``, as Django sets it.
 
     Raises CookieError or ValueError for what none can be.
@@ -73,11 +73,11 @@ def cookie_of(family: str, value: str, max_age: int | None) -> Morsel[str]:
     return cookie
 
 
-class SessionStore(Listable, DjangoStore):
+class SessionStore(ListingMixin, DjangoStore):
     """The session key is the session: the data, the moment of signing and the signature."""
 
     def make_store(self) -> Store:
-        return Browsers(self)
+        return BrowserStore(self)
 
     def load(self) -> Data:
         """The data; empty if the signature does not hold, or the session has expired or is refused.
@@ -89,7 +89,7 @@ class SessionStore(Listable, DjangoStore):
             read = signing.loads(key, salt=COOKIE_SALT, serializer=self.serializer)
         except Exception:  # noqa: BLE001 - a serializer may raise anything
             return self._nothing()
-        data = checked(lambda data: data, read)
+        data = decode_valid(lambda data: data, read)
         if data is None or is_past(self._expires(data)) or is_revoked(data, key):
             return self._nothing()
         return data
@@ -109,7 +109,7 @@ class SessionStore(Listable, DjangoStore):
         the setting SESSION_COOKIE_TOO_LARGE_IS_ERROR says so, or DEBUG if that is not set; else a
         line in the log, with the size.
         """
-        check(self._get_session(no_load=must_create))
+        validate(self._get_session(no_load=must_create))
         super().save(must_create)
         # Attributes never come to half of it, so that most sessions need no counting.
         if len(self.session_key or "") < COOKIE_BYTES // 2:
@@ -127,9 +127,9 @@ class SessionStore(Listable, DjangoStore):
 
     def _get_session_key(self) -> str:
         """Once the handover is over the cookie alone counts, whatever the store still holds."""
-        match self._session.get(FORMER):
+        match self._session.get(EXCHANGED_KEY):
             case [key, False, name]:
-                self._session[FORMER] = [key, True, name]
+                self._session[EXCHANGED_KEY] = [key, True, name]
         signed: str = super()._get_session_key()  # type: ignore[assignment]
         return signed
 
@@ -140,14 +140,16 @@ class SessionStore(Listable, DjangoStore):
     def _cookie_bytes(self) -> int:
         """The length of the cookie as the middleware sets it."""
         age = None if self.get_expire_at_browser_close() else self.get_expiry_age()
-        return len(cookie_of("SESSION_COOKIE", self.session_key or "", age).OutputString())
+        return len(
+            cookie_from_settings("SESSION_COOKIE", self.session_key or "", age).OutputString()
+        )
 
     def _expires(self, data: Data) -> datetime:
         signed = signing.b62_decode((self.session_key or "").rsplit(":", 2)[1])
         date = self.get_expiry_date(
-            modification=datetime.fromtimestamp(signed, UTC), expiry=data.get(EXPIRY)
+            modification=datetime.fromtimestamp(signed, UTC), expiry=data.get(EXPIRY_ITEM)
         )
-        return local(date)
+        return as_django_stores(date)
 
     def locate(self) -> list[Location]:
         """The cookie itself, as it was sent or last saved."""
@@ -160,14 +162,14 @@ class SessionStore(Listable, DjangoStore):
         return [Location(place, name, self.session_key.encode(), self._expires(data))]
 
 
-class Browsers(Store):
+class BrowserStore(Store):
     """What the browsers hold: nobody can list it, and they forget it by themselves."""
 
     def __init__(self, session: SessionStore) -> None:
         self.session = session
 
     def form(self, data: Data) -> Data:
-        return form_of(self.session, data)
+        return serialized_form(self.session, data)
 
     def page(self, position: str, size: int) -> Page:
         raise NotListableError(

@@ -12,7 +12,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from .exceptions import StoreError
-from .round_trips import trip
+from .round_trips import round_trip
 from .sql_errors import AGAIN, READ_ONLY, UNAVAILABLE, meaning_of
 
 Result = TypeVar("Result")
@@ -38,7 +38,7 @@ def call(
     renewed = False
     while True:
         try:
-            with trip():
+            with round_trip():
                 return work()
         except Error as error:
             meaning = meaning_of(error, connection.vendor)

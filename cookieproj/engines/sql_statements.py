@@ -24,7 +24,7 @@ from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from .signals import others_hear
+from .signals import has_other_listeners
 from .sql_call import call, in_transaction, place_of
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ class Table:
     @property
     def has_listeners(self) -> bool:
         """Whether another table refers to the rows, or somebody listens to their end."""
-        return bool(self.model._meta.related_objects) or others_hear(self.model)
+        return bool(self.model._meta.related_objects) or has_other_listeners(self.model)
 
     @property
     def _rows(self) -> QuerySet[AbstractBaseSession]:

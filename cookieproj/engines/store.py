@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 from .english import in_english
 from .entries import Entry, ListedSession, Location, Page
 from .exceptions import NotListableError
-from .merge import Data, unchanged
-from .validation import checked
+from .merge import Data, same_data
+from .validation import decode_valid
 
 
 class Store:
@@ -122,7 +122,7 @@ class Store:
 
     def put(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
         """As ``compare_and_swap``; for data that is there already only the expiry is moved."""
-        if unchanged(old.data or {}, self.form(data)):
+        if same_data(old.data or {}, self.form(data)):
             return self.touch(key, old, expires)
         return self.compare_and_swap(key, old, data, expires)
 
@@ -143,7 +143,7 @@ class Store:
         """Do it once what was stored is there for everybody; never, if it is rolled back."""
         step()
 
-    def in_one_go(self) -> AbstractContextManager[Any]:
+    def batched(self) -> AbstractContextManager[Any]:
         """What many steps stand inside, if that saves time."""
         return nullcontext()
 
@@ -200,7 +200,7 @@ class Store:
         )
 
 
-class Serialized(Store):
+class SerializedStore(Store):
     """A store of bytes, which SESSION_SERIALIZER writes and reads."""
 
     def __init__(self) -> None:
@@ -215,7 +215,7 @@ class Serialized(Store):
         return form
 
     def stored(self, payload: bytes, expires: datetime | None) -> Entry:
-        return Entry(payload, partial(checked, self._serializer.loads, payload), expires)
+        return Entry(payload, partial(decode_valid, self._serializer.loads, payload), expires)
 
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ else:
     Forwarding = object
 
 
-class Around(Forwarding):
+class StoreWrapper(Forwarding):
     """A store made of another: what it does not do in its own way, that one does."""
 
     def __init__(self, inner: Store) -> None:

@@ -23,8 +23,8 @@ from django.utils.functional import Promise
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
-from .clock import aware, local
-from .constants import EXPIRY, MESSAGES
+from .clock import as_django_stores, aware
+from .constants import EXPIRY_ITEM, MESSAGES_ITEM
 from .merge import Data
 
 logger = logging.getLogger("django.security.SuspiciousSession")
@@ -40,40 +40,40 @@ MESSAGE_STORAGES = {
 # Lists and dicts in each other. To copy them takes Python two steps for each, on top of those that
 # led to it, and it goes no further than a thousand.
 DEEPEST = 200
-HOLDERS = (dict, list, tuple)
+CONTAINERS = (dict, list, tuple)
 
 
-def checked(decode: Callable[[Any], Any], stored: Any) -> Data | None:
+def decode_valid(decode: Callable[[Any], Any], stored: Any) -> Data | None:
     """The data of a stored session; None, with a line in the log, for what is none."""
     try:
         data = decode(stored)
         if not isinstance(data, dict):
             raise TypeError
-        return sound(data)
+        return is_valid(data)
     except Exception:  # noqa: BLE001 - a serializer may raise anything
         logger.warning("Session data corrupted")
         return None
 
 
-def sound(data: Data) -> Data:
+def is_valid(data: Data) -> Data:
     """The data without what is an error in each request, of which the log has a line.
 
     The expiry is told as Django reads it now: a moment that was stored while USE_TZ was
     another is that of the same clock.
     """
-    for key in dict(faults(data)):
+    for key in dict(validation_errors(data)):
         del data[key]
         logger.warning("Session data corrupted: %r is left out", key)
-    if EXPIRY in data:
-        data[EXPIRY] = expiry(data[EXPIRY])
+    if EXPIRY_ITEM in data:
+        data[EXPIRY_ITEM] = expiry(data[EXPIRY_ITEM])
     return data
 
 
-def check(data: Data) -> None:
+def validate(data: Data) -> None:
     """Raises ValueError for data that would be stored, and left out when it is read again."""
-    for key, reason in faults(data):
+    for key, reason in validation_errors(data):
         # Whatever is false is no expiry of its own, to Django too.
-        if key != EXPIRY or data[key]:
+        if key != EXPIRY_ITEM or data[key]:
             raise ValueError(str(reason) % {"number": DEEPEST, "key": key, "value": data[key]})
 
 
@@ -88,16 +88,16 @@ NO_USER = _(
 NO_MESSAGES = _("A session cannot hold this under %(key)r: Django could not show it as messages.")
 
 
-def faults(data: Data) -> Iterator[tuple[str, Promise]]:
+def validation_errors(data: Data) -> Iterator[tuple[str, Promise]]:
     """What of it Django could not go by: the keys, and why."""
     if is_too_deep(data):
         yield from ((key, TOO_DEEP) for key in data if is_too_deep({key: data[key]}))
-    if EXPIRY in data and not is_expiry(data[EXPIRY]):
-        yield EXPIRY, NO_EXPIRY
+    if EXPIRY_ITEM in data and not is_expiry(data[EXPIRY_ITEM]):
+        yield EXPIRY_ITEM, NO_EXPIRY
     if SESSION_KEY in data and not is_user(data[SESSION_KEY], data.get(HASH_SESSION_KEY)):
         yield SESSION_KEY, NO_USER
-    if MESSAGES in data and not are_messages(data[MESSAGES]):
-        yield MESSAGES, NO_MESSAGES
+    if MESSAGES_ITEM in data and not are_messages(data[MESSAGES_ITEM]):
+        yield MESSAGES_ITEM, NO_MESSAGES
 
 
 def is_too_deep(data: Data) -> bool:
@@ -105,7 +105,7 @@ def is_too_deep(data: Data) -> bool:
     level: dict[int, Any] = {id(data): data}
     for _level in range(DEEPEST):
         # Each once, in however many places it stands.
-        level = {id(each): each for held in level.values() for each in inner_of(held)}
+        level = {id(each): each for held in level.values() for each in containers_in(held)}
         if not level:
             return False
     return depth_of(data) > DEEPEST
@@ -120,7 +120,7 @@ def depth_of(data: Data) -> int:
         if id(held) in depths:
             to_do.pop()
             continue
-        inner = inner_of(held)
+        inner = containers_in(held)
         if id(held) in begun:
             to_do.pop()
             depths[id(held)] = 1 + max((depths.get(id(each), 0) for each in inner), default=0)
@@ -130,10 +130,10 @@ def depth_of(data: Data) -> int:
     return depths[id(data)]
 
 
-def inner_of(held: Any) -> list[Any]:
+def containers_in(held: Any) -> list[Any]:
     # All at once: a request may change it meanwhile, while it is saved in a thread.
     values = list(held.values() if isinstance(held, dict) else held)
-    return [value for value in values if isinstance(value, HOLDERS)]
+    return [value for value in values if isinstance(value, CONTAINERS)]
 
 
 def is_expiry(value: Any) -> bool:
@@ -163,7 +163,7 @@ def moment(date: datetime) -> datetime:
     date = aware(date)
     # The very first and last moments have no place in another time zone.
     date.astimezone(UTC)
-    return local(date)
+    return as_django_stores(date)
 
 
 def is_user(primary_key: Any, auth_hash: Any) -> bool:

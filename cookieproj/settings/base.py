@@ -56,7 +56,7 @@ MIDDLEWARE = [
     "demo.middleware.UnreadableFormMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "cookieproj.engines.rotation.KeepSessionKeyMiddleware",
+    "cookieproj.engines.secret_key_rotation.KeepSessionKeyMiddleware",
     "cookieproj.devices.middleware.DevicesMiddleware",
     "demo.health.DatabaseUnavailableMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

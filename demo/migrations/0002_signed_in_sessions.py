@@ -7,7 +7,7 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
-import cookieproj.devices.mixins
+import cookieproj.devices.user_mixin
 
 
 class Migration(migrations.Migration):
@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="user",
             name="sign_outs",
-            field=cookieproj.devices.mixins.Counter(
+            field=cookieproj.devices.user_mixin.Counter(
                 default=0, editable=False, verbose_name="times signed out everywhere"
             ),
         ),

@@ -17,7 +17,7 @@ from django.contrib.sessions.exceptions import InvalidSessionKey
 from pytest_django import Settings
 
 from cookieproj.engines.exceptions import StoreUnavailableError
-from cookieproj.engines.listable import Listable
+from cookieproj.engines.listing import ListingMixin
 from demo.models import User
 from tests.conftest import forget_folder, on
 from tests.demo.browsers import browser, key_of
@@ -168,7 +168,7 @@ def uses(store: Any, key: str) -> Iterator[Callable[[], object]]:
     yield lambda: store(key).delete()
     yield lambda: store().delete(key)
     yield lambda: store().exists(key)
-    if issubclass(store, Listable):
+    if issubclass(store, ListingMixin):
         yield lambda: store.alive([key])
         yield lambda: store(key).locate()
 

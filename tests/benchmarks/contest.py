@@ -12,8 +12,8 @@ from cookieproj.engines.benchmark.contestant import Subject, ratio, rounds
 from cookieproj.engines.benchmark.namespace import namespaced
 from cookieproj.engines.benchmark.run import payload_of
 from cookieproj.engines.benchmark.views import KINDS
-from cookieproj.engines.constants import DJANGOS, NAMES, OURS
-from cookieproj.engines.registry import resolve
+from cookieproj.engines.constants import DJANGO_ENGINES, ENGINE_NAMES, OUR_ENGINES
+from cookieproj.engines.engine_registry import resolve_engine
 from demo.benchmark_chart import TITLES
 
 from . import peers
@@ -26,16 +26,21 @@ PLAIN = "plain"
 # By where the sessions are, in the order in which they are served and shown; ours first.
 ORDER = {
     "Redis": [
-        f"{OURS}cache",
-        f"{DJANGOS}cache",
+        f"{OUR_ENGINES}cache",
+        f"{DJANGO_ENGINES}cache",
         "Flask-Session",
         "starsessions",
         "redis-py alone",
     ],
-    "PostgreSQL": [f"{OURS}db", f"{DJANGOS}db", "Flask-Session, SQLAlchemy", "psycopg alone"],
-    "PostgreSQL and Redis": [f"{OURS}cached_db", f"{DJANGOS}cached_db"],
-    "files": [f"{OURS}file", f"{DJANGOS}file", "Flask-Session, cachelib"],
-    "the cookie": [f"{OURS}signed_cookies", f"{DJANGOS}signed_cookies", "Flask"],
+    "PostgreSQL": [
+        f"{OUR_ENGINES}db",
+        f"{DJANGO_ENGINES}db",
+        "Flask-Session, SQLAlchemy",
+        "psycopg alone",
+    ],
+    "PostgreSQL and Redis": [f"{OUR_ENGINES}cached_db", f"{DJANGO_ENGINES}cached_db"],
+    "files": [f"{OUR_ENGINES}file", f"{DJANGO_ENGINES}file", "Flask-Session, cachelib"],
+    "the cookie": [f"{OUR_ENGINES}signed_cookies", f"{DJANGO_ENGINES}signed_cookies", "Flask"],
 }
 
 Contest = dict[str, Subject]
@@ -51,8 +56,10 @@ def contest(redis_url: str, postgresql_url: str, folder: Path) -> Iterator[Conte
             entered[name] = Subject(name, application, payload, kinds=kinds)
 
         entered: Contest = {}
-        for path in (family + name for name in NAMES for family in (OURS, DJANGOS)):
-            store = stack.enter_context(namespaced(resolve(path).session_class))
+        for path in (
+            family + name for name in ENGINE_NAMES for family in (OUR_ENGINES, DJANGO_ENGINES)
+        ):
+            store = stack.enter_context(namespaced(resolve_engine(path).session_class))
             subject(path, Application(store), tuple(KINDS))
         flask_sqlalchemy = stack.enter_context(peers.flask_session_on_sqlalchemy(postgresql_url))
         starsessions = stack.enter_context(peers.starsessions_on_redis(f"{redis_url}/6"))
@@ -199,23 +206,23 @@ NOTHING_ELSE = (
 )
 
 AIMS = [
-    Aim("write", f"{OURS}cache", f"{DJANGOS}cache", 0.65, TWO_OF_THREE),
-    Aim("write", f"{OURS}cache", "Flask-Session", 0.85, TWO_OF_TWO),
-    Aim("write", f"{OURS}db", f"{DJANGOS}db", 0.60, COMMITS),
-    Aim("write", f"{OURS}db", "Flask-Session, SQLAlchemy", 0.50, COMMITS),
-    Aim("write", f"{OURS}file", "Flask-Session, cachelib", 0.85, FILES),
-    Aim("write", f"{OURS}signed_cookies", "Flask", 0.85, SIGNS),
-    Aim("sign_in", f"{OURS}cache", f"{DJANGOS}cache", 0.45, FOUR_TRIPS),
-    Aim("sign_in", f"{OURS}db", f"{DJANGOS}db", 0.45, FOUR_TRIPS),
+    Aim("write", f"{OUR_ENGINES}cache", f"{DJANGO_ENGINES}cache", 0.65, TWO_OF_THREE),
+    Aim("write", f"{OUR_ENGINES}cache", "Flask-Session", 0.85, TWO_OF_TWO),
+    Aim("write", f"{OUR_ENGINES}db", f"{DJANGO_ENGINES}db", 0.60, COMMITS),
+    Aim("write", f"{OUR_ENGINES}db", "Flask-Session, SQLAlchemy", 0.50, COMMITS),
+    Aim("write", f"{OUR_ENGINES}file", "Flask-Session, cachelib", 0.85, FILES),
+    Aim("write", f"{OUR_ENGINES}signed_cookies", "Flask", 0.85, SIGNS),
+    Aim("sign_in", f"{OUR_ENGINES}cache", f"{DJANGO_ENGINES}cache", 0.45, FOUR_TRIPS),
+    Aim("sign_in", f"{OUR_ENGINES}db", f"{DJANGO_ENGINES}db", 0.45, FOUR_TRIPS),
     *(Aim(PLAIN, names[0], beside(place), 1.10, NOTHING_ELSE) for place, names in ORDER.items()),
-    ReadAim("read", f"{OURS}cache", "redis-py alone", 1.25, AFTER_THE_TRIP),
+    ReadAim("read", f"{OUR_ENGINES}cache", "redis-py alone", 1.25, AFTER_THE_TRIP),
 ]
 
 
 def shown(name: str) -> str:
-    if name.startswith(DJANGOS):
-        return f"Django's `{name.removeprefix(DJANGOS)}`"
-    return f"`{name.removeprefix(OURS)}`" if name.startswith(OURS) else name
+    if name.startswith(DJANGO_ENGINES):
+        return f"Django's `{name.removeprefix(DJANGO_ENGINES)}`"
+    return f"`{name.removeprefix(OUR_ENGINES)}`" if name.startswith(OUR_ENGINES) else name
 
 
 def median(subject: Subject, kind: str) -> float:

@@ -18,8 +18,8 @@ from pytest_django import DjangoDbBlocker, Settings
 
 from cookieproj.devices.admin_filters import LISTED_AT_MOST
 from cookieproj.engines import inspector
-from cookieproj.engines.file import SessionStore as FileStore
-from cookieproj.engines.file_store import PLAIN, SECOND, Files
+from cookieproj.engines.file import SessionStore as FileEngine
+from cookieproj.engines.file_store import NO_EXPIRY_NANOSECONDS, SECOND, FileStore
 from cookieproj.settings.caches import caches
 from demo.models import User
 from tests.conftest import connected, forget_folder, new_database
@@ -87,7 +87,7 @@ class Place:
         return filling()
 
     def fill_db(self) -> str:
-        parameters: dict[str, str | int] = {"data": FileStore().encode(DATA), "rows": self.rows}
+        parameters: dict[str, str | int] = {"data": FileEngine().encode(DATA), "rows": self.rows}
         with connections["default"].cursor() as cursor:
             cursor.execute(FILL_STORED, parameters)
             cursor.execute(FILL_SIGNED_IN, parameters)
@@ -114,14 +114,14 @@ class Place:
         return str(cursor)
 
     def fill_file(self) -> str:
-        payload = FileStore().encode(DATA)
-        now = time.time_ns() // SECOND * SECOND - SECOND + PLAIN
+        payload = FileEngine().encode(DATA)
+        now = time.time_ns() // SECOND * SECOND - SECOND + NO_EXPIRY_NANOSECONDS
         for number in range(self.rows):
             path = self.folder / f"sessionid{number:032}"
             path.write_text(payload)
             os.utime(path, ns=(now, now))
         met = 0
-        for start, end, names in Files(FileStore()).folder.blocks(0):
+        for start, end, names in FileStore(FileEngine()).folder.blocks(0):
             if met + len(names) > self.deep:
                 return f"{start}:{end}:{sorted(names)[self.deep - met]}"
             met += len(names)

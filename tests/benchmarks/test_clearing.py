@@ -24,10 +24,10 @@ from django.db.models.signals import post_delete
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker, Settings
 
-from cookieproj.engines.cached_db import forget
+from cookieproj.engines.cached_db import invalidate_deleted_row
 from cookieproj.engines.db import SessionStore
 from cookieproj.engines.file import SessionStore as FileStore
-from cookieproj.engines.signals import OURS, hear_deletions
+from cookieproj.engines.signals import OUR_DISPATCH_UID, on_row_deleted
 from tests.conftest import connected, new_database
 from tests.sites import manage
 
@@ -248,8 +248,8 @@ def command() -> None:
 
 def djangos() -> None:
     """As on a site that has none of our engines, and so nobody to hear of deleted rows."""
-    post_delete.disconnect(sender=Session, dispatch_uid=OURS)
+    post_delete.disconnect(sender=Session, dispatch_uid=OUR_DISPATCH_UID)
     try:
         DjangoStore.clear_expired()
     finally:
-        hear_deletions(forget)
+        on_row_deleted(invalidate_deleted_row)

@@ -19,8 +19,8 @@ from django.test import override_settings
 from pytest_django import DjangoDbBlocker
 
 from cookieproj.engines.benchmark.run import payload_of
-from cookieproj.engines.file_store import PLAIN, SECOND
-from cookieproj.engines.registry import resolve
+from cookieproj.engines.engine_registry import resolve_engine
+from cookieproj.engines.file_store import NO_EXPIRY_NANOSECONDS, SECOND
 from cookieproj.settings.caches import caches
 from tests.conftest import connected, forget_folder, new_database
 
@@ -98,7 +98,7 @@ def fill_file(store: Any, numbers: range, folder: Path) -> None:
         path = folder / f"sessionid{key(number)}"
         path.write_bytes(text)
         written = now - (2 * AGE if number % EXPIRED == 0 else 0)
-        os.utime(path, ns=(written * SECOND + PLAIN,) * 2)
+        os.utime(path, ns=(written * SECOND + NO_EXPIRY_NANOSECONDS,) * 2)
 
 
 FILL = {"db": fill_db, "cache": fill_cache, "file": fill_file}
@@ -155,7 +155,7 @@ def test_growth(site: Path, figures: Callable[..., None], pytestconfig: pytest.C
     costs: Costs = {}
     sizes: dict[str, float] = {}
     for name in ENGINES:
-        store = resolve(name).session_class
+        store = resolve_engine(name).session_class
         filled = 1
         for size in SIZES:
             before = BYTES[name](site)

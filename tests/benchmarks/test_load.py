@@ -8,7 +8,7 @@ from pathlib import Path
 
 import requests
 
-from cookieproj.engines.constants import DJANGOS, NAMES, OURS
+from cookieproj.engines.constants import DJANGO_ENGINES, ENGINE_NAMES, OUR_ENGINES
 from tests import servers
 from tests.sites import in_production
 
@@ -68,8 +68,8 @@ def test_the_whole_site_under_load(
     stores: dict[str, str], tmp_path: Path, figures: Callable[..., None]
 ) -> None:
     served: dict[tuple[str, str], list[Served]] = {}
-    for name in NAMES:
-        for engine in (OURS + name, DJANGOS + name) * TURNS:
+    for name in ENGINE_NAMES:
+        for engine in (OUR_ENGINES + name, DJANGO_ENGINES + name) * TURNS:
             environment = stores | {"SESSION_PROFILE": name, "SESSION_ENGINE": engine}
             with in_production(**environment) as host:
                 site = f"http://{host}"
@@ -85,10 +85,11 @@ def table(served: dict[tuple[str, str], list[Served]]) -> Iterator[str]:
     """Ours / Django's; of the turns of each the mean."""
     yield "| ours / Django's | reads a second | p99, ms | writes a second | p99, ms |"
     yield "| --- |" + " --- |" * 4
-    for name in NAMES:
+    for name in ENGINE_NAMES:
         cells = [
             " / ".join(
-                f"{mean(served[family + name, kind], of):,.0f}" for family in (OURS, DJANGOS)
+                f"{mean(served[family + name, kind], of):,.0f}"
+                for family in (OUR_ENGINES, DJANGO_ENGINES)
             )
             for kind in ("read", "write")
             for of in ("per_second", "p99")

@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.test import override_settings
 from pytest_django import DjangoDbBlocker
 
-from cookieproj.engines.constants import OURS
+from cookieproj.engines.constants import OUR_ENGINES
 from cookieproj.settings.caches import caches
 from tests.conftest import connected, forget_folder, new_database
 
@@ -75,7 +75,7 @@ def draw(writes: dict[str, dict[str, float]]) -> None:
         places = figure.subplots(len(writes), sharex=True, height_ratios=heights)
         for axes, (place, medians) in zip(places, writes.items(), strict=True):
             names = [contest.shown(name).replace("`", "") for name in medians]
-            colours = [ACCENT if name.startswith(OURS) else MUTED for name in medians]
+            colours = [ACCENT if name.startswith(OUR_ENGINES) else MUTED for name in medians]
             bars = axes.barh(names, list(medians.values()), color=colours)
             axes.bar_label(bars, fmt="{:,.0f}", padding=3)
             axes.set_title(place, loc="left", fontsize=10)

@@ -440,7 +440,7 @@ def test_what_the_store_refuses_to_end_is_not_in_the_log(
     row = str(row_of(other).pk)
     away = StoreUnavailableError("there", "gone")
     form = {"action": "delete_selected", "_selected_action": [row], "post": "yes"}
-    with mock.patch("cookieproj.devices.stored_sessions.end", side_effect=away):
+    with mock.patch("cookieproj.devices.stored_sessions.delete_stored_session", side_effect=away):
         assert client.post(SIGNED_IN, form).status_code == 503
         assert client.post(f"{SIGNED_IN}{row}/delete/", {"post": "yes"}).status_code == 503
     assert is_in(other)

@@ -25,8 +25,8 @@ from cookieproj.engines.benchmark.contestant import Subject, ratio, rounds
 from cookieproj.engines.benchmark.run import ALL, benchmark, cost, payload_of
 from cookieproj.engines.benchmark.views import KINDS
 from cookieproj.engines.cache import SessionStore as CacheStore
-from cookieproj.engines.caches.redis import Redis
-from cookieproj.engines.constants import DJANGOS, NAMES, OURS
+from cookieproj.engines.caches.redis import RedisStore
+from cookieproj.engines.constants import DJANGO_ENGINES, ENGINE_NAMES, OUR_ENGINES
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.sql_statements import Table
 from tests.conftest import copied
@@ -79,17 +79,17 @@ class TestTheCommand:
                 assert each.median is not None
                 assert each.p95 is not None
                 assert 0 < each.median <= each.p95
-                assert (each.ratio is not None) == measured.engine.startswith(OURS)
+                assert (each.ratio is not None) == measured.engine.startswith(OUR_ENGINES)
         said = capsys.readouterr().out
         assert "3 requests of each kind, sessions of 212 bytes, 1 visitor at a time." in said
         shown = re.findall(r"^(\S+) .*\d+ \d+ \(\d+\)", said, re.MULTILINE)
-        assert shown == list(NAMES)
+        assert shown == list(ENGINE_NAMES)
         assert said.count("ours/Django's") == 5
         [line] = re.findall(r"^cache +.*", said, re.MULTILINE)
         assert re.findall(r"\((\d+)\)", line) == [str(trips) for trips in TRIPS["cache"]]
 
     @pytest.mark.django_db(transaction=True)
-    @pytest.mark.parametrize("name", NAMES)
+    @pytest.mark.parametrize("name", ENGINE_NAMES)
     def test_trips_are_those_that_servers_count(self, name: str) -> None:
         made = bench("--requests", "1", "--engine", name)
         ours, djangos = made.engines
@@ -98,11 +98,11 @@ class TestTheCommand:
         assert counted == TRIPS_OF_DJANGOS.get(name, [None] * 5)
 
     def test_engines_are_chosen_by_name_or_path(self) -> None:
-        made = bench("--requests", "1", "--engine", "file", "--engine", f"{DJANGOS}db")
+        made = bench("--requests", "1", "--engine", "file", "--engine", f"{DJANGO_ENGINES}db")
         assert [measured.engine for measured in made.engines] == [
-            f"{OURS}file",
-            f"{DJANGOS}file",
-            f"{DJANGOS}db",
+            f"{OUR_ENGINES}file",
+            f"{DJANGO_ENGINES}file",
+            f"{DJANGO_ENGINES}db",
         ]
 
     def test_what_a_session_holds_decides_the_bytes(self, tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ class TestTheCommand:
 
     def test_one_store_that_goes_away_hinders_no_other_from_being_cleared(self) -> None:
         away = StoreUnavailableError("Redis at example", "It is away.")
-        goes = mock.patch.object(Redis, "delete", side_effect=away)
+        goes = mock.patch.object(RedisStore, "delete", side_effect=away)
         with (
             mock.patch(
                 "cookieproj.engines.benchmark.run.rounds", side_effect=lambda *_, **__: goes.start()
@@ -209,7 +209,9 @@ class TestTheCommand:
         problems = {each.engine for each in made.engines if each.problem}
         # cached_db would go on without, and is another engine then.
         names = ("cache", "cached_db")
-        assert problems == {family + name for family in (OURS, DJANGOS) for name in names}
+        assert problems == {
+            family + name for family in (OUR_ENGINES, DJANGO_ENGINES) for name in names
+        }
         said = capsys.readouterr().out
         assert re.search(r"^cache +The session store is unavailable", said, re.MULTILINE)
 
@@ -226,9 +228,9 @@ def test_visitors_at_a_time_have_sessions_of_their_own() -> None:
     with mock.patch.object(
         Subject, "__init__", autospec=True, side_effect=Subject.__init__
     ) as begun:
-        made = benchmark([f"{OURS}cache"], requests=5, visitors=3)
+        made = benchmark([f"{OUR_ENGINES}cache"], requests=5, visitors=3)
         subjects = [call.args[0] for call in begun.call_args_list]
-    ours = next(subject for subject in subjects if subject.name == f"{OURS}cache")
+    ours = next(subject for subject in subjects if subject.name == f"{OUR_ENGINES}cache")
     seen = [visitor.session for visitor in ours.visitors]
     assert len(set(seen)) == 3
     assert len(ours.times("write")) == 15
@@ -236,12 +238,12 @@ def test_visitors_at_a_time_have_sessions_of_their_own() -> None:
 
 
 @pytest.mark.usefixtures("nothing_left")
-@pytest.mark.parametrize("running", NAMES)
+@pytest.mark.parametrize("running", ENGINE_NAMES)
 def test_nor_what_the_running_engine_keeps_for_those_that_end(
     settings: Settings, running: str
 ) -> None:
     """cached_db hears of rows that Django's db deletes, and marks in its cache that they ended."""
-    settings.SESSION_ENGINE = f"{OURS}{running}"
+    settings.SESSION_ENGINE = f"{OUR_ENGINES}{running}"
     bench("--requests", "1", "--engine", "db", "--engine", "cached_db")
 
 

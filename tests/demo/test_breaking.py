@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from cookieproj.devices.models import RefusedSession, SignedInSession
 from cookieproj.engines import running_engine
-from cookieproj.engines.constants import DJANGOS
+from cookieproj.engines.constants import DJANGO_ENGINES
 from cookieproj.engines.db import SessionStore as DBStore
 from cookieproj.engines.exceptions import StoreUnavailableError
 from demo import attacks
@@ -66,7 +66,7 @@ def test_every_attempt_is_tested() -> None:
 def test_an_engine_that_loses_a_write_is_shown_to(
     profile: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attacks, "OURS", DJANGOS)
+    monkeypatch.setattr(attacks, "OUR_ENGINES", DJANGO_ENGINES)
     trials = made("write-twice-at-once")
     assert [trial.outcome for trial in trials] == ["Lost: one."] * 2
 

@@ -23,7 +23,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from cookieproj.engines.exceptions import StoreUnavailableError
-from cookieproj.engines.session_files import Folder
+from cookieproj.engines.session_files import SessionFolder
 from cookieproj.settings.caches import caches
 from demo.management.commands.demodata import ACCOUNTS, PASSWORD
 from demo.models import User
@@ -144,8 +144,10 @@ def signalled_after(profile: str, *numbers: signal.Signals) -> Iterator[None]:
         with connection.execute_wrapper(removing):
             yield
     else:
-        remove = Folder.remove
-        with mock.patch.object(Folder, "remove", lambda *arguments: removing(remove, *arguments)):
+        remove = SessionFolder.remove
+        with mock.patch.object(
+            SessionFolder, "remove", lambda *arguments: removing(remove, *arguments)
+        ):
             yield
 
 
@@ -186,7 +188,7 @@ def test_interrupted_in_the_index_it_says_what_is_cleared(
     fill(store, *[-60] * 5)
     with (
         mock.patch(
-            "cookieproj.devices.cleanup.clear",
+            "cookieproj.devices.clear_registry.clear",
             side_effect=lambda: signal.raise_signal(signal.SIGTERM),
         ),
         pytest.raises(CommandError, match="5 expired sessions are cleared") as error,
@@ -201,7 +203,7 @@ def test_interrupted_before_it_has_begun_it_says_that(
 ) -> None:
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
     with (
-        mock.patch("cookieproj.devices.cleanup.clear", side_effect=KeyboardInterrupt),
+        mock.patch("cookieproj.devices.clear_registry.clear", side_effect=KeyboardInterrupt),
         pytest.raises(CommandError, match=r"^Interrupted\.$"),
     ):
         said("clearsessions")

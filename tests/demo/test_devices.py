@@ -18,7 +18,7 @@ from pytest_django import Settings
 from cookieproj.devices import stored_sessions
 from cookieproj.devices.management.commands import signout
 from cookieproj.devices.models import SignedInSession
-from cookieproj.devices.services import sign_out_everywhere
+from cookieproj.devices.signing_out import sign_out_everywhere
 from cookieproj.engines.exceptions import StoreUnavailableError
 from demo.models import User
 from tests.conftest import on
@@ -71,7 +71,7 @@ def test_of_very_many_the_last_are_shown(
         browser(ada, address=f"198.51.100.{number}")
     client = browser(ada)
     assert "seen last" not in client.get("/devices/").content.decode()
-    monkeypatch.setattr("cookieproj.devices.services.MOST", 3)
+    monkeypatch.setattr("cookieproj.devices.signing_out.MOST", 3)
     page = client.get("/devices/").content.decode()
     shown = [number for number in range(5) if f">198.51.100.{number}<" in page]
     assert shown == [3, 4]
@@ -199,7 +199,7 @@ def test_a_store_that_is_away_ends_nothing_and_says_so(profile: str, ada: User) 
     client, other = browser(ada), browser(ada)
     away = StoreUnavailableError("there", "gone")
     url = address_of(other)
-    with mock.patch("cookieproj.devices.stored_sessions.end", side_effect=away):
+    with mock.patch("cookieproj.devices.stored_sessions.delete_stored_session", side_effect=away):
         assert client.post(url).status_code == 503
     assert is_in(other)
     assert SignedInSession.objects.count() == 2
@@ -211,7 +211,9 @@ def test_everywhere_works_with_the_store_away_too(
 ) -> None:
     clients = [browser(ada) for _ in range(3)]
     away = StoreUnavailableError("there", "gone")
-    with mock.patch("cookieproj.devices.stored_sessions.end", side_effect=away) as end:
+    with mock.patch(
+        "cookieproj.devices.stored_sessions.delete_stored_session", side_effect=away
+    ) as end:
         assert sign_out_everywhere(ada) == 3
     assert [is_in(client) for client in clients] == [False] * 3
     assert not SignedInSession.objects.exists()
@@ -223,7 +225,7 @@ def test_everywhere_works_with_the_store_away_too(
 
 def test_an_old_copy_of_the_user_that_is_saved_brings_nobody_back(profile: str, ada: User) -> None:
     old, client = User.objects.get(), browser(ada)
-    with mock.patch("cookieproj.devices.services.delete_stored"):
+    with mock.patch("cookieproj.devices.signing_out.delete_stored"):
         # As with a store that is away, or sessions that the index does not know.
         sign_out_everywhere(ada)
     again = browser(ada)
@@ -254,14 +256,14 @@ def test_a_row_that_has_just_got_another_key_is_not_forgotten(
     client, other = browser(ada), browser(ada)
     row = row_of(other)
     store().delete(key_of(other))
-    really = stored_sessions.alive
+    really = stored_sessions.rows_with_session
 
     def slowly(rows: Any) -> Any:
         found = really(rows)
         SignedInSession.objects.filter(pk=row.pk).update(sealed_key="another")
         return found
 
-    with mock.patch.object(stored_sessions, "alive", slowly):
+    with mock.patch.object(stored_sessions, "rows_with_session", slowly):
         client.get("/devices/")
     assert row in SignedInSession.objects.all()
 

@@ -23,8 +23,8 @@ from cookieproj.engines.benchmark import results
 from cookieproj.engines.benchmark.remembered_results import AGAIN_AFTER, memory
 from cookieproj.engines.benchmark.results import Benchmark, Cost, Measured
 from cookieproj.engines.benchmark.views import KINDS
-from cookieproj.engines.caches.redis import Redis
-from cookieproj.engines.constants import OURS
+from cookieproj.engines.caches.redis import RedisStore
+from cookieproj.engines.constants import OUR_ENGINES
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.round_trips import count_round_trips
 from cookieproj.engines.sql_statements import Table
@@ -148,7 +148,7 @@ def test_nothing_is_left_in_the_stores(client: Client, settings: Settings, tmp_p
 
 def test_a_store_that_is_away_leaves_the_others(client: Client) -> None:
     away = StoreUnavailableError("Redis at example", "It is away.")
-    with mock.patch.object(Redis, "insert", side_effect=away):
+    with mock.patch.object(RedisStore, "insert", side_effect=away):
         facts = table(shown(client))
     assert "It is away." in facts["Sessions live in"]["cache"]
     trips = [facts["Trips: write"][name] for name in PROFILES]
@@ -283,7 +283,7 @@ class TestMeasuring:
     def test_bars_are_to_one_scale(self, client: Client) -> None:
         costs = dict.fromkeys(KINDS, Cost(50, 60, 1))
         costs["write"] = Cost(200, 300, 2)
-        results.keep(made_of(Measured(OURS + "db", requests=costs)))
+        results.keep(made_of(Measured(OUR_ENGINES + "db", requests=costs)))
         page = shown(client)
         assert re.findall(r'<rect width="([\d.]+)%"', page) == (
             ["25.0", "25.0", "100.0", "25.0", "25.0"]

@@ -18,9 +18,9 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 from pytest_django import Settings
 
-from cookieproj.devices import registry
+from cookieproj.devices import session_registry
 from cookieproj.devices.models import SignedInSession
-from cookieproj.devices.services import sign_out_everywhere
+from cookieproj.devices.signing_out import sign_out_everywhere
 from cookieproj.engines import running_engine
 from demo.models import User
 
@@ -285,12 +285,14 @@ def test_with_a_secret_key_of_before(
     # Nothing is saved by these, so the session goes on holding the hash of before.
     request = RequestFactory().get("/")
     request.session = running_engine.store()(first.cookies["sessionid"].value)
-    assert registry.digest(request.session["_auth_user_hash"]) in registry.hashes_of(ada)
+    assert session_registry.digest(
+        request.session["_auth_user_hash"]
+    ) in session_registry.hashes_of(ada)
     assert is_in(second)
-    hashes = registry.hashes_of(ada)
+    hashes = session_registry.hashes_of(ada)
     settings.SECRET_KEY_FALLBACKS = []
-    assert registry.hashes_of(ada) == hashes[:1]
-    assert request.session["_auth_user_hash"] not in registry.hashes_of(ada)
+    assert session_registry.hashes_of(ada) == hashes[:1]
+    assert request.session["_auth_user_hash"] not in session_registry.hashes_of(ada)
     assert is_in(second)
 
 

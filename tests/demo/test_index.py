@@ -25,7 +25,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
-from cookieproj.devices import cleanup, registry, stored_sessions, tracking
+from cookieproj.devices import clear_registry, session_registry, stored_sessions, tracking
 from cookieproj.devices.client_info import address_of, device_of
 from cookieproj.devices.constants import ROW
 from cookieproj.devices.middleware import DevicesMiddleware
@@ -55,7 +55,7 @@ def index_writes(client: Client, path: str = "/auth/account/") -> int:
 
 def forget_what_was_written() -> None:
     """As another process, which has written nothing yet."""
-    registry.written.clear()
+    session_registry.written.clear()
 
 
 def test_signing_in_is_written_down(profile: str, ada: User) -> None:
@@ -209,14 +209,14 @@ def test_other_changes_of_a_user_end_nothing(profile: str, ada: User) -> None:
 
 def test_a_rotated_secret_key_ends_nothing(profile: str, ada: User, settings: Settings) -> None:
     client = browser(ada)
-    registry.written.clear()
+    session_registry.written.clear()
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
     settings.SECRET_KEY = "another"
     fresh = User.objects.get()
     fresh.save()
     assert SignedInSession.objects.live().count() == 1
     assert is_in(client)
-    assert SignedInSession.objects.get().auth_hash == registry.hashes_of(fresh)[0]
+    assert SignedInSession.objects.get().auth_hash == session_registry.hashes_of(fresh)[0]
 
 
 def test_who_is_deactivated_is_not_listed(profile: str, ada: User) -> None:
@@ -302,7 +302,7 @@ def test_a_short_session_is_written_often_enough(
 @contextmanager
 def under_way(path: str) -> Iterator[list[Callable[[], object]]]:
     """While a request for that path is under way, what is put into the list happens."""
-    really = tracking.follow
+    really = tracking.track
     meanwhile: list[Callable[[], object]] = []
 
     def follow(request: HttpRequest) -> None:
@@ -310,7 +310,7 @@ def under_way(path: str) -> Iterator[list[Callable[[], object]]]:
             meanwhile.pop()()
         really(request)
 
-    with mock.patch.object(tracking, "follow", follow):
+    with mock.patch.object(tracking, "track", follow):
         yield meanwhile
 
 
@@ -342,7 +342,7 @@ def test_a_late_request_does_not_put_an_old_key_back(change: str, profile: str, 
             assert is_in(twin)
         row = SignedInSession.objects.get()
         assert row.session_key == ("" if profile == "signed_cookies" else key_of(client))
-        assert row.auth_hash == registry.hashes_of(User.objects.get())[0]
+        assert row.auth_hash == session_registry.hashes_of(User.objects.get())[0]
         row.delete()
         assert not is_in(client)
 
@@ -357,7 +357,7 @@ def test_nor_a_key_that_is_newer_than_what_it_has_read(profile: str, ada: User) 
         row.update(auth_hash="newer")
         return True
 
-    with mock.patch.object(tracking, "holds", meanwhile):
+    with mock.patch.object(tracking, "is_still_signed_in", meanwhile):
         is_in(client)
     assert row.get().auth_hash == "newer"
 
@@ -396,13 +396,13 @@ def test_two_requests_bring_a_lost_row_back_once(profile: str, ada: User) -> Non
     row = row_of(client)
     SignedInSession.objects.all().forget()
     forget_what_was_written()
-    really = registry.insert
+    really = session_registry.insert
 
     def twice(lost: SignedInSession) -> None:
         really(lost)
         really(lost)
 
-    with mock.patch.object(registry, "insert", twice):
+    with mock.patch.object(session_registry, "insert", twice):
         assert is_in(client)
     assert SignedInSession.objects.get() == row
 
@@ -441,7 +441,7 @@ def test_but_not_if_somebody_has_ended_it(profile: str, ada: User, rf: RequestFa
     _ = request.session[ROW]
     row_of(client).delete()
     forget_what_was_written()
-    tracking.follow(request)
+    tracking.track(request)
     assert not SignedInSession.objects.exists()
 
 
@@ -452,7 +452,7 @@ def test_a_view_that_fails_writes_nothing_down(profile: str, ada: User, rf: Requ
     client.raise_request_exception = False
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cookieproj.devices.views.devices_of", None)
-        patch.setattr(tracking, "follow", follow := Counted())
+        patch.setattr(tracking, "track", follow := Counted())
         assert client.get("/devices/").status_code == 500
     # The view's own, not the middleware's.
     assert follow.calls == 1
@@ -470,12 +470,12 @@ def test_without_the_store_the_index_waits(profile: str, ada: User) -> None:
     forget_what_was_written()
     away = StoreUnavailableError("there", "gone")
     SignedInSession.objects.update(auth_hash="another")
-    with mock.patch.object(stored_sessions, "alive", side_effect=away):
+    with mock.patch.object(stored_sessions, "rows_with_session", side_effect=away):
         assert is_in(client)
     assert SignedInSession.objects.get().auth_hash == "another"
     forget_what_was_written()
     assert is_in(client)
-    assert SignedInSession.objects.get().auth_hash == registry.hashes_of(ada)[0]
+    assert SignedInSession.objects.get().auth_hash == session_registry.hashes_of(ada)[0]
 
 
 def test_signals_without_a_session_are_no_session(ada: User, rf: RequestFactory) -> None:
@@ -491,7 +491,7 @@ def test_an_anonymous_session_is_none_of_its_business(profile: str, rf: RequestF
     assert index_writes(client, "/sessions/items/") == 0
     request: Any = rf.get("/")
     request.session, request.user = client.session, AnonymousUser()
-    tracking.follow(request)
+    tracking.track(request)
     assert not SignedInSession.objects.exists()
 
 
@@ -601,7 +601,10 @@ def test_what_expired_a_moment_ago_may_live_longer_than_its_row_knows(
 ) -> None:
     client = browser(ada)
     row = SignedInSession.objects.filter(pk=row_of(client).pk)
-    for seconds, left in ((2 * registry.SEEN_EVERY - 50, 1), (2 * registry.SEEN_EVERY + 50, 0)):
+    for seconds, left in (
+        (2 * session_registry.SEEN_EVERY - 50, 1),
+        (2 * session_registry.SEEN_EVERY + 50, 0),
+    ):
         row.update(expires=timezone.now() - timedelta(seconds=seconds))
         call_command("clearsessions", verbosity=0)
         assert SignedInSession.objects.count() == left
@@ -610,7 +613,7 @@ def test_what_expired_a_moment_ago_may_live_longer_than_its_row_knows(
 def test_clearsessions_forgets_the_expired(
     profile: str, ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cleanup, "BATCH", 1)
+    monkeypatch.setattr(clear_registry, "BATCH", 1)
     browser(ada)
     browser(ada)
     with time_machine.travel(timezone.now() + timedelta(days=10)):
@@ -627,7 +630,7 @@ def test_clearsessions_forgets_the_expired(
 def test_clearsessions_forgets_what_is_no_longer_stored(
     profile: str, store: type[SessionBase], ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cleanup, "BATCH", 2)
+    monkeypatch.setattr(clear_registry, "BATCH", 2)
     clients = [browser(ada) for _ in range(5)]
     for client in clients[:2]:
         store().delete(key_of(client))
@@ -644,14 +647,14 @@ def test_clearsessions_leaves_alone_a_row_that_has_just_got_another_key(
 ) -> None:
     client = browser(ada)
     store().delete(key_of(client))
-    really = stored_sessions.alive
+    really = stored_sessions.rows_with_session
 
     def slowly(rows: list[SignedInSession]) -> list[SignedInSession]:
         found = really(rows)
         SignedInSession.objects.update(sealed_key="another")
         return found
 
-    monkeypatch.setattr(stored_sessions, "alive", slowly)
+    monkeypatch.setattr(stored_sessions, "rows_with_session", slowly)
     call_command("clearsessions", verbosity=0)
     assert SignedInSession.objects.count() == 1
 
@@ -723,7 +726,7 @@ def test_djangos_engine_keeps_the_same_sessions(
     client = browser(ada)
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
     assert running_engine.name() == "db"
-    assert len(stored_sessions.alive(SignedInSession.objects.all())) == 1
+    assert len(stored_sessions.rows_with_session(SignedInSession.objects.all())) == 1
     row_of(client).delete()
     assert not is_in(client)
 

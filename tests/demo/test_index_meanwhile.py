@@ -9,9 +9,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from cookieproj.devices import registry, services
-from cookieproj.devices.models import SignedInSession, SignedInSessions
-from cookieproj.devices.services import sign_out_everywhere
+from cookieproj.devices import session_registry, signing_out
+from cookieproj.devices.models import SignedInSession, SignedInSessionQuerySet
+from cookieproj.devices.signing_out import sign_out_everywhere
 from demo.models import User
 from tests.conftest import on
 
@@ -32,17 +32,17 @@ def test_a_second_sign_in_while_another_tab_writes_its_row(profile: str, ada: Us
     client = browser(ada)
     tab = twin_of(client)
     row = row_of(client)
-    really = registry.make_row
+    really = session_registry.make_row
     seen: list[bool] = []
 
     def half_way(*arguments: Any) -> SignedInSession:
         if not seen:
             seen.append(True)
-            registry.written.clear()
+            session_registry.written.clear()
             assert is_in(tab)
         return really(*arguments)
 
-    with mock.patch.object(registry, "make_row", half_way):
+    with mock.patch.object(session_registry, "make_row", half_way):
         assert client.post("/auth/sign-in/", FORM).status_code == 302
     assert seen
     again = SignedInSession.objects.get()
@@ -81,13 +81,13 @@ def test_a_sign_in_that_comes_after_a_sign_out_everywhere_is_not_ended_by_it(
     """Its last step deletes what is stored, after the counter has been raised."""
     before = browser(ada)
     client = before if is_again else browser()
-    really = services.delete_stored
+    really = signing_out.delete_stored
 
-    def slowly(rows: SignedInSessions) -> None:
+    def slowly(rows: SignedInSessionQuerySet) -> None:
         client.post("/auth/sign-in/", FORM)
         really(rows)
 
-    monkeypatch.setattr(services, "delete_stored", slowly)
+    monkeypatch.setattr(signing_out, "delete_stored", slowly)
     assert sign_out_everywhere(User.objects.get()) == 1
     assert is_in(client)
     assert SignedInSession.objects.get() == row_of(client)
@@ -101,14 +101,14 @@ def test_nor_is_one_with_a_password_that_this_process_does_not_know_yet(
     browser(ada)
     ada.set_password("3 biscuits")
     ada.save()
-    really = services.delete_stored
+    really = signing_out.delete_stored
     client = browser()
 
-    def slowly(rows: SignedInSessions) -> None:
+    def slowly(rows: SignedInSessionQuerySet) -> None:
         client.post("/auth/sign-in/", FORM | {"password": "3 biscuits"})
         really(rows)
 
-    monkeypatch.setattr(services, "delete_stored", slowly)
+    monkeypatch.setattr(signing_out, "delete_stored", slowly)
     sign_out_everywhere(old)
     assert is_in(client)
     assert SignedInSession.objects.get() == row_of(client)
@@ -118,18 +118,18 @@ def test_nor_by_two_at_once(profile: str, ada: User, monkeypatch: pytest.MonkeyP
     """The sign-in comes after both counters, and the first goes on after it."""
     browser(ada)
     client = browser()
-    really = services.delete_stored
+    really = signing_out.delete_stored
     steps: list[Callable[[], object]] = [
         lambda: sign_out_everywhere(User.objects.get()),
         lambda: client.post("/auth/sign-in/", FORM),
     ]
 
-    def slowly(rows: SignedInSessions) -> None:
+    def slowly(rows: SignedInSessionQuerySet) -> None:
         if steps:
             steps.pop(0)()
         really(rows)
 
-    monkeypatch.setattr(services, "delete_stored", slowly)
+    monkeypatch.setattr(signing_out, "delete_stored", slowly)
     sign_out_everywhere(User.objects.get())
     assert not steps
     assert is_in(client)

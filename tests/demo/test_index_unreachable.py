@@ -16,7 +16,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from cookieproj.devices import registry, services
+from cookieproj.devices import session_registry, signing_out
 from cookieproj.devices.models import SignedInSession
 from demo.models import User
 from tests.conftest import connected, on
@@ -91,7 +91,7 @@ def just_before(owner: Any, name: str, act: Callable[[], object]) -> Iterator[No
 
 def later() -> time_machine.travel:
     """When what could not be written is tried again."""
-    return time_machine.travel(timezone.now() + timedelta(seconds=registry.AGAIN_AFTER + 1))
+    return time_machine.travel(timezone.now() + timedelta(seconds=session_registry.AGAIN_AFTER + 1))
 
 
 def visitor_with_data() -> Client:
@@ -116,7 +116,7 @@ def test_a_sign_in_goes_on(before: str, family: Whose, profile: str, proxy: Prox
     visitor = visitor_with_data()
     if before != "nobody":
         sign_in(visitor, before)
-    with just_before(registry, "register", proxy.cut):
+    with just_before(session_registry, "register", proxy.cut):
         assert sign_in(visitor) == 302
     assert is_in(visitor)
     if before != "grace":
@@ -133,7 +133,7 @@ def test_the_row_of_a_sign_in_waits(
 ) -> None:
     visitor = visitor_with_data()
     caplog.clear()
-    with just_before(registry, "register", proxy.cut):
+    with just_before(session_registry, "register", proxy.cut):
         sign_in(visitor)
     (line,) = caplog.records
     assert line.getMessage().startswith("The registry of signed-in sessions waits")
@@ -167,7 +167,7 @@ def test_a_sign_in_that_cannot_go_on_leaves_the_session_as_it_was(
 ) -> None:
     """When the user last signed in is written there as well: by Django, and at once."""
     visitor = visitor_with_data()
-    with just_before(registry, "register", lambda: go_away(proxy)):
+    with just_before(session_registry, "register", lambda: go_away(proxy)):
         assert sign_in(visitor) == 503
     assert color_of(visitor) == "color is blue\n"
     come_back(proxy, folder)
@@ -183,7 +183,7 @@ def test_a_sign_out_goes_on(family: Whose, profile: str, proxy: Proxy, folder: s
     client, other = browser(ada, IPHONE), browser(ada)
     copied = browser()
     copied.cookies["sessionid"] = key_of(client)
-    with just_before(registry, "deregister", lambda: go_away(proxy)):
+    with just_before(session_registry, "deregister", lambda: go_away(proxy)):
         assert client.post("/auth/sign-out/").status_code == 302
     come_back(proxy, folder)
     assert [is_in(client), is_in(copied), is_in(other)] == [False, False, True]
@@ -195,7 +195,7 @@ def test_a_sign_out_goes_on(family: Whose, profile: str, proxy: Proxy, folder: s
 def test_one_that_must_be_refused_is_not_half_done(profile: str, proxy: Proxy, folder: str) -> None:
     client = browser(User.objects.get(username="ada"))
     client.raise_request_exception = False
-    with just_before(registry, "deregister", lambda: go_away(proxy)):
+    with just_before(session_registry, "deregister", lambda: go_away(proxy)):
         response = client.post("/auth/sign-out/")
     assert (response.status_code, dict(response.cookies)) == (503, {})
     come_back(proxy, folder)
@@ -209,7 +209,7 @@ def test_who_changes_the_password_stays_in(family: Whose, profile: str, proxy: P
     client, other = browser(admin), browser(admin, IPHONE)
     passwords = {"new_password1": "a3-Long_one", "new_password2": "a3-Long_one"}
     form = {"old_password": "cookies", **passwords}
-    with just_before(registry, "hashes_of", proxy.cut):
+    with just_before(session_registry, "hashes_of", proxy.cut):
         assert client.post("/admin/password_change/", form).status_code == 302
     assert is_in(client)
     assert "Mobile Safari" not in client.get("/devices/").text
@@ -222,7 +222,7 @@ def test_who_changes_the_password_stays_in(family: Whose, profile: str, proxy: P
 def test_who_signs_out_all_others_stays_in(family: Whose, profile: str, proxy: Proxy) -> None:
     ada = User.objects.get(username="ada")
     client, other = browser(ada), browser(ada, IPHONE)
-    with just_before(services, "delete_stored", proxy.cut):
+    with just_before(signing_out, "delete_stored", proxy.cut):
         assert client.post(OTHERS).status_code == 302
     assert [is_in(client), is_in(other)] == [True, False]
     assert "Mobile Safari" not in client.get("/devices/").text
@@ -235,7 +235,7 @@ def test_ordinary_requests_go_on(family: Whose, profile: str, proxy: Proxy, fold
     client = browser(User.objects.get(username="ada"))
     SignedInSession.objects.update(last_seen=timezone.now() - timedelta(hours=1))
     long_ago = row_of(client).last_seen
-    registry.written.clear()
+    session_registry.written.clear()
     go_away(proxy)
     client.post("/sessions/set-item/", {"key": "color", "value": "blue"})
     assert color_of(client) == "color is blue\n"
@@ -252,7 +252,7 @@ def test_what_the_index_has_not_heard_clearing_finds_out(
     family: Whose, profile: str, proxy: Proxy, folder: str
 ) -> None:
     client = browser(User.objects.get(username="ada"))
-    with just_before(registry, "deregister", lambda: go_away(proxy)):
+    with just_before(session_registry, "deregister", lambda: go_away(proxy)):
         client.post("/auth/sign-out/")
     come_back(proxy, folder)
     assert SignedInSession.objects.exists()

@@ -13,7 +13,7 @@ from django.test import Client, RequestFactory
 from pytest_django import Settings
 
 from cookieproj.devices.middleware import DevicesMiddleware
-from cookieproj.devices.services import sign_out_everywhere
+from cookieproj.devices.signing_out import sign_out_everywhere
 from cookieproj.engines.exceptions import SessionEndedError
 from cookieproj.engines.middleware import SessionMiddleware
 from demo.models import User

@@ -20,10 +20,10 @@ from redis import Redis
 from cookieproj.devices.models import SignedInSession
 from cookieproj.engines.caches import adapter_for
 from cookieproj.engines.caches.generic import TOMBSTONE_TTL
-from cookieproj.engines.constants import COPY
+from cookieproj.engines.constants import COPY_MARK
 from cookieproj.engines.handover import session_store
-from cookieproj.engines.handover.engines import handover_engine
-from cookieproj.engines.handover.move_all import Mover
+from cookieproj.engines.handover.comparing_stores import handover_engine
+from cookieproj.engines.handover.move_all import BatchMover
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.settings.caches import caches, previous_cache
 from demo.models import User
@@ -155,7 +155,7 @@ def test_a_copy_follows_its_original_until_the_switch(
     assert before.copy().read() == {}
     assert not store(new)(before.cookie).locate()
     assert same.read() == {"a": 1}
-    assert COPY not in store(new)(same.cookie)
+    assert COPY_MARK not in store(new)(same.cookie)
 
 
 @pytest.mark.parametrize(("old", "new"), APART)
@@ -176,15 +176,15 @@ def test_the_last_run_ends_copies_of_what_has_ended(settings: Settings, old: str
 def test_an_interruption_loses_nothing(settings: Settings) -> None:
     run(settings, "cache", "db")
     keys = [stored("db", number=number) for number in range(6)]
-    really, calls = Mover.move, []
+    really, calls = BatchMover.move, []
 
-    def interrupted(self: Mover, sessions: Any) -> Any:
+    def interrupted(self: BatchMover, sessions: Any) -> Any:
         calls.append(sessions)
         if len(calls) == 2:
             raise KeyboardInterrupt
         return really(self, sessions)
 
-    with mock.patch.object(Mover, "move", interrupted), pytest.raises(CommandError) as caught:
+    with mock.patch.object(BatchMover, "move", interrupted), pytest.raises(CommandError) as caught:
         moved("db", "cache", "--batch-size", "2")
     assert caught.value.returncode == 130
     assert "2 sessions are moved and stay so" in str(caught.value)
@@ -197,14 +197,14 @@ def test_what_it_says_is_what_it_moved(settings: Settings, number: signal.Signal
     run(settings, "cache", "db")
     for number_of_it in range(6):
         stored("db", number=number_of_it)
-    really = Mover.move
+    really = BatchMover.move
 
-    def interrupted(self: Mover, sessions: Any) -> Any:
+    def interrupted(self: BatchMover, sessions: Any) -> Any:
         outcomes = really(self, sessions)
         signal.raise_signal(number)
         return outcomes
 
-    with mock.patch.object(Mover, "move", interrupted), pytest.raises(CommandError) as caught:
+    with mock.patch.object(BatchMover, "move", interrupted), pytest.raises(CommandError) as caught:
         moved("db", "cache", "--batch-size", "2")
     assert caught.value.returncode == 130
     assert "2 sessions are moved and stay so" in str(caught.value)
@@ -239,9 +239,9 @@ def test_interrupted_anywhere_a_session_is_always_somewhere(settings: Settings, 
 def test_what_changes_while_it_is_moved_is_moved_as_it_has_become(settings: Settings) -> None:
     run(settings, "cache", "db")
     key = stored("db", number=1)
-    really = Mover.put
+    really = BatchMover.put
 
-    def changed_after(self: Mover, listed: Any) -> Any:
+    def changed_after(self: BatchMover, listed: Any) -> Any:
         answer = really(self, listed)
         session = store("db")(key)
         session["late"] = True
@@ -249,7 +249,7 @@ def test_what_changes_while_it_is_moved_is_moved_as_it_has_become(settings: Sett
         session.save()
         return answer
 
-    with mock.patch.object(Mover, "put", changed_after):
+    with mock.patch.object(BatchMover, "put", changed_after):
         moved("db", "cache")
     session = store("cache")(key)
     assert dict(session.items()) == {"number": 1, "late": True, "_session_expiry": 5000}
@@ -437,7 +437,7 @@ def test_the_index_knows_before_anything_is_taken(settings: Settings, ada: User)
     client = browser(ada)
     run(settings, "cache", "db")
     with (
-        mock.patch.object(Mover, "take", side_effect=KeyboardInterrupt),
+        mock.patch.object(BatchMover, "take", side_effect=KeyboardInterrupt),
         pytest.raises(CommandError),
     ):
         moved("db", "cache")

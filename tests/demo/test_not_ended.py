@@ -11,7 +11,7 @@ from django.db import transaction
 from django.test import Client
 from pytest_django import Settings
 
-from cookieproj.devices import registry, stored_sessions
+from cookieproj.devices import session_registry, stored_sessions
 from cookieproj.devices.models import SignedInSession
 from demo.models import User
 from tests.conftest import on
@@ -35,7 +35,7 @@ def lose(settings: Settings) -> Callable[[], None]:
 
     def lose() -> None:
         settings.SECRET_KEY = ANOTHER
-        registry.written.clear()
+        session_registry.written.clear()
 
     return lose
 
@@ -46,7 +46,7 @@ def put_back(settings: Settings) -> Callable[[], None]:
 
     def put_back() -> None:
         settings.SECRET_KEY_FALLBACKS = [previous]
-        registry.written.clear()
+        session_registry.written.clear()
 
     return put_back
 

@@ -15,7 +15,7 @@ from redis import Redis
 from cookieproj.engines.db import SessionStore as DBStore
 from cookieproj.engines.file import SessionStore as FileStore
 from cookieproj.engines.handover import session_store
-from cookieproj.engines.handover.engines import handover_engine, same_store, share_rows
+from cookieproj.engines.handover.comparing_stores import handover_engine, same_store, share_rows
 from cookieproj.settings.caches import previous_cache
 from tests.conftest import forget_folder
 from tests.engines.handing_over import Browser

@@ -24,7 +24,7 @@ from cookieproj.engines import running_engine
 from cookieproj.engines.cache import SessionStore as CacheStore
 from cookieproj.engines.checks import sessions_can_be_stored
 from cookieproj.engines.exceptions import StoreFullError
-from cookieproj.engines.probe import probe
+from cookieproj.engines.store_probe import probe
 from cookieproj.settings.caches import caches
 from demo import health
 from demo.models import User

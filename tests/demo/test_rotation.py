@@ -18,7 +18,7 @@ from cookieproj.devices.models import SignedInSession
 from cookieproj.engines import inspector, running_engine
 from cookieproj.engines.encryption import DecryptionError
 from cookieproj.engines.middleware import SessionMiddleware
-from cookieproj.engines.rotation import KeepSessionKeyMiddleware
+from cookieproj.engines.secret_key_rotation import KeepSessionKeyMiddleware
 from demo.models import User
 from tests.conftest import on
 from tests.engines.handing_over import APART, PAIRS, Switch
@@ -75,7 +75,7 @@ def test_as_far_as_the_site_has_asked_for_it(
     profile: str, client: Client, ada: User, settings: Settings, rotate: Rotate, listed: bool
 ) -> None:
     """By itself Django gives the session another key, and the one before opens nothing."""
-    name = "cookieproj.engines.rotation.KeepSessionKeyMiddleware"
+    name = "cookieproj.engines.secret_key_rotation.KeepSessionKeyMiddleware"
     assert name in settings.MIDDLEWARE
     if not listed:
         settings.MIDDLEWARE = [each for each in settings.MIDDLEWARE if each != name]

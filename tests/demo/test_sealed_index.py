@@ -16,10 +16,10 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker, Settings
 
-from cookieproj.devices import registry, stored_sessions
+from cookieproj.devices import session_registry, stored_sessions
 from cookieproj.devices.constants import INDEX_SEAL
 from cookieproj.devices.models import SignedInSession
-from cookieproj.devices.services import devices_of
+from cookieproj.devices.signing_out import devices_of
 from cookieproj.engines import encryption, inspector
 from demo.models import User
 from tests.conftest import connected, copied, new_database, on
@@ -36,7 +36,7 @@ def rotate(settings: Settings) -> Callable[..., None]:
         settings.SECRET_KEY_FALLBACKS = [running.SECRET_KEY] if keep else []
         settings.SECRET_KEY = secret
         # As in the processes that are started with it.
-        registry.written.clear()
+        session_registry.written.clear()
 
     return rotate
 
@@ -122,7 +122,9 @@ def test_a_row_sealed_with_an_older_key_is_found_compared_shown_and_ended(
     page = client.get("/admin/cookieproj_devices/signedinsession/").content.decode()
     assert all(f"{key[:8]}…" in page for key in keys)
     call_command("clearsessions", verbosity=0)
-    assert set(stored_sessions.alive(SignedInSession.objects.filter(user=ada))) == set(rows)
+    assert set(stored_sessions.rows_with_session(SignedInSession.objects.filter(user=ada))) == set(
+        rows
+    )
     listed = SignedInSession.objects.filter(user=ada)
     assert before == {row.pk: row.sealed_key for row in listed}
     # Found, by the key of a stored session.
@@ -150,7 +152,7 @@ def test_a_row_that_no_secret_key_opens_has_ended(
     rotate(keep=False)
     row = SignedInSession.objects.get()
     assert row.session_key == ""
-    assert not stored_sessions.alive([row])
+    assert not stored_sessions.rows_with_session([row])
     assert not is_in(again(client))
     client = browser(ada)
     assert devices_of(ada) == [row_of(client)]
@@ -201,7 +203,9 @@ def test_a_migration_seals_what_was_there(
         client.force_login(ada)
     rows = [row_of(client) for client in clients]
     hashes = {"now": ada.get_session_auth_hash()}
-    SignedInSession.objects.filter(pk=rows[2].pk).update(auth_hash=registry.digest("of another"))
+    SignedInSession.objects.filter(pk=rows[2].pk).update(
+        auth_hash=session_registry.digest("of another")
+    )
     sealed = list(SignedInSession.objects.order_by("pk").values())
     before_sealing()
     # As it was written before: the row whose hash nobody holds has ended in either form.
@@ -214,7 +218,7 @@ def test_a_migration_seals_what_was_there(
     for one, other in zip(sealed, after, strict=True):
         assert one["sealed_key"] == other["sealed_key"]
         assert (one["auth_hash"] == other["auth_hash"]) == (one["id"] != rows[2].pk)
-    registry.written.clear()
+    session_registry.written.clear()
     assert all(map(is_in, clients))
     page = clients[0].get("/devices/").content.decode()
     assert page.count("/sign-out/") == 3

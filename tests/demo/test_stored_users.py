@@ -59,7 +59,7 @@ def members(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def test_users_are_found_whose_keys_are_uuids(members: Any) -> None:
     boss, other = (members.objects.create(is_superuser=flag) for flag in (True, False))
     spelled = [str(boss.pk), boss.pk.hex, str(other.pk)]
-    found = inspector.shown([listed(pk, color="blue") for pk in spelled])
+    found = inspector.with_users([listed(pk, color="blue") for pk in spelled])
     assert [session.user for session in found] == [boss, boss, other]
     assert [HIDDEN in data_of(session) for session in found] == [True, True, False]
     assert ["blue" in data_of(session) for session in found] == [False, False, True]
@@ -68,7 +68,7 @@ def test_users_are_found_whose_keys_are_uuids(members: Any) -> None:
 def test_what_is_no_uuid_is_nobody_known(members: Any) -> None:
     odd: list[Any] = ["1", "x", "", [1], {}, 1.5, float("inf"), "9" * 5000, "\0", uuid.uuid4().hex]
     for pk in odd:
-        (found,) = inspector.shown([listed(pk, color="blue")])
+        (found,) = inspector.with_users([listed(pk, color="blue")])
         assert found.user is None
         assert "blue" not in data_of(found)
 

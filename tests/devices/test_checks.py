@@ -46,7 +46,7 @@ def test_a_subclass_will_do(settings: Settings) -> None:
 
 def test_a_package_is_missing() -> None:
     with mock.patch.object(checks, "find_spec", return_value=None):
-        [found] = checks.packages_are_there()
+        [found] = checks.packages_are_installed()
     assert (found.id, found.msg) == (
         "devices.E003", "cookieproj.devices needs cryptography, ua-parser."
     )  # fmt: skip

@@ -11,13 +11,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 from pytest_django import Settings
 
-from cookieproj.devices import registry
+from cookieproj.devices import session_registry
 from cookieproj.devices.admin_mixins import SignOutUsersMixin
 from cookieproj.devices.models import SignedInSession
 from cookieproj.devices.signals import session_ended
 from cookieproj.devices.user_model import find_user
 from cookieproj.engines.exceptions import StoreUnavailableError
-from cookieproj.engines.revocation import revocation_check
+from cookieproj.engines.revocation_check import revocation_check
 from demo.models import User
 from tests.conftest import on
 from tests.demo.browsers import browser, is_in, row_of
@@ -54,7 +54,7 @@ def test_who_may_delete_users_may_still_do_so(
 def test_a_user_goes_although_the_store_is_away(profile: str, ada: User) -> None:
     client = browser(ada)
     away = StoreUnavailableError("there", "gone")
-    with mock.patch("cookieproj.devices.stored_sessions.end", side_effect=away):
+    with mock.patch("cookieproj.devices.stored_sessions.delete_stored_session", side_effect=away):
         ada.delete()
         assert not SignedInSession.objects.exists()
     assert not is_in(client)
@@ -107,7 +107,7 @@ class NoBaseUser:
 
 
 def test_a_user_without_a_session_hash() -> None:
-    assert registry.hashes_of(NoBaseUser()) == [registry.digest("")]
+    assert session_registry.hashes_of(NoBaseUser()) == [session_registry.digest("")]
 
 
 @pytest.mark.parametrize("pk", [None, "", "x", "\0", [1], "9" * 5000])
@@ -128,7 +128,8 @@ def test_devices_without_engines_is_one_sentence() -> None:
 def test_a_revocation_check_of_an_app_that_is_not_there(settings: Settings) -> None:
     settings.SESSION_REVOCATION_CHECK = "somewhere.is_revoked"
     missing = mock.patch(
-        "cookieproj.engines.revocation.import_string", side_effect=RuntimeError("no app_label")
+        "cookieproj.engines.revocation_check.import_string",
+        side_effect=RuntimeError("no app_label"),
     )
     with missing, pytest.raises(ImproperlyConfigured, match="no function to ask"):
         revocation_check()
@@ -137,5 +138,5 @@ def test_a_revocation_check_of_an_app_that_is_not_there(settings: Settings) -> N
 def test_a_copy_of_a_user_in_another_database(ada: User) -> None:
     from cookieproj.devices import receivers  # noqa: PLC0415
 
-    with mock.patch.object(registry, "hashes_of", side_effect=AssertionError):
-        receivers.password_changed(ada, created=False, update_fields=None, using="other")
+    with mock.patch.object(session_registry, "hashes_of", side_effect=AssertionError):
+        receivers.on_password_changed(ada, created=False, update_fields=None, using="other")

@@ -8,9 +8,9 @@ import pytest
 from django.test import Client
 
 from cookieproj.devices import signals
+from cookieproj.devices.event_log import logger
 from cookieproj.devices.models import SignedInSession
-from cookieproj.devices.services import sign_out_everywhere
-from cookieproj.devices.timeline import logger
+from cookieproj.devices.signing_out import sign_out_everywhere
 from demo.models import User
 from tests.demo.browsers import IPHONE, browser, key_of, row_of
 

@@ -11,8 +11,8 @@ from django.core.management.base import CommandError
 from pytest_django import Settings
 
 from cookieproj.devices.models import SignedInSession
-from cookieproj.devices.services import sign_out_everywhere
 from cookieproj.devices.signals import session_ended
+from cookieproj.devices.signing_out import sign_out_everywhere
 from cookieproj.engines.exceptions import StoreUnavailableError
 from demo.models import User
 from tests.conftest import on
@@ -53,7 +53,7 @@ def test_everywhere(profile: str, ada: User) -> None:
 def test_a_store_that_is_away_keeps_them_and_it_is_said(profile: str, ada: User) -> None:
     client, other = browser(ada), browser(ada)
     away = StoreUnavailableError("there", "gone")
-    with mock.patch("cookieproj.devices.stored_sessions.end", side_effect=away):
+    with mock.patch("cookieproj.devices.stored_sessions.delete_stored_session", side_effect=away):
         assert client.post(OTHERS).status_code == 503
     assert [is_in(client), is_in(other)] == [True, True]
     assert SignedInSession.objects.count() == 2

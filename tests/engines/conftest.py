@@ -10,7 +10,7 @@ from django.core.cache import caches as cache_connections
 from django.db import DatabaseError, connections
 from pytest_django import DjangoDbBlocker, Settings
 
-from cookieproj.engines.constants import DJANGOS, OURS
+from cookieproj.engines.constants import DJANGO_ENGINES, OUR_ENGINES
 from cookieproj.settings.caches import caches
 from tests.conftest import connected, forget_folder, new_database
 from tests.stores import forget_pending
@@ -18,7 +18,11 @@ from tests.stores import forget_pending
 from .contract import STORES, Engine, Open, Request
 from .handing_over import PAIRS, Switch
 
-ENGINES = [Engine(f"{owner}{name}", *store) for owner in (OURS, DJANGOS) for name, *store in STORES]
+ENGINES = [
+    Engine(f"{owner}{name}", *store)
+    for owner in (OUR_ENGINES, DJANGO_ENGINES)
+    for name, *store in STORES
+]
 
 # What docs/stores.md tells to run on a store of one's own, and here runs on its example.
 EXAMPLE = Engine("tests.engines.example", "", "")

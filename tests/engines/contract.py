@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 
-from cookieproj.engines.constants import DJANGOS, OURS
+from cookieproj.engines.constants import DJANGO_ENGINES, OUR_ENGINES
 from cookieproj.engines.handover_mixin import HandoverMixin
 
 # Engine, database, cache: what of it each engine has.
@@ -39,7 +39,7 @@ class Engine:
     @property
     def name(self) -> str:
         """Of one of neither family it is the path."""
-        return self.path.removeprefix(OURS).removeprefix(DJANGOS)
+        return self.path.removeprefix(OUR_ENGINES).removeprefix(DJANGO_ENGINES)
 
     @property
     def ours(self) -> bool:
@@ -48,7 +48,7 @@ class Engine:
 
     @property
     def djangos(self) -> bool:
-        return self.path.startswith(DJANGOS)
+        return self.path.startswith(DJANGO_ENGINES)
 
     @property
     def on_server(self) -> bool:
@@ -59,7 +59,7 @@ class Engine:
         return import_module(self.path).SessionStore
 
     def __str__(self) -> str:
-        owner = "django" if self.djangos else "ours" if self.path.startswith(OURS) else ""
+        owner = "django" if self.djangos else "ours" if self.path.startswith(OUR_ENGINES) else ""
         return "-".join(filter(None, [owner, self.name, self.database, self.cache]))
 
 

@@ -15,13 +15,13 @@ from cookieproj.engines.clock import aware
 from cookieproj.engines.entries import Entry
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.merge import Data
-from cookieproj.engines.round_trips import trip
-from cookieproj.engines.store import Serialized, Store
+from cookieproj.engines.round_trips import round_trip
+from cookieproj.engines.store import SerializedStore, Store
 
 CREATE = "CREATE TABLE IF NOT EXISTS session (key TEXT PRIMARY KEY, data BLOB, expires REAL)"
 
 
-class SQLite(Serialized):
+class SQLite(SerializedStore):
     @property
     def default_id(self) -> str:
         return "sqlite3 session"
@@ -76,7 +76,11 @@ class SQLite(Serialized):
     @contextmanager
     def _call(self, sql: str, *values: Any) -> Iterator[sqlite3.Cursor]:
         try:
-            with trip(), closing(sqlite3.connect(self._path, timeout=20)) as connection, connection:
+            with (
+                round_trip(),
+                closing(sqlite3.connect(self._path, timeout=20)) as connection,
+                connection,
+            ):
                 connection.execute(CREATE)
                 yield connection.execute(sql, values)
         except sqlite3.OperationalError as error:

@@ -22,8 +22,8 @@ from redis import Redis
 
 from cookieproj.engines.benchmark.namespace import namespaced
 from cookieproj.engines.handover import session_store
-from cookieproj.engines.handover.engines import handover_engine
-from cookieproj.engines.probe import without_cache
+from cookieproj.engines.handover.comparing_stores import handover_engine
+from cookieproj.engines.store_probe import without_cache
 from tests.conftest import on
 
 from .handing_over import Browser

@@ -26,7 +26,7 @@ from cookieproj.engines.cached_db import SessionStore
 from cookieproj.engines.caches import adapter_for
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.handover_mixin import store_of
-from cookieproj.engines.signals import OURS, hear_deletions
+from cookieproj.engines.signals import OUR_DISPATCH_UID, on_row_deleted
 from cookieproj.engines.sql_statements import Table
 
 from .contract import Engine, on_engines
@@ -225,8 +225,8 @@ def test_a_proxy_is_heard_whenever_it_was_made(engine: Engine) -> None:
 
     for made_before in (False, True):
         if made_before:
-            assert post_delete.disconnect(sender=Proxy, dispatch_uid=OURS)
-            hear_deletions(cached_db.forget)
+            assert post_delete.disconnect(sender=Proxy, dispatch_uid=OUR_DISPATCH_UID)
+            on_row_deleted(cached_db.invalidate_deleted_row)
         by_row, by_query = (str(stored(a=1).session_key) for _ in range(2))
         Proxy.objects.get(pk=by_row).delete()
         Proxy.objects.filter(pk=by_query).delete()
@@ -405,7 +405,7 @@ def test_what_it_missed_it_learns_when_it_is_back(engine: Engine) -> None:
     with away():
         write(changed)
         sign_out(ended)
-    assert cached_row_store.pending
+    assert cached_row_store.pending_invalidations
     assert SessionStore(changed)["count"] == 2
     assert dict(SessionStore(ended).items()) == {}
-    assert not cached_row_store.pending
+    assert not cached_row_store.pending_invalidations

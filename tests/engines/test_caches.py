@@ -15,7 +15,7 @@ from pytest_django import Settings
 from cookieproj.engines import cached_row_store
 from cookieproj.engines.cache import SessionStore
 from cookieproj.engines.caches import adapter_for
-from cookieproj.engines.caches.generic import Cache
+from cookieproj.engines.caches.generic import GenericCacheStore
 from cookieproj.engines.checks import sessions_lose_no_write
 from cookieproj.engines.exceptions import NotListableError, StoreFullError, StoreUnavailableError
 from cookieproj.settings.caches import caches
@@ -29,7 +29,7 @@ def profile(settings: Settings) -> None:
     settings.SESSION_CACHE_ALIAS = "sessions"
 
 
-def use(settings: Settings, backend: str, location: str = "", **options: Any) -> Cache:
+def use(settings: Settings, backend: str, location: str = "", **options: Any) -> GenericCacheStore:
     cache = {"BACKEND": backend, "LOCATION": location, **options}
     settings.CACHES = {"default": {"BACKEND": LOCMEM}, "sessions": cache}
     return adapter_for(connections["sessions"])
@@ -86,7 +86,7 @@ def test_what_memcached_has_no_room_for(
     else:
         large.save()
         assert store(session.session_key)["color"] == large["color"]
-    assert not cached_row_store.pending
+    assert not cached_row_store.pending_invalidations
 
 
 def test_pymemcache_does_not_answer_for_a_server_that_failed(
@@ -182,12 +182,12 @@ def test_redis_behind_sentinel_is_named_by_its_service(
 
 
 @pytest.fixture
-def other(settings: Settings, tmp_path: Path) -> Cache:
+def other(settings: Settings, tmp_path: Path) -> GenericCacheStore:
     """A cache of which nothing is known."""
     return use(settings, "django.core.cache.backends.filebased.FileBasedCache", str(tmp_path))
 
 
-def test_another_cache_merges_as_well_as_it_can(other: Cache) -> None:
+def test_another_cache_merges_as_well_as_it_can(other: GenericCacheStore) -> None:
     assert not other.compares_and_swaps
     key = stored(a=1).session_key
     one, two = two_writes_are_kept(key)
@@ -200,7 +200,7 @@ def test_another_cache_merges_as_well_as_it_can(other: Cache) -> None:
     assert one.locate() == []
 
 
-def test_and_a_check_says_so(other: Cache, settings: Settings) -> None:
+def test_and_a_check_says_so(other: GenericCacheStore, settings: Settings) -> None:
     (warning,) = sessions_lose_no_write()
     assert warning.id == "engines.W002"
     assert "FileBasedCache" in warning.msg
@@ -213,7 +213,7 @@ def test_and_a_check_says_so(other: Cache, settings: Settings) -> None:
     assert sessions_lose_no_write() == []
 
 
-def test_another_cache_cannot_be_listed(other: Cache) -> None:
+def test_another_cache_cannot_be_listed(other: GenericCacheStore) -> None:
     with pytest.raises(NotListableError, match="FileBasedCache"):
         SessionStore.page()
 

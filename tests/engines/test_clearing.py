@@ -14,8 +14,8 @@ from django.core.management import call_command
 from django.db import connection, connections, transaction
 from django.utils import timezone
 
-from cookieproj.engines.clearing import ROWS_OF_A_PAGE
-from cookieproj.engines.keys import random_key
+from cookieproj.engines.clear_expired_rows import ROWS_OF_A_PAGE
+from cookieproj.engines.session_keys import random_key
 from tests.conftest import administered
 
 from .contract import Engine, on_engines
@@ -50,7 +50,7 @@ def expire(number: int) -> None:
 def test_any_number_of_clearings_at_once_end_well(
     engine: Engine, has_listeners: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cookieproj.engines.clearing.FEW", 100)
+    monkeypatch.setattr("cookieproj.engines.clear_expired_rows.FEW", 100)
     monkeypatch.setattr(
         "cookieproj.engines.sql_statements.Table.has_listeners",
         mock.PropertyMock(return_value=has_listeners),
@@ -111,7 +111,7 @@ def test_a_row_in_somebody_elses_hands_is_left_to_him(
     engine: Engine, few: int, holder: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A request renews it, and is not done: nobody waits, and what it renews stays."""
-    monkeypatch.setattr("cookieproj.engines.clearing.FEW", few)
+    monkeypatch.setattr("cookieproj.engines.clear_expired_rows.FEW", few)
     expire(5)
     key = Session.objects.order_by("session_key")[2].session_key
     end = holder(key)
@@ -127,7 +127,7 @@ def test_nothing_and_whole_batches_are_cleared_by_the_command(
     engine: Engine, expired: int, settings: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     expire(expired) if expired else None
-    with mock.patch("cookieproj.devices.cleanup.clear", return_value=0):
+    with mock.patch("cookieproj.devices.clear_registry.clear", return_value=0):
         call_command("clearsessions", batch_size=2)
     told = capsys.readouterr().out
     assert str(expired) in told if expired else "no expired" in told

@@ -12,7 +12,7 @@ from cookieproj.engines.cache import SessionStore
 from cookieproj.engines.cached_db import SessionStore as CachedDBStore
 from cookieproj.engines.caches import adapter_for, redis
 from cookieproj.engines.exceptions import NotListableError
-from cookieproj.engines.listable import Estimate
+from cookieproj.engines.listing import Estimate
 
 LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 CLIENTS = ["django_redis.cache.RedisCache", "django.core.cache.backends.redis.RedisCache"]

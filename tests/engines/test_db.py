@@ -30,7 +30,7 @@ def stored(store: type[SessionStore] = SessionStore, **data: Any) -> Any:
 
 
 def taken(*keys: str | None) -> Any:
-    return mock.patch("cookieproj.engines.keys.random_key", side_effect=keys)
+    return mock.patch("cookieproj.engines.session_keys.random_key", side_effect=keys)
 
 
 def test_a_taken_key_leaves_an_open_transaction_whole(engine: Engine) -> None:

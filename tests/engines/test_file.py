@@ -25,7 +25,7 @@ from cookieproj.engines.exceptions import (
     StoreUnavailableError,
 )
 from cookieproj.engines.file import SessionStore
-from cookieproj.engines.file_store import Files
+from cookieproj.engines.file_store import FileStore
 
 from .contract import Engine, on_engines
 
@@ -168,7 +168,7 @@ def test_a_session_that_is_saved_while_clearing_lives(engine: Engine) -> None:
     """Between finding it expired and removing it."""
     key = stored(expiry=-60, a=1).session_key
     session = SessionStore()
-    saved = mock.patch.object(Files, "_has_expired", side_effect=[True, False])
+    saved = mock.patch.object(FileStore, "_has_expired", side_effect=[True, False])
     with saved:
         assert SessionStore.clear_expired() == 0
     assert session.exists(key)
@@ -280,7 +280,9 @@ def test_a_page_deep_in_a_large_folder_reads_what_it_shows_and_no_more(many: set
         read.reset_mock()
         begins.add(page.next.partition(":")[0])
 
-    with mock.patch.object(Files, "_listed", autospec=True, side_effect=Files._listed) as read:
+    with mock.patch.object(
+        FileStore, "_listed", autospec=True, side_effect=FileStore._listed
+    ) as read:
         met = pages(between)
     assert (len(met), set(met)) == (len(many), many)
     # The folder is longer than one block, so that most pages began behind its beginning.
@@ -315,7 +317,9 @@ def test_a_page_among_expired_files_looks_so_far_and_no_further(
     for name in many:
         os.utime(tmp_path / f"sessionid{name}", (0, 0))
     live = {str(stored(a=number).session_key) for number in range(3)}
-    with mock.patch.object(Files, "_listed", autospec=True, side_effect=Files._listed) as read:
+    with mock.patch.object(
+        FileStore, "_listed", autospec=True, side_effect=FileStore._listed
+    ) as read:
         met = pages(lambda number, page: read.reset_mock() if read.call_count <= 1001 else 1 / 0)
     assert set(met) == live
 

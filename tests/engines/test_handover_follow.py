@@ -9,7 +9,7 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 from django.core.cache import caches as cache_connections
 from pytest_django import Settings
 
-from cookieproj.engines.handover.engines import handover_engine
+from cookieproj.engines.handover.comparing_stores import handover_engine
 from cookieproj.engines.handover.move_one import insert
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.settings.caches import caches, previous_cache
@@ -32,7 +32,7 @@ def by_movesessions(switch: Switch, browser: Browser) -> object:
 
 
 @pytest.fixture(params=[by_a_request, by_movesessions])
-def carry(request: pytest.FixtureRequest) -> Carry:
+def move(request: pytest.FixtureRequest) -> Carry:
     found: Carry = request.param
     return found
 
@@ -70,7 +70,7 @@ def knows_of_both(request: pytest.FixtureRequest) -> bool:
 
 @only(APART)
 def test_each_round_brings_what_came_since_the_round_before(
-    switch: Switch, carry: Carry, knows_of_both: bool
+    switch: Switch, move: Carry, knows_of_both: bool
 ) -> None:
     browser = moved(switch)
     other, old_process = browser.copy(), OldProcess(switch, browser, knows_of_both)
@@ -84,7 +84,7 @@ def test_each_round_brings_what_came_since_the_round_before(
         other.set(a="newer")
 
     with meanwhile(switch, OLD_TAKE, first, lambda: old_process.set(c=4), third):
-        carry(switch, browser)
+        move(switch, browser)
     assert browser.read() == {"a": "newer", "c": 4, "w": 3}
     assert dict(switch.store(switch.old)(browser.cookie).items()) == {}
 
@@ -92,12 +92,12 @@ def test_each_round_brings_what_came_since_the_round_before(
 @only(APART)
 @pytest.mark.parametrize("how", ["end", "sign_in"])
 def test_what_ends_in_the_old_store_meanwhile_is_not_opened_by_the_new_one(
-    switch: Switch, carry: Carry, knows_of_both: bool, how: str
+    switch: Switch, move: Carry, knows_of_both: bool, how: str
 ) -> None:
     browser = moved(switch)
     before, old_process = browser.copy(), OldProcess(switch, browser, knows_of_both)
     with meanwhile(switch, OLD_TAKE, getattr(old_process, how)):
-        carry(switch, browser)
+        move(switch, browser)
     assert before.read() == {}
     data = old_process.browser.read()
     assert data == ({"a": 1, "d": 4} if how == "sign_in" else {})
@@ -126,7 +126,7 @@ def test_nor_saved_there(switch: Switch, knows_of_both: bool, how: str) -> None:
 
 
 @only(APART)
-def test_what_was_written_in_the_new_one_by_then_ends_too(switch: Switch, carry: Carry) -> None:
+def test_what_was_written_in_the_new_one_by_then_ends_too(switch: Switch, move: Carry) -> None:
     browser = moved(switch)
     before, other = browser.copy(), browser.copy()
     old_process = OldProcess(switch, browser, knows_of_both=False)
@@ -136,12 +136,12 @@ def test_what_was_written_in_the_new_one_by_then_ends_too(switch: Switch, carry:
         old_process.end()
 
     with meanwhile(switch, OLD_TAKE, ends):
-        carry(switch, browser)
+        move(switch, browser)
     assert before.read() == {}
 
 
 @only(APART)
-def test_nothing_is_merged_into_a_session_that_has_ended(switch: Switch, carry: Carry) -> None:
+def test_nothing_is_merged_into_a_session_that_has_ended(switch: Switch, move: Carry) -> None:
     """It changes in the old store, and ends in both before that change is there."""
     browser = moved(switch)
     before, other = browser.copy(), browser.copy()
@@ -150,7 +150,7 @@ def test_nothing_is_merged_into_a_session_that_has_ended(switch: Switch, carry: 
         meanwhile(switch, OLD_TAKE, lambda: old_process.set(b=2)),
         meanwhile(switch, ("new", "put", "before"), lambda: other.visit(flush)),
     ):
-        carry(switch, browser)
+        move(switch, browser)
     assert before.read() == {}
     assert interrupted(browser, write) is False
     assert browser.read() == {"b": 2}
@@ -158,11 +158,11 @@ def test_nothing_is_merged_into_a_session_that_has_ended(switch: Switch, carry: 
 
 
 @only(APART)
-def test_movesessions_twice_at_once_loses_nothing(switch: Switch, carry: Carry) -> None:
+def test_movesessions_twice_at_once_loses_nothing(switch: Switch, move: Carry) -> None:
     """The second finds in the new store what the first has not taken from the old one yet."""
     browser = moved(switch)
     with meanwhile(switch, OLD_TAKE, lambda: moving(switch)):
-        carry(switch, browser)
+        move(switch, browser)
     assert browser.read() == {"a": 1}
     assert dict(switch.store(switch.old)(browser.cookie).items()) == {}
 

@@ -17,9 +17,9 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from cookieproj.engines import cached_row_store
-from cookieproj.engines.caches.redis import DjangoRedis
+from cookieproj.engines.caches.redis import DjangoRedisStore
 from cookieproj.engines.file import SessionStore as FileStore
-from cookieproj.engines.handover import engines, previous, session_store
+from cookieproj.engines.handover import comparing_stores, previous, session_store
 from cookieproj.engines.handover.cookie_to_server import hashed
 from cookieproj.engines.handover.move_all import Outcome, move
 from cookieproj.settings.caches import caches
@@ -47,7 +47,10 @@ INTO_ROWS = only(
 
 
 def moving(switch: Switch, **how: Any) -> dict[Outcome, int]:
-    old, new = engines.handover_engine(switch.old), engines.handover_engine(switch.new)
+    old, new = (
+        comparing_stores.handover_engine(switch.old),
+        comparing_stores.handover_engine(switch.new),
+    )
     counted: dict[Outcome, int] = {}
     for outcomes in move(old, new, 100, **how):
         counted |= outcomes
@@ -372,11 +375,11 @@ def test_copies_of_an_earlier_time_open_nothing(switch: Switch) -> None:
 def test_copies_that_an_outage_has_left_are_forgotten_after_it(switch: Switch) -> None:
     browser = moved(switch)
 
-    with mock.patch.object(DjangoRedis, "write_tombstone", away):
+    with mock.patch.object(DjangoRedisStore, "write_tombstone", away):
         browser.set(b=2)
-    assert cached_row_store.pending
+    assert cached_row_store.pending_invalidations
     browser.set(c=3)
-    assert not cached_row_store.pending
+    assert not cached_row_store.pending_invalidations
 
 
 @only(APART)

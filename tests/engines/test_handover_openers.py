@@ -15,7 +15,7 @@ from django.contrib.sessions.middleware import SessionMiddleware as DjangosMiddl
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
-from cookieproj.engines.constants import DJANGOS, OURS
+from cookieproj.engines.constants import DJANGO_ENGINES, OUR_ENGINES
 from cookieproj.engines.handover import session_store
 from cookieproj.profiles import PROFILES
 
@@ -23,7 +23,9 @@ from .contract import Request
 from .handing_over import PAIRS, Browser, Switch, flush, moved, only
 
 # Bound before any setting of a test, as allauth.socialaccount.sessions binds the running one.
-STORES: dict[str, Any] = {name: import_module(f"{OURS}{name}").SessionStore for name in PROFILES}
+STORES: dict[str, Any] = {
+    name: import_module(f"{OUR_ENGINES}{name}").SessionStore for name in PROFILES
+}
 
 FROM_SERVER = only(pair for pair in PAIRS if pair[0] != "signed_cookies")
 BETWEEN_SERVERS = only(pair for pair in PAIRS if "signed_cookies" not in pair)
@@ -62,7 +64,7 @@ class TestOpening:
 
     def test_it_is_of_the_classes_that_it_was_of(self, switch: Switch) -> None:
         switch.make()
-        djangos = import_module(f"{DJANGOS}{switch.new}").SessionStore
+        djangos = import_module(f"{DJANGO_ENGINES}{switch.new}").SessionStore
         assert isinstance(running()(), running())
         assert isinstance(running()(), djangos)
         assert issubclass(type(running()()), STORES[switch.new])
@@ -323,7 +325,7 @@ def visit(browser: Browser, kind: str, **values: Any) -> Any:
 
 def test_a_switch_that_cannot_be_is_an_error(settings: Settings) -> None:
     """To whoever opens a session; the checks have told it before."""
-    settings.SESSION_ENGINE = f"{OURS}db"
+    settings.SESSION_ENGINE = f"{OUR_ENGINES}db"
     settings.SESSION_HANDOVER_FROM = "dbx"
     with pytest.raises(ImproperlyConfigured, match="no engine that sessions can be moved between"):
         STORES["db"]()

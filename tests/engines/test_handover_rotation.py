@@ -21,10 +21,10 @@ from django.utils.crypto import salted_hmac
 from django.utils.safestring import SafeString
 from pytest_django import Settings
 
-from cookieproj.engines.constants import COOKIE_SALT, COPY, FORMER
-from cookieproj.engines.handover.canonical import digest
-from cookieproj.engines.handover.copies import is_copy, unmarked
-from cookieproj.engines.handover.engines import handover_engine
+from cookieproj.engines.constants import COOKIE_SALT, COPY_MARK, EXCHANGED_KEY
+from cookieproj.engines.handover.comparing_stores import handover_engine
+from cookieproj.engines.handover.copy_marks import is_copy, without_copy_mark
+from cookieproj.engines.handover.data_digest import digest
 from cookieproj.engines.handover.move_all import Outcome, move
 from cookieproj.settings.caches import caches
 from tests.conftest import connected, forget_folder
@@ -296,7 +296,7 @@ class TestOfEarlierVersions:
         same, ended, changed = browsers = Browser(), Browser(), Browser()
         for browser in browsers:
             browser.set(a=1)
-            data = {"a": 1, COPY: mark_then(place, {"a": 1})}
+            data = {"a": 1, COPY_MARK: mark_then(place, {"a": 1})}
             copy = switch.store(switch.new)()
             copy._session_key, copy._session_cache = browser.cookie, data
             copy.save(must_create=True)
@@ -314,7 +314,7 @@ class TestOfEarlierVersions:
     def test_cookies(self, switch: Switch, place: str, is_rotated: bool, goes_back: bool) -> None:
         browser, late = moved(switch), Browser()
         late.cookie = browser.cookie
-        data = {"a": 1, FORMER: [browser.cookie, False, name_then(place)]}
+        data = {"a": 1, EXCHANGED_KEY: [browser.cookie, False, name_then(place)]}
         browser.cookie = TimestampSigner(salt=COOKIE_SALT).sign_object(data)
         ended = browser.copy()
         if goes_back:
@@ -333,7 +333,7 @@ def name_then(place: str) -> str:
 
 def mark_then(place: str, data: dict[str, Any]) -> str:
     text = json.dumps([place, data], sort_keys=True, default=repr)
-    salt = "cookieproj.engines.handover.copies"
+    salt = "cookieproj.engines.handover.copy_marks"
     return salted_hmac(salt, text, algorithm="sha256").hexdigest()[:16]
 
 
@@ -347,7 +347,9 @@ def test_a_session_that_holds_anything_there_is_a_session(switch: Switch, previo
     """The entry is the handover's, but a site may let its visitors name the keys of a session."""
     for turn in (switch.make, switch.back):
         turn()
-        browser = Browser(TimestampSigner(salt=COOKIE_SALT).sign_object({"a": 1, FORMER: previous}))
+        browser = Browser(
+            TimestampSigner(salt=COOKIE_SALT).sign_object({"a": 1, EXCHANGED_KEY: previous})
+        )
         assert browser.read()["a"] == 1
 
 
@@ -421,7 +423,7 @@ from uuid import UUID
 from enum import IntEnum
 from django.utils.safestring import SafeString
 from collections import OrderedDict, defaultdict, Counter
-from cookieproj.engines.handover.canonical import digest
+from cookieproj.engines.handover.data_digest import digest
 
 class Color(IntEnum):
     RED = 1
@@ -519,9 +521,9 @@ class TestDigest:
 
 def test_what_visitors_call_a_copy_is_their_own_session(switch: Switch) -> None:
     browser = Browser()
-    browser.set(**{COPY: "x" * 32, "a": 1})
+    browser.set(**{COPY_MARK: "x" * 32, "a": 1})
     switch.make()
-    assert unmarked(browser.read()) == {"a": 1}
+    assert without_copy_mark(browser.read()) == {"a": 1}
     assert not is_copy_of_anything(browser, switch)
 
 

@@ -12,9 +12,9 @@ from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.utils import timezone
 
 from cookieproj.engines.caches.generic import TOMBSTONE_TTL
-from cookieproj.engines.clock import after
-from cookieproj.engines.constants import DJANGOS, OURS
-from cookieproj.engines.handover.move_one import SessionMover, expiry_in, write_tombstone
+from cookieproj.engines.clock import from_now
+from cookieproj.engines.constants import DJANGO_ENGINES, OUR_ENGINES
+from cookieproj.engines.handover.move_one import SessionMover, expiry_of_data, write_tombstone
 from cookieproj.engines.handover_mixin import store_of
 
 from .contract import Engine, Open, Request, on_engines
@@ -39,8 +39,8 @@ def end() -> End:
     """End a session as a process does that hands over: an engine by itself leaves no tombstone."""
 
     def end(engine: Engine, key: str) -> None:
-        ours = import_module(engine.path.replace(DJANGOS, OURS)).SessionStore
-        write_tombstone(store_of(ours), key, after(TOMBSTONE_TTL))
+        ours = import_module(engine.path.replace(DJANGO_ENGINES, OUR_ENGINES)).SessionStore
+        write_tombstone(store_of(ours), key, from_now(TOMBSTONE_TTL))
 
     return end
 
@@ -235,7 +235,7 @@ def test_what_is_carried_over_after_its_end_is_found_by_nobody(switch: Switch) -
         new = switch.store(switch.new)
         assert dict(new(browser.cookie).items()) == {"a": 1}
         stores = switch.place(switch.old), switch.place(switch.new)
-        found.append(SessionMover(*stores, partial(expiry_in, new)).carry(browser.cookie or ""))
+        found.append(SessionMover(*stores, partial(expiry_of_data, new)).move(browser.cookie or ""))
 
     into_new = ("new", "insert", "before")
     with meanwhile(switch, into_new, knowing.end), meanwhile(switch, OLD_TAKE, looks):

@@ -14,8 +14,8 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from cookieproj.engines import cached_row_store
-from cookieproj.engines.caches.memory import Memory
-from cookieproj.engines.clock import after
+from cookieproj.engines.caches.memory import MemoryStore
+from cookieproj.engines.clock import from_now
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.pending_invalidations import PendingInvalidations
@@ -115,9 +115,9 @@ def test_under_such_names_too_a_copy_is_replaced_once_the_cache_is_back(
     session["a"] = "new"
     with monkeypatch.context() as patch:
         for name in ("compare_and_swap", "touch", "insert", "write_tombstone"):
-            patch.setattr(Memory, name, away)
+            patch.setattr(MemoryStore, name, away)
         session.save()
-    assert cached_row_store.pending
+    assert cached_row_store.pending_invalidations
     assert SessionStore(other)["x"] == 1
     assert SessionStore(key)["a"] == "new"
     forget_pending()
@@ -194,7 +194,7 @@ def test_what_is_encoded_by_its_key_is_taken_along_to_the_new_one(engine: Engine
     data = opened(SessionStore, one.session_key)
     if engine.ours:
         # As movesessions does.
-        store_of(SessionStore).insert("k" * 32, {"a": 1}, after(100))
+        store_of(SessionStore).insert("k" * 32, {"a": 1}, from_now(100))
         assert opened(SessionStore, "k" * 32) == {"a": 1}
     kept(engine, data == {"x": 1, "user": "alice", "b": 2}, data, ALL)
 
@@ -260,7 +260,7 @@ def test_what_is_pending_may_be_noted_while_it_is_gone_through() -> None:
         try:
             while time.monotonic() < ends:
                 pending.add("cache", str(number))
-                for key in pending.due("cache", str(number)):
+                for key in pending.take_due("cache", str(number)):
                     pending.done("cache", key)
         except RuntimeError as error:
             errors.append(error)

@@ -11,7 +11,7 @@ import pytest
 from django.contrib.sessions.backends.base import VALID_KEY_CHARS, UpdateError
 from django.utils import timezone
 
-from cookieproj.engines.keys import random_key
+from cookieproj.engines.session_keys import random_key
 from tests.stores import after, steps_of
 
 from .contract import ALL, NONE, Engine, Open, kept, on_engines
@@ -214,7 +214,7 @@ def new_keys(*keys: str) -> Iterator[None]:
     with ExitStack() as stack:
         for made in (
             "django.contrib.sessions.backends.base.get_random_string",
-            "cookieproj.engines.keys.random_key",
+            "cookieproj.engines.session_keys.random_key",
         ):
             stack.enter_context(mock.patch(made, side_effect=keys))
         yield

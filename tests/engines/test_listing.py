@@ -15,9 +15,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
-from cookieproj.engines.clearing import ROWS_OF_A_PAGE
+from cookieproj.engines.clear_expired_rows import ROWS_OF_A_PAGE
 from cookieproj.engines.exceptions import NotListableError
-from cookieproj.engines.keys import random_key
+from cookieproj.engines.session_keys import random_key
 from tests.stores import instead, steps_of
 
 from .contract import Engine, on_engines
@@ -245,7 +245,7 @@ def test_clearing_where_a_statement_cannot_look_for_itself(engine: Engine) -> No
 def test_many_rows_are_cleared_page_by_page(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cookieproj.engines.clearing.FEW", 2)
+    monkeypatch.setattr("cookieproj.engines.clear_expired_rows.FEW", 2)
     has_listeners = mock.PropertyMock(return_value=False)
     monkeypatch.setattr("cookieproj.engines.sql_statements.Table.has_listeners", has_listeners)
     # Of several pages, and more to a statement than one.

@@ -15,10 +15,10 @@ from redis import Redis
 
 from cookieproj.engines import cached_row_store
 from cookieproj.engines.cached_db import SessionStore
-from cookieproj.engines.caches.generic import Cache
+from cookieproj.engines.caches.generic import GenericCacheStore
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.pending_invalidations import FLUSHED_AT_ONCE, PendingInvalidations
-from cookieproj.engines.row_store import Rows
+from cookieproj.engines.row_store import RowStore
 from cookieproj.settings.caches import caches as cache_settings
 from tests.servers import StoppableRedis
 
@@ -33,7 +33,7 @@ def redis(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[StoppableRedis]:
     """Where the copies are; the rows are in a database of their own."""
-    monkeypatch.setattr(cached_row_store, "pending", PendingInvalidations(100_000))
+    monkeypatch.setattr(cached_row_store, "pending_invalidations", PendingInvalidations(100_000))
     redis = StoppableRedis(tmp_path)
     redis.start()
     with (
@@ -69,7 +69,7 @@ def read(key: str) -> dict[str, Any]:
     return dict(SessionStore(key).items())
 
 
-def copies() -> Cache:
+def copies() -> GenericCacheStore:
     place: Any = store_of(SessionStore)
     return place.copies  # type: ignore[no-any-return]
 
@@ -87,7 +87,7 @@ def sign_out(key: str) -> None:
 def test_of_more_copies_than_are_noted_none_that_has_ended_opens(
     redis: StoppableRedis, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(cached_row_store, "pending", PendingInvalidations(2))
+    monkeypatch.setattr(cached_row_store, "pending_invalidations", PendingInvalidations(2))
     ended, changed, other = [stored(a=1) for _time in range(4)], stored(count=1), stored(b=2)
     with away(redis):
         for key in ended:
@@ -95,21 +95,21 @@ def test_of_more_copies_than_are_noted_none_that_has_ended_opens(
         session = SessionStore(changed)
         session["count"] = 2
         session.save()
-        assert len(cached_row_store.pending) == 2
+        assert len(cached_row_store.pending_invalidations) == 2
     assert "clear the cache" in caplog.text
     assert all(key not in caplog.text for key in ended)
     assert read(changed) == {"count": 2}
     assert [read(key) for key in ended] == [{}] * 4
     assert [copy_of(key) for key in ended] == [None] * 4
     assert read(other) == {"b": 2}
-    assert not cached_row_store.pending
+    assert not cached_row_store.pending_invalidations
 
 
 def test_what_is_noted_already_is_no_more(
     redis: StoppableRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then nothing is lost count of, and copies are read again."""
-    monkeypatch.setattr(cached_row_store, "pending", PendingInvalidations(1))
+    monkeypatch.setattr(cached_row_store, "pending_invalidations", PendingInvalidations(1))
     key = stored(count=0)
     with away(redis):
         for _time in range(3):
@@ -117,7 +117,7 @@ def test_what_is_noted_already_is_no_more(
             session["count"] = session["count"] + 1
             session.save()
     assert read(key) == {"count": 3}
-    assert not cached_row_store.pending.is_full
+    assert not cached_row_store.pending_invalidations.is_full
 
 
 class Followed(OrderedDict[tuple[str, str], None]):
@@ -136,7 +136,7 @@ def test_no_load_goes_through_all_that_is_noted(
 ) -> None:
     key = stored(a=1)
     noted = Followed(((str(copies().label), str(number)), None) for number in range(1000))
-    monkeypatch.setattr(cached_row_store.pending, "_copies", noted)
+    monkeypatch.setattr(cached_row_store.pending_invalidations, "_copies", noted)
     with away(redis):
         assert read(key) == {"a": 1}
     assert noted.seen <= FLUSHED_AT_ONCE + 1
@@ -175,16 +175,16 @@ def test_a_reader_that_is_between_row_and_copy_when_its_session_ends(
     """If Redis forgets the tombstone in just that moment the copy opens, until it is written to."""
     key = stored(a=1)
     copies().delete(key)
-    read_row = Rows.load_from_primary
+    read_row = RowStore.load_from_primary
 
-    def slow(self: Rows, key: str) -> Any:
+    def slow(self: RowStore, key: str) -> Any:
         row = read_row(self, key)
-        monkeypatch.setattr(Rows, "load_from_primary", read_row)
+        monkeypatch.setattr(RowStore, "load_from_primary", read_row)
         sign_out(key)
         forget(redis, key)
         return row
 
-    monkeypatch.setattr(Rows, "load_from_primary", slow)
+    monkeypatch.setattr(RowStore, "load_from_primary", slow)
     assert read(key) == {"a": 1}
     assert bool(read(key)) is opens
     late = SessionStore(key)

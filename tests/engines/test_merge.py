@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cookieproj.engines.merge import Data, merge, same, unchanged
+from cookieproj.engines.merge import Data, merge, same_data, stored_alike
 
 KEYS = st.sampled_from("abcdef")
 VALUES = st.recursive(
@@ -37,32 +37,32 @@ def test_keys_that_one_request_touched_are_as_in_either_serial_order(
     for serial in (after(after(base, first), second), after(after(base, second), first)):
         for key in (base.keys() | first.keys() | second.keys()) - (first.keys() & second.keys()):
             assert (key in merged) == (key in serial)
-            assert key not in serial or same(merged[key], serial[key])
+            assert key not in serial or stored_alike(merged[key], serial[key])
 
 
 @given(SESSIONS, SESSIONS, SESSIONS)
 def test_no_value_comes_from_nowhere(base: Data, theirs: Data, ours: Data) -> None:
     for key, value in merge(base, theirs, ours).items():
-        assert any(key in side and same(value, side[key]) for side in (theirs, ours))
+        assert any(key in side and stored_alike(value, side[key]) for side in (theirs, ours))
 
 
 @given(SESSIONS, SESSIONS)
 def test_a_side_that_changed_nothing_adds_nothing(base: Data, other: Data) -> None:
-    assert unchanged(merge(base, theirs=base, ours=other), other)
-    assert unchanged(merge(base, theirs=other, ours=base), other)
+    assert same_data(merge(base, theirs=base, ours=other), other)
+    assert same_data(merge(base, theirs=other, ours=base), other)
 
 
 @given(SESSIONS, SESSIONS, SESSIONS)
 def test_what_goes_in_stays_as_it_is(base: Data, theirs: Data, ours: Data) -> None:
     before = deepcopy((base, theirs, ours))
     merge(base, theirs, ours)
-    assert same((base, theirs, ours), before)
+    assert stored_alike((base, theirs, ours), before)
 
 
 @given(SESSIONS, SESSIONS, SESSIONS)
 def test_merging_again_changes_nothing(base: Data, theirs: Data, ours: Data) -> None:
     merged = merge(base, theirs, ours)
-    assert unchanged(merge(theirs, theirs=merged, ours=merged), merged)
+    assert same_data(merge(theirs, theirs=merged, ours=merged), merged)
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,9 @@ def test_the_same_key(base: Data, theirs: Data, ours: Data, merged: Data) -> Non
     [(1, True), (0, False), (1, 1.0), ([1], [True]), ({"n": 0}, {"n": False}), ([1], (1,))],
 )
 def test_values_that_python_calls_equal_are_stored_otherwise(one: Any, other: Any) -> None:
-    assert not same(one, other)
+    assert not stored_alike(one, other)
     (merged,) = merge({"a": one}, {"a": one}, {"a": other}).values()
-    assert same(merged, other)
+    assert stored_alike(merged, other)
 
 
 class Row:
@@ -127,9 +127,9 @@ class Array:
     ],
 )
 def test_what_counts_is_what_would_be_stored(one: Any, other: Any, alike: bool) -> None:
-    assert same(one, other) is alike
-    assert same([one], [other]) is alike
-    assert same(one, one)
+    assert stored_alike(one, other) is alike
+    assert stored_alike([one], [other]) is alike
+    assert stored_alike(one, one)
 
 
 def nested(innermost: Any) -> Any:
@@ -141,15 +141,15 @@ def nested(innermost: Any) -> Any:
 
 
 def test_however_deep_a_value_is_it_is_compared() -> None:
-    assert same(nested("x"), nested("x"))
-    assert not same(nested("x"), nested("y"))
+    assert stored_alike(nested("x"), nested("x"))
+    assert not stored_alike(nested("x"), nested("y"))
 
 
 def test_sets_are_the_same_whatever_their_order() -> None:
     one, other = {7, 15}, {15, 7}
     assert list(one) != list(other)
-    assert same(one, other)
-    assert same([frozenset(one)], [frozenset(other)])
-    assert not same({1}, {True})
-    assert not same({1}, {1, 2})
-    assert not same({1}, frozenset({1}))
+    assert stored_alike(one, other)
+    assert stored_alike([frozenset(one)], [frozenset(other)])
+    assert not stored_alike({1}, {True})
+    assert not stored_alike({1}, {1, 2})
+    assert not stored_alike({1}, frozenset({1}))

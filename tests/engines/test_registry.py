@@ -12,11 +12,11 @@ from pytest_django import Settings
 
 from cookieproj.engines import file
 from cookieproj.engines.checks import engine_is_there
-from cookieproj.engines.constants import DJANGOS, NAMES, OURS
-from cookieproj.engines.file_store import Files
-from cookieproj.engines.handover.engines import handover_engine
-from cookieproj.engines.probe import without_cache
-from cookieproj.engines.registry import EngineRef, resolve, running
+from cookieproj.engines.constants import DJANGO_ENGINES, ENGINE_NAMES, OUR_ENGINES
+from cookieproj.engines.engine_registry import EngineRef, current_engine, resolve_engine
+from cookieproj.engines.file_store import FileStore
+from cookieproj.engines.handover.comparing_stores import handover_engine
+from cookieproj.engines.store_probe import without_cache
 from cookieproj.settings.caches import caches as caches_of
 
 ROOT = Path(__file__).parents[2]
@@ -24,10 +24,10 @@ ROOT = Path(__file__).parents[2]
 OWN = "tests.engines.writer"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ENGINE_NAMES)
 def test_a_name_is_that_of_ours(name: str) -> None:
-    found = resolve(name)
-    assert found == EngineRef(f"{OURS}{name}")
+    found = resolve_engine(name)
+    assert found == EngineRef(f"{OUR_ENGINES}{name}")
     assert found.session_class is import_module(f"cookieproj.engines.{name}").SessionStore
 
 
@@ -45,28 +45,28 @@ def test_a_name_is_that_of_ours(name: str) -> None:
     ],
 )
 def test_what_people_and_rows_call_it(path: str, name: str, label: str, is_djangos: bool) -> None:
-    found = resolve(path)
+    found = resolve_engine(path)
     assert (found.path, found.name, found.label) == (path, name, label)
     assert found.is_djangos == is_djangos
 
 
-@pytest.mark.parametrize("family", [OURS, DJANGOS])
+@pytest.mark.parametrize("family", [OUR_ENGINES, DJANGO_ENGINES])
 def test_the_one_of_a_family(family: str) -> None:
-    for other in (OURS, DJANGOS):
+    for other in (OUR_ENGINES, DJANGO_ENGINES):
         assert EngineRef(f"{other}file", "old").of(family) == EngineRef(f"{family}file", "old")
         assert EngineRef(f"{other}base").of(family) == EngineRef(f"{other}base")
     assert EngineRef("shop.file").of(family) == EngineRef("shop.file")
 
 
 def test_the_running_one(settings: Settings) -> None:
-    for path in (f"{OURS}file", f"{DJANGOS}db", "shop.file"):
+    for path in (f"{OUR_ENGINES}file", f"{DJANGO_ENGINES}db", "shop.file"):
         settings.SESSION_ENGINE = path
-        assert running() == EngineRef(path)
+        assert current_engine() == EngineRef(path)
 
 
 def test_who_holds_it_and_with_what() -> None:
-    for family in (OURS, DJANGOS):
-        found = [EngineRef(f"{family}{name}") for name in NAMES]
+    for family in (OUR_ENGINES, DJANGO_ENGINES):
+        found = [EngineRef(f"{family}{name}") for name in ENGINE_NAMES]
         assert [each.name for each in found if each.has_cache] == ["cache", "cached_db"]
         assert [each.name for each in found if each.is_held_by_browser] == ["signed_cookies"]
 
@@ -79,7 +79,7 @@ NONE = ["nowhere", "nowhere.db", "cookieproj.engines.base", OWN, "", ".", ".db",
 class TestNoEngine:
     def test_raises_import_error(self, name: str) -> None:
         with pytest.raises(ImportError):
-            _ = resolve(name).session_class
+            _ = resolve_engine(name).session_class
 
     def test_a_check_says_so(self, settings: Settings, name: str) -> None:
         settings.SESSION_ENGINE = name
@@ -105,41 +105,48 @@ class TestByItself:
         }
 
     @pytest.mark.parametrize("alias", ["", "old"])
-    @pytest.mark.parametrize("name", NAMES)
+    @pytest.mark.parametrize("name", ENGINE_NAMES)
     def test_is_the_same_each_time(self, name: str, alias: str) -> None:
-        assert EngineRef(f"{OURS}{name}", alias).store is EngineRef(f"{OURS}{name}", alias).store
+        assert (
+            EngineRef(f"{OUR_ENGINES}{name}", alias).store
+            is EngineRef(f"{OUR_ENGINES}{name}", alias).store
+        )
         assert handover_engine(name, alias).store is handover_engine(name, alias).store
 
     def test_is_the_one_that_a_probe_uses(self) -> None:
-        assert without_cache(file.SessionStore) is resolve("file").store
+        assert without_cache(file.SessionStore) is resolve_engine("file").store
 
     def test_uses_the_cache_of_its_alias(self) -> None:
         for alias in ("old", ""):
             assert handover_engine("cache", alias).store()._cache is caches[alias or "sessions"]
-        assert handover_engine("db", "old") == handover_engine("db", "sessions") == resolve("db")
-        assert handover_engine("cache", "sessions") == resolve("cache")
+        assert (
+            handover_engine("db", "old")
+            == handover_engine("db", "sessions")
+            == resolve_engine("db")
+        )
+        assert handover_engine("cache", "sessions") == resolve_engine("cache")
 
     def test_forgets_what_a_setting_was(self, settings: Settings, tmp_path: Path) -> None:
-        before = resolve("file").store
-        assert Files(before()).folder.path == tmp_path
+        before = resolve_engine("file").store
+        assert FileStore(before()).folder.path == tmp_path
         settings.SESSION_FILE_PATH = tmp_path.parent
-        after = resolve("file").store
+        after = resolve_engine("file").store
         assert after is not before
-        assert Files(after()).folder.path == tmp_path.parent
+        assert FileStore(after()).folder.path == tmp_path.parent
 
     def test_hands_nothing_over(self, settings: Settings) -> None:
-        settings.SESSION_ENGINE, settings.SESSION_HANDOVER_FROM = f"{OURS}db", "file"
-        assert type(running().store()) is running().store
-        by_itself: Any = running().store()
-        handing_over: Any = running().session_class()
+        settings.SESSION_ENGINE, settings.SESSION_HANDOVER_FROM = f"{OUR_ENGINES}db", "file"
+        assert type(current_engine().store()) is current_engine().store
+        by_itself: Any = current_engine().store()
+        handing_over: Any = current_engine().session_class()
         assert type(by_itself._store) is type(by_itself.make_store())
         assert type(handing_over._store) is not type(handing_over.make_store())
 
 
 # In a recipe it is what Django's documentation tells to write, and what its page shows.
-ELSEWHERE = {"cookieproj/engines/registry.py", "demo/recipes/in_path.py"}
+ELSEWHERE = {"cookieproj/engines/engine_registry.py", "demo/recipes/in_path.py"}
 # The path of a function there, of which a setting tells.
-ELSEWHERE |= {"cookieproj/engines/revocation.py"}
+ELSEWHERE |= {"cookieproj/engines/revocation_check.py"}
 
 RESOLVES = re.compile(
     r"""import_(module|string)\([^)]*(SESSION_ENGINE|SessionStore|\bpath\b)

@@ -52,7 +52,10 @@ def write(request: HttpRequest) -> HttpResponse:
 def sign_in(request: HttpRequest) -> HttpResponse:
     user = User(pk=1)
     # What Django and this site write down of it elsewhere is not the session's business.
-    with mock.patch.object(User, "save"), mock.patch("cookieproj.devices.registry.register"):
+    with (
+        mock.patch.object(User, "save"),
+        mock.patch("cookieproj.devices.session_registry.register"),
+    ):
         login(request, user, backend="django.contrib.auth.backends.ModelBackend")
     return HttpResponse()
 

@@ -19,8 +19,8 @@ import pytest
 from django.utils.safestring import mark_safe
 from pytest_django import Settings
 
-from cookieproj.engines.merge import Data, merge, same, unchanged
-from cookieproj.engines.validation import DEEPEST, check, is_too_deep
+from cookieproj.engines.merge import Data, merge, same_data, stored_alike
+from cookieproj.engines.validation import DEEPEST, is_too_deep, validate
 from tests.stores import before, steps_of
 
 from .contract import ALL, Engine, kept, on_engines
@@ -160,18 +160,18 @@ OTHER: list[tuple[Any, Any]] = [
 def test_what_would_be_stored_alike_is_the_same(
     one: Callable[[], Any], other: Callable[[], Any]
 ) -> None:
-    assert same(one(), other())
-    assert same({"a": [one()]}, {"a": [other()]})
-    assert same(Tag(one()), Tag(other()))
+    assert stored_alike(one(), other())
+    assert stored_alike({"a": [one()]}, {"a": [other()]})
+    assert stored_alike(Tag(one()), Tag(other()))
     assert merge({"a": one()}, {"a": 1}, {"a": other()}) == {"a": 1}
 
 
 @pytest.mark.parametrize(("one", "other"), OTHER)
 def test_what_would_not_is_not(one: Any, other: Any) -> None:
-    assert not same(one, other)
-    assert not same(other, one)
-    assert not same(Tag([one]), Tag([other]))
-    assert same(one, copy.deepcopy(one))
+    assert not stored_alike(one, other)
+    assert not stored_alike(other, one)
+    assert not stored_alike(Tag([one]), Tag([other]))
+    assert stored_alike(one, copy.deepcopy(one))
 
 
 def holding_itself(name: str) -> list[Any]:
@@ -181,10 +181,10 @@ def holding_itself(name: str) -> list[Any]:
 
 
 def test_what_holds_itself_is_compared_to_its_end() -> None:
-    assert same(holding_itself("a"), holding_itself("a"))
-    assert not same(holding_itself("a"), holding_itself("b"))
-    assert same(Tag(holding_itself("a")), Tag(holding_itself("a")))
-    assert not same(Tag(holding_itself("a")), Tag(holding_itself("b")))
+    assert stored_alike(holding_itself("a"), holding_itself("a"))
+    assert not stored_alike(holding_itself("a"), holding_itself("b"))
+    assert stored_alike(Tag(holding_itself("a")), Tag(holding_itself("a")))
+    assert not stored_alike(Tag(holding_itself("a")), Tag(holding_itself("b")))
 
 
 def shared(levels: int, innermost: Any, pair: Callable[[Any], Any] = lambda x: [x, x]) -> Any:
@@ -213,10 +213,10 @@ def test_what_is_shared_is_gone_through_once(pair: Callable[[Any], Any], levels:
     one, other, unlike = (
         {"a": shared(levels, innermost, pair)} for innermost in ((1, "x"), (1, "x"), (1, "y"))
     )
-    assert unchanged(one, other)
-    assert not unchanged(one, unlike)
+    assert same_data(one, other)
+    assert not same_data(one, unlike)
     assert merge(one, other, unlike) == {"a": unlike["a"]}
-    check(one)
+    validate(one)
 
 
 def test_depth_is_that_of_the_longest_way_and_a_circle_adds_none() -> None:
@@ -233,7 +233,7 @@ def test_it_is_compared_without_python_calling_itself() -> None:
     other: Any = Tag("x")
     for _level in range(2 * sys.getrecursionlimit()):
         other = (Tag(other),)
-    assert same(deep, other)
+    assert stored_alike(deep, other)
 
 
 def test_what_cannot_be_stored_is_like_no_other() -> None:
@@ -244,9 +244,9 @@ def test_what_cannot_be_stored_is_like_no_other() -> None:
     makers: list[Callable[[], Any]] = [lambda: iter("a" for _ in "a"), Refuses, lambda: lambda: 1]
     for make in makers:
         value = make()
-        assert same({1: value}, {1: value})
-        assert not same({1: value}, {1: make()})
-        assert not same({value}, {make()})
+        assert stored_alike({1: value}, {1: value})
+        assert not stored_alike({1: value}, {1: make()})
+        assert not stored_alike({value}, {make()})
 
 
 class Pickles:
@@ -320,8 +320,8 @@ def test_what_is_shared_and_what_holds_itself_is_saved(pickling: Engine, levels:
     third["y"] = 1
     third.save()
     found = pickling.Store(third.session_key)
-    assert same(found["deep"], shared(levels, "x"))
-    assert same(found["circle"], holding_itself("a"))
+    assert stored_alike(found["deep"], shared(levels, "x"))
+    assert stored_alike(found["circle"], holding_itself("a"))
     assert (found["color"], found["y"]) == ("blue", 1)
 
 

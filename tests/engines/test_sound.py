@@ -22,9 +22,9 @@ from django.test import RequestFactory
 from django.utils import timezone
 from pytest_django import Settings
 
-from cookieproj.engines.constants import COOKIE_SALT, DJANGOS, NAMES, OURS
+from cookieproj.engines.constants import COOKIE_SALT, DJANGO_ENGINES, ENGINE_NAMES, OUR_ENGINES
 from cookieproj.engines.merge import Data
-from cookieproj.engines.validation import DEEPEST, checked
+from cookieproj.engines.validation import DEEPEST, decode_valid
 from tests.conftest import on
 from tests.sites import forks
 
@@ -37,7 +37,7 @@ def nested(levels: int) -> Any:
 
 
 def read(data: Any) -> Any:
-    return checked(lambda stored: stored, data)
+    return decode_valid(lambda stored: stored, data)
 
 
 WARNING = [(logging.WARNING, "django.security.SuspiciousSession")]
@@ -164,11 +164,11 @@ def test_on_djangos_engine_each_of_them_is_an_error(
 ) -> None:
     settings.SESSION_SERIALIZER = "tests.engines.test_sound.Pickles"
     data = {"color": "blue"} | entry
-    assert answer(f"{OURS}db", data, settings) == "blue"
-    stored = import_module(f"{OURS}db").SessionStore("k" * 32)
+    assert answer(f"{OUR_ENGINES}db", data, settings) == "blue"
+    stored = import_module(f"{OUR_ENGINES}db").SessionStore("k" * 32)
     assert dict(stored.items()) == {"color": "blue", "seen": "AnonymousUser"}
     with pytest.raises(Exception) as error:  # noqa: PT011 - of any kind
-        answer(f"{DJANGOS}db", data, settings)
+        answer(f"{DJANGO_ENGINES}db", data, settings)
     assert not isinstance(error.value, AssertionError)
 
 
@@ -176,7 +176,8 @@ def test_on_djangos_engine_each_of_them_is_an_error(
 def test_and_none_of_what_stays(data: Any, settings: Settings, db: None) -> None:
     settings.SESSION_SERIALIZER = "tests.engines.test_sound.Pickles"
     ours, djangos = (
-        answer(f"{family}db", data | {"color": "blue"}, settings) for family in (OURS, DJANGOS)
+        answer(f"{family}db", data | {"color": "blue"}, settings)
+        for family in (OUR_ENGINES, DJANGO_ENGINES)
     )
     assert ours == djangos
     assert "blue" in ours
@@ -231,8 +232,8 @@ def test_a_cookie_that_somebody_signed_who_could(
     assert caplog.messages == ["Session data corrupted: '_auth_user_id' is left out"]
 
 
-@pytest.mark.parametrize("family", [OURS, DJANGOS])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("family", [OUR_ENGINES, DJANGO_ENGINES])
+@pytest.mark.parametrize("name", ENGINE_NAMES)
 @pytest.mark.parametrize("way", ["before setup", "no apps", "sessions alone"])
 def test_a_process_without_users_reads_who_is_signed_in(
     family: str, name: str, way: str, tmp_path: Path

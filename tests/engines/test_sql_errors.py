@@ -19,7 +19,7 @@ from cookieproj.engines.exceptions import (
     StoreReadOnlyError,
     StoreUnavailableError,
 )
-from cookieproj.engines.middleware import answer
+from cookieproj.engines.middleware import store_error_response
 from tests.conftest import administered
 
 from .contract import Engine, on_engines
@@ -108,7 +108,7 @@ def test_what_an_error_says_holds_no_part_of_a_session_key(
                 act()
             assert "django_session" in error.value.reason
             assert key[:8] not in str(error.value)
-            assert answer(RequestFactory().get("/"), error.value).status_code == 503
+            assert store_error_response(RequestFactory().get("/"), error.value).status_code == 503
     assert "Run manage.py migrate." in caplog.text
     assert key[:8] not in caplog.text
 

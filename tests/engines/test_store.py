@@ -9,11 +9,11 @@ from django.contrib.sessions.backends.base import CreateError
 from django.utils import timezone
 from pytest_django import Settings
 
-from cookieproj.engines.clock import after
+from cookieproj.engines.clock import from_now
 from cookieproj.engines.entries import Entry
-from cookieproj.engines.file import SessionStore as FileStore
-from cookieproj.engines.file_store import Files
-from cookieproj.engines.handover.copies import is_copy, marked
+from cookieproj.engines.file import SessionStore as FileEngine
+from cookieproj.engines.file_store import FileStore
+from cookieproj.engines.handover.copy_marks import is_copy, mark_copy
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.store import Store
 
@@ -35,8 +35,8 @@ def data_of(stored: Entry | None) -> Any:
 
 
 def test_it_keeps_what_it_is_told_under_the_key_that_it_is_told(store: Store) -> None:
-    store.insert(KEY, {"a": 1}, after(100))
-    store.insert(OTHER, {"b": 2}, after(100))
+    store.insert(KEY, {"a": 1}, from_now(100))
+    store.insert(OTHER, {"b": 2}, from_now(100))
     assert (data_of(store.read(KEY)), data_of(store.read(OTHER))) == ({"a": 1}, {"b": 2})
     assert data_of(store.load(KEY)) == {"a": 1}
     assert [store.exists(key) for key in (KEY, OTHER, "x" * 32)] == [True, True, False]
@@ -45,18 +45,18 @@ def test_it_keeps_what_it_is_told_under_the_key_that_it_is_told(store: Store) ->
 
 
 def test_a_key_that_is_taken_is_not_taken_again(store: Store) -> None:
-    store.insert(KEY, {"a": 1}, after(100))
+    store.insert(KEY, {"a": 1}, from_now(100))
     with pytest.raises(CreateError):
-        store.insert(KEY, {"b": 2}, after(100))
+        store.insert(KEY, {"b": 2}, from_now(100))
     assert data_of(store.read(KEY)) == {"a": 1}
 
 
 def test_of_two_that_go_by_the_same_one_wins(store: Store) -> None:
-    old = store.insert(KEY, {"a": 1}, after(100))
-    new = store.compare_and_swap(KEY, old, {"a": 2}, after(100))
+    old = store.insert(KEY, {"a": 1}, from_now(100))
+    new = store.compare_and_swap(KEY, old, {"a": 2}, from_now(100))
     assert data_of(new) == {"a": 2}
-    assert store.compare_and_swap(KEY, old, {"a": 3}, after(100)) is None
-    assert store.touch(KEY, old, after(100)) is None
+    assert store.compare_and_swap(KEY, old, {"a": 3}, from_now(100)) is None
+    assert store.touch(KEY, old, from_now(100)) is None
     assert store.compare_and_delete(KEY, old) is False
     assert data_of(store.read(KEY)) == {"a": 2}
     assert new
@@ -65,42 +65,42 @@ def test_of_two_that_go_by_the_same_one_wins(store: Store) -> None:
 
 
 def test_what_is_not_there_is_not_changed(store: Store) -> None:
-    old = store.insert(KEY, {"a": 1}, after(100))
+    old = store.insert(KEY, {"a": 1}, from_now(100))
     store.delete(KEY)
-    assert store.compare_and_swap(KEY, old, {"a": 2}, after(100)) is None
-    assert store.touch(KEY, old, after(100)) is None
+    assert store.compare_and_swap(KEY, old, {"a": 2}, from_now(100)) is None
+    assert store.touch(KEY, old, from_now(100)) is None
     assert store.compare_and_delete(KEY, old) is False
     assert store.refresh(KEY, old) is None
     assert not store.exists(KEY)
 
 
 def test_each_step_gives_what_the_next_goes_by(store: Store) -> None:
-    held: Entry | None = store.insert(KEY, {"a": 1}, after(100))
+    held: Entry | None = store.insert(KEY, {"a": 1}, from_now(100))
     for step in (store.put, store.compare_and_swap, store.put):
         assert held
-        held = step(KEY, held, {"a": 2}, after(100))
+        held = step(KEY, held, {"a": 2}, from_now(100))
         assert held
-        held = store.touch(KEY, held, after(200))
+        held = store.touch(KEY, held, from_now(200))
     assert held
     assert data_of(store.refresh(KEY, held)) == {"a": 2}
     assert store.compare_and_delete(KEY, held)
 
 
 def test_it_expires_when_it_is_told(store: Store, engine: Engine) -> None:
-    held = store.insert(KEY, {"a": 1}, after(5000))
+    held = store.insert(KEY, {"a": 1}, from_now(5000))
     found = store.read(KEY, with_expiry=True)
     assert found
     assert found.expires
     assert abs(found.expires - timezone.now() - timedelta(seconds=5000)) < timedelta(seconds=5)
-    store.put(KEY, held, {"a": 1}, after(-1))
+    store.put(KEY, held, {"a": 1}, from_now(-1))
     assert store.read(KEY) is None
     # It makes room for another.
     store.purge(KEY)
-    store.insert(KEY, {"b": 2}, after(100))
+    store.insert(KEY, {"b": 2}, from_now(100))
 
 
 def test_what_it_gives_is_nobody_elses(store: Store) -> None:
-    store.insert(KEY, {"a": [1]}, after(100))
+    store.insert(KEY, {"a": [1]}, from_now(100))
     found = store.read(KEY)
     assert found
     first = found.decode()
@@ -117,18 +117,18 @@ def test_two_of_one_kind_can_be_told_apart(
     stores = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        kind = type("SessionStore", (FileStore,), {"_storage_path": str(tmp_path / name)})
-        stores.append(Files(kind()))
+        kind = type("SessionStore", (FileEngine,), {"_storage_path": str(tmp_path / name)})
+        stores.append(FileStore(kind()))
     one, two = stores
     assert one.id == two.id
-    copy = Entry(None, lambda: marked({"a": 1}, one))
+    copy = Entry(None, lambda: mark_copy({"a": 1}, one))
     assert is_copy(copy, two)
     settings.SESSION_STORE_IDS = {str(one.label): "one", str(two.label): "two"}
-    copy = Entry(None, lambda: marked({"a": 1}, one))
+    copy = Entry(None, lambda: mark_copy({"a": 1}, one))
     assert (is_copy(copy, one), is_copy(copy, two)) == (True, False)
     # The id stays as the folder gets another name.
     (tmp_path / "one").rename(tmp_path / "moved")
-    kind = type("SessionStore", (FileStore,), {"_storage_path": str(tmp_path / "moved")})
-    moved = Files(kind())
+    kind = type("SessionStore", (FileEngine,), {"_storage_path": str(tmp_path / "moved")})
+    moved = FileStore(kind())
     settings.SESSION_STORE_IDS = {str(moved.label): "one"}
     assert is_copy(copy, moved)

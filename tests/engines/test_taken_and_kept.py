@@ -12,7 +12,7 @@ from django.contrib.sessions.middleware import SessionMiddleware as DjangosMiddl
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
-from cookieproj.engines.constants import EXPIRY, MESSAGES
+from cookieproj.engines.constants import EXPIRY_ITEM, MESSAGES_ITEM
 
 from .contract import Engine, on_engines
 from .test_same import Pickles, pickling
@@ -80,7 +80,7 @@ def save_and_open(engine: Engine, change: Callable[[Any], None], *, is_new: bool
 @pytest.mark.parametrize("is_new", [True, False])
 def test_an_expiry_is_kept_or_refused(pickling: Engine, value: Any, is_new: bool) -> None:
     def set_by_hand(session: Any) -> None:
-        session[EXPIRY] = value
+        session[EXPIRY_ITEM] = value
 
     for change in (set_by_hand, lambda session: session.set_expiry(value)):
         is_kept_or_refused(pickling, change, value, is_new=is_new)
@@ -97,7 +97,7 @@ def is_kept_or_refused(
         assert has_ended or data["cart"] == "full"
         # Whatever is true is told as it was given, less the type.
         if not has_ended and value and not isinstance(value, str | datetime | timedelta):
-            assert float(data[EXPIRY]) == float(value) == age or age == int(float(value))
+            assert float(data[EXPIRY_ITEM]) == float(value) == age or age == int(float(value))
     elif not is_new:
         assert dict(session.items()) == {"cart": "full"}
 
@@ -116,7 +116,7 @@ def answer(engine: Engine, value: Any) -> Any:
     response: Any = DjangosMiddleware(view)(request)
     cookie = response.cookies["sessionid"].value
     data = dict(engine.Store(cookie).items())
-    data.pop(EXPIRY, None)
+    data.pop(EXPIRY_ITEM, None)
     return data
 
 
@@ -143,11 +143,11 @@ def test_what_a_request_can_set_on_djangos_engine_it_can_on_ours(
 
 
 UNUSABLE = {
-    "expiry": ({EXPIRY: "soon"}, "cannot expire at 'soon'"),
-    "far expiry": ({EXPIRY: 10**12}, "cannot expire at 1000000000000"),
+    "expiry": ({EXPIRY_ITEM: "soon"}, "cannot expire at 'soon'"),
+    "far expiry": ({EXPIRY_ITEM: 10**12}, "cannot expire at 1000000000000"),
     "user": ({SESSION_KEY: "me", HASH_SESSION_KEY: "5e"}, "cannot be signed in as 'me'"),
     "hash": ({SESSION_KEY: "1", HASH_SESSION_KEY: "\ud800"}, "cannot be signed in as '1'"),
-    "messages": ({MESSAGES: "{"}, "'_messages'"),
+    "messages": ({MESSAGES_ITEM: "{"}, "'_messages'"),
 }
 
 
@@ -193,7 +193,7 @@ def test_what_djangos_engine_has_stored_is_left_out_when_it_is_read(engine: Engi
     """On each store, whatever it keeps a session as."""
     path = engine.path.replace("cookieproj.engines", "django.contrib.sessions.backends")
     django = Engine(path, engine.database, engine.cache).Store()
-    django.update({"cart": "full", SESSION_KEY: "me", MESSAGES: "{"})
+    django.update({"cart": "full", SESSION_KEY: "me", MESSAGES_ITEM: "{"})
     django.save()
     session = engine.Store(django.session_key)
     assert dict(session.items()) == {"cart": "full"}

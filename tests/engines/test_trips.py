@@ -2,7 +2,7 @@
 
 import time
 
-from cookieproj.engines.round_trips import RoundTrips, count_round_trips, trip
+from cookieproj.engines.round_trips import RoundTrips, count_round_trips, round_trip
 
 from .contract import Engine, on_engines
 
@@ -29,9 +29,9 @@ def test_who_does_not_watch_sees_nothing(engine: Engine) -> None:
 
 def test_one_inside_another_is_part_of_it(engine: Engine) -> None:
     with count_round_trips() as trips:
-        with trip(), trip():
+        with round_trip(), round_trip():
             pass
-        with trip():
+        with round_trip():
             pass
     assert trips.number == 2
 
@@ -41,8 +41,8 @@ def test_who_watches_inside_watches_alone(engine: Engine) -> None:
         return [trips.number for trips in seen]
 
     with count_round_trips() as outer:
-        with count_round_trips() as inner, trip():
+        with count_round_trips() as inner, round_trip():
             pass
-        with trip():
+        with round_trip():
             pass
     assert numbers(outer, inner) == [1, 1]

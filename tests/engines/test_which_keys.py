@@ -15,7 +15,7 @@ from django.utils.functional import lazystr
 from django.utils.safestring import SafeString
 from pymemcache.exceptions import MemcacheError
 
-from cookieproj.engines.constants import DJANGOS
+from cookieproj.engines.constants import DJANGO_ENGINES
 
 from .contract import ALL, NONE, Engine, Open, kept, on_engines
 
@@ -71,7 +71,7 @@ def test_a_session_under_a_strange_key_opens_where_django_can_store_one(
     engine: Engine, strange: str
 ) -> None:
     """As another site, or Django's engine with a subclass of its own, has put it there."""
-    djangos: Any = import_module(f"{DJANGOS}{engine.name}").SessionStore
+    djangos: Any = import_module(f"{DJANGO_ENGINES}{engine.name}").SessionStore
     first = djangos(strange)
     first._session_cache = {"a": 1}
     try:

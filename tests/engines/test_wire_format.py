@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from cookieproj.engines.caches.generic import TOMBSTONE_TTL
-from cookieproj.engines.constants import DJANGOS
+from cookieproj.engines.constants import DJANGO_ENGINES
 from cookieproj.engines.handover_mixin import store_of
 
 from .contract import Engine, on_engines
@@ -20,7 +20,7 @@ DATA = {"a": 1, "text": "kůň 🐎", "deep": {"list": [1, 2.5, None, True]}}
 
 @pytest.fixture
 def djangos(engine: Engine) -> Any:
-    return import_module(f"{DJANGOS}{engine.name}").SessionStore
+    return import_module(f"{DJANGO_ENGINES}{engine.name}").SessionStore
 
 
 def stored(store: Any, **data: Any) -> Any:

@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.test import Client
 
-from cookieproj.devices.services import sign_out_everywhere
+from cookieproj.devices.signing_out import sign_out_everywhere
 from demo.models import User
 from tests.held import Held, Whose
 

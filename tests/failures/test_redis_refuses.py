@@ -24,7 +24,7 @@ from redis.retry import Retry
 
 from cookieproj.engines.caches.redis import without_scripts
 from cookieproj.engines.checks import sessions_can_be_stored
-from cookieproj.engines.constants import DJANGOS, OURS
+from cookieproj.engines.constants import DJANGO_ENGINES, OUR_ENGINES
 from cookieproj.engines.exceptions import (
     StoreError,
     StoreFullError,
@@ -95,7 +95,7 @@ def use(settings: Settings) -> Iterator[Use]:
     forget_pending()
 
 
-@pytest.fixture(params=[OURS, DJANGOS], ids=["ours", "django"])
+@pytest.fixture(params=[OUR_ENGINES, DJANGO_ENGINES], ids=["ours", "django"])
 def family(request: pytest.FixtureRequest) -> str:
     """Both of them always: what Django's engines keep must be kept."""
     found: str = request.param
@@ -107,8 +107,8 @@ def judged(held: Held, family: str) -> Judged:
     """Note whether it held. Ours must; Django's may lose what it is known to lose."""
 
     def judged(what: str, promise: bool, djangos_loses: bool = False) -> None:
-        held(what, "ours" if family == OURS else "Django's", 1, int(not promise))
-        assert promise or (family == DJANGOS and djangos_loses)
+        held(what, "ours" if family == OUR_ENGINES else "Django's", 1, int(not promise))
+        assert promise or (family == DJANGO_ENGINES and djangos_loses)
 
     return judged
 
@@ -158,7 +158,7 @@ class TestFull:
         server = servers()
         settings.SESSION_HANDOVER_FROM = "file"
         settings.SESSION_FILE_PATH = tmp_path
-        store = use(f"{OURS}cache", f"{server.url}/0")
+        store = use(f"{OUR_ENGINES}cache", f"{server.url}/0")
         key = stored(store, user=1)
         fill(server)
         store(key).flush()
@@ -192,10 +192,10 @@ class TestFull:
             session["color"] = "red"
             with pytest.raises((StoreFullError, RedisError)) as error:
                 getattr(session, action)()
-            assert key not in str(error.value) or family == DJANGOS
+            assert key not in str(error.value) or family == DJANGO_ENGINES
             keeps = elsewhere(store, key) == {"color": "blue"}
             judged("Redis full, cache: a session", keeps)
-        if family == OURS:
+        if family == OUR_ENGINES:
             assert "Redis 127.0.0.1" in str(error.value)
             assert "Give it more space" in str(error.value)
         empty(server)
@@ -239,7 +239,7 @@ class TestWithoutScripts:
             assert elsewhere(store, same.session_key) == {}
 
     def test_no_write_is_lost(self, no_scripts: str, use: Use) -> None:
-        store = use(f"{OURS}cache", no_scripts)
+        store = use(f"{OUR_ENGINES}cache", no_scripts)
         key = stored(store)
         together = threading.Barrier(8)
 
@@ -261,7 +261,7 @@ class TestWithoutScripts:
         assert len(elsewhere(store, key)) == 40
 
     def test_an_ended_session_stays_so(self, no_scripts: str, use: Use) -> None:
-        store = use(f"{OURS}cache", no_scripts)
+        store = use(f"{OUR_ENGINES}cache", no_scripts)
         key = stored(store, a=1)
         late = store(key)
         late["b"] = 2
@@ -271,7 +271,7 @@ class TestWithoutScripts:
 
     def test_a_script_is_tried_once(self, no_scripts: str, use: Use) -> None:
         """Then it is WATCH, GET and the transaction."""
-        store = use(f"{OURS}cache", no_scripts)
+        store = use(f"{OUR_ENGINES}cache", no_scripts)
         key = stored(store, a=1)
         for trips in (4, 3):
             session = store(key)
@@ -283,12 +283,12 @@ class TestWithoutScripts:
 
     def test_the_check_says_so(self, no_scripts: str, servers: Any, use: Use) -> None:
         for name in ("cache", "cached_db"):
-            use(f"{OURS}{name}", no_scripts)
+            use(f"{OUR_ENGINES}{name}", no_scripts)
             [warning] = sessions_can_be_stored(databases=["default"])
             assert warning.id == "engines.W011"
             assert "three round trips instead of one" in warning.msg
             assert "secret" not in warning.msg
-            use(f"{OURS}{name}", f"{servers().url}/0")
+            use(f"{OUR_ENGINES}{name}", f"{servers().url}/0")
             assert sessions_can_be_stored(databases=["default"]) == []
 
     def test_a_count_whose_answer_is_lost_is_not_counted_twice(
@@ -297,7 +297,9 @@ class TestWithoutScripts:
         """redis-py takes a connection that breaks at EXEC for somebody who was quicker."""
         server = urlsplit(no_scripts)
         with proxied(("127.0.0.1", server.port or 0)) as proxy:
-            store = use(f"{OURS}cache", no_scripts.replace(str(server.port), str(proxy.port)))
+            store = use(
+                f"{OUR_ENGINES}cache", no_scripts.replace(str(server.port), str(proxy.port))
+            )
             key = stored(store, n=0)
             store(key).apply("n", lambda n: n)
             session = store(key)
@@ -311,7 +313,7 @@ class TestWithoutScripts:
 
     def test_no_traceback_holds_a_key(self, no_scripts: str, use: Use) -> None:
         """Of a command in a pipeline redis-py's own error repeats all of it."""
-        store = use(f"{OURS}cache", no_scripts)
+        store = use(f"{OUR_ENGINES}cache", no_scripts)
         key = stored(store, a=1)
         session = store(key)
         session["a"] = 2
@@ -327,7 +329,7 @@ class TestWithoutScripts:
         server = servers()
         with Redis(port=server.port) as client:
             client.execute_command("ACL SETUSER site on >secret ~* +@all -@scripting -@transaction")
-        store = use(f"{OURS}cache", f"redis://site:secret@127.0.0.1:{server.port}/0")
+        store = use(f"{OUR_ENGINES}cache", f"redis://site:secret@127.0.0.1:{server.port}/0")
         key = stored(store, a=1)
         session = store(key)
         session["a"] = 2
@@ -345,7 +347,7 @@ class TestAnOldKey:
     def store(self, servers: Any, use: Use) -> Any:
         self.server = servers()
         self.may("+@all")
-        return use(f"{OURS}cache", f"redis://site:secret@127.0.0.1:{self.server.port}/0")
+        return use(f"{OUR_ENGINES}cache", f"redis://site:secret@127.0.0.1:{self.server.port}/0")
 
     def may(self, *rights: str) -> None:
         with Redis(port=self.server.port) as client:
@@ -396,7 +398,7 @@ class TestReplica:
                 session.save()
             assert elsewhere(store, key) == {"a": 1}
             client.replicaof("NO", "ONE")
-        if family == OURS:
+        if family == OUR_ENGINES:
             assert "Connect to the primary" in str(error.value)
         session.save()
         assert elsewhere(store, key) == {"a": 2}
@@ -471,7 +473,7 @@ def test_a_wrong_set_up_says_what_to_do(
     server = servers(*options)
     with Redis(port=server.port) as client:
         client.execute_command(*command.split())
-    store = use(f"{OURS}cache", address.format(port=server.port))
+    store = use(f"{OUR_ENGINES}cache", address.format(port=server.port))
     with pytest.raises(StoreMisconfiguredError, match=words) as error:
         store("k" * 32).load()
     assert "secret" not in str(error.value)
@@ -480,7 +482,7 @@ def test_a_wrong_set_up_says_what_to_do(
 
 def test_what_is_no_session_under_its_name_is_told(servers: Any, use: Use) -> None:
     server = servers()
-    store = use(f"{OURS}cache", f"{server.url}/0")
+    store = use(f"{OUR_ENGINES}cache", f"{server.url}/0")
     key = stored(store, a=1)
     with Redis(port=server.port) as client:
         [name] = client.keys()
@@ -497,7 +499,7 @@ def test_what_is_no_session_under_its_name_is_told(servers: Any, use: Use) -> No
 def test_one_that_reads_its_data_still_is_to_be_tried_again(servers: Any, use: Use) -> None:
     server = servers("--key-load-delay", "200")
     # By itself redis-py tries again for some seconds.
-    store = use(f"{OURS}cache", f"{server.url}/0", retry=Retry(NoBackoff(), 0))
+    store = use(f"{OUR_ENGINES}cache", f"{server.url}/0", retry=Retry(NoBackoff(), 0))
     key = stored(store, a=1)
     with Redis(port=server.port) as client:
         pipeline = client.pipeline()
@@ -552,7 +554,7 @@ def test_a_cluster_of_one_shard_takes_one_key_at_a_time(
         what = f"A Redis Cluster of one shard, {name}: a sign-in"
         judged(what, (old, new) == ({}, {"a": 1, "user": 1}))
         others = [stored(store, number=number) for number in range(5)]
-        if family == OURS:
+        if family == OUR_ENGINES:
             assert {each.key for each in store.walk()} == {session.session_key, *others}
             assert store.alive([*others, key]) == set(others)
         for other in (*others, session.session_key):
@@ -561,14 +563,14 @@ def test_a_cluster_of_one_shard_takes_one_key_at_a_time(
 
 
 def test_its_other_databases_are_none(cluster: str, use: Use) -> None:
-    store = use(f"{OURS}cache", cluster.removesuffix("0") + "1")
+    store = use(f"{OUR_ENGINES}cache", cluster.removesuffix("0") + "1")
     with pytest.raises(StoreMisconfiguredError, match="Redis Cluster has only 0"):
         store("k" * 32).load()
 
 
 MIDDLEWARE: dict[str, type[DjangosMiddleware]] = {
-    OURS: SessionMiddleware,
-    DJANGOS: DjangosMiddleware,
+    OUR_ENGINES: SessionMiddleware,
+    DJANGO_ENGINES: DjangosMiddleware,
 }
 
 

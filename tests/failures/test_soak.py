@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cookieproj.engines.constants import DJANGOS, NAMES, OURS
+from cookieproj.engines.constants import DJANGO_ENGINES, ENGINE_NAMES, OUR_ENGINES
 from tests.held import Held, Whose
 from tests.sites import ROOT, in_production
 
@@ -26,10 +26,10 @@ SHORT, LONG = (5, 0.1), (120, 0.05)
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     is_long = metafunc.config.getoption("--long")
-    engines: list[tuple[Whose, str]] = [("ours", f"{OURS}cached_db")]
+    engines: list[tuple[Whose, str]] = [("ours", f"{OUR_ENGINES}cached_db")]
     if is_long:
-        engines = [("ours", OURS + name) for name in NAMES]
-        engines += [("Django's", DJANGOS + name) for name in NAMES]
+        engines = [("ours", OUR_ENGINES + name) for name in ENGINE_NAMES]
+        engines += [("Django's", DJANGO_ENGINES + name) for name in ENGINE_NAMES]
     metafunc.parametrize(("whose", "engine"), engines)
 
 

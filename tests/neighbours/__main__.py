@@ -10,7 +10,7 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from cookieproj.engines.constants import DJANGOS, NAMES, OURS
+from cookieproj.engines.constants import DJANGO_ENGINES, ENGINE_NAMES, OUR_ENGINES
 from tests import figures, sdists
 from tests.benchmarks.machine import machine
 
@@ -29,7 +29,9 @@ def compared(neighbour: Neighbour, engine: str) -> Comparison:
         subprocess.run([*pip, *neighbour.requires], check=True)
     with tempfile.TemporaryDirectory() as folder:
         source = sdists.unpacked(neighbour.requirement, Path(folder))
-        djangos, ours = (run(neighbour, source, package, engine) for package in (DJANGOS, OURS))
+        djangos, ours = (
+            run(neighbour, source, package, engine) for package in (DJANGO_ENGINES, OUR_ENGINES)
+        )
     return compare(neighbour.name, neighbour.version, djangos, ours)
 
 
@@ -43,7 +45,7 @@ def write(engine: str, lines: list[str]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.neighbours")
-    parser.add_argument("--engine", choices=NAMES, default="db")
+    parser.add_argument("--engine", choices=ENGINE_NAMES, default="db")
     told = f"of {', '.join(PROJECTS)}; with one, the page is not written"
     parser.add_argument("names", nargs="*", metavar="project", help=told)
     options = parser.parse_args()

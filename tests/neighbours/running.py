@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from cookieproj.engines.constants import CACHE, CACHED_DB, DJANGOS, OURS
+from cookieproj.engines.constants import CACHE, CACHED_DB, DJANGO_ENGINES, OUR_ENGINES
 
 from .projects import Neighbour
 
@@ -16,8 +16,8 @@ from .projects import Neighbour
 LIMIT = 1500
 
 MIDDLEWARE = {
-    DJANGOS: "django.contrib.sessions.middleware.SessionMiddleware",
-    OURS: "cookieproj.engines.middleware.SessionMiddleware",
+    DJANGO_ENGINES: "django.contrib.sessions.middleware.SessionMiddleware",
+    OUR_ENGINES: "cookieproj.engines.middleware.SessionMiddleware",
 }
 
 SETTINGS = """

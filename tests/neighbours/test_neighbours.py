@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cookieproj.engines.constants import DJANGOS, OURS
+from cookieproj.engines.constants import DJANGO_ENGINES, OUR_ENGINES
 from tests import figures
 
 from . import __main__, running
@@ -167,7 +167,9 @@ class TestRunning:
     @pytest.mark.parametrize("runner", COMMANDS)
     def test_each_engine_is_the_one_that_is_tested(self, source: Path, runner: str) -> None:
         neighbour = Neighbour("suite", "1.0", "their_settings", COMMANDS[runner])
-        djangos, ours = (run(neighbour, source, package, "db") for package in (DJANGOS, OURS))
+        djangos, ours = (
+            run(neighbour, source, package, "db") for package in (DJANGO_ENGINES, OUR_ENGINES)
+        )
         assert len(djangos) == len(ours) == 4
         assert {name.rpartition("test_")[2]: outcome for name, outcome in djangos.items()} == {
             "a_store_of_ours": "failed",
@@ -177,7 +179,7 @@ class TestRunning:
         }
         assert sorted(ours.values()) == ["passed", "passed", "passed", "skipped"]
 
-    @pytest.mark.parametrize("package", [DJANGOS, OURS])
+    @pytest.mark.parametrize("package", [DJANGO_ENGINES, OUR_ENGINES])
     def test_a_session_is_kept_where_their_cache_keeps_nothing(
         self, source: Path, package: str
     ) -> None:
@@ -189,7 +191,9 @@ class TestRunning:
     def test_what_a_fixture_raises_is_a_failure(self, source: Path) -> None:
         (source / "suite" / "test_engine.py").write_text(FIXTURE)
         neighbour = Neighbour("suite", "1.0", "their_settings", COMMANDS["pytest"])
-        assert run(neighbour, source, OURS, "db") == {"suite/test_engine.py::test_it": "failed"}
+        assert run(neighbour, source, OUR_ENGINES, "db") == {
+            "suite/test_engine.py::test_it": "failed"
+        }
 
     @pytest.mark.parametrize(
         ("code", "why"),
@@ -205,7 +209,7 @@ class TestRunning:
         monkeypatch.setattr(running, "LIMIT", 2)
         neighbour = Neighbour("suite", "1.0", "their_settings", ("-c", code))
         with pytest.raises(DidNotRunError, match=why):
-            run(neighbour, source, OURS, "db")
+            run(neighbour, source, OUR_ENGINES, "db")
 
 
 class TestCommand:

@@ -3,8 +3,8 @@ from typing import Any
 from django import template
 from django.contrib.humanize.templatetags.humanize import naturaltime
 
-from cookieproj.devices.overview import Overview
-from cookieproj.engines.overview import figure
+from cookieproj.devices.sign_in_chart import Overview
+from cookieproj.engines.session_counts import figure
 
 register = template.Library()
 register.filter(figure)

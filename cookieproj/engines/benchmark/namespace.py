@@ -16,8 +16,8 @@ from django.db import router
 
 from cookieproj.engines import running_engine
 from cookieproj.engines.caches import adapter_for
-from cookieproj.engines.constants import NAMESPACE
-from cookieproj.engines.registry import subclass
+from cookieproj.engines.constants import BENCHMARK_KEY_PREFIX
+from cookieproj.engines.engine_registry import same_named_subclass
 from cookieproj.engines.sql_statements import Table
 
 # Rows that one statement removes.
@@ -31,7 +31,7 @@ class Namespaced(SessionBase):
 
     def _get_new_session_key(self) -> str:
         random: str = super()._get_new_session_key()  # type: ignore[misc]
-        key = NAMESPACE + random[len(NAMESPACE) :]
+        key = BENCHMARK_KEY_PREFIX + random[len(BENCHMARK_KEY_PREFIX) :]
         # Before anything is stored under it, so that an interruption leaves nothing.
         self.made.add(key)
         return key
@@ -49,7 +49,7 @@ def namespaced(store: type[SessionBase]) -> Iterator[Any]:
             folder = Path(settings.SESSION_FILE_PATH or tempfile.gettempdir())
             own = tempfile.TemporaryDirectory(dir=folder if os.access(folder, os.W_OK) else None)
             attributes["_storage_path"] = stack.enter_context(own)
-        apart = subclass(store, Namespaced, **attributes)
+        apart = same_named_subclass(store, Namespaced, **attributes)
         stack.callback(remove, apart)
         yield apart
 

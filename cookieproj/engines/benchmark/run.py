@@ -14,12 +14,12 @@ from django.db import connections
 from django.utils import timezone
 
 from cookieproj.engines.cache import SessionStore as CacheStore
-from cookieproj.engines.constants import DJANGOS, NAMES, OURS
+from cookieproj.engines.constants import DJANGO_ENGINES, ENGINE_NAMES, OUR_ENGINES
+from cookieproj.engines.engine_registry import EngineRef
 from cookieproj.engines.exceptions import CookieTooLargeError, SessionStoreError
-from cookieproj.engines.probe import probe
-from cookieproj.engines.registry import EngineRef
 from cookieproj.engines.signed_cookies import COOKIE_BYTES
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
+from cookieproj.engines.store_probe import probe
 
 from .application import Application
 from .contestant import Subject, ratio, rounds
@@ -29,7 +29,7 @@ from .results import Benchmark, Cost, Measured, cores, machine
 from .trip_counting import counter
 from .visitor import RequestFailedError
 
-ALL = [family + name for name in NAMES for family in (OURS, DJANGOS)]
+ALL = [family + name for name in ENGINE_NAMES for family in (OUR_ENGINES, DJANGO_ENGINES)]
 
 # A request that has no sessions can do but one thing.
 WITHOUT = "plain"
@@ -83,7 +83,7 @@ def benchmark(
 
 def counted() -> Benchmark:
     """Round trips and sizes of our engines, without times."""
-    return benchmark([OURS + name for name in NAMES], requests=0)
+    return benchmark([OUR_ENGINES + name for name in ENGINE_NAMES], requests=0)
 
 
 def known() -> Benchmark:
@@ -120,7 +120,7 @@ class Contender:
 
     def _try_out(self, payload: dict[str, Any]) -> None:
         """Ours tells what is wrong, and how much is stored, of Django's too."""
-        ours = self.engine.of(OURS)
+        ours = self.engine.of(OUR_ENGINES)
         check_store(ours)
         with namespaced(ours.session_class) as store:
             session = store()
@@ -135,7 +135,7 @@ class Contender:
         if self.subject is None:
             return Measured(self.engine.path, problem=self.problem)
         name, _, value = self.subject.visitors[0].session.partition("=")
-        djangos = self.engine.of(DJANGOS).path
+        djangos = self.engine.of(DJANGO_ENGINES).path
         others = (each for each in subjects if each is not self.subject)
         partner = next((each for each in others if each.name == djangos), None)
         return Measured(

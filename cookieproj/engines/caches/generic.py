@@ -14,53 +14,53 @@ from django.core.cache.backends.base import BaseCache, CacheKeyWarning, InvalidC
 from django.core.exceptions import SynchronousOnlyOperation
 from django.utils.functional import Promise
 
-from cookieproj.engines.clock import after, left, local
+from cookieproj.engines.clock import as_django_stores, from_now, time_until
 from cookieproj.engines.constants import TOMBSTONE_MARK
 from cookieproj.engines.entries import Entry
 from cookieproj.engines.exceptions import StoreError, StoreUnavailableError
-from cookieproj.engines.merge import Data, same
+from cookieproj.engines.merge import Data, stored_alike
 from cookieproj.engines.round_trips import StoreCall
 from cookieproj.engines.store import Store
-from cookieproj.engines.validation import checked
+from cookieproj.engines.validation import decode_valid
 
 
 def seconds_until(moment: datetime) -> int:
     """Whole ones, so that a session never goes before its time."""
-    return math.ceil(left(moment).total_seconds())
+    return math.ceil(time_until(moment).total_seconds())
 
 
 # The cache can hold nothing under that name; the warning is an error where a site makes it one.
-NO_NAME = (InvalidCacheKey, CacheKeyWarning)
+INVALID_KEY = (InvalidCacheKey, CacheKeyWarning)
 
 # What says nothing of the cache's health.
-NOT_THE_STORES = (CreateError, SynchronousOnlyOperation, *NO_NAME)
+NOT_STORE_ERRORS = (CreateError, SynchronousOnlyOperation, *INVALID_KEY)
 
 # Longer than any request that read something before it was buried.
 TOMBSTONE_TTL = 300
 
 
-def tombstone() -> tuple[bytes, int]:
+def new_tombstone() -> tuple[bytes, int]:
     """What marks a place where a session was, unlike any other mark, and its seconds to live."""
     return TOMBSTONE_MARK + secrets.token_bytes(16), TOMBSTONE_TTL
 
 
-def expiry(seconds_to_live: float | None) -> datetime | None:
+def expiry_from_ttl(seconds_to_live: float | None) -> datetime | None:
     """When an entry goes that has so long to live; None for never."""
     if seconds_to_live is None:
         return None
-    return local(after(seconds_to_live))
+    return as_django_stores(from_now(seconds_to_live))
 
 
-def session_in(decode: Callable[[bytes], Any], payload: bytes) -> Data | None:
+def decode_session(decode: Callable[[bytes], Any], payload: bytes) -> Data | None:
     """The data of a stored session; None for a grave, and for what cannot be read."""
-    return None if is_cache_tombstone(payload) else checked(decode, payload)
+    return None if is_cache_tombstone(payload) else decode_valid(decode, payload)
 
 
 def is_cache_tombstone(payload: bytes) -> bool:
     return payload.startswith(TOMBSTONE_MARK)
 
 
-class Cache(Store):
+class GenericCacheStore(Store):
     """Sessions in a cache that cannot compare and swap.
 
     The stored value is compared just before it is replaced, so one of two saves at the very
@@ -90,7 +90,7 @@ class Cache(Store):
         self.others = others
 
     @property
-    def empty_form(self) -> bytes | None:
+    def serialized_empty(self) -> bytes | None:
         """What the serializer makes of no data, where a site chooses one: tells two apart."""
         return None
 
@@ -118,12 +118,12 @@ class Cache(Store):
         """Which of the errors of a store this one of its client's is."""
         return StoreUnavailableError(self.label, error)
 
-    def reached(self) -> StoreCall:
+    def store_call(self) -> StoreCall:
         """What asks the cache stands inside this."""
         return StoreCall(self._failed)
 
     def _failed(self, error: BaseException) -> None:
-        if isinstance(error, self.errors) and not isinstance(error, NOT_THE_STORES):
+        if isinstance(error, self.errors) and not isinstance(error, NOT_STORE_ERRORS):
             raise self.store_error(error) from error
 
     def name(self, key: str) -> str:
@@ -142,25 +142,25 @@ class Cache(Store):
         return None if value is None else self._stored(value)
 
     def _value(self, key: str) -> Any:
-        with suppress(*NO_NAME), self.reached():
+        with suppress(*INVALID_KEY), self.store_call():
             return self.cache.get(self.name_of(key))
         return None
 
     def insert(self, key: str, data: Data, expires: datetime) -> Entry:
-        with suppress(*NO_NAME), self.reached():
+        with suppress(*INVALID_KEY), self.store_call():
             if self.cache.add(self.name_of(key), data, seconds_until(expires)):
                 return self._stored(data)
         raise CreateError
 
     def compare_and_swap(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
-        if not same(self._value(key), old.token):
+        if not stored_alike(self._value(key), old.token):
             return None
-        with self.reached():
+        with self.store_call():
             self.cache.set(self.name_of(key), data, seconds_until(expires))
         return self._stored(data)
 
     def touch(self, key: str, old: Entry, expires: datetime) -> Entry | None:
-        with self.reached():
+        with self.store_call():
             touched = self.cache.touch(self.name_of(key), seconds_until(expires))
         return old if touched else None
 
@@ -174,13 +174,13 @@ class Cache(Store):
     _put = Store.put
 
     def delete(self, key: str) -> None:
-        with suppress(*NO_NAME), self.reached():
+        with suppress(*INVALID_KEY), self.store_call():
             self.cache.delete(self.name_of(key))
 
     def compare_and_delete(self, key: str, old: Entry) -> bool:
-        if not same(self._value(key), old.token):
+        if not stored_alike(self._value(key), old.token):
             return False
-        with self.reached():
+        with self.store_call():
             return bool(self.cache.delete(self.name_of(key)))
 
     def write_tombstone(self, key: str) -> None:
@@ -196,4 +196,4 @@ class Cache(Store):
 
     def _stored(self, value: Any) -> Entry:
         mine = copy.deepcopy(value)
-        return Entry(mine, partial(checked, copy.deepcopy, mine))
+        return Entry(mine, partial(decode_valid, copy.deepcopy, mine))

@@ -21,13 +21,13 @@ from cookieproj.engines.exceptions import (
     StoreFullError,
     StoreUnavailableError,
 )
-from cookieproj.engines.merge import Data, same
-from cookieproj.engines.validation import checked
+from cookieproj.engines.merge import Data, stored_alike
+from cookieproj.engines.validation import decode_valid
 
-from .generic import NO_NAME, TOMBSTONE_TTL, Cache, expiry, seconds_until
+from .generic import INVALID_KEY, TOMBSTONE_TTL, GenericCacheStore, expiry_from_ttl, seconds_until
 
 
-class Memcached(Cache):
+class MemcachedStore(GenericCacheStore):
     """Through pymemcache. memcached numbers its writes; that number is the token.
 
     It does not tell the number of a write to whoever wrote, so after a save the token
@@ -60,13 +60,13 @@ class Memcached(Cache):
 
     def read(self, key: str, *, with_expiry: bool = False) -> Entry | None:
         stored = None
-        with suppress(*NO_NAME), self.reached():
+        with suppress(*INVALID_KEY), self.store_call():
             value, number = self._server_of(key).gets(self.name(key))
             stored = None if number is None else self._stored(value, number)
         return self._with_expiry(key, stored) if stored and with_expiry else stored
 
     def _with_expiry(self, key: str, stored: Entry) -> Entry:
-        with self.reached():
+        with self.store_call():
             try:
                 life = self._server_of(key).raw_command(f"mg {self.name(key)} t")
             except MemcacheUnknownCommandError:
@@ -74,11 +74,11 @@ class Memcached(Cache):
                 return stored
         # "HD t1209600"; t-1 for ever.
         told = re.fullmatch(rb"HD t(\d+)", life.strip())
-        return replace(stored, expires=expiry(int(told[1]) if told else None))
+        return replace(stored, expires=expiry_from_ttl(int(told[1]) if told else None))
 
     def insert(self, key: str, data: Data, expires: datetime) -> Entry:
         timeout = self.cache.get_backend_timeout(seconds_until(expires))
-        with suppress(*NO_NAME), self.reached():
+        with suppress(*INVALID_KEY), self.store_call():
             if self._server_of(key).add(self.name(key), data, expire=timeout):
                 return self._stored(data)
         raise CreateError
@@ -88,7 +88,7 @@ class Memcached(Cache):
         if held is None:
             return None
         timeout = self.cache.get_backend_timeout(seconds_until(expires))
-        with self.reached():
+        with self.store_call():
             won = self._server_of(key).cas(self.name(key), data, held.token, expire=timeout)
         return self._stored(data) if won else None
 
@@ -96,12 +96,12 @@ class Memcached(Cache):
         if self._unchanged(key, old) is None:
             return None
         timeout = self.cache.get_backend_timeout(seconds_until(expires))
-        with self.reached():
+        with self.store_call():
             touched = self._server_of(key).touch(self.name(key), expire=timeout)
         return old if touched else None
 
     def delete(self, key: str) -> None:
-        with suppress(*NO_NAME), self.reached():
+        with suppress(*INVALID_KEY), self.store_call():
             self._server_of(key).delete(self.name(key))
 
     def compare_and_delete(self, key: str, old: Entry) -> bool:
@@ -109,7 +109,7 @@ class Memcached(Cache):
         held = old if old.token is not None else self._unchanged(key, old)
         if held is None:
             return False
-        with self.reached():
+        with self.store_call():
             return bool(self._server_of(key).cas(self.name(key), None, held.token, expire=-1))
 
     def _unchanged(self, key: str, old: Entry) -> Entry | None:
@@ -118,11 +118,11 @@ class Memcached(Cache):
         if now is None:
             return None
         known = old.token is not None
-        is_same = now.token == old.token if known else same(now.data, old.data)
+        is_same = now.token == old.token if known else stored_alike(now.data, old.data)
         return now if is_same else None
 
     def write_tombstone(self, key: str) -> None:
-        with suppress(*NO_NAME), self.reached():
+        with suppress(*INVALID_KEY), self.store_call():
             self._server_of(key).set(self.name(key), None, expire=TOMBSTONE_TTL)
 
     def name(self, key: str) -> str:
@@ -149,7 +149,7 @@ class Memcached(Cache):
         name = self.name(key)
         # As Django's client, but for what turns the bytes into an object.
         client = HashClient(self.cache.client_servers, **self.cache._options | {"serde": None})
-        with self.reached():
+        with self.store_call():
             payload = client.get(name)
         client.close()
         return [Location(self.label, name, payload, None)] if payload else []
@@ -159,4 +159,4 @@ class Memcached(Cache):
             # A tombstone: see ``write_tombstone``.
             return Entry(number, lambda: None, is_cache_tombstone=True)
         mine = copy.deepcopy(value)
-        return Entry(number, partial(checked, copy.deepcopy, mine))
+        return Entry(number, partial(decode_valid, copy.deepcopy, mine))

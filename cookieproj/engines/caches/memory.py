@@ -16,20 +16,20 @@ from django.utils.translation import gettext_lazy
 from cookieproj.engines.entries import Entry, Location
 from cookieproj.engines.exceptions import NotListableError
 from cookieproj.engines.merge import Data
-from cookieproj.engines.round_trips import trip
+from cookieproj.engines.round_trips import round_trip
 
 from .generic import (
-    NO_NAME,
-    Cache,
-    expiry,
+    INVALID_KEY,
+    GenericCacheStore,
+    decode_session,
+    expiry_from_ttl,
     is_cache_tombstone,
+    new_tombstone,
     seconds_until,
-    session_in,
-    tombstone,
 )
 
 
-class Memory(Cache):
+class MemoryStore(GenericCacheStore):
     """The cache keeps pickles; each write is another object, so one is compared by identity."""
 
     compares_and_swaps = True
@@ -42,9 +42,9 @@ class Memory(Cache):
     def read(self, key: str, *, with_expiry: bool = False) -> Entry | None:
         try:
             name = self.name(key)
-        except NO_NAME:
+        except INVALID_KEY:
             return None
-        with trip(), self.cache._lock:
+        with round_trip(), self.cache._lock:
             payload = self._held(name)
             moment = self.cache._expire_info.get(name)
             if payload is not None:
@@ -53,7 +53,7 @@ class Memory(Cache):
         if payload is None:
             return None
         stored = self._stored(payload)
-        return replace(stored, expires=expiry(moment and moment - time.time()))
+        return replace(stored, expires=expiry_from_ttl(moment and moment - time.time()))
 
     def insert(self, key: str, data: Data, expires: datetime) -> Entry:
         stored = self._swap(key, None, data, expires)
@@ -67,7 +67,7 @@ class Memory(Cache):
     def _swap(self, key: str, token: Any, data: Data, expires: datetime) -> Entry | None:
         name = self.name(key)
         payload = pickle.dumps(data, self.cache.pickle_protocol)
-        with trip(), self.cache._lock:
+        with round_trip(), self.cache._lock:
             if self._held(name) is not token:
                 return None
             self.cache._set(name, payload, seconds_until(expires))
@@ -75,7 +75,7 @@ class Memory(Cache):
 
     def touch(self, key: str, old: Entry, expires: datetime) -> Entry | None:
         name = self.name(key)
-        with trip(), self.cache._lock:
+        with round_trip(), self.cache._lock:
             if self._held(name) is not old.token:
                 return None
             moment = self.cache.get_backend_timeout(seconds_until(expires))
@@ -84,13 +84,13 @@ class Memory(Cache):
 
     def compare_and_delete(self, key: str, old: Entry) -> bool:
         name = self.name(key)
-        with trip(), self.cache._lock:
+        with round_trip(), self.cache._lock:
             return self._held(name) is old.token and bool(self.cache._delete(name))
 
     def write_tombstone(self, key: str) -> None:
         name = self.name(key)
-        with trip(), self.cache._lock:
-            self.cache._set(name, *tombstone())
+        with round_trip(), self.cache._lock:
+            self.cache._set(name, *new_tombstone())
 
     def live_keys(self, keys: Collection[str]) -> set[str]:
         raise self.not_listable
@@ -113,5 +113,5 @@ class Memory(Cache):
 
     def _stored(self, payload: bytes) -> Entry:
         # Pickles of this very process.
-        decode = partial(session_in, pickle.loads, payload)
+        decode = partial(decode_session, pickle.loads, payload)
         return Entry(payload, decode, is_cache_tombstone=is_cache_tombstone(payload))

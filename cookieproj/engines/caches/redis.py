@@ -19,7 +19,7 @@ from redis import Redis as Client
 from redis.client import Pipeline
 from redis.exceptions import RedisError, WatchError
 
-from cookieproj.engines.constants import ENDED
+from cookieproj.engines.constants import SESSION_TOMBSTONE
 from cookieproj.engines.entries import Entry, ListedSession, Location, Page
 from cookieproj.engines.exceptions import (
     NotListableError,
@@ -27,11 +27,18 @@ from cookieproj.engines.exceptions import (
     StoreMisconfiguredError,
     StoreReadOnlyError,
 )
-from cookieproj.engines.listable import Estimate
+from cookieproj.engines.listing import Estimate
 from cookieproj.engines.merge import Data
 from cookieproj.engines.store import Store
 
-from .generic import Cache, expiry, is_cache_tombstone, seconds_until, session_in, tombstone
+from .generic import (
+    GenericCacheStore,
+    decode_session,
+    expiry_from_ttl,
+    is_cache_tombstone,
+    new_tombstone,
+    seconds_until,
+)
 from .redis_errors import refuses_scripts, store_error
 
 # A command of a transaction, on the entry of that name.
@@ -39,7 +46,7 @@ Change = Callable[[Pipeline, str], Any]
 
 # Where KEYS[1] holds ARGV[1], put ARGV[2] for ARGV[3] seconds; an empty ARGV[2] moves the expiry
 # only. SET takes no time that is past already, EXPIRE does.
-SWAP = """
+SWAP_SCRIPT = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 if ARGV[2] ~= '' then redis.call('SET', KEYS[1], ARGV[2]) end
 return redis.call('EXPIRE', KEYS[1], ARGV[3])
@@ -49,7 +56,7 @@ return redis.call('EXPIRE', KEYS[1], ARGV[3])
 #
 # Both are sent whole, by EVAL. By their digests (EVALSHA) the first save after each restart of the
 # server would take three round trips in place of one.
-TAKE = """
+DELETE_SCRIPT = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 """
@@ -75,7 +82,7 @@ def unreadable() -> None:
     """What there is of the data of such an entry."""
 
 
-class Redis(Cache):
+class RedisStore(GenericCacheStore):
     """Django's own cache for Redis.
 
     Every command goes to the primary: a replica that lags would not know a session yet.
@@ -105,7 +112,7 @@ class Redis(Cache):
         return store_error(self.label, error)
 
     @property
-    def empty_form(self) -> bytes | None:
+    def serialized_empty(self) -> bytes | None:
         return self.encode({})
 
     @property
@@ -142,7 +149,7 @@ class Redis(Cache):
         if with_expiry:
             payload, expires = self._entry(self.name(key))
             return None if payload is None else replace(self._held(payload), expires=expires)
-        with self.reached():
+        with self.store_call():
             found: Any = self.client.get(self.name(key))
         return None if found is None else self._held(found)
 
@@ -178,13 +185,13 @@ class Redis(Cache):
                 transaction.set(name, payload)
             transaction.expire(name, seconds)
 
-        return self._if_unchanged(key, old, SWAP, [payload, seconds], change)
+        return self._if_unchanged(key, old, SWAP_SCRIPT, [payload, seconds], change)
 
     def delete(self, key: str) -> None:
         self._write(lambda client: client.delete(self.name(key)))
 
     def compare_and_delete(self, key: str, old: Entry) -> bool:
-        return self._if_unchanged(key, old, TAKE, [], Pipeline.delete)
+        return self._if_unchanged(key, old, DELETE_SCRIPT, [], Pipeline.delete)
 
     def name(self, key: str) -> str:
         """Any: Redis takes names that Django warns of."""
@@ -213,15 +220,15 @@ class Redis(Cache):
         """Three round trips in place of one: WATCH makes it fail if somebody is quicker."""
         transaction: Any = self.client.pipeline()
         with transaction:
-            with self.reached():
+            with self.store_call():
                 transaction.watch(name)
-            with self.reached():
+            with self.store_call():
                 held = transaction.get(name)
             if held != token:
                 return False
             transaction.multi()
             change(transaction, name)
-            with self.reached():
+            with self.store_call():
                 try:
                     transaction.execute()
                 except WatchError as error:
@@ -233,7 +240,7 @@ class Redis(Cache):
 
     def _write(self, command: Callable[[Client], Any]) -> Any:
         def once() -> Any:
-            with self.reached():
+            with self.store_call():
                 return command(self.client)
 
         return self._over_a_new_connection(once)
@@ -247,7 +254,7 @@ class Redis(Cache):
             return write()
 
     def write_tombstone(self, key: str) -> None:
-        mark, seconds = tombstone()
+        mark, seconds = new_tombstone()
         self._write(lambda client: client.set(self.name(key), mark, ex=seconds))
 
     # What nobody can read too: it is another serializer's.
@@ -255,12 +262,12 @@ class Redis(Cache):
 
     def live_keys(self, keys: Collection[str]) -> set[str]:
         """What is as long as a tombstone is looked at, which hardly any session is."""
-        with self.reached():
+        with self.store_call():
             pipeline = self.client.pipeline(transaction=False)
             for key in keys:
                 pipeline.strlen(self.name(key))
             found = pipeline.execute()
-        tombstone = len(self.encode(ENDED))
+        tombstone = len(self.encode(SESSION_TOMBSTONE))
         return {
             key
             for key, length in zip(keys, found, strict=True)
@@ -274,7 +281,7 @@ class Redis(Cache):
         cursor = int(position or 0)
         listed: list[ListedSession] = []
         while True:
-            with self.reached():
+            with self.store_call():
                 scanned: Any = self.client.scan(cursor, match=pattern, count=size)
             cursor, names = scanned
             listed += self._listed(names, around) if names else ()
@@ -300,7 +307,7 @@ class Redis(Cache):
         )
 
     def _listed(self, names: list[bytes], around: tuple[str, str]) -> Iterator[ListedSession]:
-        with self.reached():
+        with self.store_call():
             pipeline = self.client.pipeline(transaction=False)
             for name in names:
                 # One key a command: a Redis Cluster takes no others.
@@ -323,7 +330,7 @@ class Redis(Cache):
         """What is no session, or under no name that one can have, is listed as unreadable."""
         text = name.decode(errors="backslashreplace")
         key = rest(text, around) or ""
-        expires = expiry(None if life < 0 else life / 1000)
+        expires = expiry_from_ttl(None if life < 0 else life / 1000)
         if isinstance(payload, RedisError):
             return ListedSession(key, b"", Entry(None, unreadable, expires))
         held = self._held(payload) if text.encode() == name else Entry(None, unreadable)
@@ -337,7 +344,7 @@ class Redis(Cache):
         around = self._around()
         cursor, names = 0, set[bytes]()
         while True:
-            with self.reached():
+            with self.store_call():
                 scanned: Any = self.client.scan(cursor, count=COUNTED_AT_ONCE)
             cursor, more = scanned
             names.update(more)
@@ -347,7 +354,7 @@ class Redis(Cache):
         found = sum(key is not None and self.is_own(key) for key in keys)
         if cursor == 0:
             return found
-        with self.reached():
+        with self.store_call():
             size: Any = self.client.dbsize()
         return Estimate(round(found * size / len(names)))
 
@@ -357,19 +364,19 @@ class Redis(Cache):
         return [] if payload is None else [Location(self.label, name, payload, expires)]
 
     def _entry(self, name: str) -> tuple[bytes | None, datetime | None]:
-        with self.reached():
+        with self.store_call():
             pipeline = self.client.pipeline(transaction=False)
             pipeline.get(name)
             pipeline.pttl(name)
             payload, life = pipeline.execute()
-        return payload, expiry(None if life < 0 else life / 1000)
+        return payload, expiry_from_ttl(None if life < 0 else life / 1000)
 
     def _held(self, payload: bytes) -> Entry:
-        decode = partial(session_in, self.decode, payload)
+        decode = partial(decode_session, self.decode, payload)
         return Entry(payload, decode, is_cache_tombstone=is_cache_tombstone(payload))
 
 
-class DjangoRedis(Redis):
+class DjangoRedisStore(RedisStore):
     """django-redis, with whatever serializer and compressor it is set up with.
 
     Errors are errors here, with DJANGO_REDIS_IGNORE_EXCEPTIONS too: an ignored one

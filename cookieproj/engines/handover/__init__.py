@@ -17,16 +17,16 @@ from django.contrib.sessions.backends.cached_db import SessionStore as CachedDBS
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 
-from cookieproj.engines.cached_row_store import CachedRows
-from cookieproj.engines.handover_mixin import HandoverMixin, made_of, store_of
-from cookieproj.engines.registry import EngineRef, running, subclass
+from cookieproj.engines.cached_row_store import CachedRowStore
+from cookieproj.engines.engine_registry import EngineRef, current_engine, same_named_subclass
+from cookieproj.engines.handover_mixin import HandoverMixin, class_and_composer, store_of
 from cookieproj.engines.store import Store
 
-from . import deletions  # noqa: F401 - it registers itself
+from . import deleted_rows  # noqa: F401 - it registers itself
+from .comparing_stores import handover_engine, same_store, share_rows
 from .cookie_to_server import CookieToServer
-from .engines import handover_engine, same_store, share_rows
-from .migrating import CopiesBehindRows, MigratingStore, RowsBesideCopies
-from .move_one import expiry_in
+from .migrating_store import CopiesBehindRows, MigratingStore, RowsBesideCopies
+from .move_one import expiry_of_data
 from .server_to_cookie import ServerToCookie
 
 __all__ = ["former", "session_store"]
@@ -37,7 +37,7 @@ def session_store() -> type[SessionBase]:
 
     Raises ImproperlyConfigured, with a sentence that says what to change.
     """
-    store: type[SessionBase] = made_of(running().session_class)[0]
+    store: type[SessionBase] = class_and_composer(current_engine().session_class)[0]
     return store
 
 
@@ -59,27 +59,27 @@ def previous_alias() -> str:
     return str(getattr(settings, "SESSION_HANDOVER_CACHE_ALIAS", "") or "")
 
 
-def with_former(
+def build_handover(
     engine: type[SessionBase],
 ) -> tuple[type[SessionBase], Callable[[Store], Store] | None]:
     """To and from cookies, the class of the running engine's sessions; else what makes its store
     one of both.
     """
-    new, old = pair(engine)
+    new, old = new_and_previous(engine)
     if new.is_held_by_browser:
-        return subclass(engine, ServerToCookie, _old=old.store), None
+        return same_named_subclass(engine, ServerToCookie, _old=old.store), None
     if old.is_held_by_browser:
-        return subclass(engine, CookieToServer, _new=new.store, _old=old.store), None
+        return same_named_subclass(engine, CookieToServer, _new=new.store, _old=old.store), None
     if not share_rows(new, old):
-        expiry_of = partial(expiry_in, new.store)
+        expiry_of = partial(expiry_of_data, new.store)
         return engine, lambda own: MigratingStore(own, store_of(old.store), expiry_of)
     if issubclass(old.store, CachedDBStore):
         previous = old.store
-        return engine, lambda own: RowsBesideCopies(own, cast(CachedRows, store_of(previous)))
+        return engine, lambda own: RowsBesideCopies(own, cast(CachedRowStore, store_of(previous)))
     return engine, CopiesBehindRows
 
 
-def pair(engine: type[SessionBase]) -> tuple[EngineRef, EngineRef]:
+def new_and_previous(engine: type[SessionBase]) -> tuple[EngineRef, EngineRef]:
     """The running engine and the former. Raises ImproperlyConfigured where they are none."""
     if not issubclass(engine, HandoverMixin):
         raise ImproperlyConfigured(

@@ -16,17 +16,17 @@ from cookieproj.engines.constants import COOKIE_SALT, HANDOVER_LABEL, MADE_WITH
 from cookieproj.engines.entries import Entry
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.merge import Data
-from cookieproj.engines.revocation import is_revoked
+from cookieproj.engines.revocation_check import is_revoked
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 from cookieproj.engines.signed_cookies import is_signed
 from cookieproj.engines.store import Store
 
-from .as_carried import AsCarried
-from .move_one import expiry_in, insert
-from .server_to_cookie import exchanged_from
+from .kept_expiry import KeepsExpiryMixin
+from .move_one import expiry_of_data, insert
+from .server_to_cookie import pop_exchanged_key
 
 
-class CookieToServer(AsCarried, Engine):
+class CookieToServer(KeepsExpiryMixin, Engine):
     """A session of the new engine, or what a signed cookie of the old one holds.
 
     An entry in the new store, under a name that follows from the cookie, says that this
@@ -44,8 +44,8 @@ class CookieToServer(AsCarried, Engine):
         super().__init__(session_key, *args, **kwargs)
         self._cookie = session_key if is_signed(session_key) else None
 
-    def _takes(self, session_key: str) -> bool:
-        return not is_signed(session_key) and super()._takes(session_key)
+    def _accepts_key(self, session_key: str) -> bool:
+        return not is_signed(session_key) and super()._accepts_key(session_key)
 
     @property
     def session_key(self) -> str | None:
@@ -97,10 +97,10 @@ class CookieToServer(AsCarried, Engine):
             self._cookie = cookie
             raise
 
-    def _under_a_new_key(self, store: Callable[[], None]) -> None:
+    def _store_under_new_key(self, store: Callable[[], None]) -> None:
         """What is stored under one has nothing to do with the cookie any more."""
         self._exchanged = None
-        super()._under_a_new_key(store)
+        super()._store_under_new_key(store)
 
     def delete(self, session_key: str | None = None) -> None:
         """Also of a session that is in a cookie; none with that cookie can come back."""
@@ -114,11 +114,11 @@ class CookieToServer(AsCarried, Engine):
         self._get_session(no_load=must_create)
         if self._base and self._exchanged:
             self._exchange_again(self._exchanged)
-        has_more = must_create or self._application or self._replaced
-        if self._base and self._is_as_carried() and not has_more:
+        has_more = must_create or self._apply_to_stored or self._replaced
+        if self._base and self._is_unchanged_since_move() and not has_more:
             return
         super().save(must_create)
-        self._carried = None
+        self._moved = None
 
     def _exchange_again(self, cookie: str) -> None:
         """If this request stored it in a transaction that was rolled back."""
@@ -139,23 +139,23 @@ class CookieToServer(AsCarried, Engine):
         data: Data = dict(previous.items())
         if not data:
             return None
-        key, is_settled = exchanged_from(data, new)
+        key, is_settled = pop_exchanged_key(data, new)
         if key and not is_settled:
-            return self._stayed(new, key)
-        self._carried = data, previous._expires(data)
-        stored_key = stored_key_of(new, cookie, *self._carried)
+            return self._still_stored(new, key)
+        self._moved = data, previous._expires(data)
+        stored_key = stored_key_of(new, cookie, *self._moved)
         if key:
             # Not before: until the session is stored, a late answer's cookie may stand on it.
             new.delete(key)
         return stored_key
 
-    def _stayed(self, new: Store, key: str) -> str | None:
+    def _still_stored(self, new: Store, key: str) -> str | None:
         """Before it was in the cookie it was here, and it has not left yet."""
         stored = new.read(key, with_expiry=True) if new.can_hold(key) else None
         if stored is None:
             return None
         data = stored.data or {}
-        self._carried = data, stored.expires or expiry_in(self._new, data)
+        self._moved = data, stored.expires or expiry_of_data(self._new, data)
         return key
 
 

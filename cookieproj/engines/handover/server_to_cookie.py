@@ -13,21 +13,27 @@ from django.utils import timezone
 
 from cookieproj.engines.base import Engine
 from cookieproj.engines.caches.generic import TOMBSTONE_TTL
-from cookieproj.engines.clock import after, aware, local
-from cookieproj.engines.constants import COOKIE_SALT, EXCHANGED, EXPIRY, FORMER, HANDOVER_LABEL
+from cookieproj.engines.clock import as_django_stores, aware, from_now
+from cookieproj.engines.constants import (
+    COOKIE_SALT,
+    EXCHANGED_FOR_COOKIE,
+    EXCHANGED_KEY,
+    EXPIRY_ITEM,
+    HANDOVER_LABEL,
+)
 from cookieproj.engines.english import in_english
 from cookieproj.engines.entries import Location
 from cookieproj.engines.exceptions import CookieTooLargeError, StoreError
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.merge import Data
-from cookieproj.engines.revocation import is_revoked
+from cookieproj.engines.revocation_check import is_revoked
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 from cookieproj.engines.signed_cookies import is_signed
 from cookieproj.engines.store import Store
 
-from . import earlier
-from .as_carried import AsCarried
-from .copies import unmarked
+from . import marks_of_old_versions
+from .copy_marks import without_copy_mark
+from .kept_expiry import KeepsExpiryMixin
 
 logger = logging.getLogger("django.contrib.sessions")
 
@@ -61,7 +67,7 @@ class Exchange:
     previous: Engine | None = None
 
     @property
-    def stands_on(self) -> Engine | None:
+    def old_session(self) -> Engine | None:
         """What this session is saved in as well."""
         return None if self.phase is Phase.SETTLED else self.previous
 
@@ -75,7 +81,7 @@ class Exchange:
         return self.phase in {Phase.CONFIRMED, Phase.LATE, Phase.SETTLED}
 
 
-class ServerToCookie(AsCarried, SignedCookies):
+class ServerToCookie(KeepsExpiryMixin, SignedCookies):
     """A session in a signed cookie, or in the old store under a session key.
 
     A response that exchanges the one for the other may get lost, or cross others. So the
@@ -96,33 +102,33 @@ class ServerToCookie(AsCarried, SignedCookies):
         sent = self.session_key or ""
         data = super().load()
         self._session_key = sent
-        key, is_settled = exchanged_from(data, store_of(self._old))
+        key, is_settled = pop_exchanged_key(data, store_of(self._old))
         if data and key is None:
             exchange = Exchange()
         elif is_settled:
             exchange = Exchange(Phase.SETTLED, self._old(key))
         else:
-            exchange, data = self._load_former(key or sent, is_confirmed=key is not None)
+            exchange, data = self._load_old(key or sent, is_confirmed=key is not None)
         # Not where the old store has failed, or refuses the event loop: then it is asked again.
         self._exchange = exchange
         return data
 
-    def _load_former(self, key: str, *, is_confirmed: bool) -> tuple[Exchange, Data]:
+    def _load_old(self, key: str, *, is_confirmed: bool) -> tuple[Exchange, Data]:
         previous = self._old(None if is_signed(key) else key)
         found = store_of(self._old).read(key, with_expiry=True) if previous.session_key else None
-        data = unmarked((found and found.decode()) or {})
+        data = without_copy_mark((found and found.decode()) or {})
         if found is None or not data or is_revoked(data, self.session_key or ""):
             return Exchange(), self._nothing()
-        is_late = data.pop(EXCHANGED, False)
-        previous.hold(data, found)
-        self._carried = copy.deepcopy(data), found.expires or previous.get_expiry_date()
+        is_late = data.pop(EXCHANGED_FOR_COOKIE, False)
+        previous.replace_data(data, found)
+        self._moved = copy.deepcopy(data), found.expires or previous.get_expiry_date()
         # So that the response sets the cookie; a late request has nothing to exchange.
         self.modified = is_confirmed or not is_late
         if is_confirmed:
             return Exchange(Phase.CONFIRMED, previous), data
         return Exchange(Phase.LATE if is_late else Phase.OFFERED, previous), data
 
-    def _exchanged(self) -> Exchange:
+    def _exchange_of_request(self) -> Exchange:
         """Also where the session was emptied unread."""
         if self._exchange is None:
             if self.session_key:
@@ -136,65 +142,67 @@ class ServerToCookie(AsCarried, SignedCookies):
         Raises UpdateError if it was ended there meanwhile.
         """
         self._get_session()
-        exchange = self._exchanged()
-        if exchange.stands_on:
-            self._save_former(exchange, exchange.stands_on)
+        exchange = self._exchange_of_request()
+        if exchange.old_session:
+            self._save_old(exchange, exchange.old_session)
         self._sign(must_create)
         if exchange.phase is Phase.CONFIRMED:
             exchange.phase = Phase.SETTLED
-        self._carried = None
+        self._moved = None
 
     def _sign(self, must_create: bool = False) -> None:
         try:
             super().save(must_create)
         except (TypeError, ValueError) as error:
-            self._stay(error)
+            self._keep_in_old(error)
 
-    def _save_former(self, exchange: Exchange, previous: Engine) -> None:
+    def _save_old(self, exchange: Exchange, previous: Engine) -> None:
         ours = self._get_session()
-        as_carried = self._is_as_carried()
+        as_carried = self._is_unchanged_since_move()
         expires = self.get_expiry_date()
         is_last = exchange.phase is Phase.CONFIRMED
         if as_carried and not (is_last or previous.has_replaced_keys):
             return
-        previous.hold(ours)
+        previous.replace_data(ours)
         until = expires if as_carried else None
         if exchange.has_cookie:
-            ours[EXCHANGED] = True
+            ours[EXCHANGED_FOR_COOKIE] = True
             # From now on the cookie is the session. Only requests under way still have the key.
-            until = local(min(aware(expires), after(TOMBSTONE_TTL)))
+            until = as_django_stores(min(aware(expires), from_now(TOMBSTONE_TTL)))
         try:
-            with previous.expiring(until):
+            with previous.expiring_at(until):
                 previous.save()
         finally:
-            ours.pop(EXCHANGED, None)
+            ours.pop(EXCHANGED_FOR_COOKIE, None)
         if as_carried:
             # Together with what others have written meanwhile.
-            self._carried = copy.deepcopy(ours), expires
+            self._moved = copy.deepcopy(ours), expires
 
     def _get_session_key(self) -> str:
         """The cookie; one that is merely exchanged expires when the session would have."""
         data = self._get_session()
         signed = timezone.now()
-        expiry = data.get(EXPIRY)
-        if self._is_as_carried() and not isinstance(expiry, str):
+        expiry = data.get(EXPIRY_ITEM)
+        if self._is_unchanged_since_move() and not isinstance(expiry, str):
             signed = self.get_expiry_date() - timedelta(seconds=self.get_expiry_age(expiry=expiry))
         exchange = self._exchange or Exchange()
         is_settled = exchange.phase in {Phase.CONFIRMED, Phase.SETTLED}
-        name = name_of(store_of(self._old))
-        mark = {FORMER: [exchange.key, is_settled, name]} if exchange.key else {}
-        return SignerAt(signed).sign_object(data | mark, serializer=self.serializer, compress=True)
+        name = name_of_store(store_of(self._old))
+        mark = {EXCHANGED_KEY: [exchange.key, is_settled, name]} if exchange.key else {}
+        return SignerAtMoment(signed).sign_object(
+            data | mark, serializer=self.serializer, compress=True
+        )
 
     def _is_too_large(self, error: CookieTooLargeError) -> None:
-        if self._exchanged().stands_on:
-            self._stay(error)
+        if self._exchange_of_request().old_session:
+            self._keep_in_old(error)
         else:
             super()._is_too_large(error)
 
-    def _stay(self, error: Exception) -> None:
+    def _keep_in_old(self, error: Exception) -> None:
         """In the old store, as long as that is there, with what no cookie can hold."""
-        exchange = self._exchanged()
-        if exchange.stands_on is None:
+        exchange = self._exchange_of_request()
+        if exchange.old_session is None:
             raise error
         self._session_key = exchange.key
         exchange.phase = Phase.OFFERED
@@ -204,9 +212,9 @@ class ServerToCookie(AsCarried, SignedCookies):
     def cycle_key(self) -> None:
         """Whoever knew the session key is out: the old store holds the session under another."""
         self._get_session()
-        exchange = self._exchanged()
-        if previous := exchange.stands_on:
-            previous.hold(self._get_session())
+        exchange = self._exchange_of_request()
+        if previous := exchange.old_session:
+            previous.replace_data(self._get_session())
             # What follows is a save of both.
             previous.save_follows = self.save_follows
             previous.cycle_key()
@@ -227,7 +235,7 @@ class ServerToCookie(AsCarried, SignedCookies):
             if not is_signed(session_key):
                 self._old().delete(session_key)
             return
-        self._end_key(self._exchanged())
+        self._end_key(self._exchange_of_request())
         super().delete()
 
     def _end_key(self, exchange: Exchange) -> None:
@@ -237,7 +245,7 @@ class ServerToCookie(AsCarried, SignedCookies):
 
     def locate(self) -> list[Location]:
         """In the old store, until this session is signed into a cookie."""
-        previous = type(self)(self.session_key)._exchanged().stands_on
+        previous = type(self)(self.session_key)._exchange_of_request().old_session
         if previous and previous.session_key == self.session_key:
             return previous.locate()
         return super().locate()
@@ -253,18 +261,18 @@ class ServerToCookie(AsCarried, SignedCookies):
         return super()._live_keys(set(keys) - previous) | store_of(cls._old).live_keys(previous)
 
 
-def exchanged_from(data: Data, store: Store) -> tuple[str | None, bool]:
+def pop_exchanged_key(data: Data, store: Store) -> tuple[str | None, bool]:
     """The session key in that store that a cookie was exchanged for, and whether that is settled.
 
     None for a cookie that was not, or for one in another store. The data is left without it.
     """
-    match data.pop(FORMER, None):
-        case [str(key), bool(is_settled), str(name)] if is_name_of(name, store):
+    match data.pop(EXCHANGED_KEY, None):
+        case [str(key), bool(is_settled), str(name)] if is_name_of_store(name, store):
             return key, is_settled
     return None, False
 
 
-def name_of(store: Store) -> str:
+def name_of_store(store: Store) -> str:
     """The same for the same store only; it tells nothing of where that is.
 
     Nobody but the site signs a cookie, so this needs no secret, and stays when that is another.
@@ -272,11 +280,11 @@ def name_of(store: Store) -> str:
     return sha256(f"{HANDOVER_LABEL} {store.id}".encode()).hexdigest()[:NAME]
 
 
-def is_name_of(name: str, store: Store) -> bool:
-    return name == name_of(store) or earlier.is_name(name, store)
+def is_name_of_store(name: str, store: Store) -> bool:
+    return name == name_of_store(store) or marks_of_old_versions.is_old_store_name(name, store)
 
 
-class SignerAt(signing.TimestampSigner):
+class SignerAtMoment(signing.TimestampSigner):
     """Signs as if it were another time."""
 
     def __init__(self, moment: datetime) -> None:

@@ -11,14 +11,14 @@ INTERRUPTED = 130
 
 
 @contextmanager
-def ended_as_by_ctrl_c() -> Iterator[None]:
+def sigterm_as_ctrl_c() -> Iterator[None]:
     """By SIGTERM too, which else leaves everything where it is."""
-    with handled_by(signal.default_int_handler):
+    with signal_handler(signal.default_int_handler):
         yield
 
 
 @contextmanager
-def ended_between_steps() -> Iterator[Callable[[], None]]:
+def stop_between_steps() -> Iterator[Callable[[], None]]:
     """Both wait for the end of a step, so that all it did is counted; a second one does not.
 
     Gives what to call after each step: it raises KeyboardInterrupt if there was one.
@@ -35,12 +35,12 @@ def ended_between_steps() -> Iterator[Callable[[], None]]:
         if is_asked:
             raise KeyboardInterrupt
 
-    with handled_by(ask):
+    with signal_handler(ask):
         yield stop_if_asked
 
 
 @contextmanager
-def handled_by(handler: Callable[..., Any]) -> Iterator[None]:
+def signal_handler(handler: Callable[..., Any]) -> Iterator[None]:
     """In the main thread, which alone gets signals, and may say who handles them."""
     if current_thread() is not main_thread():
         yield

@@ -2,7 +2,7 @@ from typing import Any
 
 from django import template
 
-from cookieproj.engines.overview import Overview, figure
+from cookieproj.engines.session_counts import Overview, figure
 
 register = template.Library()
 register.filter(figure)

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
-from cookieproj.devices import registry
+from cookieproj.devices import session_registry
 from cookieproj.devices.models import SignedInSession
 from cookieproj.engines import running_engine
 from cookieproj.engines.checks import sessions_outlive_the_process
@@ -81,7 +81,7 @@ def made_sessions(users: list[User]) -> str:
                 user=user,
                 browser="demodata",
                 expires=session.get_expiry_date(),
-                **registry.identity(session),
+                **session_registry.identity(session),
             )
     make_session(store, "anonymous", {"cart": ["cookie", "milk"]}, timedelta(days=1))
     make_session(store, "expired", {"cart": ["crumbs"]}, timedelta(days=-1))
@@ -103,7 +103,7 @@ def make_session(
     session.update(data)
     session.set_expiry(timezone.now() + left)
     if row:
-        registry.mark(session, row)
+        session_registry.mark(session, row)
     # Only now: a session that is given a key first looks for it, and drops one it does not find.
     session._session_key = key
     session.save(must_create=True)

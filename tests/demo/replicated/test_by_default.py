@@ -10,9 +10,9 @@ from django.db import OperationalError, connections
 from django.test import Client
 from pytest_django import Settings
 
-from cookieproj.devices import registry
+from cookieproj.devices import session_registry
 from cookieproj.devices.models import SignedInSession
-from cookieproj.devices.services import sign_out_everywhere
+from cookieproj.devices.signing_out import sign_out_everywhere
 from cookieproj.engines.exceptions import StoreUnavailableError
 from demo.attacks import ATTEMPTS
 from demo.models import User
@@ -42,7 +42,7 @@ def test_signing_out_everywhere_is_done_whole_or_not(
     profile: str, ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = browser(ada)
-    monkeypatch.setattr("cookieproj.devices.services.log", None)
+    monkeypatch.setattr("cookieproj.devices.signing_out.log", None)
     with pytest.raises(TypeError):
         sign_out_everywhere(ada)
     assert User.objects.get().sign_outs == 0
@@ -80,7 +80,7 @@ def test_what_the_store_refuses_to_end_is_not_in_its_log(
     client, other = browser(admin), browser(ada)
     form = {"action": "delete_selected", "_selected_action": [row_of(other).pk], "post": "yes"}
     away = StoreUnavailableError("there", "gone")
-    with mock.patch("cookieproj.devices.stored_sessions.end", side_effect=away):
+    with mock.patch("cookieproj.devices.stored_sessions.delete_stored_session", side_effect=away):
         assert client.post("/admin/cookieproj_devices/signedinsession/", form).status_code == 503
     assert not LogEntry.objects.exists()
     assert is_in(other)
@@ -95,7 +95,7 @@ def test_an_index_without_a_table_waits(profile: str, ada: User) -> None:
         assert visitor.post("/auth/sign-in/", form).status_code == 302
         assert is_in(visitor)
         cursor.execute("ALTER TABLE gone RENAME TO cookieproj_devices_signedinsession")
-    registry.written.clear()
+    session_registry.written.clear()
     assert is_in(visitor)
     assert SignedInSession.objects.get() == row_of(visitor)
 

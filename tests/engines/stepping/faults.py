@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from django.contrib.sessions.backends.base import UpdateError
 
-from cookieproj.engines import base, keys, merge
-from cookieproj.engines.apply import Apply
-from cookieproj.engines.cached_row_store import CachedRows
+from cookieproj.engines import base, merge, session_keys
+from cookieproj.engines.apply import ApplyMixin
+from cookieproj.engines.cached_row_store import CachedRowStore
 from cookieproj.engines.caches import memory
-from cookieproj.engines.caches.generic import Cache
-from cookieproj.engines.caches.memory import Memory
+from cookieproj.engines.caches.generic import GenericCacheStore
+from cookieproj.engines.caches.memory import MemoryStore
 from cookieproj.engines.exceptions import StoreError
 from cookieproj.engines.handover import move_all, move_one
-from cookieproj.engines.handover.copies import unmarked
+from cookieproj.engines.handover.copy_marks import without_copy_mark
 from cookieproj.engines.handover.move_one import SessionMover
 from cookieproj.engines.store import Store
 
@@ -33,9 +33,9 @@ def fault(name: str) -> Callable[[Callable[[pytest.MonkeyPatch], object]], objec
 
 
 def following(catch_up: Callable[..., Any], is_over: Callable[..., Any]) -> Any:
-    """A ``follow`` of that form: what it does with what is newer, and where nothing is."""
+    """A ``delete_from_old`` of that form: what it does with what is newer, and where nothing is."""
 
-    def follow(self: Any, key: str, found: Any, held: Any) -> Any:
+    def delete_from_old(self: Any, key: str, found: Any, held: Any) -> Any:
         there = held
         while not self.old.compare_and_delete(key, found):
             newer = self.old.read(key, with_expiry=True)
@@ -48,13 +48,13 @@ def following(catch_up: Callable[..., Any], is_over: Callable[..., Any]) -> Any:
             found = newer
         return there
 
-    return follow
+    return delete_from_old
 
 
 def merged(self: Any, key: str, found: Any, newer: Any) -> Any:
     """What has changed in the old store, on what the new one holds now."""
     while there := self.new.read(key):
-        data = merge.merge(unmarked(found.data), there.data, unmarked(newer.data))
+        data = merge.merge(without_copy_mark(found.data), there.data, without_copy_mark(newer.data))
         if written := self.new.put(key, there, data, newer.expires or self.expiry_of(data)):
             return written
     raise UpdateError
@@ -69,22 +69,26 @@ def undone(self: Any, key: str, _there: Any) -> None:
 def what_follows_deletes_what_others_wrote(patch: pytest.MonkeyPatch) -> None:
     def saved(self: Any, key: str, _found: Any, newer: Any) -> Any:
         there = self.new.read(key)
-        data = unmarked(newer.decode())
+        data = without_copy_mark(newer.decode())
         if there is None:
             raise UpdateError
         return self.new.put(key, there, data, newer.expires or self.expiry_of(data))
 
-    patch.setattr(SessionMover, "follow", following(saved, undone))
+    patch.setattr(SessionMover, "delete_from_old", following(saved, undone))
 
 
 @fault("db to cache")
 def what_has_ended_in_the_old_store_goes_on_in_the_new(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(SessionMover, "follow", following(merged, lambda _self, _key, there: there))
+    patch.setattr(
+        SessionMover, "delete_from_old", following(merged, lambda _self, _key, there: there)
+    )
 
 
 @fault("db")
 def sets_are_compared_by_their_pickles(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(merge, "same", lambda one, other: pickle.dumps(one) == pickle.dumps(other))
+    patch.setattr(
+        merge, "stored_alike", lambda one, other: pickle.dumps(one) == pickle.dumps(other)
+    )
 
 
 @fault("db")
@@ -103,18 +107,18 @@ def a_merge_ignores_theirs(patch: pytest.MonkeyPatch) -> None:
 
 @fault("db")
 def a_new_key_takes_nothing_along(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(keys.Keys, "_take_along", lambda *_: None)
+    patch.setattr(session_keys.SessionKeys, "_merge_from_old_key", lambda *_: None)
 
 
 @fault("cache")
 def the_old_key_ends_before_the_new_one_is_saved(patch: pytest.MonkeyPatch) -> None:
-    really = keys.Keys.cycle_key
+    really = session_keys.SessionKeys.cycle_key
 
     def cycle_key(self: Any) -> None:
         self.save_follows = False
         really(self)
 
-    patch.setattr(keys.Keys, "cycle_key", cycle_key)
+    patch.setattr(session_keys.SessionKeys, "cycle_key", cycle_key)
 
 
 @fault("file")
@@ -150,22 +154,22 @@ def a_copy_stays_that_a_lost_answer_left_behind(patch: pytest.MonkeyPatch) -> No
     def nothing(_self: Any, _key: str) -> Iterator[None]:
         yield
 
-    patch.setattr(CachedRows, "_no_copy_after_a_lost_answer", nothing)
+    patch.setattr(CachedRowStore, "_invalidate_on_lost_answer", nothing)
 
 
 @fault("db")
 def what_was_applied_is_merged_as_any_value(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Apply, "_apply_again", lambda *_: None)
+    patch.setattr(ApplyMixin, "_apply_again", lambda *_: None)
 
 
 @fault("cached_db")
 def no_tombstone_in_the_place_of_a_copy(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Memory, "write_tombstone", Cache.delete)
+    patch.setattr(MemoryStore, "write_tombstone", GenericCacheStore.delete)
 
 
 @fault("db to file")
 def the_former_store_keeps_what_has_ended(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(SessionMover, "_end_former", lambda *_: None)
+    patch.setattr(SessionMover, "_end_in_old", lambda *_: None)
 
 
 @fault("db to file")
@@ -175,14 +179,14 @@ def no_tombstone_after_the_end(patch: pytest.MonkeyPatch) -> None:
 
 @fault("db to cache")
 def movesessions_takes_what_has_changed(patch: pytest.MonkeyPatch) -> None:
-    def follow(self: Any, key: str, _found: Any, held: Any) -> Any:
+    def delete_from_old(self: Any, key: str, _found: Any, held: Any) -> Any:
         self.old.delete(key)
         return held
 
     def between(*arguments: Any, **options: Any) -> Any:
         mover = really(*arguments, **options)
-        patch.setattr(SessionMover, "follow", follow)
+        patch.setattr(SessionMover, "delete_from_old", delete_from_old)
         return mover
 
-    really = move_all.Mover.between
-    patch.setattr(move_all.Mover, "between", between)
+    really = move_all.BatchMover.between
+    patch.setattr(move_all.BatchMover, "between", between)

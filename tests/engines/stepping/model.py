@@ -58,9 +58,9 @@ class Model:
         self.roots = [self.root]
         for visit in sorted(self.visits, key=lambda visit: visit.answered):
             if visit.outcome == "saved" and visit.answer and visit.answer not in self.keys:
-                self.follow(visit, visit.answer)
+                self.delete_from_old(visit, visit.answer)
 
-    def follow(self, visit: Visit, cookie: str) -> None:
+    def delete_from_old(self, visit: Visit, cookie: str) -> None:
         """The key that it was answered with."""
         before = None if visit.line.is_new else self.keys.get(visit.cookie or "")
         if before and not visit.line.signed_in:

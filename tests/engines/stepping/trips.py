@@ -17,26 +17,28 @@ from django.contrib.sessions.backends.file import SessionStore as DjangosFile
 from django.core.cache.backends.locmem import LocMemCache
 from greenlet import getcurrent, greenlet
 
-from cookieproj.engines.caches.generic import Cache
-from cookieproj.engines.caches.memcached import Memcached
-from cookieproj.engines.caches.memory import Memory
-from cookieproj.engines.caches.redis import Redis
+from cookieproj.engines.caches.generic import GenericCacheStore
+from cookieproj.engines.caches.memcached import MemcachedStore
+from cookieproj.engines.caches.memory import MemoryStore
+from cookieproj.engines.caches.redis import RedisStore
 from cookieproj.engines.exceptions import StoreUnavailableError
-from cookieproj.engines.file_store import Files
-from cookieproj.engines.row_store import Rows
+from cookieproj.engines.file_store import FileStore
+from cookieproj.engines.row_store import RowStore
 from cookieproj.engines.sql_statements import Table
 
 # All there is to know of what a trip is. One that is made on the way, inside another one, is a part
 # of that: of files those stand here who hold the lock.
 TRIPS: dict[type, str] = {
     Table: "read insert swap touch remove take data remove_expired page",
-    Cache: "delete exists",
-    Memory: "read insert compare_and_swap touch compare_and_delete write_tombstone",
-    Redis: (
+    GenericCacheStore: "delete exists",
+    MemoryStore: "read insert compare_and_swap touch compare_and_delete write_tombstone",
+    RedisStore: (
         "read insert compare_and_swap put touch delete compare_and_delete write_tombstone page"
     ),
-    Memcached: ("read insert compare_and_swap touch delete compare_and_delete write_tombstone"),
-    Files: "read insert compare_and_swap touch delete compare_and_delete purge exists",
+    MemcachedStore: (
+        "read insert compare_and_swap touch delete compare_and_delete write_tombstone"
+    ),
+    FileStore: "read insert compare_and_swap touch delete compare_and_delete purge exists",
     DjangosDB: "_get_session_from_db exists save delete",
     DjangosFile: "load exists save delete",
     LocMemCache: "get set add delete touch has_key",
@@ -121,7 +123,7 @@ def stepped() -> Iterator[None]:
     """Those who make a trip are stopped before it, if they are actors."""
     with ExitStack() as stack:
         # All share one connection: what others do meanwhile is no part of that transaction.
-        stack.enter_context(mock.patch.object(Rows, "in_one_go", return_value=nullcontext()))
+        stack.enter_context(mock.patch.object(RowStore, "batched", return_value=nullcontext()))
         for owner, names in TRIPS.items():
             for name in names.split():
                 if name in vars(owner):

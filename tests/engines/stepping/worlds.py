@@ -18,13 +18,13 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
 
-from cookieproj.engines.constants import DJANGOS, OURS
+from cookieproj.engines.constants import DJANGO_ENGINES, OUR_ENGINES
+from cookieproj.engines.engine_registry import same_named_subclass
 from cookieproj.engines.exceptions import StoreError
-from cookieproj.engines.handover.engines import handover_engine
+from cookieproj.engines.handover.comparing_stores import handover_engine
 from cookieproj.engines.handover.move_all import move
-from cookieproj.engines.handover_mixin import made_of
+from cookieproj.engines.handover_mixin import class_and_composer
 from cookieproj.engines.middleware import SessionMiddleware
-from cookieproj.engines.registry import subclass
 from cookieproj.profiles import PROFILES
 from tests.engines.handing_over import PAIRS
 from tests.stores import forget_pending
@@ -112,8 +112,10 @@ def world(name: str) -> World:
     """By its name: ``db``, ``Django's db``, ``db to cache``."""
     if " to " in name:
         return handover(*name.split(" to "))
-    owner, path = (DJANGOS, name[9:]) if name.startswith("Django's ") else (OURS, name)
-    middleware = DjangosMiddleware if owner == DJANGOS else SessionMiddleware
+    owner, path = (
+        (DJANGO_ENGINES, name[9:]) if name.startswith("Django's ") else (OUR_ENGINES, name)
+    )
+    middleware = DjangosMiddleware if owner == DJANGO_ENGINES else SessionMiddleware
     process = made("new", f"{owner}{path}", "", middleware)
     return World(name, {"new": process}, [("new",)], has_copies=path == "cached_db")
 
@@ -141,16 +143,16 @@ def together(old: str, new: str) -> Iterator[tuple[str, ...]]:
 
 
 def made(name: str, engine: str, previous: str, middleware: Any = SessionMiddleware) -> Process:
-    path = engine if "." in engine else f"{OURS}{engine}"
+    path = engine if "." in engine else f"{OUR_ENGINES}{engine}"
     with override_settings(SESSION_ENGINE=path, SESSION_HANDOVER_FROM=previous):
         handler = middleware(respond)
         kind = import_module(path).SessionStore
         if not previous:
             handler.SessionStore = kind
-        elif compose := made_of(kind)[1]:
+        elif compose := class_and_composer(kind)[1]:
             # With this former engine for good, whatever the settings of another process are.
             both = property(lambda session: compose(session.make_store()))
-            handler.SessionStore = subclass(kind, _store=both)
+            handler.SessionStore = same_named_subclass(kind, _store=both)
         return Process(name, handler.SessionStore, handler)
 
 

@@ -3,7 +3,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from cookieproj.devices import cleanup
+from cookieproj.devices import clear_registry
 from cookieproj.engines.management.commands.clearsessions import Command as ClearSessions
 
 
@@ -19,7 +19,7 @@ class Command(ClearSessions):
         super().clear_all(**options)
         if not options["dry_run"]:
             # Before a word is said: where sessions expire by themselves, only this asks the store.
-            self.forgotten = cleanup.clear()
+            self.forgotten = clear_registry.clear()
 
     def handle(self, **options: Any) -> None:
         super().handle(**options)

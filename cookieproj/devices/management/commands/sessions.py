@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from cookieproj.devices.models import SignedInSession
-from cookieproj.devices.services import devices_of
+from cookieproj.devices.signing_out import devices_of
 from cookieproj.devices.user_model import find_by_name
 from cookieproj.engines.exceptions import SessionStoreError
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from cookieproj.devices.models import SignedInSession
-from cookieproj.devices.services import end_each, sign_out_everywhere
+from cookieproj.devices.signing_out import end_each, sign_out_everywhere
 from cookieproj.devices.user_model import find_by_name, users
 from cookieproj.engines import running_engine
 from cookieproj.engines.exceptions import SessionStoreError

@@ -17,11 +17,11 @@ from cookieproj.engines.benchmark.results import Benchmark, Cost, Measured
 from cookieproj.engines.benchmark.run import ALL, benchmark, payload_of
 from cookieproj.engines.benchmark.views import KINDS
 from cookieproj.engines.benchmark.visitor import RequestFailedError
-from cookieproj.engines.constants import DJANGOS, NAMES, OURS
+from cookieproj.engines.constants import DJANGO_ENGINES, ENGINE_NAMES, OUR_ENGINES
+from cookieproj.engines.engine_registry import EngineRef
 from cookieproj.engines.management.commands.clearsessions import AWAY
-from cookieproj.engines.management.interrupts import INTERRUPTED, ended_as_by_ctrl_c
+from cookieproj.engines.management.interrupts import INTERRUPTED, sigterm_as_ctrl_c
 from cookieproj.engines.management.progress import progress_bar
-from cookieproj.engines.registry import EngineRef
 
 
 def number(text: str) -> int:
@@ -32,14 +32,14 @@ def number(text: str) -> int:
 
 def paths(text: str) -> list[str]:
     """Of ours and Django's engine of that name, or of any engine by its own."""
-    if text in NAMES:
-        return [family + text for family in (OURS, DJANGOS)]
+    if text in ENGINE_NAMES:
+        return [family + text for family in (OUR_ENGINES, DJANGO_ENGINES)]
     try:
         _found = EngineRef(text).session_class
     except ImportError as error:
         raise ArgumentTypeError(
             _("%(text)r is no engine: %(names)s, or the dotted path of one")
-            % {"text": text, "names": ", ".join(NAMES)}
+            % {"text": text, "names": ", ".join(ENGINE_NAMES)}
         ) from error
     return [text]
 
@@ -83,7 +83,7 @@ class Command(BaseCommand):
                 "One of %(names)s, for ours and Django's, or the dotted path of any engine. "
                 "May be given again; all of those names if not given."
             )
-            % {"names": ", ".join(NAMES)},
+            % {"names": ", ".join(ENGINE_NAMES)},
         )
         parser.add_argument(
             "--requests",
@@ -142,7 +142,7 @@ class Command(BaseCommand):
         total = requests * (len(KINDS) * len(engines) + 1)
         with (
             as_in_production(),
-            ended_as_by_ctrl_c(),
+            sigterm_as_ctrl_c(),
             progress_bar(total=total, unit=_(" requests")) as bar,
         ):
             return benchmark(

@@ -11,14 +11,14 @@ from django.utils.translation import ngettext
 
 from cookieproj.engines import running_engine
 from cookieproj.engines.exceptions import SessionStoreError
-from cookieproj.engines.hooks import overrides
-from cookieproj.engines.listable import BATCH
+from cookieproj.engines.listing import BATCH
 from cookieproj.engines.management.interrupts import (
     INTERRUPTED,
-    ended_as_by_ctrl_c,
-    ended_between_steps,
+    sigterm_as_ctrl_c,
+    stop_between_steps,
 )
 from cookieproj.engines.management.progress import progress_bar
+from cookieproj.engines.subclass_hooks import overrides
 
 AWAY = (SessionStoreError, OSError, DatabaseError, ImproperlyConfigured)
 
@@ -60,7 +60,7 @@ class Command(ClearSessions):
 
     def handle(self, **options: Any) -> None:
         try:
-            with ended_as_by_ctrl_c():
+            with sigterm_as_ctrl_c():
                 self.clear_all(**options)
         except AWAY as error:
             raise CommandError(
@@ -114,7 +114,7 @@ class Command(ClearSessions):
             if not bar.disable:
                 bar.total = store.count_expired()
             self.cleared = 0
-            with ended_between_steps() as stop_if_asked:
+            with stop_between_steps() as stop_if_asked:
 
                 def show(so_far: int) -> None:
                     bar.update(so_far - (self.cleared or 0))

@@ -9,21 +9,21 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from cookieproj.engines.constants import NAMES
+from cookieproj.engines.constants import ENGINE_NAMES
+from cookieproj.engines.engine_registry import EngineRef
 from cookieproj.engines.exceptions import NotListableError
 from cookieproj.engines.handover import previous, previous_alias
-from cookieproj.engines.handover.engines import handover_engine, same_store, share_rows
+from cookieproj.engines.handover.comparing_stores import handover_engine, same_store, share_rows
 from cookieproj.engines.handover.move_all import Outcome, Outcomes, move, rehearse, why_not
 from cookieproj.engines.handover_checks import sessions_are_pickled
-from cookieproj.engines.keys import masked
 from cookieproj.engines.management.commands.clearsessions import AWAY, add_batch_options
 from cookieproj.engines.management.interrupts import (
     INTERRUPTED,
-    ended_as_by_ctrl_c,
-    ended_between_steps,
+    sigterm_as_ctrl_c,
+    stop_between_steps,
 )
 from cookieproj.engines.management.progress import progress_bar
-from cookieproj.engines.registry import EngineRef
+from cookieproj.engines.session_keys import masked
 from cookieproj.engines.signals import sessions_moved
 
 # Sessions that cannot be moved, of which so many are told.
@@ -55,7 +55,7 @@ class Command(BaseCommand):
         "Move the live sessions of one engine to another, each under its own key. "
         "An engine is one of %(names)s, or a dotted path. The cache of the first is "
         "SESSION_HANDOVER_CACHE, if that is set."
-    ) % {"names": ", ".join(NAMES)}
+    ) % {"names": ", ".join(ENGINE_NAMES)}
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--from", required=True, dest="old", metavar="ENGINE")
@@ -103,14 +103,14 @@ class Command(BaseCommand):
         expired = old.store.count_expired()
         first: list[str] = []
 
-        def stays(keys: list[str]) -> None:
+        def on_unmovable(keys: list[str]) -> None:
             first.extend(keys[: NAMED - len(first)])
 
         if dry:
-            batches = rehearse(old, new, size, stays=stays)
+            batches = rehearse(old, new, size, on_unmovable=on_unmovable)
         else:
             note = functools.partial(announce, old, new)
-            batches = move(old, new, size, keep=keep, note=note, stays=stays)
+            batches = move(old, new, size, keep=keep, on_moved=note, on_unmovable=on_unmovable)
         counted = self.counted(batches, old)
         text = OUTCOMES["copied" if keep else "moved", dry]
         self.stdout.write(
@@ -137,13 +137,13 @@ class Command(BaseCommand):
         """With a bar, on a terminal; cron gets the last line only."""
         counted: Outcomes = Counter()
         with (
-            ended_as_by_ctrl_c(),
+            sigterm_as_ctrl_c(),
             progress_bar(unit=_(" sessions"), desc=_("Moving")) as bar,
         ):
             try:
                 if not bar.disable:
                     bar.total = old.store.count()
-                with ended_between_steps() as stop_if_asked:
+                with stop_between_steps() as stop_if_asked:
                     for outcomes in batches:
                         counted += outcomes
                         bar.update(outcomes.total())

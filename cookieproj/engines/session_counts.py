@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from . import inspector
 from .exceptions import SessionStoreError
-from .listable import Estimate
+from .listing import Estimate
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator
 
 from .entries import ListedSession, Location, Page
-from .handover_mixin import HandoverMixin, made_of, store_of
+from .handover_mixin import HandoverMixin, class_and_composer, store_of
 
 Progress = Callable[[int], object]
 
@@ -15,7 +15,7 @@ class Estimate(int):
     """A count that was estimated, as to count them all would take too long: pages say "about"."""
 
 
-class Listable(HandoverMixin):
+class ListingMixin(HandoverMixin):
     """Sessions that can be listed, counted and cleared.
 
     Every method raises NotListableError where the store cannot do it, with a sentence
@@ -38,7 +38,7 @@ class Listable(HandoverMixin):
     @classmethod
     def alive(cls, keys: Collection[str]) -> set[str]:
         """Those of the session keys that open a live session."""
-        kind: type[Listable] = made_of(cls)[0]
+        kind: type[ListingMixin] = class_and_composer(cls)[0]
         return kind._live_keys(keys)
 
     @classmethod

@@ -37,16 +37,16 @@ def revocation_check() -> Check | None:
     except (ImportError, TypeError, ValueError, RuntimeError) as error:
         # No module has such a name: an empty one, or a relative one. Or it is of an app that is
         # not installed.
-        raise ImproperlyConfigured(said(path, str(error))) from error
+        raise ImproperlyConfigured(not_callable_message(path, str(error))) from error
     if not callable(found):
-        raise ImproperlyConfigured(said(path, _("it cannot be called")))
+        raise ImproperlyConfigured(not_callable_message(path, _("it cannot be called")))
     if iscoroutinefunction(found):
-        raise ImproperlyConfigured(said(path, _("it is a coroutine function")))
+        raise ImproperlyConfigured(not_callable_message(path, _("it is a coroutine function")))
     check: Check = found
     return check
 
 
-def said(path: str, reason: str) -> str:
+def not_callable_message(path: str, reason: str) -> str:
     return _("SESSION_REVOCATION_CHECK = %(path)r is no function to ask: %(reason)s.") % {
         "path": path,
         "reason": reason,

@@ -9,14 +9,14 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.cached_db import SessionStore as DjangoCachedDB
 from django.utils.translation import gettext_lazy as _
 
-from .constants import PROBE
+from .constants import PROBE_ITEM
+from .engine_registry import same_named_subclass, without_handover
 from .exceptions import StoreMisconfiguredError
 from .handover_mixin import store_of
-from .listable import Listable
-from .registry import by_itself, subclass
+from .listing import ListingMixin
 
 # After so long the entry goes, where it could not be removed.
-SECONDS = 60
+PROBE_SECONDS = 60
 
 
 def probe(store: type[SessionBase]) -> None:
@@ -30,14 +30,16 @@ def probe(store: type[SessionBase]) -> None:
     alone = without_cache(store)
     keys: list[str] = []
     try:
-        found = signed_in(alone, keys)
+        found = sign_in_and_cycle_key(alone, keys)
     except BaseException:
         with suppress(Exception):
-            remove(alone, keys)
+            remove_probe_sessions(alone, keys)
         raise
-    remove(alone, keys)
+    remove_probe_sessions(alone, keys)
     if found != "changed":
-        place = store_of(alone).label if issubclass(alone, Listable) else settings.SESSION_ENGINE
+        place = (
+            store_of(alone).label if issubclass(alone, ListingMixin) else settings.SESSION_ENGINE
+        )
         raise StoreMisconfiguredError(
             place,
             _("What was stored could not be read back."),
@@ -45,40 +47,40 @@ def probe(store: type[SessionBase]) -> None:
         )
 
 
-def signed_in(store: type[SessionBase], keys: list[str]) -> Any:
+def sign_in_and_cycle_key(store: type[SessionBase], keys: list[str]) -> Any:
     """What is stored in the end; ``keys`` are those under which something may be."""
     visitor = store()
-    visitor.set_expiry(SECONDS)
-    visitor[PROBE] = "stored"
+    visitor.set_expiry(PROBE_SECONDS)
+    visitor[PROBE_ITEM] = "stored"
     visitor.save()
     keys.append(visitor.session_key or "")
     request = store(visitor.session_key)
-    if request.get(PROBE) != "stored":
+    if request.get(PROBE_ITEM) != "stored":
         return None
     request.cycle_key()
     keys.append(request.session_key or "")
-    request[PROBE] = "changed"
+    request[PROBE_ITEM] = "changed"
     request.save()
     # Where the browser holds the session, its key is what was saved.
     keys.append(request.session_key or "")
-    return store(request.session_key).get(PROBE)
+    return store(request.session_key).get(PROBE_ITEM)
 
 
-def remove(store: type[SessionBase], keys: list[str]) -> None:
+def remove_probe_sessions(store: type[SessionBase], keys: list[str]) -> None:
     for key in filter(None, dict.fromkeys(keys)):
         store().delete(key)
 
 
 def without_cache(store: type[SessionBase]) -> type[SessionBase]:
     """By itself, and our cached_db as our db."""
-    is_cached = issubclass(store, DjangoCachedDB) and issubclass(store, Listable)
-    return rows_of(store) if is_cached else by_itself(store, "")
+    is_cached = issubclass(store, DjangoCachedDB) and issubclass(store, ListingMixin)
+    return rows_of(store) if is_cached else without_handover(store, "")
 
 
 @cache
 def rows_of(engine: type[SessionBase]) -> type[SessionBase]:
     # Not above: it is made of checks, and those of this.
-    from .row_store import Rows  # noqa: PLC0415
+    from .row_store import RowStore  # noqa: PLC0415
 
     # No class is called with the session that it is an attribute of.
-    return subclass(engine, make_store=lambda session: Rows(session))  # noqa: PLW0108
+    return same_named_subclass(engine, make_store=lambda session: RowStore(session))  # noqa: PLW0108

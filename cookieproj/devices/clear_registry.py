@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from cookieproj.engines import running_engine
 
-from . import registry, stored_sessions
-from .models import Forgettable, RefusedSession, SignedInSession
+from . import session_registry, stored_sessions
+from .models import ForgettableQuerySet, RefusedSession, SignedInSession
 
 # Rows in a batch: not more than a statement on any database takes.
 BATCH = 500
@@ -27,12 +27,12 @@ def clear() -> int:
         pass
     # What was last written of a session's expiry may be so much older than the session: a process
     # leaves alone what is younger than SEEN_EVERY, and looks again only when as much has gone by.
-    late = 2 * timedelta(seconds=registry.SEEN_EVERY)
+    late = 2 * timedelta(seconds=session_registry.SEEN_EVERY)
     expired = SignedInSession.objects.filter(expires__lt=now - late)
     return sum(batches(expired)) + sum(forgotten())
 
 
-def batches(rows: Forgettable[Any]) -> Iterator[int]:
+def batches(rows: ForgettableQuerySet[Any]) -> Iterator[int]:
     """Remove rows, those of a batch by one statement: how many went."""
     while batch := list(rows.values_list("pk", flat=True)[:BATCH]):
         yield rows.filter(pk__in=batch).forget()
@@ -44,4 +44,6 @@ def forgotten() -> Iterator[int]:
     last = UUID(int=0)
     while batch := list(rows.filter(pk__gt=last).order_by("pk")[:BATCH]):
         last = batch[-1].pk
-        yield stored_sessions.forget_gone(batch, stored_sessions.alive(batch))
+        yield stored_sessions.forget_rows_without_session(
+            batch, stored_sessions.rows_with_session(batch)
+        )

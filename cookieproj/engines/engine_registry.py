@@ -13,7 +13,7 @@ from django.core.cache import caches
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
-from .constants import DJANGOS, NAMES, OURS
+from .constants import DJANGO_ENGINES, ENGINE_NAMES, OUR_ENGINES
 
 
 @dataclass(frozen=True)
@@ -32,20 +32,20 @@ class EngineRef:
 
         Of an engine of neither family it is the path.
         """
-        return self.path.removeprefix(OURS).removeprefix(DJANGOS)
+        return self.path.removeprefix(OUR_ENGINES).removeprefix(DJANGO_ENGINES)
 
     @property
     def label(self) -> str:
         """What pages call it, that tell ours from others: db, or the path of one that is not."""
-        return self.path.removeprefix(OURS)
+        return self.path.removeprefix(OUR_ENGINES)
 
     @property
     def is_djangos(self) -> bool:
-        return self.path.startswith(DJANGOS)
+        return self.path.startswith(DJANGO_ENGINES)
 
     def of(self, family: str) -> "EngineRef":
         """That of the same name in OURS or DJANGOS; one of neither is itself."""
-        return replace(self, path=family + self.name) if self.name in NAMES else self
+        return replace(self, path=family + self.name) if self.name in ENGINE_NAMES else self
 
     @property
     def session_class(self) -> type[SessionBase]:
@@ -60,7 +60,7 @@ class EngineRef:
     @property
     def store(self) -> Any:
         """The engine by itself, also where it is the running one, which hands over."""
-        return by_itself(self.session_class, self.alias)
+        return without_handover(self.session_class, self.alias)
 
     @property
     def has_cache(self) -> bool:
@@ -71,12 +71,12 @@ class EngineRef:
         return issubclass(self.session_class, SignedCookies)
 
 
-def resolve(name: str) -> EngineRef:
+def resolve_engine(name: str) -> EngineRef:
     """By a name of ours, or the dotted path of any engine."""
-    return EngineRef(OURS + name if name in NAMES else name)
+    return EngineRef(OUR_ENGINES + name if name in ENGINE_NAMES else name)
 
 
-def running() -> EngineRef:
+def current_engine() -> EngineRef:
     """The one that SESSION_ENGINE names."""
     return EngineRef(settings.SESSION_ENGINE)
 
@@ -92,24 +92,28 @@ class InOtherCache:
 
 
 @cache
-def by_itself(store: type[Any], alias: str) -> type[Any]:
+def without_handover(store: type[Any], alias: str) -> type[Any]:
     """A subclass, which no handover goes round.
 
     The very same each time, so that what is done to one is done to all.
     """
-    return subclass(store, InOtherCache, _alias=alias) if alias else subclass(store)
+    return (
+        same_named_subclass(store, InOtherCache, _alias=alias)
+        if alias
+        else same_named_subclass(store)
+    )
 
 
-def subclass(store: type[Any], *before: type[Any], **attributes: Any) -> type[Any]:
+def same_named_subclass(store: type[Any], *before: type[Any], **attributes: Any) -> type[Any]:
     """A subclass that is called as the engine is: Django's salt holds the name."""
     named = {"__qualname__": store.__qualname__, "__module__": store.__module__}
     return type(store.__name__, (*before, store), named | attributes)
 
 
-def forget(*, setting: str, **kwargs: Any) -> None:
+def clear_cached_classes(*, setting: str, **kwargs: Any) -> None:
     """Classes note some settings, as that of files does its folder."""
     if setting.startswith("SESSION_"):
-        by_itself.cache_clear()
+        without_handover.cache_clear()
 
 
-setting_changed.connect(forget, dispatch_uid="cookieproj.engines.registry")
+setting_changed.connect(clear_cached_classes, dispatch_uid="cookieproj.engines.engine_registry")

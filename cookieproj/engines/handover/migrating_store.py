@@ -5,27 +5,27 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
-from cookieproj.engines.cached_row_store import CachedRows
+from cookieproj.engines.cached_row_store import CachedRowStore
 from cookieproj.engines.caches.generic import TOMBSTONE_TTL
-from cookieproj.engines.clock import after
-from cookieproj.engines.constants import COPY, ENDED
+from cookieproj.engines.clock import from_now
+from cookieproj.engines.constants import COPY_MARK, SESSION_TOMBSTONE
 from cookieproj.engines.entries import Entry
 from cookieproj.engines.exceptions import StoreError
 from cookieproj.engines.merge import Data
-from cookieproj.engines.store import Around, Store
+from cookieproj.engines.store import Store, StoreWrapper
 
-from .copies import unmarked
-from .move_one import SessionMover, is_own
+from .copy_marks import without_copy_mark
+from .move_one import SessionMover, is_own_session
 
 
-class MigratingStore(Around):
+class MigratingStore(StoreWrapper):
     """The new store; a session that only the old one has is carried over as it is read."""
 
     def __init__(self, new: Store, old: Store, expiry_of: Callable[[Data], datetime]) -> None:
         super().__init__(new)
         self.new = new
         self.old = old
-        self.carrier = SessionMover(old, new, expiry_of)
+        self.mover = SessionMover(old, new, expiry_of)
 
     def load(self, key: str) -> Entry | None:
         return self._found(key, self.new.load(key))
@@ -35,9 +35,9 @@ class MigratingStore(Around):
         return self._found(key, self.new.refresh(key, old))
 
     def _found(self, key: str, stored: Entry | None) -> Entry | None:
-        if not is_own(stored, self.old):
-            stored = self.carrier.carry(key, is_taken=stored is not None)
-        return None if stored is None else without_mark(stored)
+        if not is_own_session(stored, self.old):
+            stored = self.mover.move(key, is_taken=stored is not None)
+        return None if stored is None else entry_without_copy_mark(stored)
 
     def compare_and_delete(self, key: str, old: Entry) -> bool:
         """In both stores; a tombstone takes its place, for requests that have read it.
@@ -45,13 +45,13 @@ class MigratingStore(Around):
         The old one only then: has a process of its engine carried it back, it goes on there.
         """
         self.old.refuse_event_loop()
-        if self.new.compare_and_swap(key, old, ENDED, after(TOMBSTONE_TTL)) is None:
+        if self.new.compare_and_swap(key, old, SESSION_TOMBSTONE, from_now(TOMBSTONE_TTL)) is None:
             return False
-        self.carrier.end_former(key, old.data or {})
+        self.mover.end_in_old(key, old.data or {})
         return True
 
     def delete(self, key: str) -> None:
-        self.carrier.end(key)
+        self.mover.end(key)
 
     def exists(self, key: str) -> bool:
         if self.new.exists(key):
@@ -68,20 +68,20 @@ class MigratingStore(Around):
         return stored is not None and stored.has_ended
 
 
-def without_mark(stored: Entry) -> Entry:
+def entry_without_copy_mark(stored: Entry) -> Entry:
     """What tells it from a copy is nothing to a view."""
-    if COPY not in (stored.data or {}):
+    if COPY_MARK not in (stored.data or {}):
         return stored
-    return replace(stored, content=lambda: unmarked(stored.decode() or {}))
+    return replace(stored, content=lambda: without_copy_mark(stored.decode() or {}))
 
 
-class RowsBesideCopies(Around):
+class RowsBesideCopies(StoreWrapper):
     """db after cached_db: they keep the same rows, so there is nothing to carry.
 
     But copies in the cache would outlive what db changes or ends.
     """
 
-    def __init__(self, rows: Store, previous: CachedRows) -> None:
+    def __init__(self, rows: Store, previous: CachedRowStore) -> None:
         super().__init__(rows)
         self.previous = previous
 
@@ -111,7 +111,7 @@ class RowsBesideCopies(Around):
         self.previous.invalidate_again(key)
 
 
-class CopiesBehindRows(Around):
+class CopiesBehindRows(StoreWrapper):
     """cached_db after db: a copy in the cache may be older than the row, so the row is read."""
 
     def load(self, key: str) -> Entry | None:

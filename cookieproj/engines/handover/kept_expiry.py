@@ -5,32 +5,32 @@ from typing import Any
 
 from django.conf import settings
 
-from cookieproj.engines.clock import left
+from cookieproj.engines.clock import time_until
 from cookieproj.engines.handover_mixin import HandoverMixin
-from cookieproj.engines.merge import Data, unchanged
+from cookieproj.engines.merge import Data, same_data
 
 
-class AsCarried(HandoverMixin):
+class KeepsExpiryMixin(HandoverMixin):
     """To exchange a cookie is no use of the session: that alone moves no expiry."""
 
     # What came of the old engine, and when it expires; None once a save has moved that.
-    _carried: tuple[Data, datetime] | None = None
+    _moved: tuple[Data, datetime] | None = None
 
-    def _is_as_carried(self) -> bool:
-        if self._carried is None or settings.SESSION_SAVE_EVERY_REQUEST:
+    def _is_unchanged_since_move(self) -> bool:
+        if self._moved is None or settings.SESSION_SAVE_EVERY_REQUEST:
             return False
         try:
-            return unchanged(self._carried[0], self._store.form(self._get_session()))
+            return same_data(self._moved[0], self._store.form(self._get_session()))
         except (TypeError, ValueError):
             # A pickled session may hold what no cookie can.
             return False
 
     def get_expiry_age(self, **kwargs: Any) -> int:
-        if kwargs or self._carried is None or not self._is_as_carried():
+        if kwargs or self._moved is None or not self._is_unchanged_since_move():
             return int(super().get_expiry_age(**kwargs))
-        return int(left(self._carried[1]).total_seconds())
+        return int(time_until(self._moved[1]).total_seconds())
 
     def get_expiry_date(self, **kwargs: Any) -> datetime:
-        if kwargs or self._carried is None or not self._is_as_carried():
+        if kwargs or self._moved is None or not self._is_unchanged_since_move():
             return super().get_expiry_date(**kwargs)
-        return self._carried[1]
+        return self._moved[1]

@@ -18,7 +18,7 @@ from cookieproj.engines.store import Store
 MARK, NAME = 16, 8
 
 
-def is_mark(found: str, data: Data, old: Store) -> bool:
+def is_old_copy_mark(found: str, data: Data, old: Store) -> bool:
     """Whether it marks that data as a copy from that store."""
     if len(found) != MARK:
         return False
@@ -27,16 +27,16 @@ def is_mark(found: str, data: Data, old: Store) -> bool:
     except (TypeError, ValueError, RecursionError):
         # Of such data none was made.
         return False
-    return found in digests(OLD_COPY_LABEL, text, MARK)
+    return found in old_digests(OLD_COPY_LABEL, text, MARK)
 
 
-def is_name(found: str, store: Store) -> bool:
+def is_old_store_name(found: str, store: Store) -> bool:
     """Whether it stands for that store."""
     if len(found) != NAME:
         return False
-    return found in digests(HANDOVER_LABEL, in_english(store.label), NAME)
+    return found in old_digests(HANDOVER_LABEL, in_english(store.label), NAME)
 
 
-def digests(salt: str, text: str, length: int) -> Iterator[str]:
+def old_digests(salt: str, text: str, length: int) -> Iterator[str]:
     for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
         yield salted_hmac(salt, text, secret=secret, algorithm="sha256").hexdigest()[:length]

@@ -13,7 +13,7 @@ SEQUENCES = {list, tuple}
 SETS = {set, frozenset}
 
 
-class Forms:
+class ValueNumbers:
     """Numbers for values of any kind, sets and the site's own objects included.
 
     Each value is taken apart once, however many others hold it, and none that holds itself
@@ -34,7 +34,7 @@ class Forms:
             if id(each) in self._known:
                 to_do.pop()
             elif id(each) not in begun:
-                kind, parts = taken_apart(each)
+                kind, parts = split_value(each)
                 # Below zero: what a part that holds this one is told instead of its number.
                 begun[id(each)] = each, kind, parts, -1 - len(begun)
                 to_do += (part for part in parts if id(part) not in begun)
@@ -50,7 +50,7 @@ class Forms:
         return self._known[id(value)][1]
 
 
-def taken_apart(value: Any) -> tuple[Any, list[Any]]:
+def split_value(value: Any) -> tuple[Any, list[Any]]:
     """What tells it from others less its parts, and those."""
     kind = type(value)
     if kind in ATOMS or kind in NUMBERS:

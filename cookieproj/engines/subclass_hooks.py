@@ -12,24 +12,24 @@ from typing import Any
 from django.core import signing
 
 from .merge import Data
-from .validation import checked
+from .validation import decode_valid
 
 # Classes of ours and of Django's override each other's methods: those are no hooks.
-KNOWN = (f"{__package__}.", "django.")
+OUR_MODULES = (f"{__package__}.", "django.")
 
 
-def is_known(owner: type) -> bool:
-    return owner.__module__.startswith(KNOWN)
+def is_ours_or_djangos(owner: type) -> bool:
+    return owner.__module__.startswith(OUR_MODULES)
 
 
 @cache
 def overrides(kind: type, *names: str) -> bool:
     """Whether a class that is neither ours nor Django's gives it one of these methods."""
-    owners = [owner for owner in kind.__mro__ if not is_known(owner)]
+    owners = [owner for owner in kind.__mro__ if not is_ours_or_djangos(owner)]
     return any(name in vars(owner) for owner in owners for name in names)
 
 
-def form_of(session: Any, data: Data) -> Data:
+def serialized_form(session: Any, data: Data) -> Data:
     """The data as that session would read it after its serializer has written it."""
     kind: type = type(session)
     if overrides(kind, "encode", "decode"):
@@ -46,21 +46,21 @@ def decoder(session: Any, key: str, text: str) -> Callable[[], Data]:
     """
     kind: type = type(session)
     if overrides(kind, "decode"):
-        return partial(copy.deepcopy, session._at(key).decode(text))
-    return partial(session_in, loads_of(session), text)
+        return partial(copy.deepcopy, session._session_with_key(key).decode(text))
+    return partial(decode_or_empty, signed_loads(session), text)
 
 
-def loads_of(session: Any) -> Callable[[str], Any]:
+def signed_loads(session: Any) -> Callable[[str], Any]:
     """What reads a text that Django's engines sign. Raises whatever for another."""
     return partial(signing.loads, salt=session.key_salt, serializer=session.serializer)
 
 
-def session_in(loads: Callable[[str], Any], text: str) -> Data:
+def decode_or_empty(loads: Callable[[str], Any], text: str) -> Data:
     """Empty, with a line in the log, for what is no session: Django logs a wrong signature.
 
     By that answer a session that nobody can read keeps its key, and so ends with a sign-out.
     """
-    return checked(loads, text) or {}
+    return decode_valid(loads, text) or {}
 
 
 def can_decode(session: Any, text: str) -> bool:
@@ -68,4 +68,4 @@ def can_decode(session: Any, text: str) -> bool:
     kind: type = type(session)
     if session.decode(text) or overrides(kind, "decode"):
         return True
-    return checked(loads_of(session), text) is not None
+    return decode_valid(signed_loads(session), text) is not None

@@ -10,8 +10,8 @@ from weakref import WeakKeyDictionary
 from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.sessions.backends.base import SessionBase
 
-from .hooks import is_known, overrides
 from .merge import Data
+from .subclass_hooks import is_ours_or_djangos, overrides
 
 # Whether what runs now was called by its async half.
 _called_async: ContextVar[bool] = ContextVar("called_async", default=False)
@@ -27,7 +27,7 @@ _steps: WeakKeyDictionary[SessionBase, set[asyncio.Future[None]]] = WeakKeyDicti
 Future = TypeVar("Future", bound=asyncio.Future[Any])
 
 
-def under_way(future: Future | None) -> Future | None:
+def running_here(future: Future | None) -> Future | None:
     """That, unless it is over or another event loop's, which may have stopped."""
     if future is None or future.done() or future.get_loop() is not asyncio.get_running_loop():
         return None
@@ -48,7 +48,7 @@ def in_thread(name: str) -> Any:
     return half
 
 
-class Async(SessionBase):
+class AsyncMixin(SessionBase):
     """The ``a…`` methods as wrappers of the others, before those that Django's engines have.
 
     Django's engines implement them a second time, so that an engine which overrides
@@ -94,13 +94,13 @@ class Async(SessionBase):
         if _called_async.get():
             # This is part of a step, and for that everybody else waits.
             return await self._aload_session(no_load)
-        while not (load := under_way(_loads.get(self))) and (
-            steps := [step for step in _steps.get(self, ()) if under_way(step)]
+        while not (load := running_here(_loads.get(self))) and (
+            steps := [step for step in _steps.get(self, ()) if running_here(step)]
         ):
             await asyncio.wait(steps)
         if load is None:
             if no_load or hasattr(self, "_session_cache"):
-                return Async._get_session(self, no_load)
+                return AsyncMixin._get_session(self, no_load)
             load = _loads[self] = asyncio.ensure_future(self._aload_session())
             load.add_done_callback(self._end_load)
         return await asyncio.shield(load)
@@ -114,7 +114,7 @@ class Async(SessionBase):
 
     async def _aload_session(self, no_load: bool = False) -> Data:
         if no_load or hasattr(self, "_session_cache"):
-            return Async._get_session(self, no_load)
+            return AsyncMixin._get_session(self, no_load)
         if not overrides(type(self), "aload", "_aget_session_from_db"):
             data: Data = await self._in_thread("_get_session")
             return data
@@ -166,7 +166,7 @@ class Async(SessionBase):
         mine = [
             owner
             for owner in type(self).__mro__
-            if async_half(name) in vars(owner) and not is_known(owner)
+            if async_half(name) in vars(owner) and not is_ours_or_djangos(owner)
         ]
         # A class that has an async half of its own, and has called this, goes by that alone.
         sync_half = getattr(super(mine[-1], self) if mine else self, name)
@@ -180,7 +180,7 @@ class Async(SessionBase):
             step.set_result(None)
             _steps[self].discard(step)
 
-    def _half(self, name: str) -> Callable[..., Any]:
+    def _overridden(self, name: str) -> Callable[..., Any]:
         """That method; in the async half its async half, if a subclass has one."""
         if _called_async.get() and overrides(type(self), async_half(name)):
             return async_to_sync(getattr(self, async_half(name)))

@@ -5,20 +5,20 @@ from typing import Any
 from django.contrib.sessions.backends.db import SessionStore as DBStore
 
 from cookieproj.engines.clock import is_past
-from cookieproj.engines.handover_mixin import made_of
-from cookieproj.engines.registry import running
-from cookieproj.engines.signals import hear_deletions
+from cookieproj.engines.engine_registry import current_engine
+from cookieproj.engines.handover_mixin import class_and_composer
+from cookieproj.engines.signals import on_row_deleted
 
-from .migrating import MigratingStore, RowsBesideCopies
+from .migrating_store import MigratingStore, RowsBesideCopies
 
 
-def end_in_former(instance: Any, **kwargs: Any) -> None:
+def delete_from_previous(instance: Any, **kwargs: Any) -> None:
     """Raises StoreError, and so keeps the row, where neither store can be told of its end.
 
     An expired row ends nothing: it may be in the way of what is carried over just now.
     """
-    engine = running().session_class
-    _class, compose = made_of(engine)
+    engine = current_engine().session_class
+    _class, compose = class_and_composer(engine)
     if compose is None or not issubclass(engine, DBStore):
         return
     session: Any = engine()
@@ -29,9 +29,9 @@ def end_in_former(instance: Any, **kwargs: Any) -> None:
     store = compose(session.make_store())
     if isinstance(store, MigratingStore):
         data = session.decode(row.get("session_data", ""))
-        store.carrier.end_former(instance.session_key, data)
+        store.mover.end_in_old(instance.session_key, data)
     elif isinstance(store, RowsBesideCopies):
         store.invalidate(instance.session_key)
 
 
-hear_deletions(end_in_former)
+on_row_deleted(delete_from_previous)

@@ -32,16 +32,16 @@ def digest(value: Any) -> str:
     while stack:
         value = stack[-1]
         if id(value) not in parts:
-            parts[id(value)] = taken_apart(value)
+            parts[id(value)] = split_parts(value)
             stack += [each for each in parts[id(value)].members if id(each) not in parts]
             continue
         if id(value) not in digests:
-            digests[id(value)] = put_together(parts[id(value)], digests)
+            digests[id(value)] = combine_digests(parts[id(value)], digests)
         stack.pop()
     return digests[id(value)].hex()
 
 
-def put_together(parts: Parts, digests: dict[int, bytes]) -> bytes:
+def combine_digests(parts: Parts, digests: dict[int, bytes]) -> bytes:
     # A value that holds itself has no digest yet.
     found = [digests.get(id(member), b"") for member in parts.members]
     match parts.value:
@@ -53,7 +53,7 @@ def put_together(parts: Parts, digests: dict[int, bytes]) -> bytes:
     return sha256(sha256(name).digest() + b"".join(found)).digest()
 
 
-def taken_apart(value: Any) -> Parts:
+def split_parts(value: Any) -> Parts:
     kind = type(value)
     name, members = f"{kind.__module__}.{kind.__qualname__}", []
     if kind in PLAIN:
@@ -65,7 +65,7 @@ def taken_apart(value: Any) -> Parts:
     elif kind in {list, tuple} or isinstance(value, set | frozenset):
         members = list(value)
     else:
-        members = reduced(value)
+        members = reduce_like_pickle(value)
     return Parts(value, name, members)
 
 
@@ -81,7 +81,7 @@ def text_of(value: Any) -> str:
     return repr(value)
 
 
-def reduced(value: Any) -> list[Any]:
+def reduce_like_pickle(value: Any) -> list[Any]:
     """How a pickle would make it anew; nothing of what no pickle can hold."""
     try:
         own = copyreg.dispatch_table.get(type(value))

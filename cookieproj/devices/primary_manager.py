@@ -7,7 +7,7 @@ from django.db import models, router
 Row = TypeVar("Row", bound=models.Model)
 
 
-class ReadsWhatIsWritten(models.Manager[Row]):
+class PrimaryManager(models.Manager[Row]):
     """Rows are read where they are written, though a router may have others read from a replica.
 
     A replica lags. There the user who has just been signed out everywhere is as before, and

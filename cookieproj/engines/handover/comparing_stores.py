@@ -4,18 +4,18 @@ from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
-from django.contrib.sessions.backends.cache import SessionStore as CacheStore
+from django.contrib.sessions.backends.cache import SessionStore as DjangoCacheEngine
 from django.contrib.sessions.backends.db import SessionStore as DBStore
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 
-from cookieproj.engines.caches.generic import Cache
-from cookieproj.engines.caches.memory import Memory
-from cookieproj.engines.constants import NAMES, OURS
+from cookieproj.engines.caches.generic import GenericCacheStore
+from cookieproj.engines.caches.memory import MemoryStore
+from cookieproj.engines.constants import ENGINE_NAMES, OUR_ENGINES
+from cookieproj.engines.engine_registry import EngineRef, resolve_engine
 from cookieproj.engines.handover_mixin import HandoverMixin, store_of
-from cookieproj.engines.probe import SECONDS
-from cookieproj.engines.registry import EngineRef, resolve
-from cookieproj.engines.row_store import Rows
+from cookieproj.engines.row_store import RowStore
+from cookieproj.engines.store_probe import PROBE_SECONDS
 
 
 def handover_engine(name: str, alias: str = "") -> EngineRef:
@@ -24,7 +24,7 @@ def handover_engine(name: str, alias: str = "") -> EngineRef:
     Both are of the same wire format, so ours reads what Django's has stored. ``alias`` is heeded
     where the engine has a cache. Raises ImproperlyConfigured.
     """
-    engine = resolve(name).of(OURS)
+    engine = resolve_engine(name).of(OUR_ENGINES)
     try:
         store = engine.session_class
     except ImportError:
@@ -35,7 +35,7 @@ def handover_engine(name: str, alias: str = "") -> EngineRef:
                 "%(name)r is no engine that sessions can be moved between; choose one of "
                 "%(names)s, or the dotted path of one made of these."
             )
-            % {"name": name, "names": ", ".join(NAMES)}
+            % {"name": name, "names": ", ".join(ENGINE_NAMES)}
         )
     is_another = engine.has_cache and alias != settings.SESSION_CACHE_ALIAS
     return replace(engine, alias=alias if is_another else "")
@@ -52,7 +52,7 @@ def same_store(one: EngineRef, other: EngineRef, *, ask: bool = False, copies: b
         return _("Both are %(name)s: name the engine that ran, and the one that is to run.") % {
             "name": one.name
         }
-    if not copies and written(one) != written(other):
+    if not copies and serializer_mark(one) != serializer_mark(other):
         return ""
     if not are_in_one_place(one, other, ask=ask):
         return ""
@@ -67,22 +67,28 @@ def are_in_one_place(one: EngineRef, other: EngineRef, *, ask: bool = False) -> 
         return False
     if store_of(one.store).id != store_of(other.store).id:
         return False
-    are_caches = all(issubclass(engine.store, CacheStore) for engine in (one, other))
-    return (are_caches and address(one) == address(other)) or (ask and finds(one, other))
+    are_caches = all(issubclass(engine.store, DjangoCacheEngine) for engine in (one, other))
+    return (are_caches and cache_address(one) == cache_address(other)) or (
+        ask and finds_stored_session(one, other)
+    )
 
 
-def address(engine: EngineRef) -> tuple[str, Any]:
+def cache_address(engine: EngineRef) -> tuple[str, Any]:
     """Of a cache, by the settings. What tells no server is known by its location alone."""
     store = store_of(engine.store)
     alias = engine.alias or settings.SESSION_CACHE_ALIAS
-    location = settings.CACHES[alias].get("LOCATION") if type(store) in {Cache, Memory} else None
+    location = (
+        settings.CACHES[alias].get("LOCATION")
+        if type(store) in {GenericCacheStore, MemoryStore}
+        else None
+    )
     return str(store.label), location
 
 
-def finds(one: EngineRef, other: EngineRef) -> bool:
+def finds_stored_session(one: EngineRef, other: EngineRef) -> bool:
     """Whether there is for the one what the other has just stored: tried, and removed again."""
     session = other.store()
-    session.set_expiry(SECONDS)
+    session.set_expiry(PROBE_SECONDS)
     session.save()
     try:
         return bool(one.store().exists(session.session_key))
@@ -90,15 +96,15 @@ def finds(one: EngineRef, other: EngineRef) -> bool:
         session.delete()
 
 
-def written(engine: EngineRef) -> Any:
+def serializer_mark(engine: EngineRef) -> Any:
     """By it one tells a serializer from another, where the cache has one to choose."""
     store = store_of(engine.store)
-    return store.empty_form if isinstance(store, Cache) else None
+    return store.serialized_empty if isinstance(store, GenericCacheStore) else None
 
 
 def share_rows(one: EngineRef, other: EngineRef) -> bool:
     """Whether what the one stores is there for the other already: db and cached_db."""
     if not all(issubclass(engine.store, DBStore) for engine in (one, other)):
         return False
-    tables = [Rows(engine.store()).table for engine in (one, other)]
+    tables = [RowStore(engine.store()).table for engine in (one, other)]
     return len({(table.model._meta.db_table, table.using) for table in tables}) == 1

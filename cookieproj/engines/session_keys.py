@@ -17,52 +17,54 @@ from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from .asynchronous import async_half
+from .async_methods import async_half
 from .english import in_english
 from .entries import Entry
 from .exceptions import StoreUnavailableError
 from .handover_mixin import HandoverMixin
-from .hooks import overrides
 from .merge import Data
-from .validation import check
+from .subclass_hooks import overrides
+from .validation import validate
 
 logger = logging.getLogger("django.contrib.sessions")
 
 KEY_LENGTH = 32
 
 # Characters of a key that people may see.
-SHOWN = 8
+SHOWN_OF_KEY = 8
 
 # A key is 32 characters out of 36: one that is taken means a broken store, not bad luck.
-NEW_KEYS = 5
+NEW_KEY_ATTEMPTS = 5
 
 # A save fails only when another one won. So many in a row mean a store that cannot compare.
-SAVES = 1000
+SAVE_ATTEMPTS = 1000
 
-TEXT = (str, Promise)
+KEY_TYPES = (str, Promise)
 
 # Of what Django's engines make the change of a key.
-DJANGOS_WAY = ("create", "save", "delete")
+CYCLE_KEY_HOOKS = ("create", "save", "delete")
 
-INSERTED = format_lazy(_("The store rejected {number} new session keys in a row."), number=NEW_KEYS)
-SAVED = format_lazy(
-    _("The store refused to save one session {number} times in a row."), number=SAVES
+NEW_KEYS_REJECTED = format_lazy(
+    _("The store rejected {number} new session keys in a row."), number=NEW_KEY_ATTEMPTS
+)
+SAVES_REFUSED = format_lazy(
+    _("The store refused to save one session {number} times in a row."), number=SAVE_ATTEMPTS
 )
 
 
 # To each byte a character, so that each is as likely: seven bytes to one, and four to none.
-CHARACTERS = (VALID_KEY_CHARS * 8)[:256].encode()
-TO_NONE = bytes(range(252, 256))
+CHARACTER_OF_BYTE = (VALID_KEY_CHARS * 8)[:256].encode()
+UNUSED_BYTES = bytes(range(252, 256))
 
 
 def random_key() -> str:
     """As random as Django's, by one call to the system for all of it instead of one a character."""
     # Of three times as many, that fewer are left does not happen: it takes 65 of the four.
-    drawn = secrets.token_bytes(3 * KEY_LENGTH).translate(CHARACTERS, TO_NONE)
+    drawn = secrets.token_bytes(3 * KEY_LENGTH).translate(CHARACTER_OF_BYTE, UNUSED_BYTES)
     return drawn[:KEY_LENGTH].decode()
 
 
-class Keys(HandoverMixin):
+class SessionKeys(HandoverMixin):
     """The part of an engine that has to do with session keys."""
 
     # What this session's data was made from; None until it is loaded or created.
@@ -90,12 +92,12 @@ class Keys(HandoverMixin):
 
     def _validate_session_key(self, key: Any) -> bool:
         """Whether it can be one: as long as Django wants it, and of what the store can hold."""
-        if not isinstance(key, TEXT):
+        if not isinstance(key, KEY_TYPES):
             return False
         is_long_enough: Any = super()._validate_session_key(key)  # type: ignore[misc]
-        return bool(is_long_enough) and self._takes(str(key))
+        return bool(is_long_enough) and self._accepts_key(str(key))
 
-    def _takes(self, session_key: str) -> bool:
+    def _accepts_key(self, session_key: str) -> bool:
         return self.make_store().can_hold(session_key)
 
     def _get_new_session_key(self) -> str:
@@ -105,18 +107,18 @@ class Keys(HandoverMixin):
         """
         while True:
             key = random_key()
-            if not (overrides(type(self), "exists", "aexists") and self._half("exists")(key)):
+            if not (overrides(type(self), "exists", "aexists") and self._overridden("exists")(key)):
                 return key
 
     def create(self) -> None:
         """Store this session under a new key. Raises StoreError if none is taken."""
-        self._under_a_new_key(partial(self._half("save"), must_create=True))
+        self._store_under_new_key(partial(self._overridden("save"), must_create=True))
         self.modified = True
 
-    def _under_a_new_key(self, store: Callable[[], None]) -> None:
+    def _store_under_new_key(self, store: Callable[[], None]) -> None:
         before = self._session_key
-        for _attempt in range(NEW_KEYS):
-            key = self._half("_get_new_session_key")()
+        for _attempt in range(NEW_KEY_ATTEMPTS):
+            key = self._overridden("_get_new_session_key")()
             if not self._validate_session_key(key):
                 raise InvalidSessionKey("The store cannot hold the new session key of a subclass.")
             self._session_key = key
@@ -130,7 +132,7 @@ class Keys(HandoverMixin):
                 refusal = error
             else:
                 return
-        raise StoreUnavailableError(self._store.label, INSERTED) from refusal
+        raise StoreUnavailableError(self._store.label, NEW_KEYS_REJECTED) from refusal
 
     def cycle_key(self) -> None:
         """Store the session under a new key and end the old one: whoever knew that is out.
@@ -146,14 +148,14 @@ class Keys(HandoverMixin):
         gets lost, the key that the browser holds then opens the session. Raises as ``save`` does.
         """
         data = self._get_session()
-        check(data)
+        validate(data)
         if self.session_key is None:
             self.create()
             return
         if self._base and self._base.is_copy:
-            self._look_behind_the_copy()
+            self._load_behind_copy()
         replaced, base = self._key, self._base
-        if overrides(type(self), *DJANGOS_WAY, *map(async_half, DJANGOS_WAY)):
+        if overrides(type(self), *CYCLE_KEY_HOOKS, *map(async_half, CYCLE_KEY_HOOKS)):
             # In Django a new key is one that is created, and the old one deleted.
             self._create_and_delete()
             return
@@ -161,26 +163,26 @@ class Keys(HandoverMixin):
         def insert() -> None:
             self._base = self._insert(dict(data), save_follows=True)
 
-        self._under_a_new_key(insert)
+        self._store_under_new_key(insert)
         self.modified = True
         self._replaced = [*self._replaced, (replaced, base)]
         if not self.save_follows:
-            self._end_replaced()
+            self._end_replaced_keys()
 
-    def _look_behind_the_copy(self) -> None:
+    def _load_behind_copy(self) -> None:
         try:
             self._rebase(self._store.refresh(self._key, self._base))
         except UpdateError:
             # There is nothing; what the copy held is stored anew.
             self._base = None
 
-    def _at(self, key: str) -> Self:
+    def _session_with_key(self, key: str) -> Self:
         """The session under that key: this one, or one that nobody has looked at yet."""
         if key == self._key:
             return self
         other = copy.copy(self)
         other._session_key = key
-        for name in ("_session_cache", "_until"):
+        for name in ("_session_cache", "_fixed_expiry"):
             vars(other).pop(name, None)
         return other
 
@@ -189,7 +191,7 @@ class Keys(HandoverMixin):
         """Whether a key that ``cycle_key`` has replaced is still to be ended."""
         return bool(self._replaced)
 
-    def _end_replaced(self) -> None:
+    def _end_replaced_keys(self) -> None:
         """End what is stored under the old keys; what others have written there comes along.
 
         Where the store does not answer, the next save tries again: nobody is signed out by that.
@@ -206,7 +208,7 @@ class Keys(HandoverMixin):
 
     def _end(self, old_key: str, base: Entry | None) -> None:
         store = self._store
-        for _attempt in range(SAVES):
+        for _attempt in range(SAVE_ATTEMPTS):
             if base and store.compare_and_delete(old_key, base):
                 return
             theirs = store.refresh(old_key, base)
@@ -215,11 +217,11 @@ class Keys(HandoverMixin):
                 store.delete(old_key)
                 return
             if base:
-                self._take_along(base, theirs)
+                self._merge_from_old_key(base, theirs)
             base = theirs
-        raise StoreUnavailableError(store.label, SAVED)
+        raise StoreUnavailableError(store.label, SAVES_REFUSED)
 
-    def _take_along(self, base: Entry, theirs: Entry) -> None:
+    def _merge_from_old_key(self, base: Entry, theirs: Entry) -> None:
         """Apply to the session, under its new key, what changed under the old one."""
         stored, self._base = self._base, base
         self._rebase(theirs)
@@ -231,9 +233,9 @@ class Keys(HandoverMixin):
     def _create_and_delete(self) -> None:
         data, key = self._get_session(), self.session_key
         self._base = None
-        self._half("create")()
+        self._overridden("create")()
         self._session_cache = data
-        self._half("delete")(key)
+        self._overridden("delete")(key)
 
 
 def masked(session_key: str) -> str:
@@ -241,4 +243,4 @@ def masked(session_key: str) -> str:
 
     Of a key's 165 bits (32 characters out of 36) 124 stay hidden.
     """
-    return f"{session_key[:SHOWN]}…"
+    return f"{session_key[:SHOWN_OF_KEY]}…"

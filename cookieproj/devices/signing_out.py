@@ -14,9 +14,9 @@ from django.utils.translation import gettext as _
 from cookieproj.engines import running_engine
 from cookieproj.engines.exceptions import SessionStoreError
 
-from . import registry, stored_sessions
-from .deferred_writes import is_written
-from .models import SignedInSession, SignedInSessions
+from . import session_registry, stored_sessions
+from .deferred_writes import try_write
+from .models import SignedInSession, SignedInSessionQuerySet
 from .signals import ENDED, EVERYWHERE, session_ended
 from .user_model import counts_sign_outs, users
 
@@ -28,15 +28,15 @@ def devices_of(user: Any) -> list[SignedInSession]:
     """Where the user was seen last, up to MOST; what is not true any more goes."""
     live = user.signed_in_sessions.live().filter(engine__in=running_engine.names())
     # By another hash a session has ended, whether or not that could be written down.
-    rows = live.filter(auth_hash__in=registry.hashes_of(user))
+    rows = live.filter(auth_hash__in=session_registry.hashes_of(user))
     listed = list(rows.order_by("-last_seen")[:MOST])
-    alive = stored_sessions.alive(listed)
-    is_written(lambda: stored_sessions.forget_gone(listed, alive))
+    alive = stored_sessions.rows_with_session(listed)
+    try_write(lambda: stored_sessions.forget_rows_without_session(listed, alive))
     return alive
 
 
 @contextmanager
-def ending(row: SignedInSession) -> Iterator[None]:
+def expect_not_ended(row: SignedInSession) -> Iterator[None]:
     """In the admin's log, unless it goes wrong."""
     with transaction.atomic(using=router.db_for_write(SignedInSession)):
         log([row], "DELETION", _("Signed out by its user."), by=row.user)
@@ -75,8 +75,9 @@ def end_by_hash(user: Any, by: Any, kept: HttpRequest | None) -> int:
         # Locked by this, on every database: of two at once the second sees what the first did.
         found.update(sign_outs=F("sign_outs"))
         user.refresh_from_db(using=using, fields=["sign_outs", "password", "session_hashes"])
-        if kept is not None and registry.hash_of(kept.session) not in registry.hashes_of(user):
-            registry.rejoin(kept, user)
+        hashes = session_registry.hashes_of(user)
+        if kept is not None and session_registry.hash_of(kept.session) not in hashes:
+            session_registry.rejoin(kept, user)
             return 0
         user.sign_outs += 1
         found.update(sign_outs=user.sign_outs)
@@ -84,12 +85,12 @@ def end_by_hash(user: Any, by: Any, kept: HttpRequest | None) -> int:
         if kept is not None:
             update_session_auth_hash(kept, user)
             # In this transaction, so that a second click finds what goes on.
-            registry.rewrite(kept.session)
-            rows = rows.exclude(pk__in=[registry.registered_id(kept.session)])
+            session_registry.rewrite(kept.session)
+            rows = rows.exclude(pk__in=[session_registry.registered_id(kept.session)])
         log_sign_out(user, by)
         ended = list(rows.live())
     # They have ended by now: the one that goes on must get its new hash, whatever comes of this.
-    is_written(lambda: forget_ended(rows))
+    try_write(lambda: forget_ended(rows))
     for row in ended:
         session_ended.send(sender=SignedInSession, session=row, reason=EVERYWHERE)
     return len(ended)
@@ -98,12 +99,12 @@ def end_by_hash(user: Any, by: Any, kept: HttpRequest | None) -> int:
 def end_one_by_one(user: Any, by: Any, kept: HttpRequest | None) -> int:
     rows = user.signed_in_sessions.all()
     if kept is not None:
-        rows = rows.exclude(pk__in=[registry.registered_id(kept.session)])
+        rows = rows.exclude(pk__in=[session_registry.registered_id(kept.session)])
     log_sign_out(user, by)
     return end_each(rows, EVERYWHERE)
 
 
-def end_each(rows: SignedInSessions, reason: str = ENDED) -> int:
+def end_each(rows: SignedInSessionQuerySet, reason: str = ENDED) -> int:
     """End each of those by itself; how many of them were live. ``reason`` is told by the signal.
 
     Raises NotEndedError or StoreError for one that could not be ended, when all others are.
@@ -124,23 +125,23 @@ def end_each(rows: SignedInSessions, reason: str = ENDED) -> int:
     return live
 
 
-def forget_ended(rows: SignedInSessions) -> None:
+def forget_ended(rows: SignedInSessionQuerySet) -> None:
     delete_stored(rows)
     rows.forget()
 
 
-def ended_sessions(user: Any) -> SignedInSessions:
+def ended_sessions(user: Any) -> SignedInSessionQuerySet:
     """Those with a hash that is the user's no more, and so never will be again.
 
     Somebody may sign in before the last of them is deleted. Asked inside the transaction that has
     changed the hash: no later hash is known yet, and the rows are told by the earlier ones.
     """
-    rows: SignedInSessions = user.signed_in_sessions.all()
+    rows: SignedInSessionQuerySet = user.signed_in_sessions.all()
     known = set(rows.order_by().values_list("auth_hash", flat=True).distinct())
-    return rows.filter(auth_hash__in=known.difference(registry.hashes_of(user)))
+    return rows.filter(auth_hash__in=known.difference(session_registry.hashes_of(user)))
 
 
-def delete_stored(rows: SignedInSessions) -> None:
+def delete_stored(rows: SignedInSessionQuerySet) -> None:
     """Delete what is stored of sessions that open nothing any more, wherever a store answers."""
     away: dict[str, object] = {}
     beyond_reach: set[object] = set()
@@ -148,7 +149,7 @@ def delete_stored(rows: SignedInSessions) -> None:
         if row.engine in away:
             continue
         try:
-            stored_sessions.end(row)
+            stored_sessions.delete_stored_session(row)
         except stored_sessions.NotEndedError as error:
             beyond_reach.add(error.reason)
         except SessionStoreError as error:

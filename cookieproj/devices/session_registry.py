@@ -19,13 +19,13 @@ from django.db import connections, router
 from django.http import HttpRequest
 
 from cookieproj.engines import running_engine
-from cookieproj.engines.constants import EXPIRY
+from cookieproj.engines.constants import EXPIRY_ITEM
 from cookieproj.engines.exceptions import SessionEndedError
 from cookieproj.engines.merge import Data
 
 from .client_info import address_of, device_of
 from .constants import ADOPTED, ROW
-from .deferred_writes import is_written
+from .deferred_writes import try_write
 from .models import SignedInSession
 from .refused_sessions import expiry_of, is_refused, refuse
 from .signals import session_started
@@ -63,7 +63,7 @@ def register(request: HttpRequest, user: Any) -> None:
         session.save()
     row = known or str(uuid4())
     begun = make_row(request, user, row)
-    is_done = is_written(lambda: replace(begun))
+    is_done = try_write(lambda: replace(begun))
     mark(session, row)
     if is_done:
         claim(session)
@@ -113,7 +113,7 @@ def id_of(session: SessionBase | Data, session_key: str | None) -> str | None:
 
 def mark(session: SessionBase, row: str) -> None:
     """In the session: its row, and the expiry of its own that the row was written with."""
-    session[ROW] = [row, session.get(EXPIRY)]
+    session[ROW] = [row, session.get(EXPIRY_ITEM)]
 
 
 def make_row(request: HttpRequest, user: Any, row: str) -> SignedInSession:
@@ -216,7 +216,7 @@ def cache_keys(session: SessionBase) -> list[str]:
 
 def expiry_changed(session: SessionBase) -> bool:
     """Whether it was given another expiry of its own since it was written down, by anybody."""
-    return bool(session[ROW][1] != session.get(EXPIRY))
+    return bool(session[ROW][1] != session.get(EXPIRY_ITEM))
 
 
 def is_being_saved(session: SessionBase) -> bool:
@@ -275,4 +275,4 @@ def deregister(row: str, was: SessionBase | Data, expires: datetime, user: Any =
         known = SignedInSession.objects.filter(pk=row).values_list("expires", flat=True).first()
         refuse(row, max(expires, known) if known else expires)
     ended = hashes if came in hashes else [came]
-    is_written(SignedInSession.objects.filter(pk=row, auth_hash__in=ended).forget)
+    try_write(SignedInSession.objects.filter(pk=row, auth_hash__in=ended).forget)

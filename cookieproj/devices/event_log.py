@@ -1,6 +1,6 @@
 """A line in the log for each sign-in, its failure and its end: of an incident, what happened when.
 
-The logger is ``cookieproj.devices.timeline``, the level INFO. What a line says is in its fields as
+The logger is ``cookieproj.devices.event_log``, the level INFO. What a line says is in its fields as
 well (``event``, ``user``, ``session``, ``device``, ``address``, ``reason``), for a formatter that
 writes JSON. No line holds a session key, a password, or what was typed for a user name: people
 type passwords there.

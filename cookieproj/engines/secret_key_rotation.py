@@ -15,7 +15,7 @@ from django.utils.functional import SimpleLazyObject
 
 GetResponse = Callable[[HttpRequest], HttpResponse | Awaitable[HttpResponse]]
 
-Found = AbstractBaseUser | AnonymousUser
+AnyUser = AbstractBaseUser | AnonymousUser
 
 
 class KeepSessionKeyMiddleware(MiddlewareMixin):
@@ -29,30 +29,30 @@ class KeepSessionKeyMiddleware(MiddlewareMixin):
     """
 
     def process_request(self, request: HttpRequest) -> None:
-        request.user = SimpleLazyObject(partial(user_of, request))  # type: ignore[assignment]
-        request.auser = partial(auser_of, request)  # type: ignore[assignment]
+        request.user = SimpleLazyObject(partial(get_cached_user, request))  # type: ignore[assignment]
+        request.auser = partial(aget_cached_user, request)  # type: ignore[assignment]
 
 
-def user_of(request: Any) -> Found:
+def get_cached_user(request: Any) -> AnyUser:
     if not hasattr(request, "_cached_user"):
-        request._cached_user = get_user(keeping_its_key(request))
-    found: Found = request._cached_user
+        request._cached_user = get_user(request_keeping_key(request))
+    found: AnyUser = request._cached_user
     return found
 
 
-async def auser_of(request: Any) -> Found:
+async def aget_cached_user(request: Any) -> AnyUser:
     if not hasattr(request, "_acached_user"):
-        request._acached_user = await aget_user(keeping_its_key(request))
-    found: Found = request._acached_user
+        request._acached_user = await aget_user(request_keeping_key(request))
+    found: AnyUser = request._acached_user
     return found
 
 
-def keeping_its_key(request: HttpRequest) -> Any:
+def request_keeping_key(request: HttpRequest) -> Any:
     """All that Django looks at to see who it is. A sign-in meanwhile does get another key."""
-    return SimpleNamespace(session=KeepsKey(request.session))
+    return SimpleNamespace(session=SessionKeepingKey(request.session))
 
 
-class KeepsKey:
+class SessionKeepingKey:
     """A session that gets no other key by this."""
 
     def __init__(self, session: SessionBase) -> None:
