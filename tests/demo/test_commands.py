@@ -88,7 +88,7 @@ def test_nothing_is_said_of_a_store_that_is_away(profile: str, ada: User, client
     client.get("/auth/account/")
     out, away = StringIO(), StoreUnavailableError("Redis", "It is away.")
     with (
-        mock.patch("cookieproj.devices.stored_sessions.alive", side_effect=away),
+        mock.patch("cookieproj.devices.stored_sessions.rows_with_session", side_effect=away),
         pytest.raises(CommandError, match="Could not clear the sessions"),
     ):
         call_command("clearsessions", stdout=out)
