@@ -36,7 +36,7 @@ from tests.stores import forget_pending
 from . import servers
 from .sites import manage
 
-pytest_plugins = ["tests.held", "tests.tiers"]
+pytest_plugins = ["tests.fault_table", "tests.tiers"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

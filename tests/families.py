@@ -8,7 +8,7 @@ from cookieproj.engines.constants import DJANGO_ENGINES, OUR_ENGINES
 if TYPE_CHECKING:
     from pytest_django import Settings
 
-    from .held import Whose
+    from .fault_table import Whose
 
 SESSION_MIDDLEWARE = {
     "cookieproj.engines.middleware.SessionMiddleware": (

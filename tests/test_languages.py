@@ -27,8 +27,8 @@ from demo.attacks import ATTEMPTS
 from demo.models import User
 from demo.recipes import RECIPES
 
+from .browsers import browser, row_of
 from .conftest import copied
-from .demo.browsers import browser, row_of
 from .sites import ROOT, manage
 
 CATALOGUES = ["cookieproj/engines", "cookieproj/devices", "demo"]

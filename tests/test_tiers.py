@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from cookieproj.profiles import PROFILES
+from tests.engines.handover_browser import PAIRS
 
 from .engines.contract import STORES, Engine
-from .engines.handing_over import PAIRS
-from .held import WHOSE
+from .fault_table import WHOSE
 from .sites import ROOT
 from .tiers import (
     ALIKE,

@@ -21,7 +21,7 @@ from cookieproj.engines.constants import DJANGO_ENGINES, OUR_ENGINES
 from cookieproj.profiles import PROFILES
 
 from .engines.contract import Engine
-from .held import WHOSE
+from .fault_table import WHOSE
 
 # Whose engines a test is about, where they are not named as a whole.
 FAMILY = {OUR_ENGINES, DJANGO_ENGINES, *WHOSE}

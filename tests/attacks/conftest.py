@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from tests.conftest import forget_folder
 from tests.families import run_on
-from tests.held import WHOSE, Held, Whose
+from tests.fault_table import WHOSE, Held, Whose
 from tests.tiers import is_fast
 
 Some = Callable[..., list[Any]]

@@ -14,12 +14,12 @@ from pytest_django import Settings
 
 from demo.constants import IN_PATH_SALT
 from demo.models import User
+from tests.browsers import browser, key_of
 from tests.conftest import on
-from tests.demo.browsers import browser, key_of
-from tests.held import Whose
+from tests.fault_table import Whose
 
 from .conftest import Judged, Send
-from .test_comparing import IN_SIGNING
+from .test_timing import IN_SIGNING
 
 MEGABYTE = 1_000_000
 

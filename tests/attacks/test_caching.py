@@ -10,7 +10,7 @@ from django.utils.cache import has_vary_header
 from pytest_django import Settings
 
 from demo.models import User
-from tests.demo.browsers import browser, is_in, key_of
+from tests.browsers import browser, is_in, key_of
 
 from .addresses import addresses
 from .conftest import Judged, Some

@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from cookieproj.engines.constants import TOMBSTONE_MARK
 from demo.models import User
-from tests.demo.browsers import browser, key_of
+from tests.browsers import browser, key_of
 
 from .addresses import addresses
 from .conftest import Judged, Some

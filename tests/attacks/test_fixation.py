@@ -14,8 +14,8 @@ from pytest_django import Settings
 
 from demo.constants import IN_PATH_SALT
 from demo.models import User
-from tests.demo.browsers import key_of
-from tests.held import Whose
+from tests.browsers import key_of
+from tests.fault_table import Whose
 
 from .conftest import Judged, Send, Some
 

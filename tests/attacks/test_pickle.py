@@ -16,8 +16,8 @@ from pytest_django import Settings
 from redis import Redis
 
 from demo.models import User
+from tests.browsers import browser, key_of
 from tests.conftest import on
-from tests.demo.browsers import browser, key_of
 
 from .conftest import Judged, Send, Some
 

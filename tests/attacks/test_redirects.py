@@ -14,7 +14,7 @@ from cookieproj.profiles import PROFILES
 from demo.models import User
 
 from .conftest import Judged, Some
-from .elsewhere import leads_away, spellings
+from .foreign_urls import leads_away, spellings
 
 SIGN_INS = ["/auth/sign-in/", "/auth/cookie-sign-in/", "/auth/by-hand-sign-in/", "/admin/login/"]
 FROM_HERE = {"Sec-Fetch-Site": "same-origin"}

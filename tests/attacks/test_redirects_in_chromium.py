@@ -11,7 +11,7 @@ from tests.browser.conftest import (  # noqa: F401 - fixtures
 )
 
 from .conftest import Judged, Some
-from .elsewhere import EVIL, leads_away, spellings
+from .foreign_urls import EVIL, leads_away, spellings
 
 WORST = [
     f"//{EVIL}", f"///{EVIL}", f"/\\{EVIL}", f"\\\\{EVIL}", f"https:{EVIL}", f"http:///{EVIL}",

@@ -7,9 +7,9 @@ from django.test import Client
 
 from demo.constants import LOGIN_COOKIE
 from demo.models import User
+from tests.browsers import browser, is_in, key_of, row_of, signed_by_django
 from tests.conftest import on
-from tests.demo.browsers import browser, is_in, key_of, row_of, signed_by_django
-from tests.held import Whose
+from tests.fault_table import Whose
 
 from .conftest import Judged, Send
 

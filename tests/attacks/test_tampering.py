@@ -19,10 +19,10 @@ from pytest_django import Settings
 
 from demo.constants import IN_PATH_SALT, LOGIN_COOKIE, LOGIN_SALT
 from demo.models import User
+from tests.browsers import browser, is_in, key_of
 from tests.conftest import on
-from tests.demo.browsers import browser, is_in, key_of
-from tests.fuzzing.planting import STORES
-from tests.held import Whose
+from tests.fault_table import Whose
+from tests.fuzzing.raw_stores import STORES
 
 from .conftest import Judged, Send, Some
 

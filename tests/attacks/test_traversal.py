@@ -19,9 +19,9 @@ from pytest_django import Settings
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.listing import ListingMixin
 from demo.models import User
+from tests.browsers import browser, key_of
 from tests.conftest import forget_folder, on
-from tests.demo.browsers import browser, key_of
-from tests.held import Whose
+from tests.fault_table import Whose
 
 from .conftest import Judged, Send, Some
 

@@ -16,7 +16,7 @@ from pytest_django import Settings
 from cookieproj.engines.cookie_checks import PREFIXES, check_cookie
 from tests import certificates
 
-from .jars import jar
+from .recipe_page import jar
 
 HOST = "shop.example.test"
 

@@ -30,9 +30,8 @@ from cookieproj.engines.caches import adapter_for
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.settings.caches import caches
 from demo.models import User
+from tests.browsers import FIREFOX, IPHONE, browser, is_in, key_of, row_of
 from tests.conftest import connected, on
-
-from .browsers import FIREFOX, IPHONE, browser, is_in, key_of, row_of
 
 STORED = "/admin/cookieproj_engines/storedsession/"
 SIGNED_IN = "/admin/cookieproj_devices/signedinsession/"
@@ -605,7 +604,7 @@ def test_the_overview_says_that_a_count_is_estimated(
 def test_where_names_hide_the_keys_the_admin_says_so(
     profile: str, client: Client, settings: Settings
 ) -> None:
-    hashed = {"KEY_FUNCTION": "tests.engines.test_counting.hashed"}
+    hashed = {"KEY_FUNCTION": "tests.engines.test_redis_count.hashed"}
     settings.CACHES = settings.CACHES | {"sessions": settings.CACHES["sessions"] | hashed}
     client = browser(User.objects.get(username="admin"))
     for path in (STORE, STORED):

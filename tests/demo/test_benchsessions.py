@@ -33,7 +33,7 @@ from tests.conftest import copied
 from tests.sites import ROOT
 from tests.stores import instead, steps_of
 
-from .test_engines import TRIPS, table_goes_away
+from .test_engines_page import TRIPS, table_goes_away
 
 # What tests/engines/test_round_trips.py counts at the servers, of Django 5.2 and 6.1.
 TRIPS_OF_DJANGOS = {

@@ -11,9 +11,8 @@ from django.test import Client
 from pytest_django import Settings
 
 from demo.models import User
-from tests.engines.handing_over import PAIRS, Switch
-
-from .browsers import again, browser, is_in, key_of
+from tests.browsers import again, browser, is_in, key_of
+from tests.engines.handover_browser import PAIRS, Switch
 
 
 @pytest.fixture(params=PAIRS, ids=" to ".join)

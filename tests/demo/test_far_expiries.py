@@ -13,11 +13,10 @@ from pytest_django import Settings
 
 from cookieproj.devices.models import RefusedSession, SignedInSession
 from demo.models import User
+from tests.browsers import browser, is_in, key_of, row_of
 from tests.conftest import forget_folder, on
 from tests.families import run_on
-from tests.held import WHOSE, Whose
-
-from .browsers import browser, is_in, key_of, row_of
+from tests.fault_table import WHOSE, Whose
 
 EAST, WEST = timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))
 FAR: dict[str, Any] = {

@@ -10,9 +10,8 @@ from pytest_django import Settings
 
 from cookieproj.devices.models import SignedInSession
 from demo.models import User
-from tests.engines.handing_over import PAIRS, Switch
-
-from .browsers import IPHONE, again, browser, is_in, row_of
+from tests.browsers import IPHONE, again, browser, is_in, row_of
+from tests.engines.handover_browser import PAIRS, Switch
 
 OTHERS = "/devices/sign-out-others/"
 

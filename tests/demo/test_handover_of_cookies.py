@@ -11,10 +11,9 @@ from pytest_django import Settings
 
 from cookieproj.devices.models import RefusedSession
 from demo.models import User
+from tests.browsers import again, browser, is_in
 from tests.conftest import on
-from tests.engines.handing_over import Switch
-
-from .browsers import again, browser, is_in
+from tests.engines.handover_browser import Switch
 
 pytestmark = pytest.mark.usefixtures("empty_stores", "db")
 

@@ -30,7 +30,7 @@ from demo.health import Watch
 from demo.models import User
 from tests.conftest import connected, on
 from tests.families import run_on
-from tests.held import WHOSE, Whose
+from tests.fault_table import WHOSE, Whose
 
 # A store is tried in a thread of its own, which sees nothing of an open transaction.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("unwatched")]

@@ -18,11 +18,10 @@ from cookieproj.devices import session_registry
 from cookieproj.devices.models import RefusedSession, SignedInSession
 from cookieproj.devices.signing_out import sign_out_everywhere
 from demo.models import User
+from tests.browsers import IPHONE, browser, is_in, key_of, row_of
 from tests.conftest import on
+from tests.devices.test_your_devices import OTHERS, address_of
 from tests.replicas import read_from, sqlite
-
-from .browsers import IPHONE, browser, is_in, key_of, row_of
-from .test_devices import OTHERS, address_of
 
 Freeze = Callable[[], None]
 

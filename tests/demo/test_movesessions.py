@@ -27,10 +27,9 @@ from cookieproj.engines.handover.move_all import BatchMover
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.settings.caches import caches, previous_cache
 from demo.models import User
-from tests.engines.handing_over import APART, Browser, flush
+from tests.browsers import again, browser, key_of, row_of
+from tests.engines.handover_browser import APART, Browser, flush
 from tests.stores import before, steps_of
-
-from .browsers import again, browser, key_of, row_of
 
 ON_SERVERS = ("db", "cache", "file", "cached_db")
 

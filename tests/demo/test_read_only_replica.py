@@ -17,12 +17,12 @@ from pytest_django import Settings
 
 from cookieproj.devices.models import SignedInSession
 from demo.models import User
+from tests.browsers import IPHONE, browser, is_in, row_of
 from tests.conftest import connected, on
+from tests.devices.test_your_devices import OTHERS, address_of
 from tests.replicas import read_from, sqlite
 
-from .browsers import IPHONE, browser, is_in, row_of
 from .test_admin import DEVICES, SIGNED_IN, STORE, STORED, USERS
-from .test_devices import OTHERS, address_of
 
 
 @pytest.fixture

@@ -24,10 +24,9 @@ from cookieproj.devices.models import SignedInSession
 from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.engines.round_trips import count_round_trips
 from demo.models import User
+from tests.browsers import IPHONE, browser, is_in, key_of, row_of
 from tests.families import run_on
-from tests.held import WHOSE, Whose
-
-from .browsers import IPHONE, browser, is_in, key_of, row_of
+from tests.fault_table import WHOSE, Whose
 
 # A page that asks for no session.
 PATH = "/reading/all-cookies/"

@@ -9,7 +9,7 @@ from pytest_django import Settings
 from cookieproj.devices import checks
 from cookieproj.devices.middleware import DevicesMiddleware
 from demo.models import User
-from tests.demo.browsers import browser
+from tests.browsers import browser
 
 OURS = "cookieproj.devices.middleware.DevicesMiddleware"
 

@@ -17,8 +17,8 @@ from pytest_django import Settings
 from cookieproj.devices.management.commands import sessions, signout
 from cookieproj.devices.models import SignedInSession
 from demo.models import User
+from tests.browsers import IPHONE, browser, is_in, key_of, row_of
 from tests.conftest import on
-from tests.demo.browsers import IPHONE, browser, is_in, key_of, row_of
 
 
 def said(*command: Any) -> str:

@@ -19,8 +19,8 @@ from cookieproj.devices.user_model import find_user
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.revocation_check import revocation_check
 from demo.models import User
+from tests.browsers import browser, is_in, row_of
 from tests.conftest import on
-from tests.demo.browsers import browser, is_in, row_of
 
 from .test_commands import said
 

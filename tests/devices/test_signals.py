@@ -12,7 +12,7 @@ from cookieproj.devices.event_log import logger
 from cookieproj.devices.models import SignedInSession
 from cookieproj.devices.signing_out import sign_out_everywhere
 from demo.models import User
-from tests.demo.browsers import IPHONE, browser, key_of, row_of
+from tests.browsers import IPHONE, browser, key_of, row_of
 
 Heard = list[tuple[str, Any]]
 

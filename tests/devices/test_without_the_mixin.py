@@ -15,8 +15,8 @@ from cookieproj.devices.signals import session_ended
 from cookieproj.devices.signing_out import sign_out_everywhere
 from cookieproj.engines.exceptions import StoreUnavailableError
 from demo.models import User
+from tests.browsers import IPHONE, browser, is_in
 from tests.conftest import on
-from tests.demo.browsers import IPHONE, browser, is_in
 
 OTHERS = "/devices/sign-out-others/"
 

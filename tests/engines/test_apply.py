@@ -30,7 +30,7 @@ from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 from tests.sites import forks
 
 from .contract import ALL, Engine, Open, kept, on_engines
-from .handing_over import PAIRS, Browser, Switch, moved, only
+from .handover_browser import PAIRS, Browser, Switch, moved, only
 from .test_round_trips import count_round_trips
 from .writer import WRITER, add_one
 

@@ -21,7 +21,7 @@ from pytest_django import Settings
 from cookieproj.engines.middleware import SessionMiddleware
 
 from .contract import Engine, on_engines
-from .handing_over import Browser, Switch, moved
+from .handover_browser import Browser, Switch, moved
 
 NOTHING: dict[str, Any] = {}
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from cookieproj.engines.caches.generic import TOMBSTONE_TTL
 
-from .handing_over import APART, PAIRS, Browser, Switch, flush, moved, only, unreachable
+from .handover_browser import APART, PAIRS, Browser, Switch, flush, moved, only, unreachable
 
 
 def test_a_session_goes_on(switch: Switch) -> None:

@@ -10,8 +10,8 @@ from django.contrib.sessions.models import Session
 from django.db.models.signals import post_delete
 from django.utils import timezone
 
-from .handing_over import Browser, Switch, only
-from .test_handover_hard import moving
+from .handover_browser import Browser, Switch, only
+from .test_handover_failures import moving
 
 Delete = Callable[[str | None], object]
 

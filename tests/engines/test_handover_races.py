@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from cookieproj.engines.handover.move_one import insert
 
-from .handing_over import (
+from .handover_browser import (
     APART,
     Browser,
     Meanwhile,

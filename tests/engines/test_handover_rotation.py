@@ -30,7 +30,7 @@ from cookieproj.settings.caches import caches
 from tests.conftest import connected, forget_folder
 
 from .conftest import database
-from .handing_over import APART, PAIRS, Browser, Switch, flush, moved, only
+from .handover_browser import APART, PAIRS, Browser, Switch, flush, moved, only
 
 FROM_SERVER = only(pair for pair in PAIRS if pair[0] != "signed_cookies")
 INTO_COOKIES = only(pair for pair in PAIRS if pair[1] == "signed_cookies")

@@ -18,9 +18,15 @@ from cookieproj.engines.handover.move_one import SessionMover, expiry_of_data, w
 from cookieproj.engines.handover_mixin import store_of
 
 from .contract import Engine, Open, Request, on_engines
-from .handing_over import APART, Browser, Switch, flush, meanwhile, moved, only
-from .test_handover_follow import OLD_TAKE, Carry, OldProcess, by_a_request, by_movesessions
-from .test_handover_hard import moving
+from .handover_browser import APART, Browser, Switch, flush, meanwhile, moved, only
+from .test_handover_changed_meanwhile import (
+    OLD_TAKE,
+    Carry,
+    OldProcess,
+    by_a_request,
+    by_movesessions,
+)
+from .test_handover_failures import moving
 from .test_handover_races import interrupted, sign_in
 from .test_listing import listable
 

@@ -14,7 +14,7 @@ from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.engines.signed_cookies import SessionStore
 
 from .contract import Request
-from .handing_over import PAIRS, Switch, moved, only
+from .handover_browser import PAIRS, Switch, moved, only
 
 # What the function below was asked, and what it answers; an error it raises.
 asked: list[tuple[dict[str, Any], str]] = []

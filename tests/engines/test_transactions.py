@@ -13,8 +13,8 @@ from django.db import DatabaseError, connection, transaction
 from cookieproj.engines.exceptions import StoreError, StoreReadOnlyError
 
 from .contract import ALL, NONE, Engine, kept, on_engines
+from .test_custom_models import opened
 from .test_isolation import elsewhere
-from .test_own_models import opened
 from .test_sql_errors import stored
 
 __all__ = ["elsewhere"]

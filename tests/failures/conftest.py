@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import copied, demo_database_of, prepare, start
 from tests.families import FAMILIES
-from tests.held import WHOSE, Whose
+from tests.fault_table import WHOSE, Whose
 from tests.servers import StoppablePostgreSQL, StoppableRedis, stoppable_postgresql
 
 from .stopping import meanwhile, run, stops

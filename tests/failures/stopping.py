@@ -14,7 +14,7 @@ from pytest_django import Settings
 from demo.models import User
 from tests.conftest import forget_folder
 from tests.families import run_on
-from tests.held import Whose
+from tests.fault_table import Whose
 
 # What is behind each sign-in.
 SIGN_INS = {

@@ -18,7 +18,7 @@ from cookieproj.settings.caches import caches
 from tests.conftest import forget_folder, new_database
 from tests.engines.conftest import database
 from tests.families import FAMILIES
-from tests.held import Held, Whose
+from tests.fault_table import Held, Whose
 
 # By whole hours, by halves and quarters of one, and without a change of the clock.
 ZONES = ["Europe/Berlin", "America/St_Johns", "Pacific/Chatham", "Asia/Kolkata", "UTC"]

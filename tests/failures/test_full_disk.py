@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.held import Held, Whose
+from tests.fault_table import Held, Whose
 
 from .conftest import Tries, Variables
-from .threaded import threaded
+from .threaded_server import threaded
 from .visitors import Answer, Crowd
 
 VISITORS = 6

@@ -17,7 +17,7 @@ from pytest_django import Settings
 
 from tests.conftest import forget_folder
 from tests.families import FAMILIES
-from tests.held import Held, Whose
+from tests.fault_table import Held, Whose
 
 from .conftest import SETTINGS, Tries
 

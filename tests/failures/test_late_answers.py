@@ -7,7 +7,7 @@ from django.conf import settings as django_settings
 from django.test import Client
 
 from demo.models import User
-from tests.held import Held, Whose
+from tests.fault_table import Held, Whose
 
 from .stopping import ADMIN, NEW_PASSWORD, SIGN_INS, Meanwhile, in_another_tab
 

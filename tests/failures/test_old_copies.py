@@ -8,9 +8,9 @@ from django.core.management import call_command
 from django.test import Client
 
 from demo.models import User
+from tests.browsers import browser, is_in, row_of
 from tests.conftest import on
-from tests.demo.browsers import browser, is_in, row_of
-from tests.held import Held, Whose
+from tests.fault_table import Held, Whose
 
 from .stopping import Meanwhile, StopsLater, same_browser
 

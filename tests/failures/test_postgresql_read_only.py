@@ -6,11 +6,11 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from tests.held import Held, Whose
+from tests.fault_table import Held, Whose
 from tests.servers import StoppablePostgreSQL
 
 from .conftest import Variables
-from .threaded import threaded
+from .threaded_server import threaded
 from .visitors import Visitor
 
 # More than there are threads, so that each has a connection from then.

@@ -5,11 +5,11 @@ import time
 import psycopg
 import pytest
 
-from tests.held import Held, Whose
+from tests.fault_table import Held, Whose
 from tests.servers import StoppablePostgreSQL
 
 from .conftest import Tries, Variables
-from .threaded import threaded
+from .threaded_server import threaded
 from .visitors import Answer, Crowd
 
 VISITORS = 6

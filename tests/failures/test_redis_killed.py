@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.held import Held, Whose
+from tests.fault_table import Held, Whose
 from tests.servers import StoppableRedis
 
 from .conftest import Tries, Variables
-from .threaded import threaded
+from .threaded_server import threaded
 from .visitors import Answer, Crowd
 
 VISITORS = 6

@@ -34,7 +34,7 @@ from cookieproj.engines.exceptions import (
 )
 from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.engines.round_trips import count_round_trips
-from tests.held import Held
+from tests.fault_table import Held
 from tests.proxy import Proxy, proxied
 from tests.servers import StoppableRedis, UnavailableError
 from tests.stores import forget_pending

@@ -7,11 +7,11 @@ from contextlib import ExitStack
 import pytest
 
 from tests.conftest import start
-from tests.held import Held, Whose
+from tests.fault_table import Held, Whose
 
 from .conftest import Tries, Variables
 from .sentinels import Watched, watched
-from .threaded import threaded
+from .threaded_server import threaded
 from .visitors import Answer, Crowd
 
 VISITORS = 6

@@ -4,11 +4,11 @@ The process that owes Redis the end of that copy ends it as it gets its next req
 ``test_redis_away``. Here the site has been started anew meanwhile, and nobody knows of it.
 """
 
-from tests.held import Held, Whose
+from tests.fault_table import Held, Whose
 from tests.servers import StoppableRedis
 
 from .conftest import Variables
-from .threaded import threaded
+from .threaded_server import threaded
 from .visitors import Crowd
 
 VISITORS = 6

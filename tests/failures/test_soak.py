@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from cookieproj.engines.constants import DJANGO_ENGINES, ENGINE_NAMES, OUR_ENGINES
-from tests.held import Held, Whose
+from tests.fault_table import Held, Whose
 from tests.sites import ROOT, in_production
 
-from .crowd import LEAST
+from .clients import LEAST
 
 CLIENTS = 200
 
@@ -48,7 +48,7 @@ def children(pid: int) -> list[int]:
 @contextmanager
 def visitors(host: str, seconds: int) -> Iterator[subprocess.Popen[str]]:
     port = host.rpartition(":")[2]
-    command = [sys.executable, "-m", "tests.failures.crowd", port, str(CLIENTS), str(seconds)]
+    command = [sys.executable, "-m", "tests.failures.clients", port, str(CLIENTS), str(seconds)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         yield process
 

@@ -6,13 +6,13 @@ from itertools import product
 import pytest
 
 from cookieproj.profiles import PROFILES
-from tests.held import Held, Whose
+from tests.fault_table import Held, Whose
 from tests.servers import StoppablePostgreSQL
 from tests.sites import gunicorn
 
 from .balancer import balanced
 from .conftest import Variables
-from .threaded import OPTIONS
+from .threaded_server import OPTIONS
 from .visitors import Crowd
 
 VISITORS = 4

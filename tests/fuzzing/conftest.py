@@ -15,7 +15,7 @@ from pytest_django import DjangoDbBlocker, Settings
 from demo.models import User
 from tests.conftest import connected
 from tests.families import run_on
-from tests.held import Whose
+from tests.fault_table import Whose
 from tests.tiers import is_fast
 
 from .site import Site

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 import manage
 from tests.conftest import on
-from tests.held import Held, Whose
+from tests.fault_table import Held, Whose
 
 from .conftest import Fuzz, ours
 from .inputs import NOTORIOUS, as_json, mutated, values
-from .people import CANARY, signed_in
-from .planting import STORES
+from .raw_stores import STORES
 from .site import Site
+from .users import CANARY, signed_in
 
 ENGINES = ["db", "cache", "file", "cached_db", "signed_cookies"]
 NUMBERS = ["1", "0", "-1", "7", "1.5", "9" * 19, "9" * 5000, "٣", "²", "1e3", "0x10", " 1"]

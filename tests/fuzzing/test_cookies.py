@@ -7,13 +7,13 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from demo.constants import LOGIN_COOKIE
-from tests.held import Held, Whose
+from tests.fault_table import Held, Whose
 from tests.sites import in_production
 
 from .conftest import Fuzz, Log, ours
 from .inputs import mutated, near
-from .people import CANARY, Person, cookie_of, post, signed_in
 from .site import Look, Site
+from .users import CANARY, Person, cookie_of, post, signed_in
 
 LOOKS = [
     Look("/sessions/get-item/", query="key=color"),

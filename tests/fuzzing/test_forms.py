@@ -19,13 +19,13 @@ from demo.constants import IN_PATH_SALT
 from demo.models import User
 from demo.recipes import RECIPES
 from tests.families import run_on
-from tests.held import Held, Whose
+from tests.fault_table import Held, Whose
 
 from .conftest import Fuzz, Log, Property, ours
 from .inputs import NOTORIOUS, mutated
-from .people import CANARY, Person, signed_in
-from .planting import STORES
+from .raw_stores import STORES
 from .site import FORM, Look, Site
+from .users import CANARY, Person, signed_in
 
 METHODS = ["GET", "GET", "POST", "POST", "POST", "HEAD", "PUT", "\xe9"]
 

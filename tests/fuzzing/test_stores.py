@@ -13,13 +13,13 @@ from cookieproj.engines import running_engine
 from cookieproj.engines.constants import COOKIE_SALT, TOMBSTONE_MARK
 from tests.conftest import on
 from tests.families import run_on
-from tests.held import Held, Whose
+from tests.fault_table import Held, Whose
 
 from .conftest import Fuzz, Log, ours
 from .inputs import as_json, changed, mutated, twice, values
-from .people import CANARY, Person, post, signed_in
-from .planting import STORES, PostgreSQLRows, Store, is_session, sign
+from .raw_stores import STORES, PostgreSQLRows, Store, is_session, sign
 from .site import Look, Site
+from .users import CANARY, Person, post, signed_in
 
 COLOR = Look("/sessions/get-item/", query="key=color")
 

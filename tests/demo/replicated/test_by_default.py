@@ -16,9 +16,9 @@ from cookieproj.devices.signing_out import sign_out_everywhere
 from cookieproj.engines.exceptions import StoreUnavailableError
 from demo.attacks import ATTEMPTS
 from demo.models import User
+from tests.browsers import browser, is_in, row_of
 from tests.conftest import connected, on
-from tests.demo.browsers import browser, is_in, row_of
-from tests.demo.test_devices import *  # noqa: F403
+from tests.devices.test_your_devices import *  # noqa: F403
 from tests.replicas import WritesToPrimary, added, routed, sqlite
 
 

@@ -13,7 +13,7 @@ from cookieproj.settings.caches import caches, previous_cache
 from tests.conftest import forget_folder
 from tests.engines.conftest import database
 
-from .trips import stepped
+from .gates import stepped
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def stopped_at_trips(
     """One seed is one course: nothing here goes by the time, or by another process."""
     settings.SESSION_FILE_PATH = tmp_path
     settings.SESSION_CACHE_ALIAS = "sessions"
-    settings.SESSION_SERIALIZER = "tests.engines.stepping.worlds.Pickles"
+    settings.SESSION_SERIALIZER = "tests.engines.stepping.setups.Pickles"
     settings.CACHES = caches(cache_url)
     if cache_url.startswith("redis"):
         # Sessions hold sets.

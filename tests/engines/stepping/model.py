@@ -8,8 +8,8 @@ from typing import Any
 
 from cookieproj.engines.signed_cookies import is_signed
 
-from .course import Course
-from .visits import BEGUN, Data, Line, Visit
+from .history import Course
+from .requests import BEGUN, Data, Line, Visit
 
 
 @dataclass(eq=False)

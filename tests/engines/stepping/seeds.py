@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from random import Random
 
-from .course import Course, play
+from .history import Course, play
 from .model import Model
 from .plans import Plan, plan
-from .smallest import smallest, told
-from .worlds import World
+from .setups import World
+from .shrinking import smallest, told
 
 
 @dataclass

@@ -7,8 +7,8 @@ import pytest
 
 from .faults import FAULTS
 from .seeds import first_broken, judged, planned, promises
-from .smallest import smallest
-from .worlds import world
+from .setups import world
+from .shrinking import smallest
 
 pytestmark = pytest.mark.usefixtures("stopped_at_trips")
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from .seeds import first_broken
-from .worlds import NAMES, world
+from .setups import NAMES, world
 
 # Of each engine and pair: so many in one test, as several processes share them, and how many such.
 # They make ten thousand in the suite's time, and a million with --long.

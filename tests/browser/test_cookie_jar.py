@@ -1,0 +1,85 @@
+"""Cookies and sessions in the jar of a real browser, on every profile."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, Playwright
+
+from cookieproj.profiles import PROFILES
+from tests.conftest import copied
+from tests.sites import running
+
+from .conftest import launching
+from .recipe_page import jar, run
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(scope="module", params=PROFILES)
+def site(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    demo_database: Path,
+    redis_url: str,
+) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("site")
+    variables = {
+        "SESSION_PROFILE": request.param,
+        "SESSION_FILE_PATH": str(folder / "sessions"),
+        "DATABASE_URL": copied(demo_database, folder),
+        "CACHE_URL": f"{redis_url}/8",
+    }
+    with running(**variables) as address:
+        yield address
+
+
+def test_a_cookie_is_set_read_and_deleted(page: Page) -> None:
+    run(page, "cookies/set-cookie", value="red")
+    assert jar(page.context)["color"]["value"] == "red"
+    assert run(page, "reading/by-name") == "color is red"
+    run(page, "reading/delete")
+    assert "color" not in jar(page.context)
+
+
+def test_a_session_is_set_read_and_ended(page: Page) -> None:
+    run(page, "sessions/set-item", value="red")
+    cookie = jar(page.context)["sessionid"]
+    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Lax")
+    assert abs(cookie["expires"] - time.time() - 1_209_600) < 60
+    assert run(page, "sessions/get-item") == "color is red"
+    run(page, "lifecycle/flush")
+    assert "sessionid" not in jar(page.context)
+    assert run(page, "sessions/get-item").startswith("KeyError")
+
+
+def test_a_session_that_ends_with_the_browser(
+    playwright: Playwright, site: str, tmp_path: Path
+) -> None:
+    """The browser is closed, and opened again on the same profile folder."""
+
+    def opened() -> BrowserContext:
+        return playwright.chromium.launch_persistent_context(tmp_path, base_url=site, **launching())
+
+    with opened() as context:
+        page = context.pages[0]
+        run(page, "cookies/max-age", name="stays", max_age="3600")
+        run(page, "cookies/set-cookie", name="goes")
+        run(page, "expiry/at-browser-close")
+        assert jar(context).keys() >= {"stays", "goes", "sessionid"}
+        assert jar(context)["sessionid"]["expires"] == -1
+    with opened() as context:
+        assert jar(context).keys() == {"stays", "csrftoken"}
+
+
+def test_the_language_is_chosen_and_kept(page: Page) -> None:
+    page.goto("/engines/")
+    page.click("button[lang=zh-hans]")
+    assert page.get_attribute("html", "lang") == "zh-hans"
+    assert page.url.endswith("/engines/")
+    page.goto("/")
+    assert page.get_attribute("html", "lang") == "zh-hans"
+    assert jar(page.context)["django_language"]["value"] == "zh-hans"
+    page.click("button[lang=en]")
+    assert page.get_attribute("html", "lang") == "en"

@@ -1,1 +1,0 @@
-from tests.demo.test_devices import *  # noqa: F403

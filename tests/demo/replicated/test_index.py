@@ -1,1 +1,0 @@
-from tests.demo.test_index import *  # noqa: F403

@@ -1,0 +1,1 @@
+from tests.devices.test_session_registry import *  # noqa: F403

@@ -1,0 +1,1 @@
+from tests.devices.test_your_devices import *  # noqa: F403

@@ -1,0 +1,251 @@
+"""Sessions, copies, tombstones and exchanged cookies that were made from the literal names alone.
+
+So a release that finds them in a store, or in a browser, goes by them as the one that left them.
+"""
+
+import zlib
+from collections.abc import Callable
+from datetime import timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.core import signing
+from django.core.cache import caches
+from django.test.utils import override_settings
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+from pytest_django import Settings
+from redis import Redis
+
+from cookieproj.engines.benchmark.namespace import namespaced
+from cookieproj.engines.handover import session_store
+from cookieproj.engines.handover.comparing_stores import handover_engine
+from cookieproj.engines.store_probe import without_cache
+from tests.conftest import on
+
+from .handover_browser import Browser
+
+KEY = "k" * 32
+STORE_SALT = "django.contrib.sessions.SessionStore"
+COOKIE_SALT = "django.contrib.sessions.backends.signed_cookies"
+
+pytestmark = pytest.mark.usefixtures("db", "empty_stores")
+
+on_server = on("db", "cache", "file", "cached_db")
+
+
+def signed(data: dict[str, Any], salt: str) -> str:
+    return signing.dumps(data, salt=salt, compress=True)
+
+
+def stored(profile: str, data: dict[str, Any], key: str = KEY, folder: Path | None = None) -> str:
+    """In that engine's store, as it holds it; what opens it."""
+    text = signed(data, STORE_SALT)
+    match profile:
+        case "signed_cookies":
+            return signed(data, COOKIE_SALT)
+        case "file":
+            assert folder
+            (folder / f"sessionid{key}").write_text(text)
+        case "cache":
+            caches["sessions"].set(f"django.contrib.sessions.cache{key}", data, 3600)
+        case _:
+            expires = timezone.now() + timedelta(hours=1)
+            Session.objects.create(session_key=key, session_data=text, expire_date=expires)
+    return key
+
+
+def read(profile: str, key: str, folder: Path) -> Any:
+    """What that store holds under the key."""
+    match profile:
+        case "signed_cookies":
+            return signing.loads(key, salt=COOKIE_SALT)
+        case "file":
+            return signing.loads((folder / f"sessionid{key}").read_text(), salt=STORE_SALT)
+        case "cache" | "cached_db":
+            return caches["sessions"].get(f"django.contrib.sessions.{profile}{key}")
+    return signing.loads(Session.objects.get(pk=key).session_data, salt=STORE_SALT)
+
+
+def test_a_session_opens(profile: str, tmp_path: Path) -> None:
+    key = stored(profile, {"a": 1}, folder=tmp_path)
+    assert dict(session_store()(key).items()) == {"a": 1}
+
+
+def test_and_is_stored_like_that(profile: str, tmp_path: Path) -> None:
+    browser = Browser()
+    browser.set(a=1)
+    assert read(profile, browser.cookie or "", tmp_path) == {"a": 1}
+
+
+def test_whichever_class_is_made_of_the_engine_signs_alike(profile: str) -> None:
+    """Of a handover, of one for a probe, of one that is measured."""
+    store = session_store()
+    with namespaced(store) as apart:
+        made = [apart, without_cache(store), handover_engine(profile).store]
+    with override_settings(SESSION_HANDOVER_FROM="file" if profile != "file" else "db"):
+        made.append(type(session_store()()))
+    assert {each().key_salt for each in made} == {STORE_SALT}
+
+
+@on("file")
+def test_the_lock_of_a_file(profile: str, tmp_path: Path) -> None:
+    key = stored(profile, {"a": 1}, folder=tmp_path)
+    session = session_store()(key)
+    session["b"] = 2
+    session.save()
+    [lock] = tmp_path.glob(".*")
+    assert lock.name == f".sessionid.lock{zlib.crc32(KEY.encode()) % 64:02}"
+
+
+@on_server
+@pytest.mark.parametrize(
+    "data", [{"_session_ended": True}, {"_session_moved": {"a": 1}}], ids=["ended", "moved"]
+)
+def test_a_tombstone_is_no_session(profile: str, tmp_path: Path, data: dict[str, Any]) -> None:
+    key = stored(profile, data, folder=tmp_path)
+    session = session_store()(key)
+    assert not session.exists(key)
+    assert dict(session.items()) == {}
+
+
+@on("cached_db")
+@pytest.mark.django_db(transaction=True)
+def test_a_grave_in_a_cache_stays(profile: str, redis_url: str) -> None:
+    stored(profile, {"a": 1})
+    entries, name = Redis.from_url(f"{redis_url}/1"), f":1:django.contrib.sessions.cached_db{KEY}"
+    entries.set(name, b"~" + b"0" * 16, ex=60)
+    session = session_store()(KEY)
+    session["b"] = 2
+    session.save()
+    assert entries.get(name) == b"~" + b"0" * 16
+
+
+def hand_over(settings: Settings, old: str, new: str) -> None:
+    settings.SESSION_ENGINE = f"cookieproj.engines.{new}"
+    settings.SESSION_HANDOVER_FROM = old
+
+
+# How a store is told from others, in copies and in cookies.
+IDS = {"db": "table django_session", "file": "files sessionid"}
+
+
+class TestIntoCookies:
+    """A cookie that stands for a session key of the store before."""
+
+    @pytest.fixture(params=IDS)
+    def old(self, request: pytest.FixtureRequest, settings: Settings, tmp_path: Path) -> str:
+        old: str = request.param
+        hand_over(settings, old, "signed_cookies")
+        return old
+
+    def cookie(self, old: str, *, is_settled: bool) -> str:
+        name = sha256(f"cookieproj.engines.handover {IDS[old]}".encode()).hexdigest()[:12]
+        return signed({"a": 1, "_session_former": [KEY, is_settled, name]}, COOKIE_SALT)
+
+    @pytest.mark.parametrize(("is_settled", "data"), [(False, {"a": 1, "b": 2}), (True, {"a": 1})])
+    def test_opens_that(
+        self, old: str, tmp_path: Path, is_settled: bool, data: dict[str, Any]
+    ) -> None:
+        stored(old, {"a": 1, "b": 2}, folder=tmp_path)
+        assert Browser(self.cookie(old, is_settled=is_settled)).read() == data
+
+    def test_is_made(self, old: str, tmp_path: Path) -> None:
+        stored(old, {"a": 1}, folder=tmp_path)
+        browser = Browser(KEY)
+        browser.read()
+        made, by_hand = (
+            signing.loads(each or "", salt=COOKIE_SALT)
+            for each in (browser.cookie, self.cookie(old, is_settled=False))
+        )
+        assert made == by_hand
+
+    def test_is_not_made_again_for_a_late_request(self, old: str, tmp_path: Path) -> None:
+        stored(old, {"a": 1, "_session_exchanged": True}, folder=tmp_path)
+        browser = Browser(KEY)
+        assert browser.read() == {"a": 1}
+        assert browser.cookie == KEY
+
+    def test_of_what_was_gathered_the_store_is_told(self, old: str, tmp_path: Path) -> None:
+        stored(old, {"a": 1}, folder=tmp_path)
+        Browser(self.cookie(old, is_settled=False)).read()
+        assert read(old, KEY, tmp_path) == {"a": 1, "_session_exchanged": True}
+
+
+class TestOutOfCookies:
+    """The entry that stands for a cookie, and the session that it became."""
+
+    def test_opens_that(self, settings: Settings) -> None:
+        hand_over(settings, "signed_cookies", "db")
+        cookie, made_with = signed({"a": 1}, COOKIE_SALT), "m" * 32
+        stored("db", {"_session_key_made_with": made_with}, self.key(cookie))
+        stored("db", {"a": 1, "b": 2}, self.key(cookie, made_with))
+        browser = Browser(cookie)
+        assert browser.read() == {"a": 1, "b": 2}
+        assert browser.cookie == self.key(cookie, made_with)
+
+    def test_is_made(self, settings: Settings, tmp_path: Path) -> None:
+        hand_over(settings, "signed_cookies", "db")
+        cookie = signed({"a": 1}, COOKIE_SALT)
+        browser = Browser(cookie)
+        browser.read()
+        entry = read("db", self.key(cookie), tmp_path)
+        assert list(entry) == ["_session_key_made_with"]
+        assert browser.cookie == self.key(cookie, entry["_session_key_made_with"])
+
+    def key(self, cookie: str, made_with: str = "") -> str:
+        salt = f"cookieproj.engines.handover{made_with}"
+        return salted_hmac(salt, cookie, algorithm="sha256").hexdigest()[:40]
+
+
+def digest(value: Any) -> bytes:
+    """Of text, numbers, lists and dicts, as the mark of a copy holds it."""
+    name, members = f"builtins.{type(value).__name__}", []
+    match value:
+        case str():
+            name += f" {value}"
+        case int():
+            name += f" {value:#x}"
+        case list():
+            members = list(map(digest, value))
+        case dict():
+            members = sorted(digest(key) + digest(item) for key, item in value.items())
+    return sha256(sha256(name.encode()).digest() + b"".join(members)).digest()
+
+
+Mark = Callable[[str], Any]
+
+
+@pytest.mark.parametrize(
+    ("mark", "opens"),
+    [
+        (lambda old: digest([IDS[old], {"a": 1}]).hex()[:32], {}),
+        (lambda old: digest([IDS[old], {"a": 2}]).hex()[:32], {"a": 1}),
+        (lambda old: digest(["table another", {"a": 1}]).hex()[:32], {"a": 1}),
+        (lambda old: "removed", {"a": 1}),
+    ],
+    ids=["copy", "changed", "another store's", "removed"],
+)
+@pytest.mark.parametrize(("old", "new"), [("db", "file"), ("file", "db")])
+def test_a_copy_without_its_original(
+    settings: Settings, tmp_path: Path, old: str, new: str, mark: Mark, opens: dict[str, Any]
+) -> None:
+    """It has ended there, so it opens nothing; what is no copy is a session, without its mark."""
+    hand_over(settings, old, new)
+    stored(new, {"a": 1, "_session_copy": mark(old)}, folder=tmp_path)
+    assert Browser(KEY).read() == opens
+
+
+@pytest.mark.parametrize(("old", "new"), [("db", "file"), ("file", "db")])
+def test_a_tombstone_in_the_new_store_is_the_end(
+    settings: Settings, tmp_path: Path, old: str, new: str
+) -> None:
+    hand_over(settings, old, new)
+    stored(old, {"a": 1}, folder=tmp_path)
+    stored(new, {"_session_ended": True}, folder=tmp_path)
+    assert Browser(KEY).read() == {}
+    Browser(KEY).set(b=2)
+    assert read(new, KEY, tmp_path) == {"_session_ended": True}

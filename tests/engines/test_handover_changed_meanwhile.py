@@ -1,0 +1,240 @@
+"""A session changes, or ends, in the old store while it is carried over to the new one."""
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import pytest
+from django.contrib.sessions.exceptions import SessionInterrupted
+from django.core.cache import caches as cache_connections
+from pytest_django import Settings
+
+from cookieproj.engines.handover.comparing_stores import handover_engine
+from cookieproj.engines.handover.move_one import insert
+from cookieproj.engines.handover_mixin import store_of
+from cookieproj.settings.caches import caches, previous_cache
+
+from .handover_browser import APART, Browser, Switch, flush, meanwhile, moved, only
+from .test_handover_failures import moving
+from .test_handover_races import interrupted, sign_in, write
+
+OLD_TAKE = ("old", "compare_and_delete", "before")
+
+Carry = Callable[[Switch, Browser], object]
+
+
+def by_a_request(switch: Switch, browser: Browser) -> object:
+    return browser.copy().read()
+
+
+def by_movesessions(switch: Switch, browser: Browser) -> object:
+    return moving(switch)
+
+
+@pytest.fixture(params=[by_a_request, by_movesessions])
+def move(request: pytest.FixtureRequest) -> Carry:
+    found: Carry = request.param
+    return found
+
+
+class OldProcess:
+    """It knows the old engine alone, or hands over from the new one as well."""
+
+    def __init__(self, switch: Switch, browser: Browser, knows_of_both: bool) -> None:
+        self.switch = switch
+        self.browser = browser.copy()
+        self.knows_of_both = knows_of_both
+
+    def visit(self, view: Callable[[Any], Any]) -> Any:
+        run = self.switch.back if self.knows_of_both else self.switch.before
+        run()
+        try:
+            return self.browser.visit(view)
+        finally:
+            self.switch.make()
+
+    def set(self, **values: Any) -> None:
+        self.visit(lambda session: session.update(values))
+
+    def end(self) -> None:
+        self.visit(flush)
+
+    def sign_in(self) -> None:
+        self.visit(sign_in)
+
+
+@pytest.fixture(params=[False, True], ids=["alone", "knows of both"])
+def knows_of_both(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+@only(APART)
+def test_each_round_brings_what_came_since_the_round_before(
+    switch: Switch, move: Carry, knows_of_both: bool
+) -> None:
+    browser = moved(switch)
+    other, old_process = browser.copy(), OldProcess(switch, browser, knows_of_both)
+
+    def first() -> None:
+        old_process.set(b=2)
+        other.set(w=3)
+
+    def third() -> None:
+        old_process.visit(lambda session: session.pop("b"))
+        other.set(a="newer")
+
+    with meanwhile(switch, OLD_TAKE, first, lambda: old_process.set(c=4), third):
+        move(switch, browser)
+    assert browser.read() == {"a": "newer", "c": 4, "w": 3}
+    assert dict(switch.store(switch.old)(browser.cookie).items()) == {}
+
+
+@only(APART)
+@pytest.mark.parametrize("how", ["end", "sign_in"])
+def test_what_ends_in_the_old_store_meanwhile_is_not_opened_by_the_new_one(
+    switch: Switch, move: Carry, knows_of_both: bool, how: str
+) -> None:
+    browser = moved(switch)
+    before, old_process = browser.copy(), OldProcess(switch, browser, knows_of_both)
+    with meanwhile(switch, OLD_TAKE, getattr(old_process, how)):
+        move(switch, browser)
+    assert before.read() == {}
+    data = old_process.browser.read()
+    assert data == ({"a": 1, "d": 4} if how == "sign_in" else {})
+
+
+@only(APART)
+@pytest.mark.parametrize("how", ["end", "sign_in"])
+def test_nor_saved_there(switch: Switch, knows_of_both: bool, how: str) -> None:
+    """By a request that had read it, and finds that it has gone back."""
+    browser = moved(switch)
+    browser.read()
+    before = browser.copy()
+    going_back = OldProcess(switch, browser, knows_of_both=True)
+    old_process = OldProcess(switch, browser, knows_of_both)
+
+    def view(session: Any) -> None:
+        session.get("a")
+        going_back.set(c=3)
+        session["b"] = 2
+
+    with meanwhile(switch, OLD_TAKE, getattr(old_process, how)):
+        assert interrupted(browser, view)
+    assert before.read() == {}
+    data = old_process.browser.read()
+    assert data == ({"a": 1, "c": 3, "d": 4} if how == "sign_in" else {})
+
+
+@only(APART)
+def test_what_was_written_in_the_new_one_by_then_ends_too(switch: Switch, move: Carry) -> None:
+    browser = moved(switch)
+    before, other = browser.copy(), browser.copy()
+    old_process = OldProcess(switch, browser, knows_of_both=False)
+
+    def ends() -> None:
+        other.set(w=3)
+        old_process.end()
+
+    with meanwhile(switch, OLD_TAKE, ends):
+        move(switch, browser)
+    assert before.read() == {}
+
+
+@only(APART)
+def test_nothing_is_merged_into_a_session_that_has_ended(switch: Switch, move: Carry) -> None:
+    """It changes in the old store, and ends in both before that change is there."""
+    browser = moved(switch)
+    before, other = browser.copy(), browser.copy()
+    old_process = OldProcess(switch, browser, knows_of_both=False)
+    with (
+        meanwhile(switch, OLD_TAKE, lambda: old_process.set(b=2)),
+        meanwhile(switch, ("new", "put", "before"), lambda: other.visit(flush)),
+    ):
+        move(switch, browser)
+    assert before.read() == {}
+    assert interrupted(browser, write) is False
+    assert browser.read() == {"b": 2}
+    assert browser.cookie != before.cookie
+
+
+@only(APART)
+def test_movesessions_twice_at_once_loses_nothing(switch: Switch, move: Carry) -> None:
+    """The second finds in the new store what the first has not taken from the old one yet."""
+    browser = moved(switch)
+    with meanwhile(switch, OLD_TAKE, lambda: moving(switch)):
+        move(switch, browser)
+    assert browser.read() == {"a": 1}
+    assert dict(switch.store(switch.old)(browser.cookie).items()) == {}
+
+
+@only([("cache", "db"), ("cache", "file"), ("cache", "cached_db")])
+def test_what_the_new_store_cannot_keep_stays_in_the_old_one(
+    switch: Switch, settings: Settings, memcached_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.CACHES = caches(memcached_url)
+    cache_connections["sessions"].clear()
+    browser = moved(switch)
+    old_process = OldProcess(switch, browser, knows_of_both=False)
+    with meanwhile(switch, OLD_TAKE, lambda: old_process.set(day=date(2026, 1, 1))):
+        browser.read()
+    assert browser.read() == {"a": 1}
+    assert "A session cannot be kept in" in caplog.text
+    assert switch.store("cache")(browser.cookie)["day"] == date(2026, 1, 1)
+
+
+# What a request that changes its key asks of the two stores once the session is in the new one.
+SIGNING_IN = [
+    *(("new", "insert"), ("new", "compare_and_swap"), ("new", "put")),
+    ("old", "delete"),
+]
+
+
+@only(APART)
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("step", SIGNING_IN, ids=" ".join)
+@pytest.mark.parametrize("who", ["new", "old"])
+def test_a_write_while_the_key_changes_is_kept_or_refused(
+    switch: Switch, step: tuple[str, str], moment: str, who: str
+) -> None:
+    browser = moved(switch)
+    browser.read()
+    before = browser.copy()
+    old_process = OldProcess(switch, browser, knows_of_both=True)
+    written: list[bool] = []
+
+    def view(session: Any) -> None:
+        # One that has ended by then is none to write to.
+        if session.get("a"):
+            session["c"] = 3
+            written.append(True)
+
+    def another() -> None:
+        try:
+            before.copy().visit(view) if who == "new" else old_process.visit(view)
+        except SessionInterrupted:
+            written.clear()
+
+    with meanwhile(switch, (*step, moment), another):
+        browser.visit(sign_in)
+    assert before.read() == {}
+    assert browser.read() == {"a": 1, "d": 4} | ({"c": 3} if written else {})
+
+
+@only([("cache", "cache")])
+@pytest.mark.parametrize("end", [flush, sign_in])
+def test_in_one_redis_with_another_serializer_a_late_request_stores_nothing_again(
+    switch: Switch, settings: Settings, redis_url: str, end: Callable[[Any], Any]
+) -> None:
+    settings.CACHES |= {"handover": previous_cache(f"{redis_url}/1?serializer=pickle")}
+    settings.SESSION_CACHE_ALIAS = "handover"
+    browser = Browser()
+    browser.set(a=1)
+    before = browser.copy()
+    key = before.cookie or ""
+    found: Any = store_of(handover_engine("cache", "handover").store).read(key, with_expiry=True)
+    settings.SESSION_CACHE_ALIAS = "sessions"
+    settings.SESSION_HANDOVER_CACHE_ALIAS = "handover"
+    switch.make()
+    browser.visit(end)
+    insert(switch.place("cache"), key, found.data, found.expires)
+    assert before.read() == {}

@@ -1,0 +1,63 @@
+"""Requests of one browser at once while a session is handed over, on every pair of engines."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from .handover_browser import Browser, Switch, moved
+
+Meanwhile = Callable[[], object]
+
+
+def sign_in(session: Any, meanwhile: Meanwhile = lambda: None) -> None:
+    """As a sign-in by hand does it, with something that happens once the session is read."""
+    session.get("a")
+    meanwhile()
+    session.cycle_key()
+    session["signed_in"] = 1
+
+
+def is_in(browser: Browser) -> bool:
+    return browser.read() == {"a": 1, "signed_in": 1}
+
+
+@pytest.mark.parametrize("is_settled", [False, True])
+def test_two_sign_ins_at_once(switch: Switch, is_settled: bool) -> None:
+    browser = moved(switch)
+    if is_settled:
+        browser.read()
+        browser.read()
+    first = browser.copy()
+    browser.visit(lambda session: sign_in(session, lambda: first.visit(sign_in)))
+    assert is_in(browser)
+    assert is_in(first)
+
+
+@pytest.mark.parametrize("is_settled", [False, True])
+def test_a_late_answer_to_a_page_that_only_looks(switch: Switch, is_settled: bool) -> None:
+    """It has read the session before the sign-in, or finds nothing after it."""
+    browser = moved(switch)
+    if is_settled:
+        browser.read()
+        browser.read()
+    tab = browser.copy()
+
+    def signs_in() -> Any:
+        tab.visit(sign_in)
+        browser.cookie = tab.cookie
+
+    browser.visit(lambda session: signs_in() or session.get("a"))
+    assert is_in(browser)
+
+
+def test_a_session_that_has_ended_leaves_the_cookie(switch: Switch) -> None:
+    browser = moved(switch)
+    browser.read()
+    copy = browser.copy()
+    browser.visit(lambda session: session.flush())
+    assert browser.cookie is None
+    cookie = copy.cookie
+    if switch.new != "signed_cookies":
+        assert copy.read() == {}
+        assert copy.cookie == cookie
