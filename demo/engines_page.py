@@ -31,10 +31,9 @@ from cookieproj.engines.caches.memcached import MemcachedStore
 from cookieproj.engines.caches.memory import MemoryStore
 from cookieproj.engines.caches.redis import RedisStore
 from cookieproj.engines.constants import ENGINE_NAMES
+from cookieproj.engines.cookie_sessions import COOKIE_BYTES, CookieSession
 from cookieproj.engines.engine_registry import current_engine, resolve_engine
 from cookieproj.engines.exceptions import NotListableError, SessionStoreError
-from cookieproj.engines.signed_cookies import COOKIE_BYTES
-from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 
 from .attacks import stored
 from .benchmark_chart import TITLES, Panel, longest, panels
@@ -130,7 +129,7 @@ def everywhere() -> str:
 
 
 def survival(store: Any) -> str:
-    if issubclass(store, SignedCookies):
+    if issubclass(store, CookieSession):
         return _("yes: the browser holds them")
     if not issubclass(store, DjangoCacheEngine):
         return _("yes")
@@ -169,7 +168,7 @@ def listing(store: Any) -> str:
 
 
 def limit(store: Any) -> str:
-    if issubclass(store, SignedCookies):
+    if issubclass(store, CookieSession):
         return _("%d bytes of cookie, attributes included") % COOKIE_BYTES
     if issubclass(store, DjangoCacheEngine) and isinstance(session_cache(), MemcachedStore):
         return _("1 MB, unless memcached is started with another -I")
@@ -177,7 +176,7 @@ def limit(store: Any) -> str:
 
 
 def clearing(store: Any) -> str:
-    if issubclass(store, SignedCookies):
+    if issubclass(store, CookieSession):
         return _("the browser")
     if issubclass(store, DjangoCacheEngine):
         return _("the cache itself")

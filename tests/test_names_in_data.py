@@ -33,6 +33,8 @@ ENGINES = {
     "DJANGO_ENGINES": "django.contrib.sessions.backends.",
     "STORE_SALT": "django.contrib.sessions.SessionStore",
     "COOKIE_SALT": "django.contrib.sessions.backends.signed_cookies",
+    "ENCRYPTED_COOKIE_PREFIX": "e1.",
+    "ENCRYPTED_COOKIE_LABEL": "cookieproj.engines.encrypted_cookies",
     "HANDOVER_LABEL": "cookieproj.engines.handover",
     "OLD_COPY_LABEL": "cookieproj.engines.handover.copy_marks",
     "EXPIRY_ITEM": "_session_expiry",

@@ -10,10 +10,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
+from cookieproj.engines.cookie_sessions import CookieSession
 from cookieproj.engines.engine_registry import current_engine
 from cookieproj.engines.handover import previous
 from cookieproj.engines.revocation_check import revocation_check
-from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 
 from .middleware import DevicesMiddleware
 from .user_model import counts_sign_outs
@@ -64,7 +64,7 @@ def sessions_in_cookies_can_be_ended(**kwargs: Any) -> list[CheckMessage]:
     """Warn where a signed-out session would go on in whatever copy of its cookie there is."""
     try:
         engines = [each for each in (current_engine(), previous()) if each]
-        is_open = any(issubclass(each.session_class, SignedCookies) for each in engines)
+        is_open = any(issubclass(each.session_class, CookieSession) for each in engines)
         is_asked = revocation_check() is not None
     except (ImportError, ImproperlyConfigured):
         # Another check says so.

@@ -23,6 +23,12 @@ DJANGO_ENGINES = "django.contrib.sessions.backends."
 STORE_SALT = "django.contrib.sessions.SessionStore"
 COOKIE_SALT = "django.contrib.sessions.backends.signed_cookies"
 
+# With what an encrypted cookie begins, by which it is told from a session key and from a signed
+# cookie; and what its key is derived for, and authenticated with it. By others no such cookie could
+# be read.
+ENCRYPTED_COOKIE_PREFIX = "e1."
+ENCRYPTED_COOKIE_LABEL = "cookieproj.engines.encrypted_cookies"
+
 # Labels of digests that a handover makes. By the first it finds the entry that a signed cookie was
 # exchanged for, and knows the store of a session key in a cookie; the second marked copies before
 # there were better ones. By others each cookie would be exchanged once more, after a sign-out too.

@@ -19,8 +19,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from .cookie_sessions import COOKIE_BYTES, cookie_from_settings
 from .session_keys import KEY_LENGTH
-from .signed_cookies import COOKIE_BYTES, cookie_from_settings
 
 SECURE, HTTPONLY, ROOT, NO_DOMAIN = "Secure", "HttpOnly", "Path=/", gettext_lazy("no Domain")
 

@@ -3,10 +3,10 @@
 from django.contrib.sessions.backends.base import SessionBase
 from django.utils.translation import gettext
 
+from .cookie_sessions import CookieSession
 from .engine_registry import current_engine, resolve_engine
 from .handover import previous, session_store
 from .revocation_check import revocation_check
-from .signed_cookies import SessionStore as SignedCookies
 
 
 def name() -> str:
@@ -46,7 +46,7 @@ def why_not_single() -> str:
     """Why the running engine cannot end a single session from elsewhere; empty if it can."""
     if not is_held_by_browser():
         return ""
-    if issubclass(store(), SignedCookies):
+    if issubclass(store(), CookieSession):
         if revocation_check():
             return ""
         return gettext(

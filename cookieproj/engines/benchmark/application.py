@@ -10,8 +10,8 @@ from django.http import HttpRequest
 from django.urls import ResolverMatch, get_resolver
 
 from cookieproj.engines.base import Engine
+from cookieproj.engines.cookie_sessions import CookieSession
 from cookieproj.engines.middleware import SessionMiddleware
-from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 
 from . import views
 
@@ -33,7 +33,7 @@ class Application(WSGIHandler):
         self._exception_middleware: list[Any] = []
         handler: Any = convert_exception_to_response(self._get_response)  # type: ignore[attr-defined]
         if self.store:
-            is_ours = issubclass(self.store, Engine | SignedCookies)
+            is_ours = issubclass(self.store, Engine | CookieSession)
             middleware: Any = (SessionMiddleware if is_ours else DjangoMiddleware)(handler)
             middleware.SessionStore = self.store
             if is_ours:

@@ -15,10 +15,9 @@ from django.utils import timezone
 
 from cookieproj.engines.cache import SessionStore as CacheStore
 from cookieproj.engines.constants import DJANGO_ENGINES, ENGINE_NAMES, OUR_ENGINES
+from cookieproj.engines.cookie_sessions import COOKIE_BYTES, CookieSession
 from cookieproj.engines.engine_registry import EngineRef
 from cookieproj.engines.exceptions import CookieTooLargeError, SessionStoreError
-from cookieproj.engines.signed_cookies import COOKIE_BYTES
-from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 from cookieproj.engines.store_probe import probe
 
 from .application import Application
@@ -126,7 +125,7 @@ class Contender:
             session = store()
             session.update({**payload, "visits": 0})
             session.save()
-            if isinstance(session, SignedCookies):
+            if isinstance(session, CookieSession):
                 refuse_what_is_too_large(session)
             if hasattr(session, "locate"):
                 self.stored_bytes = len(session.locate()[0].payload)
@@ -155,7 +154,7 @@ def check_store(engine: EngineRef) -> None:
         probe(CacheStore)
 
 
-def refuse_what_is_too_large(session: SignedCookies) -> None:
+def refuse_what_is_too_large(session: CookieSession) -> None:
     """Outside of development the engine only logs it; a browser drops such a cookie."""
     size = session._cookie_bytes()
     if size > COOKIE_BYTES:

@@ -24,6 +24,7 @@ from cookieproj.engines.store import Store
 
 from . import deleted_rows  # noqa: F401 - it registers itself
 from .comparing_stores import handover_engine, same_store, share_rows
+from .cookie_to_cookie import CookieToCookie
 from .cookie_to_server import CookieToServer
 from .migrating_store import CopiesBehindRows, MigratingStore, RowsBesideCopies
 from .move_one import expiry_of_data
@@ -66,6 +67,8 @@ def build_handover(
     one of both.
     """
     new, old = new_and_previous(engine)
+    if new.is_held_by_browser and old.is_held_by_browser:
+        return same_named_subclass(engine, CookieToCookie, _old=old.store), None
     if new.is_held_by_browser:
         return same_named_subclass(engine, ServerToCookie, _old=old.store), None
     if old.is_held_by_browser:

@@ -1,24 +1,20 @@
 """From signed cookies to a server: the cookie becomes a session key."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.conf import settings
 from django.contrib.sessions.backends.base import VALID_KEY_CHARS
-from django.core import signing
 from django.utils.crypto import get_random_string, salted_hmac
 
 from cookieproj.engines.base import Engine
-from cookieproj.engines.constants import COOKIE_SALT, HANDOVER_LABEL, MADE_WITH
+from cookieproj.engines.constants import HANDOVER_LABEL, MADE_WITH
+from cookieproj.engines.cookie_sessions import CookieSession
 from cookieproj.engines.entries import Entry
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.merge import Data
 from cookieproj.engines.revocation_check import is_revoked
-from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
-from cookieproj.engines.signed_cookies import is_signed
 from cookieproj.engines.store import Store
 
 from .kept_expiry import KeepsExpiryMixin
@@ -35,17 +31,17 @@ class CookieToServer(KeepsExpiryMixin, Engine):
     """
 
     _new: type[Engine]
-    _old: type[SignedCookies]
+    _old: type[CookieSession]
 
     # What the session key of this request was exchanged for.
     _exchanged: str | None = None
 
     def __init__(self, session_key: str | None = None, *args: Any, **kwargs: Any) -> None:
         super().__init__(session_key, *args, **kwargs)
-        self._cookie = session_key if is_signed(session_key) else None
+        self._cookie = session_key if self._old.is_cookie(session_key) else None
 
     def _accepts_key(self, session_key: str) -> bool:
-        return not is_signed(session_key) and super()._accepts_key(session_key)
+        return not self._old.is_cookie(session_key) and super()._accepts_key(session_key)
 
     @property
     def session_key(self) -> str | None:
@@ -143,7 +139,7 @@ class CookieToServer(KeepsExpiryMixin, Engine):
         if key and not is_settled:
             return self._still_stored(new, key)
         self._moved = data, previous._expires(data)
-        stored_key = stored_key_of(new, cookie, *self._moved)
+        stored_key = stored_key_of(new, cookie, previous._secret, *self._moved)
         if key:
             # Not before: until the session is stored, a late answer's cookie may stand on it.
             new.delete(key)
@@ -159,13 +155,15 @@ class CookieToServer(KeepsExpiryMixin, Engine):
         return key
 
 
-def stored_key_of(new: Store, cookie: str, data: Data, expires: datetime) -> str | None:
+def stored_key_of(
+    new: Store, cookie: str, secret: str, data: Data, expires: datetime
+) -> str | None:
     """The key under which that is stored; of two requests with the cookie the first decides."""
-    mark = hashed(cookie)
+    mark = hashed(cookie, secret)
     marked = new.read(mark)
     if marked is None:
         made_with = get_random_string(32, VALID_KEY_CHARS)
-        key = hashed(cookie, made_with)
+        key = hashed(cookie, secret, made_with)
         insert(new, key, data, expires)
         marked = insert(new, mark, {MADE_WITH: made_with}, expires)
         if marked is None:
@@ -173,24 +171,14 @@ def stored_key_of(new: Store, cookie: str, data: Data, expires: datetime) -> str
             new.delete(key)
             marked = new.read(mark)
     how = ((marked and marked.data) or {}).get(MADE_WITH)
-    return hashed(cookie, how) if how else None
+    return hashed(cookie, secret, how) if how else None
 
 
-def hashed(cookie: str, made_with: str = "") -> str:
+def hashed(cookie: str, secret: str, made_with: str = "") -> str:
     """A session key that only this site can make of the cookie.
 
-    By the key that signed it, so it stays the same when SECRET_KEY becomes another one. Raises
-    BadSignature for a cookie that none of the site's keys has signed.
+    By the secret key that the cookie was made with, so it stays the same when SECRET_KEY becomes
+    another one.
     """
     salt = f"{HANDOVER_LABEL}{made_with}"
-    secret = signed_with(cookie)
     return salted_hmac(salt, cookie, secret=secret, algorithm="sha256").hexdigest()[:40]
-
-
-def signed_with(cookie: str) -> str:
-    for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
-        signer = signing.TimestampSigner(key=secret, fallback_keys=[], salt=COOKIE_SALT)
-        with suppress(signing.BadSignature):
-            signer.unsign(cookie)
-            return str(secret)
-    raise signing.BadSignature

@@ -1,11 +1,13 @@
 """A session whose cookie this response exchanges for another."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.utils import timezone
 
 from cookieproj.engines.clock import time_until
+from cookieproj.engines.constants import EXPIRY_ITEM
 from cookieproj.engines.handover_mixin import HandoverMixin
 from cookieproj.engines.merge import Data, same_data
 
@@ -24,6 +26,13 @@ class KeepsExpiryMixin(HandoverMixin):
         except (TypeError, ValueError):
             # A pickled session may hold what no cookie can.
             return False
+
+    def _moment_of_writing(self) -> datetime:
+        """Now; for a session that is merely moved, the moment that leaves its expiry as it was."""
+        expiry = self._get_session().get(EXPIRY_ITEM)
+        if not self._is_unchanged_since_move() or isinstance(expiry, str):
+            return timezone.now()
+        return self.get_expiry_date() - timedelta(seconds=self.get_expiry_age(expiry=expiry))
 
     def get_expiry_age(self, **kwargs: Any) -> int:
         if kwargs or self._moved is None or not self._is_unchanged_since_move():

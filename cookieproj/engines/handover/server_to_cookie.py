@@ -4,31 +4,24 @@ import copy
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from enum import Enum, auto
 from hashlib import sha256
-
-from django.core import signing
-from django.utils import timezone
 
 from cookieproj.engines.base import Engine
 from cookieproj.engines.caches.generic import TOMBSTONE_TTL
 from cookieproj.engines.clock import as_django_stores, aware, from_now
 from cookieproj.engines.constants import (
-    COOKIE_SALT,
     EXCHANGED_FOR_COOKIE,
     EXCHANGED_KEY,
-    EXPIRY_ITEM,
     HANDOVER_LABEL,
 )
+from cookieproj.engines.cookie_sessions import CookieSession
 from cookieproj.engines.english import in_english
 from cookieproj.engines.entries import Location
 from cookieproj.engines.exceptions import CookieTooLargeError, StoreError
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.merge import Data
 from cookieproj.engines.revocation_check import is_revoked
-from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
-from cookieproj.engines.signed_cookies import is_signed
 from cookieproj.engines.store import Store
 
 from . import marks_of_old_versions
@@ -81,7 +74,7 @@ class Exchange:
         return self.phase in {Phase.CONFIRMED, Phase.LATE, Phase.SETTLED}
 
 
-class ServerToCookie(KeepsExpiryMixin, SignedCookies):
+class ServerToCookie(KeepsExpiryMixin, CookieSession):
     """A session in a signed cookie, or in the old store under a session key.
 
     A response that exchanges the one for the other may get lost, or cross others. So the
@@ -114,7 +107,7 @@ class ServerToCookie(KeepsExpiryMixin, SignedCookies):
         return data
 
     def _load_old(self, key: str, *, is_confirmed: bool) -> tuple[Exchange, Data]:
-        previous = self._old(None if is_signed(key) else key)
+        previous = self._old(None if self.is_cookie(key) else key)
         found = store_of(self._old).read(key, with_expiry=True) if previous.session_key else None
         data = without_copy_mark((found and found.decode()) or {})
         if found is None or not data or is_revoked(data, self.session_key or ""):
@@ -180,18 +173,11 @@ class ServerToCookie(KeepsExpiryMixin, SignedCookies):
 
     def _get_session_key(self) -> str:
         """The cookie; one that is merely exchanged expires when the session would have."""
-        data = self._get_session()
-        signed = timezone.now()
-        expiry = data.get(EXPIRY_ITEM)
-        if self._is_unchanged_since_move() and not isinstance(expiry, str):
-            signed = self.get_expiry_date() - timedelta(seconds=self.get_expiry_age(expiry=expiry))
         exchange = self._exchange or Exchange()
         is_settled = exchange.phase in {Phase.CONFIRMED, Phase.SETTLED}
         name = name_of_store(store_of(self._old))
         mark = {EXCHANGED_KEY: [exchange.key, is_settled, name]} if exchange.key else {}
-        return SignerAtMoment(signed).sign_object(
-            data | mark, serializer=self.serializer, compress=True
-        )
+        return self.make_cookie(self._get_session() | mark, self._moment_of_writing())
 
     def _is_too_large(self, error: CookieTooLargeError) -> None:
         if self._exchange_of_request().old_session:
@@ -232,7 +218,7 @@ class ServerToCookie(KeepsExpiryMixin, SignedCookies):
     def delete(self, session_key: str | None = None) -> None:
         """In the old store as well; there alone, if a session key is given."""
         if session_key:
-            if not is_signed(session_key):
+            if not self.is_cookie(session_key):
                 self._old().delete(session_key)
             return
         self._end_key(self._exchange_of_request())
@@ -257,7 +243,7 @@ class ServerToCookie(KeepsExpiryMixin, SignedCookies):
 
     @classmethod
     def _live_keys(cls, keys: Collection[str]) -> set[str]:
-        previous = {key for key in keys if not is_signed(key) and cls._old(key).session_key}
+        previous = {key for key in keys if not cls.is_cookie(key) and cls._old(key).session_key}
         return super()._live_keys(set(keys) - previous) | store_of(cls._old).live_keys(previous)
 
 
@@ -282,14 +268,3 @@ def name_of_store(store: Store) -> str:
 
 def is_name_of_store(name: str, store: Store) -> bool:
     return name == name_of_store(store) or marks_of_old_versions.is_old_store_name(name, store)
-
-
-class SignerAtMoment(signing.TimestampSigner):
-    """Signs as if it were another time."""
-
-    def __init__(self, moment: datetime) -> None:
-        super().__init__(salt=COOKIE_SALT)
-        self.moment = moment
-
-    def timestamp(self) -> str:
-        return signing.b62_encode(int(self.moment.timestamp()))

@@ -1,0 +1,99 @@
+"""Sessions in an encrypted cookie: the browser holds its session, and cannot read it.
+
+A cookie is ``e1.`` and, in base64url, a random salt, then the ciphertext and tag of AES-256-GCM.
+The key and the nonce are derived (HKDF-SHA-256, RFC 5869) from SECRET_KEY and that salt, so no two
+cookies share them: random nonces under one key would do for some four billion cookies only
+(NIST SP 800-38D, 8.3). Name and purpose of the cookie are authenticated with it, so no other value
+that this site encrypts passes for a session, nor a session for another cookie.
+
+Nothing is compressed. Who can have a part of a session of their choice stored, a search term say,
+would learn the rest of it from the length (CRIME, BREACH). The length itself is not hidden.
+"""
+
+import re
+import struct
+from datetime import UTC, datetime
+from functools import lru_cache
+from os import urandom
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
+from django.conf import settings
+from django.utils.http import urlsafe_base64_decode, urlsafe_base64_encode
+
+from .constants import ENCRYPTED_COOKIE_LABEL, ENCRYPTED_COOKIE_PREFIX
+from .cookie_sessions import CookieSession, OpenedCookie
+from .encryption import DecryptionError, secrets
+from .merge import Data
+
+SALT_BYTES, KEY_BYTES, NONCE_BYTES, TAG_BYTES = 16, 32, 12, 16
+
+# Before the data: seconds since 1970 at which the cookie was written.
+WRITTEN = struct.Struct(">q")
+
+ENCRYPTED = re.compile(rf"{re.escape(ENCRYPTED_COOKIE_PREFIX)}[\w-]{{54,}}", re.ASCII)
+
+
+class SessionStore(CookieSession):
+    """A sibling of ``signed_cookies``: what one promises, the other does."""
+
+    @classmethod
+    def is_cookie(cls, session_key: str | None) -> bool:
+        return bool(ENCRYPTED.fullmatch(session_key or ""))
+
+    def make_cookie(self, data: Data, written: datetime) -> str:
+        text = WRITTEN.pack(int(written.timestamp())) + self.serializer().dumps(data)
+        salt = urandom(SALT_BYTES)
+        key, nonce = derived(settings.SECRET_KEY, salt)
+        sealed = salt + AESGCM(key).encrypt(nonce, text, associated_data())
+        return ENCRYPTED_COOKIE_PREFIX + urlsafe_base64_encode(sealed)
+
+    def open_cookie(self, cookie: str) -> OpenedCookie:
+        """Raises DecryptionError, or what the serializer raises."""
+        text, secret = decrypted(cookie)
+        [seconds] = WRITTEN.unpack_from(text)
+        data: Any = self.serializer().loads(text[WRITTEN.size :])
+        return OpenedCookie(data, datetime.fromtimestamp(seconds, UTC), secret)
+
+
+def decrypted(cookie: str) -> tuple[bytes, str]:
+    """The text in the cookie, and the secret key that it opened with.
+
+    Raises DecryptionError for what none of the site's keys has encrypted as a session cookie.
+    """
+    if not ENCRYPTED.fullmatch(cookie):
+        raise DecryptionError
+    text = cookie.removeprefix(ENCRYPTED_COOKIE_PREFIX)
+    sealed = urlsafe_base64_decode(text)
+    if urlsafe_base64_encode(sealed) != text:
+        # The last character may have bits to spare: by those one cookie would be several.
+        raise DecryptionError
+    salt, ciphertext = sealed[:SALT_BYTES], sealed[SALT_BYTES:]
+    for secret in secrets():
+        key, nonce = derived(secret, salt)
+        try:
+            return AESGCM(key).decrypt(nonce, ciphertext, associated_data()), secret
+        except InvalidTag:
+            continue
+    raise DecryptionError
+
+
+def associated_data() -> bytes:
+    return f"{ENCRYPTED_COOKIE_LABEL} {settings.SESSION_COOKIE_NAME}".encode()
+
+
+def derived(secret: str, salt: bytes) -> tuple[bytes, bytes]:
+    """The key and the nonce of one cookie."""
+    expand = HKDFExpand(algorithm=SHA256(), length=KEY_BYTES + NONCE_BYTES, info=salt)
+    both = expand.derive(master_key(secret))
+    return both[:KEY_BYTES], both[KEY_BYTES:]
+
+
+@lru_cache(maxsize=16)
+def master_key(secret: str | bytes) -> bytes:
+    text = secret if isinstance(secret, bytes) else secret.encode()
+    label = ENCRYPTED_COOKIE_LABEL.encode()
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=label).derive(text)
