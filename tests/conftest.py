@@ -26,6 +26,7 @@ from django.test.signals import setting_changed
 from django.utils import translation
 from pytest_django import Settings
 
+from cookieproj.engines.constants import DJANGO_ENGINES, ENCRYPTED_COOKIES
 from cookieproj.engines.file import SessionStore as FileStore
 from cookieproj.engines.sql_statements import statements
 from cookieproj.profiles import PROFILES
@@ -89,6 +90,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     What Django's engines lose is told, and makes no test fail, so it is tried where it is told.
     """
+    config.hook.pytest_deselected(items=list(filter(is_nowhere, items)))
+    items[:] = filterfalse(is_nowhere, items)
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
     if not tells_figures(config):
         config.hook.pytest_deselected(items=list(filter(is_djangos, items)))
@@ -103,6 +106,13 @@ def is_djangos(item: pytest.Item) -> bool:
     """Whether it notes what Django's engines lose: see the fixture ``held``."""
     callspec = getattr(item, "callspec", None)
     return bool(callspec and callspec.params.get("whose") == "Django's")
+
+
+def is_nowhere(item: pytest.Item) -> bool:
+    """Whether it is about an engine of Django's that Django has not."""
+    parameters = getattr(item, "callspec", None) and item.callspec.params  # type: ignore[attr-defined]
+    values = [value for value in (parameters or {}).values() if isinstance(value, str)]
+    return ENCRYPTED_COOKIES in values and bool({"Django's", DJANGO_ENGINES} & set(values))
 
 
 def pytest_configure() -> None:

@@ -2,7 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from cookieproj.engines.constants import DJANGO_ENGINES, OUR_ENGINES
+from cookieproj.engines.constants import (
+    DJANGO_ENGINES,
+    ENCRYPTED_COOKIES,
+    OUR_ENGINES,
+    SIGNED_COOKIES,
+)
 
 # Sites of tests/failures run with this too, and without pytest.
 if TYPE_CHECKING:
@@ -15,6 +20,9 @@ SESSION_MIDDLEWARE = {
         "django.contrib.sessions.middleware.SessionMiddleware"
     )
 }
+
+# Engines whose sessions the browser holds.
+IN_COOKIES = {SIGNED_COOKIES, ENCRYPTED_COOKIES}
 
 FAMILIES: dict["Whose", str] = {"ours": OUR_ENGINES, "Django's": DJANGO_ENGINES}
 

@@ -23,12 +23,14 @@ from demo import constants as demo
 ROOT = Path(__file__).parents[1]
 
 ENGINES = {
-    "ENGINE_NAMES": ("db", "cache", "file", "cached_db", "signed_cookies"),
+    "DJANGO_ENGINE_NAMES": ("db", "cache", "file", "cached_db", "signed_cookies"),
+    "ENGINE_NAMES": ("db", "cache", "file", "cached_db", "signed_cookies", "encrypted_cookies"),
     "DB": "db",
     "CACHE": "cache",
     "FILE": "file",
     "CACHED_DB": "cached_db",
     "SIGNED_COOKIES": "signed_cookies",
+    "ENCRYPTED_COOKIES": "encrypted_cookies",
     "OUR_ENGINES": "cookieproj.engines.",
     "DJANGO_ENGINES": "django.contrib.sessions.backends.",
     "STORE_SALT": "django.contrib.sessions.SessionStore",

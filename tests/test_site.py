@@ -22,6 +22,7 @@ SITES = [
     ("file", []),
     ("cached_db", ["postgresql", "redis"]),
     ("signed_cookies", []),
+    ("encrypted_cookies", []),
 ]
 
 

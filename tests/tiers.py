@@ -21,6 +21,7 @@ from cookieproj.engines.constants import DJANGO_ENGINES, OUR_ENGINES
 from cookieproj.profiles import PROFILES
 
 from .engines.contract import Engine
+from .families import IN_COOKIES
 from .fault_table import WHOSE
 
 # Whose engines a test is about, where they are not named as a whole.
@@ -198,6 +199,6 @@ def subject(value: Any) -> object:
 
 def way(old: str, new: str) -> str:
     """That which a session takes through the code when the site is switched to another engine."""
-    if "signed_cookies" in (old, new):
-        return "into cookies" if new == "signed_cookies" else "out of cookies"
+    if IN_COOKIES & {old, new}:
+        return "into cookies" if new in IN_COOKIES else "out of cookies"
     return "rows stay" if {old, new} == {"db", "cached_db"} else "between stores"

@@ -12,8 +12,9 @@ from django.contrib.messages.storage.session import SessionStorage
 # Engines. The registry of signed-in sessions holds a name, or the dotted path of an engine of
 # neither family; a benchmark's file and SESSION_ENGINE hold paths. By another name rows would be
 # those of an engine that is gone: their sessions could not be ended.
-ENGINE_NAMES = ("db", "cache", "file", "cached_db", "signed_cookies")
-DB, CACHE, FILE, CACHED_DB, SIGNED_COOKIES = ENGINE_NAMES
+DJANGO_ENGINE_NAMES = ("db", "cache", "file", "cached_db", "signed_cookies")
+ENGINE_NAMES = (*DJANGO_ENGINE_NAMES, "encrypted_cookies")
+DB, CACHE, FILE, CACHED_DB, SIGNED_COOKIES, ENCRYPTED_COOKIES = ENGINE_NAMES
 OUR_ENGINES = "cookieproj.engines."
 # Of the same wire format, so ours reads what they have stored.
 DJANGO_ENGINES = "django.contrib.sessions.backends."

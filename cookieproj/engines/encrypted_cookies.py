@@ -67,7 +67,10 @@ def decrypted(cookie: str) -> tuple[bytes, str]:
     if not ENCRYPTED.fullmatch(cookie):
         raise DecryptionError
     text = cookie.removeprefix(ENCRYPTED_COOKIE_PREFIX)
-    sealed = urlsafe_base64_decode(text)
+    try:
+        sealed = urlsafe_base64_decode(text)
+    except ValueError as error:
+        raise DecryptionError from error
     if urlsafe_base64_encode(sealed) != text:
         # The last character may have bits to spare: by those one cookie would be several.
         raise DecryptionError

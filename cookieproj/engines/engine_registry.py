@@ -13,7 +13,7 @@ from django.core.cache import caches
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
-from .constants import DJANGO_ENGINES, ENGINE_NAMES, OUR_ENGINES
+from .constants import DJANGO_ENGINE_NAMES, DJANGO_ENGINES, ENGINE_NAMES, OUR_ENGINES
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ class EngineRef:
 
     def of(self, family: str) -> "EngineRef":
         """That of the same name in OURS or DJANGOS; one of neither is itself."""
-        return replace(self, path=family + self.name) if self.name in ENGINE_NAMES else self
+        names = DJANGO_ENGINE_NAMES if family == DJANGO_ENGINES else ENGINE_NAMES
+        return replace(self, path=family + self.name) if self.name in names else self
 
     @property
     def session_class(self) -> type[SessionBase]:
@@ -69,6 +70,12 @@ class EngineRef:
     @property
     def is_held_by_browser(self) -> bool:
         return issubclass(self.session_class, SignedCookies)
+
+
+def both_families(name: str) -> list[str]:
+    """The path of our engine of that name and, where Django has one, that of Django's."""
+    families = [OUR_ENGINES, DJANGO_ENGINES] if name in DJANGO_ENGINE_NAMES else [OUR_ENGINES]
+    return [family + name for family in families]
 
 
 def resolve_engine(name: str) -> EngineRef:

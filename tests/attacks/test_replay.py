@@ -9,6 +9,7 @@ from demo.constants import LOGIN_COOKIE
 from demo.models import User
 from tests.browsers import browser, is_in, key_of, row_of, signed_by_django
 from tests.conftest import on
+from tests.families import IN_COOKIES
 from tests.fault_table import Whose
 
 from .conftest import Judged, Send
@@ -110,7 +111,7 @@ def replays(ends: dict[str, End], send: Send, admin: User) -> tuple[list[str], l
 
 
 def row_name(what: str, profile: str) -> str:
-    where = "signed_cookies" if profile == "signed_cookies" else "on the server"
+    where = "signed_cookies" if profile in IN_COOKIES else "on the server"
     return f"Replay after {what}, {where}"
 
 
@@ -121,7 +122,7 @@ def test_after_a_sign_out(
     judged(row_name("a sign-out", profile), tries, lost, whose)
 
 
-@on("signed_cookies")
+@on(*IN_COOKIES)
 def test_of_a_cookie_from_before_the_index(
     profile: str, admin: User, send: Send, judged: Judged
 ) -> None:

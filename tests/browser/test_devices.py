@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page
 
 from cookieproj.profiles import PROFILES
 from tests.conftest import new_database
+from tests.families import IN_COOKIES
 from tests.sites import manage, running
 
 from .conftest import signed_in
@@ -129,7 +130,7 @@ def test_the_admin_ends_one_and_lists_what_is_stored(
     admin.set_viewport_size({"width": 390, "height": 800})
     assert fits(admin)
     admin.set_viewport_size({"width": 1280, "height": 800})
-    if site.variables["SESSION_PROFILE"] == "signed_cookies":
+    if site.variables["SESSION_PROFILE"] in IN_COOKIES:
         assert "each is kept by its browser alone" in stored
     else:
         assert "ada" in stored

@@ -32,6 +32,7 @@ from cookieproj.settings.caches import caches
 from demo.models import User
 from tests.browsers import FIREFOX, IPHONE, browser, is_in, key_of, row_of
 from tests.conftest import connected, on
+from tests.families import IN_COOKIES
 
 STORED = "/admin/cookieproj_engines/storedsession/"
 SIGNED_IN = "/admin/cookieproj_devices/signedinsession/"
@@ -183,13 +184,13 @@ def test_the_name_of_a_session_is_no_place_in_the_list(profile: str, client: Cli
 
 
 def test_what_cannot_be_listed_says_why(profile: str, settings: Settings, client: Client) -> None:
-    if profile == "signed_cookies":
+    if profile in IN_COOKIES:
         why = "each is kept by its browser alone"
     else:
         settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{profile}"
         why = f"{settings.SESSION_ENGINE} does not list its sessions."
     assert why in text(client, STORED)
-    if profile != "signed_cookies":
+    if profile not in IN_COOKIES:
         response = client.get(stored_page(key_of(client)), follow=True)
         assert "exist. Perhaps it was deleted" in response.content.decode()
 
@@ -313,7 +314,7 @@ def test_the_signed_in_are_listed_without_their_keys(
         assert key_of(other) not in shown
         assert key_of(client) not in shown
         assert ada.get_session_auth_hash() not in shown
-        expected = "held by the browser" if profile == "signed_cookies" else key_of(other)[:8]
+        expected = "held by the browser" if profile in IN_COOKIES else key_of(other)[:8]
         assert expected in shown
 
 
@@ -580,7 +581,7 @@ def test_the_overview_counts(
     expired.save()
     seen = figures(text(client, STORE)) | figures(text(client, DEVICES))
     assert seen["Signed in"] == "3"
-    if profile == "signed_cookies":
+    if profile in IN_COOKIES:
         assert "kept by its browser alone" in seen["Stored"]
     else:
         # Redis forgets by itself.

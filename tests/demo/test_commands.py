@@ -28,6 +28,7 @@ from cookieproj.settings.caches import caches
 from demo.management.commands.demodata import ACCOUNTS, PASSWORD
 from demo.models import User
 from tests.conftest import copied, on
+from tests.families import IN_COOKIES
 from tests.sites import ROOT, manage
 
 
@@ -270,7 +271,7 @@ def on_a_terminal(*command: str, **variables: str) -> tuple[bytes, bytes]:
     return shown, ran.stdout
 
 
-@on("cache", "signed_cookies")
+@on("cache", *IN_COOKIES)
 def test_clearsessions_where_nothing_is_kept_says_so(profile: str) -> None:
     assert said("clearsessions").strip() == "There are no expired sessions."
 
@@ -298,7 +299,7 @@ def test_demodata(profile: str, settings: Settings, store: type[SessionBase]) ->
     for name in ACCOUNTS:
         assert f"Demo account {name}, password {PASSWORD}" in first
         assert authenticate(username=name, password=PASSWORD)
-    assert ("No demo sessions" in first) == (profile == "signed_cookies")
+    assert ("No demo sessions" in first) == (profile in IN_COOKIES)
 
 
 @on("db", "cached_db")

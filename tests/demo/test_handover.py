@@ -12,6 +12,7 @@ from cookieproj.devices.models import SignedInSession
 from demo.models import User
 from tests.browsers import IPHONE, again, browser, is_in, row_of
 from tests.engines.handover_browser import PAIRS, Switch
+from tests.families import IN_COOKIES
 
 OTHERS = "/devices/sign-out-others/"
 
@@ -57,7 +58,7 @@ def test_the_index_follows(switch: Switch, ada: User) -> None:
     after = SignedInSession.objects.get()
     assert after.pk == row.pk
     assert after.engine == switch.new
-    assert bool(after.session_key) == (switch.new != "signed_cookies")
+    assert bool(after.session_key) == (switch.new not in IN_COOKIES)
     assert abs(after.expires - row.expires) < timedelta(seconds=5)
 
 

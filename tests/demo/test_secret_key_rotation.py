@@ -23,6 +23,7 @@ from demo.models import User
 from tests.browsers import again, browser, is_in, key_of, signed_by_django
 from tests.conftest import on
 from tests.engines.handover_browser import APART, PAIRS, Switch
+from tests.families import IN_COOKIES
 
 Rotate = Callable[[bool], None]
 
@@ -147,7 +148,7 @@ def test_an_address_of_the_admin_stays_good(purpose: bytes, rotate: Rotate, keep
             inspector.decrypt(sealed, purpose)
 
 
-@on("signed_cookies")
+@on(*IN_COOKIES)
 def test_a_cookie_that_was_signed_out_stays_so(profile: str, ada: User, rotate: Rotate) -> None:
     """One from before there was an index too, which names no row of it."""
     copied = signed_by_django(ada)
@@ -254,7 +255,7 @@ def test_whoever_signs_in_meanwhile_gets_another_key(
     profile: str, client: Client, ada: User
 ) -> None:
     """While it is asked who it is the session keeps its key, to that alone."""
-    if profile == "signed_cookies":
+    if profile in IN_COOKIES:
         pytest.skip("Its key is what is in it.")
     client.force_login(ada)
     request = opened_by(client)

@@ -14,6 +14,7 @@ from pytest_django import Settings
 from demo.ending_methods import compared
 from demo.session_settings import MEANING
 from tests.conftest import on
+from tests.families import IN_COOKIES
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -77,7 +78,7 @@ def test_visits_count_up(profile: str, client: Client) -> None:
 
 
 def test_a_count_that_is_applied(profile: str, client: Client) -> None:
-    if profile == "signed_cookies":
+    if profile in IN_COOKIES:
         assert "Keep sessions on the server" in post(client, "/sessions/apply/")
         return
     post(client, "/sessions/visits/")
@@ -214,15 +215,13 @@ def test_four_endings(
 @pytest.mark.parametrize("way", ["clear", "delete", "flush", "cycle-key"])
 def test_ending_a_session_that_is_gone_is_no_error(way: str, profile: str, client: Client) -> None:
     client.cookies[settings.SESSION_COOKIE_NAME] = "q1w2e3r4t5y6u7i8o9p0a1s2d3f4g5h6"
-    assert "session_key was None" in post(client, f"/lifecycle/{way}/") or (
-        profile == "signed_cookies"
-    )
+    assert "session_key was None" in post(client, f"/lifecycle/{way}/") or (profile in IN_COOKIES)
 
 
 def test_side_by_side(profile: str, client: Client) -> None:
     blue = {"color": "blue"}
     clear, delete, flush, cycle_key = compared()
-    if profile == "signed_cookies":
+    if profile in IN_COOKIES:
         # Nothing on the server can end what the browser holds.
         assert [end.old_key_opens for end in (clear, delete, flush, cycle_key)] == [blue] * 4
         return

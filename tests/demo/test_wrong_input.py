@@ -9,6 +9,7 @@ from django.test import Client
 from demo.constants import LOGIN_COOKIE
 from demo.models import User
 from tests.conftest import on
+from tests.families import IN_COOKIES
 
 
 def refused(client: Client, path: str, /, **data: Any) -> str:
@@ -117,7 +118,7 @@ def test_a_session_key_that_is_none(key: str, profile: str, client: Client) -> N
     assert client.get("/sessions/get-item/").content.decode() == "color is blue\n"
 
 
-@on("db", "signed_cookies")
+@on("db", *IN_COOKIES)
 def test_a_session_key_of_another_engine(profile: str, client: Client, ada: User) -> None:
     other = {
         "db": "eyJjb2xvciI6ImJsdWUifQ:1wAbCd:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",

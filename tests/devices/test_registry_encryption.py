@@ -24,6 +24,7 @@ from cookieproj.engines import encryption, inspector
 from demo.models import User
 from tests.browsers import again, browser, is_in, key_of, row_of
 from tests.conftest import connected, copied, new_database, on
+from tests.families import IN_COOKIES
 
 ON_SERVER = on("db", "cache", "file", "cached_db")
 ANOTHER = "another-key-that-is-long-enough-for-django-0123456789abcdefghij"
@@ -64,7 +65,7 @@ def test_no_table_of_ours_spells_a_key_or_a_hash(profile: str, admin: User, ada:
     client.post(f"/admin/cookieproj_devices/signedinsession/{rows[0]}/delete/", {"post": "yes"})
     form = {"action": "delete_selected", "_selected_action": [rows[1]], "post": "yes"}
     client.post("/admin/cookieproj_devices/signedinsession/", form)
-    if profile != "signed_cookies":
+    if profile not in IN_COOKIES:
         name = inspector.encrypt(keys[3], inspector.KEY)
         client.post(f"/admin/cookieproj_engines/storedsession/{name}/delete/", {"post": "yes"})
     others[3].post("/lifecycle/flush/")
@@ -208,7 +209,7 @@ def test_a_migration_seals_what_was_there(
     sealed = list(SignedInSession.objects.order_by("pk").values())
     before_sealing()
     # As it was written before: the row whose hash nobody holds has ended in either form.
-    keys = ["" if engine == "signed_cookies" else key_of(client) for client in clients]
+    keys = ["" if engine in IN_COOKIES else key_of(client) for client in clients]
     found = in_clear()
     for row, key, auth_hash in zip(rows, keys, [hashes["now"]] * 2 + [""], strict=True):
         assert found.get(str(row.pk), found.get(row.pk.hex)) == (key, auth_hash)

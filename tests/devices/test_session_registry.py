@@ -37,6 +37,7 @@ from cookieproj.engines.middleware import SessionMiddleware
 from demo.models import User
 from tests.browsers import FIREFOX, IPHONE, browser, is_in, key_of, row_of
 from tests.conftest import connected, forget_folder, on, read_only
+from tests.families import IN_COOKIES
 
 AGE = timedelta(days=14)
 ON_SERVER = on("db", "cache", "file", "cached_db")
@@ -64,7 +65,7 @@ def test_signing_in_is_written_down(profile: str, ada: User) -> None:
     assert (row.user, row.engine) == (ada, profile)
     assert (row.browser, row.system) == ("Mobile Safari", "iOS")
     assert row.address == "2001:db8::7"
-    assert row.session_key == ("" if profile == "signed_cookies" else key_of(client))
+    assert row.session_key == ("" if profile in IN_COOKIES else key_of(client))
     assert before <= row.signed_in_at <= timezone.now()
     assert abs(row.expires - row.signed_in_at - AGE) < timedelta(seconds=5)
 
@@ -85,7 +86,7 @@ def test_signing_out_costs_one_too(profile: str, ada: User) -> None:
         client.post("/auth/sign-out/")
     about_it = [query["sql"] for query in captured if TABLE in query["sql"]]
     # Where the browser holds it, for how long a copy of the cookie must be refused is asked first.
-    asked = ["SELECT"] if profile == "signed_cookies" else []
+    asked = ["SELECT"] if profile in IN_COOKIES else []
     assert [sql.split()[0] for sql in about_it] == [*asked, "DELETE"]
     assert SignedInSession.objects.get() == row_of(other)
     assert not is_in(client)
@@ -104,7 +105,7 @@ def test_a_session_that_is_emptied_is_not_signed_in(method: str, profile: str, a
     assert not SignedInSession.objects.exists()
 
 
-@on("signed_cookies")
+@on(*IN_COOKIES)
 @pytest.mark.parametrize("is_lost", [False, True])
 def test_a_copied_cookie_opens_nothing_after_signing_out(
     is_lost: bool, profile: str, ada: User
@@ -139,7 +140,7 @@ def test_another_user_in_the_same_browser(profile: str, ada: User, admin: User) 
     row = SignedInSession.objects.get()
     assert row == row_of(client)
     assert row.user == admin
-    assert row.session_key == ("" if profile == "signed_cookies" else key_of(client))
+    assert row.session_key == ("" if profile in IN_COOKIES else key_of(client))
     client.cookies[django_settings.SESSION_COOKIE_NAME] = copied
     assert not is_in(client)
 
@@ -153,7 +154,7 @@ def test_it_follows_a_new_key(profile: str, ada: User) -> None:
     after = SignedInSession.objects.get()
     assert after.pk == before.pk
     assert after.signed_in_at == before.signed_in_at
-    if profile != "signed_cookies":
+    if profile not in IN_COOKIES:
         assert after.session_key == key_of(client) != old
         after.delete()
         assert not is_in(client)
@@ -340,7 +341,7 @@ def test_a_late_request_does_not_put_an_old_key_back(change: str, profile: str, 
             meanwhile.append(lambda: client.post(change))
             assert is_in(twin)
         row = SignedInSession.objects.get()
-        assert row.session_key == ("" if profile == "signed_cookies" else key_of(client))
+        assert row.session_key == ("" if profile in IN_COOKIES else key_of(client))
         assert row.auth_hash == session_registry.hashes_of(User.objects.get())[0]
         row.delete()
         assert not is_in(client)
@@ -530,7 +531,7 @@ def test_deleting_the_stored_row_by_the_orm_signs_out(profile: str, ada: User) -
     assert not is_in(client)
 
 
-@on("signed_cookies")
+@on(*IN_COOKIES)
 def test_on_signed_cookies_what_is_ended_is_refused_until_it_would_have_expired(
     profile: str, ada: User
 ) -> None:
@@ -548,7 +549,7 @@ def test_on_signed_cookies_what_is_ended_is_refused_until_it_would_have_expired(
     assert not RefusedSession.objects.exists()
 
 
-@on("signed_cookies")
+@on(*IN_COOKIES)
 def test_a_refusal_lasts_as_long_as_any_cookie_may(profile: str, ada: User) -> None:
     client = browser(ada)
     row = row_of(client)
@@ -557,7 +558,7 @@ def test_a_refusal_lasts_as_long_as_any_cookie_may(profile: str, ada: User) -> N
     assert RefusedSession.objects.get().until >= timezone.now() + AGE
 
 
-@on("signed_cookies")
+@on(*IN_COOKIES)
 def test_who_cannot_be_asked_about_refusals_lets_nobody_in(profile: str, ada: User) -> None:
     client = browser(ada)
     away = OperationalError("gone")
@@ -571,10 +572,10 @@ def test_refusals_are_asked_for_on_signed_cookies_only(profile: str, ada: User) 
     with CaptureQueriesContext(connection) as captured:
         client.get("/auth/account/")
     asked = sum("cookieproj_devices_refusedsession" in query["sql"] for query in captured)
-    assert asked == (1 if profile == "signed_cookies" else 0)
+    assert asked == (1 if profile in IN_COOKIES else 0)
 
 
-@on("signed_cookies")
+@on(*IN_COOKIES)
 def test_who_is_not_signed_in_costs_no_query(profile: str) -> None:
     client = browser()
     client.post("/sessions/set-item/")
@@ -590,7 +591,7 @@ def test_deleting_a_user_ends_their_sessions(
     key = key_of(client)
     ada.delete()
     assert not SignedInSession.objects.exists()
-    if profile != "signed_cookies":
+    if profile not in IN_COOKIES:
         assert not store().exists(key)
     assert not is_in(client)
 
@@ -863,7 +864,7 @@ def test_what_cannot_be_written_is_not_tried_by_every_request(
         assert len(caplog.records) == 1
 
 
-@on("signed_cookies")
+@on(*IN_COOKIES)
 @pytest.mark.django_db(transaction=True)
 def test_refusals_that_have_no_table_are_said_to_have_none(
     profile: str,
@@ -883,7 +884,7 @@ def test_refusals_that_have_no_table_are_said_to_have_none(
     assert "LINE 1" not in caplog.text
 
 
-@on("signed_cookies")
+@on(*IN_COOKIES)
 @pytest.mark.django_db(transaction=True)
 def test_a_session_that_cannot_be_refused_does_not_end(
     profile: str,

@@ -23,6 +23,7 @@ from cookieproj.engines.exceptions import StoreUnavailableError
 from demo.models import User
 from tests.browsers import IPHONE, browser, is_in, key_of, row_of
 from tests.conftest import on
+from tests.families import IN_COOKIES
 
 OTHERS = "/devices/sign-out-others/"
 
@@ -168,7 +169,7 @@ def test_what_the_store_has_lost_is_not_listed(
     profile: str, store: type[SessionBase], ada: User
 ) -> None:
     client, other = browser(ada), browser(ada, IPHONE)
-    if profile == "signed_cookies":
+    if profile in IN_COOKIES:
         other.post("/auth/sign-out/")
     else:
         store().delete(key_of(other))
@@ -216,7 +217,7 @@ def test_everywhere_works_with_the_store_away_too(
         assert sign_out_everywhere(ada) == 3
     assert [is_in(client) for client in clients] == [False] * 3
     assert not SignedInSession.objects.exists()
-    if profile != "signed_cookies":
+    if profile not in IN_COOKIES:
         # Not asked again, since each time would cost a time-out.
         assert end.call_count == 1
         assert "stay stored until they expire. The session store is unavailable" in caplog.text

@@ -10,7 +10,7 @@ from django.core.cache import caches as cache_connections
 from django.db import DatabaseError, connections
 from pytest_django import DjangoDbBlocker, Settings
 
-from cookieproj.engines.constants import DJANGO_ENGINES, OUR_ENGINES
+from cookieproj.engines.constants import DJANGO_ENGINE_NAMES, DJANGO_ENGINES, OUR_ENGINES
 from cookieproj.settings.caches import caches
 from tests.conftest import connected, forget_folder, new_database
 from tests.stores import forget_pending
@@ -22,6 +22,7 @@ ENGINES = [
     Engine(f"{owner}{name}", *store)
     for owner in (OUR_ENGINES, DJANGO_ENGINES)
     for name, *store in STORES
+    if owner == OUR_ENGINES or name in DJANGO_ENGINE_NAMES
 ]
 
 # What docs/stores.md tells to run on a store of one's own, and here runs on its example.

@@ -10,6 +10,7 @@ from asgiref.sync import async_to_sync
 
 from cookieproj.engines.constants import DJANGO_ENGINES, OUR_ENGINES
 from cookieproj.engines.handover_mixin import HandoverMixin
+from tests.families import IN_COOKIES
 
 # Engine, database, cache: what of it each engine has.
 STORES = [
@@ -25,6 +26,7 @@ STORES = [
     ("cached_db", "postgresql", "redis"),
     ("cached_db", "mariadb", "redis"),
     ("signed_cookies", "", ""),
+    ("encrypted_cookies", "", ""),
 ]
 
 
@@ -52,7 +54,7 @@ class Engine:
 
     @property
     def on_server(self) -> bool:
-        return self.name != "signed_cookies"
+        return self.name not in IN_COOKIES
 
     @property
     def Store(self) -> Any:  # noqa: N802 - a class

@@ -20,14 +20,13 @@ from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.engines.store import Store
 from cookieproj.profiles import PROFILES
+from tests.families import IN_COOKIES
 from tests.stores import Step, after, before, instead, steps_of
 
 PAIRS = list(permutations(PROFILES, 2))
 
 # Between servers, with a store for each.
-APART = [
-    pair for pair in PAIRS if "signed_cookies" not in pair and set(pair) != {"db", "cached_db"}
-]
+APART = [pair for pair in PAIRS if not IN_COOKIES & set(pair) and set(pair) != {"db", "cached_db"}]
 
 
 def only(pairs: Iterable[tuple[str, str]]) -> pytest.MarkDecorator:
@@ -87,7 +86,7 @@ class Switch:
 
     @property
     def keeps_the_key(self) -> bool:
-        return "signed_cookies" not in (self.old, self.new)
+        return not IN_COOKIES & {self.old, self.new}
 
     @property
     def is_followed(self) -> bool:
@@ -95,7 +94,7 @@ class Switch:
 
         What it signs into a cookie is not, nor is a row of which there is a copy in a cache.
         """
-        return self.old != "signed_cookies" and (self.old, self.new) != ("db", "cached_db")
+        return self.old not in IN_COOKIES and (self.old, self.new) != ("db", "cached_db")
 
     @property
     def share_rows(self) -> bool:

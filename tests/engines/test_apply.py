@@ -27,6 +27,7 @@ from cookieproj.engines.exceptions import HeldByClientError
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.round_trips import count_round_trips as counted
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
+from tests.families import IN_COOKIES
 from tests.sites import forks
 
 from .contract import ALL, Engine, Open, kept, on_engines
@@ -401,7 +402,7 @@ def test_under_a_new_key_it_counts_what_was_added_under_the_old(
     assert browser.read() == {"a": 3, "b": 2, "c": 3}
 
 
-@only(pair for pair in PAIRS if pair[1] != "signed_cookies")
+@only(pair for pair in PAIRS if pair[1] not in IN_COOKIES)
 class TestHandover:
     def test_first_thing(self, switch: Switch) -> None:
         browser = moved(switch)
@@ -442,7 +443,7 @@ class TestHeldByClient:
             async_to_sync(session.aapply)("n", one_more, 0)
         assert dict(session.items()) == {}
 
-    @only(pair for pair in PAIRS if pair[1] == "signed_cookies")
+    @only(pair for pair in PAIRS if pair[1] in IN_COOKIES)
     def test_on_the_way_there(self, switch: Switch) -> None:
         browser = moved(switch)
 

@@ -16,12 +16,13 @@ import pytest
 from django.core.cache import caches
 from django.db import connections
 
+from tests.families import IN_COOKIES
 from tests.sites import forks
 
 from .contract import ALL, Engine, Open, kept, on_engines
 from .writer import WRITER
 
-pytestmark = on_engines(lambda engine: engine.name != "signed_cookies")
+pytestmark = on_engines(lambda engine: engine.name not in IN_COOKIES)
 
 THREADS, PROCESSES, KEYS = 20, 8, 10
 

@@ -19,6 +19,7 @@ from django.http import HttpRequest, HttpResponse
 from pytest_django import Settings
 
 from cookieproj.engines.middleware import SessionMiddleware
+from tests.families import IN_COOKIES
 
 from .contract import Engine, on_engines
 from .handover_browser import Browser, Switch, moved
@@ -55,7 +56,7 @@ every_step = pytest.mark.parametrize("step", STEPS)
 
 def data_after(step: str, engine: str, read: bool) -> dict[str, Any]:
     """A new session is made of what was read; on signed cookies it is none till it is saved."""
-    keeps = step == "create" and (read or engine == "signed_cookies")
+    keeps = step == "create" and (read or engine in IN_COOKIES)
     return {"a": 1} if keeps else STEPS[step][1]
 
 

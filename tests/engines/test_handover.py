@@ -10,6 +10,7 @@ from django.core.cache import caches as cache_connections
 from django.utils import timezone
 
 from cookieproj.engines.caches.generic import TOMBSTONE_TTL
+from tests.families import IN_COOKIES
 
 from .handover_browser import APART, PAIRS, Browser, Switch, flush, moved, only, unreachable
 
@@ -25,7 +26,7 @@ def test_a_session_goes_on(switch: Switch) -> None:
     assert browser.read() == {"a": 1, "nested": {"list": [1, None]}, "b": 2}
 
 
-@only(pair for pair in PAIRS if pair[0] == "signed_cookies")
+@only(pair for pair in PAIRS if pair[0] in IN_COOKIES)
 def test_a_cookie_becomes_a_key_of_its_own_kind(switch: Switch) -> None:
     browser = moved(switch)
     browser.read()
@@ -53,7 +54,7 @@ def forget_in_redis(seconds: int) -> None:
 
 
 def expiry_of(switch: Switch, cookie: str) -> Any:
-    if switch.new != "signed_cookies":
+    if switch.new not in IN_COOKIES:
         return switch.expiry(switch.new, cookie)
     session = switch.store(switch.new)(cookie)
     return session._expires(session.load())
@@ -95,11 +96,11 @@ def test_a_sign_out_ends_it_in_both(switch: Switch) -> None:
     browser.visit(flush)
     assert browser.cookie is None
     assert before.read() == {}
-    if switch.new != "signed_cookies":
+    if switch.new not in IN_COOKIES:
         # Where the server holds nothing, a copy of the cookie opens it.
         assert after.read() == {}
     switch.back()
-    if switch.old != "signed_cookies":
+    if switch.old not in IN_COOKIES:
         assert Browser(before.cookie).read() == {}
 
 
@@ -115,7 +116,7 @@ def test_also_if_that_is_the_first_request(switch: Switch, reads: bool) -> None:
         browser.visit(flush)
     assert browser.cookie is None
     assert before.copy().read() == {}
-    if switch.old != "signed_cookies":
+    if switch.old not in IN_COOKIES:
         assert not switch.store(switch.old)().exists(before.cookie)
     if switch.keeps_the_key and not switch.share_rows:
         # What keeps late requests from storing it again does not stay for long.
@@ -225,7 +226,7 @@ def test_one_that_has_expired_does_not_come_back(switch: Switch) -> None:
         assert before.read() == {}
 
 
-@only([*APART, *[pair for pair in PAIRS if pair[1] == "signed_cookies"]])
+@only([*APART, *[pair for pair in PAIRS if pair[1] in IN_COOKIES]])
 def test_with_the_old_store_away_what_was_moved_goes_on(
     switch: Switch, monkeypatch: pytest.MonkeyPatch
 ) -> None:

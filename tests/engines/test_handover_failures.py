@@ -23,6 +23,7 @@ from cookieproj.engines.handover import comparing_stores, previous, session_stor
 from cookieproj.engines.handover.cookie_to_server import hashed
 from cookieproj.engines.handover.move_all import Outcome, move
 from cookieproj.settings.caches import caches
+from tests.families import IN_COOKIES
 
 from .handover_browser import (
     APART,
@@ -37,8 +38,8 @@ from .handover_browser import (
     unreachable,
 )
 
-INTO_COOKIES = only(pair for pair in PAIRS if pair[1] == "signed_cookies")
-OUT_OF_COOKIES = only(pair for pair in PAIRS if pair[0] == "signed_cookies")
+INTO_COOKIES = only(pair for pair in PAIRS if pair[1] in IN_COOKIES)
+OUT_OF_COOKIES = only(pair for pair in PAIRS if pair[0] in IN_COOKIES)
 INTO_ROWS = only(
     (old, new)
     for old, new in PAIRS

@@ -18,6 +18,7 @@ from pytest_django import Settings
 from cookieproj.engines.constants import DJANGO_ENGINES, OUR_ENGINES
 from cookieproj.engines.handover import session_store
 from cookieproj.profiles import PROFILES
+from tests.families import IN_COOKIES
 
 from .contract import Request
 from .handover_browser import PAIRS, Browser, Switch, flush, moved, only
@@ -27,8 +28,8 @@ STORES: dict[str, Any] = {
     name: import_module(f"{OUR_ENGINES}{name}").SessionStore for name in PROFILES
 }
 
-FROM_SERVER = only(pair for pair in PAIRS if pair[0] != "signed_cookies")
-BETWEEN_SERVERS = only(pair for pair in PAIRS if "signed_cookies" not in pair)
+FROM_SERVER = only(pair for pair in PAIRS if pair[0] not in IN_COOKIES)
+BETWEEN_SERVERS = only(pair for pair in PAIRS if not IN_COOKIES & set(pair))
 HALVES = pytest.mark.parametrize("half", ["sync", "async"])
 
 
@@ -90,7 +91,7 @@ class TestEnding:
         getattr(Request(running()(browser.cookie), half), how)()
         assert browser.copy().read() == {}
         switch.back()
-        if switch.old != "signed_cookies":
+        if switch.old not in IN_COOKIES:
             assert browser.read() == {}
 
     @HALVES
@@ -100,7 +101,7 @@ class TestEnding:
         Request(running()(), half).delete(browser.cookie)
         assert browser.copy().read() == {}
         switch.back()
-        if switch.old != "signed_cookies":
+        if switch.old not in IN_COOKIES:
             assert browser.read() == {}
 
     @FROM_SERVER
@@ -262,7 +263,7 @@ class TestDjangosMiddleware:
         assert browser.cookie is None
         assert before.read() == {}
         switch.back()
-        if switch.old != "signed_cookies":
+        if switch.old not in IN_COOKIES:
             assert before.read() == {}
 
     def test_nor_whoever_signs_in(self, browser: Browser) -> None:

@@ -28,13 +28,14 @@ from cookieproj.engines.handover.data_digest import digest
 from cookieproj.engines.handover.move_all import Outcome, move
 from cookieproj.settings.caches import caches
 from tests.conftest import connected, forget_folder
+from tests.families import IN_COOKIES
 
 from .conftest import database
 from .handover_browser import APART, PAIRS, Browser, Switch, flush, moved, only
 
-FROM_SERVER = only(pair for pair in PAIRS if pair[0] != "signed_cookies")
-INTO_COOKIES = only(pair for pair in PAIRS if pair[1] == "signed_cookies")
-OUT_OF_COOKIES = only(pair for pair in PAIRS if pair[0] == "signed_cookies")
+FROM_SERVER = only(pair for pair in PAIRS if pair[0] not in IN_COOKIES)
+INTO_COOKIES = only(pair for pair in PAIRS if pair[1] in IN_COOKIES)
+OUT_OF_COOKIES = only(pair for pair in PAIRS if pair[0] in IN_COOKIES)
 
 Change = Callable[[], None]
 
@@ -258,7 +259,7 @@ def test_another_name_of_the_databases_host(
         undone.enter_context(connected(url))
 
     with database(mariadb_sessions_url):
-        if switch.new == "signed_cookies":
+        if switch.new in IN_COOKIES:
             browser, late = unsettled(switch)
             late.visit(flush)
             another_name()
@@ -528,7 +529,7 @@ def test_what_visitors_call_a_copy_is_their_own_session(switch: Switch) -> None:
 
 
 def is_copy_of_anything(browser: Browser, switch: Switch) -> bool:
-    if switch.new == "signed_cookies" or switch.old == "signed_cookies":
+    if switch.new in IN_COOKIES or switch.old in IN_COOKIES:
         return False
     stored = switch.place(switch.new).read(browser.cookie or "")
     return stored is not None and is_copy(stored, switch.place(switch.old))

@@ -12,11 +12,12 @@ from django.contrib.sessions.backends.base import VALID_KEY_CHARS, UpdateError
 from django.utils import timezone
 
 from cookieproj.engines.session_keys import random_key
+from tests.families import IN_COOKIES
 from tests.stores import after, steps_of
 
 from .contract import ALL, NONE, Engine, Open, kept, on_engines
 
-pytestmark = on_engines(lambda engine: engine.name != "signed_cookies")
+pytestmark = on_engines(lambda engine: engine.name not in IN_COOKIES)
 
 
 def test_a_session_that_was_flushed_is_never_brought_back(request_for: Open, key: str) -> None:

@@ -18,6 +18,7 @@ from pytest_django import Settings
 from cookieproj.engines.clear_expired_rows import ROWS_OF_A_PAGE
 from cookieproj.engines.exceptions import NotListableError
 from cookieproj.engines.session_keys import random_key
+from tests.families import IN_COOKIES
 from tests.stores import instead, steps_of
 
 from .contract import Engine, on_engines
@@ -33,7 +34,7 @@ pytestmark = on_engines(lambda engine: engine.ours)
 
 def listable(engine: Engine) -> bool:
     return (
-        engine.ours and engine.name != "signed_cookies" and engine.path.endswith(("db", "file"))
+        engine.ours and engine.name not in IN_COOKIES and engine.path.endswith(("db", "file"))
     ) or engine.cache == "redis"
 
 
@@ -317,7 +318,7 @@ def test_a_session_knows_where_it_lives(engine: Engine) -> None:
     }
     assert first.place.startswith(place[engine.name])
     assert session.session_key not in first.place
-    assert session.session_key in first.name or engine.name == "signed_cookies"
+    assert session.session_key in first.name or engine.name in IN_COOKIES
     assert first.payload
     if engine.cache == "memcached" and engine.name == "cache":
         assert first.expires is None

@@ -16,12 +16,13 @@ from django.utils.safestring import SafeString
 from pymemcache.exceptions import MemcacheError
 
 from cookieproj.engines.constants import DJANGO_ENGINES
+from tests.families import IN_COOKIES
 
 from .contract import ALL, NONE, Engine, Open, kept, on_engines
 
 # A cache may warn of a key that memcached could not hold.
 pytestmark = [
-    on_engines(lambda engine: engine.name != "signed_cookies"),
+    on_engines(lambda engine: engine.name not in IN_COOKIES),
     pytest.mark.filterwarnings("ignore::django.core.cache.backends.base.CacheKeyWarning"),
 ]
 

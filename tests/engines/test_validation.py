@@ -26,6 +26,7 @@ from cookieproj.engines.constants import COOKIE_SALT, DJANGO_ENGINES, ENGINE_NAM
 from cookieproj.engines.merge import Data
 from cookieproj.engines.validation import DEEPEST, decode_valid
 from tests.conftest import on
+from tests.families import IN_COOKIES
 from tests.sites import forks
 
 
@@ -222,7 +223,7 @@ def test_nor_is_it_moved_by_the_time_zone_of_a_visitor(settings: Settings) -> No
         assert held == {"_session_expiry": "2999-01-01T00:00:00+00:00"}
 
 
-@on("signed_cookies")
+@on(*IN_COOKIES)
 def test_a_cookie_that_somebody_signed_who_could(
     profile: str, store: Callable[..., SessionBase], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -11,6 +11,7 @@ from django.test import Client
 
 from cookieproj.devices.signing_out import sign_out_everywhere
 from demo.models import User
+from tests.families import IN_COOKIES
 from tests.fault_table import Held, Whose
 
 from .stopping import ADMIN, NEW_PASSWORD, SIGN_INS, Meanwhile, StopsHalfWay, same_browser
@@ -39,7 +40,7 @@ def test_a_double_click_on_a_sign_in_signs_in(
     held("Two sign-ins at once over one session: signed out", whose, 1, int(not (is_in and keeps)))
     assert is_in
     assert keeps
-    if run != "signed_cookies":
+    if run not in IN_COOKIES:
         # Whoever knew the key of before has nothing of it.
         assert before.get("/sessions/get-item/?key=color").content.decode() != "color is blue\n"
 
@@ -85,7 +86,7 @@ def test_the_browser_has_a_key_of_its_own_after_it(
     meanwhile(lambda: first.post("/auth/sign-in/", ADMIN))
     client.post("/auth/sign-in/", ADMIN)
     keys = {before, first.cookies[name].value, client.cookies[name].value}
-    assert len(keys) == 3 or run == "signed_cookies"
+    assert len(keys) == 3 or run in IN_COOKIES
 
 
 @pytest.mark.parametrize("whose", ["ours"], indirect=True)

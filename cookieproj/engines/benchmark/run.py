@@ -16,7 +16,7 @@ from django.utils import timezone
 from cookieproj.engines.cache import SessionStore as CacheStore
 from cookieproj.engines.constants import DJANGO_ENGINES, ENGINE_NAMES, OUR_ENGINES
 from cookieproj.engines.cookie_sessions import COOKIE_BYTES, CookieSession
-from cookieproj.engines.engine_registry import EngineRef
+from cookieproj.engines.engine_registry import EngineRef, both_families
 from cookieproj.engines.exceptions import CookieTooLargeError, SessionStoreError
 from cookieproj.engines.store_probe import probe
 
@@ -28,7 +28,7 @@ from .results import Benchmark, Cost, Measured, cores, machine
 from .trip_counting import counter
 from .visitor import RequestFailedError
 
-ALL = [family + name for name in ENGINE_NAMES for family in (OUR_ENGINES, DJANGO_ENGINES)]
+ALL = [path for name in ENGINE_NAMES for path in both_families(name)]
 
 # A request that has no sessions can do but one thing.
 WITHOUT = "plain"

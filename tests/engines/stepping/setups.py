@@ -27,6 +27,7 @@ from cookieproj.engines.handover_mixin import class_and_composer
 from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.profiles import PROFILES
 from tests.engines.handover_browser import PAIRS
+from tests.families import IN_COOKIES
 from tests.stores import forget_pending
 
 # Which processes run at the same time: "old" knows of the old engine alone, "back" runs that and
@@ -135,9 +136,9 @@ def handover(old: str, new: str) -> World:
 def together(old: str, new: str) -> Iterator[tuple[str, ...]]:
     for processes in TOGETHER:
         # Each has the sessions that it has signed itself, or reads of a copy what was a row.
-        is_apart = "signed_cookies" in (old, new) or (old, new) == ("db", "cached_db")
+        is_apart = IN_COOKIES & {old, new} or (old, new) == ("db", "cached_db")
         # Nobody walks through the memory of a process, or through browsers.
-        is_listed = old != "cache" and "signed_cookies" not in (old, new)
+        is_listed = old != "cache" and not IN_COOKIES & {old, new}
         if not (is_apart and "old" in processes) and (is_listed or "movesessions" not in processes):
             yield processes
 

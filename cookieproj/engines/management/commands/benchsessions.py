@@ -17,8 +17,8 @@ from cookieproj.engines.benchmark.results import Benchmark, Cost, Measured
 from cookieproj.engines.benchmark.run import ALL, benchmark, payload_of
 from cookieproj.engines.benchmark.views import KINDS
 from cookieproj.engines.benchmark.visitor import RequestFailedError
-from cookieproj.engines.constants import DJANGO_ENGINES, ENGINE_NAMES, OUR_ENGINES
-from cookieproj.engines.engine_registry import EngineRef
+from cookieproj.engines.constants import ENGINE_NAMES
+from cookieproj.engines.engine_registry import EngineRef, both_families
 from cookieproj.engines.management.commands.clearsessions import AWAY
 from cookieproj.engines.management.interrupts import INTERRUPTED, sigterm_as_ctrl_c
 from cookieproj.engines.management.progress import progress_bar
@@ -33,7 +33,7 @@ def number(text: str) -> int:
 def paths(text: str) -> list[str]:
     """Of ours and Django's engine of that name, or of any engine by its own."""
     if text in ENGINE_NAMES:
-        return [family + text for family in (OUR_ENGINES, DJANGO_ENGINES)]
+        return both_families(text)
     try:
         _found = EngineRef(text).session_class
     except ImportError as error:

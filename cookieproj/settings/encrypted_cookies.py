@@ -1,0 +1,3 @@
+from .base import *
+
+SESSION_ENGINE = session_engine("encrypted_cookies")
