@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cookieproj.engines.constants import (
+    DJANGO_ENGINE_NAMES,
     DJANGO_ENGINES,
     ENCRYPTED_COOKIES,
     OUR_ENGINES,
@@ -34,6 +35,11 @@ def beside(engine: str, middleware: list[str]) -> list[str]:
     return [SESSION_MIDDLEWARE.get(name, name) for name in middleware]
 
 
+def mirrored(name: str) -> str:
+    """The engine of Django's that ours of that name is held against."""
+    return name if name in DJANGO_ENGINE_NAMES else SIGNED_COOKIES
+
+
 def run_on(settings: "Settings", whose: "Whose", name: str) -> None:
-    settings.SESSION_ENGINE = FAMILIES[whose] + name
+    settings.SESSION_ENGINE = FAMILIES[whose] + (name if whose == "ours" else mirrored(name))
     settings.MIDDLEWARE = beside(settings.SESSION_ENGINE, settings.MIDDLEWARE)

@@ -38,7 +38,7 @@ ENGINES = {
     "ENCRYPTED_COOKIE_PREFIX": "e1.",
     "ENCRYPTED_COOKIE_LABEL": "cookieproj.engines.encrypted_cookies",
     "HANDOVER_LABEL": "cookieproj.engines.handover",
-    "OLD_COPY_LABEL": "cookieproj.engines.handover.copy_marks",
+    "OLD_COPY_LABEL": "cookieproj.engines.handover.copies",
     "EXPIRY_ITEM": "_session_expiry",
     "MESSAGES_ITEM": "_messages",
     "EXCHANGED_KEY": "_session_former",

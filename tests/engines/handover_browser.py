@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from importlib import import_module
-from itertools import permutations
+from itertools import permutations, product
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
+from cookieproj.engines import encrypted_cookies, signed_cookies
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.handover.comparing_stores import handover_engine
 from cookieproj.engines.handover_mixin import store_of
@@ -23,9 +24,14 @@ from cookieproj.profiles import PROFILES
 from tests.families import IN_COOKIES
 from tests.stores import Step, after, before, instead, steps_of
 
-PAIRS = list(permutations(PROFILES, 2))
+# Of those between cookies is test_handover_between_cookies.py: there the session is the cookie.
+PAIRS = [pair for pair in permutations(PROFILES, 2) if not set(pair) <= IN_COOKIES]
 
 # Between servers, with a store for each.
+SERVERS = [name for name in PROFILES if name not in IN_COOKIES]
+INTO_COOKIES = list(product(SERVERS, sorted(IN_COOKIES)))
+OUT_OF_COOKIES = list(product(sorted(IN_COOKIES), SERVERS))
+
 APART = [pair for pair in PAIRS if not IN_COOKIES & set(pair) and set(pair) != {"db", "cached_db"}]
 
 
@@ -102,6 +108,13 @@ class Switch:
 
     def __str__(self) -> str:
         return f"{self.old} to {self.new}"
+
+
+def is_cookie(text: str | None) -> bool:
+    """Whether it is a session in itself, of either form, and not the key of one on a server."""
+    return signed_cookies.SessionStore.is_cookie(text) or (
+        encrypted_cookies.SessionStore.is_cookie(text)
+    )
 
 
 class Browser:

@@ -31,7 +31,7 @@ from tests.families import IN_COOKIES
 from tests.sites import forks
 
 from .contract import ALL, Engine, Open, kept, on_engines
-from .handover_browser import PAIRS, Browser, Switch, moved, only
+from .handover_browser import INTO_COOKIES, PAIRS, Browser, Switch, moved, only
 from .test_round_trips import count_round_trips
 from .writer import WRITER, add_one
 
@@ -443,7 +443,7 @@ class TestHeldByClient:
             async_to_sync(session.aapply)("n", one_more, 0)
         assert dict(session.items()) == {}
 
-    @only(pair for pair in PAIRS if pair[1] in IN_COOKIES)
+    @only(INTO_COOKIES)
     def test_on_the_way_there(self, switch: Switch) -> None:
         browser = moved(switch)
 

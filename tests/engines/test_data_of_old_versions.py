@@ -3,6 +3,9 @@
 So a release that finds them in a store, or in a browser, goes by them as the one that left them.
 """
 
+import base64
+import json
+import time
 import zlib
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,6 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
+from django.conf import settings as site
 from django.contrib.sessions.models import Session
 from django.core import signing
 from django.core.cache import caches
@@ -41,12 +48,35 @@ def signed(data: dict[str, Any], salt: str) -> str:
     return signing.dumps(data, salt=salt, compress=True)
 
 
+def cipher(salt: bytes) -> tuple[AESGCM, bytes, bytes]:
+    """Key, nonce and associated data of the encrypted cookie with that salt, from the literals."""
+    hkdf = HKDF(SHA256(), 32, salt=None, info=b"cookieproj.engines.encrypted_cookies")
+    expanded = HKDFExpand(SHA256(), 44, info=salt).derive(hkdf.derive(site.SECRET_KEY.encode()))
+    return AESGCM(expanded[:32]), expanded[32:], b"cookieproj.engines.encrypted_cookies sessionid"
+
+
+def encrypted(data: dict[str, Any]) -> str:
+    text = int(time.time()).to_bytes(8, "big") + json.dumps(data).encode()
+    aead, nonce, name = cipher(b"s" * 16)
+    sealed = b"s" * 16 + aead.encrypt(nonce, text, name)
+    return "e1." + base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+
+
+def decrypted(cookie: str) -> Any:
+    text = cookie.removeprefix("e1.")
+    sealed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    aead, nonce, name = cipher(sealed[:16])
+    return json.loads(aead.decrypt(nonce, sealed[16:], name)[8:])
+
+
 def stored(profile: str, data: dict[str, Any], key: str = KEY, folder: Path | None = None) -> str:
     """In that engine's store, as it holds it; what opens it."""
     text = signed(data, STORE_SALT)
     match profile:
         case "signed_cookies":
             return signed(data, COOKIE_SALT)
+        case "encrypted_cookies":
+            return encrypted(data)
         case "file":
             assert folder
             (folder / f"sessionid{key}").write_text(text)
@@ -63,6 +93,8 @@ def read(profile: str, key: str, folder: Path) -> Any:
     match profile:
         case "signed_cookies":
             return signing.loads(key, salt=COOKIE_SALT)
+        case "encrypted_cookies":
+            return decrypted(key)
         case "file":
             return signing.loads((folder / f"sessionid{key}").read_text(), salt=STORE_SALT)
         case "cache" | "cached_db":

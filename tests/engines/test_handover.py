@@ -12,7 +12,17 @@ from django.utils import timezone
 from cookieproj.engines.caches.generic import TOMBSTONE_TTL
 from tests.families import IN_COOKIES
 
-from .handover_browser import APART, PAIRS, Browser, Switch, flush, moved, only, unreachable
+from .handover_browser import (
+    APART,
+    INTO_COOKIES,
+    OUT_OF_COOKIES,
+    Browser,
+    Switch,
+    flush,
+    moved,
+    only,
+    unreachable,
+)
 
 
 def test_a_session_goes_on(switch: Switch) -> None:
@@ -26,7 +36,7 @@ def test_a_session_goes_on(switch: Switch) -> None:
     assert browser.read() == {"a": 1, "nested": {"list": [1, None]}, "b": 2}
 
 
-@only(pair for pair in PAIRS if pair[0] in IN_COOKIES)
+@only(OUT_OF_COOKIES)
 def test_a_cookie_becomes_a_key_of_its_own_kind(switch: Switch) -> None:
     browser = moved(switch)
     browser.read()
@@ -226,7 +236,7 @@ def test_one_that_has_expired_does_not_come_back(switch: Switch) -> None:
         assert before.read() == {}
 
 
-@only([*APART, *[pair for pair in PAIRS if pair[1] in IN_COOKIES]])
+@only([*APART, *INTO_COOKIES])
 def test_with_the_old_store_away_what_was_moved_goes_on(
     switch: Switch, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,10 +15,20 @@ from cookieproj.settings.caches import caches
 from tests.families import IN_COOKIES
 
 from .conftest import database
-from .handover_browser import PAIRS, Browser, Switch, View, flush, moved, only, unreachable
+from .handover_browser import (
+    INTO_COOKIES,
+    OUT_OF_COOKIES,
+    Browser,
+    Switch,
+    View,
+    flush,
+    moved,
+    only,
+    unreachable,
+)
 
-OUT_OF_COOKIES = only(pair for pair in PAIRS if pair[0] in IN_COOKIES)
-INTO_COOKIES = only(pair for pair in PAIRS if pair[1] in IN_COOKIES)
+FROM_COOKIES = only(OUT_OF_COOKIES)
+TO_COOKIES = only(INTO_COOKIES)
 
 
 class TestAsync:
@@ -59,7 +69,7 @@ class TestAsync:
         assert abs(one - other) <= 1
 
 
-@OUT_OF_COOKIES
+@FROM_COOKIES
 @pytest.mark.parametrize("renew", ["flush", "create", "cycle_key"])
 def test_who_signs_in_after_a_sign_out_gets_a_key_that_no_old_cookie_opens(
     switch: Switch, renew: str
@@ -78,7 +88,7 @@ def test_who_signs_in_after_a_sign_out_gets_a_key_that_no_old_cookie_opens(
     assert "user" not in before.read()
 
 
-@INTO_COOKIES
+@TO_COOKIES
 def test_a_sign_in_that_fails_leaves_the_old_key(
     switch: Switch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,7 +107,7 @@ def test_a_sign_in_that_fails_leaves_the_old_key(
     assert browser.read() == {"a": 1, "b": 2}
 
 
-@INTO_COOKIES
+@TO_COOKIES
 def test_a_cookie_that_cannot_be_exchanged_back_leaves_what_others_stand_on(
     switch: Switch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,7 +186,7 @@ def test_what_empties_the_session_unread(switch: Switch) -> None:
         assert "a" not in before.read()
 
 
-@INTO_COOKIES
+@TO_COOKIES
 @pytest.mark.parametrize("debug", [True, False])
 def test_what_is_too_large_for_a_cookie_stays_where_it_is(
     switch: Switch, settings: Settings, caplog: pytest.LogCaptureFixture, debug: bool
@@ -198,7 +208,7 @@ def test_what_is_too_large_for_a_cookie_stays_where_it_is(
     assert browser.cookie != key
 
 
-@INTO_COOKIES
+@TO_COOKIES
 def test_what_grows_too_large_in_its_cookie_is_an_error_where_a_setting_says_so(
     switch: Switch, settings: Settings
 ) -> None:
@@ -214,7 +224,7 @@ def test_what_grows_too_large_in_its_cookie_is_an_error_where_a_setting_says_so(
     assert browser.read() == {"a": 1, "b": 2, "c": 3}
 
 
-@INTO_COOKIES
+@TO_COOKIES
 def test_a_late_request_with_the_old_key_exchanges_nothing(switch: Switch) -> None:
     browser = moved(switch)
     late = browser.copy()

@@ -23,10 +23,11 @@ from cookieproj.engines.handover import comparing_stores, previous, session_stor
 from cookieproj.engines.handover.cookie_to_server import hashed
 from cookieproj.engines.handover.move_all import Outcome, move
 from cookieproj.settings.caches import caches
-from tests.families import IN_COOKIES
 
 from .handover_browser import (
     APART,
+    INTO_COOKIES,
+    OUT_OF_COOKIES,
     PAIRS,
     Browser,
     Switch,
@@ -38,8 +39,8 @@ from .handover_browser import (
     unreachable,
 )
 
-INTO_COOKIES = only(pair for pair in PAIRS if pair[1] in IN_COOKIES)
-OUT_OF_COOKIES = only(pair for pair in PAIRS if pair[0] in IN_COOKIES)
+TO_COOKIES = only(INTO_COOKIES)
+FROM_COOKIES = only(OUT_OF_COOKIES)
 INTO_ROWS = only(
     (old, new)
     for old, new in PAIRS
@@ -105,7 +106,7 @@ def test_until_a_commit_the_session_is_where_it_was(switch: Switch) -> None:
     assert browser.read() == {"a": 1}
 
 
-@INTO_COOKIES
+@TO_COOKIES
 def test_a_change_deep_in_the_first_request_is_one(switch: Switch) -> None:
     browser = Browser()
     browser.set(cart=[1])
@@ -175,7 +176,7 @@ def test_nor_does_a_store_that_fails_to_let_go(switch: Switch) -> None:
     assert browser.read() == {"a": 1, "b": 2}
 
 
-@INTO_COOKIES
+@TO_COOKIES
 def test_a_sign_out_ends_what_a_thief_has_kept_alive(switch: Switch) -> None:
     browser = Browser()
     browser.visit(lambda session: (session.update({"a": 1}), session.set_expiry(100)))
@@ -193,7 +194,7 @@ def test_a_sign_out_ends_what_a_thief_has_kept_alive(switch: Switch) -> None:
         assert Browser(key).read() == {}
 
 
-@INTO_COOKIES
+@TO_COOKIES
 @pytest.mark.parametrize("end", ["cycle_key", "flush"])
 def test_what_was_emptied_unread_ends_under_its_old_key(switch: Switch, end: str) -> None:
     browser = moved(switch)
@@ -214,7 +215,7 @@ def gone_back_unsettled(switch: Switch) -> tuple[Browser, Browser]:
     return browser, other
 
 
-@INTO_COOKIES
+@TO_COOKIES
 def test_going_back_before_it_has_left(switch: Switch) -> None:
     """Until the browser has sent its new cookie, the old store is what counts."""
     browser, other = gone_back_unsettled(switch)
@@ -225,14 +226,14 @@ def test_going_back_before_it_has_left(switch: Switch) -> None:
     assert thief.read() == {}
 
 
-@INTO_COOKIES
+@TO_COOKIES
 def test_nor_does_an_unsettled_cookie_open_what_has_ended(switch: Switch) -> None:
     browser, other = gone_back_unsettled(switch)
     other.visit(flush)
     assert browser.read() == {}
 
 
-@INTO_COOKIES
+@TO_COOKIES
 def test_going_back_after_it_has_left_the_old_key_is_done(switch: Switch) -> None:
     browser = moved(switch)
     key = browser.cookie
@@ -243,16 +244,16 @@ def test_going_back_after_it_has_left_the_old_key_is_done(switch: Switch) -> Non
     assert Browser(key).read() == {}
 
 
-@INTO_COOKIES
+@TO_COOKIES
 def test_on_to_a_third_engine_before_it_has_left(switch: Switch) -> None:
     browser = moved(switch)
     browser.read()
     third = "file" if switch.old != "file" else "db"
-    switch.run(third, "signed_cookies")
+    switch.run(third, switch.new)
     assert browser.read() == {"a": 1}
 
 
-@OUT_OF_COOKIES
+@FROM_COOKIES
 def test_of_two_exchanges_at_once_one_session_is_left(switch: Switch) -> None:
     browser = moved(switch)
     other, cookie = browser.copy(), browser.cookie
@@ -266,7 +267,7 @@ def test_of_two_exchanges_at_once_one_session_is_left(switch: Switch) -> None:
     assert Browser(mark).read() == {}
 
 
-@INTO_COOKIES
+@TO_COOKIES
 def test_too_large_for_a_cookie_and_signed_in(switch: Switch) -> None:
     browser = Browser()
     browser.set(large=secrets.token_hex(4000))
@@ -339,7 +340,7 @@ def test_exists_in_one_or_the_other(switch: Switch) -> None:
     assert store.alive(keys) == set(keys[:2])
 
 
-@OUT_OF_COOKIES
+@FROM_COOKIES
 def test_the_session_key_first_in_an_async_view(switch: Switch) -> None:
     """Unread it is the cookie: none at all would be a reason to make another session."""
     browser = moved(switch)

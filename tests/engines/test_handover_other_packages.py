@@ -15,7 +15,12 @@ from django.contrib.sessions.middleware import SessionMiddleware as DjangosMiddl
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
-from cookieproj.engines.constants import DJANGO_ENGINES, OUR_ENGINES
+from cookieproj.engines.constants import (
+    DJANGO_ENGINES,
+    ENCRYPTED_COOKIES,
+    OUR_ENGINES,
+    SIGNED_COOKIES,
+)
 from cookieproj.engines.handover import session_store
 from cookieproj.profiles import PROFILES
 from tests.families import IN_COOKIES
@@ -65,7 +70,8 @@ class TestOpening:
 
     def test_it_is_of_the_classes_that_it_was_of(self, switch: Switch) -> None:
         switch.make()
-        djangos = import_module(f"{DJANGO_ENGINES}{switch.new}").SessionStore
+        mirrored = SIGNED_COOKIES if switch.new == ENCRYPTED_COOKIES else switch.new
+        djangos = import_module(f"{DJANGO_ENGINES}{mirrored}").SessionStore
         assert isinstance(running()(), running())
         assert isinstance(running()(), djangos)
         assert issubclass(type(running()()), STORES[switch.new])

@@ -16,12 +16,12 @@ from uuid import UUID
 import pytest
 from django.core.cache import caches as cache_connections
 from django.core.signing import TimestampSigner
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.crypto import salted_hmac
 from django.utils.safestring import SafeString
 from pytest_django import Settings
 
-from cookieproj.engines.constants import COOKIE_SALT, COPY_MARK, EXCHANGED_KEY
+from cookieproj.engines.constants import COOKIE_SALT, COPY_MARK, EXCHANGED_KEY, SIGNED_COOKIES
 from cookieproj.engines.handover.comparing_stores import handover_engine
 from cookieproj.engines.handover.copy_marks import is_copy, without_copy_mark
 from cookieproj.engines.handover.data_digest import digest
@@ -31,11 +31,22 @@ from tests.conftest import connected, forget_folder
 from tests.families import IN_COOKIES
 
 from .conftest import database
-from .handover_browser import APART, PAIRS, Browser, Switch, flush, moved, only
+from .handover_browser import (
+    APART,
+    INTO_COOKIES,
+    OUT_OF_COOKIES,
+    PAIRS,
+    Browser,
+    Switch,
+    flush,
+    moved,
+    only,
+)
 
 FROM_SERVER = only(pair for pair in PAIRS if pair[0] not in IN_COOKIES)
-INTO_COOKIES = only(pair for pair in PAIRS if pair[1] in IN_COOKIES)
-OUT_OF_COOKIES = only(pair for pair in PAIRS if pair[0] in IN_COOKIES)
+TO_COOKIES = only(INTO_COOKIES)
+TO_SIGNED_COOKIES = only(pair for pair in INTO_COOKIES if pair[1] == SIGNED_COOKIES)
+FROM_COOKIES = only(OUT_OF_COOKIES)
 
 Change = Callable[[], None]
 
@@ -193,7 +204,7 @@ def unsettled(switch: Switch) -> tuple[Browser, Browser]:
     return browser, late
 
 
-@INTO_COOKIES
+@TO_COOKIES
 class TestIntoCookies:
     def test_what_others_write_comes_along(self, switch: Switch, change: Change) -> None:
         browser, late = unsettled(switch)
@@ -232,7 +243,7 @@ class TestIntoCookies:
         assert ended.read() == {}
 
 
-@OUT_OF_COOKIES
+@FROM_COOKIES
 @pytest.mark.parametrize("ends_before", [True, False])
 def test_a_cookie_whose_session_ended_opens_nothing(
     switch: Switch, change: Change, ends_before: bool
@@ -309,7 +320,7 @@ class TestOfEarlierVersions:
         switch.make()
         assert [each.read() for each in (same, before, changed)] == [{"a": 1}, {}, {"a": 1, "b": 2}]
 
-    @INTO_COOKIES
+    @TO_SIGNED_COOKIES
     @pytest.mark.parametrize("is_rotated", [True, False])
     @pytest.mark.parametrize("goes_back", [True, False])
     def test_cookies(self, switch: Switch, place: str, is_rotated: bool, goes_back: bool) -> None:
@@ -334,11 +345,11 @@ def name_then(place: str) -> str:
 
 def mark_then(place: str, data: dict[str, Any]) -> str:
     text = json.dumps([place, data], sort_keys=True, default=repr)
-    salt = "cookieproj.engines.handover.copy_marks"
+    salt = "cookieproj.engines.handover.copies"
     return salted_hmac(salt, text, algorithm="sha256").hexdigest()[:16]
 
 
-@INTO_COOKIES
+@TO_COOKIES
 @pytest.mark.parametrize(
     "previous",
     ["ab", "abc", [], ["k" * 32], ["k" * 32, True], {"a": 1}, 7, None, [None, None, None]],
@@ -348,9 +359,8 @@ def test_a_session_that_holds_anything_there_is_a_session(switch: Switch, previo
     """The entry is the handover's, but a site may let its visitors name the keys of a session."""
     for turn in (switch.make, switch.back):
         turn()
-        browser = Browser(
-            TimestampSigner(salt=COOKIE_SALT).sign_object({"a": 1, EXCHANGED_KEY: previous})
-        )
+        data = {"a": 1, EXCHANGED_KEY: previous}
+        browser = Browser(switch.store(switch.new)().make_cookie(data, timezone.now()))
         assert browser.read()["a"] == 1
 
 

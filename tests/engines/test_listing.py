@@ -314,7 +314,7 @@ def test_a_session_knows_where_it_lives(engine: Engine) -> None:
         "cached_db": "table django_session, ",
         "cache": PLACES.get(engine.cache, ""),
         "file": "folder ",
-        "signed_cookies": "cookie sessionid of the browser",
+        **dict.fromkeys(IN_COOKIES, "cookie sessionid of the browser"),
     }
     assert first.place.startswith(place[engine.name])
     assert session.session_key not in first.place

@@ -12,10 +12,9 @@ from pytest_django import Settings
 from cookieproj.engines.checks import revoked_sessions_are_refused
 from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.engines.signed_cookies import SessionStore
-from tests.families import IN_COOKIES
 
 from .contract import Request
-from .handover_browser import PAIRS, Switch, moved, only
+from .handover_browser import INTO_COOKIES, OUT_OF_COOKIES, Switch, moved, only
 
 # What the function below was asked, and what it answers; an error it raises.
 asked: list[tuple[dict[str, Any], str]] = []
@@ -128,7 +127,7 @@ def test_nothing_is_opened_by_a_path_that_is_wrong(
     assert "such as mysite.sessions.is_revoked" in str(error.hint)
 
 
-@only([("signed_cookies", new) for old, new in PAIRS if old in IN_COOKIES])
+@only(OUT_OF_COOKIES)
 def test_out_of_cookies_it_is_asked_about_both(switch: Switch) -> None:
     """The cookie, and the session that became of it: by another copy it may have ended."""
     browser = moved(switch)
@@ -143,7 +142,7 @@ def test_out_of_cookies_it_is_asked_about_both(switch: Switch) -> None:
     assert asked == [({"a": 1}, browser.cookie)]
 
 
-@only([(old, "signed_cookies") for old, new in PAIRS if new in IN_COOKIES])
+@only(INTO_COOKIES)
 def test_into_cookies_it_is_asked_about_what_is_still_in_the_store(switch: Switch) -> None:
     browser = moved(switch)
     key = browser.cookie

@@ -16,13 +16,12 @@ from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.contrib.sessions.models import Session
-from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 from django.utils import timezone
 from pytest_django import Settings
 
-from cookieproj.engines.constants import COOKIE_SALT, DJANGO_ENGINES, ENGINE_NAMES, OUR_ENGINES
+from cookieproj.engines.constants import DJANGO_ENGINES, ENGINE_NAMES, OUR_ENGINES
 from cookieproj.engines.merge import Data
 from cookieproj.engines.validation import DEEPEST, decode_valid
 from tests.conftest import on
@@ -228,7 +227,8 @@ def test_a_cookie_that_somebody_signed_who_could(
     profile: str, store: Callable[..., SessionBase], caplog: pytest.LogCaptureFixture
 ) -> None:
     data = {"_auth_user_id": "me", "color": "blue"}
-    cookie = signing.dumps(data, salt=COOKIE_SALT, serializer=store().serializer, compress=True)
+    made: Any = store()
+    cookie = made.make_cookie(data, timezone.now())
     assert dict(store(cookie).items()) == {"color": "blue"}
     assert caplog.messages == ["Session data corrupted: '_auth_user_id' is left out"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
+from tests.engines.handover_browser import is_cookie
 
 from .history import Course
 from .requests import BEGUN, Data, Line, Visit
@@ -90,7 +90,7 @@ class Model:
 
         What they write meets in the old store, until the browser sends one of those.
         """
-        return not SignedCookies.is_cookie(self.course.cookies[0]) and all(
+        return not is_cookie(self.course.cookies[0]) and all(
             (visit.process, visit.cookie) == ("new", self.course.cookies[0])
             for visit in self.visits
         )
@@ -123,12 +123,8 @@ class Model:
         """What opens nothing after it. A cookie that is the session itself cannot be ended."""
         key = self.keys.get(visit.cookie or "")
         if key and self.course.is_of_one:
-            return [
-                each
-                for each in key.cookies
-                if self.course.is_merged or not SignedCookies.is_cookie(each)
-            ]
-        return [visit.cookie] if visit.cookie and not SignedCookies.is_cookie(visit.cookie) else []
+            return [each for each in key.cookies if self.course.is_merged or not is_cookie(each)]
+        return [visit.cookie] if visit.cookie and not is_cookie(visit.cookie) else []
 
     def has_ended(self, visit: Visit) -> bool:
         """Whether the key with which it came is over for good with its answer."""
