@@ -97,7 +97,7 @@ def test_those_of_django_have_theirs() -> None:
     assert list(DJANGOS) == list(DJANGOS.values())
 
 
-@pytest.mark.parametrize("name", engines.ENGINE_NAMES)
+@pytest.mark.parametrize("name", engines.DJANGO_ENGINE_NAMES)
 def test_sessions_are_signed_with_the_salt_of_django(name: str, empty_stores: None) -> None:
     for family in (engines.OUR_ENGINES, engines.DJANGO_ENGINES):
         store = import_module(f"{family}{name}").SessionStore

@@ -30,7 +30,7 @@ EXPECTED = {
     "write-twice-at-once": [True, False],
 }
 # There a planted cookie holds the attacker's session, and goes on holding that.
-IN_COOKIES = {"fix-a-session-key": [True, True, True]}
+EXPECTED_IN_COOKIES = {"fix-a-session-key": [True, True, True]}
 
 
 def left_behind() -> list[int]:
@@ -51,7 +51,7 @@ def made(name: str) -> list[Trial]:
 def test_it_comes_out_as_it_must(name: str, profile: str, settings: Settings) -> None:
     settings.DEBUG = True
     before = left_behind()
-    expected = EXPECTED | (IN_COOKIES if profile in IN_COOKIES else {})
+    expected = EXPECTED | (EXPECTED_IN_COOKIES if profile in IN_COOKIES else {})
     assert [trial.withstood for trial in made(name)] == expected[name]
     after = left_behind()
     # Of a copy that has been deleted cached_db keeps a mark for a while.

@@ -41,6 +41,7 @@ TRIPS_OF_DJANGOS = {
     "cache": [0, 1, 3, 6, 2],
     "cached_db": [0, 1, 5, 16, 6],
     "signed_cookies": [0, 0, 0, 0, 0],
+    "encrypted_cookies": [0, 0, 0, 0, 0],
 }
 
 

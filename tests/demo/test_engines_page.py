@@ -42,6 +42,7 @@ TRIPS = {
     "file": [0, 1, 5, 13, 4],
     "cached_db": [0, 1, 4, 7, 3],
     "signed_cookies": [0, 0, 0, 0, 0],
+    "encrypted_cookies": [0, 0, 0, 0, 0],
 }
 
 

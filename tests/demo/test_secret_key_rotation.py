@@ -23,7 +23,7 @@ from demo.models import User
 from tests.browsers import again, browser, is_in, key_of, signed_by_django
 from tests.conftest import on
 from tests.engines.handover_browser import APART, PAIRS, Switch
-from tests.families import IN_COOKIES
+from tests.families import IN_COOKIES, mirrored
 
 Rotate = Callable[[bool], None]
 
@@ -91,7 +91,7 @@ def test_nor_in_an_asynchronous_view(
     profile: str, client: Client, settings: Settings, ada: User, rotate: Rotate
 ) -> None:
     """On Django's engines too, which have a cycle_key of their own for those."""
-    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{profile}"
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{mirrored(profile)}"
     client.force_login(ada)
     key = client.cookies["sessionid"].value
     rotate(True)
@@ -148,7 +148,7 @@ def test_an_address_of_the_admin_stays_good(purpose: bytes, rotate: Rotate, keep
             inspector.decrypt(sealed, purpose)
 
 
-@on(*IN_COOKIES)
+@on("signed_cookies")
 def test_a_cookie_that_was_signed_out_stays_so(profile: str, ada: User, rotate: Rotate) -> None:
     """One from before there was an index too, which names no row of it."""
     copied = signed_by_django(ada)

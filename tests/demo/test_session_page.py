@@ -48,6 +48,7 @@ PLACES = {
     "file": ["folder "],
     "cached_db": ["table django_session", "Redis"],
     "signed_cookies": ["cookie sessionid of the browser"],
+    "encrypted_cookies": ["cookie sessionid of the browser"],
 }
 
 

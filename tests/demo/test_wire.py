@@ -124,6 +124,7 @@ TRIPS = {
     "file": (1, 5),
     "cached_db": (1, 4),
     "signed_cookies": (0, 0),
+    "encrypted_cookies": (0, 0),
 }
 
 

@@ -122,7 +122,7 @@ def test_a_session_key_that_is_none(key: str, profile: str, client: Client) -> N
 def test_a_session_key_of_another_engine(profile: str, client: Client, ada: User) -> None:
     other = {
         "db": "eyJjb2xvciI6ImJsdWUifQ:1wAbCd:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-        "signed_cookies": "q1w2e3r4t5y6u7i8o9p0a1s2d3f4g5h6",
+        **dict.fromkeys(IN_COOKIES, "q1w2e3r4t5y6u7i8o9p0a1s2d3f4g5h6"),
     }
     client.cookies[settings.SESSION_COOKIE_NAME] = other[profile]
     assert client.get("/auth/by-hand/").status_code == 200
