@@ -10,8 +10,8 @@ from .caches import cache_store
 from .db import SessionStore as DBStore
 from .engine_registry import current_engine
 from .handover_mixin import store_of
+from .row_deletions import on_row_deleted
 from .row_store import RowStore
-from .signals import on_row_deleted
 from .store import Store
 
 

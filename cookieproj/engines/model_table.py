@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from .signals import SAVES, has_other_listeners
+from .row_deletions import SAVE_SIGNALS, has_other_listeners
 from .sql_call import in_transaction
 from .sql_statements import Model, Row, Table
 from .subclass_hooks import overrides
@@ -38,7 +38,7 @@ CONVERSIONS = (
 
 def table_of(model: Model, using: str) -> Table:
     """Receivers come and go; all else that a model does is written in it."""
-    is_own = has_own_way(model) or has_other_listeners(model, SAVES)
+    is_own = has_own_way(model) or has_other_listeners(model, SAVE_SIGNALS)
     return made(ModelTable if is_own else Table, model, using)
 
 

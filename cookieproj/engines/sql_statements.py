@@ -24,7 +24,7 @@ from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from .signals import has_other_listeners
+from .row_deletions import has_other_listeners
 from .sql_call import call, in_transaction, place_of
 
 if TYPE_CHECKING:

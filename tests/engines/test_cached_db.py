@@ -26,7 +26,7 @@ from cookieproj.engines.cached_db import SessionStore
 from cookieproj.engines.caches import adapter_for
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.handover_mixin import store_of
-from cookieproj.engines.signals import OUR_DISPATCH_UID, on_row_deleted
+from cookieproj.engines.row_deletions import OUR_DISPATCH_UID, on_row_deleted
 from cookieproj.engines.sql_statements import Table
 
 from .contract import Engine, on_engines
