@@ -25,7 +25,7 @@ class SessionStore(DBStore, DjangoStore):
 
 
 def invalidate_deleted_row(instance: Any, **kwargs: Any) -> None:
-    """A row that is deleted by anybody, in the admin say, takes its copy along."""
+    """Invalidate the copy of a row that other code deletes, such as the admin."""
     engine = current_engine().session_class
     if issubclass(engine, SessionStore):
         store = store_of(engine)

@@ -72,9 +72,9 @@ TOMBSTONE_MARK = b"~"
 # In a folder of sessions: the lock files, and what is in the name of a file that is being written.
 # With others, processes of two releases would not wait for each other, nor sweep up after an
 # interruption of before.
-LOCKS = 64
+LOCK_COUNT = 64
 LOCK_NAME = ".{prefix}.lock{number:02}"
-UNFINISHED = "_out_"
+UNFINISHED_INFIX = "_out_"
 
 # What session keys and positions in addresses of the admin are sealed for. By another, addresses
 # that somebody has kept would lead nowhere.

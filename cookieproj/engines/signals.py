@@ -3,7 +3,8 @@
 from django.dispatch import Signal
 
 # Sent by movesessions before it deletes sessions from the old store. ``keys`` is a list of session
-# keys, ``old`` and ``new`` are EngineRefs. If a receiver raises, the sessions stay in the old store.
+# keys, ``old`` and ``new`` are EngineRefs. If a receiver raises, the sessions stay in the old
+# store.
 sessions_moved = Signal()
 
 # Sent after a stored session was deleted in the admin, with its ``session_key``.
