@@ -101,7 +101,7 @@ class RowStore(Store):
 
     def compare_and_swap(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
         row = self.session.new_row(key, data, as_django_stores(expires))
-        return self._entry(key, row) if self.table.swap(row, old.token) else None
+        return self._entry(key, row) if self.table.compare_and_swap(row, old.token) else None
 
     def touch(self, key: str, old: Entry, expires: datetime) -> Entry | None:
         if self.session.overrides_row_creation or self.table.has_more_columns:
@@ -109,18 +109,18 @@ class RowStore(Store):
         return old if self.table.touch(key, old.token, as_django_stores(expires)) else None
 
     def compare_and_delete(self, key: str, old: Entry) -> bool:
-        return self.table.take(key, old.token)
+        return self.table.compare_and_delete(key, old.token)
 
     def delete(self, key: str) -> None:
         if self.can_hold(key):
-            self.table.remove(key)
+            self.table.delete(key)
 
     def purge(self, key: str) -> None:
-        self.table.remove_expired(key)
+        self.table.delete_expired(key)
 
     def exists(self, key: str) -> bool:
         """Whether a session is stored; an expired one too, as on Django's engine."""
-        data = self.table.data(key) if self.can_hold(key) else None
+        data = self.table.stored_data(key) if self.can_hold(key) else None
         if data is None:
             return False
         return not Entry(data, decoder(self.session, key, data)).is_tombstone
@@ -165,7 +165,7 @@ class RowStore(Store):
         Only a row as long as a tombstone has to be read, which hardly any session is.
         """
         tombstone_length = len(self.session.encode(SESSION_TOMBSTONE))
-        lengths = self.table.alive(keys).items()
+        lengths = self.table.live_lengths(keys).items()
         is_live = partial(Store.exists, self)
         return {key for key, length in lengths if length != tombstone_length or is_live(key)}
 

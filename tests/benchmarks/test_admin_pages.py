@@ -115,7 +115,9 @@ class Place:
 
     def fill_file(self) -> str:
         payload = FileEngine().encode(DATA)
-        now = time.time_ns() // NS_PER_SECOND * SECOND - SECOND + NO_EXPIRY_NANOSECONDS
+        now = (
+            time.time_ns() // NS_PER_SECOND * NS_PER_SECOND - NS_PER_SECOND + NO_EXPIRY_NANOSECONDS
+        )
         for number in range(self.rows):
             path = self.folder / f"sessionid{number:032}"
             path.write_text(payload)
