@@ -114,7 +114,7 @@ def test_the_users_of_a_page_are_read_at_once(
 def test_the_pages_together_show_every_session(
     profile: str, store: type[SessionBase], client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inspector, "PAGE", 2)
+    monkeypatch.setattr(inspector, "PAGE_SIZE", 2)
     keys = {stored(store, number=number) for number in range(7)} | {key_of(client)}
     shown: list[str] = []
     start = ""
@@ -134,7 +134,7 @@ def test_the_pages_together_show_every_session(
 def test_a_page_of_expired_files_leads_on(
     profile: str, settings: Settings, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inspector, "PAGE", 1)
+    monkeypatch.setattr(inspector, "PAGE_SIZE", 1)
     for number in range(30):
         path = Path(settings.SESSION_FILE_PATH) / f"sessionid{number:032}"
         path.touch()
