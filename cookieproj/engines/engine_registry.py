@@ -117,7 +117,7 @@ def same_named_subclass(
 
 
 def clear_cached_classes(*, setting: str, **kwargs: Any) -> None:
-    """Forget the subclasses. Classes cache some settings, the file engine its folder for instance."""
+    """Forget the subclasses: classes cache some settings, such as the file engine its folder."""
     if setting.startswith("SESSION_"):
         without_handover.cache_clear()
 

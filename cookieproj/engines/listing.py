@@ -78,5 +78,5 @@ class ListingMixin(HandoverMixin):
         return cleared
 
     def locate(self) -> list[Location]:
-        """Return where this session is stored and its exact bytes there; empty if it is not stored."""
+        """Return where this session is stored, and its exact bytes there; empty if it is not."""
         return self._store.locate(self.session_key) if self.session_key else []
