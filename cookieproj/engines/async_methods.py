@@ -92,7 +92,7 @@ class AsyncMixin(SessionBase):
         """Return the data once no other step that could change it is in progress.
 
         Callers that ask during a load share its result, including an error of the store. The load
-        goes on if a caller is cancelled, even the first one.
+        continues if a caller is cancelled, even the first one.
         """
         self.accessed = True
         if _called_async.get():

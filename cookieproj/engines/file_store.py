@@ -238,9 +238,11 @@ class FileStore(Store):
         """Yield the names after that position, each with the position after it."""
         blocks = self.folder.blocks(0)
         if position:
-            start, end, last = position.split(":")
-            rest = [name for name in self.folder.block(int(start), int(end)) if name > last]
-            blocks = chain([(int(start), int(end), rest)], self.folder.blocks(int(end)))
+            start, end, last_name = position.split(":")
+            remaining = [
+                name for name in self.folder.block(int(start), int(end)) if name > last_name
+            ]
+            blocks = chain([(int(start), int(end), remaining)], self.folder.blocks(int(end)))
         for block_start, block_end, names in blocks:
             for name in sorted(names):
                 yield f"{block_start}:{block_end}:{name}", name
@@ -280,10 +282,10 @@ class FileStore(Store):
                 expired.append(name)
         expired.sort(key=lock_number)
         for _lock, keys in groupby(expired, lock_number):
-            first, *rest = keys
-            with self.folder.locked(first):
+            batch = list(keys)
+            with self.folder.locked(batch[0]):
                 # Another process may have saved one of them since.
-                for key in (first, *rest):
+                for key in batch:
                     if self._has_expired(key):
                         with skipping_foreign_files(self.folder):
                             self.folder.remove(key)

@@ -46,7 +46,7 @@ def revocation_check() -> Check | None:
 
 
 def not_callable_message(path: str, reason: str) -> str:
-    return _("SESSION_REVOCATION_CHECK = %(path)r is no function to ask: %(reason)s.") % {
-        "path": path,
-        "reason": reason,
-    }
+    text = _(
+        "SESSION_REVOCATION_CHECK = %(path)r is not a function that can be called: %(reason)s."
+    )
+    return text % {"path": path, "reason": reason}

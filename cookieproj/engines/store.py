@@ -198,7 +198,7 @@ class Store:
     @property
     def not_listable(self) -> NotListableError:
         return NotListableError(
-            _("Sessions in %(cache)s cannot be listed: it does not tell its keys.")
+            _("Sessions in %(cache)s cannot be listed: it does not reveal its keys.")
             % {"cache": self.label}
         )
 

@@ -153,7 +153,9 @@ class MemcachedStore(GenericCacheStore):
 
     @property
     def not_listable(self) -> NotListableError:
-        return NotListableError(_("Sessions in memcached cannot be listed: it tells no keys."))
+        return NotListableError(
+            _("Sessions in memcached cannot be listed: it does not reveal its keys.")
+        )
 
     def locate(self, key: str) -> list[Location]:
         """Return the entry, without an expiry, which memcached does not reveal with the value."""

@@ -66,7 +66,7 @@ SCRIPTS_REFUSED = re.compile("NoPermissionError.*'eval'|unknown command.*eval", 
 def store_error(place: str | Promise, error: Exception) -> StoreError:
     """Return the StoreError that this error means, without the command in its text."""
     reason = REPEATED_COMMAND.sub("", str(error))
-    # A traceback shows the original error as well, so the command goes from there too.
+    # A traceback shows the original error as well, so the command is removed there too.
     error.args = (reason, *error.args[1:])
     for pattern, error_class, remedy in MEANINGS:
         if re.search(pattern, f"{type(error).__name__} {reason}"):
