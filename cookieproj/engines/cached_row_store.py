@@ -196,8 +196,8 @@ class CachedRowStore(StoreWrapper):
         logger.error("Error saving to cache (%s)", self.copies.cache, exc_info=error.__cause__)
         if pending_invalidations.add(str(self.copies.label), key):
             logger.error(
-                "More copies of sessions than %d are behind the database. This process reads "
-                "sessions from there until it is restarted: clear the cache before.",
+                "More than %d cached sessions are outdated. This process reads sessions from the "
+                "database until it is restarted. Clear the cache before you restart it.",
                 pending_invalidations.limit,
             )
 

@@ -73,8 +73,8 @@ PROBE_ITEM = "_probe"
 TOMBSTONE_MARK = b"~"
 
 # In a folder of sessions: the lock files, and a part of the name of a temporary file. If they
-# changed, processes of two releases would not wait for each other, and would not delete the rests
-# of older interrupted writes.
+# changed, processes of two releases would not wait for each other, and would not delete what an
+# older interrupted write has left.
 LOCK_COUNT = 64
 LOCK_NAME = ".{prefix}.lock{number:02}"
 UNFINISHED_INFIX = "_out_"
@@ -83,5 +83,5 @@ UNFINISHED_INFIX = "_out_"
 # changed, bookmarked URLs would not work any more.
 INSPECTOR_SEAL = "demo.inspector"
 
-# The start of a benchmark's session keys, by which the rests of a killed benchmark are found.
+# The start of a benchmark's session keys, by which the leftovers of a killed benchmark are found.
 BENCHMARK_KEY_PREFIX = "benchsessions"

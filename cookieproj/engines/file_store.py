@@ -54,7 +54,7 @@ def skipping_foreign_files(folder: SessionFolder) -> Iterator[None]:
         is_single_file = isinstance(error.__cause__, PermissionError | IsADirectoryError)
         if not (is_single_file and folder.is_writable):
             raise
-        logger.warning("A session file is passed over. %s", in_english(error))
+        logger.warning("A session file is skipped. %s", in_english(error))
 
 
 @lru_cache

@@ -235,7 +235,7 @@ class SessionFolder:
         ]
 
     def remove_interrupted(self, name: str) -> None:
-        """Delete that file if it is the rest of an interrupted write."""
+        """Delete that file if it is a leftover of an interrupted write."""
         if UNFINISHED_INFIX not in name:
             return
         with self.store_call(), suppress(FileNotFoundError):

@@ -49,14 +49,14 @@ def probe(engine: type[SessionBase]) -> None:
         )
 
 
-def sign_in_and_cycle_key(store: type[SessionBase], keys: list[str]) -> Any:
+def sign_in_and_cycle_key(engine: type[SessionBase], keys: list[str]) -> Any:
     """Return the value that is stored in the end; add each key to ``keys``, for the clean-up."""
-    first_request = store()
+    first_request = engine()
     first_request.set_expiry(PROBE_TTL)
     first_request[PROBE_ITEM] = "stored"
     first_request.save()
     keys.append(first_request.session_key or "")
-    second_request = store(first_request.session_key)
+    second_request = engine(first_request.session_key)
     if second_request.get(PROBE_ITEM) != "stored":
         return None
     second_request.cycle_key()
@@ -65,18 +65,18 @@ def sign_in_and_cycle_key(store: type[SessionBase], keys: list[str]) -> Any:
     second_request.save()
     # With signed cookies the session key is the saved session.
     keys.append(second_request.session_key or "")
-    return store(second_request.session_key).get(PROBE_ITEM)
+    return engine(second_request.session_key).get(PROBE_ITEM)
 
 
-def remove_probe_sessions(store: type[SessionBase], keys: list[str]) -> None:
+def remove_probe_sessions(engine: type[SessionBase], keys: list[str]) -> None:
     for key in filter(None, dict.fromkeys(keys)):
-        store().delete(key)
+        engine().delete(key)
 
 
-def without_cache(store: type[SessionBase]) -> type[SessionBase]:
+def without_cache(engine: type[SessionBase]) -> type[SessionBase]:
     """Return the engine without a handover, and our cached_db without its cache."""
-    is_cached = issubclass(store, DjangoCachedDB) and issubclass(store, ListingMixin)
-    return rows_of(store) if is_cached else without_handover(store, "")
+    is_cached = issubclass(engine, DjangoCachedDB) and issubclass(engine, ListingMixin)
+    return rows_of(engine) if is_cached else without_handover(engine, "")
 
 
 @cache
