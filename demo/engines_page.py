@@ -33,7 +33,7 @@ from cookieproj.engines.caches.redis import RedisStore
 from cookieproj.engines.constants import ENGINE_NAMES
 from cookieproj.engines.engine_registry import current_engine, resolve_engine
 from cookieproj.engines.exceptions import NotListableError, SessionStoreError
-from cookieproj.engines.signed_cookies import COOKIE_BYTES
+from cookieproj.engines.signed_cookies import MAX_COOKIE_BYTES
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 
 from .attacks import stored
@@ -170,7 +170,7 @@ def listing(store: Any) -> str:
 
 def limit(store: Any) -> str:
     if issubclass(store, SignedCookies):
-        return _("%d bytes of cookie, attributes included") % COOKIE_BYTES
+        return _("%d bytes of cookie, attributes included") % MAX_COOKIE_BYTES
     if issubclass(store, DjangoCacheEngine) and isinstance(session_cache(), MemcachedStore):
         return _("1 MB, unless memcached is started with another -I")
     return _("none that a session comes near")

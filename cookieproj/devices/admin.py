@@ -102,7 +102,7 @@ class SignedInSessionAdmin(SignOutPermission, AllowedLookupsAdmin, ViewOrDeleteA
         except NotEndedError as error:
             [sentence] = not_ended([str(error)])
             self.message_user(request, sentence, messages.ERROR)
-            return self.back(request, redirect("admin:index"))
+            return self.redirect_to_list(request, redirect("admin:index"))
         return response
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:

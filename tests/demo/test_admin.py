@@ -113,7 +113,7 @@ def test_the_users_of_a_page_are_read_at_once(
 def test_the_pages_together_show_every_session(
     profile: str, store: type[SessionBase], client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inspector, "PAGE", 2)
+    monkeypatch.setattr(inspector, "PAGE_SIZE", 2)
     keys = {stored(store, number=number) for number in range(7)} | {key_of(client)}
     shown: list[str] = []
     start = ""
@@ -133,7 +133,7 @@ def test_the_pages_together_show_every_session(
 def test_a_page_of_expired_files_leads_on(
     profile: str, settings: Settings, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inspector, "PAGE", 1)
+    monkeypatch.setattr(inspector, "PAGE_SIZE", 1)
     for number in range(30):
         path = Path(settings.SESSION_FILE_PATH) / f"sessionid{number:032}"
         path.touch()
@@ -596,7 +596,7 @@ def test_the_overview_says_that_a_count_is_estimated(
     redis = adapter_for(cache_connections["sessions"]).client  # type: ignore[attr-defined]
     redis.mset({f"{name}{number}": "{}" for number in range(4999)})
     assert figures(text(client, STORE))["Stored"] == "5,000"
-    monkeypatch.setattr("cookieproj.engines.caches.redis.COUNTED", 2000)
+    monkeypatch.setattr("cookieproj.engines.caches.redis.COUNT_SAMPLE_SIZE", 2000)
     assert figures(text(client, STORE))["Stored"] == "about 5,000"
 
 

@@ -256,14 +256,14 @@ def test_outside_of_development_no_place_is_told_and_nothing_measured(
 @contextmanager
 def table_goes_away() -> Iterator[None]:
     """After some writes, which it still takes."""
-    swap, left = Table.swap, iter(range(20))
+    swap, left = Table.compare_and_swap, iter(range(20))
 
     def swap_for_a_while(*arguments: Any) -> bool:
         if next(left, None) is None:
             raise StoreUnavailableError("table django_session", "It is away.")
         return swap(*arguments)
 
-    with mock.patch.object(Table, "swap", swap_for_a_while):
+    with mock.patch.object(Table, "compare_and_swap", swap_for_a_while):
         yield
 
 

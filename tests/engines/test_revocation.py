@@ -108,7 +108,7 @@ def served(key: str) -> Any:
         ("nowhere.is_revoked", "No module named 'nowhere'"),
         (f"{__name__}.is_revokd", "does not define a"),
         ("is_revoked", "doesn't look like a module path"),
-        ("..is_revoked", "is no function to ask: "),
+        ("..is_revoked", "is not a function that can be called: "),
         (f"{__name__}.asked", "it cannot be called"),
         (f"{__name__}.is_revoked_later", "it is a coroutine function"),
         (is_revoked, "doesn't look like a module path"),

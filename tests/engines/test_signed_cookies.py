@@ -15,7 +15,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from cookieproj.engines.exceptions import CookieTooLargeError
-from cookieproj.engines.signed_cookies import COOKIE_BYTES, SessionStore
+from cookieproj.engines.signed_cookies import MAX_COOKIE_BYTES, SessionStore
 
 AGE = 14 * 24 * 60 * 60
 
@@ -109,13 +109,13 @@ def test_a_cookie_that_a_browser_may_drop_raises_while_developing(
         setattr(settings, name, value)
     settings.DEBUG = True
     fits = max(length for length in range(3000, 4000) if not too_large(length))
-    assert cookie_bytes(answer(fits)) <= COOKIE_BYTES
+    assert cookie_bytes(answer(fits)) <= MAX_COOKIE_BYTES
     with pytest.raises(CookieTooLargeError) as error:
         answer(fits + 1)
     settings.DEBUG = False
     size = cookie_bytes(answer(fits + 1))
-    assert (error.value.size, error.value.limit) == (size, COOKIE_BYTES)
-    assert COOKIE_BYTES < size <= COOKIE_BYTES + 4
+    assert (error.value.size, error.value.limit) == (size, MAX_COOKIE_BYTES)
+    assert MAX_COOKIE_BYTES < size <= MAX_COOKIE_BYTES + 4
     assert str(size) in str(error.value)
 
 

@@ -260,7 +260,7 @@ def test_what_is_pending_may_be_noted_while_it_is_gone_through() -> None:
         try:
             while time.monotonic() < ends:
                 pending.add("cache", str(number))
-                for key in pending.take_due("cache", str(number)):
+                for key in pending.due("cache", str(number)):
                     pending.done("cache", key)
         except RuntimeError as error:
             errors.append(error)

@@ -17,7 +17,7 @@ from cookieproj.engines.cache import SessionStore as CacheStore
 from cookieproj.engines.constants import DJANGO_ENGINES, ENGINE_NAMES, OUR_ENGINES
 from cookieproj.engines.engine_registry import EngineRef
 from cookieproj.engines.exceptions import CookieTooLargeError, SessionStoreError
-from cookieproj.engines.signed_cookies import COOKIE_BYTES
+from cookieproj.engines.signed_cookies import MAX_COOKIE_BYTES
 from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 from cookieproj.engines.store_probe import probe
 
@@ -158,8 +158,8 @@ def check_store(engine: EngineRef) -> None:
 def refuse_what_is_too_large(session: SignedCookies) -> None:
     """Outside of development the engine only logs it; a browser drops such a cookie."""
     size = session._cookie_bytes()
-    if size > COOKIE_BYTES:
-        raise CookieTooLargeError(settings.SESSION_COOKIE_NAME, size, COOKIE_BYTES)
+    if size > MAX_COOKIE_BYTES:
+        raise CookieTooLargeError(settings.SESSION_COOKIE_NAME, size, MAX_COOKIE_BYTES)
 
 
 def cost(subject: Subject, kind: str, partner: Subject | None = None) -> Cost:

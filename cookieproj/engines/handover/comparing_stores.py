@@ -15,7 +15,7 @@ from cookieproj.engines.constants import ENGINE_NAMES, OUR_ENGINES
 from cookieproj.engines.engine_registry import EngineRef, resolve_engine
 from cookieproj.engines.handover_mixin import HandoverMixin, store_of
 from cookieproj.engines.row_store import RowStore
-from cookieproj.engines.store_probe import PROBE_SECONDS
+from cookieproj.engines.store_probe import PROBE_TTL
 
 
 def handover_engine(name: str, alias: str = "") -> EngineRef:
@@ -88,7 +88,7 @@ def cache_address(engine: EngineRef) -> tuple[str, Any]:
 def finds_stored_session(one: EngineRef, other: EngineRef) -> bool:
     """Whether there is for the one what the other has just stored: tried, and removed again."""
     session = other.store()
-    session.set_expiry(PROBE_SECONDS)
+    session.set_expiry(PROBE_TTL)
     session.save()
     try:
         return bool(one.store().exists(session.session_key))

@@ -7,7 +7,7 @@ from django.contrib.sessions.backends.db import SessionStore as DBStore
 from cookieproj.engines.clock import is_past
 from cookieproj.engines.engine_registry import current_engine
 from cookieproj.engines.handover_mixin import class_and_composer
-from cookieproj.engines.signals import on_row_deleted
+from cookieproj.engines.row_deletions import on_row_deleted
 
 from .migrating_store import MigratingStore, RowsBesideCopies
 

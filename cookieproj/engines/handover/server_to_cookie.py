@@ -118,7 +118,7 @@ class ServerToCookie(KeepsExpiryMixin, SignedCookies):
         found = store_of(self._old).read(key, with_expiry=True) if previous.session_key else None
         data = without_copy_mark((found and found.decode()) or {})
         if found is None or not data or is_revoked(data, self.session_key or ""):
-            return Exchange(), self._nothing()
+            return Exchange(), self._empty()
         is_late = data.pop(EXCHANGED_FOR_COOKIE, False)
         previous.replace_data(data, found)
         self._moved = copy.deepcopy(data), found.expires or previous.get_expiry_date()
@@ -193,11 +193,11 @@ class ServerToCookie(KeepsExpiryMixin, SignedCookies):
             data | mark, serializer=self.serializer, compress=True
         )
 
-    def _is_too_large(self, error: CookieTooLargeError) -> None:
+    def _report_too_large(self, error: CookieTooLargeError) -> None:
         if self._exchange_of_request().old_session:
             self._keep_in_old(error)
         else:
-            super()._is_too_large(error)
+            super()._report_too_large(error)
 
     def _keep_in_old(self, error: Exception) -> None:
         """In the old store, as long as that is there, with what no cookie can hold."""
