@@ -21,8 +21,8 @@ from django.test import Client
 from pytest_django import Settings
 
 from cookieproj.engines.benchmark import results
-from cookieproj.engines.benchmark.contestant import Subject, ratio, rounds
-from cookieproj.engines.benchmark.run import ALL, benchmark, cost, payload_of
+from cookieproj.engines.benchmark.contestant import Contestant, ratio, rounds
+from cookieproj.engines.benchmark.run import ALL_ENGINES, benchmark, cost_of, payload_of
 from cookieproj.engines.benchmark.views import KINDS
 from cookieproj.engines.cache import SessionStore as CacheStore
 from cookieproj.engines.caches.redis import RedisStore
@@ -70,7 +70,7 @@ class TestTheCommand:
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:
         made = bench("--requests", "3")
-        assert [measured.engine for measured in made.engines] == ALL
+        assert [measured.engine for measured in made.engines] == ALL_ENGINES
         assert made.requests == 3
         assert not made.debug
         for measured in made.engines:
@@ -226,11 +226,11 @@ class TestTheCommand:
 def test_visitors_at_a_time_have_sessions_of_their_own() -> None:
     seen: list[str] = []
     with mock.patch.object(
-        Subject, "__init__", autospec=True, side_effect=Subject.__init__
+        Contestant, "__init__", autospec=True, side_effect=Contestant.__init__
     ) as begun:
         made = benchmark([f"{OUR_ENGINES}cache"], requests=5, visitors=3)
         subjects = [call.args[0] for call in begun.call_args_list]
-    ours = next(subject for subject in subjects if subject.name == f"{OUR_ENGINES}cache")
+    ours = next(contestant for contestant in subjects if contestant.name == f"{OUR_ENGINES}cache")
     seen = [visitor.session for visitor in ours.visitors]
     assert len(set(seen)) == 3
     assert len(ours.times("write")) == 15
@@ -278,32 +278,32 @@ def test_whoever_ends_it_finds_nothing_left(
 
 
 class TestFigures:
-    def subject(self, *turns: list[float]) -> Any:
-        made = mock.Mock(spec=Subject, turns={"read": list(turns)}, trips={"read": 1})
-        made.times = lambda kind: Subject.times(made, kind)
+    def contestant(self, *turns: list[float]) -> Any:
+        made = mock.Mock(spec=Contestant, turns={"read": list(turns)}, trips={"read": 1})
+        made.times = lambda kind: Contestant.times(made, kind)
         return made
 
     def test_median_and_percentile(self) -> None:
         times = [number / 1e6 for number in range(1, 102)]
-        found = cost(self.subject(times[:50], times[50:]), "read")
+        found = cost_of(self.contestant(times[:50], times[50:]), "read")
         assert (found.median, found.p95) == (51.0, 96.0)
-        assert cost(self.subject([7e-6]), "read").p95 == 7.0
+        assert cost_of(self.contestant([7e-6]), "read").p95 == 7.0
 
     def test_a_ratio_is_of_pairs_so_that_noise_which_both_share_does_not_count(self) -> None:
         quiet, noisy = [1.0, 1.0, 9.0], [100.0, 100.0, 900.0]
-        ours = self.subject(quiet, noisy, quiet)
-        theirs = self.subject([2.0], [200.0], [2.0])
+        ours = self.contestant(quiet, noisy, quiet)
+        theirs = self.contestant([2.0], [200.0], [2.0])
         assert ratio(ours, theirs, "read") == 0.5
 
     def test_turns_alternate(self) -> None:
         order: list[str] = []
 
-        def subject(name: str, kinds: list[str]) -> Any:
+        def contestant(name: str, kinds: list[str]) -> Any:
             made = mock.Mock(kinds=kinds)
             made.turn.side_effect = lambda kind, size, _threads: order.append(f"{name}{kind}{size}")
             return made
 
-        a, b = subject("A", ["r", "w"]), subject("B", ["r"])
+        a, b = contestant("A", ["r", "w"]), contestant("B", ["r"])
         rounds([a, b], 25)
         assert order == ["Ar10", "Br10", "Aw10", "Br10", "Ar10", "Aw10", "Ar5", "Br5", "Aw5"]
 

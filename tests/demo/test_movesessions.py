@@ -22,7 +22,7 @@ from cookieproj.engines.caches import adapter_for
 from cookieproj.engines.caches.generic import TOMBSTONE_TTL
 from cookieproj.engines.constants import COPY_MARK
 from cookieproj.engines.handover import session_store
-from cookieproj.engines.handover.comparing_stores import handover_engine
+from cookieproj.engines.handover.movable_engines import handover_engine
 from cookieproj.engines.handover.move_all import BatchMover
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.settings.caches import caches, previous_cache
@@ -239,7 +239,7 @@ def test_interrupted_anywhere_a_session_is_always_somewhere(settings: Settings, 
 def test_what_changes_while_it_is_moved_is_moved_as_it_has_become(settings: Settings) -> None:
     run(settings, "cache", "db")
     key = stored("db", number=1)
-    really = BatchMover.put
+    really = BatchMover.insert_into_new
 
     def changed_after(self: BatchMover, listed: Any) -> Any:
         answer = really(self, listed)
@@ -249,7 +249,7 @@ def test_what_changes_while_it_is_moved_is_moved_as_it_has_become(settings: Sett
         session.save()
         return answer
 
-    with mock.patch.object(BatchMover, "put", changed_after):
+    with mock.patch.object(BatchMover, "insert_into_new", changed_after):
         moved("db", "cache")
     session = store("cache")(key)
     assert dict(session.items()) == {"number": 1, "late": True, "_session_expiry": 5000}
@@ -437,7 +437,7 @@ def test_the_index_knows_before_anything_is_taken(settings: Settings, ada: User)
     client = browser(ada)
     run(settings, "cache", "db")
     with (
-        mock.patch.object(BatchMover, "take", side_effect=KeyboardInterrupt),
+        mock.patch.object(BatchMover, "delete_from_old", side_effect=KeyboardInterrupt),
         pytest.raises(CommandError),
     ):
         moved("db", "cache")

@@ -15,7 +15,8 @@ from redis import Redis
 from cookieproj.engines.db import SessionStore as DBStore
 from cookieproj.engines.file import SessionStore as FileStore
 from cookieproj.engines.handover import session_store
-from cookieproj.engines.handover.comparing_stores import handover_engine, same_store, share_rows
+from cookieproj.engines.handover.movable_engines import handover_engine
+from cookieproj.engines.handover.same_store import share_rows, why_same_store
 from cookieproj.settings.caches import previous_cache
 from tests.conftest import forget_folder
 from tests.engines.handing_over import Browser
@@ -117,7 +118,7 @@ def test_caches_of_which_only_the_location_is_known(
 
     settings.CACHES = {**settings.CACHES, "sessions": cache("one")}
     hand_over_from(settings, cache("one" if is_one else "other"))
-    found = same_store(handover_engine("cache"), handover_engine("cache", "handover"))
+    found = why_same_store(handover_engine("cache"), handover_engine("cache", "handover"))
     assert bool(found) == is_one
 
 

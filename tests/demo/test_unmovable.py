@@ -161,14 +161,14 @@ def test_what_has_become_unmovable_meanwhile_stays_as_it_has_become(
     """The older form of it, which was moved already, is not in its way."""
     run(settings, "db", "cache")
     name = plant(redis, BAD, pickle.dumps({"a": 1}))
-    really = BatchMover.put
+    really = BatchMover.insert_into_new
 
     def changed_after(self: BatchMover, listed: Any) -> Any:
         answer = really(self, listed)
         redis.set(name, pickle.dumps({"a": {1, 2}}), ex=3600)
         return answer
 
-    with mock.patch.object(BatchMover, "put", changed_after):
+    with mock.patch.object(BatchMover, "insert_into_new", changed_after):
         said = moved("cache", "db")
     assert "0 moved, 0 there already, 0 expired, 1 that could not be read" in said
     assert f"Not moved: {IN_PART}" in said

@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
 from cookieproj.engines.exceptions import StoreUnavailableError
-from cookieproj.engines.handover.comparing_stores import handover_engine
+from cookieproj.engines.handover.movable_engines import handover_engine
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.engines.store import Store

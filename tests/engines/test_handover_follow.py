@@ -9,7 +9,7 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 from django.core.cache import caches as cache_connections
 from pytest_django import Settings
 
-from cookieproj.engines.handover.comparing_stores import handover_engine
+from cookieproj.engines.handover.movable_engines import handover_engine
 from cookieproj.engines.handover.move_one import insert
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.settings.caches import caches, previous_cache

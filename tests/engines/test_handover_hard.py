@@ -19,8 +19,9 @@ from pytest_django import Settings
 from cookieproj.engines import cached_row_store
 from cookieproj.engines.caches.redis import DjangoRedisStore
 from cookieproj.engines.file import SessionStore as FileStore
-from cookieproj.engines.handover import comparing_stores, previous, session_store
-from cookieproj.engines.handover.cookie_to_server import hashed
+from cookieproj.engines.handover import previous, session_store
+from cookieproj.engines.handover.cookie_to_server import key_from_cookie
+from cookieproj.engines.handover.movable_engines import handover_engine
 from cookieproj.engines.handover.move_all import Outcome, move
 from cookieproj.settings.caches import caches
 
@@ -48,8 +49,8 @@ INTO_ROWS = only(
 
 def moving(switch: Switch, **how: Any) -> dict[Outcome, int]:
     old, new = (
-        comparing_stores.handover_engine(switch.old),
-        comparing_stores.handover_engine(switch.new),
+        handover_engine(switch.old),
+        handover_engine(switch.new),
     )
     counted: dict[Outcome, int] = {}
     for outcomes in move(old, new, 100, **how):
@@ -141,7 +142,7 @@ def test_a_copy_that_was_used_is_a_session(switch: Switch) -> None:
     moving(switch, keep=True)
     switch.run(switch.new, "")
     browser.set(a="newer")
-    assert moving(switch) == {Outcome.THERE: 1}
+    assert moving(switch) == {Outcome.ALREADY_IN_NEW: 1}
     assert browser.read()["a"] == "newer"
     # What told it from one goes when it is moved on.
     switch.run("signed_cookies", switch.new)
@@ -169,7 +170,7 @@ def test_nor_does_a_store_that_fails_to_let_go(switch: Switch) -> None:
         browser.set(b=2)
     assert browser.read() == {"a": 1, "b": 2}
     # What has stayed behind goes with the rest.
-    assert moving(switch) == {Outcome.THERE: 1}
+    assert moving(switch) == {Outcome.ALREADY_IN_NEW: 1}
     assert switch.store(switch.old)(browser.cookie).load() == {}
     assert browser.read() == {"a": 1, "b": 2}
 
@@ -260,8 +261,11 @@ def test_of_two_exchanges_at_once_one_session_is_left(switch: Switch) -> None:
         browser.read()
     assert browser.cookie == other.cookie
     # The session, and what tells that its cookie has been exchanged, which opens nothing.
-    assert {listed.key for listed in store.walk()} == {browser.cookie, hashed(cookie or "")}
-    assert Browser(hashed(cookie or "")).read() == {}
+    assert {listed.key for listed in store.walk()} == {
+        browser.cookie,
+        key_from_cookie(cookie or ""),
+    }
+    assert Browser(key_from_cookie(cookie or "")).read() == {}
 
 
 @INTO_COOKIES

@@ -22,9 +22,9 @@ from django.utils.safestring import SafeString
 from pytest_django import Settings
 
 from cookieproj.engines.constants import COOKIE_SALT, COPY_MARK, EXCHANGED_KEY
-from cookieproj.engines.handover.comparing_stores import handover_engine
 from cookieproj.engines.handover.copy_marks import is_copy, without_copy_mark
 from cookieproj.engines.handover.data_digest import digest
+from cookieproj.engines.handover.movable_engines import handover_engine
 from cookieproj.engines.handover.move_all import Outcome, move
 from cookieproj.settings.caches import caches
 from tests.conftest import connected, forget_folder
@@ -179,7 +179,7 @@ def test_the_last_run_ends_copies_of_what_has_ended(switch: Switch, change: Chan
 @only(APART)
 def test_copies_made_again_find_those_of_before(switch: Switch, change: Change) -> None:
     browsers = after_copies(switch, change)
-    assert copy_ahead(switch) == {Outcome.MOVED: 2, Outcome.THERE: 1}
+    assert copy_ahead(switch) == {Outcome.MOVED: 2, Outcome.ALREADY_IN_NEW: 1}
     switch.make()
     assert read(browsers) == AS_THEY_WERE_LEFT
 

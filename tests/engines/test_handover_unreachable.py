@@ -17,7 +17,7 @@ from pytest_django import DjangoDbBlocker, Settings
 
 from cookieproj.engines.caches.generic import TOMBSTONE_TTL
 from cookieproj.engines.handover import session_store
-from cookieproj.engines.handover.comparing_stores import handover_engine
+from cookieproj.engines.handover.movable_engines import handover_engine
 from cookieproj.engines.handover.move_all import move
 from cookieproj.settings.caches import caches, previous_cache
 from tests.conftest import connected

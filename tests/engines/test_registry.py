@@ -15,7 +15,7 @@ from cookieproj.engines.checks import engine_is_there
 from cookieproj.engines.constants import DJANGO_ENGINES, ENGINE_NAMES, OUR_ENGINES
 from cookieproj.engines.engine_registry import EngineRef, current_engine, resolve_engine
 from cookieproj.engines.file_store import FileStore
-from cookieproj.engines.handover.comparing_stores import handover_engine
+from cookieproj.engines.handover.movable_engines import handover_engine
 from cookieproj.engines.store_probe import without_cache
 from cookieproj.settings.caches import caches as caches_of
 
