@@ -412,7 +412,7 @@ def test_the_list_counts_no_further_than_it_leads(
     counts = [query["sql"] for query in captured if "COUNT(" in query["sql"]]
     assert counts
     assert all("LIMIT 10000" in sql for sql in counts)
-    monkeypatch.setattr("cookieproj.devices.admin_filters.LISTED_AT_MOST", 2)
+    monkeypatch.setattr("cookieproj.devices.admin_filters.MAX_ROWS_LISTED", 2)
     for _ in range(3):
         Client().force_login(User.objects.get())
     assert CappedPaginator(SignedInSession.objects.order_by("pk"), 1).count == 2

@@ -138,4 +138,4 @@ def test_the_rest_is_ended_where_one_cannot_be(
     with pytest.raises(CommandError, match="SECRET_KEY that is no longer set"):
         said("signout", "ada", "--older-than", "0")
     assert [is_in(each) for each in clients] == [False, True, False]
-    assert signout.days("0") == timedelta(0)
+    assert signout.number_of_days("0") == timedelta(0)
