@@ -27,7 +27,7 @@ COOKIE_SALT = "django.contrib.sessions.backends.signed_cookies"
 # exchanged for, and knows the store of a session key in a cookie; the second marked copies before
 # there were better ones. By others each cookie would be exchanged once more, after a sign-out too.
 HANDOVER_LABEL = "cookieproj.engines.handover"
-OLD_COPY_LABEL = "cookieproj.engines.handover.copy_marks"
+OLD_COPY_LABEL = "cookieproj.engines.handover.copies"
 
 # Entries of a session: where Django keeps what set_expiry was given, and messages. By others both
 # would be lost to it.
