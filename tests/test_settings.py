@@ -535,9 +535,9 @@ def test_the_file_profile_warns_of_a_folder_that_was_there(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("previous", "why"),
     [
-        ("dbx", "'dbx' is no engine that sessions can be moved between"),
+        ("dbx", "Sessions cannot be moved to or from 'dbx'"),
         ("os.path", "'os.path' is no engine"),
-        ("db", "SESSION_HANDOVER_FROM=db. Both are db: name the engine that ran"),
+        ("db", "SESSION_HANDOVER_FROM=db. Both are db. Name the engine that ran"),
         ("file", "The session storage path"),
     ],
 )

@@ -35,7 +35,7 @@ def sign_out_all(model_admin: admin.ModelAdmin, request: HttpRequest, users: Que
         len(signed_out_names),
     ) % {"number": len(signed_out_names), "names": ", ".join(signed_out_names)}
     if by.get_username() in signed_out_names:
-        text = _("%(text)s This session of yours goes on.") % {"text": text}
+        text = _("%(text)s Your current session stays signed in.") % {"text": text}
     model_admin.message_user(request, text, messages.SUCCESS)
 
 

@@ -471,7 +471,7 @@ def test_signing_out_users_everywhere(profile: str, client: Client, ada: User, a
     form = {"action": "sign_out", "_selected_action": [ada.pk, admin.pk]}
     page = client.post(USERS, form, follow=True).content.decode()
     assert "2 users are signed out everywhere: ada, admin." in page
-    assert "This session of yours goes on." in page
+    assert "Your current session stays signed in." in page
     assert [is_in(other) for other in others] == [False, False]
     assert is_in(client)
     entries = LogEntry.objects.all()

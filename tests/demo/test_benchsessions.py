@@ -132,9 +132,9 @@ class TestTheCommand:
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [
-            (["--requests=0"], "is no such number"),
-            (["--requests=many"], "is no such number"),
-            (["--concurrency=-1"], "is no such number"),
+            (["--requests=0"], "is not a positive whole number"),
+            (["--requests=many"], "is not a positive whole number"),
+            (["--concurrency=-1"], "is not a positive whole number"),
             (["--engine=memory"], "is no engine: db, cache"),
             (["--engine=json.decoder"], "is no engine"),
             (["--payload=/nowhere.json"], "cannot read /nowhere.json"),
@@ -153,7 +153,7 @@ class TestTheCommand:
 
     def test_a_payload_that_is_no_object_is_told(self, tmp_path: Path) -> None:
         (tmp_path / "list.json").write_text("[1]")
-        with pytest.raises(CommandError, match="holds no JSON object"):
+        with pytest.raises(CommandError, match="does not contain a JSON object"):
             call_command("benchsessions", f"--payload={tmp_path / 'list.json'}")
 
     def test_a_signal_is_its_own_only_while_it_runs(self) -> None:
@@ -271,7 +271,7 @@ def test_whoever_ends_it_finds_nothing_left(
         process.send_signal(ending)
         _out, error = process.communicate(timeout=60)
         assert process.returncode == 130
-        assert "nothing left in the stores" in error
+        assert "no session is left in the stores" in error
         assert rows.execute(count).fetchone()[0] == 0
     rows.close()
     assert not (tmp_path / "kept.json").exists()

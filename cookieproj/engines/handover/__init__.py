@@ -95,7 +95,10 @@ def old_and_new(engine: type[SessionBase]) -> tuple[EngineRef, EngineRef]:
     """
     if not issubclass(engine, HandoverMixin):
         raise ImproperlyConfigured(
-            _("SESSION_HANDOVER_FROM needs an engine of cookieproj.engines; %(engine)s is none.")
+            _(
+                "With SESSION_HANDOVER_FROM, SESSION_ENGINE must be an engine of "
+                "cookieproj.engines; %(engine)s is not."
+            )
             % {"engine": settings.SESSION_ENGINE}
         )
     new = handover_engine(settings.SESSION_ENGINE)

@@ -26,8 +26,8 @@ def handover_engine(name: str, alias: str = "") -> EngineRef:
     if not (isinstance(session_class, type) and issubclass(session_class, HandoverMixin)):
         raise ImproperlyConfigured(
             _(
-                "%(name)r is no engine that sessions can be moved between; choose one of "
-                "%(names)s, or the dotted path of one made of these."
+                "Sessions cannot be moved to or from %(name)r. Choose one of %(names)s, or the "
+                "dotted path of an engine that is based on one of these."
             )
             % {"name": name, "names": ", ".join(ENGINE_NAMES)}
         )

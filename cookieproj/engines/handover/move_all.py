@@ -54,14 +54,13 @@ def why_unmovable(old: EngineRef, new: EngineRef, *, keep: bool = False) -> str:
         return reason
     if old.is_held_by_browser or new.is_held_by_browser:
         return _(
-            "With signed cookies each browser holds its own session, so only the browser can bring "
-            "or take it: run the new engine with SESSION_HANDOVER_FROM=%(name)s, and each session "
-            "is moved as it is used."
+            "Signed cookies are in the browsers, out of reach of this command. Run the new engine "
+            "with SESSION_HANDOVER_FROM=%(name)s: each session is moved when its browser uses it."
         ) % {"name": old.name}
     if issubclass(new.store, CacheStore) and isinstance(new.store()._cache, LocMemCache):
         return _(
-            "The cache is this process's memory: what is moved there ends with this command. "
-            "Set CACHE_URL to that of the site."
+            "The cache is this process's memory, so the sessions would be lost when this command "
+            "ends. Set CACHE_URL to the cache of the site."
         )
     return ""
 

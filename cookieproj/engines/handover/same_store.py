@@ -26,9 +26,9 @@ def why_same_store(
     other under its name. It cannot be copied, so with ``is_copying`` they count as the same.
     """
     if old == new:
-        return _("Both are %(name)s: name the engine that ran, and the one that is to run.") % {
-            "name": old.name
-        }
+        return _(
+            "Both are %(name)s. Name the engine that ran before, and the engine that runs now."
+        ) % {"name": old.name}
     if not is_copying and serialized_empty(old) != serialized_empty(new):
         return ""
     if not is_same_store(old, new, probe=probe):

@@ -19,7 +19,7 @@ TIME_FORMAT = "%Y-%m-%d %H:%M"
 
 
 class Command(BaseCommand):
-    help = _("List where users are signed in, the last seen first; up to 100 sessions of each.")
+    help = _("List where users are signed in, the last seen first; up to 100 sessions per user.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("user", nargs="+", metavar="USER", help=_("A user name."))

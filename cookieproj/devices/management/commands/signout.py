@@ -23,7 +23,7 @@ from cookieproj.engines.exceptions import SessionStoreError
 def number_of_days(text: str) -> timedelta:
     # A million days ago is still a date that every database can store.
     if not text.isdecimal() or len(text) > len("999999"):
-        raise ArgumentTypeError(_("%(text)r is no number of days") % {"text": text})
+        raise ArgumentTypeError(_("%(text)r is not a number of days") % {"text": text})
     return timedelta(days=int(text))
 
 
@@ -31,14 +31,14 @@ def session_id(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        reason = _("%(text)r is no id of a session; manage.py sessions lists them")
+        reason = _("%(text)r is not the id of a session; manage.py sessions lists them")
         raise ArgumentTypeError(reason % {"text": text}) from None
 
 
 class Command(BaseCommand):
     help = _(
         "Sign users out everywhere, on every device and whichever engine the site runs. "
-        "With --except-session or --older-than: end those of their sessions that are known."
+        "With --except-session or --older-than, end only some of the sessions that are known."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -49,19 +49,19 @@ class Command(BaseCommand):
             action="append",
             type=session_id,
             metavar="ID",
-            help=_("Leave that session signed in. May be given again."),
+            help=_("Keep this session signed in. Can be repeated."),
         )
         parser.add_argument(
             "--older-than",
             type=number_of_days,
             metavar="DAYS",
-            help=_("Only sessions that were signed in so many days ago, or before."),
+            help=_("End only sessions that were signed in at least this many days ago."),
         )
         parser.add_argument("--json", action="store_true", help=_("As JSON."))
 
     def handle(self, **options: Any) -> None:
         if bool(options["user"]) == options["all"]:
-            raise CommandError(_("Name users, or --all of them."))
+            raise CommandError(_("Name users, or use --all."))
         is_selective = bool(options["except_session"] or options["older_than"] is not None)
         if is_selective and (reason := running_engine.why_not_single()):
             raise CommandError(reason)

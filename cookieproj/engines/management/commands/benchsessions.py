@@ -28,7 +28,7 @@ from cookieproj.engines.management.progress import progress_bar
 
 def positive_number(text: str) -> int:
     if not (text.isdecimal() and int(text)):
-        raise ArgumentTypeError(_("%(text)r is no such number; 1 is the least") % {"text": text})
+        raise ArgumentTypeError(_("%(text)r is not a positive whole number") % {"text": text})
     return int(text)
 
 
@@ -55,7 +55,7 @@ def json_payload(path: str) -> dict[str, Any]:
             _("cannot read %(path)s: %(error)s") % {"path": path, "error": error}
         ) from error
     if not isinstance(data, dict):
-        raise ArgumentTypeError(_("%(path)s holds no JSON object") % {"path": path})
+        raise ArgumentTypeError(_("%(path)s does not contain a JSON object") % {"path": path})
     return data
 
 
@@ -83,7 +83,7 @@ class Command(BaseCommand):
             metavar="NAME",
             help=_(
                 "One of %(names)s, for ours and Django's, or the dotted path of any engine. "
-                "May be given again; all of those names if not given."
+                "Can be repeated. The default is all of those names."
             )
             % {"names": ", ".join(ENGINE_NAMES)},
         )
@@ -92,14 +92,14 @@ class Command(BaseCommand):
             type=positive_number,
             default=1000,
             metavar="N",
-            help=_("Time so many requests of each kind on each engine (1000)."),
+            help=_("Time this many requests of each kind on each engine (1000)."),
         )
         parser.add_argument(
             "--concurrency",
             type=positive_number,
             default=1,
             metavar="N",
-            help=_("Let so many visitors, each with that many requests, come at a time (1)."),
+            help=_("Let this many visitors send requests at the same time, each that many (1)."),
         )
         session_data = parser.add_mutually_exclusive_group()
         session_data.add_argument(
@@ -107,16 +107,19 @@ class Command(BaseCommand):
             type=positive_number,
             default=200,
             metavar="BYTES",
-            help=_("Let each session hold about so much (200)."),
+            help=_("The approximate size of each session in bytes (200)."),
         )
         session_data.add_argument(
             "--payload",
             type=json_payload,
             metavar="FILE.json",
-            help=_("Let each session hold this JSON object."),
+            help=_("Store this JSON object in each session."),
         )
         parser.add_argument(
-            "--json", type=writable_file, metavar="FILE", help=_("Write the figures there too.")
+            "--json",
+            type=writable_file,
+            metavar="FILE",
+            help=_("Also write the figures to this file."),
         )
 
     def handle(self, **options: Any) -> None:
@@ -127,7 +130,7 @@ class Command(BaseCommand):
                 options["json"].write_text(results.as_json(measured))
         except KeyboardInterrupt as error:
             raise CommandError(
-                _("Interrupted. Nothing is kept, and nothing left in the stores."),
+                _("Interrupted. No result is kept, and no session is left in the stores."),
                 returncode=INTERRUPTED,
             ) from error
         except (*STORE_ERRORS, RequestFailedError) as error:

@@ -32,7 +32,7 @@ MAX_BATCH_SIZE = 2**31 - 1
 def batch_size(text: str) -> int:
     if not (text.isdecimal() and int(text)):
         raise ArgumentTypeError(
-            _("%(text)r is no number of sessions; 1 is the least") % {"text": text}
+            _("%(text)r is not a number of sessions; the minimum is 1") % {"text": text}
         )
     return min(int(text), MAX_BATCH_SIZE)
 
@@ -54,8 +54,10 @@ class Command(ClearSessions):
         add_batch_options(
             parser,
             default=BATCH,
-            batch_size_help=_("Clear so many at a time; between two other requests go on (50000)."),
-            dry_run_help=_("Only say how many would be cleared."),
+            batch_size_help=_(
+                "Clear this many at a time; other requests run between two batches (50000)."
+            ),
+            dry_run_help=_("Only report how many would be cleared."),
         )
 
     # Sessions cleared so far. None for a store that does not count them.
@@ -132,8 +134,8 @@ class Command(ClearSessions):
         if self.cleared is None:
             return _("Interrupted.")
         text = ngettext(
-            "Interrupted. %(number)d expired session is cleared and stays so.",
-            "Interrupted. %(number)d expired sessions are cleared and stay so.",
+            "Interrupted. %(number)d expired session is cleared.",
+            "Interrupted. %(number)d expired sessions are cleared.",
             self.cleared,
         )
         return text % {"number": self.cleared}

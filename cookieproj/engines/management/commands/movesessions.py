@@ -72,8 +72,8 @@ class Command(BaseCommand):
         add_batch_options(
             parser,
             default=1000,
-            batch_size_help=_("Hold so many at a time (1000)."),
-            dry_run_help=_("Only say how many would be moved."),
+            batch_size_help=_("Move this many sessions at a time (1000)."),
+            dry_run_help=_("Only report how many sessions would be moved."),
         )
         parser.add_argument(
             "--keep",
@@ -103,7 +103,7 @@ class Command(BaseCommand):
             ) from error
         except STORE_ERRORS as error:
             raise CommandError(
-                _("Could not move all sessions; those that are moved stay so. %(error)s")
+                _("Could not move all sessions. Those already moved stay moved. %(error)s")
                 % {"error": error}
             ) from error
 
@@ -162,9 +162,8 @@ class Command(BaseCommand):
             except KeyboardInterrupt as error:
                 moved = counts[Outcome.MOVED]
                 reason = ngettext(
-                    "Interrupted. %(number)d session is moved and stays so; run it again to go on.",
-                    "Interrupted. %(number)d sessions are moved and stay so; run it again to go "
-                    "on.",
+                    "Interrupted. %(number)d session is moved. Run the command again to continue.",
+                    "Interrupted. %(number)d sessions are moved. Run the command again to continue.",
                     moved,
                 )
                 raise CommandError(reason % {"number": moved}, returncode=INTERRUPTED) from error
