@@ -27,7 +27,7 @@ def why_same_store(
     """
     if old == new:
         return _(
-            "Both are %(name)s. Name the engine that ran before, and the engine that runs now."
+            "Both are %(name)s. Name the engine that ran before, and the engine to switch to."
         ) % {"name": old.name}
     if not is_copying and serialized_empty(old) != serialized_empty(new):
         return ""

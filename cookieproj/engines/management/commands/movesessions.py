@@ -163,7 +163,8 @@ class Command(BaseCommand):
                 moved = counts[Outcome.MOVED]
                 reason = ngettext(
                     "Interrupted. %(number)d session is moved. Run the command again to continue.",
-                    "Interrupted. %(number)d sessions are moved. Run the command again to continue.",
+                    "Interrupted. %(number)d sessions are moved. Run the command again to "
+                    "continue.",
                     moved,
                 )
                 raise CommandError(reason % {"number": moved}, returncode=INTERRUPTED) from error
