@@ -10,7 +10,7 @@ import pytest
 from cookieproj.profiles import PROFILES
 
 from .engines.contract import STORES, Engine
-from .engines.handing_over import PAIRS
+from .engines.handover_switch import PAIRS
 from .held import WHOSE
 from .sites import ROOT
 from .tiers import (

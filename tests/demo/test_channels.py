@@ -11,7 +11,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from demo.models import User
-from tests.engines.handing_over import PAIRS, Switch
+from tests.engines.handover_switch import PAIRS, Switch
 
 from .browsers import again, browser, is_in, key_of
 

@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from cookieproj.devices.models import SignedInSession
 from demo.models import User
-from tests.engines.handing_over import PAIRS, Switch
+from tests.engines.handover_switch import PAIRS, Switch
 
 from .browsers import IPHONE, again, browser, is_in, row_of
 

@@ -12,7 +12,7 @@ from pytest_django import Settings
 from cookieproj.devices.models import RefusedSession
 from demo.models import User
 from tests.conftest import on
-from tests.engines.handing_over import Switch
+from tests.engines.handover_switch import Switch
 
 from .browsers import again, browser, is_in
 

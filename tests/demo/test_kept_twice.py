@@ -17,7 +17,7 @@ from cookieproj.devices.signing_out import sign_out_everywhere
 from cookieproj.engines.exceptions import SessionEndedError
 from cookieproj.engines.middleware import SessionMiddleware
 from demo.models import User
-from tests.engines.handing_over import Switch
+from tests.engines.handover_switch import Switch
 
 from .browsers import again, browser, is_in, key_of, row_of
 

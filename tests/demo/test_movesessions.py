@@ -27,7 +27,7 @@ from cookieproj.engines.handover.move_all import BatchMover
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.settings.caches import caches, previous_cache
 from demo.models import User
-from tests.engines.handing_over import APART, Browser, flush
+from tests.engines.handover_switch import SERVER_PAIRS, Browser, flush
 from tests.stores import before, steps_of
 
 from .browsers import again, browser, key_of, row_of
@@ -68,7 +68,7 @@ def moved(old: str, new: str, *options: str) -> str:
     return out.getvalue()
 
 
-@pytest.mark.parametrize(("old", "new"), APART)
+@pytest.mark.parametrize(("old", "new"), SERVER_PAIRS)
 def test_all_are_moved_under_their_keys(settings: Settings, old: str, new: str) -> None:
     run(settings, new, old)
     in_a_week = timezone.now() + timedelta(days=7)
@@ -82,7 +82,7 @@ def test_all_are_moved_under_their_keys(settings: Settings, old: str, new: str) 
     assert "0 moved" in moved(old, new)
 
 
-@pytest.mark.parametrize(("old", "new"), APART)
+@pytest.mark.parametrize(("old", "new"), SERVER_PAIRS)
 def test_what_is_there_already_stays_as_it_is(settings: Settings, old: str, new: str) -> None:
     run(settings, new, old)
     key = stored(old, number=1)
@@ -122,10 +122,8 @@ def test_what_cannot_be_read_is_counted_and_left(settings: Settings, old: str) -
     assert store(old)(key).locate()
 
 
-@pytest.mark.parametrize(("old", "new"), APART)
-def test_a_rehearsal_says_the_same_and_moves_nothing(
-    settings: Settings, old: str, new: str
-) -> None:
+@pytest.mark.parametrize(("old", "new"), SERVER_PAIRS)
+def test_a_dry_run_says_the_same_and_moves_nothing(settings: Settings, old: str, new: str) -> None:
     run(settings, new, old)
     key = stored(old, number=1)
     said = moved(old, new, "--dry-run")
@@ -134,8 +132,8 @@ def test_a_rehearsal_says_the_same_and_moves_nothing(
     assert said.replace("to be ", "") == moved(old, new)
 
 
-@pytest.mark.parametrize(("old", "new"), APART)
-def test_a_copy_follows_its_original_until_the_switch(
+@pytest.mark.parametrize(("old", "new"), SERVER_PAIRS)
+def test_a_copy_is_renewed_from_its_original_until_the_switch(
     settings: Settings, old: str, new: str
 ) -> None:
     run(settings, old)
@@ -158,7 +156,7 @@ def test_a_copy_follows_its_original_until_the_switch(
     assert COPY_MARK not in store(new)(same.cookie)
 
 
-@pytest.mark.parametrize(("old", "new"), APART)
+@pytest.mark.parametrize(("old", "new"), SERVER_PAIRS)
 def test_the_last_run_ends_copies_of_what_has_ended(settings: Settings, old: str, new: str) -> None:
     run(settings, old)
     ended, same = Browser(), Browser()

@@ -26,7 +26,7 @@ from cookieproj.engines.handover.movable_engines import handover_engine
 from cookieproj.engines.store_probe import without_cache
 from tests.conftest import on
 
-from .handing_over import Browser
+from .handover_switch import Browser
 
 KEY = "k" * 32
 STORE_SALT = "django.contrib.sessions.SessionStore"

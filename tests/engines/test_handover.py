@@ -11,7 +11,16 @@ from django.utils import timezone
 
 from cookieproj.engines.caches.generic import TOMBSTONE_TTL
 
-from .handing_over import APART, PAIRS, Browser, Switch, flush, moved, only, unreachable
+from .handover_switch import (
+    PAIRS,
+    SERVER_PAIRS,
+    Browser,
+    Switch,
+    browser_of_moved_session,
+    flush,
+    only_switches,
+    unreachable,
+)
 
 
 def test_a_session_goes_on(switch: Switch) -> None:
@@ -25,9 +34,9 @@ def test_a_session_goes_on(switch: Switch) -> None:
     assert browser.read() == {"a": 1, "nested": {"list": [1, None]}, "b": 2}
 
 
-@only(pair for pair in PAIRS if pair[0] == "signed_cookies")
+@only_switches(pair for pair in PAIRS if pair[0] == "signed_cookies")
 def test_a_cookie_becomes_a_key_of_its_own_kind(switch: Switch) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     browser.read()
     assert browser.cookie
     assert re.fullmatch("[0-9a-f]{40}", browser.cookie)
@@ -191,7 +200,7 @@ def test_back_again(switch: Switch) -> None:
     assert browser.read() == {"a": 9, "b": 2, "c": 3}
 
 
-def test_a_forged_cookie_carries_nothing(switch: Switch) -> None:
+def test_a_forged_cookie_moves_nothing(switch: Switch) -> None:
     browser = Browser()
     browser.set(a=1)
     cookie = browser.cookie or ""
@@ -225,7 +234,7 @@ def test_one_that_has_expired_does_not_come_back(switch: Switch) -> None:
         assert before.read() == {}
 
 
-@only([*APART, *[pair for pair in PAIRS if pair[1] == "signed_cookies"]])
+@only_switches([*SERVER_PAIRS, *[pair for pair in PAIRS if pair[1] == "signed_cookies"]])
 def test_with_the_old_store_away_what_was_moved_goes_on(
     switch: Switch, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,15 +20,15 @@ from cookieproj.engines.handover import session_store
 from cookieproj.profiles import PROFILES
 
 from .contract import Request
-from .handing_over import PAIRS, Browser, Switch, flush, moved, only
+from .handover_switch import PAIRS, Browser, Switch, browser_of_moved_session, flush, only_switches
 
 # Bound before any setting of a test, as allauth.socialaccount.sessions binds the running one.
 STORES: dict[str, Any] = {
     name: import_module(f"{OUR_ENGINES}{name}").SessionStore for name in PROFILES
 }
 
-FROM_SERVER = only(pair for pair in PAIRS if pair[0] != "signed_cookies")
-BETWEEN_SERVERS = only(pair for pair in PAIRS if "signed_cookies" not in pair)
+FROM_SERVER = only_switches(pair for pair in PAIRS if pair[0] != "signed_cookies")
+BETWEEN_SERVERS = only_switches(pair for pair in PAIRS if "signed_cookies" not in pair)
 HALVES = pytest.mark.parametrize("half", ["sync", "async"])
 
 
@@ -45,18 +45,18 @@ def hands_over(engine: Any) -> bool:
 
 class TestOpening:
     @HALVES
-    def test_what_only_the_former_store_has(self, switch: Switch, half: str) -> None:
-        browser = moved(switch)
+    def test_what_only_the_old_store_has(self, switch: Switch, half: str) -> None:
+        browser = browser_of_moved_session(switch)
         assert Request(running()(session_key=browser.cookie), half).data == {"a": 1}
         assert browser.read() == {"a": 1}
 
     def test_by_a_class_that_was_bound_before(self, switch: Switch) -> None:
-        browser = moved(switch)
+        browser = browser_of_moved_session(switch)
         assert STORES[switch.new](browser.cookie)["a"] == 1
 
     @HALVES
     def test_and_changing_it(self, switch: Switch, half: str) -> None:
-        browser = moved(switch)
+        browser = browser_of_moved_session(switch)
         session = Request(running()(browser.cookie), half)
         session.set(b=2).save()
         assert Browser(session.session_key).read() == {"a": 1, "b": 2}
@@ -86,7 +86,7 @@ class TestEnding:
     @HALVES
     @pytest.mark.parametrize("how", ["delete", "flush"])
     def test_an_opened_one(self, switch: Switch, how: str, half: str) -> None:
-        browser = moved(switch)
+        browser = browser_of_moved_session(switch)
         getattr(Request(running()(browser.cookie), half), how)()
         assert browser.copy().read() == {}
         switch.back()
@@ -96,7 +96,7 @@ class TestEnding:
     @HALVES
     def test_by_its_key(self, switch: Switch, half: str) -> None:
         """As allauth.usersessions.models.UserSession.end does."""
-        browser = moved(switch)
+        browser = browser_of_moved_session(switch)
         Request(running()(), half).delete(browser.cookie)
         assert browser.copy().read() == {}
         switch.back()
@@ -107,7 +107,7 @@ class TestEnding:
     @HALVES
     def test_what_may_be_ended_exists(self, switch: Switch, half: str) -> None:
         """As allauth.usersessions.models.UserSession.purge asks, before it forgets one."""
-        browser, ended = moved(switch), Browser()
+        browser, ended = browser_of_moved_session(switch), Browser()
         store = Request(running()(), half)
         assert store.exists(browser.cookie)
         store.delete(browser.cookie)
@@ -131,7 +131,7 @@ class TestClassMethods:
     @BETWEEN_SERVERS
     @HALVES
     def test_the_others_are_about_the_new_store(self, switch: Switch, half: str) -> None:
-        browser = moved(switch)
+        browser = browser_of_moved_session(switch)
         browser.read()
         store, alone = running(), switch.store(switch.new)
         assert list(map(key_of, store.walk())) == [browser.cookie]
@@ -158,7 +158,7 @@ def key_of(listed: Any) -> str:
 
 
 class TestOthers:
-    def test_the_former_engines_class_is_what_it_was(self, switch: Switch) -> None:
+    def test_the_old_engines_class_is_what_it_was(self, switch: Switch) -> None:
         switch.make()
         browser = Browser()
         browser.set(a=1)
@@ -202,7 +202,7 @@ def sites_own(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
 
 
 # By its name a class signs otherwise, so that in the same rows each reads only its own.
-@only(pair for pair in PAIRS if set(pair) != {"db", "cached_db"})
+@only_switches(pair for pair in PAIRS if set(pair) != {"db", "cached_db"})
 def test_an_engine_of_the_sites_own(switch: Switch, sites_own: Callable[[str], str]) -> None:
     browser = Browser()
     browser.set(a=1)
@@ -232,7 +232,7 @@ def test_a_module_that_only_names_the_class(
     module = ModuleType("named")
     module.SessionStore = STORES[switch.new]  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "named", module)
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     switch.settings.SESSION_ENGINE = "named"
     assert STORES[switch.new](browser.cookie)["a"] == 1
     assert browser.read() == {"a": 1}
@@ -283,19 +283,19 @@ class TestChannels:
 
     @pytest.mark.parametrize("kind", ["websocket", "http"])
     def test_a_visitor_is_known(self, switch: Switch, kind: str) -> None:
-        browser = moved(switch)
+        browser = browser_of_moved_session(switch)
         assert visit(browser, kind) == {"a": 1}
         assert browser.read() == {"a": 1}
 
     @pytest.mark.parametrize("kind", ["websocket", "http"])
     def test_one_that_ended_is_not(self, switch: Switch, kind: str) -> None:
-        browser = moved(switch)
+        browser = browser_of_moved_session(switch)
         other = browser.copy()
         browser.visit(flush)
         assert visit(other, kind) == {}
 
     def test_what_it_changes_is_kept(self, switch: Switch) -> None:
-        browser = moved(switch)
+        browser = browser_of_moved_session(switch)
         assert visit(browser, "http", b=2) == {"a": 1, "b": 2}
         assert browser.read() == {"a": 1, "b": 2}
 

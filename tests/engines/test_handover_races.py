@@ -9,15 +9,15 @@ from django.utils import timezone
 
 from cookieproj.engines.handover.move_one import insert
 
-from .handing_over import (
-    APART,
+from .handover_switch import (
+    SERVER_PAIRS,
     Browser,
     Meanwhile,
     Switch,
     at_each_gap,
     flush,
     meanwhile,
-    only,
+    only_switches,
 )
 
 
@@ -155,7 +155,7 @@ def test_a_sign_in_meanwhile_leaves_nothing_under_the_old_key(
     assert other.read()["d"] == 4
 
 
-@only(APART)
+@only_switches(SERVER_PAIRS)
 def test_what_changes_meanwhile_expires_as_it_has_become(switch: Switch) -> None:
     browser = Browser()
     browser.set(a=1)
@@ -173,7 +173,7 @@ def test_what_changes_meanwhile_expires_as_it_has_become(switch: Switch) -> None
     assert left < timedelta(seconds=5001)
 
 
-@only(APART)
+@only_switches(SERVER_PAIRS)
 def test_a_request_that_is_late_stores_nothing_again(switch: Switch) -> None:
     """It has read the session in the old store, and puts it into the new one after the sign-out."""
     browser = Browser()

@@ -18,9 +18,23 @@ from cookieproj.engines.handover.move_one import SessionMover, expiry_of_data, w
 from cookieproj.engines.handover_mixin import store_of
 
 from .contract import Engine, Open, Request, on_engines
-from .handing_over import APART, Browser, Switch, flush, meanwhile, moved, only
-from .test_handover_follow import OLD_TAKE, Carry, OldProcess, by_a_request, by_movesessions
-from .test_handover_hard import moving
+from .handover_switch import (
+    SERVER_PAIRS,
+    Browser,
+    Switch,
+    browser_of_moved_session,
+    flush,
+    meanwhile,
+    only_switches,
+)
+from .test_handover_changes_during_move import (
+    DELETE_FROM_OLD,
+    Move,
+    OldProcess,
+    move_by_movesessions,
+    move_by_request,
+)
+from .test_handover_failures import move_in_batches
 from .test_handover_races import interrupted, sign_in
 from .test_listing import listable
 
@@ -139,7 +153,7 @@ def test_a_new_key_takes_nothing_of_it_along(
 
 
 @pytest.mark.parametrize("how", ["end", "sign_in"])
-@only(APART)
+@only_switches(SERVER_PAIRS)
 def test_a_process_of_the_old_engine_alone_at_the_same_time(switch: Switch, how: str) -> None:
     """As while the first step of a deployment is under way, which brings the handover."""
     browser = Browser()
@@ -160,7 +174,7 @@ def test_a_process_of_the_old_engine_alone_at_the_same_time(switch: Switch, how:
         assert before.copy().read() == {}
 
 
-@only(APART)
+@only_switches(SERVER_PAIRS)
 def test_a_sign_in_there_at_the_same_time_keeps_its_user(switch: Switch) -> None:
     browser = Browser()
     browser.set(a=1)
@@ -179,19 +193,19 @@ def test_a_sign_in_there_at_the_same_time_keeps_its_user(switch: Switch) -> None
     assert before.read() == {}
 
 
-@pytest.mark.parametrize("by", [by_a_request, by_movesessions])
-@only(APART)
-def test_movesessions_takes_it_first(switch: Switch, by: Carry) -> None:
+@pytest.mark.parametrize("by", [move_by_request, move_by_movesessions])
+@only_switches(SERVER_PAIRS)
+def test_movesessions_takes_it_first(switch: Switch, by: Move) -> None:
     """From under who has just put it into the new store, with what was written in either since."""
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     other, old_process = browser.copy(), OldProcess(switch, browser, knows_of_both=False)
 
     def taken() -> None:
         old_process.set(c=3)
-        assert moving(switch)
+        assert move_in_batches(switch)
         other.set(w=4)
 
-    with meanwhile(switch, OLD_TAKE, taken):
+    with meanwhile(switch, DELETE_FROM_OLD, taken):
         by(switch, browser)
     assert browser.read() == {"a": 1, "c": 3, "w": 4}
     expires = switch.expiry(switch.new, browser.cookie)
@@ -200,7 +214,7 @@ def test_movesessions_takes_it_first(switch: Switch, by: Carry) -> None:
     old = switch.store(switch.old)
     assert list(old.walk()) == []
     assert dict(old(browser.cookie).items()) == {}
-    assert not moving(switch)
+    assert not move_in_batches(switch)
     # Not even after a switch back, once the session has gone back to it and ended there.
     going_back = OldProcess(switch, browser, knows_of_both=True)
     assert going_back.visit(lambda session: dict(session.items())) == {"a": 1, "c": 3, "w": 4}
@@ -208,26 +222,26 @@ def test_movesessions_takes_it_first(switch: Switch, by: Carry) -> None:
     assert browser.read() == {}
 
 
-@only(APART)
+@only_switches(SERVER_PAIRS)
 def test_a_request_finds_what_has_gone_back_meanwhile(switch: Switch) -> None:
     """While it carries the session over, that is taken from under it, and returns."""
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     going_back = OldProcess(switch, browser, knows_of_both=True)
 
     def to_and_fro() -> None:
-        assert moving(switch)
+        assert move_in_batches(switch)
         going_back.set(c=3)
 
-    with meanwhile(switch, OLD_TAKE, to_and_fro):
+    with meanwhile(switch, DELETE_FROM_OLD, to_and_fro):
         assert browser.read() == {"a": 1, "c": 3}
     assert browser.read() == {"a": 1, "c": 3}
     assert list(switch.store(switch.old).walk()) == []
 
 
-@only(APART)
-def test_what_is_carried_over_after_its_end_is_found_by_nobody(switch: Switch) -> None:
+@only_switches(SERVER_PAIRS)
+def test_a_session_that_is_moved_after_its_end_is_found_by_nobody(switch: Switch) -> None:
     """Who comes upon the tombstone in the old store knows that what is in the new one has ended."""
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     knowing = OldProcess(switch, browser, knows_of_both=True)
     found = []
 
@@ -238,7 +252,7 @@ def test_what_is_carried_over_after_its_end_is_found_by_nobody(switch: Switch) -
         found.append(SessionMover(*stores, partial(expiry_of_data, new)).move(browser.cookie or ""))
 
     into_new = ("new", "insert", "before")
-    with meanwhile(switch, into_new, knowing.end), meanwhile(switch, OLD_TAKE, looks):
+    with meanwhile(switch, into_new, knowing.end), meanwhile(switch, DELETE_FROM_OLD, looks):
         assert browser.copy().read() == {}
     assert found == [None]
     assert browser.read() == {}

@@ -25,7 +25,7 @@ from tests.proxy import Proxy, proxied
 from tests.servers import free_port
 
 from .conftest import database
-from .handing_over import Browser, Switch, flush
+from .handover_switch import Browser, Switch, flush
 
 # The old engine is reached through a proxy, the new one is not.
 INTO_SERVERS = [

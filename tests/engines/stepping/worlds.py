@@ -26,7 +26,7 @@ from cookieproj.engines.handover.move_all import move
 from cookieproj.engines.handover_mixin import class_and_composer
 from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.profiles import PROFILES
-from tests.engines.handing_over import PAIRS
+from tests.engines.handover_switch import PAIRS
 from tests.stores import forget_pending
 
 # Which processes run at the same time: "old" knows of the old engine alone, "back" runs that and

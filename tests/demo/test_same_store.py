@@ -19,7 +19,7 @@ from cookieproj.engines.handover.movable_engines import handover_engine
 from cookieproj.engines.handover.same_store import share_rows, why_same_store
 from cookieproj.settings.caches import previous_cache
 from tests.conftest import forget_folder
-from tests.engines.handing_over import Browser
+from tests.engines.handover_switch import Browser
 
 from .test_movesessions import moved, run, store, stored
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from .handing_over import Browser, Switch, moved
+from .handover_switch import Browser, Switch, browser_of_moved_session
 
 Meanwhile = Callable[[], object]
 
@@ -24,7 +24,7 @@ def is_in(browser: Browser) -> bool:
 
 @pytest.mark.parametrize("is_settled", [False, True])
 def test_two_sign_ins_at_once(switch: Switch, is_settled: bool) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     if is_settled:
         browser.read()
         browser.read()
@@ -37,7 +37,7 @@ def test_two_sign_ins_at_once(switch: Switch, is_settled: bool) -> None:
 @pytest.mark.parametrize("is_settled", [False, True])
 def test_a_late_answer_to_a_page_that_only_looks(switch: Switch, is_settled: bool) -> None:
     """It has read the session before the sign-in, or finds nothing after it."""
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     if is_settled:
         browser.read()
         browser.read()
@@ -52,7 +52,7 @@ def test_a_late_answer_to_a_page_that_only_looks(switch: Switch, is_settled: boo
 
 
 def test_a_session_that_has_ended_leaves_the_cookie(switch: Switch) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     browser.read()
     copy = browser.copy()
     browser.visit(lambda session: session.flush())

@@ -30,11 +30,19 @@ from cookieproj.settings.caches import caches
 from tests.conftest import connected, forget_folder
 
 from .conftest import database
-from .handing_over import APART, PAIRS, Browser, Switch, flush, moved, only
+from .handover_switch import (
+    PAIRS,
+    SERVER_PAIRS,
+    Browser,
+    Switch,
+    browser_of_moved_session,
+    flush,
+    only_switches,
+)
 
-FROM_SERVER = only(pair for pair in PAIRS if pair[0] != "signed_cookies")
-INTO_COOKIES = only(pair for pair in PAIRS if pair[1] == "signed_cookies")
-OUT_OF_COOKIES = only(pair for pair in PAIRS if pair[0] == "signed_cookies")
+FROM_SERVER = only_switches(pair for pair in PAIRS if pair[0] != "signed_cookies")
+INTO_COOKIES = only_switches(pair for pair in PAIRS if pair[1] == "signed_cookies")
+OUT_OF_COOKIES = only_switches(pair for pair in PAIRS if pair[0] == "signed_cookies")
 
 Change = Callable[[], None]
 
@@ -145,7 +153,7 @@ AS_THEY_WERE_LEFT = {
 }
 
 
-@only(APART)
+@only_switches(SERVER_PAIRS)
 def test_of_copies_ahead_the_originals_count(switch: Switch, change: Change) -> None:
     browsers = after_copies(switch, change)
     switch.make()
@@ -155,7 +163,7 @@ def test_of_copies_ahead_the_originals_count(switch: Switch, change: Change) -> 
     assert before.read() == {}
 
 
-@only(APART)
+@only_switches(SERVER_PAIRS)
 def test_also_for_processes_that_look_at_the_new_store_before_the_switch(
     switch: Switch, change: Change
 ) -> None:
@@ -167,7 +175,7 @@ def test_also_for_processes_that_look_at_the_new_store_before_the_switch(
     assert read(browsers) == AS_THEY_WERE_LEFT
 
 
-@only(APART)
+@only_switches(SERVER_PAIRS)
 def test_the_last_run_ends_copies_of_what_has_ended(switch: Switch, change: Change) -> None:
     browsers = after_copies(switch, change)
     switch.run(switch.new, "")
@@ -176,7 +184,7 @@ def test_the_last_run_ends_copies_of_what_has_ended(switch: Switch, change: Chan
     assert read(browsers) == AS_THEY_WERE_LEFT
 
 
-@only(APART)
+@only_switches(SERVER_PAIRS)
 def test_copies_made_again_find_those_of_before(switch: Switch, change: Change) -> None:
     browsers = after_copies(switch, change)
     assert copy_ahead(switch) == {Outcome.MOVED: 2, Outcome.ALREADY_IN_NEW: 1}
@@ -186,7 +194,7 @@ def test_copies_made_again_find_those_of_before(switch: Switch, change: Change) 
 
 def unsettled(switch: Switch) -> tuple[Browser, Browser]:
     """A browser that has not yet sent its new cookie, and a late request with the session key."""
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     late = browser.copy()
     browser.read()
     return browser, late
@@ -236,7 +244,7 @@ class TestIntoCookies:
 def test_a_cookie_whose_session_ended_opens_nothing(
     switch: Switch, change: Change, ends_before: bool
 ) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     before = browser.copy()
     browser.set(b=2)
     if not ends_before:
@@ -248,7 +256,7 @@ def test_a_cookie_whose_session_ended_opens_nothing(
     assert before.read() == {}
 
 
-@only([("db", "cache"), ("cached_db", "file"), ("db", "signed_cookies")])
+@only_switches([("db", "cache"), ("cached_db", "file"), ("db", "signed_cookies")])
 def test_another_name_of_the_databases_host(
     switch: Switch, mariadb_sessions_url: str, undone: ExitStack
 ) -> None:
@@ -290,7 +298,7 @@ class TestOfEarlierVersions:
         assert name_then(place) == "57d26822"
         assert mark_then(place, {"a": 1, "cart": [1, None, "é"]}) == "fb505d6eb864f03e"
 
-    @only(APART)
+    @only_switches(SERVER_PAIRS)
     @pytest.mark.parametrize("is_rotated", [True, False])
     def test_copies(self, switch: Switch, place: str, is_rotated: bool) -> None:
         same, ended, changed = browsers = Browser(), Browser(), Browser()
@@ -312,7 +320,7 @@ class TestOfEarlierVersions:
     @pytest.mark.parametrize("is_rotated", [True, False])
     @pytest.mark.parametrize("goes_back", [True, False])
     def test_cookies(self, switch: Switch, place: str, is_rotated: bool, goes_back: bool) -> None:
-        browser, late = moved(switch), Browser()
+        browser, late = browser_of_moved_session(switch), Browser()
         late.cookie = browser.cookie
         data = {"a": 1, EXCHANGED_KEY: [browser.cookie, False, name_then(place)]}
         browser.cookie = TimestampSigner(salt=COOKIE_SALT).sign_object(data)
@@ -373,7 +381,7 @@ class TestSerializers:
         switch.settings.CACHES = found
         cache_connections["sessions"].clear()
 
-    @only([("cache", "db"), ("cache", "file"), ("cache", "cached_db")])
+    @only_switches([("cache", "db"), ("cache", "file"), ("cache", "cached_db")])
     @pytest.mark.parametrize(
         "held",
         [
@@ -401,7 +409,7 @@ class TestSerializers:
         assert before.read() == {}
         assert browser.read()["b"] == 2
 
-    @only([("db", "cache"), ("file", "cache")])
+    @only_switches([("db", "cache"), ("file", "cache")])
     def test_that_pickle(self, switch: Switch, pickling: None) -> None:
         browser = Browser()
         browser.set(a=[1, {"b": None}])

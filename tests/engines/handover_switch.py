@@ -25,12 +25,12 @@ from tests.stores import Step, after, before, instead, steps_of
 PAIRS = list(permutations(PROFILES, 2))
 
 # Between servers, with a store for each.
-APART = [
+SERVER_PAIRS = [
     pair for pair in PAIRS if "signed_cookies" not in pair and set(pair) != {"db", "cached_db"}
 ]
 
 
-def only(pairs: Iterable[tuple[str, str]]) -> pytest.MarkDecorator:
+def only_switches(pairs: Iterable[tuple[str, str]]) -> pytest.MarkDecorator:
     """Run a test on some of the switches."""
     return pytest.mark.parametrize("switch", list(pairs), indirect=True, ids=" to ".join)
 
@@ -161,7 +161,7 @@ def flush(session: SessionBase) -> None:
     session.flush()
 
 
-def moved(switch: Switch) -> Browser:
+def browser_of_moved_session(switch: Switch) -> Browser:
     """With a session of the old engine, just before the first request to the new one."""
     browser = Browser()
     browser.set(a=1)
@@ -169,7 +169,7 @@ def moved(switch: Switch) -> Browser:
     return browser
 
 
-def away(*arguments: Any, **options: Any) -> None:
+def raise_unreachable(*arguments: Any, **options: Any) -> None:
     """In the place of a step, for a store that does not answer."""
     raise StoreUnavailableError("the store", "It is away.")
 
@@ -177,7 +177,7 @@ def away(*arguments: Any, **options: Any) -> None:
 @contextmanager
 def unreachable(switch: Switch, side: str, *steps: str) -> Iterator[None]:
     """That engine's store does not answer to such a step."""
-    with steps_of(switch.engine(side), **dict.fromkeys(steps, instead(away))):
+    with steps_of(switch.engine(side), **dict.fromkeys(steps, instead(raise_unreachable))):
         yield
 
 
