@@ -1,4 +1,4 @@
-"""manage.py benchsessions: what it says is what was measured, and it leaves nothing behind."""
+"""``manage.py benchsessions``: its figures, and that it leaves no session behind."""
 
 import json
 import os
@@ -35,7 +35,7 @@ from tests.stores import instead, steps_of
 
 from .test_engines import TRIPS, table_goes_away
 
-# What tests/engines/test_round_trips.py counts at the servers, of Django 5.2 and 6.1.
+# The round trips that tests/engines/test_round_trips.py counts for Django 5.2 and 6.1.
 TRIPS_OF_DJANGOS = {
     "db": [0, 1, 4, 12, 5],
     "cache": [0, 1, 3, 6, 2],
@@ -112,7 +112,7 @@ class TestTheCommand:
         stored = json.dumps({"cart": list(range(500)), "visits": 0})
         ours, djangos = made.engines
         assert ours.stored_bytes == djangos.stored_bytes == len(stored)
-        # Of a key of 32 characters.
+        # A key has 32 characters.
         assert ours.cookie_bytes == len("sessionid") + 32
         made = bench("--requests", "1", "--engine", "cache", "--size", "3000")
         assert made.engines[0].stored_bytes == len(json.dumps(payload_of(3000) | {"visits": 0}))
@@ -207,7 +207,7 @@ class TestTheCommand:
         with steps_of(CacheStore, insert=instead(mock.Mock(side_effect=away))):
             made = bench("--requests", "1")
         problems = {each.engine for each in made.engines if each.problem}
-        # cached_db would go on without, and is another engine then.
+        # cached_db would work without its cache, but measure another engine.
         names = ("cache", "cached_db")
         assert problems == {
             family + name for family in (OUR_ENGINES, DJANGO_ENGINES) for name in names
@@ -242,7 +242,7 @@ def test_visitors_at_a_time_have_sessions_of_their_own() -> None:
 def test_nor_what_the_running_engine_keeps_for_those_that_end(
     settings: Settings, running: str
 ) -> None:
-    """cached_db hears of rows that Django's db deletes, and marks in its cache that they ended."""
+    """cached_db receives a signal for rows that Django's db deletes, and writes tombstones."""
     settings.SESSION_ENGINE = f"{OUR_ENGINES}{running}"
     bench("--requests", "1", "--engine", "db", "--engine", "cached_db")
 
@@ -251,7 +251,7 @@ def test_nor_what_the_running_engine_keeps_for_those_that_end(
 def test_whoever_ends_it_finds_nothing_left(
     demo_database: Path, tmp_path: Path, ending: signal.Signals
 ) -> None:
-    """The real thing: a process, a signal, whatever it was doing."""
+    """A real process gets a real signal, at any moment."""
     environment = {
         "PATH": os.environ["PATH"],
         "DATABASE_URL": copied(demo_database, tmp_path),

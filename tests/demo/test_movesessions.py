@@ -1,4 +1,4 @@
-"""manage.py movesessions."""
+"""``manage.py movesessions``."""
 
 import io
 import pickle
@@ -44,7 +44,7 @@ def run(settings: Settings, engine: str, previous: str = "") -> None:
 
 
 def store(engine: str) -> Any:
-    """That engine by itself, also while it is the one that hands over."""
+    """Return the engine without the handover."""
     return handover_engine(engine).store
 
 
@@ -92,7 +92,7 @@ def test_what_is_there_already_stays_as_it_is(settings: Settings, old: str, new:
     newer.save(must_create=True)
     assert "0 moved, 1 there already" in moved(old, new)
     assert store(new)(key)["number"] == 2
-    # It is served from there, so there is no use in the other.
+    # The new engine serves it, so the old copy is deleted.
     assert store(old)(key).load() == {}
 
 
@@ -141,7 +141,7 @@ def test_a_copy_is_renewed_from_its_original_until_the_switch(
     for visitor in (changed, ended, same):
         visitor.set(a=1)
     before = ended.copy()
-    # The site runs on it, so all of them are kept.
+    # The site runs on the old engine, so the originals are kept.
     assert "3 copied" in moved(old, new)
     assert same.read() == {"a": 1}
     changed.set(b=2)
@@ -227,7 +227,7 @@ def test_interrupted_anywhere_a_session_is_always_somewhere(settings: Settings, 
         assert session_store()(key)["number"] == number
     moved("db", "file")
     assert [store("file")(key)["number"] for key in keys] == [0, 1, 2, 3]
-    # What may be in both stores leaves a tombstone, which expires.
+    # A session that may be in both stores leaves a tombstone, which expires.
     assert list(store("db").walk()) == []
     with time_machine.travel(timezone.now() + timedelta(seconds=TOMBSTONE_TTL + 1)):
         store("db").clear_expired()
@@ -278,7 +278,7 @@ def test_between_engines_with_the_same_rows_nothing_is_moved(
 
 
 class TestHomes:
-    """Sessions of a site that had django-redis set up in another way."""
+    """Sessions of a site with other settings of django-redis."""
 
     @pytest.fixture
     def client(self, redis_url: str) -> Redis:
@@ -329,7 +329,7 @@ class TestHomes:
     def test_pickled_in_the_very_same_place(
         self, settings: Settings, redis_url: str, client: Redis
     ) -> None:
-        """Only the serializer is another: each is written anew where it is."""
+        """Only the serializer differs: each session is rewritten under its name."""
         keys = ["k" * 32, "l" * 32]
         sessions = Redis.from_url(f"{redis_url}/1")
         for key in keys:

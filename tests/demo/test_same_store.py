@@ -1,4 +1,4 @@
-"""Two names of one store: what is put into it is not to be taken from it again."""
+"""Two names of one store: ``movesessions`` must not delete there what it has just stored."""
 
 import pickle
 import sys
@@ -33,7 +33,7 @@ def hand_over_from(settings: Settings, cache: dict[str, Any]) -> None:
 
 @pytest.fixture
 def by_another_name(settings: Settings, empty_stores: None, redis_url: str) -> None:
-    """The Redis of the sessions, by another name of its host, is that of the handover as well."""
+    """The handover cache is the Redis of the sessions, by another name of its host."""
     url = redis_url.replace("127.0.0.1", "localhost")
     assert url != redis_url
     hand_over_from(settings, previous_cache(f"{url}/1"))
@@ -47,7 +47,7 @@ def test_a_redis_by_two_names(settings: Settings, by_another_name: None, option:
         moved("cache", "cache", *option)
     assert "Both keep their sessions in Redis localhost" in str(caught.value)
     assert [store("cache")(key)["number"] for key in keys] == [0, 1, 2]
-    # Nor is anything left of what that was tried with.
+    # The session of the probe is deleted too.
     assert store("cache").count() == 3
 
 
@@ -74,7 +74,7 @@ def test_also_by_the_alias_that_it_has_anyway(settings: Settings) -> None:
 
 
 def test_a_copy_never_takes_the_place_of_its_original(settings: Settings, redis_url: str) -> None:
-    """Moved they can be, from one serializer to another: see TestHomes."""
+    """They can be moved from one serializer to another: see TestHomes."""
     key = "k" * 32
     sessions = Redis.from_url(f"{redis_url}/1")
     sessions.set(f":1:django.contrib.sessions.cache{key}", pickle.dumps({"a": 1}), ex=3600)

@@ -1,4 +1,4 @@
-"""``manage.py sessions`` and what ``signout`` takes beside names."""
+"""``manage.py sessions``, and the options of ``manage.py signout``."""
 
 import json
 from datetime import timedelta

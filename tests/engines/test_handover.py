@@ -1,4 +1,4 @@
-"""A switch of engines, all twenty of them: nobody is signed out, and who was stays so."""
+"""A switch between each pair of engines: no session is lost, and no ended session comes back."""
 
 import re
 from datetime import timedelta
@@ -54,7 +54,7 @@ def test_it_needs_the_old_engine_no_more(switch: Switch) -> None:
 
 
 def forget_in_redis(seconds: int) -> None:
-    """It has a clock of its own."""
+    """Expire Redis's keys as if time had passed: Redis has its own clock."""
     client = cache_connections["sessions"].client.get_client()  # type: ignore[attr-defined]
     for name in client.scan_iter():
         if client.ttl(name) < seconds:
@@ -105,7 +105,7 @@ def test_a_sign_out_ends_it_in_both(switch: Switch) -> None:
     assert browser.cookie is None
     assert before.read() == {}
     if switch.new != "signed_cookies":
-        # Where the server holds nothing, a copy of the cookie opens it.
+        # A server of signed cookies stores nothing, so a copy of the cookie opens the session.
         assert after.read() == {}
     switch.back()
     if switch.old != "signed_cookies":
@@ -127,7 +127,7 @@ def test_also_if_that_is_the_first_request(switch: Switch, reads: bool) -> None:
     if switch.old != "signed_cookies":
         assert not switch.store(switch.old)().exists(before.cookie)
     if switch.keeps_the_key and not switch.share_rows:
-        # What keeps late requests from storing it again does not stay for long.
+        # The tombstone against late requests expires soon.
         ends = switch.expiry(switch.new, before.cookie)
         assert ends - timezone.now() < timedelta(seconds=TOMBSTONE_TTL + 1)
 
@@ -156,7 +156,7 @@ def test_two_requests_at_once_lose_nothing(switch: Switch) -> None:
     browser.visit(second_within)
     expected = {"a": 1, "b": 2, "c": 3}
     assert browser.read() == expected
-    # Whichever cookie the browser got last.
+    # The browser may have either cookie.
     assert other.read() == expected
 
 

@@ -1,4 +1,4 @@
-"""Handover through the async half, with other settings, and between other stores."""
+"""Handover by the async methods, with other settings, and between other stores."""
 
 import logging
 import secrets
@@ -30,7 +30,7 @@ INTO_COOKIES = only_switches(pair for pair in PAIRS if pair[1] == "signed_cookie
 
 
 class TestAsync:
-    """A step that is taken on the event loop is refused by Django."""
+    """Django raises SynchronousOnlyOperation for a query on the event loop."""
 
     def test_reading_first(self, switch: Switch) -> None:
         browser = browser_of_moved_session(switch)
@@ -72,7 +72,7 @@ class TestAsync:
 def test_who_signs_in_after_a_sign_out_gets_a_key_that_no_old_cookie_opens(
     switch: Switch, renew: str
 ) -> None:
-    """In one request, as a sign-in of another user does it."""
+    """In one request, like a sign-in of another user."""
     browser = browser_of_moved_session(switch)
     before = browser.copy()
 
@@ -90,7 +90,7 @@ def test_who_signs_in_after_a_sign_out_gets_a_key_that_no_old_cookie_opens(
 def test_a_sign_in_that_fails_leaves_the_old_key(
     switch: Switch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The browser has heard of no other yet."""
+    """The browser has not received another key yet."""
     browser = browser_of_moved_session(switch)
 
     def sign_in(session: Any) -> None:
@@ -109,7 +109,7 @@ def test_a_sign_in_that_fails_leaves_the_old_key(
 def test_a_cookie_that_cannot_be_exchanged_back_leaves_what_others_stand_on(
     switch: Switch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was exchanged for a session key once, and a late answer's cookie stands on that key."""
+    """A late response set a cookie that depends on the session key of the exchange."""
     browser = browser_of_moved_session(switch)
     late = browser.copy()
     browser.set(b=2)
@@ -131,7 +131,7 @@ def test_where_it_is_can_be_told_all_along(switch: Switch) -> None:
 
 
 def located_after(use: View) -> View:
-    """How many seconds it has to live in the place where it is found after that use."""
+    """Return the seconds until the session expires in the place that ``locate`` names."""
 
     def view(session: Any) -> float:
         use(session)
@@ -210,7 +210,7 @@ def test_what_is_too_large_for_a_cookie_stays_where_it_is(
 def test_what_grows_too_large_in_its_cookie_is_an_error_where_a_setting_says_so(
     switch: Switch, settings: Settings
 ) -> None:
-    """The old store has it no more, so there is nowhere to stay."""
+    """The old store no longer has the session, so it cannot stay in it."""
     settings.DEBUG, settings.SESSION_COOKIE_TOO_LARGE_IS_ERROR = False, True
     browser = browser_of_moved_session(switch)
     browser.set(b=2)

@@ -1,4 +1,4 @@
-"""A session changes, or ends, in the old store while it is carried over to the new one."""
+"""A session changes, or ends, in the old store while it is moved to the new one."""
 
 from collections.abc import Callable
 from datetime import date
@@ -46,7 +46,7 @@ def move(request: pytest.FixtureRequest) -> Move:
 
 
 class OldProcess:
-    """It knows the old engine alone, or hands over from the new one as well."""
+    """A process of the old engine, without a handover or with one from the new engine."""
 
     def __init__(self, switch: Switch, browser: Browser, knows_of_both: bool) -> None:
         self.switch = switch
@@ -114,7 +114,7 @@ def test_what_ends_in_the_old_store_meanwhile_is_not_opened_by_the_new_one(
 @only_switches(SERVER_PAIRS)
 @pytest.mark.parametrize("how", ["end", "sign_in"])
 def test_nor_saved_there(switch: Switch, knows_of_both: bool, how: str) -> None:
-    """By a request that had read it, and finds that it has gone back."""
+    """A request read the session before it was moved back, and saves it afterwards."""
     browser = browser_of_moved_session(switch)
     browser.read()
     before = browser.copy()
@@ -150,7 +150,7 @@ def test_what_was_written_in_the_new_one_by_then_ends_too(switch: Switch, move: 
 
 @only_switches(SERVER_PAIRS)
 def test_nothing_is_merged_into_a_session_that_has_ended(switch: Switch, move: Move) -> None:
-    """It changes in the old store, and ends in both before that change is there."""
+    """It changes in the old store, and ends in both before the change is merged."""
     browser = browser_of_moved_session(switch)
     before, other = browser.copy(), browser.copy()
     old_process = OldProcess(switch, browser, knows_of_both=False)
@@ -167,7 +167,7 @@ def test_nothing_is_merged_into_a_session_that_has_ended(switch: Switch, move: M
 
 @only_switches(SERVER_PAIRS)
 def test_movesessions_twice_at_once_loses_nothing(switch: Switch, move: Move) -> None:
-    """The second finds in the new store what the first has not taken from the old one yet."""
+    """The second run finds a session that the first has inserted but not yet deleted."""
     browser = browser_of_moved_session(switch)
     with meanwhile(switch, DELETE_FROM_OLD, lambda: move_in_batches(switch)):
         move(switch, browser)
@@ -190,7 +190,7 @@ def test_what_the_new_store_cannot_keep_stays_in_the_old_one(
     assert switch.store("cache")(browser.cookie)["day"] == date(2026, 1, 1)
 
 
-# What a request that changes its key asks of the two stores once the session is in the new one.
+# The steps in the two stores of a request that changes its key after the move.
 SIGNING_IN = [
     *(("new", "insert"), ("new", "compare_and_swap"), ("new", "put")),
     ("old", "delete"),
@@ -211,7 +211,7 @@ def test_a_write_while_the_key_changes_is_kept_or_refused(
     written: list[bool] = []
 
     def view(session: Any) -> None:
-        # One that has ended by then is none to write to.
+        # A session that has ended by then is not written to.
         if session.get("a"):
             session["c"] = 3
             written.append(True)

@@ -1,4 +1,4 @@
-"""Rows that somebody deletes in the middle of a switch, by Django's ORM or its admin."""
+"""Session rows that are deleted during a switch, by Django's ORM or its admin."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -38,7 +38,7 @@ def delete(request: pytest.FixtureRequest) -> Delete:
 
 
 def is_over(switch: Switch, browser: Browser) -> bool:
-    """For processes of the new engine, for those of the old one, and after a switch back."""
+    """Whether the session is ended in the new engine, in the old one, and after going back."""
     opened = []
     for run in (switch.make, switch.before, switch.back):
         run()
@@ -80,7 +80,7 @@ def test_what_the_old_store_did_not_let_go_of_ends_too(switch: Switch, delete: D
 
 @pytest.fixture
 def by_the_model() -> Iterator[None]:
-    """Somebody listens, so that the engines too delete rows in the way that is heard of."""
+    """With a receiver of deletions, for which the engines too delete rows with signals."""
 
     def listen(**kwargs: Any) -> None:
         pass
@@ -94,7 +94,7 @@ def by_the_model() -> Iterator[None]:
 @pytest.mark.parametrize("by_staff", [by_row, by_query, None])
 @pytest.mark.usefixtures("by_the_model")
 def test_an_expired_row_is_the_end_of_nothing(switch: Switch, by_staff: Delete | None) -> None:
-    """It makes room for the session, which goes on in the old store."""
+    """The row is purged to make room for the session, which is still in the old store."""
     browser = Browser()
     browser.visit(lambda session: (session.update({"a": 1}), session.set_expiry(100)))
     move_in_batches(switch, keep=True)

@@ -1,4 +1,4 @@
-"""Handover where something goes wrong half-way, or somebody does the unexpected."""
+"""A handover with failures, rollbacks, oversized cookies and interrupted switches."""
 
 import asyncio
 import secrets
@@ -63,7 +63,7 @@ class RollsBackError(Exception):
 
 
 def in_a_transaction(view: Any) -> Any:
-    """As ATOMIC_REQUESTS does with a view that fails."""
+    """Like ATOMIC_REQUESTS with a view that fails."""
 
     def rolled_back(session: Any) -> None:
         try:
@@ -136,7 +136,7 @@ def test_a_copy_that_has_expired_is_in_nobodys_way(switch: Switch, finish: bool)
 
 @only_switches(SERVER_PAIRS)
 def test_a_copy_that_was_used_is_a_session(switch: Switch) -> None:
-    """The new engine ran without the handover, so it knows better than the original."""
+    """The new engine ran without the handover and changed the copy: it counts, not the original."""
     browser = Browser()
     browser.set(a="older")
     move_in_batches(switch, keep=True)
@@ -144,7 +144,7 @@ def test_a_copy_that_was_used_is_a_session(switch: Switch) -> None:
     browser.set(a="newer")
     assert move_in_batches(switch) == {Outcome.ALREADY_IN_NEW: 1}
     assert browser.read()["a"] == "newer"
-    # What told it from one goes when it is moved on.
+    # The copy mark is removed when the session is moved on.
     switch.run("signed_cookies", switch.new)
     assert browser.read() == {"a": "newer"}
 
@@ -169,7 +169,7 @@ def test_nor_does_a_store_that_fails_to_let_go(switch: Switch) -> None:
         assert browser.read() == {"a": 1}
         browser.set(b=2)
     assert browser.read() == {"a": 1, "b": 2}
-    # What has stayed behind goes with the rest.
+    # ``movesessions`` deletes what was left behind.
     assert move_in_batches(switch) == {Outcome.ALREADY_IN_NEW: 1}
     assert switch.store(switch.old)(browser.cookie).load() == {}
     assert browser.read() == {"a": 1, "b": 2}
@@ -206,7 +206,7 @@ def test_what_was_emptied_unread_ends_under_its_old_key(switch: Switch, end: str
 
 
 def gone_back_unsettled(switch: Switch) -> tuple[Browser, Browser]:
-    """A browser that got a new cookie and has not sent it yet, and one with the key before it."""
+    """Return a browser that has not yet sent its new cookie, and a copy that has the old key."""
     browser = browser_of_moved_session(switch)
     other = browser.copy()
     browser.read()
@@ -216,7 +216,7 @@ def gone_back_unsettled(switch: Switch) -> tuple[Browser, Browser]:
 
 @INTO_COOKIES
 def test_going_back_before_it_has_left(switch: Switch) -> None:
-    """Until the browser has sent its new cookie, the old store is what counts."""
+    """Until the browser has sent its new cookie, the old store has the session."""
     browser, other = gone_back_unsettled(switch)
     other.set(b=2)
     assert browser.read() == {"a": 1, "b": 2}
@@ -260,7 +260,7 @@ def test_of_two_exchanges_at_once_one_session_is_left(switch: Switch) -> None:
     with meanwhile(switch, ("new", "insert", "after"), other.read):
         browser.read()
     assert browser.cookie == other.cookie
-    # The session, and what tells that its cookie has been exchanged, which opens nothing.
+    # The session, and the mark of the exchanged cookie, which opens nothing.
     assert {listed.key for listed in store.walk()} == {
         browser.cookie,
         key_from_cookie(cookie or ""),
@@ -343,7 +343,7 @@ def test_exists_in_one_or_the_other(switch: Switch) -> None:
 
 @OUT_OF_COOKIES
 def test_the_session_key_first_in_an_async_view(switch: Switch) -> None:
-    """Unread it is the cookie: none at all would be a reason to make another session."""
+    """Before it is read, the key is the cookie. With None, callers would create a session."""
     browser = browser_of_moved_session(switch)
     cookie = browser.cookie
 

@@ -1,4 +1,4 @@
-"""A switch of engines for whoever opens sessions by the engine's class, as many packages do."""
+"""A handover for code that opens sessions by the engine's class, as many packages do."""
 
 import sys
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from cookieproj.profiles import PROFILES
 from .contract import Request
 from .handover_switch import PAIRS, Browser, Switch, browser_of_moved_session, flush, only_switches
 
-# Bound before any setting of a test, as allauth.socialaccount.sessions binds the running one.
+# Imported before a test changes a setting, like allauth.socialaccount.sessions imports its class.
 STORES: dict[str, Any] = {
     name: import_module(f"{OUR_ENGINES}{name}").SessionStore for name in PROFILES
 }
@@ -33,7 +33,7 @@ HALVES = pytest.mark.parametrize("half", ["sync", "async"])
 
 
 def running() -> Any:
-    """As channels.sessions, allauth.usersessions and allauth.headless have it."""
+    """Import the class like channels.sessions, allauth.usersessions and allauth.headless."""
     return import_module(settings.SESSION_ENGINE).SessionStore
 
 
@@ -69,7 +69,7 @@ class TestOpening:
         assert isinstance(running()(), djangos)
         assert issubclass(type(running()()), STORES[switch.new])
         assert type(running()()) is session_store()
-        # What Django signs is signed with this name.
+        # Part of the salt of Django's signatures.
         assert running()().key_salt == djangos().key_salt
 
     def test_afterwards_it_is_the_engines_own_again(self, switch: Switch) -> None:
@@ -81,7 +81,7 @@ class TestOpening:
 
 
 class TestEnding:
-    """Others' sessions, by what a list of them has noted."""
+    """Ends sessions of other browsers by their keys, from a list."""
 
     @HALVES
     @pytest.mark.parametrize("how", ["delete", "flush"])
@@ -95,7 +95,7 @@ class TestEnding:
 
     @HALVES
     def test_by_its_key(self, switch: Switch, half: str) -> None:
-        """As allauth.usersessions.models.UserSession.end does."""
+        """Like allauth.usersessions.models.UserSession.end."""
         browser = browser_of_moved_session(switch)
         Request(running()(), half).delete(browser.cookie)
         assert browser.copy().read() == {}
@@ -106,7 +106,7 @@ class TestEnding:
     @FROM_SERVER
     @HALVES
     def test_what_may_be_ended_exists(self, switch: Switch, half: str) -> None:
-        """As allauth.usersessions.models.UserSession.purge asks, before it forgets one."""
+        """Like allauth.usersessions.models.UserSession.purge before it deletes a row."""
         browser, ended = browser_of_moved_session(switch), Browser()
         store = Request(running()(), half)
         assert store.exists(browser.cookie)
@@ -201,7 +201,7 @@ def sites_own(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
     return make
 
 
-# By its name a class signs otherwise, so that in the same rows each reads only its own.
+# The class name is part of the signature, so each class reads only its own rows.
 @only_switches(pair for pair in PAIRS if set(pair) != {"db", "cached_db"})
 def test_an_engine_of_the_sites_own(switch: Switch, sites_own: Callable[[str], str]) -> None:
     browser = Browser()
@@ -213,12 +213,12 @@ def test_an_engine_of_the_sites_own(switch: Switch, sites_own: Callable[[str], s
     assert (session["a"], session.ip, session.user_agent) == (1, "192.0.2.1", "curl")
     assert type(STORES[switch.new]()) is STORES[switch.new]
     browser.set(b=2)
-    # What it has stored it reads without the handover too.
+    # The engine can read its sessions without the handover too.
     switch.settings.SESSION_HANDOVER_FROM = ""
     browser.set(c=3)
     data = browser.read()
     assert (data["a"], data["b"], data["c"]) == (1, 2, 3)
-    # And from it to another.
+    # A switch from this engine to another.
     thirds = {"file", "cache", "signed_cookies"} - {switch.old, switch.new}
     third = min(thirds)
     switch.run(third, engine)
@@ -239,7 +239,7 @@ def test_a_module_that_only_names_the_class(
 
 
 class TestDjangosMiddleware:
-    """It takes the engine's class too."""
+    """Django's middleware uses the engine's class too."""
 
     @pytest.fixture
     def browser(self, switch: Switch) -> Browser:
@@ -279,7 +279,7 @@ class TestDjangosMiddleware:
 
 
 class TestChannels:
-    """Its own middleware, around what a site has there."""
+    """The session middleware of Channels."""
 
     @pytest.mark.parametrize("kind", ["websocket", "http"])
     def test_a_visitor_is_known(self, switch: Switch, kind: str) -> None:
@@ -301,7 +301,7 @@ class TestChannels:
 
 
 def visit(browser: Browser, kind: str, **values: Any) -> Any:
-    """The data that a consumer of Channels finds after it has set those values."""
+    """Set the values in a consumer of Channels, and return the session's data."""
     found: dict[str, Any] = {}
     answer = {"websocket": {"type": "websocket.accept"}, "http": {"type": "http.response.start"}}
 
@@ -324,7 +324,7 @@ def visit(browser: Browser, kind: str, **values: Any) -> Any:
 
 
 def test_a_switch_that_cannot_be_is_an_error(settings: Settings) -> None:
-    """To whoever opens a session; the checks have told it before."""
+    """It is raised when a session is opened; the system checks report it earlier."""
     settings.SESSION_ENGINE = f"{OUR_ENGINES}db"
     settings.SESSION_HANDOVER_FROM = "dbx"
     with pytest.raises(ImproperlyConfigured, match="no engine that sessions can be moved between"):
