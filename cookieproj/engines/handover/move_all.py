@@ -159,9 +159,9 @@ class BatchMover:
             return self.expected_outcome(listed), None
         try:
             data = self.data_for_new(listed)
-            inserted = self.mover.put(listed.key, listed.stored, data) or self.replace_copy(
-                listed, data
-            )
+            inserted = self.mover.store_in_new(
+                listed.key, listed.stored, data
+            ) or self.replace_copy(listed, data)
         except Exception as error:  # noqa: BLE001 - a serializer may raise anything
             self.log_unmovable(listed, error)
             return Outcome.UNMOVABLE, None
@@ -201,7 +201,7 @@ class BatchMover:
         )
         if self.keep and same_data(copy.data or {}, data) and not has_other_expiry:
             return None
-        return self.mover.put(listed.key, listed.stored, data, copy)
+        return self.mover.store_in_new(listed.key, listed.stored, data, copy)
 
     def delete_from_old(
         self, listed: ListedSession, outcome: Outcome, inserted: Entry | None

@@ -111,15 +111,15 @@ class SessionMover:
         """
         data = without_copy_mark(old_entry.data or {})
         if new_entry is None:
-            inserted = self.put(key, old_entry, data)
+            inserted = self.store_in_new(key, old_entry, data)
             new_entry = None if inserted else self.new.read(key)
             if new_entry is None:
                 return inserted
         if is_own_session(new_entry, self.old):
             return None
-        return self.put(key, old_entry, data, new_entry)
+        return self.store_in_new(key, old_entry, data, new_entry)
 
-    def put(
+    def store_in_new(
         self, key: str, old_entry: Entry, data: Data, new_entry: Entry | None = None
     ) -> Entry | None:
         """Store the data in the new store with the expiry of ``old_entry``.
@@ -234,7 +234,7 @@ class SessionMover:
         ):
             return
         marked = (new_entry.data or {}) | REMOVED_FROM_SOURCE
-        if new_entry.has_ended or self.put(key, new_entry, marked, new_entry):
+        if new_entry.has_ended or self.store_in_new(key, new_entry, marked, new_entry):
             tombstone: Data = {MOVED_TOMBSTONE: old_entry.data}
             self.old.compare_and_swap(key, old_entry, tombstone, from_now(TOMBSTONE_TTL))
 
