@@ -159,9 +159,8 @@ class BatchMover:
             return self.expected_outcome(listed), None
         try:
             data = self.data_for_new(listed)
-            inserted = self.mover.store_in_new(
-                listed.key, listed.stored, data
-            ) or self.replace_copy(listed, data)
+            inserted = self.mover.store_in_new(listed.key, listed.stored, data)
+            inserted = inserted or self.replace_copy(listed, data)
         except Exception as error:  # noqa: BLE001 - a serializer may raise anything
             self.log_unmovable(listed, error)
             return Outcome.UNMOVABLE, None
