@@ -21,9 +21,9 @@ from redis.exceptions import RedisError
 from cookieproj.devices.decorators import require_post
 from cookieproj.engines.benchmark import results
 from cookieproj.engines.benchmark.namespace import namespaced
-from cookieproj.engines.benchmark.remembered_results import remembered
+from cookieproj.engines.benchmark.result_cache import cached_result
 from cookieproj.engines.benchmark.results import Benchmark
-from cookieproj.engines.benchmark.run import benchmark, known
+from cookieproj.engines.benchmark.run import benchmark, cached_untimed_benchmark
 from cookieproj.engines.benchmark.visitor import RequestFailedError
 from cookieproj.engines.caches import adapter_for
 from cookieproj.engines.caches.generic import GenericCacheStore
@@ -96,7 +96,7 @@ def columns(counted: Benchmark) -> list[list[str]]:
 
 def known_columns(counted: Benchmark) -> list[list[str]]:
     """Of all engines, tried once in each language."""
-    return remembered(
+    return cached_result(
         f"answers-{get_language()}-{settings.DEBUG}",
         lambda: columns(counted),
         lambda found: all(answer for column in found for answer in column),
@@ -188,7 +188,7 @@ def clearing(store: Any) -> str:
 @never_cache
 def engines(request: HttpRequest) -> HttpResponse:
     """The facts, the last benchmark, and advice."""
-    counted, made = known(), results.last()
+    counted, made = cached_untimed_benchmark(), results.last()
     form = QuestionsForm(request.GET or None)
     context = {
         "names": ENGINE_NAMES,

@@ -411,7 +411,7 @@ def test_the_list_counts_no_further_than_it_leads(
     counts = [query["sql"] for query in captured if "COUNT(" in query["sql"]]
     assert counts
     assert all("LIMIT 10000" in sql for sql in counts)
-    monkeypatch.setattr("cookieproj.devices.admin_filters.LISTED_AT_MOST", 2)
+    monkeypatch.setattr("cookieproj.devices.admin_filters.MAX_ROWS_LISTED", 2)
     for _ in range(3):
         Client().force_login(User.objects.get())
     assert CappedPaginator(SignedInSession.objects.order_by("pk"), 1).count == 2
@@ -470,7 +470,7 @@ def test_signing_out_users_everywhere(profile: str, client: Client, ada: User, a
     form = {"action": "sign_out", "_selected_action": [ada.pk, admin.pk]}
     page = client.post(USERS, form, follow=True).content.decode()
     assert "2 users are signed out everywhere: ada, admin." in page
-    assert "This session of yours goes on." in page
+    assert "Your current session stays signed in." in page
     assert [is_in(other) for other in others] == [False, False]
     assert is_in(client)
     entries = LogEntry.objects.all()

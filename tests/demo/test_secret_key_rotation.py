@@ -22,7 +22,7 @@ from cookieproj.engines.secret_key_rotation import KeepSessionKeyMiddleware
 from demo.models import User
 from tests.browsers import again, browser, is_in, key_of, signed_by_django
 from tests.conftest import on
-from tests.engines.handover_browser import APART, PAIRS, Switch
+from tests.engines.handover_switch import PAIRS, SERVER_PAIRS, Switch
 
 Rotate = Callable[[bool], None]
 
@@ -204,7 +204,7 @@ def test_in_the_midst_of_a_switch(switch: Switch, ada: User, rotate: Rotate) -> 
     def leaves(when: str) -> None:
         again(clients[f"leaves {when}"]).post("/auth/sign-out/")
 
-    if (switch.old, switch.new) in APART:
+    if (switch.old, switch.new) in SERVER_PAIRS:
         call_command("movesessions", "--from", switch.old, "--to", switch.new, "--keep")
     leaves("before")
     rotate(True)

@@ -30,7 +30,7 @@ from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 from tests.sites import forks
 
 from .contract import ALL, Engine, Open, kept, on_engines
-from .handover_browser import PAIRS, Browser, Switch, moved, only
+from .handover_switch import PAIRS, Browser, Switch, browser_of_moved_session, only_switches
 from .test_round_trips import count_round_trips
 from .writer import WRITER, add_one
 
@@ -401,16 +401,16 @@ def test_under_a_new_key_it_counts_what_was_added_under_the_old(
     assert browser.read() == {"a": 3, "b": 2, "c": 3}
 
 
-@only(pair for pair in PAIRS if pair[1] != "signed_cookies")
+@only_switches(pair for pair in PAIRS if pair[1] != "signed_cookies")
 class TestHandover:
     def test_first_thing(self, switch: Switch) -> None:
-        browser = moved(switch)
+        browser = browser_of_moved_session(switch)
         assert browser.visit(lambda session: session.apply("a", one_more)) == 2
         assert browser.read() == {"a": 2}
         assert browser.visit(lambda session: session.apply("a", one_more)) == 3
 
     def test_of_two_at_once_both_count(self, switch: Switch) -> None:
-        browser = moved(switch)
+        browser = browser_of_moved_session(switch)
 
         def view(session: Any) -> Any:
             session.get("a")
@@ -422,7 +422,7 @@ class TestHandover:
         assert browser.read() == {"a": 3, "c": 3}
 
     def test_also_where_this_one_changes_nothing(self, switch: Switch) -> None:
-        browser = moved(switch)
+        browser = browser_of_moved_session(switch)
 
         def view(session: Any) -> Any:
             session.get("a")
@@ -442,9 +442,9 @@ class TestHeldByClient:
             async_to_sync(session.aapply)("n", one_more, 0)
         assert dict(session.items()) == {}
 
-    @only(pair for pair in PAIRS if pair[1] == "signed_cookies")
+    @only_switches(pair for pair in PAIRS if pair[1] == "signed_cookies")
     def test_on_the_way_there(self, switch: Switch) -> None:
-        browser = moved(switch)
+        browser = browser_of_moved_session(switch)
 
         def view(session: Any) -> None:
             with pytest.raises(HeldByClientError):

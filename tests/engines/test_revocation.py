@@ -14,7 +14,7 @@ from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.engines.signed_cookies import SessionStore
 
 from .contract import Request
-from .handover_browser import PAIRS, Switch, moved, only
+from .handover_switch import PAIRS, Switch, browser_of_moved_session, only_switches
 
 # What the function below was asked, and what it answers; an error it raises.
 asked: list[tuple[dict[str, Any], str]] = []
@@ -127,10 +127,10 @@ def test_nothing_is_opened_by_a_path_that_is_wrong(
     assert "such as mysite.sessions.is_revoked" in str(error.hint)
 
 
-@only([("signed_cookies", new) for old, new in PAIRS if old == "signed_cookies"])
+@only_switches([("signed_cookies", new) for old, new in PAIRS if old == "signed_cookies"])
 def test_out_of_cookies_it_is_asked_about_both(switch: Switch) -> None:
     """The cookie, and the session that became of it: by another copy it may have ended."""
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     cookie = str(browser.cookie)
     asked.clear()
     assert browser.read() == {"a": 1}
@@ -142,9 +142,9 @@ def test_out_of_cookies_it_is_asked_about_both(switch: Switch) -> None:
     assert asked == [({"a": 1}, browser.cookie)]
 
 
-@only([(old, "signed_cookies") for old, new in PAIRS if new == "signed_cookies"])
+@only_switches([(old, "signed_cookies") for old, new in PAIRS if new == "signed_cookies"])
 def test_into_cookies_it_is_asked_about_what_is_still_in_the_store(switch: Switch) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     key = browser.cookie
     answers.append(True)
     asked.clear()

@@ -22,7 +22,7 @@ from cookieproj.engines.pending_invalidations import PendingInvalidations
 from tests.stores import forget_pending
 
 from .contract import ALL, Engine, kept, on_engines
-from .handover_browser import Browser, Switch, flush
+from .handover_switch import Browser, Switch, flush
 
 SIGNED = {"db", "file", "cached_db"}
 ANOTHER = "another-key-that-is-long-enough-for-django-0123456789abcdefghij"
