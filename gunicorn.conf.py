@@ -1,6 +1,7 @@
-"""Read by gunicorn where it is started: its own lines are lines of the site's log.
+"""Configuration of gunicorn: its log lines have the format of the site's log.
 
-They go to standard error as those do, whatever --error-logfile says.
+Gunicorn reads this file from the folder in which it is started. Its lines go to standard error
+like the site's, whatever --error-logfile says.
 """
 
 from cookieproj.settings.production import LOGGING
@@ -8,9 +9,9 @@ from cookieproj.settings.production import LOGGING
 logconfig_dict = LOGGING | {
     "loggers": {
         "gunicorn.error": {"propagate": True},
-        # No line for each access, whatever --access-logfile says: an address may hold a key.
+        # No access log, whatever --access-logfile says: a URL may contain a session key.
         "gunicorn.access": {"propagate": False},
-        # It warns only that Django answers HEAD as GET, and leaves the body to the server.
+        # Its only warning is that Django answers HEAD with a body, which the server drops.
         "gunicorn.http.wsgi": {"level": "ERROR"},
     }
 }

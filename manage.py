@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Django's command line, on the profile that SESSION_PROFILE names."""
+"""Django's command line, with the profile that SESSION_PROFILE names."""
 
 import sys
 
@@ -11,15 +11,21 @@ from redis import RedisError
 from cookieproj.engines.exceptions import SessionStoreError
 from cookieproj.profiles import use_profile
 
-# Not a fault of the program but of what it was told: a setting, or a store that does not answer.
-ENVIRONMENT = (ImproperlyConfigured, OperationalError, RedisError, OSError, SessionStoreError)
+# Errors of the environment, not of the program: a setting, or a store that does not answer.
+ENVIRONMENT_ERRORS = (
+    ImproperlyConfigured,
+    OperationalError,
+    RedisError,
+    OSError,
+    SessionStoreError,
+)
 
 
 def main() -> None:
     try:
         use_profile()
         execute_from_command_line(sys.argv)
-    except ENVIRONMENT as error:
+    except ENVIRONMENT_ERRORS as error:
         if "--traceback" in sys.argv:
             raise
         reason = " ".join(str(error).split())

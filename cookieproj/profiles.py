@@ -1,4 +1,4 @@
-"""A profile is a session engine and its store; SESSION_PROFILE names the one to run."""
+"""Profiles: a profile is a session engine and its store. SESSION_PROFILE names the one to run."""
 
 import os
 
@@ -8,10 +8,11 @@ PROFILES = ("db", "cache", "file", "cached_db", "signed_cookies", "encrypted_coo
 
 
 def use_profile() -> None:
-    """Point Django at the settings of the profile that the environment names.
+    """Set DJANGO_SETTINGS_MODULE to the settings of the profile.
 
-    SESSION_PROFILE wins over DJANGO_SETTINGS_MODULE; with neither set it is ``db``.
-    ``--settings`` on the command line wins over both, since Django reads it later.
+    SESSION_PROFILE wins over a DJANGO_SETTINGS_MODULE that is set already. With neither the
+    profile is ``db``. ``--settings`` on the command line wins over both, since Django reads it
+    later.
 
     Raises ImproperlyConfigured for a name that is no profile.
     """

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from cookieproj.engines.benchmark.results import Benchmark, Measured
+from cookieproj.engines.benchmark.results import Benchmark, EngineResult
 from cookieproj.engines.engine_registry import EngineRef
 
 TITLES = {
@@ -42,7 +42,7 @@ def panels(made: Benchmark) -> list[Panel]:
     return [panel for panel in found if panel.bars]
 
 
-def bars_of(measured: Measured, kind: str) -> list[Bar]:
+def bars_of(measured: EngineResult, kind: str) -> list[Bar]:
     cost = measured.requests.get(kind)
     if cost is None or cost.median is None:
         return []

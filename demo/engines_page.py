@@ -21,9 +21,9 @@ from redis.exceptions import RedisError
 from cookieproj.devices.decorators import require_post
 from cookieproj.engines.benchmark import results
 from cookieproj.engines.benchmark.namespace import namespaced
-from cookieproj.engines.benchmark.remembered_results import remembered
+from cookieproj.engines.benchmark.result_cache import cached_result
 from cookieproj.engines.benchmark.results import Benchmark
-from cookieproj.engines.benchmark.run import benchmark, known
+from cookieproj.engines.benchmark.run import benchmark, cached_untimed_benchmark
 from cookieproj.engines.benchmark.visitor import RequestFailedError
 from cookieproj.engines.caches import adapter_for
 from cookieproj.engines.caches.generic import GenericCacheStore
@@ -31,7 +31,7 @@ from cookieproj.engines.caches.memcached import MemcachedStore
 from cookieproj.engines.caches.memory import MemoryStore
 from cookieproj.engines.caches.redis import RedisStore
 from cookieproj.engines.constants import ENGINE_NAMES
-from cookieproj.engines.cookie_sessions import COOKIE_BYTES, CookieSession
+from cookieproj.engines.cookie_sessions import MAX_COOKIE_BYTES, CookieSession
 from cookieproj.engines.engine_registry import current_engine, resolve_engine
 from cookieproj.engines.exceptions import NotListableError, SessionStoreError
 
@@ -95,7 +95,7 @@ def columns(counted: Benchmark) -> list[list[str]]:
 
 def known_columns(counted: Benchmark) -> list[list[str]]:
     """Of all engines, tried once in each language."""
-    return remembered(
+    return cached_result(
         f"answers-{get_language()}-{settings.DEBUG}",
         lambda: columns(counted),
         lambda found: all(answer for column in found for answer in column),
@@ -169,7 +169,7 @@ def listing(store: Any) -> str:
 
 def limit(store: Any) -> str:
     if issubclass(store, CookieSession):
-        return _("%d bytes of cookie, attributes included") % COOKIE_BYTES
+        return _("%d bytes of cookie, attributes included") % MAX_COOKIE_BYTES
     if issubclass(store, DjangoCacheEngine) and isinstance(session_cache(), MemcachedStore):
         return _("1 MB, unless memcached is started with another -I")
     return _("none that a session comes near")
@@ -187,7 +187,7 @@ def clearing(store: Any) -> str:
 @never_cache
 def engines(request: HttpRequest) -> HttpResponse:
     """The facts, the last benchmark, and advice."""
-    counted, made = known(), results.last()
+    counted, made = cached_untimed_benchmark(), results.last()
     form = QuestionsForm(request.GET or None)
     context = {
         "names": ENGINE_NAMES,

@@ -1,9 +1,9 @@
-"""Make .venv and install requirement files into it, once for each change of them.
+"""Create .venv and install requirement files into it, again after each change of a file.
 
     python3 scripts/environment.py requirements.txt
 
-Runs on any Python 3, so that an old one is told what to do instead of showing
-a syntax error. Two of these at the same time wait for each other.
+Runs on any Python 3, so that with an old one it says what to do instead of showing a syntax
+error. Only one process at a time does this; others wait.
 """
 
 import fcntl
@@ -15,15 +15,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
-OLDEST = (3, 11)
+OLDEST_PYTHON = (3, 11)
 
 
 def complaint(version, has_venv, executable):
-    """What is wrong with this Python, in one line; empty when nothing is."""
-    if tuple(version[:2]) < OLDEST:
-        found = ".".join(str(part) for part in version[:2])
+    """Return one line that says what is wrong with this Python; empty if nothing is."""
+    if tuple(version[:2]) < OLDEST_PYTHON:
+        number = ".".join(str(part) for part in version[:2])
         return (
-            f"Python 3.11 or newer is needed; {executable} is {found}. "
+            f"Python 3.11 or newer is needed; {executable} is {number}. "
             "Name another one: PYTHON=python3.12 scripts/run"
         )
     if not has_venv:
@@ -34,8 +34,8 @@ def complaint(version, has_venv, executable):
     return ""
 
 
-def wanted(requirements):
-    """All that decides what .venv holds: the interpreter, and the files with what they include."""
+def expected_stamp(requirements):
+    """Return all that decides the content of .venv: this Python's version, and the files' text."""
     lines = [sys.version]
     for path in requirements:
         for line in (ROOT / path).read_text().splitlines():
@@ -45,14 +45,14 @@ def wanted(requirements):
     return "\n".join(lines)
 
 
-def ensure(requirements):
+def install_if_changed(requirements):
     with (ROOT / "scripts" / "environment.py").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         stamp = VENV / "-".join(["installed", *requirements]).replace("/", "-")
-        if stamp.exists() and stamp.read_text() == wanted(requirements):
+        if stamp.exists() and stamp.read_text() == expected_stamp(requirements):
             return
         python = VENV / "bin" / "python"
-        if not works(python):
+        if not is_usable(python):
             shutil.rmtree(VENV, ignore_errors=True)
             subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
         files = [argument for path in requirements for argument in ("-r", path)]
@@ -62,14 +62,14 @@ def ensure(requirements):
             cwd=str(ROOT),
             check=True,
         )
-        stamp.write_text(wanted(requirements))
+        stamp.write_text(expected_stamp(requirements))
 
 
-def works(python):
-    """Whether .venv is whole and of the Python that runs this."""
-    question = "import sys, pip; print(sys.version)"
+def is_usable(python):
+    """Whether .venv is complete and of the Python that runs this script."""
+    code = "import sys, pip; print(sys.version)"
     try:
-        answer = subprocess.run([str(python), "-c", question], stdout=subprocess.PIPE, check=True)
+        answer = subprocess.run([str(python), "-c", code], stdout=subprocess.PIPE, check=True)
     except (OSError, subprocess.CalledProcessError):
         return False
     return answer.stdout.decode().strip() == sys.version.strip()
@@ -81,7 +81,7 @@ def main():
     if error:
         return error
     try:
-        ensure(sys.argv[1:])
+        install_if_changed(sys.argv[1:])
     except subprocess.CalledProcessError as failed:
         return f"Set-up failed: {' '.join(failed.cmd)} ended with {failed.returncode}."
     return 0

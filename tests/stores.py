@@ -64,5 +64,5 @@ def after(action: Callable[[], object]) -> Callable[[Step], Step]:
 def forget_pending() -> None:
     """What a cache that was unreachable in one test is owed must not be paid in another."""
     cached_row_store.pending_invalidations = PendingInvalidations(
-        cached_row_store.pending_invalidations.most
+        cached_row_store.pending_invalidations.limit
     )

@@ -1,4 +1,4 @@
-"""What a line of the log says, and what it never does."""
+"""Log lines contain no session key, cookie or token."""
 
 import json
 import logging
@@ -48,7 +48,7 @@ def recorded(
 
 
 def logged(message: Any, *arguments: Any, **options: Any) -> Any:
-    """The line of a public site, as it would be read back."""
+    """Return the log line of a public site, parsed from JSON."""
     record = recorded(message, *arguments, **options)
     assert SECRETS_FILTER.filter(record)
     return json.loads(JSON.format(record))
@@ -82,7 +82,7 @@ def test_what_looks_like_a_key_is_hidden_wherever_it_stands(kind: str) -> None:
     assert line["exc_info"].endswith(f"Key (session_key)=({HIDDEN}) already exists.")
 
 
-# How the engines name what they keep: a file, one that is not finished, an entry of a cache.
+# Names that contain a key: a file, an unfinished file, and a cache entry.
 NAMES = {
     "file": f"/srv/sessions/__Host-sessionid{KEY}",
     "unfinished": f"/srv/sessions/sessionid{KEY}_out_ab12",
@@ -98,7 +98,7 @@ def test_so_is_a_key_in_a_name(name: str) -> None:
 
 
 def test_so_is_what_a_record_holds_besides() -> None:
-    """A query's parameters, say; in whatever they are held."""
+    """Parameters of a query, for example, in any container."""
     found = logged("slow", params=(KEY, {KEY: [KEY]}, ValueError(KEY), 7), duration=0.25)
     assert found["params"] == [HIDDEN, {HIDDEN: [HIDDEN]}, HIDDEN, 7]
     assert found["duration"] == 0.25
@@ -106,7 +106,7 @@ def test_so_is_what_a_record_holds_besides() -> None:
 
 @pytest.mark.parametrize("part", ["A", "A-", "A.", f"{'A' * 31}-", "a:", "a:123456:"])
 def test_a_long_line_is_no_work(part: str) -> None:
-    """A header may be 8 KB long; what looked again from each character on took minutes for this."""
+    """A header may be 8 KB long. A pattern that backtracks took minutes for it."""
     began = time.process_time()
     logged("Invalid HTTP_HOST header: %r", part * (400_000 // len(part)))
     assert time.process_time() - began < 5
@@ -168,7 +168,7 @@ def test_any_handler_hides_them(
     )
     text = handler(record)
     assert f"{HIDDEN}, {HIDDEN}" in text
-    # Of a trace that is no exception any more a mail has nothing.
+    # The exception has become text, so the mail has no traceback.
     assert (f"No {HIDDEN}" in text) is (handler is written)
     assert KEY not in text
     assert cookie not in text

@@ -50,9 +50,9 @@ ENGINES = {
     "MOVED_TOMBSTONE": "_session_moved",
     "PROBE_ITEM": "_probe",
     "TOMBSTONE_MARK": b"~",
-    "LOCKS": 64,
+    "LOCK_COUNT": 64,
     "LOCK_NAME": ".{prefix}.lock{number:02}",
-    "UNFINISHED": "_out_",
+    "UNFINISHED_INFIX": "_out_",
     "INSPECTOR_SEAL": "demo.inspector",
     "BENCHMARK_KEY_PREFIX": "benchsessions",
 }

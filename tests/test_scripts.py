@@ -1,4 +1,4 @@
-"""The README's two commands: what they say when a machine is not as it must be."""
+"""The README's two commands on a machine that lacks something they need."""
 
 import importlib.util
 import os
@@ -43,7 +43,7 @@ def test_without_python_it_says_so(script: str) -> None:
 
 @pytest.mark.parametrize("script", ["run", "test"])
 def test_what_is_wrong_with_a_python_is_one_line(script: str, tmp_path: Path) -> None:
-    """A stand-in that is in every way this Python, but for the version it tells."""
+    """A stand-in for this Python that reports another version."""
     code = tmp_path / "older.py"
     code.write_text(
         "import sys, runpy\n"
@@ -52,7 +52,7 @@ def test_what_is_wrong_with_a_python_is_one_line(script: str, tmp_path: Path) ->
         "runpy.run_path(sys.argv[0], run_name='__main__')\n"
     )
     old = tmp_path / "python"
-    # Not as the script's own interpreter: its path may hold a space.
+    # Not by the script's shebang, because the path may contain a space.
     old.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{code}' \"$@\"\n")
     old.chmod(0o755)
     ran = run(script, os.environ["PATH"], PYTHON=str(old))

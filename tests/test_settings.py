@@ -1,4 +1,4 @@
-"""Profiles, CACHE_URL, and what the environment may say."""
+"""Profiles, CACHE_URL, DATABASE_URL and other environment variables."""
 
 import os
 import stat
@@ -35,7 +35,7 @@ PRODUCTION = {
 
 
 def shown(setting: str, **environment: str) -> str:
-    """Without a command's start, which takes much longer."""
+    """Import the settings without starting a command, which takes much longer."""
     code = "from cookieproj.profiles import use_profile; use_profile()"
     ran = forks().run("-c", f"{code}; {show(setting)}", **environment)
     assert ran.returncode == 0, ran.stderr
@@ -123,7 +123,7 @@ def test_check_deploy_is_silent_in_production(profile: str, tmp_path: Path) -> N
         **PRODUCTION,
     )
     assert (ran.returncode, ran.stderr) == (0, ""), ran.stderr
-    # Of HSTS: that subdomains and preload are off, which is for the operator to say.
+    # The warnings that HSTS is off for subdomains and preload: the operator decides that.
     assert ran.stdout == "System check identified no issues (2 silenced).\n"
 
 
@@ -308,7 +308,7 @@ def test_sqlite_has_a_write_ahead_log_and_immediate_transactions(tmp_path: Path)
     ],
 )
 def test_a_silent_database_is_not_waited_for(url: str, options: dict[str, Any]) -> None:
-    # Without Django, which would look for the driver.
+    # Without Django, which would import the driver.
     code = "from cookieproj.settings import base; print(base.DATABASES['default']['OPTIONS'])"
     ran = subprocess.run(
         [sys.executable, "-c", code],
@@ -436,7 +436,7 @@ def test_a_password_in_the_place_of_a_port_is_not_repeated() -> None:
 
 
 def test_memcached_is_given_no_password() -> None:
-    """It would be a part of the host's name, which errors tell."""
+    """The password would become a part of the host name, which errors show."""
     with pytest.raises(ImproperlyConfigured, match="memcached takes no user name") as caught:
         caches("memcached://user:secret@host:11211")
     assert "secret" not in str(caught.value)
@@ -535,9 +535,9 @@ def test_the_file_profile_warns_of_a_folder_that_was_there(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("previous", "why"),
     [
-        ("dbx", "'dbx' is no engine that sessions can be moved between"),
+        ("dbx", "Sessions cannot be moved to or from 'dbx'"),
         ("os.path", "'os.path' is no engine"),
-        ("db", "SESSION_HANDOVER_FROM=db. Both are db: name the engine that ran"),
+        ("db", "SESSION_HANDOVER_FROM=db. Both are db. Name the engine that ran"),
         ("file", "The session storage path"),
     ],
 )

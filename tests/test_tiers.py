@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from cookieproj.profiles import PROFILES
-from tests.engines.handover_browser import PAIRS
 
 from .engines.contract import STORES, Engine
+from .engines.handover_switch import PAIRS
 from .fault_table import WHOSE
 from .sites import ROOT
 from .tiers import (

@@ -1,3 +1,5 @@
+"""The admin of signed-in sessions."""
+
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -25,8 +27,8 @@ from .stored_sessions import NotEndedError, open_stored_session
 from .user_model import users
 
 
-def not_ended(reasons: Iterable[str]) -> Iterator[str]:
-    """A sentence for each, with the number of sessions that it keeps from being ended."""
+def not_signed_out_messages(reasons: Iterable[str]) -> Iterator[str]:
+    """Yield a sentence for each reason, with the number of sessions that it concerns."""
     for reason, number in Counter(reasons).items():
         text = ngettext(
             "%(number)d session is not signed out. %(reason)s",
@@ -36,8 +38,8 @@ def not_ended(reasons: Iterable[str]) -> Iterator[str]:
         yield text % {"number": number, "reason": reason}
 
 
-def unreachable_rows(rows: Iterable[SignedInSession]) -> Iterator[tuple[UUID, str]]:
-    """Those whose stored sessions cannot be ended, and why."""
+def rows_not_endable(rows: Iterable[SignedInSession]) -> Iterator[tuple[UUID, str]]:
+    """Yield the ids of the rows whose stored sessions cannot be ended, each with the reason."""
     for row in rows:
         try:
             if row.sealed_key:
@@ -59,13 +61,13 @@ class SignedInSessionAdmin(SignOutPermission, AllowedLookupsAdmin, ViewOrDeleteA
     )  # fmt: skip
     list_select_related = ["user"]
     ordering = ["-signed_in_at"]
-    # By what an index orders them.
+    # Columns that have an index.
     sortable_by = ["signed_in_at", "expires"]
     search_help_text = _(
         "The beginning of a user name or an address. Up to 10,000 are listed, the latest first."
     )
     actions = ["delete_selected", "sign_out_users"]
-    # Without what offers to select all of them, those beyond reach too.
+    # Hides the link that selects all rows, which includes rows beyond MAX_ROWS_LISTED.
     actions_selection_counter = False
     paginator = CappedPaginator
     show_full_result_count = False
@@ -86,13 +88,13 @@ class SignedInSessionAdmin(SignOutPermission, AllowedLookupsAdmin, ViewOrDeleteA
     def delete_selected(
         self, request: HttpRequest, queryset: QuerySet[SignedInSession]
     ) -> HttpResponse | None:
-        """Django's own, in place of it, by the name that its page of confirmation asks for."""
+        """Replace Django's action. It has the same name, which the confirmation page posts."""
         if request.POST.get("post"):
-            kept = dict(unreachable_rows(queryset))
-            for sentence in not_ended(kept.values()):
+            reasons = dict(rows_not_endable(queryset))
+            for sentence in not_signed_out_messages(reasons.values()):
                 self.message_user(request, sentence, messages.ERROR)
-            queryset = queryset.exclude(pk__in=kept)
-        # One that the store refuses is not in the log either.
+            queryset = queryset.exclude(pk__in=reasons)
+        # If the store refuses a deletion, the log entry is rolled back with the row.
         with transaction.atomic(using=router.db_for_write(SignedInSession)):
             return delete_selected(self, request, queryset)
 
@@ -100,16 +102,16 @@ class SignedInSessionAdmin(SignOutPermission, AllowedLookupsAdmin, ViewOrDeleteA
         try:
             response: HttpResponse = super().delete_view(request, *args, **kwargs)
         except NotEndedError as error:
-            [sentence] = not_ended([str(error)])
+            [sentence] = not_signed_out_messages([str(error)])
             self.message_user(request, sentence, messages.ERROR)
-            return self.back(request, redirect("admin:index"))
+            return self.redirect_to_list(request, redirect("admin:index"))
         return response
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Whoever may delete a user may so end their sessions: a row that goes with its user."""
+        """Whether the row may be deleted. On a page of another admin it goes with its user."""
         match = request.resolver_match
-        own = f"{self.opts.app_label}_{self.opts.model_name}_"
-        if obj is not None and match is not None and not str(match.url_name).startswith(own):
+        own_prefix = f"{self.opts.app_label}_{self.opts.model_name}_"
+        if obj is not None and match is not None and not str(match.url_name).startswith(own_prefix):
             return True
         return super().has_delete_permission(request, obj) and not running_engine.why_not_single()
 

@@ -1,4 +1,4 @@
-"""How far the lists of the admin lead, and what filters them, however many rows there are."""
+"""The paginator and filters of the admin's lists, which stay fast with any number of rows."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -14,26 +14,26 @@ from django.utils.translation import gettext_lazy as _
 
 from .models import SignedInSession
 
-# Rows of a list that can be paged to: beyond, one searches.
-LISTED_AT_MOST = 10_000
+# Rows that can be paged to. Others are found by a search.
+MAX_ROWS_LISTED = 10_000
 
 
 class CappedPaginator(Paginator):  # type: ignore[type-arg] # in the stubs alone it has one
-    """Counts as far as it leads, and no further: a list of a million opens like one of ten."""
+    """Counts at most MAX_ROWS_LISTED rows, so a list of a million opens as fast as a short one."""
 
     @cached_property
     def count(self) -> int:
         rows: Any = self.object_list
-        return int(rows[:LISTED_AT_MOST].count())
+        return int(rows[:MAX_ROWS_LISTED].count())
 
 
-class ValuesFilter(admin.SimpleListFilter):
-    """The values that there are of an indexed column, each found by one step in the index."""
+class ColumnValuesFilter(admin.SimpleListFilter):
+    """Filters by the values of an indexed column. One query on the index finds each value."""
 
-    MOST = 50
+    MAX_VALUES = 50
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [(value, value or _("unknown")) for value in islice(self.values(), self.MOST)]
+        return [(value, value or _("unknown")) for value in islice(self.values(), self.MAX_VALUES)]
 
     def values(self) -> Iterator[str]:
         column = self.parameter_name or ""
@@ -52,11 +52,11 @@ class ValuesFilter(admin.SimpleListFilter):
         return queryset.filter(**{self.parameter_name or "": value})
 
 
-class EngineFilter(ValuesFilter):
+class EngineFilter(ColumnValuesFilter):
     title = _("engine")
     parameter_name = "engine"
 
 
-class DeviceFilter(ValuesFilter):
+class DeviceFilter(ColumnValuesFilter):
     title = _("device")
     parameter_name = "system"

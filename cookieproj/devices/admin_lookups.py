@@ -1,4 +1,4 @@
-"""What may be asked of the lists of the admin, and selected in them."""
+"""Restricts the lookups in URLs of the admin's lists, and the rows that an action selects."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,20 +14,20 @@ from django.http import HttpRequest
 
 from cookieproj.engines.primary_keys import primary_key
 
-# What a lookup of a wrong value is found out by: half a range, a number that no column holds.
+# Errors of a lookup with an invalid value: half a range, or a number too large for the column.
 LOOKUP_ERRORS = (ValueError, TypeError, LookupError, ArithmeticError, DatabaseError)
 
 
 class AllowedLookupsAdmin(admin.ModelAdmin):
-    """Answers what is asked of a list in its address: nothing that it does not show.
+    """An admin whose lists can be filtered only by the fields that they show.
 
-    Takes what a database, or its driver, cannot look up as Django takes a wrong lookup.
-    Django catches what goes wrong as a lookup is made. A regular expression that is none, a
-    year without end or an address that is no address is not found out before the query.
+    It treats an error of the query as Django treats an error in a lookup. Django notices only
+    those that occur before the query. An invalid regular expression, year or IP address fails in
+    the query itself.
     """
 
-    # Fields, also of what is related, by which a list may be filtered, with any lookup of theirs.
-    # Django allows all of its own columns, and a few hundred questions spell out a secret one.
+    # Fields, also of related models, by which a list may be filtered, with any lookup. Django
+    # allows all columns of the model: a few hundred queries then reveal a secret column.
     allowed_lookups: tuple[str, ...] = ()
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
@@ -42,22 +42,24 @@ class AllowedLookupsAdmin(admin.ModelAdmin):
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> Any:
-        """A field without a name, as in ``?_to_field=``, is none."""
+        """Treat an empty field name, as in ``?_to_field=``, as none."""
         return super().get_object(request, object_id, from_field or None)
 
-    def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *where: Any) -> Any:
-        """What can be no primary key selects nothing, as one that nothing has."""
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *args: Any) -> Any:
+        """Ignore selected values that are no primary keys, like keys that no row has."""
         form = request.POST.copy()
-        form.setlist(ACTION_CHECKBOX_NAME, list(self.keys(form.getlist(ACTION_CHECKBOX_NAME))))
+        form.setlist(
+            ACTION_CHECKBOX_NAME, list(self.valid_keys(form.getlist(ACTION_CHECKBOX_NAME)))
+        )
         request.POST = form  # type: ignore[assignment]
-        return super().response_action(request, queryset, *where)
+        return super().response_action(request, queryset, *args)
 
-    def keys(self, values: list[str]) -> Iterator[str]:
+    def valid_keys(self, values: list[str]) -> Iterator[str]:
         return (value for value in values if primary_key(self.model, value) is not None)
 
 
 def field_path(model: type[Model], lookup: str) -> str:
-    """The fields that a lookup leads through, by their names, without what it does to the last."""
+    """Return the names of the fields in a lookup, joined by "__", without the lookup type."""
     names: list[str] = []
     for part in lookup.split(LOOKUP_SEP):
         try:

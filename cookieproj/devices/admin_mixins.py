@@ -1,4 +1,4 @@
-"""For the admin of a site's own user model: what signs users out."""
+"""Mixins for the admin of a site's own user model: actions that sign users out."""
 
 from typing import Any
 
@@ -17,39 +17,42 @@ from .user_model import signed_in_user
 
 
 def sign_out_all(model_admin: admin.ModelAdmin, request: HttpRequest, users: QuerySet[Any]) -> None:
-    """Everywhere but here: whoever asks for it goes on working."""
+    """Sign the users out everywhere, except for the session of this request. Show the result."""
     by = signed_in_user(request)
-    names = []
+    signed_out_names = []
     for user in users:
         try:
             sign_out_everywhere(user, by=by, keep=request)
         except SessionEndedError as error:
             model_admin.message_user(request, str(error), messages.ERROR)
         else:
-            names.append(user.get_username())
-    if not names:
+            signed_out_names.append(user.get_username())
+    if not signed_out_names:
         return
     text = ngettext(
         "%(number)d user is signed out everywhere: %(names)s.",
         "%(number)d users are signed out everywhere: %(names)s.",
-        len(names),
-    ) % {"number": len(names), "names": ", ".join(names)}
-    if by.get_username() in names:
-        text = _("%(text)s This session of yours goes on.") % {"text": text}
+        len(signed_out_names),
+    ) % {"number": len(signed_out_names), "names": ", ".join(signed_out_names)}
+    if by.get_username() in signed_out_names:
+        text = _("%(text)s Your current session stays signed in.") % {"text": text}
     model_admin.message_user(request, text, messages.SUCCESS)
 
 
 class SignOutPermission:
-    """Whose actions sign users out everywhere, which works on engines that cannot end just one."""
+    """The permission for actions that sign users out everywhere.
+
+    They also work on engines that cannot end a single session.
+    """
 
     def has_sign_out_permission(self, request: HttpRequest) -> bool:
-        return may(request, "delete")
+        return has_session_permission(request, "delete")
 
 
 class SignOutUsersMixin(SignOutPermission):
-    """Before the other bases of the admin of a user model: an action that signs users out.
+    """Adds the action "sign out" to the admin of a user model.
 
-    A class that names ``actions`` of its own names "sign_out" among them.
+    It stands before the other base classes. A class with its own ``actions`` includes "sign_out".
     """
 
     actions: Any = ["sign_out"]
@@ -59,15 +62,19 @@ class SignOutUsersMixin(SignOutPermission):
         sign_out_all(self, request, queryset)  # type: ignore[arg-type] # stands before one
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Who may delete a user may so end their sessions, and sees them only if allowed to."""
-        listed, counts, needed, protected = super().get_deleted_objects(objs, request)  # type: ignore[misc]
-        if not may(request, "view"):
+        """Let a user's deletion end their sessions without a permission for these.
+
+        The page lists the sessions only with the permission to view them.
+        """
+        listed, counts, permissions_needed, protected = super().get_deleted_objects(objs, request)  # type: ignore[misc]
+        if not has_session_permission(request, "view"):
             listed = [str(user) for user in objs]
-        return listed, counts, needed - {SignedInSession._meta.verbose_name}, protected
+        permissions_needed -= {SignedInSession._meta.verbose_name}
+        return listed, counts, permissions_needed, protected
 
 
-def may(request: HttpRequest, action: str) -> bool:
-    """Whether whoever asks may do that to signed-in sessions."""
+def has_session_permission(request: HttpRequest, action: str) -> bool:
+    """Whether the user of the request has the permission for that action on signed-in sessions."""
     opts = SignedInSession._meta
     user: Any = request.user
     return bool(user.has_perm(f"{opts.app_label}.{get_permission_codename(action, opts)}"))

@@ -1,4 +1,4 @@
-"""What clearsessions clears besides the store: the registry of what is no longer true."""
+"""Clears the registry of signed-in sessions: ``clearsessions`` does so after the store."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,38 +12,38 @@ from cookieproj.engines import running_engine
 from . import session_registry, stored_sessions
 from .models import ForgettableQuerySet, RefusedSession, SignedInSession
 
-# Rows in a batch: not more than a statement on any database takes.
+# Rows in a batch. No database limits the parameters of a statement to fewer.
 BATCH = 500
 
 
 def clear() -> int:
-    """Forget what is no longer true, by batches: how many signed-in sessions were gone.
+    """Delete rows of refused and signed-in sessions that are out of date, in batches.
 
-    A row has expired by its own date, as not every store can be asked: what renews a session
-    is written down by ``DevicesMiddleware``.
+    Return the number of signed-in sessions. A row expires by its own date, because not every
+    store can be asked. ``DevicesMiddleware`` updates the date when a session is renewed.
     """
     now = timezone.now()
-    for _refused in batches(RefusedSession.objects.filter(until__lt=now)):
+    for _refused in delete_in_batches(RefusedSession.objects.filter(until__lt=now)):
         pass
-    # What was last written of a session's expiry may be so much older than the session: a process
-    # leaves alone what is younger than SEEN_EVERY, and looks again only when as much has gone by.
-    late = 2 * timedelta(seconds=session_registry.SEEN_EVERY)
-    expired = SignedInSession.objects.filter(expires__lt=now - late)
-    return sum(batches(expired)) + sum(forgotten())
+    # The date of a row may lag behind the session by twice SEEN_EVERY: a process does not update a
+    # row that is younger than that, and checks it again only after the same time.
+    max_lag = 2 * timedelta(seconds=session_registry.SEEN_EVERY)
+    expired = SignedInSession.objects.filter(expires__lt=now - max_lag)
+    return sum(delete_in_batches(expired)) + sum(forget_rows_without_session())
 
 
-def batches(rows: ForgettableQuerySet[Any]) -> Iterator[int]:
-    """Remove rows, those of a batch by one statement: how many went."""
+def delete_in_batches(rows: ForgettableQuerySet[Any]) -> Iterator[int]:
+    """Delete the rows, a batch with each statement. Yield the number of each batch."""
     while batch := list(rows.values_list("pk", flat=True)[:BATCH]):
         yield rows.filter(pk__in=batch).forget()
 
 
-def forgotten() -> Iterator[int]:
-    """Forget rows whose sessions are not stored any more, by batches: how many they were."""
+def forget_rows_without_session() -> Iterator[int]:
+    """Delete the rows whose sessions are no longer stored. Yield the number of each batch."""
     rows = SignedInSession.objects.filter(engine__in=running_engine.names()).exclude(sealed_key="")
-    last = UUID(int=0)
-    while batch := list(rows.filter(pk__gt=last).order_by("pk")[:BATCH]):
-        last = batch[-1].pk
+    last_pk = UUID(int=0)
+    while batch := list(rows.filter(pk__gt=last_pk).order_by("pk")[:BATCH]):
+        last_pk = batch[-1].pk
         yield stored_sessions.forget_rows_without_session(
             batch, stored_sessions.rows_with_session(batch)
         )

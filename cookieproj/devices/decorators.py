@@ -1,4 +1,4 @@
-"""What takes a POST alone: who comes to its address by a link gets to the page with the button."""
+"""``require_post``: a view that accepts POST only. A GET is redirected to the page of the form."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -15,24 +15,24 @@ SAFE_METHODS = ("GET", "HEAD")
 
 
 def require_post(*, page: str) -> Callable[[View], View]:
-    """As Django's, but a look leads to that page, by its URL or the name of that.
+    """Like Django's ``require_POST``, but redirect GET and HEAD to ``page``, a URL or its name.
 
-    By an address that was typed, or kept: a sign-in leads to where somebody was when asked to
-    sign in. Other methods are answered 405.
+    A GET comes from a URL that was typed or bookmarked, or from a sign-in page, which redirects
+    to the URL that required the sign-in. Other methods are answered 405.
     """
 
-    def require(view: View) -> View:
+    def decorate(view: View) -> View:
         @require_http_methods(["POST", *SAFE_METHODS])
         @wraps(view)
-        def posted(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def view_or_redirect(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             if request.method in SAFE_METHODS:
                 return redirect_to_page(request, page)
             response: HttpResponse = view(request, *args, **kwargs)
             return response
 
-        return posted
+        return view_or_redirect
 
-    return require
+    return decorate
 
 
 @never_cache

@@ -1,4 +1,4 @@
-"""What is written beside a request's own work, and may wait for a database that takes nothing."""
+"""Writes to the registry that can wait: a database that refuses them must not fail the request."""
 
 import logging
 from collections.abc import Callable
@@ -16,27 +16,27 @@ logger = logging.getLogger(__name__)
 
 
 def registry_connection() -> BaseDatabaseWrapper:
-    """To the database in which the registry is written."""
+    """Return the connection to the database to which the registry is written."""
     return connections[router.db_for_write(SignedInSession)]
 
 
 def try_write(write: Callable[[], object]) -> bool:
-    """Whether that could be done; if not for the database's sake, a line in the log says why.
+    """Call ``write`` and return whether it succeeded. Log the error if the database refuses it.
 
-    A transaction of somebody else is broken by then: he gets the error.
+    Raises the error inside a transaction of the caller, which the error has broken.
     """
     connection = registry_connection()
     try:
         write()
     except Error as error:
-        found = store_error(error, connection)
-        if found is None or in_transaction(connection):
+        refusal = store_error(error, connection)
+        if refusal is None or in_transaction(connection):
             raise
-        if isinstance(found, StoreReadOnlyError):
-            # Perhaps to this connection alone, from before a fail-over: the next one is new.
+        if isinstance(refusal, StoreReadOnlyError):
+            # Perhaps only this connection is read-only, after a fail-over. The next one is new.
             connection.close()
         else:
             close_if_broken(connection)
-        logger.warning("The registry of signed-in sessions waits: %s", in_english(found))
+        logger.warning("The registry of signed-in sessions waits: %s", in_english(refusal))
         return False
     return True

@@ -1,4 +1,4 @@
-"""Sessions that browsers hold, and that have ended: refused until no cookie of theirs is good."""
+"""Sessions in signed cookies that have ended: refused until every cookie of theirs has expired."""
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -11,21 +11,22 @@ from cookieproj.engines.clock import as_django_stores, aware
 
 from .models import RefusedSession
 
-# How much longer a session is refused than it was known to live: requests were under way.
+# A session is refused for this long after its known expiry, because a request under way may have
+# moved the expiry.
 GRACE_PERIOD = timedelta(days=1)
 
-# What is written down of an expiry lies between these: no database holds a later year, nor does
-# each time zone hold the whole of that one.
-FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+# The limits of an expiry that is stored. No database has a later year, and the last days of that
+# year are outside the range of some time zones.
+FIRST_EXPIRY, LAST_EXPIRY = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def refuse(row: str, expires: datetime) -> None:
-    """Refuse the session of that id from now on, until a cookie with it has expired."""
+    """Refuse the session of that registry id until each of its cookies has expired."""
     age = timedelta(seconds=settings.SESSION_COOKIE_AGE)
-    # A row from before may hold the very last moment of all.
-    until = max(min(expires, as_django_stores(LAST)), timezone.now() + age) + GRACE_PERIOD
+    # An older row may have an expiry after LAST_EXPIRY.
+    until = max(min(expires, as_django_stores(LAST_EXPIRY)), timezone.now() + age) + GRACE_PERIOD
     RefusedSession.objects.bulk_create([RefusedSession(pk=row, until=until)], ignore_conflicts=True)
-    # It may have been refused before, for less long.
+    # If it was refused already, for a shorter time.
     RefusedSession.objects.filter(pk=row, until__lt=until).update(until=until)
 
 
@@ -34,7 +35,12 @@ def is_refused(row: str) -> bool:
 
 
 def expiry_of(session: SessionBase) -> datetime:
-    """Never an error: a session may end, or be signed in, whatever it was given for an expiry."""
+    """Return the session's expiry within the limits, and never raise.
+
+    An invalid ``set_expiry`` must not stop a session from being signed in or ended.
+    """
     with suppress(OverflowError, TypeError, ValueError):
-        return as_django_stores(max(FIRST, min(aware(session.get_expiry_date()), LAST)))
-    return as_django_stores(LAST)
+        return as_django_stores(
+            max(FIRST_EXPIRY, min(aware(session.get_expiry_date()), LAST_EXPIRY))
+        )
+    return as_django_stores(LAST_EXPIRY)

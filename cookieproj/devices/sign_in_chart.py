@@ -1,4 +1,4 @@
-"""How many sessions there are: the figures and the chart above the admin's lists."""
+"""The number of signed-in sessions, and the chart of sign-ins by day, above the admin's lists."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -12,15 +12,15 @@ from django.utils import timezone
 
 from .models import SignedInSession
 
-DAYS = 14
+DAYS_SHOWN = 14
 
-# Of the chart, in its own units: what the template draws with.
-HEIGHT, STEP = 100, 24
+# The height of the chart and the distance of two bars, in units of the template's viewBox.
+CHART_HEIGHT, BAR_DISTANCE = 100, 24
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A day of the chart, drawn from the bottom up."""
+    """The bar of one day, drawn from the bottom up."""
 
     day: date
     number: int
@@ -29,12 +29,12 @@ class Bar:
 
     @property
     def top(self) -> float:
-        return HEIGHT - self.height
+        return CHART_HEIGHT - self.height
 
 
 @dataclass(frozen=True)
 class Overview:
-    """What that user of the admin may know."""
+    """The figures that this user of the admin may see."""
 
     user: Any
 
@@ -48,22 +48,23 @@ class Overview:
 
     @cached_property
     def bars(self) -> list[Bar]:
-        """Those who are signed in, by the day on which they did so: the last DAYS days."""
+        """A bar for each of the last DAYS_SHOWN days: live sessions that began on it."""
         numbers = signed_in_by_day()
-        most = max(*numbers.values(), 1)
+        highest = max(*numbers.values(), 1)
         return [
-            Bar(day, number, place * STEP, HEIGHT * number / most)
+            Bar(day, number, place * BAR_DISTANCE, CHART_HEIGHT * number / highest)
             for place, (day, number) in enumerate(numbers.items())
         ]
 
     @property
     def width(self) -> int:
-        return DAYS * STEP
+        return DAYS_SHOWN * BAR_DISTANCE
 
 
 def signed_in_by_day() -> dict[date, int]:
+    """Return how many live sessions began on each of the last DAYS_SHOWN days."""
     today = timezone.localdate() if settings.USE_TZ else timezone.now().date()
-    days = [today - timedelta(days=before) for before in reversed(range(DAYS))]
+    days = [today - timedelta(days=age) for age in reversed(range(DAYS_SHOWN))]
     rows = (
         SignedInSession.objects.live()
         .annotate(day=TruncDate("signed_in_at"))

@@ -1,4 +1,4 @@
-"""Your devices: where a user is signed in, and out again."""
+"""The page Your devices: lists where a user is signed in, and signs devices out."""
 
 from django.contrib import messages
 from django.contrib.auth import logout
@@ -24,12 +24,12 @@ from .user_model import counts_sign_outs, signed_in_user
 @login_required
 def your_devices(request: HttpRequest) -> HttpResponse:
     user = signed_in_user(request)
-    # Now, not after this page: it shows what the registry knows.
+    # The page shows the registry, so this request is registered before it, not after.
     tracking.track(request)
-    this = session_registry.registered_id(request.session)
+    this_id = session_registry.registered_id(request.session)
     context = {
-        "devices": sorted(devices_of(user), key=lambda device: str(device.pk) != this),
-        "this": this,
+        "devices": sorted(devices_of(user), key=lambda device: str(device.pk) != this_id),
+        "this": this_id,
         "most": signing_out.MOST,
         "why_not_single": running_engine.why_not_single(),
         "ends_unknown": counts_sign_outs(),
@@ -42,7 +42,7 @@ def your_devices(request: HttpRequest) -> HttpResponse:
 def sign_out_one(request: HttpRequest, pk: str) -> HttpResponse:
     row = signed_in_user(request).signed_in_sessions.filter(pk=pk).first()
     if row is None:
-        # By another click, or elsewhere. Whether it is somebody else's is nobody's business.
+        # Signed out by another click or device. Or it is another user's: the answer does not say.
         messages.info(request, _("That device is already signed out."), fail_silently=True)
     elif str(row.pk) == session_registry.registered_id(request.session):
         with expect_not_ended(row):
@@ -80,7 +80,7 @@ def sign_out_others(request: HttpRequest) -> HttpResponse:
 
 def devices_signed_out(number: int) -> str:
     if not number:
-        # Or the other click of a double one has signed them out.
+        # Perhaps the first click of a double click has signed them out.
         return _("No other device is signed in.")
     text = ngettext(
         "%(number)d device is signed out.", "%(number)d devices are signed out.", number

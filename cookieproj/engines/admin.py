@@ -22,12 +22,12 @@ from .exceptions import NotListableError
 from .models import StoredSession
 from .session_keys import masked
 
-# Who knows these is, or may become, somebody else.
-SECRETS = {HASH_SESSION_KEY, INTERNAL_RESET_SESSION_TOKEN, CSRF_SESSION_KEY}
+# Whoever knows one of these values can act as the user of the session.
+SECRET_ITEMS = {HASH_SESSION_KEY, INTERNAL_RESET_SESSION_TOKEN, CSRF_SESSION_KEY}
 
 
 class StoredSessionAdmin(ViewOrDeleteAdmin):
-    """The running engine's sessions, in its own order; there is no table to query."""
+    """The running engine's sessions, in the store's own order. There is no table to query."""
 
     fields = ("key", "user", "expires", "size", "data")
     readonly_fields = fields
@@ -54,11 +54,11 @@ class StoredSessionAdmin(ViewOrDeleteAdmin):
             return _("Nobody gets to see the data of a superuser's session.")
         if not session.user and not session.is_anonymous:
             return _("Nobody gets to see the data of a session whose user is not found.")
-        held = {
-            name: masked(str(value)) if name in SECRETS else value
+        visible_data = {
+            name: masked(str(value)) if name in SECRET_ITEMS else value
             for name, value in session.listed.data.items()
         }
-        return format_html("<pre>{}</pre>", inspector.as_text(held))
+        return format_html("<pre>{}</pre>", inspector.as_text(visible_data))
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -91,7 +91,7 @@ class StoredSessionAdmin(ViewOrDeleteAdmin):
             return None
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Nothing else goes with it."""
+        """Return the sessions alone: nothing else is deleted with them."""
         counts = {self.opts.verbose_name_plural: len(objs)}
         return [str(session) for session in objs], counts, set(), []
 
@@ -100,5 +100,5 @@ class StoredSessionAdmin(ViewOrDeleteAdmin):
 
 
 if find_spec("cryptography"):
-    # Else no key could be kept out of the addresses of the pages.
+    # Without it, session keys could not be encrypted in the URLs of these pages.
     admin.site.register(StoredSession, StoredSessionAdmin)

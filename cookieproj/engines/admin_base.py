@@ -1,4 +1,4 @@
-"""What the admin's lists of sessions share."""
+"""The base class of the admin's lists of sessions."""
 
 from typing import Any
 
@@ -10,17 +10,21 @@ from django.urls import reverse
 
 
 class ViewOrDeleteAdmin(admin.ModelAdmin):
-    """Nobody makes a session here, or changes one."""
+    """An admin in which nothing can be added or changed."""
 
     def response_delete(self, request: HttpRequest, obj_display: str, obj_id: Any) -> HttpResponse:
-        return self.back(request, super().response_delete(request, obj_display, obj_id))
+        return self.redirect_to_list(request, super().response_delete(request, obj_display, obj_id))
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, *args: Any) -> HttpResponse:
-        """Of one that has gone meanwhile, by another click say."""
-        return self.back(request, super()._get_obj_does_not_exist_redirect(request, *args))  # type: ignore[misc]
+        """Return to the list if the object is gone, by another click for instance."""
+        response = super()._get_obj_does_not_exist_redirect(request, *args)  # type: ignore[misc]
+        return self.redirect_to_list(request, response)
 
-    def back(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
-        """To the list, as it was filtered: Django leads who may change nothing elsewhere."""
+    def redirect_to_list(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        """Return a redirect to the list with its filters, if ``response`` is a redirect.
+
+        Django redirects users who may not change anything to the admin's index.
+        """
         if not isinstance(response, HttpResponseRedirect) or not self.has_view_permission(request):
             return response
         names = self.opts.app_label, self.opts.model_name

@@ -9,5 +9,5 @@ class EnginesConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        # They register themselves, once settings are there.
+        # These modules register themselves on import, which needs the settings.
         from . import checks, handover, handover_checks  # noqa: F401, PLC0415

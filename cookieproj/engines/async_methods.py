@@ -1,4 +1,4 @@
-"""The async half of the engines' interface."""
+"""The async methods of the engines: each runs its sync counterpart in a thread."""
 
 import asyncio
 import threading
@@ -13,12 +13,13 @@ from django.contrib.sessions.backends.base import SessionBase
 from .merge import Data
 from .subclass_hooks import is_ours_or_djangos, overrides
 
-# Whether what runs now was called by its async half.
+# Whether the running code was called through an async method.
 _called_async: ContextVar[bool] = ContextVar("called_async", default=False)
 
 
-# What is under way, not in the session itself, which can be copied: the lock under which it is
-# loaded; for the event loop its loading, and whatever else is done to it in a thread.
+# What is in progress for each session. It is kept outside of the session, which can be copied.
+# ``_locks``: held while the session is loaded. ``_loads``: its load on an event loop. ``_steps``:
+# its methods that run in threads.
 _locks: WeakKeyDictionary[SessionBase, threading.RLock] = WeakKeyDictionary()
 _loads: WeakKeyDictionary[SessionBase, asyncio.Future[Data]] = WeakKeyDictionary()
 _steps: WeakKeyDictionary[SessionBase, set[asyncio.Future[None]]] = WeakKeyDictionary()
@@ -28,19 +29,22 @@ Future = TypeVar("Future", bound=asyncio.Future[Any])
 
 
 def running_here(future: Future | None) -> Future | None:
-    """That, unless it is over or another event loop's, which may have stopped."""
+    """Return the future if it is pending on the running event loop, else None.
+
+    A future of another event loop may never end, as that loop may have stopped.
+    """
     if future is None or future.done() or future.get_loop() is not asyncio.get_running_loop():
         return None
     return future
 
 
 def async_half(name: str) -> str:
-    """The name of that method's: ``asave``, ``_aget_new_session_key``."""
+    """Return the name of that method's async half: ``asave``, ``_aget_new_session_key``."""
     return f"_a{name[1:]}" if name.startswith("_") else f"a{name}"
 
 
 def in_thread(name: str) -> Any:
-    """The async half of that method."""
+    """Return an async method that runs the sync method of that name in a thread."""
 
     async def half(self: Any, *arguments: Any, **options: Any) -> Any:
         return await self._in_thread(name, *arguments, **options)
@@ -49,22 +53,22 @@ def in_thread(name: str) -> Any:
 
 
 class AsyncMixin(SessionBase):
-    """The ``a…`` methods as wrappers of the others, before those that Django's engines have.
+    """The async methods (``a…``) as wrappers of the sync ones, replacing those of Django's engines.
 
-    Django's engines implement them a second time, so that an engine which overrides
-    ``load`` alone would be gone round by ``aload``. Each runs in a thread: nothing here
-    blocks the event loop.
+    Django's engines implement them separately, so there ``aload`` bypasses a subclass that
+    overrides ``load`` alone. Here each calls its sync half in a thread, so nothing blocks the event
+    loop.
 
-    A subclass may override either half, or both: then one that is called is not called
-    by the other as well.
+    A subclass may override either half or both. If it overrides both, the half that is called does
+    not call the other.
 
-    However many ask at once for a session that is not loaded yet, it is loaded once.
+    A session is loaded once, however many callers ask for it concurrently.
     """
 
     if TYPE_CHECKING:
         _session_cache: Data
 
-    # Another object since each ``clear``: what is still being loaded then comes too late.
+    # Replaced by each ``clear``: a load that began before does not bring back what was cleared.
     _emptied: object = None
 
     def _get_session(self, no_load: bool = False) -> Data:
@@ -75,24 +79,24 @@ class AsyncMixin(SessionBase):
             pass
         with _locks.setdefault(self, threading.RLock()):
             if not hasattr(self, "_session_cache"):
-                before = self._emptied
+                emptied_before = self._emptied
                 data = {} if no_load or self.session_key is None else self.load()
-                if self._emptied is before:
+                if self._emptied is emptied_before:
                     self._session_cache = data
         return self._session_cache
 
-    # Django's goes by Django's method alone.
+    # Django's property calls Django's method, whatever a subclass overrides.
     _session = property(_get_session)
 
     async def _aget_session(self, no_load: bool = False) -> Data:
-        """The data once no step is under way that could change it, or does not want it changed.
+        """Return the data once no other step that could change it is in progress.
 
-        Whoever asks while it is loaded gets the same answer, the error of a store too. Loading
-        goes on where one of them is cancelled, even the first.
+        Callers that ask during a load share its result, including an error of the store. The load
+        continues if a caller is cancelled, even the first one.
         """
         self.accessed = True
         if _called_async.get():
-            # This is part of a step, and for that everybody else waits.
+            # This is part of a step: others wait for that step, so it must not wait for them.
             return await self._aload_session(no_load)
         while not (load := running_here(_loads.get(self))) and (
             steps := [step for step in _steps.get(self, ()) if running_here(step)]
@@ -109,7 +113,8 @@ class AsyncMixin(SessionBase):
         if _loads.get(self) is load:
             del _loads[self]
         if not load.cancelled():
-            # Where nobody waits any more, nobody is to miss the error.
+            # Retrieve the error: asyncio logs one that no caller has retrieved, if all were
+            # cancelled.
             load.exception()
 
     async def _aload_session(self, no_load: bool = False) -> Data:
@@ -118,10 +123,10 @@ class AsyncMixin(SessionBase):
         if not overrides(type(self), "aload", "_aget_session_from_db"):
             data: Data = await self._in_thread("_get_session")
             return data
-        # On this event loop, so not under a lock that it could be made to wait for.
-        before = self._emptied
+        # This runs on the event loop, which must not block, so it takes no lock.
+        emptied_before = self._emptied
         data = await self.aload() if self.session_key else {}
-        if self._emptied is before:
+        if self._emptied is emptied_before:
             self._session_cache = data
         return self._session_cache
 
@@ -135,7 +140,7 @@ class AsyncMixin(SessionBase):
     aget_expiry_age = in_thread("get_expiry_age")
     aget_expiry_date = in_thread("get_expiry_date")
     aload = in_thread("load")
-    # The function is a plain one, no coroutine: it runs in the thread too.
+    # The function given to ``aapply`` is a plain one, not a coroutine: it runs in the thread too.
     aapply = in_thread("apply")
 
     async def asave(self, must_create: bool = False) -> None:
@@ -162,14 +167,14 @@ class AsyncMixin(SessionBase):
         return await clear_expired(**options)  # type: ignore[no-any-return]
 
     async def _in_thread(self, name: str, *arguments: Any, **options: Any) -> Any:
-        """Call the sync half of the method from which this is called."""
-        mine = [
+        """Call the sync half of the async method that calls this, in a thread."""
+        overriding = [
             owner
             for owner in type(self).__mro__
             if async_half(name) in vars(owner) and not is_ours_or_djangos(owner)
         ]
-        # A class that has an async half of its own, and has called this, goes by that alone.
-        sync_half = getattr(super(mine[-1], self) if mine else self, name)
+        # If a subclass overrides the async half and calls it by super(), its sync half is bypassed.
+        sync_half = getattr(super(overriding[-1], self) if overriding else self, name)
         token = _called_async.set(True)
         step = asyncio.get_running_loop().create_future()
         _steps.setdefault(self, set()).add(step)
@@ -181,7 +186,7 @@ class AsyncMixin(SessionBase):
             _steps[self].discard(step)
 
     def _overridden(self, name: str) -> Callable[..., Any]:
-        """That method; in the async half its async half, if a subclass has one."""
+        """Return that method; within an async call, its async half if a subclass overrides that."""
         if _called_async.get() and overrides(type(self), async_half(name)):
             return async_to_sync(getattr(self, async_half(name)))
         method: Callable[..., Any] = getattr(self, name)

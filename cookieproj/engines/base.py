@@ -1,14 +1,18 @@
-"""What the engines share: merge and retry, keys, expiry.
+"""The base class of the engines that keep sessions on the server: load, merge, retry, expiry.
 
-How a save flows. A request begins with what the store ``load``s, and keeps it as its base. The
-save reads nothing: it puts the session's data where the store still holds that base, and the
-store compares and writes in one round trip. Where somebody else was quicker, the save asks for
-what is stored now (``refresh``), applies to it key by key what this request has changed since
-its base (``merge``), takes that for its new base, and tries again. Where nothing is stored any
-more the session has ended, and the save is refused: UpdateError. Data that is stored already is
-not written again, only its expiry moved. A new key is an insert under that key first, and the
-end of the old one after the save that follows, so that whatever answer gets lost, the key that
-the browser holds opens the session.
+How a save works:
+
+- A request loads an entry from the store and keeps it as its base.
+- The save does not read first. It sends the base and the session's data, and the store compares the
+  base and writes the data in one round trip (``put``).
+- If the data is stored already, only the expiry is moved.
+- If another request saved first, the save reloads the stored entry (``refresh``), applies to it key
+  by key what this request changed since its base (``merge``), takes the reloaded entry as the new
+  base, and retries.
+- If nothing is stored any more, the session has ended: the save raises UpdateError.
+
+A new key is inserted first. The old key is ended after the save that follows. So if the answer of
+any step gets lost, the key in the browser still opens the session.
 """
 
 from collections.abc import Iterator
@@ -32,9 +36,10 @@ from .validation import validate
 
 
 class Engine(ListingMixin, ApplyMixin):
-    """A session whose data is kept in a store on the server, where other requests change it too."""
+    """A session whose data is stored on the server, where other requests can change it too."""
 
-    # When a save makes it expire, where that is settled: see ``expiring_at``.
+    # The moment at which a save makes the session expire, if ``expiring_at`` has fixed it. None
+    # means that it follows from the session's data and the settings.
     _fixed_expiry: datetime | None = None
 
     def _load(self) -> Entry | None:
@@ -46,22 +51,22 @@ class Engine(ListingMixin, ApplyMixin):
         return insert(self._key, data, self._expires())
 
     def _expires(self) -> datetime:
-        """When what is stored now expires."""
+        """Return the moment at which data stored now expires."""
         return self._fixed_expiry or from_now(int(self._overridden("get_expiry_age")()))
 
-    # What follows is Django's interface, on top of those.
+    # Django's interface.
 
     def decode(self, session_data: Any) -> Data:
         return decode_or_empty(signed_loads(self), session_data)
 
     def load(self) -> Data:
-        """The stored data; empty, and this session without a key, where nothing is stored.
+        """Return the stored data. If nothing is stored, return {} and drop the session key.
 
-        Raises StoreError when the store does not answer, so that a store
-        which is away for a moment is never taken for a session that has ended.
+        Raises StoreError if the store does not answer, so that an unreachable store is never taken
+        for a session that has ended.
         """
         if hasattr(self, "_session_cache"):
-            # Somebody wants to see what is stored; what this session was made from stays.
+            # The caller wants to see what is stored now. The base stays that of the loaded data.
             stored = self._store.refresh(self._key, None) if self.session_key else None
             return (stored and stored.decode()) or {}
         self._base = self._load() if self.session_key else None
@@ -73,13 +78,15 @@ class Engine(ListingMixin, ApplyMixin):
         return data
 
     def save(self, must_create: bool = False) -> None:
-        """Store what this request changed, on top of what others have stored meanwhile.
+        """Store what this request changed, merged with what other requests have stored meanwhile.
 
-        Of two saves that change the same key the later one wins; ``apply`` makes a new value
-        out of the one that is stored. Nothing but the expiry is written when nothing was
-        changed. Raises CreateError if ``must_create`` and the key is taken, UpdateError if the
-        session has ended meanwhile, StoreUnavailableError if the store does not answer, and
-        what the serializer raises for what it cannot store; ValueError for what is too deep.
+        Of two saves that change the same key the later one wins; ``apply`` computes a new value
+        from the stored one. If nothing changed, only the expiry is written.
+
+        Raises CreateError if ``must_create`` and the key is taken, UpdateError if the session has
+        ended meanwhile, StoreUnavailableError if the store does not answer, ValueError if the data
+        is nested too deeply or holds a value that Django could not use, and what the serializer
+        raises for values that it cannot store.
         """
         data = self._get_session(no_load=must_create)
         validate(data)
@@ -98,30 +105,31 @@ class Engine(ListingMixin, ApplyMixin):
         store = self._store
         for _attempt in range(SAVE_ATTEMPTS):
             if self._base is None or self._base.is_copy:
-                found = store.refresh(self._key, self._base)
-                if (found is None or found.data is None) and self._is_unread:
-                    # It was emptied, and there is nothing: as for a browser without a key.
+                stored = store.refresh(self._key, self._base)
+                if (stored is None or stored.data is None) and self._is_unread:
+                    # The session was cleared before it was read, and nothing is stored: create
+                    # it, as for a browser without a key.
                     self._session_key = None
                     self._overridden("create")()
                     return
-                self._rebase(found)
+                self._rebase(stored)
             base: Entry = self._base  # type: ignore[assignment]
-            # As it is now: another thread of this request may go on changing it.
-            if written := store.put(self._key, base, dict(data), self._expires()):
-                self._set_base(written)
+            # A copy, as another thread of this request may go on changing the data.
+            if new_entry := store.put(self._key, base, dict(data), self._expires()):
+                self._set_base(new_entry)
                 return
             self._rebase(store.refresh(self._key, base))
         raise StoreUnavailableError(store.label, SAVES_REFUSED)
 
-    def _set_base(self, written: Entry) -> None:
-        """What this session goes by from now on."""
-        self._base = written
+    def _set_base(self, new_entry: Entry) -> None:
+        """Take the entry that was just written as the base of the next save."""
+        self._base = new_entry
 
     def _rebase(self, theirs: Entry | None) -> None:
-        """Apply to what is stored now what this request has changed.
+        """Apply this request's changes to ``theirs``, which becomes the new base.
 
-        The session's dict is changed in place: whoever holds a value in it goes on
-        holding it. Raises UpdateError where nothing is stored any more.
+        Changes the session's dict in place, so that references to the values in it stay valid.
+        Raises UpdateError if ``theirs`` is no session: nothing is stored any more.
         """
         if theirs is None or theirs.data is None:
             raise UpdateError
@@ -130,20 +138,26 @@ class Engine(ListingMixin, ApplyMixin):
             self._base = theirs
             self._apply_to_stored()
             return
-        # Without a base the session was emptied unread: then it replaces all there is.
+        # Without a base the session was cleared before it was read: then it replaces all that is
+        # stored.
         base = (self._base or theirs).data or {}
         ours: Data = self._get_session()
-        now = dict(ours)
-        form = self._store.form(now)
-        merged = merge(base, theirs.data, form)
-        # Keys that are stored as others, 1 as "1": from now on they are those.
-        ours |= {key: form[key] for key in form.keys() - now.keys()}
-        for key in (now.keys() | form.keys()) - merged.keys():
+        unserialized = dict(ours)
+        serialized = self._store.form(unserialized)
+        merged = merge(base, theirs.data, serialized)
+        # The serializer may change keys, 1 to "1" in JSON: from now on the session has the
+        # changed ones.
+        ours |= {key: serialized[key] for key in serialized.keys() - unserialized.keys()}
+        for key in (unserialized.keys() | serialized.keys()) - merged.keys():
             ours.pop(key, None)
-        new = [key for key in merged if key not in form or not stored_alike(form[key], merged[key])]
-        # Of their own, as the base must stay as it was read.
-        values = (theirs.decode() if new else None) or {}
-        ours |= {key: values[key] for key in new}
+        changed = [
+            key
+            for key in merged
+            if key not in serialized or not stored_alike(serialized[key], merged[key])
+        ]
+        # Decoded once more, as the values of the base must not change.
+        new_values = (theirs.decode() if changed else None) or {}
+        ours |= {key: new_values[key] for key in changed}
         self._base = theirs
 
     def get_expiry_age(self, **kwargs: Any) -> int:
@@ -159,8 +173,10 @@ class Engine(ListingMixin, ApplyMixin):
         date = super().get_expiry_date()
         if settings.USE_TZ:
             return date
-        # An hour later on the clock is too early if it is put forward before that. If it is put
-        # back it is too late, but the right one may be past already, by the clock of now.
+        # Without USE_TZ the expiry is a local time. "In an hour", added to the clock's time, is
+        # too early if the clock is put forward within that hour. If it is put back, the sum is
+        # too late, but the correct local time may be past already by the clock before the
+        # change. So take the later of the two.
         return max(
             as_django_stores(date),
             as_django_stores(super().get_expiry_date(modification=datetime.now(UTC))),
@@ -168,38 +184,42 @@ class Engine(ListingMixin, ApplyMixin):
 
     @property
     def loaded(self) -> Data:
-        """The stored data that this session was made from, to be read only; empty for a new one.
+        """The stored data that this session was loaded from, read-only; {} for a new session.
 
-        Read now if it was emptied unread. After a save it is what was saved.
+        It is read now if the session was cleared before it was read. After a save it is the saved
+        data.
         """
         if self._base is None and self.session_key and hasattr(self, "_session_cache"):
             self._base = self._store.refresh(self._key, None)
         return (self._base and self._base.data) or {}
 
     def replace_data(self, data: Data, stored: Entry | None = None) -> None:
-        """Go by that very dict from now on; loaded from what is ``stored``, if that is given."""
+        """Make that very dict the session's data, and ``stored`` its base if it is given."""
         self._session_cache = data
         if stored:
             self._base, self._is_unread = stored, False
 
     @contextmanager
     def expiring_at(self, moment: datetime | None) -> Iterator[None]:
-        """Meanwhile it expires then, whatever its data says; None changes nothing."""
-        before, self._fixed_expiry = self._fixed_expiry, moment
+        """Within the block, saves make the session expire at that moment; None changes nothing."""
+        previous, self._fixed_expiry = self._fixed_expiry, moment
         try:
             yield
         finally:
-            self._fixed_expiry = before
+            self._fixed_expiry = previous
 
     def exists(self, session_key: Any) -> bool:
         return bool(session_key) and self._store.exists(str(session_key))
 
     def delete(self, session_key: Any = None) -> None:
-        """A key of any type is taken for its text, as Django's ORM takes it."""
+        """Delete the session with that key, by default this one with all keys that it replaced.
+
+        A key of any type is converted to its text, as by Django's ORM.
+        """
         key = self.session_key if session_key is None else session_key
         if str(key) == self._key:
-            for old, _base in self._replaced:
-                self._store.delete(old)
+            for old_key, _base in self._replaced:
+                self._store.delete(old_key)
             self._replaced = ()
         if key:
             self._store.delete(str(key))

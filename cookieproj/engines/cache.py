@@ -1,4 +1,4 @@
-"""Sessions in a cache."""
+"""The engine that keeps sessions in a cache."""
 
 from django.contrib.sessions.backends.cache import KEY_PREFIX
 from django.contrib.sessions.backends.cache import SessionStore as DjangoStore
@@ -9,17 +9,17 @@ from .base import Engine
 from .caches import cache_store
 from .store import Store
 
-# Names of cached_db's entries begin with all of the name of this engine's.
+# Keys that begin with this are entries of cached_db, whose prefix extends this engine's.
 CACHED_DB_KEYS = CACHED_DB_PREFIX.removeprefix(KEY_PREFIX)
 
 
 class SessionStore(Engine, DjangoStore):
     """Entries of the cache that SESSION_CACHE_ALIAS names, each with its own time to live.
 
-    What the cache offers decides what can be promised: see the classes in ``caches``.
+    The cache decides which promises can be kept: see the classes in ``caches``.
     """
 
     _cache: BaseCache
 
     def make_store(self) -> Store:
-        return cache_store(self, others=CACHED_DB_KEYS)
+        return cache_store(self, foreign_prefix=CACHED_DB_KEYS)

@@ -10,8 +10,8 @@ from .caches import cache_store
 from .db import SessionStore as DBStore
 from .engine_registry import current_engine
 from .handover_mixin import store_of
+from .row_deletions import on_row_deleted
 from .row_store import RowStore
-from .signals import on_row_deleted
 from .store import Store
 
 
@@ -25,7 +25,7 @@ class SessionStore(DBStore, DjangoStore):
 
 
 def invalidate_deleted_row(instance: Any, **kwargs: Any) -> None:
-    """A row that is deleted by anybody, in the admin say, takes its copy along."""
+    """Invalidate the copy of a row that other code deletes, such as the admin."""
     engine = current_engine().session_class
     if issubclass(engine, SessionStore):
         store = store_of(engine)

@@ -1,8 +1,8 @@
-"""Rows, with a copy of each in a cache that is never left older than the row.
+"""Rows, each with a copy in a cache that is never left older than the row.
 
-A copy is only put where nobody has put another since this session was loaded. Where
-somebody has, the order of the two is unknown: then a tombstone takes its place, and whoever
-reads next goes to the row. No copy takes the place of a tombstone.
+A copy is only replaced if nobody else has replaced it since this session was loaded. If somebody
+has, the order of the two writes is unknown: then a tombstone replaces the copy, and the next reader
+reads the row. No copy replaces a tombstone.
 """
 
 import logging
@@ -25,15 +25,19 @@ from .store import Store, StoreWrapper
 
 logger = logging.getLogger("django.contrib.sessions")
 
-pending_invalidations = PendingInvalidations(most=100_000)
+pending_invalidations = PendingInvalidations(limit=100_000)
 
 
-def with_copy(stored: Entry | None, copy: Entry | None) -> Entry | None:
-    return stored and replace(stored, copy=copy)
+def with_copy(entry: Entry | None, copy: Entry | None) -> Entry | None:
+    return entry and replace(entry, copy=copy)
 
 
 class CachedRowStore(StoreWrapper):
-    """A cache that is unreachable costs its time-out and a line in the log, nothing else."""
+    """The rows of a table with a cache in front.
+
+    While the cache is unreachable, a session costs the cache's timeout and a line in the log,
+    nothing else.
+    """
 
     def __init__(self, rows: RowStore, copies: GenericCacheStore) -> None:
         super().__init__(rows)
@@ -41,6 +45,7 @@ class CachedRowStore(StoreWrapper):
         self.copies = copies
 
     def load(self, key: str) -> Entry | None:
+        """Return the copy, or else the row, which is then copied. None if neither is stored."""
         try:
             self.flush_invalidations(key)
             if pending_invalidations.is_full:
@@ -51,45 +56,45 @@ class CachedRowStore(StoreWrapper):
             return self.rows.load(key)
         if copy and copy.data is not None:
             return Entry(None, copy.content, is_copy=True, copy=copy)
-        # Not from a replica, which may lag behind what is copied here; nor over a tombstone, which
-        # may have been written for a transaction that is not over yet.
-        stored = self.rows.load_from_primary(key)
-        if stored and stored.data is not None and stored.expires and copy is None:
-            copy = self._put_copy(key, None, stored.data, stored.expires)
-        return with_copy(stored, copy)
+        # The row is read from the primary, as a replica may lag behind the copy. Nor is a tombstone
+        # replaced: the transaction that it was written for may still be open.
+        entry = self.rows.load_from_primary(key)
+        if entry and entry.data is not None and entry.expires and copy is None:
+            copy = self._put_copy(key, None, entry.data, entry.expires)
+        return with_copy(entry, copy)
 
     def _load_without_copy(self, key: str) -> Entry | None:
-        """The row; of a session that has ended there may be a copy, which others are to miss."""
-        stored = self.rows.load_from_primary(key)
-        if stored is None:
+        """Return the row. If there is none, invalidate the copy that others may still read."""
+        entry = self.rows.load_from_primary(key)
+        if entry is None:
             self.invalidate(key)
-        return stored
+        return entry
 
     def refresh(self, key: str, old: Entry | None) -> Entry | None:
-        stored = self.rows.refresh(key, None if old and old.is_copy else old)
-        if stored is None:
+        entry = self.rows.refresh(key, None if old and old.is_copy else old)
+        if entry is None:
             self.invalidate(key)
-        return with_copy(stored, old and old.copy)
+        return with_copy(entry, old and old.copy)
 
     def insert(self, key: str, data: Data, expires: datetime) -> Entry:
-        stored = self.rows.insert(key, data, expires)
-        # Nobody knows the key yet, so nobody minds a transaction that is not over.
-        return replace(stored, copy=self._put_copy(key, None, data, expires))
+        entry = self.rows.insert(key, data, expires)
+        # Nobody else knows the key yet, so the copy does no harm while a transaction is open.
+        return replace(entry, copy=self._put_copy(key, None, data, expires))
 
     def insert_before_save(self, key: str, data: Data, expires: datetime) -> Entry:
         return self.rows.insert(key, data, expires)
 
     def compare_and_swap(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
         with self._invalidate_on_lost_answer(key):
-            written = self.rows.compare_and_swap(key, old, data, expires)
-        return written and self._update_copy(key, written, old, data, expires)
+            entry = self.rows.compare_and_swap(key, old, data, expires)
+        return entry and self._update_copy(key, entry, old, data, expires)
 
     def touch(self, key: str, old: Entry, expires: datetime) -> Entry | None:
         with self._invalidate_on_lost_answer(key):
-            touched = self.rows.touch(key, old, expires)
-        return touched and self._update_copy(key, touched, old, old.data or {}, expires)
+            entry = self.rows.touch(key, old, expires)
+        return entry and self._update_copy(key, entry, old, old.data or {}, expires)
 
-    # By the two above, not by those of the rows.
+    # This calls the two methods above, not those of the rows.
     put = Store.put
 
     def compare_and_delete(self, key: str, old: Entry) -> bool:
@@ -99,14 +104,14 @@ class CachedRowStore(StoreWrapper):
         return deleted
 
     def delete(self, key: str) -> None:
-        """The copy first: a process that is killed between the two leaves none that opens."""
+        """Delete the copy before the row: a process killed in between leaves no copy that opens."""
         self.invalidate(key)
         self.rows.delete(key)
         self.invalidate_again(key)
 
     @contextmanager
     def _invalidate_on_lost_answer(self, key: str) -> Iterator[None]:
-        """The row may have been written all the same, and the copy be behind it."""
+        """Invalidate the copy if the answer is lost: the row may be written all the same."""
         try:
             yield
         except StoreUnavailableError:
@@ -114,25 +119,26 @@ class CachedRowStore(StoreWrapper):
             raise
 
     def _update_copy(
-        self, key: str, written: Entry, old: Entry, data: Data, expires: datetime
+        self, key: str, new_entry: Entry, old_entry: Entry, data: Data, expires: datetime
     ) -> Entry:
-        """Make the copy what the row now is; in a transaction the row is not yet that."""
-        copy = None
+        """Copy the row that was just written; inside a transaction, invalidate the copy instead."""
+        new_copy = None
         if self.rows.in_transaction:
             self.invalidate(key)
             self.invalidate_again(key)
         else:
-            copy = self._put_copy(key, old.copy, data, expires)
-            if copy is None:
+            new_copy = self._put_copy(key, old_entry.copy, data, expires)
+            if new_copy is None:
                 self.invalidate(key)
-        return replace(written, copy=copy)
+        return replace(new_entry, copy=new_copy)
 
     def _put_copy(
         self, key: str, copy: Entry | None, data: Data, expires: datetime
     ) -> Entry | None:
-        """In the place of that copy, or of nothing; None where it did not come to that.
+        """Replace that copy, or nothing, by a copy of the data. On None the caller invalidates it.
 
-        Caches count whole seconds, rounded up: by one less it goes before the row.
+        A cache rounds the time to live up to whole seconds. So a copy gets one second less, to
+        expire before the row.
         """
         try:
             return self._replace_copy(key, copy, data, expires - timedelta(seconds=1))
@@ -140,7 +146,7 @@ class CachedRowStore(StoreWrapper):
             self._note_pending(key, error)
             return copy
         except StoreError as error:
-            # It answers, and takes no copy: the one that is there must not get old.
+            # The cache answers but stores no copy. The caller invalidates the old one.
             logger.warning("A session is not copied. %s", in_english(error))
             return None
 
@@ -152,28 +158,31 @@ class CachedRowStore(StoreWrapper):
                 return self.copies.insert(key, data, expires)
             return None
         if copy.is_cache_tombstone:
-            # It stays until it expires: whoever has put it may be about to delete the row.
+            # A tombstone stays until it expires: its writer may be about to delete the row.
             return copy
         return self.copies.put(key, copy, data, expires)
 
     def invalidate(self, key: str) -> None:
-        """Have no copy opened any more, and none put by whoever has read one."""
+        """Make sure that no copy opens any more, and that a reader who has one cannot store it."""
         try:
             self._invalidate(key)
         except StoreError as error:
             self._note_pending(key, error)
 
     def invalidate_again(self, key: str) -> None:
-        """Where a cache keeps no tombstone, a reader may have put the copy back meanwhile."""
+        """Invalidate after the change as well, if the cache keeps no tombstones.
+
+        A reader may have stored the old copy again meanwhile.
+        """
         if self.copies.compares_and_swaps:
             return
         self.invalidate(key)
         if self.rows.in_transaction:
-            # Till then others read the row as it was.
+            # Until the commit others read, and may copy, the old row.
             self.rows.on_commit(partial(self.invalidate, key))
 
     def _invalidate(self, key: str) -> None:
-        """A tombstone, or at least nothing: that needs no room, and may make some."""
+        """Write a tombstone. If the cache is too full for it, delete the copy to make room."""
         try:
             self.copies.write_tombstone(key)
         except StoreUnavailableError:
@@ -187,19 +196,20 @@ class CachedRowStore(StoreWrapper):
         logger.error("Error saving to cache (%s)", self.copies.cache, exc_info=error.__cause__)
         if pending_invalidations.add(str(self.copies.label), key):
             logger.error(
-                "More copies of sessions than %d are behind the database. This process reads "
-                "sessions from there until it is restarted: clear the cache before.",
-                pending_invalidations.most,
+                "More than %d cached sessions are outdated. This process reads sessions from the "
+                "database until it is restarted. Clear the cache before you restart it.",
+                pending_invalidations.limit,
             )
 
     def flush_invalidations(self, key: str) -> None:
+        """Write the pending tombstones of that key and of some others, if there are any."""
         if not pending_invalidations:
             return
         cache = str(self.copies.label)
-        for each in pending_invalidations.take_due(cache, key):
-            self._invalidate(each)
-            # Not before: another thread must not find the copy, and nothing pending.
-            pending_invalidations.done(cache, each)
+        for due_key in pending_invalidations.due(cache, key):
+            self._invalidate(due_key)
+            # Only now, so that no other thread finds the outdated copy and nothing pending.
+            pending_invalidations.done(cache, due_key)
 
     def exists(self, key: str) -> bool:
         try:
@@ -209,10 +219,10 @@ class CachedRowStore(StoreWrapper):
         return bool(copy and copy.data is not None) or self.rows.exists(key)
 
     def locate(self, key: str) -> list[Location]:
-        """The row, and its copy if there is one and the cache answers."""
-        located = self.rows.locate(key)
+        """Return the row, and its copy if there is one and the cache answers."""
+        locations = self.rows.locate(key)
         with suppress(StoreError):
-            copy = self.copies.read(key) if located else None
+            copy = self.copies.read(key) if locations else None
             if copy and copy.data is not None:
-                located += self.copies.locate(key)
-        return located
+                locations += self.copies.locate(key)
+        return locations

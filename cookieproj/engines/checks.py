@@ -1,7 +1,7 @@
 """System checks of the running engine and its store.
 
-They register themselves as this is imported: by the app ``cookieproj.engines``, and by any engine
-of it, for a site that names one in SESSION_ENGINE and has not installed the app.
+They are registered when this module is imported: by the app ``cookieproj.engines``, or by any of
+its engines, for a site that uses one without installing the app.
 """
 
 import stat
@@ -29,26 +29,26 @@ from .revocation_check import revocation_check
 from .store_probe import probe
 
 
-def store_if_any() -> type[SessionBase] | None:
-    """Why there is none, another check says."""
+def engine_or_none() -> type[SessionBase] | None:
+    """Return the running engine; None if there is none, which another check reports."""
     try:
         return current_engine().session_class
     except ImportError:
         return None
 
 
-def caching_store() -> type[SessionBase] | None:
-    """Where it is one, and CACHES has its cache."""
-    found = store_if_any()
-    is_one = found and current_engine().has_cache
-    return found if is_one and settings.SESSION_CACHE_ALIAS in settings.CACHES else None
+def caching_engine() -> type[SessionBase] | None:
+    """Return the running engine if it uses a cache that CACHES has, else None."""
+    engine = engine_or_none()
+    uses_cache = engine and current_engine().has_cache
+    return engine if uses_cache and settings.SESSION_CACHE_ALIAS in settings.CACHES else None
 
 
 @register
 def engine_is_there(**kwargs: Any) -> list[CheckMessage]:
-    """Say which engine is none, before the first request does so with a stack trace."""
+    """Report a missing engine before the first request fails with a stack trace."""
     try:
-        _found = current_engine().session_class
+        _engine = current_engine().session_class
     except ImportError as error:
         return [
             Error(
@@ -63,9 +63,9 @@ def engine_is_there(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.security)
 def revoked_sessions_are_refused(**kwargs: Any) -> list[CheckMessage]:
-    """Say which function is none, before each session that it is to be asked about is an error."""
+    """Report a missing function before each session that needs it is an error."""
     try:
-        _found = revocation_check()
+        _function = revocation_check()
     except ImproperlyConfigured as error:
         hint = _(
             "Name a function of a session's data and its key, such as mysite.sessions.is_revoked; "
@@ -77,8 +77,8 @@ def revoked_sessions_are_refused(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.caches)
 def sessions_outlive_the_process(**kwargs: Any) -> list[CheckMessage]:
-    """Warn where a session engine keeps its sessions in one process's memory."""
-    if not caching_store():
+    """Warn if sessions are cached in one process's memory."""
+    if not caching_engine():
         return []
     if not isinstance(caches[settings.SESSION_CACHE_ALIAS], LocMemCache):
         return []
@@ -96,9 +96,9 @@ def sessions_outlive_the_process(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.caches)
 def sessions_lose_no_write(**kwargs: Any) -> list[CheckMessage]:
-    """Warn where our engines cannot keep their promise, because of the cache."""
-    found = caching_store()
-    if not (found and issubclass(found, ListingMixin)):
+    """Warn if the cache cannot compare and swap, so that our engines can lose a write."""
+    engine = caching_engine()
+    if not (engine and issubclass(engine, ListingMixin)):
         return []
     cache = adapter_for(caches[settings.SESSION_CACHE_ALIAS])
     if cache.compares_and_swaps:
@@ -119,17 +119,17 @@ def sessions_lose_no_write(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-NOSY = stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH
+ACCESS_BY_OTHERS = stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH
 
 
 @register(Tags.security)
 def session_files_are_private(**kwargs: Any) -> list[CheckMessage]:
-    """Warn where other users of the machine can list session files, whose names are the keys."""
-    found = store_if_any()
+    """Warn if other users of the machine can list session files, whose names contain the keys."""
+    engine = engine_or_none()
     folder = Path(settings.SESSION_FILE_PATH or tempfile.gettempdir())
-    if not (found and issubclass(found, FileStore) and folder.is_dir()):
+    if not (engine and issubclass(engine, FileStore) and folder.is_dir()):
         return []
-    if not folder.stat().st_mode & NOSY:
+    if not folder.stat().st_mode & ACCESS_BY_OTHERS:
         return []
     return [
         CheckWarning(
@@ -151,43 +151,45 @@ def session_files_are_private(**kwargs: Any) -> list[CheckMessage]:
 def sessions_can_be_stored(
     *, databases: Sequence[str] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Say what the store refuses, and what to do about it, before the first sign-in does.
+    """Report what the store refuses, and the remedy, before the first sign-in fails.
 
-    It goes to the store, so it is made where Django's checks go to theirs: on request, by
+    This accesses the store, so it runs when Django's checks access databases: on request, by
     ``manage.py check --deploy --database default``.
     """
-    found = store_if_any()
-    if not databases or found is None:
+    engine = engine_or_none()
+    if not databases or engine is None:
         return []
-    if error := what_fails(found):
-        return [Error(*described(error), id="engines.E010")]
-    if not caching_store():
+    if error := probe_error(engine):
+        return [Error(*message_and_remedy(error), id="engines.E010")]
+    if not caching_engine():
         return []
-    # Not above: it is made of this.
+    # Imported here, as that module imports this one.
     from .cache import SessionStore as OurCacheStore  # noqa: PLC0415
 
-    # cached_db goes on without its cache.
-    if not issubclass(found, CacheStore) and (error := what_fails(OurCacheStore)):
-        return [CheckWarning(*described(error), id="engines.W010")]
-    return detours()
+    # cached_db works without its cache, so this is a warning.
+    if not issubclass(engine, CacheStore) and (error := probe_error(OurCacheStore)):
+        return [CheckWarning(*message_and_remedy(error), id="engines.W010")]
+    return detour_warnings()
 
 
-def detours() -> list[CheckMessage]:
+def detour_warnings() -> list[CheckMessage]:
+    """Warn if the cache works only with more round trips than necessary."""
     detour = adapter_for(caches[settings.SESSION_CACHE_ALIAS]).detour
     hint = _("Grant the Redis user +eval with ACL SETUSER, then restart the site.")
     return [CheckWarning(str(detour), hint=hint, id="engines.W011")] if detour else []
 
 
-def what_fails(store: type[SessionBase]) -> Exception | None:
+def probe_error(engine: type[SessionBase]) -> Exception | None:
+    """Return the error with which a probe of the engine fails, None if it works."""
     try:
-        probe(store)
+        probe(engine)
     except Exception as error:  # noqa: BLE001 - Django's engines raise what their drivers do
         return error
     return None
 
 
-def described(error: Exception) -> tuple[str, str | None]:
-    """What is wrong, and the remedy where one is known."""
+def message_and_remedy(error: Exception) -> tuple[str, str | None]:
+    """Return what is wrong, and the remedy if one is known."""
     if isinstance(error, StoreError):
         remedy = str(error.remedy)
         return str(error).removesuffix(remedy).rstrip(), remedy or None

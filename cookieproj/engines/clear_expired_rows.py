@@ -1,7 +1,7 @@
-"""Expired rows are removed a batch at a time, by any number of processes at once.
+"""Delete expired rows in batches, by any number of processes at once.
 
-None waits for another: where the database can, a row that somebody else has locked is left to
-him. So no two can wait for each other, and together they take as long as one.
+No process waits for another: if the database can, each skips rows that another one has locked. So
+they cannot deadlock, and together they take as long as one.
 """
 
 from collections.abc import Iterator
@@ -17,70 +17,75 @@ from .sql_statements import column_of
 if TYPE_CHECKING:
     from .sql_statements import Table
 
-# So many are found by the index on their date. PostgreSQL has larger batches after the first.
-FEW = 1000
+# The size of a batch that is found by the index on the expiry. On PostgreSQL larger batches follow.
+INDEXED_BATCH_SIZE = 1000
 
-# PostgreSQL: by its place a row that is locked is found at once, and nobody can have moved it.
-# Only in one table: in another partition the same place is another row. What is not seen to have
-# expired stays, whatever else lies at a place.
-PLACED = (
+# PostgreSQL: ``ctid`` is the physical place of a row. It finds a locked row at once, and a locked
+# row cannot move. It is unique within one table only, not across partitions. The first condition
+# spares a row that is not expired, whatever row is at that place by now.
+DELETE_BY_CTID = (
     "DELETE FROM {table} WHERE {expires} < %s AND ctid = ANY(ARRAY("
     "SELECT ctid FROM {table} WHERE {expires} < %s "
 )
-HAS_PARTS = "SELECT relhassubclass FROM pg_class WHERE oid = %s::regclass"
-# MariaDB and MySQL: in this order each row is found by its key. With a list of keys they would
-# rather go through all of a small table, and wait there for what somebody else has locked.
-JOINED = (
+HAS_PARTITIONS = "SELECT relhassubclass FROM pg_class WHERE oid = %s::regclass"
+# MariaDB and MySQL: a join in this order finds each row by its key. For a list of keys they would
+# scan all of a small table, and wait there for rows that others have locked.
+DELETE_BY_JOIN = (
     "DELETE {table} FROM (SELECT {key} FROM {table} WHERE {expires} < %s ORDER BY {expires}"
     " LIMIT %s FOR UPDATE SKIP LOCKED) AS expired"
     " STRAIGHT_JOIN {table} ON {table}.{key} = expired.{key}"
 )
-BATCH = {
-    "postgresql": PLACED + "ORDER BY {expires} LIMIT %s FOR UPDATE SKIP LOCKED))",
-    "mysql": JOINED,
+DELETE_BATCH = {
+    "postgresql": DELETE_BY_CTID + "ORDER BY {expires} LIMIT %s FOR UPDATE SKIP LOCKED))",
+    "mysql": DELETE_BY_JOIN,
 }
 
-# Where rows have a place in pages and are many, they are looked for page by page, each of which is
-# read once. A page of PostgreSQL holds at most 291.
+# Databases whose rows have a place in pages. If many rows have expired they are looked for page by
+# page, and each page is read once. A page of PostgreSQL has at most 291 rows.
 HAS_PAGES = {"postgresql"}
-ROWS_OF_A_PAGE = 291
-PAGES = "SELECT pg_relation_size(%s::regclass) / current_setting('block_size')::int"
-OF_PAGES = PLACED + "AND ctid >= %s::tid AND ctid < %s::tid FOR UPDATE SKIP LOCKED))"
+MAX_ROWS_PER_PAGE = 291
+PAGE_COUNT = "SELECT pg_relation_size(%s::regclass) / current_setting('block_size')::int"
+DELETE_IN_PAGES = DELETE_BY_CTID + "AND ctid >= %s::tid AND ctid < %s::tid FOR UPDATE SKIP LOCKED))"
 
 
 def clear(table: "Table", batch_size: int) -> Iterator[int]:
-    """Remove expired rows, a batch by one statement where the database can: how many went."""
+    """Delete expired rows in batches, each by one statement if the database can.
+
+    Yields the number of rows that each batch deleted.
+    """
     connection = table.connection
-    can = connection.features.has_select_for_update_skip_locked and connection.vendor in BATCH
-    by_key = table.has_listeners or not can or _has_parts(table)
+    can_delete_at_once = (
+        connection.features.has_select_for_update_skip_locked and connection.vendor in DELETE_BATCH
+    )
+    by_key = table.has_listeners or not can_delete_at_once or _has_partitions(table)
     return (_clear_by_key if by_key else _clear_at_once)(table, batch_size)
 
 
-def _has_parts(table: "Table") -> bool:
+def _has_partitions(table: "Table") -> bool:
     if table.connection.vendor not in HAS_PAGES:
         return False
-    row = table.call(lambda: table._one(HAS_PARTS, [table.quoted_name]))
+    row = table.call(lambda: table._fetch_one(HAS_PARTITIONS, [table.quoted_name]))
     return bool(row and row[0])
 
 
 def _clear_at_once(table: "Table", batch_size: int) -> Iterator[int]:
-    # What has expired before now: a row that moves meanwhile has been renewed.
-    now, size = table.date(timezone.now()), min(FEW, batch_size)
+    # Rows that have expired before now. If a row moves meanwhile, it has been renewed.
+    now, size = table.date(timezone.now()), min(INDEXED_BATCH_SIZE, batch_size)
     vendor = table.connection.vendor
-    dates = [now] * BATCH[vendor].count("{expires} < %s")
-    while removed := table.execute(_sql(table, BATCH[vendor]), [*dates, size]):
-        yield removed
-        if vendor in HAS_PAGES and removed == FEW:
-            yield from _clear_pages(table, now, batch_size // ROWS_OF_A_PAGE)
+    dates = [now] * DELETE_BATCH[vendor].count("{expires} < %s")
+    while deleted := table.execute(_sql(table, DELETE_BATCH[vendor]), [*dates, size]):
+        yield deleted
+        if vendor in HAS_PAGES and deleted == INDEXED_BATCH_SIZE:
+            yield from _clear_pages(table, now, batch_size // MAX_ROWS_PER_PAGE)
             return
 
 
-def _clear_pages(table: "Table", now: Any, at_once: int) -> Iterator[int]:
-    row = table.call(lambda: table._one(PAGES, [table.quoted_name]))
-    for first in range(0, row[0] if row else 0, at_once):
-        places = [f"({page},0)" for page in (first, first + at_once)]
-        if removed := table.execute(_sql(table, OF_PAGES), [now, now, *places]):
-            yield removed
+def _clear_pages(table: "Table", now: Any, pages_per_batch: int) -> Iterator[int]:
+    row = table.call(lambda: table._fetch_one(PAGE_COUNT, [table.quoted_name]))
+    for first_page in range(0, row[0] if row else 0, pages_per_batch):
+        bounds = [f"({page},0)" for page in (first_page, first_page + pages_per_batch)]
+        if deleted := table.execute(_sql(table, DELETE_IN_PAGES), [now, now, *bounds]):
+            yield deleted
 
 
 def _sql(table: "Table", statement: str) -> str:
@@ -94,25 +99,27 @@ def _sql(table: "Table", statement: str) -> str:
 def _clear_by_key(table: "Table", batch_size: int) -> Iterator[int]:
     features = table.connection.features
     locks = features.has_select_for_update_skip_locked
-    in_one = features.allow_sliced_subqueries_with_in and not locks and not table.has_listeners
-    clear_batch = _clear_batch if in_one else _lock_and_clear_batch
+    by_one_statement = (
+        features.allow_sliced_subqueries_with_in and not locks and not table.has_listeners
+    )
+    clear_batch = _clear_batch if by_one_statement else _lock_and_clear_batch
     expired = table.expired
-    while (removed := table.call(partial(clear_batch, table, expired, batch_size))) is not None:
-        # None of a batch are left where somebody else has just cleared the same.
-        if removed:
-            yield removed
+    while (deleted := table.call(partial(clear_batch, table, expired, batch_size))) is not None:
+        # Nothing of a batch is left to delete if another process has just cleared the same rows.
+        if deleted:
+            yield deleted
 
 
 def _clear_batch(table: "Table", expired: QuerySet[Any], size: int) -> int | None:
     keys = expired.order_by("expire_date").values("session_key")[:size]
-    return table.delete(expired.filter(session_key__in=keys)) or None
+    return table.delete_rows(expired.filter(session_key__in=keys)) or None
 
 
 def _lock_and_clear_batch(table: "Table", expired: QuerySet[Any], size: int) -> int | None:
-    """None where nothing has expired that is not in the hands of somebody else."""
+    """Return how many rows were deleted; None if no expired row is left that others do not lock."""
     keys = expired.order_by("expire_date").values_list("session_key", flat=True)
     if table.connection.features.has_select_for_update_skip_locked:
         keys = keys.select_for_update(skip_locked=True)
     with transaction.atomic(using=table.using):
-        batch = list(keys[: table.fitting(min(FEW, size))])
-        return table.delete(table._rows.filter(session_key__in=batch)) if batch else None
+        batch = list(keys[: table.max_keys(min(INDEXED_BATCH_SIZE, size))])
+        return table.delete_rows(table._rows.filter(session_key__in=batch)) if batch else None

@@ -1,46 +1,47 @@
-"""Moments, also where USE_TZ is off and a clock that is put forward or back tells them."""
+"""Moments in time, correct also if USE_TZ is off and the local clock is changed."""
 
 from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.utils import timezone
 
-# A day less: in another time zone each is a date too.
-FIRST = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
-LAST = datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
+# One day from the ends of datetime's range, so that both exist in every time zone.
+EARLIEST = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
+LATEST = datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
 
 
 def aware(moment: datetime) -> datetime:
-    """With its time zone, which is the site's where it tells none, whatever a visitor's is."""
+    """Return the moment with its time zone: the site's, not the visitor's, if it is naive."""
     if timezone.is_aware(moment):
         return moment
     return timezone.make_aware(moment, timezone.get_default_timezone())
 
 
 def from_now(seconds: float) -> datetime:
-    """So long from now; the end of all dates where it is after that."""
+    """Return the moment so many seconds from now, at most the last one that a datetime can be."""
     try:
         return datetime.now(UTC) + timedelta(seconds=seconds)
     except OverflowError:
-        return LAST if seconds > 0 else FIRST
+        return LATEST if seconds > 0 else EARLIEST
 
 
 def time_until(moment: datetime) -> timedelta:
-    """How long it is until then, also if it was stored while USE_TZ was another."""
+    """Return the time from now to that moment, even if it was stored under another USE_TZ."""
     return aware(moment) - datetime.now(UTC)
 
 
-def is_near(one: datetime, other: datetime) -> bool:
-    """Whether both are in the same second or so: some stores count in whole ones."""
-    return abs(aware(one) - aware(other)) < timedelta(seconds=2)
+def is_near(first: datetime, second: datetime) -> bool:
+    """Whether the moments are less than two seconds apart, as some stores count whole seconds."""
+    return abs(aware(first) - aware(second)) < timedelta(seconds=2)
 
 
 def is_past(moment: datetime) -> bool:
+    """Whether the moment is now or before."""
     return time_until(moment) <= timedelta()
 
 
 def as_django_stores(moment: datetime) -> datetime:
-    """As Django tells it: without a time zone where USE_TZ is off."""
+    """Return the moment as Django stores it: naive, in the site's time zone, if USE_TZ is off."""
     if settings.USE_TZ or timezone.is_naive(moment):
         return moment
     return timezone.make_naive(moment, timezone.get_default_timezone())

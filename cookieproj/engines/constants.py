@@ -1,91 +1,94 @@
-"""What stands in cookies, rows, caches and files, and so outlives every release.
+"""Names and values that are stored in cookies, rows, caches and files: they never change.
 
-None of it may become another when a module, a class or a package does: sessions that are stored
-would end, and some that have ended would open again. ``tests/test_names_in_data.py`` holds each to
-its value, and to what it does.
+If one changed, because a module, a class or a package is renamed for instance, stored sessions
+would end, and some ended ones would open again. ``tests/test_names_in_data.py`` checks each value
+and its use.
 """
 
 from typing import Any
 
 from django.contrib.messages.storage.session import SessionStorage
 
-# Engines. The registry of signed-in sessions holds a name, or the dotted path of an engine of
-# neither family; a benchmark's file and SESSION_ENGINE hold paths. By another name rows would be
-# those of an engine that is gone: their sessions could not be ended.
+# Engines. The registry of signed-in sessions stores an engine's name, or the dotted path of one
+# that is neither Django's nor ours. Benchmark files and SESSION_ENGINE contain paths. Under changed
+# names, rows of the registry would belong to an unknown engine, and their sessions could not be
+# ended.
 DJANGO_ENGINE_NAMES = ("db", "cache", "file", "cached_db", "signed_cookies")
 ENGINE_NAMES = (*DJANGO_ENGINE_NAMES, "encrypted_cookies")
 DB, CACHE, FILE, CACHED_DB, SIGNED_COOKIES, ENCRYPTED_COOKIES = ENGINE_NAMES
 OUR_ENGINES = "cookieproj.engines."
-# Of the same wire format, so ours reads what they have stored.
+# Django's engines have the same wire format, so ours read what they have stored.
 DJANGO_ENGINES = "django.contrib.sessions.backends."
 
-# Salts. Django signs rows and files with the qualified name of the class behind its own prefix, and
-# cookies with the name of a module: by others no stored session could be read.
+# Salts. Django signs rows and files with the class's qualified name after a prefix of its own, and
+# cookies with a module's name. With changed salts no stored session could be read.
 STORE_SALT = "django.contrib.sessions.SessionStore"
 COOKIE_SALT = "django.contrib.sessions.backends.signed_cookies"
 
-# With what an encrypted cookie begins, by which it is told from a session key and from a signed
-# cookie; and what its key is derived for, and authenticated with it. By others no such cookie could
-# be read.
+# The beginning of an encrypted cookie, which no session key and no signed cookie has; and the label
+# that its key is derived for and that is authenticated with it. With changed ones no such cookie
+# could be read.
 ENCRYPTED_COOKIE_PREFIX = "e1."
 ENCRYPTED_COOKIE_LABEL = "cookieproj.engines.encrypted_cookies"
 
-# Labels of digests that a handover makes. By the first it finds the entry that a signed cookie was
-# exchanged for, and knows the store of a session key in a cookie; the second marked copies before
-# there were better ones. By others each cookie would be exchanged once more, after a sign-out too.
+# Labels of digests in a handover. With the first it finds the entry that a signed cookie was
+# exchanged for, and recognizes the store of a session key in a cookie. The second marks the copies
+# of old versions. With changed labels each cookie would be exchanged once more, even after a
+# sign-out.
 HANDOVER_LABEL = "cookieproj.engines.handover"
 OLD_COPY_LABEL = "cookieproj.engines.handover.copies"
 
-# Entries of a session: where Django keeps what set_expiry was given, and messages. By others both
-# would be lost to it.
+# Entries in which Django stores the argument of set_expiry, and messages. Django would not find
+# them under changed names.
 EXPIRY_ITEM = "_session_expiry"
 MESSAGES_ITEM = SessionStorage.session_key
 
 # In a cookie that a handover has exchanged for a session key: that key, whether the browser has
-# sent the cookie since, and by what one knows the store of the key. By another a session would not
-# follow what was written under the key, nor end there.
+# sent the cookie since, and the name of the key's store. Under a changed name the session would
+# miss what is written under the key, and would not end with it.
 EXCHANGED_KEY = "_session_former"
 
-# In the old store: the browser has sent back what its session key was exchanged for. By another a
-# late request would exchange it again.
+# In the old store: marks a session whose browser has sent the cookie that its key was exchanged
+# for. Under a changed name a late request would exchange the key again.
 EXCHANGED_FOR_COOKIE = "_session_exchanged"
 
-# In the entry that stands for a cookie: what its session key was made with. By another that entry
-# would be taken for a session, and a cookie exchanged twice.
+# In the entry that represents a cookie: what its session key was derived from. Under a changed name
+# that entry would count as a session, and a cookie would be exchanged twice.
 MADE_WITH = "_session_key_made_with"
 
-# In the data of a copy: what it was made of, and from which store. By another it would be taken for
-# a session of its own, and outlive its original.
+# In the data of a copy: its original, and the store of that. Under a changed name the copy would
+# count as a session of its own and outlive its original.
 COPY_MARK = "_session_copy"
-# In a session that the new store had already when ``movesessions`` removed it from the old one.
+# In a session that the new store already had when ``movesessions`` deleted it from the old one.
 REMOVED_FROM_SOURCE: dict[str, Any] = {COPY_MARK: "removed"}
 
-# A tombstone: what a handover leaves under the key of a session that has ended, so that who read
-# it before that cannot store it again. It is no session to any engine, handing over or not. By
-# another it would be one, and what has ended could come back.
+# A tombstone, which a handover stores under the key of an ended session: a request that has read
+# the session before cannot store it again. No engine, in a handover or not, treats it as a session.
+# With a changed value it would be a session, and an ended session could return.
 SESSION_TOMBSTONE: dict[str, Any] = {"_session_ended": True}
 
-# Another one, which ``movesessions`` leaves in the old store where the new one had the session
-# already. Under that name it holds what was taken from there, for whoever is about to take it.
+# Another tombstone, which ``movesessions`` stores in the old store if the new one already had the
+# session. Under this name it contains the moved data, for a request that is about to move it too.
 MOVED_TOMBSTONE = "_session_moved"
 
-# What a probe stores for a moment. By another it would not find out less.
+# A probe stores this for a moment. Its value is of no importance to the result.
 PROBE_ITEM = "_probe"
 
-# With what a tombstone in a cache begins, for some minutes. No serializer reads it: not JSON, not a
-# pickle, not a number. With another, processes of two releases would take it for damage.
+# The start of a tombstone in a cache, which lasts some minutes. No serializer can read it: it is no
+# JSON, no pickle and no number. If it changed, processes of two releases would treat each other's
+# tombstones as damaged data.
 TOMBSTONE_MARK = b"~"
 
-# In a folder of sessions: the lock files, and what is in the name of a file that is being written.
-# With others, processes of two releases would not wait for each other, nor sweep up after an
-# interruption of before.
-LOCKS = 64
+# In a folder of sessions: the lock files, and a part of the name of a temporary file. If they
+# changed, processes of two releases would not wait for each other, and would not delete what an
+# older interrupted write has left.
+LOCK_COUNT = 64
 LOCK_NAME = ".{prefix}.lock{number:02}"
-UNFINISHED = "_out_"
+UNFINISHED_INFIX = "_out_"
 
-# What session keys and positions in addresses of the admin are sealed for. By another, addresses
-# that somebody has kept would lead nowhere.
+# The purpose for which session keys and positions in URLs of the admin are encrypted. If it
+# changed, bookmarked URLs would not work any more.
 INSPECTOR_SEAL = "demo.inspector"
 
-# What the session keys of a benchmark begin with: by that one knows those of one that was killed.
+# The start of a benchmark's session keys, by which the leftovers of a killed benchmark are found.
 BENCHMARK_KEY_PREFIX = "benchsessions"

@@ -1,14 +1,15 @@
 """Sessions that are in the cookie itself: no server can merge or list them.
 
-A browser may keep, or bring back, a cookie whose session the server has ended. The setting
-SESSION_REVOCATION_CHECK names, by its dotted path, a function that is asked about each session
-whose signature holds and that has not expired: with its data and the session key, which is the
-cookie itself. True refuses the session. What the function raises the view gets, and nothing is
-opened. A path that leads to no function is ImproperlyConfigured; without one nothing is asked.
+A browser may keep, or send again, a cookie whose session the server has ended. The setting
+SESSION_REVOCATION_CHECK is the dotted path of a function that is called for each session whose
+cookie is genuine and has not expired: with its data and its session key, which is the cookie
+itself. If it returns True, the session is refused. If it raises, no session is opened and the view
+gets the error. A path without a function raises ImproperlyConfigured. If the setting is empty, no
+session is refused.
 
-In a switch to or from signed cookies the function is asked about the sessions of the server too,
-with their session keys. As it may ask a database, an async view reads this session with ``aget``,
-as it does on other engines.
+In a handover to or from cookies the function is called for the sessions on the server too,
+with their session keys. As it may query a database, an async view reads this session with ``aget``,
+as on other engines.
 """
 
 import logging
@@ -39,23 +40,22 @@ from .validation import decode_valid, validate
 
 logger = logging.getLogger("django.contrib.sessions")
 
-# What a browser must be able to keep of a cookie: name, value and attributes (RFC 6265, 6.1).
-COOKIE_BYTES = 4096
+# Bytes that a browser must be able to keep: name, value and attributes (RFC 6265, 6.1).
+MAX_COOKIE_BYTES = 4096
 
 
 class OpenedCookie(NamedTuple):
-    """What is in a cookie that this site has made."""
+    """The content of a genuine cookie, and which of the site's secret keys it was made with."""
 
     data: Any
     written: datetime
-    # The one of the site's secret keys that it was made with.
     secret: str
 
 
 def cookie_from_settings(family: str, value: str, max_age: int | None) -> Morsel[str]:
-    """The cookie whose settings begin with ``family``, as Django sets it.
+    """Return the cookie whose settings begin with ``family``, as Django sets it.
 
-    Raises CookieError or ValueError for what none can be.
+    Raises CookieError or ValueError if there can be no such cookie.
     """
     response: Any = HttpResponse()
     name = getattr(settings, f"{family}_NAME")
@@ -74,80 +74,86 @@ def cookie_from_settings(family: str, value: str, max_age: int | None) -> Morsel
 
 
 class CookieSession(ListingMixin, DjangoStore):
-    """The session key is the session: the data, the moment of writing, and what proves both.
+    """A session whose key is the session itself: data, time of writing, and a proof of both.
 
     A subclass makes and opens the cookie.
     """
 
-    # Of the cookie that is now the session key: when it was written, and with which secret key.
+    # Of the cookie in the session key: the time of writing, and the secret key it was made with.
     _written: datetime | None = None
     _secret = ""
 
     @classmethod
     def is_cookie(cls, session_key: str | None) -> bool:
-        """Whether the text has the form of such a cookie, which no key on a server has."""
+        """Whether it has the form of such a cookie, which no session key on a server has."""
         raise NotImplementedError
 
     def make_cookie(self, data: Data, written: datetime) -> str:
-        """Raises what the serializer raises for data that it cannot take."""
+        """Return the cookie. Raises what the serializer raises for data that it cannot take."""
         raise NotImplementedError
 
     def open_cookie(self, cookie: str) -> OpenedCookie:
-        """Raises an error of any kind for what this site has not made."""
+        """Return the content. Raises an error of any kind for what this site has not made."""
         raise NotImplementedError
 
     def make_store(self) -> Store:
         return BrowserStore(self)
 
     def load(self) -> Data:
-        """The data; empty if the signature does not hold, or the session has expired or is refused.
+        """Return the data; {} for a cookie that is not genuine, has expired or is refused.
 
         Unlike Django's engine this one honours ``set_expiry``.
         """
         key = self.session_key or ""
         try:
-            opened = self.open_cookie(key)
+            content, self._written, self._secret = self.open_cookie(key)
         except Exception:  # noqa: BLE001 - a serializer may raise anything
-            return self._nothing()
-        data = decode_valid(lambda data: data, opened.data)
-        self._written, self._secret = opened.written, opened.secret
+            return self._empty()
+        data = decode_valid(lambda content: content, content)
         if data is None or is_past(self._expires(data)) or is_revoked(data, key):
-            return self._nothing()
+            return self._empty()
         return data
 
-    def _nothing(self) -> Data:
-        """As on the other engines. Django's would have the response set the cookie of an empty
-        session, in the place of another that the browser may have got meanwhile.
+    def _empty(self) -> Data:
+        """Drop the session key and return {}, as the other engines do.
+
+        With Django's engine the response would set the cookie of an empty session, which could
+        replace a newer cookie that the browser has got meanwhile.
         """
         self._session_key = None
         return {}
 
     def save(self, must_create: bool = False) -> None:
-        """Sign the data anew.
+        """Make a new cookie of the data.
 
-        A browser drops a cookie of more than COOKIE_BYTES without a word, and keeps the one
-        before: what this request has changed is lost. It is an error, CookieTooLargeError, where
-        the setting SESSION_COOKIE_TOO_LARGE_IS_ERROR says so, or DEBUG if that is not set; else a
-        line in the log, with the size.
+        A browser silently drops a cookie of more than MAX_COOKIE_BYTES and keeps the old one: the
+        changes of this request are lost. With SESSION_COOKIE_TOO_LARGE_IS_ERROR, which is by
+        default the value of DEBUG, CookieTooLargeError is raised. Otherwise a line in the log has
+        the size.
         """
         validate(self._get_session(no_load=must_create))
         super().save(must_create)
-        # Attributes never come to half of it, so that most sessions need no counting.
-        if len(self.session_key or "") < COOKIE_BYTES // 2:
+        # The attributes never take half of it, so most sessions need not be measured.
+        if len(self.session_key or "") < MAX_COOKIE_BYTES // 2:
             return
         size = self._cookie_bytes()
-        if size > COOKIE_BYTES:
-            self._is_too_large(
-                CookieTooLargeError(settings.SESSION_COOKIE_NAME, size, COOKIE_BYTES)
+        if size > MAX_COOKIE_BYTES:
+            self._report_too_large(
+                CookieTooLargeError(settings.SESSION_COOKIE_NAME, size, MAX_COOKIE_BYTES)
             )
 
-    def _is_too_large(self, error: CookieTooLargeError) -> None:
+    def _report_too_large(self, error: CookieTooLargeError) -> None:
+        """Raise the error or log it, as the setting says."""
         if getattr(settings, "SESSION_COOKIE_TOO_LARGE_IS_ERROR", settings.DEBUG):
             raise error
         logger.warning(in_english(error))
 
     def _get_session_key(self) -> str:
-        """Once the handover is over the cookie alone counts, whatever the store still holds."""
+        """Return the cookie.
+
+        Without a handover only the cookie counts, whatever the old store still has. So the mark of
+        an exchange is set to say that the browser has sent the cookie since.
+        """
         match self._session.get(EXCHANGED_KEY):
             case [key, False, name]:
                 self._session[EXCHANGED_KEY] = [key, True, name]
@@ -155,24 +161,24 @@ class CookieSession(ListingMixin, DjangoStore):
         return self.make_cookie(self._session, self._written)
 
     def apply(self, key: str, function: Callable[[Any], Any], default: Any = NOT_GIVEN) -> Any:
-        """Raises HeldByClientError: only a server can tell what is stored now."""
+        """Raise HeldByClientError: only a server knows what is stored now."""
         raise HeldByClientError
 
     def _cookie_bytes(self) -> int:
-        """The length of the cookie as the middleware sets it."""
+        """Return the size of the cookie that the middleware sets, in bytes."""
         age = None if self.get_expire_at_browser_close() else self.get_expiry_age()
         return len(
             cookie_from_settings("SESSION_COOKIE", self.session_key or "", age).OutputString()
         )
 
     def _expires(self, data: Data) -> datetime:
-        """When the cookie expires, by the moment at which it was written."""
+        """Return the moment at which the session expires."""
         date = self.get_expiry_date(modification=self._written, expiry=data.get(EXPIRY_ITEM))
         return as_django_stores(date)
 
     def locate(self) -> list[Location]:
-        """The cookie itself, as it was sent or last saved."""
-        # By another object: to load anew could change what this one is to save.
+        """Return the cookie, as it was received or last saved."""
+        # Loaded by another object, as a reload could change what this one is about to save.
         stored = type(self)(self.session_key)
         data = dict(stored.items())
         if not self.session_key or not data:
@@ -183,7 +189,7 @@ class CookieSession(ListingMixin, DjangoStore):
 
 
 class BrowserStore(Store):
-    """What the browsers hold: nobody can list it, and they forget it by themselves."""
+    """The cookies in the browsers: the server cannot list them, and they expire by themselves."""
 
     def __init__(self, session: CookieSession) -> None:
         self.session = session

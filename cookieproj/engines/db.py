@@ -1,4 +1,4 @@
-"""Sessions in the database."""
+"""The engine that keeps sessions in the database."""
 
 from __future__ import annotations
 
@@ -26,15 +26,16 @@ if TYPE_CHECKING:
 
 
 class CommitMarker:
-    """Told of the end of a transaction; a rollback, to a savepoint too, takes it off the list."""
+    """Records that a transaction was committed. A rollback, to a savepoint too, removes it."""
 
-    has_come = False
+    is_committed = False
 
     def __call__(self) -> None:
-        self.has_come = True
+        """Called by Django on the commit."""
+        self.is_committed = True
 
 
-# Of what Django's engine makes a row.
+# The methods with which Django's engine makes a row.
 ROW_HOOKS = (
     *("create_model_instance", "_get_or_create_session_key"),
     *("acreate_model_instance", "_aget_or_create_session_key"),
@@ -44,36 +45,38 @@ ROW_HOOKS = (
 class SessionStore(Engine, DjangoStore):
     """Rows of Django's table, or of the model that a subclass names in ``get_model_class``."""
 
-    # For each save in a transaction: what is told of its commit, and what this session went by
-    # before.
-    _unsettled: Sequence[tuple[CommitMarker, Entry | None]] = ()
+    # For each save inside the open transaction: the marker of its commit, and the base before the
+    # save.
+    _uncommitted: Sequence[tuple[CommitMarker, Entry | None]] = ()
 
     def make_store(self) -> Store:
         return RowStore(self)
 
     def _accepts_key(self, session_key: str) -> bool:
-        """Without the cache that may be in front of the rows."""
+        """Whether the rows can have this key. A cache in front of them does not decide that."""
         return RowStore(self).can_hold(session_key)
 
     def _expires(self) -> datetime:
-        """In rows it is a date, as the hook for that gives it."""
+        """Return the date of ``get_expiry_date``, which Django's engine stores in the row."""
         date: datetime = self._overridden("get_expiry_date")()
         return date
 
     @property
     def using(self) -> str:
-        """Of DATABASES, the one with its row."""
+        """The alias in DATABASES of the database that this session is written to."""
         alias: str = router.db_for_write(self.model)
         return alias
 
-    # What a subclass says of its rows.
+    # Subclasses' methods for rows.
 
     @property
-    def has_own_reading(self) -> bool:
+    def overrides_reading(self) -> bool:
+        """Whether a subclass reads the row in its own way, which may load more than the session."""
         return overrides(type(self), "_get_session_from_db", "_aget_session_from_db")
 
     @property
-    def has_own_rows(self) -> bool:
+    def overrides_row_creation(self) -> bool:
+        """Whether a subclass creates the row in its own way."""
         return overrides(type(self), *ROW_HOOKS)
 
     def row_of(self, key: str) -> AbstractBaseSession | None:
@@ -84,44 +87,44 @@ class SessionStore(Engine, DjangoStore):
 
     def new_row(self, key: str, data: Data, expires: datetime) -> AbstractBaseSession:
         session = self._session_with_key(key)
-        if not self.has_own_rows:
+        if not self.overrides_row_creation:
             text = session.encode(data)
             return self.model(session_key=key, session_data=text, expire_date=expires)
         if session is not self or not is_near(expires, self.get_expiry_date()):
-            # It has to expire at another moment than by its data: as the tombstone of one, say.
+            # This row expires at another moment than its data says: a tombstone, for instance.
             session = copy.copy(session)
             session._fixed_expiry = expires
         row: AbstractBaseSession = session._overridden("create_model_instance")(data)
         return row
 
-    # In a transaction.
+    # Transactions.
 
     def _set_base(self, written: Entry) -> None:
         connection = connections[self.using]
         if not in_transaction(connection):
             super()._set_base(written)
         elif connection.in_atomic_block:
-            commit = CommitMarker()
-            self._unsettled = [*self._unsettled, (commit, self._base)]
+            marker = CommitMarker()
+            self._uncommitted = [*self._uncommitted, (marker, self._base)]
             super()._set_base(written)
-            transaction.on_commit(commit, using=connection.alias)
+            transaction.on_commit(marker, using=connection.alias)
 
     def _insert(self, data: Data, *, save_follows: bool = False) -> Entry:
-        stored = super()._insert(data, save_follows=save_follows)
-        self._unsettled = ()
-        return stored
+        entry = super()._insert(data, save_follows=save_follows)
+        self._uncommitted = ()
+        return entry
 
     def _get_session(self, no_load: bool = False) -> Data:
-        self._go_back()
+        self._undo_rolled_back_saves()
         return super()._get_session(no_load=no_load)
 
-    def _go_back(self) -> None:
-        """What was rolled back was not saved: go by what was stored before it."""
-        if not self._unsettled:
+    def _undo_rolled_back_saves(self) -> None:
+        """Restore the base of the last save that was not rolled back."""
+        if not self._uncommitted:
             return
         hooks = [hook for _savepoints, hook, *_ in connections[self.using].run_on_commit]
-        self._unsettled = [each for each in self._unsettled if not each[0].has_come]
-        for number, (commit, before) in enumerate(self._unsettled):
-            if commit not in hooks:
-                self._base, self._unsettled = before, self._unsettled[:number]
+        self._uncommitted = [save for save in self._uncommitted if not save[0].is_committed]
+        for number, (marker, base_before) in enumerate(self._uncommitted):
+            if marker not in hooks:
+                self._base, self._uncommitted = base_before, self._uncommitted[:number]
                 return

@@ -1,7 +1,7 @@
-"""Texts that are kept or sent encrypted with the site's SECRET_KEY.
+"""Encryption of texts with the site's SECRET_KEY.
 
-The same text is sealed the same way each time (AES-SIV, RFC 5297), so what is sealed can be
-compared and looked for without being opened.
+Encryption is deterministic (AES-SIV, RFC 5297): one text always gives the same result, so encrypted
+texts can be compared and searched.
 """
 
 from collections.abc import Iterator
@@ -12,42 +12,46 @@ from django.conf import settings
 from django.utils.crypto import salted_hmac
 
 if TYPE_CHECKING:
-    # Only here and where it is used: an engine by itself needs Django alone.
+    # Imported here and where it is used only, as an engine by itself needs nothing but Django.
     from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 
 class DecryptionError(ValueError):
-    """Not a text that this site has sealed for that purpose, with one of its secret keys."""
+    """The text was not encrypted by this site for that purpose, with one of its secret keys."""
 
 
 def encrypt(text: str, purpose: str, *context: bytes) -> str:
-    """In hexadecimal digits, which open for that purpose and context alone."""
+    """Return the encrypted text in hexadecimal digits, for that purpose and context only."""
     return next(encryptions(text, purpose, *context))
 
 
 def encryptions(text: str, purpose: str, *context: bytes) -> Iterator[str]:
-    """The same with each secret key, the one of now first: what was sealed before is among them."""
+    """Yield the text encrypted with each secret key, the current one first.
+
+    A text that was encrypted with an older key is one of them.
+    """
     for secret in secrets():
         yield cipher(secret, purpose).encrypt(text.encode(), list(context)).hex()
 
 
-def decrypt(sealed: str, purpose: str, *context: bytes) -> str:
-    """Raises DecryptionError."""
+def decrypt(encrypted: str, purpose: str, *context: bytes) -> str:
+    """Return the decrypted text. Raises DecryptionError."""
     from cryptography.exceptions import InvalidTag  # noqa: PLC0415
 
     for secret in secrets():
         with suppress(InvalidTag, ValueError):
-            opened = cipher(secret, purpose).decrypt(bytes.fromhex(sealed), list(context))
-            return opened.decode()
+            text = cipher(secret, purpose).decrypt(bytes.fromhex(encrypted), list(context))
+            return text.decode()
     raise DecryptionError
 
 
 def secrets() -> list[str]:
+    """Return the site's secret keys, the current one first."""
     return [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
 
 
 def cipher(secret: str, purpose: str) -> "AESSIV":
-    """One of its own for each purpose: AES-256 takes two keys of 32 bytes here."""
+    """Return the cipher for that purpose. AES-256 in SIV mode takes two keys of 32 bytes."""
     from cryptography.hazmat.primitives.ciphers.aead import AESSIV  # noqa: PLC0415
 
     return AESSIV(salted_hmac(purpose, "", secret=secret, algorithm="sha512").digest())

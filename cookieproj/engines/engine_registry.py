@@ -1,4 +1,4 @@
-"""Which engine is meant: names, paths and SESSION_ENGINE are resolved here, and nowhere else."""
+"""Which engine a name, a dotted path or SESSION_ENGINE refers to. Nothing else resolves them."""
 
 from dataclasses import dataclass, replace
 from functools import cache
@@ -18,9 +18,9 @@ from .constants import DJANGO_ENGINE_NAMES, DJANGO_ENGINES, ENGINE_NAMES, OUR_EN
 
 @dataclass(frozen=True)
 class EngineRef:
-    """An engine by its dotted path and, if it keeps sessions in another cache than its own, that.
+    """A reference to an engine, by its dotted path and, if it is not the default, its cache alias.
 
-    It need not be there: what asks the engine itself raises ImportError then.
+    The engine need not exist. The properties that import it raise ImportError then.
     """
 
     path: str
@@ -28,15 +28,16 @@ class EngineRef:
 
     @property
     def name(self) -> str:
-        """What the index calls it: db, ours and Django's alike, as both keep the same sessions.
+        """The engine's name in the registry of signed-in sessions.
 
-        Of an engine of neither family it is the path.
+        It is ``db`` for ours and Django's alike, as both open the same sessions, and the path for
+        an engine of neither family.
         """
         return self.path.removeprefix(OUR_ENGINES).removeprefix(DJANGO_ENGINES)
 
     @property
     def label(self) -> str:
-        """What pages call it, that tell ours from others: db, or the path of one that is not."""
+        """The engine's name on pages: ``db`` for ours, the path for any other."""
         return self.path.removeprefix(OUR_ENGINES)
 
     @property
@@ -44,23 +45,26 @@ class EngineRef:
         return self.path.startswith(DJANGO_ENGINES)
 
     def of(self, family: str) -> "EngineRef":
-        """That of the same name in OURS or DJANGOS; one of neither is itself."""
+        """Return the engine of the same name in that family (OUR_ENGINES or DJANGO_ENGINES).
+
+        An engine that is in neither family, or only in one, is returned as it is.
+        """
         names = DJANGO_ENGINE_NAMES if family == DJANGO_ENGINES else ENGINE_NAMES
         return replace(self, path=family + self.name) if self.name in names else self
 
     @property
     def session_class(self) -> type[SessionBase]:
-        """What the module names SessionStore: requests get it, and it may hand over."""
+        """The module's class SessionStore, which requests use and which may hand over."""
         try:
-            found: type[SessionBase] = import_string(f"{self.path}.SessionStore")
+            session_class: type[SessionBase] = import_string(f"{self.path}.SessionStore")
         except (TypeError, ValueError) as error:
-            # No module has such a name: an empty one, or a relative one.
+            # The module's name is empty or relative.
             raise ImportError(str(error)) from error
-        return found
+        return session_class
 
     @property
     def store(self) -> Any:
-        """The engine by itself, also where it is the running one, which hands over."""
+        """The engine's class without a handover, even if it is the running engine."""
         return without_handover(self.session_class, self.alias)
 
     @property
@@ -73,18 +77,18 @@ class EngineRef:
 
 
 def both_families(name: str) -> list[str]:
-    """The path of our engine of that name and, where Django has one, that of Django's."""
+    """Return the path of our engine of that name and, if Django has one, that of Django's."""
     families = [OUR_ENGINES, DJANGO_ENGINES] if name in DJANGO_ENGINE_NAMES else [OUR_ENGINES]
     return [family + name for family in families]
 
 
 def resolve_engine(name: str) -> EngineRef:
-    """By a name of ours, or the dotted path of any engine."""
+    """Return the engine with that name of ours, or with that dotted path."""
     return EngineRef(OUR_ENGINES + name if name in ENGINE_NAMES else name)
 
 
 def current_engine() -> EngineRef:
-    """The one that SESSION_ENGINE names."""
+    """Return the engine that SESSION_ENGINE names."""
     return EngineRef(settings.SESSION_ENGINE)
 
 
@@ -99,26 +103,28 @@ class InOtherCache:
 
 
 @cache
-def without_handover(store: type[Any], alias: str) -> type[Any]:
-    """A subclass, which no handover goes round.
+def without_handover(session_class: type[Any], alias: str) -> type[Any]:
+    """Return a subclass of the engine to which no handover applies.
 
-    The very same each time, so that what is done to one is done to all.
+    It is the same class at each call, so that a change of one applies to all.
     """
     return (
-        same_named_subclass(store, InOtherCache, _alias=alias)
+        same_named_subclass(session_class, InOtherCache, _alias=alias)
         if alias
-        else same_named_subclass(store)
+        else same_named_subclass(session_class)
     )
 
 
-def same_named_subclass(store: type[Any], *before: type[Any], **attributes: Any) -> type[Any]:
-    """A subclass that is called as the engine is: Django's salt holds the name."""
-    named = {"__qualname__": store.__qualname__, "__module__": store.__module__}
-    return type(store.__name__, (*before, store), named | attributes)
+def same_named_subclass(
+    session_class: type[Any], *bases: type[Any], **attributes: Any
+) -> type[Any]:
+    """Return a subclass with the same qualified name, which is part of Django's salt."""
+    names = {"__qualname__": session_class.__qualname__, "__module__": session_class.__module__}
+    return type(session_class.__name__, (*bases, session_class), names | attributes)
 
 
 def clear_cached_classes(*, setting: str, **kwargs: Any) -> None:
-    """Classes note some settings, as that of files does its folder."""
+    """Forget the subclasses: classes cache some settings, such as the file engine its folder."""
     if setting.startswith("SESSION_"):
         without_handover.cache_clear()
 

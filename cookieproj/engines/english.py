@@ -1,9 +1,9 @@
-"""What engines say, in a language that is not a visitor's."""
+"""Texts in English, whatever a visitor's language is."""
 
 from django.utils.translation import override
 
 
 def in_english(text: object) -> str:
-    """For logs, and for what is signed or compared: the same whoever makes the request."""
+    """Return the text in English: for logs, and for texts that are signed or compared."""
     with override(None):
         return str(text)

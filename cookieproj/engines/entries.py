@@ -1,4 +1,4 @@
-"""A session as its store holds it."""
+"""A session as its store has it: an entry, a listed session, a page of them, a location."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from .constants import MOVED_TOMBSTONE, SESSION_TOMBSTONE
 from .merge import Data
 
 
-# Not frozen: that would take four times as long to make, at each step of a session.
+# Not frozen, which would make it four times slower to create, at each step of a session.
 @dataclass(eq=False)
 class Entry:
-    """What a store held when it was read, and what a save compares against.
+    """What a store had stored when it was read. A save compares against it.
 
-    ``token`` is equal only to that of the same stored form; ``content`` gives what is there anew
-    at each call, a tombstone too, or None for what cannot be read. ``expires`` is None where
-    reading did not tell it. ``is_cache_tombstone`` tells what a cache itself keeps for a while in
-    the place of a session from what cannot be read. What ``is_copy`` may be behind the store:
-    nothing is compared with it. ``copy`` is what a cache in front of the store held beside this.
+    ``token`` equals only the token of the same stored form. ``content`` returns the stored data,
+    newly decoded at each call, even of a tombstone; None if it cannot be decoded. ``expires`` is
+    None if the read did not return it. ``is_cache_tombstone`` marks the tombstone that a cache
+    store itself has written, as opposed to an unreadable entry. ``is_copy`` marks a cache copy,
+    which may be older than the row, so nothing is compared with it. ``copy`` is the entry of the
+    cache in front of the store.
     """
 
     token: Any
@@ -35,7 +36,7 @@ class Entry:
     copy: Entry | None = None
 
     def decode(self) -> Data | None:
-        """The data anew at each call; None where nothing there is a session."""
+        """Return the data, newly decoded at each call; None if the entry is no session."""
         content = self.content()
         is_tombstone = content == SESSION_TOMBSTONE or (
             content is not None and content.keys() == {MOVED_TOMBSTONE}
@@ -44,24 +45,26 @@ class Entry:
 
     @cached_property
     def data(self) -> Data | None:
-        """The data once and for all, so to be read only."""
+        """The data, decoded once, so it is read-only; None if the entry is no session."""
         return self.decode()
 
     @cached_property
     def is_tombstone(self) -> bool:
+        """Whether it is a tombstone that a handover has stored."""
         return self.data is None and self.content() is not None
 
     @cached_property
     def has_ended(self) -> bool:
+        """Whether it is the tombstone of a session that has ended, not of a moved one."""
         return self.is_tombstone and self.content() == SESSION_TOMBSTONE
 
 
 @dataclass(frozen=True, eq=False)
 class ListedSession:
-    """One of a store's sessions, as ``walk`` finds it.
+    """One of a store's sessions, as ``walk`` yields it.
 
-    The key is a password, and the payload holds what the site keeps about somebody:
-    neither shows when this is printed or logged.
+    The key is a password and the payload is somebody's data, so neither is printed or logged with
+    it.
     """
 
     key: str = field(repr=False)
@@ -74,7 +77,7 @@ class ListedSession:
 
     @property
     def size(self) -> int:
-        """Bytes that the store holds for it, less its key."""
+        """The size of the stored payload in bytes, without the key."""
         return len(self.payload)
 
     @property
@@ -83,7 +86,7 @@ class ListedSession:
 
     @property
     def user_id(self) -> str | None:
-        """The primary key of the user who is signed in with it, as text; None for nobody."""
+        """The primary key, as text, of the user who is signed in with it; None if nobody is."""
         user_id = self.data.get(SESSION_KEY)
         return None if user_id is None else str(user_id)
 
@@ -92,8 +95,8 @@ class ListedSession:
 class Page:
     """A part of a store's sessions.
 
-    ``next`` is the position at which the page after it begins, empty for none. It may
-    hold a session key, so nobody gets to see it.
+    ``next`` is the position at which the next page begins, empty after the last page. It may
+    contain a session key, so it is never shown.
     """
 
     sessions: list[ListedSession]
@@ -102,11 +105,11 @@ class Page:
 
 @dataclass(frozen=True)
 class Location:
-    """Where a session lives.
+    """A place where a session is stored.
 
-    ``place`` can be shown to anybody (table, server, folder). ``name`` is what it is
-    called there and ``payload`` the exact bytes: both hold secrets. ``expires`` is
-    when it is forgotten there, None where the place does not tell.
+    ``place`` (table, server, folder) can be shown to anybody. ``name`` is the session's name there
+    and ``payload`` its exact bytes: both are secret. ``expires`` is the moment at which the place
+    forgets it, None if the place does not reveal that.
     """
 
     place: str | Promise

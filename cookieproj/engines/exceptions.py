@@ -1,4 +1,4 @@
-"""What can go wrong with a session store; each error carries its evidence."""
+"""The errors of session stores. Each has its details as attributes."""
 
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
@@ -8,18 +8,19 @@ from django.utils.translation import gettext_lazy
 
 
 class SessionStoreError(Exception):
-    """Something that a session store could not do. Its text is a sentence for people."""
+    """An error of a session store. Its text is a sentence for people."""
 
 
 class StoreError(SessionStoreError):
-    """A store that did not do what it was asked. Raised as one of the four below.
+    """A store did not do what it was asked to. Raised as one of its four subclasses.
 
-    ``store`` names it (server, database or folder, never a password). The error
-    of the driver, where there is one, is the ``__cause__``. Both may be lazy: what a
-    page says in its visitor's language, the log says in English.
+    ``store`` is the name of the server, database or folder, without a password. The driver's error,
+    if there is one, is the ``__cause__``. Texts may be lazy: a page shows them in the visitor's
+    language, the log in English.
     """
 
-    # What is wrong, with the store and its own reason in it; and what to do about it.
+    # A sentence about the failure, with the store and the reason in it, and a sentence about the
+    # remedy.
     sentence: str | Promise = ""
     remedy: str | Promise = ""
 
@@ -34,7 +35,7 @@ class StoreError(SessionStoreError):
 
     @property
     def reason(self) -> str:
-        """A sentence, though drivers end theirs as they like."""
+        """The reason as a sentence, as drivers punctuate theirs in different ways."""
         reason = str(self._reason).strip()
         return reason if reason.endswith((".", "!", "?", "。")) or not reason else f"{reason}."
 
@@ -44,20 +45,20 @@ class StoreError(SessionStoreError):
 
 
 class StoreUnavailableError(StoreError):
-    """The store did not answer: the only one of the four where trying again may help."""
+    """The store did not answer. Only of this error a retry may help."""
 
     sentence = gettext_lazy("The session store is unavailable: %(store)s. %(reason)s")
 
 
 class StoreReadOnlyError(StoreError):
-    """The store answers and takes no writes, over a new connection neither."""
+    """The store answers but takes no writes, not even over a new connection."""
 
     sentence = gettext_lazy("The session store is read-only: %(store)s. %(reason)s")
     remedy = gettext_lazy("Connect to the primary, or make this server writable again.")
 
 
 class StoreFullError(StoreError):
-    """The store answers and has no room for what is to be stored."""
+    """The store answers but has no room for the data."""
 
     sentence = gettext_lazy("The session store is full: %(store)s. %(reason)s")
     remedy = gettext_lazy(
@@ -66,13 +67,13 @@ class StoreFullError(StoreError):
 
 
 class StoreMisconfiguredError(StoreError):
-    """The store answers and refuses: a right, a database, a table or a command is missing."""
+    """The store answers but refuses: a permission, database, table or command is missing."""
 
     sentence = gettext_lazy("The session store is misconfigured: %(store)s. %(reason)s")
 
 
 class CookieTooLargeError(SessionStoreError):
-    """A session that no browser need keep: ``size`` bytes of cookie where ``limit`` are safe."""
+    """The session's cookie is too large for browsers: it has ``size`` bytes, ``limit`` is safe."""
 
     def __init__(self, name: str, size: int, limit: int) -> None:
         super().__init__(name, size, limit)
@@ -89,7 +90,7 @@ class CookieTooLargeError(SessionStoreError):
 
 
 class NotListableError(SessionStoreError):
-    """The sessions of this store cannot be listed: ``reason`` is a sentence that says why."""
+    """The sessions of this store cannot be listed. ``reason`` is a sentence that says why."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -97,9 +98,10 @@ class NotListableError(SessionStoreError):
 
 
 class SessionEndedError(SessionStoreError, UpdateError, SessionInterrupted):
-    """The session was ended by another request, before this one could change it.
+    """Another request ended the session before this one could change it.
 
-    Both of Django's: what a save raises, and what a request is answered with 400 for.
+    It is both of Django's errors: the one that a save raises, and the one that is a response of
+    400.
     """
 
     def __str__(self) -> str:
@@ -110,7 +112,7 @@ class SessionEndedError(SessionStoreError, UpdateError, SessionInterrupted):
 
 
 class HeldByClientError(SessionStoreError):
-    """The browser holds the session, and this takes a server that does."""
+    """The browser keeps the session, and the operation needs a session on the server."""
 
     def __str__(self) -> str:
         return _(

@@ -1,4 +1,4 @@
-"""Sessions in files, one each."""
+"""The engine that keeps each session in a file."""
 
 from datetime import datetime
 from typing import Any
@@ -11,12 +11,16 @@ from .store import Store
 
 
 class SessionStore(Engine, DjangoStore):
-    """Files in SESSION_FILE_PATH, which expire by the time of their last change."""
+    """Files in SESSION_FILE_PATH, whose age counts from their modification time."""
 
     def make_store(self) -> Store:
         return FileStore(self)
 
-    def date_of(self, **moments: Any) -> datetime:
-        """Django's engine asks for no such date, so one of a subclass is not asked for either."""
-        date: datetime = super().get_expiry_date(**moments)
+    def date_of(self, **arguments: Any) -> datetime:
+        """Return Django's own expiry date.
+
+        Django's file engine never calls ``get_expiry_date``, so a subclass's override is not called
+        here.
+        """
+        date: datetime = super().get_expiry_date(**arguments)
         return date

@@ -25,47 +25,48 @@ from .english import in_english
 from .entries import Entry, ListedSession, Location, Page
 from .exceptions import NotListableError, StoreError
 from .merge import Data
-from .session_files import SessionFile, SessionFolder, is_name, lock_of
+from .session_files import SessionFile, SessionFolder, fits_file_name, lock_number
 from .store import Store
 from .subclass_hooks import can_decode, decoder, overrides, serialized_form
 
 logger = logging.getLogger("django.contrib.sessions")
 
-# The fraction of a second in the modification time of a file whose session has no expiry
-# of its own: of such a file the time alone tells whether it has expired. Django's engine
-# writes no such times, but by an accident of one in a billion.
+# The nanoseconds within the second of a modification time that mark a session without an expiry of
+# its own. The time of such a file alone shows whether it has expired. Django's engine writes such a
+# time by accident only, with a chance of one in a billion.
 NO_EXPIRY_NANOSECONDS = 123_456_789
-SECOND = 1_000_000_000
+NS_PER_SECOND = 1_000_000_000
 
-# Files to read for each session that a page is to list, at the most.
-READS_BETWEEN_DELETIONS = 10
+# The most files that a page reads for each session that it is to list.
+READS_PER_SESSION = 10
 
 
 @contextmanager
-def passing_over(folder: SessionFolder) -> Iterator[None]:
-    """A single file that is another user's, as after a command that root has run, or a folder.
+def skipping_foreign_files(folder: SessionFolder) -> Iterator[None]:
+    """Skip a single file that this user may not open or that is a folder, with a line in the log.
 
-    Where the folder itself is not this user's, that is an error.
+    After a command that root has run, files can belong to another user. If the folder itself is not
+    writable, the error is raised.
     """
     try:
         yield
     except StoreError as error:
-        is_of_one = isinstance(error.__cause__, PermissionError | IsADirectoryError)
-        if not (is_of_one and folder.is_writable):
+        is_single_file = isinstance(error.__cause__, PermissionError | IsADirectoryError)
+        if not (is_single_file and folder.is_writable):
             raise
-        logger.warning("A session file is passed over. %s", in_english(error))
+        logger.warning("A session file is skipped. %s", in_english(error))
 
 
 @lru_cache
-def plain_folder(path: str, prefix: str) -> SessionFolder:
+def cached_folder(path: str, prefix: str) -> SessionFolder:
     return SessionFolder(Path(path), prefix)
 
 
 class FileStore(Store):
-    """Files in SESSION_FILE_PATH, which expire by the time of their last change.
+    """Files in SESSION_FILE_PATH, whose age counts from their modification time.
 
-    ``session`` is one of the engine's: what a subclass has to say of its files, by Django's hooks,
-    is asked of it.
+    ``session`` is a session of the engine. Its methods, which a subclass may override, decide how
+    files are named and encoded, and when they expire.
     """
 
     def __init__(self, session: Any) -> None:
@@ -82,17 +83,17 @@ class FileStore(Store):
 
     @cached_property
     def folder(self) -> SessionFolder:
-        folder = plain_folder(self.session.storage_path, self.session.file_prefix)
+        folder = cached_folder(self.session.storage_path, self.session.file_prefix)
         if overrides(self.engine, "_key_to_file"):
             return replace(folder, file_of=self.session._key_to_file)
         return folder
 
     def can_hold(self, key: str) -> bool:
-        """Nothing that could lead out of the folder, and no name that is too long for a file."""
+        """Whether the key's file is inside the folder and its name is short enough."""
         if not super().can_hold(key):
             return False
         try:
-            return is_name(self.session._key_to_file(key))
+            return fits_file_name(self.session._key_to_file(key))
         except InvalidSessionKey:
             return False
 
@@ -104,7 +105,7 @@ class FileStore(Store):
         if file is None:
             return None
         expires = self._expires(key, file)
-        return None if is_past(expires) else self._stored(key, file.payload, expires)
+        return None if is_past(expires) else self._entry(key, file.payload, expires)
 
     def insert(self, key: str, data: Data, expires: datetime) -> Entry:
         with self.folder.locked(key):
@@ -114,25 +115,28 @@ class FileStore(Store):
 
     def compare_and_swap(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
         with self.folder.locked(key):
-            return self._write(key, data, expires) if self._holds(key, old) else None
+            return self._write(key, data, expires) if self._is_unchanged(key, old) else None
 
     def touch(self, key: str, old: Entry, expires: datetime) -> Entry | None:
         with self.folder.locked(key):
-            if not self._holds(key, old):
+            if not self._is_unchanged(key, old):
                 return None
-            self.folder.touch(key, self._modified(key, old.data or {}, expires))
+            self.folder.touch(key, self._modification_time(key, old.data or {}, expires))
             return old
 
     def compare_and_delete(self, key: str, old: Entry) -> bool:
         with self.folder.locked(key):
-            if not self._holds(key, old):
+            if not self._is_unchanged(key, old):
                 return False
             self.folder.remove(key)
             return True
 
     def delete(self, key: str) -> None:
-        """Raises InvalidSessionKey for what could lead out of the folder."""
-        if is_name(self.session._key_to_file(key)):
+        """Delete the session's file.
+
+        Raises InvalidSessionKey for a key that leads out of the folder.
+        """
+        if fits_file_name(self.session._key_to_file(key)):
             with self.folder.locked(key):
                 self.folder.remove(key)
 
@@ -140,17 +144,20 @@ class FileStore(Store):
         self._clear([key])
 
     def exists(self, key: str) -> bool:
-        """Raises InvalidSessionKey for what could lead out of the folder."""
-        file = self.folder.read(key) if is_name(self.session._key_to_file(key)) else None
-        return file is not None and not self._stored(key, file.payload, None).is_tombstone
+        """Whether there is a session, readable or not.
+
+        Raises InvalidSessionKey for a key that leads out of the folder.
+        """
+        file = self.folder.read(key) if fits_file_name(self.session._key_to_file(key)) else None
+        return file is not None and not self._entry(key, file.payload, None).is_tombstone
 
     def _write(self, key: str, data: Data, expires: datetime) -> Entry:
         text = self.session._session_with_key(key).encode(data)
-        file = SessionFile(text.encode(), self._modified(key, data, expires))
+        file = SessionFile(text.encode(), self._modification_time(key, data, expires))
         self.folder.write(key, file)
-        return self._stored(key, file.payload, None)
+        return self._entry(key, file.payload, None)
 
-    def _holds(self, key: str, old: Entry) -> bool:
+    def _is_unchanged(self, key: str, old: Entry) -> bool:
         file = self.folder.read(key)
         return file is not None and file.payload == old.token
 
@@ -158,7 +165,7 @@ class FileStore(Store):
         text = listed.payload.decode("latin-1")
         return listed.stored.data is not None and can_decode(self.session, text)
 
-    def _stored(self, key: str, payload: bytes, expires: datetime | None) -> Entry:
+    def _entry(self, key: str, payload: bytes, expires: datetime | None) -> Entry:
         return Entry(payload, self._decoder(key, payload), expires)
 
     def _data(self, key: str, payload: bytes) -> Data:
@@ -167,47 +174,49 @@ class FileStore(Store):
     def _decoder(self, key: str, payload: bytes) -> Callable[[], Data]:
         return decoder(self.session, key, payload.decode("latin-1")) if payload else dict
 
-    def _modified(self, key: str, data: Data, expires: datetime) -> int:
-        """The modification time with which a file of that data expires then, or just before."""
+    def _modification_time(self, key: str, data: Data, expires: datetime) -> int:
+        """Return the modification time (ns) that makes the file expire then, or just before."""
         expiry = data.get(EXPIRY_ITEM)
         modified = time.time_ns()
         if not isinstance(expiry, str):
             with suppress(OverflowError):
-                written = aware(expires) - timedelta(seconds=self._age(key, expiry))
-                modified = nanoseconds(written)
-        plain = (modified - NO_EXPIRY_NANOSECONDS) // SECOND * SECOND + NO_EXPIRY_NANOSECONDS
-        return modified // SECOND * SECOND if expiry else plain
+                moment = aware(expires) - timedelta(seconds=self._age(key, expiry))
+                modified = nanoseconds(moment)
+        without_expiry = (
+            modified - NO_EXPIRY_NANOSECONDS
+        ) // NS_PER_SECOND * NS_PER_SECOND + NO_EXPIRY_NANOSECONDS
+        return modified // NS_PER_SECOND * NS_PER_SECOND if expiry else without_expiry
 
     @property
-    def _has_own_expiry(self) -> bool:
-        """Whether a subclass has a part in what Django's engine goes by."""
+    def _overrides_expiry(self) -> bool:
+        """Whether a subclass overrides what Django's engine computes the expiry from."""
         return overrides(self.engine, "_expiry_date", "_last_modification", "get_expiry_age")
 
     def _age(self, key: str, expiry: Any) -> int:
         return int(self.session._session_with_key(key).get_expiry_age(expiry=expiry))
 
     def _expires(self, key: str, file: SessionFile) -> datetime:
-        if self._has_own_expiry:
+        if self._overrides_expiry:
             expiry = self.session._session_with_key(key)._expiry_date(self._data(key, file.payload))
             age = self._age(key, expiry)
             return as_django_stores(datetime.now(UTC) + timedelta(seconds=age))
-        plain = file.modified % SECOND == NO_EXPIRY_NANOSECONDS
+        has_no_expiry = file.modified % NS_PER_SECOND == NO_EXPIRY_NANOSECONDS
         return as_django_stores(
             self.session.date_of(
-                modification=datetime.fromtimestamp(file.modified / SECOND, UTC),
-                expiry=None if plain else self._data(key, file.payload).get(EXPIRY_ITEM),
+                modification=datetime.fromtimestamp(file.modified / NS_PER_SECOND, UTC),
+                expiry=None if has_no_expiry else self._data(key, file.payload).get(EXPIRY_ITEM),
             )
         )
 
     def walk(self, page_size: int) -> Iterator[ListedSession]:
-        """Reads one after the other, so no page is ever in memory."""
+        """Yield the sessions one file at a time, without keeping a page in memory."""
         return filter(None, map(self._listed, self.folder.session_keys()))
 
     def page(self, position: str, size: int) -> Page:
-        """Block by block of the folder, the names in each in their order.
+        """Return a page of the folder, in the order of its blocks, and of the names within a block.
 
-        A position is where a block begins and ends, and the name in it that was reached.
-        Where most files have expired a page may end with fewer sessions, or with none.
+        A position consists of the offsets of a block and the last name read in it. If most files
+        have expired, a page may have fewer than ``size`` sessions, or none.
         """
         if os.scandir not in os.supports_fd:
             raise NotListableError(
@@ -215,35 +224,37 @@ class FileStore(Store):
                 % {"system": platform.system()}
             )
         listed: list[ListedSession] = []
-        store_call = position
-        for here, name in islice(self._names(position), READS_BETWEEN_DELETIONS * size):
-            found = self._listed(name)
-            if found and len(listed) == size:
-                return Page(listed, store_call)
-            if found:
-                listed.append(found)
-            store_call = here
-        return Page(listed, store_call if next(self._names(store_call), None) else "")
+        reached = position
+        for name_position, name in islice(self._names_from(position), READS_PER_SESSION * size):
+            session = self._listed(name)
+            if session and len(listed) == size:
+                return Page(listed, reached)
+            if session:
+                listed.append(session)
+            reached = name_position
+        return Page(listed, reached if next(self._names_from(reached), None) else "")
 
-    def _names(self, position: str) -> Iterator[tuple[str, str]]:
-        """The session keys of the files from there on, each with the position after it."""
+    def _names_from(self, position: str) -> Iterator[tuple[str, str]]:
+        """Yield the names after that position, each with the position after it."""
         blocks = self.folder.blocks(0)
         if position:
-            start, end, last = position.split(":")
-            rest = [name for name in self.folder.block(int(start), int(end)) if name > last]
-            blocks = chain([(int(start), int(end), rest)], self.folder.blocks(int(end)))
-        for begin, finish, names in blocks:
+            start, end, last_name = position.split(":")
+            remaining = [
+                name for name in self.folder.block(int(start), int(end)) if name > last_name
+            ]
+            blocks = chain([(int(start), int(end), remaining)], self.folder.blocks(int(end)))
+        for block_start, block_end, names in blocks:
             for name in sorted(names):
-                yield f"{begin}:{finish}:{name}", name
+                yield f"{block_start}:{block_end}:{name}", name
 
     def _listed(self, key: str) -> ListedSession | None:
         if not self.session._validate_session_key(key):
             return None
-        stored: Entry | None = Entry(b"", lambda: None)
-        with passing_over(self.folder):
-            stored = self.read(key)
-        is_live = stored is not None and not stored.is_tombstone
-        return ListedSession(key, stored.token, stored) if stored and is_live else None
+        entry: Entry | None = Entry(b"", lambda: None)
+        with skipping_foreign_files(self.folder):
+            entry = self.read(key)
+        is_live = entry is not None and not entry.is_tombstone
+        return ListedSession(key, entry.token, entry) if entry and is_live else None
 
     def live_keys(self, keys: Collection[str]) -> set[str]:
         is_live = partial(Store.exists, self)
@@ -262,48 +273,48 @@ class FileStore(Store):
         return sum(map(self._has_expired, keys))
 
     def _clear(self, names: Iterable[str]) -> int:
-        """Remove those that have expired, each lock taken once: how many went."""
-        gone, expired = 0, []
+        """Delete those that have expired, taking each lock once; return how many were deleted."""
+        deleted, expired = 0, []
         for name in names:
             if not self.session._validate_session_key(name):
                 self.folder.remove_interrupted(name)
             elif self._has_expired(name):
                 expired.append(name)
-        expired.sort(key=lock_of)
-        for _lock, those in groupby(expired, lock_of):
-            first, *rest = those
-            with self.folder.locked(first):
-                # Somebody may have saved one since.
-                for key in (first, *rest):
+        expired.sort(key=lock_number)
+        for _lock, keys in groupby(expired, lock_number):
+            batch = list(keys)
+            with self.folder.locked(batch[0]):
+                # Another process may have saved one of them since.
+                for key in batch:
                     if self._has_expired(key):
-                        with passing_over(self.folder):
+                        with skipping_foreign_files(self.folder):
                             self.folder.remove(key)
-                            gone += 1
-        return gone
+                            deleted += 1
+        return deleted
 
     def _has_expired(self, key: str) -> bool:
-        """By the file's time; the file itself is opened only where that does not tell."""
+        """Whether the file has expired. It is opened only if its time does not show that."""
         modified = self.folder.modified(key)
         if modified is None:
             return False
-        if self._has_own_expiry:
+        if self._overrides_expiry:
             return self.read(key) is None
-        if modified % SECOND == NO_EXPIRY_NANOSECONDS:
+        if modified % NS_PER_SECOND == NO_EXPIRY_NANOSECONDS:
             age: int = self.session.get_session_cookie_age()
-            return modified <= time.time_ns() - age * SECOND
-        with passing_over(self.folder):
+            return modified <= time.time_ns() - age * NS_PER_SECOND
+        with skipping_foreign_files(self.folder):
             file = self.folder.read(key)
             return file is not None and is_past(self._expires(key, file))
         return False
 
     def locate(self, key: str) -> list[Location]:
-        stored = self.read(key)
-        if stored is None:
+        entry = self.read(key)
+        if entry is None:
             return []
         name = f"{settings.SESSION_COOKIE_NAME}{key}"
-        return [Location(self.label, name, stored.token, stored.expires)]
+        return [Location(self.label, name, entry.token, entry.expires)]
 
 
 def nanoseconds(moment: datetime) -> int:
-    """Since 1970, exactly: a float of it is not."""
+    """Return the exact number since 1970, which a float would round."""
     return (moment - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1) * 1000

@@ -1,4 +1,4 @@
-"""System checks of a handover. They register themselves, as ``checks`` does."""
+"""System checks of a handover, registered on import, as in ``checks``."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from .running_engine import store
 
 @register
 def handover_is_possible(**kwargs: Any) -> list[CheckMessage]:
-    """Say what is wrong with SESSION_HANDOVER_FROM before the first request does."""
+    """Report a wrong SESSION_HANDOVER_FROM before the first request fails."""
     try:
         store()
         handover_engine = previous()
@@ -24,14 +24,14 @@ def handover_is_possible(**kwargs: Any) -> list[CheckMessage]:
         hint = _("Unset SESSION_HANDOVER_FROM when the handover is over.")
         return [Error(str(error), hint=hint, id="engines.E002")]
     except ImportError:
-        # Of the engine itself, which has a check of its own.
+        # A missing engine has a check of its own.
         pass
     return []
 
 
 @register(Tags.security)
 def previous_sessions_are_safe_to_read(**kwargs: Any) -> list[CheckMessage]:
-    """Warn where the sessions of the former engine are read with pickle."""
+    """Warn if the sessions of the previous engine are read with pickle."""
     try:
         handover_engine = previous()
     except ImproperlyConfigured:
@@ -41,7 +41,7 @@ def previous_sessions_are_safe_to_read(**kwargs: Any) -> list[CheckMessage]:
 
 def sessions_are_pickled(alias: str) -> list[CheckMessage]:
     cache = settings.CACHES.get(alias, {"BACKEND": ""})
-    # Django's and django-redis pickle unless they are told otherwise.
+    # Django's Redis cache and django-redis use pickle by default.
     serializer = cache.get("OPTIONS", {}).get("SERIALIZER", "pickle")
     if not cache["BACKEND"].endswith("RedisCache") or "pickle" not in serializer.lower():
         return []

@@ -1,4 +1,4 @@
-"""What sessions are really made of: the engine and its store, and in a handover the former ones."""
+"""A session's real class and store: the engine's own, or in a handover those of both engines."""
 
 from collections.abc import Callable
 from functools import cache
@@ -13,53 +13,56 @@ from .store import Store
 
 
 class HandoverMixin(AsyncMixin):
-    """While SESSION_HANDOVER_FROM is set, the running engine's sessions know the former store.
+    """A session that also uses the previous engine's store while SESSION_HANDOVER_FROM is set.
 
     Channels, allauth and others open sessions by ``import_module(SESSION_ENGINE).SessionStore``,
-    and some have taken that class before anything was set. So it stays the class that it is.
-    Between servers its store becomes one that is made of both. To and from signed cookies, where
-    the session key itself is exchanged, an instance of a subclass is made.
+    and some import that class before the settings are complete. So the class stays the same.
+    Between two server engines its store becomes one of both stores. To or from signed cookies,
+    where the session key itself is exchanged, creating a session returns an instance of a subclass.
 
-    Raises ImproperlyConfigured where SESSION_HANDOVER_FROM names an engine that cannot be.
+    Raises ImproperlyConfigured if SESSION_HANDOVER_FROM names an engine that cannot hand over.
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        made: Self = super().__new__(class_and_composer(cls)[0])
-        return made
+        session: Self = super().__new__(class_and_composer(cls)[0])
+        return session
 
     def make_store(self) -> Store:
-        """Where this engine by itself keeps sessions, a handover left aside."""
+        """Return the engine's own store, without a handover."""
         raise NotImplementedError
 
     @property
     def _store(self) -> Store:
-        """Made for each step: one that was kept would in turn keep this session."""
+        """The session's store, created at each use: a kept one would refer back to this session."""
         _class, compose = class_and_composer(type(self))
         return compose(self.make_store()) if compose else self.make_store()
 
 
 def store_of(engine: Any) -> Store:
-    """The store of that engine by itself, also where it is the running one, which hands over."""
+    """Return the engine's own store, even if it is the running engine in a handover."""
     store: Store = engine().make_store()
     return store
 
 
 @cache
 def class_and_composer(engine: Any) -> tuple[Any, Callable[[Store], Store] | None]:
-    """The class of that one's sessions, and what makes of its store that of a handover, if any."""
+    """Return the class of the engine's sessions, and a function or None.
+
+    In a handover, the function makes the store of both engines from the engine's own.
+    """
     if not is_handing_over(engine):
         return engine, None
-    # Not above: it is made of the engines, and they of this.
+    # Imported here, as the handover imports the engines and they import this.
     from .handover import build_handover  # noqa: PLC0415
 
     return build_handover(engine)
 
 
 def is_handing_over(engine: Any) -> bool:
-    """Only the class that SESSION_ENGINE names does.
+    """Whether it is the very class that SESSION_ENGINE names, in a handover.
 
-    The former engine's does not, nor do subclasses of either: by such ones a handover reaches each
-    store by itself.
+    Neither the previous engine's class nor a subclass of either is: with these a handover accesses
+    each store by itself.
     """
     if not getattr(settings, "SESSION_HANDOVER_FROM", ""):
         return False
@@ -67,6 +70,7 @@ def is_handing_over(engine: Any) -> bool:
 
 
 def clear_cached_handover(*, setting: str, **kwargs: Any) -> None:
+    """Forget the classes when a setting of sessions changes."""
     if setting.startswith("SESSION_"):
         class_and_composer.cache_clear()
 

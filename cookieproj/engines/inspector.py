@@ -1,7 +1,7 @@
-"""What the running engine's store holds, a page at a time, and without its keys.
+"""The running engine's stored sessions, a page at a time, without their keys.
 
-A session key is a password: whoever reads one in a page, an address or a log is signed
-in. So what leaves the server in its place is encrypted with the site's SECRET_KEY.
+A session key is a password: anyone who reads it on a page, in a URL or in a log is signed in. So
+keys leave the server encrypted only, with the site's SECRET_KEY.
 """
 
 import json
@@ -23,43 +23,45 @@ from .models import StoredSession
 from .primary_keys import primary_key
 from .signals import stored_session_deleted
 
-PAGE = 100
+PAGE_SIZE = 100
 
-# What a sealed text is for: one does not pass for the other.
+# The purpose of an encrypted text. A text for one purpose is not valid for the other.
 KEY, POSITION = b"session key", b"position"
 
 
 def encrypt(text: str, purpose: bytes) -> str:
-    """Encrypted, fit for an address of the admin, and the same each time on the same engine."""
+    """Return the encrypted text, fit for a URL of the admin and always the same on one engine."""
     return encryption.encrypt(text, INSPECTOR_SEAL, purpose, running_engine.name().encode())
 
 
-def decrypt(sealed: str, purpose: bytes) -> str:
-    """Raises DecryptionError."""
-    return encryption.decrypt(sealed, INSPECTOR_SEAL, purpose, running_engine.name().encode())
+def decrypt(encrypted: str, purpose: bytes) -> str:
+    """Return the decrypted text. Raises DecryptionError."""
+    return encryption.decrypt(encrypted, INSPECTOR_SEAL, purpose, running_engine.name().encode())
 
 
 def store() -> type[ListingMixin]:
-    """The running engine's. Raises NotListableError if it is not one of ours."""
-    found = running_engine.store()
-    if issubclass(found, ListingMixin):
-        return found
+    """Return the running engine. Raises NotListableError if it is not one of ours."""
+    engine = running_engine.store()
+    if issubclass(engine, ListingMixin):
+        return engine
     raise NotListableError(
         _("%(engine)s does not list its sessions.") % {"engine": settings.SESSION_ENGINE}
     )
 
 
 def page(start: str = "") -> tuple[list[StoredSession], str]:
-    """A page of stored sessions, and what to call with for the one after it, empty for none.
+    """Return a page of stored sessions, and the ``start`` of the next one, empty if there is none.
 
-    Raises NotListableError, or DecryptionError for a start that is none.
+    Raises NotListableError, or DecryptionError for an invalid ``start``.
     """
-    found = store().page(decrypt(start, POSITION) if start else "", PAGE)
-    return with_users(found.sessions), found.next and encrypt(found.next, POSITION)
+    stored_page = store().page(decrypt(start, POSITION) if start else "", PAGE_SIZE)
+    return with_users(stored_page.sessions), stored_page.next and encrypt(
+        stored_page.next, POSITION
+    )
 
 
 def find(name: str) -> StoredSession | None:
-    """The session that goes by that name, if it is still stored. Raises NotListableError."""
+    """Return the session with that encrypted key, None without one. Raises NotListableError."""
     try:
         session = store()(decrypt(name, KEY))
     except DecryptionError:
@@ -67,37 +69,38 @@ def find(name: str) -> StoredSession | None:
     location = next(iter(session.locate()), None)
     if location is None or session.session_key is None:
         return None
-    stored = Entry(None, session.load, location.expires)
-    listed = ListedSession(session.session_key, location.payload, stored)
+    entry = Entry(None, session.load, location.expires)
+    listed = ListedSession(session.session_key, location.payload, entry)
     return with_users([listed])[0]
 
 
 def with_users(sessions: Sequence[ListedSession]) -> list[StoredSession]:
-    """With their users, who are read by one query."""
-    # As Django finds them: by whatever a primary key can be made of.
+    """Return the sessions with their users, who are read by one query."""
+    # Converted as Django does: any value that can be a primary key is one.
     model = get_user_model()
     ids = [primary_key(model, session.data.get(SESSION_KEY)) for session in sessions]
     users = model._base_manager.using(router.db_for_write(model)).in_bulk(set(ids) - {None})
-    found = []
+    stored_sessions = []
     for session, pk in zip(sessions, ids, strict=True):
-        stored = StoredSession(name=encrypt(session.key, KEY))
-        stored.listed = session
-        stored.user = users.get(pk)
-        found.append(stored)
-    return found
+        stored_session = StoredSession(name=encrypt(session.key, KEY))
+        stored_session.listed = session
+        stored_session.user = users.get(pk)
+        stored_sessions.append(stored_session)
+    return stored_sessions
 
 
 def as_text(data: dict[Any, Any]) -> str:
-    """As JSON; what that cannot hold, a tuple as a key say, as Python shows it."""
+    """Return the data as JSON, or else (with a tuple as a key, for instance) as its repr."""
     try:
         text = json.dumps(data, indent=2, ensure_ascii=False, default=python_repr)
     except (TypeError, ValueError, RecursionError):
         text = python_repr(data)
-    # Half of a character, which both can hold, is none that a page can.
+    # A page cannot contain lone surrogates, which JSON and repr can.
     return text.encode(errors="replace").decode()
 
 
 def python_repr(value: object) -> str:
+    """Return the value's repr, or Python's default one if the object's own fails."""
     try:
         return repr(value)
     except Exception:  # noqa: BLE001 - an object of the site's may raise anything
@@ -105,6 +108,6 @@ def python_repr(value: object) -> str:
 
 
 def end(session: StoredSession) -> None:
-    """Delete it from the store, wherever that keeps it."""
+    """Delete the session from all places where it is stored."""
     store()().delete(session.listed.key)
     stored_session_deleted.send(sender=StoredSession, session_key=session.listed.key)

@@ -1,4 +1,4 @@
-"""Three-way merge of dicts: what two requests made of one session, brought together."""
+"""Three-way merge of dicts: combines the changes of two requests to one session."""
 
 from typing import Any
 
@@ -8,17 +8,17 @@ Data = dict[str, Any]
 
 
 def merge(base: Data, theirs: Data, ours: Data) -> Data:
-    """``theirs`` with what changed from ``base`` to ``ours`` applied to it.
+    """Return ``theirs`` with the changes from ``base`` to ``ours`` applied to it.
 
-    ``base`` is what both sides began with, ``theirs`` what the other one has saved
+    ``base`` is the data that both sides started from, ``theirs`` what the other side has saved
     meanwhile, ``ours`` what is to be saved now. Key by key:
 
-    - changed by one side only: that change stands;
-    - set by both: ours stands, as the later save, and theirs is lost;
-    - set by one and deleted by the other: the value stands.
+    - changed by one side only: that change is kept;
+    - set by both: ours is kept, as the later save, and theirs is lost;
+    - set by one and deleted by the other: the value is kept.
 
-    A key set to the value that it had is not a change. The three are left as they
-    are; the values in the answer are theirs and ours themselves, not copies.
+    A key that is set to its old value is not changed. The three dicts stay as they are. The result
+    contains the values themselves, not copies.
     """
     merged = theirs | {
         key: value
@@ -31,37 +31,39 @@ def merge(base: Data, theirs: Data, ours: Data) -> Data:
     return merged
 
 
-def stored_alike(one: Any, other: Any) -> bool:
-    """Whether two values would be stored alike, however deep they are.
+def stored_alike(first: Any, second: Any) -> bool:
+    """Whether two values would be stored alike, at any depth.
 
-    Unlike in Python, 1 is neither True nor 1.0, a dict in another order is another
-    dict, and NaN is itself. Two objects can be equal, as two rows of one key are, and
-    not hold the same. That one value stands in several places is no part of it.
+    Unlike with ==, 1 differs from True and from 1.0, dicts differ if their order does, and NaN
+    equals itself. Objects that are equal, such as two model instances with one key, can differ in
+    content. It makes no difference whether one value occurs in several places.
     """
-    pairs, seen, forms = [(one, other)], set[tuple[int, int]](), ValueNumbers()
+    pairs, compared, value_numbers = [(first, second)], set[tuple[int, int]](), ValueNumbers()
     while pairs:
-        one, other = pairs.pop()
-        if one is other:
+        first, second = pairs.pop()
+        if first is second:
             continue
-        kind = type(one)
-        if kind is not type(other):
+        type_ = type(first)
+        if type_ is not type(second):
             return False
-        if kind is str or kind is int:
-            if one != other:
+        if type_ is str or type_ is int:
+            if first != second:
                 return False
-        elif kind is dict or kind in SEQUENCES:
-            if len(one) != len(other):
+        elif type_ is dict or type_ in SEQUENCES:
+            if len(first) != len(second):
                 return False
-            if (id(one), id(other)) not in seen:
-                seen.add((id(one), id(other)))
-                pairs += zip(one, other, strict=True)
-                if kind is dict:
-                    pairs += zip(one.values(), other.values(), strict=True)
-        elif forms.number(one) != forms.number(other):
+            if (id(first), id(second)) not in compared:
+                compared.add((id(first), id(second)))
+                pairs += zip(first, second, strict=True)
+                if type_ is dict:
+                    pairs += zip(first.values(), second.values(), strict=True)
+        elif value_numbers.number(first) != value_numbers.number(second):
             return False
     return True
 
 
-def same_data(one: Data, other: Data) -> bool:
-    """Whether two sessions hold the same, in whatever order."""
-    return one.keys() == other.keys() and all(stored_alike(one[key], other[key]) for key in one)
+def same_data(first: Data, second: Data) -> bool:
+    """Whether two sessions have the same data, in any order."""
+    return first.keys() == second.keys() and all(
+        stored_alike(first[key], second[key]) for key in first
+    )

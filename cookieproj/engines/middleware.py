@@ -1,16 +1,16 @@
-"""Sessions for requests, and a 503 where their store fails.
+"""Sessions for requests, and a response of 503 if their store fails.
 
-A store fails in three places of a request, and Django hands its error on in another way from each:
+A store can fail in three places of a request, and Django passes each error on in another way:
 
-- The view raises it: ``process_exception``. It comes before Django makes a page for the status 500,
-  which would ask for the session once more, and before the log gets a stack trace.
-- A middleware between this one and the view raises it, which may ask for the session as well.
-  Django tells no ``process_exception`` of that, and makes its page for the status 500 at once: the
-  signal ``got_request_exception`` alone says which error it was.
-- The save after the view raises it, in ``process_response``, which is past both of them.
+- In the view: ``process_exception`` gets it, before Django renders its page for the status 500,
+  which would read the session again, and before the log gets a stack trace.
+- In a middleware between this one and the view, which may read the session too. Django does not
+  call ``process_exception`` for it and renders its page for the status 500 at once. Only the signal
+  ``got_request_exception`` reveals the error.
+- In the save after the view: ``process_response`` itself gets it, after both of them.
 
-The first two only note the error on the request. ``process_response``, which every request comes
-through, answers for all three, so that there is one page, one line in the log, and no cookie set.
+The first two only store the error on the request. ``process_response``, which every request passes,
+answers all three, so that there is one page, one line in the log, and no cookie set.
 """
 
 import asyncio
@@ -39,35 +39,36 @@ from .handover.server_to_cookie import ServerToCookie
 from .revocation_check import revocation_check
 from .session_keys import SessionKeys
 
-# Where a request keeps the error, for one that no view raised: a middleware asks too.
+# The request's attribute with the error. DevicesMiddleware sets it too.
 ERROR_ATTRIBUTE = "session_store_error"
 
-SAVED_WITH_THE_RESPONSE = (SessionKeys, ServerToCookie)
+SAVED_WITH_RESPONSE = (SessionKeys, ServerToCookie)
 
 
 class LazySession(SimpleLazyObject):  # type: ignore[type-arg] # in the stubs alone it has one
-    """A session that is made when somebody first looks at it."""
+    """A session that is created when it is first accessed."""
 
 
 def create_session(
-    store: type[SessionBase], request_or_none: ref[HttpRequest], meta: dict[str, Any]
+    session_class: type[SessionBase], request_ref: ref[HttpRequest], meta: dict[str, Any]
 ) -> SessionBase:
-    """The session of a request, to which it refers weakly: so that is freed as soon as it is over.
+    """Return the request's session.
 
-    If only the session is left when somebody first looks at it, it is opened by the cookie in
-    ``meta``.
+    It refers to the request weakly, so that the request is freed as soon as it is over. If the
+    request is gone when the session is first accessed, the cookie is read from ``meta``.
     """
-    request = request_or_none()
+    request = request_ref()
     cookies = request.COOKIES if request else parse_cookie(meta.get("HTTP_COOKIE", ""))
-    session = store(cookies.get(settings.SESSION_COOKIE_NAME))
-    if isinstance(session, SAVED_WITH_THE_RESPONSE):
+    session = session_class(cookies.get(settings.SESSION_COOKIE_NAME))
+    if isinstance(session, SAVED_WITH_RESPONSE):
         session.save_follows = request is not None
     if request and is_lazy(request):
-        # From now on the session itself, without the detour.
+        # Later accesses go to the session directly.
         request.session = session
     if isinstance(session, CookieToServer) and not is_on_event_loop():
-        # Where one must not wait for a store, it is exchanged as it is read, in a thread. Sooner,
-        # for requests that leave the session alone, would set cookies on pages that caches share.
+        # On an event loop, which must not block, the cookie is exchanged when the session is read,
+        # in a thread. It is not exchanged for requests that do not access their session: that would
+        # set cookies on pages that caches share.
         session.exchange()
     return session
 
@@ -85,48 +86,49 @@ def is_lazy(request: HttpRequest) -> bool:
 
 
 class SessionMiddleware(DjangoMiddleware):
-    """Django's, with an answer for a session store that fails: 503, and all cookies stay.
+    """Django's middleware, with a response of 503 that keeps all cookies if the store fails.
 
-    The page is the template 503.html, if there is one; like 500.html it is rendered
-    without the request, whose user would be looked for in the store again. The error
-    names the store, so it is logged, and not shown.
+    The page is the template 503.html if there is one. As with 500.html, it is rendered without the
+    request, whose user would be read from the store again. The error names the store, so it is
+    logged, not shown.
 
-    Nor does a request delete the cookie that has merely found no session: what its key opened may
-    have got another key meanwhile, by a sign-in whose answer is in the browser already. A cookie
-    goes with a request that ends its session, or empties it: by ``flush`` say, as signing out
-    does. What the others leave opens nothing; it costs a look each time until the browser drops it.
-    Only a tombstone under the old key would tell the two apart, and no table or folder has one.
+    A request that only finds no session does not delete the cookie: a concurrent sign-in may have
+    given its session another key, and that response may have reached the browser already. A cookie
+    is deleted by a request that ends or empties its session, as signing out does by ``flush``.
+    Other cookies that open nothing stay, and cost a look-up each time until the browser drops them.
+    Only a tombstone under the old key could tell the two cases apart, and tables and folders have
+    none.
 
-    With a SESSION_HANDOVER_FROM or a SESSION_REVOCATION_CHECK that cannot be, it is not even made:
-    ImproperlyConfigured.
+    Raises ImproperlyConfigured on its creation if SESSION_HANDOVER_FROM or SESSION_REVOCATION_CHECK
+    is wrong.
     """
 
     def __init__(self, get_response: Any) -> None:
         super().__init__(get_response)
         self.SessionStore = session_store()
-        _found = revocation_check()
+        _check = revocation_check()
 
     def __call__(self, request: HttpRequest) -> Any:
         if self.async_mode:
             return super().__call__(request)
-        # What Django's does, which first finds out what it has to do.
+        # As Django's does, without finding out first which methods there are.
         self.process_request(request)
         return self.process_response(request, self.get_response(request))  # type: ignore[arg-type]
 
     def process_request(self, request: HttpRequest) -> None:
-        """Nothing is made for a request that leaves its session alone; its cookies stay unread."""
+        """Set a lazy session: a request that does not access it creates and parses nothing."""
         make = partial(create_session, self.SessionStore, ref(request), request.META)
         request.session = LazySession(make)  # type: ignore[assignment]
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Before Django makes an error page, which would ask for the session as well."""
+        """Store the error before Django renders an error page, which would read the session."""
         if isinstance(exception, StoreError):
             setattr(request, ERROR_ATTRIBUTE, exception)
             return HttpResponse(status=503)
         return None
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
-        # An error holds the frames that it came through, and they the request.
+        # An error refers to the frames that it passed, and they refer to the request.
         if error := vars(request).pop(ERROR_ATTRIBUTE, None):
             return store_error_response(request, error)
         if is_lazy(request) and not settings.SESSION_SAVE_EVERY_REQUEST:
@@ -142,14 +144,14 @@ class SessionMiddleware(DjangoMiddleware):
 
 
 def found_no_session(request: HttpRequest) -> bool:
-    """Whether it has no session, and has neither had one nor tried to store anything."""
+    """Whether the request has no session, had none, and has not tried to store anything."""
     session = getattr(request, "session", None)
     return session is not None and session.is_empty() and not session.modified
 
 
 def store_error_response(request: HttpRequest, error: Exception) -> HttpResponse:
-    """The page that says so, and a line in the log with what the error says."""
-    # A store that refuses will do so again: that is for who runs the site.
+    """Return the response of 503, and log the error."""
+    # A retry does not help if the store refuses: the operator has to act.
     try_again = not isinstance(error, StoreError) or isinstance(error, StoreUnavailableError)
     try:
         page = render_to_string("503.html", {"try_again": try_again})
@@ -159,13 +161,14 @@ def store_error_response(request: HttpRequest, error: Exception) -> HttpResponse
         if try_again:
             text = _("Your session is not available right now. Please try again.")
         response = HttpResponse(text, status=503, content_type="text/plain; charset=utf-8")
-    # The line says all there is to know; a trace with each request would only bury it.
-    logged = in_english(error)
-    log_response("%s: %s", request.path, logged, response=response, request=request)
+    # The line has all details. A stack trace for each request would hide it.
+    message = in_english(error)
+    log_response("%s: %s", request.path, message, response=response, request=request)
     return response
 
 
 def remember_store_error(request: HttpRequest | None = None, **kwargs: Any) -> None:
+    """Store the error on the request, for ``process_response``."""
     error = sys.exception()
     if request is not None and isinstance(error, StoreError):
         setattr(request, ERROR_ATTRIBUTE, error)

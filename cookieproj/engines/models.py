@@ -8,9 +8,9 @@ from .session_keys import masked
 
 
 class StoredSession(models.Model):
-    """A session in the running engine's store, as the admin shows it: no table of its own."""
+    """A session in the running engine's store, for the admin. It has no table."""
 
-    # What stands for its key in addresses, see ``cookieproj.engines.inspector``.
+    # The encrypted session key, for URLs: see ``cookieproj.engines.inspector``.
     name = models.CharField(primary_key=True, max_length=200)
 
     class Meta:
@@ -27,10 +27,10 @@ class StoredSession(models.Model):
 
     @property
     def key(self) -> str:
-        """As much of it as people may see."""
+        """The part of the session key that may be shown."""
         return masked(self.listed.key)
 
     @property
     def is_anonymous(self) -> bool:
-        """Not where its user is only not found: that may be anybody, a superuser too."""
+        """Whether nobody is signed in. A user who is not found may be anybody, so that is False."""
         return self.listed.user_id is None

@@ -1,4 +1,4 @@
-"""What a browser may bring back though the site has ended it: the site is asked."""
+"""SESSION_REVOCATION_CHECK: the site's function that refuses sessions which it has ended."""
 
 from collections.abc import Callable
 from inspect import iscoroutinefunction
@@ -15,39 +15,38 @@ Check = Callable[[Data, str], bool]
 
 
 def is_revoked(data: Data, session_key: str) -> bool:
-    """Whether the site refuses that session, which is signed and has not expired.
+    """Whether the site refuses that session, whose signature is valid and which has not expired.
 
-    Raises what the site's function raises, and ImproperlyConfigured where there is none of that
-    name: no session is opened without an answer.
+    Raises what the site's function raises, and ImproperlyConfigured if there is no such function:
+    no session is opened without an answer.
     """
     check = revocation_check()
     return check is not None and bool(check(data, session_key))
 
 
 def revocation_check() -> Check | None:
-    """The function that SESSION_REVOCATION_CHECK names by its dotted path; None without one.
+    """Return the function that SESSION_REVOCATION_CHECK names by its dotted path; None if unset.
 
-    Raises ImproperlyConfigured where it names none.
+    Raises ImproperlyConfigured if there is no such function.
     """
     path = str(getattr(settings, "SESSION_REVOCATION_CHECK", "") or "")
     if not path:
         return None
     try:
-        found: Any = import_string(path)
+        function: Any = import_string(path)
     except (ImportError, TypeError, ValueError, RuntimeError) as error:
-        # No module has such a name: an empty one, or a relative one. Or it is of an app that is
-        # not installed.
+        # The module's name is empty or relative, or its app is not installed.
         raise ImproperlyConfigured(not_callable_message(path, str(error))) from error
-    if not callable(found):
+    if not callable(function):
         raise ImproperlyConfigured(not_callable_message(path, _("it cannot be called")))
-    if iscoroutinefunction(found):
+    if iscoroutinefunction(function):
         raise ImproperlyConfigured(not_callable_message(path, _("it is a coroutine function")))
-    check: Check = found
+    check: Check = function
     return check
 
 
 def not_callable_message(path: str, reason: str) -> str:
-    return _("SESSION_REVOCATION_CHECK = %(path)r is no function to ask: %(reason)s.") % {
-        "path": path,
-        "reason": reason,
-    }
+    text = _(
+        "SESSION_REVOCATION_CHECK = %(path)r is not a function that can be called: %(reason)s."
+    )
+    return text % {"path": path, "reason": reason}

@@ -1,4 +1,4 @@
-"""How often a request goes to its session store, and for how long, for whoever watches."""
+"""Counts and times the round trips of a request to its session store."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class RoundTrips:
-    """Those of one request: their ``number``, and the ``seconds`` that they took together."""
+    """The ``number`` of a request's round trips, and the ``seconds`` that they took together."""
 
     def __init__(self) -> None:
         self.number = 0
@@ -17,7 +17,7 @@ class RoundTrips:
         self._began = 0.0
 
     def __enter__(self) -> None:
-        # What is made on the way, inside another one, is part of that.
+        # A round trip within another one is a part of it.
         if self._depth == 0:
             self._began = time.perf_counter()
         self._depth += 1
@@ -29,18 +29,21 @@ class RoundTrips:
             self.seconds += time.perf_counter() - self._began
 
 
-_watched: ContextVar[RoundTrips | None] = ContextVar("trips", default=None)
+_counting: ContextVar[RoundTrips | None] = ContextVar("counting", default=None)
 
 NOT_COUNTED: AbstractContextManager[None] = nullcontext()
 
 
 def round_trip() -> AbstractContextManager[None]:
-    """What goes to a store and back stands inside this."""
-    return _watched.get() or NOT_COUNTED
+    """Return the context manager for one round trip to a store."""
+    return _counting.get() or NOT_COUNTED
 
 
 class StoreCall:
-    """A trip whose failure is one of the store's: ``failed`` raises that, or returns for others."""
+    """A round trip with a function ``failed`` for its errors.
+
+    ``failed`` raises the StoreError that the error means, or returns for an error of another kind.
+    """
 
     def __init__(self, failed: Callable[[BaseException], None]) -> None:
         self.failed = failed
@@ -57,15 +60,15 @@ class StoreCall:
 
 @contextmanager
 def count_round_trips() -> Iterator[RoundTrips]:
-    """Count the trips of our engines until the block ends; those of others are not seen.
+    """Count the round trips of our engines within the block. Other engines' are not counted.
 
-    To a server one is one: a statement, or a command; inside somebody's transaction a
-    statement has its savepoint with it. To files it is a step of the file system, to the
-    memory of this process a look under its lock.
+    One statement or command to a server counts as one, including the savepoint of a statement in a
+    transaction. So does one step in the file system, or one access to this process's memory under
+    its lock.
     """
     trips = RoundTrips()
-    token = _watched.set(trips)
+    token = _counting.set(trips)
     try:
         yield trips
     finally:
-        _watched.reset(token)
+        _counting.reset(token)

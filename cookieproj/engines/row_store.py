@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 class RowStore(Store):
     """Django's table, or that of the model which a subclass names in ``get_model_class``.
 
-    ``session`` is one of the engine's: what a subclass has to say of its rows, by Django's hooks,
-    is asked of it.
+    ``session`` is a session of the engine. Its methods, which a subclass may override, create and
+    encode the rows.
     """
 
     def __init__(self, session: SessionStore) -> None:
@@ -58,68 +58,69 @@ class RowStore(Store):
         if "\0" not in key:
             return is_text
         features = connections[self.table.using].features
-        # What PostgreSQL raises for one.
+        # PostgreSQL does not store it.
         return is_text and not features.prohibits_null_characters_in_text_exception
 
     def form(self, data: Data) -> Data:
         return serialized_form(self.session, data)
 
     def read(self, key: str, *, with_expiry: bool = False) -> Entry | None:
-        return self._stored(key, self.table.read(key))
+        return self._entry_or_none(key, self.table.read(key))
 
     def refresh(self, key: str, old: Entry | None) -> Entry | None:
-        return self._stored(key, self.table.read(key, latest=old is not None))
+        return self._entry_or_none(key, self.table.read(key, latest=old is not None))
 
     def load(self, key: str) -> Entry | None:
-        """From the primary, whatever the router names for reading.
+        """Return the row from the primary, whichever database the router names for reading.
 
-        A replica lags: there a session that has ended still opens. It is read while the primary
-        is unreachable, as by Django's engine; what it lacks is not gone.
+        A lagging replica would still open an ended session. While the primary is unreachable the
+        replica is read, as by Django's engine. A row that the replica lacks may exist, so then the
+        error is raised.
         """
         try:
             return self.load_from_primary(key)
         except StoreUnavailableError:
-            if not self.session.has_own_reading and (stored := self._read_replica(key)):
+            if not self.session.overrides_reading and (stored := self._read_replica(key)):
                 return stored
             raise
 
     def load_from_primary(self, key: str) -> Entry | None:
-        """By the method that a subclass has for it, which may keep more than the session."""
-        if not self.session.has_own_reading:
+        """Return the row, by the subclass's method for that if it has one."""
+        if not self.session.overrides_reading:
             return self.read(key)
-        return self._stored(key, self.table.call(partial(self.session.row_of, key)))
+        return self._entry_or_none(key, self.table.call(partial(self.session.row_of, key)))
 
     def _read_replica(self, key: str) -> Entry | None:
         replica = table_of(self.session.model, router.db_for_read(self.session.model))
-        return self._stored(key, replica.read(key)) if replica != self.table else None
+        return self._entry_or_none(key, replica.read(key)) if replica != self.table else None
 
     def insert(self, key: str, data: Data, expires: datetime) -> Entry:
         row = self.session.new_row(key, data, as_django_stores(expires))
         self.table.insert(row)
-        return self._written(key, row)
+        return self._entry(key, row)
 
     def compare_and_swap(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
         row = self.session.new_row(key, data, as_django_stores(expires))
-        return self._written(key, row) if self.table.swap(row, old.token) else None
+        return self._entry(key, row) if self.table.compare_and_swap(row, old.token) else None
 
     def touch(self, key: str, old: Entry, expires: datetime) -> Entry | None:
-        if self.session.has_own_rows or self.table.has_more_columns:
+        if self.session.overrides_row_creation or self.table.has_more_columns:
             return self.compare_and_swap(key, old, old.data or {}, expires)
         return old if self.table.touch(key, old.token, as_django_stores(expires)) else None
 
     def compare_and_delete(self, key: str, old: Entry) -> bool:
-        return self.table.take(key, old.token)
+        return self.table.compare_and_delete(key, old.token)
 
     def delete(self, key: str) -> None:
         if self.can_hold(key):
-            self.table.remove(key)
+            self.table.delete(key)
 
     def purge(self, key: str) -> None:
-        self.table.remove_expired(key)
+        self.table.delete_expired(key)
 
     def exists(self, key: str) -> bool:
-        """One that has expired too, as on Django's engine."""
-        data = self.table.data(key) if self.can_hold(key) else None
+        """Whether a session is stored; an expired one too, as on Django's engine."""
+        data = self.table.stored_data(key) if self.can_hold(key) else None
         if data is None:
             return False
         return not Entry(data, decoder(self.session, key, data)).is_tombstone
@@ -129,7 +130,11 @@ class RowStore(Store):
         return in_transaction(self.table.connection)
 
     def on_commit(self, step: Callable[[], Any]) -> None:
-        """Never, where a site commits by hand: of that nobody hears."""
+        """Call ``step`` at the commit, or now if there is no transaction.
+
+        If a site commits by hand (autocommit off), it is never called, as Django does not report
+        that.
+        """
         connection = self.table.connection
         if not in_transaction(connection):
             step()
@@ -137,7 +142,7 @@ class RowStore(Store):
             transaction.on_commit(step, using=connection.alias, robust=True)
 
     def batched(self) -> AbstractContextManager[Any]:
-        """One transaction: a commit for each row takes its time."""
+        """Return a transaction, as a commit for each row is slow."""
         return transaction.atomic(using=self.table.using)
 
     def refuse_event_loop(self) -> None:
@@ -147,19 +152,22 @@ class RowStore(Store):
         rows = self.table.page(position, size + 1)
         listed = [
             ListedSession(
-                row.session_key, row.session_data.encode(), self._written(row.session_key, row)
+                row.session_key, row.session_data.encode(), self._entry(row.session_key, row)
             )
             for row in rows[:size]
         ]
-        live = [each for each in listed if not each.stored.is_tombstone]
+        live = [session for session in listed if not session.stored.is_tombstone]
         return Page(live, listed[-1].key if len(rows) > size else "")
 
     def live_keys(self, keys: Collection[str]) -> set[str]:
-        """What is as long as a tombstone is looked at, which hardly any session is."""
-        tombstone = len(self.session.encode(SESSION_TOMBSTONE))
-        found = self.table.alive(keys).items()
+        """Return the keys of live sessions, by the length of their data.
+
+        Only a row as long as a tombstone has to be read, which hardly any session is.
+        """
+        tombstone_length = len(self.session.encode(SESSION_TOMBSTONE))
+        lengths = self.table.live_lengths(keys).items()
         is_live = partial(Store.exists, self)
-        return {key for key, length in found if length != tombstone or is_live(key)}
+        return {key for key, length in lengths if length != tombstone_length or is_live(key)}
 
     def count(self) -> int:
         return self.table.count()
@@ -180,9 +188,9 @@ class RowStore(Store):
     def is_readable(self, listed: ListedSession) -> bool:
         return can_decode(self.session, listed.payload.decode())
 
-    def _stored(self, key: str, row: Row | AbstractBaseSession | None) -> Entry | None:
-        return self._written(key, row) if row else None
+    def _entry_or_none(self, key: str, row: Row | AbstractBaseSession | None) -> Entry | None:
+        return self._entry(key, row) if row else None
 
-    def _written(self, key: str, row: Row | AbstractBaseSession) -> Entry:
+    def _entry(self, key: str, row: Row | AbstractBaseSession) -> Entry:
         decode = decoder(self.session, key, row.session_data)
         return Entry(row.session_data, decode, row.expire_date)

@@ -1,4 +1,4 @@
-"""The session engine that the site runs, as the index and the pages see it."""
+"""The session engine that the site runs, for the registry of signed-in sessions and the pages."""
 
 from django.contrib.sessions.backends.base import SessionBase
 from django.utils.translation import gettext
@@ -10,25 +10,26 @@ from .revocation_check import revocation_check
 
 
 def name() -> str:
-    """The running engine as the index calls it."""
+    """Return the running engine's name in the registry."""
     return current_engine().name
 
 
 def names() -> set[str]:
-    """Of the engines whose sessions are good: the running one, in a handover the former too."""
-    return {name()} | ({before.name} if (before := previous()) else set())
+    """Return the names of the engines with valid sessions: in a handover the previous one too."""
+    return {name()} | ({handover_engine.name} if (handover_engine := previous()) else set())
 
 
 def store() -> type[SessionBase]:
-    """The running engine's; in a handover it knows, and ends, the sessions of the former too.
+    """Return the running engine. In a handover it also opens and ends sessions of the previous one.
 
-    Raises ImportError where that is none, ImproperlyConfigured where it hands over from none.
+    Raises ImportError if there is no such engine, ImproperlyConfigured if the previous one is
+    wrong.
     """
     return session_store()
 
 
 def store_of(engine: str) -> type[SessionBase]:
-    """Of what the index calls an engine. Raises ImportError if it is gone."""
+    """Return the engine with that name in the registry. Raises ImportError if it does not exist."""
     return store() if engine in names() else resolve_engine(engine).session_class
 
 
@@ -37,13 +38,15 @@ def is_held_by_browser() -> bool:
 
 
 def browsers_may_hold() -> bool:
-    """Whether some browser may bring a session along, of which the server holds nothing."""
-    before = previous()
-    return is_held_by_browser() or (before is not None and before.is_held_by_browser)
+    """Whether a browser may have a session of which the server stores nothing."""
+    handover_engine = previous()
+    return is_held_by_browser() or (
+        handover_engine is not None and handover_engine.is_held_by_browser
+    )
 
 
 def why_not_single() -> str:
-    """Why the running engine cannot end a single session from elsewhere; empty if it can."""
+    """Return why the engine cannot end a single session from another device; empty if it can."""
     if not is_held_by_browser():
         return ""
     if issubclass(store(), CookieSession):

@@ -1,4 +1,4 @@
-"""SECRET_KEY becomes another one, and no session key with it."""
+"""Rotation of SECRET_KEY without new session keys."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -19,13 +19,13 @@ AnyUser = AbstractBaseUser | AnonymousUser
 
 
 class KeepSessionKeyMiddleware(MiddlewareMixin):
-    """A session whose hash an older SECRET_KEY made keeps its session key.
+    """Keeps the session key of a session whose hash was made with an older SECRET_KEY.
 
-    Django renews the hash under another key. Of the requests that a browser sends at once one
-    would get it, and all others find nothing under theirs and sign the browser out.
+    Django renews the hash under a new key. If a browser sends several requests at once, one of them
+    gets that key, and the others find nothing under their old one and sign the browser out.
 
-    A site that changes its SECRET_KEY by way of SECRET_KEY_FALLBACKS lists it right after Django's
-    AuthenticationMiddleware: it looks for ``request.user`` and ``request.auser`` in its place.
+    A site that changes SECRET_KEY by SECRET_KEY_FALLBACKS lists this right after Django's
+    AuthenticationMiddleware. It replaces ``request.user`` and ``request.auser``.
     """
 
     def process_request(self, request: HttpRequest) -> None:
@@ -36,24 +36,24 @@ class KeepSessionKeyMiddleware(MiddlewareMixin):
 def get_cached_user(request: Any) -> AnyUser:
     if not hasattr(request, "_cached_user"):
         request._cached_user = get_user(request_keeping_key(request))
-    found: AnyUser = request._cached_user
-    return found
+    user: AnyUser = request._cached_user
+    return user
 
 
 async def aget_cached_user(request: Any) -> AnyUser:
     if not hasattr(request, "_acached_user"):
         request._acached_user = await aget_user(request_keeping_key(request))
-    found: AnyUser = request._acached_user
-    return found
+    user: AnyUser = request._acached_user
+    return user
 
 
 def request_keeping_key(request: HttpRequest) -> Any:
-    """All that Django looks at to see who it is. A sign-in meanwhile does get another key."""
+    """Return what Django reads to identify the user. A sign-in still gets a new session key."""
     return SimpleNamespace(session=SessionKeepingKey(request.session))
 
 
 class SessionKeepingKey:
-    """A session that gets no other key by this."""
+    """A session whose cycle_key does nothing."""
 
     def __init__(self, session: SessionBase) -> None:
         self._session = session

@@ -1,4 +1,4 @@
-"""How many sessions are stored: the figures above the admin's list."""
+"""The numbers of stored sessions, shown above the admin's list."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from .listing import Estimate
 
 @dataclass(frozen=True)
 class Overview:
-    """What that user of the admin may know."""
+    """The numbers that this user of the admin may see."""
 
     user: Any
 
@@ -33,7 +33,7 @@ class Overview:
 
 
 def counted(count: Callable[[], int]) -> int | str:
-    """A number, or the sentence that says why there is none."""
+    """Return the number, or a sentence that says why it is unknown."""
     try:
         return count()
     except SessionStoreError as error:
@@ -41,7 +41,7 @@ def counted(count: Callable[[], int]) -> int | str:
 
 
 def figure(value: int | str) -> str:
-    """As people read it: a number, what is about that, or the sentence in its place."""
+    """Return the number or the sentence as text; an Estimate with "about"."""
     if isinstance(value, str):
         return value
     number = intcomma(value)

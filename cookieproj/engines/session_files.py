@@ -1,8 +1,8 @@
 """The folder of session files.
 
-A file is never changed, only replaced as a whole by another, so that reading takes no
-lock. Whoever replaces one holds for that moment one of a few lock files, picked by the
-session's key; they are never removed, as somebody may be waiting for one.
+A file is never changed, only replaced as a whole, so reading takes no lock. A writer holds one of a
+few lock files, chosen by the session's key. Lock files are never deleted, as another process may be
+waiting for one.
 """
 
 import errno
@@ -25,7 +25,7 @@ from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from .constants import LOCK_NAME, LOCKS, UNFINISHED
+from .constants import LOCK_COUNT, LOCK_NAME, UNFINISHED_INFIX
 from .exceptions import (
     StoreError,
     StoreFullError,
@@ -35,41 +35,41 @@ from .exceptions import (
 )
 from .round_trips import StoreCall
 
-# Bytes of a file's name, and of what is added to it while the file is written.
+# Bytes: the longest file name, and what a write adds to the name of its temporary file.
 NAME_MAX = 255
-ROOM = 16
+TEMPORARY_SUFFIX_MAX = 16
 
-# Seconds after which an unfinished write is one that was interrupted.
-INTERRUPTED = 3600
+# Seconds after which an unfinished write counts as interrupted.
+INTERRUPTED_AFTER = 3600
 
-# A link is not followed: whoever may place one here could have another file read, or dated anew.
-# Nor is a pipe waited for.
-READ = (
+# Symbolic links are not followed: a user who may create one here could have another file read, or
+# its time changed. Opening a pipe does not wait.
+READ_FLAGS = (
     os.O_RDONLY
     | getattr(os, "O_BINARY", 0)
     | getattr(os, "O_NOFOLLOW", 0)
     | getattr(os, "O_NONBLOCK", 0)
 )
 
-# What the file system says by its number, and a remedy where the error has none of its own.
-Answer = tuple[type[StoreError], Promise | None]
-FULL: Answer = StoreFullError, None
-READ_ONLY: Answer = (
+# The StoreError that an errno means, with a remedy if the error class has none.
+Meaning = tuple[type[StoreError], Promise | None]
+FULL: Meaning = StoreFullError, None
+READ_ONLY: Meaning = (
     StoreReadOnlyError,
     _("Mount it writable, or name another folder in SESSION_FILE_PATH."),
 )
-NO_FOLDER: Answer = (
+NO_FOLDER: Meaning = (
     StoreMisconfiguredError,
     _("Create or mount this folder, or name another in SESSION_FILE_PATH."),
 )
-NO_RIGHT: Answer = (
+NO_RIGHT: Meaning = (
     StoreMisconfiguredError,
     _(
         "Give the user who runs this process write access, or name another folder in "
         "SESSION_FILE_PATH."
     ),
 )
-ANSWERS = {
+MEANINGS = {
     errno.ENOSPC: FULL,
     errno.EDQUOT: FULL,
     errno.EROFS: READ_ONLY,
@@ -85,66 +85,70 @@ class SessionFile(NamedTuple):
     modified: int  # nanoseconds since 1970
 
 
-def lock_of(session_key: str) -> int:
-    """Which of the locks is that session's."""
-    return zlib.crc32(session_key.encode()) % LOCKS
+def lock_number(session_key: str) -> int:
+    """Return the number of the session's lock file."""
+    return zlib.crc32(session_key.encode()) % LOCK_COUNT
 
 
-def is_name(path: str) -> bool:
-    """Whether a file can have that name."""
+def fits_file_name(path: str) -> bool:
+    """Whether the file name of that path is short enough."""
     return len(os.path.basename(path).encode()) <= NAME_MAX
 
 
-def contents(path: str) -> SessionFile:
-    """Raises FileNotFoundError for a link as well, and for a pipe or the like."""
+def read_file(path: str) -> SessionFile:
+    """Return the file at that path. Raises FileNotFoundError for a link or a pipe as well."""
     try:
-        number = os.open(path, READ)
+        descriptor = os.open(path, READ_FLAGS)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise FileNotFoundError from error
         raise
     try:
-        status = os.fstat(number)
+        status = os.fstat(descriptor)
         if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
             raise FileNotFoundError
-        payload = os.read(number, status.st_size + 1)
-        # One step for what is whole in one: a file here is never changed, only replaced.
-        while len(payload) < status.st_size and (rest := os.read(number, status.st_size)):
+        payload = os.read(descriptor, status.st_size + 1)
+        # Usually one read. A file here is never changed, only replaced, so its size is final.
+        while len(payload) < status.st_size and (rest := os.read(descriptor, status.st_size)):
             payload += rest
         return SessionFile(payload, status.st_mtime_ns)
     finally:
-        os.close(number)
+        os.close(descriptor)
 
 
-def write_all(number: int, payload: bytes) -> None:
-    left = memoryview(payload)
-    while left:
-        left = left[os.write(number, left) :]
+def write_all(descriptor: int, payload: bytes) -> None:
+    """Write all of the payload, in as many steps as the system needs."""
+    rest = memoryview(payload)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
 
 
 @dataclass(frozen=True)
 class SessionFolder:
-    """Files whose names begin with that prefix, the session key after it.
+    """The session files of a folder: their names are the prefix, then the session key.
 
-    Every method raises StoreError when the file system refuses.
+    Every method raises StoreError if the file system refuses.
     """
 
     path: Path
     prefix: str
 
-    # Where the file of a session is, if not there.
+    # A subclass's function from a session key to the path of its file, if it overrides that.
     file_of: Callable[[str], str] | None = None
 
     def read(self, session_key: str) -> SessionFile | None:
-        """The file; None where there is none."""
+        """Return the session's file; None if there is none."""
         try:
             with self.store_call():
-                return contents(self._file(session_key))
+                return read_file(self._file(session_key))
         except FileNotFoundError:
             return None
 
     def modified(self, session_key: str) -> int | None:
-        """Its modification time, without opening it; None for a folder, which nobody removes."""
+        """Return the file's modification time (ns since 1970) without opening it.
+
+        None if there is no file, or if it is a folder, which is never deleted.
+        """
         try:
             with self.store_call():
                 status = os.lstat(self._file(session_key))
@@ -153,23 +157,23 @@ class SessionFolder:
         return None if stat.S_ISDIR(status.st_mode) else status.st_mtime_ns
 
     def write(self, session_key: str, file: SessionFile) -> None:
-        """All of it or nothing: where this fails, what was there before stays."""
+        """Replace the file as a whole. If this fails, the old one stays."""
         path = self._file(session_key)
         with self.store_call():
             folder, name = os.path.split(path)
-            number, unfinished = tempfile.mkstemp(
-                dir=folder, prefix=f"{name[: NAME_MAX - ROOM]}{UNFINISHED}"
+            descriptor, temporary = tempfile.mkstemp(
+                dir=folder, prefix=f"{name[: NAME_MAX - TEMPORARY_SUFFIX_MAX]}{UNFINISHED_INFIX}"
             )
             try:
                 try:
-                    write_all(number, file.payload)
-                    os.utime(unfinished, ns=(file.modified, file.modified))
+                    write_all(descriptor, file.payload)
+                    os.utime(temporary, ns=(file.modified, file.modified))
                 finally:
-                    os.close(number)
-                os.replace(unfinished, path)
+                    os.close(descriptor)
+                os.replace(temporary, path)
             except BaseException:
                 with suppress(FileNotFoundError):
-                    os.unlink(unfinished)
+                    os.unlink(temporary)
                 raise
 
     def touch(self, session_key: str, modified: int) -> None:
@@ -182,7 +186,7 @@ class SessionFolder:
 
     @contextmanager
     def locked(self, session_key: str) -> Iterator[None]:
-        """Nobody else changes that session's file meanwhile, nor another with the same lock."""
+        """Hold the session's lock within the block. Some other sessions have the same lock."""
         with self.store_call():
             lock = self._open_lock(session_key)
         try:
@@ -193,17 +197,17 @@ class SessionFolder:
             os.close(lock)
 
     def session_keys(self) -> Iterator[str]:
-        """What follows the prefix in the name of each file, in no order."""
+        """Yield what follows the prefix in the name of each file, in no order."""
         with self.store_call(), os.scandir(self.path) as entries:
             for entry in entries:
                 if entry.name.startswith(self.prefix):
                     yield entry.name.removeprefix(self.prefix)
 
     def entries(self, start: int) -> Iterator[tuple[int, str]]:
-        """The same from an offset in the folder on, 0 being its beginning.
+        """Yield the session keys from that offset of the folder on; 0 is its beginning.
 
-        With each the offset at which the system goes on after the block of names that
-        this one came in. It stays valid whatever files come and go.
+        Each comes with the offset at which the system continues after the block of names that it
+        was read in. That offset stays valid while files are added and deleted.
         """
         with self.store_call():
             folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
@@ -218,51 +222,54 @@ class SessionFolder:
                 os.close(folder)
 
     def blocks(self, start: int) -> Iterator[tuple[int, int, list[str]]]:
-        """From that offset on, block by block: where it begins and ends, and its names."""
+        """Yield the blocks from that offset on: start, end and session keys of each."""
         for end, block in groupby(self.entries(start), itemgetter(0)):
             yield start, end, [key for _end, key in block]
             start = end
 
     def block(self, start: int, end: int) -> list[str]:
-        """What lies between those offsets now, which one block may not be any more."""
-        beyond = next(self.entries(end), (end, None))[1]
-        return [key for _, key in takewhile(lambda entry: entry[1] != beyond, self.entries(start))]
+        """Return the session keys between those offsets now, which may be several blocks by now."""
+        following = next(self.entries(end), (end, None))[1]
+        return [
+            key for _, key in takewhile(lambda entry: entry[1] != following, self.entries(start))
+        ]
 
     def remove_interrupted(self, name: str) -> None:
-        """Remove what a write left behind that never came to its end."""
-        if UNFINISHED not in name:
+        """Delete that file if it is a leftover of an interrupted write."""
+        if UNFINISHED_INFIX not in name:
             return
         with self.store_call(), suppress(FileNotFoundError):
-            if os.lstat(f"{self._start}{name}").st_mtime < time.time() - INTERRUPTED:
-                os.unlink(f"{self._start}{name}")
+            if os.lstat(f"{self._path_prefix}{name}").st_mtime < time.time() - INTERRUPTED_AFTER:
+                os.unlink(f"{self._path_prefix}{name}")
 
     @property
     def is_writable(self) -> bool:
-        by_whom = {"effective_ids": True} if os.access in os.supports_effective_ids else {}
-        return os.access(self.path, os.W_OK, **by_whom)
+        options = {"effective_ids": True} if os.access in os.supports_effective_ids else {}
+        return os.access(self.path, os.W_OK, **options)
 
     @property
     def place(self) -> Promise:
         return format_lazy(_("folder {path}"), path=self.path)
 
     def _file(self, session_key: str) -> str:
-        return self.file_of(session_key) if self.file_of else f"{self._start}{session_key}"
+        return self.file_of(session_key) if self.file_of else f"{self._path_prefix}{session_key}"
 
     @cached_property
-    def _start(self) -> str:
+    def _path_prefix(self) -> str:
         return os.path.join(self.path, self.prefix)
 
     def _open_lock(self, session_key: str) -> int:
-        """The descriptor of a lock file that whoever else writes here can open too.
+        """Return the descriptor of the session's lock file, which all writers can open.
 
-        Those that root makes, in clearing say, are the folder's owner's; where anybody
-        may write, as in the system's temporary folder, each user has files of their own.
+        A lock file that root creates, by ``clearsessions`` for instance, is given to the folder's
+        owner. In a folder where everybody may write, such as the system's temporary folder, each
+        user has lock files of their own.
         """
-        name = LOCK_NAME.format(prefix=self.prefix, number=lock_of(session_key))
+        name = LOCK_NAME.format(prefix=self.prefix, number=lock_number(session_key))
         folder = os.stat(self.path)
-        shared = folder.st_mode & stat.S_IWOTH
+        is_shared = folder.st_mode & stat.S_IWOTH
         has_users = hasattr(os, "geteuid")
-        if shared and has_users:
+        if is_shared and has_users:
             name += f".{os.geteuid()}"
         path = os.path.join(self.path, name)
         flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)
@@ -270,24 +277,25 @@ class SessionFolder:
             return os.open(path, flags)
         except FileNotFoundError:
             lock = os.open(path, flags | os.O_CREAT, 0o600)
-        if not shared and has_users and os.geteuid() == 0:
+        if not is_shared and has_users and os.geteuid() == 0:
             os.fchown(lock, folder.st_uid, folder.st_gid)
         return lock
 
     def store_call(self) -> StoreCall:
-        """A step in the file system stands inside this.
+        """Return the context manager for one step in the file system.
 
-        A file that is not there is no error, unless the folder is not there either.
+        A missing file is no error, unless the folder is missing too.
         """
-        return StoreCall(self._failed)
+        return StoreCall(self._raise_store_error)
 
-    def _failed(self, error: BaseException) -> None:
+    def _raise_store_error(self, error: BaseException) -> None:
         if isinstance(error, FileNotFoundError) and self.path.is_dir():
             return
         if isinstance(error, OSError):
-            raise self.refused(error) from error
+            raise self.store_error(error) from error
 
-    def refused(self, error: OSError) -> StoreError:
-        kind, remedy = ANSWERS.get(error.errno or 0, (StoreUnavailableError, None))
-        # Not the error's own text: that names the file, and so the session key.
-        return kind(self.place, error.strerror or type(error).__name__, remedy)
+    def store_error(self, error: OSError) -> StoreError:
+        """Return the StoreError that this error means."""
+        error_class, remedy = MEANINGS.get(error.errno or 0, (StoreUnavailableError, None))
+        # The error's own text is left out: it has the file's name, and so the session key.
+        return error_class(self.place, error.strerror or type(error).__name__, remedy)

@@ -1,4 +1,4 @@
-"""The key of a session: what can be one, a new one, and the change of one for another."""
+"""Session keys: their validation, new ones, and the replacement of one by another."""
 
 import copy
 import logging
@@ -30,18 +30,19 @@ logger = logging.getLogger("django.contrib.sessions")
 
 KEY_LENGTH = 32
 
-# Characters of a key that people may see.
-SHOWN_OF_KEY = 8
+# Characters of a session key that may be shown to people.
+VISIBLE_KEY_CHARS = 8
 
-# A key is 32 characters out of 36: one that is taken means a broken store, not bad luck.
+# A new key is already taken with a chance of 1 in 36 ** 32. Several in a row mean a broken store.
 NEW_KEY_ATTEMPTS = 5
 
-# A save fails only when another one won. So many in a row mean a store that cannot compare.
+# A save fails only if another one succeeded first. So many failures in a row mean a store that
+# cannot compare.
 SAVE_ATTEMPTS = 1000
 
 KEY_TYPES = (str, Promise)
 
-# Of what Django's engines make the change of a key.
+# The methods of which Django's ``cycle_key`` consists.
 CYCLE_KEY_HOOKS = ("create", "save", "delete")
 
 NEW_KEYS_REJECTED = format_lazy(
@@ -52,31 +53,33 @@ SAVES_REFUSED = format_lazy(
 )
 
 
-# To each byte a character, so that each is as likely: seven bytes to one, and four to none.
+# Maps each byte to a character of a key, seven bytes to each, so that all are equally likely.
+# Four of the 256 bytes are left over.
 CHARACTER_OF_BYTE = (VALID_KEY_CHARS * 8)[:256].encode()
 UNUSED_BYTES = bytes(range(252, 256))
 
 
 def random_key() -> str:
-    """As random as Django's, by one call to the system for all of it instead of one a character."""
-    # Of three times as many, that fewer are left does not happen: it takes 65 of the four.
-    drawn = secrets.token_bytes(3 * KEY_LENGTH).translate(CHARACTER_OF_BYTE, UNUSED_BYTES)
-    return drawn[:KEY_LENGTH].decode()
+    """Return a key as random as Django's, with one system call instead of one per character."""
+    # To leave fewer than KEY_LENGTH, 65 of the 96 bytes would have to be among the four: that
+    # does not happen.
+    characters = secrets.token_bytes(3 * KEY_LENGTH).translate(CHARACTER_OF_BYTE, UNUSED_BYTES)
+    return characters[:KEY_LENGTH].decode()
 
 
 class SessionKeys(HandoverMixin):
-    """The part of an engine that has to do with session keys."""
+    """The part of an engine that handles session keys."""
 
-    # What this session's data was made from; None until it is loaded or created.
+    # The stored entry that this session's data was loaded from. None until it is loaded or created.
     _base: Entry | None = None
 
-    # Whether nothing that is stored has been seen of it yet.
+    # Whether this object has not yet read or written any stored entry of the session.
     _is_unread = True
 
-    # Each key that ``cycle_key`` replaced, and what was stored under it, until it is ended.
+    # The keys that ``cycle_key`` has replaced and that are not ended yet, each with its base.
     _replaced: Sequence[tuple[str, Entry | None]] = ()
 
-    # Whether a save is sure to follow, since a response does: see SessionMiddleware.
+    # Whether SessionMiddleware is sure to save this session with the response.
     save_follows = False
 
     if TYPE_CHECKING:
@@ -87,11 +90,11 @@ class SessionKeys(HandoverMixin):
 
     @property
     def _key(self) -> str:
-        """The session key, in the methods above: they are only called where there is one."""
+        """The session key as text, for methods that are only called if there is one."""
         return str(self._session_key or "")
 
     def _validate_session_key(self, key: Any) -> bool:
-        """Whether it can be one: as long as Django wants it, and of what the store can hold."""
+        """Whether it can be a key: long enough for Django, and one that the store accepts."""
         if not isinstance(key, KEY_TYPES):
             return False
         is_long_enough: Any = super()._validate_session_key(key)  # type: ignore[misc]
@@ -101,9 +104,9 @@ class SessionKeys(HandoverMixin):
         return self.make_store().can_hold(session_key)
 
     def _get_new_session_key(self) -> str:
-        """A key that nobody has. Its insert says whether that is so; no look-up before it.
+        """Return a random key. Its insert finds out whether it is free, no look-up before it.
 
-        But where a subclass has its own word on what exists, that is asked.
+        But if a subclass overrides ``exists``, that is called.
         """
         while True:
             key = random_key()
@@ -111,22 +114,23 @@ class SessionKeys(HandoverMixin):
                 return key
 
     def create(self) -> None:
-        """Store this session under a new key. Raises StoreError if none is taken."""
+        """Store this session under a new key. Raises StoreError if the store accepts none."""
         self._store_under_new_key(partial(self._overridden("save"), must_create=True))
         self.modified = True
 
-    def _store_under_new_key(self, store: Callable[[], None]) -> None:
-        before = self._session_key
+    def _store_under_new_key(self, insert: Callable[[], None]) -> None:
+        previous_key = self._session_key
         for _attempt in range(NEW_KEY_ATTEMPTS):
             key = self._overridden("_get_new_session_key")()
             if not self._validate_session_key(key):
                 raise InvalidSessionKey("The store cannot hold the new session key of a subclass.")
             self._session_key = key
             try:
-                store()
+                insert()
             except Exception as error:
-                # Nothing is stored under it; without a key the browser's cookie would be deleted.
-                self._session_key = before
+                # Nothing is stored under the new key. The old one is restored, as a response for a
+                # session without a key would delete the browser's cookie.
+                self._session_key = previous_key
                 if not isinstance(error, CreateError):
                     raise
                 refusal = error
@@ -135,17 +139,18 @@ class SessionKeys(HandoverMixin):
         raise StoreUnavailableError(self._store.label, NEW_KEYS_REJECTED) from refusal
 
     def cycle_key(self) -> None:
-        """Store the session under a new key and end the old one: whoever knew that is out.
+        """Store the session under a new key and end the old one, which then opens nothing.
 
-        What this request has read is stored even if another one has moved or ended the session
-        meanwhile, as on Django's engines: of two sign-ins at once over one session the browser
-        keeps the later key, and a new key is only asked for by somebody who has just shown who
-        they are. A sign-out everywhere still ends it, since that changes the hash with which the
-        user's sessions are checked. What stays refused is a late save under the old key.
+        The data that this request has read is stored even if another request has moved or ended the
+        session meanwhile, as on Django's engines. After two concurrent sign-ins with one session
+        the browser keeps the later key, and a new key is only requested for somebody who has just
+        proved who they are. A sign-out everywhere still ends the session, because it changes the
+        hash with which Django checks the user's sessions. A late save under the old key is still
+        refused.
 
-        The new entry comes first, and the old one ends after it: in a request of
-        SessionMiddleware once the new one has been saved with the response. So whatever answer
-        gets lost, the key that the browser holds then opens the session. Raises as ``save`` does.
+        The new entry is inserted first and the old one is ended after it; under SessionMiddleware,
+        after the new one was saved with the response. So if any answer of the store gets lost, the
+        key in the browser still opens the session. Raises as ``save`` does.
         """
         data = self._get_session()
         validate(data)
@@ -154,9 +159,10 @@ class SessionKeys(HandoverMixin):
             return
         if self._base and self._base.is_copy:
             self._load_behind_copy()
-        replaced, base = self._key, self._base
+        old_key, base = self._key, self._base
         if overrides(type(self), *CYCLE_KEY_HOOKS, *map(async_half, CYCLE_KEY_HOOKS)):
-            # In Django a new key is one that is created, and the old one deleted.
+            # A subclass has a part in it, so do as Django does: create under a new key and
+            # delete the old one.
             self._create_and_delete()
             return
 
@@ -165,7 +171,7 @@ class SessionKeys(HandoverMixin):
 
         self._store_under_new_key(insert)
         self.modified = True
-        self._replaced = [*self._replaced, (replaced, base)]
+        self._replaced = [*self._replaced, (old_key, base)]
         if not self.save_follows:
             self._end_replaced_keys()
 
@@ -173,47 +179,47 @@ class SessionKeys(HandoverMixin):
         try:
             self._rebase(self._store.refresh(self._key, self._base))
         except UpdateError:
-            # There is nothing; what the copy held is stored anew.
+            # Nothing is stored: the data of the copy is stored as a new entry.
             self._base = None
 
     def _session_with_key(self, key: str) -> Self:
-        """The session under that key: this one, or one that nobody has looked at yet."""
+        """Return this session if it has that key, else an unloaded copy of it with that key."""
         if key == self._key:
             return self
-        other = copy.copy(self)
-        other._session_key = key
+        session = copy.copy(self)
+        session._session_key = key
         for name in ("_session_cache", "_fixed_expiry"):
-            vars(other).pop(name, None)
-        return other
+            vars(session).pop(name, None)
+        return session
 
     @property
     def has_replaced_keys(self) -> bool:
-        """Whether a key that ``cycle_key`` has replaced is still to be ended."""
+        """Whether any key that ``cycle_key`` has replaced still has to be ended."""
         return bool(self._replaced)
 
     def _end_replaced_keys(self) -> None:
-        """End what is stored under the old keys; what others have written there comes along.
+        """End the old keys, after merging what other requests have stored under them.
 
-        Where the store does not answer, the next save tries again: nobody is signed out by that.
+        If the store does not answer, the next save tries again. That signs nobody out.
         """
-        for entry in self._replaced:
+        for replaced in self._replaced:
             try:
-                self._end(*entry)
+                self._end_key(*replaced)
             except StoreUnavailableError as error:
                 if self._store.in_transaction:
                     raise
                 logger.warning("A replaced session key may still open. %s", in_english(error))
             else:
-                self._replaced = [each for each in self._replaced if each is not entry]
+                self._replaced = [other for other in self._replaced if other is not replaced]
 
-    def _end(self, old_key: str, base: Entry | None) -> None:
+    def _end_key(self, old_key: str, base: Entry | None) -> None:
         store = self._store
         for _attempt in range(SAVE_ATTEMPTS):
             if base and store.compare_and_delete(old_key, base):
                 return
             theirs = store.refresh(old_key, base)
             if theirs is None or theirs.data is None:
-                # Ended by somebody else, who may not know of every copy.
+                # Another request has ended it, and may not have known of every copy.
                 store.delete(old_key)
                 return
             if base:
@@ -222,12 +228,12 @@ class SessionKeys(HandoverMixin):
         raise StoreUnavailableError(store.label, SAVES_REFUSED)
 
     def _merge_from_old_key(self, base: Entry, theirs: Entry) -> None:
-        """Apply to the session, under its new key, what changed under the old one."""
-        stored, self._base = self._base, base
+        """Apply the changes stored under the old key to the session, and save it under its own."""
+        own_base, self._base = self._base, base
         self._rebase(theirs)
         self._apply_again(base, theirs)
-        self._base = stored
-        if stored:
+        self._base = own_base
+        if own_base:
             self._write(self._get_session())
 
     def _create_and_delete(self) -> None:
@@ -239,8 +245,8 @@ class SessionKeys(HandoverMixin):
 
 
 def masked(session_key: str) -> str:
-    """The beginning of a session key: enough to tell two apart, too little to use.
+    """Return the beginning of a session key: enough to tell two apart, too little to use.
 
     Of a key's 165 bits (32 characters out of 36) 124 stay hidden.
     """
-    return f"{session_key[:SHOWN_OF_KEY]}…"
+    return f"{session_key[:VISIBLE_KEY_CHARS]}…"

@@ -12,19 +12,19 @@ from .cookie_sessions import CookieSession, OpenedCookie
 from .encryption import secrets
 from .merge import Data
 
-# Django's signer joins the data (with a dot before it if compressed), the time and the signature.
-SIGNED = re.compile(r"\.?[\w-]*:\w+:[\w-]{43}")
+# The data, compressed or not, the time and the signature, in the format of Django's signer.
+SIGNED_COOKIE = re.compile(r"\.?[\w-]*:\w+:[\w-]{43}")
 
 
 class SessionStore(CookieSession):
-    """In the format of Django's engine, which reads these cookies, as this one reads Django's."""
+    """In the format of Django's engine: each reads the cookies of the other."""
 
     @classmethod
     def is_cookie(cls, session_key: str | None) -> bool:
-        return bool(SIGNED.fullmatch(session_key or ""))
+        return bool(SIGNED_COOKIE.fullmatch(session_key or ""))
 
     def make_cookie(self, data: Data, written: datetime) -> str:
-        return SignerAt(written).sign_object(data, serializer=self.serializer, compress=True)
+        return SignerAsOf(written).sign_object(data, serializer=self.serializer, compress=True)
 
     def open_cookie(self, cookie: str) -> OpenedCookie:
         """Raises BadSignature, or what the serializer raises."""
@@ -37,8 +37,8 @@ class SessionStore(CookieSession):
         raise signing.BadSignature
 
 
-class SignerAt(signing.TimestampSigner):
-    """Signs as if the given moment were now."""
+class SignerAsOf(signing.TimestampSigner):
+    """Signs with the given time in place of the current one."""
 
     def __init__(self, moment: datetime) -> None:
         super().__init__(salt=COOKIE_SALT)

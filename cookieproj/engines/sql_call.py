@@ -1,4 +1,4 @@
-"""One call of a database, made again where that helps and loses nothing."""
+"""One call of the database, repeated if that helps and loses nothing."""
 
 import random
 import time
@@ -13,60 +13,60 @@ from django.utils.translation import gettext_lazy as _
 
 from .exceptions import StoreError
 from .round_trips import round_trip
-from .sql_errors import AGAIN, READ_ONLY, UNAVAILABLE, meaning_of
+from .sql_errors import READ_ONLY, RETRY, UNAVAILABLE, meaning_of
 
 Result = TypeVar("Result")
 
-# Seconds in which a call that loses against others is made again; and the longest
-# pause between two tries, a part of which lets the others by.
-PATIENCE = 20.0
-PAUSE = 0.02
+# Seconds for which a call is repeated that loses against other statements, and the longest pause
+# before a repetition. The pause is random, so that competing calls spread.
+RETRY_TIMEOUT = 20.0
+MAX_PAUSE = 0.02
 
 
 def call(
     work: Callable[[], Result], connection: BaseDatabaseWrapper, place: Callable[[], Promise]
 ) -> Result:
-    """What ``work`` gives: one trip to the database, whose errors name the store by ``place``.
+    """Return the result of ``work``, one round trip to the database.
 
-    What has lost against another statement is done again, and what finds the server read-only,
-    once, over a new connection: a server that has taken over, or is writable again, may still
-    be read-only to a connection from before. Neither inside a transaction. There only the
-    whole of it can be done again, by whoever began it: he gets the database's own error for
-    what has lost. Any other failure of the database is a StoreError.
+    A call that has lost against another statement is repeated. If the server is read-only, the call
+    is repeated once over a new connection: after a fail-over an old connection may still lead to a
+    read-only server. Inside a transaction neither is done, as only the whole transaction can be
+    repeated, by the code that began it. That code gets the database's own error if the call has
+    lost. Any other failure of the database is raised as a StoreError that names ``place``.
     """
-    until = time.monotonic() + PATIENCE
-    renewed = False
+    deadline = time.monotonic() + RETRY_TIMEOUT
+    is_reconnected = False
     while True:
         try:
             with round_trip():
                 return work()
         except Error as error:
             meaning = meaning_of(error, connection.vendor)
-            inside = in_transaction(connection)
-            if meaning is None or (meaning is AGAIN and inside):
+            is_inside = in_transaction(connection)
+            if meaning is None or (meaning is RETRY and is_inside):
                 raise
-            if meaning is READ_ONLY and inside:
-                # At the end of the request Django closes it.
+            if meaning is READ_ONLY and is_inside:
+                # Django closes the connection at the end of the request.
                 connection.close_at = 0
-            if meaning is READ_ONLY and not inside and not renewed:
+            if meaning is READ_ONLY and not is_inside and not is_reconnected:
                 connection.close()
-                renewed = True
-            elif meaning is not AGAIN or time.monotonic() > until:
-                if meaning is UNAVAILABLE and not inside:
-                    # So that this request can go on with what it does next.
+                is_reconnected = True
+            elif meaning is not RETRY or time.monotonic() > deadline:
+                if meaning is UNAVAILABLE and not is_inside:
+                    # So that the request's next query gets a new connection.
                     close_if_broken(connection)
                 raise meaning.store_error(place(), error) from error
-        time.sleep(random.uniform(0, PAUSE))  # noqa: S311
+        time.sleep(random.uniform(0, MAX_PAUSE))  # noqa: S311
 
 
 def store_error(error: Error, connection: BaseDatabaseWrapper) -> StoreError | None:
-    """What ``call`` would raise for it; None where it would raise the error itself."""
+    """Return the error that ``call`` would raise for this one; None if it would raise this one."""
     meaning = meaning_of(error, connection.vendor)
     return meaning.store_error(place_of(connection), error) if meaning else None
 
 
 def place_of(connection: BaseDatabaseWrapper) -> Promise:
-    """Kind of database, its name and host."""
+    """The kind of database, its name and host."""
     settings = connection.settings_dict
     text = _("{kind} {name} at {host}:{port}") if settings["HOST"] else "{kind} {name}"
     return format_lazy(
@@ -84,6 +84,6 @@ def close_if_broken(connection: BaseDatabaseWrapper) -> None:
 
 
 def in_transaction(connection: BaseDatabaseWrapper) -> bool:
-    """Whether somebody has begun one. Asks nothing of a connection that is not there."""
+    """Whether a transaction is open. A connection that is not open yet is not opened."""
     is_open = connection.connection is not None
     return connection.in_atomic_block or (is_open and not connection.get_autocommit())

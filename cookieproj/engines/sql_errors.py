@@ -1,7 +1,7 @@
-"""What a database means by an error: the codes of PostgreSQL, MariaDB (and MySQL) and SQLite.
+"""The meaning of a database's error, by the codes of PostgreSQL, MariaDB (MySQL) and SQLite.
 
-They are listed in the manuals: "PostgreSQL Error Codes", "MariaDB Error Codes", and "Result and
-Error Codes" of SQLite.
+The manuals list the codes: "PostgreSQL Error Codes", "MariaDB Error Codes", and SQLite's "Result
+and Error Codes".
 """
 
 from typing import Any, NamedTuple
@@ -20,24 +20,24 @@ from .exceptions import (
 
 
 class Meaning(NamedTuple):
-    raises: type[StoreError]
+    error_class: type[StoreError]
     remedy: str | Promise | None = None
 
     def store_error(self, place: str | Promise, error: Error) -> StoreError:
-        """For a database that means this by the error.
+        """Return the StoreError for a database error with this meaning.
 
-        Of what its driver says the first line alone: those below quote the statement, whose
-        parameters are session keys.
+        It quotes the first line of the driver's text only: further lines repeat the statement,
+        whose parameters are session keys.
         """
-        found = self.raises(place, str(error).partition("\n")[0], self.remedy)
-        found.__cause__ = error
-        return found
+        raised = self.error_class(place, str(error).partition("\n")[0], self.remedy)
+        raised.__cause__ = error
+        return raised
 
 
 UNAVAILABLE = Meaning(StoreUnavailableError)
-# Lost against another statement, which is over by now: executed again it may win.
-AGAIN = Meaning(StoreUnavailableError)
-# Perhaps only over this connection: it may be older than a fail-over.
+# Lost against another statement, which has ended by now: a repetition may succeed.
+RETRY = Meaning(StoreUnavailableError)
+# Perhaps only on this connection, which may be older than a fail-over.
 READ_ONLY = Meaning(StoreReadOnlyError)
 FULL = Meaning(StoreFullError)
 NO_TABLE = Meaning(StoreMisconfiguredError, _("Run manage.py migrate."))
@@ -54,8 +54,8 @@ NO_LOGIN = Meaning(
 
 CODES: dict[str, dict[object, Meaning]] = {
     "postgresql": {
-        "40001": AGAIN,  # serialization_failure
-        "40P01": AGAIN,  # deadlock_detected
+        "40001": RETRY,  # serialization_failure
+        "40P01": RETRY,  # deadlock_detected
         "25006": READ_ONLY,  # read_only_sql_transaction
         "53100": FULL,  # disk_full
         "42P01": NO_TABLE,  # undefined_table
@@ -66,9 +66,9 @@ CODES: dict[str, dict[object, Meaning]] = {
         "28P01": NO_LOGIN,  # invalid_password
     },
     "mysql": {
-        1020: AGAIN,  # changed since this transaction began, with innodb_snapshot_isolation
-        1205: AGAIN,  # lock wait timeout
-        1213: AGAIN,  # deadlock
+        1020: RETRY,  # changed since this transaction began, with innodb_snapshot_isolation
+        1205: RETRY,  # lock wait timeout
+        1213: RETRY,  # deadlock
         1290: READ_ONLY,  # a server with --read-only
         1792: READ_ONLY,  # a transaction that is read-only
         1836: READ_ONLY,  # a server in read-only mode
@@ -84,16 +84,17 @@ CODES: dict[str, dict[object, Meaning]] = {
         1698: NO_LOGIN,  # by a plugin that asks for no password
     },
     "sqlite": {
-        517: AGAIN,  # SQLITE_BUSY_SNAPSHOT: another has written since this transaction began
+        517: RETRY,  # SQLITE_BUSY_SNAPSHOT: another has written since this transaction began
         8: READ_ONLY,  # SQLITE_READONLY
         13: FULL,  # SQLITE_FULL
         26: NO_DATABASE,  # SQLITE_NOTADB
     },
 }
 
-# Where there is no code: SQLite has one for all errors of SQL, and psycopg none for a connection
-# that is refused. PostgreSQL may say it in another language; then it is taken for unreachable.
-WORDS: dict[str, dict[str, Meaning]] = {
+# Texts for errors without a code. SQLite has one code for all SQL errors, and psycopg has none for
+# a refused connection. In another language PostgreSQL's text is not recognized; then the database
+# counts as unreachable.
+MESSAGES: dict[str, dict[str, Meaning]] = {
     "postgresql": {
         "password authentication failed": NO_LOGIN,
         "no password supplied": NO_LOGIN,
@@ -105,18 +106,18 @@ WORDS: dict[str, dict[str, Meaning]] = {
 }
 
 
-# Any error of SQL, which is an OperationalError there.
+# Any SQL error of SQLite, for which Django raises OperationalError.
 SQLITE_ERROR = 1
 
 
 def meaning_of(error: Error, vendor: str) -> Meaning | None:
-    """None for an error that is not the database's, but of what it was asked."""
-    known = CODES.get(vendor, {})
+    """Return the error's meaning; None if the statement is at fault, not the database."""
+    meanings = CODES.get(vendor, {})
     for code in codes(error):
-        if code in known:
-            return known[code]
-    for words, meaning in WORDS.get(vendor, {}).items():
-        if words in str(error):
+        if code in meanings:
+            return meanings[code]
+    for text, meaning in MESSAGES.get(vendor, {}).items():
+        if text in str(error):
             return meaning
     if vendor == "sqlite" and SQLITE_ERROR in codes(error):
         return None
@@ -124,10 +125,10 @@ def meaning_of(error: Error, vendor: str) -> Meaning | None:
 
 
 def codes(error: Error) -> list[Any]:
-    """As its driver tells them, the closest one first."""
+    """Return the driver's codes of the error, the most specific one first."""
     cause: Any = error.__cause__
     code = getattr(cause, "sqlite_errorcode", None)
     if code is not None:
-        # The last byte says of an extended code what it extends.
+        # The last byte of an extended code is the primary code.
         return [code, code & 0xFF]
     return [getattr(cause, "sqlstate", None), *error.args[:1]]

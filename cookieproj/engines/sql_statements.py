@@ -1,7 +1,7 @@
-"""The table of sessions, by statements that are put together once and then only executed.
+"""The table of sessions, accessed by SQL statements that are built once.
 
-One statement is one trip. None stands in a transaction of its own, since each is whole
-by itself; none leaves broken the transaction of somebody else.
+Each statement is one atomic round trip, so none needs a transaction of its own. An error in one
+does not break the caller's transaction.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from .signals import has_other_listeners
+from .row_deletions import has_other_listeners
 from .sql_call import call, in_transaction, place_of
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Row(NamedTuple):
 
 
 class Statements:
-    """Names from the model are all that is put in; what comes from outside is a parameter."""
+    """The SQL of each step. It contains names of the model only; all values are parameters."""
 
     def __init__(self, model: Model, using: str) -> None:
         connection = connections[using]
@@ -49,29 +49,30 @@ class Statements:
         key, data, expires = (
             quote(column_of(model, name)) for name in ("session_key", "session_data", "expire_date")
         )
-        columns = ", ".join(f"{quote(field.column)} = %s" for field in but_the_key(model))
+        columns = ", ".join(f"{quote(field.column)} = %s" for field in saved_fields(model))
         locks = connection.ops.for_update_sql() if features.has_select_for_update else ""
-        is_it = f"WHERE {key} = %s AND {data} = %s"
+        where_unchanged = f"WHERE {key} = %s AND {data} = %s"
         self.read = (
             f"SELECT {data}, {expires}, {key} FROM {table} WHERE {key} = %s AND {expires} > %s"
         )
         self.read_latest = f"{self.read} {locks}"
-        self.swap = f"UPDATE {table} SET {columns} {is_it}"
-        self.touch = f"UPDATE {table} SET {expires} = %s {is_it}"
-        self.remove = f"DELETE FROM {table} WHERE {key} = %s"
-        self.take = f"DELETE FROM {table} {is_it}"
+        self.compare_and_swap = f"UPDATE {table} SET {columns} {where_unchanged}"
+        self.touch = f"UPDATE {table} SET {expires} = %s {where_unchanged}"
+        self.delete = f"DELETE FROM {table} WHERE {key} = %s"
+        self.compare_and_delete = f"DELETE FROM {table} {where_unchanged}"
 
 
 statements = cache(Statements)
 
 
-def column_of(model: Model, field: str) -> str:
-    found: Any = model._meta.get_field(field)
-    return str(found.column)
+def column_of(model: Model, name: str) -> str:
+    """Return the name of that field's column."""
+    field: Any = model._meta.get_field(name)
+    return str(field.column)
 
 
-def but_the_key(model: Model) -> list[Any]:
-    """The columns that a save writes."""
+def saved_fields(model: Model) -> list[Any]:
+    """Return the fields that a save writes: all but the key."""
     fields: list[Any] = model._meta.concrete_fields  # type: ignore[assignment]
     return [field for field in fields if not (field.primary_key or field.generated)]
 
@@ -80,100 +81,109 @@ def but_the_key(model: Model) -> list[Any]:
 class Table:
     """The rows of one model in the database with that alias.
 
-    Every method raises StoreError where the database fails, and inside a transaction the
-    database's own error for one that has to be begun again: see ``call``.
+    Every method raises StoreError if the database fails. Inside a transaction it raises the
+    database's own error if the whole transaction has to be repeated: see ``call``.
     """
 
     model: Model
     using: str
 
     def read(self, session_key: str, *, latest: bool = False) -> Row | None:
-        """The data as stored and its expiry; None for no row or an expired one.
+        """Return the stored data and its expiry; None if there is no row or it has expired.
 
-        A transaction goes on seeing what it once saw, at REPEATABLE READ, while its
-        compare-and-swap compares with what is there: to read that, the row is locked.
+        At REPEATABLE READ a transaction keeps seeing its snapshot, while its compare-and-swap
+        compares with the current row. ``latest`` locks the row inside a transaction, which reads
+        the current one.
         """
         locks = latest and in_transaction(self.connection)
         sql = self._sql.read_latest if locks else self._sql.read
         parameters = [session_key, self.date(timezone.now())]
-        row = (self._write if locks else self.call)(lambda: self._one(sql, parameters))
-        # To MariaDB a key in capitals is the same; a copy under that one nobody would ever end.
+        row = (self._write if locks else self.call)(lambda: self._fetch_one(sql, parameters))
+        # MariaDB ignores case: the key in capitals finds this row. A copy under such a key would
+        # never be deleted.
         if row is None or row[2] != session_key:
             return None
         return Row(row[0], self._from_database(row[1]))
 
     def insert(self, row: AbstractBaseSession) -> None:
-        """Raises CreateError if the key is taken. By the model, so its signals are sent."""
+        """Insert the row through the model, which sends its signals.
+
+        Raises CreateError if the key is taken.
+        """
 
         try:
             self._write(lambda: row.save(force_insert=True, using=self.using))
         except IntegrityError as error:
             raise CreateError from error
 
-    def swap(self, row: AbstractBaseSession, session_data: str) -> bool:
-        """Write the row if the table still holds that data under its key."""
-        fields = but_the_key(self.model)
+    def compare_and_swap(self, row: AbstractBaseSession, session_data: str) -> bool:
+        """Write the row; return False if the table no longer holds that data under its key."""
+        fields = saved_fields(self.model)
         values = [field.pre_save(row, add=False) for field in fields]
         if any(hasattr(value, "resolve_expression") for value in values):
-            # An expression is a part of the statement, not a parameter of it.
-            rows: Any = self._rows.filter(session_key=row.session_key, session_data=session_data)
+            # An expression is SQL, not a parameter, so Django builds this statement.
+            unchanged: Any = self._rows.filter(
+                session_key=row.session_key, session_data=session_data
+            )
             changes = list(zip(fields, [None] * len(fields), values, strict=True))
-            return bool(self._write(lambda: rows._update(changes)))
+            return bool(self._write(lambda: unchanged._update(changes)))
         parameters = [
             field.get_db_prep_save(value, self.connection)
             for field, value in zip(fields, values, strict=True)
         ]
-        return self._changed(self._sql.swap, [*parameters, row.session_key, session_data])
+        return self._changed(
+            self._sql.compare_and_swap, [*parameters, row.session_key, session_data]
+        )
 
     def touch(self, session_key: str, session_data: str, expire_date: datetime) -> bool:
-        """Move the expiry if the table still holds that data under that key."""
+        """Move the expiry; return False if the table no longer holds that data under that key."""
         parameters = [self.date(expire_date), session_key, session_data]
         return self._changed(self._sql.touch, parameters)
 
     @property
     def has_more_columns(self) -> bool:
-        """Than Django's own: then a save writes them all, whatever it changes."""
-        return len(but_the_key(self.model)) > 2  # noqa: PLR2004 - data and expiry
+        """Whether the model has more columns than Django's. A save then writes them all."""
+        return len(saved_fields(self.model)) > 2  # noqa: PLR2004 - data and expiry
 
-    def remove(self, session_key: str) -> None:
-        """One statement, unless Django must see the row go."""
+    def delete(self, session_key: str) -> None:
+        """Delete the row: by one statement, unless Django must see it."""
         if self.has_listeners:
             self._write(self._rows.filter(session_key=session_key).delete)
         else:
-            self._changed(self._sql.remove, [session_key])
+            self._changed(self._sql.delete, [session_key])
 
-    def take(self, session_key: str, session_data: str) -> bool:
-        """Remove the row if it still holds that data."""
+    def compare_and_delete(self, session_key: str, session_data: str) -> bool:
+        """Delete the row; return False if it no longer holds that data."""
         if not self.has_listeners:
-            return self._changed(self._sql.take, [session_key, session_data])
+            return self._changed(self._sql.compare_and_delete, [session_key, session_data])
         rows = self._rows.filter(session_key=session_key, session_data=session_data)
         return bool(self._write(rows.delete)[0])
 
-    def data(self, session_key: str) -> str | None:
-        """As stored, of a row that has expired too; None for no row."""
+    def stored_data(self, session_key: str) -> str | None:
+        """Return the row's data as stored, even if it has expired; None if there is no row."""
         rows = self._rows.filter(session_key=session_key)
         return next(iter(self._list(rows.values_list("session_data", flat=True)[:1])), None)
 
     def page(self, after: str, size: int) -> list[AbstractBaseSession]:
-        """Up to ``size`` live sessions with the next keys in order."""
+        """Return up to ``size`` live sessions whose keys follow that one."""
         live = self._rows.filter(session_key__gt=after, expire_date__gt=timezone.now())
         return self._list(live.order_by("session_key")[:size])
 
-    def alive(self, keys: Collection[str]) -> dict[str, int]:
-        """Those that have not expired, and how long their data is as stored."""
+    def live_lengths(self, keys: Collection[str]) -> dict[str, int]:
+        """Return the keys that have not expired, each with the length of its stored data."""
         live = self._rows.filter(expire_date__gt=timezone.now())
-        found = live.values_list("session_key", Length("session_data"))
-        size, rest = self.fitting(len(keys)), iter(keys)
+        lengths = live.values_list("session_key", Length("session_data"))
+        size, remaining = self.max_keys(len(keys)), iter(keys)
         return {
             key: length
-            for batch in iter(lambda: list(islice(rest, size)), [])
-            for key, length in self._list(found.filter(session_key__in=batch))
+            for batch in iter(lambda: list(islice(remaining, size)), [])
+            for key, length in self._list(lengths.filter(session_key__in=batch))
         }
 
-    def fitting(self, keys: int) -> int:
-        """So many of them as one statement takes, beside a date."""
+    def max_keys(self, wanted: int) -> int:
+        """Return how many of so many keys fit into one statement, next to a date."""
         limit = self.connection.features.max_query_params
-        return min(keys, limit - 1 if limit else keys)
+        return min(wanted, limit - 1 if limit else wanted)
 
     def count(self) -> int:
         return self.call(self._rows.count)
@@ -181,20 +191,20 @@ class Table:
     def count_expired(self) -> int:
         return self.call(self.expired.count)
 
-    def remove_expired(self, session_key: str) -> int:
-        """The row of that key, if it has expired: how many went."""
+    def delete_expired(self, session_key: str) -> int:
+        """Delete the row of that key if it has expired; return how many rows were deleted."""
         expired = self.expired.filter(session_key=session_key)
-        return self._write(lambda: self.delete(expired))
+        return self._write(lambda: self.delete_rows(expired))
 
-    def delete(self, rows: QuerySet[AbstractBaseSession]) -> int:
-        """By one statement, unless Django must see the rows go: how many sessions went."""
+    def delete_rows(self, rows: QuerySet[AbstractBaseSession]) -> int:
+        """Delete the rows: by one statement, unless Django must see them. Return their number."""
         if self.has_listeners:
             return rows.delete()[1].get(self.model._meta.label, 0)
         return rows._raw_delete(self.using)
 
     @property
     def has_listeners(self) -> bool:
-        """Whether another table refers to the rows, or somebody listens to their end."""
+        """Whether Django must see deletions: for a receiver, or a table that refers to the rows."""
         return bool(self.model._meta.related_objects) or has_other_listeners(self.model)
 
     @property
@@ -220,17 +230,17 @@ class Table:
     def connection(self) -> BaseDatabaseWrapper:
         return connections[self.using]
 
-    def _one(self, sql: str, parameters: list[Any]) -> tuple[Any, ...] | None:
+    def _fetch_one(self, sql: str, parameters: list[Any]) -> tuple[Any, ...] | None:
         with self.connection.cursor() as cursor:
             cursor.execute(sql, parameters)
-            # All of it: SQLite ends a statement, and its lock, with the last row.
+            # Fetch all rows: SQLite ends a statement, and its lock, with the last one.
             return next(iter(cursor.fetchall()), None)
 
     def _changed(self, sql: str, parameters: list[Any]) -> bool:
         return bool(self.execute(sql, parameters))
 
     def execute(self, sql: str, parameters: list[Any]) -> int:
-        """How many rows it changed."""
+        """Execute the statement and return how many rows it changed."""
 
         def execute() -> int:
             with self.connection.cursor() as cursor:
@@ -240,12 +250,11 @@ class Table:
         return self._write(execute)
 
     def _write(self, work: Callable[[], Result]) -> Result:
-        """In an open transaction with a savepoint: an error here must not be the end of that."""
+        """Call ``work``; inside a transaction, within a savepoint, as an error would break it."""
 
         def write() -> Result:
-            # A savepoint, inside an open transaction only: a taken key would be the end of that.
-            alone = self.connection.get_autocommit()
-            with nullcontext() if alone else transaction.atomic(using=self.using):
+            needs_savepoint = not self.connection.get_autocommit()
+            with transaction.atomic(using=self.using) if needs_savepoint else nullcontext():
                 return work()
 
         return self.call(write)
@@ -255,7 +264,7 @@ class Table:
 
     @property
     def place(self) -> Promise:
-        """Table, kind of database, its name and host."""
+        """The table, and the database with its kind, name and host."""
         return format_lazy(
             _("table {table}, {database}"),
             table=self.model._meta.db_table,

@@ -1,4 +1,4 @@
-"""What an engine asks of the place where it keeps sessions; see docs/stores.md."""
+"""The interface of a store, the place where an engine keeps sessions; see docs/stores.md."""
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -19,79 +19,77 @@ from .validation import decode_valid
 
 
 class Store:
-    """Where sessions are kept: a table, a folder, a cache.
+    """A place where sessions are stored: a table, a folder, a cache.
 
-    A store knows keys, data and expiries. It keeps no session and no state between two calls:
-    what a step has to go by is an argument. ``old`` is always what this store returned for that
-    key before, and ``expires`` the moment from which the session opens nothing, naive only where
-    USE_TZ is off.
+    A store knows keys, data and expiries. It is stateless: a method depends on its arguments alone.
+    ``old`` is always an entry that this store returned for that key. ``expires`` is the moment from
+    which the session opens nothing; it is naive only if USE_TZ is off.
 
-    The first six methods after ``label`` are one round trip each, and whole by itself: of two that
-    change one entry at the same moment, one wins, and the other finds out by None or False. All
-    raise StoreError where the store fails, and what the serializer raises for data that it cannot
-    take.
+    Each of the first six methods after ``label`` is one atomic round trip: if two callers change
+    one entry at the same moment, one succeeds, and the other gets None or False. All raise
+    StoreError if the store fails, and what the serializer raises for data that it cannot store.
     """
 
-    # Whether the comparison and the change are one step in the store.
+    # Whether the store compares and changes an entry in one step.
     compares_and_swaps = True
 
     @property
     def id(self) -> str:
-        """What copies and cookies of a handover know the store by, for weeks.
+        """The name by which the copies and cookies of a handover know the store for weeks.
 
-        Where two stores would have the same, or one is to keep it as it moves, the setting
-        SESSION_STORE_IDS gives it, by what people call the store in English: its ``label``.
+        The setting SESSION_STORE_IDS maps a store's ``label`` in English to an id, for two stores
+        that would have the same default id, or for one that keeps its id although it moves.
         """
         ids: dict[str, str] = getattr(settings, "SESSION_STORE_IDS", {})
         return ids.get(in_english(self.label), self.default_id)
 
     @property
     def default_id(self) -> str:
-        """Where in the store sessions stand, without a host, a path, a secret or a sentence.
+        """Where sessions are in the store, without a host, a path, a secret or a translatable text.
 
-        Those become others while the store stays.
+        Those can change while the store stays the same.
         """
         raise NotImplementedError
 
     @property
     def label(self) -> str | Promise:
-        """What people call the store, without a password: for errors and pages."""
+        """The name of the store in errors and on pages, without a password."""
         raise NotImplementedError
 
     def read(self, key: str, *, with_expiry: bool = False) -> Entry | None:
-        """What is stored; None for nothing, and for what has expired.
+        """Return the stored entry; None if nothing is stored or it has expired.
 
-        A store that has to be asked twice for it tells the expiry only ``with_expiry``.
+        If the expiry costs another round trip, the entry has it only if ``with_expiry``.
         """
         raise NotImplementedError
 
     def insert(self, key: str, data: Data, expires: datetime) -> Entry:
-        """Store it under a key that is new. Raises CreateError where something is stored there."""
+        """Store the data under a new key. Raises CreateError if something is stored there."""
         raise NotImplementedError
 
     def compare_and_swap(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
-        """Store it in the place of ``old``; None where something else is there, or nothing.
+        """Replace ``old`` by the data; return None if something else, or nothing, is stored there.
 
-        What has expired since is still ``old``: only the token is compared, as in the next two.
+        Only the token is compared, here and in the next two: an expired ``old`` still matches.
         """
         raise NotImplementedError
 
     def touch(self, key: str, old: Entry, expires: datetime) -> Entry | None:
-        """Move the expiry of ``old`` and write nothing else; None as above."""
+        """Move the expiry of ``old`` and write nothing else; return None if it does not match."""
         raise NotImplementedError
 
     def compare_and_delete(self, key: str, old: Entry) -> bool:
-        """Remove ``old``, if it is what is there."""
+        """Delete ``old``; return False if something else, or nothing, is stored there."""
         raise NotImplementedError
 
     def delete(self, key: str) -> None:
-        """Remove whatever is there; of a key that it cannot hold, that is nothing."""
+        """Delete what is stored under the key; do nothing for a key that the store cannot hold."""
         raise NotImplementedError
 
-    # What follows has an answer for every store, and some have a better one.
+    # These methods have a default for every store, which some stores improve.
 
     def can_hold(self, key: str) -> bool:
-        """Whether anything can be stored under it: half a character is an error in most."""
+        """Whether a key can be stored. Most stores fail on half a character (a lone surrogate)."""
         try:
             key.encode()
         except UnicodeEncodeError:
@@ -99,67 +97,70 @@ class Store:
         return True
 
     def form(self, data: Data) -> Data:
-        """The data as it would be read after it was stored: in JSON a tuple is a list.
+        """Return the data as it would be read after being stored: from JSON, a tuple as a list.
 
-        What is compared with what is stored is this, so that only a change is one.
+        This form is compared with the stored data, so that the serializer's changes do not count.
         """
         return data
 
     def load(self, key: str) -> Entry | None:
-        """What a request begins with: it may come from a copy, or from a replica."""
+        """Return the entry that a request starts from, or None. It may be a copy or a replica's."""
         return self.read(key)
 
     def refresh(self, key: str, old: Entry | None) -> Entry | None:
-        """What is stored now, of what was ``old`` when it was read; None if it was not.
+        """Return the entry that is stored now, or None.
 
-        Also where ``old`` was a copy, and inside a transaction that goes on seeing what it saw.
+        ``old`` is the entry that the caller has read before, None if there is none. This reads past
+        it if it was a copy, and past the snapshot that a transaction keeps seeing.
         """
         return self.read(key)
 
     def insert_before_save(self, key: str, data: Data, expires: datetime) -> Entry:
-        """As ``insert``; a save follows right away: what is not needed before then can wait."""
+        """Insert as ``insert`` does, leaving what can wait to the save that follows right away."""
         return self.insert(key, data, expires)
 
     def put(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
-        """As ``compare_and_swap``; for data that is there already only the expiry is moved."""
+        """Replace ``old`` as ``compare_and_swap`` does; for unchanged data only move the expiry."""
         if same_data(old.data or {}, self.form(data)):
             return self.touch(key, old, expires)
         return self.compare_and_swap(key, old, data, expires)
 
     def exists(self, key: str) -> bool:
-        """Whether there is a session, which need not be readable; of any text."""
+        """Whether a session, readable or not, is stored under that key, which may be any text."""
         stored = self.read(key)
         return stored is not None and not stored.is_tombstone
 
     def purge(self, key: str) -> None:
-        """Remove what has expired under this key, where a store keeps that until it is cleared."""
+        """Delete the entry under this key if it has expired and is still stored."""
 
     @property
     def in_transaction(self) -> bool:
-        """Whether what is stored now may yet be rolled back."""
+        """Whether what is stored now may still be rolled back."""
         return False
 
     def on_commit(self, step: Callable[[], Any]) -> None:
-        """Do it once what was stored is there for everybody; never, if it is rolled back."""
+        """Call ``step`` once what was stored is visible to everybody; never, after a rollback."""
         step()
 
     def batched(self) -> AbstractContextManager[Any]:
-        """What many steps stand inside, if that saves time."""
+        """Return a context manager that saves time if many steps run inside it."""
         return nullcontext()
 
     def refuse_event_loop(self) -> None:
         """Raise SynchronousOnlyOperation on an event loop, if the methods above would.
 
-        So that a step of several, in two stores, is refused before any of them.
+        A step across two stores calls this first, so that it is refused before anything is changed.
         """
 
-    # Listing: NotListableError, with a sentence that says why, where a store tells no keys.
+    # Listing. These methods raise NotListableError, with a reason, if a store does not reveal its
+    # keys.
 
     def page(self, position: str, size: int) -> Page:
-        """About ``size`` sessions from that position on, neither expired ones nor tombstones."""
+        """Return about ``size`` live sessions from that position on; tombstones are left out."""
         raise self.not_listable
 
     def walk(self, page_size: int) -> Iterator[ListedSession]:
+        """Yield all sessions, reading ``page_size`` at a time."""
         position = ""
         while True:
             page = self.page(position, page_size)
@@ -169,39 +170,41 @@ class Store:
                 return
 
     def is_readable(self, listed: ListedSession) -> bool:
-        """Whether what is listed is a session that can be moved."""
+        """Whether the listed entry is a session that can be decoded, and so moved."""
         return listed.stored.data is not None
 
     def live_keys(self, keys: Collection[str]) -> set[str]:
+        """Return those of the keys under which a session is stored."""
         return set(filter(self.exists, keys))
 
     def count(self) -> int:
-        """With the expired that are not yet cleared."""
+        """Return the number of sessions, including expired ones that are not cleared yet."""
         raise self.not_listable
 
     def count_expired(self) -> int:
         return 0
 
     def clear(self, batch_size: int) -> Iterator[int]:
-        """Remove expired sessions, a batch at each step: how many went.
+        """Delete expired sessions in batches; yield how many each batch deleted.
 
-        Most caches forget by themselves.
+        Most caches delete expired sessions by themselves, so there is nothing to do.
         """
         return iter(())
 
     def locate(self, key: str) -> list[Location]:
+        """Return the places where the session with that key is stored."""
         return []
 
     @property
     def not_listable(self) -> NotListableError:
         return NotListableError(
-            _("Sessions in %(cache)s cannot be listed: it does not tell its keys.")
+            _("Sessions in %(cache)s cannot be listed: it does not reveal its keys.")
             % {"cache": self.label}
         )
 
 
 class SerializedStore(Store):
-    """A store of bytes, which SESSION_SERIALIZER writes and reads."""
+    """A store of bytes, encoded and decoded by SESSION_SERIALIZER."""
 
     def __init__(self) -> None:
         self._serializer = import_string(settings.SESSION_SERIALIZER)()
@@ -215,6 +218,7 @@ class SerializedStore(Store):
         return form
 
     def stored(self, payload: bytes, expires: datetime | None) -> Entry:
+        """Return an entry for those stored bytes."""
         return Entry(payload, partial(decode_valid, self._serializer.loads, payload), expires)
 
 
@@ -225,7 +229,7 @@ else:
 
 
 class StoreWrapper(Forwarding):
-    """A store made of another: what it does not do in its own way, that one does."""
+    """A store around another one, which handles all that this one does not override."""
 
     def __init__(self, inner: Store) -> None:
         self.inner = inner

@@ -1,4 +1,4 @@
-"""Whether a store does what a sign-in asks of it: tried, with an entry of its own."""
+"""Tests whether a store does all that a sign-in needs, with an entry of its own."""
 
 from contextlib import suppress
 from functools import cache
@@ -15,30 +15,32 @@ from .exceptions import StoreMisconfiguredError
 from .handover_mixin import store_of
 from .listing import ListingMixin
 
-# After so long the entry goes, where it could not be removed.
-PROBE_SECONDS = 60
+# Seconds until the entry expires if it cannot be deleted.
+PROBE_TTL = 60
 
 
-def probe(store: type[SessionBase]) -> None:
-    """Sign a visitor in that there is not: store, read, change, give a new key, and remove.
+def probe(engine: type[SessionBase]) -> None:
+    """Sign in an invented visitor: store, read, change, cycle the key and delete.
 
-    All by the engine's own interface, each step by another object as in requests. Nothing
-    is left. Of our cached_db it is the rows, as that goes on without its cache; in a
-    handover it is the running engine's store. Raises StoreError, and whatever is raised
-    by an engine that is none of ours.
+    Each step uses the engine's own interface with a new object, as requests do. Nothing stays
+    stored. Of our cached_db only the rows are tested, as it works without its cache. In a handover
+    only the running engine's store is tested. Raises StoreError, and with an engine that is not
+    ours any error.
     """
-    alone = without_cache(store)
+    own_engine = without_cache(engine)
     keys: list[str] = []
     try:
-        found = sign_in_and_cycle_key(alone, keys)
+        stored_value = sign_in_and_cycle_key(own_engine, keys)
     except BaseException:
         with suppress(Exception):
-            remove_probe_sessions(alone, keys)
+            remove_probe_sessions(own_engine, keys)
         raise
-    remove_probe_sessions(alone, keys)
-    if found != "changed":
+    remove_probe_sessions(own_engine, keys)
+    if stored_value != "changed":
         place = (
-            store_of(alone).label if issubclass(alone, ListingMixin) else settings.SESSION_ENGINE
+            store_of(own_engine).label
+            if issubclass(own_engine, ListingMixin)
+            else settings.SESSION_ENGINE
         )
         raise StoreMisconfiguredError(
             place,
@@ -47,40 +49,40 @@ def probe(store: type[SessionBase]) -> None:
         )
 
 
-def sign_in_and_cycle_key(store: type[SessionBase], keys: list[str]) -> Any:
-    """What is stored in the end; ``keys`` are those under which something may be."""
-    visitor = store()
-    visitor.set_expiry(PROBE_SECONDS)
-    visitor[PROBE_ITEM] = "stored"
-    visitor.save()
-    keys.append(visitor.session_key or "")
-    request = store(visitor.session_key)
-    if request.get(PROBE_ITEM) != "stored":
+def sign_in_and_cycle_key(engine: type[SessionBase], keys: list[str]) -> Any:
+    """Return the value that is stored in the end; add each key to ``keys``, for the clean-up."""
+    first_request = engine()
+    first_request.set_expiry(PROBE_TTL)
+    first_request[PROBE_ITEM] = "stored"
+    first_request.save()
+    keys.append(first_request.session_key or "")
+    second_request = engine(first_request.session_key)
+    if second_request.get(PROBE_ITEM) != "stored":
         return None
-    request.cycle_key()
-    keys.append(request.session_key or "")
-    request[PROBE_ITEM] = "changed"
-    request.save()
-    # Where the browser holds the session, its key is what was saved.
-    keys.append(request.session_key or "")
-    return store(request.session_key).get(PROBE_ITEM)
+    second_request.cycle_key()
+    keys.append(second_request.session_key or "")
+    second_request[PROBE_ITEM] = "changed"
+    second_request.save()
+    # With signed cookies the session key is the saved session.
+    keys.append(second_request.session_key or "")
+    return engine(second_request.session_key).get(PROBE_ITEM)
 
 
-def remove_probe_sessions(store: type[SessionBase], keys: list[str]) -> None:
+def remove_probe_sessions(engine: type[SessionBase], keys: list[str]) -> None:
     for key in filter(None, dict.fromkeys(keys)):
-        store().delete(key)
+        engine().delete(key)
 
 
-def without_cache(store: type[SessionBase]) -> type[SessionBase]:
-    """By itself, and our cached_db as our db."""
-    is_cached = issubclass(store, DjangoCachedDB) and issubclass(store, ListingMixin)
-    return rows_of(store) if is_cached else without_handover(store, "")
+def without_cache(engine: type[SessionBase]) -> type[SessionBase]:
+    """Return the engine without a handover, and our cached_db without its cache."""
+    is_cached = issubclass(engine, DjangoCachedDB) and issubclass(engine, ListingMixin)
+    return rows_of(engine) if is_cached else without_handover(engine, "")
 
 
 @cache
 def rows_of(engine: type[SessionBase]) -> type[SessionBase]:
-    # Not above: it is made of checks, and those of this.
+    # Imported here, as that module imports checks, which imports this one.
     from .row_store import RowStore  # noqa: PLC0415
 
-    # No class is called with the session that it is an attribute of.
+    # A lambda, as a class does not bind to the session whose attribute it is.
     return same_named_subclass(engine, make_store=lambda session: RowStore(session))  # noqa: PLW0108

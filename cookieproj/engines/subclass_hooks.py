@@ -1,7 +1,7 @@
-"""Which of a store's methods are a site's own: docs/subclassing.md lists those that may be.
+"""Which methods a site's subclass overrides; docs/subclassing.md lists those that it may override.
 
-The engines take shorter ways than Django's to the same end. Where a subclass overrides a method
-that Django's way goes through, they go that way as well.
+The engines take shorter ways than Django's to the same result. If a subclass overrides a method on
+Django's way, they take that way as well.
 """
 
 import copy
@@ -14,58 +14,64 @@ from django.core import signing
 from .merge import Data
 from .validation import decode_valid
 
-# Classes of ours and of Django's override each other's methods: those are no hooks.
+# Our classes and Django's override each other's methods. Those overrides are no hooks of a site.
 OUR_MODULES = (f"{__package__}.", "django.")
 
 
-def is_ours_or_djangos(owner: type) -> bool:
-    return owner.__module__.startswith(OUR_MODULES)
+def is_ours_or_djangos(class_: type) -> bool:
+    """Whether the class is defined in this package or in Django."""
+    return class_.__module__.startswith(OUR_MODULES)
 
 
 @cache
 def overrides(kind: type, *names: str) -> bool:
-    """Whether a class that is neither ours nor Django's gives it one of these methods."""
-    owners = [owner for owner in kind.__mro__ if not is_ours_or_djangos(owner)]
-    return any(name in vars(owner) for owner in owners for name in names)
+    """Whether a site's class, neither ours nor Django's, defines one of these methods for it."""
+    site_classes = [class_ for class_ in kind.__mro__ if not is_ours_or_djangos(class_)]
+    return any(name in vars(class_) for class_ in site_classes for name in names)
 
 
 def serialized_form(session: Any, data: Data) -> Data:
-    """The data as that session would read it after its serializer has written it."""
-    kind: type = type(session)
-    if overrides(kind, "encode", "decode"):
+    """Return the data as that session would read it after serializing it."""
+    class_: type = type(session)
+    if overrides(class_, "encode", "decode"):
         return session.decode(session.encode(data))  # type: ignore[no-any-return]
     serializer = session.serializer()
     return serializer.loads(serializer.dumps(data))  # type: ignore[no-any-return]
 
 
 def decoder(session: Any, key: str, text: str) -> Callable[[], Data]:
-    """What decodes the text that is stored under that key; it does not hold the session.
+    """Return a function that decodes the text stored under that key.
 
-    Else a session, which holds what it was made from, would hold itself. A ``decode`` of a
-    subclass, which may go by the key, is asked at once for that reason.
+    It has no reference to the session. A session refers to its base, and so to this function: a
+    reference back would be a cycle. A subclass's own ``decode`` needs the session, as it may use
+    the key, so it is called at once.
     """
-    kind: type = type(session)
-    if overrides(kind, "decode"):
+    class_: type = type(session)
+    if overrides(class_, "decode"):
         return partial(copy.deepcopy, session._session_with_key(key).decode(text))
     return partial(decode_or_empty, signed_loads(session), text)
 
 
 def signed_loads(session: Any) -> Callable[[str], Any]:
-    """What reads a text that Django's engines sign. Raises whatever for another."""
+    """Return the function that reads a text signed by Django's engines.
+
+    It raises any error for other texts.
+    """
     return partial(signing.loads, salt=session.key_salt, serializer=session.serializer)
 
 
 def decode_or_empty(loads: Callable[[str], Any], text: str) -> Data:
-    """Empty, with a line in the log, for what is no session: Django logs a wrong signature.
+    """Return the data; {} with a line in the log if the text is no session.
 
-    By that answer a session that nobody can read keeps its key, and so ends with a sign-out.
+    Django logs a wrong signature. Because of the {}, a session that cannot be read keeps its key,
+    and so a sign-out deletes it.
     """
     return decode_valid(loads, text) or {}
 
 
 def can_decode(session: Any, text: str) -> bool:
-    """Whether that is a session; of one that says it is empty this looks closer."""
-    kind: type = type(session)
-    if session.decode(text) or overrides(kind, "decode"):
+    """Whether the text is a session. If it decodes to no data, it is checked more closely."""
+    class_: type = type(session)
+    if session.decode(text) or overrides(class_, "decode"):
         return True
     return decode_valid(signed_loads(session), text) is not None

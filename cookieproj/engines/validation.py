@@ -1,8 +1,7 @@
-"""Whether what a store holds can be a session, and what of it Django could not go by.
+"""Validation of session data: what is a session, and which of its entries Django can use.
 
-Django goes by a few entries of a session itself, and trusts them: one of another type
-would be an error in each request of that browser, so that one is left out. Whatever
-else a session holds is the site's.
+Django reads a few entries of a session itself and trusts their types. One of a wrong type would be
+an error in each request of that browser, so it is dropped. All other entries belong to the site.
 """
 
 import json
@@ -29,55 +28,55 @@ from .merge import Data
 
 logger = logging.getLogger("django.security.SuspiciousSession")
 
-# What reads the user and the messages of a session, where a site has it.
-READS_USER = "django.contrib.auth.middleware.AuthenticationMiddleware"
-READS_MESSAGES = "django.contrib.messages.middleware.MessageMiddleware"
+# Django's middleware that reads the user and the messages of a session.
+AUTH_MIDDLEWARE = "django.contrib.auth.middleware.AuthenticationMiddleware"
+MESSAGE_MIDDLEWARE = "django.contrib.messages.middleware.MessageMiddleware"
 MESSAGE_STORAGES = {
     "django.contrib.messages.storage.fallback.FallbackStorage",
     "django.contrib.messages.storage.session.SessionStorage",
 }
 
-# Lists and dicts in each other. To copy them takes Python two steps for each, on top of those that
-# led to it, and it goes no further than a thousand.
-DEEPEST = 200
+# The deepest nesting of lists and dicts. Copying a level takes Python two stack frames, on top of
+# the caller's, and Python allows a thousand.
+MAX_DEPTH = 200
 CONTAINERS = (dict, list, tuple)
 
 
 def decode_valid(decode: Callable[[Any], Any], stored: Any) -> Data | None:
-    """The data of a stored session; None, with a line in the log, for what is none."""
+    """Return the data of a stored session; None, with a line in the log, if it is no session."""
     try:
         data = decode(stored)
         if not isinstance(data, dict):
             raise TypeError
-        return is_valid(data)
+        return drop_invalid(data)
     except Exception:  # noqa: BLE001 - a serializer may raise anything
         logger.warning("Session data corrupted")
         return None
 
 
-def is_valid(data: Data) -> Data:
-    """The data without what is an error in each request, of which the log has a line.
+def drop_invalid(data: Data) -> Data:
+    """Delete the entries that Django cannot use, each with a line in the log; return the data.
 
-    The expiry is told as Django reads it now: a moment that was stored while USE_TZ was
-    another is that of the same clock.
+    The expiry is converted to what Django reads under the current USE_TZ: a moment stored under the
+    other setting keeps its clock time.
     """
     for key in dict(validation_errors(data)):
         del data[key]
         logger.warning("Session data corrupted: %r is left out", key)
     if EXPIRY_ITEM in data:
-        data[EXPIRY_ITEM] = expiry(data[EXPIRY_ITEM])
+        data[EXPIRY_ITEM] = normalized_expiry(data[EXPIRY_ITEM])
     return data
 
 
 def validate(data: Data) -> None:
-    """Raises ValueError for data that would be stored, and left out when it is read again."""
+    """Raise ValueError for an entry that would be stored and then be dropped when it is read."""
     for key, reason in validation_errors(data):
-        # Whatever is false is no expiry of its own, to Django too.
+        # Django treats any false value as no expiry.
         if key != EXPIRY_ITEM or data[key]:
-            raise ValueError(str(reason) % {"number": DEEPEST, "key": key, "value": data[key]})
+            raise ValueError(str(reason) % {"number": MAX_DEPTH, "key": key, "value": data[key]})
 
 
-TOO_DEEP = _("A session may hold no more than %(number)d lists and dicts in each other.")
+TOO_DEEP = _("Lists and dicts in a session may be nested at most %(number)d levels deep.")
 NO_EXPIRY = _(
     "A session cannot expire at %(value)r: it takes a number of seconds, or a date before the year "
     "10000."
@@ -89,7 +88,7 @@ NO_MESSAGES = _("A session cannot hold this under %(key)r: Django could not show
 
 
 def validation_errors(data: Data) -> Iterator[tuple[str, Promise]]:
-    """What of it Django could not go by: the keys, and why."""
+    """Yield the keys of entries that Django cannot use, each with the reason."""
     if is_too_deep(data):
         yield from ((key, TOO_DEEP) for key in data if is_too_deep({key: data[key]}))
     if EXPIRY_ITEM in data and not is_expiry(data[EXPIRY_ITEM]):
@@ -101,78 +100,88 @@ def validation_errors(data: Data) -> Iterator[tuple[str, Promise]]:
 
 
 def is_too_deep(data: Data) -> bool:
-    """Whether there are DEEPEST in each other. What holds itself is no deeper for that."""
+    """Whether lists and dicts are nested deeper than MAX_DEPTH. Cycles are no deeper for that."""
     level: dict[int, Any] = {id(data): data}
-    for _level in range(DEEPEST):
-        # Each once, in however many places it stands.
-        level = {id(each): each for held in level.values() for each in containers_in(held)}
+    for _level in range(MAX_DEPTH):
+        # By identity, so that a container that is in several places is visited once.
+        level = {
+            id(inner): inner for container in level.values() for inner in containers_in(container)
+        }
         if not level:
             return False
-    return depth_of(data) > DEEPEST
+    return depth_of(data) > MAX_DEPTH
 
 
 def depth_of(data: Data) -> int:
-    """How many lists and dicts are in each other, at the most."""
+    """Return how deep lists and dicts are nested in the data."""
     depths: dict[int, int] = {}
-    begun, to_do = set[int](), [data]
-    while to_do:
-        held = to_do[-1]
-        if id(held) in depths:
-            to_do.pop()
+    visited, stack = set[int](), [data]
+    while stack:
+        container = stack[-1]
+        if id(container) in depths:
+            stack.pop()
             continue
-        inner = containers_in(held)
-        if id(held) in begun:
-            to_do.pop()
-            depths[id(held)] = 1 + max((depths.get(id(each), 0) for each in inner), default=0)
+        children = containers_in(container)
+        if id(container) in visited:
+            stack.pop()
+            depths[id(container)] = 1 + max(
+                (depths.get(id(child), 0) for child in children), default=0
+            )
         else:
-            begun.add(id(held))
-            to_do += (each for each in inner if id(each) not in begun)
+            visited.add(id(container))
+            stack += (child for child in children if id(child) not in visited)
     return depths[id(data)]
 
 
-def containers_in(held: Any) -> list[Any]:
-    # All at once: a request may change it meanwhile, while it is saved in a thread.
-    values = list(held.values() if isinstance(held, dict) else held)
+def containers_in(container: Any) -> list[Any]:
+    """Return the lists, dicts and tuples directly in that one."""
+    # Copied in one step, as the request may change it while it is saved in a thread.
+    values = list(container.values() if isinstance(container, dict) else container)
     return [value for value in values if isinstance(value, CONTAINERS)]
 
 
 def is_expiry(value: Any) -> bool:
+    """Whether it can be the expiry of a session."""
     try:
-        expiry(value)
+        normalized_expiry(value)
     except Exception:  # noqa: BLE001 - whatever is wrong with it
         return False
     return True
 
 
-def expiry(value: Any) -> Any:
-    """None, seconds or a moment, which Django writes as text; an error of any kind for others."""
+def normalized_expiry(value: Any) -> Any:
+    """Return the expiry as Django stores it: None, a number of seconds or a moment.
+
+    A moment is a datetime, or ISO text of one. Raises any error for another value.
+    """
     match value:
         case str():
-            return moment(datetime.fromisoformat(value)).isoformat()
+            return normalized_moment(datetime.fromisoformat(value)).isoformat()
         case datetime():
-            return moment(value)
+            return normalized_moment(value)
     if not value:
         return value
-    # As Django's middleware adds it up. Dates end in the year 9999: beyond it this is an error.
-    _ends = datetime.fromtimestamp(time.time() + value, UTC)
-    # One of numpy's is none that a timedelta takes.
+    # Django's middleware computes this sum, which raises an error after the year 9999.
+    _expires_at = datetime.fromtimestamp(time.time() + value, UTC)
+    # A number of another type, such as numpy's, does not work in a timedelta.
     return value if isinstance(value, int | float) else float(value)
 
 
-def moment(date: datetime) -> datetime:
+def normalized_moment(date: datetime) -> datetime:
+    """Return the moment as Django stores it. Raises OverflowError if UTC has no such date."""
     date = aware(date)
-    # The very first and last moments have no place in another time zone.
+    # The first and last dates of a time zone may not exist in another one.
     date.astimezone(UTC)
     return as_django_stores(date)
 
 
 def is_user(primary_key: Any, auth_hash: Any) -> bool:
-    """Whether ``request.user`` can be looked for with it; True where the site has none.
+    """Whether Django can look up ``request.user`` with it; True if the site does not look it up.
 
-    To a site without Django's users, or that never asks who somebody is, it is a value
-    like any other: another site may have put it there, whose keys are of another type.
+    On a site without Django's users it is a value like any other: another site with keys of another
+    type may have stored it there.
     """
-    if not is_read_by(READS_USER):
+    if not uses_middleware(AUTH_MIDDLEWARE):
         return True
     try:
         field = get_user_model()._meta.pk
@@ -180,38 +189,40 @@ def is_user(primary_key: Any, auth_hash: Any) -> bool:
         return True
     try:
         field.to_python(primary_key)
-        # No half of a character, which neither a database takes nor HMAC; no NUL either.
+        # Lone surrogates fail in databases and in HMAC. A NUL fails in databases.
         return b"\0" not in f"{primary_key}{auth_hash}".encode()
     except Exception:  # noqa: BLE001 - a field of the site's may raise anything
         return False
 
 
 def are_messages(value: Any) -> bool:
-    """Whether Django's storage can show them. What another storage keeps is its own."""
-    if settings.MESSAGE_STORAGE not in MESSAGE_STORAGES or not is_read_by(READS_MESSAGES):
+    """Whether Django's message storage can show them. Another storage has its own format."""
+    if settings.MESSAGE_STORAGE not in MESSAGE_STORAGES or not uses_middleware(MESSAGE_MIDDLEWARE):
         return True
     try:
-        found = json.loads(value, cls=MessageDecoder) if value and isinstance(value, str) else value
-        for message in found or ():
+        messages = (
+            json.loads(value, cls=MessageDecoder) if value and isinstance(value, str) else value
+        )
+        for message in messages or ():
             f"{message}{message.extra_tags}{message.level}".encode()
-        return isinstance(found, list) or not found
+        return isinstance(messages, list) or not messages
     except Exception:  # noqa: BLE001 - whatever is wrong with it
         return False
 
 
-def is_read_by(middleware: str) -> bool:
-    """Whether the site has that middleware of Django's, which reads sessions itself."""
-    return apps.ready and has_middleware(tuple(settings.MIDDLEWARE), middleware)
+def uses_middleware(middleware: str) -> bool:
+    """Whether the site uses that middleware of Django's, which reads the session by itself."""
+    return apps.ready and includes_middleware(tuple(settings.MIDDLEWARE), middleware)
 
 
 @cache
-def has_middleware(middleware: tuple[str, ...], wanted: str) -> bool:
-    """Whether that is among them, or a subclass of it."""
+def includes_middleware(middleware: tuple[str, ...], wanted: str) -> bool:
+    """Whether the list includes that middleware or a subclass of it."""
     if wanted in middleware:
         return True
-    # Where django.contrib.auth is not installed, its middleware cannot be imported.
+    # Django's auth middleware cannot be imported if django.contrib.auth is not installed.
     with suppress(ImportError, RuntimeError, ImproperlyConfigured):
         base = import_string(wanted)
-        found = map(import_string, middleware)
-        return any(isinstance(each, type) and issubclass(each, base) for each in found)
+        imported = map(import_string, middleware)
+        return any(isinstance(item, type) and issubclass(item, base) for item in imported)
     return False

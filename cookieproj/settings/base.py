@@ -1,4 +1,4 @@
-"""What all profiles share."""
+"""The settings that all profiles share."""
 
 from pathlib import Path
 
@@ -20,16 +20,16 @@ if not SECRET_KEY:
     raise ImproperlyConfigured(
         "SECRET_KEY is empty. Set it to a long random text that only this site knows."
     )
-# Keys of before: what they signed stays valid, and nothing more is signed with them.
+# Earlier keys. Their signatures stay valid; nothing new is signed with them.
 SECRET_KEY_FALLBACKS = names("SECRET_KEY_FALLBACKS")
 ALLOWED_HOSTS = hosts("ALLOWED_HOSTS")
-# Where forms are sent from, if not from the host that Django sees: behind a proxy.
+# The origins of forms behind a proxy, where Django sees another host than the browser.
 CSRF_TRUSTED_ORIGINS = names("CSRF_TRUSTED_ORIGINS")
-# On only where a proxy sets the header itself: a visitor could name any host there.
+# Only for a proxy that sets the header itself: otherwise a visitor could name any host in it.
 USE_X_FORWARDED_HOST = is_on("USE_X_FORWARDED_HOST", default=False)
 
 INSTALLED_APPS = [
-    # Before Django's own: the first app with a command of a name, or a template, wins.
+    # These come first, because the first app with a command or template of a name wins.
     "demo",
     "cookieproj.devices",
     "cookieproj.engines",
@@ -89,17 +89,17 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = caches(env.str("CACHE_URL", default="locmem://"))
 SESSION_CACHE_ALIAS = "sessions"
 
-SESSION_COOKIE_AGE = whole_number("SESSION_COOKIE_AGE", default=14 * 24 * 60 * 60, least=1)
+SESSION_COOKIE_AGE = whole_number("SESSION_COOKIE_AGE", default=14 * 24 * 60 * 60, minimum=1)
 SESSION_COOKIE_DOMAIN = env.str("SESSION_COOKIE_DOMAIN", default="") or None
 SESSION_EXPIRE_AT_BROWSER_CLOSE = is_on("SESSION_EXPIRE_AT_BROWSER_CLOSE", default=False)
 SESSION_SAVE_EVERY_REQUEST = is_on("SESSION_SAVE_EVERY_REQUEST", default=False)
 
 
 def session_engine(name: str) -> str:
-    """Ours of that name, unless the environment names another, Django's or anybody's.
+    """Return the path of our engine of that name, or SESSION_ENGINE from the environment.
 
-    Raises ImproperlyConfigured where a public site would keep its sessions in the memory of
-    each of its processes, and nobody has asked for that; or where the other has no name.
+    Raises ImproperlyConfigured if SESSION_ENGINE is empty, or if a public site would keep its
+    sessions in the memory of each process without having asked for that.
     """
     engine: str = env.str("SESSION_ENGINE", default=f"cookieproj.engines.{name}")
     if not engine:
@@ -114,9 +114,9 @@ def session_engine(name: str) -> str:
     return engine
 
 
-# The engine that ran before this one: its sessions are moved here as they are used.
+# The engine that ran before: its sessions are moved to SESSION_ENGINE as they are used.
 SESSION_HANDOVER_FROM = env.str("SESSION_HANDOVER_FROM", default="")
-# Where it kept them, if that was not the cache of CACHE_URL.
+# The cache in which it kept them, if that is not CACHE_URL.
 if handover_cache := env.str("SESSION_HANDOVER_CACHE", default=""):
     CACHES |= {"handover": previous_cache(handover_cache)}
     SESSION_HANDOVER_CACHE_ALIAS = "handover"
@@ -128,23 +128,23 @@ if not session_folder:
     raise ImproperlyConfigured("SESSION_FILE_PATH is empty. Name a folder, or unset it.")
 SESSION_FILE_PATH = Path(session_folder)
 
-# Asked about each session in a signed cookie, which a browser may bring back after its end.
+# Called for each session in a signed cookie: a browser may send a cookie that has ended.
 SESSION_REVOCATION_CHECK = "cookieproj.devices.revocation.is_revoked"
 
-# Of a session that its cookie cannot hold; as DEBUG, unless it is said here.
+# For a session that is too large for its cookie. The default is DEBUG.
 if env.str("SESSION_COOKIE_TOO_LARGE_IS_ERROR", default=""):
     SESSION_COOKIE_TOO_LARGE_IS_ERROR = is_on("SESSION_COOKIE_TOO_LARGE_IS_ERROR", default=DEBUG)
 
 
 def make_private(folder: Path) -> None:
-    """Make the folder, for this user alone, if it is not there yet."""
+    """Create the folder, readable by this user alone, if it does not exist."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ImproperlyConfigured(f"SESSION_FILE_PATH cannot be a folder: {error}") from error
 
 
-# Scripts, styles and forms of this site alone, and none that stands in a page itself.
+# Only scripts, styles and forms of this site; nothing inline.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'self'"],
@@ -156,7 +156,8 @@ CONTENT_SECURITY_POLICY = {
 }
 
 if django.VERSION < (6, 0):
-    # 5.2 still accepts the ambiguous salt of earlier releases, 6.1 does not; nobody here needs it.
+    # Django 5.2 still accepts the ambiguous salt of earlier releases; 6.1 does not. No cookie of
+    # this site has that salt.
     SIGNED_COOKIE_LEGACY_SALT_FALLBACK = False
 
 AUTH_USER_MODEL = "demo.User"
@@ -173,10 +174,10 @@ LOGIN_URL = "demo:auth/sign-in"
 LOGIN_REDIRECT_URL = "demo:auth/account"
 LOGOUT_REDIRECT_URL = "demo:auth/account"
 
-# For commands, and for browsers that ask for none of LANGUAGES.
+# For commands, and for browsers that accept none of LANGUAGES.
 LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="en")
 LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
-# A year: whoever chooses a language need not do so again.
+# One year, so that a visitor chooses the language once.
 LANGUAGE_COOKIE_AGE = 365 * 24 * 60 * 60
 LANGUAGE_COOKIE_SAMESITE = "Lax"
 TIME_ZONE = "UTC"
@@ -184,16 +185,16 @@ USE_TZ = True
 USE_I18N = True
 
 STATIC_URL = "static/"
-# Static files are few: served from where they stand, so that a deployment has no step for them.
+# The few static files are served from the apps' folders, so a deployment needs no collectstatic.
 WHITENOISE_USE_FINDERS = True
 
-# A session key in the address: only where somebody asked for it (see the recipe).
+# Allows the recipe that shows a session key in the URL.
 DEMO_SESSION_IN_PATH = is_on("DEMO_SESSION_IN_PATH", default=DEBUG)
 
-# Reverse proxies before this site, each of which appends to X-Forwarded-For.
+# The number of reverse proxies in front of this site. Each appends to X-Forwarded-For.
 DEVICES_PROXIES = whole_number("DEVICES_PROXIES", default=0)
 
-# Where manage.py benchsessions keeps what it has measured, for the page that shows it.
+# The file in which ``manage.py benchsessions`` keeps its results for the page /engines/.
 SESSION_BENCHMARK_FILE = Path(
     env.str("SESSION_BENCHMARK_FILE", default=str(BASE_DIR / "benchmark.json"))
 )
@@ -212,5 +213,5 @@ if not DEBUG:
     from .production import *
 
     if SESSION_COOKIE_DOMAIN:
-        # Of a name with __Host- a browser takes none that has a domain.
+        # Browsers refuse a cookie with the prefix __Host- that has a domain.
         SESSION_COOKIE_NAME = "__Secure-sessionid"

@@ -1,4 +1,4 @@
-"""DATABASE_URL taken apart: what stands in it wins over each default of ours."""
+"""The setting DATABASES from DATABASE_URL. An option in the URL wins over this site's default."""
 
 from importlib.util import find_spec
 from typing import Any
@@ -6,23 +6,23 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 from .environment import env
-from .store_url import UNREADABLE, Known, StoreURL, options_in, read
+from .store_url import UNREADABLE, Converters, StoreURL, parse_options, parse_url
 from .values import number, one_of, switch
 
 Database = dict[str, Any]
 
 
-def _age(text: str) -> int | None:
-    """Seconds; None is for good, as in Django's own settings."""
+def _connection_age(text: str) -> int | None:
+    """Return seconds. None means without limit, as in Django's CONN_MAX_AGE."""
     return None if text.lower() == "none" else number(text)
 
 
-def _literal(text: str) -> int | str:
+def _number_or_text(text: str) -> int | str:
     return int(text) if text.isascii() and text.isdecimal() else text
 
 
-# By the last word of Django's name for it.
-ENGINES = {
+# By the last part of Django's ENGINE.
+ENGINE_FAMILIES = {
     "mysql": "mysql",
     "postgis": "postgresql",
     "postgresql": "postgresql",
@@ -30,30 +30,31 @@ ENGINES = {
     "sqlite3": "sqlite3",
 }
 
-# Of Django, beside NAME and HOST: https://docs.djangoproject.com/en/stable/ref/settings/#databases
-DJANGOS: Known = {
+# Django's own, besides NAME and HOST:
+# https://docs.djangoproject.com/en/stable/ref/settings/#databases
+DJANGO_OPTIONS: Converters = {
     "atomic_requests": switch,
     "autocommit": switch,
     "conn_health_checks": switch,
-    "conn_max_age": _age,
+    "conn_max_age": _connection_age,
     "disable_server_side_cursors": switch,
 }
-SQLITE: Known = {
+SQLITE_OPTIONS: Converters = {
     "cached_statements": number,
     "init_command": str,
     "timeout": number,
     "transaction_mode": one_of("DEFERRED", "IMMEDIATE", "EXCLUSIVE"),
 }
-# Beside those of libpq.
-POSTGRESQL: Known = {
+# Those of Django and psycopg. libpq has its own, see ``_libpq_options``.
+POSTGRESQL_OPTIONS: Converters = {
     "assume_role": str,
-    "isolation_level": _literal,
+    "isolation_level": _number_or_text,
     "pool": switch,
-    "prepare_threshold": _literal,
+    "prepare_threshold": _number_or_text,
     "server_side_binding": switch,
 }
-# Of mysqlclient and of PyMySQL, as far as a URL can say them.
-MYSQL: Known = dict.fromkeys(
+# Those of mysqlclient and PyMySQL that a URL can express.
+MYSQL_OPTIONS: Converters = dict.fromkeys(
     (
         *("auth_plugin", "bind_address", "charset", "collation", "compress", "connect_timeout"),
         *("init_command", "isolation_level", "local_infile", "max_allowed_packet"),
@@ -62,21 +63,21 @@ MYSQL: Known = dict.fromkeys(
         *("ssl_disabled", "ssl_key", "ssl_key_password", "ssl_mode", "ssl_verify_cert"),
         *("ssl_verify_identity", "unix_socket", "use_unicode", "write_timeout"),
     ),
-    _literal,
+    _number_or_text,
 )
 
-# A server that is silent is away, and keeps no worker waiting: seconds to be connected, and
-# milliseconds until a connection is given up over which nothing arrives any more.
-TIMEOUTS: dict[str, dict[str, int]] = {
+# A silent server counts as unreachable after these times, so that no worker waits longer. They are
+# seconds to connect, and milliseconds until sent data must be acknowledged (tcp_user_timeout).
+DEFAULT_TIMEOUTS: dict[str, dict[str, int]] = {
     "mysql": {"connect_timeout": 2},
     "postgresql": {"connect_timeout": 2, "tcp_user_timeout": 5000},
 }
-# Seconds to wait for one of the pool, which would be 30.
-POOL = {"timeout": 5}
+# Seconds to wait for a connection from the pool. The default of psycopg_pool is 30.
+POOL_OPTIONS = {"timeout": 5}
 
-SQLITE_OPTIONS = {
-    # Readers go on while one writes, and a transaction that will write takes its
-    # turn at its start: begun as a reader it could only fail with "database is locked".
+SQLITE_DEFAULTS = {
+    # With WAL, reads go on during a write. A transaction that will write waits for its turn at its
+    # start: begun as a reader, it would fail with "database is locked".
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     "transaction_mode": "IMMEDIATE",
     "timeout": 20,
@@ -84,12 +85,13 @@ SQLITE_OPTIONS = {
 
 
 def database(url: str) -> Database:
-    """The database ``default`` for a URL, such as postgres://host/name?conn_max_age=0.
+    """Return the database settings for a URL, such as postgres://host/name?conn_max_age=0.
 
-    Under ASGI, where each request has a thread of its own, connections that stay open pile
-    up: ``conn_max_age=0`` closes each, ``pool=true`` keeps a few for all (PostgreSQL alone).
+    Under ASGI each request has its own thread, so connections that stay open pile up.
+    ``conn_max_age=0`` closes each after its request. ``pool=true`` keeps a few for all threads
+    (PostgreSQL only).
 
-    Raises ImproperlyConfigured for what is no such URL, and for an option that it does not know.
+    Raises ImproperlyConfigured for other text, and for an unknown option.
     """
     scheme = url.partition("://")[0].lower()
     if "://" not in url or scheme not in env.DB_SCHEMES:
@@ -97,60 +99,62 @@ def database(url: str) -> Database:
             "DATABASE_URL names no database: sqlite:///path, postgres://user:password@host/name "
             "or mysql://user:password@host/name."
         )
-    bare, _, query = url.partition("?")
+    location, _, query = url.partition("?")
     try:
-        # The path of a SQLite file may hold anything.
-        parts = StoreURL(scheme, options=options_in(query)) if scheme == "sqlite" else read(url)
-        return _completed(_place(bare), parts)
+        # The path of a SQLite file may contain any character.
+        parts = (
+            StoreURL(scheme, options=parse_options(query)) if scheme == "sqlite" else parse_url(url)
+        )
+        return _with_options(_parse_location(location), parts)
     except ValueError as error:
         raise ImproperlyConfigured(f"DATABASE_URL: {error}.") from None
 
 
-def _place(bare: str) -> Database:
+def _parse_location(location: str) -> Database:
     try:
-        found: Database = env.db_url_config(bare)
+        settings: Database = env.db_url_config(location)
     except ValueError:
-        # After a forgotten "@host" it repeats the password, as a port that is none.
+        # If "@host" was forgotten, the error repeats the password as an invalid port.
         raise ValueError(UNREADABLE) from None
-    return found
+    return settings
 
 
-def _completed(found: Database, url: StoreURL) -> Database:
-    engine = ENGINES.get(found["ENGINE"].rpartition(".")[2], "")
-    options = url.choose(_known(engine, url) | DJANGOS)
-    found |= {name.upper(): options.pop(name) for name in DJANGOS if name in options}
+def _with_options(settings: Database, url: StoreURL) -> Database:
+    engine = ENGINE_FAMILIES.get(settings["ENGINE"].rpartition(".")[2], "")
+    options = url.convert_options(_option_converters(engine, url) | DJANGO_OPTIONS)
+    settings |= {name.upper(): options.pop(name) for name in DJANGO_OPTIONS if name in options}
     if engine == "sqlite3":
-        return found | {"OPTIONS": SQLITE_OPTIONS | options}
+        return settings | {"OPTIONS": SQLITE_DEFAULTS | options}
     if options.pop("pool", False):
-        options |= _pool(found)
+        options |= _pool_options(settings)
     age = 0 if "pool" in options else 60
-    options = TIMEOUTS.get(engine, {}) | options
-    return {"CONN_MAX_AGE": age, "CONN_HEALTH_CHECKS": True, **found, "OPTIONS": options}
+    options = DEFAULT_TIMEOUTS.get(engine, {}) | options
+    return {"CONN_MAX_AGE": age, "CONN_HEALTH_CHECKS": True, **settings, "OPTIONS": options}
 
 
-def _known(engine: str, url: StoreURL) -> Known:
+def _option_converters(engine: str, url: StoreURL) -> Converters:
     match engine:
         case "sqlite3":
-            return SQLITE
+            return SQLITE_OPTIONS
         case "postgresql":
-            return dict.fromkeys(_of_libpq(), _literal) | POSTGRESQL
+            return dict.fromkeys(_libpq_options(), _number_or_text) | POSTGRESQL_OPTIONS
         case "mysql":
-            return MYSQL
+            return MYSQL_OPTIONS
         case _:
-            # Its driver knows them, and refuses others.
-            return dict.fromkeys(url.options, _literal)
+            # Any option: the driver refuses those that it does not know.
+            return dict.fromkeys(url.options, _number_or_text)
 
 
-def _of_libpq() -> list[str]:
-    # Here, since sites on another database need no psycopg.
+def _libpq_options() -> list[str]:
+    # Imported here because sites on another database do not need psycopg.
     from psycopg import pq  # noqa: PLC0415
 
     return [option.keyword.decode() for option in pq.Conninfo.get_defaults()]
 
 
-def _pool(found: Database) -> dict[str, Any]:
-    if found.get("CONN_MAX_AGE", 0) != 0:
+def _pool_options(settings: Database) -> dict[str, Any]:
+    if settings.get("CONN_MAX_AGE", 0) != 0:
         raise ValueError("pool=true keeps connections itself, so it takes no conn_max_age but 0")
     if find_spec("psycopg_pool") is None:
         raise ValueError("pool=true needs the package psycopg-pool: pip install 'psycopg[pool]'")
-    return {"pool": POOL}
+    return {"pool": POOL_OPTIONS}

@@ -1,3 +1,5 @@
+"""The profile file: sessions in files."""
+
 from .base import *
 
 SESSION_ENGINE = session_engine("file")

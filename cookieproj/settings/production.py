@@ -1,4 +1,4 @@
-"""What a public site adds. base.py applies it when DEBUG is off."""
+"""The settings that a public site adds. base.py imports them when DEBUG is off."""
 
 from pythonjsonlogger.core import RESERVED_ATTRS
 
@@ -6,16 +6,16 @@ from .environment import is_on, whole_number
 
 SECURE_SSL_REDIRECT = True
 
-# For how long a browser that has been here asks for this host by https alone: an hour, which is
-# over soon if https ever fails. What is longer, or of hosts that this site does not serve, and
-# what cannot be taken back for months (preload), is the operator's to say.
+# Seconds for which a browser that has been here uses only https for this host. An hour is over
+# soon if https ever fails. The operator decides about a longer time, about subdomains, which this
+# site does not serve, and about preload, which cannot be taken back for months.
 SECURE_HSTS_SECONDS = whole_number("SECURE_HSTS_SECONDS", default=60 * 60)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = is_on("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=False)
 SECURE_HSTS_PRELOAD = is_on("SECURE_HSTS_PRELOAD", default=False)
-# That neither is on, which is as it should be until somebody has said so.
+# They warn that the two settings above are off, which is right until the operator decides.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 
-# Browsers take a cookie of such a name from this very host alone, over https, for all paths.
+# Browsers accept a cookie with this prefix only from this host itself, over https, for all paths.
 SESSION_COOKIE_NAME = "__Host-sessionid"
 SESSION_COOKIE_SECURE = True
 SESSION_COOKIE_HTTPONLY = True
@@ -27,7 +27,7 @@ CSRF_COOKIE_SAMESITE = "Lax"
 LANGUAGE_COOKIE_NAME = "__Host-language"
 LANGUAGE_COOKIE_SECURE = True
 
-# A line of JSON for each record, on standard error; and no mail, which would hold cookies.
+# A line of JSON for each record, on standard error. No mail is sent: it would contain cookies.
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -1,4 +1,4 @@
-"""The one reader of the URLs in which the environment names a store."""
+"""Parses the URLs of stores: DATABASE_URL, CACHE_URL and SESSION_HANDOVER_CACHE."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,19 +6,22 @@ from difflib import get_close_matches
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-# It may hold a password, so nothing of it is repeated.
+# The message repeats nothing of the URL, which may contain a password.
 UNREADABLE = (
     'it cannot be read as a URL; in a user name or password "/" is written "%2F", "?" "%3F", '
     '"#" "%23", "@" "%40", "[" "%5B"'
 )
 
-# The options of a URL, and what makes each of its text.
-Known = dict[str, Callable[[str], Any]]
+# The options that a URL may have, each with the function that converts its text.
+Converters = dict[str, Callable[[str], Any]]
 
 
 @dataclass(frozen=True)
 class StoreURL:
-    """``scheme://credentials@host,host/path?options``, taken apart and not yet decoded."""
+    """The parts of ``scheme://credentials@host,host/path?options``, still percent-encoded.
+
+    Only the options are decoded.
+    """
 
     scheme: str
     credentials: str = ""
@@ -26,19 +29,20 @@ class StoreURL:
     path: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
 
-    def choose(self, known: Known) -> dict[str, Any]:
-        """The options that it has, each as what ``known`` makes of its text.
+    def convert_options(self, known: Converters) -> dict[str, Any]:
+        """Return the options of this URL, converted.
 
-        Raises ValueError for any other, since one that is dropped looks as if it were heeded.
+        Raises ValueError for an option that is not in ``known``: an option that is ignored would
+        look as if it took effect.
         """
         for name in self.options.keys() - known.keys():
             close = get_close_matches(name, known, n=1)
             raise ValueError(f"unknown option {name}{f', is it {close[0]}?' if close else ''}")
-        return {name: _converted(name, text, known[name]) for name, text in self.options.items()}
+        return {name: _convert(name, text, known[name]) for name, text in self.options.items()}
 
 
-def read(url: str) -> StoreURL:
-    """Raises ValueError, which repeats nothing secret, for what cannot be told apart."""
+def parse_url(url: str) -> StoreURL:
+    """Split the URL into its parts. Raises ValueError, without any secret, if that is ambiguous."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -46,11 +50,11 @@ def read(url: str) -> StoreURL:
     if parts.fragment or "@" in f"{parts.path}{parts.query}":
         raise ValueError(UNREADABLE)
     credentials, _, hosts = parts.netloc.rpartition("@")
-    return StoreURL(parts.scheme, credentials, hosts, parts.path, options_in(parts.query))
+    return StoreURL(parts.scheme, credentials, hosts, parts.path, parse_options(parts.query))
 
 
-def options_in(query: str) -> dict[str, str]:
-    """Raises ValueError for what is no option, and for one that is there twice."""
+def parse_options(query: str) -> dict[str, str]:
+    """Raises ValueError for text that is not ``name=value``, and for an option that is repeated."""
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
     except ValueError:
@@ -61,22 +65,22 @@ def options_in(query: str) -> dict[str, str]:
     return options
 
 
-def address(text: str) -> tuple[str, int | None]:
-    """Host and port, if one is named. Raises ValueError now, not in the first request."""
+def host_and_port(text: str) -> tuple[str, int | None]:
+    """Return the host, and the port or None. Raises ValueError now, not in the first request."""
     parts = urlsplit(f"//{text}")
     if not parts.hostname:
         raise ValueError("it names no host")
     try:
         port = parts.port
     except ValueError:
-        # Not repeated: after a forgotten "@host" it is a password.
+        # The message must not repeat the text: if "@host" was forgotten, it is a password.
         port = 0
     if port == 0:
         raise ValueError("its port is no number from 1 to 65535")
     return parts.hostname, port
 
 
-def _converted(name: str, text: str, convert: Callable[[str], Any]) -> Any:
+def _convert(name: str, text: str, convert: Callable[[str], Any]) -> Any:
     try:
         return convert(text)
     except ValueError as error:

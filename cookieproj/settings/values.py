@@ -1,6 +1,6 @@
-"""What a text may mean: in the environment and in the options of a URL, the same.
+"""Converts the text of an environment variable, or of an option in a URL, to a value.
 
-Each raises ValueError, which says what is taken instead.
+Each function raises ValueError with a message that says what it accepts.
 """
 
 from collections.abc import Callable
@@ -18,25 +18,25 @@ def switch(text: str) -> bool:
 
 
 def number(text: str) -> int:
-    # Not isdecimal alone, which takes the digits of every script.
+    # ``isdecimal`` alone accepts the digits of every script.
     if not (text.isascii() and text.isdecimal()):
         raise ValueError(f"it takes a whole number, not {text!r}")
     return int(text)
 
 
 def seconds(text: str) -> float:
-    """More than none, with decimals or without."""
+    """Return a positive number of seconds."""
     try:
-        found = float(text)
+        value = float(text)
     except ValueError:
-        found = 0
-    if not 0 < found < float("inf"):
+        value = 0
+    if not 0 < value < float("inf"):
         raise ValueError(f"it takes a number of seconds, not {text!r}")
-    return found
+    return value
 
 
 def file(text: str) -> str:
-    """A file that is there now: looked for by the first connection, it would be a late error."""
+    """Return the path of a file that exists. A missing one would fail at the first connection."""
     if not Path(text).is_file():
         raise ValueError(f"there is no file {text!r}")
     return text
@@ -49,9 +49,9 @@ def folder(text: str) -> str:
 
 
 def one_of(*words: str) -> Callable[[str], str]:
-    def chosen(text: str) -> str:
+    def convert(text: str) -> str:
         if text not in words:
             raise ValueError(f"it takes {', '.join(words[:-1])} or {words[-1]}, not {text!r}")
         return text
 
-    return chosen
+    return convert

@@ -77,7 +77,7 @@ def never_unpacked(whose: Whose, judged: Judged) -> NeverUnpacked:
     return never_unpacked
 
 
-@on("signed_cookies")
+@on(*IN_COOKIES)
 def test_a_session_that_is_not_signed_is_not_unpacked(
     never_unpacked: NeverUnpacked, send: Send
 ) -> None:

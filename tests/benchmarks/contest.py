@@ -8,7 +8,7 @@ from pathlib import Path
 from wsgiref.types import WSGIApplication
 
 from cookieproj.engines.benchmark.application import Application
-from cookieproj.engines.benchmark.contestant import Subject, ratio, rounds
+from cookieproj.engines.benchmark.contestant import Contestant, ratio, rounds
 from cookieproj.engines.benchmark.namespace import namespaced
 from cookieproj.engines.benchmark.run import payload_of
 from cookieproj.engines.benchmark.views import KINDS
@@ -43,7 +43,7 @@ ORDER = {
     "the cookie": [f"{OUR_ENGINES}signed_cookies", f"{DJANGO_ENGINES}signed_cookies", "Flask"],
 }
 
-Contest = dict[str, Subject]
+Contest = dict[str, Contestant]
 
 
 @contextmanager
@@ -52,15 +52,15 @@ def contest(redis_url: str, postgresql_url: str, folder: Path) -> Iterator[Conte
     payload = payload_of(PAYLOAD)
     with ExitStack() as stack:
 
-        def subject(name: str, application: WSGIApplication, kinds: tuple[str, ...]) -> None:
-            entered[name] = Subject(name, application, payload, kinds=kinds)
+        def add_contestant(name: str, application: WSGIApplication, kinds: tuple[str, ...]) -> None:
+            contestants[name] = Contestant(name, application, payload, kinds=kinds)
 
-        entered: Contest = {}
+        contestants: Contest = {}
         for path in (
             family + name for name in ENGINE_NAMES for family in (OUR_ENGINES, DJANGO_ENGINES)
         ):
             store = stack.enter_context(namespaced(resolve_engine(path).session_class))
-            subject(path, Application(store), tuple(KINDS))
+            add_contestant(path, Application(store), tuple(KINDS))
         flask_sqlalchemy = stack.enter_context(peers.flask_session_on_sqlalchemy(postgresql_url))
         starsessions = stack.enter_context(peers.starsessions_on_redis(f"{redis_url}/6"))
         psycopg = stack.enter_context(peers.bare_psycopg(postgresql_url))
@@ -74,10 +74,10 @@ def contest(redis_url: str, postgresql_url: str, folder: Path) -> Iterator[Conte
             "Flask": peers.flask_application(),
         }
         for name, application in others.items():
-            subject(name, application, peers.KINDS)
+            add_contestant(name, application, peers.KINDS)
         for place in ORDER:
-            subject(beside(place), Application(None), (PLAIN,))
-        yield entered
+            add_contestant(beside(place), Application(None), (PLAIN,))
+        yield contestants
 
 
 def beside(place: str) -> str:
@@ -85,33 +85,35 @@ def beside(place: str) -> str:
     return f"{WITHOUT}, {place}"
 
 
-def serve(entered: Contest, requests: int) -> None:
+def serve(contestants: Contest, requests: int) -> None:
     """Turn by turn, those beside each other that are compared."""
     order = [name for place, names in ORDER.items() for name in (beside(place), *names)]
-    rounds([entered[name] for name in order], requests)
+    rounds([contestants[name] for name in order], requests)
 
 
-def table(entered: Contest) -> Iterator[str]:
+def table(contestants: Contest) -> Iterator[str]:
     """The medians, a line of Markdown each."""
     yield f"| microseconds | {' | '.join(map(str, TITLES.values()))} |"
     yield "| --- |" + " --- |" * len(TITLES)
-    yield row(f"_{WITHOUT}_", entered[beside("Redis")])
+    yield row(f"_{WITHOUT}_", contestants[beside("Redis")])
     for where, names in ORDER.items():
         yield f"| **{where}** |" + " |" * len(TITLES)
         for name in names:
-            yield row(shown(name), entered[name])
+            yield row(shown(name), contestants[name])
 
 
-def row(name: str, subject: Subject) -> str:
-    cells = (f"{median(subject, kind):,.0f}" if kind in subject.kinds else "" for kind in TITLES)
+def row(name: str, contestant: Contestant) -> str:
+    cells = (
+        f"{median(contestant, kind):,.0f}" if kind in contestant.kinds else "" for kind in TITLES
+    )
     return f"| {name} | {' | '.join(cells)} |"
 
 
-def aims(entered: Contest) -> Iterator[str]:
+def aims(contestants: Contest) -> Iterator[str]:
     yield "| request | against | at most | is |"
     yield "| --- | --- | --- | --- |"
     for aim in AIMS:
-        yield f"| {aim.what} | {aim.against} | {aim.limit:.2f} | {aim.reached(entered):.2f} |"
+        yield f"| {aim.what} | {aim.against} | {aim.limit:.2f} | {aim.reached(contestants):.2f} |"
 
 
 def reasons() -> Iterator[str]:
@@ -124,10 +126,10 @@ def reasons() -> Iterator[str]:
         yield f"- {'; '.join(those)}: {why}."
 
 
-def beyond_reach(entered: Contest) -> dict[tuple[Subject, str], None]:
+def beyond_reach(contestants: Contest) -> dict[tuple[Contestant, str], None]:
     """Who is compared, and by which kind of request, in the aims that are not reached."""
     return dict.fromkeys(
-        (entered[name], aim.kind) for aim in AIMS if aim.why for name in (aim.who, aim.than)
+        (contestants[name], aim.kind) for aim in AIMS if aim.why for name in (aim.who, aim.than)
     )
 
 
@@ -141,8 +143,8 @@ class Aim:
     limit: float
     why: str = ""
 
-    def reached(self, entered: Contest) -> float:
-        return ratio(entered[self.who], entered[self.than], self.kind)
+    def reached(self, contestants: Contest) -> float:
+        return ratio(contestants[self.who], contestants[self.than], self.kind)
 
     @property
     def what(self) -> str:
@@ -156,11 +158,11 @@ class Aim:
 class ReadAim(Aim):
     """Against what ``than`` takes and the request without any session, together."""
 
-    def reached(self, entered: Contest) -> float:
+    def reached(self, contestants: Contest) -> float:
         turns = zip(
-            entered[self.who].turns[self.kind],
-            entered[self.than].turns[self.kind],
-            entered[beside("Redis")].turns[PLAIN],
+            contestants[self.who].turns[self.kind],
+            contestants[self.than].turns[self.kind],
+            contestants[beside("Redis")].turns[PLAIN],
             strict=True,
         )
         return statistics.median(
@@ -225,12 +227,12 @@ def shown(name: str) -> str:
     return f"`{name.removeprefix(OUR_ENGINES)}`" if name.startswith(OUR_ENGINES) else name
 
 
-def median(subject: Subject, kind: str) -> float:
+def median(contestant: Contestant, kind: str) -> float:
     """Microseconds."""
-    return statistics.median(subject.times(kind)) * 1e6
+    return statistics.median(contestant.times(kind)) * 1e6
 
 
-def writes(entered: Contest) -> Iterator[tuple[str, dict[str, float]]]:
+def writes(contestants: Contest) -> Iterator[tuple[str, dict[str, float]]]:
     """By place, what a write costs whoever keeps sessions there."""
     for place, names in ORDER.items():
-        yield place, {name: median(entered[name], "write") for name in names}
+        yield place, {name: median(contestants[name], "write") for name in names}

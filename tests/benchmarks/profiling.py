@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from types import FrameType
 
-from cookieproj.engines.benchmark.contestant import Subject
+from cookieproj.engines.benchmark.contestant import Contestant
 from cookieproj.engines.benchmark.visitor import Visitor
 from demo.benchmark_chart import TITLES
 
@@ -45,9 +45,9 @@ PLACES = {
 }
 
 
-def profiled(subject: Subject, kind: str, requests: int) -> dict[str, float]:
+def profiled(contestant: Contestant, kind: str, requests: int) -> dict[str, float]:
     """What share of the time of such requests each of PARTS takes."""
-    visitor = subject.visitors[0]
+    visitor = contestant.visitors[0]
     looks: Counter[str] = Counter()
 
     def look(_signal: int, frame: FrameType | None) -> None:
@@ -86,11 +86,11 @@ def part_of(frame: FrameType | None) -> str | None:
     return None
 
 
-def table(asked: Iterable[tuple[Subject, str]], requests: int) -> Iterator[str]:
+def table(asked: Iterable[tuple[Contestant, str]], requests: int) -> Iterator[str]:
     """Microseconds of their medians, a line of Markdown for each subject and kind."""
     yield f"| request | {' | '.join(PARTS)} |"
     yield "| --- |" + " --- |" * len(PARTS)
-    for subject, kind in asked:
-        shares = profiled(subject, kind, requests)
-        cells = (f"{shares[part] * median(subject, kind):,.0f}" for part in PARTS)
-        yield f"| {TITLES[kind]}, {shown(subject.name)} | {' | '.join(cells)} |"
+    for contestant, kind in asked:
+        shares = profiled(contestant, kind, requests)
+        cells = (f"{shares[part] * median(contestant, kind):,.0f}" for part in PARTS)
+        yield f"| {TITLES[kind]}, {shown(contestant.name)} | {' | '.join(cells)} |"

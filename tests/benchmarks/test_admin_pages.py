@@ -16,10 +16,10 @@ from django.db import connections
 from django.test import Client
 from pytest_django import DjangoDbBlocker, Settings
 
-from cookieproj.devices.admin_filters import LISTED_AT_MOST
+from cookieproj.devices.admin_filters import MAX_ROWS_LISTED
 from cookieproj.engines import inspector
 from cookieproj.engines.file import SessionStore as FileEngine
-from cookieproj.engines.file_store import NO_EXPIRY_NANOSECONDS, SECOND, FileStore
+from cookieproj.engines.file_store import NO_EXPIRY_NANOSECONDS, NS_PER_SECOND, FileStore
 from cookieproj.settings.caches import caches
 from demo.models import User
 from tests.conftest import connected, forget_folder, new_database
@@ -115,7 +115,9 @@ class Place:
 
     def fill_file(self) -> str:
         payload = FileEngine().encode(DATA)
-        now = time.time_ns() // SECOND * SECOND - SECOND + NO_EXPIRY_NANOSECONDS
+        now = (
+            time.time_ns() // NS_PER_SECOND * NS_PER_SECOND - NS_PER_SECOND + NO_EXPIRY_NANOSECONDS
+        )
         for number in range(self.rows):
             path = self.folder / f"sessionid{number:032}"
             path.write_text(payload)
@@ -175,7 +177,7 @@ def test_a_page_costs_at_most_twice_as_much(
     for place in places:
         with place:
             position = inspector.encrypt(place.fill(), inspector.POSITION)
-            deepest = min(place.rows, LISTED_AT_MOST) // 100 - 1
+            deepest = min(place.rows, MAX_ROWS_LISTED) // 100 - 1
             paths[place.rows] = {
                 "first page": STORED,
                 "deep page": f"{STORED}?start={position}",

@@ -27,7 +27,7 @@ from pytest_django import DjangoDbBlocker, Settings
 from cookieproj.engines.cached_db import invalidate_deleted_row
 from cookieproj.engines.db import SessionStore
 from cookieproj.engines.file import SessionStore as FileStore
-from cookieproj.engines.signals import OUR_DISPATCH_UID, on_row_deleted
+from cookieproj.engines.row_deletions import OUR_DISPATCH_UID, on_row_deleted
 from tests.conftest import connected, new_database
 from tests.sites import manage
 

@@ -20,7 +20,7 @@ from pytest_django import DjangoDbBlocker
 
 from cookieproj.engines.benchmark.run import payload_of
 from cookieproj.engines.engine_registry import resolve_engine
-from cookieproj.engines.file_store import NO_EXPIRY_NANOSECONDS, SECOND
+from cookieproj.engines.file_store import NO_EXPIRY_NANOSECONDS, NS_PER_SECOND
 from cookieproj.settings.caches import caches
 from tests.conftest import connected, forget_folder, new_database
 
@@ -98,7 +98,7 @@ def fill_file(store: Any, numbers: range, folder: Path) -> None:
         path = folder / f"sessionid{key(number)}"
         path.write_bytes(text)
         written = now - (2 * AGE if number % EXPIRED == 0 else 0)
-        os.utime(path, ns=(written * SECOND + NO_EXPIRY_NANOSECONDS,) * 2)
+        os.utime(path, ns=(written * NS_PER_SECOND + NO_EXPIRY_NANOSECONDS,) * 2)
 
 
 FILL = {"db": fill_db, "cache": fill_cache, "file": fill_file}

@@ -114,7 +114,7 @@ def test_the_users_of_a_page_are_read_at_once(
 def test_the_pages_together_show_every_session(
     profile: str, store: type[SessionBase], client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inspector, "PAGE", 2)
+    monkeypatch.setattr(inspector, "PAGE_SIZE", 2)
     keys = {stored(store, number=number) for number in range(7)} | {key_of(client)}
     shown: list[str] = []
     start = ""
@@ -134,7 +134,7 @@ def test_the_pages_together_show_every_session(
 def test_a_page_of_expired_files_leads_on(
     profile: str, settings: Settings, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inspector, "PAGE", 1)
+    monkeypatch.setattr(inspector, "PAGE_SIZE", 1)
     for number in range(30):
         path = Path(settings.SESSION_FILE_PATH) / f"sessionid{number:032}"
         path.touch()
@@ -412,7 +412,7 @@ def test_the_list_counts_no_further_than_it_leads(
     counts = [query["sql"] for query in captured if "COUNT(" in query["sql"]]
     assert counts
     assert all("LIMIT 10000" in sql for sql in counts)
-    monkeypatch.setattr("cookieproj.devices.admin_filters.LISTED_AT_MOST", 2)
+    monkeypatch.setattr("cookieproj.devices.admin_filters.MAX_ROWS_LISTED", 2)
     for _ in range(3):
         Client().force_login(User.objects.get())
     assert CappedPaginator(SignedInSession.objects.order_by("pk"), 1).count == 2
@@ -471,7 +471,7 @@ def test_signing_out_users_everywhere(profile: str, client: Client, ada: User, a
     form = {"action": "sign_out", "_selected_action": [ada.pk, admin.pk]}
     page = client.post(USERS, form, follow=True).content.decode()
     assert "2 users are signed out everywhere: ada, admin." in page
-    assert "This session of yours goes on." in page
+    assert "Your current session stays signed in." in page
     assert [is_in(other) for other in others] == [False, False]
     assert is_in(client)
     entries = LogEntry.objects.all()
@@ -597,7 +597,7 @@ def test_the_overview_says_that_a_count_is_estimated(
     redis = adapter_for(cache_connections["sessions"]).client  # type: ignore[attr-defined]
     redis.mset({f"{name}{number}": "{}" for number in range(4999)})
     assert figures(text(client, STORE))["Stored"] == "5,000"
-    monkeypatch.setattr("cookieproj.engines.caches.redis.COUNTED", 2000)
+    monkeypatch.setattr("cookieproj.engines.caches.redis.COUNT_SAMPLE_SIZE", 2000)
     assert figures(text(client, STORE))["Stored"] == "about 5,000"
 
 

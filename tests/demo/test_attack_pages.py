@@ -19,6 +19,7 @@ from cookieproj.engines.exceptions import StoreUnavailableError
 from demo import attacks
 from demo.attacks import ATTEMPTS, Trial
 from demo.models import User
+from tests.families import IN_COOKIES
 
 # Whether each trial is withstood, in their order.
 EXPECTED = {

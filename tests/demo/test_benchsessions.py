@@ -1,4 +1,4 @@
-"""manage.py benchsessions: what it says is what was measured, and it leaves nothing behind."""
+"""``manage.py benchsessions``: its figures, and that it leaves no session behind."""
 
 import json
 import os
@@ -21,8 +21,8 @@ from django.test import Client
 from pytest_django import Settings
 
 from cookieproj.engines.benchmark import results
-from cookieproj.engines.benchmark.contestant import Subject, ratio, rounds
-from cookieproj.engines.benchmark.run import ALL, benchmark, cost, payload_of
+from cookieproj.engines.benchmark.contestant import Contestant, ratio, rounds
+from cookieproj.engines.benchmark.run import ALL_ENGINES, benchmark, cost_of, payload_of
 from cookieproj.engines.benchmark.views import KINDS
 from cookieproj.engines.cache import SessionStore as CacheStore
 from cookieproj.engines.caches.redis import RedisStore
@@ -35,7 +35,7 @@ from tests.stores import instead, steps_of
 
 from .test_engines_page import TRIPS, table_goes_away
 
-# What tests/engines/test_round_trips.py counts at the servers, of Django 5.2 and 6.1.
+# The round trips that tests/engines/test_round_trips.py counts for Django 5.2 and 6.1.
 TRIPS_OF_DJANGOS = {
     "db": [0, 1, 4, 12, 5],
     "cache": [0, 1, 3, 6, 2],
@@ -60,9 +60,9 @@ def nothing_left(tmp_path: Path) -> Iterator[None]:
 
 def bench(*arguments: str) -> results.Benchmark:
     call_command("benchsessions", *arguments)
-    made = results.last()
-    assert made is not None
-    return made
+    measured = results.last()
+    assert measured is not None
+    return measured
 
 
 @pytest.mark.usefixtures("nothing_left")
@@ -70,37 +70,37 @@ class TestTheCommand:
     def test_every_engine_is_measured_beside_djangos(
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        made = bench("--requests", "3")
-        assert [measured.engine for measured in made.engines] == ALL
-        assert made.requests == 3
-        assert not made.debug
-        for measured in made.engines:
-            assert list(measured.requests) == list(KINDS)
-            for each in measured.requests.values():
-                assert each.median is not None
-                assert each.p95 is not None
-                assert 0 < each.median <= each.p95
-                assert (each.ratio is not None) == measured.engine.startswith(OUR_ENGINES)
-        said = capsys.readouterr().out
-        assert "3 requests of each kind, sessions of 212 bytes, 1 visitor at a time." in said
-        shown = re.findall(r"^(\S+) .*\d+ \d+ \(\d+\)", said, re.MULTILINE)
+        measured = bench("--requests", "3")
+        assert [result.engine for result in measured.engines] == ALL_ENGINES
+        assert measured.requests == 3
+        assert not measured.debug
+        for result in measured.engines:
+            assert list(result.requests) == list(KINDS)
+            for cost in result.requests.values():
+                assert cost.median is not None
+                assert cost.p95 is not None
+                assert 0 < cost.median <= cost.p95
+                assert (cost.ratio is not None) == result.engine.startswith(OUR_ENGINES)
+        output = capsys.readouterr().out
+        assert "3 requests of each kind, sessions of 212 bytes, 1 visitor at a time." in output
+        shown = re.findall(r"^(\S+) .*\d+ \d+ \(\d+\)", output, re.MULTILINE)
         assert shown == list(ENGINE_NAMES)
-        assert said.count("ours/Django's") == 5
-        [line] = re.findall(r"^cache +.*", said, re.MULTILINE)
+        assert output.count("ours/Django's") == 5
+        [line] = re.findall(r"^cache +.*", output, re.MULTILINE)
         assert re.findall(r"\((\d+)\)", line) == [str(trips) for trips in TRIPS["cache"]]
 
     @pytest.mark.django_db(transaction=True)
     @pytest.mark.parametrize("name", ENGINE_NAMES)
     def test_trips_are_those_that_servers_count(self, name: str) -> None:
-        made = bench("--requests", "1", "--engine", name)
-        ours, djangos = made.engines
+        measured = bench("--requests", "1", "--engine", name)
+        ours, djangos = measured.engines
         assert [cost.trips for cost in ours.requests.values()] == TRIPS[name]
         counted = [cost.trips for cost in djangos.requests.values()]
         assert counted == TRIPS_OF_DJANGOS.get(name, [None] * 5)
 
     def test_engines_are_chosen_by_name_or_path(self) -> None:
-        made = bench("--requests", "1", "--engine", "file", "--engine", f"{DJANGO_ENGINES}db")
-        assert [measured.engine for measured in made.engines] == [
+        measured = bench("--requests", "1", "--engine", "file", "--engine", f"{DJANGO_ENGINES}db")
+        assert [result.engine for result in measured.engines] == [
             f"{OUR_ENGINES}file",
             f"{DJANGO_ENGINES}file",
             f"{DJANGO_ENGINES}db",
@@ -109,33 +109,33 @@ class TestTheCommand:
     def test_what_a_session_holds_decides_the_bytes(self, tmp_path: Path) -> None:
         payload = tmp_path / "cart.json"
         payload.write_text(json.dumps({"cart": list(range(500))}))
-        made = bench("--requests", "1", "--engine", "cache", "--payload", str(payload))
+        measured = bench("--requests", "1", "--engine", "cache", "--payload", str(payload))
         stored = json.dumps({"cart": list(range(500)), "visits": 0})
-        ours, djangos = made.engines
+        ours, djangos = measured.engines
         assert ours.stored_bytes == djangos.stored_bytes == len(stored)
-        # Of a key of 32 characters.
+        # A key has 32 characters.
         assert ours.cookie_bytes == len("sessionid") + 32
-        made = bench("--requests", "1", "--engine", "cache", "--size", "3000")
-        assert made.engines[0].stored_bytes == len(json.dumps(payload_of(3000) | {"visits": 0}))
+        measured = bench("--requests", "1", "--engine", "cache", "--size", "3000")
+        assert measured.engines[0].stored_bytes == len(json.dumps(payload_of(3000) | {"visits": 0}))
 
     def test_a_session_too_large_for_a_cookie_is_told(
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        made = bench("--requests", "1", "--engine", "signed_cookies", "--size", "9000")
-        assert all("beyond 4096 a browser may drop it" in each.problem for each in made.engines)
+        measured = bench("--requests", "1", "--engine", "signed_cookies", "--size", "9000")
+        assert all("beyond 4096 a browser may drop it" in each.problem for each in measured.engines)
         assert "beyond 4096 a browser may drop it" in capsys.readouterr().out
 
     def test_the_figures_are_written(self, tmp_path: Path) -> None:
         told = tmp_path / "figures.json"
-        made = bench("--requests", "2", f"--json={told}", "--engine=cache")
-        assert told.read_text() == results.as_json(made)
+        measured = bench("--requests", "2", f"--json={told}", "--engine=cache")
+        assert told.read_text() == results.as_json(measured)
 
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [
-            (["--requests=0"], "is no such number"),
-            (["--requests=many"], "is no such number"),
-            (["--concurrency=-1"], "is no such number"),
+            (["--requests=0"], "is not a positive whole number"),
+            (["--requests=many"], "is not a positive whole number"),
+            (["--concurrency=-1"], "is not a positive whole number"),
             (["--engine=memory"], "is no engine: db, cache"),
             (["--engine=json.decoder"], "is no engine"),
             (["--payload=/nowhere.json"], "cannot read /nowhere.json"),
@@ -154,7 +154,7 @@ class TestTheCommand:
 
     def test_a_payload_that_is_no_object_is_told(self, tmp_path: Path) -> None:
         (tmp_path / "list.json").write_text("[1]")
-        with pytest.raises(CommandError, match="holds no JSON object"):
+        with pytest.raises(CommandError, match="does not contain a JSON object"):
             call_command("benchsessions", f"--payload={tmp_path / 'list.json'}")
 
     def test_a_signal_is_its_own_only_while_it_runs(self) -> None:
@@ -172,7 +172,7 @@ class TestTheCommand:
     def test_an_interruption_leaves_nothing(self, settings: Settings) -> None:
         settings.DEBUG = True
         with (
-            mock.patch.object(Table, "take", side_effect=KeyboardInterrupt),
+            mock.patch.object(Table, "compare_and_delete", side_effect=KeyboardInterrupt),
             pytest.raises(CommandError, match="Nothing is kept") as error,
         ):
             call_command("benchsessions", "--requests", "1")
@@ -206,15 +206,15 @@ class TestTheCommand:
     ) -> None:
         away = StoreUnavailableError("Redis at example", "It is away.")
         with steps_of(CacheStore, insert=instead(mock.Mock(side_effect=away))):
-            made = bench("--requests", "1")
-        problems = {each.engine for each in made.engines if each.problem}
-        # cached_db would go on without, and is another engine then.
+            measured = bench("--requests", "1")
+        problems = {each.engine for each in measured.engines if each.problem}
+        # cached_db would work without its cache, but measure another engine.
         names = ("cache", "cached_db")
         assert problems == {
             family + name for family in (OUR_ENGINES, DJANGO_ENGINES) for name in names
         }
-        said = capsys.readouterr().out
-        assert re.search(r"^cache +The session store is unavailable", said, re.MULTILINE)
+        output = capsys.readouterr().out
+        assert re.search(r"^cache +The session store is unavailable", output, re.MULTILINE)
 
     def test_the_page_shows_what_the_command_kept(self, client: Client) -> None:
         bench("--requests", "2", "--engine", "cache")
@@ -227,15 +227,17 @@ class TestTheCommand:
 def test_visitors_at_a_time_have_sessions_of_their_own() -> None:
     seen: list[str] = []
     with mock.patch.object(
-        Subject, "__init__", autospec=True, side_effect=Subject.__init__
-    ) as begun:
-        made = benchmark([f"{OUR_ENGINES}cache"], requests=5, visitors=3)
-        subjects = [call.args[0] for call in begun.call_args_list]
-    ours = next(subject for subject in subjects if subject.name == f"{OUR_ENGINES}cache")
+        Contestant, "__init__", autospec=True, side_effect=Contestant.__init__
+    ) as init:
+        measured = benchmark([f"{OUR_ENGINES}cache"], requests=5, visitors=3)
+        contestants = [call.args[0] for call in init.call_args_list]
+    ours = next(
+        contestant for contestant in contestants if contestant.name == f"{OUR_ENGINES}cache"
+    )
     seen = [visitor.session for visitor in ours.visitors]
     assert len(set(seen)) == 3
     assert len(ours.times("write")) == 15
-    assert made.visitors == 3
+    assert measured.visitors == 3
 
 
 @pytest.mark.usefixtures("nothing_left")
@@ -243,7 +245,7 @@ def test_visitors_at_a_time_have_sessions_of_their_own() -> None:
 def test_nor_what_the_running_engine_keeps_for_those_that_end(
     settings: Settings, running: str
 ) -> None:
-    """cached_db hears of rows that Django's db deletes, and marks in its cache that they ended."""
+    """cached_db receives a signal for rows that Django's db deletes, and writes tombstones."""
     settings.SESSION_ENGINE = f"{OUR_ENGINES}{running}"
     bench("--requests", "1", "--engine", "db", "--engine", "cached_db")
 
@@ -252,7 +254,7 @@ def test_nor_what_the_running_engine_keeps_for_those_that_end(
 def test_whoever_ends_it_finds_nothing_left(
     demo_database: Path, tmp_path: Path, ending: signal.Signals
 ) -> None:
-    """The real thing: a process, a signal, whatever it was doing."""
+    """A real process gets a real signal, at any moment."""
     environment = {
         "PATH": os.environ["PATH"],
         "DATABASE_URL": copied(demo_database, tmp_path),
@@ -272,39 +274,41 @@ def test_whoever_ends_it_finds_nothing_left(
         process.send_signal(ending)
         _out, error = process.communicate(timeout=60)
         assert process.returncode == 130
-        assert "nothing left in the stores" in error
+        assert "no session is left in the stores" in error
         assert rows.execute(count).fetchone()[0] == 0
     rows.close()
     assert not (tmp_path / "kept.json").exists()
 
 
 class TestFigures:
-    def subject(self, *turns: list[float]) -> Any:
-        made = mock.Mock(spec=Subject, turns={"read": list(turns)}, trips={"read": 1})
-        made.times = lambda kind: Subject.times(made, kind)
-        return made
+    def contestant(self, *turns: list[float]) -> Any:
+        contestant = mock.Mock(spec=Contestant, turns={"read": list(turns)}, trips={"read": 1})
+        contestant.times = lambda kind: Contestant.times(contestant, kind)
+        return contestant
 
     def test_median_and_percentile(self) -> None:
         times = [number / 1e6 for number in range(1, 102)]
-        found = cost(self.subject(times[:50], times[50:]), "read")
-        assert (found.median, found.p95) == (51.0, 96.0)
-        assert cost(self.subject([7e-6]), "read").p95 == 7.0
+        cost = cost_of(self.contestant(times[:50], times[50:]), "read")
+        assert (cost.median, cost.p95) == (51.0, 96.0)
+        assert cost_of(self.contestant([7e-6]), "read").p95 == 7.0
 
     def test_a_ratio_is_of_pairs_so_that_noise_which_both_share_does_not_count(self) -> None:
         quiet, noisy = [1.0, 1.0, 9.0], [100.0, 100.0, 900.0]
-        ours = self.subject(quiet, noisy, quiet)
-        theirs = self.subject([2.0], [200.0], [2.0])
+        ours = self.contestant(quiet, noisy, quiet)
+        theirs = self.contestant([2.0], [200.0], [2.0])
         assert ratio(ours, theirs, "read") == 0.5
 
     def test_turns_alternate(self) -> None:
         order: list[str] = []
 
-        def subject(name: str, kinds: list[str]) -> Any:
-            made = mock.Mock(kinds=kinds)
-            made.turn.side_effect = lambda kind, size, _threads: order.append(f"{name}{kind}{size}")
-            return made
+        def contestant(name: str, kinds: list[str]) -> Any:
+            mocked = mock.Mock(kinds=kinds)
+            mocked.turn.side_effect = lambda kind, size, _threads: order.append(
+                f"{name}{kind}{size}"
+            )
+            return mocked
 
-        a, b = subject("A", ["r", "w"]), subject("B", ["r"])
+        a, b = contestant("A", ["r", "w"]), contestant("B", ["r"])
         rounds([a, b], 25)
         assert order == ["Ar10", "Br10", "Aw10", "Br10", "Ar10", "Aw10", "Ar5", "Br5", "Aw5"]
 

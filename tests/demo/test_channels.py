@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from demo.models import User
 from tests.browsers import again, browser, is_in, key_of
-from tests.engines.handover_browser import PAIRS, Switch
+from tests.engines.handover_switch import PAIRS, Switch
 
 
 @pytest.fixture(params=PAIRS, ids=" to ".join)

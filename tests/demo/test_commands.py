@@ -1,4 +1,4 @@
-"""clearsessions and demodata."""
+"""``manage.py clearsessions`` and ``manage.py demodata``."""
 
 import os
 import pty
@@ -84,7 +84,7 @@ def test_clearsessions_goes_by_batches(profile: str, store: type[SessionBase]) -
 
 @on("cache", "cached_db", "file")
 def test_nothing_is_said_of_a_store_that_is_away(profile: str, ada: User, client: Client) -> None:
-    """Where sessions expire by themselves, only the index finds out."""
+    """On a store whose sessions expire by themselves, only the registry asks it."""
     client.force_login(ada)
     client.get("/auth/account/")
     out, away = StringIO(), StoreUnavailableError("Redis", "It is away.")
@@ -98,7 +98,7 @@ def test_nothing_is_said_of_a_store_that_is_away(profile: str, ada: User, client
 
 @pytest.mark.parametrize("size", ["0", "-1", "many", "1.5", ""])
 def test_a_batch_is_of_one_session_at_least(size: str) -> None:
-    with pytest.raises(CommandError, match=r"1 is the least|expected one argument"):
+    with pytest.raises(CommandError, match=r"the minimum is 1|expected one argument"):
         said("clearsessions", "--batch-size", size)
 
 
@@ -131,7 +131,7 @@ def test_an_interruption_says_what_is_cleared_and_loses_nothing(
 
 @contextmanager
 def signalled_after(profile: str, *numbers: signal.Signals) -> Iterator[None]:
-    """This process gets the signals as soon as a session is gone, before anybody has counted it."""
+    """Send the signals to this process after a session is deleted, before it is counted."""
     left = list(numbers)
 
     def removing(remove: Any, *arguments: Any) -> Any:
@@ -213,7 +213,7 @@ def test_interrupted_before_it_has_begun_it_says_that(
 @on("db")
 @pytest.mark.django_db(transaction=True)
 def test_it_runs_in_any_thread(profile: str, store: type[SessionBase]) -> None:
-    """A scheduler has threads, and only the main one may say who handles signals."""
+    """A scheduler may use another thread, but only the main thread can set signal handlers."""
     fill(store, *[-60] * 5)
     with ThreadPoolExecutor(1) as thread:
         line = thread.submit(said, "clearsessions").result()
@@ -253,7 +253,7 @@ def test_a_terminal_gets_a_bar_and_a_pipe_does_not(tmp_path: Path, demo_database
 
 
 def on_a_terminal(*command: str, **variables: str) -> tuple[bytes, bytes]:
-    """What it shows there, and what it prints, which goes elsewhere."""
+    """Return the output on the terminal, and the output that was redirected."""
     main, terminal = pty.openpty()
     termios.tcsetwinsize(terminal, (24, 80))
     os.set_blocking(main, False)

@@ -20,8 +20,8 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from cookieproj.engines.benchmark import results
-from cookieproj.engines.benchmark.remembered_results import AGAIN_AFTER, memory
-from cookieproj.engines.benchmark.results import Benchmark, Cost, Measured
+from cookieproj.engines.benchmark.result_cache import RETRY_SECONDS, memory
+from cookieproj.engines.benchmark.results import Benchmark, Cost, EngineResult
 from cookieproj.engines.benchmark.views import KINDS
 from cookieproj.engines.caches.redis import RedisStore
 from cookieproj.engines.constants import OUR_ENGINES
@@ -185,7 +185,7 @@ def test_a_store_that_hangs_is_not_waited_for_by_each_visitor(
         with count_round_trips() as trips:
             assert table(shown(client)) == facts
         assert trips.number == 0
-        clock.shift(AGAIN_AFTER)
+        clock.shift(RETRY_SECONDS)
         facts = table(shown(client))
     assert [facts["Trips: write"][name] for name in ("cache", "cached_db")] == ["2", "4"]
 
@@ -257,14 +257,14 @@ def test_outside_of_development_no_place_is_told_and_nothing_measured(
 @contextmanager
 def table_goes_away() -> Iterator[None]:
     """After some writes, which it still takes."""
-    swap, left = Table.swap, iter(range(20))
+    swap, left = Table.compare_and_swap, iter(range(20))
 
     def swap_for_a_while(*arguments: Any) -> bool:
         if next(left, None) is None:
             raise StoreUnavailableError("table django_session", "It is away.")
         return swap(*arguments)
 
-    with mock.patch.object(Table, "swap", swap_for_a_while):
+    with mock.patch.object(Table, "compare_and_swap", swap_for_a_while):
         yield
 
 
@@ -284,14 +284,14 @@ class TestMeasuring:
     def test_bars_are_to_one_scale(self, client: Client) -> None:
         costs = dict.fromkeys(KINDS, Cost(50, 60, 1))
         costs["write"] = Cost(200, 300, 2)
-        results.keep(made_of(Measured(OUR_ENGINES + "db", requests=costs)))
+        results.keep(made_of(EngineResult(OUR_ENGINES + "db", requests=costs)))
         page = shown(client)
         assert re.findall(r'<rect width="([\d.]+)%"', page) == (
             ["25.0", "25.0", "100.0", "25.0", "25.0"]
         )
 
     def test_the_facts_stay_whatever_was_measured(self, client: Client) -> None:
-        results.keep(made_of(Measured("shop.sessions", problem="It is away.")))
+        results.keep(made_of(EngineResult("shop.sessions", problem="It is away.")))
         page = shown(client)
         assert table(page)["Trips: write"]["db"] == "2"
         assert "<figure>" not in page
@@ -330,7 +330,7 @@ class TestMeasuring:
         assert re.search(r"A request of the kind \w+ was answered with 503", html.unescape(page))
 
 
-def made_of(*engines: Measured) -> Benchmark:
+def made_of(*engines: EngineResult) -> Benchmark:
     return Benchmark(
         made="2026-11-21",
         machine="a machine",

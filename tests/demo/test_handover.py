@@ -11,7 +11,7 @@ from pytest_django import Settings
 from cookieproj.devices.models import SignedInSession
 from demo.models import User
 from tests.browsers import IPHONE, again, browser, is_in, row_of
-from tests.engines.handover_browser import PAIRS, Switch
+from tests.engines.handover_switch import PAIRS, Switch
 from tests.families import IN_COOKIES
 
 OTHERS = "/devices/sign-out-others/"

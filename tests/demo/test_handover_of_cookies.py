@@ -13,7 +13,7 @@ from cookieproj.devices.models import RefusedSession
 from demo.models import User
 from tests.browsers import again, browser, is_in
 from tests.conftest import on
-from tests.engines.handover_browser import Switch
+from tests.engines.handover_switch import Switch
 from tests.families import IN_COOKIES
 
 pytestmark = pytest.mark.usefixtures("empty_stores", "db")

@@ -1,4 +1,4 @@
-"""manage.py movesessions."""
+"""``manage.py movesessions``."""
 
 import io
 import pickle
@@ -22,13 +22,13 @@ from cookieproj.engines.caches import adapter_for
 from cookieproj.engines.caches.generic import TOMBSTONE_TTL
 from cookieproj.engines.constants import COPY_MARK
 from cookieproj.engines.handover import session_store
-from cookieproj.engines.handover.comparing_stores import handover_engine
+from cookieproj.engines.handover.movable_engines import handover_engine
 from cookieproj.engines.handover.move_all import BatchMover
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.settings.caches import caches, previous_cache
 from demo.models import User
 from tests.browsers import again, browser, key_of, row_of
-from tests.engines.handover_browser import APART, Browser, flush
+from tests.engines.handover_switch import SERVER_PAIRS, Browser, flush
 from tests.stores import before, steps_of
 
 ON_SERVERS = ("db", "cache", "file", "cached_db")
@@ -43,7 +43,7 @@ def run(settings: Settings, engine: str, previous: str = "") -> None:
 
 
 def store(engine: str) -> Any:
-    """That engine by itself, also while it is the one that hands over."""
+    """Return the engine without the handover."""
     return handover_engine(engine).store
 
 
@@ -67,7 +67,7 @@ def moved(old: str, new: str, *options: str) -> str:
     return out.getvalue()
 
 
-@pytest.mark.parametrize(("old", "new"), APART)
+@pytest.mark.parametrize(("old", "new"), SERVER_PAIRS)
 def test_all_are_moved_under_their_keys(settings: Settings, old: str, new: str) -> None:
     run(settings, new, old)
     in_a_week = timezone.now() + timedelta(days=7)
@@ -81,7 +81,7 @@ def test_all_are_moved_under_their_keys(settings: Settings, old: str, new: str) 
     assert "0 moved" in moved(old, new)
 
 
-@pytest.mark.parametrize(("old", "new"), APART)
+@pytest.mark.parametrize(("old", "new"), SERVER_PAIRS)
 def test_what_is_there_already_stays_as_it_is(settings: Settings, old: str, new: str) -> None:
     run(settings, new, old)
     key = stored(old, number=1)
@@ -91,7 +91,7 @@ def test_what_is_there_already_stays_as_it_is(settings: Settings, old: str, new:
     newer.save(must_create=True)
     assert "0 moved, 1 there already" in moved(old, new)
     assert store(new)(key)["number"] == 2
-    # It is served from there, so there is no use in the other.
+    # The new engine serves it, so the old copy is deleted.
     assert store(old)(key).load() == {}
 
 
@@ -121,10 +121,8 @@ def test_what_cannot_be_read_is_counted_and_left(settings: Settings, old: str) -
     assert store(old)(key).locate()
 
 
-@pytest.mark.parametrize(("old", "new"), APART)
-def test_a_rehearsal_says_the_same_and_moves_nothing(
-    settings: Settings, old: str, new: str
-) -> None:
+@pytest.mark.parametrize(("old", "new"), SERVER_PAIRS)
+def test_a_dry_run_says_the_same_and_moves_nothing(settings: Settings, old: str, new: str) -> None:
     run(settings, new, old)
     key = stored(old, number=1)
     said = moved(old, new, "--dry-run")
@@ -133,8 +131,8 @@ def test_a_rehearsal_says_the_same_and_moves_nothing(
     assert said.replace("to be ", "") == moved(old, new)
 
 
-@pytest.mark.parametrize(("old", "new"), APART)
-def test_a_copy_follows_its_original_until_the_switch(
+@pytest.mark.parametrize(("old", "new"), SERVER_PAIRS)
+def test_a_copy_is_renewed_from_its_original_until_the_switch(
     settings: Settings, old: str, new: str
 ) -> None:
     run(settings, old)
@@ -142,7 +140,7 @@ def test_a_copy_follows_its_original_until_the_switch(
     for visitor in (changed, ended, same):
         visitor.set(a=1)
     before = ended.copy()
-    # The site runs on it, so all of them are kept.
+    # The site runs on the old engine, so the originals are kept.
     assert "3 copied" in moved(old, new)
     assert same.read() == {"a": 1}
     changed.set(b=2)
@@ -157,7 +155,7 @@ def test_a_copy_follows_its_original_until_the_switch(
     assert COPY_MARK not in store(new)(same.cookie)
 
 
-@pytest.mark.parametrize(("old", "new"), APART)
+@pytest.mark.parametrize(("old", "new"), SERVER_PAIRS)
 def test_the_last_run_ends_copies_of_what_has_ended(settings: Settings, old: str, new: str) -> None:
     run(settings, old)
     ended, same = Browser(), Browser()
@@ -186,7 +184,7 @@ def test_an_interruption_loses_nothing(settings: Settings) -> None:
     with mock.patch.object(BatchMover, "move", interrupted), pytest.raises(CommandError) as caught:
         moved("db", "cache", "--batch-size", "2")
     assert caught.value.returncode == 130
-    assert "2 sessions are moved and stay so" in str(caught.value)
+    assert "2 sessions are moved" in str(caught.value)
     assert "4 moved" in moved("db", "cache")
     assert all(store("cache")(key).exists(key) for key in keys)
 
@@ -206,7 +204,7 @@ def test_what_it_says_is_what_it_moved(settings: Settings, number: signal.Signal
     with mock.patch.object(BatchMover, "move", interrupted), pytest.raises(CommandError) as caught:
         moved("db", "cache", "--batch-size", "2")
     assert caught.value.returncode == 130
-    assert "2 sessions are moved and stay so" in str(caught.value)
+    assert "2 sessions are moved" in str(caught.value)
     assert store("db").count() == 4
 
 
@@ -228,7 +226,7 @@ def test_interrupted_anywhere_a_session_is_always_somewhere(settings: Settings, 
         assert session_store()(key)["number"] == number
     moved("db", "file")
     assert [store("file")(key)["number"] for key in keys] == [0, 1, 2, 3]
-    # What may be in both stores leaves a tombstone, which expires.
+    # A session that may be in both stores leaves a tombstone, which expires.
     assert list(store("db").walk()) == []
     with time_machine.travel(timezone.now() + timedelta(seconds=TOMBSTONE_TTL + 1)):
         store("db").clear_expired()
@@ -238,7 +236,7 @@ def test_interrupted_anywhere_a_session_is_always_somewhere(settings: Settings, 
 def test_what_changes_while_it_is_moved_is_moved_as_it_has_become(settings: Settings) -> None:
     run(settings, "cache", "db")
     key = stored("db", number=1)
-    really = BatchMover.put
+    really = BatchMover.insert_into_new
 
     def changed_after(self: BatchMover, listed: Any) -> Any:
         answer = really(self, listed)
@@ -248,7 +246,7 @@ def test_what_changes_while_it_is_moved_is_moved_as_it_has_become(settings: Sett
         session.save()
         return answer
 
-    with mock.patch.object(BatchMover, "put", changed_after):
+    with mock.patch.object(BatchMover, "insert_into_new", changed_after):
         moved("db", "cache")
     session = store("cache")(key)
     assert dict(session.items()) == {"number": 1, "late": True, "_session_expiry": 5000}
@@ -279,7 +277,7 @@ def test_between_engines_with_the_same_rows_nothing_is_moved(
 
 
 class TestHomes:
-    """Sessions of a site that had django-redis set up in another way."""
+    """Sessions of a site with other settings of django-redis."""
 
     @pytest.fixture
     def client(self, redis_url: str) -> Redis:
@@ -330,7 +328,7 @@ class TestHomes:
     def test_pickled_in_the_very_same_place(
         self, settings: Settings, redis_url: str, client: Redis
     ) -> None:
-        """Only the serializer is another: each is written anew where it is."""
+        """Only the serializer differs: each session is rewritten under its name."""
         keys = ["k" * 32, "l" * 32]
         sessions = Redis.from_url(f"{redis_url}/1")
         for key in keys:
@@ -411,7 +409,7 @@ def test_a_store_that_is_down_is_one_line_and_what_was_moved_stays(settings: Set
     settings.CACHES = caches("redis://127.0.0.1:1/0")
     with pytest.raises(CommandError) as caught:
         moved("cache", "file")
-    assert "those that are moved stay so" in str(caught.value)
+    assert "Those already moved stay moved" in str(caught.value)
     assert "Redis 127.0.0.1:1" in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -436,7 +434,7 @@ def test_the_index_knows_before_anything_is_taken(settings: Settings, ada: User)
     client = browser(ada)
     run(settings, "cache", "db")
     with (
-        mock.patch.object(BatchMover, "take", side_effect=KeyboardInterrupt),
+        mock.patch.object(BatchMover, "delete_from_old", side_effect=KeyboardInterrupt),
         pytest.raises(CommandError),
     ):
         moved("db", "cache")

@@ -1,4 +1,4 @@
-"""One session that cannot be moved, or read, among others that can."""
+"""Sessions that cannot be moved or read do not stop the others."""
 
 import os
 import pickle
@@ -62,7 +62,7 @@ def redis(redis_url: str, empty_stores: None, settings: Settings) -> Redis:
 
 @pytest.fixture(params=["db", "cache", "file", "cached_db"])
 def target(request: pytest.FixtureRequest, settings: Settings, redis: Redis) -> str:
-    """An engine that keeps JSON, with a handover from the Redis that holds pickles."""
+    """An engine that stores JSON, with a handover from a Redis that stores pickles."""
     engine: str = request.param
     run(settings, engine, "cache")
     return engine
@@ -158,17 +158,17 @@ def test_of_many_the_first_are_named(redis: Redis, target: str) -> None:
 def test_what_has_become_unmovable_meanwhile_stays_as_it_has_become(
     settings: Settings, redis: Redis
 ) -> None:
-    """The older form of it, which was moved already, is not in its way."""
+    """Its earlier state, which was moved already, does not hide it."""
     run(settings, "db", "cache")
     name = plant(redis, BAD, pickle.dumps({"a": 1}))
-    really = BatchMover.put
+    really = BatchMover.insert_into_new
 
     def changed_after(self: BatchMover, listed: Any) -> Any:
         answer = really(self, listed)
         redis.set(name, pickle.dumps({"a": {1, 2}}), ex=3600)
         return answer
 
-    with mock.patch.object(BatchMover, "put", changed_after):
+    with mock.patch.object(BatchMover, "insert_into_new", changed_after):
         said = moved("cache", "db")
     assert "0 moved, 0 there already, 0 expired, 1 that could not be read" in said
     assert f"Not moved: {IN_PART}" in said
@@ -237,7 +237,7 @@ def test_a_key_that_is_too_long_for_the_column(
 
 
 class TestListing:
-    """What goes through all sessions, in the admin or for a number."""
+    """Listing and counting all sessions, in the admin."""
 
     @pytest.fixture
     def staff(self, admin: User) -> Client:

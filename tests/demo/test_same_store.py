@@ -1,4 +1,4 @@
-"""Two names of one store: what is put into it is not to be taken from it again."""
+"""Two names of one store: ``movesessions`` must not delete there what it has just stored."""
 
 import pickle
 import sys
@@ -15,10 +15,11 @@ from redis import Redis
 from cookieproj.engines.db import SessionStore as DBStore
 from cookieproj.engines.file import SessionStore as FileStore
 from cookieproj.engines.handover import session_store
-from cookieproj.engines.handover.comparing_stores import handover_engine, same_store, share_rows
+from cookieproj.engines.handover.movable_engines import handover_engine
+from cookieproj.engines.handover.same_store import share_rows, why_same_store
 from cookieproj.settings.caches import previous_cache
 from tests.conftest import forget_folder
-from tests.engines.handover_browser import Browser
+from tests.engines.handover_switch import Browser
 
 from .test_movesessions import moved, run, store, stored
 
@@ -32,7 +33,7 @@ def hand_over_from(settings: Settings, cache: dict[str, Any]) -> None:
 
 @pytest.fixture
 def by_another_name(settings: Settings, empty_stores: None, redis_url: str) -> None:
-    """The Redis of the sessions, by another name of its host, is that of the handover as well."""
+    """The handover cache is the Redis of the sessions, by another name of its host."""
     url = redis_url.replace("127.0.0.1", "localhost")
     assert url != redis_url
     hand_over_from(settings, previous_cache(f"{url}/1"))
@@ -46,7 +47,7 @@ def test_a_redis_by_two_names(settings: Settings, by_another_name: None, option:
         moved("cache", "cache", *option)
     assert "Both keep their sessions in Redis localhost" in str(caught.value)
     assert [store("cache")(key)["number"] for key in keys] == [0, 1, 2]
-    # Nor is anything left of what that was tried with.
+    # The session of the probe is deleted too.
     assert store("cache").count() == 3
 
 
@@ -73,7 +74,7 @@ def test_also_by_the_alias_that_it_has_anyway(settings: Settings) -> None:
 
 
 def test_a_copy_never_takes_the_place_of_its_original(settings: Settings, redis_url: str) -> None:
-    """Moved they can be, from one serializer to another: see TestHomes."""
+    """They can be moved from one serializer to another: see TestHomes."""
     key = "k" * 32
     sessions = Redis.from_url(f"{redis_url}/1")
     sessions.set(f":1:django.contrib.sessions.cache{key}", pickle.dumps({"a": 1}), ex=3600)
@@ -117,7 +118,7 @@ def test_caches_of_which_only_the_location_is_known(
 
     settings.CACHES = {**settings.CACHES, "sessions": cache("one")}
     hand_over_from(settings, cache("one" if is_one else "other"))
-    found = same_store(handover_engine("cache"), handover_engine("cache", "handover"))
+    found = why_same_store(handover_engine("cache"), handover_engine("cache", "handover"))
     assert bool(found) == is_one
 
 

@@ -22,7 +22,7 @@ from cookieproj.engines.secret_key_rotation import KeepSessionKeyMiddleware
 from demo.models import User
 from tests.browsers import again, browser, is_in, key_of, signed_by_django
 from tests.conftest import on
-from tests.engines.handover_browser import APART, PAIRS, Switch
+from tests.engines.handover_switch import PAIRS, SERVER_PAIRS, Switch
 from tests.families import IN_COOKIES, mirrored
 
 Rotate = Callable[[bool], None]
@@ -148,7 +148,7 @@ def test_an_address_of_the_admin_stays_good(purpose: bytes, rotate: Rotate, keep
             inspector.decrypt(sealed, purpose)
 
 
-@on("signed_cookies")
+@on(*IN_COOKIES)
 def test_a_cookie_that_was_signed_out_stays_so(profile: str, ada: User, rotate: Rotate) -> None:
     """One from before there was an index too, which names no row of it."""
     copied = signed_by_django(ada)
@@ -205,7 +205,7 @@ def test_in_the_midst_of_a_switch(switch: Switch, ada: User, rotate: Rotate) -> 
     def leaves(when: str) -> None:
         again(clients[f"leaves {when}"]).post("/auth/sign-out/")
 
-    if (switch.old, switch.new) in APART:
+    if (switch.old, switch.new) in SERVER_PAIRS:
         call_command("movesessions", "--from", switch.old, "--to", switch.new, "--keep")
     leaves("before")
     rotate(True)

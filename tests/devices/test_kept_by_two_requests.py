@@ -18,7 +18,7 @@ from cookieproj.engines.exceptions import SessionEndedError
 from cookieproj.engines.middleware import SessionMiddleware
 from demo.models import User
 from tests.browsers import again, browser, is_in, key_of, row_of
-from tests.engines.handover_browser import Switch
+from tests.engines.handover_switch import Switch
 
 NAME = django_settings.SESSION_COOKIE_NAME
 

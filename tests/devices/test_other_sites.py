@@ -131,7 +131,7 @@ def test_a_revocation_check_of_an_app_that_is_not_there(settings: Settings) -> N
         "cookieproj.engines.revocation_check.import_string",
         side_effect=RuntimeError("no app_label"),
     )
-    with missing, pytest.raises(ImproperlyConfigured, match="no function to ask"):
+    with missing, pytest.raises(ImproperlyConfigured, match="not a function that can be called"):
         revocation_check()
 
 

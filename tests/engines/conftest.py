@@ -16,7 +16,7 @@ from tests.conftest import connected, forget_folder, new_database
 from tests.stores import forget_pending
 
 from .contract import STORES, Engine, Open, Request
-from .handover_browser import PAIRS, Switch
+from .handover_switch import PAIRS, Switch
 
 ENGINES = [
     Engine(f"{owner}{name}", *store)

@@ -26,7 +26,7 @@ from cookieproj.engines.cached_db import SessionStore
 from cookieproj.engines.caches import adapter_for
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.handover_mixin import store_of
-from cookieproj.engines.signals import OUR_DISPATCH_UID, on_row_deleted
+from cookieproj.engines.row_deletions import OUR_DISPATCH_UID, on_row_deleted
 from cookieproj.engines.sql_statements import Table
 
 from .contract import Engine, on_engines
@@ -160,7 +160,8 @@ def test_in_whatever_order_the_copy_never_ends_up_older_than_the_row(
     cache = adapter_for(caches["sessions"])
     steps = Steps()
     trips = [(type(cache), name) for name in COPYING]
-    rows = [(Table, name) for name in ("read", "insert", "swap", "touch", "take", "remove")]
+    statements = ("read", "insert", "compare_and_swap", "touch", "compare_and_delete", "delete")
+    rows = [(Table, name) for name in statements]
     with steps.between(*trips, *rows):
         steps.run([partial(request, key) for request in requests], order)
     copy = cache.read(SessionStore.cache_key_prefix + key)

@@ -14,7 +14,7 @@ from django.core.management import call_command
 from django.db import connection, connections, transaction
 from django.utils import timezone
 
-from cookieproj.engines.clear_expired_rows import ROWS_OF_A_PAGE
+from cookieproj.engines.clear_expired_rows import MAX_ROWS_PER_PAGE
 from cookieproj.engines.session_keys import random_key
 from tests.conftest import administered
 
@@ -50,7 +50,7 @@ def expire(number: int) -> None:
 def test_any_number_of_clearings_at_once_end_well(
     engine: Engine, has_listeners: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cookieproj.engines.clear_expired_rows.FEW", 100)
+    monkeypatch.setattr("cookieproj.engines.clear_expired_rows.INDEXED_BATCH_SIZE", 100)
     monkeypatch.setattr(
         "cookieproj.engines.sql_statements.Table.has_listeners",
         mock.PropertyMock(return_value=has_listeners),
@@ -61,7 +61,7 @@ def test_any_number_of_clearings_at_once_end_well(
         try:
             everybody.wait(timeout=60)
             # Each with batches of another size, so that they do not go in step.
-            cleared: int = engine.Store.clear_expired(batch_size=ROWS_OF_A_PAGE + number * 100)
+            cleared: int = engine.Store.clear_expired(batch_size=MAX_ROWS_PER_PAGE + number * 100)
             return cleared
         finally:
             connections.close_all()
@@ -111,7 +111,7 @@ def test_a_row_in_somebody_elses_hands_is_left_to_him(
     engine: Engine, few: int, holder: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A request renews it, and is not done: nobody waits, and what it renews stays."""
-    monkeypatch.setattr("cookieproj.engines.clear_expired_rows.FEW", few)
+    monkeypatch.setattr("cookieproj.engines.clear_expired_rows.INDEXED_BATCH_SIZE", few)
     expire(5)
     key = Session.objects.order_by("session_key")[2].session_key
     end = holder(key)

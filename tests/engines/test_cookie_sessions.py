@@ -16,7 +16,7 @@ from django.urls import include, path
 from django.utils import timezone
 from pytest_django import Settings
 
-from cookieproj.engines.cookie_sessions import COOKIE_BYTES, CookieSession
+from cookieproj.engines.cookie_sessions import MAX_COOKIE_BYTES, CookieSession
 from cookieproj.engines.exceptions import CookieTooLargeError
 
 AGE = 14 * 24 * 60 * 60
@@ -116,13 +116,13 @@ def test_a_cookie_that_a_browser_may_drop_raises_while_developing(
         setattr(settings, name, value)
     settings.DEBUG = True
     fits = max(length for length in range(2500, 4000) if not too_large(length))
-    assert cookie_bytes(answer(fits)) <= COOKIE_BYTES
+    assert cookie_bytes(answer(fits)) <= MAX_COOKIE_BYTES
     with pytest.raises(CookieTooLargeError) as error:
         answer(fits + 1)
     settings.DEBUG = False
     size = cookie_bytes(answer(fits + 1))
-    assert (error.value.size, error.value.limit) == (size, COOKIE_BYTES)
-    assert COOKIE_BYTES < size <= COOKIE_BYTES + 4
+    assert (error.value.size, error.value.limit) == (size, MAX_COOKIE_BYTES)
+    assert MAX_COOKIE_BYTES < size <= MAX_COOKIE_BYTES + 4
     assert str(size) in str(error.value)
 
 

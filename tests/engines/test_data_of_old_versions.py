@@ -29,11 +29,11 @@ from redis import Redis
 
 from cookieproj.engines.benchmark.namespace import namespaced
 from cookieproj.engines.handover import session_store
-from cookieproj.engines.handover.comparing_stores import handover_engine
+from cookieproj.engines.handover.movable_engines import handover_engine
 from cookieproj.engines.store_probe import without_cache
 from tests.conftest import on
 
-from .handover_browser import Browser
+from .handover_switch import Browser
 
 KEY = "k" * 32
 STORE_SALT = "django.contrib.sessions.SessionStore"

@@ -89,7 +89,7 @@ def test_a_save_that_can_never_win_is_an_error(engine: Engine) -> None:
     session = stored(a=1)
     session["b"] = 2
     with (
-        mock.patch("cookieproj.engines.sql_statements.Table.swap", return_value=False),
+        mock.patch("cookieproj.engines.sql_statements.Table.compare_and_swap", return_value=False),
         pytest.raises(StoreUnavailableError, match="1000 times"),
     ):
         session.save()

@@ -22,7 +22,7 @@ from cookieproj.engines.middleware import SessionMiddleware
 from tests.families import IN_COOKIES
 
 from .contract import Engine, on_engines
-from .handover_browser import Browser, Switch, moved
+from .handover_switch import Browser, Switch, browser_of_moved_session
 
 NOTHING: dict[str, Any] = {}
 
@@ -123,7 +123,7 @@ def test_what_djangos_engines_refuse(engine: Engine, step: str, read: bool, stat
 def test_nothing_is_lost_in_a_switch(
     switch: Switch, step: str, middleware: Any, read: bool, status: int
 ) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     browser.middleware = middleware
     before = browser.copy()
     refused = visit(browser, STEPS[step][0], read=read, status=status)
@@ -137,7 +137,7 @@ def test_nothing_is_lost_in_a_switch(
 
 
 def test_a_sign_out_after_a_refusal_ends_it(switch: Switch) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     before = browser.copy()
 
     async def respond(request: HttpRequest) -> HttpResponse:

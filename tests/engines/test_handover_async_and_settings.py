@@ -1,4 +1,4 @@
-"""Handover through the async half, with other settings, and between other stores."""
+"""Handover by the async methods, with other settings, and between other stores."""
 
 import logging
 import secrets
@@ -15,51 +15,50 @@ from cookieproj.settings.caches import caches
 from tests.families import IN_COOKIES
 
 from .conftest import database
-from .handover_browser import (
-    INTO_COOKIES,
-    OUT_OF_COOKIES,
+from .handover_switch import (
+    PAIRS,
     Browser,
     Switch,
     View,
+    browser_of_moved_session,
     flush,
-    moved,
-    only,
+    only_switches,
     unreachable,
 )
 
-FROM_COOKIES = only(OUT_OF_COOKIES)
-TO_COOKIES = only(INTO_COOKIES)
+OUT_OF_COOKIES = only_switches(pair for pair in PAIRS if pair[0] in IN_COOKIES)
+INTO_COOKIES = only_switches(pair for pair in PAIRS if pair[1] in IN_COOKIES)
 
 
 class TestAsync:
-    """A step that is taken on the event loop is refused by Django."""
+    """Django raises SynchronousOnlyOperation for a query on the event loop."""
 
     def test_reading_first(self, switch: Switch) -> None:
-        browser = moved(switch)
+        browser = browser_of_moved_session(switch)
         assert browser.visit(lambda session: async_to_sync(session.aget)("a")) == 1
         assert browser.read() == {"a": 1}
 
     def test_writing_first(self, switch: Switch) -> None:
-        browser = moved(switch)
+        browser = browser_of_moved_session(switch)
         browser.visit(lambda session: async_to_sync(session.aset)("b", 2))
         assert browser.read() == {"a": 1, "b": 2}
 
     def test_a_new_key_first(self, switch: Switch) -> None:
-        browser = moved(switch)
+        browser = browser_of_moved_session(switch)
         before = browser.copy()
         browser.visit(lambda session: async_to_sync(session.acycle_key)())
         assert browser.read() == {"a": 1}
         assert before.read() == {}
 
     def test_a_sign_out_first(self, switch: Switch) -> None:
-        browser = moved(switch)
+        browser = browser_of_moved_session(switch)
         before = browser.copy()
         browser.visit(lambda session: async_to_sync(session.aflush)())
         assert browser.cookie is None
         assert before.read() == {}
 
     def test_the_expiry(self, switch: Switch) -> None:
-        browser = moved(switch)
+        browser = browser_of_moved_session(switch)
 
         def ages(session: Any) -> list[int]:
             session.get("a")
@@ -69,13 +68,13 @@ class TestAsync:
         assert abs(one - other) <= 1
 
 
-@FROM_COOKIES
+@OUT_OF_COOKIES
 @pytest.mark.parametrize("renew", ["flush", "create", "cycle_key"])
 def test_who_signs_in_after_a_sign_out_gets_a_key_that_no_old_cookie_opens(
     switch: Switch, renew: str
 ) -> None:
-    """In one request, as a sign-in of another user does it."""
-    browser = moved(switch)
+    """In one request, like a sign-in of another user."""
+    browser = browser_of_moved_session(switch)
     before = browser.copy()
 
     def sign_in(session: Any) -> None:
@@ -88,12 +87,12 @@ def test_who_signs_in_after_a_sign_out_gets_a_key_that_no_old_cookie_opens(
     assert "user" not in before.read()
 
 
-@TO_COOKIES
+@INTO_COOKIES
 def test_a_sign_in_that_fails_leaves_the_old_key(
     switch: Switch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The browser has heard of no other yet."""
-    browser = moved(switch)
+    """The browser has not received another key yet."""
+    browser = browser_of_moved_session(switch)
 
     def sign_in(session: Any) -> None:
         session.cycle_key()
@@ -107,12 +106,12 @@ def test_a_sign_in_that_fails_leaves_the_old_key(
     assert browser.read() == {"a": 1, "b": 2}
 
 
-@TO_COOKIES
+@INTO_COOKIES
 def test_a_cookie_that_cannot_be_exchanged_back_leaves_what_others_stand_on(
     switch: Switch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was exchanged for a session key once, and a late answer's cookie stands on that key."""
-    browser = moved(switch)
+    """A late response set a cookie that depends on the session key of the exchange."""
+    browser = browser_of_moved_session(switch)
     late = browser.copy()
     browser.set(b=2)
     browser.set(c=3)
@@ -125,7 +124,7 @@ def test_a_cookie_that_cannot_be_exchanged_back_leaves_what_others_stand_on(
 
 
 def test_where_it_is_can_be_told_all_along(switch: Switch) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     age = switch.settings.SESSION_COOKIE_AGE
     for use in (lambda session: session.get("a"), lambda session: session.update({"b": 2})):
         located = [browser.visit(where) for where in (located_after(use), located_after(use))]
@@ -133,7 +132,7 @@ def test_where_it_is_can_be_told_all_along(switch: Switch) -> None:
 
 
 def located_after(use: View) -> View:
-    """How many seconds it has to live in the place where it is found after that use."""
+    """Return the seconds until the session expires in the place that ``locate`` names."""
 
     def view(session: Any) -> float:
         use(session)
@@ -145,7 +144,7 @@ def located_after(use: View) -> View:
 
 
 def test_to_look_where_it_is_changes_nothing(switch: Switch) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     browser.set(b=2)
     other = browser.copy()
 
@@ -160,7 +159,7 @@ def test_to_look_where_it_is_changes_nothing(switch: Switch) -> None:
 
 
 def test_also_where_each_request_saves(switch: Switch, settings: Settings) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     settings.SESSION_SAVE_EVERY_REQUEST = True
     for _ in range(3):
         assert browser.read() == {"a": 1}
@@ -171,14 +170,14 @@ def test_also_where_each_request_saves(switch: Switch, settings: Settings) -> No
 @pytest.mark.parametrize("use_tz", [True, False])
 def test_with_time_zones_and_without(switch: Switch, settings: Settings, use_tz: bool) -> None:
     settings.USE_TZ = use_tz
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     browser.visit(lambda session: session.set_expiry(500))
     browser.set(b=2)
     assert browser.read() == {"a": 1, "_session_expiry": 500, "b": 2}
 
 
 def test_what_empties_the_session_unread(switch: Switch) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     before = browser.copy()
     browser.visit(lambda session: (session.clear(), session.update({"b": 2})))
     assert browser.read() == {"b": 2}
@@ -186,7 +185,7 @@ def test_what_empties_the_session_unread(switch: Switch) -> None:
         assert "a" not in before.read()
 
 
-@TO_COOKIES
+@INTO_COOKIES
 @pytest.mark.parametrize("debug", [True, False])
 def test_what_is_too_large_for_a_cookie_stays_where_it_is(
     switch: Switch, settings: Settings, caplog: pytest.LogCaptureFixture, debug: bool
@@ -208,13 +207,13 @@ def test_what_is_too_large_for_a_cookie_stays_where_it_is(
     assert browser.cookie != key
 
 
-@TO_COOKIES
+@INTO_COOKIES
 def test_what_grows_too_large_in_its_cookie_is_an_error_where_a_setting_says_so(
     switch: Switch, settings: Settings
 ) -> None:
-    """The old store has it no more, so there is nowhere to stay."""
+    """The old store no longer has the session, so it cannot stay in it."""
     settings.DEBUG, settings.SESSION_COOKIE_TOO_LARGE_IS_ERROR = False, True
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     browser.set(b=2)
     browser.set(c=3)
     before = browser.cookie
@@ -224,9 +223,9 @@ def test_what_grows_too_large_in_its_cookie_is_an_error_where_a_setting_says_so(
     assert browser.read() == {"a": 1, "b": 2, "c": 3}
 
 
-@TO_COOKIES
+@INTO_COOKIES
 def test_a_late_request_with_the_old_key_exchanges_nothing(switch: Switch) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     late = browser.copy()
     browser.read()
     browser.set(b=2)
@@ -235,7 +234,7 @@ def test_a_late_request_with_the_old_key_exchanges_nothing(switch: Switch) -> No
     assert late.cookie == key
 
 
-@only([("db", "cache"), ("cache", "db"), ("cached_db", "file"), ("file", "cached_db")])
+@only_switches([("db", "cache"), ("cache", "db"), ("cached_db", "file"), ("file", "cached_db")])
 def test_between_postgresql_and_memcached(
     switch: Switch, settings: Settings, memcached_url: str, postgresql_sessions_url: str
 ) -> None:

@@ -12,9 +12,9 @@ from django.utils import timezone
 from cookieproj.engines import encrypted_cookies, signed_cookies
 from cookieproj.engines.exceptions import CookieTooLargeError
 
-from .handover_browser import Browser, Switch, flush, moved, only
+from .handover_switch import Browser, Switch, browser_of_moved_session, flush, only_switches
 
-BETWEEN_COOKIES = only(
+BETWEEN_COOKIES = only_switches(
     [("signed_cookies", "encrypted_cookies"), ("encrypted_cookies", "signed_cookies")]
 )
 pytestmark = BETWEEN_COOKIES
@@ -32,7 +32,7 @@ def is_in_form(browser: Browser, engine: str) -> bool:
 
 
 def test_the_first_page_that_reads_it_sets_it_in_the_new_form(switch: Switch) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     assert is_in_form(browser, switch.old)
     assert browser.read() == {"a": 1}
     assert is_in_form(browser, switch.new)
@@ -41,20 +41,20 @@ def test_the_first_page_that_reads_it_sets_it_in_the_new_form(switch: Switch) ->
 
 
 def test_a_page_that_leaves_it_alone_sets_nothing(switch: Switch) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     browser.visit(lambda session: None)
     assert not browser.response.cookies
     assert is_in_form(browser, switch.old)
 
 
 def test_what_the_first_page_changes_is_kept(switch: Switch) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     browser.set(b=2)
     assert browser.read() == {"a": 1, "b": 2}
 
 
 def test_back_again(switch: Switch) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     browser.read()
     switch.back()
     assert browser.read() == {"a": 1}
@@ -80,7 +80,7 @@ def test_to_be_moved_is_no_use_and_moves_no_expiry(switch: Switch, expiry: int |
 
 def test_what_is_changed_then_lives_anew(switch: Switch) -> None:
     with time_machine.travel(timezone.now(), tick=False) as clock:
-        browser = moved(switch)
+        browser = browser_of_moved_session(switch)
         clock.shift(timedelta(days=13))
         browser.set(b=2)
         clock.shift(timedelta(days=13))
@@ -88,7 +88,7 @@ def test_what_is_changed_then_lives_anew(switch: Switch) -> None:
 
 
 def test_a_sign_out_takes_the_cookie_from_the_browser(switch: Switch) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     browser.visit(flush)
     assert browser.read() == {}
 
@@ -96,7 +96,7 @@ def test_a_sign_out_takes_the_cookie_from_the_browser(switch: Switch) -> None:
 def test_what_the_site_has_refused_opens_in_neither_form(
     switch: Switch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     copied = browser.copy()
     browser.read()
     switch.settings.SESSION_REVOCATION_CHECK = f"{__name__}.is_of_a"
@@ -109,7 +109,7 @@ def is_of_a(data: dict[str, object], session_key: str) -> bool:
 
 
 def test_with_a_secret_key_that_is_a_fallback_by_now(switch: Switch) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     switch.settings.SECRET_KEY_FALLBACKS = [switch.settings.SECRET_KEY]
     switch.settings.SECRET_KEY = "another " * 8
     assert browser.read() == {"a": 1}
@@ -142,7 +142,7 @@ def test_what_only_the_old_form_has_room_for_stays_in_it(switch: Switch) -> None
 
 
 def test_through_the_async_half(switch: Switch) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     session = switch.engine("new")(browser.cookie)
 
     async def use() -> None:

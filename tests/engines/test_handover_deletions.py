@@ -1,4 +1,4 @@
-"""Rows that somebody deletes in the middle of a switch, by Django's ORM or its admin."""
+"""Session rows that are deleted during a switch, by Django's ORM or its admin."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -10,13 +10,13 @@ from django.contrib.sessions.models import Session
 from django.db.models.signals import post_delete
 from django.utils import timezone
 
-from .handover_browser import Browser, Switch, only
-from .test_handover_failures import moving
+from .handover_switch import Browser, Switch, only_switches
+from .test_handover_failures import move_in_batches
 
 Delete = Callable[[str | None], object]
 
-INTO_ROWS = only((old, new) for old in ("cache", "file") for new in ("db", "cached_db"))
-SAME_ROWS = only([("cached_db", "db"), ("db", "cached_db")])
+INTO_ROWS = only_switches((old, new) for old in ("cache", "file") for new in ("db", "cached_db"))
+SAME_ROWS = only_switches([("cached_db", "db"), ("db", "cached_db")])
 
 
 def by_row(key: str | None) -> object:
@@ -38,7 +38,7 @@ def delete(request: pytest.FixtureRequest) -> Delete:
 
 
 def is_over(switch: Switch, browser: Browser) -> bool:
-    """For processes of the new engine, for those of the old one, and after a switch back."""
+    """Whether the session is ended in the new engine, in the old one, and after going back."""
     opened = []
     for run in (switch.make, switch.before, switch.back):
         run()
@@ -59,7 +59,7 @@ def test_a_copy_in_a_cache_ends_with_its_row(switch: Switch, delete: Delete) -> 
 def test_a_copy_that_was_made_ahead_ends_with_its_original(switch: Switch, delete: Delete) -> None:
     browser = Browser()
     browser.set(a=1)
-    moving(switch, keep=True)
+    move_in_batches(switch, keep=True)
     switch.make()
     delete(browser.cookie)
     assert is_over(switch, browser)
@@ -80,7 +80,7 @@ def test_what_the_old_store_did_not_let_go_of_ends_too(switch: Switch, delete: D
 
 @pytest.fixture
 def by_the_model() -> Iterator[None]:
-    """Somebody listens, so that the engines too delete rows in the way that is heard of."""
+    """With a receiver of deletions, for which the engines too delete rows with signals."""
 
     def listen(**kwargs: Any) -> None:
         pass
@@ -90,14 +90,14 @@ def by_the_model() -> Iterator[None]:
     post_delete.disconnect(listen, sender=Session)
 
 
-@only((old, "db") for old in ("cache", "file"))
+@only_switches((old, "db") for old in ("cache", "file"))
 @pytest.mark.parametrize("by_staff", [by_row, by_query, None])
 @pytest.mark.usefixtures("by_the_model")
 def test_an_expired_row_is_the_end_of_nothing(switch: Switch, by_staff: Delete | None) -> None:
-    """It makes room for the session, which goes on in the old store."""
+    """The row is purged to make room for the session, which is still in the old store."""
     browser = Browser()
     browser.visit(lambda session: (session.update({"a": 1}), session.set_expiry(100)))
-    moving(switch, keep=True)
+    move_in_batches(switch, keep=True)
     browser.visit(lambda session: session.set_expiry(3600))
     with time_machine.travel(timezone.now() + timedelta(seconds=200)):
         switch.make()

@@ -1,4 +1,4 @@
-"""Handover where something goes wrong half-way, or somebody does the unexpected."""
+"""A handover with failures, rollbacks, oversized cookies and interrupted switches."""
 
 import asyncio
 import secrets
@@ -19,39 +19,39 @@ from pytest_django import Settings
 from cookieproj.engines import cached_row_store
 from cookieproj.engines.caches.redis import DjangoRedisStore
 from cookieproj.engines.file import SessionStore as FileStore
-from cookieproj.engines.handover import comparing_stores, previous, session_store
-from cookieproj.engines.handover.cookie_to_server import hashed
+from cookieproj.engines.handover import previous, session_store
+from cookieproj.engines.handover.cookie_to_server import key_from_cookie
+from cookieproj.engines.handover.movable_engines import handover_engine
 from cookieproj.engines.handover.move_all import Outcome, move
 from cookieproj.settings.caches import caches
+from tests.families import IN_COOKIES
 
-from .handover_browser import (
-    APART,
-    INTO_COOKIES,
-    OUT_OF_COOKIES,
+from .handover_switch import (
     PAIRS,
+    SERVER_PAIRS,
     Browser,
     Switch,
-    away,
+    browser_of_moved_session,
     flush,
     meanwhile,
-    moved,
-    only,
+    only_switches,
+    raise_unreachable,
     unreachable,
 )
 
-TO_COOKIES = only(INTO_COOKIES)
-FROM_COOKIES = only(OUT_OF_COOKIES)
-INTO_ROWS = only(
+INTO_COOKIES = only_switches(pair for pair in PAIRS if pair[1] in IN_COOKIES)
+OUT_OF_COOKIES = only_switches(pair for pair in PAIRS if pair[0] in IN_COOKIES)
+INTO_ROWS = only_switches(
     (old, new)
     for old, new in PAIRS
     if new in {"db", "cached_db"} and old in {"cache", "file", "signed_cookies"}
 )
 
 
-def moving(switch: Switch, **how: Any) -> dict[Outcome, int]:
+def move_in_batches(switch: Switch, **how: Any) -> dict[Outcome, int]:
     old, new = (
-        comparing_stores.handover_engine(switch.old),
-        comparing_stores.handover_engine(switch.new),
+        handover_engine(switch.old),
+        handover_engine(switch.new),
     )
     counted: dict[Outcome, int] = {}
     for outcomes in move(old, new, 100, **how):
@@ -64,7 +64,7 @@ class RollsBackError(Exception):
 
 
 def in_a_transaction(view: Any) -> Any:
-    """As ATOMIC_REQUESTS does with a view that fails."""
+    """Like ATOMIC_REQUESTS with a view that fails."""
 
     def rolled_back(session: Any) -> None:
         try:
@@ -80,7 +80,7 @@ def in_a_transaction(view: Any) -> Any:
 @INTO_ROWS
 @pytest.mark.parametrize("status", [200, 404, 500])
 def test_what_is_rolled_back_was_not_moved(switch: Switch, status: int) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     cookie = browser.cookie
     browser.visit(in_a_transaction(lambda session: session.get("a")), status=status)
     if switch.keeps_the_key:
@@ -92,7 +92,7 @@ def test_what_is_rolled_back_was_not_moved(switch: Switch, status: int) -> None:
 
 @INTO_ROWS
 def test_until_a_commit_the_session_is_where_it_was(switch: Switch) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     cookie = browser.cookie
 
     def view(session: Any) -> None:
@@ -106,7 +106,7 @@ def test_until_a_commit_the_session_is_where_it_was(switch: Switch) -> None:
     assert browser.read() == {"a": 1}
 
 
-@TO_COOKIES
+@INTO_COOKIES
 def test_a_change_deep_in_the_first_request_is_one(switch: Switch) -> None:
     browser = Browser()
     browser.set(cart=[1])
@@ -121,38 +121,38 @@ def test_a_change_deep_in_the_first_request_is_one(switch: Switch) -> None:
     assert browser.read() == {"cart": [1, 2]}
 
 
-@only((old, new) for old, new in APART if new in {"db", "file"} and old != "cache")
+@only_switches((old, new) for old, new in SERVER_PAIRS if new in {"db", "file"} and old != "cache")
 @pytest.mark.parametrize("finish", [True, False])
 def test_a_copy_that_has_expired_is_in_nobodys_way(switch: Switch, finish: bool) -> None:
     browser = Browser()
     browser.visit(lambda session: (session.update({"a": 1}), session.set_expiry(100)))
-    moving(switch, keep=True)
+    move_in_batches(switch, keep=True)
     browser.visit(lambda session: session.set_expiry(3600))
     with time_machine.travel(timezone.now() + timedelta(seconds=200)):
         switch.make()
         if finish:
-            assert moving(switch) == {Outcome.MOVED: 1}
+            assert move_in_batches(switch) == {Outcome.MOVED: 1}
         assert browser.read()["a"] == 1
 
 
-@only(APART)
+@only_switches(SERVER_PAIRS)
 def test_a_copy_that_was_used_is_a_session(switch: Switch) -> None:
-    """The new engine ran without the handover, so it knows better than the original."""
+    """The new engine ran without the handover and changed the copy: it counts, not the original."""
     browser = Browser()
     browser.set(a="older")
-    moving(switch, keep=True)
+    move_in_batches(switch, keep=True)
     switch.run(switch.new, "")
     browser.set(a="newer")
-    assert moving(switch) == {Outcome.THERE: 1}
+    assert move_in_batches(switch) == {Outcome.ALREADY_IN_NEW: 1}
     assert browser.read()["a"] == "newer"
-    # What told it from one goes when it is moved on.
+    # The copy mark is removed when the session is moved on.
     switch.run("signed_cookies", switch.new)
     assert browser.read() == {"a": "newer"}
 
 
-@only(APART)
+@only_switches(SERVER_PAIRS)
 def test_with_the_old_store_away_a_new_key_loses_nothing(switch: Switch) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     browser.read()
 
     before = browser.copy()
@@ -162,21 +162,21 @@ def test_with_the_old_store_away_a_new_key_loses_nothing(switch: Switch) -> None
     assert before.read() == {}
 
 
-@only(APART)
+@only_switches(SERVER_PAIRS)
 def test_nor_does_a_store_that_fails_to_let_go(switch: Switch) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
 
     with unreachable(switch, "old", "compare_and_delete"):
         assert browser.read() == {"a": 1}
         browser.set(b=2)
     assert browser.read() == {"a": 1, "b": 2}
-    # What has stayed behind goes with the rest.
-    assert moving(switch) == {Outcome.THERE: 1}
+    # ``movesessions`` deletes what was left behind.
+    assert move_in_batches(switch) == {Outcome.ALREADY_IN_NEW: 1}
     assert switch.store(switch.old)(browser.cookie).load() == {}
     assert browser.read() == {"a": 1, "b": 2}
 
 
-@TO_COOKIES
+@INTO_COOKIES
 def test_a_sign_out_ends_what_a_thief_has_kept_alive(switch: Switch) -> None:
     browser = Browser()
     browser.visit(lambda session: (session.update({"a": 1}), session.set_expiry(100)))
@@ -194,10 +194,10 @@ def test_a_sign_out_ends_what_a_thief_has_kept_alive(switch: Switch) -> None:
         assert Browser(key).read() == {}
 
 
-@TO_COOKIES
+@INTO_COOKIES
 @pytest.mark.parametrize("end", ["cycle_key", "flush"])
 def test_what_was_emptied_unread_ends_under_its_old_key(switch: Switch, end: str) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     before = browser.copy()
     browser.visit(
         lambda session: (session.clear(), getattr(session, end)(), session.update({"b": 2}))
@@ -207,17 +207,17 @@ def test_what_was_emptied_unread_ends_under_its_old_key(switch: Switch, end: str
 
 
 def gone_back_unsettled(switch: Switch) -> tuple[Browser, Browser]:
-    """A browser that got a new cookie and has not sent it yet, and one with the key before it."""
-    browser = moved(switch)
+    """Return a browser that has not yet sent its new cookie, and a copy that has the old key."""
+    browser = browser_of_moved_session(switch)
     other = browser.copy()
     browser.read()
     switch.back()
     return browser, other
 
 
-@TO_COOKIES
+@INTO_COOKIES
 def test_going_back_before_it_has_left(switch: Switch) -> None:
-    """Until the browser has sent its new cookie, the old store is what counts."""
+    """Until the browser has sent its new cookie, the old store has the session."""
     browser, other = gone_back_unsettled(switch)
     other.set(b=2)
     assert browser.read() == {"a": 1, "b": 2}
@@ -226,16 +226,16 @@ def test_going_back_before_it_has_left(switch: Switch) -> None:
     assert thief.read() == {}
 
 
-@TO_COOKIES
+@INTO_COOKIES
 def test_nor_does_an_unsettled_cookie_open_what_has_ended(switch: Switch) -> None:
     browser, other = gone_back_unsettled(switch)
     other.visit(flush)
     assert browser.read() == {}
 
 
-@TO_COOKIES
+@INTO_COOKIES
 def test_going_back_after_it_has_left_the_old_key_is_done(switch: Switch) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     key = browser.cookie
     browser.read()
     browser.read()
@@ -244,30 +244,32 @@ def test_going_back_after_it_has_left_the_old_key_is_done(switch: Switch) -> Non
     assert Browser(key).read() == {}
 
 
-@TO_COOKIES
+@INTO_COOKIES
 def test_on_to_a_third_engine_before_it_has_left(switch: Switch) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     browser.read()
     third = "file" if switch.old != "file" else "db"
     switch.run(third, switch.new)
     assert browser.read() == {"a": 1}
 
 
-@FROM_COOKIES
+@OUT_OF_COOKIES
 def test_of_two_exchanges_at_once_one_session_is_left(switch: Switch) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     other, cookie = browser.copy(), browser.cookie
     store = switch.store(switch.new)
     with meanwhile(switch, ("new", "insert", "after"), other.read):
         browser.read()
     assert browser.cookie == other.cookie
-    # The session, and what tells that its cookie has been exchanged, which opens nothing.
-    mark = hashed(cookie or "", switch.settings.SECRET_KEY)
-    assert {listed.key for listed in store.walk()} == {browser.cookie, mark}
-    assert Browser(mark).read() == {}
+    # The session, and the mark of the exchanged cookie, which opens nothing.
+    assert {listed.key for listed in store.walk()} == {
+        browser.cookie,
+        key_from_cookie(cookie or "", switch.settings.SECRET_KEY),
+    }
+    assert Browser(key_from_cookie(cookie or "", switch.settings.SECRET_KEY)).read() == {}
 
 
-@TO_COOKIES
+@INTO_COOKIES
 def test_too_large_for_a_cookie_and_signed_in(switch: Switch) -> None:
     browser = Browser()
     browser.set(large=secrets.token_hex(4000))
@@ -280,7 +282,7 @@ def test_too_large_for_a_cookie_and_signed_in(switch: Switch) -> None:
     assert before.read() == {}
 
 
-@only([("cache", "signed_cookies")])
+@only_switches([("cache", "signed_cookies")])
 def test_what_was_pickled_and_fits_no_cookie_stays(
     switch: Switch, settings: Settings, memcached_url: str
 ) -> None:
@@ -298,7 +300,7 @@ def test_what_was_pickled_and_fits_no_cookie_stays(
     assert browser.cookie != key
 
 
-@only([("cache", "db"), ("cache", "file"), ("cache", "cached_db")])
+@only_switches([("cache", "db"), ("cache", "file"), ("cache", "cached_db")])
 def test_nor_does_what_was_pickled_leave_for_another_server(
     switch: Switch, settings: Settings, memcached_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -314,9 +316,9 @@ def test_nor_does_what_was_pickled_leave_for_another_server(
     assert switch.store("cache")(key)["day"] == day
 
 
-@only(APART)
+@only_switches(SERVER_PAIRS)
 def test_a_mark_that_cannot_be_left_costs_nobody_a_session(switch: Switch) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     browser.read()
     before = browser.copy()
     with unreachable(switch, "new", "compare_and_swap"):
@@ -325,7 +327,7 @@ def test_a_mark_that_cannot_be_left_costs_nobody_a_session(switch: Switch) -> No
     assert browser.read() == {"a": 1}
 
 
-@only(APART)
+@only_switches(SERVER_PAIRS)
 def test_exists_in_one_or_the_other(switch: Switch) -> None:
     browser, waiting, ended = Browser(), Browser(), Browser()
     for visitor in (browser, waiting, ended):
@@ -340,10 +342,10 @@ def test_exists_in_one_or_the_other(switch: Switch) -> None:
     assert store.alive(keys) == set(keys[:2])
 
 
-@FROM_COOKIES
+@OUT_OF_COOKIES
 def test_the_session_key_first_in_an_async_view(switch: Switch) -> None:
-    """Unread it is the cookie: none at all would be a reason to make another session."""
-    browser = moved(switch)
+    """Before it is read, the key is the cookie. With None, callers would create a session."""
+    browser = browser_of_moved_session(switch)
     cookie = browser.cookie
 
     async def view(session: Any) -> Any:
@@ -376,18 +378,18 @@ def test_copies_of_an_earlier_time_open_nothing(switch: Switch) -> None:
 
 @pytest.mark.parametrize("switch", [("cached_db", "db")], indirect=True, ids=" to ".join)
 def test_copies_that_an_outage_has_left_are_forgotten_after_it(switch: Switch) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
 
-    with mock.patch.object(DjangoRedisStore, "write_tombstone", away):
+    with mock.patch.object(DjangoRedisStore, "write_tombstone", raise_unreachable):
         browser.set(b=2)
     assert cached_row_store.pending_invalidations
     browser.set(c=3)
     assert not cached_row_store.pending_invalidations
 
 
-@only(APART)
+@only_switches(SERVER_PAIRS)
 def test_an_ended_session_is_none_in_a_third_engine(switch: Switch) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     before = browser.copy()
     browser.visit(flush)
     switch.run("signed_cookies", switch.new)

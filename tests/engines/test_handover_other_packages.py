@@ -1,4 +1,4 @@
-"""A switch of engines for whoever opens sessions by the engine's class, as many packages do."""
+"""A handover for code that opens sessions by the engine's class, as many packages do."""
 
 import sys
 from collections.abc import Callable
@@ -26,20 +26,20 @@ from cookieproj.profiles import PROFILES
 from tests.families import IN_COOKIES
 
 from .contract import Request
-from .handover_browser import PAIRS, Browser, Switch, flush, moved, only
+from .handover_switch import PAIRS, Browser, Switch, browser_of_moved_session, flush, only_switches
 
-# Bound before any setting of a test, as allauth.socialaccount.sessions binds the running one.
+# Imported before a test changes a setting, like allauth.socialaccount.sessions imports its class.
 STORES: dict[str, Any] = {
     name: import_module(f"{OUR_ENGINES}{name}").SessionStore for name in PROFILES
 }
 
-FROM_SERVER = only(pair for pair in PAIRS if pair[0] not in IN_COOKIES)
-BETWEEN_SERVERS = only(pair for pair in PAIRS if not IN_COOKIES & set(pair))
+FROM_SERVER = only_switches(pair for pair in PAIRS if pair[0] not in IN_COOKIES)
+BETWEEN_SERVERS = only_switches(pair for pair in PAIRS if not IN_COOKIES & set(pair))
 HALVES = pytest.mark.parametrize("half", ["sync", "async"])
 
 
 def running() -> Any:
-    """As channels.sessions, allauth.usersessions and allauth.headless have it."""
+    """Import the class like channels.sessions, allauth.usersessions and allauth.headless."""
     return import_module(settings.SESSION_ENGINE).SessionStore
 
 
@@ -51,18 +51,18 @@ def hands_over(engine: Any) -> bool:
 
 class TestOpening:
     @HALVES
-    def test_what_only_the_former_store_has(self, switch: Switch, half: str) -> None:
-        browser = moved(switch)
+    def test_what_only_the_old_store_has(self, switch: Switch, half: str) -> None:
+        browser = browser_of_moved_session(switch)
         assert Request(running()(session_key=browser.cookie), half).data == {"a": 1}
         assert browser.read() == {"a": 1}
 
     def test_by_a_class_that_was_bound_before(self, switch: Switch) -> None:
-        browser = moved(switch)
+        browser = browser_of_moved_session(switch)
         assert STORES[switch.new](browser.cookie)["a"] == 1
 
     @HALVES
     def test_and_changing_it(self, switch: Switch, half: str) -> None:
-        browser = moved(switch)
+        browser = browser_of_moved_session(switch)
         session = Request(running()(browser.cookie), half)
         session.set(b=2).save()
         assert Browser(session.session_key).read() == {"a": 1, "b": 2}
@@ -76,7 +76,7 @@ class TestOpening:
         assert isinstance(running()(), djangos)
         assert issubclass(type(running()()), STORES[switch.new])
         assert type(running()()) is session_store()
-        # What Django signs is signed with this name.
+        # Part of the salt of Django's signatures.
         assert running()().key_salt == djangos().key_salt
 
     def test_afterwards_it_is_the_engines_own_again(self, switch: Switch) -> None:
@@ -88,12 +88,12 @@ class TestOpening:
 
 
 class TestEnding:
-    """Others' sessions, by what a list of them has noted."""
+    """Ends sessions of other browsers by their keys, from a list."""
 
     @HALVES
     @pytest.mark.parametrize("how", ["delete", "flush"])
     def test_an_opened_one(self, switch: Switch, how: str, half: str) -> None:
-        browser = moved(switch)
+        browser = browser_of_moved_session(switch)
         getattr(Request(running()(browser.cookie), half), how)()
         assert browser.copy().read() == {}
         switch.back()
@@ -102,8 +102,8 @@ class TestEnding:
 
     @HALVES
     def test_by_its_key(self, switch: Switch, half: str) -> None:
-        """As allauth.usersessions.models.UserSession.end does."""
-        browser = moved(switch)
+        """Like allauth.usersessions.models.UserSession.end."""
+        browser = browser_of_moved_session(switch)
         Request(running()(), half).delete(browser.cookie)
         assert browser.copy().read() == {}
         switch.back()
@@ -113,8 +113,8 @@ class TestEnding:
     @FROM_SERVER
     @HALVES
     def test_what_may_be_ended_exists(self, switch: Switch, half: str) -> None:
-        """As allauth.usersessions.models.UserSession.purge asks, before it forgets one."""
-        browser, ended = moved(switch), Browser()
+        """Like allauth.usersessions.models.UserSession.purge before it deletes a row."""
+        browser, ended = browser_of_moved_session(switch), Browser()
         store = Request(running()(), half)
         assert store.exists(browser.cookie)
         store.delete(browser.cookie)
@@ -138,7 +138,7 @@ class TestClassMethods:
     @BETWEEN_SERVERS
     @HALVES
     def test_the_others_are_about_the_new_store(self, switch: Switch, half: str) -> None:
-        browser = moved(switch)
+        browser = browser_of_moved_session(switch)
         browser.read()
         store, alone = running(), switch.store(switch.new)
         assert list(map(key_of, store.walk())) == [browser.cookie]
@@ -165,7 +165,7 @@ def key_of(listed: Any) -> str:
 
 
 class TestOthers:
-    def test_the_former_engines_class_is_what_it_was(self, switch: Switch) -> None:
+    def test_the_old_engines_class_is_what_it_was(self, switch: Switch) -> None:
         switch.make()
         browser = Browser()
         browser.set(a=1)
@@ -208,8 +208,8 @@ def sites_own(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
     return make
 
 
-# By its name a class signs otherwise, so that in the same rows each reads only its own.
-@only(pair for pair in PAIRS if set(pair) != {"db", "cached_db"})
+# The class name is part of the signature, so each class reads only its own rows.
+@only_switches(pair for pair in PAIRS if set(pair) != {"db", "cached_db"})
 def test_an_engine_of_the_sites_own(switch: Switch, sites_own: Callable[[str], str]) -> None:
     browser = Browser()
     browser.set(a=1)
@@ -220,12 +220,12 @@ def test_an_engine_of_the_sites_own(switch: Switch, sites_own: Callable[[str], s
     assert (session["a"], session.ip, session.user_agent) == (1, "192.0.2.1", "curl")
     assert type(STORES[switch.new]()) is STORES[switch.new]
     browser.set(b=2)
-    # What it has stored it reads without the handover too.
+    # The engine can read its sessions without the handover too.
     switch.settings.SESSION_HANDOVER_FROM = ""
     browser.set(c=3)
     data = browser.read()
     assert (data["a"], data["b"], data["c"]) == (1, 2, 3)
-    # And from it to another.
+    # A switch from this engine to another.
     thirds = {"file", "cache", "signed_cookies"} - {switch.old, switch.new}
     third = min(thirds)
     switch.run(third, engine)
@@ -239,14 +239,14 @@ def test_a_module_that_only_names_the_class(
     module = ModuleType("named")
     module.SessionStore = STORES[switch.new]  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "named", module)
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     switch.settings.SESSION_ENGINE = "named"
     assert STORES[switch.new](browser.cookie)["a"] == 1
     assert browser.read() == {"a": 1}
 
 
 class TestDjangosMiddleware:
-    """It takes the engine's class too."""
+    """Django's middleware uses the engine's class too."""
 
     @pytest.fixture
     def browser(self, switch: Switch) -> Browser:
@@ -286,29 +286,29 @@ class TestDjangosMiddleware:
 
 
 class TestChannels:
-    """Its own middleware, around what a site has there."""
+    """The session middleware of Channels."""
 
     @pytest.mark.parametrize("kind", ["websocket", "http"])
     def test_a_visitor_is_known(self, switch: Switch, kind: str) -> None:
-        browser = moved(switch)
+        browser = browser_of_moved_session(switch)
         assert visit(browser, kind) == {"a": 1}
         assert browser.read() == {"a": 1}
 
     @pytest.mark.parametrize("kind", ["websocket", "http"])
     def test_one_that_ended_is_not(self, switch: Switch, kind: str) -> None:
-        browser = moved(switch)
+        browser = browser_of_moved_session(switch)
         other = browser.copy()
         browser.visit(flush)
         assert visit(other, kind) == {}
 
     def test_what_it_changes_is_kept(self, switch: Switch) -> None:
-        browser = moved(switch)
+        browser = browser_of_moved_session(switch)
         assert visit(browser, "http", b=2) == {"a": 1, "b": 2}
         assert browser.read() == {"a": 1, "b": 2}
 
 
 def visit(browser: Browser, kind: str, **values: Any) -> Any:
-    """The data that a consumer of Channels finds after it has set those values."""
+    """Set the values in a consumer of Channels, and return the session's data."""
     found: dict[str, Any] = {}
     answer = {"websocket": {"type": "websocket.accept"}, "http": {"type": "http.response.start"}}
 
@@ -331,7 +331,7 @@ def visit(browser: Browser, kind: str, **values: Any) -> Any:
 
 
 def test_a_switch_that_cannot_be_is_an_error(settings: Settings) -> None:
-    """To whoever opens a session; the checks have told it before."""
+    """It is raised when a session is opened; the system checks report it earlier."""
     settings.SESSION_ENGINE = f"{OUR_ENGINES}db"
     settings.SESSION_HANDOVER_FROM = "dbx"
     with pytest.raises(ImproperlyConfigured, match="no engine that sessions can be moved between"):

@@ -1,4 +1,4 @@
-"""Two requests with one old cookie, the second at the worst moment of the first."""
+"""Two requests with one old cookie: the second runs between any two steps of the first."""
 
 from datetime import timedelta
 from typing import Any
@@ -10,15 +10,15 @@ from django.utils import timezone
 from cookieproj.engines.handover.move_one import insert
 from tests.families import IN_COOKIES
 
-from .handover_browser import (
-    APART,
+from .handover_switch import (
+    SERVER_PAIRS,
     Browser,
     Meanwhile,
     Switch,
     at_each_gap,
     flush,
     meanwhile,
-    only,
+    only_switches,
 )
 
 
@@ -81,7 +81,7 @@ def test_nor_that_of_a_process_which_still_runs_the_old_engine(
 
 @at_each_gap
 def test_nor_that_of_one_which_knows_of_both(switch: Switch, meanwhile: Meanwhile) -> None:
-    """As in a deployment by and by: the old engine hands over from the new one."""
+    """As in a rolling deployment: the old engine hands over from the new one."""
     browser = Browser()
     browser.set(a=1)
     other = browser.copy()
@@ -156,7 +156,7 @@ def test_a_sign_in_meanwhile_leaves_nothing_under_the_old_key(
     assert other.read()["d"] == 4
 
 
-@only(APART)
+@only_switches(SERVER_PAIRS)
 def test_what_changes_meanwhile_expires_as_it_has_become(switch: Switch) -> None:
     browser = Browser()
     browser.set(a=1)
@@ -174,9 +174,9 @@ def test_what_changes_meanwhile_expires_as_it_has_become(switch: Switch) -> None
     assert left < timedelta(seconds=5001)
 
 
-@only(APART)
+@only_switches(SERVER_PAIRS)
 def test_a_request_that_is_late_stores_nothing_again(switch: Switch) -> None:
-    """It has read the session in the old store, and puts it into the new one after the sign-out."""
+    """It read the session in the old store, and inserts it into the new one after the sign-out."""
     browser = Browser()
     browser.set(a=1)
     before = browser.copy()

@@ -1,4 +1,4 @@
-"""What a handover leaves under the key of a session that has ended is a session to nobody."""
+"""The tombstone of a handover, under the key of a session that has ended, opens nothing."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -18,15 +18,23 @@ from cookieproj.engines.handover.move_one import SessionMover, expiry_of_data, w
 from cookieproj.engines.handover_mixin import store_of
 
 from .contract import Engine, Open, Request, on_engines
-from .handover_browser import APART, Browser, Switch, flush, meanwhile, moved, only
-from .test_handover_changed_meanwhile import (
-    OLD_TAKE,
-    Carry,
-    OldProcess,
-    by_a_request,
-    by_movesessions,
+from .handover_switch import (
+    SERVER_PAIRS,
+    Browser,
+    Switch,
+    browser_of_moved_session,
+    flush,
+    meanwhile,
+    only_switches,
 )
-from .test_handover_failures import moving
+from .test_handover_changes_during_move import (
+    DELETE_FROM_OLD,
+    Move,
+    OldProcess,
+    move_by_movesessions,
+    move_by_request,
+)
+from .test_handover_failures import move_in_batches
 from .test_handover_races import interrupted, sign_in
 from .test_listing import listable
 
@@ -42,7 +50,7 @@ End = Callable[[Engine, str], None]
 
 @pytest.fixture
 def end() -> End:
-    """End a session as a process does that hands over: an engine by itself leaves no tombstone."""
+    """End a session like a handover does. An engine without a handover leaves no tombstone."""
 
     def end(engine: Engine, key: str) -> None:
         ours = import_module(engine.path.replace(DJANGO_ENGINES, OUR_ENGINES)).SessionStore
@@ -53,7 +61,7 @@ def end() -> End:
 
 @on_engines(lambda engine: engine.on_server)
 def test_it_opens_nothing(engine: Engine, request_for: Open, key: str, end: End) -> None:
-    """To Django's engines it is a session of nobody's: they are what a site may go back to."""
+    """To Django's engines, to which a site may go back, it is a session without a user."""
     end(engine, key)
     session = request_for(key)
     assert session.data == ({} if engine.ours else {"_session_ended": True})
@@ -90,7 +98,7 @@ def test_what_is_as_long_as_a_tombstone_is_a_session(engine: Engine) -> None:
 
 @on_ours
 def test_a_late_save_is_refused(engine: Engine, request_for: Open, key: str, end: End) -> None:
-    """And nothing is created in its place."""
+    """Nor can the key be created again."""
     read = request_for(key)
     assert read.get("a") == 1
     read.set(c=3)
@@ -109,7 +117,7 @@ def test_a_late_save_is_refused(engine: Engine, request_for: Open, key: str, end
 def test_one_that_was_emptied_unread_is_begun_anew(
     engine: Engine, request_for: Open, key: str, end: End
 ) -> None:
-    """As for a browser without a cookie: this one keeps its own until that expires."""
+    """The browser gets a new session, like one without a cookie."""
     emptied = request_for(key)
     emptied.clear()
     emptied.set(c=3)
@@ -145,9 +153,9 @@ def test_a_new_key_takes_nothing_of_it_along(
 
 
 @pytest.mark.parametrize("how", ["end", "sign_in"])
-@only(APART)
+@only_switches(SERVER_PAIRS)
 def test_a_process_of_the_old_engine_alone_at_the_same_time(switch: Switch, how: str) -> None:
-    """As while the first step of a deployment is under way, which brings the handover."""
+    """As in the first step of a deployment, which turns the handover on."""
     browser = Browser()
     browser.set(a=1)
     before, late = browser.copy(), browser.copy()
@@ -166,7 +174,7 @@ def test_a_process_of_the_old_engine_alone_at_the_same_time(switch: Switch, how:
         assert before.copy().read() == {}
 
 
-@only(APART)
+@only_switches(SERVER_PAIRS)
 def test_a_sign_in_there_at_the_same_time_keeps_its_user(switch: Switch) -> None:
     browser = Browser()
     browser.set(a=1)
@@ -185,55 +193,55 @@ def test_a_sign_in_there_at_the_same_time_keeps_its_user(switch: Switch) -> None
     assert before.read() == {}
 
 
-@pytest.mark.parametrize("by", [by_a_request, by_movesessions])
-@only(APART)
-def test_movesessions_takes_it_first(switch: Switch, by: Carry) -> None:
-    """From under who has just put it into the new store, with what was written in either since."""
-    browser = moved(switch)
+@pytest.mark.parametrize("by", [move_by_request, move_by_movesessions])
+@only_switches(SERVER_PAIRS)
+def test_movesessions_takes_it_first(switch: Switch, by: Move) -> None:
+    """It deletes a session that another process has just inserted into the new store."""
+    browser = browser_of_moved_session(switch)
     other, old_process = browser.copy(), OldProcess(switch, browser, knows_of_both=False)
 
     def taken() -> None:
         old_process.set(c=3)
-        assert moving(switch)
+        assert move_in_batches(switch)
         other.set(w=4)
 
-    with meanwhile(switch, OLD_TAKE, taken):
+    with meanwhile(switch, DELETE_FROM_OLD, taken):
         by(switch, browser)
     assert browser.read() == {"a": 1, "c": 3, "w": 4}
     expires = switch.expiry(switch.new, browser.cookie)
     assert expires is None or expires > timezone.now() + timedelta(days=1)
-    # What it has left in the old store is a session to nobody.
+    # Its tombstone in the old store opens nothing.
     old = switch.store(switch.old)
     assert list(old.walk()) == []
     assert dict(old(browser.cookie).items()) == {}
-    assert not moving(switch)
-    # Not even after a switch back, once the session has gone back to it and ended there.
+    assert not move_in_batches(switch)
+    # Not even after the session was moved back to the old store and ended in it.
     going_back = OldProcess(switch, browser, knows_of_both=True)
     assert going_back.visit(lambda session: dict(session.items())) == {"a": 1, "c": 3, "w": 4}
     going_back.end()
     assert browser.read() == {}
 
 
-@only(APART)
+@only_switches(SERVER_PAIRS)
 def test_a_request_finds_what_has_gone_back_meanwhile(switch: Switch) -> None:
-    """While it carries the session over, that is taken from under it, and returns."""
-    browser = moved(switch)
+    """While the request moves the session, it is deleted from the new store, and moved back."""
+    browser = browser_of_moved_session(switch)
     going_back = OldProcess(switch, browser, knows_of_both=True)
 
     def to_and_fro() -> None:
-        assert moving(switch)
+        assert move_in_batches(switch)
         going_back.set(c=3)
 
-    with meanwhile(switch, OLD_TAKE, to_and_fro):
+    with meanwhile(switch, DELETE_FROM_OLD, to_and_fro):
         assert browser.read() == {"a": 1, "c": 3}
     assert browser.read() == {"a": 1, "c": 3}
     assert list(switch.store(switch.old).walk()) == []
 
 
-@only(APART)
-def test_what_is_carried_over_after_its_end_is_found_by_nobody(switch: Switch) -> None:
-    """Who comes upon the tombstone in the old store knows that what is in the new one has ended."""
-    browser = moved(switch)
+@only_switches(SERVER_PAIRS)
+def test_a_session_that_is_moved_after_its_end_is_found_by_nobody(switch: Switch) -> None:
+    """A process that finds the tombstone in the old store ignores the session in the new one."""
+    browser = browser_of_moved_session(switch)
     knowing = OldProcess(switch, browser, knows_of_both=True)
     found = []
 
@@ -244,7 +252,7 @@ def test_what_is_carried_over_after_its_end_is_found_by_nobody(switch: Switch) -
         found.append(SessionMover(*stores, partial(expiry_of_data, new)).move(browser.cookie or ""))
 
     into_new = ("new", "insert", "before")
-    with meanwhile(switch, into_new, knowing.end), meanwhile(switch, OLD_TAKE, looks):
+    with meanwhile(switch, into_new, knowing.end), meanwhile(switch, DELETE_FROM_OLD, looks):
         assert browser.copy().read() == {}
     assert found == [None]
     assert browser.read() == {}

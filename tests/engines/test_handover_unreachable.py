@@ -1,4 +1,4 @@
-"""The old store does not answer: who is in the new one alone is not held up by it."""
+"""A handover while the old store is unreachable: sessions of the new store keep working."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,7 +17,7 @@ from pytest_django import DjangoDbBlocker, Settings
 
 from cookieproj.engines.caches.generic import TOMBSTONE_TTL
 from cookieproj.engines.handover import session_store
-from cookieproj.engines.handover.comparing_stores import handover_engine
+from cookieproj.engines.handover.movable_engines import handover_engine
 from cookieproj.engines.handover.move_all import move
 from cookieproj.settings.caches import caches, previous_cache
 from tests.conftest import connected
@@ -25,7 +25,7 @@ from tests.proxy import Proxy, proxied
 from tests.servers import free_port
 
 from .conftest import database
-from .handover_browser import Browser, Switch, flush
+from .handover_switch import Browser, Switch, flush
 
 # The old engine is reached through a proxy, the new one is not.
 INTO_SERVERS = [
@@ -41,7 +41,7 @@ class OldStore:
 
     @contextmanager
     def unreachable(self) -> Iterator[None]:
-        """Connections are ended, and new ones too."""
+        """Close the connections, and new ones too."""
         self.proxy.turn_to(("127.0.0.1", free_port()))
         self.proxy.cut()
         yield
@@ -55,7 +55,7 @@ class Apart(Switch):
 
     def run(self, engine: str, previous: str) -> None:
         super().run(engine, previous)
-        # The alias is the former engine's, whichever that is.
+        # The alias is for the old engine.
         self.settings.SESSION_CACHE_ALIAS = "handover" if engine == self.old else "sessions"
         self.settings.SESSION_HANDOVER_CACHE_ALIAS = (
             "handover" if previous == self.old else "sessions"
@@ -106,7 +106,7 @@ def switch(pair: tuple[str, str], settings: Settings, old_store: OldStore) -> Ap
 
 @pytest.fixture
 def browser(switch: Apart) -> Browser:
-    """With a session that the new store has, and the old one no more."""
+    """Return a browser whose session was moved to the new store."""
     browser = Browser()
     browser.set(a=1)
     switch.make()
@@ -178,7 +178,7 @@ into_rows = pytest.mark.parametrize(
 @into_rows
 @pytest.mark.parametrize("by_row", [True, False])
 def test_nor_is_one_whose_row_was_deleted(switch: Apart, old_store: OldStore, by_row: bool) -> None:
-    """The row was a copy; the original is in the store that cannot be told."""
+    """The row was a copy. The original is in the unreachable store."""
     browser = Browser()
     browser.set(a=1)
     for _ in move(
@@ -211,7 +211,7 @@ def test_in_a_transaction_too(
 def test_what_was_left_behind_is_not_opened_when_it_is_back(
     switch: Apart, old_store: OldStore, view: Callable[[Any], Any], days: int | None
 ) -> None:
-    """The new one took it over as the old one did not let go; then it ends."""
+    """The session was moved but not deleted from the old store. Then it ends."""
     browser, expiry = Browser(), days and days * 86400
     browser.visit(lambda session: (session.update({"a": 1}), session.set_expiry(expiry)))
     before = browser.copy()
@@ -223,7 +223,7 @@ def test_what_was_left_behind_is_not_opened_when_it_is_back(
     with old_store.unreachable():
         answered(browser, view)
     assert before.copy().read() == {}
-    # It may live there as long as any session; the tombstone does not end before.
+    # The tombstone lasts as long as the session can live in the old store.
     ends = switch.expiry(switch.new, key)
     seconds = max(site.SESSION_COOKIE_AGE, expiry or 0)
     assert abs(ends - timezone.now() - timedelta(seconds=seconds)) < timedelta(seconds=60)
@@ -267,7 +267,7 @@ INTO_COOKIES = pytest.mark.parametrize(
 
 @INTO_COOKIES
 class TestIntoCookies:
-    """The old store keeps the session under its former key, for requests that are late."""
+    """The old store keeps the session under its session key for late requests."""
 
     def test_the_session_goes_on(self, browser: Browser, old_store: OldStore) -> None:
         with old_store.unreachable():
@@ -286,7 +286,7 @@ class TestIntoCookies:
             answered(browser, sign_in)
             assert answered(browser, lambda session: dict(session.items())) == {"a": 1, "d": 4}
         assert "d" not in before.read()
-        # What could not be ended then ends with the session.
+        # The key that could not be ended then ends with the session.
         browser.visit(flush)
         assert before.copy().read() == {}
 

@@ -229,7 +229,7 @@ def test_a_lock_that_is_held_too_long_is_waited_for_again(
     with (
         ThreadPoolExecutor(1) as pool,
         isolated("READ COMMITTED", **wait),
-        mock.patch("cookieproj.engines.sql_call.PATIENCE", patience),
+        mock.patch("cookieproj.engines.sql_call.RETRY_TIMEOUT", patience),
     ):
         session = engine.Store(key)
         session["c"] = 3

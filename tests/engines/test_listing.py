@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
-from cookieproj.engines.clear_expired_rows import ROWS_OF_A_PAGE
+from cookieproj.engines.clear_expired_rows import MAX_ROWS_PER_PAGE
 from cookieproj.engines.exceptions import NotListableError
 from cookieproj.engines.session_keys import random_key
 from tests.families import IN_COOKIES
@@ -246,7 +246,7 @@ def test_clearing_where_a_statement_cannot_look_for_itself(engine: Engine) -> No
 def test_many_rows_are_cleared_page_by_page(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cookieproj.engines.clear_expired_rows.FEW", 2)
+    monkeypatch.setattr("cookieproj.engines.clear_expired_rows.INDEXED_BATCH_SIZE", 2)
     has_listeners = mock.PropertyMock(return_value=False)
     monkeypatch.setattr("cookieproj.engines.sql_statements.Table.has_listeners", has_listeners)
     # Of several pages, and more to a statement than one.
@@ -254,7 +254,7 @@ def test_many_rows_are_cleared_page_by_page(
         text = "".join(random_key() for _ in range(40))
         stored(engine, 60 if number % 3 else -60, text=text)
     with CaptureQueriesContext(connection) as statements:
-        assert engine.Store.clear_expired(batch_size=2 * ROWS_OF_A_PAGE) == 20
+        assert engine.Store.clear_expired(batch_size=2 * MAX_ROWS_PER_PAGE) == 20
     words = [statement["sql"].split()[0] for statement in statements]
     # Whether it has parts, a few, how many pages it has, and these.
     assert words[:3] == ["SELECT", "DELETE", "SELECT"]
@@ -264,7 +264,7 @@ def test_many_rows_are_cleared_page_by_page(
     # Few of them are found by the index, and that there are no more.
     stored(engine, -60, a=1)
     with CaptureQueriesContext(connection) as statements:
-        assert engine.Store.clear_expired(batch_size=2 * ROWS_OF_A_PAGE) == 1
+        assert engine.Store.clear_expired(batch_size=2 * MAX_ROWS_PER_PAGE) == 1
     words = [statement["sql"].split()[0] for statement in statements]
     assert words == ["SELECT", "DELETE", "DELETE"]
 

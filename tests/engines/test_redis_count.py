@@ -79,7 +79,7 @@ def test_of_many_there_is_an_estimate(use: Any, monkeypatch: pytest.MonkeyPatch)
     client.mset({f"{name}{number}": "{}" for number in range(4500)})
     client.mset({f"other:{number}": "1" for number in range(1500)})
     assert SessionStore.count() == 4500
-    monkeypatch.setattr(redis, "COUNTED", 2000)
+    monkeypatch.setattr(redis, "COUNT_SAMPLE_SIZE", 2000)
     commands = client.info("commandstats")
     number = SessionStore.count()
     assert isinstance(number, Estimate)

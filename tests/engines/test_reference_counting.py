@@ -22,7 +22,7 @@ from cookieproj.engines.middleware import SessionMiddleware
 from tests.stores import instead, steps_of
 
 from .contract import Engine, on_engines
-from .handover_browser import Browser, Switch
+from .handover_switch import Browser, Switch
 
 Use = Callable[[Any], object]
 

@@ -15,7 +15,7 @@ from cookieproj.engines.checks import engine_is_there
 from cookieproj.engines.constants import DJANGO_ENGINES, ENGINE_NAMES, OUR_ENGINES
 from cookieproj.engines.engine_registry import EngineRef, current_engine, resolve_engine
 from cookieproj.engines.file_store import FileStore
-from cookieproj.engines.handover.comparing_stores import handover_engine
+from cookieproj.engines.handover.movable_engines import handover_engine
 from cookieproj.engines.store_probe import without_cache
 from cookieproj.settings.caches import caches as caches_of
 
@@ -88,7 +88,7 @@ class TestNoEngine:
 
     @pytest.mark.django_db
     def test_the_commands_say_so(self, name: str) -> None:
-        with pytest.raises(CommandError, match="is no engine that sessions can be moved between"):
+        with pytest.raises(CommandError, match="Sessions cannot be moved to or from"):
             call_command("movesessions", f"--from={name}", "--to=db")
         with pytest.raises(CommandError, match="is no engine: db, cache, file"):
             call_command("benchsessions", f"--engine={name}")

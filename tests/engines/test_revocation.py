@@ -12,9 +12,10 @@ from pytest_django import Settings
 from cookieproj.engines.checks import revoked_sessions_are_refused
 from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.engines.signed_cookies import SessionStore
+from tests.families import IN_COOKIES
 
 from .contract import Request
-from .handover_browser import INTO_COOKIES, OUT_OF_COOKIES, Switch, moved, only
+from .handover_switch import PAIRS, Switch, browser_of_moved_session, only_switches
 
 # What the function below was asked, and what it answers; an error it raises.
 asked: list[tuple[dict[str, Any], str]] = []
@@ -108,7 +109,7 @@ def served(key: str) -> Any:
         ("nowhere.is_revoked", "No module named 'nowhere'"),
         (f"{__name__}.is_revokd", "does not define a"),
         ("is_revoked", "doesn't look like a module path"),
-        ("..is_revoked", "is no function to ask: "),
+        ("..is_revoked", "is not a function that can be called: "),
         (f"{__name__}.asked", "it cannot be called"),
         (f"{__name__}.is_revoked_later", "it is a coroutine function"),
         (is_revoked, "doesn't look like a module path"),
@@ -127,10 +128,10 @@ def test_nothing_is_opened_by_a_path_that_is_wrong(
     assert "such as mysite.sessions.is_revoked" in str(error.hint)
 
 
-@only(OUT_OF_COOKIES)
+@only_switches(pair for pair in PAIRS if pair[0] in IN_COOKIES)
 def test_out_of_cookies_it_is_asked_about_both(switch: Switch) -> None:
     """The cookie, and the session that became of it: by another copy it may have ended."""
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     cookie = str(browser.cookie)
     asked.clear()
     assert browser.read() == {"a": 1}
@@ -142,9 +143,9 @@ def test_out_of_cookies_it_is_asked_about_both(switch: Switch) -> None:
     assert asked == [({"a": 1}, browser.cookie)]
 
 
-@only(INTO_COOKIES)
+@only_switches(pair for pair in PAIRS if pair[1] in IN_COOKIES)
 def test_into_cookies_it_is_asked_about_what_is_still_in_the_store(switch: Switch) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     key = browser.cookie
     answers.append(True)
     asked.clear()

@@ -20,7 +20,7 @@ from django.utils.safestring import mark_safe
 from pytest_django import Settings
 
 from cookieproj.engines.merge import Data, merge, same_data, stored_alike
-from cookieproj.engines.validation import DEEPEST, is_too_deep, validate
+from cookieproj.engines.validation import MAX_DEPTH, is_too_deep, validate
 from tests.stores import before, steps_of
 
 from .contract import ALL, Engine, kept, on_engines
@@ -220,10 +220,10 @@ def test_what_is_shared_is_gone_through_once(pair: Callable[[Any], Any], levels:
 
 
 def test_depth_is_that_of_the_longest_way_and_a_circle_adds_none() -> None:
-    assert is_too_deep({"a": shared(DEEPEST, 1)})
-    assert not is_too_deep({"a": shared(DEEPEST - 1, 1)})
+    assert is_too_deep({"a": shared(MAX_DEPTH, 1)})
+    assert not is_too_deep({"a": shared(MAX_DEPTH - 1, 1)})
     assert not is_too_deep({"a": holding_itself("a")})
-    assert is_too_deep({"a": [holding_itself("a"), shared(DEEPEST, 1)]})
+    assert is_too_deep({"a": [holding_itself("a"), shared(MAX_DEPTH, 1)]})
 
 
 def test_it_is_compared_without_python_calling_itself() -> None:

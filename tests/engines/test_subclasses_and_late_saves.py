@@ -22,7 +22,7 @@ from cookieproj.engines.pending_invalidations import PendingInvalidations
 from tests.stores import forget_pending
 
 from .contract import ALL, Engine, kept, on_engines
-from .handover_browser import Browser, Switch, flush
+from .handover_switch import Browser, Switch, flush
 
 SIGNED = {"db", "file", "cached_db"}
 ANOTHER = "another-key-that-is-long-enough-for-django-0123456789abcdefghij"
@@ -260,7 +260,7 @@ def test_what_is_pending_may_be_noted_while_it_is_gone_through() -> None:
         try:
             while time.monotonic() < ends:
                 pending.add("cache", str(number))
-                for key in pending.take_due("cache", str(number)):
+                for key in pending.due("cache", str(number)):
                     pending.done("cache", key)
         except RuntimeError as error:
             errors.append(error)

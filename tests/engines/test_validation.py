@@ -23,7 +23,7 @@ from pytest_django import Settings
 
 from cookieproj.engines.constants import DJANGO_ENGINES, ENGINE_NAMES, OUR_ENGINES
 from cookieproj.engines.merge import Data
-from cookieproj.engines.validation import DEEPEST, decode_valid
+from cookieproj.engines.validation import MAX_DEPTH, decode_valid
 from tests.conftest import on
 from tests.families import IN_COOKIES
 from tests.sites import forks
@@ -60,7 +60,7 @@ def each(key: str, *values: Any) -> list[Data]:
 
 # Entries that are an error in each request by Django that goes by them, or that only reads them.
 UNSOUND: list[Data] = [
-    {"deep": nested(DEEPEST)},
+    {"deep": nested(MAX_DEPTH)},
     *each("_session_expiry", "", "soon", 10**30, float("nan"), [1]),
     *each("_session_expiry", "0001-01-01T00:00:00+14:00", {"a": 1}, date.min),
     *each("_auth_user_id", "me", str(UUID(int=1)), [1], {}, "\ud800"),
@@ -90,7 +90,7 @@ def test_with_a_hash_that_cannot_be_compared_nobody_is_signed_in() -> None:
 
 
 SOUND: list[Any] = [
-    *({}, {"color": "\ud800", "big": 10**400, "deep": nested(DEEPEST - 2)}),
+    *({}, {"color": "\ud800", "big": 10**400, "deep": nested(MAX_DEPTH - 2)}),
     *each("_session_expiry", None, 0, -60, 300, 1.5, datetime.now(UTC)),
     *each("_session_expiry", True, False, [], {}),
     {"_session_expiry": "2999-01-01T00:00:00+00:00"},
@@ -199,14 +199,14 @@ def test_what_is_too_deep_is_an_error_and_nothing_is_lost(
     session = store()
     session["color"] = "blue"
     session.save()
-    session["deep"] = nested(DEEPEST)
-    with pytest.raises(ValueError, match="no more than 200"):
+    session["deep"] = nested(MAX_DEPTH)
+    with pytest.raises(ValueError, match="at most 200 levels deep"):
         session.save()
     again = store(session.session_key)
     assert dict(again.items()) == {"color": "blue"}
-    again["deep"] = nested(DEEPEST - 2)
+    again["deep"] = nested(MAX_DEPTH - 2)
     again.save()
-    assert store(again.session_key)["deep"] == nested(DEEPEST - 2)
+    assert store(again.session_key)["deep"] == nested(MAX_DEPTH - 2)
 
 
 @pytest.mark.parametrize("use_tz", [True, False])

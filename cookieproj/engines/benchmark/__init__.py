@@ -1,1 +1,1 @@
-"""What a request costs on each session engine, on the stores that this site is set up with."""
+"""Measures what a request costs on each session engine, with the stores of this site."""

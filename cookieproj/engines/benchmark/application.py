@@ -1,4 +1,4 @@
-"""Django's whole way from a WSGI environment to a response, for one session engine."""
+"""A WSGI application with one session engine: Django's whole way from request to response."""
 
 from typing import Any
 
@@ -17,25 +17,26 @@ from . import views
 
 
 class Application(WSGIHandler):
-    """The views of ``kinds`` behind the middleware of sessions and no other.
+    """Serves ``views`` with SessionMiddleware and no other middleware.
 
-    Ours where the engine is ours, else Django's; none at all without a ``store``.
+    The middleware is ours for an engine of ours, else Django's. Without a ``session_class`` there
+    is none.
     """
 
-    def __init__(self, store: type[SessionBase] | None) -> None:
-        self.store = store
+    def __init__(self, session_class: type[SessionBase] | None) -> None:
+        self.session_class = session_class
         super().__init__()
 
     def load_middleware(self, is_async: bool = False) -> None:
-        """Of the handler, not of the settings: several of them serve in one process."""
+        """Replace Django's, which loads the same middleware from the settings for all engines."""
         self._view_middleware: list[Any] = []
         self._template_response_middleware: list[Any] = []
         self._exception_middleware: list[Any] = []
         handler: Any = convert_exception_to_response(self._get_response)  # type: ignore[attr-defined]
-        if self.store:
-            is_ours = issubclass(self.store, Engine | CookieSession)
+        if self.session_class:
+            is_ours = issubclass(self.session_class, Engine | CookieSession)
             middleware: Any = (SessionMiddleware if is_ours else DjangoMiddleware)(handler)
-            middleware.SessionStore = self.store
+            middleware.SessionStore = self.session_class
             if is_ours:
                 self._exception_middleware.append(middleware.process_exception)
             handler = convert_exception_to_response(middleware)

@@ -1,4 +1,4 @@
-"""Something that serves the kinds of request, and how long it took."""
+"""The contestants of a benchmark, which serve the same requests turn by turn, and their times."""
 
 import statistics
 from collections.abc import Callable, Collection, Iterable
@@ -9,17 +9,17 @@ from wsgiref.types import WSGIApplication
 from .views import KINDS
 from .visitor import Visitor
 
-# Requests that one subject serves before it is another's turn.
-TURN = 10
+# Timed requests that each visitor sends in one turn.
+REQUESTS_PER_TURN = 10
 
-# Those before them in each turn, which are not timed.
-WARM_UP = 3
+# Requests before those in each turn, which are not timed.
+WARM_UP_REQUESTS = 3
 
 
-class Subject:
-    """An application, its visitors, and how long their requests took.
+class Contestant:
+    """An application, its visitors, and the times of their requests.
 
-    ``counter`` opens what counts the trips of a request; without one they are not known.
+    ``counter`` returns a context manager that counts round trips. Without it ``trips`` are None.
     """
 
     def __init__(
@@ -36,14 +36,14 @@ class Subject:
         self.kinds = kinds
         self.visitors = [Visitor(application, payload) for _ in range(visitors)]
         self.trips = {kind: self._trips(kind, counter) for kind in kinds}
-        # Seconds of each request, by turns.
+        # By kind, for each turn: the seconds that each request took.
         self.turns: dict[str, list[list[float]]] = {kind: [] for kind in kinds}
 
     def _trips(self, kind: str, counter: Callable[[], Any] | None) -> int | None:
         if counter is None:
             return None
         visitor = self.visitors[0]
-        # Once before, so that connections are open and statements put together.
+        # The first request opens connections and compiles statements.
         visitor.visit(kind)
         visitor.prepare(kind)
         with counter() as trips:
@@ -51,48 +51,51 @@ class Subject:
         return int(trips.number)
 
     def turn(self, kind: str, requests: int, threads: Executor | None) -> None:
-        """So many requests of each visitor, all visitors at the same time."""
+        """Send that many requests from each visitor, all visitors at the same time."""
 
-        def take(visitor: Visitor) -> list[float]:
-            # After others had their turn, nothing that this one needs is near at hand.
-            for _ in range(WARM_UP):
+        def visit(visitor: Visitor) -> list[float]:
+            # The turns of the others have emptied the processor's caches.
+            for _ in range(WARM_UP_REQUESTS):
                 visitor.visit(kind)
             return [visitor.visit(kind) for _ in range(requests)]
 
-        taken: Iterable[list[float]] = (threads.map if threads else map)(take, self.visitors)
-        self.turns[kind].append([seconds for each in taken for seconds in each])
+        times: Iterable[list[float]] = (threads.map if threads else map)(visit, self.visitors)
+        self.turns[kind].append([seconds for visitor_times in times for seconds in visitor_times])
 
     def times(self, kind: str) -> list[float]:
         return [seconds for turn in self.turns[kind] for seconds in turn]
 
 
-def ratio(one: Subject, other: Subject, kind: str) -> float:
-    """How much of the other's time the one takes: the median over the pairs of their turns."""
+def ratio(one: Contestant, other: Contestant, kind: str) -> float:
+    """Return the time of ``one`` divided by the time of ``other``.
+
+    It is the median over the pairs of their turns.
+    """
     pairs = zip(one.turns[kind], other.turns[kind], strict=True)
     return statistics.median(
-        statistics.median(mine) / statistics.median(theirs) for mine, theirs in pairs
+        statistics.median(times) / statistics.median(other_times) for times, other_times in pairs
     )
 
 
 def rounds(
-    subjects: Collection[Subject],
+    contestants: Collection[Contestant],
     requests: int,
     *,
     threads: Executor | None = None,
     progress: Callable[[int], object] = lambda requests: None,
 ) -> None:
-    """So many timed requests of each kind by each visitor of each subject, turn by turn.
+    """Send that many timed requests of each kind from each visitor of each contestant, in turns.
 
-    Every other round goes the other way round, so that nobody always comes after the same.
-    ``progress`` is called after each turn with the number of its requests.
+    Every second round runs in reverse order, so that no contestant always follows the same one.
+    ``progress`` is called after each turn with its number of requests.
     """
-    kinds = dict.fromkeys(kind for subject in subjects for kind in subject.kinds)
-    order = list(subjects)
-    for done in range(0, requests, TURN):
-        size = min(TURN, requests - done)
+    kinds = dict.fromkeys(kind for contestant in contestants for kind in contestant.kinds)
+    order = list(contestants)
+    for sent in range(0, requests, REQUESTS_PER_TURN):
+        size = min(REQUESTS_PER_TURN, requests - sent)
         for kind in kinds:
-            for subject in order:
-                if kind in subject.kinds:
-                    subject.turn(kind, size, threads)
+            for contestant in order:
+                if kind in contestant.kinds:
+                    contestant.turn(kind, size, threads)
                     progress(size)
         order.reverse()

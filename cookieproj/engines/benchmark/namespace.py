@@ -1,4 +1,4 @@
-"""Engines as they are, whose sessions are kept apart from the site's and gone in the end."""
+"""Engines whose sessions are kept apart from the site's, and deleted in the end."""
 
 import os
 import tempfile
@@ -20,56 +20,56 @@ from cookieproj.engines.constants import BENCHMARK_KEY_PREFIX
 from cookieproj.engines.engine_registry import same_named_subclass
 from cookieproj.engines.sql_statements import Table
 
-# Rows that one statement removes.
-BATCH = 500
+# Rows that one statement deletes.
+ROWS_PER_DELETE = 500
 
 
 class Namespaced(SessionBase):
-    """An engine that gives its sessions keys in NAMESPACE, and remembers them."""
+    """An engine whose session keys begin with BENCHMARK_KEY_PREFIX, and are remembered."""
 
-    made: set[str]
+    created_keys: set[str]
 
     def _get_new_session_key(self) -> str:
         random: str = super()._get_new_session_key()  # type: ignore[misc]
         key = BENCHMARK_KEY_PREFIX + random[len(BENCHMARK_KEY_PREFIX) :]
-        # Before anything is stored under it, so that an interruption leaves nothing.
-        self.made.add(key)
+        # Remembered before a session is stored under it, so that an interruption leaves none.
+        self.created_keys.add(key)
         return key
 
 
 @contextmanager
-def namespaced(store: type[SessionBase]) -> Iterator[Any]:
-    """That engine until the block ends, and then none of its sessions is left.
+def namespaced(session_class: type[SessionBase]) -> Iterator[Any]:
+    """Yield that engine with its own namespace. At the end of the block all its sessions go.
 
-    That of files has a folder of its own, beside the sessions where it can be.
+    The file engine gets a folder of its own, inside SESSION_FILE_PATH if that can be written.
     """
     with ExitStack() as stack:
-        attributes: dict[str, Any] = {"made": set()}
-        if issubclass(store, DjangoFileStore):
+        attributes: dict[str, Any] = {"created_keys": set()}
+        if issubclass(session_class, DjangoFileStore):
             folder = Path(settings.SESSION_FILE_PATH or tempfile.gettempdir())
             own = tempfile.TemporaryDirectory(dir=folder if os.access(folder, os.W_OK) else None)
             attributes["_storage_path"] = stack.enter_context(own)
-        apart = same_named_subclass(store, Namespaced, **attributes)
-        stack.callback(remove, apart)
-        yield apart
+        engine = same_named_subclass(session_class, Namespaced, **attributes)
+        stack.callback(remove_sessions, engine)
+        yield engine
 
 
-def remove(store: Any) -> None:
-    """All that was stored: rows, and entries of a cache; files go with their folder.
+def remove_sessions(engine: Any) -> None:
+    """Delete the rows and cache entries of all sessions that the engine created.
 
-    From the running engine's cache too: cached_db hears of each row that is deleted with
-    signals, and leaves a tombstone for it. Raises StoreError where a store does not answer any
-    more.
+    Files go with their folder. The entries go from the running engine's cache too: if that is
+    cached_db, the deletion of a row sends it a signal, and it leaves a tombstone. Raises
+    StoreError if a store does not answer.
     """
-    sessions: list[Any] = [store(), running_engine.store()()]
-    caching = [session for session in sessions if hasattr(session, "_cache")]
-    made = iter(store.made)
-    while keys := list(islice(made, BATCH)):
-        if hasattr(store, "get_model_class"):
-            model = store.get_model_class()
+    sessions: list[Any] = [engine(), running_engine.store()()]
+    cached = [session for session in sessions if hasattr(session, "_cache")]
+    created_keys = iter(engine.created_keys)
+    while keys := list(islice(created_keys, ROWS_PER_DELETE)):
+        if hasattr(engine, "get_model_class"):
+            model = engine.get_model_class()
             alias = router.db_for_write(model)
             rows = model._base_manager.using(alias).filter(session_key__in=keys)
             Table(model, alias).call(partial(rows._raw_delete, alias))
-        for session in caching:
+        for session in cached:
             for key in keys:
                 adapter_for(session._cache).delete(session.cache_key_prefix + key)

@@ -1,4 +1,4 @@
-"""What a benchmark found, and where the last one is kept."""
+"""The results of a benchmark, and the file that keeps the last one."""
 
 import json
 import os
@@ -17,11 +17,11 @@ from .views import KINDS
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one kind of request: microseconds, and trips to the store.
+    """The cost of one kind of request: microseconds, and round trips to the store.
 
-    The ``median`` and the ``p95``, below which 95 of 100 stay, are None where nothing was
-    timed, ``trips`` where they cannot be known. ``ratio`` is to the same request on Django's
-    engine, from pairs of turns; None where that was not beside it.
+    ``median`` and ``p95``, the 95th percentile, are None if nothing was timed. ``trips`` is None
+    if the engine's round trips cannot be counted. ``ratio`` is the time divided by that of
+    Django's engine, from pairs of turns; None if Django's engine was not measured as well.
     """
 
     median: float | None
@@ -31,8 +31,11 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """An engine on its store. The requests are by kind; none where there is a ``problem``."""
+class EngineResult:
+    """One engine's costs by kind of request; none if there is a ``problem``.
+
+    ``engine`` is its dotted path. ``stored_bytes`` is None for an engine that cannot tell.
+    """
 
     engine: str
     stored_bytes: int | None = None
@@ -43,10 +46,11 @@ class Measured:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """``requests`` of each kind by each of ``visitors`` at a time; ``made`` is an ISO 8601 time.
+    """The results of all engines, and how they were measured.
 
-    ``without`` is what a request costs that has no sessions at all, ``payload`` how many bytes
-    a session holds as JSON.
+    ``made`` is the time, in ISO 8601. Each of ``visitors`` at the same time sent ``requests`` of
+    each kind. ``payload`` is the size of a session in bytes of JSON. ``without`` is the cost of a
+    request without SessionMiddleware.
     """
 
     made: str
@@ -57,18 +61,18 @@ class Benchmark:
     visitors: int
     payload: int
     without: Cost
-    engines: list[Measured]
+    engines: list[EngineResult]
 
     @property
     def where(self) -> str:
-        """What it was measured on."""
+        """The machine it was measured on, as shown to people."""
         cores = ngettext("%(number)d core", "%(number)d cores", self.cores) % {"number": self.cores}
-        told = [cores, self.machine, *([_("DEBUG on")] if self.debug else [])]
-        return ", ".join(told)
+        parts = [cores, self.machine, *([_("DEBUG on")] if self.debug else [])]
+        return ", ".join(parts)
 
-    def of(self, engine: str) -> Measured | None:
-        """What was found of that engine, by its path; None if it was not measured."""
-        return next((each for each in self.engines if each.engine == engine), None)
+    def of(self, engine: str) -> EngineResult | None:
+        """Return the result of the engine with that path; None if it was not measured."""
+        return next((result for result in self.engines if result.engine == engine), None)
 
 
 def cores() -> int:
@@ -82,38 +86,41 @@ def machine() -> str:
     )
 
 
-def as_json(made: Benchmark) -> str:
-    return json.dumps(asdict(made), indent=2)
+def as_json(results: Benchmark) -> str:
+    return json.dumps(asdict(results), indent=2)
 
 
-def keep(made: Benchmark) -> None:
-    """For ``last``, in the file that SESSION_BENCHMARK_FILE names; nowhere without it.
+def keep(results: Benchmark) -> None:
+    """Write the results to the file that SESSION_BENCHMARK_FILE names, if it is set.
 
-    Raises OSError where that cannot be written.
+    Raises OSError if the file cannot be written.
     """
-    if path := kept_in():
-        written = path.with_suffix(".new")
-        written.write_text(as_json(made))
-        written.replace(path)
+    if path := results_path():
+        new_file = path.with_suffix(".new")
+        new_file.write_text(as_json(results))
+        new_file.replace(path)
 
 
-def kept_in() -> Path | None:
+def results_path() -> Path | None:
     name = getattr(settings, "SESSION_BENCHMARK_FILE", None)
     return Path(name) if name else None
 
 
 def last() -> Benchmark | None:
-    """None where nothing was measured yet, or what is there is no benchmark of this version."""
-    path = kept_in()
+    """Return the results that were kept last.
+
+    None if there are none, or if the file is not in the format of this version.
+    """
+    path = results_path()
     try:
-        told = json.loads(path.read_text()) if path else {}
-        engines = [measured(each) for each in told["engines"]]
-        return Benchmark(**{**told, "without": Cost(**told["without"]), "engines": engines})
+        fields = json.loads(path.read_text()) if path else {}
+        engines = [engine_result(engine) for engine in fields["engines"]]
+        return Benchmark(**{**fields, "without": Cost(**fields["without"]), "engines": engines})
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def measured(told: dict[str, Any]) -> Measured:
-    """Raises KeyError or TypeError for what ``keep`` has not written."""
-    requests = told["requests"] and {kind: Cost(**told["requests"][kind]) for kind in KINDS}
-    return Measured(**{**told, "requests": requests})
+def engine_result(fields: dict[str, Any]) -> EngineResult:
+    """Return a result from its JSON. Raises KeyError or TypeError for another format."""
+    requests = fields["requests"] and {kind: Cost(**fields["requests"][kind]) for kind in KINDS}
+    return EngineResult(**{**fields, "requests": requests})

@@ -1,4 +1,4 @@
-"""A benchmark of session engines: ours and Django's side by side, turn by turn."""
+"""Runs a benchmark of session engines, ours and Django's, which serve requests in turns."""
 
 import json
 import os
@@ -15,58 +15,63 @@ from django.utils import timezone
 
 from cookieproj.engines.cache import SessionStore as CacheStore
 from cookieproj.engines.constants import DJANGO_ENGINES, ENGINE_NAMES, OUR_ENGINES
-from cookieproj.engines.cookie_sessions import COOKIE_BYTES, CookieSession
+from cookieproj.engines.cookie_sessions import MAX_COOKIE_BYTES, CookieSession
 from cookieproj.engines.engine_registry import EngineRef, both_families
 from cookieproj.engines.exceptions import CookieTooLargeError, SessionStoreError
 from cookieproj.engines.store_probe import probe
 
 from .application import Application
-from .contestant import Subject, ratio, rounds
-from .namespace import namespaced, remove
-from .remembered_results import remembered
-from .results import Benchmark, Cost, Measured, cores, machine
-from .trip_counting import counter
+from .contestant import Contestant, ratio, rounds
+from .namespace import namespaced, remove_sessions
+from .result_cache import cached_result
+from .results import Benchmark, Cost, EngineResult, cores, machine
+from .round_trip_counter import round_trip_counter
 from .visitor import RequestFailedError
 
-ALL = [path for name in ENGINE_NAMES for path in both_families(name)]
+ALL_ENGINES = [path for name in ENGINE_NAMES for path in both_families(name)]
 
-# A request that has no sessions can do but one thing.
-WITHOUT = "plain"
+# The only kind of request that works without sessions.
+KIND_WITHOUT_SESSIONS = "plain"
 
 
 def payload_of(size: int) -> dict[str, Any]:
-    """Data that takes about so many bytes, and that no compression makes less than half."""
+    """Return session data of about that many bytes, which compress to half at best."""
     return {"text": os.urandom(size // 2).hex()}
 
 
 def benchmark(
-    engines: Sequence[str] = ALL,
+    engines: Sequence[str] = ALL_ENGINES,
     *,
     requests: int = 1000,
     visitors: int = 1,
     payload: dict[str, Any] | None = None,
     progress: Callable[[int], object] = lambda requests: None,
 ) -> Benchmark:
-    """Each kind of request on each engine, by dotted path, so many times by each visitor.
+    """Send requests of each kind to each engine, and return what they cost.
 
-    One more of each comes before them, so with ``requests`` 0 the trips are known and no
-    times. ``progress`` is called with the number of requests after some. Nothing is left
-    in the stores. Raises ImportError for a path that is no engine's, RequestFailedError
-    if a store goes away on the way; one that is away before is told in the results.
+    ``engines`` are dotted paths. Each visitor sends ``requests`` timed requests of each kind. One
+    more is not timed but counted: with ``requests`` 0 the result has round trips and no times.
+    ``progress`` is called now and then with the number of requests since the last call. No
+    session is left in the stores.
+
+    Raises ImportError for a path of no engine, and RequestFailedError if a store fails during
+    the benchmark. If a store fails before, the engine's result has a ``problem``.
     """
     payload = payload_of(200) if payload is None else payload
     with ExitStack() as stack:
-        threads = stack.enter_context(pool(visitors)) if visitors > 1 else None
-        contenders = [
-            Contender(each, stack.enter_context(namespaced(each.session_class)))
-            for each in map(EngineRef, engines)
+        threads = stack.enter_context(visitor_threads(visitors)) if visitors > 1 else None
+        benchmarked = [
+            BenchmarkedEngine(engine, stack.enter_context(namespaced(engine.session_class)))
+            for engine in map(EngineRef, engines)
         ]
-        for contender in contenders:
-            contender.begin(payload, visitors)
-        without = Subject("", Application(None), payload, kinds=[WITHOUT], visitors=visitors)
-        running = [each.subject for each in contenders if each.subject]
-        rounds([*running, without], requests, threads=threads, progress=progress)
-        found = [contender.found(running) for contender in contenders]
+        for engine in benchmarked:
+            engine.start(payload, visitors)
+        without_sessions = Contestant(
+            "", Application(None), payload, kinds=[KIND_WITHOUT_SESSIONS], visitors=visitors
+        )
+        contestants = [engine.contestant for engine in benchmarked if engine.contestant]
+        rounds([*contestants, without_sessions], requests, threads=threads, progress=progress)
+        results = [engine.result(contestants) for engine in benchmarked]
     return Benchmark(
         made=timezone.now().isoformat(timespec="seconds"),
         machine=machine(),
@@ -75,104 +80,119 @@ def benchmark(
         requests=requests,
         visitors=visitors,
         payload=len(json.dumps(payload)),
-        without=cost(without, WITHOUT),
-        engines=found,
+        without=cost_of(without_sessions, KIND_WITHOUT_SESSIONS),
+        engines=results,
     )
 
 
-def counted() -> Benchmark:
-    """Round trips and sizes of our engines, without times."""
+def untimed_benchmark() -> Benchmark:
+    """Count the round trips and sizes of our engines, without times."""
     return benchmark([OUR_ENGINES + name for name in ENGINE_NAMES], requests=0)
 
 
-def known() -> Benchmark:
-    """What is counted does not change: it is counted once."""
-    return remembered("trips", counted, lambda made: not any(each.problem for each in made.engines))
+def cached_untimed_benchmark() -> Benchmark:
+    """Return the round trips and sizes. They do not change, so they are counted once."""
+
+    def is_final(results: Benchmark) -> bool:
+        return not any(result.problem for result in results.engines)
+
+    return cached_result("trips", untimed_benchmark, is_final)
 
 
-class Contender:
-    """An engine, and as it serves in its namespace."""
+class BenchmarkedEngine:
+    """An engine of the benchmark, and the contestant that serves with it.
 
-    def __init__(self, engine: EngineRef, store: Any) -> None:
+    ``session_class`` is the engine in a namespace. ``contestant`` is None, and ``problem`` says
+    why, if the engine cannot serve.
+    """
+
+    def __init__(self, engine: EngineRef, session_class: Any) -> None:
         self.engine = engine
-        self.store = store
-        self.subject: Subject | None = None
+        self.session_class = session_class
+        self.contestant: Contestant | None = None
         self.problem = ""
         self.stored_bytes: int | None = None
 
-    def begin(self, payload: dict[str, Any], visitors: int) -> None:
-        """The first requests; where the store is away, or takes no such session, none is served."""
+    def start(self, payload: dict[str, Any], visitors: int) -> None:
+        """Send the first requests. Note the ``problem`` if the store fails or refuses the data."""
         try:
-            self._try_out(payload)
-            self.subject = Subject(
+            self._try_store(payload)
+            self.contestant = Contestant(
                 self.engine.path,
-                Application(self.store),
+                Application(self.session_class),
                 payload,
                 visitors=visitors,
-                counter=counter(self.store),
+                counter=round_trip_counter(self.session_class),
             )
         except (SessionStoreError, RequestFailedError) as error:
             self.problem = str(error)
             with suppress(SessionStoreError):
-                remove(self.store)
-            self.store.made.clear()
+                remove_sessions(self.session_class)
+            self.session_class.created_keys.clear()
 
-    def _try_out(self, payload: dict[str, Any]) -> None:
-        """Ours tells what is wrong, and how much is stored, of Django's too."""
+    def _try_store(self, payload: dict[str, Any]) -> None:
+        """Store one session with our engine of the same name, also for an engine of Django's.
+
+        Only our engines say what is wrong with a store, and how many bytes it holds.
+        """
         ours = self.engine.of(OUR_ENGINES)
         check_store(ours)
-        with namespaced(ours.session_class) as store:
-            session = store()
+        with namespaced(ours.session_class) as session_class:
+            session = session_class()
             session.update({**payload, "visits": 0})
             session.save()
             if isinstance(session, CookieSession):
-                refuse_what_is_too_large(session)
+                check_cookie_size(session)
             if hasattr(session, "locate"):
                 self.stored_bytes = len(session.locate()[0].payload)
 
-    def found(self, subjects: Sequence[Subject]) -> Measured:
-        if self.subject is None:
-            return Measured(self.engine.path, problem=self.problem)
-        name, _, value = self.subject.visitors[0].session.partition("=")
-        djangos = self.engine.of(DJANGO_ENGINES).path
-        others = (each for each in subjects if each is not self.subject)
-        partner = next((each for each in others if each.name == djangos), None)
-        return Measured(
+    def result(self, contestants: Sequence[Contestant]) -> EngineResult:
+        if self.contestant is None:
+            return EngineResult(self.engine.path, problem=self.problem)
+        name, _, value = self.contestant.visitors[0].session.partition("=")
+        django_path = self.engine.of(DJANGO_ENGINES).path
+        others = (other for other in contestants if other is not self.contestant)
+        djangos = next((other for other in others if other.name == django_path), None)
+        return EngineResult(
             self.engine.path,
             self.stored_bytes,
             len(name) + len(value),
-            {kind: cost(self.subject, kind, partner) for kind in self.subject.kinds},
+            {kind: cost_of(self.contestant, kind, djangos) for kind in self.contestant.kinds},
         )
 
 
 def check_store(engine: EngineRef) -> None:
-    """Raises StoreError for a cache that fails, before anything is put there that must go again.
+    """Raise StoreError if the engine's cache fails, before the benchmark stores anything.
 
-    A cached_db goes on without its cache, and would wait for one that hangs at each step.
+    cached_db works without its cache, but each of its steps would wait for a cache that hangs.
     """
     if engine.has_cache:
         probe(CacheStore)
 
 
-def refuse_what_is_too_large(session: CookieSession) -> None:
-    """Outside of development the engine only logs it; a browser drops such a cookie."""
+def check_cookie_size(session: CookieSession) -> None:
+    """Raise CookieTooLargeError for a cookie that browsers drop.
+
+    The engine itself only logs it while DEBUG is off.
+    """
     size = session._cookie_bytes()
-    if size > COOKIE_BYTES:
-        raise CookieTooLargeError(settings.SESSION_COOKIE_NAME, size, COOKIE_BYTES)
+    if size > MAX_COOKIE_BYTES:
+        raise CookieTooLargeError(settings.SESSION_COOKIE_NAME, size, MAX_COOKIE_BYTES)
 
 
-def cost(subject: Subject, kind: str, partner: Subject | None = None) -> Cost:
-    times = subject.times(kind)
-    trips = subject.trips[kind]
+def cost_of(contestant: Contestant, kind: str, djangos: Contestant | None = None) -> Cost:
+    """Return the cost of that kind of request, with the ratio to Django's engine if it is given."""
+    times = contestant.times(kind)
+    trips = contestant.trips[kind]
     if not times:
         return Cost(None, None, trips)
-    # Of one request alone both are that one.
+    # Quantiles need two times.
     p95 = statistics.quantiles(times, n=20, method="inclusive")[-1] if times[1:] else times[0]
     return Cost(
         microseconds(statistics.median(times)),
         microseconds(p95),
         trips,
-        round(ratio(subject, partner, kind), 3) if partner else None,
+        round(ratio(contestant, djangos, kind), 3) if djangos else None,
     )
 
 
@@ -181,16 +201,20 @@ def microseconds(seconds: float) -> float:
 
 
 @contextmanager
-def pool(visitors: int) -> Iterator[Executor]:
-    """A thread for each of them; in the end each closes its connections to the database."""
+def visitor_threads(visitors: int) -> Iterator[Executor]:
+    """Yield a pool with a thread for each visitor.
+
+    In the end each thread closes its database connections.
+    """
     with ThreadPoolExecutor(visitors) as threads:
         try:
             yield threads
         finally:
-            together = Barrier(visitors)
+            barrier = Barrier(visitors)
 
-            def close(_number: int) -> None:
-                together.wait()
+            def close_connections(_number: int) -> None:
+                # No thread can take a second one of these calls while it waits for the others.
+                barrier.wait()
                 connections.close_all()
 
-            list(threads.map(close, range(visitors)))
+            list(threads.map(close_connections, range(visitors)))

@@ -1,15 +1,15 @@
-"""The kinds of request that are measured, each a view; and that which begins a session."""
+"""A view for each kind of request that is measured, and one that begins a session."""
 
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-# Where a request brings along what its new session is to hold.
+# The key in ``request.META`` of the data for a new session.
 PAYLOAD = "benchsessions.payload"
 
 
 def begin(request: HttpRequest) -> HttpResponse:
-    """A new session, where there are sessions at all."""
+    """Begin a session, if the application has sessions."""
     if hasattr(request, "session"):
         request.session.update(request.META[PAYLOAD])
         request.session["visits"] = 0
@@ -17,7 +17,7 @@ def begin(request: HttpRequest) -> HttpResponse:
 
 
 def plain(request: HttpRequest) -> HttpResponse:
-    """Leaves the session alone."""
+    """Answer without the session."""
     return HttpResponse()
 
 
@@ -31,7 +31,7 @@ def write(request: HttpRequest) -> HttpResponse:
 
 
 def sign_in(request: HttpRequest) -> HttpResponse:
-    """What login() does to the session; what a site writes elsewhere is none of its cost."""
+    """Do to the session what login() does. Whatever a site writes elsewhere is not measured."""
     session = request.session
     if SESSION_KEY not in session:
         session.cycle_key()
@@ -42,7 +42,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 
 
 def sign_out(request: HttpRequest) -> HttpResponse:
-    """What logout() does to it, once the session has told who it is."""
+    """Do to the session what logout() does, after the user was read from it."""
     user = request.session[SESSION_KEY]
     request.session.flush()
     return HttpResponse(user)

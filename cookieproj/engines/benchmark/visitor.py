@@ -1,4 +1,4 @@
-"""Somebody who sends requests of the kinds that are measured, to whatever serves them."""
+"""A visitor: sends the kinds of request that are measured to a WSGI application."""
 
 import time
 from collections.abc import Iterable
@@ -11,12 +11,12 @@ from django.utils.translation import gettext as _
 
 from .views import PAYLOAD
 
-# The requests that come before some kinds, to bring about the session that they find.
-BEFORE = {"sign_in": ["begin"], "sign_out": ["begin", "sign_in"]}
+# By kind: the requests that prepare the session that it needs.
+PREPARING_KINDS = {"sign_in": ["begin"], "sign_out": ["begin", "sign_in"]}
 
 
 class RequestFailedError(Exception):
-    """A request was not answered with 200: ``kind`` and ``status`` tell which and how."""
+    """A request of that ``kind`` was answered with a ``status`` other than 200."""
 
     def __init__(self, kind: str, status: str) -> None:
         super().__init__(kind, status)
@@ -28,7 +28,11 @@ class RequestFailedError(Exception):
 
 
 class Visitor:
-    """A browser with a session, whose requests never leave the process."""
+    """A browser with a session. Its requests call the application in this process.
+
+    ``cookie`` is sent with the next request. ``session`` is the cookie of the session that all
+    kinds share that neither begin nor end one.
+    """
 
     def __init__(self, application: WSGIApplication, payload: dict[str, Any]) -> None:
         self.application = application
@@ -38,21 +42,21 @@ class Visitor:
         self.session = self.cookie
 
     def visit(self, kind: str) -> float:
-        """Seconds that the request took, without what it needed before."""
+        """Return the seconds that the request took, without its preparation."""
         self.prepare(kind)
         seconds = self.request(kind)
-        if kind not in BEFORE:
+        if kind not in PREPARING_KINDS:
             self.session = self.cookie
         return seconds
 
     def prepare(self, kind: str) -> None:
-        """Some kinds end a session; the others go on with the one that there is."""
-        self.cookie = "" if kind in BEFORE else self.session
-        for before in BEFORE.get(kind, ()):
-            self.request(before)
+        """Begin a new session for a kind that needs its own. The others continue the shared one."""
+        self.cookie = "" if kind in PREPARING_KINDS else self.session
+        for preparing_kind in PREPARING_KINDS.get(kind, ()):
+            self.request(preparing_kind)
 
     def request(self, kind: str) -> float:
-        """Seconds that it took. Raises RequestFailedError where it did not succeed."""
+        """Send a request and return its seconds. Raises RequestFailedError if it fails."""
         environ: dict[str, Any] = {
             "SCRIPT_NAME": get_script_prefix().removesuffix("/"),
             "PATH_INFO": f"/{kind}",
@@ -60,25 +64,25 @@ class Visitor:
             PAYLOAD: self.payload,
         }
         setup_testing_defaults(environ)
-        answer: list[Any] = []
+        response_start: list[Any] = []
 
         def start_response(*arguments: Any) -> Any:
-            answer.extend(arguments)
+            response_start.extend(arguments)
 
-        began = time.perf_counter()
+        started = time.perf_counter()
         body: Any = self.application(environ, start_response)
         for _chunk in body:
             pass
         if hasattr(body, "close"):
             body.close()
-        seconds = time.perf_counter() - began
-        status, headers, *_ = answer
+        seconds = time.perf_counter() - started
+        status, headers, *_ = response_start
         if not status.startswith("200"):
             raise RequestFailedError(kind, status)
-        self._keep(headers)
+        self._keep_cookie(headers)
         return seconds
 
-    def _keep(self, headers: Iterable[tuple[str, str]]) -> None:
+    def _keep_cookie(self, headers: Iterable[tuple[str, str]]) -> None:
         for name, value in headers:
             if name.lower() == "set-cookie":
                 self.cookie = value.partition(";")[0].strip()

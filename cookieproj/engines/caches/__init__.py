@@ -1,4 +1,4 @@
-"""What each cache offers beyond Django's interface: above all, compare and swap."""
+"""One store class for each kind of cache, to use its compare and swap, which Django's API lacks."""
 
 import functools
 from typing import Any
@@ -10,14 +10,14 @@ from cookieproj.engines.subclass_hooks import overrides
 
 from .generic import GenericCacheStore
 
-# By the cache's class; and, of django-redis, the clients that store alike: others have ways of
-# their own.
+# The store class for each cache class.
 ADAPTERS = {
     "django_redis.cache.RedisCache": "redis.DjangoRedisStore",
     "django.core.cache.backends.redis.RedisCache": "redis.RedisStore",
     "django.core.cache.backends.memcached.PyMemcacheCache": "memcached.MemcachedStore",
     "django.core.cache.backends.locmem.LocMemCache": "memory.MemoryStore",
 }
+# The clients of a cache (django-redis has several) that store as the classes above expect.
 KNOWN_CLIENTS = {
     "builtins.NoneType",
     "django_redis.client.default.DefaultClient",
@@ -25,29 +25,35 @@ KNOWN_CLIENTS = {
 }
 
 
-def cache_store(session: Any, others: str = "") -> GenericCacheStore:
-    """Where that session's engine has its cache, under the names that Django's hooks give."""
+def cache_store(session: Any, foreign_prefix: str = "") -> GenericCacheStore:
+    """Return the store for that session's engine, in its cache, with the names of its entries.
+
+    ``foreign_prefix`` is the start of keys whose entries belong to another engine.
+    """
     engine: type = type(session)
-    has_own_names = overrides(engine, "cache_key", "_get_or_create_session_key")
-    name_of = (lambda key: session._session_with_key(key).cache_key) if has_own_names else None
-    return adapter_for(session._cache, session.cache_key_prefix, name_of, others)
+    overrides_names = overrides(engine, "cache_key", "_get_or_create_session_key")
+    name_of = (lambda key: session._session_with_key(key).cache_key) if overrides_names else None
+    return adapter_for(session._cache, session.cache_key_prefix, name_of, foreign_prefix)
 
 
 def adapter_for(cache: BaseCache, *naming: Any) -> GenericCacheStore:
-    """Sessions in that cache; see ``GenericCacheStore`` for their names."""
-    kinds: tuple[type, type] = type(cache), type(getattr(cache, "client", None))
-    return adapter_class(*kinds)(cache, *naming)
+    """Return the store for that cache; ``naming`` is passed on to ``GenericCacheStore``."""
+    classes: tuple[type, type] = type(cache), type(getattr(cache, "client", None))
+    return adapter_class(*classes)(cache, *naming)
 
 
 @functools.cache
 def adapter_class(cache: type, client: type) -> type[GenericCacheStore]:
-    """By their classes. A subclass of a known cache may do anything: it is an unknown one."""
-    known = ADAPTERS.get(dotted_path(cache)) if dotted_path(client) in KNOWN_CLIENTS else None
-    found: type[GenericCacheStore] = (
-        import_string(f"{__name__}.{known}") if known else GenericCacheStore
+    """Return the store class for those classes of a cache and of its client.
+
+    A subclass of a known cache may do anything, so it counts as an unknown one.
+    """
+    path = ADAPTERS.get(dotted_path(cache)) if dotted_path(client) in KNOWN_CLIENTS else None
+    store_class: type[GenericCacheStore] = (
+        import_string(f"{__name__}.{path}") if path else GenericCacheStore
     )
-    return found
+    return store_class
 
 
-def dotted_path(kind: type[Any]) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"
+def dotted_path(class_: type[Any]) -> str:
+    return f"{class_.__module__}.{class_.__qualname__}"

@@ -1,4 +1,4 @@
-"""A cache of which nothing is known but Django's interface."""
+"""Sessions in any cache, through Django's interface alone."""
 
 import copy
 import math
@@ -25,34 +25,34 @@ from cookieproj.engines.validation import decode_valid
 
 
 def seconds_until(moment: datetime) -> int:
-    """Whole ones, so that a session never goes before its time."""
+    """Return the time until then in whole seconds, rounded up, so that no session expires early."""
     return math.ceil(time_until(moment).total_seconds())
 
 
-# The cache can hold nothing under that name; the warning is an error where a site makes it one.
+# The cache cannot have an entry of that name. The warning is an error if a site turns it into one.
 INVALID_KEY = (InvalidCacheKey, CacheKeyWarning)
 
-# What says nothing of the cache's health.
+# Errors that do not mean that the cache has failed.
 NOT_STORE_ERRORS = (CreateError, SynchronousOnlyOperation, *INVALID_KEY)
 
-# Longer than any request that read something before it was buried.
+# Seconds. Longer than any request that has read the entry before the tombstone replaced it.
 TOMBSTONE_TTL = 300
 
 
 def new_tombstone() -> tuple[bytes, int]:
-    """What marks a place where a session was, unlike any other mark, and its seconds to live."""
+    """Return the bytes of a new tombstone, unlike those of any other, and its seconds to live."""
     return TOMBSTONE_MARK + secrets.token_bytes(16), TOMBSTONE_TTL
 
 
 def expiry_from_ttl(seconds_to_live: float | None) -> datetime | None:
-    """When an entry goes that has so long to live; None for never."""
+    """Return the moment at which an entry with so many seconds to live expires; None for never."""
     if seconds_to_live is None:
         return None
     return as_django_stores(from_now(seconds_to_live))
 
 
 def decode_session(decode: Callable[[bytes], Any], payload: bytes) -> Data | None:
-    """The data of a stored session; None for a grave, and for what cannot be read."""
+    """Return the data of a stored session; None for a tombstone, and for what cannot be decoded."""
     return None if is_cache_tombstone(payload) else decode_valid(decode, payload)
 
 
@@ -63,18 +63,17 @@ def is_cache_tombstone(payload: bytes) -> bool:
 class GenericCacheStore(Store):
     """Sessions in a cache that cannot compare and swap.
 
-    The stored value is compared just before it is replaced, so one of two saves at the very
-    same moment can still be lost, whatever keys they change. With the subclasses none is.
+    It compares the stored value just before it replaces it, so one of two concurrent saves can
+    still be lost, whatever keys they change. The subclasses lose none.
 
-    Under a name that the cache cannot have there is nothing, and nothing can be put.
-
-    The name of an entry is the key after ``prefix``, or what ``name_of`` makes of it where a
-    subclass has a say in that. A key that begins with ``others`` is no session of this store's.
+    An entry's name is the session key after ``prefix``, or what ``name_of`` returns for the key, if
+    a subclass of the engine decides that. A key that begins with ``foreign_prefix`` is not a
+    session of this store. For a name that the cache cannot have, nothing is ever stored.
     """
 
     compares_and_swaps = False
 
-    # What the cache raises when its server is away: here, anything.
+    # What the client raises if the server fails: of an unknown client, anything.
     errors: tuple[type[Exception], ...] = (Exception,)
 
     def __init__(
@@ -82,52 +81,52 @@ class GenericCacheStore(Store):
         cache: BaseCache,
         prefix: str = "",
         name_of: Callable[[str], str] | None = None,
-        others: str = "",
+        foreign_prefix: str = "",
     ) -> None:
         self.cache: Any = cache
         self.prefix = prefix
         self.name_of = name_of or prefix.__add__
-        self.others = others
+        self.foreign_prefix = foreign_prefix
 
     @property
     def serialized_empty(self) -> bytes | None:
-        """What the serializer makes of no data, where a site chooses one: tells two apart."""
+        """The stored form of no data, which identifies a serializer; None if there is no choice."""
         return None
 
     @property
     def default_id(self) -> str:
-        """With how names begin there, with prefix and version as a rule."""
+        """The kind of cache and the start of its names, as a rule prefix and version."""
         return f"{self.kind} {self.cache.make_key(self.prefix)}"
 
     @property
     def label(self) -> str | Promise:
-        """The server, as a rule."""
+        """As a rule, the server."""
         return self.kind
 
     @property
     def kind(self) -> str:
-        """What holds the entries, whichever client reaches it."""
+        """The kind of cache, the same for all clients of one server."""
         return f"{type(self.cache).__module__}.{type(self.cache).__qualname__}"
 
     @property
     def detour(self) -> str | Promise:
-        """What works here, but by more round trips than it need: known once it was tried."""
+        """Why this cache takes more round trips than necessary, once that is known; else empty."""
         return ""
 
     def store_error(self, error: Exception) -> StoreError:
-        """Which of the errors of a store this one of its client's is."""
+        """Return the StoreError that this error of the client means."""
         return StoreUnavailableError(self.label, error)
 
     def store_call(self) -> StoreCall:
-        """What asks the cache stands inside this."""
-        return StoreCall(self._failed)
+        """Return the context manager for one call of the cache."""
+        return StoreCall(self._raise_store_error)
 
-    def _failed(self, error: BaseException) -> None:
+    def _raise_store_error(self, error: BaseException) -> None:
         if isinstance(error, self.errors) and not isinstance(error, NOT_STORE_ERRORS):
             raise self.store_error(error) from error
 
     def name(self, key: str) -> str:
-        """What the cache itself calls the entry. Raises one of NO_NAME where it can have none."""
+        """Return the cache's own name for the entry. Raises one of INVALID_KEY if not allowed."""
         name: str = self.cache.make_and_validate_key(self.name_of(key))
         return name
 
@@ -135,11 +134,11 @@ class GenericCacheStore(Store):
         return super().can_hold(key) and self.is_own(key)
 
     def is_own(self, key: str) -> bool:
-        return not (self.others and key.startswith(self.others))
+        return not (self.foreign_prefix and key.startswith(self.foreign_prefix))
 
     def read(self, key: str, *, with_expiry: bool = False) -> Entry | None:
         value = self._value(key)
-        return None if value is None else self._stored(value)
+        return None if value is None else self._entry(value)
 
     def _value(self, key: str) -> Any:
         with suppress(*INVALID_KEY), self.store_call():
@@ -149,7 +148,7 @@ class GenericCacheStore(Store):
     def insert(self, key: str, data: Data, expires: datetime) -> Entry:
         with suppress(*INVALID_KEY), self.store_call():
             if self.cache.add(self.name_of(key), data, seconds_until(expires)):
-                return self._stored(data)
+                return self._entry(data)
         raise CreateError
 
     def compare_and_swap(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
@@ -157,7 +156,7 @@ class GenericCacheStore(Store):
             return None
         with self.store_call():
             self.cache.set(self.name_of(key), data, seconds_until(expires))
-        return self._stored(data)
+        return self._entry(data)
 
     def touch(self, key: str, old: Entry, expires: datetime) -> Entry | None:
         with self.store_call():
@@ -165,12 +164,12 @@ class GenericCacheStore(Store):
         return old if touched else None
 
     def put(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
-        written = self._put(key, old, data, expires)
-        # What is past already was gone as soon as it was there.
-        is_gone = written is None and seconds_until(expires) <= 0 and self.read(key) is None
-        return old if is_gone else written
+        new_entry = self._put(key, old, data, expires)
+        # An entry whose expiry is past already disappears as soon as it is written.
+        is_gone = new_entry is None and seconds_until(expires) <= 0 and self.read(key) is None
+        return old if is_gone else new_entry
 
-    # Where the two of it are one step, that.
+    # Overridden if the cache can do it in one step.
     _put = Store.put
 
     def delete(self, key: str) -> None:
@@ -184,9 +183,9 @@ class GenericCacheStore(Store):
             return bool(self.cache.delete(self.name_of(key)))
 
     def write_tombstone(self, key: str) -> None:
-        """Leave there for a while what nobody takes for a session, and nobody else can replace.
+        """Replace the entry for a while by a tombstone: no session, and nobody else can replace it.
 
-        Where a cache cannot compare, it is deleted.
+        A cache that cannot compare deletes the entry instead.
         """
         self.delete(key)
 
@@ -194,6 +193,7 @@ class GenericCacheStore(Store):
         stored = self.read(key)
         return stored is not None and stored.data is not None
 
-    def _stored(self, value: Any) -> Entry:
-        mine = copy.deepcopy(value)
-        return Entry(mine, partial(decode_valid, copy.deepcopy, mine))
+    def _entry(self, value: Any) -> Entry:
+        # Copied, as the caller may change the value.
+        own_value = copy.deepcopy(value)
+        return Entry(own_value, partial(decode_valid, copy.deepcopy, own_value))

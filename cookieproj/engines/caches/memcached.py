@@ -1,4 +1,4 @@
-"""Sessions in memcached, by its own compare and swap."""
+"""Sessions in memcached, through pymemcache, with memcached's own compare and swap."""
 
 import copy
 import re
@@ -28,11 +28,11 @@ from .generic import INVALID_KEY, TOMBSTONE_TTL, GenericCacheStore, expiry_from_
 
 
 class MemcachedStore(GenericCacheStore):
-    """Through pymemcache. memcached numbers its writes; that number is the token.
+    """An entry's token is the number that memcached gives to each write (its CAS number).
 
-    It does not tell the number of a write to whoever wrote, so after a save the token
-    is None, and the next one compares the data. Nor can it compare and move an expiry
-    in one: of two that do so at the very same moment the last wins.
+    A write does not return its number. So after a save the token is None, and the next save
+    compares the data. memcached cannot compare and move an expiry in one step: of two concurrent
+    ``touch`` the later one wins.
     """
 
     compares_and_swaps = True
@@ -47,9 +47,12 @@ class MemcachedStore(GenericCacheStore):
         return "memcached"
 
     def store_error(self, error: Exception) -> StoreError:
-        """It forgets what is old to make room, so what finds none is too large by itself."""
-        said = error.args[0] if error.args else ""
-        reason = said.decode(errors="replace") if isinstance(said, bytes) else error
+        """Return StoreFullError for an entry that is too large, else StoreUnavailableError.
+
+        memcached makes room by forgetting old entries, so only an entry's own size can be refused.
+        """
+        answer = error.args[0] if error.args else ""
+        reason = answer.decode(errors="replace") if isinstance(answer, bytes) else error
         if "object too large" in str(reason) or "out of memory" in str(reason):
             return StoreFullError(
                 self.label,
@@ -59,38 +62,40 @@ class MemcachedStore(GenericCacheStore):
         return StoreUnavailableError(self.label, reason)
 
     def read(self, key: str, *, with_expiry: bool = False) -> Entry | None:
-        stored = None
+        entry = None
         with suppress(*INVALID_KEY), self.store_call():
             value, number = self._server_of(key).gets(self.name(key))
-            stored = None if number is None else self._stored(value, number)
-        return self._with_expiry(key, stored) if stored and with_expiry else stored
+            entry = None if number is None else self._entry(value, number)
+        return self._with_expiry(key, entry) if entry and with_expiry else entry
 
-    def _with_expiry(self, key: str, stored: Entry) -> Entry:
+    def _with_expiry(self, key: str, entry: Entry) -> Entry:
         with self.store_call():
             try:
-                life = self._server_of(key).raw_command(f"mg {self.name(key)} t")
+                answer = self._server_of(key).raw_command(f"mg {self.name(key)} t")
             except MemcacheUnknownCommandError:
-                # Before 1.6 it did not tell.
-                return stored
-        # "HD t1209600"; t-1 for ever.
-        told = re.fullmatch(rb"HD t(\d+)", life.strip())
-        return replace(stored, expires=expiry_from_ttl(int(told[1]) if told else None))
+                # memcached before 1.6 does not reveal it.
+                return entry
+        # "HD t1209600", or "HD t-1" for an entry that never expires.
+        ttl = re.fullmatch(rb"HD t(\d+)", answer.strip())
+        return replace(entry, expires=expiry_from_ttl(int(ttl[1]) if ttl else None))
 
     def insert(self, key: str, data: Data, expires: datetime) -> Entry:
         timeout = self.cache.get_backend_timeout(seconds_until(expires))
         with suppress(*INVALID_KEY), self.store_call():
             if self._server_of(key).add(self.name(key), data, expire=timeout):
-                return self._stored(data)
+                return self._entry(data)
         raise CreateError
 
     def compare_and_swap(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
-        held = old if old.token is not None else self._unchanged(key, old)
-        if held is None:
+        stored = old if old.token is not None else self._unchanged(key, old)
+        if stored is None:
             return None
         timeout = self.cache.get_backend_timeout(seconds_until(expires))
         with self.store_call():
-            won = self._server_of(key).cas(self.name(key), data, held.token, expire=timeout)
-        return self._stored(data) if won else None
+            is_swapped = self._server_of(key).cas(
+                self.name(key), data, stored.token, expire=timeout
+            )
+        return self._entry(data) if is_swapped else None
 
     def touch(self, key: str, old: Entry, expires: datetime) -> Entry | None:
         if self._unchanged(key, old) is None:
@@ -105,58 +110,66 @@ class MemcachedStore(GenericCacheStore):
             self._server_of(key).delete(self.name(key))
 
     def compare_and_delete(self, key: str, old: Entry) -> bool:
-        """Nothing in its place, which has expired as it is put there."""
-        held = old if old.token is not None else self._unchanged(key, old)
-        if held is None:
+        """Replace ``old`` by an entry that expires at once: memcached has no compare and delete."""
+        stored = old if old.token is not None else self._unchanged(key, old)
+        if stored is None:
             return False
         with self.store_call():
-            return bool(self._server_of(key).cas(self.name(key), None, held.token, expire=-1))
+            return bool(self._server_of(key).cas(self.name(key), None, stored.token, expire=-1))
 
     def _unchanged(self, key: str, old: Entry) -> Entry | None:
-        """What is there, with its number, if it is still ``old``."""
-        now = self.read(key)
-        if now is None:
+        """Return the stored entry, with its number, if it is still ``old``; else None."""
+        stored = self.read(key)
+        if stored is None:
             return None
-        known = old.token is not None
-        is_same = now.token == old.token if known else stored_alike(now.data, old.data)
-        return now if is_same else None
+        has_token = old.token is not None
+        is_unchanged = (
+            stored.token == old.token if has_token else stored_alike(stored.data, old.data)
+        )
+        return stored if is_unchanged else None
 
     def write_tombstone(self, key: str) -> None:
         with suppress(*INVALID_KEY), self.store_call():
             self._server_of(key).set(self.name(key), None, expire=TOMBSTONE_TTL)
 
     def name(self, key: str) -> str:
-        """Also none that is too long in bytes: Django counts letters."""
+        """Return the entry's name. Raises InvalidCacheKey if it has too many bytes.
+
+        Django's own check counts characters.
+        """
         name = super().name(key)
         if len(name.encode()) > MEMCACHE_MAX_KEY_LENGTH:
             raise InvalidCacheKey("The key is too long for memcached.")
         return name
 
     def _server_of(self, key: str) -> Any:
-        """The one server that has the key, asked without pymemcache's way with failures.
+        """Return the client of the one server that has the key.
 
-        For a while after one it answers for the server, as if nothing were stored there;
-        then it takes another server for the key. Both would sign people out.
+        This bypasses pymemcache's handling of failures, which would sign people out: for a while it
+        answers for a failed server as if nothing were stored, and then it uses another server for
+        its keys.
         """
         return self.cache._cache._get_client(self.name(key))
 
     @property
     def not_listable(self) -> NotListableError:
-        return NotListableError(_("Sessions in memcached cannot be listed: it tells no keys."))
+        return NotListableError(
+            _("Sessions in memcached cannot be listed: it does not reveal its keys.")
+        )
 
     def locate(self, key: str) -> list[Location]:
-        """memcached does not tell how long it keeps a thing."""
+        """Return the entry, without an expiry, which memcached does not reveal with the value."""
         name = self.name(key)
-        # As Django's client, but for what turns the bytes into an object.
+        # Django's client without the deserializer, for the exact bytes.
         client = HashClient(self.cache.client_servers, **self.cache._options | {"serde": None})
         with self.store_call():
             payload = client.get(name)
         client.close()
         return [Location(self.label, name, payload, None)] if payload else []
 
-    def _stored(self, value: Any, number: bytes | None = None) -> Entry:
+    def _entry(self, value: Any, number: bytes | None = None) -> Entry:
         if value is None:
             # A tombstone: see ``write_tombstone``.
             return Entry(number, lambda: None, is_cache_tombstone=True)
-        mine = copy.deepcopy(value)
-        return Entry(number, partial(decode_valid, copy.deepcopy, mine))
+        own_value = copy.deepcopy(value)
+        return Entry(number, partial(decode_valid, copy.deepcopy, own_value))

@@ -1,4 +1,4 @@
-"""Sessions in the memory of one process, under the lock that Django's cache has for it."""
+"""Sessions in the memory of one process (LocMemCache), under that cache's lock."""
 
 import pickle
 import time
@@ -30,7 +30,7 @@ from .generic import (
 
 
 class MemoryStore(GenericCacheStore):
-    """The cache keeps pickles; each write is another object, so one is compared by identity."""
+    """The token is the pickle in the cache. Each write makes a new object, compared by identity."""
 
     compares_and_swaps = True
     errors = ()
@@ -45,21 +45,21 @@ class MemoryStore(GenericCacheStore):
         except INVALID_KEY:
             return None
         with round_trip(), self.cache._lock:
-            payload = self._held(name)
-            moment = self.cache._expire_info.get(name)
+            payload = self._payload(name)
+            expiry = self.cache._expire_info.get(name)
             if payload is not None:
-                # Read last, evicted last.
+                # The cache evicts the least recently used entry.
                 self.cache._cache.move_to_end(name, last=False)
         if payload is None:
             return None
-        stored = self._stored(payload)
-        return replace(stored, expires=expiry_from_ttl(moment and moment - time.time()))
+        entry = self._entry(payload)
+        return replace(entry, expires=expiry_from_ttl(expiry and expiry - time.time()))
 
     def insert(self, key: str, data: Data, expires: datetime) -> Entry:
-        stored = self._swap(key, None, data, expires)
-        if stored is None:
+        entry = self._swap(key, None, data, expires)
+        if entry is None:
             raise CreateError
-        return stored
+        return entry
 
     def compare_and_swap(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
         return self._swap(key, old.token, data, expires)
@@ -68,24 +68,24 @@ class MemoryStore(GenericCacheStore):
         name = self.name(key)
         payload = pickle.dumps(data, self.cache.pickle_protocol)
         with round_trip(), self.cache._lock:
-            if self._held(name) is not token:
+            if self._payload(name) is not token:
                 return None
             self.cache._set(name, payload, seconds_until(expires))
-        return self._stored(payload)
+        return self._entry(payload)
 
     def touch(self, key: str, old: Entry, expires: datetime) -> Entry | None:
         name = self.name(key)
         with round_trip(), self.cache._lock:
-            if self._held(name) is not old.token:
+            if self._payload(name) is not old.token:
                 return None
-            moment = self.cache.get_backend_timeout(seconds_until(expires))
-            self.cache._expire_info[name] = moment
+            expiry = self.cache.get_backend_timeout(seconds_until(expires))
+            self.cache._expire_info[name] = expiry
             return old
 
     def compare_and_delete(self, key: str, old: Entry) -> bool:
         name = self.name(key)
         with round_trip(), self.cache._lock:
-            return self._held(name) is old.token and bool(self.cache._delete(name))
+            return self._payload(name) is old.token and bool(self.cache._delete(name))
 
     def write_tombstone(self, key: str) -> None:
         name = self.name(key)
@@ -102,16 +102,16 @@ class MemoryStore(GenericCacheStore):
         )
 
     def locate(self, key: str) -> list[Location]:
-        stored = self.read(key, with_expiry=True)
-        if stored is None:
+        entry = self.read(key, with_expiry=True)
+        if entry is None:
             return []
-        return [Location(self.label, self.name(key), stored.token, stored.expires)]
+        return [Location(self.label, self.name(key), entry.token, entry.expires)]
 
-    def _held(self, name: str) -> bytes | None:
+    def _payload(self, name: str) -> bytes | None:
         payload: bytes | None = self.cache._cache.get(name)
         return None if self.cache._has_expired(name) else payload
 
-    def _stored(self, payload: bytes) -> Entry:
-        # Pickles of this very process.
+    def _entry(self, payload: bytes) -> Entry:
+        # Unpickling is safe here: this very process has written the pickles.
         decode = partial(decode_session, pickle.loads, payload)
         return Entry(payload, decode, is_cache_tombstone=is_cache_tombstone(payload))

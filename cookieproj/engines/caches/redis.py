@@ -1,4 +1,4 @@
-"""Sessions in Redis: one command on one key for each step, so that a Redis Cluster takes it too."""
+"""Sessions in Redis. Each step is one command on one key, so it works on a Redis Cluster too."""
 
 import re
 import secrets
@@ -41,51 +41,51 @@ from .generic import (
 )
 from .redis_errors import refuses_scripts, store_error
 
-# A command of a transaction, on the entry of that name.
+# Adds commands that change the entry of that name to a transaction.
 Change = Callable[[Pipeline, str], Any]
 
-# Where KEYS[1] holds ARGV[1], put ARGV[2] for ARGV[3] seconds; an empty ARGV[2] moves the expiry
-# only. SET takes no time that is past already, EXPIRE does.
+# If KEYS[1] is ARGV[1], set it to ARGV[2] for ARGV[3] seconds; an empty ARGV[2] only moves the
+# expiry. EXPIRE accepts a time to live that is over already; SET does not.
 SWAP_SCRIPT = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 if ARGV[2] ~= '' then redis.call('SET', KEYS[1], ARGV[2]) end
 return redis.call('EXPIRE', KEYS[1], ARGV[3])
 """
 
-# Delete KEYS[1] if it holds ARGV[1].
+# Delete KEYS[1] if it is ARGV[1].
 #
-# Both are sent whole, by EVAL. By their digests (EVALSHA) the first save after each restart of the
-# server would take three round trips in place of one.
+# Both scripts are sent whole, by EVAL. With EVALSHA the first save after each restart of the server
+# would take three round trips.
 DELETE_SCRIPT = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 """
 
-# The connections to a Redis that takes no scripts from us: it is asked to run one only once.
+# The connection pools of servers that refuse scripts, so that each is asked only once.
 without_scripts: WeakSet[ConnectionPool] = WeakSet()
 
 
-# Names by which to count: in a tenth of a second or so, and true to half a percent with most odds.
-COUNTED = 50_000
-COUNTED_AT_ONCE = 1000
+# Names in the sample of ``count``: it takes about 0.1 s, and its error is mostly below 0.5 %.
+COUNT_SAMPLE_SIZE = 50_000
+COUNT_BATCH_SIZE = 1000
 
 
-def rest(name: str, around: tuple[str, str]) -> str | None:
-    """What stands between those two in a name; None if it is another's."""
-    before, after = around
+def key_part(name: str, affixes: tuple[str, str]) -> str | None:
+    """Return the part of a name between those two texts, the session key; None if it has others."""
+    before, after = affixes
     if not (name.startswith(before) and name.endswith(after)):
         return None
     return name[len(before) : len(name) - len(after)]
 
 
 def unreadable() -> None:
-    """What there is of the data of such an entry."""
+    """Return None, the data of an entry that cannot be read."""
 
 
 class RedisStore(GenericCacheStore):
-    """Django's own cache for Redis.
+    """Sessions in Django's own Redis cache.
 
-    Every command goes to the primary: a replica that lags would not know a session yet.
+    Every command goes to the primary, as a replica that lags would not know a new session yet.
     """
 
     compares_and_swaps = True
@@ -122,7 +122,7 @@ class RedisStore(GenericCacheStore):
 
     @property
     def decode(self) -> Callable[[bytes], Any]:
-        """The cache's own, so that what has it does not hold this store."""
+        """The cache's own deserializer: a reference to it does not keep this store alive."""
         decode: Callable[[bytes], Any] = self.cache._cache._serializer.loads
         return decode
 
@@ -147,32 +147,32 @@ class RedisStore(GenericCacheStore):
 
     def read(self, key: str, *, with_expiry: bool = False) -> Entry | None:
         if with_expiry:
-            payload, expires = self._entry(self.name(key))
-            return None if payload is None else replace(self._held(payload), expires=expires)
+            payload, expires = self._read_with_expiry(self.name(key))
+            return None if payload is None else replace(self._entry(payload), expires=expires)
         with self.store_call():
-            found: Any = self.client.get(self.name(key))
-        return None if found is None else self._held(found)
+            stored: Any = self.client.get(self.name(key))
+        return None if stored is None else self._entry(stored)
 
     def insert(self, key: str, data: Data, expires: datetime) -> Entry:
         payload, name, seconds = self.encode(data), self.name(key), seconds_until(expires)
-        # A time that is past already: it is gone as soon as it is there.
-        won = seconds <= 0 or self._write(
+        # An expiry that is past already: the entry would disappear at once, so nothing is written.
+        is_stored = seconds <= 0 or self._write(
             lambda client: client.set(name, payload, nx=True, ex=seconds)
         )
-        if not won:
+        if not is_stored:
             raise CreateError
-        return self._held(payload)
+        return self._entry(payload)
 
     def compare_and_swap(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
         payload = self.encode(data)
-        return self._held(payload) if self._swap(key, old, payload, expires) else None
+        return self._entry(payload) if self._swap(key, old, payload, expires) else None
 
     def _put(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
-        """By the payload alone, so that nothing is decoded."""
+        """Compare the payloads, so that nothing has to be decoded."""
         payload = self.encode(data)
         if payload == old.token:
             return self.touch(key, old, expires)
-        return self._held(payload) if self._swap(key, old, payload, expires) else None
+        return self._entry(payload) if self._swap(key, old, payload, expires) else None
 
     def touch(self, key: str, old: Entry, expires: datetime) -> Entry | None:
         return old if self._swap(key, old, b"", expires) else None
@@ -194,14 +194,14 @@ class RedisStore(GenericCacheStore):
         return self._if_unchanged(key, old, DELETE_SCRIPT, [], Pipeline.delete)
 
     def name(self, key: str) -> str:
-        """Any: Redis takes names that Django warns of."""
+        """Return the entry's name. Redis accepts every name, also those that Django warns of."""
         name: str = self.cache.make_key(self.name_of(key))
         return name
 
     def _if_unchanged(
         self, key: str, old: Entry, script: str, arguments: list[Any], change: Change
     ) -> bool:
-        """Run the script; where this Redis takes none, make the change in a transaction."""
+        """Run the script; if this Redis allows no scripts, make the change in a transaction."""
         name = self.name(key)
         if self.client.connection_pool not in without_scripts:
             try:
@@ -213,18 +213,18 @@ class RedisStore(GenericCacheStore):
                     raise
                 without_scripts.add(self.client.connection_pool)
         return bool(
-            self._over_a_new_connection(lambda: self._in_transaction(name, old.token, change))
+            self._retry_on_new_connection(lambda: self._in_transaction(name, old.token, change))
         )
 
     def _in_transaction(self, name: str, token: bytes, change: Change) -> bool:
-        """Three round trips in place of one: WATCH makes it fail if somebody is quicker."""
+        """Compare and change in three round trips: WATCH aborts it if another client is faster."""
         transaction: Any = self.client.pipeline()
         with transaction:
             with self.store_call():
                 transaction.watch(name)
             with self.store_call():
-                held = transaction.get(name)
-            if held != token:
+                stored = transaction.get(name)
+            if stored != token:
                 return False
             transaction.multi()
             change(transaction, name)
@@ -234,19 +234,19 @@ class RedisStore(GenericCacheStore):
                 except WatchError as error:
                     if error.__context__ is None:
                         return False
-                    # The connection broke: nobody knows what became of it.
+                    # The connection broke: it is unknown whether the change was made.
                     raise ConnectionError(*error.args) from error
         return True
 
     def _write(self, command: Callable[[Client], Any]) -> Any:
-        def once() -> Any:
+        def run() -> Any:
             with self.store_call():
                 return command(self.client)
 
-        return self._over_a_new_connection(once)
+        return self._retry_on_new_connection(run)
 
-    def _over_a_new_connection(self, write: Callable[[], Any]) -> Any:
-        """Again, once, if a connection leads to what was the primary, and is a replica by now."""
+    def _retry_on_new_connection(self, write: Callable[[], Any]) -> Any:
+        """Retry once if the server is read-only: it may have been the primary on connecting."""
         try:
             return write()
         except StoreReadOnlyError:
@@ -257,45 +257,51 @@ class RedisStore(GenericCacheStore):
         mark, seconds = new_tombstone()
         self._write(lambda client: client.set(self.name(key), mark, ex=seconds))
 
-    # What nobody can read too: it is another serializer's.
+    # An unreadable entry exists too: it was written by another serializer.
     exists = Store.exists
 
     def live_keys(self, keys: Collection[str]) -> set[str]:
-        """What is as long as a tombstone is looked at, which hardly any session is."""
+        """Return the keys of live sessions, by the length of their payloads.
+
+        Only an entry as long as a tombstone has to be read, which hardly any session is.
+        """
         with self.store_call():
             pipeline = self.client.pipeline(transaction=False)
             for key in keys:
                 pipeline.strlen(self.name(key))
-            found = pipeline.execute()
-        tombstone = len(self.encode(SESSION_TOMBSTONE))
+            lengths = pipeline.execute()
+        tombstone_length = len(self.encode(SESSION_TOMBSTONE))
         return {
             key
-            for key, length in zip(keys, found, strict=True)
-            if length and (length != tombstone or self.exists(key))
+            for key, length in zip(keys, lengths, strict=True)
+            if length and (length != tombstone_length or self.exists(key))
         }
 
     def page(self, position: str, size: int) -> Page:
-        """Steps of a scan, until they have brought enough; one may bring nothing."""
-        around = self._around()
-        pattern = "*".join(re.sub(r"([*?\[\]\\])", r"\\\1", part) for part in around)
+        """Scan until ``size`` sessions are found. A scan step may return none."""
+        affixes = self._affixes()
+        pattern = "*".join(re.sub(r"([*?\[\]\\])", r"\\\1", part) for part in affixes)
         cursor = int(position or 0)
         listed: list[ListedSession] = []
         while True:
             with self.store_call():
                 scanned: Any = self.client.scan(cursor, match=pattern, count=size)
             cursor, names = scanned
-            listed += self._listed(names, around) if names else ()
+            listed += self._listed(names, affixes) if names else ()
             if cursor == 0 or len(listed) >= size:
                 return Page(listed, str(cursor or ""))
 
-    def _around(self) -> tuple[str, str]:
-        """What stands before and after the rest of such a key in its name here.
+    def _affixes(self) -> tuple[str, str]:
+        """Return what precedes and follows the session key in the names of this cache.
 
-        Raises NotListableError where KEY_FUNCTION leaves no key in a name: where it hashes, say.
+        Raises NotListableError if the cache's KEY_FUNCTION keeps no key in the name, because it
+        hashes it for instance.
         """
         probes = [secrets.token_hex(16) for _ in range(2)]
-        found = {tuple(self.cache.make_key(self.prefix + probe).split(probe)) for probe in probes}
-        match list(found):
+        all_affixes = {
+            tuple(self.cache.make_key(self.prefix + probe).split(probe)) for probe in probes
+        }
+        match list(all_affixes):
             case [(str(before), str(after))]:
                 return before, after
         raise NotListableError(
@@ -306,81 +312,82 @@ class RedisStore(GenericCacheStore):
             % {"cache": self.label}
         )
 
-    def _listed(self, names: list[bytes], around: tuple[str, str]) -> Iterator[ListedSession]:
+    def _listed(self, names: list[bytes], affixes: tuple[str, str]) -> Iterator[ListedSession]:
         with self.store_call():
             pipeline = self.client.pipeline(transaction=False)
             for name in names:
-                # One key a command: a Redis Cluster takes no others.
+                # One key per command, as a Redis Cluster requires.
                 pipeline.get(name)
                 pipeline.pttl(name)
-            found = pipeline.execute(raise_on_error=False)
-            for error in found:
-                # Of a list, say, which no cache has put there, it says just that.
+            answers = pipeline.execute(raise_on_error=False)
+            for error in answers:
+                # WRONGTYPE is the answer for another type, a list for instance, which no cache has
+                # stored.
                 if isinstance(error, RedisError) and not str(error).startswith("WRONGTYPE"):
                     raise error
-        for name, payload, life in zip(names, found[::2], found[1::2], strict=True):
+        for name, payload, ttl in zip(names, answers[::2], answers[1::2], strict=True):
             if payload is not None:
-                listed = self._listed_one(name, payload, life, around)
+                listed = self._listed_one(name, payload, ttl, affixes)
                 if self.is_own(listed.key) and not listed.stored.is_tombstone:
                     yield listed
 
     def _listed_one(
-        self, name: bytes, payload: bytes | RedisError, life: int, around: tuple[str, str]
+        self, name: bytes, payload: bytes | RedisError, ttl: int, affixes: tuple[str, str]
     ) -> ListedSession:
-        """What is no session, or under no name that one can have, is listed as unreadable."""
+        """Return the entry as listed. It is unreadable if it is no session or has no valid name."""
         text = name.decode(errors="backslashreplace")
-        key = rest(text, around) or ""
-        expires = expiry_from_ttl(None if life < 0 else life / 1000)
+        key = key_part(text, affixes) or ""
+        expires = expiry_from_ttl(None if ttl < 0 else ttl / 1000)
         if isinstance(payload, RedisError):
             return ListedSession(key, b"", Entry(None, unreadable, expires))
-        held = self._held(payload) if text.encode() == name else Entry(None, unreadable)
-        return ListedSession(key, payload, replace(held, expires=expires))
+        entry = self._entry(payload) if text.encode() == name else Entry(None, unreadable)
+        return ListedSession(key, payload, replace(entry, expires=expires))
 
     def count(self) -> int:
-        """Exact in a database of about COUNTED names; in a larger one an Estimate by so many.
+        """Return the exact number in a database of up to COUNT_SAMPLE_SIZE names, else an Estimate.
 
-        Redis tells names in the order of their hashes, so the first are a fair sample.
+        Redis scans names in the order of their hashes, so the first ones are a fair sample.
         """
-        around = self._around()
+        affixes = self._affixes()
         cursor, names = 0, set[bytes]()
         while True:
             with self.store_call():
-                scanned: Any = self.client.scan(cursor, count=COUNTED_AT_ONCE)
-            cursor, more = scanned
-            names.update(more)
-            if cursor == 0 or len(names) >= COUNTED:
+                scanned: Any = self.client.scan(cursor, count=COUNT_BATCH_SIZE)
+            cursor, batch = scanned
+            names.update(batch)
+            if cursor == 0 or len(names) >= COUNT_SAMPLE_SIZE:
                 break
-        keys = (rest(name.decode(errors="replace"), around) for name in names)
-        found = sum(key is not None and self.is_own(key) for key in keys)
+        keys = (key_part(name.decode(errors="replace"), affixes) for name in names)
+        sessions = sum(key is not None and self.is_own(key) for key in keys)
         if cursor == 0:
-            return found
+            return sessions
         with self.store_call():
             size: Any = self.client.dbsize()
-        return Estimate(round(found * size / len(names)))
+        return Estimate(round(sessions * size / len(names)))
 
     def locate(self, key: str) -> list[Location]:
         name = self.name(key)
-        payload, expires = self._entry(name)
+        payload, expires = self._read_with_expiry(name)
         return [] if payload is None else [Location(self.label, name, payload, expires)]
 
-    def _entry(self, name: str) -> tuple[bytes | None, datetime | None]:
+    def _read_with_expiry(self, name: str) -> tuple[bytes | None, datetime | None]:
         with self.store_call():
             pipeline = self.client.pipeline(transaction=False)
             pipeline.get(name)
             pipeline.pttl(name)
-            payload, life = pipeline.execute()
-        return payload, expiry_from_ttl(None if life < 0 else life / 1000)
+            payload, ttl = pipeline.execute()
+        return payload, expiry_from_ttl(None if ttl < 0 else ttl / 1000)
 
-    def _held(self, payload: bytes) -> Entry:
+    def _entry(self, payload: bytes) -> Entry:
         decode = partial(decode_session, self.decode, payload)
         return Entry(payload, decode, is_cache_tombstone=is_cache_tombstone(payload))
 
 
 class DjangoRedisStore(RedisStore):
-    """django-redis, with whatever serializer and compressor it is set up with.
+    """Sessions in a cache of django-redis, with the serializer and compressor of its settings.
 
-    Errors are errors here, with DJANGO_REDIS_IGNORE_EXCEPTIONS too: an ignored one
-    would sign people out.
+    Errors are raised even with DJANGO_REDIS_IGNORE_EXCEPTIONS: an ignored error would sign people
+    out.
     """
 
     @property

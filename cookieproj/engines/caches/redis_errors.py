@@ -1,4 +1,4 @@
-"""What a Redis that answers with an error says of itself: which of the four it is, and a remedy."""
+"""The errors with which Redis answers: the StoreError that each means, and a remedy."""
 
 import re
 
@@ -13,7 +13,7 @@ from cookieproj.engines.exceptions import (
     StoreUnavailableError,
 )
 
-CHECK_RIGHTS = _(
+GRANT_RIGHTS = _(
     "Grant the Redis user these rights on the session keys with ACL SETUSER: +get +set +del "
     "+exists +expire, and either +eval or +watch +unwatch +multi +exec."
 )
@@ -22,9 +22,10 @@ NAME_A_DATABASE = _(
     "Redis Cluster has only 0."
 )
 
-# Found in the class of the error or its text: redis-py makes a class of some of Redis's codes,
-# leaves others in the text, and a script's error holds all of it.
-ANSWERS: list[tuple[str, type[StoreError], str | Promise | None]] = [
+# Patterns for the error's class name and text, with the StoreError and the remedy. redis-py has
+# classes for some of Redis's error codes and leaves others in the text. The error of a script has
+# all of it in its text.
+MEANINGS: list[tuple[str, type[StoreError], str | Promise | None]] = [
     ("BusyLoadingError", StoreUnavailableError, _("Redis is still loading its data from disk.")),
     ("OutOfMemoryError|OOM command not allowed", StoreFullError, None),
     ("ReadOnlyError|READONLY|write against a read only", StoreReadOnlyError, None),
@@ -34,7 +35,7 @@ ANSWERS: list[tuple[str, type[StoreError], str | Promise | None]] = [
     (
         "NoPermissionError|NOPERM|can't run this command|unknown command",
         StoreMisconfiguredError,
-        CHECK_RIGHTS,
+        GRANT_RIGHTS,
     ),
     (
         "DB index is out of range|invalid DB index|SELECT is not allowed",
@@ -53,9 +54,9 @@ ANSWERS: list[tuple[str, type[StoreError], str | Promise | None]] = [
     ),
 ]
 
-# Of the command, which holds a session key and its data: by redis-py of one in a pipeline, and by
-# Redis of one that it does not know.
-REPEATED = re.compile(
+# The part of an error that repeats the command, with a session key and its data. redis-py repeats
+# one of a pipeline, Redis one that it does not know.
+REPEATED_COMMAND = re.compile(
     "^Command # .* of pipeline caused error: |,? with args beginning with:.*", re.DOTALL
 )
 
@@ -63,15 +64,16 @@ SCRIPTS_REFUSED = re.compile("NoPermissionError.*'eval'|unknown command.*eval", 
 
 
 def store_error(place: str | Promise, error: Exception) -> StoreError:
-    reason = REPEATED.sub("", str(error))
-    # The traceback has the error too.
+    """Return the StoreError that this error means, without the command in its text."""
+    reason = REPEATED_COMMAND.sub("", str(error))
+    # A traceback shows the original error as well, so the command is removed there too.
     error.args = (reason, *error.args[1:])
-    for pattern, kind, remedy in ANSWERS:
+    for pattern, error_class, remedy in MEANINGS:
         if re.search(pattern, f"{type(error).__name__} {reason}"):
-            return kind(place, reason, remedy)
+            return error_class(place, reason, remedy)
     return StoreUnavailableError(place, reason)
 
 
 def refuses_scripts(error: BaseException | None) -> bool:
-    """Whether this is the answer of a Redis, or of a right to use it, that takes no EVAL."""
+    """Whether this error means that EVAL is not allowed, or unknown."""
     return error is not None and bool(SCRIPTS_REFUSED.search(f"{type(error).__name__} {error}"))

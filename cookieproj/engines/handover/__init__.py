@@ -1,10 +1,11 @@
-"""A change of engines that signs nobody out.
+"""Handover: a change of engines that signs nobody out.
 
-SESSION_HANDOVER_FROM names the engine that the site ran before. While it is set, a session
-that SESSION_ENGINE does not have is looked for there, once, and moved: data, expiry and key.
-To and from signed cookies, where the key is the session, the response exchanges the cookie.
+SESSION_HANDOVER_FROM names the engine that the site ran before. While it is set, a session that
+SESSION_ENGINE does not have is looked up in the old store and moved, with its data, expiry and
+key. To and from signed cookies, where the cookie is the session, the response exchanges the
+cookie instead.
 
-Whoever makes a session of SESSION_ENGINE's class gets one that does so: see ``handover_mixin``.
+Every session of SESSION_ENGINE's class takes part, however it was created: see ``handover_mixin``.
 """
 
 from collections.abc import Callable
@@ -22,30 +23,32 @@ from cookieproj.engines.engine_registry import EngineRef, current_engine, same_n
 from cookieproj.engines.handover_mixin import HandoverMixin, class_and_composer, store_of
 from cookieproj.engines.store import Store
 
-from . import deleted_rows  # noqa: F401 - it registers itself
-from .comparing_stores import handover_engine, same_store, share_rows
+from . import row_deletion_receiver  # noqa: F401 - it registers itself
 from .cookie_to_cookie import CookieToCookie
 from .cookie_to_server import CookieToServer
-from .migrating_store import CopiesBehindRows, MigratingStore, RowsBesideCopies
+from .migrating_store import MigratingStore
+from .movable_engines import handover_engine
 from .move_one import expiry_of_data
+from .same_store import share_rows, why_same_store
 from .server_to_cookie import ServerToCookie
+from .shared_rows import CachedDbAfterDb, DbAfterCachedDb
 
-__all__ = ["former", "session_store"]
+__all__ = ["build_handover", "previous", "previous_alias", "session_store"]
 
 
 def session_store() -> type[SessionBase]:
-    """What requests are served with: the running engine, or that one and the former behind it.
+    """Return the class of the sessions that requests get, with the handover if there is one.
 
     Raises ImproperlyConfigured, with a sentence that says what to change.
     """
-    store: type[SessionBase] = class_and_composer(current_engine().session_class)[0]
-    return store
+    session_class: type[SessionBase] = class_and_composer(current_engine().session_class)[0]
+    return session_class
 
 
 def previous() -> EngineRef | None:
-    """The engine that the site hands over from; None where it does not.
+    """Return the engine that the site hands over from; None without a handover.
 
-    Raises ImproperlyConfigured for one that cannot.
+    Raises ImproperlyConfigured for an engine that sessions cannot be moved from.
     """
     name = previous_name()
     return handover_engine(name, previous_alias()) if name else None
@@ -56,43 +59,53 @@ def previous_name() -> str:
 
 
 def previous_alias() -> str:
-    """Of CACHES, what the former engine kept its sessions in; the running one's if not set."""
+    """Return the alias in CACHES of the cache that the old engine used.
+
+    Empty if that is the cache of the running engine.
+    """
     return str(getattr(settings, "SESSION_HANDOVER_CACHE_ALIAS", "") or "")
 
 
 def build_handover(
     engine: type[SessionBase],
 ) -> tuple[type[SessionBase], Callable[[Store], Store] | None]:
-    """To and from cookies, the class of the running engine's sessions; else what makes its store
-    one of both.
+    """Return the class of the running engine's sessions, and what makes its store one of both.
+
+    To and from signed cookies there is no such store, but a class that exchanges cookies.
     """
-    new, old = new_and_previous(engine)
+    old, new = old_and_new(engine)
     if new.is_held_by_browser and old.is_held_by_browser:
         return same_named_subclass(engine, CookieToCookie, _old=old.store), None
     if new.is_held_by_browser:
         return same_named_subclass(engine, ServerToCookie, _old=old.store), None
     if old.is_held_by_browser:
         return same_named_subclass(engine, CookieToServer, _new=new.store, _old=old.store), None
-    if not share_rows(new, old):
+    if not share_rows(old, new):
         expiry_of = partial(expiry_of_data, new.store)
-        return engine, lambda own: MigratingStore(own, store_of(old.store), expiry_of)
+        return engine, lambda store: MigratingStore(store, store_of(old.store), expiry_of)
     if issubclass(old.store, CachedDBStore):
-        previous = old.store
-        return engine, lambda own: RowsBesideCopies(own, cast(CachedRowStore, store_of(previous)))
-    return engine, CopiesBehindRows
+        cached_db = old.store
+        return engine, lambda store: DbAfterCachedDb(
+            store, cast(CachedRowStore, store_of(cached_db))
+        )
+    return engine, CachedDbAfterDb
 
 
-def new_and_previous(engine: type[SessionBase]) -> tuple[EngineRef, EngineRef]:
-    """The running engine and the former. Raises ImproperlyConfigured where they are none."""
+def old_and_new(engine: type[SessionBase]) -> tuple[EngineRef, EngineRef]:
+    """Return the previous and the running engine.
+
+    Raises ImproperlyConfigured if sessions cannot be moved between the two.
+    """
     if not issubclass(engine, HandoverMixin):
         raise ImproperlyConfigured(
-            _("SESSION_HANDOVER_FROM needs an engine of cookieproj.engines; %(engine)s is none.")
+            _(
+                "With SESSION_HANDOVER_FROM, SESSION_ENGINE must be an engine of "
+                "cookieproj.engines; %(engine)s is not."
+            )
             % {"engine": settings.SESSION_ENGINE}
         )
-    new, old = (
-        handover_engine(settings.SESSION_ENGINE),
-        handover_engine(previous_name(), previous_alias()),
-    )
-    if reason := same_store(new, old):
+    new = handover_engine(settings.SESSION_ENGINE)
+    old = handover_engine(previous_name(), previous_alias())
+    if reason := why_same_store(old, new):
         raise ImproperlyConfigured(f"SESSION_HANDOVER_FROM={previous_name()}. {reason}")
-    return new, old
+    return old, new

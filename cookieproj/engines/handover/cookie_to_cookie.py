@@ -6,7 +6,7 @@ from cookieproj.engines.cookie_sessions import CookieSession
 from cookieproj.engines.exceptions import CookieTooLargeError
 from cookieproj.engines.merge import Data
 
-from .kept_expiry import KeepsExpiryMixin
+from .keeps_expiry import KeepsExpiryMixin
 
 
 class CookieToCookie(KeepsExpiryMixin, CookieSession):
@@ -26,7 +26,7 @@ class CookieToCookie(KeepsExpiryMixin, CookieSession):
         old = self._old(cookie)
         data: Data = dict(old.items())
         if not data:
-            return self._nothing()
+            return self._empty()
         self._moved = copy.deepcopy(data), old._expires(data)
         # So that the response sets the cookie.
         self.modified = True
@@ -40,10 +40,10 @@ class CookieToCookie(KeepsExpiryMixin, CookieSession):
         """A cookie that is merely moved expires when the session would have."""
         return self.make_cookie(self._get_session(), self._moment_of_writing())
 
-    def _is_too_large(self, error: CookieTooLargeError) -> None:
+    def _report_too_large(self, error: CookieTooLargeError) -> None:
         """Keep the old form, which may be compressed, where a browser can keep that."""
         cookie = self._session_key
         self._session_key = self._old().make_cookie(self._get_session(), self._moment_of_writing())
         if self._cookie_bytes() > error.limit:
             self._session_key = cookie
-            super()._is_too_large(error)
+            super()._report_too_large(error)

@@ -1,4 +1,4 @@
-"""From signed cookies to a server: the cookie becomes a session key."""
+"""From signed cookies to a server: a response exchanges the signed cookie for a session key."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -17,27 +17,28 @@ from cookieproj.engines.merge import Data
 from cookieproj.engines.revocation_check import is_revoked
 from cookieproj.engines.store import Store
 
-from .kept_expiry import KeepsExpiryMixin
+from .keeps_expiry import KeepsExpiryMixin
 from .move_one import expiry_of_data, insert
 from .server_to_cookie import pop_exchanged_key
 
 
 class CookieToServer(KeepsExpiryMixin, Engine):
-    """A session of the new engine, or what a signed cookie of the old one holds.
+    """A session of the new engine, opened by its key or by a signed cookie of the old engine.
 
-    An entry in the new store, under a name that follows from the cookie, says that this
-    cookie has been exchanged, and stays until it expires. So two requests at once with
-    one cookie get one session, and a cookie whose session has ended opens nothing.
+    An entry in the new store marks a cookie as exchanged. Its name follows from the cookie, and
+    it stays until the session would have expired. So two requests with one cookie at the same
+    time get one session, and a cookie whose session has ended opens nothing.
     """
 
     _new: type[Engine]
     _old: type[CookieSession]
 
-    # What the session key of this request was exchanged for.
-    _exchanged: str | None = None
+    # The cookie that this request exchanged for its session key.
+    _exchanged_cookie: str | None = None
 
     def __init__(self, session_key: str | None = None, *args: Any, **kwargs: Any) -> None:
         super().__init__(session_key, *args, **kwargs)
+        # The cookie, until it is exchanged.
         self._cookie = session_key if self._old.is_cookie(session_key) else None
 
     def _accepts_key(self, session_key: str) -> bool:
@@ -45,34 +46,35 @@ class CookieToServer(KeepsExpiryMixin, Engine):
 
     @property
     def session_key(self) -> str | None:
-        """The session key; before the exchange the cookie, as no key at all would be a reason to
-        make another session.
+        """The session key; before the exchange the cookie.
+
+        Not None, because callers would create another session.
         """
         return self._cookie or self._session_key
 
     def exchange(self) -> None:
-        """Put the session of the cookie into the store, once, and go by its key from now on.
+        """Store the session of the cookie, unless that is done, and use its key from now on.
 
-        SessionMiddleware does so before the view, and whatever reads or changes the session first.
-        Raises StoreError; then the cookie is as it was.
+        SessionMiddleware calls this before the view. Otherwise the first read or change of the
+        session does. Raises StoreError; then the cookie stays as it is.
         """
         if self._cookie:
             self._session_key = self._key_for(self._cookie)
-            self._exchanged, self._cookie = self._cookie, None
-            # So that the response sets it.
+            self._exchanged_cookie, self._cookie = self._cookie, None
+            # Makes the response set the key.
             self.modified = self.modified or self._session_key is not None
 
     def is_empty(self) -> bool:
-        """A cookie that nobody has looked at yet is not to be deleted."""
+        """Whether the session is empty: not while it has a cookie, which must not be deleted."""
         return not self._cookie and super().is_empty()
 
     def load(self) -> Data:
         self.exchange()
-        is_first = not hasattr(self, "_session_cache")
+        is_first_load = not hasattr(self, "_session_cache")
         data = super().load()
-        if is_first and self._session_key is None:
-            # What the cookie was exchanged for has ended, or has got another key: see
-            # SessionMiddleware.
+        if is_first_load and self._session_key is None:
+            # The session that the cookie was exchanged for has ended or has another key. The
+            # response must not delete the cookie: see SessionMiddleware.
             self.modified = False
         return data
 
@@ -85,7 +87,7 @@ class CookieToServer(KeepsExpiryMixin, Engine):
         return await sync_to_async(self._get_session)(no_load)
 
     def create(self) -> None:
-        """A new session, whatever was in the cookie."""
+        """Create a new session and drop the cookie. If that fails, the cookie stays."""
         cookie, self._cookie = self._cookie, None
         try:
             super().create()
@@ -94,91 +96,105 @@ class CookieToServer(KeepsExpiryMixin, Engine):
             raise
 
     def _store_under_new_key(self, store: Callable[[], None]) -> None:
-        """What is stored under one has nothing to do with the cookie any more."""
-        self._exchanged = None
+        """Store the session under a key that does not follow from the cookie."""
+        self._exchanged_cookie = None
         super()._store_under_new_key(store)
 
     def delete(self, session_key: str | None = None) -> None:
-        """Also of a session that is in a cookie; none with that cookie can come back."""
-        is_mine = session_key in {None, self._cookie, self._session_key}
-        session = self if is_mine else type(self)(session_key)
+        """Delete this session, or another by its key or cookie.
+
+        A cookie is exchanged first, so that it opens nothing afterwards.
+        """
+        is_this_session = session_key in {None, self._cookie, self._session_key}
+        session = self if is_this_session else type(self)(session_key)
         session.exchange()
-        session._exchanged = None
+        session._exchanged_cookie = None
         super().delete(session._key)
 
     def save(self, must_create: bool = False) -> None:
         self._get_session(no_load=must_create)
-        if self._base and self._exchanged:
-            self._exchange_again(self._exchanged)
+        if self._base and self._exchanged_cookie:
+            self._exchange_again_if_rolled_back(self._exchanged_cookie)
         has_more = must_create or self._apply_to_stored or self._replaced
         if self._base and self._is_unchanged_since_move() and not has_more:
             return
         super().save(must_create)
         self._moved = None
 
-    def _exchange_again(self, cookie: str) -> None:
-        """If this request stored it in a transaction that was rolled back."""
+    def _exchange_again_if_rolled_back(self, cookie: str) -> None:
+        """Exchange the cookie again if the transaction of the first exchange was rolled back."""
         if store_of(self._new).read(self._key) is None:
             self._session_key = self._key_for(cookie) or self._session_key
-        self._exchanged = None
+        self._exchanged_cookie = None
 
     def _load(self) -> Entry | None:
-        """Nothing that this site has refused: another copy of a cookie may have become it."""
-        stored = super()._load()
-        if stored is None or MADE_WITH in (stored.data or {}):
+        """Return the stored entry, but no exchange mark and no session that the site refuses.
+
+        Another copy of a refused cookie may have been exchanged for the session.
+        """
+        entry = super()._load()
+        if entry is None or MADE_WITH in (entry.data or {}):
             return None
-        return None if is_revoked(stored.data or {}, self._key) else stored
+        return None if is_revoked(entry.data or {}, self._key) else entry
 
     def _key_for(self, cookie: str) -> str | None:
+        """Return the session key that the cookie is exchanged for; None if it opens nothing."""
         new = store_of(self._new)
-        previous = self._old(cookie)
-        data: Data = dict(previous.items())
+        old_session = self._old(cookie)
+        data: Data = dict(old_session.items())
         if not data:
             return None
         key, is_settled = pop_exchanged_key(data, new)
         if key and not is_settled:
             return self._still_stored(new, key)
-        self._moved = data, previous._expires(data)
-        stored_key = stored_key_of(new, cookie, previous._secret, *self._moved)
+        self._moved = data, old_session._expires(data)
+        stored_key = exchange_for_key(new, cookie, old_session._secret, *self._moved)
         if key:
-            # Not before: until the session is stored, a late answer's cookie may stand on it.
+            # Only now: until the session is stored, a late response may still set a cookie that
+            # depends on this key.
             new.delete(key)
         return stored_key
 
     def _still_stored(self, new: Store, key: str) -> str | None:
-        """Before it was in the cookie it was here, and it has not left yet."""
-        stored = new.read(key, with_expiry=True) if new.can_hold(key) else None
-        if stored is None:
+        """Return the key if its session is still in the new store.
+
+        An earlier switch began to exchange this key for the cookie, and did not settle it.
+        """
+        entry = new.read(key, with_expiry=True) if new.can_hold(key) else None
+        if entry is None:
             return None
-        data = stored.data or {}
-        self._moved = data, stored.expires or expiry_of_data(self._new, data)
+        data = entry.data or {}
+        self._moved = data, entry.expires or expiry_of_data(self._new, data)
         return key
 
 
-def stored_key_of(
+def exchange_for_key(
     new: Store, cookie: str, secret: str, data: Data, expires: datetime
 ) -> str | None:
-    """The key under which that is stored; of two requests with the cookie the first decides."""
-    mark = hashed(cookie, secret)
-    marked = new.read(mark)
-    if marked is None:
-        made_with = get_random_string(32, VALID_KEY_CHARS)
-        key = hashed(cookie, secret, made_with)
+    """Store the session of the cookie. Return its key, or None if there is no mark to read it from.
+
+    The first of two requests with the cookie decides the key. The session is stored before the
+    mark that leads to it.
+    """
+    mark_key = key_from_cookie(cookie, secret)
+    mark = new.read(mark_key)
+    if mark is None:
+        random = get_random_string(32, VALID_KEY_CHARS)
+        key = key_from_cookie(cookie, secret, random)
         insert(new, key, data, expires)
-        marked = insert(new, mark, {MADE_WITH: made_with}, expires)
-        if marked is None:
+        mark = insert(new, mark_key, {MADE_WITH: random}, expires)
+        if mark is None:
             # Another request with this cookie was quicker.
             new.delete(key)
-            marked = new.read(mark)
-    how = ((marked and marked.data) or {}).get(MADE_WITH)
-    return hashed(cookie, secret, how) if how else None
+            mark = new.read(mark_key)
+    made_with = ((mark and mark.data) or {}).get(MADE_WITH)
+    return key_from_cookie(cookie, secret, made_with) if made_with else None
 
 
-def hashed(cookie: str, secret: str, made_with: str = "") -> str:
-    """A session key that only this site can make of the cookie.
+def key_from_cookie(cookie: str, secret: str, made_with: str = "") -> str:
+    """Return a session key that only this site can derive from the cookie.
 
-    By the secret key that the cookie was made with, so it stays the same when SECRET_KEY becomes
-    another one.
+    It is derived with the secret key that made the cookie, so it survives a change of SECRET_KEY.
     """
     salt = f"{HANDOVER_LABEL}{made_with}"
     return salted_hmac(salt, cookie, secret=secret, algorithm="sha256").hexdigest()[:40]

@@ -1,8 +1,8 @@
-"""Copies of sessions that were made ahead of time: the original counts, while there is one.
+"""The copy mark: what tells a copy of a session, made ahead of a switch, from a session.
 
-What marks a copy stands in its own data, which the site alone writes, and whoever had one of their
-own sessions taken for a copy would only lose it. So it needs no secret, and stays what it is when
-SECRET_KEY becomes another.
+While the old store has the original, the original counts. The mark is a digest in the copy's own
+data, which only the site writes. A user who managed to mark their own session would only lose it.
+So the mark needs no secret, and it survives a change of SECRET_KEY.
 """
 
 from cookieproj.engines.constants import COPY_MARK
@@ -10,18 +10,18 @@ from cookieproj.engines.entries import Entry
 from cookieproj.engines.merge import Data
 from cookieproj.engines.store import Store
 
-from . import marks_of_old_versions
+from . import legacy_marks
 from .data_digest import digest
 
 # Hexadecimal digits.
-LENGTH = 32
+COPY_MARK_LENGTH = 32
 
 
 def mark_copy(data: Data, old: Store) -> Data:
-    """The data as a copy of what that store holds.
+    """Return the data with the mark of a copy from ``old``.
 
-    It has to be as the new store gives it back: of what that stores as something else, as JSON
-    does a tuple, the mark would not hold.
+    ``data`` must be in the form in which the new store returns it (``Store.form``). Otherwise the
+    mark does not match what is read later: JSON, for example, returns a tuple as a list.
     """
     bare = without_copy_mark(data)
     return bare | {COPY_MARK: copy_mark(bare, old)}
@@ -31,14 +31,15 @@ def without_copy_mark(data: Data) -> Data:
     return {key: value for key, value in data.items() if key != COPY_MARK}
 
 
-def is_copy(stored: Entry, old: Store) -> bool:
-    """Whether it is one from there, as it was made: what has been changed is a session itself."""
-    found = (stored.data or {}).get(COPY_MARK)
-    if not isinstance(found, str):
+def is_copy(entry: Entry, old: Store) -> bool:
+    """Whether the entry is an unchanged copy from ``old``. A copy that changed is a session."""
+    data = entry.data or {}
+    mark = data.get(COPY_MARK)
+    if not isinstance(mark, str):
         return False
-    bare = without_copy_mark(stored.data or {})
-    return found == copy_mark(bare, old) or marks_of_old_versions.is_old_copy_mark(found, bare, old)
+    bare = without_copy_mark(data)
+    return mark == copy_mark(bare, old) or legacy_marks.is_legacy_copy_mark(mark, bare, old)
 
 
 def copy_mark(data: Data, old: Store) -> str:
-    return digest([old.id, data])[:LENGTH]
+    return digest([old.id, data])[:COPY_MARK_LENGTH]

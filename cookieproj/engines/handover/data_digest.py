@@ -1,7 +1,8 @@
-"""A digest of whatever a store can hold, the same in every process that reads it.
+"""A digest of any value that a store can hold, the same in every process.
 
-Neither ``repr`` nor a pickle is: a set has another order in each process. An object is taken
-apart as a pickle would do it. What stands in several places is looked at once.
+Neither ``repr`` nor a pickle is the same: each process iterates over a set in another order. An
+object is split into its parts as pickle would do it. A value that occurs several times is
+digested once.
 """
 
 import copyreg
@@ -10,14 +11,17 @@ from itertools import chain
 from types import BuiltinFunctionType, FunctionType, NoneType
 from typing import Any, NamedTuple
 
-PLAIN = {NoneType, bool, int, float, str, bytes}
+ATOMIC_TYPES = {NoneType, bool, int, float, str, bytes}
 
-# Of pickles. It decides how objects tell what they are made of.
-PROTOCOL = 4
+# Part of the digest: an object's ``__reduce_ex__`` may return other parts for another protocol.
+PICKLE_PROTOCOL = 4
 
 
 class Parts(NamedTuple):
-    """What a value is by itself, and what it holds. It is kept, so that no other gets its id."""
+    """A value split into a name and its members.
+
+    The value itself is kept so that no other object gets its ``id`` meanwhile.
+    """
 
     value: Any
     name: str
@@ -25,7 +29,7 @@ class Parts(NamedTuple):
 
 
 def digest(value: Any) -> str:
-    """64 hexadecimal digits."""
+    """Return the SHA-256 digest of the value, as 64 hexadecimal digits."""
     parts: dict[int, Parts] = {}
     digests: dict[int, bytes] = {}
     stack = [value]
@@ -33,7 +37,7 @@ def digest(value: Any) -> str:
         value = stack[-1]
         if id(value) not in parts:
             parts[id(value)] = split_parts(value)
-            stack += [each for each in parts[id(value)].members if id(each) not in parts]
+            stack += [member for member in parts[id(value)].members if id(member) not in parts]
             continue
         if id(value) not in digests:
             digests[id(value)] = combine_digests(parts[id(value)], digests)
@@ -42,21 +46,23 @@ def digest(value: Any) -> str:
 
 
 def combine_digests(parts: Parts, digests: dict[int, bytes]) -> bytes:
-    # A value that holds itself has no digest yet.
-    found = [digests.get(id(member), b"") for member in parts.members]
+    """Return the digest of a value from its name and the digests of its members."""
+    # A value that contains itself has no digest yet.
+    member_digests = [digests.get(id(member), b"") for member in parts.members]
     match parts.value:
         case set() | frozenset():
-            found.sort()
+            member_digests.sort()
         case dict() if type(parts.value) is dict:
-            found = sorted(map(b"".join, zip(found[::2], found[1::2], strict=True)))
+            items = zip(member_digests[::2], member_digests[1::2], strict=True)
+            member_digests = sorted(map(b"".join, items))
     name = parts.name.encode("utf-8", "surrogatepass")
-    return sha256(sha256(name).digest() + b"".join(found)).digest()
+    return sha256(sha256(name).digest() + b"".join(member_digests)).digest()
 
 
 def split_parts(value: Any) -> Parts:
     kind = type(value)
     name, members = f"{kind.__module__}.{kind.__qualname__}", []
-    if kind in PLAIN:
+    if kind in ATOMIC_TYPES:
         name = f"{name} {text_of(value)}"
     elif isinstance(value, type | FunctionType | BuiltinFunctionType):
         name = f"{name} {value.__module__}.{value.__qualname__}"
@@ -76,19 +82,19 @@ def text_of(value: Any) -> str:
         case bytes():
             return value.hex()
         case int():
-            # Python writes no number of thousands of digits in tens.
+            # Python refuses to write a number of thousands of digits in decimal.
             return hex(value)
     return repr(value)
 
 
 def reduce_like_pickle(value: Any) -> list[Any]:
-    """How a pickle would make it anew; nothing of what no pickle can hold."""
+    """Return what a pickle would rebuild the object from; empty for what cannot be pickled."""
     try:
-        own = copyreg.dispatch_table.get(type(value))
-        made: Any = own(value) if own else value.__reduce_ex__(PROTOCOL)
-        if isinstance(made, str):
-            return [made]
-        make, arguments, state, items, pairs = [*made, None, None, None, None][:5]
-        return [make, arguments, state, list(items or ()), list(pairs or ())]
+        reducer = copyreg.dispatch_table.get(type(value))
+        reduced: Any = reducer(value) if reducer else value.__reduce_ex__(PICKLE_PROTOCOL)
+        if isinstance(reduced, str):
+            return [reduced]
+        rebuild, arguments, state, items, pairs = [*reduced, None, None, None, None][:5]
+        return [rebuild, arguments, state, list(items or ()), list(pairs or ())]
     except Exception:  # noqa: BLE001 - an object may raise anything
         return []

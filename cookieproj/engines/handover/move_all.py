@@ -1,4 +1,4 @@
-"""All sessions of a store, moved to another."""
+"""All sessions of the old store, moved or copied to the new one in batches: ``movesessions``."""
 
 import logging
 from collections import Counter
@@ -26,40 +26,41 @@ from cookieproj.engines.merge import Data, same_data
 from cookieproj.engines.store import Store
 from cookieproj.engines.store_probe import probe
 
-from .comparing_stores import same_store, share_rows
 from .copy_marks import is_copy, mark_copy, without_copy_mark
 from .move_one import SessionMover, expiry_of_data, is_own_session
+from .same_store import share_rows, why_same_store
 
 logger = logging.getLogger("django.contrib.sessions")
 
 
 class Outcome(StrEnum):
+    """What became of a session."""
+
     MOVED = "moved"
-    THERE = "there"
-    UNREADABLE = "unreadable"
+    ALREADY_IN_NEW = "already in new"
+    UNMOVABLE = "unmovable"
 
 
-Outcomes = Counter[Outcome]
-Note = Callable[[list[str]], object]
+OutcomeCounts = Counter[Outcome]
+OnKeys = Callable[[list[str]], object]
 
 
-def why_not(old: EngineRef, new: EngineRef, *, keep: bool = False) -> str:
-    """Why sessions cannot be moved between the two, or copied, in a sentence; empty if they can.
+def why_unmovable(old: EngineRef, new: EngineRef, *, keep: bool = False) -> str:
+    """Return a sentence that says why sessions cannot be moved, or copied; "" if they can.
 
-    Raises StoreError where that has to be asked of a store that does not answer.
+    Raises StoreError if a store must be asked for that and does not answer.
     """
-    if reason := same_store(old, new, ask=True, copies=keep):
+    if reason := why_same_store(old, new, probe=True, is_copying=keep):
         return reason
     if old.is_held_by_browser or new.is_held_by_browser:
         return _(
-            "With signed cookies each browser holds its own session, so only the browser can bring "
-            "or take it: run the new engine with SESSION_HANDOVER_FROM=%(name)s, and each session "
-            "is moved as it is used."
+            "Signed cookies are in the browsers, out of reach of this command. Run the new engine "
+            "with SESSION_HANDOVER_FROM=%(name)s: each session is moved when its browser uses it."
         ) % {"name": old.name}
     if issubclass(new.store, CacheStore) and isinstance(new.store()._cache, LocMemCache):
         return _(
-            "The cache is this process's memory: what is moved there ends with this command. "
-            "Set CACHE_URL to that of the site."
+            "The cache is this process's memory, so the sessions would be lost when this command "
+            "ends. Set CACHE_URL to the cache of the site."
         )
     return ""
 
@@ -70,57 +71,58 @@ def move(
     batch_size: int,
     *,
     keep: bool = False,
-    on_moved: Note = len,
-    on_unmovable: Note = len,
-) -> Iterator[Outcomes]:
-    """Move the live sessions under their keys, a batch at each step: what became of those.
+    on_moved: OnKeys = len,
+    on_unmovable: OnKeys = len,
+) -> Iterator[OutcomeCounts]:
+    """Move the live sessions under their keys. Yield the counts of outcomes after each batch.
 
-    What the new store holds already stays as it is. With ``keep`` they are copied: as
-    long as the old store has the original, a handover goes by that, and where the
-    original has ended the copy opens nothing. Copies that are left after a move without
-    ``keep`` go, if the new store can be listed. ``on_moved`` is called with the keys of each
-    batch before they are deleted from the old store, ``on_unmovable`` with those that cannot be
-    moved.
-    Stopped anywhere, this can be begun again.
+    A session that the new store already has stays as it is. With ``keep`` sessions are copied:
+    while the old store has the original, a handover uses the original, and when the original has
+    ended the copy opens nothing. A move without ``keep`` also deletes the copies that are left
+    over, if the new store can be listed.
 
-    Raises NotListableError for an old store that tells no keys, StoreError for
-    one that does not answer.
+    ``on_moved`` is called with the keys of each batch before they are deleted from the old store,
+    ``on_unmovable`` with the keys that cannot be moved. The move can be stopped at any point and
+    started again.
+
+    Raises NotListableError if the old store cannot list its keys, StoreError if a store does not
+    answer.
     """
     mover = BatchMover.between(old, new, keep=keep, on_moved=on_moved, on_unmovable=on_unmovable)
     same_rows = share_rows(old, new)
     for sessions in batches(mover.old, batch_size):
-        yield (mover.forget_copies_in_cache if same_rows else mover.move)(sessions)
+        yield (mover.invalidate_cache_copies if same_rows else mover.move)(sessions)
     if not keep and not same_rows:
-        mover.end_copies(batch_size)
+        mover.delete_leftover_copies(batch_size)
 
 
-def rehearse(
-    old: EngineRef, new: EngineRef, batch_size: int, *, on_unmovable: Note = len
-) -> Iterator[Outcomes]:
-    """What ``move`` would do, by batches."""
+def dry_run(
+    old: EngineRef, new: EngineRef, batch_size: int, *, on_unmovable: OnKeys = len
+) -> Iterator[OutcomeCounts]:
+    """Yield, batch by batch, the counts that ``move`` would yield, and write nothing."""
     mover = BatchMover.between(old, new, on_unmovable=on_unmovable)
     for sessions in batches(mover.old, batch_size):
-        yield mover.counted([(listed, mover.rehearse_one(listed)) for listed in sessions])
+        yield mover.count([(listed, mover.expected_outcome(listed)) for listed in sessions])
 
 
 def batches(store: Store, size: int) -> Iterator[list[ListedSession]]:
-    listed = store.walk(size)
-    while sessions := list(islice(listed, size)):
-        yield sessions
+    sessions = store.walk(size)
+    while batch := list(islice(sessions, size)):
+        yield batch
 
 
 @dataclass
 class BatchMover:
-    """From a store to another: first a batch is put into the new one, then taken from the old."""
+    """Moves a batch of sessions: inserts all into the new store, then deletes all from the old."""
 
     old: Store
     new: Store
     mover: SessionMover
-    # The new store can be tried, too: see ``probe``.
+    # The new engine, for ``probe``.
     engine: Any
     keep: bool = False
-    on_moved: Note = len
-    on_unmovable: Note = len
+    on_moved: OnKeys = len
+    on_unmovable: OnKeys = len
 
     @classmethod
     def between(cls, old: EngineRef, new: EngineRef, **options: Any) -> "BatchMover":
@@ -128,105 +130,133 @@ class BatchMover:
         mover = SessionMover(*stores, partial(expiry_of_data, new.store))
         return cls(*stores, mover, new.store, **options)
 
-    def move(self, sessions: list[ListedSession]) -> Outcomes:
-        arrived = [(listed, *self.put(listed)) for listed in sessions]
+    def move(self, sessions: list[ListedSession]) -> OutcomeCounts:
+        inserted = [(listed, *self.insert_into_new(listed)) for listed in sessions]
         if self.keep:
-            return self.counted([(listed, outcome) for listed, outcome, _ in arrived])
-        self.on_moved([listed.key for listed, what, _ in arrived if what != Outcome.UNREADABLE])
+            return self.count([(listed, outcome) for listed, outcome, _entry in inserted])
+        self.on_moved(
+            [listed.key for listed, outcome, _entry in inserted if outcome != Outcome.UNMOVABLE]
+        )
         with self.old.batched():
-            taken = [(listed, self.take(listed, what, held)) for listed, what, held in arrived]
-        return self.counted(taken)
+            outcomes = [
+                (listed, self.delete_from_old(listed, outcome, entry))
+                for listed, outcome, entry in inserted
+            ]
+        return self.count(outcomes)
 
-    def counted(self, outcomes: list[tuple[ListedSession, Outcome]]) -> Outcomes:
-        self.on_unmovable([listed.key for listed, what in outcomes if what == Outcome.UNREADABLE])
+    def count(self, outcomes: list[tuple[ListedSession, Outcome]]) -> OutcomeCounts:
+        self.on_unmovable(
+            [listed.key for listed, outcome in outcomes if outcome == Outcome.UNMOVABLE]
+        )
         return Counter(outcome for _, outcome in outcomes)
 
-    def put(self, listed: ListedSession) -> tuple[Outcome, Entry | None]:
+    def insert_into_new(self, listed: ListedSession) -> tuple[Outcome, Entry | None]:
+        """Store a session, or a copy of it, in the new store.
+
+        Return the outcome, and the entry that was written or None.
+        """
         if not self.new.can_hold(listed.key) or not self.old.is_readable(listed):
-            return self.rehearse_one(listed), None
+            return self.expected_outcome(listed), None
         try:
-            data = self.data_for(listed)
-            held = self.mover.put(listed.key, listed.stored, data) or self.replace(listed, data)
+            data = self.data_for_new(listed)
+            inserted = self.mover.store_in_new(listed.key, listed.stored, data)
+            inserted = inserted or self.replace_copy(listed, data)
         except Exception as error:  # noqa: BLE001 - a serializer may raise anything
             self.log_unmovable(listed, error)
-            return Outcome.UNREADABLE, None
-        return (Outcome.MOVED, held) if held else (Outcome.THERE, None)
+            return Outcome.UNMOVABLE, None
+        return (Outcome.MOVED, inserted) if inserted else (Outcome.ALREADY_IN_NEW, None)
 
-    def data_for(self, listed: ListedSession) -> Data:
-        """Raises whatever the new store's serializer does."""
+    def data_for_new(self, listed: ListedSession) -> Data:
+        """Return the data to store in the new store, with the copy mark if sessions are copied.
+
+        Raises what the new store's serializer raises.
+        """
         data = without_copy_mark(listed.stored.data or {})
         return mark_copy(self.new.form(data), self.old) if self.keep else data
 
     def log_unmovable(self, listed: ListedSession, error: Exception) -> None:
-        """Log which session it is that cannot be moved; raise what is not about that one alone."""
+        """Log which session cannot be moved. Raise the error if it concerns more than this one."""
         if isinstance(error, SessionStoreError | DatabaseError):
             if not isinstance(error, StoreFullError | DataError):
                 raise error
-            # A store that takes no other session either is full; else this one is too large.
+            # A store that takes no other session either is full, and this raises. Otherwise this
+            # session is too large.
             probe(self.engine)
         place = in_english(self.new.label)
         logger.error(
             "The session %s cannot be kept in %s: %s", abbreviated(listed.key), place, error
         )
 
-    def replace(self, listed: ListedSession, data: Data) -> Entry | None:
-        """In the place of a copy; None if that is the same, or it is a session by now."""
-        there = self.new.read(listed.key, with_expiry=True)
-        if there is None or is_own_session(there, self.old):
-            return None
-        until, expires = there.expires, listed.expires
-        is_late = until and expires and not is_near(until, expires)
-        if self.keep and same_data(there.data or {}, data) and not is_late:
-            return None
-        return self.mover.put(listed.key, listed.stored, data, there)
+    def replace_copy(self, listed: ListedSession, data: Data) -> Entry | None:
+        """Replace a copy of the session in the new store. Return the entry that was written.
 
-    def take(self, listed: ListedSession, outcome: Outcome, held: Entry | None) -> Outcome:
-        key, found = listed.key, listed.stored
-        if held:
+        Return None if the copy is up to date, or if the new store has a session of its own.
+        """
+        copy = self.new.read(listed.key, with_expiry=True)
+        if copy is None or is_own_session(copy, self.old):
+            return None
+        has_other_expiry = (
+            copy.expires and listed.expires and not is_near(copy.expires, listed.expires)
+        )
+        if self.keep and same_data(copy.data or {}, data) and not has_other_expiry:
+            return None
+        return self.mover.store_in_new(listed.key, listed.stored, data, copy)
+
+    def delete_from_old(
+        self, listed: ListedSession, outcome: Outcome, inserted: Entry | None
+    ) -> Outcome:
+        """Delete a session from the old store. Return the outcome of its move.
+
+        ``outcome`` and ``inserted`` are what ``insert_into_new`` returned.
+        """
+        key, old_entry = listed.key, listed.stored
+        if inserted:
             try:
-                self.mover.delete_from_old(key, found, held)
+                self.mover.delete_from_old(key, old_entry, inserted)
             except Exception as error:  # noqa: BLE001 - a serializer may raise anything
                 self.log_unmovable(listed, error)
-                # What it has become meanwhile stays, so that what it was must not be in its way.
-                if there := self.new.read(key):
-                    self.new.compare_and_delete(key, there)
-                return Outcome.UNREADABLE
-        elif outcome == Outcome.THERE and self.old.is_readable(listed):
-            self.mover.delete_leftover(key, found)
+                # The session changed meanwhile, so that it cannot be moved, and stays in the old
+                # store. Its earlier state in the new one would hide it.
+                if new_entry := self.new.read(key):
+                    self.new.compare_and_delete(key, new_entry)
+                return Outcome.UNMOVABLE
+        elif outcome == Outcome.ALREADY_IN_NEW and self.old.is_readable(listed):
+            self.mover.delete_leftover(key, old_entry)
         return outcome
 
-    def rehearse_one(self, listed: ListedSession) -> Outcome:
+    def expected_outcome(self, listed: ListedSession) -> Outcome:
+        """Return the outcome that a move of the session would have. Log why it cannot be moved."""
         can_hold = self.new.can_hold(listed.key)
         if can_hold and is_own_session(self.new.read(listed.key), self.old):
-            return Outcome.THERE
+            return Outcome.ALREADY_IN_NEW
         if not can_hold or not self.old.is_readable(listed):
             place = in_english(self.old.label)
             logger.error("The session %s cannot be read in %s.", abbreviated(listed.key), place)
-            return Outcome.UNREADABLE
+            return Outcome.UNMOVABLE
         try:
             self.new.form(without_copy_mark(listed.stored.data or {}))
         except Exception as error:  # noqa: BLE001 - a serializer may raise anything
             self.log_unmovable(listed, error)
-            return Outcome.UNREADABLE
+            return Outcome.UNMOVABLE
         return Outcome.MOVED
 
-    def end_copies(self, batch_size: int) -> None:
-        """Those that are left: what they were copied from has ended since."""
+    def delete_leftover_copies(self, batch_size: int) -> None:
+        """Delete the copies that are left in the new store: their originals have ended since."""
         with suppress(NotListableError):
             for listed in self.new.walk(batch_size):
                 if is_copy(listed.stored, self.old):
                     self.new.compare_and_delete(listed.key, listed.stored)
 
-    def forget_copies_in_cache(self, sessions: list[ListedSession]) -> Outcomes:
-        """Between db and cached_db: the rows are the same, only copies beside them may get old."""
+    def invalidate_cache_copies(self, sessions: list[ListedSession]) -> OutcomeCounts:
+        """Invalidate the cache's copies of rows, between db and cached_db, which share the rows."""
         for store in (self.old, self.new):
             if isinstance(store, CachedRowStore):
                 for listed in sessions:
                     store.invalidate(listed.key)
         self.on_moved([listed.key for listed in sessions])
-        return Counter({Outcome.THERE: len(sessions)})
+        return Counter({Outcome.ALREADY_IN_NEW: len(sessions)})
 
 
 def abbreviated(key: str) -> str:
-    """Enough of a session key to find the session by, too little to open it."""
+    """Return enough of a session key to find the session by, and too little to open it."""
     return f"{key[:8]}…"

@@ -1,4 +1,4 @@
-"""One session, carried from a store to another."""
+"""One session, moved from the old store to the new one, or ended in both."""
 
 import logging
 from collections.abc import Callable
@@ -28,235 +28,283 @@ from .copy_marks import is_copy, without_copy_mark
 
 logger = logging.getLogger("django.contrib.sessions")
 
-# So often a session may go to and fro between the stores while one request looks for it.
-ROUNDS = 10
+# Processes of both engines may move a session to and fro while one request looks for it.
+MAX_MOVES = 10
 
 
 def expiry_of_data(engine: Any, data: Data) -> datetime:
-    """When data of that engine expires, of which its store does not tell it."""
+    """Return when a session of that engine with this data expires if it is saved now."""
     return from_now(int(engine().get_expiry_age(expiry=data.get(EXPIRY_ITEM))))
 
 
-def is_own_session(stored: Entry | None, old: Store) -> bool:
-    """Whether the new store holds a session, or the tombstone of one.
+def is_own_session(new_entry: Entry | None, old: Store) -> bool:
+    """Whether the new store's entry is a session of its own, or the tombstone of one.
 
-    Else the old one's may replace it: a copy of that, or what the new one cannot read. In one
-    Redis, with another serializer, that may be the old session itself.
+    If not, the old store's session may replace it. It is then a copy of that session, or
+    unreadable. In one Redis, with another serializer, the unreadable entry may be the old session
+    itself.
     """
-    if stored is None or stored.data is None:
-        return stored is not None and stored.has_ended
-    return not is_copy(stored, old)
+    if new_entry is None or new_entry.data is None:
+        return new_entry is not None and new_entry.has_ended
+    return not is_copy(new_entry, old)
 
 
 @dataclass(frozen=True)
 class SessionMover:
-    """From the one store to the other, one session at a time.
+    """Moves one session at a time from the old store to the new one.
 
-    ``expiry_of`` tells when data expires of which the old store does not tell it.
+    ``expiry_of`` returns when given data expires, where the old store does not say.
 
-    In which order a handover writes. What is put into the new store comes first, and what is
-    taken from the old one after, so that the session is always in one of them. It is taken only
-    as it was found: what changed there meanwhile is merged into the new one before the next try,
-    and where it has ended there meanwhile, what was put into the new one is removed again. An
-    end goes the same way: first the new store, where a tombstone takes its place, so that no
-    late request can store it again, and the old one after.
+    The order of writes:
+
+    - Move: insert into the new store, then delete from the old one. So the session is always in
+      at least one of them.
+    - The old store deletes the session only as it was read. If it changed there meanwhile, the
+      change is merged into the new store before the next try. If it ended there meanwhile, it is
+      deleted from the new store again.
+    - End: delete from the new store first, and leave a tombstone there, so that no late request
+      can store the session again. Then delete from the old store.
     """
 
     old: Store
     new: Store
     expiry_of: Callable[[Data], datetime]
 
-    def move(self, key: str, *, is_taken: bool = False, rounds: int = ROUNDS) -> Entry | None:
-        """Move the session with that key: what the new store holds now, None if neither has it.
+    def move(
+        self, key: str, *, has_new_entry: bool = False, moves_left: int = MAX_MOVES
+    ) -> Entry | None:
+        """Move the session with that key. Return the new store's entry, or None for no session.
 
-        ``is_taken`` tells that something is under the key in the new store already.
+        ``has_new_entry`` says that the new store has an entry under the key already, which is
+        not a session of its own. The entry returned may be a tombstone.
         """
-        found = self.old.read(key, with_expiry=True) if self.old.can_hold(key) else None
-        if found and found.has_ended:
-            # What another request may have put into the new store is about to be removed again.
+        old_entry = self.old.read(key, with_expiry=True) if self.old.can_hold(key) else None
+        if old_entry and old_entry.has_ended:
+            # A request that inserted the session into the new store is about to delete it there.
             return None
-        if found is None or not found.data or is_copy(found, self.new):
-            # Another request may have carried it over since this one has looked.
-            there = self.new.read(key)
-            if there and is_copy(there, self.old):
-                self.new.compare_and_delete(key, there)
-            return there if is_own_session(there, self.old) else None
-        there = self.new.read(key) if is_taken else None
+        if old_entry is None or not old_entry.data or is_copy(old_entry, self.new):
+            # Another request may have moved the session since the new store was read.
+            new_entry = self.new.read(key)
+            if new_entry and is_copy(new_entry, self.old):
+                self.new.compare_and_delete(key, new_entry)
+            return new_entry if is_own_session(new_entry, self.old) else None
+        new_entry = self.new.read(key) if has_new_entry else None
         try:
-            held = self._insert_into_new(key, found, there)
+            inserted = self._insert_into_new(key, old_entry, new_entry)
         except (TypeError, ValueError) as error:
             self._log_unmovable(error)
             return None
-        # Where that did not arrive, somebody was quicker: to carry it over, or to end it.
-        there = self._delete_from_old_or_later(key, found, held) if held else self.new.read(key)
-        if is_own_session(there, self.old) or rounds == 1:
-            return there
-        # It has ended, or has gone back meanwhile.
-        return self.move(key, is_taken=there is not None, rounds=rounds - 1)
+        if inserted:
+            new_entry = self._delete_from_old_or_later(key, old_entry, inserted)
+        else:
+            # Another request was quicker: it moved the session, or ended it.
+            new_entry = self.new.read(key)
+        if is_own_session(new_entry, self.old) or moves_left == 1:
+            return new_entry
+        # The session ended meanwhile, or was moved back.
+        return self.move(key, has_new_entry=new_entry is not None, moves_left=moves_left - 1)
 
-    def _insert_into_new(self, key: str, found: Entry, there: Entry | None) -> Entry | None:
-        """Put it into the new store, in the place of what may be replaced; None for a session."""
-        data = without_copy_mark(found.data or {})
-        if there is None:
-            held = self.put(key, found, data)
-            there = None if held else self.new.read(key)
-            if there is None:
-                return held
-        return None if is_own_session(there, self.old) else self.put(key, found, data, there)
+    def _insert_into_new(self, key: str, old_entry: Entry, new_entry: Entry | None) -> Entry | None:
+        """Store the old session in the new store. Return the entry, or None if a session is there.
 
-    def put(self, key: str, found: Entry, data: Data, there: Entry | None = None) -> Entry | None:
-        """Store the data until what was found would have expired; None if somebody was quicker."""
-        expires = found.expires or self.expiry_of(data)
-        if there:
-            return self.new.compare_and_swap(key, there, data, expires)
+        ``new_entry`` is replaced unless it is a session of the new store's own.
+        """
+        data = without_copy_mark(old_entry.data or {})
+        if new_entry is None:
+            inserted = self.store_in_new(key, old_entry, data)
+            new_entry = None if inserted else self.new.read(key)
+            if new_entry is None:
+                return inserted
+        if is_own_session(new_entry, self.old):
+            return None
+        return self.store_in_new(key, old_entry, data, new_entry)
+
+    def store_in_new(
+        self, key: str, old_entry: Entry, data: Data, new_entry: Entry | None = None
+    ) -> Entry | None:
+        """Store the data in the new store with the expiry of ``old_entry``.
+
+        Replaces ``new_entry`` if it is given. Return None if another request was quicker.
+        """
+        expires = old_entry.expires or self.expiry_of(data)
+        if new_entry:
+            return self.new.compare_and_swap(key, new_entry, data, expires)
         return insert(self.new, key, data, expires)
 
-    def _delete_from_old_or_later(self, key: str, found: Entry, held: Entry) -> Entry | None:
-        """Take from the old store what the new one has now; what that holds then."""
+    def _delete_from_old_or_later(
+        self, key: str, old_entry: Entry, inserted: Entry
+    ) -> Entry | None:
+        """Delete the session from the old store, within a transaction of the new one on commit.
+
+        Return the new store's entry.
+        """
         if self.new.in_transaction:
-            # Once it is there for everybody: until then the session is where it was.
-            self.new.on_commit(partial(self.delete_from_old, key, found, held))
-            return held
+            # Until the commit other processes see the session in the old store alone.
+            self.new.on_commit(partial(self.delete_from_old, key, old_entry, inserted))
+            return inserted
         try:
-            return self.delete_from_old(key, found, held)
+            return self.delete_from_old(key, old_entry, inserted)
         except (TypeError, ValueError) as error:
             self._log_unmovable(error)
             return self.new.read(key)
         except StoreError as error:
-            # Whether that still holds it nobody can tell; ``movesessions`` takes what has stayed.
+            # The old store may or may not have deleted it. ``movesessions`` deletes leftovers.
             logger.warning(
                 "A session that was moved may be left behind as well. %s", in_english(error)
             )
-            return held
+            return inserted
 
     def _log_unmovable(self, error: Exception) -> None:
-        """A pickled session may hold what JSON cannot."""
+        """Log the serializer's error: a session that was pickled may contain what JSON cannot."""
         logger.error("A session cannot be kept in %s: %s", in_english(self.new.label), error)
 
-    def delete_from_old(self, key: str, found: Entry, held: Entry) -> Entry | None:
-        """Take from the old store what was put into the new; what changed there since follows.
+    def delete_from_old(self, key: str, old_entry: Entry, inserted: Entry) -> Entry | None:
+        """Delete the session from the old store, once the new store has every change of it.
 
-        Gives what the new store holds then. Where the session has ended in the old store
-        meanwhile, what was put into the new one is removed again: None, or a tombstone. Raises
-        what the new store's serializer raises for what the session has become in the old one.
+        ``inserted`` is what the new store made of ``old_entry``. Return the new store's entry. If
+        the session ended in the old store meanwhile, it is deleted from the new one again: then
+        return None, or a tombstone. Raises what the new store's serializer raises for data that
+        the session got in the old store meanwhile.
         """
-        there = held
-        while not self.old.compare_and_delete(key, found):
-            newer = self.old.read(key, with_expiry=True)
-            if newer and newer.data is None and not newer.is_tombstone:
-                # In one Redis, with another serializer, it is what was put into the new store.
+        new_entry = inserted
+        while not self.old.compare_and_delete(key, old_entry):
+            changed = self.old.read(key, with_expiry=True)
+            if changed and changed.data is None and not changed.is_tombstone:
+                # One Redis with two serializers: this is the new store's own entry.
                 break
-            latest = newer and moved_content(newer, found)
+            latest = changed and moved_content(changed, old_entry)
             if latest is None or not latest.data:
-                return self._undo(key)
-            caught_up = self._merge_newer(key, there, found, latest)
-            if caught_up is None:
+                return self._delete_from_new(key)
+            merged = self._merge_into_new(key, new_entry, old_entry, latest)
+            if merged is None:
                 return None
-            there = caught_up
-            if latest is not newer:
+            new_entry = merged
+            if latest is not changed:
+                # ``movesessions`` has deleted it from the old store already.
                 break
-            found = latest
-        return there
+            old_entry = latest
+        return new_entry
 
-    def _merge_newer(
-        self, key: str, there: Entry | None, found: Entry, newer: Entry
+    def _merge_into_new(
+        self, key: str, new_entry: Entry | None, old_entry: Entry, latest: Entry
     ) -> Entry | None:
-        """Apply to what the new store holds what changed in the old one; None if it has ended."""
-        before, after = (
-            self.new.form(without_copy_mark(each.data or {})) for each in (found, newer)
+        """Apply to the new store's entry what changed in the old store.
+
+        There the session changed from ``old_entry`` to ``latest``. Return the entry that was
+        written, or None if the session has ended in the new store.
+        """
+        base, ours = (
+            self.new.form(without_copy_mark(entry.data or {})) for entry in (old_entry, latest)
         )
-        while there and there.data is not None:
-            data = merge(before, there.data, after)
-            expires = newer.expires or self.expiry_of(data)
-            if written := self.new.put(key, there, data, expires):
+        while new_entry and new_entry.data is not None:
+            data = merge(base, new_entry.data, ours)
+            expires = latest.expires or self.expiry_of(data)
+            if written := self.new.put(key, new_entry, data, expires):
                 return written
-            there = self.new.read(key)
+            new_entry = self.new.read(key)
         return None
 
-    def _undo(self, key: str) -> Entry | None:
-        """Remove what was put there, and what others have made of it since."""
-        while there := self.new.read(key):
-            if there.has_ended:
-                return there
-            if self.new.compare_and_delete(key, there):
+    def _delete_from_new(self, key: str) -> Entry | None:
+        """Delete the session that was inserted, with what other requests changed in it since.
+
+        Return the tombstone if one is there already; else None.
+        """
+        while new_entry := self.new.read(key):
+            if new_entry.has_ended:
+                return new_entry
+            if self.new.compare_and_delete(key, new_entry):
                 break
         return None
 
-    def delete_leftover(self, key: str, found: Entry) -> None:
-        """Take from the old store what the new one has had all along.
+    def delete_leftover(self, key: str, old_entry: Entry) -> None:
+        """Delete from the old store a session that the new store already has.
 
-        A tombstone takes its place: who has put it into the new one may be about to take it, and
-        not finding it would be the end of the session. What has changed there since goes with it.
-        It is marked in the new one first: who carries it back may be about to take it from there.
+        A tombstone with the old data replaces it. Another process may have inserted the session
+        into the new store and be about to delete it here: without the tombstone that process
+        would take the session for ended. With it, it merges the old data.
+
+        The new store's session is marked first. A process that moves it back may be about to
+        delete it from the new store, and finds it changed.
         """
-        there = self.new.read(key, with_expiry=True)
+        new_entry = self.new.read(key, with_expiry=True)
         if (
-            there is None
-            or not is_own_session(there, self.old)
+            new_entry is None
+            or not is_own_session(new_entry, self.old)
             or is_same_entry(self.old, self.new, key)
         ):
             return
-        if there.has_ended or self.put(key, there, (there.data or {}) | REMOVED_FROM_SOURCE, there):
-            tombstone: Data = {MOVED_TOMBSTONE: found.data}
-            self.old.compare_and_swap(key, found, tombstone, from_now(TOMBSTONE_TTL))
+        marked = (new_entry.data or {}) | REMOVED_FROM_SOURCE
+        if new_entry.has_ended or self.store_in_new(key, new_entry, marked, new_entry):
+            tombstone: Data = {MOVED_TOMBSTONE: old_entry.data}
+            self.old.compare_and_swap(key, old_entry, tombstone, from_now(TOMBSTONE_TTL))
 
     def end(self, key: str) -> None:
-        """End the session in both stores, for requests too that have read it in the old one.
+        """End the session in both stores. The tombstone stops requests that read it before.
 
-        The old store comes last: what a process of its own engine has just carried back is there.
+        The old store comes last, because a process of the old engine may have moved the session
+        back just now. Raises StoreError if a store fails; see ``end_in_old``.
         """
         self.old.refuse_event_loop()
         if not self.new.can_hold(key):
             self._end_in_old(key, None)
             self.new.delete(key)
             return
-        # First of all, so that it ends in none of them where this one fails.
-        stored = self.new.read(key)
+        # If this read fails, the session has ended in neither store.
+        new_entry = self.new.read(key)
         self.new.delete(key)
         try:
             write_tombstone(self.new, key, from_now(TOMBSTONE_TTL))
         except StoreError as error:
-            # It has ended in both: a tombstone needs room, and a deletion none.
+            # A full store has no room for the tombstone, but it has deleted the session.
             logger.warning(
                 "A late request may store a session under its old key. %s", in_english(error)
             )
-        self.end_in_old(key, (stored and stored.data) or {})
+        self.end_in_old(key, (new_entry and new_entry.data) or {})
 
     def end_in_old(self, key: str, data: Data) -> None:
-        """End it in the old store; else a tombstone in the new one lasts as long as it may live.
+        """End the session in the old store.
 
-        ``data`` is what the new store had of it. Raises StoreError where neither can be done.
+        If that fails, write a tombstone to the new store instead, which lasts as long as the
+        session could. ``data`` is the session's data in the new store. Raises StoreError if both
+        fail.
         """
         self._end_in_old(key, max(self.expiry_of(data), self.expiry_of({})))
 
-    def _end_in_old(self, key: str, tombstone_until: datetime | None) -> None:
+    def _end_in_old(self, key: str, tombstone_expires: datetime | None) -> None:
         if not self.old.can_hold(key) or is_same_entry(self.old, self.new, key):
             return
         try:
             self.old.delete(key)
         except StoreError as error:
-            if tombstone_until is None:
+            if tombstone_expires is None:
                 raise
             try:
-                write_tombstone(self.new, key, tombstone_until)
+                write_tombstone(self.new, key, tombstone_expires)
             except StoreError:
                 raise error from error.__cause__
             logger.warning("A session has ended in one of two stores. %s", in_english(error))
 
 
-def moved_content(newer: Entry, found: Entry) -> Entry:
-    """What ``movesessions`` took from there since it was found; as it is, if it did not."""
-    moved = ((newer.is_tombstone and newer.content()) or {}).get(MOVED_TOMBSTONE)
-    return Entry(newer.token, lambda: moved, found.expires) if moved else newer
+def moved_content(changed: Entry, old_entry: Entry) -> Entry:
+    """Return the session data that the tombstone of ``movesessions`` keeps, as an entry.
+
+    Return ``changed`` itself if it is no such tombstone.
+    """
+    moved = ((changed.is_tombstone and changed.content()) or {}).get(MOVED_TOMBSTONE)
+    return Entry(changed.token, lambda: moved, old_entry.expires) if moved else changed
 
 
 def insert(store: Store, key: str, data: Data, expires: datetime) -> Entry | None:
-    """Also where something is in the way that has expired; None where a session is."""
+    """Insert the session, and purge an expired entry if that is in the way.
+
+    Return None if a session is stored under the key.
+    """
     for _attempt in range(2):
         try:
-            # Browsers know the key: no copy of what may yet be rolled back.
-            put = store.insert_before_save if store.in_transaction else store.insert
-            return put(key, data, expires)
+            # A browser has this key already. ``insert_before_save`` makes no cache copy, which
+            # would stay after a rollback.
+            insert_entry = store.insert_before_save if store.in_transaction else store.insert
+            return insert_entry(key, data, expires)
         except CreateError:
             if store.read(key):
                 break
@@ -265,19 +313,23 @@ def insert(store: Store, key: str, data: Data, expires: datetime) -> Entry | Non
 
 
 def write_tombstone(store: Store, key: str, expires: datetime) -> None:
+    """Replace whatever is stored under the key with a tombstone."""
     while True:
         with suppress(CreateError):
             store.insert(key, SESSION_TOMBSTONE, expires)
             return
-        stored = store.read(key)
-        if stored is None:
+        entry = store.read(key)
+        if entry is None:
             store.purge(key)
-        elif store.compare_and_swap(key, stored, SESSION_TOMBSTONE, expires):
+        elif store.compare_and_swap(key, entry, SESSION_TOMBSTONE, expires):
             return
 
 
-def is_same_entry(one: Store, other: Store, key: str) -> bool:
-    """Whether the two differ in the serializer alone: then what is there is there for both."""
-    if not (isinstance(one, GenericCacheStore) and isinstance(other, GenericCacheStore)):
+def is_same_entry(old: Store, new: Store, key: str) -> bool:
+    """Whether both caches keep the key under the same name, so that an entry is in both at once.
+
+    They differ in the serializer alone.
+    """
+    if not (isinstance(old, GenericCacheStore) and isinstance(new, GenericCacheStore)):
         return False
-    return bool(one.label == other.label and one.name(key) == other.name(key))
+    return bool(old.label == new.label and old.name(key) == new.name(key))

@@ -1,4 +1,4 @@
-"""From a server to signed cookies: the session key becomes a cookie."""
+"""From a server to signed cookies: a response exchanges the session key for a signed cookie."""
 
 import copy
 import logging
@@ -24,26 +24,26 @@ from cookieproj.engines.merge import Data
 from cookieproj.engines.revocation_check import is_revoked
 from cookieproj.engines.store import Store
 
-from . import marks_of_old_versions
+from . import legacy_marks
 from .copy_marks import without_copy_mark
-from .kept_expiry import KeepsExpiryMixin
+from .keeps_expiry import KeepsExpiryMixin
 
 logger = logging.getLogger("django.contrib.sessions")
 
-# Hexadecimal digits of the last.
-NAME = 12
+# Hexadecimal digits of ``name_of_store``.
+STORE_NAME_LENGTH = 12
 
 
 class Phase(Enum):
     """How far the exchange of a session key for a cookie has come, by what this request sent."""
 
-    # Neither: the session is new, or was always in a cookie.
+    # Neither: the session is new, or has always been in a cookie.
     NONE = auto()
-    # The session key; the response offers the cookie for it.
+    # The session key. The response offers the cookie for it.
     OFFERED = auto()
-    # The cookie, for the first time: with this save it becomes the session.
+    # The cookie, for the first time. With the save of this request the cookie is the session.
     CONFIRMED = auto()
-    # The session key, though the browser has sent the cookie before.
+    # The session key, though the browser has sent the cookie before: a late request.
     LATE = auto()
     # The cookie, which is the session.
     SETTLED = auto()
@@ -51,22 +51,23 @@ class Phase(Enum):
 
 @dataclass
 class Exchange:
-    """``previous`` is the session in the old store: once it is settled, only the key is left of it.
+    """How far the exchange has come, and the session in the old store, if there is one.
 
-    That key ends with the session.
+    Once the exchange is settled, only the key of ``old_session`` is of use: it ends with the
+    session.
     """
 
     phase: Phase = Phase.NONE
-    previous: Engine | None = None
+    old_session: Engine | None = None
 
     @property
-    def old_session(self) -> Engine | None:
-        """What this session is saved in as well."""
-        return None if self.phase is Phase.SETTLED else self.previous
+    def unsettled_old_session(self) -> Engine | None:
+        """The session in the old store, if this session must be saved there as well."""
+        return None if self.phase is Phase.SETTLED else self.old_session
 
     @property
     def key(self) -> str | None:
-        return self.previous.session_key if self.previous else None
+        return self.old_session.session_key if self.old_session else None
 
     @property
     def has_cookie(self) -> bool:
@@ -77,18 +78,18 @@ class Exchange:
 class ServerToCookie(KeepsExpiryMixin, CookieSession):
     """A session in a signed cookie, or in the old store under a session key.
 
-    A response that exchanges the one for the other may get lost, or cross others. So the
-    old store goes on holding the session, and what requests with the session key write,
-    until the browser sends the new cookie; that request gathers what they wrote. From
-    then on the cookie is the session, and its end is that of the old one too.
+    The response that exchanges the key for the cookie may get lost, or cross other requests. So
+    the old store keeps the session, and requests with the session key write to it, until the
+    browser sends the cookie. The request that brings the cookie first merges those writes. From
+    then on the cookie is the session. When the session ends, the old store's session ends too.
     """
 
     _old: type[Engine]
 
-    # None until somebody has looked what this request has sent.
+    # None until the session is loaded.
     _exchange: Exchange | None = None
 
-    # As of other engines: whether a save is sure to follow.
+    # Whether a save is sure to follow; see SessionKeys.
     save_follows = False
 
     def load(self) -> Data:
@@ -102,27 +103,33 @@ class ServerToCookie(KeepsExpiryMixin, CookieSession):
             exchange = Exchange(Phase.SETTLED, self._old(key))
         else:
             exchange, data = self._load_old(key or sent, is_confirmed=key is not None)
-        # Not where the old store has failed, or refuses the event loop: then it is asked again.
+        # Stays None if the old store fails or refuses the event loop, so that it is asked again.
         self._exchange = exchange
         return data
 
     def _load_old(self, key: str, *, is_confirmed: bool) -> tuple[Exchange, Data]:
-        previous = self._old(None if self.is_cookie(key) else key)
-        found = store_of(self._old).read(key, with_expiry=True) if previous.session_key else None
-        data = without_copy_mark((found and found.decode()) or {})
-        if found is None or not data or is_revoked(data, self.session_key or ""):
-            return Exchange(), self._nothing()
+        """Load the session from the old store.
+
+        ``is_confirmed`` says that the browser has sent the cookie. Otherwise it sent ``key``.
+        """
+        old_session = self._old(None if self.is_cookie(key) else key)
+        old_entry = (
+            store_of(self._old).read(key, with_expiry=True) if old_session.session_key else None
+        )
+        data = without_copy_mark((old_entry and old_entry.decode()) or {})
+        if old_entry is None or not data or is_revoked(data, self.session_key or ""):
+            return Exchange(), self._empty()
         is_late = data.pop(EXCHANGED_FOR_COOKIE, False)
-        previous.replace_data(data, found)
-        self._moved = copy.deepcopy(data), found.expires or previous.get_expiry_date()
-        # So that the response sets the cookie; a late request has nothing to exchange.
+        old_session.replace_data(data, old_entry)
+        self._moved = copy.deepcopy(data), old_entry.expires or old_session.get_expiry_date()
+        # Makes the response set the cookie. A late request has nothing to exchange.
         self.modified = is_confirmed or not is_late
         if is_confirmed:
-            return Exchange(Phase.CONFIRMED, previous), data
-        return Exchange(Phase.LATE if is_late else Phase.OFFERED, previous), data
+            return Exchange(Phase.CONFIRMED, old_session), data
+        return Exchange(Phase.LATE if is_late else Phase.OFFERED, old_session), data
 
-    def _exchange_of_request(self) -> Exchange:
-        """Also where the session was emptied unread."""
+    def _loaded_exchange(self) -> Exchange:
+        """Return the exchange; load it if the session was emptied before it was read."""
         if self._exchange is None:
             if self.session_key:
                 self.load()
@@ -130,14 +137,14 @@ class ServerToCookie(KeepsExpiryMixin, CookieSession):
         return self._exchange
 
     def save(self, must_create: bool = False) -> None:
-        """Sign the session anew; before the exchange is settled, save it in the old store as well.
+        """Sign the session anew. Until the exchange is settled, save it in the old store as well.
 
-        Raises UpdateError if it was ended there meanwhile.
+        Raises UpdateError if the session ended in the old store meanwhile.
         """
         self._get_session()
-        exchange = self._exchange_of_request()
-        if exchange.old_session:
-            self._save_old(exchange, exchange.old_session)
+        exchange = self._loaded_exchange()
+        if exchange.unsettled_old_session:
+            self._save_in_old(exchange, exchange.unsettled_old_session)
         self._sign(must_create)
         if exchange.phase is Phase.CONFIRMED:
             exchange.phase = Phase.SETTLED
@@ -149,46 +156,49 @@ class ServerToCookie(KeepsExpiryMixin, CookieSession):
         except (TypeError, ValueError) as error:
             self._keep_in_old(error)
 
-    def _save_old(self, exchange: Exchange, previous: Engine) -> None:
-        ours = self._get_session()
-        as_carried = self._is_unchanged_since_move()
+    def _save_in_old(self, exchange: Exchange, old_session: Engine) -> None:
+        data = self._get_session()
+        is_unchanged = self._is_unchanged_since_move()
         expires = self.get_expiry_date()
-        is_last = exchange.phase is Phase.CONFIRMED
-        if as_carried and not (is_last or previous.has_replaced_keys):
+        is_last_save = exchange.phase is Phase.CONFIRMED
+        if is_unchanged and not (is_last_save or old_session.has_replaced_keys):
             return
-        previous.replace_data(ours)
-        until = expires if as_carried else None
+        old_session.replace_data(data)
+        old_expires = expires if is_unchanged else None
         if exchange.has_cookie:
-            ours[EXCHANGED_FOR_COOKIE] = True
+            data[EXCHANGED_FOR_COOKIE] = True
             # From now on the cookie is the session. Only requests under way still have the key.
-            until = as_django_stores(min(aware(expires), from_now(TOMBSTONE_TTL)))
+            old_expires = as_django_stores(min(aware(expires), from_now(TOMBSTONE_TTL)))
         try:
-            with previous.expiring_at(until):
-                previous.save()
+            with old_session.expiring_at(old_expires):
+                old_session.save()
         finally:
-            ours.pop(EXCHANGED_FOR_COOKIE, None)
-        if as_carried:
-            # Together with what others have written meanwhile.
-            self._moved = copy.deepcopy(ours), expires
+            data.pop(EXCHANGED_FOR_COOKIE, None)
+        if is_unchanged:
+            # The save has merged what other requests wrote meanwhile.
+            self._moved = copy.deepcopy(data), expires
 
     def _get_session_key(self) -> str:
-        """The cookie; one that is merely exchanged expires when the session would have."""
+        """Return the cookie. An exchange alone leaves the session's expiry as it is."""
         exchange = self._exchange or Exchange()
         is_settled = exchange.phase in {Phase.CONFIRMED, Phase.SETTLED}
         name = name_of_store(store_of(self._old))
         mark = {EXCHANGED_KEY: [exchange.key, is_settled, name]} if exchange.key else {}
         return self.make_cookie(self._get_session() | mark, self._moment_of_writing())
 
-    def _is_too_large(self, error: CookieTooLargeError) -> None:
-        if self._exchange_of_request().old_session:
+    def _report_too_large(self, error: CookieTooLargeError) -> None:
+        if self._loaded_exchange().unsettled_old_session:
             self._keep_in_old(error)
         else:
-            super()._is_too_large(error)
+            super()._report_too_large(error)
 
     def _keep_in_old(self, error: Exception) -> None:
-        """In the old store, as long as that is there, with what no cookie can hold."""
-        exchange = self._exchange_of_request()
-        if exchange.old_session is None:
+        """Leave a session that no cookie can hold in the old store, under its session key.
+
+        Raises the error if the old store no longer has the session.
+        """
+        exchange = self._loaded_exchange()
+        if exchange.unsettled_old_session is None:
             raise error
         self._session_key = exchange.key
         exchange.phase = Phase.OFFERED
@@ -196,61 +206,62 @@ class ServerToCookie(KeepsExpiryMixin, CookieSession):
         logger.warning("A session stays in %s. %s", place, in_english(error))
 
     def cycle_key(self) -> None:
-        """Whoever knew the session key is out: the old store holds the session under another."""
+        """End the session key. An unsettled exchange gets another key in the old store."""
         self._get_session()
-        exchange = self._exchange_of_request()
-        if previous := exchange.old_session:
-            previous.replace_data(self._get_session())
-            # What follows is a save of both.
-            previous.save_follows = self.save_follows
-            previous.cycle_key()
+        exchange = self._loaded_exchange()
+        if old_session := exchange.unsettled_old_session:
+            old_session.replace_data(self._get_session())
+            # The save that follows saves both sessions.
+            old_session.save_follows = self.save_follows
+            old_session.cycle_key()
             if exchange.phase is Phase.LATE:
                 exchange.phase = Phase.OFFERED
             self._sign()
             return
         try:
-            self._end_key(exchange)
+            self._end_old_session(exchange)
         except StoreError as error:
-            # It stays in the cookie, so that the sign-out, or the next new key, ends it.
+            # The key stays in the cookie, so the sign-out, or the next new key, ends it.
             logger.warning("A replaced session key may still open. %s", in_english(error))
         super().cycle_key()
 
     def delete(self, session_key: str | None = None) -> None:
-        """In the old store as well; there alone, if a session key is given."""
+        """Delete this session, also from the old store; or one in the old store, by its key."""
         if session_key:
             if not self.is_cookie(session_key):
                 self._old().delete(session_key)
             return
-        self._end_key(self._exchange_of_request())
+        self._end_old_session(self._loaded_exchange())
         super().delete()
 
-    def _end_key(self, exchange: Exchange) -> None:
-        if exchange.previous:
-            exchange.previous.delete()
-            exchange.previous, exchange.phase = None, Phase.NONE
+    def _end_old_session(self, exchange: Exchange) -> None:
+        if exchange.old_session:
+            exchange.old_session.delete()
+            exchange.old_session, exchange.phase = None, Phase.NONE
 
     def locate(self) -> list[Location]:
-        """In the old store, until this session is signed into a cookie."""
-        previous = type(self)(self.session_key)._exchange_of_request().old_session
-        if previous and previous.session_key == self.session_key:
-            return previous.locate()
+        """Return the place in the old store until the session is signed into a cookie."""
+        old_session = type(self)(self.session_key)._loaded_exchange().unsettled_old_session
+        if old_session and old_session.session_key == self.session_key:
+            return old_session.locate()
         return super().locate()
 
     def exists(self, session_key: str | None = None) -> bool:
-        """In the old store: of what clients hold nobody can tell."""
-        previous = self._old(session_key)
-        return bool(previous.session_key and previous.exists(previous.session_key))
+        """Whether the old store has the session. The server does not know what browsers hold."""
+        old_session = self._old(session_key)
+        return bool(old_session.session_key and old_session.exists(old_session.session_key))
 
     @classmethod
     def _live_keys(cls, keys: Collection[str]) -> set[str]:
-        previous = {key for key in keys if not cls.is_cookie(key) and cls._old(key).session_key}
-        return super()._live_keys(set(keys) - previous) | store_of(cls._old).live_keys(previous)
+        in_old = {key for key in keys if not cls.is_cookie(key) and cls._old(key).session_key}
+        return super()._live_keys(set(keys) - in_old) | store_of(cls._old).live_keys(in_old)
 
 
 def pop_exchanged_key(data: Data, store: Store) -> tuple[str | None, bool]:
-    """The session key in that store that a cookie was exchanged for, and whether that is settled.
+    """Remove from a cookie's data the session key that the cookie was exchanged for.
 
-    None for a cookie that was not, or for one in another store. The data is left without it.
+    Return the key and whether the exchange is settled. Return (None, False) for a cookie without
+    a key, or with the key of another store.
     """
     match data.pop(EXCHANGED_KEY, None):
         case [str(key), bool(is_settled), str(name)] if is_name_of_store(name, store):
@@ -259,12 +270,13 @@ def pop_exchanged_key(data: Data, store: Store) -> tuple[str | None, bool]:
 
 
 def name_of_store(store: Store) -> str:
-    """The same for the same store only; it tells nothing of where that is.
+    """Return a name that differs for each store and does not reveal where the store is.
 
-    Nobody but the site signs a cookie, so this needs no secret, and stays when that is another.
+    Only the site can sign a cookie, so the name needs no secret and survives a change of
+    SECRET_KEY.
     """
-    return sha256(f"{HANDOVER_LABEL} {store.id}".encode()).hexdigest()[:NAME]
+    return sha256(f"{HANDOVER_LABEL} {store.id}".encode()).hexdigest()[:STORE_NAME_LENGTH]
 
 
 def is_name_of_store(name: str, store: Store) -> bool:
-    return name == name_of_store(store) or marks_of_old_versions.is_old_store_name(name, store)
+    return name == name_of_store(store) or legacy_marks.is_legacy_store_name(name, store)

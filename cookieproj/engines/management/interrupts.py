@@ -1,4 +1,4 @@
-"""How Ctrl-C and SIGTERM end a command."""
+"""Ends a command on Ctrl-C and SIGTERM."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -6,49 +6,53 @@ from contextlib import contextmanager
 from threading import current_thread, main_thread
 from typing import Any
 
-# What a shell calls a program that was ended by Ctrl-C.
+# The exit status that a shell reports for a program ended by Ctrl-C.
 INTERRUPTED = 130
 
 
 @contextmanager
 def sigterm_as_ctrl_c() -> Iterator[None]:
-    """By SIGTERM too, which else leaves everything where it is."""
+    """Raise KeyboardInterrupt on SIGTERM too, which would end the process without any clean-up."""
     with signal_handler(signal.default_int_handler):
         yield
 
 
 @contextmanager
 def stop_between_steps() -> Iterator[Callable[[], None]]:
-    """Both wait for the end of a step, so that all it did is counted; a second one does not.
+    """Delay both signals to the end of a step, so that all its work is counted.
 
-    Gives what to call after each step: it raises KeyboardInterrupt if there was one.
+    Yields a function to call after each step, which raises KeyboardInterrupt if a signal came. A
+    second signal raises it at once.
     """
-    is_asked = False
+    is_requested = False
 
-    def ask(*_signal: Any) -> None:
-        nonlocal is_asked
-        if is_asked:
+    def request_stop(*_signal: Any) -> None:
+        nonlocal is_requested
+        if is_requested:
             raise KeyboardInterrupt
-        is_asked = True
+        is_requested = True
 
-    def stop_if_asked() -> None:
-        if is_asked:
+    def stop_if_requested() -> None:
+        if is_requested:
             raise KeyboardInterrupt
 
-    with signal_handler(ask):
-        yield stop_if_asked
+    with signal_handler(request_stop):
+        yield stop_if_requested
 
 
 @contextmanager
 def signal_handler(handler: Callable[..., Any]) -> Iterator[None]:
-    """In the main thread, which alone gets signals, and may say who handles them."""
+    """Handle both signals with ``handler``; in other threads than the main one do nothing.
+
+    Only the main thread receives signals, and only it may set a handler.
+    """
     if current_thread() is not main_thread():
         yield
         return
     numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, handler) for number in numbers}
+    previous_handlers = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
     finally:
-        for number, previous in before.items():
-            signal.signal(number, previous)
+        for number, previous_handler in previous_handlers.items():
+            signal.signal(number, previous_handler)

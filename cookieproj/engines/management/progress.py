@@ -1,11 +1,11 @@
-"""A bar on the terminal, where ``tqdm`` is installed."""
+"""A progress bar on the terminal, if ``tqdm`` is installed."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 
 class NoBar:
-    """In its place, where there is none: nothing is shown."""
+    """Replaces the bar of ``tqdm`` and shows nothing."""
 
     disable = True
     total: int | None = None
@@ -15,7 +15,7 @@ class NoBar:
 
 
 def progress_bar(**options: Any) -> AbstractContextManager[Any]:
-    """For a ``with``. Only a terminal gets to see one; cron gets the last line only."""
+    """Return a bar to use in a ``with``. It is shown on a terminal only, not to cron."""
     try:
         from tqdm import tqdm  # noqa: PLC0415 - an extra
     except ImportError:

@@ -32,56 +32,59 @@ def fault(name: str) -> Callable[[Callable[[pytest.MonkeyPatch], object]], objec
     return add
 
 
-def following(catch_up: Callable[..., Any], is_over: Callable[..., Any]) -> Any:
-    """A ``delete_from_old`` of that form: what it does with what is newer, and where nothing is."""
+def delete_from_old_with(merge_latest: Callable[..., Any], end: Callable[..., Any]) -> Any:
+    """Return a ``delete_from_old`` that merges changes, and ends sessions, in the given way."""
 
-    def delete_from_old(self: Any, key: str, found: Any, held: Any) -> Any:
-        there = held
-        while not self.old.compare_and_delete(key, found):
-            newer = self.old.read(key, with_expiry=True)
-            if newer is None or not newer.data:
-                return is_over(self, key, there)
+    def delete_from_old(self: Any, key: str, old_entry: Any, inserted: Any) -> Any:
+        new_entry = inserted
+        while not self.old.compare_and_delete(key, old_entry):
+            latest = self.old.read(key, with_expiry=True)
+            if latest is None or not latest.data:
+                return end(self, key, new_entry)
             try:
-                there = catch_up(self, key, found, newer)
+                new_entry = merge_latest(self, key, old_entry, latest)
             except UpdateError:
                 return None
-            found = newer
-        return there
+            old_entry = latest
+        return new_entry
 
     return delete_from_old
 
 
-def merged(self: Any, key: str, found: Any, newer: Any) -> Any:
-    """What has changed in the old store, on what the new one holds now."""
-    while there := self.new.read(key):
-        data = merge.merge(without_copy_mark(found.data), there.data, without_copy_mark(newer.data))
-        if written := self.new.put(key, there, data, newer.expires or self.expiry_of(data)):
+def merge_into_new(self: Any, key: str, old_entry: Any, latest: Any) -> Any:
+    """Merge what changed in the old store into what the new one has now."""
+    base, ours = without_copy_mark(old_entry.data), without_copy_mark(latest.data)
+    while new_entry := self.new.read(key):
+        data = merge.merge(base, new_entry.data, ours)
+        expires = latest.expires or self.expiry_of(data)
+        if written := self.new.put(key, new_entry, data, expires):
             return written
     raise UpdateError
 
 
-def undone(self: Any, key: str, _there: Any) -> None:
-    while (there := self.new.read(key)) and not self.new.compare_and_delete(key, there):
+def delete_from_new(self: Any, key: str, _new_entry: Any) -> None:
+    while (entry := self.new.read(key)) and not self.new.compare_and_delete(key, entry):
         pass
 
 
 @fault("db to file")
-def what_follows_deletes_what_others_wrote(patch: pytest.MonkeyPatch) -> None:
-    def saved(self: Any, key: str, _found: Any, newer: Any) -> Any:
-        there = self.new.read(key)
-        data = without_copy_mark(newer.decode())
-        if there is None:
+def a_later_change_deletes_what_others_wrote(patch: pytest.MonkeyPatch) -> None:
+    def overwrite(self: Any, key: str, _old_entry: Any, latest: Any) -> Any:
+        new_entry = self.new.read(key)
+        data = without_copy_mark(latest.decode())
+        if new_entry is None:
             raise UpdateError
-        return self.new.put(key, there, data, newer.expires or self.expiry_of(data))
+        return self.new.put(key, new_entry, data, latest.expires or self.expiry_of(data))
 
-    patch.setattr(SessionMover, "delete_from_old", following(saved, undone))
+    patch.setattr(SessionMover, "delete_from_old", delete_from_old_with(overwrite, delete_from_new))
 
 
 @fault("db to cache")
 def what_has_ended_in_the_old_store_goes_on_in_the_new(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(
-        SessionMover, "delete_from_old", following(merged, lambda _self, _key, there: there)
-    )
+    def keep(_self: Any, _key: str, new_entry: Any) -> Any:
+        return new_entry
+
+    patch.setattr(SessionMover, "delete_from_old", delete_from_old_with(merge_into_new, keep))
 
 
 @fault("db")
@@ -168,7 +171,7 @@ def no_tombstone_in_the_place_of_a_copy(patch: pytest.MonkeyPatch) -> None:
 
 
 @fault("db to file")
-def the_former_store_keeps_what_has_ended(patch: pytest.MonkeyPatch) -> None:
+def the_old_store_keeps_what_has_ended(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SessionMover, "_end_in_old", lambda *_: None)
 
 
@@ -178,10 +181,10 @@ def no_tombstone_after_the_end(patch: pytest.MonkeyPatch) -> None:
 
 
 @fault("db to cache")
-def movesessions_takes_what_has_changed(patch: pytest.MonkeyPatch) -> None:
-    def delete_from_old(self: Any, key: str, _found: Any, held: Any) -> Any:
+def movesessions_deletes_what_has_changed(patch: pytest.MonkeyPatch) -> None:
+    def delete_from_old(self: Any, key: str, _old_entry: Any, inserted: Any) -> Any:
         self.old.delete(key)
-        return held
+        return inserted
 
     def between(*arguments: Any, **options: Any) -> Any:
         mover = really(*arguments, **options)

@@ -29,7 +29,10 @@ from cookieproj.engines.sql_statements import Table
 # All there is to know of what a trip is. One that is made on the way, inside another one, is a part
 # of that: of files those stand here who hold the lock.
 TRIPS: dict[type, str] = {
-    Table: "read insert swap touch remove take data remove_expired page",
+    Table: (
+        "read insert compare_and_swap touch delete compare_and_delete stored_data delete_expired "
+        "page"
+    ),
     GenericCacheStore: "delete exists",
     MemoryStore: "read insert compare_and_swap touch compare_and_delete write_tombstone",
     RedisStore: (

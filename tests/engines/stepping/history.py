@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from greenlet import getcurrent
 
 from cookieproj.engines.exceptions import StoreError
-from tests.engines.handover_browser import is_cookie
+from tests.engines.handover_switch import is_cookie
 
 from .gates import Actor, Trip
 from .plans import DELETE, Part, Plan
@@ -158,7 +158,7 @@ class Course:
     def has_moved(self, visit: Visit) -> bool:
         """Whether a process of the new engine has its session, taken from the old store or not."""
         return visit.cookie in self.made_by_new or any(
-            trip.name.endswith(("take", "compare_and_delete"))
+            trip.name.endswith("compare_and_delete")
             and (trip.result is True or trip.failure)
             and str(visit.cookie) in trip.key
             and self.plan.parts[trip.actor].process in {"new", "movesessions"}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from tests.engines.handover_browser import is_cookie
+from tests.engines.handover_switch import is_cookie
 
 from .history import Course
 from .requests import BEGUN, Data, Line, Visit

@@ -21,12 +21,12 @@ from django.test import override_settings
 from cookieproj.engines.constants import DJANGO_ENGINES, OUR_ENGINES
 from cookieproj.engines.engine_registry import same_named_subclass
 from cookieproj.engines.exceptions import StoreError
-from cookieproj.engines.handover.comparing_stores import handover_engine
+from cookieproj.engines.handover.movable_engines import handover_engine
 from cookieproj.engines.handover.move_all import move
 from cookieproj.engines.handover_mixin import class_and_composer
 from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.profiles import PROFILES
-from tests.engines.handover_browser import PAIRS
+from tests.engines.handover_switch import PAIRS
 from tests.families import IN_COOKIES
 from tests.stores import forget_pending
 

@@ -1,3 +1,5 @@
+"""``manage.py clearsessions``: clears the registry of signed-in sessions as well."""
+
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -13,20 +15,22 @@ class Command(ClearSessions):
         "no longer exist, and say how many they were."
     )
 
-    forgotten = 0
+    # Rows of the registry that were deleted.
+    deleted_rows = 0
 
     def clear_all(self, **options: Any) -> None:
         super().clear_all(**options)
         if not options["dry_run"]:
-            # Before a word is said: where sessions expire by themselves, only this asks the store.
-            self.forgotten = clear_registry.clear()
+            # Before the first output: on a store whose sessions expire by themselves, only this
+            # step asks the store, and may fail.
+            self.deleted_rows = clear_registry.clear()
 
     def handle(self, **options: Any) -> None:
         super().handle(**options)
-        if self.forgotten:
+        if self.deleted_rows:
             text = ngettext(
                 "Removed %(number)d sign-in record whose session no longer exists.",
                 "Removed %(number)d sign-in records whose sessions no longer exist.",
-                self.forgotten,
+                self.deleted_rows,
             )
-            self.stdout.write(text % {"number": self.forgotten})
+            self.stdout.write(text % {"number": self.deleted_rows})

@@ -1,3 +1,5 @@
+"""``manage.py sessions``: lists where users are signed in."""
+
 import json
 from datetime import datetime
 from typing import Any
@@ -13,11 +15,11 @@ from cookieproj.devices.signing_out import devices_of
 from cookieproj.devices.user_model import find_by_name
 from cookieproj.engines.exceptions import SessionStoreError
 
-TIME = "%Y-%m-%d %H:%M"
+TIME_FORMAT = "%Y-%m-%d %H:%M"
 
 
 class Command(BaseCommand):
-    help = _("List where users are signed in, the last seen first; up to 100 sessions of each.")
+    help = _("List where users are signed in, the last seen first; up to 100 sessions per user.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("user", nargs="+", metavar="USER", help=_("A user name."))
@@ -30,11 +32,11 @@ class Command(BaseCommand):
             text = _("Could not list the sessions: %(error)s")
             raise CommandError(text % {"error": error}) from error
         if options["json"]:
-            facts = list(map(described, listed))
-            self.stdout.write(json.dumps(facts, cls=DjangoJSONEncoder, indent=2))
+            described = list(map(as_json, listed))
+            self.stdout.write(json.dumps(described, cls=DjangoJSONEncoder, indent=2))
         elif listed:
             for row in listed:
-                self.stdout.write(line(row))
+                self.stdout.write(text_line(row))
         else:
             self.stdout.write(_("Signed in nowhere."))
 
@@ -46,8 +48,8 @@ def sessions_of(name: str) -> list[SignedInSession]:
     return devices_of(user)
 
 
-def described(row: SignedInSession) -> dict[str, Any]:
-    """Without its key: whoever knows that is signed in."""
+def as_json(row: SignedInSession) -> dict[str, Any]:
+    """Return the row without its key: anybody who knows the key is signed in."""
     return {
         "id": row.pk,
         "user": row.user.get_username(),
@@ -61,8 +63,8 @@ def described(row: SignedInSession) -> dict[str, Any]:
     }
 
 
-def line(row: SignedInSession) -> str:
-    seen, ends = map(local, (row.last_seen, row.expires))
+def text_line(row: SignedInSession) -> str:
+    seen, ends = map(local_time, (row.last_seen, row.expires))
     return _("%(id)s  %(user)s  %(device)s  %(address)s  last seen %(seen)s, until %(ends)s") % {
         "id": row.pk,
         "user": row.user.get_username(),
@@ -73,7 +75,7 @@ def line(row: SignedInSession) -> str:
     }
 
 
-def local(moment: datetime) -> str:
-    """Without USE_TZ it is so already."""
-    shown = timezone.localtime(moment) if timezone.is_aware(moment) else moment
-    return shown.strftime(TIME)
+def local_time(moment: datetime) -> str:
+    """Return the moment in the site's time zone. Without USE_TZ it is in that already."""
+    local_moment = timezone.localtime(moment) if timezone.is_aware(moment) else moment
+    return local_moment.strftime(TIME_FORMAT)

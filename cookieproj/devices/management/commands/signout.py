@@ -1,3 +1,5 @@
+"""``manage.py signout``: signs users out everywhere, or ends some of their sessions."""
+
 import json
 from argparse import ArgumentTypeError
 from collections.abc import Iterator
@@ -18,10 +20,10 @@ from cookieproj.engines import running_engine
 from cookieproj.engines.exceptions import SessionStoreError
 
 
-def days(text: str) -> timedelta:
-    # A million of them are a date that every database holds.
+def number_of_days(text: str) -> timedelta:
+    # A million days ago is still a date that every database can store.
     if not text.isdecimal() or len(text) > len("999999"):
-        raise ArgumentTypeError(_("%(text)r is no number of days") % {"text": text})
+        raise ArgumentTypeError(_("%(text)r is not a number of days") % {"text": text})
     return timedelta(days=int(text))
 
 
@@ -29,14 +31,14 @@ def session_id(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        reason = _("%(text)r is no id of a session; manage.py sessions lists them")
+        reason = _("%(text)r is not the id of a session; manage.py sessions lists them")
         raise ArgumentTypeError(reason % {"text": text}) from None
 
 
 class Command(BaseCommand):
     help = _(
         "Sign users out everywhere, on every device and whichever engine the site runs. "
-        "With --except-session or --older-than: end those of their sessions that are known."
+        "With --except-session or --older-than, end only some of the sessions that are known."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -47,35 +49,35 @@ class Command(BaseCommand):
             action="append",
             type=session_id,
             metavar="ID",
-            help=_("Leave that session signed in. May be given again."),
+            help=_("Keep this session signed in. Can be repeated."),
         )
         parser.add_argument(
             "--older-than",
-            type=days,
+            type=number_of_days,
             metavar="DAYS",
-            help=_("Only sessions that were signed in so many days ago, or before."),
+            help=_("End only sessions that were signed in at least this many days ago."),
         )
         parser.add_argument("--json", action="store_true", help=_("As JSON."))
 
     def handle(self, **options: Any) -> None:
         if bool(options["user"]) == options["all"]:
-            raise CommandError(_("Name users, or --all of them."))
-        some = bool(options["except_session"] or options["older_than"] is not None)
-        if some and (reason := running_engine.why_not_single()):
+            raise CommandError(_("Name users, or use --all."))
+        is_selective = bool(options["except_session"] or options["older_than"] is not None)
+        if is_selective and (reason := running_engine.why_not_single()):
             raise CommandError(reason)
         ended: list[dict[str, Any]] = []
         try:
-            check_ids(options["except_session"] or [])
-            # All are looked for first, so that a wrong name leaves nothing half done.
+            check_session_ids(options["except_session"] or [])
+            # ``users`` looks up all names first, so that after a wrong name nobody is signed out.
             for user in self.users(**options):
                 number = (
                     end_some(user, options["except_session"], options["older_than"])
-                    if some
+                    if is_selective
                     else sign_out_everywhere(user)
                 )
                 ended.append({"user": user.get_username(), "ended": number})
                 if not options["json"]:
-                    self.stdout.write(said(some, **ended[-1]))
+                    self.stdout.write(ended_message(is_selective, **ended[-1]))
         except (DatabaseError, SessionStoreError) as error:
             raise CommandError(_("Could not sign out: %(error)s") % {"error": error}) from error
         if options["json"]:
@@ -84,7 +86,7 @@ class Command(BaseCommand):
     def users(self, **options: Any) -> Iterator[Any]:
         if options["all"]:
             return users().iterator()
-        return iter([found(name) for name in dict.fromkeys(options["user"])])
+        return iter([find_user(name) for name in dict.fromkeys(options["user"])])
 
 
 def end_some(user: Any, kept: list[UUID] | None, age: timedelta | None) -> int:
@@ -94,8 +96,8 @@ def end_some(user: Any, kept: list[UUID] | None, age: timedelta | None) -> int:
     return end_each(rows)
 
 
-def said(some: bool, *, user: str, ended: int) -> str:
-    if some:
+def ended_message(is_selective: bool, *, user: str, ended: int) -> str:
+    if is_selective:
         text = ngettext(
             "%(name)s: %(number)d session is ended.",
             "%(name)s: %(number)d sessions are ended.",
@@ -110,7 +112,7 @@ def said(some: bool, *, user: str, ended: int) -> str:
     return text % {"name": user, "number": ended}
 
 
-def found(name: str) -> Any:
+def find_user(name: str) -> Any:
     user = find_by_name(name)
     if user is None:
         text = _("There is no user %(name)r. Nobody is signed out.")
@@ -118,8 +120,8 @@ def found(name: str) -> Any:
     return user
 
 
-def check_ids(ids: list[UUID]) -> None:
-    """A slip of the pen would end the very session that was to stay."""
+def check_session_ids(ids: list[UUID]) -> None:
+    """Raise CommandError for an unknown id: a typing error would end the session that stays."""
     known = SignedInSession.objects.filter(pk__in=ids).values_list("pk", flat=True)
     if unknown := set(ids) - set(known):
         text = _("There is no session %(ids)s. Nobody is signed out.")

@@ -1,3 +1,5 @@
+"""``manage.py benchsessions``: measures what a request costs on each session engine."""
+
 import json
 import os
 from argparse import ArgumentTypeError
@@ -13,29 +15,29 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from cookieproj.engines.benchmark import results
-from cookieproj.engines.benchmark.results import Benchmark, Cost, Measured
-from cookieproj.engines.benchmark.run import ALL, benchmark, payload_of
+from cookieproj.engines.benchmark.results import Benchmark, Cost, EngineResult
+from cookieproj.engines.benchmark.run import ALL_ENGINES, benchmark, payload_of
 from cookieproj.engines.benchmark.views import KINDS
 from cookieproj.engines.benchmark.visitor import RequestFailedError
 from cookieproj.engines.constants import ENGINE_NAMES
 from cookieproj.engines.engine_registry import EngineRef, both_families
-from cookieproj.engines.management.commands.clearsessions import AWAY
+from cookieproj.engines.management.commands.clearsessions import STORE_ERRORS
 from cookieproj.engines.management.interrupts import INTERRUPTED, sigterm_as_ctrl_c
 from cookieproj.engines.management.progress import progress_bar
 
 
-def number(text: str) -> int:
+def positive_number(text: str) -> int:
     if not (text.isdecimal() and int(text)):
-        raise ArgumentTypeError(_("%(text)r is no such number; 1 is the least") % {"text": text})
+        raise ArgumentTypeError(_("%(text)r is not a positive whole number") % {"text": text})
     return int(text)
 
 
-def paths(text: str) -> list[str]:
-    """Of ours and Django's engine of that name, or of any engine by its own."""
+def engine_paths(text: str) -> list[str]:
+    """Return the paths of our engine and Django's of that name, or the path of any other engine."""
     if text in ENGINE_NAMES:
         return both_families(text)
     try:
-        _found = EngineRef(text).session_class
+        _session_class = EngineRef(text).session_class
     except ImportError as error:
         raise ArgumentTypeError(
             _("%(text)r is no engine: %(names)s, or the dotted path of one")
@@ -44,21 +46,21 @@ def paths(text: str) -> list[str]:
     return [text]
 
 
-def payload(path: str) -> dict[str, Any]:
+def json_payload(path: str) -> dict[str, Any]:
     try:
-        found = json.loads(Path(path).read_text())
-    # Of brackets within brackets within brackets.
+        data = json.loads(Path(path).read_text())
+    # RecursionError for brackets that are nested too deep.
     except (OSError, ValueError, RecursionError) as error:
         raise ArgumentTypeError(
             _("cannot read %(path)s: %(error)s") % {"path": path, "error": error}
         ) from error
-    if not isinstance(found, dict):
-        raise ArgumentTypeError(_("%(path)s holds no JSON object") % {"path": path})
-    return found
+    if not isinstance(data, dict):
+        raise ArgumentTypeError(_("%(path)s does not contain a JSON object") % {"path": path})
+    return data
 
 
-def file(text: str) -> Path:
-    """To be written in the end: what is measured takes too long to find out then."""
+def writable_file(text: str) -> Path:
+    """Return the path. Raises ArgumentTypeError if it cannot be written after the measurement."""
     path = Path(text)
     if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
         raise ArgumentTypeError(
@@ -77,68 +79,71 @@ class Command(BaseCommand):
         parser.add_argument(
             "--engine",
             action="append",
-            type=paths,
+            type=engine_paths,
             metavar="NAME",
             help=_(
                 "One of %(names)s, for ours and Django's, or the dotted path of any engine. "
-                "May be given again; all of those names if not given."
+                "Can be repeated. The default is all of those names."
             )
             % {"names": ", ".join(ENGINE_NAMES)},
         )
         parser.add_argument(
             "--requests",
-            type=number,
+            type=positive_number,
             default=1000,
             metavar="N",
-            help=_("Time so many requests of each kind on each engine (1000)."),
+            help=_("Time this many requests of each kind on each engine (1000)."),
         )
         parser.add_argument(
             "--concurrency",
-            type=number,
+            type=positive_number,
             default=1,
             metavar="N",
-            help=_("Let so many visitors, each with that many requests, come at a time (1)."),
+            help=_("Let this many visitors send requests at the same time, each that many (1)."),
         )
-        holds = parser.add_mutually_exclusive_group()
-        holds.add_argument(
+        session_data = parser.add_mutually_exclusive_group()
+        session_data.add_argument(
             "--size",
-            type=number,
+            type=positive_number,
             default=200,
             metavar="BYTES",
-            help=_("Let each session hold about so much (200)."),
+            help=_("The approximate size of each session in bytes (200)."),
         )
-        holds.add_argument(
+        session_data.add_argument(
             "--payload",
-            type=payload,
+            type=json_payload,
             metavar="FILE.json",
-            help=_("Let each session hold this JSON object."),
+            help=_("Store this JSON object in each session."),
         )
         parser.add_argument(
-            "--json", type=file, metavar="FILE", help=_("Write the figures there too.")
+            "--json",
+            type=writable_file,
+            metavar="FILE",
+            help=_("Also write the figures to this file."),
         )
 
     def handle(self, **options: Any) -> None:
         try:
-            made = self.measure(**options)
-            results.keep(made)
+            measured = self.measure(**options)
+            results.keep(measured)
             if options["json"]:
-                options["json"].write_text(results.as_json(made))
+                options["json"].write_text(results.as_json(measured))
         except KeyboardInterrupt as error:
             raise CommandError(
-                _("Interrupted. Nothing is kept, and nothing left in the stores."),
+                _("Interrupted. No result is kept, and no session is left in the stores."),
                 returncode=INTERRUPTED,
             ) from error
-        except (*AWAY, RequestFailedError) as error:
+        except (*STORE_ERRORS, RequestFailedError) as error:
             raise CommandError(
                 _("Could not measure the engines: %(error)s") % {"error": error}
             ) from error
-        self.show(made)
+        self.show(measured)
 
     def measure(self, **options: Any) -> Benchmark:
-        engines = list(dict.fromkeys(chain.from_iterable(options["engine"] or [ALL])))
-        holds = options["payload"]
+        engines = list(dict.fromkeys(chain.from_iterable(options["engine"] or [ALL_ENGINES])))
+        payload = options["payload"]
         requests: int = options["requests"]
-        # Without sessions there is but one kind.
+        # Without sessions there is only one kind of request.
         total = requests * (len(KINDS) * len(engines) + 1)
         with (
             as_in_production(),
@@ -149,20 +154,20 @@ class Command(BaseCommand):
                 engines,
                 requests=requests,
                 visitors=options["concurrency"],
-                payload=payload_of(options["size"]) if holds is None else holds,
+                payload=payload_of(options["size"]) if payload is None else payload,
                 progress=bar.update,
             )
 
-    def show(self, made: Benchmark) -> None:
+    def show(self, measured: Benchmark) -> None:
         self.stdout.write(
             ngettext(
                 "%(requests)d requests of each kind, sessions of %(payload)d bytes, %(visitors)d "
                 "visitor at a time. %(where)s.",
                 "%(requests)d requests of each kind by each of %(visitors)d visitors at a time, "
                 "sessions of %(payload)d bytes. %(where)s.",
-                made.visitors,
+                measured.visitors,
             )
-            % {**vars(made), "where": made.where}
+            % {**vars(measured), "where": measured.where}
         )
         self.stdout.write(
             _(
@@ -171,19 +176,19 @@ class Command(BaseCommand):
             )
         )
         self.row("", [*KINDS, _("cookie"), _("store")])
-        self.row(_("no sessions"), [shown(made.without)])
-        for measured in made.engines:
-            self.show_engine(measured)
+        self.row(_("no sessions"), [cost_cell(measured.without)])
+        for result in measured.engines:
+            self.show_engine(result)
 
-    def show_engine(self, measured: Measured) -> None:
-        engine = EngineRef(measured.engine)
+    def show_engine(self, result: EngineResult) -> None:
+        engine = EngineRef(result.engine)
         name = _("  Django's") if engine.is_djangos else engine.label
-        if measured.problem:
-            self.row(name, [f"  {measured.problem}"])
+        if result.problem:
+            self.row(name, [f"  {result.problem}"])
             return
-        costs = measured.requests.values()
-        stored = "-" if measured.stored_bytes is None else str(measured.stored_bytes)
-        self.row(name, [*map(shown, costs), str(measured.cookie_bytes), stored])
+        costs = result.requests.values()
+        stored = "-" if result.stored_bytes is None else str(result.stored_bytes)
+        self.row(name, [*map(cost_cell, costs), str(result.cookie_bytes), stored])
         if any(cost.ratio is not None for cost in costs):
             self.row(_("  ours/Django's"), [f"{cost.ratio:.2f}" for cost in costs])
 
@@ -195,17 +200,17 @@ class Command(BaseCommand):
         )
 
 
-def shown(cost: Cost) -> str:
+def cost_cell(cost: Cost) -> str:
     trips = "" if cost.trips is None else f" ({cost.trips})"
     return f"{cost.median:.0f} {cost.p95:.0f}{trips}"
 
 
 @contextmanager
 def as_in_production() -> Iterator[None]:
-    """While DEBUG is on, Django keeps every statement: that is no cost of a session."""
-    before = settings.DEBUG
+    """Turn DEBUG off: with it Django keeps every statement, which is no cost of a session."""
+    was_debug = settings.DEBUG
     settings.DEBUG = False
     try:
         yield
     finally:
-        settings.DEBUG = before
+        settings.DEBUG = was_debug

@@ -1,3 +1,5 @@
+"""``manage.py clearsessions``: Django's command, in batches, with a progress bar and counts."""
+
 from argparse import ArgumentTypeError
 from typing import Any
 
@@ -20,18 +22,19 @@ from cookieproj.engines.management.interrupts import (
 from cookieproj.engines.management.progress import progress_bar
 from cookieproj.engines.subclass_hooks import overrides
 
-AWAY = (SessionStoreError, OSError, DatabaseError, ImproperlyConfigured)
+# Errors that a command reports in one line, without a traceback.
+STORE_ERRORS = (SessionStoreError, OSError, DatabaseError, ImproperlyConfigured)
 
-# More than a store holds, and not more than any of them takes for a number.
-MOST = 2**31 - 1
+# More sessions than a store holds, and a number that each store accepts as a limit.
+MAX_BATCH_SIZE = 2**31 - 1
 
 
 def batch_size(text: str) -> int:
     if not (text.isdecimal() and int(text)):
         raise ArgumentTypeError(
-            _("%(text)r is no number of sessions; 1 is the least") % {"text": text}
+            _("%(text)r is not a number of sessions; the minimum is 1") % {"text": text}
         )
-    return min(int(text), MOST)
+    return min(int(text), MAX_BATCH_SIZE)
 
 
 def add_batch_options(
@@ -51,23 +54,25 @@ class Command(ClearSessions):
         add_batch_options(
             parser,
             default=BATCH,
-            batch_size_help=_("Clear so many at a time; between two other requests go on (50000)."),
-            dry_run_help=_("Only say how many would be cleared."),
+            batch_size_help=_(
+                "Clear this many at a time; other requests run between two batches (50000)."
+            ),
+            dry_run_help=_("Only report how many would be cleared."),
         )
 
-    # How many were cleared so far, by a store that counts them.
+    # Sessions cleared so far. None for a store that does not count them.
     cleared: int | None = None
 
     def handle(self, **options: Any) -> None:
         try:
             with sigterm_as_ctrl_c():
                 self.clear_all(**options)
-        except AWAY as error:
+        except STORE_ERRORS as error:
             raise CommandError(
                 _("Could not clear the sessions: %(error)s") % {"error": error}
             ) from error
         except KeyboardInterrupt as error:
-            raise CommandError(self.interrupted(), returncode=INTERRUPTED) from error
+            raise CommandError(self.interrupted_message(), returncode=INTERRUPTED) from error
         if options["dry_run"]:
             return
         if self.cleared is None:
@@ -78,57 +83,59 @@ class Command(ClearSessions):
                 "Cleared %(number)d expired sessions.",
                 self.cleared,
             )
-            self.say(text, self.cleared)
+            self.write_count(text, self.cleared)
 
     def clear_all(self, **options: Any) -> None:
-        store: Any = running_engine.store()
-        # One that a subclass has written need not know of batches.
-        counts = hasattr(store, "count_expired") and not overrides(store, "clear_expired")
+        session_class: Any = running_engine.store()
+        # A ``clear_expired`` of a subclass need not accept batches.
+        has_counts = hasattr(session_class, "count_expired") and not overrides(
+            session_class, "clear_expired"
+        )
         if options["dry_run"]:
-            self.only_count(store if counts else None)
-        elif counts:
-            self.clear(store, options["batch_size"])
+            self.count_only(session_class if has_counts else None)
+        elif has_counts:
+            self.clear(session_class, options["batch_size"])
         else:
-            store.clear_expired()
+            session_class.clear_expired()
 
-    def only_count(self, store: Any | None) -> None:
-        if store is None:
+    def count_only(self, session_class: Any | None) -> None:
+        if session_class is None:
             raise CommandError(
                 _("%(engine)s does not count its sessions.") % {"engine": settings.SESSION_ENGINE}
             )
-        number = store.count_expired()
+        number = session_class.count_expired()
         text = ngettext(
             "Would clear %(number)d expired session.",
             "Would clear %(number)d expired sessions.",
             number,
         )
-        self.say(text, number)
+        self.write_count(text, number)
 
-    def say(self, text: str, number: int) -> None:
-        none = _("There are no expired sessions.")
-        self.stdout.write(text % {"number": number} if number else none)
+    def write_count(self, text: str, number: int) -> None:
+        none_expired = _("There are no expired sessions.")
+        self.stdout.write(text % {"number": number} if number else none_expired)
 
-    def clear(self, store: Any, batch_size: int) -> None:
-        """With a bar, on a terminal; cron gets the last line only."""
+    def clear(self, session_class: Any, batch_size: int) -> None:
+        """Clear in batches, with a progress bar on a terminal."""
         with progress_bar(unit=_(" sessions"), desc=_("Clearing")) as bar:
             if not bar.disable:
-                bar.total = store.count_expired()
+                bar.total = session_class.count_expired()
             self.cleared = 0
-            with stop_between_steps() as stop_if_asked:
+            with stop_between_steps() as stop_if_requested:
 
-                def show(so_far: int) -> None:
-                    bar.update(so_far - (self.cleared or 0))
-                    self.cleared = so_far
-                    stop_if_asked()
+                def update(cleared: int) -> None:
+                    bar.update(cleared - (self.cleared or 0))
+                    self.cleared = cleared
+                    stop_if_requested()
 
-                store.clear_expired(batch_size=batch_size, progress=show)
+                session_class.clear_expired(batch_size=batch_size, progress=update)
 
-    def interrupted(self) -> str:
+    def interrupted_message(self) -> str:
         if self.cleared is None:
             return _("Interrupted.")
         text = ngettext(
-            "Interrupted. %(number)d expired session is cleared and stays so.",
-            "Interrupted. %(number)d expired sessions are cleared and stay so.",
+            "Interrupted. %(number)d expired session is cleared.",
+            "Interrupted. %(number)d expired sessions are cleared.",
             self.cleared,
         )
         return text % {"number": self.cleared}

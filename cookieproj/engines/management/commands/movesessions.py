@@ -1,3 +1,5 @@
+"""``manage.py movesessions``: moves or copies all sessions from one engine to another."""
+
 import functools
 from collections import Counter
 from collections.abc import Iterator
@@ -13,10 +15,17 @@ from cookieproj.engines.constants import ENGINE_NAMES
 from cookieproj.engines.engine_registry import EngineRef
 from cookieproj.engines.exceptions import NotListableError
 from cookieproj.engines.handover import previous, previous_alias
-from cookieproj.engines.handover.comparing_stores import handover_engine, same_store, share_rows
-from cookieproj.engines.handover.move_all import Outcome, Outcomes, move, rehearse, why_not
+from cookieproj.engines.handover.movable_engines import handover_engine
+from cookieproj.engines.handover.move_all import (
+    Outcome,
+    OutcomeCounts,
+    dry_run,
+    move,
+    why_unmovable,
+)
+from cookieproj.engines.handover.same_store import share_rows, why_same_store
 from cookieproj.engines.handover_checks import sessions_are_pickled
-from cookieproj.engines.management.commands.clearsessions import AWAY, add_batch_options
+from cookieproj.engines.management.commands.clearsessions import STORE_ERRORS, add_batch_options
 from cookieproj.engines.management.interrupts import (
     INTERRUPTED,
     sigterm_as_ctrl_c,
@@ -26,11 +35,11 @@ from cookieproj.engines.management.progress import progress_bar
 from cookieproj.engines.session_keys import masked
 from cookieproj.engines.signals import sessions_moved
 
-# Sessions that cannot be moved, of which so many are told.
-NAMED = 10
+# Sessions that cannot be moved, and are named in the output.
+MAX_KEYS_SHOWN = 10
 
-# By what is done, and whether it was only rehearsed.
-OUTCOMES = {
+# The last line of output, by what was done and whether it was a dry run.
+SUMMARIES = {
     ("moved", False): gettext_lazy(
         "From %(old)s to %(new)s: %(moved)d moved, %(there)d there already, %(expired)d expired, "
         "%(unreadable)d that could not be read."
@@ -63,8 +72,8 @@ class Command(BaseCommand):
         add_batch_options(
             parser,
             default=1000,
-            batch_size_help=_("Hold so many at a time (1000)."),
-            dry_run_help=_("Only say how many would be moved."),
+            batch_size_help=_("Move this many sessions at a time (1000)."),
+            dry_run_help=_("Only report how many sessions would be moved."),
         )
         parser.add_argument(
             "--keep",
@@ -81,8 +90,8 @@ class Command(BaseCommand):
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
         try:
-            keep = options["keep"] or is_served(old, new)
-            if reason := why_not(old, new, keep=keep):
+            keep = options["keep"] or is_in_use(old, new)
+            if reason := why_unmovable(old, new, keep=keep):
                 raise CommandError(reason)
             for warning in sessions_are_pickled(old.alias):
                 self.stderr.write(self.style.WARNING(f"{warning.msg}\n{warning.hint}"))
@@ -92,50 +101,52 @@ class Command(BaseCommand):
                 _("%(reason)s With SESSION_HANDOVER_FROM=%(engine)s each is moved as it is used.")
                 % {"reason": error, "engine": old.name}
             ) from error
-        except AWAY as error:
+        except STORE_ERRORS as error:
             raise CommandError(
-                _("Could not move all sessions; those that are moved stay so. %(error)s")
+                _("Could not move all sessions. Those already moved stay moved. %(error)s")
                 % {"error": error}
             ) from error
 
     def move(self, old: EngineRef, new: EngineRef, options: dict[str, Any], *, keep: bool) -> None:
-        dry, size = options["dry_run"], options["batch_size"]
+        is_dry_run, batch_size = options["dry_run"], options["batch_size"]
         expired = old.store.count_expired()
-        first: list[str] = []
+        unmovable_keys: list[str] = []
 
         def on_unmovable(keys: list[str]) -> None:
-            first.extend(keys[: NAMED - len(first)])
+            unmovable_keys.extend(keys[: MAX_KEYS_SHOWN - len(unmovable_keys)])
 
-        if dry:
-            batches = rehearse(old, new, size, on_unmovable=on_unmovable)
+        if is_dry_run:
+            batches = dry_run(old, new, batch_size, on_unmovable=on_unmovable)
         else:
-            note = functools.partial(announce, old, new)
-            batches = move(old, new, size, keep=keep, on_moved=note, on_unmovable=on_unmovable)
-        counted = self.counted(batches, old)
-        text = OUTCOMES["copied" if keep else "moved", dry]
+            on_moved = functools.partial(send_sessions_moved, old, new)
+            batches = move(
+                old, new, batch_size, keep=keep, on_moved=on_moved, on_unmovable=on_unmovable
+            )
+        counts = self.count(batches, old)
+        text = SUMMARIES["copied" if keep else "moved", is_dry_run]
         self.stdout.write(
             text
             % {
                 "old": old.name,
                 "new": new.name,
-                "moved": counted[Outcome.MOVED],
-                "there": counted[Outcome.THERE],
+                "moved": counts[Outcome.MOVED],
+                "there": counts[Outcome.ALREADY_IN_NEW],
                 "expired": expired,
-                "unreadable": counted[Outcome.UNREADABLE],
+                "unreadable": counts[Outcome.UNMOVABLE],
             }
         )
-        if first:
-            self.stdout.write(named(first, counted[Outcome.UNREADABLE]))
+        if unmovable_keys:
+            self.stdout.write(unmoved_message(unmovable_keys, counts[Outcome.UNMOVABLE]))
         if keep and not options["keep"]:
-            explained = _(
+            explanation = _(
                 "The site runs on the originals, so they stay where they are. When it runs on "
                 "%(new)s with SESSION_HANDOVER_FROM=%(old)s, this command moves the rest."
             )
-            self.stdout.write(explained % {"new": new.name, "old": old.name})
+            self.stdout.write(explanation % {"new": new.name, "old": old.name})
 
-    def counted(self, batches: Iterator[Outcomes], old: EngineRef) -> Outcomes:
-        """With a bar, on a terminal; cron gets the last line only."""
-        counted: Outcomes = Counter()
+    def count(self, batches: Iterator[OutcomeCounts], old: EngineRef) -> OutcomeCounts:
+        """Move the batches and return the counts of outcomes. Shows a bar on a terminal."""
+        counts: OutcomeCounts = Counter()
         with (
             sigterm_as_ctrl_c(),
             progress_bar(unit=_(" sessions"), desc=_("Moving")) as bar,
@@ -143,46 +154,49 @@ class Command(BaseCommand):
             try:
                 if not bar.disable:
                     bar.total = old.store.count()
-                with stop_between_steps() as stop_if_asked:
+                with stop_between_steps() as stop_if_requested:
                     for outcomes in batches:
-                        counted += outcomes
+                        counts += outcomes
                         bar.update(outcomes.total())
-                        stop_if_asked()
+                        stop_if_requested()
             except KeyboardInterrupt as error:
-                moved = counted[Outcome.MOVED]
+                moved = counts[Outcome.MOVED]
                 reason = ngettext(
-                    "Interrupted. %(number)d session is moved and stays so; run it again to go on.",
-                    "Interrupted. %(number)d sessions are moved and stay so; run it again to go "
-                    "on.",
+                    "Interrupted. %(number)d session is moved. Run the command again to continue.",
+                    "Interrupted. %(number)d sessions are moved. Run the command again to "
+                    "continue.",
                     moved,
                 )
                 raise CommandError(reason % {"number": moved}, returncode=INTERRUPTED) from error
-        return counted
+        return counts
 
 
-def is_served(old: EngineRef, new: EngineRef) -> bool:
-    """Whether the site, as these settings run it, would miss what is taken from the old engine."""
+def is_in_use(old: EngineRef, new: EngineRef) -> bool:
+    """Whether the site, with these settings, still needs the sessions of the old engine."""
     try:
         running = handover_engine(settings.SESSION_ENGINE)
     except ImproperlyConfigured:
         return False
     if new == running:
         return False
-    is_one = share_rows(old, running) or bool(same_store(old, running, ask=True))
-    return is_one and new != previous()
+    uses_old_store = share_rows(old, running) or bool(why_same_store(old, running, probe=True))
+    return uses_old_store and new != previous()
 
 
-def named(first: list[str], number: int) -> str:
-    """Which sessions stay, by the beginnings of the first keys."""
-    keys = ", ".join(map(masked, first))
-    if number == len(first):
+def unmoved_message(first_keys: list[str], number: int) -> str:
+    """Name the sessions that stay, ``number`` in all, by the beginnings of the first keys."""
+    keys = ", ".join(map(masked, first_keys))
+    if number == len(first_keys):
         return _("Not moved: %(keys)s. The log says why.") % {"keys": keys}
     return _("Not moved: %(keys)s and %(number)d more. The log says why.") % {
         "keys": keys,
-        "number": number - len(first),
+        "number": number - len(first_keys),
     }
 
 
-def announce(old: EngineRef, new: EngineRef, keys: list[str]) -> None:
-    """Before they are deleted from the old store, so that nobody misses one that is moved."""
+def send_sessions_moved(old: EngineRef, new: EngineRef, keys: list[str]) -> None:
+    """Send the signal before the sessions are deleted from the old store.
+
+    So its receivers know where a session is by the time it is missing there.
+    """
     sessions_moved.send(sender=EngineRef, old=old, new=new, keys=keys)

@@ -1,4 +1,4 @@
-"""A session whose cookie this response exchanges for another."""
+"""What both exchanges of a cookie share: an exchange alone moves no expiry."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,18 +13,23 @@ from cookieproj.engines.merge import Data, same_data
 
 
 class KeepsExpiryMixin(HandoverMixin):
-    """To exchange a cookie is no use of the session: that alone moves no expiry."""
+    """A session that this response exchanges a cookie for, or whose cookie it exchanges for a key.
 
-    # What came of the old engine, and when it expires; None once a save has moved that.
+    The exchange is no use of the session. As long as the request changes nothing, the session
+    expires when it would have expired without the exchange.
+    """
+
+    # The data and the expiry before the exchange; None once a save has moved the expiry.
     _moved: tuple[Data, datetime] | None = None
 
     def _is_unchanged_since_move(self) -> bool:
         if self._moved is None or settings.SESSION_SAVE_EVERY_REQUEST:
             return False
+        data, _expires = self._moved
         try:
-            return same_data(self._moved[0], self._store.form(self._get_session()))
+            return same_data(data, self._store.form(self._get_session()))
         except (TypeError, ValueError):
-            # A pickled session may hold what no cookie can.
+            # A session that was pickled may contain values that no cookie can.
             return False
 
     def _moment_of_writing(self) -> datetime:
@@ -37,9 +42,11 @@ class KeepsExpiryMixin(HandoverMixin):
     def get_expiry_age(self, **kwargs: Any) -> int:
         if kwargs or self._moved is None or not self._is_unchanged_since_move():
             return int(super().get_expiry_age(**kwargs))
-        return int(time_until(self._moved[1]).total_seconds())
+        _data, expires = self._moved
+        return int(time_until(expires).total_seconds())
 
     def get_expiry_date(self, **kwargs: Any) -> datetime:
         if kwargs or self._moved is None or not self._is_unchanged_since_move():
             return super().get_expiry_date(**kwargs)
-        return self._moved[1]
+        _data, expires = self._moved
+        return expires

@@ -1,17 +1,11 @@
-"""A switch in the midst of which something else changes: SECRET_KEY, names of hosts, a language."""
+"""A handover during which SECRET_KEY, a host name, the language or the serializer changes."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import date
-from decimal import Decimal
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pytest
 from django.core.cache import caches as cache_connections
@@ -22,31 +16,28 @@ from django.utils.safestring import SafeString
 from pytest_django import Settings
 
 from cookieproj.engines.constants import COOKIE_SALT, COPY_MARK, EXCHANGED_KEY, SIGNED_COOKIES
-from cookieproj.engines.handover.comparing_stores import handover_engine
 from cookieproj.engines.handover.copy_marks import is_copy, without_copy_mark
-from cookieproj.engines.handover.data_digest import digest
+from cookieproj.engines.handover.movable_engines import handover_engine
 from cookieproj.engines.handover.move_all import Outcome, move
 from cookieproj.settings.caches import caches
 from tests.conftest import connected, forget_folder
 from tests.families import IN_COOKIES
 
 from .conftest import database
-from .handover_browser import (
-    APART,
-    INTO_COOKIES,
-    OUT_OF_COOKIES,
+from .handover_switch import (
     PAIRS,
+    SERVER_PAIRS,
     Browser,
     Switch,
+    browser_of_moved_session,
     flush,
-    moved,
-    only,
+    only_switches,
 )
 
-FROM_SERVER = only(pair for pair in PAIRS if pair[0] not in IN_COOKIES)
-TO_COOKIES = only(INTO_COOKIES)
-TO_SIGNED_COOKIES = only(pair for pair in INTO_COOKIES if pair[1] == SIGNED_COOKIES)
-FROM_COOKIES = only(OUT_OF_COOKIES)
+FROM_SERVER = only_switches(pair for pair in PAIRS if pair[0] not in IN_COOKIES)
+INTO_COOKIES = only_switches(pair for pair in PAIRS if pair[1] in IN_COOKIES)
+TO_SIGNED_COOKIES = only_switches(pair for pair in PAIRS if pair[1] == SIGNED_COOKIES)
+OUT_OF_COOKIES = only_switches(pair for pair in PAIRS if pair[0] in IN_COOKIES)
 
 Change = Callable[[], None]
 
@@ -71,7 +62,7 @@ def change(
     redis_url: str,
     sqlite_sessions_url: str,
 ) -> Change:
-    """The same stores, by another key, under other names, or by a server of another language."""
+    """The change: another secret key, host name, or language of the server."""
 
     def other_names() -> None:
         links = tmp_path_factory.mktemp("links")
@@ -129,7 +120,7 @@ def test_what_ended_before_opens_nothing(switch: Switch, change: Change) -> None
 
 
 def after_copies(switch: Switch, change: Change) -> dict[str, Browser]:
-    """Sessions that are copied ahead, some of which the old engine has changed or ended since."""
+    """Copy sessions ahead of the switch. Some change or end in the old engine after that."""
     names = ("same", "ended", "changed", "ended after", "changed after")
     browsers = {name: Browser() for name in names}
     for browser in browsers.values():
@@ -157,7 +148,7 @@ AS_THEY_WERE_LEFT = {
 }
 
 
-@only(APART)
+@only_switches(SERVER_PAIRS)
 def test_of_copies_ahead_the_originals_count(switch: Switch, change: Change) -> None:
     browsers = after_copies(switch, change)
     switch.make()
@@ -167,11 +158,11 @@ def test_of_copies_ahead_the_originals_count(switch: Switch, change: Change) -> 
     assert before.read() == {}
 
 
-@only(APART)
+@only_switches(SERVER_PAIRS)
 def test_also_for_processes_that_look_at_the_new_store_before_the_switch(
     switch: Switch, change: Change
 ) -> None:
-    """As they do while processes of both engines serve the same people."""
+    """Processes of both engines serve the same browsers."""
     browsers = after_copies(switch, change)
     switch.back()
     assert read(browsers) == AS_THEY_WERE_LEFT
@@ -179,7 +170,7 @@ def test_also_for_processes_that_look_at_the_new_store_before_the_switch(
     assert read(browsers) == AS_THEY_WERE_LEFT
 
 
-@only(APART)
+@only_switches(SERVER_PAIRS)
 def test_the_last_run_ends_copies_of_what_has_ended(switch: Switch, change: Change) -> None:
     browsers = after_copies(switch, change)
     switch.run(switch.new, "")
@@ -188,23 +179,23 @@ def test_the_last_run_ends_copies_of_what_has_ended(switch: Switch, change: Chan
     assert read(browsers) == AS_THEY_WERE_LEFT
 
 
-@only(APART)
+@only_switches(SERVER_PAIRS)
 def test_copies_made_again_find_those_of_before(switch: Switch, change: Change) -> None:
     browsers = after_copies(switch, change)
-    assert copy_ahead(switch) == {Outcome.MOVED: 2, Outcome.THERE: 1}
+    assert copy_ahead(switch) == {Outcome.MOVED: 2, Outcome.ALREADY_IN_NEW: 1}
     switch.make()
     assert read(browsers) == AS_THEY_WERE_LEFT
 
 
 def unsettled(switch: Switch) -> tuple[Browser, Browser]:
-    """A browser that has not yet sent its new cookie, and a late request with the session key."""
-    browser = moved(switch)
+    """Return a browser that has not yet sent its new cookie, and a copy with the session key."""
+    browser = browser_of_moved_session(switch)
     late = browser.copy()
     browser.read()
     return browser, late
 
 
-@TO_COOKIES
+@INTO_COOKIES
 class TestIntoCookies:
     def test_what_others_write_comes_along(self, switch: Switch, change: Change) -> None:
         browser, late = unsettled(switch)
@@ -243,12 +234,12 @@ class TestIntoCookies:
         assert ended.read() == {}
 
 
-@FROM_COOKIES
+@OUT_OF_COOKIES
 @pytest.mark.parametrize("ends_before", [True, False])
 def test_a_cookie_whose_session_ended_opens_nothing(
     switch: Switch, change: Change, ends_before: bool
 ) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     before = browser.copy()
     browser.set(b=2)
     if not ends_before:
@@ -260,7 +251,7 @@ def test_a_cookie_whose_session_ended_opens_nothing(
     assert before.read() == {}
 
 
-@only([("db", "cache"), ("cached_db", "file"), ("db", "signed_cookies")])
+@only_switches([("db", "cache"), ("cached_db", "file"), ("db", "signed_cookies")])
 def test_another_name_of_the_databases_host(
     switch: Switch, mariadb_sessions_url: str, undone: ExitStack
 ) -> None:
@@ -282,11 +273,11 @@ def test_another_name_of_the_databases_host(
 
 
 class TestOfEarlierVersions:
-    """They knew a store by an HMAC over its sentence, with the SECRET_KEY of then."""
+    """Earlier versions identified a store by an HMAC of its label, with SECRET_KEY."""
 
     @pytest.fixture
     def place(self, switch: Switch, redis_url: str, sqlite_sessions_url: str) -> str:
-        """What earlier versions called the old store."""
+        """The label of the old store in earlier versions."""
         table = f"table django_session, SQLite {sqlite_sessions_url.removeprefix('sqlite:///')}"
         server = redis_url.removeprefix("redis://")
         return {
@@ -302,7 +293,7 @@ class TestOfEarlierVersions:
         assert name_then(place) == "57d26822"
         assert mark_then(place, {"a": 1, "cart": [1, None, "é"]}) == "fb505d6eb864f03e"
 
-    @only(APART)
+    @only_switches(SERVER_PAIRS)
     @pytest.mark.parametrize("is_rotated", [True, False])
     def test_copies(self, switch: Switch, place: str, is_rotated: bool) -> None:
         same, ended, changed = browsers = Browser(), Browser(), Browser()
@@ -324,7 +315,7 @@ class TestOfEarlierVersions:
     @pytest.mark.parametrize("is_rotated", [True, False])
     @pytest.mark.parametrize("goes_back", [True, False])
     def test_cookies(self, switch: Switch, place: str, is_rotated: bool, goes_back: bool) -> None:
-        browser, late = moved(switch), Browser()
+        browser, late = browser_of_moved_session(switch), Browser()
         late.cookie = browser.cookie
         data = {"a": 1, EXCHANGED_KEY: [browser.cookie, False, name_then(place)]}
         browser.cookie = TimestampSigner(salt=COOKIE_SALT).sign_object(data)
@@ -349,14 +340,14 @@ def mark_then(place: str, data: dict[str, Any]) -> str:
     return salted_hmac(salt, text, algorithm="sha256").hexdigest()[:16]
 
 
-@TO_COOKIES
+@INTO_COOKIES
 @pytest.mark.parametrize(
     "previous",
     ["ab", "abc", [], ["k" * 32], ["k" * 32, True], {"a": 1}, 7, None, [None, None, None]],
     ids=str,
 )
 def test_a_session_that_holds_anything_there_is_a_session(switch: Switch, previous: Any) -> None:
-    """The entry is the handover's, but a site may let its visitors name the keys of a session."""
+    """The item belongs to the handover, but a site may let visitors choose keys of a session."""
     for turn in (switch.make, switch.back):
         turn()
         data = {"a": 1, EXCHANGED_KEY: previous}
@@ -368,13 +359,8 @@ class Color(IntEnum):
     RED = 1
 
 
-class Basket:
-    def __init__(self, *things: Any) -> None:
-        self.things = set(things)
-
-
 class TestSerializers:
-    """What the new store gives back is what its copy is known by."""
+    """The copy mark is computed of the data in the form that the new store returns."""
 
     @pytest.fixture
     def pickling(self, switch: Switch, redis_url: str) -> None:
@@ -384,7 +370,7 @@ class TestSerializers:
         switch.settings.CACHES = found
         cache_connections["sessions"].clear()
 
-    @only([("cache", "db"), ("cache", "file"), ("cache", "cached_db")])
+    @only_switches([("cache", "db"), ("cache", "file"), ("cache", "cached_db")])
     @pytest.mark.parametrize(
         "held",
         [
@@ -412,7 +398,7 @@ class TestSerializers:
         assert before.read() == {}
         assert browser.read()["b"] == 2
 
-    @only([("db", "cache"), ("file", "cache")])
+    @only_switches([("db", "cache"), ("file", "cache")])
     def test_that_pickle(self, switch: Switch, pickling: None) -> None:
         browser = Browser()
         browser.set(a=[1, {"b": None}])
@@ -421,113 +407,6 @@ class TestSerializers:
         browser.visit(flush)
         switch.make()
         assert before.read() == {}
-
-
-ANYTHING = """
-import django
-
-django.setup()
-
-from datetime import date, datetime, UTC
-from decimal import Decimal
-from uuid import UUID
-from enum import IntEnum
-from django.utils.safestring import SafeString
-from collections import OrderedDict, defaultdict, Counter
-from cookieproj.engines.handover.data_digest import digest
-
-class Color(IntEnum):
-    RED = 1
-
-class Basket:
-    def __init__(self, *things):
-        self.things = set(things)
-
-anything = {
-    "set": {"a", "b", "c", ("d", 1), frozenset({"e", "f"})},
-    "frozenset": frozenset("abcdefg"),
-    "object": Basket("a", "b", "c", frozenset({"d", "e"})),
-    "types": {int, str, Basket},
-    1: "mixed", None: "keys", ("t", 1): "tuple", frozenset({"x", "y"}): "set",
-    "dates": [date(2026, 1, 1), datetime(2026, 1, 1, tzinfo=UTC)],
-    "nan": float("nan"), "decimal": Decimal("1.10"), "uuid": UUID(int=7), "enum": Color.RED,
-    "safe": SafeString("x"), "bytes": b"\\xff", "half": "\\ud800", "huge": 10 ** 5000,
-    "dicts": [OrderedDict(a=1), defaultdict(set, a={"x", "y"}), Counter("abcab")],
-}
-print(digest(anything))
-print([digest([key, value]) for key, value in anything.items()])
-"""
-
-
-class TestDigest:
-    def test_it_is_the_same_in_every_process(self) -> None:
-        told = {
-            subprocess.run(
-                [sys.executable, "-c", ANYTHING],
-                env={**os.environ, "PYTHONHASHSEED": seed},
-                capture_output=True,
-                text=True,
-                check=True,
-            ).stdout
-            for seed in ("1", "2", "3")
-        }
-        assert len(told) == 1
-
-    @pytest.mark.parametrize(
-        ("one", "other"),
-        [
-            (1, True),
-            (1, 1.0),
-            (1, "1"),
-            (0.0, -0.0),
-            ("a", b"a"),
-            ([1, 2], (1, 2)),
-            ([1, 2], [2, 1]),
-            ([1, [2]], [[1], 2]),
-            ({"a": 1}, {"a": 2}),
-            ({"a": "b"}, {"b": "a"}),
-            ({"a": 1, "b": 2}, {"a": 2, "b": 1}),
-            ({1, 2}, {1, 3}),
-            ({1, 2}, frozenset({1, 2})),
-            ({1}, {True}),
-            (date(2026, 1, 1), date(2026, 1, 2)),
-            (Decimal("1.0"), Decimal("1.00")),
-            (UUID(int=1), UUID(int=2)),
-            (Basket(1), Basket(2)),
-            ("x", SafeString("x")),
-            (None, "None"),
-        ],
-    )
-    def test_it_tells_values_apart(self, one: Any, other: Any) -> None:
-        assert digest(one) == digest(one)
-        assert digest({"a": [one]}) != digest({"a": [other]})
-
-    def test_in_whatever_order(self) -> None:
-        assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
-        assert digest(float("nan")) == digest(float("nan"))
-        assert digest(Basket(1, 2)) == digest(Basket(2, 1))
-
-    def test_what_stands_in_several_places_is_looked_at_once(self) -> None:
-        """To look at each anew would take longer than there is time."""
-        shared: list[Any] = []
-        for _level in range(100):
-            shared = [shared, shared]
-        assert len(digest(shared)) == 64
-
-    def test_nothing_is_too_deep(self) -> None:
-        deep: list[Any] = []
-        for _level in range(100_000):
-            deep = [deep]
-        assert len(digest(deep)) == 64
-
-    def test_what_holds_itself(self) -> None:
-        one, other = Basket(1), Basket(1)
-        for basket in (one, other):
-            basket.things.add(basket)
-        assert digest(one) == digest(other)
-
-    def test_what_no_pickle_can_hold(self) -> None:
-        assert digest(sys.stdout) == digest(sys.stdout)
 
 
 def test_what_visitors_call_a_copy_is_their_own_session(switch: Switch) -> None:

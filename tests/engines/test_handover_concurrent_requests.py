@@ -1,4 +1,4 @@
-"""Requests of one browser at once while a session is handed over, on every pair of engines."""
+"""Concurrent requests of one browser during a handover, for each pair of engines."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,13 +7,13 @@ import pytest
 
 from tests.families import IN_COOKIES
 
-from .handover_browser import Browser, Switch, moved
+from .handover_switch import Browser, Switch, browser_of_moved_session
 
 Meanwhile = Callable[[], object]
 
 
 def sign_in(session: Any, meanwhile: Meanwhile = lambda: None) -> None:
-    """As a sign-in by hand does it, with something that happens once the session is read."""
+    """Sign in as a view does it. ``meanwhile`` is called after the session was read."""
     session.get("a")
     meanwhile()
     session.cycle_key()
@@ -26,7 +26,7 @@ def is_in(browser: Browser) -> bool:
 
 @pytest.mark.parametrize("is_settled", [False, True])
 def test_two_sign_ins_at_once(switch: Switch, is_settled: bool) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     if is_settled:
         browser.read()
         browser.read()
@@ -38,8 +38,8 @@ def test_two_sign_ins_at_once(switch: Switch, is_settled: bool) -> None:
 
 @pytest.mark.parametrize("is_settled", [False, True])
 def test_a_late_answer_to_a_page_that_only_looks(switch: Switch, is_settled: bool) -> None:
-    """It has read the session before the sign-in, or finds nothing after it."""
-    browser = moved(switch)
+    """The request read the session before the sign-in, or finds nothing after it."""
+    browser = browser_of_moved_session(switch)
     if is_settled:
         browser.read()
         browser.read()
@@ -54,7 +54,7 @@ def test_a_late_answer_to_a_page_that_only_looks(switch: Switch, is_settled: boo
 
 
 def test_a_session_that_has_ended_leaves_the_cookie(switch: Switch) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     browser.read()
     copy = browser.copy()
     browser.visit(lambda session: session.flush())

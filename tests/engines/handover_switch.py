@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from importlib import import_module
-from itertools import permutations, product
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from django.test import RequestFactory
 
 from cookieproj.engines import encrypted_cookies, signed_cookies
 from cookieproj.engines.exceptions import StoreUnavailableError
-from cookieproj.engines.handover.comparing_stores import handover_engine
+from cookieproj.engines.handover.movable_engines import handover_engine
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.engines.store import Store
@@ -27,16 +27,14 @@ from tests.stores import Step, after, before, instead, steps_of
 # Of those between cookies is test_handover_between_cookies.py: there the session is the cookie.
 PAIRS = [pair for pair in permutations(PROFILES, 2) if not set(pair) <= IN_COOKIES]
 
-# Between servers, with a store for each.
-SERVERS = [name for name in PROFILES if name not in IN_COOKIES]
-INTO_COOKIES = list(product(SERVERS, sorted(IN_COOKIES)))
-OUT_OF_COOKIES = list(product(sorted(IN_COOKIES), SERVERS))
-
-APART = [pair for pair in PAIRS if not IN_COOKIES & set(pair) and set(pair) != {"db", "cached_db"}]
+# Pairs of server engines with a store each.
+SERVER_PAIRS = [
+    pair for pair in PAIRS if not IN_COOKIES & set(pair) and set(pair) != {"db", "cached_db"}
+]
 
 
-def only(pairs: Iterable[tuple[str, str]]) -> pytest.MarkDecorator:
-    """Run a test on some of the switches."""
+def only_switches(pairs: Iterable[tuple[str, str]]) -> pytest.MarkDecorator:
+    """Run a test on these switches only."""
     return pytest.mark.parametrize("switch", list(pairs), indirect=True, ids=" to ".join)
 
 
@@ -45,7 +43,7 @@ View = Callable[[Any], Any]
 
 @dataclass
 class Switch:
-    """From one engine to another, the settings with it."""
+    """A switch from the ``old`` engine to the ``new`` one. Its methods change the settings."""
 
     old: str
     new: str
@@ -68,24 +66,24 @@ class Switch:
         self.settings.SESSION_HANDOVER_FROM = previous
 
     def store(self, engine: str) -> Any:
-        """That engine by itself, also while it is the one that hands over."""
+        """Return the engine without the handover."""
         return handover_engine(engine).store
 
     def engine(self, side: str) -> Any:
-        """The class of the "old" engine or the "new" one."""
+        """Return the class of the "old" or the "new" engine."""
         return import_module(f"cookieproj.engines.{getattr(self, side)}").SessionStore
 
     def place(self, engine: str) -> Store:
-        """Where that engine keeps its sessions, a handover left aside."""
+        """Return the engine's store, without the handover."""
         return store_of(self.store(engine))
 
     def expiry(self, engine: str, key: str | None) -> Any:
-        """Of the session in that engine's store."""
+        """Return the expiry of the session in the engine's store."""
         found = self.place(engine).read(key or "", with_expiry=True)
         return found and found.expires
 
     def stored(self, engine: str, key: str | None) -> Any:
-        """The session in that engine's store, where there is one, with its expiry."""
+        """Return the session's entry in the engine's store, with its expiry."""
         found = self.place(engine).read(key or "", with_expiry=True)
         assert found is not None
         return found
@@ -118,7 +116,7 @@ def is_cookie(text: str | None) -> bool:
 
 
 class Browser:
-    """It keeps the session's cookie as the middleware sets and deletes it."""
+    """A browser that keeps the session cookie as the middleware sets and deletes it."""
 
     def __init__(self, cookie: str | None = None, middleware: Any = SessionMiddleware) -> None:
         self.cookie = cookie
@@ -173,23 +171,23 @@ def flush(session: SessionBase) -> None:
     session.flush()
 
 
-def moved(switch: Switch) -> Browser:
-    """With a session of the old engine, just before the first request to the new one."""
+def browser_of_moved_session(switch: Switch) -> Browser:
+    """Return a browser with a session of the old engine, after the switch to the new one."""
     browser = Browser()
     browser.set(a=1)
     switch.make()
     return browser
 
 
-def away(*arguments: Any, **options: Any) -> None:
-    """In the place of a step, for a store that does not answer."""
+def raise_unreachable(*arguments: Any, **options: Any) -> None:
+    """Replaces a step of a store that does not answer."""
     raise StoreUnavailableError("the store", "It is away.")
 
 
 @contextmanager
 def unreachable(switch: Switch, side: str, *steps: str) -> Iterator[None]:
-    """That engine's store does not answer to such a step."""
-    with steps_of(switch.engine(side), **dict.fromkeys(steps, instead(away))):
+    """Make these steps of the engine's store fail as unreachable."""
+    with steps_of(switch.engine(side), **dict.fromkeys(steps, instead(raise_unreachable))):
         yield
 
 
@@ -221,7 +219,7 @@ def meanwhile(
     assert not left, f"{side} {name} was reached {len(actions) - len(left)} times only"
 
 
-# What a session asks of a store.
+# The methods of a store that a session calls.
 STEPS = (
     *("load", "read", "refresh", "insert", "compare_and_swap", "touch", "put"),
     *("compare_and_delete", "delete", "purge", "exists"),
@@ -274,12 +272,12 @@ class Gaps:
                 stack.enter_context(steps_of(self.switch.engine(side), **steps))
             yield
         if not self.has_fired:
-            # The last one, after all steps.
+            # The last gap is after all steps.
             action()
 
 
 def at_each_gap(race: Callable[[Switch, Meanwhile], None]) -> Callable[[Switch], None]:
-    """Run it with the action in the first gap, the second, and so on, until there is none."""
+    """Run the race with the action in the first gap, the second, and so on."""
 
     def test(switch: Switch) -> None:
         gaps = Gaps(switch)
@@ -293,7 +291,7 @@ def at_each_gap(race: Callable[[Switch, Meanwhile], None]) -> Callable[[Switch],
             if not gaps.has_fired:
                 break
             gaps.at += 1
-        # One session is read and saved at least.
+        # At least one session is read and saved.
         assert gaps.at >= 2, gaps.steps
 
     test.__name__, test.__doc__ = race.__name__, race.__doc__

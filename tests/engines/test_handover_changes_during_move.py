@@ -1,4 +1,4 @@
-"""A session changes, or ends, in the old store while it is carried over to the new one."""
+"""A session changes, or ends, in the old store while it is moved to the new one."""
 
 from collections.abc import Callable
 from datetime import date
@@ -9,36 +9,44 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 from django.core.cache import caches as cache_connections
 from pytest_django import Settings
 
-from cookieproj.engines.handover.comparing_stores import handover_engine
+from cookieproj.engines.handover.movable_engines import handover_engine
 from cookieproj.engines.handover.move_one import insert
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.settings.caches import caches, previous_cache
 
-from .handover_browser import APART, Browser, Switch, flush, meanwhile, moved, only
-from .test_handover_failures import moving
+from .handover_switch import (
+    SERVER_PAIRS,
+    Browser,
+    Switch,
+    browser_of_moved_session,
+    flush,
+    meanwhile,
+    only_switches,
+)
+from .test_handover_failures import move_in_batches
 from .test_handover_races import interrupted, sign_in, write
 
-OLD_TAKE = ("old", "compare_and_delete", "before")
+DELETE_FROM_OLD = ("old", "compare_and_delete", "before")
 
-Carry = Callable[[Switch, Browser], object]
+Move = Callable[[Switch, Browser], object]
 
 
-def by_a_request(switch: Switch, browser: Browser) -> object:
+def move_by_request(switch: Switch, browser: Browser) -> object:
     return browser.copy().read()
 
 
-def by_movesessions(switch: Switch, browser: Browser) -> object:
-    return moving(switch)
+def move_by_movesessions(switch: Switch, browser: Browser) -> object:
+    return move_in_batches(switch)
 
 
-@pytest.fixture(params=[by_a_request, by_movesessions])
-def move(request: pytest.FixtureRequest) -> Carry:
-    found: Carry = request.param
+@pytest.fixture(params=[move_by_request, move_by_movesessions])
+def move(request: pytest.FixtureRequest) -> Move:
+    found: Move = request.param
     return found
 
 
 class OldProcess:
-    """It knows the old engine alone, or hands over from the new one as well."""
+    """A process of the old engine, without a handover or with one from the new engine."""
 
     def __init__(self, switch: Switch, browser: Browser, knows_of_both: bool) -> None:
         self.switch = switch
@@ -68,11 +76,11 @@ def knows_of_both(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
-@only(APART)
+@only_switches(SERVER_PAIRS)
 def test_each_round_brings_what_came_since_the_round_before(
-    switch: Switch, move: Carry, knows_of_both: bool
+    switch: Switch, move: Move, knows_of_both: bool
 ) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     other, old_process = browser.copy(), OldProcess(switch, browser, knows_of_both)
 
     def first() -> None:
@@ -83,31 +91,31 @@ def test_each_round_brings_what_came_since_the_round_before(
         old_process.visit(lambda session: session.pop("b"))
         other.set(a="newer")
 
-    with meanwhile(switch, OLD_TAKE, first, lambda: old_process.set(c=4), third):
+    with meanwhile(switch, DELETE_FROM_OLD, first, lambda: old_process.set(c=4), third):
         move(switch, browser)
     assert browser.read() == {"a": "newer", "c": 4, "w": 3}
     assert dict(switch.store(switch.old)(browser.cookie).items()) == {}
 
 
-@only(APART)
+@only_switches(SERVER_PAIRS)
 @pytest.mark.parametrize("how", ["end", "sign_in"])
 def test_what_ends_in_the_old_store_meanwhile_is_not_opened_by_the_new_one(
-    switch: Switch, move: Carry, knows_of_both: bool, how: str
+    switch: Switch, move: Move, knows_of_both: bool, how: str
 ) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     before, old_process = browser.copy(), OldProcess(switch, browser, knows_of_both)
-    with meanwhile(switch, OLD_TAKE, getattr(old_process, how)):
+    with meanwhile(switch, DELETE_FROM_OLD, getattr(old_process, how)):
         move(switch, browser)
     assert before.read() == {}
     data = old_process.browser.read()
     assert data == ({"a": 1, "d": 4} if how == "sign_in" else {})
 
 
-@only(APART)
+@only_switches(SERVER_PAIRS)
 @pytest.mark.parametrize("how", ["end", "sign_in"])
 def test_nor_saved_there(switch: Switch, knows_of_both: bool, how: str) -> None:
-    """By a request that had read it, and finds that it has gone back."""
-    browser = moved(switch)
+    """A request read the session before it was moved back, and saves it afterwards."""
+    browser = browser_of_moved_session(switch)
     browser.read()
     before = browser.copy()
     going_back = OldProcess(switch, browser, knows_of_both=True)
@@ -118,16 +126,16 @@ def test_nor_saved_there(switch: Switch, knows_of_both: bool, how: str) -> None:
         going_back.set(c=3)
         session["b"] = 2
 
-    with meanwhile(switch, OLD_TAKE, getattr(old_process, how)):
+    with meanwhile(switch, DELETE_FROM_OLD, getattr(old_process, how)):
         assert interrupted(browser, view)
     assert before.read() == {}
     data = old_process.browser.read()
     assert data == ({"a": 1, "c": 3, "d": 4} if how == "sign_in" else {})
 
 
-@only(APART)
-def test_what_was_written_in_the_new_one_by_then_ends_too(switch: Switch, move: Carry) -> None:
-    browser = moved(switch)
+@only_switches(SERVER_PAIRS)
+def test_what_was_written_in_the_new_one_by_then_ends_too(switch: Switch, move: Move) -> None:
+    browser = browser_of_moved_session(switch)
     before, other = browser.copy(), browser.copy()
     old_process = OldProcess(switch, browser, knows_of_both=False)
 
@@ -135,19 +143,19 @@ def test_what_was_written_in_the_new_one_by_then_ends_too(switch: Switch, move: 
         other.set(w=3)
         old_process.end()
 
-    with meanwhile(switch, OLD_TAKE, ends):
+    with meanwhile(switch, DELETE_FROM_OLD, ends):
         move(switch, browser)
     assert before.read() == {}
 
 
-@only(APART)
-def test_nothing_is_merged_into_a_session_that_has_ended(switch: Switch, move: Carry) -> None:
-    """It changes in the old store, and ends in both before that change is there."""
-    browser = moved(switch)
+@only_switches(SERVER_PAIRS)
+def test_nothing_is_merged_into_a_session_that_has_ended(switch: Switch, move: Move) -> None:
+    """It changes in the old store, and ends in both before the change is merged."""
+    browser = browser_of_moved_session(switch)
     before, other = browser.copy(), browser.copy()
     old_process = OldProcess(switch, browser, knows_of_both=False)
     with (
-        meanwhile(switch, OLD_TAKE, lambda: old_process.set(b=2)),
+        meanwhile(switch, DELETE_FROM_OLD, lambda: old_process.set(b=2)),
         meanwhile(switch, ("new", "put", "before"), lambda: other.visit(flush)),
     ):
         move(switch, browser)
@@ -157,53 +165,53 @@ def test_nothing_is_merged_into_a_session_that_has_ended(switch: Switch, move: C
     assert browser.cookie != before.cookie
 
 
-@only(APART)
-def test_movesessions_twice_at_once_loses_nothing(switch: Switch, move: Carry) -> None:
-    """The second finds in the new store what the first has not taken from the old one yet."""
-    browser = moved(switch)
-    with meanwhile(switch, OLD_TAKE, lambda: moving(switch)):
+@only_switches(SERVER_PAIRS)
+def test_movesessions_twice_at_once_loses_nothing(switch: Switch, move: Move) -> None:
+    """The second run finds a session that the first has inserted but not yet deleted."""
+    browser = browser_of_moved_session(switch)
+    with meanwhile(switch, DELETE_FROM_OLD, lambda: move_in_batches(switch)):
         move(switch, browser)
     assert browser.read() == {"a": 1}
     assert dict(switch.store(switch.old)(browser.cookie).items()) == {}
 
 
-@only([("cache", "db"), ("cache", "file"), ("cache", "cached_db")])
+@only_switches([("cache", "db"), ("cache", "file"), ("cache", "cached_db")])
 def test_what_the_new_store_cannot_keep_stays_in_the_old_one(
     switch: Switch, settings: Settings, memcached_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.CACHES = caches(memcached_url)
     cache_connections["sessions"].clear()
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     old_process = OldProcess(switch, browser, knows_of_both=False)
-    with meanwhile(switch, OLD_TAKE, lambda: old_process.set(day=date(2026, 1, 1))):
+    with meanwhile(switch, DELETE_FROM_OLD, lambda: old_process.set(day=date(2026, 1, 1))):
         browser.read()
     assert browser.read() == {"a": 1}
     assert "A session cannot be kept in" in caplog.text
     assert switch.store("cache")(browser.cookie)["day"] == date(2026, 1, 1)
 
 
-# What a request that changes its key asks of the two stores once the session is in the new one.
+# The steps in the two stores of a request that changes its key after the move.
 SIGNING_IN = [
     *(("new", "insert"), ("new", "compare_and_swap"), ("new", "put")),
     ("old", "delete"),
 ]
 
 
-@only(APART)
+@only_switches(SERVER_PAIRS)
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("step", SIGNING_IN, ids=" ".join)
 @pytest.mark.parametrize("who", ["new", "old"])
 def test_a_write_while_the_key_changes_is_kept_or_refused(
     switch: Switch, step: tuple[str, str], moment: str, who: str
 ) -> None:
-    browser = moved(switch)
+    browser = browser_of_moved_session(switch)
     browser.read()
     before = browser.copy()
     old_process = OldProcess(switch, browser, knows_of_both=True)
     written: list[bool] = []
 
     def view(session: Any) -> None:
-        # One that has ended by then is none to write to.
+        # A session that has ended by then is not written to.
         if session.get("a"):
             session["c"] = 3
             written.append(True)
@@ -220,7 +228,7 @@ def test_a_write_while_the_key_changes_is_kept_or_refused(
     assert browser.read() == {"a": 1, "d": 4} | ({"c": 3} if written else {})
 
 
-@only([("cache", "cache")])
+@only_switches([("cache", "cache")])
 @pytest.mark.parametrize("end", [flush, sign_in])
 def test_in_one_redis_with_another_serializer_a_late_request_stores_nothing_again(
     switch: Switch, settings: Settings, redis_url: str, end: Callable[[Any], Any]
