@@ -31,7 +31,8 @@ from cookieproj.engines.caches.memcached import MemcachedStore
 from cookieproj.engines.caches.memory import MemoryStore
 from cookieproj.engines.caches.redis import RedisStore
 from cookieproj.engines.constants import ENGINE_NAMES
-from cookieproj.engines.cookie_sessions import MAX_COOKIE_BYTES, CookieSession
+from cookieproj.engines.cookie_sessions import CookieSession
+from cookieproj.engines.cookie_settings import MAX_COOKIE_BYTES
 from cookieproj.engines.engine_registry import current_engine, resolve_engine
 from cookieproj.engines.exceptions import NotListableError, SessionStoreError
 

@@ -37,6 +37,7 @@ ENGINES = {
     "COOKIE_SALT": "django.contrib.sessions.backends.signed_cookies",
     "ENCRYPTED_COOKIE_PREFIX": "e1.",
     "ENCRYPTED_COOKIE_LABEL": "cookieproj.engines.encrypted_cookies",
+    "SESSION_ID_SALT": "cookieproj.engines.signed_ids",
     "HANDOVER_LABEL": "cookieproj.engines.handover",
     "OLD_COPY_LABEL": "cookieproj.engines.handover.copies",
     "EXPIRY_ITEM": "_session_expiry",

@@ -31,6 +31,9 @@ COOKIE_SALT = "django.contrib.sessions.backends.signed_cookies"
 ENCRYPTED_COOKIE_PREFIX = "e1."
 ENCRYPTED_COOKIE_LABEL = "cookieproj.engines.encrypted_cookies"
 
+# The salt of signed session ids. With another one each would be refused.
+SESSION_ID_SALT = "cookieproj.engines.signed_ids"
+
 # Labels of digests in a handover. With the first it finds the entry that a signed cookie was
 # exchanged for, and recognizes the store of a session key in a cookie. The second marks the copies
 # of old versions. With changed labels each cookie would be exchanged once more, even after a

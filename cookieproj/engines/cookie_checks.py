@@ -19,7 +19,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from .cookie_sessions import MAX_COOKIE_BYTES, cookie_from_settings
+from .cookie_settings import MAX_COOKIE_BYTES, cookie_from_settings
 from .session_keys import KEY_LENGTH
 
 SECURE, HTTPONLY, ROOT, NO_DOMAIN = "Secure", "HttpOnly", "Path=/", gettext_lazy("no Domain")

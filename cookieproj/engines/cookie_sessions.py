@@ -15,12 +15,10 @@ as on other engines.
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from http.cookies import Morsel
 from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.contrib.sessions.backends.signed_cookies import SessionStore as DjangoStore
-from django.http import HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -28,6 +26,7 @@ from . import checks  # noqa: F401 - they register themselves
 from .apply import NOT_GIVEN
 from .clock import as_django_stores, is_past
 from .constants import EXCHANGED_KEY, EXPIRY_ITEM
+from .cookie_settings import MAX_COOKIE_BYTES, cookie_from_settings
 from .english import in_english
 from .entries import Location, Page
 from .exceptions import CookieTooLargeError, HeldByClientError, NotListableError
@@ -40,9 +39,6 @@ from .validation import decode_valid, validate
 
 logger = logging.getLogger("django.contrib.sessions")
 
-# Bytes that a browser must be able to keep: name, value and attributes (RFC 6265, 6.1).
-MAX_COOKIE_BYTES = 4096
-
 
 class OpenedCookie(NamedTuple):
     """The content of a genuine cookie, and which of the site's secret keys it was made with."""
@@ -50,27 +46,6 @@ class OpenedCookie(NamedTuple):
     data: Any
     written: datetime
     secret: str
-
-
-def cookie_from_settings(family: str, value: str, max_age: int | None) -> Morsel[str]:
-    """Return the cookie whose settings begin with ``family``, as Django sets it.
-
-    Raises CookieError or ValueError if there can be no such cookie.
-    """
-    response: Any = HttpResponse()
-    name = getattr(settings, f"{family}_NAME")
-    response.set_cookie(
-        name,
-        value,
-        max_age=max_age,
-        domain=getattr(settings, f"{family}_DOMAIN"),
-        path=getattr(settings, f"{family}_PATH"),
-        secure=getattr(settings, f"{family}_SECURE") or False,
-        httponly=getattr(settings, f"{family}_HTTPONLY") or False,
-        samesite=getattr(settings, f"{family}_SAMESITE"),
-    )
-    cookie: Morsel[str] = response.cookies[name]
-    return cookie
 
 
 class CookieSession(ListingMixin, DjangoStore):

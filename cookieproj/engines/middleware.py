@@ -38,6 +38,7 @@ from .handover.cookie_to_server import CookieToServer
 from .handover.server_to_cookie import ServerToCookie
 from .revocation_check import revocation_check
 from .session_keys import SessionKeys
+from .signed_ids import open_session, set_current_form, unsigned_until
 
 # The request's attribute with the error. DevicesMiddleware sets it too.
 ERROR_ATTRIBUTE = "session_store_error"
@@ -59,7 +60,7 @@ def create_session(
     """
     request = request_ref()
     cookies = request.COOKIES if request else parse_cookie(meta.get("HTTP_COOKIE", ""))
-    session = session_class(cookies.get(settings.SESSION_COOKIE_NAME))
+    session = open_session(session_class, cookies.get(settings.SESSION_COOKIE_NAME))
     if isinstance(session, SAVED_WITH_RESPONSE):
         session.save_follows = request is not None
     if request and is_lazy(request):
@@ -99,14 +100,14 @@ class SessionMiddleware(DjangoMiddleware):
     Only a tombstone under the old key could tell the two cases apart, and tables and folders have
     none.
 
-    Raises ImproperlyConfigured on its creation if SESSION_HANDOVER_FROM or SESSION_REVOCATION_CHECK
-    is wrong.
+    Raises ImproperlyConfigured on its creation if SESSION_HANDOVER_FROM, SESSION_REVOCATION_CHECK
+    or SESSION_ID_UNSIGNED_UNTIL is wrong.
     """
 
     def __init__(self, get_response: Any) -> None:
         super().__init__(get_response)
         self.SessionStore = session_store()
-        _check = revocation_check()
+        _check, _until = revocation_check(), unsigned_until()
 
     def __call__(self, request: HttpRequest) -> Any:
         if self.async_mode:
@@ -138,9 +139,11 @@ class SessionMiddleware(DjangoMiddleware):
                 patch_vary_headers(response, ("Cookie",))
             return response
         try:
-            return super().process_response(request, response)
+            response = super().process_response(request, response)
+            set_current_form(request, response)
         except StoreError as error:
             return store_error_response(request, error)
+        return response
 
 
 def found_no_session(request: HttpRequest) -> bool:

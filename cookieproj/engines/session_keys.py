@@ -23,6 +23,7 @@ from .entries import Entry
 from .exceptions import StoreUnavailableError
 from .handover_mixin import HandoverMixin
 from .merge import Data
+from .signed_ids import without_signature
 from .subclass_hooks import overrides
 from .validation import validate
 
@@ -87,6 +88,10 @@ class SessionKeys(HandoverMixin):
         _insert: Callable[..., Entry]
         _rebase: Callable[[Entry | None], None]
         _write: Callable[[Data], None]
+
+    def __init__(self, session_key: str | None = None, *args: Any, **kwargs: Any) -> None:
+        """Also of a signed id: Channels and others pass the value of the cookie."""
+        super().__init__(without_signature(session_key), *args, **kwargs)
 
     @property
     def _key(self) -> str:

@@ -16,7 +16,8 @@ from django.urls import include, path
 from django.utils import timezone
 from pytest_django import Settings
 
-from cookieproj.engines.cookie_sessions import MAX_COOKIE_BYTES, CookieSession
+from cookieproj.engines.cookie_sessions import CookieSession
+from cookieproj.engines.cookie_settings import MAX_COOKIE_BYTES
 from cookieproj.engines.exceptions import CookieTooLargeError
 
 AGE = 14 * 24 * 60 * 60

@@ -15,7 +15,8 @@ from django.utils import timezone
 
 from cookieproj.engines.cache import SessionStore as CacheStore
 from cookieproj.engines.constants import DJANGO_ENGINES, ENGINE_NAMES, OUR_ENGINES
-from cookieproj.engines.cookie_sessions import MAX_COOKIE_BYTES, CookieSession
+from cookieproj.engines.cookie_sessions import CookieSession
+from cookieproj.engines.cookie_settings import MAX_COOKIE_BYTES
 from cookieproj.engines.engine_registry import EngineRef, both_families
 from cookieproj.engines.exceptions import CookieTooLargeError, SessionStoreError
 from cookieproj.engines.store_probe import probe

@@ -19,6 +19,11 @@ class CookieToCookie(KeepsExpiryMixin, CookieSession):
 
     _old: type[CookieSession]
 
+    @classmethod
+    def is_cookie(cls, session_key: str | None) -> bool:
+        """Whether it is a session of either engine."""
+        return super().is_cookie(session_key) or cls._old.is_cookie(session_key)
+
     def load(self) -> Data:
         cookie = self.session_key
         if not self._old.is_cookie(cookie):

@@ -44,6 +44,11 @@ class CookieToServer(KeepsExpiryMixin, Engine):
     def _accepts_key(self, session_key: str) -> bool:
         return not self._old.is_cookie(session_key) and super()._accepts_key(session_key)
 
+    @classmethod
+    def is_cookie(cls, session_key: str | None) -> bool:
+        """Whether it is a session of the old engine."""
+        return cls._old.is_cookie(session_key)
+
     @property
     def session_key(self) -> str | None:
         """The session key; before the exchange the cookie.

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum, auto
 from hashlib import sha256
+from typing import Any
 
 from cookieproj.engines.base import Engine
 from cookieproj.engines.caches.generic import TOMBSTONE_TTL
@@ -22,6 +23,7 @@ from cookieproj.engines.exceptions import CookieTooLargeError, StoreError
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.merge import Data
 from cookieproj.engines.revocation_check import is_revoked
+from cookieproj.engines.signed_ids import without_signature
 from cookieproj.engines.store import Store
 
 from . import legacy_marks
@@ -91,6 +93,10 @@ class ServerToCookie(KeepsExpiryMixin, CookieSession):
 
     # Whether a save is sure to follow; see SessionKeys.
     save_follows = False
+
+    def __init__(self, session_key: str | None = None, *args: Any, **kwargs: Any) -> None:
+        is_id = session_key is not None and not self.is_cookie(session_key)
+        super().__init__(without_signature(session_key) if is_id else session_key, *args, **kwargs)
 
     def load(self) -> Data:
         sent = self.session_key or ""

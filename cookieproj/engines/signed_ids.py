@@ -1,0 +1,115 @@
+"""Signed session ids: with SESSION_ID_SIGNED the cookie is the session key and a signature.
+
+A cookie that this site has not made is refused before the store is asked, so guessed session keys
+cost the store nothing. What proves a session stays its key, of 165 random bits; the signature only
+keeps requests away from the store. Engines whose cookie is the session sign or encrypt it anyway.
+
+Turning the setting on or off signs nobody out. A signed cookie is always accepted. A session key
+without a signature is accepted while SESSION_ID_SIGNED is off, and until the moment that
+SESSION_ID_UNSIGNED_UNTIL gives: a datetime, or a text in ISO 8601. Each is replaced by the current
+form in the response to the first request that reads its session.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase
+from django.core import signing
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest, HttpResponse
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+
+from .clock import aware, is_past
+from .constants import SESSION_ID_SALT
+from .cookie_settings import cookie_from_settings
+
+# Letters of a signature, after a colon.
+SIGNATURE_LENGTH = 43
+
+
+def signs_ids() -> bool:
+    return bool(getattr(settings, "SESSION_ID_SIGNED", False))
+
+
+def unsigned_until() -> datetime | None:
+    """Until when session keys without a signature are accepted; None for not at all.
+
+    Raises ImproperlyConfigured if the setting is no moment.
+    """
+    value: Any = getattr(settings, "SESSION_ID_UNSIGNED_UNTIL", None)
+    try:
+        moment = parse_datetime(value) if value and isinstance(value, str) else value
+    except ValueError:
+        moment = value
+    if not moment:
+        return None
+    if not isinstance(moment, datetime):
+        raise ImproperlyConfigured(
+            _("SESSION_ID_UNSIGNED_UNTIL = %(value)r is no moment: use one like 2030-12-31T00:00Z.")
+            % {"value": value}
+        )
+    return aware(moment)
+
+
+def accepts_unsigned() -> bool:
+    until = unsigned_until()
+    return not signs_ids() or (until is not None and not is_past(until))
+
+
+def sign(session_key: str) -> str:
+    return signing.Signer(salt=SESSION_ID_SALT).sign(session_key)
+
+
+def unsign(text: str) -> str | None:
+    """Return the session key in a signed id; None for any other text."""
+    if text[-SIGNATURE_LENGTH - 1 : -SIGNATURE_LENGTH] != ":":
+        return None
+    try:
+        return signing.Signer(salt=SESSION_ID_SALT).unsign(text)
+    except signing.BadSignature:
+        return None
+
+
+def without_signature(session_key: Any) -> Any:
+    """Return the session key, for those who open sessions by the value of the cookie."""
+    return (isinstance(session_key, str) and unsign(session_key)) or session_key
+
+
+def is_whole_session(session_class: type[SessionBase], cookie: str) -> bool:
+    """Whether the cookie is the session itself, and not the id of one."""
+    is_cookie = getattr(session_class, "is_cookie", None)
+    return is_cookie is not None and bool(is_cookie(cookie))
+
+
+def open_session(session_class: type[SessionBase], cookie: str | None) -> SessionBase:
+    """Return the session of the cookie; a new one if the cookie is refused."""
+    if cookie is None or is_whole_session(session_class, cookie):
+        return session_class(cookie)
+    session_key = unsign(cookie)
+    is_signed = session_key is not None
+    if session_key is None and accepts_unsigned():
+        session_key = cookie
+    session = session_class(session_key)
+    # The response sets the current form.
+    session.has_old_cookie = is_signed != signs_ids()  # type: ignore[attr-defined]
+    return session
+
+
+def set_current_form(request: HttpRequest, response: HttpResponse) -> None:
+    """Give the session cookie of the response its form, and replace one of the other form."""
+    session: Any = request.session
+    session_key = session.session_key
+    cookie = response.cookies.get(settings.SESSION_COOKIE_NAME)
+    if not session_key or is_whole_session(type(session), session_key):
+        return
+    if cookie is None and (not getattr(session, "has_old_cookie", False) or session.is_empty()):
+        return
+    value = sign(session_key) if signs_ids() else session_key
+    if cookie is None:
+        age = None if session.get_expire_at_browser_close() else session.get_expiry_age()
+        cookie = cookie_from_settings("SESSION_COOKIE", value, age)
+        response.cookies[settings.SESSION_COOKIE_NAME] = cookie
+    elif cookie.value == session_key:
+        cookie.set(cookie.key, value, value)
