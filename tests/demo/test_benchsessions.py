@@ -172,7 +172,7 @@ class TestTheCommand:
         settings.DEBUG = True
         with (
             mock.patch.object(Table, "take", side_effect=KeyboardInterrupt),
-            pytest.raises(CommandError, match="Nothing is kept") as error,
+            pytest.raises(CommandError, match="No result is kept") as error,
         ):
             call_command("benchsessions", "--requests", "1")
         assert error.value.returncode == 130

@@ -24,7 +24,7 @@ OTHERS = "/devices/sign-out-others/"
 @pytest.fixture(autouse=True)
 def no_counter() -> Iterator[None]:
     names = (
-        f"cookieproj.devices.{name}.counts_sign_outs" for name in ("services", "views", "checks")
+        f"cookieproj.devices.{name}.counts_sign_outs" for name in ("signing_out", "views", "checks")
     )
     patches = [mock.patch(name, return_value=False) for name in names]
     for patch in patches:
