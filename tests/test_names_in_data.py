@@ -34,7 +34,7 @@ ENGINES = {
     "STORE_SALT": "django.contrib.sessions.SessionStore",
     "COOKIE_SALT": "django.contrib.sessions.backends.signed_cookies",
     "HANDOVER_LABEL": "cookieproj.engines.handover",
-    "OLD_COPY_LABEL": "cookieproj.engines.handover.copy_marks",
+    "OLD_COPY_LABEL": "cookieproj.engines.handover.copies",
     "EXPIRY_ITEM": "_session_expiry",
     "MESSAGES_ITEM": "_messages",
     "EXCHANGED_KEY": "_session_former",

@@ -29,7 +29,7 @@ COOKIE_SALT = "django.contrib.sessions.backends.signed_cookies"
 # of old versions. With changed labels each cookie would be exchanged once more, even after a
 # sign-out.
 HANDOVER_LABEL = "cookieproj.engines.handover"
-OLD_COPY_LABEL = "cookieproj.engines.handover.copy_marks"
+OLD_COPY_LABEL = "cookieproj.engines.handover.copies"
 
 # Entries in which Django stores the argument of set_expiry, and messages. Django would not find
 # them under changed names.

@@ -333,7 +333,7 @@ def name_then(place: str) -> str:
 
 def mark_then(place: str, data: dict[str, Any]) -> str:
     text = json.dumps([place, data], sort_keys=True, default=repr)
-    salt = "cookieproj.engines.handover.copy_marks"
+    salt = "cookieproj.engines.handover.copies"
     return salted_hmac(salt, text, algorithm="sha256").hexdigest()[:16]
 
 
