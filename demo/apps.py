@@ -7,5 +7,5 @@ class DemoConfig(AppConfig):
     verbose_name = _("Users")
 
     def ready(self) -> None:
-        # They register themselves, once settings and models are there.
+        # The checks register themselves. They import models, so they must be imported here.
         from . import checks  # noqa: F401, PLC0415

@@ -1,4 +1,4 @@
-"""The page on which one breaks cookies and sessions, or fails to."""
+"""The page of attacks on cookies and sessions."""
 
 from collections.abc import Sequence
 
@@ -9,30 +9,33 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from .attacks import ATTEMPTS, Trial
-from .view_source import coloured
+from .view_source import highlighted
 
 
 @require_safe
 @never_cache
-def breaking(request: HttpRequest) -> HttpResponse:
-    return page(request)
+def attacks(request: HttpRequest) -> HttpResponse:
+    return render_attacks(request)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
-def break_it(request: HttpRequest, name: str) -> HttpResponse:
-    """Make one attempt, and show what came of it in its place.
+def run_attack(request: HttpRequest, name: str) -> HttpResponse:
+    """Run one attack and show its trials on the page of all attacks.
 
-    Who comes back to that address, by a change of language say, finds the attempt.
+    A GET redirects to the attack's card: changing the language leads back to this address.
     """
     if name not in ATTEMPTS:
         raise Http404
     if request.method != "POST":
         return redirect(f"{reverse('demo:break')}#{name}")
-    return page(request, name, list(ATTEMPTS[name].make()))
+    return render_attacks(request, name, list(ATTEMPTS[name].run()))
 
 
-def page(request: HttpRequest, made: str = "", trials: Sequence[Trial] = ()) -> HttpResponse:
-    attempts = [(attempt, coloured(attempt.source)) for attempt in ATTEMPTS.values()]
-    context = {"attempts": attempts, "made": made, "trials": trials}
-    return render(request, "demo/breaking.html", context)
+def render_attacks(
+    request: HttpRequest, attempted: str = "", trials: Sequence[Trial] = ()
+) -> HttpResponse:
+    """Render the page of all attacks, with ``trials`` on the card of ``attempted``."""
+    attempts = [(attempt, highlighted(attempt.source)) for attempt in ATTEMPTS.values()]
+    context = {"attempts": attempts, "attempted": attempted, "trials": trials}
+    return render(request, "demo/attacks.html", context)

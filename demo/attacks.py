@@ -1,6 +1,7 @@
-"""Attempts to break a cookie or a session, each made live, on Django's engines beside ours.
+"""Attacks on a cookie or a session, run live on Django's engines and on ours.
 
-Whatever they store they take away again; users are made in a transaction that is rolled back.
+Each attack deletes the sessions that it stores. It creates users in a transaction that is
+rolled back.
 """
 
 from collections.abc import Callable, Iterator
@@ -40,27 +41,29 @@ from .view_source import source_of
 
 @dataclass(frozen=True)
 class Trial:
-    """What was tried on, what came of it, and whether that is what its owner wants."""
+    """One result of an attack: its target, its outcome, and whether the target withstood it."""
 
-    on: str
+    target: str
     outcome: str
     withstood: bool
 
 
 @dataclass(frozen=True)
 class Attempt:
-    make: Callable[[], Iterator[Trial]]
+    """An attack as the page shows it: ``why`` explains its outcome in one sentence."""
+
+    run: Callable[[], Iterator[Trial]]
     title: Promise
     about: Promise
     why: Promise
 
     @property
     def name(self) -> str:
-        return self.make.__name__.replace("_", "-")
+        return self.run.__name__.replace("_", "-")
 
     @property
     def source(self) -> str:
-        return source_of(self.make)
+        return source_of(self.run)
 
 
 ATTEMPTS: dict[str, Attempt] = {}
@@ -69,41 +72,44 @@ ATTEMPTS: dict[str, Attempt] = {}
 def attempt(
     title: Promise, about: Promise, why: Promise
 ) -> Callable[[Callable[[], Iterator[Trial]]], Callable[[], Iterator[Trial]]]:
-    """Register what makes it; ``why`` says in a sentence why it comes out as it does."""
+    """Register a function that yields the trials of an attack."""
 
-    def register(make: Callable[[], Iterator[Trial]]) -> Callable[[], Iterator[Trial]]:
-        made = Attempt(make, title, about, why)
-        ATTEMPTS[made.name] = made
-        return make
+    def register(run: Callable[[], Iterator[Trial]]) -> Callable[[], Iterator[Trial]]:
+        registered = Attempt(run, title, about, why)
+        ATTEMPTS[registered.name] = registered
+        return run
 
     return register
 
 
 @contextmanager
-def stored(store: Any, **data: Any) -> Iterator[Any]:
-    """A session with that data, which is gone again after the block."""
-    session = store()
+def temporary_session(session_class: Any, **data: Any) -> Iterator[Any]:
+    """Yield a saved session with ``data``, and delete it after the block."""
+    session = session_class()
     session.update(data)
     session.save()
     key = session.session_key
     try:
         yield session
     finally:
-        store(key).delete()
+        session_class(key).delete()
 
 
-def on_server() -> EngineRef:
-    """The running engine if it keeps sessions on the server and Django has it too, else db."""
-    found = current_engine()
-    return found if found.name in {DB, CACHE, FILE, CACHED_DB} else resolve_engine(DB)
+def server_engine() -> EngineRef:
+    """Return the running engine if it stores sessions on the server and Django has it, else db."""
+    engine = current_engine()
+    return engine if engine.name in {DB, CACHE, FILE, CACHED_DB} else resolve_engine(DB)
 
 
 @attempt(
     gettext_lazy("Change one character"),
-    gettext_lazy("A cookie says role=guest. Somebody changes a character of it in the browser."),
     gettext_lazy(
-        "The signature is made of the value and SECRET_KEY, so only the site can make one for "
-        "another value; a plain cookie is whatever the browser sends."
+        "A cookie says role=guest. Somebody changes one of its characters in the browser."
+    ),
+    gettext_lazy(
+        "The signature is computed from the value and SECRET_KEY, so only the site can sign a "
+        "different value. A plain cookie has no signature: the site reads whatever the browser "
+        "sends."
     ),
 )
 def change_a_character() -> Iterator[Trial]:
@@ -124,35 +130,41 @@ def change_a_character() -> Iterator[Trial]:
 
 @attempt(
     gettext_lazy("Replay a cookie after signing out"),
-    gettext_lazy("Somebody has copied a session cookie. Its owner signs out, then everywhere."),
     gettext_lazy(
-        "On the server signing out deletes what the key opens; a signed cookie carries its session "
-        "along, so it is good until the user's session hash, with the counter in it, is another. "
-        "This site's own signed_cookies keeps a list of what was signed out, and refuses those too."
+        "Somebody has copied a session cookie. Its owner signs out, and then signs out everywhere."
+    ),
+    gettext_lazy(
+        "If the server stores the session, signing out deletes it. A signed cookie contains the "
+        "whole session, so a copy stays valid until the user's session hash changes. Signing out "
+        "everywhere changes the hash by raising a counter in it. This site also lists the "
+        "sessions that were signed out, and its own signed_cookies engine refuses them."
     ),
 )
 def replay_after_signing_out() -> Iterator[Trial]:
     for name in (DB, SIGNED_COOKIES):
-        store = resolve_engine(name).of(DJANGO_ENGINES).session_class
-        with throw_away_user() as user:
-            session = signed_in(store(), user)
-            copied = session.session_key
+        session_class = resolve_engine(name).of(DJANGO_ENGINES).session_class
+        with temporary_user() as user:
+            session = sign_in(session_class(), user)
+            copied_key = session.session_key
             session.flush()
-            yield replayed(_("%s, after signing out") % name, store(copied), user)
+            after = _("%s, after signing out") % name
+            yield replay(after, session_class(copied_key), user)
             sign_out_everywhere(user)
-            yield replayed(_("%s, after signing out everywhere") % name, store(copied), user)
+            after = _("%s, after signing out everywhere") % name
+            yield replay(after, session_class(copied_key), user)
 
 
 @contextmanager
-def throw_away_user() -> Iterator[User]:
+def temporary_user() -> Iterator[User]:
+    """Yield a saved user in a transaction, and roll it back after the block."""
     using = router.db_for_write(User)
     with transaction.atomic(using=using):
         yield User.objects.create(username=get_random_string(20))
         transaction.set_rollback(True, using=using)
 
 
-def signed_in(session: SessionBase, user: User) -> SessionBase:
-    """As login() leaves a session."""
+def sign_in(session: SessionBase, user: User) -> SessionBase:
+    """Save ``session`` with the keys that login() sets."""
     session[SESSION_KEY] = str(user.pk)
     session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()
@@ -160,22 +172,29 @@ def signed_in(session: SessionBase, user: User) -> SessionBase:
     return session
 
 
-def replayed(on: str, session: SessionBase, user: User) -> Trial:
+def replay(target: str, session: SessionBase, user: User) -> Trial:
+    """Try to use a copied session as ``user``."""
     request = HttpRequest()
     request.session = session
-    is_in = get_user(request) == user
-    outcome = _("The copy still opens it.") if is_in else _("The copy opens nothing.")
-    return Trial(on, outcome, withstood=not is_in)
+    is_signed_in = get_user(request) == user
+    outcome = (
+        _("The copied cookie is still signed in.")
+        if is_signed_in
+        else _("The copied cookie is no longer signed in.")
+    )
+    return Trial(target, outcome, withstood=not is_signed_in)
 
 
 @attempt(
     gettext_lazy("Type is_login=1"),
     gettext_lazy(
-        "The cookie of many a tutorial, typed into the developer tools; and one like ours."
+        "The cookie from many tutorials, typed into the developer tools, and a forged login_auth "
+        "cookie."
     ),
     gettext_lazy(
-        "A cookie proves something only if the site can tell that it wrote it: login_auth asks for "
-        "a signature that is younger than its age, and for a proof that ends with the password."
+        "A cookie proves something only if the site can verify that it set the cookie. login_auth "
+        "requires a signature that has not expired, and a proof that becomes invalid when the "
+        "password changes."
     ),
 )
 def type_is_login() -> Iterator[Trial]:
@@ -186,102 +205,111 @@ def type_is_login() -> Iterator[Trial]:
     def secret(request: HttpRequest) -> HttpResponse:
         return HttpResponse()
 
-    naive = bool(request.COOKIES.get("is_login"))
-    ours = secret(request).status_code == HttpResponse.status_code
-    for on, lets_in in (('request.COOKIES.get("is_login")', naive), ("@login_auth", ours)):
-        outcome = _("It lets you in.") if lets_in else _("It keeps you out.")
-        yield Trial(on, outcome, withstood=not lets_in)
+    naive_admits = bool(request.COOKIES.get("is_login"))
+    login_auth_admits = secret(request).status_code == HttpResponse.status_code
+    for target, admits in (
+        ('request.COOKIES.get("is_login")', naive_admits),
+        ("@login_auth", login_auth_admits),
+    ):
+        outcome = _("It lets you in.") if admits else _("It keeps you out.")
+        yield Trial(target, outcome, withstood=not admits)
 
 
 @attempt(
-    gettext_lazy("Fix a session key"),
+    gettext_lazy("Plant a session key"),
     gettext_lazy(
         "An attacker plants a session cookie in your browser, and waits until you sign in."
     ),
     gettext_lazy(
-        "Django makes every session key itself, and login() changes it with cycle_key(), so what "
-        "was planted before opens nothing after; who signs people in by hand must do the same."
+        "Django generates every session key itself, and login() replaces it with cycle_key(), so "
+        "a planted key is worthless after the sign-in. Code that signs people in by hand must "
+        "call cycle_key() too."
     ),
 )
 def fix_a_session_key() -> Iterator[Trial]:
-    store: Any = running_engine.store()
-    key = get_random_string(32)
-    made_up = store(key)
-    made_up["color"] = "blue"
-    made_up.save()
-    is_kept = made_up.session_key == key
-    made_up.delete()
+    session_class: Any = running_engine.store()
+    made_up_key = get_random_string(32)
+    session = session_class(made_up_key)
+    session["color"] = "blue"
+    session.save()
+    is_accepted = session.session_key == made_up_key
+    session.delete()
     outcome = (
-        _("It is stored under that key.") if is_kept else _("The site takes a key of its own.")
+        _("The site stores the session under that key.")
+        if is_accepted
+        else _("The site generates a key of its own.")
     )
-    yield Trial(_("A key that was made up"), outcome, withstood=not is_kept)
+    yield Trial(_("A made-up key"), outcome, withstood=not is_accepted)
 
-    for on, cycles in ((_("A sign-in without cycle_key()"), False), ("login()", True)):
-        with stored(store, color="blue") as planted:
-            victim = store(planted.session_key)
-            if cycles:
+    for target, cycles_key in ((_("A sign-in without cycle_key()"), False), ("login()", True)):
+        with temporary_session(session_class, color="blue") as planted:
+            victim = session_class(planted.session_key)
+            if cycles_key:
                 victim.cycle_key()
             victim["uid"] = 1
             victim.save()
-            is_in = "uid" in store(planted.session_key)
+            is_signed_in = "uid" in session_class(planted.session_key)
             victim.delete()
-        outcome = _("The attacker is signed in.") if is_in else _("The attacker is left outside.")
-        yield Trial(on, outcome, withstood=not is_in)
+        outcome = (
+            _("The attacker is signed in.") if is_signed_in else _("The attacker is not signed in.")
+        )
+        yield Trial(target, outcome, withstood=not is_signed_in)
 
 
 @attempt(
     gettext_lazy("Send 5,000 bytes"),
     gettext_lazy("A session grows to 5,000 bytes that cannot be compressed."),
     gettext_lazy(
-        "Browsers need keep no cookie of more than 4,096 bytes, and drop a larger one without a "
-        "word to anybody; a store on the server has no such limit."
+        "Browsers need not keep a cookie of more than 4,096 bytes, and silently drop a larger "
+        "one. A session on the server has no such limit."
     ),
 )
 def send_5000_bytes() -> Iterator[Trial]:
     text = get_random_string(5000)
     for family in (DJANGO_ENGINES, OUR_ENGINES):
-        tried = resolve_engine(SIGNED_COOKIES).of(family)
-        session: Any = tried.session_class()
+        engine = resolve_engine(SIGNED_COOKIES).of(family)
+        session: Any = engine.session_class()
         session["text"] = text
         try:
             session.save()
-            told = (
-                _("The log is told of a cookie of %d bytes.")
+            message = (
+                _("The cookie has %d bytes, and the log says so.")
                 if family == OUR_ENGINES
-                else _("Nobody is told of a cookie of %d bytes.")
+                else _("The cookie has %d bytes, and nothing reports it.")
             )
-            outcome = told % len(session.session_key)
-            yield Trial(tried.path, outcome, withstood=False)
+            outcome = message % len(session.session_key)
+            yield Trial(engine.path, outcome, withstood=False)
         except CookieTooLargeError as error:
-            yield Trial(tried.path, str(error), withstood=True)
+            yield Trial(engine.path, str(error), withstood=True)
 
-    ours = on_server().of(OUR_ENGINES)
-    with stored(ours.session_class, text=text) as session:
-        is_there = ours.session_class(session.session_key).get("text") == text
-    outcome = _("All of it is there in the next request.") if is_there else _("It is gone.")
-    yield Trial(ours.path, outcome, withstood=is_there)
+    engine = server_engine().of(OUR_ENGINES)
+    with temporary_session(engine.session_class, text=text) as session:
+        is_complete = engine.session_class(session.session_key).get("text") == text
+    outcome = _("The next request reads all of it.") if is_complete else _("It is gone.")
+    yield Trial(engine.path, outcome, withstood=is_complete)
 
 
 @attempt(
-    gettext_lazy("Write twice at once"),
-    gettext_lazy("Two requests of one browser read the session, and each sets a key of its own."),
+    gettext_lazy("Write from two requests at once"),
+    gettext_lazy("Two requests from one browser read the session, and each sets a different key."),
     gettext_lazy(
-        "Django saves the whole session as the request has it, so the later save undoes the "
-        "earlier one; ours finds that the stored session has changed, merges key by key, and "
-        "tries again. If two requests set the same key, the later save wins on either engine; "
-        "use apply() for a counter."
+        "Django writes the request's copy of the whole session, so the later save overwrites the "
+        "earlier one. Our engine notices that the stored session has changed, merges it key by "
+        "key, and tries again. If two requests set the same key, the later save wins with either "
+        "engine: use apply() for a counter."
     ),
 )
 def write_twice_at_once() -> Iterator[Trial]:
     for family in (OUR_ENGINES, DJANGO_ENGINES):
-        tried = on_server().of(family)
-        store = tried.session_class
-        with stored(store, both="know this") as session:
-            one, other = store(session.session_key), store(session.session_key)
-            for request, key in ((one, "one"), (other, "other")):
-                request[key] = "set"
-            one.save()
-            other.save()
-            lost = {"one", "other"} - set(store(session.session_key).keys())
-        outcome = _("Lost: %s.") % ", ".join(sorted(lost)) if lost else _("Both are there.")
-        yield Trial(tried.path, outcome, withstood=not lost)
+        engine = server_engine().of(family)
+        session_class = engine.session_class
+        with temporary_session(session_class, shared="data") as session:
+            first, second = (session_class(session.session_key) for _request in range(2))
+            # Both load the session before either saves it.
+            for request_session, key in ((first, "first"), (second, "second")):
+                request_session[key] = "set"
+            first.save()
+            second.save()
+            lost = {"first", "second"} - set(session_class(session.session_key).keys())
+        outcome = _("Lost: %s.") % ", ".join(sorted(lost)) if lost else _("Both keys are stored.")
+        yield Trial(engine.path, outcome, withstood=not lost)

@@ -1,4 +1,4 @@
-"""Bars for the median times of a benchmark, on the page of the engines."""
+"""The bar charts of the engines page: median times of a benchmark."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +20,8 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Bar:
+    """The median time of one engine, in microseconds."""
+
     label: str
     microseconds: float
     is_ours: bool
@@ -33,27 +35,31 @@ class Panel:
     bars: list[Bar]
 
 
-def panels(made: Benchmark) -> list[Panel]:
-    """By kind of request, each engine that was timed."""
-    found = (
-        Panel(str(title), [bar for each in made.engines for bar in bars_of(each, kind)])
+def panels(benchmark: Benchmark) -> list[Panel]:
+    """Return a panel for each kind of request that was timed, with a bar for each engine."""
+    candidates = (
+        Panel(
+            str(title),
+            [bar for measured in benchmark.engines for bar in bars_of(measured, kind)],
+        )
         for kind, title in TITLES.items()
     )
-    return [panel for panel in found if panel.bars]
+    return [panel for panel in candidates if panel.bars]
 
 
 def bars_of(measured: EngineResult, kind: str) -> list[Bar]:
+    """Return the engine's bar for this kind of request, or nothing if it was not timed."""
     cost = measured.requests.get(kind)
     if cost is None or cost.median is None:
         return []
     return [Bar(label(measured.engine), cost.median, not EngineRef(measured.engine).is_djangos)]
 
 
-def label(engine: str) -> str:
-    found = EngineRef(engine)
-    return _("Django's") if found.is_djangos else found.label
+def label(engine_path: str) -> str:
+    engine = EngineRef(engine_path)
+    return _("Django's") if engine.is_djangos else engine.label
 
 
-def longest(drawn: Sequence[Panel]) -> float:
-    """What the widest bar stands for: all panels are to one scale."""
+def longest_time(drawn: Sequence[Panel]) -> float:
+    """Return the microseconds of the widest bar: all panels have the same scale."""
     return max((bar.microseconds for panel in drawn for bar in panel.bars), default=1.0)

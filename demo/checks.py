@@ -10,12 +10,12 @@ from .models import User
 
 
 @register(Tags.security)
-def login_cookie_is_kept(**kwargs: Any) -> list[CheckMessage]:
-    """Say why a browser refuses the cookie of login_auth, by https and by http."""
-    found: list[CheckMessage] = []
+def login_cookie_is_accepted(**kwargs: Any) -> list[CheckMessage]:
+    """Report why browsers would drop the cookie of login_auth, over https and over http."""
+    messages: list[CheckMessage] = []
     for secure in (True, False):
         response = HttpResponse()
         set_login_cookie(response, User(pk=1), secure=secure)
         for cookie in response.cookies.values():
-            found += check_cookie(cookie, "demo.login_auth.set_login_cookie")
-    return found
+            messages += check_cookie(cookie, "demo.login_auth.set_login_cookie")
+    return messages

@@ -1,17 +1,18 @@
-"""What stands in cookies, rows, sessions and addresses of this site, and so outlives every release.
+"""Names and salts in cookies, rows, sessions and addresses of this site.
 
-As ``cookieproj.engines.constants``, which holds the engines': none of it may become another.
+Stored data depends on these values, so they must never change, like those in
+``cookieproj.engines.constants``.
 """
 
-# The cookies of login_auth, the salt of their signature and the label of the proof in them. By
-# others whoever is signed in with one would be asked to sign in.
+# The cookies of login_auth, and the salt of their signature and of the proof in them. A change
+# would sign out everybody who is signed in with login_auth.
 LOGIN_COOKIE = "login_auth"
-# Over https: by its name browsers take it from this very host alone, and over https alone.
+# The cookie over https: browsers accept a __Host- name only from this host and only over https.
 SECURE_LOGIN_COOKIE = f"__Host-{LOGIN_COOKIE}"
 LOGIN_SALT = "demo.login_auth"
 
-# The salt of a session key in an address. By another those in use would be over.
+# The salt of a session key in an address. A change would invalidate the addresses in use.
 IN_PATH_SALT = "demo.session-in-path"
 
-# The label of the session keys of the demo data. By another there would be a second set of them.
+# The label of the session keys of the demo data. A change would create the demo data again.
 DEMODATA_LABEL = "demo.demodata"

@@ -1,4 +1,4 @@
-"""The stored bytes of a session, taken apart step by step, as Django does in one go."""
+"""Decode the stored bytes of a session step by step, as Django does at once."""
 
 import json
 import re
@@ -13,95 +13,101 @@ from django.utils.translation import gettext as _
 
 from cookieproj.engines.constants import COOKIE_SALT
 
-# django.core.signing: base64, after a dot if it was compressed; the time; the signature.
+# django.core.signing writes base64 (after a dot if it is compressed), the time, and the signature.
 SIGNED = re.compile(r"(?P<dot>\.?)(?P<payload>[\w-]*):(?P<time>\w+):(?P<signature>[\w-]+)")
 
-# A compressed text of a few kilobytes can unpack to gigabytes.
-MOST_BYTES = 1_000_000
+# A few compressed kilobytes can decompress to gigabytes.
+MAX_DECOMPRESSED_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
 class Step:
-    """What is done to the bytes, why, and what comes out of it."""
+    """One step of decoding: what it does, why, its outcome, and whether it succeeded."""
 
     title: str
     text: str
     outcome: str
-    holds: bool = True
+    is_valid: bool = True
 
 
 class UnreadableError(ValueError):
-    """The text of it says what cannot be read."""
+    """The bytes cannot be decoded. The message says why, for the visitor."""
 
 
-def steps(payload: bytes, data: Any = None, salt: str = COOKIE_SALT) -> Iterator[Step]:
-    """From the stored bytes to the data; ``data`` is what the engine makes of what it alone reads.
+def decoding_steps(payload: bytes, data: Any = None, salt: str = COOKIE_SALT) -> Iterator[Step]:
+    """Yield the steps from the stored bytes to the data.
 
-    ``salt`` is what the place signs with. The last step is one that does not hold where the
-    bytes cannot be read.
+    ``data`` is the session as the engine decoded it. The step of a pickle shows ``data``: no
+    pickle is opened here. ``salt`` is the salt of the signature. If the bytes cannot be decoded,
+    the last step is not valid.
     """
     try:
-        if found := SIGNED.fullmatch(payload.decode("latin-1").strip()):
-            yield from signed_steps(found, salt)
+        if match := SIGNED.fullmatch(payload.decode("latin-1").strip()):
+            yield from signed_steps(match, salt)
         elif payload.startswith(b"\x80"):
             yield Step(
                 _("Unpickle"),
                 _(
-                    "Python's own format. Whoever can write to the store could run code in this "
-                    "process, so only a store that nobody else can write to should hold it."
+                    "Pickle is Python's own format. Anybody who can write to the store could run "
+                    "code in this process, so use pickle only in a store that nobody else can "
+                    "write to."
                 ),
                 pretty(data),
             )
         else:
             yield from json_steps(payload)
     except UnreadableError as error:
-        yield Step(_("It cannot be read"), str(error), "", holds=False)
+        yield Step(_("It cannot be read"), str(error), "", is_valid=False)
 
 
-def signed_steps(found: re.Match[str], salt: str) -> Iterator[Step]:
+def signed_steps(match: re.Match[str], salt: str) -> Iterator[Step]:
     yield Step(
         _("Split at the colons"),
-        _("The data, the moment of signing in base 62, and the signature."),
-        "\n".join([found["dot"] + found["payload"], moment(found["time"]), found["signature"]]),
+        _("The data, the time of signing in base 62, and the signature."),
+        "\n".join(
+            [match["dot"] + match["payload"], signing_time(match["time"]), match["signature"]]
+        ),
     )
-    holds = signature_holds(found[0], salt)
+    is_valid = is_signature_valid(match[0], salt)
     yield Step(
         _("Check the signature"),
         _(
-            "HMAC-SHA256 over data and moment, with a key made of SECRET_KEY and the salt. Nobody "
-            "without SECRET_KEY can make one for other data. Whether it is too old comes after."
+            "HMAC-SHA256 over the data and the time, with a key derived from SECRET_KEY and the "
+            "salt. Nobody without SECRET_KEY can sign other data. The age is checked later."
         ),
-        _("It holds.") if holds else _("It does not hold: Django takes this for no session."),
-        holds,
+        _("The signature is valid.")
+        if is_valid
+        else _("The signature is not valid: to Django this is an empty session."),
+        is_valid,
     )
-    packed = unpacked = unbase64(found["payload"])
+    compressed = payload = decode_base64(match["payload"])
     yield Step(
         _("Decode base64"),
-        _("No secret is needed for this: whoever has the text can read it."),
-        shown(packed),
+        _("This needs no secret: anybody who has the text can read it."),
+        as_text(compressed),
     )
-    if found["dot"]:
-        unpacked = unzipped(packed)
-        text = _("The dot at the beginning says that the data was compressed: {n} bytes of {all}.")
+    if match["dot"]:
+        payload = decompress(compressed)
+        text = _("The leading dot says that the data is compressed, from {all} bytes to {n}.")
         yield Step(
             _("Decompress with zlib"),
-            text.format(n=len(packed), all=len(unpacked)),
-            shown(unpacked),
+            text.format(n=len(compressed), all=len(payload)),
+            as_text(payload),
         )
-    yield from json_steps(unpacked)
+    yield from json_steps(payload)
 
 
 def json_steps(payload: bytes) -> Iterator[Step]:
     try:
         text = pretty(json.loads(payload.decode()))
-    # Of brackets within brackets within brackets.
+    # Deeply nested brackets raise RecursionError.
     except (ValueError, RecursionError) as error:
-        raise UnreadableError(_("This is no JSON.")) from error
+        raise UnreadableError(_("This is not JSON.")) from error
     yield Step(_("Parse JSON"), _("This is request.session."), text)
 
 
-def signature_holds(text: str, salt: str) -> bool:
-    """Whether this site signed it as a session, however long ago."""
+def is_signature_valid(text: str, salt: str) -> bool:
+    """Whether this site signed ``text`` with ``salt``, at any time."""
     try:
         signing.TimestampSigner(salt=salt).unsign(text)
     except signing.BadSignature:
@@ -109,33 +115,37 @@ def signature_holds(text: str, salt: str) -> bool:
     return True
 
 
-def moment(base62: str) -> str:
+def signing_time(base62: str) -> str:
+    """Return a signature's timestamp in UTC, or raise UnreadableError."""
     try:
         return f"{datetime.fromtimestamp(signing.b62_decode(base62), UTC):%Y-%m-%d %H:%M:%S} UTC"
     except (ValueError, OverflowError, OSError) as error:
-        raise UnreadableError(_("The moment of signing is none.")) from error
+        raise UnreadableError(_("The time of signing is not valid.")) from error
 
 
-def unbase64(text: str) -> bytes:
+def decode_base64(text: str) -> bytes:
     try:
         return signing.b64_decode(text.encode())
     except ValueError as error:
-        raise UnreadableError(_("This is no base64.")) from error
+        raise UnreadableError(_("This is not base64.")) from error
 
 
-def unzipped(packed: bytes) -> bytes:
+def decompress(compressed: bytes) -> bytes:
+    """Return up to MAX_DECOMPRESSED_BYTES; raise UnreadableError for more, or for damaged data."""
     stream = zlib.decompressobj()
     try:
-        unpacked = stream.decompress(packed, MOST_BYTES)
+        payload = stream.decompress(compressed, MAX_DECOMPRESSED_BYTES)
     except zlib.error as error:
         raise UnreadableError(_("zlib cannot decompress this.")) from error
     if not stream.eof:
-        raise UnreadableError(_("This ends too early, or unpacks to more than a megabyte."))
-    return unpacked
+        raise UnreadableError(
+            _("The data ends too early, or decompresses to more than a megabyte.")
+        )
+    return payload
 
 
-def shown(content: bytes) -> str:
-    """Text where it is text, else as Python writes bytes."""
+def as_text(content: bytes) -> str:
+    """Return printable text as it is, and other bytes as Python writes them."""
     try:
         text = content.decode()
     except UnicodeDecodeError:
@@ -144,5 +154,5 @@ def shown(content: bytes) -> str:
 
 
 def pretty(data: Any) -> str:
-    """A session as JSON; what JSON does not know as Python shows it."""
+    """Return the data as JSON, with values that JSON lacks as Python writes them."""
     return json.dumps(data, indent=2, ensure_ascii=False, default=repr)

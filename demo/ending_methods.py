@@ -1,4 +1,4 @@
-"""clear, delete, flush and cycle_key, each run on a throw-away session of the running engine."""
+"""Compare clear, delete, flush and cycle_key, each on a temporary session of the running engine."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,29 +16,33 @@ METHODS = ("clear", "delete", "flush", "cycle_key")
 
 
 @dataclass(frozen=True)
-class Ending:
-    """What a method left: in the store under the old and the new key, and in the browser."""
+class MethodResult:
+    """What a method leaves in the view, in the store under each key, and in the browser.
+
+    ``key`` and ``cookie`` say in words what became of them. ``stored_under_old_key`` and
+    ``stored_under_new_key`` are None if the store has no such session.
+    """
 
     method: str
     key: str
     data: dict[str, Any]
-    old_key_opens: dict[str, Any] | None
-    new_key_opens: dict[str, Any] | None
+    stored_under_old_key: dict[str, Any] | None
+    stored_under_new_key: dict[str, Any] | None
     cookie: str
 
 
-def compared() -> list[Ending]:
-    return [tried(method) for method in METHODS]
+def compare_methods() -> list[MethodResult]:
+    return [try_method(method) for method in METHODS]
 
 
-def tried(method: str) -> Ending:
-    """Send a request with a fresh session through Django's own middleware and look after it."""
-    store = running_engine.store()
-    made = store()
-    made["color"] = "blue"
-    made.save()
+def try_method(method: str) -> MethodResult:
+    """Call the method in a request through Django's middleware, and return its effects."""
+    session_class = running_engine.store()
+    session = session_class()
+    session["color"] = "blue"
+    session.save()
     request = HttpRequest()
-    request.COOKIES[settings.SESSION_COOKIE_NAME] = before = str(made.session_key)
+    request.COOKIES[settings.SESSION_COOKIE_NAME] = old_key = str(session.session_key)
 
     def view(request: HttpRequest) -> HttpResponse:
         request.session.get("color")
@@ -46,33 +50,41 @@ def tried(method: str) -> Ending:
         return HttpResponse()
 
     response = SessionMiddleware(view)(request)
-    after = request.session.session_key
-    ending = Ending(
+    new_key = request.session.session_key
+    result = MethodResult(
         method=method,
-        key=_("none") if after is None else _("the same") if after == before else _("a new one"),
+        key=key_change(old_key, new_key),
         data=dict(request.session.items()),
-        old_key_opens=opened(store, before),
-        new_key_opens=opened(store, after) if after and after != before else None,
-        cookie=sent(response),
+        stored_under_old_key=stored_data(session_class, old_key),
+        stored_under_new_key=(
+            stored_data(session_class, new_key) if new_key and new_key != old_key else None
+        ),
+        cookie=cookie_change(response),
     )
-    for key in {before, after} - {None}:
-        store(key).delete()
-    return ending
+    for key in {old_key, new_key} - {None}:
+        session_class(key).delete()
+    return result
 
 
-def opened(store: type[SessionBase], key: str) -> dict[str, Any] | None:
-    """What a browser with that key would get; None if there is no such session any more."""
-    session = store(key)
+def key_change(old_key: str, new_key: str | None) -> str:
+    if new_key is None:
+        return _("none")
+    return _("the same") if new_key == old_key else _("a new one")
+
+
+def stored_data(session_class: type[SessionBase], key: str) -> dict[str, Any] | None:
+    """Return the data that the store has under ``key``, or None if it has no such session."""
+    session = session_class(key)
     data = session.load()
     return None if session.session_key is None else data
 
 
-def sent(response: Any) -> str:
+def cookie_change(response: Any) -> str:
     cookie = response.cookies.get(settings.SESSION_COOKIE_NAME)
     if cookie is None:
-        return _("kept as it was")
-    return _("set anew") if cookie.value else _("deleted")
+        return _("unchanged")
+    return _("set again") if cookie.value else _("deleted")
 
 
-def key_in_part(key: str | None) -> str:
+def masked_key(key: str | None) -> str:
     return masked(key) if key else "None"

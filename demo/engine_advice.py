@@ -1,4 +1,4 @@
-"""Which engine should I use: three questions, and an answer with its reason."""
+"""Recommend an engine by three questions, and say why."""
 
 from dataclasses import dataclass
 
@@ -12,24 +12,24 @@ from cookieproj.engines.engine_registry import resolve_engine
 
 
 class QuestionsForm(forms.Form):
-    """The questions; ``advice`` has an answer to each combination."""
+    """The three questions; ``advice`` recommends an engine for each combination of answers."""
 
     stores = forms.ChoiceField(
-        label=gettext_lazy("What runs beside Django?"),
+        label=gettext_lazy("What runs besides Django?"),
         widget=forms.RadioSelect,
         choices=[
             ("redis", gettext_lazy("a database, and Redis or memcached")),
             ("database", gettext_lazy("a database")),
-            ("disk", gettext_lazy("nothing, on one machine")),
-            ("none", gettext_lazy("nothing, on many machines")),
+            ("disk", gettext_lazy("nothing else, on one machine")),
+            ("none", gettext_lazy("nothing else, on several machines")),
         ],
     )
     holds = forms.ChoiceField(
-        label=gettext_lazy("What does a session hold?"),
+        label=gettext_lazy("What does a session contain?"),
         widget=forms.RadioSelect,
         choices=[
-            ("little", gettext_lazy("little, that its owner may read")),
-            ("private", gettext_lazy("more than a kilobyte, or what nobody may read")),
+            ("little", gettext_lazy("a little data, which its owner may read")),
+            ("private", gettext_lazy("more than a kilobyte, or data that nobody may read")),
         ],
     )
     lasts = forms.ChoiceField(
@@ -37,7 +37,7 @@ class QuestionsForm(forms.Form):
         widget=forms.RadioSelect,
         choices=[
             ("stay", gettext_lazy("everybody stays signed in")),
-            ("again", gettext_lazy("people may sign in again")),
+            ("again", gettext_lazy("people may have to sign in again")),
         ],
     )
 
@@ -48,13 +48,13 @@ class Advice:
     reason: str
 
 
-def advice(made: Benchmark, *, stores: str, holds: str, lasts: str) -> Advice:
-    """The engine for those answers, and why, with the trips that were counted here."""
-    name = chosen(stores, holds, lasts)
-    return Advice(name, f"{reason(name, stores)} {trips(made, name)}".strip())
+def advice(benchmark: Benchmark, *, stores: str, holds: str, lasts: str) -> Advice:
+    """Return the engine for these answers, with the reason and the round trips counted here."""
+    name = recommended_engine(stores, holds, lasts)
+    return Advice(name, f"{reason(name, stores)} {round_trips(benchmark, name)}".strip())
 
 
-def chosen(stores: str, holds: str, lasts: str) -> str:
+def recommended_engine(stores: str, holds: str, lasts: str) -> str:
     match stores, holds, lasts:
         case "redis", _holds, "again":
             return CACHE
@@ -69,23 +69,32 @@ def chosen(stores: str, holds: str, lasts: str) -> str:
 
 def reason(name: str, stores: str) -> str:
     if stores == "none" and name == DB:
-        return _("What nobody may read has to be where all machines reach it: take a database.")
+        return _(
+            "Private data must stay on the server, where all machines can reach it: use a database."
+        )
     return {
-        CACHE: _("Nothing on a server is faster, and nobody minds what it forgets."),
-        CACHED_DB: _("The cache answers reads, and the database has what it forgets."),
-        DB: _("All machines reach it, it is backed up with all the rest, and forgets nothing."),
-        FILE: _("A folder is all that it takes, and it survives a restart."),
+        CACHE: _(
+            "It is the fastest store on a server. If it loses a session, the user only has to "
+            "sign in again."
+        ),
+        CACHED_DB: _("The cache answers reads, and the database keeps what the cache evicts."),
+        DB: _(
+            "All machines can reach it, it is backed up with your other data, and it loses no "
+            "session."
+        ),
+        FILE: _("It needs only a folder, and sessions survive a restart."),
         SIGNED_COOKIES: _(
-            "The browser keeps it: no store to run, and none to lose. But a copy of the cookie "
-            "outlives a sign-out, unless something remembers that, as this site does."
+            "The browser keeps the session, so there is no store to run or to lose. But a copy of "
+            "the cookie outlives a sign-out, unless the site keeps a list of ended sessions, as "
+            "this one does."
         ),
     }[name]
 
 
-def trips(made: Benchmark, name: str) -> str:
-    """Empty where its store was away when they were counted."""
-    measured = made.of(resolve_engine(name).path)
+def round_trips(benchmark: Benchmark, name: str) -> str:
+    """Return a sentence on the engine's round trips, or "" if its store was unreachable."""
+    measured = benchmark.of(resolve_engine(name).path)
     if measured is None or not measured.requests:
         return ""
     counts = {kind: measured.requests[kind].trips for kind in ("read", "write")}
-    return _("Trips to the store: %(read)d to read, %(write)d to write.") % counts
+    return _("Round trips to the store: %(read)d to read, %(write)d to write.") % counts

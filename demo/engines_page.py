@@ -1,4 +1,4 @@
-"""The engines side by side: what each is, found out by trying, and what it costs, measured."""
+"""The page that compares the engines: what each supports, found by trial, and what it costs."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +12,7 @@ from django.db import DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.translation import get_language, gettext_lazy
+from django.utils.translation import get_language, gettext_lazy, pgettext
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -36,110 +36,114 @@ from cookieproj.engines.cookie_settings import MAX_COOKIE_BYTES
 from cookieproj.engines.engine_registry import current_engine, resolve_engine
 from cookieproj.engines.exceptions import NotListableError, SessionStoreError
 
-from .attacks import stored
-from .benchmark_chart import TITLES, Panel, longest, panels
-from .decoding import steps
+from .attacks import temporary_session
+from .benchmark_chart import TITLES, Panel, longest_time, panels
+from .decoding import decoding_steps
 from .engine_advice import QuestionsForm, advice
 from .models import User
 
-# What a session holds that is looked for where it should not be.
+# A value in a session that is looked for in the cookie.
 COLOR = "blue as a berry"
 
-# Requests of each kind on each engine that the page's button times: a few seconds of them.
-REQUESTS = 30
+# How many requests of each kind the page's button times on each engine. They take a few seconds.
+BENCHMARK_REQUESTS = 30
 
 QUESTIONS = (
-    gettext_lazy("Sessions live in"),
-    gettext_lazy("They survive a restart"),
-    gettext_lazy("The client can read"),
-    gettext_lazy("One can be ended from elsewhere"),
-    gettext_lazy("All of a user can be ended"),
-    gettext_lazy("They can be listed"),
-    gettext_lazy("The largest session"),
-    gettext_lazy("Expired ones are cleared by"),
+    gettext_lazy("Sessions are stored in"),
+    gettext_lazy("Sessions survive a restart"),
+    gettext_lazy("The browser can read"),
+    gettext_lazy("One session can be ended remotely"),
+    gettext_lazy("All sessions of a user can be ended"),
+    gettext_lazy("Sessions can be listed"),
+    gettext_lazy("Largest session"),
+    gettext_lazy("Expired sessions are cleared by"),
 )
 
 
-def answers(store: type[SessionBase]) -> list[str]:
-    """To the QUESTIONS, found out with a session that goes again. A store may fail."""
+def answers(session_class: type[SessionBase]) -> list[str]:
+    """Return an engine's answers to QUESTIONS, found with a temporary session.
+
+    If the store fails, the first answer is the error and the others are empty.
+    """
     try:
-        with namespaced(store) as tried:
-            place, reads, ends = try_out(tried)
+        with namespaced(session_class) as namespaced_class:
+            place, readable, deletion = try_session(namespaced_class)
             return [
                 place,
-                survival(tried),
-                reads,
-                ends,
-                everywhere(),
-                listing(tried),
-                limit(tried),
-                clearing(tried),
+                survival(namespaced_class),
+                readable,
+                deletion,
+                signing_out_everywhere(),
+                listing(namespaced_class),
+                size_limit(namespaced_class),
+                clearing(namespaced_class),
             ]
     except SessionStoreError as error:
-        return failed(str(error))
+        return failure(str(error))
 
 
-def failed(reason: str) -> list[str]:
-    shown = reason if settings.DEBUG else _("Its store does not answer.")
-    return [shown, *[""] * (len(QUESTIONS) - 1)]
+def failure(reason: str) -> list[str]:
+    """Return a column for a store that fails. Only development shows the reason."""
+    message = reason if settings.DEBUG else _("The store does not answer.")
+    return [message, *[""] * (len(QUESTIONS) - 1)]
 
 
-def columns(counted: Benchmark) -> list[list[str]]:
-    """A store that has just failed as its trips were counted is not asked again."""
+def columns(benchmark: Benchmark) -> list[list[str]]:
+    """Return each engine's answers. A store that failed in the benchmark is not asked again."""
     return [
-        failed(measured.problem)
+        failure(measured.problem)
         if measured.problem
         else [str(answer) for answer in answers(resolve_engine(measured.engine).session_class)]
-        for measured in counted.engines
+        for measured in benchmark.engines
     ]
 
 
-def known_columns(counted: Benchmark) -> list[list[str]]:
-    """Of all engines, tried once in each language."""
+def remembered_columns(benchmark: Benchmark) -> list[list[str]]:
+    """Return each engine's answers. The engines are tried once for each language."""
     return cached_result(
         f"answers-{get_language()}-{settings.DEBUG}",
-        lambda: columns(counted),
-        lambda found: all(answer for column in found for answer in column),
+        lambda: columns(benchmark),
+        lambda rows: all(answer for column in rows for answer in column),
     )
 
 
-def try_out(store: Any) -> tuple[str, str, str]:
-    """Where it is; whether it is in the cookie too; whether deleting it ends a copy of that."""
-    with stored(store, color=COLOR) as session:
+def try_session(session_class: Any) -> tuple[str, str, str]:
+    """Return where a session is stored, what its cookie shows, and whether deleting it ends it."""
+    with temporary_session(session_class, color=COLOR) as session:
         cookie = session.session_key
         [location, *_copies] = session.locate()
-    shows = any(COLOR in step.outcome for step in steps(cookie.encode()))
-    opens = store(cookie).get("color") == COLOR
+    is_readable = any(COLOR in step.outcome for step in decoding_steps(cookie.encode()))
+    outlives_deletion = session_class(cookie).get("color") == COLOR
     return (
-        # A public page does not tell where a server has its stores.
-        location.place if settings.DEBUG or shows else _("the server"),
-        _("all of it: signed, not encrypted") if shows else _("a random key, and nothing else"),
-        _("not by the engine: this site refuses what was signed out, for a query a request")
-        if opens
+        # A public page does not show where a server has its stores.
+        location.place if settings.DEBUG or is_readable else _("the server"),
+        _("the whole session: signed, not encrypted") if is_readable else _("only a random key"),
+        _("not by the engine; this site refuses ended sessions, with one more query a request")
+        if outlives_deletion
         else _("yes"),
     )
 
 
-def everywhere() -> str:
-    """The same on all engines: it is the user's session hash that tells."""
-    user = User(password="a hash")  # noqa: S106 - of nobody
-    before = user.get_session_auth_hash()
+def signing_out_everywhere() -> str:
+    """Try to end all sessions of a user. The user's session hash does so with every engine."""
+    user = User(password="a hash")  # noqa: S106 - the user is never saved
+    old_hash = user.get_session_auth_hash()
     user.sign_outs += 1
-    is_ended = user.get_session_auth_hash() != before
-    return _("yes, for no query more") if is_ended else _("no")
+    are_ended = user.get_session_auth_hash() != old_hash
+    return _("yes, without another query") if are_ended else _("no")
 
 
-def survival(store: Any) -> str:
-    if issubclass(store, CookieSession):
-        return _("yes: the browser holds them")
-    if not issubclass(store, DjangoCacheEngine):
-        return _("yes")
+def survival(session_class: Any) -> str:
+    if issubclass(session_class, CookieSession):
+        return _("yes: the browser has them")
+    if not issubclass(session_class, DjangoCacheEngine):
+        return pgettext("survives a restart", "yes")
     match session_cache():
         case MemoryStore():
-            return _("no: they go with this process")
+            return _("no: they are in this process's memory")
         case RedisStore() as redis:
             return persistence(redis)
-    return _("of the site, not of the cache")
+    return _("of the site: yes; of the cache: no")
 
 
 def session_cache() -> GenericCacheStore:
@@ -147,39 +151,40 @@ def session_cache() -> GenericCacheStore:
 
 
 def persistence(redis: RedisStore) -> str:
-    """What that Redis says of itself."""
+    """Return whether sessions survive a restart of this Redis, by its own configuration."""
     try:
-        has_file = redis.client.config_get("appendonly")["appendonly"] == "yes"
-        is_saved = bool(redis.client.config_get("save")["save"])
+        has_append_only_file = redis.client.config_get("appendonly")["appendonly"] == "yes"
+        takes_snapshots = bool(redis.client.config_get("save")["save"])
     except (RedisError, KeyError):
-        return _("of the site; whether of Redis, it does not tell")
-    if has_file:
+        return _("of the site: yes; of Redis: unknown, as it hides its configuration")
+    if has_append_only_file:
         return _("yes: Redis keeps an append-only file")
-    if is_saved:
-        return _("of the site; of Redis as far as its last snapshot")
-    return _("of the site, not of Redis: it keeps no file")
+    if takes_snapshots:
+        return _("of the site: yes; of Redis: up to its last snapshot")
+    return _("of the site: yes; of Redis: no, as its persistence is off")
 
 
-def listing(store: Any) -> str:
+def listing(session_class: Any) -> str:
     try:
-        store.page(size=1)
+        session_class.page(size=1)
     except NotListableError as error:
         return str(error)
     return _("yes")
 
 
-def limit(store: Any) -> str:
-    if issubclass(store, CookieSession):
-        return _("%d bytes of cookie, attributes included") % MAX_COOKIE_BYTES
-    if issubclass(store, DjangoCacheEngine) and isinstance(session_cache(), MemcachedStore):
-        return _("1 MB, unless memcached is started with another -I")
-    return _("none that a session comes near")
+def size_limit(session_class: Any) -> str:
+    if issubclass(session_class, CookieSession):
+        return _("a cookie of %d bytes, attributes included") % MAX_COOKIE_BYTES
+    uses_cache = issubclass(session_class, DjangoCacheEngine)
+    if uses_cache and isinstance(session_cache(), MemcachedStore):
+        return _("1 MB, unless memcached runs with a different -I")
+    return _("no practical limit")
 
 
-def clearing(store: Any) -> str:
-    if issubclass(store, CookieSession):
+def clearing(session_class: Any) -> str:
+    if issubclass(session_class, CookieSession):
         return _("the browser")
-    if issubclass(store, DjangoCacheEngine):
+    if issubclass(session_class, DjangoCacheEngine):
         return _("the cache itself")
     return "manage.py clearsessions"
 
@@ -187,17 +192,17 @@ def clearing(store: Any) -> str:
 @require_safe
 @never_cache
 def engines(request: HttpRequest) -> HttpResponse:
-    """The facts, the last benchmark, and advice."""
-    counted, made = cached_untimed_benchmark(), results.last()
+    """Show the comparison, the last benchmark and a recommendation."""
+    counted, last_benchmark = cached_untimed_benchmark(), results.last()
     form = QuestionsForm(request.GET or None)
     context = {
         "names": ENGINE_NAMES,
         "running": current_engine().label,
-        "rows": list(zip(QUESTIONS, zip(*known_columns(counted), strict=True), strict=True)),
-        "trips": list(trips(counted)),
+        "rows": list(zip(QUESTIONS, zip(*remembered_columns(counted), strict=True), strict=True)),
+        "round_trips": list(round_trips(counted)),
         "sizes": [(measured.cookie_bytes, measured.stored_bytes) for measured in counted.engines],
-        "made": made,
-        "charts": charts(panels(made)) if made else [],
+        "benchmark": last_benchmark,
+        "charts": charts(panels(last_benchmark)) if last_benchmark else [],
         "form": form,
         "advice": advice(counted, **form.cleaned_data) if form.is_valid() else None,
         "debug": settings.DEBUG,
@@ -207,26 +212,26 @@ def engines(request: HttpRequest) -> HttpResponse:
 
 @require_post(page="demo:engines")
 def measure(request: HttpRequest) -> HttpResponse:
-    """In development at the press of a button; elsewhere it would be a load for anybody to make."""
+    """Run a benchmark, in development only: elsewhere anybody could put load on the site."""
     if not settings.DEBUG:
         raise Http404
     try:
-        results.keep(benchmark(requests=REQUESTS))
+        results.keep(benchmark(requests=BENCHMARK_REQUESTS))
     except (DatabaseError, OSError, RequestFailedError, SessionStoreError) as error:
         messages.error(request, str(error))
     return redirect(f"{reverse('demo:engines')}#costs")
 
 
-def trips(made: Benchmark) -> Iterator[tuple[Any, list[int | None]]]:
-    """By kind of request, of each engine; None where it was not measured."""
+def round_trips(benchmark: Benchmark) -> Iterator[tuple[Any, list[int | None]]]:
+    """Yield each kind of request with each engine's round trips, None where it was not measured."""
     for kind, title in TITLES.items():
-        costs = [measured.requests.get(kind) for measured in made.engines]
+        costs = [measured.requests.get(kind) for measured in benchmark.engines]
         yield title, [cost.trips if cost else None for cost in costs]
 
 
 def charts(drawn: list[Panel]) -> list[tuple[str, list[dict[str, Any]]]]:
-    """By kind of request the bars, each with its part of the widest of all."""
-    widest = longest(drawn)
+    """Return each panel's title and bars, with each bar's percentage of the widest of all."""
+    widest = longest_time(drawn)
     return [
         (
             panel.title,

@@ -1,4 +1,4 @@
-"""Form fields that know what a cookie and a session may hold."""
+"""Form fields that check the names and values of cookies and sessions."""
 
 import re
 from datetime import timedelta
@@ -10,43 +10,49 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from cookieproj.engines.cookie_checks import PREFIXES, prefix_of
 
 from .constants import LOGIN_COOKIE
 
 # RFC 6265, section 4.1.1: a cookie's name is a token.
-TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-# No attribute of a cookie may hold these; a semicolon would begin the next attribute.
-ATTRIBUTE = re.compile(r"[ -:<-~]*")
-# The age at which browsers stop counting (RFC 6265bis, section 5.5), in seconds.
-OLDEST = 400 * 24 * 60 * 60
+COOKIE_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+# Printable ASCII without the semicolon, which would begin the next attribute.
+COOKIE_ATTRIBUTE = re.compile(r"[ -:<-~]*")
+# The longest age in seconds that browsers keep a cookie (RFC 6265bis, section 5.5).
+MAX_COOKIE_AGE = 400 * 24 * 60 * 60
+# Django appends the first after a form's label, unless the label ends with one of the second. Its
+# own Chinese has no full-width punctuation, so these stand here for our catalogue.
+LABEL_PUNCTUATION = (gettext_noop(":"), gettext_noop(":?.!"))
 
 
 class CookieNameField(forms.CharField):
-    """The name of a demonstration cookie: none of this site's own, none that a browser drops."""
+    """The name of a demo cookie. Rejects this site's own cookies and names that browsers drop."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(label=_("Name"), max_length=100, strip=False, **kwargs)
 
     def clean(self, value: Any) -> str:
         name: str = super().clean(value)
-        if not TOKEN.fullmatch(name):
+        if not COOKIE_NAME.fullmatch(name):
             raise ValidationError(
-                _("A cookie's name takes ASCII letters, digits and !#$%&'*+-.^_`|~ only.")
+                _("A cookie's name may only contain ASCII letters, digits and !#$%&'*+-.^_`|~.")
             )
         if Morsel().isReservedKey(name):
-            raise ValidationError(_("“%(name)s” is an attribute's name."), params={"name": name})
+            raise ValidationError(
+                _("“%(name)s” is the name of a cookie attribute."), params={"name": name}
+            )
         if name in own_cookies():
             raise ValidationError(
-                _("“%(name)s” is a cookie this site needs for itself; take another name."),
+                _("This site uses the cookie “%(name)s” itself; choose another name."),
                 params={"name": name},
             )
         if prefix := prefix_of(name):
             raise ValidationError(
                 _(
-                    "Browsers keep a name with the prefix “%(prefix)s” only over https, and with "
-                    "%(needs)s."
+                    "Browsers keep a cookie whose name begins with “%(prefix)s” only over https, "
+                    "and only with %(needs)s."
                 ),
                 params={"prefix": prefix, "needs": ", ".join(map(str, PREFIXES[prefix]))},
             )
@@ -54,7 +60,7 @@ class CookieNameField(forms.CharField):
 
 
 def own_cookies() -> set[str]:
-    """Names that would sign somebody out, or in as somebody else, were they free to set."""
+    """Return the cookies of this site. Setting them could sign somebody out, or in as another."""
     return {
         settings.SESSION_COOKIE_NAME,
         settings.CSRF_COOKIE_NAME,
@@ -69,28 +75,29 @@ class CookieAttributeField(forms.CharField):
 
     def clean(self, value: Any) -> str:
         text: str = super().clean(value)
-        if not ATTRIBUTE.fullmatch(text):
-            raise ValidationError(_("Printable ASCII without “;” only."))
+        if not COOKIE_ATTRIBUTE.fullmatch(text):
+            raise ValidationError(_("Use only printable ASCII, without “;”."))
         return text
 
 
 class MaxAgeField(forms.IntegerField):
-    """Seconds. Zero and less are right: they delete the cookie."""
+    """An age in seconds. Zero and negative values are valid: they delete the cookie."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
             label="max_age",
-            min_value=-OLDEST,
-            max_value=OLDEST,
+            min_value=-MAX_COOKIE_AGE,
+            max_value=MAX_COOKIE_AGE,
             help_text=_(
-                "Seconds; 0 or less deletes the cookie. Browsers keep none for over 400 days."
+                "Seconds; 0 or less deletes the cookie. Browsers keep no cookie for longer than "
+                "400 days."
             ),
             **kwargs,
         )
 
 
-class MomentField(forms.DateTimeField):
-    """A moment within 400 days from now, either way."""
+class ExpiryField(forms.DateTimeField):
+    """A time up to 400 days before or after now."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
@@ -100,10 +107,10 @@ class MomentField(forms.DateTimeField):
         )
 
     def clean(self, value: Any) -> Any:
-        moment = super().clean(value)
-        if moment and abs(moment - timezone.now()) > timedelta(seconds=OLDEST):
-            raise ValidationError(_("Take a moment within 400 days from now."))
-        return moment
+        expiry = super().clean(value)
+        if expiry and abs(expiry - timezone.now()) > timedelta(seconds=MAX_COOKIE_AGE):
+            raise ValidationError(_("Choose a time within 400 days from now."))
+        return expiry
 
 
 def tomorrow() -> str:
@@ -111,11 +118,11 @@ def tomorrow() -> str:
 
 
 class SessionKeyField(forms.CharField):
-    """A key of the session's dictionary that the recipes may touch.
+    """A key of the session's dictionary that a recipe may change.
 
-    Keys that sign somebody in are not for typing: Django's begin with an
-    underscore, and ``uid`` and ``username`` are those of the sign-in by hand.
-    Nor are those that other recipes fill with a list or a number.
+    Rejects keys that sign somebody in: Django's begin with an underscore, and the sign-in by
+    hand uses ``uid`` and ``username``. Also rejects keys to which other recipes assign a list
+    or a number.
     """
 
     RESERVED = ("uid", "username", "cart", "visits")
@@ -127,7 +134,7 @@ class SessionKeyField(forms.CharField):
         key: str = super().clean(value)
         if key.startswith("_") or key in self.RESERVED:
             raise ValidationError(
-                _("“%(key)s” belongs to signing in or to another recipe; take another key."),
+                _("“%(key)s” is used for signing in or by another recipe; choose another key."),
                 params={"key": key},
             )
         return key

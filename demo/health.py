@@ -1,4 +1,4 @@
-"""Whether the stores do their work: for load balancers, and for who gets a page meanwhile."""
+"""Report whether the stores work: in /health/ for load balancers, and as a 503 for visitors."""
 
 import logging
 import sys
@@ -41,13 +41,13 @@ from .models import User
 
 logger = logging.getLogger(__name__)
 
-# Seconds between two tries of a store, however often this is asked; and those after which one
-# that has not ended says that the store does not answer.
-EVERY = 1.0
-LIMIT = 3.0
+# Seconds between two probes of a store, however many requests ask for its health.
+PROBE_INTERVAL = 1.0
+# Seconds after which a probe that has not ended counts as unreachable.
+PROBE_TIMEOUT = 3.0
 
-# How a store fails, by its error; any other is that it does not answer.
-WORDS: dict[type[Exception], str] = {
+# The status of a store by its error. Any other error means that it is unreachable.
+STATUS_OF_ERROR: dict[type[Exception], str] = {
     StoreReadOnlyError: "read-only",
     StoreFullError: "full",
     StoreMisconfiguredError: "misconfigured",
@@ -57,100 +57,104 @@ WORDS: dict[type[Exception], str] = {
 UNREACHABLE = "unreachable"
 OK = "ok"
 
-# Where a request keeps the error that ended it.
-FAILED = "ended_by"
+# The attribute of a request for the exception that ended it.
+EXCEPTION_ATTRIBUTE = "ended_by"
 
 
-def word(error: Exception) -> str:
-    meant = as_ours(error)
-    return next((word for kind, word in WORDS.items() if isinstance(meant, kind)), UNREACHABLE)
+def status_of(error: Exception) -> str:
+    found = as_store_error(error)
+    return next(
+        (status for kind, status in STATUS_OF_ERROR.items() if isinstance(found, kind)),
+        UNREACHABLE,
+    )
 
 
-def as_ours(error: Exception, connection: BaseDatabaseWrapper | None = None) -> Exception:
-    """The StoreError that a database's own means, as Django's engines raise; any other as it is."""
+def as_store_error(error: Exception, connection: BaseDatabaseWrapper | None = None) -> Exception:
+    """Return the StoreError for a database error, and any other error as it is."""
     found = store_error(error, connection or primary()) if isinstance(error, Error) else None
     return found or error
 
 
 def primary() -> BaseDatabaseWrapper:
-    """The connection to where users are written."""
+    """Return the connection to the database that stores users."""
     return connections[router.db_for_write(User)]
 
 
-def try_database() -> None:
-    """A write that changes nothing; every sign-in makes one there."""
+def probe_database() -> None:
+    """Write to the user table without a change: every sign-in writes there."""
     nobody = User.objects.filter(pk=-1)
     Table(User, primary().alias).call(lambda: nobody.update(last_login=None))  # type: ignore[arg-type]
 
 
-def try_sessions() -> None:
+def probe_sessions() -> None:
     probe(current_engine().session_class)
 
 
-def try_cache() -> None:
-    """The one before the rows of cached_db, which goes on without it."""
+def probe_cache() -> None:
+    """Probe the cache of cached_db, which works without it."""
     probe(CacheStore)
 
 
 class Watch:
-    """How a store is, by the last try: one at a time, and one in EVERY seconds.
+    """The status of one store, by its last probe.
 
-    A try has a thread of its own, and whoever asked for it waits for LIMIT seconds at most.
-    Whoever asks meanwhile gets the answer of the last one.
+    One probe runs at a time, at most one in PROBE_INTERVAL seconds. A probe runs in a thread of
+    its own, and the request that started it waits for PROBE_TIMEOUT seconds at most. Meanwhile
+    other requests get the status of the last probe.
     """
 
-    def __init__(self, name: str, attempt: Callable[[], None]) -> None:
+    def __init__(self, name: str, run_probe: Callable[[], None]) -> None:
         self.name = name
-        self._attempt = attempt
+        self._run_probe = run_probe
         self._lock = Lock()
         self._ended = Event()
         self._ended.set()
-        self._began = float("-inf")
-        self._word = ""
+        self._started_at = float("-inf")
+        self._status = ""
 
-    def begin(self) -> bool:
-        """Begin a try, unless there is one, or the last is too young: whether it was begun."""
+    def start_probe(self) -> bool:
+        """Start a probe unless one is running or the last one is too recent. Whether it started."""
         with self._lock:
-            if not self._ended.is_set() or monotonic() - self._began < EVERY:
+            if not self._ended.is_set() or monotonic() - self._started_at < PROBE_INTERVAL:
                 return False
-            self._began = monotonic()
+            self._started_at = monotonic()
             self._ended.clear()
         try:
-            Thread(target=self._try, name=f"health: {self.name}", daemon=True).start()
+            Thread(target=self._probe, name=f"health: {self.name}", daemon=True).start()
         except RuntimeError:
-            # No more threads just now: the next may have one.
+            # The process can start no more threads now. The next request tries again.
             self._ended.set()
             raise
         return True
 
-    def word(self, *, is_new: bool) -> str:
-        """The answer of the try that was just begun, where ``is_new``, else of the last one."""
-        if is_new or not self._word:
-            left = self._began + LIMIT - monotonic()
-            if not self._ended.wait(max(left, 0)):
-                self._is_silent(is_new=is_new)
-        return self._word
+    def status(self, *, just_started: bool) -> str:
+        """Return the status by the probe that the caller ``just_started``, or by the last probe."""
+        if just_started or not self._status:
+            remaining = self._started_at + PROBE_TIMEOUT - monotonic()
+            if not self._ended.wait(max(remaining, 0)):
+                self._time_out(just_started=just_started)
+        return self._status
 
-    def _is_silent(self, *, is_new: bool) -> None:
-        self._word = UNREACHABLE
-        if is_new:
-            logger.warning("%s: no answer in %s seconds", self.name, LIMIT)
+    def _time_out(self, *, just_started: bool) -> None:
+        self._status = UNREACHABLE
+        if just_started:
+            logger.warning("%s: no answer in %s seconds", self.name, PROBE_TIMEOUT)
 
-    def _try(self) -> None:
+    def _probe(self) -> None:
         try:
-            with its_own_connections():
-                self._attempt()
-            self._word = OK
+            with closing_connections():
+                self._run_probe()
+            self._status = OK
         except Exception as error:  # noqa: BLE001 - a driver of any store may raise anything
-            self._word = word(error)
-            logger.warning("%s: %s", self.name, in_english(as_ours(error)))
+            self._status = status_of(error)
+            logger.warning("%s: %s", self.name, in_english(as_store_error(error)))
         finally:
             self._ended.set()
 
 
 @contextmanager
-def its_own_connections() -> Iterator[None]:
-    """Those that Django opens for a thread are its own, and nobody else would close them."""
+def closing_connections() -> Iterator[None]:
+    """Close this thread's connections after the block: nothing else would close them."""
     try:
         yield
     finally:
@@ -158,41 +162,41 @@ def its_own_connections() -> Iterator[None]:
         caches.close_all()
 
 
-DATABASE = Watch("database", try_database)
-SESSIONS = Watch("sessions", try_sessions)
-CACHE = Watch("cache", try_cache)
+DATABASE = Watch("database", probe_database)
+SESSIONS = Watch("sessions", probe_sessions)
+CACHE = Watch("cache", probe_cache)
 
 
 class HealthCheckMiddleware:
-    """Stands first, before anything asks for the host or leads to https.
+    """Answer /health/. It must be first, before middleware that checks the host or requires https.
 
-    Who asks is inside, where there is no https, and may know no name of the site but an address.
+    Load balancers ask from inside the network, without https, and often by an IP address.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        is_asked = request.path_info in {"/health", "/health/"}
-        return health(request) if is_asked else self.get_response(request)
+        is_health_check = request.path_info in {"/health", "/health/"}
+        return health(request) if is_health_check else self.get_response(request)
 
 
 @never_cache
 @require_safe
 def health(request: HttpRequest) -> JsonResponse:
-    """200 if database and sessions do their work, else 503.
+    """Return 200 if the database and the session store work, else 503.
 
-    To anybody it says in a word which does not, and how; to the log alone, why.
+    The response shows each store's status in one word. Only the log says why.
     """
-    needed = [DATABASE, SESSIONS]
-    watches = [*needed, CACHE] if is_cached_db() else needed
-    # All at once, so that together they take no longer than one.
-    begun = [(watch, watch.begin()) for watch in watches]
-    words = {watch.name: watch.word(is_new=is_new) for watch, is_new in begun}
-    is_well = all(words[watch.name] == OK for watch in needed)
-    status = HTTPStatus.OK if is_well else HTTPStatus.SERVICE_UNAVAILABLE
-    response = JsonResponse(words, status=status)
-    # Django would write a line each time this is asked; who tries a store has written one.
+    required = [DATABASE, SESSIONS]
+    watches = [*required, CACHE] if is_cached_db() else required
+    # All probes start together, so they take no longer than one.
+    probes = [(watch, watch.start_probe()) for watch in watches]
+    statuses = {watch.name: watch.status(just_started=started) for watch, started in probes}
+    is_healthy = all(statuses[watch.name] == OK for watch in required)
+    status_code = HTTPStatus.OK if is_healthy else HTTPStatus.SERVICE_UNAVAILABLE
+    response = JsonResponse(statuses, status=status_code)
+    # Django would log every 503. The probe has logged its failure already.
     response._has_been_logged = True  # type: ignore[attr-defined]
     return response
 
@@ -205,9 +209,9 @@ def is_cached_db() -> bool:
 
 
 class DatabaseUnavailableMiddleware:
-    """Answer 503 for a database that fails or refuses, as the engines do for a store of sessions.
+    """Answer 503 for a failing database, as SessionMiddleware does for a failing session store.
 
-    Those of ``cached_db`` are read from the cache then, and who is signed in is not.
+    ``cached_db`` still reads sessions from the cache, but users are read from the database.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -215,8 +219,8 @@ class DatabaseUnavailableMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        # No view has raised it: a page of "not found" looks for the user too.
-        error = getattr(request, FAILED, None)
+        # Outside a view, Django does not call process_exception: the 404 page reads the user too.
+        error = getattr(request, EXCEPTION_ATTRIBUTE, None)
         return (error and self.process_exception(request, error)) or response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
@@ -224,26 +228,27 @@ class DatabaseUnavailableMiddleware:
         if found is None:
             return None
         if isinstance(found, StoreUnavailableError):
-            # Whatever this thread has used: it may have read from a replica.
-            silent = next(filterfalse(answers, connections.all(initialized_only=True)), None)
-            return store_error_response(request, as_ours(error, silent)) if silent else None
+            # The request may have read from a replica, so every connection of this thread is tried.
+            failed = next(filterfalse(answers, connections.all(initialized_only=True)), None)
+            return store_error_response(request, as_store_error(error, failed)) if failed else None
         if isinstance(found, StoreReadOnlyError):
-            # Perhaps to this connection alone, from before a fail-over: the next one is new.
+            # After a failover a connection may still lead to the old server. The next one is new.
             primary().close()
         return store_error_response(request, found)
 
 
 @receiver(got_request_exception, dispatch_uid="demo.health")
-def note(request: HttpRequest | None = None, **kwargs: Any) -> None:
+def remember_exception(request: HttpRequest | None = None, **kwargs: Any) -> None:
     if request is not None:
-        setattr(request, FAILED, sys.exception())
+        setattr(request, EXCEPTION_ATTRIBUTE, sys.exception())
 
 
 def answers(connection: BaseDatabaseWrapper) -> bool:
+    """Whether the database answers a query. A failure is logged."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-    except Exception as error:  # noqa: BLE001 - whatever its driver raises
-        logger.warning("%s: %s", DATABASE.name, in_english(as_ours(error, connection)))
+    except Exception as error:  # noqa: BLE001 - a driver may raise anything
+        logger.warning("%s: %s", DATABASE.name, in_english(as_store_error(error, connection)))
         return False
     return True

@@ -1,4 +1,4 @@
-"""login_auth: only a browser with a valid sign-in cookie reaches the view."""
+"""The decorator login_auth: only a browser with a valid sign-in cookie reaches the view."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ from .models import User
 View = Callable[..., Any]
 
 LOGIN_URL = "demo:auth/cookie-sign-in"
-# Two weeks, in seconds, as long as Django's own sessions.
+# How long a sign-in is valid, in seconds: two weeks, as Django's sessions.
 LOGIN_AGE = 14 * 24 * 60 * 60
 
 PRIMARY_KEY = re.compile("0|[1-9][0-9]{0,17}")
@@ -32,53 +32,52 @@ def login_auth(*, login_url: str = ..., max_age: int = ...) -> Callable[[View], 
 def login_auth(
     view: View | None = None, *, login_url: str = LOGIN_URL, max_age: int = LOGIN_AGE
 ) -> View | Callable[[View], View]:
-    """Let a browser through whose cookie says, signed by this site, who it is.
+    """Admit a browser whose cookie, signed by this site, identifies an active user.
 
-    The user is then ``request.cookie_user``. Everybody else is redirected to
-    ``login_url`` (a path or the name of one) with ``?next=`` the full path that
-    was asked for. ``max_age`` is how old the cookie may be, in seconds.
+    The view finds the user in ``request.cookie_user``. Any other browser is redirected to
+    ``login_url`` (a path or a URL name), with the requested path in ``?next=``. ``max_age`` is
+    the greatest age of the cookie in seconds.
 
-    Works bare and with arguments, on sync and async views, and through
-    ``method_decorator``. It asks the database once: the cookie ends with the
-    user's password, and when the user is deactivated. One that was signed with a
-    key of SECRET_KEY_FALLBACKS holds.
+    Works with and without arguments, on sync and async views, and with ``method_decorator``.
+    Makes one database query. A new password or a deactivated user invalidates the cookie. A
+    cookie signed with a key of SECRET_KEY_FALLBACKS stays valid.
     """
     if view is None:
-        return lambda decorated: login_auth_view(decorated, login_url, max_age)
-    return login_auth_view(view, login_url, max_age)
+        return lambda decorated: guard(decorated, login_url, max_age)
+    return guard(view, login_url, max_age)
 
 
-def login_auth_view(view: View, login_url: str, max_age: int) -> View:
+def guard(view: View, login_url: str, max_age: int) -> View:
     if iscoroutinefunction(view):
 
         @wraps(view)
         async def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            claim = claimed(request, max_age)
+            claim = signed_claim(request, max_age)
             user = await User.objects.filter(pk=claim[0]).afirst() if claim else None
-            if not admitted(request, claim, user):
-                return ask_to_sign_in(request, login_url)
-            return varying(await view(request, *args, **kwargs))
+            if not is_admitted(request, claim, user):
+                return redirect_to_sign_in(request, login_url)
+            return vary_by_cookie(await view(request, *args, **kwargs))
     else:
 
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            claim = claimed(request, max_age)
+            claim = signed_claim(request, max_age)
             user = User.objects.filter(pk=claim[0]).first() if claim else None
-            if not admitted(request, claim, user):
-                return ask_to_sign_in(request, login_url)
-            return varying(view(request, *args, **kwargs))
+            if not is_admitted(request, claim, user):
+                return redirect_to_sign_in(request, login_url)
+            return vary_by_cookie(view(request, *args, **kwargs))
 
     return guarded
 
 
-def login_cookie(*, secure: bool) -> str:
+def login_cookie_name(*, secure: bool) -> str:
     return SECURE_LOGIN_COOKIE if secure else LOGIN_COOKIE
 
 
-def claimed(request: HttpRequest, max_age: int) -> tuple[int, str] | None:
-    """The user's id and proof that the cookie holds, if this site signed it within max_age."""
+def signed_claim(request: HttpRequest, max_age: int) -> tuple[int, str] | None:
+    """Return the user's id and the proof in the cookie, or None without a valid signature."""
     try:
-        name = login_cookie(secure=request.is_secure())
+        name = login_cookie_name(secure=request.is_secure())
         value = request.get_signed_cookie(name, salt=LOGIN_SALT, max_age=max_age)
     except (KeyError, BadSignature):
         return None
@@ -86,7 +85,8 @@ def claimed(request: HttpRequest, max_age: int) -> tuple[int, str] | None:
     return (int(pk), proof) if PRIMARY_KEY.fullmatch(pk) else None
 
 
-def admitted(request: HttpRequest, claim: tuple[int, str] | None, user: User | None) -> bool:
+def is_admitted(request: HttpRequest, claim: tuple[int, str] | None, user: User | None) -> bool:
+    """Whether the claim is the user's. If it is, set ``request.cookie_user``."""
     if claim is None or user is None or not user.is_active:
         return False
     if not any(constant_time_compare(claim[1], proof) for proof in proofs_of(user)):
@@ -96,27 +96,30 @@ def admitted(request: HttpRequest, claim: tuple[int, str] | None, user: User | N
 
 
 def proofs_of(user: User) -> Iterator[str]:
-    """By the key of now, then by those of before; other ones as soon as the password is another."""
+    """Yield the user's proof with SECRET_KEY, then with each fallback.
+
+    A proof depends on the user's session hash, so a new password changes it.
+    """
     secrets = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
     hashes = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
     for secret, auth_hash in zip(secrets, hashes, strict=True):
         yield salted_hmac(LOGIN_SALT, auth_hash, secret=secret, algorithm="sha256").hexdigest()
 
 
-def ask_to_sign_in(request: HttpRequest, login_url: str) -> HttpResponseBase:
-    return varying(redirect_to_login(request.get_full_path(), login_url))
+def redirect_to_sign_in(request: HttpRequest, login_url: str) -> HttpResponseBase:
+    return vary_by_cookie(redirect_to_login(request.get_full_path(), login_url))
 
 
-def varying(response: HttpResponseBase) -> HttpResponseBase:
-    """Tell caches that another cookie gets another answer."""
+def vary_by_cookie(response: HttpResponseBase) -> HttpResponseBase:
+    """Add ``Vary: Cookie``, so that no cache serves the response to another browser."""
     patch_vary_headers(response, ["Cookie"])
     return response
 
 
 def set_login_cookie(response: HttpResponseBase, user: User, *, secure: bool) -> None:
-    """Sign ``user`` in on the browser that gets ``response``; ``secure`` if over https only."""
+    """Sign ``user`` in on the browser that gets ``response``; ``secure`` limits it to https."""
     response.set_signed_cookie(
-        login_cookie(secure=secure),
+        login_cookie_name(secure=secure),
         f"{user.pk}.{next(proofs_of(user))}",
         salt=LOGIN_SALT,
         max_age=LOGIN_AGE,

@@ -10,10 +10,10 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 class NulCookieMiddleware:
-    """Take a cookie that holds a NUL as not sent.
+    """Ignore a cookie that contains a NUL character.
 
-    A quoted cookie can spell one (\\000), and PostgreSQL takes none in a text: as a
-    session key it would make Django's db engine answer 500.
+    A quoted cookie can contain NUL (\\000), which PostgreSQL accepts in no text. As a session key
+    it would make Django's db engine answer 500.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -26,10 +26,10 @@ class NulCookieMiddleware:
 
 
 class PrivateCacheMiddleware:
-    """Let no shared cache keep what varies by cookie, unless the view itself says how long.
+    """Forbid shared caches to store a response that varies by cookie, unless the view allows it.
 
-    A page that is not found may be kept, and says who is signed in. ``Vary`` says whose it
-    is, but not every cache heeds that. Stands before whatever makes a page vary.
+    A cache may store a 404 page, and ours shows who is signed in. Not every cache respects
+    ``Vary``. This must come before any middleware that makes a response vary.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -43,10 +43,10 @@ class PrivateCacheMiddleware:
 
 
 class UnreadableFormMiddleware:
-    """Answer a form (or query) that is too large or malformed with a page that says so, status 400.
+    """Answer a form or query that is too large or malformed with a 400 page that says why.
 
-    Stands before CsrfViewMiddleware, which is the first to read the form. Without
-    this, DEBUG shows a stack trace for what is merely a wrong input.
+    This must come before CsrfViewMiddleware, which reads the form first. Without it, DEBUG shows
+    a stack trace for wrong input.
     """
 
     def __init__(self, get_response: GetResponse) -> None:

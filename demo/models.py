@@ -6,14 +6,14 @@ from cookieproj.devices.primary_manager import PrimaryManager
 from cookieproj.devices.user_mixin import SignOutEverywhereMixin
 
 
-class Users(PrimaryManager["User"], UserManager["User"]):
+class SiteUserManager(PrimaryManager["User"], UserManager["User"]):
     use_in_migrations = False
 
 
 class User(SignOutEverywhereMixin, AbstractUser):
-    """Django's, whose sessions can all be ended at once."""
+    """Django's user, with a counter that ends all of the user's sessions."""
 
-    objects: ClassVar[Users] = Users()
+    objects: ClassVar[SiteUserManager] = SiteUserManager()
 
     class Meta(AbstractUser.Meta):
         pass

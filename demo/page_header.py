@@ -1,4 +1,4 @@
-"""What stands above every page: the engine, who is signed in, and when the session ends."""
+"""The header of every page: the engine, the session's expiry, and the signed-in user."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,18 +16,18 @@ from .recipes import RECIPES
 
 @dataclass(frozen=True)
 class State:
-    """Of one request."""
+    """What the page header shows of a request, read when the template asks for it."""
 
     request: HttpRequest
 
     @property
     def engine(self) -> str:
-        """By its short name, if it is one of ours."""
+        """The running engine: the short name of one of ours, the dotted path of any other."""
         return current_engine().label
 
     @cached_property
     def is_known(self) -> bool:
-        """Whether the store answers. If it does not, a page that can do without it still comes."""
+        """Whether the store answers. A page that needs no session is shown even if it does not."""
         try:
             _ = self.user, self.expires
         except StoreError:
@@ -36,37 +36,36 @@ class State:
 
     @cached_property
     def user(self) -> Any:
-        """Who is signed in; None for nobody."""
+        """The signed-in user, or None."""
         user = self.request.user
         return user if user.is_authenticated else None
 
     @cached_property
     def expires(self) -> datetime | None:
-        """When the session ends unless it is changed; None where there is none, or nobody knows."""
+        """When the session expires. None without a session, or if the engine does not report it."""
         session: Any = self.request.session
         located = session.locate() if session.session_key and self.can_tell else []
         return located[0].expires if located else None
 
     @property
     def can_tell(self) -> bool:
-        """Whether the engine tells where a session is, and so till when."""
+        """Whether the engine can locate a session, and so knows its expiry."""
         return isinstance(self.request.session, ListingMixin)
 
     @property
-    def ends_with_the_browser(self) -> bool:
-        ends: bool = self.request.session.get_expire_at_browser_close()
-        return ends
+    def ends_at_browser_close(self) -> bool:
+        return bool(self.request.session.get_expire_at_browser_close())
 
 
 def state(request: HttpRequest) -> dict[str, State]:
-    """A context processor: nothing is asked until a template asks.
+    """Context processor: add ``state``, which reads nothing until a template uses it.
 
-    Where a recipe answers it is silent, since what the recipe itself asks of the session is
-    what people look at.
+    The responses of recipes have none: visitors look at what the recipe itself does with the
+    session.
     """
     match = request.resolver_match
     is_recipe = match is not None and match.url_name in RECIPES
-    # A request that was refused early has no user.
+    # A request that an early middleware refused has no user.
     if is_recipe or not hasattr(request, "user"):
         return {}
     return {"state": State(request)}

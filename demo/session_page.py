@@ -1,4 +1,4 @@
-"""Where this browser's session lives, with the very bytes and each step of reading them."""
+"""The page that shows where this browser's session is stored, and each step of decoding it."""
 
 import re
 import stat
@@ -22,37 +22,40 @@ from cookieproj.engines.entries import Location
 from cookieproj.engines.listing import ListingMixin
 from cookieproj.engines.session_keys import masked
 
-from .decoding import SIGNED, Step, shown, steps
+from .decoding import SIGNED, Step, as_text, decoding_steps
 
 
-class TryForm(forms.Form):
+class StoredTextForm(forms.Form):
     text = forms.CharField(
         label=_("The stored text"),
         max_length=20_000,
         widget=forms.Textarea(attrs={"rows": 5, "spellcheck": "false"}),
-        help_text=_("Change what you like. Nothing is stored: this only reads it."),
+        help_text=_("Change anything you like. The page only reads the text and stores nothing."),
     )
 
 
 @dataclass(frozen=True)
-class Place:
-    """One place in which the session is, as the page shows it."""
+class StoredSession:
+    """The session in one of its stores, as the page shows it.
+
+    ``shows_secrets`` is whether keys and signatures are shown in full.
+    """
 
     location: Location
     session: Any
-    is_whole: bool
+    shows_secrets: bool
 
     @property
     def name(self) -> str:
-        """What the session is called there. It holds the key, so a part of that is left out."""
+        """The name of the entry in the store. It contains the session key, which is masked."""
         key = self.session.session_key
-        if self.is_whole:
+        if self.shows_secrets:
             return self.location.name
         return self.location.name.replace(key, masked(key))
 
     @property
     def mode(self) -> str:
-        """Of the file, as ls shows it; empty where it is none, or none any more."""
+        """The mode of the session's file, as ls shows it, or "" without a file."""
         if not isinstance(self.session, FileStore):
             return ""
         try:
@@ -62,12 +65,12 @@ class Place:
 
     @property
     def expires(self) -> datetime | None:
-        """None where the store does not tell."""
+        """When the store lets the session expire, or None if it does not report that."""
         return self.location.expires
 
     @property
-    def seconds(self) -> int | None:
-        """Left to live."""
+    def seconds_left(self) -> int | None:
+        """Seconds until the session expires, or None if the store does not report them."""
         if self.expires is None:
             return None
         return int((self.expires - timezone.now()).total_seconds())
@@ -78,17 +81,17 @@ class Place:
 
     @property
     def text(self) -> str:
-        return self._less_the_signature(self._stored)
+        return self._mask_signature(self._stored_text)
 
     @property
     def steps(self) -> list[Step]:
-        read = steps(self.location.payload, dict(self.session.items()), self.salt)
-        return [replace(step, outcome=self._less_the_signature(step.outcome)) for step in read]
+        steps = decoding_steps(self.location.payload, dict(self.session.items()), self.salt)
+        return [replace(step, outcome=self._mask_signature(step.outcome)) for step in steps]
 
     @property
     def is_cookie(self) -> bool:
-        """Whether what is stored is the cookie itself."""
-        return bool(self._stored == self.session.session_key)
+        """Whether the store is the cookie itself."""
+        return bool(self._stored_text == self.session.session_key)
 
     @property
     def salt(self) -> str:
@@ -96,15 +99,16 @@ class Place:
 
     @property
     def signed(self) -> re.Match[str] | None:
-        return SIGNED.fullmatch(self._stored)
+        """The parts of a signed text, or None if the stored text is not signed."""
+        return SIGNED.fullmatch(self._stored_text)
 
     @property
-    def _stored(self) -> str:
-        return shown(self.location.payload)
+    def _stored_text(self) -> str:
+        return as_text(self.location.payload)
 
-    def _less_the_signature(self, text: str) -> str:
-        """Without it a signed text opens nothing."""
-        if self.is_whole or not self.signed:
+    def _mask_signature(self, text: str) -> str:
+        """Return the text with its signature masked: without one it cannot be used as a cookie."""
+        if self.shows_secrets or not self.signed:
             return text
         signature = self.signed["signature"]
         return text.replace(signature, masked(signature))
@@ -112,27 +116,29 @@ class Place:
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-def where(request: HttpRequest) -> HttpResponse:
-    is_whole = "whole" in request.GET
-    places = places_of(request.session, is_whole) if settings.DEBUG else []
+def session_page(request: HttpRequest) -> HttpResponse:
+    """Show the session in each of its stores, and decode a text that the visitor has changed."""
+    shows_secrets = "whole" in request.GET
+    places = stored_sessions(request.session, shows_secrets) if settings.DEBUG else []
     signed = next((place for place in places if place.signed), None)
-    form = TryForm(request.POST or None, initial={"text": signed.text if signed else ""})
-    tried: list[Step] = []
+    form = StoredTextForm(request.POST or None, initial={"text": signed.text if signed else ""})
+    changed_steps: list[Step] = []
     if signed and form.is_valid():
-        tried = list(steps(form.cleaned_data["text"].encode(), salt=signed.salt))
+        changed_steps = list(decoding_steps(form.cleaned_data["text"].encode(), salt=signed.salt))
     context = {
         "places": places,
         "signed": signed,
-        "is_whole": is_whole,
-        "can_tell": isinstance(request.session, ListingMixin),
+        "shows_secrets": shows_secrets,
+        "can_locate": isinstance(request.session, ListingMixin),
         "debug": settings.DEBUG,
         "form": form,
-        "tried": tried,
+        "changed_steps": changed_steps,
     }
-    return render(request, "demo/where.html", context)
+    return render(request, "demo/session.html", context)
 
 
-def places_of(session: Any, is_whole: bool) -> list[Place]:
+def stored_sessions(session: Any, shows_secrets: bool) -> list[StoredSession]:
+    """Return the session in each of its stores, or nothing if the engine cannot locate it."""
     if not isinstance(session, ListingMixin) or not session.session_key:
         return []
-    return [Place(location, session, is_whole) for location in session.locate()]
+    return [StoredSession(location, session, shows_secrets) for location in session.locate()]

@@ -1,4 +1,4 @@
-"""Every SESSION_ setting of Django: its value now, its default, what it does."""
+"""Every SESSION_ setting of Django: its current value, its default and its effect."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,19 +7,27 @@ from django.conf import global_settings, settings
 from django.utils.translation import gettext_lazy as _
 
 MEANING = {
-    "SESSION_CACHE_ALIAS": _("Which of CACHES holds sessions, on cache and cached_db."),
-    "SESSION_COOKIE_AGE": _("Seconds a session lives after its last change."),
-    "SESSION_COOKIE_DOMAIN": _("Set it to share the cookie with subdomains; None is this host."),
-    "SESSION_COOKIE_HTTPONLY": _("Scripts do not see the cookie."),
-    "SESSION_COOKIE_NAME": _("What the cookie is called."),
-    "SESSION_COOKIE_PATH": _("Below which path the browser sends it."),
-    "SESSION_COOKIE_SAMESITE": _("Whether requests that other sites cause carry it."),
-    "SESSION_COOKIE_SECURE": _("The cookie travels by https only."),
-    "SESSION_ENGINE": _("Where sessions live."),
-    "SESSION_EXPIRE_AT_BROWSER_CLOSE": _("Cookies without an age, which end with the browser."),
-    "SESSION_FILE_PATH": _("The folder of the file engine; None is the system's temporary one."),
-    "SESSION_SAVE_EVERY_REQUEST": _("Save, and move the expiry, even when nothing changed."),
-    "SESSION_SERIALIZER": _("How a session becomes text; JSON, since pickle can run code."),
+    "SESSION_CACHE_ALIAS": _("Which of CACHES the engines cache and cached_db use."),
+    "SESSION_COOKIE_AGE": _("Seconds from the last change of a session to its expiry."),
+    "SESSION_COOKIE_DOMAIN": _(
+        "A domain shares the cookie with its subdomains; None means this host only."
+    ),
+    "SESSION_COOKIE_HTTPONLY": _("Whether the cookie is hidden from scripts."),
+    "SESSION_COOKIE_NAME": _("Name of the cookie."),
+    "SESSION_COOKIE_PATH": _("Path below which the browser sends the cookie."),
+    "SESSION_COOKIE_SAMESITE": _("Whether cross-site requests send the cookie."),
+    "SESSION_COOKIE_SECURE": _("Whether the cookie is sent over https only."),
+    "SESSION_ENGINE": _("The session engine, which decides where sessions are stored."),
+    "SESSION_EXPIRE_AT_BROWSER_CLOSE": _(
+        "Whether cookies have no age, so that they end when the browser closes."
+    ),
+    "SESSION_FILE_PATH": _("Folder of the file engine; None means the system's temporary folder."),
+    "SESSION_SAVE_EVERY_REQUEST": _(
+        "Whether every request saves the session and extends its expiry, even without a change."
+    ),
+    "SESSION_SERIALIZER": _(
+        "How a session is serialized: JSON by default, because pickle can run code."
+    ),
 }
 
 
@@ -37,13 +45,13 @@ class SessionSetting:
 
 def session_settings() -> list[SessionSetting]:
     return [
-        SessionSetting(name, shown(name), getattr(global_settings, name), meaning)
+        SessionSetting(name, shown_value(name), getattr(global_settings, name), meaning)
         for name, meaning in MEANING.items()
     ]
 
 
-def shown(name: str) -> Any:
-    """A public page does not tell where on its server a folder lies."""
+def shown_value(name: str) -> Any:
+    """Return the setting's value. A public page does not show a folder of the server."""
     value = getattr(settings, name)
     if name == "SESSION_FILE_PATH" and not settings.DEBUG:
         return _("not shown")

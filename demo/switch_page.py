@@ -1,4 +1,4 @@
-"""A page that explains a switch of engines, step by step, for the two that somebody names."""
+"""The page that explains, step by step, how to switch from one engine to another."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +20,8 @@ from cookieproj.engines.exceptions import SessionStoreError
 from cookieproj.engines.handover import previous
 from cookieproj.engines.session_counts import figure
 
-SAME_ROWS = {DB, CACHED_DB}
+# These engines use the same table, so a switch between them moves no session.
+ENGINES_WITH_SAME_ROWS = {DB, CACHED_DB}
 SECONDS_A_DAY = 24 * 60 * 60
 
 
@@ -35,13 +36,15 @@ class SwitchForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         if data.get("old") and data.get("old") == data.get("new"):
-            raise forms.ValidationError(_("These are the same: name the engine to change to."))
+            raise forms.ValidationError(
+                _("These are the same engine: choose a different one to switch to.")
+            )
         return data
 
 
 @dataclass(frozen=True)
 class Step:
-    """What to do, why, and the commands for it."""
+    """One step of a switch: what to do, why, and its commands."""
 
     title: str
     text: str
@@ -50,109 +53,115 @@ class Step:
 
 @dataclass(frozen=True)
 class Switch:
-    """From a profile to another."""
+    """A switch from one engine to another."""
 
     old: str
     new: str
 
     @property
-    def keeps_the_key(self) -> bool:
+    def keeps_session_keys(self) -> bool:
         return SIGNED_COOKIES not in (self.old, self.new)
 
     @property
     def what_happens(self) -> str:
-        """To a session that comes back."""
+        """What happens to a session when its browser sends the next request."""
         if self.new == SIGNED_COOKIES:
             return _(
-                "Its data is signed into the cookie of that response. What is too large for a "
-                "cookie stays in the old store, and the log says so: such sessions last as long "
-                "as the handover does."
+                "With its next request the session moves into a signed cookie. A session too "
+                "large for a cookie stays in the old store, and the log says so. Such a session "
+                "lasts only as long as the handover."
             )
         if self.old == SIGNED_COOKIES:
             return _(
-                "Its data is stored, and the cookie of that response holds the key. The old "
-                "cookie opens the same session, until that ends; then it opens nothing."
+                "With its next request the session moves to the server, and the new cookie "
+                "contains only its key. The old cookie stays valid for the same session, and "
+                "becomes invalid when that session ends."
             )
-        if {self.old, self.new} == SAME_ROWS:
-            return _("Both engines keep the same rows, so it is there already.")
+        if {self.old, self.new} == ENGINES_WITH_SAME_ROWS:
+            return _("Both engines use the same rows, so the session does not have to move.")
         return _(
-            "It is moved under its own key, with what is left of its time, so the browser's cookie "
-            "stays as it is. From then on it costs what the new engine costs."
+            "With its next request the session moves to the new store. It keeps its key and its "
+            "expiry, so the browser's cookie stays the same. From then on it costs what any "
+            "session costs with the new engine."
         )
 
     def steps(self) -> Iterator[Step]:
-        yield Step(_("Make the new store ready"), self.readiness)
+        yield Step(_("Prepare the new store"), self.readiness)
         yield Step(
-            _("With several processes: tell those of now"),
+            _("With several processes: prepare the running ones"),
             _(
-                "While they are replaced one by one, old and new ones serve the same people. So "
-                "that each finds what the other has moved, restart the old ones with the handover "
-                "the other way round. One process, or a moment of maintenance, needs no such step."
+                "While processes are replaced one by one, old and new ones serve the same users. "
+                "First restart the old ones with the reverse handover, so that each finds the "
+                "sessions that the other has moved. Skip this step if you have only one process, "
+                "or can stop all of them for a moment."
             ),
             environment(self.old, self.new),
         )
         yield Step(
             _("Switch"),
-            _("Every session that comes back is moved as it is used; nobody is signed out."),
+            _("Each session moves when it is next used. Nobody is signed out."),
             environment(self.new, self.old),
         )
-        yield Step(_("Move the rest"), self.rest, self.rest_command)
+        yield Step(_("Move the remaining sessions"), self.remaining, self.remaining_command)
         days = settings.SESSION_COOKIE_AGE // SECONDS_A_DAY
         yield Step(
             _("End the handover"),
             ngettext(
-                "When the rest is moved, or after %(days)d day, in which what has not come back "
-                "expires: start without SESSION_HANDOVER_FROM.",
-                "When the rest is moved, or after %(days)d days, in which what has not come back "
-                "expires: start without SESSION_HANDOVER_FROM.",
+                "Restart without SESSION_HANDOVER_FROM when all sessions have moved, or after "
+                "%(days)d day, when all unused sessions have expired.",
+                "Restart without SESSION_HANDOVER_FROM when all sessions have moved, or after "
+                "%(days)d days, when all unused sessions have expired.",
                 days,
             )
             % {"days": days},
             environment(self.new),
         )
         yield Step(
-            _("Back again, if it must be"),
-            _("A rollback is the same switch the other way round, at any time."),
+            _("Roll back, if you have to"),
+            _("A rollback is the same switch in the other direction. It works at any time."),
             environment(self.old, self.new),
         )
 
     @property
     def readiness(self) -> str:
-        """Of the new store."""
+        """How to prepare the new store."""
         return {
-            DB: _("manage.py migrate has made the table django_session."),
-            CACHE: _("CACHE_URL names a Redis or a memcached that all processes reach."),
+            DB: _("Run manage.py migrate, which creates the table django_session."),
+            CACHE: _("Set CACHE_URL to a Redis or memcached that all processes can reach."),
             CACHED_DB: _(
-                "manage.py migrate has made the table django_session, and CACHE_URL names a Redis "
-                "or a memcached that all processes reach."
+                "Run manage.py migrate, which creates the table django_session, and set CACHE_URL "
+                "to a Redis or memcached that all processes can reach."
             ),
-            FILE: _("SESSION_FILE_PATH is a folder that all processes may write to."),
+            FILE: _("Set SESSION_FILE_PATH to a folder that all processes may write to."),
             SIGNED_COOKIES: _(
-                "There is none: SECRET_KEY signs the cookies. Whoever has one can read it, and it "
-                "holds no more than 4,096 bytes."
+                "There is no store: SECRET_KEY signs the cookies. Anybody who has a cookie can "
+                "read it, and it can hold no more than 4,096 bytes."
             ),
         }[self.new]
 
     @property
-    def rest(self) -> str:
-        """About the sessions that do not come back by themselves."""
-        if not self.keeps_the_key:
+    def remaining(self) -> str:
+        """How to move the sessions whose browsers send no request."""
+        if not self.keeps_session_keys:
             return _(
-                "Only a browser can bring or take a signed cookie, so there is nothing to do here: "
-                "each is exchanged as it comes."
+                "There is nothing to do here: only a browser can send or store a signed cookie, "
+                "so each session moves with its next request."
             )
-        if {self.old, self.new} == SAME_ROWS:
-            return _("There is none. This forgets the copies in the cache, if there are any.")
+        if {self.old, self.new} == ENGINES_WITH_SAME_ROWS:
+            return _(
+                "There are none. This command deletes the copies in the cache, if there are any."
+            )
         return _(
-            "At any time, as often as you like: it can be stopped and begun again, and leaves "
-            "alone what the new store has already. Run before the switch it makes copies, and the "
-            "originals count until they have been moved. What tells no keys, as memcached does, "
-            "cannot be moved ahead: there each is moved as it is used."
+            "Run this at any time, as often as you like. You can stop it and start it again, and "
+            "it leaves alone the sessions that the new store already has. Before the switch it "
+            "makes copies, and the originals count until they have moved. A store that cannot "
+            "list its keys, such as memcached, cannot be moved ahead: each of its sessions moves "
+            "when it is next used."
         )
 
     @property
-    def rest_command(self) -> str:
-        if not self.keeps_the_key:
+    def remaining_command(self) -> str:
+        if not self.keeps_session_keys:
             return ""
         command = f"python manage.py movesessions --from {self.old} --to {self.new}"
         return (
@@ -163,6 +172,7 @@ class Switch:
 
 
 def environment(profile: str, previous: str = "", command: str = "scripts/run") -> str:
+    """Return a shell command with the variables of a profile and of a handover."""
     handover = f"SESSION_HANDOVER_FROM={previous} " if previous else ""
     return f"SESSION_PROFILE={profile} {handover}{command}"
 
@@ -170,38 +180,41 @@ def environment(profile: str, previous: str = "", command: str = "scripts/run") 
 @require_safe
 @never_cache
 def switch(request: HttpRequest) -> HttpResponse:
-    running, handover_engine = running_engine.name(), previous()
-    before = handover_engine.name if handover_engine else None
-    form = SwitchForm(request.GET or suggested(running, before))
-    explained = Switch(**form.cleaned_data) if form.is_valid() else None
+    running, previous_engine = running_engine.name(), previous()
+    previous_name = previous_engine.name if previous_engine else None
+    form = SwitchForm(request.GET or suggested_switch(running, previous_name))
+    chosen = Switch(**form.cleaned_data) if form.is_valid() else None
     context = {
         "form": form,
-        "switch": explained,
+        "switch": chosen,
         "running": running,
-        "former": before,
-        "left": left_over(request),
+        "previous": previous_name,
+        "remaining": remaining_sessions(request),
     }
-    status = HTTPStatus.OK if explained else HTTPStatus.BAD_REQUEST
+    status = HTTPStatus.OK if chosen else HTTPStatus.BAD_REQUEST
     return render(request, "demo/switch.html", context, status=status)
 
 
-def suggested(running: str, previous: str | None) -> dict[str, str]:
-    """The switch that goes on, or one that the site could make."""
+def suggested_switch(running: str, previous: str | None) -> dict[str, str]:
+    """Return the switch that the site is making, or one that it could make."""
     if previous:
         return {"old": previous, "new": running}
     old = running if running in ENGINE_NAMES else DB
     return {"old": old, "new": CACHED_DB if old == CACHE else CACHE}
 
 
-def left_over(request: HttpRequest) -> str:
-    """How many sessions the former engine still holds, or why nobody knows; for staff only."""
-    handover_engine = previous()
-    if handover_engine is None or not request.user.has_perm(
+def remaining_sessions(request: HttpRequest) -> str:
+    """Return a sentence on the number of sessions in the previous engine's store.
+
+    If the store cannot count them, return its error. For users without permission return "".
+    """
+    previous_engine = previous()
+    if previous_engine is None or not request.user.has_perm(
         "cookieproj_engines.view_storedsession"
     ):
         return ""
     try:
-        number = figure(handover_engine.store.count())
+        number = figure(previous_engine.store.count())
     except SessionStoreError as error:
         return str(error)
-    return _("Left there, the expired among them: %(number)s.") % {"number": number}
+    return _("Sessions left in its store, including expired ones: %(number)s.") % {"number": number}

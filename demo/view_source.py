@@ -1,4 +1,4 @@
-"""The source of what runs, as pages show it."""
+"""The source of running views, as pages show it."""
 
 import ast
 import inspect
@@ -11,30 +11,32 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-# Decorators that put a function on a page, which is not what the function is about.
-REGISTERS = {"recipe", "attempt"}
+# Decorators that only put a function on a page. Its source is shown without them.
+REGISTERING_DECORATORS = {"recipe", "attempt"}
 
 
 def source_of(*functions: Callable[..., Any]) -> str:
-    """Theirs, one below the other, less the lines that put them on a page."""
+    """Return the functions' source, one below the other, without registering decorators."""
     return "\n\n".join(map(_source_of, functions))
 
 
 def _source_of(function: Callable[..., Any]) -> str:
     lines, _ = inspect.getsourcelines(function)
-    parsed = ast.parse(textwrap.dedent("".join(lines))).body[0]
-    if not isinstance(parsed, ast.FunctionDef):
+    definition = ast.parse(textwrap.dedent("".join(lines))).body[0]
+    if not isinstance(definition, ast.FunctionDef):
         raise TypeError(f"{function!r} is not a function with a def of its own.")
-    shown = [line for line in parsed.decorator_list if not registers(line)]
-    first = shown[0].lineno if shown else parsed.lineno
-    return "".join(lines[first - 1 :])
+    decorators = [line for line in definition.decorator_list if not is_registering(line)]
+    first_line = decorators[0].lineno if decorators else definition.lineno
+    return "".join(lines[first_line - 1 :])
 
 
-def registers(decorator: ast.expr) -> bool:
-    return isinstance(decorator, ast.Call) and ast.unparse(decorator.func) in REGISTERS
+def is_registering(decorator: ast.expr) -> bool:
+    if not isinstance(decorator, ast.Call):
+        return False
+    return ast.unparse(decorator.func) in REGISTERING_DECORATORS
 
 
 @cache
-def coloured(source: str) -> str:
-    """As HTML, made once: what runs does not change while it runs."""
+def highlighted(source: str) -> str:
+    """Return the source as HTML. It is cached: the source of a running view does not change."""
     return highlight(source, PythonLexer(), HtmlFormatter(nowrap=True))

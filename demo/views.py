@@ -4,8 +4,8 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 
 from .recipes import GROUPS, RECIPES
-from .view_source import coloured
-from .wire import secret_names
+from .view_source import highlighted
+from .wire import secret_cookie_names
 
 
 @never_cache
@@ -17,18 +17,18 @@ def index(request: HttpRequest) -> HttpResponse:
 def recipe_page(request: HttpRequest, group: str, name: str) -> HttpResponse:
     routes = list(RECIPES)
     try:
-        place = routes.index(f"{group}/{name}")
+        position = routes.index(f"{group}/{name}")
     except ValueError:
         raise Http404 from None
-    recipe = RECIPES[routes[place]]
+    recipe = RECIPES[routes[position]]
     context = {
         "recipe": recipe,
-        "group": next(listed for listed in GROUPS if recipe in listed.recipes),
+        "group": next(candidate for candidate in GROUPS if recipe in candidate.recipes),
         "groups": GROUPS,
         "debug": settings.DEBUG,
-        "secrets": secret_names(),
-        "source": coloured(recipe.source),
-        "previous": RECIPES[routes[place - 1]] if place else None,
-        "next": RECIPES[routes[place + 1]] if place + 1 < len(routes) else None,
+        "secret_cookies": secret_cookie_names(),
+        "source": highlighted(recipe.source),
+        "previous": RECIPES[routes[position - 1]] if position else None,
+        "next": RECIPES[routes[position + 1]] if position + 1 < len(routes) else None,
     }
     return render(request, "demo/recipe.html", context)

@@ -1,8 +1,8 @@
-"""What crossed the wire, told to the pages of this site.
+"""Report what crossed the wire to the pages of this site.
 
-A script sees neither the Cookie header nor a Set-Cookie line. So that a page can show
-them, the server repeats them in a header of its own: with DEBUG on, and to a request that
-asks for them by a header, which another site's page cannot send here unallowed (CORS).
+A script sees neither the Cookie header nor a Set-Cookie line. The server repeats them in a header
+of its own, so that a page can show them. It does so only with DEBUG on, and only if the request
+has the header ``Wire``, which a page of another site cannot send without permission (CORS).
 """
 
 import json
@@ -25,39 +25,40 @@ from .constants import LOGIN_COOKIE, SECURE_LOGIN_COOKIE
 
 HEADER = "Wire"
 
-# What a page sends in it: the same for a request and for those that it is redirected to.
-RUN = re.compile("[0-9a-f]{32}")
+# The id of a run, which a page sends in the header. Redirected requests send the same id.
+RUN_ID = re.compile("[0-9a-f]{32}")
 
-# A signed value in an address, as of a session in the path: data, moment, signature.
+# A signed value in an address, such as a session key in the path: data, time, signature.
 SIGNED = re.compile(r"(?<![\w-])[\w-]++:\w{6}:[\w-]{43}")
 
-# What a header may come to: browsers and proxies refuse long ones. Beyond it values are cut.
-MOST_CHARACTERS = 32_000
-CUT = 100
+# Browsers and proxies refuse long headers. In a longer one each text is cut.
+MAX_HEADER_CHARACTERS = 32_000
+MAX_TEXT_CHARACTERS = 100
 
-# The exchanges of a run that has been redirected and is not over; a minute is plenty.
-begun = LocMemCache("demo.wire", {"TIMEOUT": 60})
+# The exchanges of runs that have been redirected. A run is over within a minute.
+redirected_runs = LocMemCache("demo.wire", {"TIMEOUT": 60})
 
-# Of an attribute, or of one with that value.
+# The meaning of an attribute, or of an attribute with a certain value.
 MEANING: dict[str, Any] = {
-    "expires": gettext_lazy("the browser forgets it then; Max-Age, if given, wins"),
-    "max-age": gettext_lazy("seconds until the browser forgets it"),
+    "expires": gettext_lazy("the browser deletes the cookie at this time; Max-Age, if set, wins"),
+    "max-age": gettext_lazy("seconds until the browser deletes the cookie"),
     "path": gettext_lazy("sent to addresses below this path"),
-    "domain": gettext_lazy("sent to this host and all below it"),
-    "secure": gettext_lazy("sent by https only, and to this machine itself"),
-    "httponly": gettext_lazy("no script sees it"),
+    "domain": gettext_lazy("sent to this host and its subdomains"),
+    "secure": gettext_lazy("sent over https only, except to this machine itself"),
+    "httponly": gettext_lazy("hidden from scripts"),
     "samesite=strict": gettext_lazy("sent with requests from this site's own pages only"),
     "samesite=lax": gettext_lazy(
-        "from other sites' pages sent with links, not with forms, images or scripts"
+        "sent when a link on another site's page is followed, but not with its POST forms, images "
+        "or scripts"
     ),
-    "samesite=none": gettext_lazy("sent whatever page causes the request; needs Secure"),
+    "samesite=none": gettext_lazy("sent with requests from any site; needs Secure"),
 }
 
 Exchange = dict[str, Any]
 
 
 class WireMiddleware:
-    """Stands before whatever reads or sets a cookie, and sees all of it."""
+    """Add the exchange to a response. It must come before middleware that reads or sets cookies."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         if not settings.DEBUG:
@@ -65,80 +66,83 @@ class WireMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        run = request.headers.get(HEADER, "")
-        if not RUN.fullmatch(run):
+        run_id = request.headers.get(HEADER, "")
+        if not RUN_ID.fullmatch(run_id):
             return self.get_response(request)
-        with count_round_trips() as trips:
+        with count_round_trips() as round_trips:
             response = self.get_response(request)
-        exchanges = [*begun.get(run, []), exchange(request, response, trips)]
+        exchanges = [
+            *redirected_runs.get(run_id, []),
+            exchange(request, response, round_trips),
+        ]
         if response.has_header("Location"):
-            begun.set(run, exchanges)
+            redirected_runs.set(run_id, exchanges)
         else:
-            begun.delete(run)
-        response.headers[HEADER] = header(exchanges)
+            redirected_runs.delete(run_id)
+        response.headers[HEADER] = header_value(exchanges)
         return response
 
 
-def header(exchanges: list[Exchange]) -> str:
-    """JSON in ASCII."""
+def header_value(exchanges: list[Exchange]) -> str:
+    """Return the exchanges as JSON in ASCII, shortened if the header would be too long."""
     text = json.dumps(exchanges)
-    return text if len(text) <= MOST_CHARACTERS else json.dumps(shortened(exchanges))
+    return text if len(text) <= MAX_HEADER_CHARACTERS else json.dumps(shortened(exchanges))
 
 
-def shortened(told: Any) -> Any:
-    """The same with every text cut."""
-    match told:
+def shortened(data: Any) -> Any:
+    """Return the data with each text cut to MAX_TEXT_CHARACTERS."""
+    match data:
         case dict():
-            return {name: shortened(value) for name, value in told.items()}
+            return {name: shortened(value) for name, value in data.items()}
         case list():
-            return [shortened(value) for value in told]
-        case str() if len(told) > CUT:
-            return f"{told[:CUT]}…"
-    return told
+            return [shortened(value) for value in data]
+        case str() if len(data) > MAX_TEXT_CHARACTERS:
+            return f"{data[:MAX_TEXT_CHARACTERS]}…"
+    return data
 
 
-def exchange(request: HttpRequest, response: HttpResponse, trips: RoundTrips) -> Exchange:
-    """A request and its response, as JSON can say them.
+def exchange(request: HttpRequest, response: HttpResponse, round_trips: RoundTrips) -> Exchange:
+    """Return a request and its response as JSON data.
 
-    ``trips`` is None on an engine that does not tell them.
+    "trips" is None for an engine that does not count its round trips. "keys" are texts that give
+    access to a session, which the page masks.
     """
     protocol = request.META.get("SERVER_PROTOCOL", "HTTP/1.1")
-    counted = issubclass(running_engine.store(), ListingMixin)
+    is_counted = issubclass(running_engine.store(), ListingMixin)
     return {
         "request": f"{request.method} {request.get_full_path()} {protocol}",
-        "sent": [pair(text) for text in cookie_line(request).split(";") if text],
+        "sent": [parse_pair(text) for text in cookie_header(request).split(";") if text],
         "understood": [{"name": name, "value": value} for name, value in request.COOKIES.items()],
         "status": f"{response.status_code} {response.reason_phrase}",
         "location": response.headers.get("Location"),
-        "set": [taken_apart(line) for line in lines(response)],
-        "trips": trips.number if counted else None,
-        "milliseconds": round(trips.seconds * 1000, 2),
-        # Texts that are as good as a key.
+        "set": [parse_set_cookie(line) for line in set_cookie_lines(response)],
+        "trips": round_trips.number if is_counted else None,
+        "milliseconds": round(round_trips.seconds * 1000, 2),
         "keys": SIGNED.findall(f"{request.path} {response.headers.get('Location', '')}"),
     }
 
 
-def cookie_line(request: HttpRequest) -> str:
-    """The Cookie header as it was sent; WSGI hands on its bytes as Latin-1."""
+def cookie_header(request: HttpRequest) -> str:
+    """Return the Cookie header as the browser sent it. WSGI decodes its bytes as Latin-1."""
     text: str = request.META.get("HTTP_COOKIE", "")
     return text.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
-def lines(response: HttpResponse) -> Iterator[str]:
-    """What follows ``Set-Cookie:``, in the order in which Django sends them."""
+def set_cookie_lines(response: HttpResponse) -> Iterator[str]:
+    """Yield the values of the Set-Cookie headers, in the order in which Django sends them."""
     if by_hand := response.headers.get("Set-Cookie"):
         yield by_hand
     for cookie in response.cookies.values():
         yield cookie.OutputString()
 
 
-def taken_apart(line: str) -> dict[str, Any]:
-    """A Set-Cookie line by the rules of RFC 6265, section 5.2."""
+def parse_set_cookie(line: str) -> dict[str, Any]:
+    """Parse a Set-Cookie value by the rules of RFC 6265, section 5.2."""
     first, *rest = line.split(";")
-    cookie = pair(first)
+    cookie = parse_pair(first)
     attributes = [attribute.strip().partition("=")[::2] for attribute in rest]
     return cookie | {
-        # What browsers count (RFC 6265bis, section 5.6).
+        # Browsers limit the bytes of name and value (RFC 6265bis, section 5.6).
         "bytes": len(cookie["name"].encode()) + len(cookie["value"].encode()),
         "attributes": [
             {"name": name, "value": value, "meaning": meaning(name.lower(), value.lower())}
@@ -148,34 +152,38 @@ def taken_apart(line: str) -> dict[str, Any]:
     }
 
 
-def pair(text: str) -> dict[str, Any]:
-    """What stands alone is a value without a name (RFC 6265bis, section 5.6)."""
+def parse_pair(text: str) -> dict[str, Any]:
+    """Parse ``name=value``. Without "=" the text is a nameless value (RFC 6265bis, section 5.6)."""
     name, equals, value = text.strip().partition("=")
     return {"name": name, "value": value} if equals else {"name": "", "value": name}
 
 
-def secret_names() -> set[str]:
-    """Cookies whose value signs somebody in, or lets a form through."""
-    own = {settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME}
-    return own | {LOGIN_COOKIE, SECURE_LOGIN_COOKIE}
+def secret_cookie_names() -> set[str]:
+    """Return the names of cookies that sign somebody in or authorize a form."""
+    return {
+        settings.SESSION_COOKIE_NAME,
+        settings.CSRF_COOKIE_NAME,
+        LOGIN_COOKIE,
+        SECURE_LOGIN_COOKIE,
+    }
 
 
 def meaning(name: str, value: str) -> str:
-    """Of an attribute, in a few words; empty for one that no browser knows."""
+    """Return the meaning of an attribute in a few words, or "" if browsers do not know it."""
     if name == "max-age" and (value == "0" or value.startswith("-")):
-        return _("the browser forgets it now")
+        return _("the browser deletes the cookie now")
     return str(MEANING.get(f"{name}={value}") or MEANING.get(name, ""))
 
 
-def notes(given: set[str]) -> Iterator[str]:
-    """What it means that an attribute is not there."""
-    if not given & {"max-age", "expires"}:
-        yield _("No Max-Age and no Expires: it ends with the browser.")
-    if "httponly" not in given:
-        yield _("No HttpOnly: scripts read it.")
-    if "domain" not in given:
-        yield _("No Domain: sent to this very host alone.")
-    if "path" not in given:
-        yield _("No Path: sent below the folder of this address alone.")
-    if "samesite" not in given:
-        yield _("No SameSite: browsers decide; most take Lax.")
+def notes(attributes: set[str]) -> Iterator[str]:
+    """Yield what it means that a cookie lacks an attribute."""
+    if not attributes & {"max-age", "expires"}:
+        yield _("No Max-Age and no Expires: the cookie ends when the browser closes.")
+    if "httponly" not in attributes:
+        yield _("No HttpOnly: scripts can read it.")
+    if "domain" not in attributes:
+        yield _("No Domain: sent to this host only.")
+    if "path" not in attributes:
+        yield _("No Path: sent only below the folder of this address.")
+    if "samesite" not in attributes:
+        yield _("No SameSite: the browser decides; most use Lax.")

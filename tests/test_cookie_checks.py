@@ -30,7 +30,7 @@ def wrong(settings: Settings, family: str, **values: Any) -> list[str]:
 
 def test_nothing_is_wrong_with_those_of_this_site() -> None:
     assert cookies_are_kept() == []
-    assert checks.login_cookie_is_kept() == []
+    assert checks.login_cookie_is_accepted() == []
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -139,7 +139,7 @@ def test_a_cookie_that_is_never_set_may_be_anything(settings: Settings) -> None:
 
 def test_the_cookie_of_login_auth_is_held_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(login_auth, "LOGIN_COOKIE", "__Http-login_auth")
-    [error] = checks.login_cookie_is_kept()
+    [error] = checks.login_cookie_is_accepted()
     assert (error.id, "set_login_cookie" in str(error.hint)) == ("cookies.E001", True)
 
 

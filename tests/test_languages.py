@@ -44,6 +44,8 @@ WITHOUT_WORDS = {
     "%(browser)s on %(system)s",
     "{kind} {name} at {host}:{port}",
     "<b><code>%(engine)s</code>.</b> %(reason)s",
+    ":",
+    ":?.!",
 }
 
 IN_CHINESE = {"Accept-Language": "zh-CN,zh;q=0.9"}
@@ -292,7 +294,9 @@ def test_a_wrong_value_is_answered_in_the_language_of_the_browser(client: Client
     path = "/cookies/set-cookie/?name=a%20b"
     english, chinese = client.get(path), client.get(path, headers=IN_CHINESE)
     assert (english.status_code, chinese.status_code) == (400, 400)
-    assert english.content.decode().startswith("name: A cookie's name takes ASCII letters")
+    assert english.content.decode().startswith(
+        "name: A cookie's name may only contain ASCII letters"
+    )
     assert chinese.content.decode().startswith("name: Cookie 名称只能包含 ASCII 字母")
     refused = client.put("/sessions/set-item/", headers=IN_CHINESE)
     assert "此示例只接受 POST" in refused.content.decode()

@@ -88,21 +88,21 @@ def test_what_is_installed_is_not_installed_again(
     monkeypatch.setattr(environment, "ROOT", tmp_path)
     monkeypatch.setattr(environment, "VENV", tmp_path / ".venv")
     monkeypatch.setattr(environment.subprocess, "run", remember)
-    monkeypatch.setattr(environment, "works", lambda python: (tmp_path / ".venv").exists())
-    environment.ensure(["requirements.txt"])
+    monkeypatch.setattr(environment, "is_usable", lambda python: (tmp_path / ".venv").exists())
+    environment.install_if_changed(["requirements.txt"])
     assert len(calls) == 2
-    environment.ensure(["requirements.txt"])
+    environment.install_if_changed(["requirements.txt"])
     assert len(calls) == 2
     (tmp_path / "requirements.txt").write_text("django\nhiredis\n")
-    environment.ensure(["requirements.txt"])
+    environment.install_if_changed(["requirements.txt"])
     assert len(calls) == 3
 
 
 def test_an_included_file_counts_as_well(environment: ModuleType) -> None:
-    assert "django-redis" in environment.wanted(["tests/requirements.txt"])
+    assert "django-redis" in environment.expected_stamp(["tests/requirements.txt"])
 
 
 def test_works_tells_a_broken_environment(environment: ModuleType, tmp_path: Path) -> None:
-    assert environment.works(sys.executable)
-    assert not environment.works(tmp_path / "missing")
-    assert not environment.works("false")
+    assert environment.is_usable(sys.executable)
+    assert not environment.is_usable(tmp_path / "missing")
+    assert not environment.is_usable("false")

@@ -536,7 +536,7 @@ def test_the_file_profile_warns_of_a_folder_that_was_there(tmp_path: Path) -> No
     ("previous", "why"),
     [
         ("dbx", "Sessions cannot be moved to or from 'dbx'"),
-        ("os.path", "'os.path' is no engine"),
+        ("os.path", "Sessions cannot be moved to or from 'os.path'"),
         ("db", "SESSION_HANDOVER_FROM=db. Both are db. Name the engine that ran"),
         ("file", "The session storage path"),
     ],
@@ -566,7 +566,7 @@ def test_a_handover_needs_our_engine_and_no_middleware_of_ours(settings: Setting
     assert not handover_is_possible()
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
     [error] = handover_is_possible()
-    assert "needs an engine of cookieproj.engines" in error.msg
+    assert "SESSION_ENGINE must be an engine of cookieproj.engines" in error.msg
 
 
 def test_the_former_cache_is_read_as_it_was_written() -> None:

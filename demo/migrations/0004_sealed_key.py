@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    """The column stays and becomes wider; what is in it, the next one seals."""
+    """Widen the column of session keys. The next migration encrypts the keys in it."""
 
     dependencies = [
         ("demo", "0003_session_hashes"),

@@ -1,7 +1,7 @@
-"""No session key, nor session hash, stays in clear in the index of signed-in sessions.
+"""Encrypt the session keys and digest the session hashes in the registry of signed-in sessions.
 
-All who are signed in stay so and are listed as before. Backwards as well, but for rows whose
-keys no secret key opens any more, and whose hashes hold no more: their sessions have ended.
+Everybody stays signed in and listed. The migration can be reversed, except for rows whose key no
+SECRET_KEY decrypts any more, or whose hash is out of date: their sessions have ended.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,60 +18,61 @@ BATCH = 500
 SEALED_FOR = "demo.SignedInSession"
 
 
-def seal(apps: Any, schema_editor: Any) -> None:
-    change(apps, schema_editor, sealed)
+def seal_rows(apps: Any, schema_editor: Any) -> None:
+    change_rows(apps, schema_editor, seal)
 
 
-def unseal(apps: Any, schema_editor: Any) -> None:
-    change(apps, schema_editor, unsealed)
+def unseal_rows(apps: Any, schema_editor: Any) -> None:
+    change_rows(apps, schema_editor, unseal)
 
 
-def change(apps: Any, schema_editor: Any, changed: Callable[[Any], None]) -> None:
+def change_rows(apps: Any, schema_editor: Any, change: Callable[[Any], None]) -> None:
     rows = apps.get_model("demo", "SignedInSession").objects.using(schema_editor.connection.alias)
-    last = None
-    while batch := list(after(rows, last)):
+    last_pk = None
+    while batch := list(next_batch(rows, last_pk)):
         for row in batch:
-            # Only what was read is replaced: a request may have gone further.
-            read = rows.filter(pk=row.pk, sealed_key=row.sealed_key, auth_hash=row.auth_hash)
-            changed(row)
-            read.update(sealed_key=row.sealed_key, auth_hash=row.auth_hash)
-        last = batch[-1].pk
+            # A request may have changed the row since it was read: then it stays as it is.
+            unchanged = rows.filter(pk=row.pk, sealed_key=row.sealed_key, auth_hash=row.auth_hash)
+            change(row)
+            unchanged.update(sealed_key=row.sealed_key, auth_hash=row.auth_hash)
+        last_pk = batch[-1].pk
 
 
-def after(rows: Any, last: Any) -> Any:
-    """The next of them, whatever each becomes meanwhile."""
-    rest = rows.filter(pk__gt=last) if last else rows
-    return rest.select_related("user").order_by("pk")[:BATCH]
+def next_batch(rows: Any, last_pk: Any) -> Any:
+    """Return the rows after ``last_pk``, in the order of primary keys, which no change affects."""
+    remaining = rows.filter(pk__gt=last_pk) if last_pk else rows
+    return remaining.select_related("user").order_by("pk")[:BATCH]
 
 
-def sealed(row: Any) -> None:
+def seal(row: Any) -> None:
     if row.sealed_key:
         row.sealed_key = encryption.encrypt(row.sealed_key, SEALED_FOR)
     row.auth_hash = digest(row.auth_hash)
 
 
-def unsealed(row: Any) -> None:
+def unseal(row: Any) -> None:
     if row.sealed_key:
-        row.sealed_key = opened(row.sealed_key)
+        row.sealed_key = decrypt_key(row.sealed_key)
     hashes = {digest(auth_hash): auth_hash for auth_hash in hashes_of(row.user)}
     row.auth_hash = hashes.get(row.auth_hash, "")
 
 
-def opened(key: str) -> str:
+def decrypt_key(sealed_key: str) -> str:
     try:
-        return encryption.decrypt(key, SEALED_FOR)
+        return encryption.decrypt(sealed_key, SEALED_FOR)
     except encryption.DecryptionError:
-        # As a key it opens nothing, and is short enough for the column of before.
-        return key[:40]
+        # The ciphertext is no key of any session. Cut, it fits the previous column.
+        return sealed_key[:40]
 
 
 def digest(auth_hash: str) -> str:
     return sha256(auth_hash.encode()).hexdigest()
 
 
-def hashes_of(row: Any) -> Iterator[str]:
+def hashes_of(historical_user: Any) -> Iterator[str]:
+    """Yield the user's session hashes. A historical model lacks the methods of ``User``."""
     names = ("password", "session_hashes", "sign_outs")
-    user = User(**{name: getattr(row, name) for name in names})
+    user = User(**{name: getattr(historical_user, name) for name in names})
     yield user.get_session_auth_hash()
     yield from user.get_session_auth_fallback_hash()
 
@@ -82,5 +83,5 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RunPython(seal, unseal),
+        migrations.RunPython(seal_rows, unseal_rows),
     ]

@@ -1,7 +1,7 @@
-"""The registry of signed-in sessions moves to ``cookieproj.devices``: all stay signed in.
+"""Move the registry of signed-in sessions to ``cookieproj.devices``. Everybody stays signed in.
 
-Its rows move to the tables of that app. What was granted or logged about its models,
-and about stored sessions, goes on under the apps that have them now. Backwards as well.
+Its rows move to the tables of that app. Permissions and log entries about its models, and about
+stored sessions, move to the apps that have these models now. The migration can be reversed.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from django.db import migrations
 
 HERE, DEVICES, ENGINES = "demo", "cookieproj_devices", "cookieproj_engines"
 
-# By their names in the old table, and in the new one.
+# The names of columns in the old table and in the new one.
 SIGNED_IN = {
     name: name
     for name in (
@@ -29,19 +29,19 @@ MODELS = {
 
 def move_rows(apps: Any, schema_editor: Any) -> None:
     for model, columns in (("SignedInSession", SIGNED_IN), ("RefusedSession", REFUSED)):
-        move(apps, schema_editor, (HERE, DEVICES), model, columns)
+        move_table(apps, schema_editor, (HERE, DEVICES), model, columns)
 
 
 def move_rows_back(apps: Any, schema_editor: Any) -> None:
     back = {new: old for old, new in SIGNED_IN.items()}
     for model, columns in (("SignedInSession", back), ("RefusedSession", REFUSED)):
-        move(apps, schema_editor, (DEVICES, HERE), model, columns)
+        move_table(apps, schema_editor, (DEVICES, HERE), model, columns)
 
 
-def move(
+def move_table(
     apps: Any, schema_editor: Any, labels: tuple[str, str], model: str, columns: dict[str, str]
 ) -> None:
-    """By statements in the database itself: there may be a million rows."""
+    """Move all rows with two statements, because there may be a million."""
     quote = schema_editor.quote_name
     source, target = (quote(apps.get_model(label, model)._meta.db_table) for label in labels)
     read, written = (", ".join(map(quote, names)) for names in (columns, columns.values()))
@@ -52,22 +52,23 @@ def move(
 
 def move_content_types(apps: Any, schema_editor: Any) -> None:
     for model, label in MODELS.items():
-        rename(apps, schema_editor, model, HERE, label)
+        rename_content_type(apps, schema_editor, model, HERE, label)
 
 
 def move_content_types_back(apps: Any, schema_editor: Any) -> None:
     for model, label in MODELS.items():
-        rename(apps, schema_editor, model, label, HERE)
+        rename_content_type(apps, schema_editor, model, label, HERE)
 
 
-def rename(apps: Any, schema_editor: Any, model: str, old: str, new: str) -> None:
-    """Permissions and the admin's log refer to content types, and so follow them."""
+def rename_content_type(apps: Any, schema_editor: Any, model: str, old: str, new: str) -> None:
+    """Move a model's content type to another app. Permissions and the admin's log refer to it."""
     alias = schema_editor.connection.alias
-    found = apps.get_model("contenttypes", "ContentType").objects.using(alias).filter(model=model)
-    if found.filter(app_label=old).exists():
-        # One that ``migrate`` has made since for the new app: nobody was granted anything by it.
-        found.filter(app_label=new).delete()
-        found.filter(app_label=old).update(app_label=new)
+    content_types = apps.get_model("contenttypes", "ContentType").objects.using(alias)
+    of_model = content_types.filter(model=model)
+    if of_model.filter(app_label=old).exists():
+        # ``migrate`` may have created one for the new app. Nobody has its permissions yet.
+        of_model.filter(app_label=new).delete()
+        of_model.filter(app_label=old).update(app_label=new)
 
 
 class Migration(migrations.Migration):

@@ -1,4 +1,4 @@
-"""The registry: every recipe, by group, in the order in which one would learn them."""
+"""Every recipe, by group, in the order in which to learn them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,10 +19,10 @@ GROUPS = [
     Group(_("Set a cookie"), recipes_of(cookies)),
     Group(_("Read and delete cookies"), recipes_of(reading)),
     Group(_("Signed cookies"), recipes_of(signed)),
-    Group(_("What a session holds"), recipes_of(sessions)),
+    Group(_("Data in a session"), recipes_of(sessions)),
     Group(_("When a session expires"), recipes_of(expiry)),
     Group(_("How a session begins and ends"), recipes_of(lifecycle)),
     Group(_("A session without cookies"), recipes_of(in_path)),
     Group(_("Signing in"), recipes_of(auth)),
 ]
-RECIPES = {made.route: made for group in GROUPS for made in group.recipes}
+RECIPES = {recipe.route: recipe for group in GROUPS for recipe in group.recipes}

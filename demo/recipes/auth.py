@@ -1,4 +1,4 @@
-"""Signing in three ways: by hand in the session, with a cookie of our own, with Django's auth."""
+"""Sign in three ways: by hand in the session, with the login_auth cookie, with Django's auth."""
 
 from django import forms
 from django.conf import settings
@@ -12,62 +12,62 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
 
 from demo.login_auth import (
-    admitted,
-    claimed,
+    is_admitted,
     login_auth,
-    login_cookie,
+    login_cookie_name,
     proofs_of,
     set_login_cookie,
+    signed_claim,
 )
 
 from .recipe import CHANGES, READS_OR_SETS_A_COOKIE, TextResponse, recipe
 
-SIGNS_IN = ("GET", "HEAD", "POST")
+SHOWS_A_FORM_AND_SIGNS_IN = ("GET", "HEAD", "POST")
 
 
-class Credentials(AuthenticationForm):
-    """On a page that is about something else: it does not take the focus."""
+class CredentialsForm(AuthenticationForm):
+    """Django's sign-in form without its autofocus: on a recipe's page it is not the main thing."""
 
     username = UsernameField(widget=forms.TextInput(attrs={"autocomplete": "username"}))
 
 
 def next_page(request: HttpRequest, default: str) -> str:
-    """Where to go after signing in: the ``next`` that was asked for, if it leads to this site."""
-    asked = request.POST.get("next") or request.GET.get("next", "")
+    """Return the address to redirect to: the request's ``next`` if it is on this site."""
+    requested = request.POST.get("next") or request.GET.get("next", "")
     hosts = {request.get_host()}
-    if url_has_allowed_host_and_scheme(asked, hosts, require_https=request.is_secure()):
-        return asked
+    if url_has_allowed_host_and_scheme(requested, hosts, require_https=request.is_secure()):
+        return requested
     return resolve_url(default)
 
 
-def ask(request: HttpRequest, form: AuthenticationForm, default: str) -> HttpResponse:
+def sign_in_page(request: HttpRequest, form: AuthenticationForm, default: str) -> HttpResponse:
     context = {"form": form, "next": next_page(request, default), "debug": settings.DEBUG}
     return render(request, "demo/sign_in.html", context)
 
 
 @recipe(
-    _("By hand: the index"),
-    _("Whether somebody is signed in is whether the session holds a name."),
+    _("By hand: the start page"),
+    _("Somebody is signed in if the session contains a username."),
 )
 def by_hand(request: HttpRequest) -> HttpResponse:
     name = request.session.get("username")
-    return render(request, "demo/by_hand.html", {"name": name})
+    return render(request, "demo/by_hand_account.html", {"name": name})
 
 
 @recipe(
     _("By hand: sign in"),
     _(
-        "Check the password, then put uid and username in the session. cycle_key first: "
-        "a key that somebody planted before must not become a signed-in one."
+        "Check the password, call cycle_key, and put uid and username into the session. Without "
+        "cycle_key, a session key that an attacker has planted would now be signed in."
     ),
-    methods=SIGNS_IN,
-    asks=Credentials,
+    methods=SHOWS_A_FORM_AND_SIGNS_IN,
+    asks=CredentialsForm,
 )
 @sensitive_post_parameters("password")
 def by_hand_sign_in(request: HttpRequest) -> HttpResponse:
     form = AuthenticationForm(request, request.POST or None)
     if not form.is_valid():
-        return ask(request, form, "demo:auth/by-hand")
+        return sign_in_page(request, form, "demo:auth/by-hand")
     user = form.get_user()
     request.session.cycle_key()
     request.session["uid"] = user.pk
@@ -77,7 +77,7 @@ def by_hand_sign_in(request: HttpRequest) -> HttpResponse:
 
 @recipe(
     _("By hand: sign out"),
-    _("Take both out of the session again; what else it holds stays."),
+    _("Remove uid and username from the session. Its other data stays."),
     methods=CHANGES,
 )
 def by_hand_sign_out(request: HttpRequest) -> HttpResponse:
@@ -88,9 +88,9 @@ def by_hand_sign_out(request: HttpRequest) -> HttpResponse:
 
 
 @recipe(
-    _("A cookie of our own: the page behind it"),
-    _("login_auth lets a browser through whose signed cookie says who it is."),
-    helpers=(claimed, admitted, proofs_of),
+    _("login_auth: the protected page"),
+    _("login_auth admits only a browser whose signed cookie identifies its user."),
+    helpers=(signed_claim, is_admitted, proofs_of),
 )
 @login_auth
 def cookie_account(request: HttpRequest) -> HttpResponse:
@@ -99,68 +99,74 @@ def cookie_account(request: HttpRequest) -> HttpResponse:
 
 
 @recipe(
-    _("A cookie of our own: sign in"),
+    _("login_auth: sign in"),
     _(
-        "No session at all: the cookie itself says who it is. It is signed, has an age, and ends "
-        "with the user's password."
+        "No session is needed: the cookie itself identifies the user. It is signed, it expires, "
+        "and a new password invalidates it."
     ),
-    methods=SIGNS_IN,
-    asks=Credentials,
+    methods=SHOWS_A_FORM_AND_SIGNS_IN,
+    asks=CredentialsForm,
     helpers=(next_page, set_login_cookie, proofs_of),
 )
 @sensitive_post_parameters("password")
 def cookie_sign_in(request: HttpRequest) -> HttpResponse:
     form = AuthenticationForm(request, request.POST or None)
     if not form.is_valid():
-        return ask(request, form, "demo:auth/cookie-account")
+        return sign_in_page(request, form, "demo:auth/cookie-account")
     response = HttpResponseRedirect(next_page(request, "demo:auth/cookie-account"))
     set_login_cookie(response, form.get_user(), secure=request.is_secure())
     return response
 
 
 @recipe(
-    _("A cookie of our own: sign out"),
-    _("This browser forgets the cookie. A copy of it stays good until it is too old."),
+    _("login_auth: sign out"),
+    _("This browser deletes the cookie. A copy of it stays valid until it expires."),
     methods=CHANGES,
 )
 def cookie_sign_out(request: HttpRequest) -> HttpResponse:
     response = redirect("demo:auth/cookie-sign-in")
-    response.delete_cookie(login_cookie(secure=request.is_secure()), samesite="Lax")
+    response.delete_cookie(login_cookie_name(secure=request.is_secure()), samesite="Lax")
     return response
 
 
 @recipe(
     _("Forge it: type is_login=1"),
-    _("What anybody can do in a browser's developer tools."),
+    _("Anybody can do this in the browser's developer tools."),
     methods=READS_OR_SETS_A_COOKIE,
 )
 def forge(request: HttpRequest) -> HttpResponse:
-    response = TextResponse("is_login=1 is set. Now look who lets you in.")
+    response = TextResponse("is_login=1 is set. The next recipe shows who lets you in.")
     response.set_cookie("is_login", "1")
     return response
 
 
 @recipe(
     _("Forge it: who lets you in?"),
-    _("The naive check of the tutorials beside ours, on the cookies this browser sends."),
-    helpers=(claimed,),
+    _(
+        "The naive check of many tutorials and login_auth, both on the cookies that this browser "
+        "sends."
+    ),
+    helpers=(signed_claim,),
 )
 def who_lets_you_in(request: HttpRequest) -> HttpResponse:
     @login_auth
     def secret(request: HttpRequest) -> HttpResponse:
         return HttpResponse()
 
-    naive = bool(request.COOKIES.get("is_login"))
-    ours = secret(request).status_code == HttpResponse.status_code
+    naive_admits = bool(request.COOKIES.get("is_login"))
+    login_auth_admits = secret(request).status_code == HttpResponse.status_code
     return TextResponse(
-        f'request.COOKIES.get("is_login") {"lets you in" if naive else "keeps you out"}\n'
-        f"@login_auth {'lets you in' if ours else 'keeps you out'}"
+        f'request.COOKIES.get("is_login") {"lets you in" if naive_admits else "keeps you out"}\n'
+        f"@login_auth {'lets you in' if login_auth_admits else 'keeps you out'}"
     )
 
 
 @recipe(
-    _("Django's auth: the page behind it"),
-    _("login_required keeps everybody else out, and remembers in next where they wanted to go."),
+    _("Django's auth: the protected page"),
+    _(
+        "login_required redirects everybody who is not signed in, and puts the page they asked "
+        "for into next."
+    ),
 )
 @login_required
 def account(request: HttpRequest) -> HttpResponse:
@@ -169,23 +175,26 @@ def account(request: HttpRequest) -> HttpResponse:
 
 @recipe(
     _("Django's auth: sign in"),
-    _("authenticate() asks the user table, login() cycles the key and keeps the user's id."),
-    methods=SIGNS_IN,
-    asks=Credentials,
+    _("authenticate() checks the user table. login() calls cycle_key and stores the user's id."),
+    methods=SHOWS_A_FORM_AND_SIGNS_IN,
+    asks=CredentialsForm,
     helpers=(next_page,),
 )
 @sensitive_post_parameters("password")
 def sign_in(request: HttpRequest) -> HttpResponse:
     form = AuthenticationForm(request, request.POST or None)
     if not form.is_valid():
-        return ask(request, form, "demo:auth/account")
+        return sign_in_page(request, form, "demo:auth/account")
     login(request, form.get_user())
     return HttpResponseRedirect(next_page(request, "demo:auth/account"))
 
 
 @recipe(
     _("Django's auth: sign out"),
-    _("logout() flushes the session: the store forgets it, the browser's cookie goes."),
+    _(
+        "logout() flushes the session: it deletes the session from the store and the cookie from "
+        "the browser."
+    ),
     methods=CHANGES,
 )
 def sign_out(request: HttpRequest) -> HttpResponse:

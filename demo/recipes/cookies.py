@@ -1,4 +1,4 @@
-"""Setting a cookie: by name and value, with every attribute, on every kind of response."""
+"""Set a cookie: by name and value, with every attribute, on every kind of response."""
 
 from datetime import datetime
 from http.cookies import SimpleCookie
@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.http import http_date
 from django.utils.translation import gettext_lazy as _
 
-from demo.form_fields import CookieAttributeField, CookieNameField, MaxAgeField, MomentField
+from demo.form_fields import CookieAttributeField, CookieNameField, ExpiryField, MaxAgeField
 
 from .recipe import READS_OR_SETS_A_COOKIE, TextResponse, recipe
 
@@ -31,7 +31,7 @@ class MaxAgeForm(CookieForm):
 
 
 class ExpiresForm(CookieForm):
-    expires = MomentField(label="expires")
+    expires = ExpiryField(label="expires")
 
 
 class BothForm(MaxAgeForm, ExpiresForm):
@@ -51,8 +51,8 @@ class AttributesForm(MaxAgeForm):
     )
 
 
-# RFC 6265, section 6.1, and RFC 6265bis, section 5.6.
-MOST_BYTES = 4096
+# The largest cookie: RFC 6265, section 6.1, and RFC 6265bis, section 5.6.
+MAX_COOKIE_BYTES = 4096
 
 
 class LanguageForm(forms.Form):
@@ -61,15 +61,19 @@ class LanguageForm(forms.Form):
 
 class SizeForm(NameForm):
     size = forms.IntegerField(
-        label=_("Bytes"), initial=5000, min_value=1, max_value=8000, help_text=_("Of the value.")
+        label=_("Bytes"),
+        initial=5000,
+        min_value=1,
+        max_value=8000,
+        help_text=_("Length of the value."),
     )
 
 
 @recipe(
     _("Name and value"),
     _(
-        "The least a cookie needs. With no age given it lives until the browser closes. "
-        "A header is ASCII, so any other text is percent-encoded on its way out."
+        "A cookie needs only a name and a value. Without an age it lasts until the browser "
+        "closes. A header is ASCII, so other text is percent-encoded."
     ),
     form=CookieForm,
     methods=READS_OR_SETS_A_COOKIE,
@@ -82,7 +86,10 @@ def set_cookie(request: HttpRequest, name: str, value: str) -> HttpResponse:
 
 @recipe(
     "max_age",
-    _("Seconds to live, counted by the browser. Zero or less deletes the cookie at once."),
+    _(
+        "The cookie's lifetime in seconds, counted by the browser. Zero or less deletes the "
+        "cookie at once."
+    ),
     form=MaxAgeForm,
     methods=READS_OR_SETS_A_COOKIE,
 )
@@ -95,8 +102,8 @@ def max_age(request: HttpRequest, name: str, value: str, max_age: int) -> HttpRe
 @recipe(
     "expires",
     _(
-        "A moment to live until. From a datetime Django works out max-age too, "
-        "so that a browser whose clock is wrong still gets it right."
+        "The time at which the cookie expires. From a datetime Django also computes max-age, so a "
+        "wrong clock in the browser does no harm."
     ),
     form=ExpiresForm,
     methods=READS_OR_SETS_A_COOKIE,
@@ -110,8 +117,8 @@ def expires(request: HttpRequest, name: str, value: str, expires: datetime) -> H
 @recipe(
     _("max_age and expires"),
     _(
-        "When a browser gets both, max-age wins (RFC 6265, section 5.3). Django refuses "
-        "max_age beside a datetime with a ValueError, so expires goes here as a header's text."
+        "If a browser gets both, max-age wins (RFC 6265, section 5.3). Django raises ValueError "
+        "for max_age together with a datetime, so this recipe passes expires as text."
     ),
     form=BothForm,
     methods=READS_OR_SETS_A_COOKIE,
@@ -119,7 +126,7 @@ def expires(request: HttpRequest, name: str, value: str, expires: datetime) -> H
 def max_age_and_expires(
     request: HttpRequest, name: str, value: str, max_age: int, expires: datetime
 ) -> HttpResponse:
-    response = TextResponse(f"{name} lives {max_age} seconds, whatever expires says.")
+    response = TextResponse(f"{name} is set for {max_age} seconds: max_age wins over expires.")
     response.set_cookie(
         name, quote(value, safe=""), max_age=max_age, expires=http_date(expires.timestamp())
     )
@@ -129,11 +136,11 @@ def max_age_and_expires(
 @recipe(
     _("Every attribute"),
     _(
-        "path and domain say where the cookie is sent, secure that it travels by https only, "
-        "httponly that no script reads it, samesite whether other sites' requests carry it. "
-        "A browser drops a cookie for a domain that is not its page's, SameSite=None without "
-        "Secure, and a name with __Secure-, __Host-, __Http- or __Host-Http- before it that lacks "
-        "what the prefix asks for."
+        "path and domain limit where the cookie is sent. secure limits it to https, and httponly "
+        "hides it from scripts. samesite decides whether cross-site requests send it. A browser "
+        "drops a cookie for a domain that does not match the page, a cookie with SameSite=None "
+        "but without Secure, and a name with the prefix __Secure-, __Host-, __Http- or "
+        "__Host-Http- that lacks what the prefix requires."
     ),
     form=AttributesForm,
     methods=READS_OR_SETS_A_COOKIE,
@@ -166,15 +173,15 @@ def attributes(
 @recipe(
     _("By hand"),
     _(
-        "Set-Cookie is a header like any other. Written by hand nobody checks it for you, "
-        "and response.headers keeps only one of a name. SimpleCookie writes it well."
+        "Set-Cookie is a header like any other. If you write it by hand, nothing checks it, and "
+        "response.headers keeps only one header of each name. SimpleCookie writes it correctly."
     ),
     form=CookieForm,
     methods=READS_OR_SETS_A_COOKIE,
 )
 def by_hand(request: HttpRequest, name: str, value: str) -> HttpResponse:
     cookie = SimpleCookie({name: quote(value, safe="")})
-    response = TextResponse(f"{name} is set by a header of our own.")
+    response = TextResponse(f"{name} is set by a header written by hand.")
     response.headers["Set-Cookie"] = f"{cookie[name].OutputString()}; Path=/; SameSite=Lax"
     return response
 
@@ -205,7 +212,10 @@ def on_json(request: HttpRequest, name: str, value: str) -> HttpResponse:
 
 @recipe(
     _("On a redirect"),
-    _("The browser keeps the cookie first and follows then, so the next page already gets it."),
+    _(
+        "The browser stores the cookie before it follows the redirect, so the next page already "
+        "receives it."
+    ),
     form=CookieForm,
     methods=READS_OR_SETS_A_COOKIE,
 )
@@ -218,14 +228,14 @@ def on_a_redirect(request: HttpRequest, name: str, value: str) -> HttpResponse:
 @recipe(
     _("Django's language cookie"),
     _(
-        "LocaleMiddleware looks here first, and then at what the browser prefers, its "
-        "Accept-Language header. The button above does the same by set_language."
+        "LocaleMiddleware reads this cookie first, and then the browser's Accept-Language header. "
+        "The button at the top of the page sets the same cookie through set_language."
     ),
     form=LanguageForm,
     methods=READS_OR_SETS_A_COOKIE,
 )
 def language(request: HttpRequest, language: str) -> HttpResponse:
-    response = TextResponse(f"From the next page on this site speaks {language}.")
+    response = TextResponse(f"The next page is in {language}.")
     response.set_cookie(
         settings.LANGUAGE_COOKIE_NAME,
         language,
@@ -238,9 +248,9 @@ def language(request: HttpRequest, language: str) -> HttpResponse:
 @recipe(
     _("Over 4,096 bytes"),
     _(
-        "RFC 6265 promises room for 4,096 bytes of name, value and attributes. Browsers today "
-        "count name and value (RFC 6265bis), and drop what is larger without a word: "
-        "the server is never told."
+        "RFC 6265 guarantees 4,096 bytes for name, value and attributes together. Today's "
+        "browsers count only name and value (RFC 6265bis), and silently drop a larger cookie: the "
+        "server never learns of it."
     ),
     form=SizeForm,
     methods=READS_OR_SETS_A_COOKIE,
@@ -248,13 +258,13 @@ def language(request: HttpRequest, language: str) -> HttpResponse:
 def too_large(request: HttpRequest, name: str, size: int) -> HttpResponse:
     response = HttpResponse(content_type="text/plain")
     response.set_cookie(name, "x" * size)
-    pair = len(name) + size
-    line = len(response.cookies[name].OutputString())
-    response.write(f"Name and value have {pair:,} bytes, the whole line {line:,}: ")
-    if pair > MOST_BYTES:
+    pair_bytes = len(name) + size
+    line_bytes = len(response.cookies[name].OutputString())
+    response.write(f"Name and value have {pair_bytes:,} bytes, the whole line {line_bytes:,}: ")
+    if pair_bytes > MAX_COOKIE_BYTES:
         response.write("browsers drop it.\n")
-    elif line > MOST_BYTES:
-        response.write("browsers keep it, but RFC 6265 does not promise that.\n")
+    elif line_bytes > MAX_COOKIE_BYTES:
+        response.write("browsers keep it, but RFC 6265 does not guarantee that.\n")
     else:
         response.write("browsers keep it.\n")
     return response

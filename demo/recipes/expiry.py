@@ -1,4 +1,4 @@
-"""When a session expires, who decides it, and who clears up."""
+"""Set when a session expires, and clear expired sessions."""
 
 from datetime import datetime, timedelta
 
@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 
-from demo.form_fields import OLDEST, MomentField
+from demo.form_fields import MAX_COOKIE_AGE, ExpiryField
 from demo.session_settings import session_settings
 
 from .recipe import CHANGES, TextResponse, recipe
@@ -19,13 +19,13 @@ class SecondsForm(forms.Form):
         label=_("Seconds"),
         initial=300,
         min_value=1,
-        max_value=OLDEST,
+        max_value=MAX_COOKIE_AGE,
         help_text=_("Up to 400 days."),
     )
 
 
 class MomentForm(forms.Form):
-    moment = MomentField(label=_("Moment"))
+    moment = ExpiryField(label=_("Time"))
 
 
 class TimedeltaForm(forms.Form):
@@ -42,7 +42,7 @@ class TimedeltaForm(forms.Form):
 
 @recipe(
     _("set_expiry with seconds"),
-    _("Expires after that many seconds in which the session was not changed."),
+    _("The session expires when it has not changed for this many seconds."),
     form=SecondsForm,
     methods=CHANGES,
 )
@@ -54,8 +54,8 @@ def in_seconds(request: HttpRequest, seconds: int) -> HttpResponse:
 @recipe(
     "set_expiry(0)",
     _(
-        "The cookie has no age, so it ends with the browser. "
-        "The store keeps the session for SESSION_COOKIE_AGE all the same."
+        "The cookie has no age, so the browser deletes it when it closes. The store still keeps "
+        "the session for SESSION_COOKIE_AGE."
     ),
     methods=CHANGES,
 )
@@ -66,7 +66,7 @@ def at_browser_close(request: HttpRequest) -> HttpResponse:
 
 @recipe(
     "set_expiry(None)",
-    _("Back to what the settings say for every session."),
+    _("Go back to the expiry that the settings give to every session."),
     methods=CHANGES,
 )
 def by_settings(request: HttpRequest) -> HttpResponse:
@@ -76,7 +76,7 @@ def by_settings(request: HttpRequest) -> HttpResponse:
 
 @recipe(
     _("set_expiry with a datetime"),
-    _("A fixed moment: no later change of the session moves it."),
+    _("A fixed time: later changes of the session do not move it."),
     form=MomentForm,
     methods=CHANGES,
 )
@@ -87,7 +87,10 @@ def at_a_moment(request: HttpRequest, moment: datetime) -> HttpResponse:
 
 @recipe(
     _("set_expiry with a timedelta"),
-    _("Kept as the moment that many days from now: fixed, unlike seconds."),
+    _(
+        "Stored as a fixed time, this long from now. Seconds, by contrast, count from the last "
+        "change."
+    ),
     form=TimedeltaForm,
     methods=CHANGES,
 )
@@ -108,19 +111,19 @@ def expiry_of(request: HttpRequest) -> str:
 @recipe(
     "clear_expired",
     _(
-        "What manage.py clearsessions calls. The database and the files need it now and then; "
-        "a cache forgets by itself, and signed cookies lie in the browser."
+        "manage.py clearsessions calls this. The database and the files need it regularly. A "
+        "cache removes expired sessions by itself, and signed cookies are in the browser."
     ),
     methods=CHANGES,
 )
 def clear_expired(request: HttpRequest) -> HttpResponse:
     request.session.clear_expired()
-    return TextResponse(f"{settings.SESSION_ENGINE} has cleared what it holds that is expired.")
+    return TextResponse(f"{settings.SESSION_ENGINE} has deleted its expired sessions.")
 
 
 @recipe(
     _("Every SESSION_ setting"),
-    _("Each with its value on this site now, Django's default, and what it does."),
+    _("Each setting with its value on this site, Django's default, and what it does."),
 )
 def every_setting(request: HttpRequest) -> HttpResponse:
     return render(request, "demo/session_settings.html", {"settings": session_settings()})

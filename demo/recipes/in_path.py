@@ -1,4 +1,4 @@
-"""A session whose key travels in the address instead of a cookie."""
+"""Put the session key into the address instead of a cookie."""
 
 from importlib import import_module
 
@@ -15,27 +15,28 @@ from demo.constants import IN_PATH_SALT
 
 from .recipe import CHANGES, recipe
 
-# Seconds that an address stays good after the last step.
-AGE = 20 * 60
+# How long an address stays valid after the last request, in seconds.
+ADDRESS_AGE = 20 * 60
 
 
-# Django's CSRF token is itself a cookie. Here the address is the secret that another site lacks.
+# Django's CSRF token is itself a cookie. Another site cannot forge this form, because it does not
+# know the signed key in the address.
 @never_cache
 @csrf_exempt
 def page(request: HttpRequest, token: str, name: str) -> HttpResponse:
     if not settings.DEMO_SESSION_IN_PATH:
         raise Http404
     try:
-        key = signing.loads(token, salt=IN_PATH_SALT, max_age=AGE)
+        key = signing.loads(token, salt=IN_PATH_SALT, max_age=ADDRESS_AGE)
     except signing.BadSignature:
-        return render(request, "demo/in_path_over.html", status=400)
+        return render(request, "demo/session_in_path_expired.html", status=400)
     session = import_module(settings.SESSION_ENGINE).SessionStore(key)
     if request.method == "POST":
         session["eaten"] = session.get("eaten", 0) + 1
         session.save()
         return without_referrer(redirect("demo:in-path", signed(session), name))
     context = {"eaten": session.get("eaten", 0), "token": signed(session), "name": name}
-    return without_referrer(render(request, "demo/in_path.html", context))
+    return without_referrer(render(request, "demo/session_in_path.html", context))
 
 
 def signed(session: SessionBase) -> str:
@@ -48,12 +49,12 @@ def without_referrer(response: HttpResponse) -> HttpResponse:
 
 
 @recipe(
-    _("The key in the path"),
+    _("The session key in the path"),
     _(
-        "For browsers that take no cookies: every link carries the signed key, and it is gone "
-        "when the window closes. Mind the risk: whoever sees the address, in a history, a log, "
-        "a shared link or over a shoulder, has the session. Outside DEBUG it is off unless "
-        "DEMO_SESSION_IN_PATH turns it on."
+        "For browsers that accept no cookies: every link contains the signed session key, and the "
+        "key is lost when the window closes. Mind the risk: anybody who sees the address, in a "
+        "history, a log, a shared link or over a shoulder, can use the session. Outside DEBUG "
+        "this recipe is off unless DEMO_SESSION_IN_PATH turns it on."
     ),
     methods=CHANGES,
     helpers=(page, signed, without_referrer),
@@ -64,6 +65,6 @@ def begin(request: HttpRequest) -> HttpResponse:
         raise Http404
     session = import_module(settings.SESSION_ENGINE).SessionStore()
     session["eaten"] = 0
-    session.set_expiry(AGE)
+    session.set_expiry(ADDRESS_AGE)
     session.save()
     return without_referrer(redirect("demo:in-path", signed(session), "kitchen"))

@@ -1,4 +1,4 @@
-"""Keys of sessions, and the four ways to end one."""
+"""Session keys, and the four methods that end a session."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 
-from demo.ending_methods import compared, key_in_part
+from demo.ending_methods import compare_methods, masked_key
 
 from .recipe import CHANGES, TextResponse, recipe
 
@@ -16,8 +16,8 @@ from .recipe import CHANGES, TextResponse, recipe
 @recipe(
     _("session_key and exists"),
     _(
-        "The key is all that the cookie holds, and whoever has it is you: treat it as a password. "
-        "None until the session is first saved."
+        "The cookie contains only this key. Anybody who has it can act as you, so treat it as a "
+        "password. It is None until the session is first saved."
     ),
 )
 def session_key(request: HttpRequest) -> HttpResponse:
@@ -25,86 +25,93 @@ def session_key(request: HttpRequest) -> HttpResponse:
     if key is None:
         return TextResponse("No session key yet: nothing has been saved.")
     return TextResponse(
-        f"session_key is {key_in_part(key)} ({len(key)} characters)\n"
+        f"session_key is {masked_key(key)} ({len(key)} characters)\n"
         f"exists() is {request.session.exists(key)}"
     )
 
 
 @recipe(
     "clear",
-    _("Empties the dictionary. Key, row and cookie stay. It signs you out too."),
+    _(
+        "Empties the dictionary, which also signs you out. The key, the stored session and the "
+        "cookie stay."
+    ),
     methods=CHANGES,
 )
 def clear(request: HttpRequest) -> HttpResponse:
-    return TextResponse(reported(request.session, request.session.clear))
+    return TextResponse(report(request.session, request.session.clear))
 
 
 @recipe(
     "delete",
-    _("Removes the session from the store; the browser keeps a cookie that leads nowhere."),
+    _("Deletes the session from the store. The browser keeps a cookie that is no longer valid."),
     methods=CHANGES,
 )
 def delete(request: HttpRequest) -> HttpResponse:
-    return TextResponse(reported(request.session, request.session.delete))
+    return TextResponse(report(request.session, request.session.delete))
 
 
 @recipe(
     "flush",
-    _("Removes it from the store and forgets the key: the cookie is deleted. For signing out."),
+    _(
+        "Deletes the session from the store and the cookie from the browser. Use it for signing "
+        "out."
+    ),
     methods=CHANGES,
 )
 def flush(request: HttpRequest) -> HttpResponse:
-    return TextResponse(reported(request.session, request.session.flush))
+    return TextResponse(report(request.session, request.session.flush))
 
 
 @recipe(
     "cycle_key",
     _(
-        "The same data under a new key, against session fixation: call it when somebody signs in. "
-        "Django's login() does."
+        "Gives the same data a new key, against session fixation. Call it when somebody signs in, "
+        "as Django's login() does."
     ),
     methods=CHANGES,
 )
 def cycle_key(request: HttpRequest) -> HttpResponse:
-    return TextResponse(reported(request.session, request.session.cycle_key))
+    return TextResponse(report(request.session, request.session.cycle_key))
 
 
-def reported(session: SessionBase, end: Callable[[], Any]) -> str:
-    session.keys()  # Loads it: a key that the store does not know is None from here on.
-    before = session.session_key
-    end()
+def report(session: SessionBase, method: Callable[[], Any]) -> str:
+    """Call the method and return what it changed, as text."""
+    session.keys()  # Loads the session, which sets a key that the store does not know to None.
+    old_key = session.session_key
+    method()
     return (
-        f"session_key was {key_in_part(before)} and is {key_in_part(session.session_key)}\n"
+        f"session_key was {masked_key(old_key)} and is {masked_key(session.session_key)}\n"
         f"is_empty() is {session.is_empty()}\n"
-        f"the old key exists in the store: {bool(before) and session.exists(str(before))}"
+        f"the old key exists in the store: {bool(old_key) and session.exists(str(old_key))}"
     )
 
 
 @recipe(
     _("The four side by side"),
-    _("Run now, each on a session made for it: what is left in the store and in the browser."),
+    _("Runs each on a session of its own, and shows what is left in the store and in the browser."),
 )
 def side_by_side(request: HttpRequest) -> HttpResponse:
-    return render(request, "demo/endings.html", {"endings": compared()})
+    return render(request, "demo/ending_methods.html", {"results": compare_methods()})
 
 
 @recipe(
     _("Set the test cookie"),
-    _("First half of the question whether this browser takes cookies at all."),
+    _("The first step to find out whether this browser accepts cookies."),
     methods=CHANGES,
 )
 def set_test_cookie(request: HttpRequest) -> HttpResponse:
     request.session.set_test_cookie()
-    return TextResponse("Set. Ask in the next request whether it came back.")
+    return TextResponse("Set. The next request can check whether the browser sends it.")
 
 
 @recipe(
     _("Did the test cookie work?"),
-    _("Second half, in a later request: ask, and tidy up."),
+    _("The second step, in a later request: check the test cookie and delete it."),
     methods=CHANGES,
 )
 def test_cookie_worked(request: HttpRequest) -> HttpResponse:
     if not request.session.test_cookie_worked():
-        return TextResponse("It did not come back: set it first, or this browser takes no cookies.")
+        return TextResponse("No test cookie: set it first, or this browser accepts no cookies.")
     request.session.delete_test_cookie()
-    return TextResponse("It came back, and is deleted again.")
+    return TextResponse("The browser accepts cookies. The test cookie is deleted again.")

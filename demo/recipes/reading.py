@@ -1,4 +1,4 @@
-"""Reading cookies back, and deleting them."""
+"""Read cookies and delete them."""
 
 from urllib.parse import quote, unquote
 
@@ -24,7 +24,7 @@ class DeleteElsewhereForm(NameForm):
 
 @recipe(
     "request.COOKIES[…]",
-    _("A cookie that is not there raises KeyError, and an unhandled one is a 500: catch it."),
+    _("A missing cookie raises KeyError. Catch it: unhandled, it is a 500."),
     form=NameForm,
 )
 def by_name(request: HttpRequest, name: str) -> HttpResponse:
@@ -48,9 +48,9 @@ def with_a_default(request: HttpRequest, name: str, default: str) -> HttpRespons
 @recipe(
     _("All of them"),
     _(
-        "request.COOKIES is a plain dict of str to str, made from the Cookie header. "
-        "Age, path and the other attributes stay in the browser: no request carries them. "
-        "Only names are shown here, since to repeat a value would undo its HttpOnly."
+        "request.COOKIES is a plain dict of str to str, made from the Cookie header. Age, path "
+        "and the other attributes stay in the browser, which never sends them. This recipe shows "
+        "only names, because showing a value would undo its HttpOnly."
     ),
 )
 def all_cookies(request: HttpRequest) -> HttpResponse:
@@ -61,7 +61,10 @@ def all_cookies(request: HttpRequest) -> HttpResponse:
 
 @recipe(
     _("Last visit"),
-    _("Set the time now, show the one before: the cookie that came is not the one that goes."),
+    _(
+        "Shows the time of your previous visit and stores the time of this one: the request has "
+        "the old value, the response sets the new one."
+    ),
     methods=READS_OR_SETS_A_COOKIE,
 )
 def last_visit(request: HttpRequest) -> HttpResponse:
@@ -74,7 +77,7 @@ def last_visit(request: HttpRequest) -> HttpResponse:
 
 @recipe(
     _("Delete"),
-    _("To delete is to set again: an empty value that expired in 1970."),
+    _("Deleting a cookie sets it again, to an empty value that expired in 1970."),
     form=NameForm,
     methods=READS_OR_SETS_A_COOKIE,
 )
@@ -87,8 +90,8 @@ def delete(request: HttpRequest, name: str) -> HttpResponse:
 @recipe(
     _("Delete with another path"),
     _(
-        "Name, path and domain together tell cookies apart. With another path or domain this "
-        "deletes a cookie that is not there, and the one at “/” stays."
+        "Name, path and domain together identify a cookie. With a different path or domain this "
+        "deletes a cookie that does not exist, and the one at “/” stays."
     ),
     form=DeleteElsewhereForm,
     methods=READS_OR_SETS_A_COOKIE,

@@ -1,4 +1,4 @@
-"""What a recipe is: a small view with one idea, and what its page needs to know of it."""
+"""A recipe: a small view that shows one idea, with what its page needs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ CHANGES = ("POST",)
 
 
 class TextResponse(HttpResponse):
-    """Plain text, so that nothing a visitor typed is ever taken for HTML.
+    """Plain text, so that a browser never interprets a visitor's input as HTML.
 
-    What UTF-8 cannot hold, half a character of UTF-16, is there as an escape.
+    A lone surrogate, which UTF-8 cannot encode, is written as an escape.
     """
 
     def __init__(self, content: str, **kwargs: Any) -> None:
@@ -35,6 +35,8 @@ class TextResponse(HttpResponse):
 
 @dataclass(frozen=True)
 class Recipe:
+    """A recipe; see ``recipe`` for its fields."""
+
     view: View
     title: Any
     about: Any
@@ -53,7 +55,7 @@ class Recipe:
 
     @property
     def route(self) -> str:
-        """Path below the site's root, and the name of its URL."""
+        """The recipe's path below the site's root, and its URL name."""
         return f"{self.group}/{self.name}"
 
     @property
@@ -70,40 +72,40 @@ class Recipe:
 
     @property
     def controls(self) -> Form:
-        """What the recipe's page offers to run it with."""
+        """The form on the recipe's page."""
         return (self.asks or self.form)()
 
     @cached_property
     def source(self) -> str:
-        """The running view's own source, and its helpers', less the line that makes it a recipe."""
+        """The source of the running view and its helpers, without the decorator ``recipe``."""
         return source_of(self.view, *self.helpers)
 
     def bind(self, request: HttpRequest) -> Form:
-        """The form over what was sent; a field that was not sent keeps its first value."""
-        sent = request.POST if request.method == "POST" else request.GET
+        """Return the form with the request's data. A missing field gets its initial value."""
+        data = request.POST if request.method == "POST" else request.GET
         unbound = self.form()
-        first = {
+        initial = {
             name: unbound.get_initial_for_field(field, name)
             for name, field in unbound.fields.items()
         }
         return self.form(
-            {name: value for name, value in first.items() if value is not None} | sent.dict()
+            {name: value for name, value in initial.items() if value is not None} | data.dict()
         )
 
     @cached_property
     def served(self) -> View:
-        """The view as the site serves it: the method checked, what was sent validated."""
+        """The view as the site serves it: it checks the method and validates the form first."""
 
         @never_cache
         @wraps(self.view)
         def served(request: HttpRequest) -> HttpResponse:
             if request.method not in self.methods:
-                # Whoever came by a link finds the button there.
-                is_look = request.method in READS
-                return redirect(self.page_url) if is_look else not_allowed(request, self.methods)
+                # A link to a recipe that takes only POST leads to its page, which has the button.
+                is_read = request.method in READS
+                return redirect(self.page_url) if is_read else not_allowed(request, self.methods)
             form = self.bind(request)
             if not form.is_valid():
-                return TextResponse(messages(form), status=400)
+                return TextResponse(error_messages(form), status=400)
             response: HttpResponse = self.view(request, **form.cleaned_data)
             patch_vary_headers(response, ["Cookie"])
             return response
@@ -112,14 +114,14 @@ class Recipe:
 
 
 def not_allowed(request: HttpRequest, methods: tuple[str, ...]) -> HttpResponse:
-    message = _("This recipe takes %(methods)s, not %(method)s.") % {
+    message = _("This recipe accepts %(methods)s, not %(method)s.") % {
         "methods": _(" or ").join(methods),
         "method": request.method,
     }
     return HttpResponseNotAllowed(methods, f"{message}\n", content_type="text/plain; charset=utf-8")
 
 
-def messages(form: Form) -> str:
+def error_messages(form: Form) -> str:
     return "\n".join(
         f"{field}: {message}" for field, errors in form.errors.items() for message in errors
     )
@@ -137,20 +139,21 @@ def recipe(
     asks: type[Form] | None = None,
     helpers: tuple[View, ...] = (),
 ) -> Callable[[View], View]:
-    """Register a view as a recipe; must be its outermost decorator.
+    """Register a view as a recipe. This must be its outermost decorator.
 
-    The view gets the form's cleaned data as keyword arguments. ``asks`` is a form for the
-    recipe's page whose fields the view reads by itself; ``helpers`` are functions whose source
-    is shown below the view's.
+    ``form`` validates the request, and its cleaned data are the view's keyword arguments.
+    ``asks`` is a form for the recipe's page whose fields the view reads itself. ``helpers`` are
+    functions whose source the page shows below the view's.
     """
 
     def register(view: View) -> View:
-        made = Recipe(view, title, about, form, methods, asks, helpers)
-        _registry.append(made)
-        return made.served
+        registered = Recipe(view, title, about, form, methods, asks, helpers)
+        _registry.append(registered)
+        return registered.served
 
     return register
 
 
 def recipes_of(module: Any) -> list[Recipe]:
-    return [made for made in _registry if made.view.__module__ == module.__name__]
+    """Return the recipes of a module, in the order of their definition."""
+    return [recipe for recipe in _registry if recipe.view.__module__ == module.__name__]

@@ -1,4 +1,4 @@
-"""The session as the dictionary that it is."""
+"""Use the session as a dictionary."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ class NestedForm(forms.Form):
 
 @recipe(
     "session[…] = …",
-    _("request.session works like a dict; the middleware saves it once the view has answered."),
+    _("request.session works like a dict. The middleware saves it after the view has returned."),
     form=ItemForm,
     methods=CHANGES,
 )
@@ -42,7 +42,7 @@ def set_item(request: HttpRequest, key: str, value: str) -> HttpResponse:
 
 @recipe(
     "session[…]",
-    _("A key that is not there raises KeyError, as with any dict."),
+    _("A missing key raises KeyError, as in any dict."),
     form=KeyForm,
 )
 def get_item(request: HttpRequest, key: str) -> HttpResponse:
@@ -64,7 +64,7 @@ def get(request: HttpRequest, key: str, default: str) -> HttpResponse:
 
 @recipe(
     "setdefault",
-    _("Sets the key only if it is missing, and gives back what it holds then."),
+    _("Sets the key only if it is missing, and returns its value."),
     form=ItemForm,
     methods=CHANGES,
 )
@@ -74,7 +74,7 @@ def setdefault(request: HttpRequest, key: str, value: str) -> HttpResponse:
 
 @recipe(
     "in",
-    _("Whether a key is there."),
+    _("Whether the session has the key."),
     form=KeyForm,
 )
 def contains(request: HttpRequest, key: str) -> HttpResponse:
@@ -84,7 +84,7 @@ def contains(request: HttpRequest, key: str) -> HttpResponse:
 
 @recipe(
     "pop",
-    _("Takes a key out and gives back what it held, or the default."),
+    _("Removes a key and returns its value, or the default if the key is missing."),
     form=DefaultForm,
     methods=CHANGES,
 )
@@ -94,7 +94,7 @@ def pop(request: HttpRequest, key: str, default: str) -> HttpResponse:
 
 @recipe(
     "del",
-    _("Takes a key out; one that is not there raises KeyError."),
+    _("Removes a key. A missing key raises KeyError."),
     form=KeyForm,
     methods=CHANGES,
 )
@@ -119,7 +119,7 @@ def update(request: HttpRequest, key: str, value: str) -> HttpResponse:
 
 @recipe(
     "keys",
-    _("Python 2's iterkeys, which old tutorials list, is gone: keys() is such a view itself."),
+    _("Old tutorials list Python 2's iterkeys. It no longer exists: keys() is itself a view."),
 )
 def keys(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"keys": visible(list(request.session.keys()))})
@@ -127,28 +127,28 @@ def keys(request: HttpRequest) -> HttpResponse:
 
 @recipe(
     "values",
-    _("Likewise itervalues is gone. What signs you in is left out here."),
+    _("itervalues no longer exists either. Values that sign you in are left out here."),
 )
 def values(request: HttpRequest) -> HttpResponse:
-    shown = visible(list(request.session.keys()))
-    return JsonResponse({"values": [request.session[key] for key in shown]})
+    keys = visible(list(request.session.keys()))
+    return JsonResponse({"values": [request.session[key] for key in keys]})
 
 
 @recipe(
     "items",
-    _("Likewise iteritems is gone. What signs you in is left out here."),
+    _("iteritems no longer exists either. Items that sign you in are left out here."),
 )
 def items(request: HttpRequest) -> HttpResponse:
-    shown = {key: value for key, value in request.session.items() if visible([key])}
-    return JsonResponse({"items": shown})
+    items = {key: value for key, value in request.session.items() if visible([key])}
+    return JsonResponse({"items": items})
 
 
 @recipe(
     _("Nested changes and modified"),
     _(
-        "Django notices a key that is set, not a list that grows inside one. "
-        "The first run sets an empty cart. "
-        "Add without modified, then look at items: it is still empty."
+        "Django notices that a key is set, but not that a list inside it grows. The first run "
+        "sets an empty cart. Add an item without modified, then look at items: the cart is still "
+        "empty."
     ),
     form=NestedForm,
     methods=CHANGES,
@@ -168,7 +168,7 @@ def nested(request: HttpRequest, item: str, say_modified: bool) -> HttpResponse:
     _("A visit counter"),
     _(
         "The example of every tutorial: read, add one, write. Two visits at the same time both "
-        "add one to the same number, so only one of them counts."
+        "add one to the same number, so only one of them is counted."
     ),
     methods=CHANGES,
 )
@@ -180,9 +180,9 @@ def visits(request: HttpRequest) -> HttpResponse:
 @recipe(
     "apply",
     _(
-        "The same counter, with no visit lost: the function is applied to what is stored now, "
-        "and again if another request was quicker. The result is stored at once. Django's "
-        "engines have no such method."
+        "The same counter without lost visits. apply() calls the function on the stored value, "
+        "and calls it again if another request has saved first. The result is stored at once. "
+        "Django's engines have no such method."
     ),
     methods=CHANGES,
 )
@@ -196,5 +196,5 @@ def apply(request: HttpRequest) -> HttpResponse:
 
 
 def visible(keys: list[str]) -> list[str]:
-    """Without Django's own keys: with them goes the hash of the user's password."""
+    """Return the keys without Django's own, which include a hash of the user's password."""
     return [key for key in keys if not key.startswith("_")]

@@ -1,4 +1,4 @@
-"""Signed cookies: anybody can read them, nobody can change them."""
+"""Sign cookies: anybody can read them, nobody can change them."""
 
 from urllib.parse import quote, unquote
 
@@ -25,21 +25,22 @@ class ReadForm(SaltForm, NameForm):
         initial=3600,
         min_value=0,
         max_value=400 * 24 * 60 * 60,
-        help_text=_("Seconds since it was signed; 0 calls any cookie expired."),
+        help_text=_("Seconds that a signature is valid; with 0 every cookie has expired."),
     )
 
 
 class KeysForm(NameForm):
     keep = forms.BooleanField(
-        label=_("The old key is in SECRET_KEY_FALLBACKS"), required=False, initial=True
+        label=_("Keep the old key in SECRET_KEY_FALLBACKS"), required=False, initial=True
     )
 
 
 @recipe(
     _("Sign"),
     _(
-        "The value goes out with the time and a signature made from SECRET_KEY, the cookie's "
-        "name and the salt. The salt keeps a value signed for one purpose from serving another."
+        "The cookie contains the value, the time and a signature made with SECRET_KEY, the "
+        "cookie's name and the salt. Because of the salt, a value signed for one purpose cannot "
+        "be used for another."
     ),
     form=SignForm,
     methods=READS_OR_SETS_A_COOKIE,
@@ -53,8 +54,8 @@ def sign(request: HttpRequest, name: str, value: str, salt: str) -> HttpResponse
 @recipe(
     _("Read, with salt and max_age"),
     _(
-        "Three ways to fail, each with its own exception. Try another salt; try max_age 0; "
-        "change the cookie with the next recipe and come back."
+        "Reading can fail in three ways, each with its own exception. Try another salt, try "
+        "max_age 0, or change the cookie with the next recipe and come back."
     ),
     form=ReadForm,
 )
@@ -72,7 +73,10 @@ def read(request: HttpRequest, name: str, salt: str, max_age: int) -> HttpRespon
 
 @recipe(
     _("Change a signed value"),
-    _("What somebody at the browser can do: change the first character. Reading then refuses it."),
+    _(
+        "Changes the first character, as anybody can do in the browser. Reading the cookie then "
+        "fails."
+    ),
     form=NameForm,
     methods=READS_OR_SETS_A_COOKIE,
 )
@@ -81,19 +85,18 @@ def change(request: HttpRequest, name: str) -> HttpResponse:
     if not signed:
         return TextResponse(f"This browser sent no cookie {name} to change.")
     changed = ("y" if signed[0] == "x" else "x") + signed[1:]
-    response = TextResponse(
-        f"{name} is changed in its first character; the signature is as it was."
-    )
+    response = TextResponse(f"The first character of {name} is changed, its signature is not.")
     response.set_cookie(name, quote(changed, safe=":%"))
     return response
 
 
 @recipe(
-    _("Change the key"),
+    _("Change the secret key"),
     _(
-        "A new key with the old one in SECRET_KEY_FALLBACKS: what the old key signed still opens, "
-        "and is signed with the new one from then on. Call it twice; then delete the cookie and "
-        "call it twice without the old key, which signs everybody out."
+        "Signs with a new key while SECRET_KEY_FALLBACKS keeps the old one. A cookie that the old "
+        "key has signed stays valid, and is signed again with the new key. Run it twice. Then "
+        "delete the cookie and run it twice without the old key: on a real site this would sign "
+        "everybody out."
     ),
     form=KeysForm,
     methods=READS_OR_SETS_A_COOKIE,

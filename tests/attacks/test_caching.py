@@ -24,7 +24,7 @@ NOTHING = [
     "/devices",
     "/favicon.ico",
 ]
-STATIC = ["/static/demo/site.css", "/static/demo/jar.js", "/static/admin/css/base.css"]
+STATIC = ["/static/demo/site.css", "/static/demo/cookie_jar.js", "/static/admin/css/base.css"]
 ENDS_IT = re.compile(
     "/(auth/(cookie-)?sign-out|admin/logout|lifecycle/(flush|delete|clear)|devices/[^/]+/sign-out)/"
 )

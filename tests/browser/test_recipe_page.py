@@ -60,15 +60,15 @@ def test_the_wire_shows_both_ways(page: Page) -> None:
     expect(wire.locator("[data-answer]")).to_have_text("200 OK")
     expect(wire.locator(".set-cookie code")).to_have_text("color=blue")
     expect(wire.locator("[data-bytes]")).to_have_text("9 of 4,096 bytes")
-    expect(wire.locator("dl div", has_text="Max-Age=0")).to_contain_text("forgets it now")
-    expect(wire.locator("[data-trips]")).to_have_text("No trip to the session store.")
+    expect(wire.locator("dl div", has_text="Max-Age=0")).to_contain_text("deletes the cookie now")
+    expect(wire.locator("[data-trips]")).to_have_text("No round trip to the session store.")
 
 
 def test_trips_to_the_store_are_told_with_their_time(page: Page) -> None:
     run(page, "sessions/set-item")
     run(page, "sessions/set-item", value="red")
     expect(page.locator("[data-trips]")).to_have_text(
-        re.compile(r"^2 trips to the session store, [\d.]+ ms together\.$")
+        re.compile(r"^2 round trips to the session store, [\d.]+ ms in total\.$")
     )
 
 
@@ -80,7 +80,7 @@ def test_an_engine_that_does_not_tell_its_trips(page: Page) -> None:
     page.route("**/cookies/set-cookie/?*", lambda route: route.fulfill(headers={"Wire": told}))
     run(page, "cookies/set-cookie")
     expect(page.locator("[data-trips]")).to_have_text(
-        "This engine does not tell its trips to the store."
+        "This engine does not count its round trips to the store."
     )
 
 
@@ -160,7 +160,7 @@ def test_httponly_is_kept_and_not_seen(page: Page) -> None:
     page.check("[name=httponly]")
     run(page)
     expect(page.locator("[data-jar=sent]")).to_have_text("color=blue")
-    expect(page.locator("[data-jar=scripts]")).to_have_text("color HttpOnly: not for scripts")
+    expect(page.locator("[data-jar=scripts]")).to_have_text("color HttpOnly: hidden from scripts")
     assert page.evaluate("document.cookie") == ""
 
 
@@ -248,7 +248,9 @@ def test_a_wrong_value_is_told_on_the_page(page: Page) -> None:
     run(page, "cookies/set-cookie", name="a b")
     expect(page.locator("[data-status]")).to_have_text("400 Bad Request")
     expect(page.locator("[data-status]")).to_have_class("status wrong")
-    expect(page.locator("[data-body]")).to_contain_text("name: A cookie's name takes ASCII")
+    expect(page.locator("[data-body]")).to_contain_text(
+        "name: A cookie's name may only contain ASCII"
+    )
     assert page.context.cookies() == []
     assert page.input_value("[name=name]") == "a b"
 
@@ -269,7 +271,9 @@ def test_a_cookie_over_4096_bytes_is_dropped(size: int, verdict: str, page: Page
     expect(page.locator("[data-body]")).to_contain_text(verdict)
     assert bool(page.context.cookies()) == ("keep" in verdict)
     told = page.locator("[data-bytes]")
-    expect(told).to_contain_text("of 4,096 bytes" if "keep" in verdict else "the browser drops it")
+    expect(told).to_contain_text(
+        "of 4,096 bytes" if "keep" in verdict else "the browser drops the cookie"
+    )
 
 
 def test_a_delete_with_another_path_deletes_nothing(page: Page) -> None:

@@ -19,9 +19,9 @@ from tests.tiers import AGAIN, parameters
 ALIKE = {"file", "cached_db"}
 
 ATTEMPTS = {
-    "database": health.try_database,
-    "sessions": health.try_sessions,
-    "cache": health.try_cache,
+    "database": health.probe_database,
+    "sessions": health.probe_sessions,
+    "cache": health.probe_cache,
 }
 
 
@@ -52,7 +52,7 @@ def unwatched() -> Iterator[None]:
     with (
         mock.patch.multiple(health, DATABASE=database, SESSIONS=sessions, CACHE=cache),
         # However busy the machine is.
-        mock.patch.object(health, "LIMIT", 60),
+        mock.patch.object(health, "PROBE_TIMEOUT", 60),
     ):
         yield
     for watch in watches:

@@ -45,7 +45,7 @@ def left_behind() -> list[int]:
 
 
 def made(name: str) -> list[Trial]:
-    return list(ATTEMPTS[name].make())
+    return list(ATTEMPTS[name].run())
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -69,7 +69,7 @@ def test_an_engine_that_loses_a_write_is_shown_to(
 ) -> None:
     monkeypatch.setattr(attacks, "OUR_ENGINES", DJANGO_ENGINES)
     trials = made("write-twice-at-once")
-    assert [trial.outcome for trial in trials] == ["Lost: one."] * 2
+    assert [trial.outcome for trial in trials] == ["Lost: first."] * 2
 
 
 def test_an_engine_that_takes_any_key_is_shown_to(
@@ -81,7 +81,7 @@ def test_an_engine_that_takes_any_key_is_shown_to(
     monkeypatch.setattr(running_engine.store(), "load", takes_it)
     monkeypatch.setattr(running_engine.store(), "save", lambda self, must_create=False: None)
     monkeypatch.setattr(running_engine.store(), "cycle_key", lambda self: None)
-    assert made("fix-a-session-key")[0].outcome == "It is stored under that key."
+    assert made("fix-a-session-key")[0].outcome == "The site stores the session under that key."
 
 
 @pytest.mark.parametrize("name", ["send-5000-bytes", "write-twice-at-once"])
@@ -98,7 +98,8 @@ def test_where_debug_is_off_only_the_log_is_told(
     db: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     trials = made("send-5000-bytes")
-    assert trials[1].outcome.startswith("The log is told of a cookie of 51")
+    assert trials[1].outcome.startswith("The cookie has 51")
+    assert "the log says so" in trials[1].outcome
     assert "The cookie sessionid takes 52" in caplog.text
 
 
@@ -133,5 +134,5 @@ def test_an_attempt_is_made_by_its_button_only(client: Client, db: None) -> None
 def test_the_code_is_the_running_one(client: Client, db: None) -> None:
     page = client.get("/break/").content.decode()
     for attempt in ATTEMPTS.values():
-        assert f'<span class="nf">{attempt.make.__name__}</span>' in page
+        assert f'<span class="nf">{attempt.run.__name__}</span>' in page
     assert "gettext_lazy" not in page

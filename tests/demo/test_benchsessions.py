@@ -172,8 +172,8 @@ class TestTheCommand:
     def test_an_interruption_leaves_nothing(self, settings: Settings) -> None:
         settings.DEBUG = True
         with (
-            mock.patch.object(Table, "compare_and_delete", side_effect=KeyboardInterrupt),
-            pytest.raises(CommandError, match="Nothing is kept") as error,
+            mock.patch.object(Table, "take", side_effect=KeyboardInterrupt),
+            pytest.raises(CommandError, match="No result is kept") as error,
         ):
             call_command("benchsessions", "--requests", "1")
         assert error.value.returncode == 130

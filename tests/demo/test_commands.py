@@ -335,7 +335,7 @@ def test_demodata_in_memory_says_why_there_are_no_sessions(
 ) -> None:
     settings.DEBUG = True
     settings.CACHES = caches("locmem://")
-    assert "No demo sessions: on this cache they would end" in said("demodata")
+    assert "No demo sessions: this cache would lose them" in said("demodata")
 
 
 def test_demodata_leaves_a_changed_password_alone(settings: Settings, db: None) -> None:

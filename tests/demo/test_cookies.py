@@ -88,8 +88,8 @@ def test_on_a_redirect_the_next_page_already_gets_it(client: Client) -> None:
     ("size", "verdict"),
     [
         (4096 - len("big=; Path=/"), "browsers keep it.\n"),
-        (4097 - len("big=; Path=/"), "browsers keep it, but RFC 6265 does not promise that.\n"),
-        (4096 - len("big"), "browsers keep it, but RFC 6265 does not promise that.\n"),
+        (4097 - len("big=; Path=/"), "browsers keep it, but RFC 6265 does not guarantee that.\n"),
+        (4096 - len("big"), "browsers keep it, but RFC 6265 does not guarantee that.\n"),
         (4097 - len("big"), "browsers drop it.\n"),
     ],
 )

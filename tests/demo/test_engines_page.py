@@ -55,7 +55,7 @@ def site(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Of its own: a benchmark is kept beside manage.py. What it measures, nobody reads."""
-    monkeypatch.setattr("demo.engines_page.REQUESTS", 3)
+    monkeypatch.setattr("demo.engines_page.BENCHMARK_REQUESTS", 3)
     settings.SESSION_BENCHMARK_FILE = tmp_path / "benchmark.json"
     settings.DEBUG = True
     memory.clear()
@@ -80,17 +80,21 @@ def table(page: str) -> dict[str, dict[str, str]]:
 
 def test_facts_are_told_of_all_five(client: Client) -> None:
     facts = table(shown(client))
-    assert "table django_session" in facts["Sessions live in"]["db"]
-    assert "Redis" in facts["Sessions live in"]["cache"]
-    assert facts["Sessions live in"]["file"].startswith("folder ")
-    reads = facts["The client can read"]
-    assert [name for name in PROFILES if reads[name].startswith("all of it")] == ["signed_cookies"]
-    ends = facts["One can be ended from elsewhere"]
+    assert "table django_session" in facts["Sessions are stored in"]["db"]
+    assert "Redis" in facts["Sessions are stored in"]["cache"]
+    assert facts["Sessions are stored in"]["file"].startswith("folder ")
+    reads = facts["The browser can read"]
+    assert [name for name in PROFILES if reads[name].startswith("the whole session")] == [
+        "signed_cookies"
+    ]
+    ends = facts["One session can be ended remotely"]
     assert [name for name in PROFILES if ends[name] != "yes"] == ["signed_cookies"]
-    assert set(facts["All of a user can be ended"].values()) == {"yes, for no query more"}
-    assert "cannot be listed" in facts["They can be listed"]["signed_cookies"]
-    assert "4096" in facts["The largest session"]["signed_cookies"]
-    cleared = facts["Expired ones are cleared by"]
+    assert set(facts["All sessions of a user can be ended"].values()) == {
+        "yes, without another query"
+    }
+    assert "cannot be listed" in facts["Sessions can be listed"]["signed_cookies"]
+    assert "4096" in facts["Largest session"]["signed_cookies"]
+    cleared = facts["Expired sessions are cleared by"]
     assert cleared["db"] == cleared["file"] == cleared["cached_db"] == "manage.py clearsessions"
 
 
@@ -99,14 +103,20 @@ def test_trips_are_those_that_servers_count(client: Client) -> None:
     facts = table(shown(client))
     kinds = ("session left alone", "read", "write", "sign-in", "sign-out")
     for name in PROFILES:
-        assert [int(facts[f"Trips: {kind}"][name]) for kind in kinds] == TRIPS[name]
+        assert [int(facts[f"Round trips: {kind}"][name]) for kind in kinds] == TRIPS[name]
 
 
 @pytest.mark.parametrize(
     ("kept", "words"),
     [
-        ({"save": "", "appendonly": "no"}, "of the site, not of Redis: it keeps no file"),
-        ({"save": "60 1", "appendonly": "no"}, "of the site; of Redis as far as its last snapshot"),
+        (
+            {"save": "", "appendonly": "no"},
+            "of the site: yes; of Redis: no, as its persistence is off",
+        ),
+        (
+            {"save": "60 1", "appendonly": "no"},
+            "of the site: yes; of Redis: up to its last snapshot",
+        ),
         ({"save": "", "appendonly": "yes"}, "yes: Redis keeps an append-only file"),
     ],
 )
@@ -118,7 +128,7 @@ def test_whether_redis_forgets_is_asked_of_redis(
     try:
         for name, value in kept.items():
             redis.config_set(name, value)
-        assert table(shown(client))["They survive a restart"]["cache"] == words
+        assert table(shown(client))["Sessions survive a restart"]["cache"] == words
     finally:
         for name, value in before.items():
             redis.config_set(name, value)
@@ -128,14 +138,14 @@ def test_memory_and_memcached_forget(
     client: Client, settings: Settings, memcached_url: str
 ) -> None:
     settings.CACHES = caches("locmem://")
-    question = "They survive a restart"
-    assert table(shown(client))[question]["cache"] == "no: they go with this process"
+    question = "Sessions survive a restart"
+    assert table(shown(client))[question]["cache"] == "no: they are in this process's memory"
     settings.CACHES = caches(memcached_url)
     memory.clear()
     facts = table(shown(client))
-    assert facts[question]["cache"] == "of the site, not of the cache"
-    assert facts["The largest session"]["cache"].startswith("1 MB")
-    assert facts["The largest session"]["db"] == "none that a session comes near"
+    assert facts[question]["cache"] == "of the site: yes; of the cache: no"
+    assert facts["Largest session"]["cache"].startswith("1 MB")
+    assert facts["Largest session"]["db"] == "no practical limit"
 
 
 def test_nothing_is_left_in_the_stores(client: Client, settings: Settings, tmp_path: Path) -> None:
@@ -151,14 +161,14 @@ def test_a_store_that_is_away_leaves_the_others(client: Client) -> None:
     away = StoreUnavailableError("Redis at example", "It is away.")
     with mock.patch.object(RedisStore, "insert", side_effect=away):
         facts = table(shown(client))
-    assert "It is away." in facts["Sessions live in"]["cache"]
-    trips = [facts["Trips: write"][name] for name in PROFILES]
+    assert "It is away." in facts["Sessions are stored in"]["cache"]
+    trips = [facts["Round trips: write"][name] for name in PROFILES]
     assert trips == ["2", "\N{EN DASH}", "5", "\N{EN DASH}", "0"]
     # It is back.
     memory.clear()
     facts = table(shown(client))
-    assert "Redis" in facts["Sessions live in"]["cache"]
-    assert facts["Trips: write"]["cache"] == "2"
+    assert "Redis" in facts["Sessions are stored in"]["cache"]
+    assert facts["Round trips: write"]["cache"] == "2"
 
 
 @pytest.fixture
@@ -179,33 +189,33 @@ def test_a_store_that_hangs_is_not_waited_for_by_each_visitor(
     with time_machine.travel(timezone.now(), tick=False) as clock:
         facts = table(shown(client))
         for name in ("cache", "cached_db"):
-            assert str(hanging.port) in facts["Sessions live in"][name]
-            assert facts["Trips: write"][name] == "\N{EN DASH}"
+            assert str(hanging.port) in facts["Sessions are stored in"][name]
+            assert facts["Round trips: write"][name] == "\N{EN DASH}"
         hanging.thaw()
         with count_round_trips() as trips:
             assert table(shown(client)) == facts
         assert trips.number == 0
         clock.shift(RETRY_SECONDS)
         facts = table(shown(client))
-    assert [facts["Trips: write"][name] for name in ("cache", "cached_db")] == ["2", "4"]
+    assert [facts["Round trips: write"][name] for name in ("cache", "cached_db")] == ["2", "4"]
 
 
 def test_the_cache_of_cached_db_may_be_away_too(client: Client, settings: Settings) -> None:
     """Its sessions go on without; what was tried cannot be removed from it."""
     settings.CACHES = caches("redis://127.0.0.1:1")
     facts = table(shown(client))
-    assert "127.0.0.1:1" in facts["Sessions live in"]["cached_db"]
-    assert facts["Trips: write"]["db"] == "2"
+    assert "127.0.0.1:1" in facts["Sessions are stored in"]["cached_db"]
+    assert facts["Round trips: write"]["db"] == "2"
 
 
 def test_a_table_that_is_missing_leaves_the_others(client: Client, tmp_path: Path) -> None:
     with connected(f"sqlite:///{tmp_path}/empty.sqlite3"):
         facts = table(shown(client))
         connection.close()
-    trips = [facts["Trips: write"][name] for name in PROFILES]
+    trips = [facts["Round trips: write"][name] for name in PROFILES]
     # Whether a signed cookie is refused is asked there too.
     assert trips == ["\N{EN DASH}", "2", "5", "\N{EN DASH}", "\N{EN DASH}"]
-    assert "no such table" in facts["Sessions live in"]["cached_db"]
+    assert "no such table" in facts["Sessions are stored in"]["cached_db"]
 
 
 def test_a_public_page_does_not_tell_which_store_is_away(
@@ -215,7 +225,7 @@ def test_a_public_page_does_not_tell_which_store_is_away(
     away = StoreUnavailableError("table django_session, PostgreSQL shop at 192.0.2.1", "No.")
     with mock.patch.object(Table, "insert", side_effect=away):
         page = shown(client)
-    assert table(page)["Sessions live in"]["db"] == "Its store does not answer."
+    assert table(page)["Sessions are stored in"]["db"] == "The store does not answer."
     assert "192.0.2.1" not in page
 
 
@@ -230,13 +240,13 @@ def test_a_folder_that_cannot_be_written_is_no_hindrance(
     client: Client, settings: Settings, tmp_path: Path
 ) -> None:
     settings.SESSION_FILE_PATH = tmp_path / "none"
-    assert table(shown(client))["Trips: read"]["file"] == "1"
+    assert table(shown(client))["Round trips: read"]["file"] == "1"
 
 
 def test_an_engine_of_djangos_own_is_none_of_ours(client: Client, settings: Settings) -> None:
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
     page = shown(client, "?stores=database&holds=private&lasts=stay")
-    assert "<code>django.contrib.sessions.backends.db</code>, which is none of these" in page
+    assert "<code>django.contrib.sessions.backends.db</code>, which is not one of these" in page
     assert '<span class="badge">' not in page
     assert "This site runs on it." not in page
 
@@ -246,7 +256,7 @@ def test_outside_of_development_no_place_is_told_and_nothing_measured(
 ) -> None:
     settings.DEBUG = False
     page = shown(client)
-    assert set(table(page)["Sessions live in"].values()) == {
+    assert set(table(page)["Sessions are stored in"].values()) == {
         "the server",
         "cookie sessionid of the browser",
     }
@@ -293,7 +303,7 @@ class TestMeasuring:
     def test_the_facts_stay_whatever_was_measured(self, client: Client) -> None:
         results.keep(made_of(EngineResult("shop.sessions", problem="It is away.")))
         page = shown(client)
-        assert table(page)["Trips: write"]["db"] == "2"
+        assert table(page)["Round trips: write"]["db"] == "2"
         assert "<figure>" not in page
         assert "Not measured yet." in page
 

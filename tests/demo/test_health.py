@@ -223,8 +223,8 @@ def sessions(client: Client) -> str:
 
 
 def test_of_many_who_ask_one_tries(slow: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "EVERY", 3600)
-    monkeypatch.setattr(health, "LIMIT", 60)
+    monkeypatch.setattr(health, "PROBE_INTERVAL", 3600)
+    monkeypatch.setattr(health, "PROBE_TIMEOUT", 60)
     with ThreadPoolExecutor(8) as threads:
         # None has an answer yet, so all wait for the first.
         asked = [threads.submit(sessions, Client()) for _ in range(20)]
@@ -240,7 +240,7 @@ def test_of_many_who_ask_one_tries(slow: Store, monkeypatch: pytest.MonkeyPatch)
 def test_of_many_who_ask_in_an_event_loop_one_tries(
     slow: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "EVERY", 3600)
+    monkeypatch.setattr(health, "PROBE_INTERVAL", 3600)
     slow.answers.set()
 
     async def ask() -> list[str]:
@@ -252,7 +252,7 @@ def test_of_many_who_ask_in_an_event_loop_one_tries(
 
 
 def test_it_is_tried_again_a_while_later(slow: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "EVERY", 0)
+    monkeypatch.setattr(health, "PROBE_INTERVAL", 0)
     slow.answers.set()
     assert sessions(Client()) == "ok"
     slow.error = StoreFullError("there", "no room")
@@ -265,8 +265,8 @@ def test_it_is_tried_again_a_while_later(slow: Store, monkeypatch: pytest.Monkey
 def test_whoever_asks_while_it_is_tried_gets_the_last_answer(
     slow: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "EVERY", 0)
-    monkeypatch.setattr(health, "LIMIT", 60)
+    monkeypatch.setattr(health, "PROBE_INTERVAL", 0)
+    monkeypatch.setattr(health, "PROBE_TIMEOUT", 60)
     slow.answers.set()
     assert sessions(Client()) == "ok"
     slow.answers.clear()
@@ -284,15 +284,15 @@ def test_whoever_asks_while_it_is_tried_gets_the_last_answer(
 def test_tries_that_hang_do_not_pile_up(
     slow: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(health, "EVERY", 0)
-    monkeypatch.setattr(health, "LIMIT", 0.1)
+    monkeypatch.setattr(health, "PROBE_INTERVAL", 0)
+    monkeypatch.setattr(health, "PROBE_TIMEOUT", 0.1)
     assert {sessions(Client()) for _ in range(20)} == {"unreachable"}
     assert slow.tries == 1
     silent = [record for record in caplog.records if record.getMessage().startswith("sessions")]
     assert [record.getMessage() for record in silent] == ["sessions: no answer in 0.1 seconds"]
     slow.answers.set()
     assert health.SESSIONS._ended.wait(60)
-    monkeypatch.setattr(health, "LIMIT", 60)
+    monkeypatch.setattr(health, "PROBE_TIMEOUT", 60)
     assert sessions(Client()) == "ok"
     assert slow.tries == 2
 
@@ -304,6 +304,6 @@ def test_a_try_for_which_there_is_no_thread_is_made_by_the_next(
     client.raise_request_exception = False
     with mock.patch("demo.health.Thread.start", side_effect=RuntimeError("no more threads")):
         assert client.get("/health/").status_code == 500
-    with mock.patch.object(health, "EVERY", 0):
+    with mock.patch.object(health, "PROBE_INTERVAL", 0):
         # Of the database too, which comes first.
         assert client.get("/health/").status_code == 200

@@ -41,7 +41,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 @pytest.fixture(autouse=True)
 def tried_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "EVERY", 0)
+    monkeypatch.setattr(health, "PROBE_INTERVAL", 0)
 
 
 def a_sign_in_works() -> bool:
@@ -83,7 +83,7 @@ def word_of(store: Any) -> str:
         session.save()
         session.delete()
     except Exception as error:  # noqa: BLE001 - Django's raise what the driver does
-        return health.word(error)
+        return health.status_of(error)
     return "ok"
 
 
@@ -207,7 +207,7 @@ def test_a_redis_that_is_silent(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(health, "LIMIT", 0.2)
+    monkeypatch.setattr(health, "PROBE_TIMEOUT", 0.2)
     run_on(settings, family, "cache")
     redis = StoppableRedis(tmp_path)
     redis.start()
@@ -221,7 +221,7 @@ def test_a_redis_that_is_silent(
             assert len(threads) <= 1
         redis.thaw()
         assert health.SESSIONS._ended.wait(60)
-        monkeypatch.setattr(health, "LIMIT", 60)
+        monkeypatch.setattr(health, "PROBE_TIMEOUT", 60)
         assert Client().get("/health/").json()["sessions"] == "ok"
     finally:
         redis.kill()
@@ -335,7 +335,7 @@ def test_a_page_of_a_database_that_refuses_asks_nobody_to_try_again(
 
 def test_a_database_that_is_silent(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections are taken, and nothing is ever answered."""
-    monkeypatch.setattr(health, "LIMIT", 0.2)
+    monkeypatch.setattr(health, "PROBE_TIMEOUT", 0.2)
     run_on(settings, "ours", "db")
     with (
         socket.create_server(("127.0.0.1", 0)) as silent,

@@ -49,7 +49,7 @@ def test_no_other_site_learns_the_address(profile: str, client: Client) -> None:
 
 def test_the_page_warns(profile: str, client: Client) -> None:
     assert (
-        "Whoever gets to see the address has the session"
+        "Anybody who sees the address can use the session"
         in client.get(address(client)).content.decode()
     )
 
@@ -73,7 +73,7 @@ def test_it_is_over_after_twenty_minutes(profile: str, client: Client) -> None:
     with time_machine.travel(NOW + timedelta(minutes=20, seconds=1), tick=False):
         response = client.get(kitchen)
         assert response.status_code == 400
-        assert "This address is over" in response.content.decode()
+        assert "This address is no longer valid" in response.content.decode()
 
 
 def test_it_is_off_unless_turned_on(profile: str, settings: Settings, client: Client) -> None:

@@ -371,8 +371,8 @@ class TestHomes:
     [
         ("db", "db", "Both are db"),
         ("db", "django.contrib.sessions.backends.db", "Both are db"),
-        ("dbx", "db", "'dbx' is no engine"),
-        ("db", "os.path", "'os.path' is no engine"),
+        ("dbx", "db", "Sessions cannot be moved to or from 'dbx'"),
+        ("db", "os.path", "Sessions cannot be moved to or from 'os.path'"),
         ("db", "signed_cookies", "SESSION_HANDOVER_FROM=db"),
         ("signed_cookies", "db", "SESSION_HANDOVER_FROM=signed_cookies"),
     ],

@@ -49,22 +49,22 @@ def test_to_look_moves_no_expiry(profile: str, ada: User) -> None:
 
 def test_a_session_that_ends_with_the_browser(profile: str, client: Client) -> None:
     client.post("/expiry/at-browser-close/")
-    assert "from now , or with the browser Signed in nobody" in state(client)
+    assert "from now , or when the browser closes Signed in nobody" in state(client)
 
 
 def test_a_store_that_is_away_hides_what_it_knows_and_no_page(ada: User) -> None:
     client = browser(ada)
     away = StoreUnavailableError("table django_session", "It is away.")
     with mock.patch.object(Engine, "load", side_effect=away):
-        assert state(client) == "Engine db This session its store does not answer"
+        assert state(client) == "Engine db This session the store does not answer"
 
 
 def test_an_engine_of_djangos_own_is_called_by_its_path(settings: Settings, ada: User) -> None:
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
     shown = state(browser(ada))
     assert shown == (
-        "Engine django.contrib.sessions.backends.db This session its engine does not tell "
-        "Signed in ada"
+        "Engine django.contrib.sessions.backends.db "
+        "This session unknown: the engine does not report it Signed in ada"
     )
 
 

@@ -35,4 +35,6 @@ def test_a_page_is_light(path: str, client: Client, ada: User, settings: Setting
     assert loaded(client, path, seen) < MOST
     assert "/static/demo/site.css" in seen
     if path.startswith("/recipes/"):
-        assert {f"/static/demo/{name}.js" for name in ("recipe", "wire", "jar", "copy")} <= seen
+        assert {
+            f"/static/demo/{name}.js" for name in ("recipe", "wire", "cookie_jar", "copy_button")
+        } <= seen

@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from cookieproj.settings.caches import caches
 from demo.models import User
-from demo.session_page import places_of
+from demo.session_page import stored_sessions
 from tests.browsers import browser, key_of
 from tests.families import IN_COOKIES
 
@@ -101,7 +101,7 @@ def test_what_is_pickled_is_read_by_the_engine(
     assert "Unpickle" in page
     assert read(page) == {"color": "blue & green"}
     if store == "memcached":
-        assert "it does not tell" in page
+        assert "the store does not report it" in page
 
 
 def test_without_a_session_there_is_a_way_to_one(profile: str, client: Client) -> None:
@@ -118,7 +118,7 @@ def test_a_key_that_opens_nothing_is_no_session(profile: str, client: Client) ->
 
 def test_an_engine_that_cannot_tell_says_so(settings: Settings, db: None) -> None:
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
-    assert "django.contrib.sessions.backends.db does not tell" in shown(visitor())
+    assert "django.contrib.sessions.backends.db does not report" in shown(visitor())
 
 
 def test_outside_of_development_nothing_is_shown(
@@ -127,7 +127,7 @@ def test_outside_of_development_nothing_is_shown(
     settings.DEBUG = False
     client = visitor()
     page = shown(client, "?whole")
-    assert "Shown while DEBUG is on" in page
+    assert "Shown only while DEBUG is on" in page
     assert key_of(client) not in page
     assert "blue & green" not in page
 
@@ -137,9 +137,9 @@ def test_a_changed_text_is_read_and_does_not_hold(profile: str, db: None) -> Non
     client = visitor()
     [text] = re.findall(r"<textarea[^>]*>\s*(\S+)</textarea>", shown(client, "?whole"))
     whole = client.post("/session/?whole", {"text": text}).content.decode()
-    assert "does not hold" not in whole
+    assert "is not valid" not in whole
     broken = client.post("/session/?whole", {"text": f"{text[:-1]}{'ab'[text[-1] == 'a']}"})
-    assert "It does not hold" in broken.content.decode()
+    assert "The signature is not valid" in broken.content.decode()
     assert "blue" in shown(client)
 
 
@@ -154,22 +154,22 @@ def test_a_text_that_is_none_is_told(text: str, db: None) -> None:
 def test_no_text_is_too_much_for_it(in_development: bool, settings: Settings, db: None) -> None:
     settings.DEBUG = in_development
     page = visitor().post("/session/?whole", {"text": "[" * 20_000}).content.decode()
-    assert ("This is no JSON." in page) == in_development
+    assert ("This is not JSON." in page) == in_development
 
 
 @pytest.mark.parametrize("profile", ["file"], indirect=True)
 def test_a_file_that_is_just_gone_has_no_mode(profile: str) -> None:
     client = visitor()
     session = client.session
-    [place] = places_of(session, is_whole=False)
+    [place] = stored_sessions(session, shows_secrets=False)
     session.delete(key_of(client))
     assert place.mode == ""
 
 
 @pytest.mark.parametrize(
     ("profile", "who"),
-    [("db", "Whoever can read the store"), ("signed_cookies", "Whoever has the cookie")],
+    [("db", "Anybody who can read the store"), ("signed_cookies", "Anybody who has the cookie")],
     indirect=["profile"],
 )
 def test_who_can_read_it_depends_on_where_it_is(profile: str, who: str, db: None) -> None:
-    assert f"{who} can read it" in shown(visitor())
+    assert f"{who} can read" in shown(visitor())

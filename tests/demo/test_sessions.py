@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
-from demo.ending_methods import compared
+from demo.ending_methods import compare_methods
 from demo.session_settings import MEANING
 from tests.conftest import on
 from tests.families import IN_COOKIES
@@ -164,10 +164,10 @@ def test_a_public_page_does_not_tell_the_folder(profile: str, client: Client) ->
 
 
 def test_test_cookie(profile: str, client: Client) -> None:
-    assert "did not come back" in post(client, "/lifecycle/test-cookie-worked/")
+    assert "No test cookie" in post(client, "/lifecycle/test-cookie-worked/")
     post(client, "/lifecycle/set-test-cookie/")
-    assert "It came back" in post(client, "/lifecycle/test-cookie-worked/")
-    assert "did not come back" in post(client, "/lifecycle/test-cookie-worked/")
+    assert "The browser accepts cookies" in post(client, "/lifecycle/test-cookie-worked/")
+    assert "No test cookie" in post(client, "/lifecycle/test-cookie-worked/")
 
 
 def test_session_key_is_shown_in_part_only(profile: str, client: Client) -> None:
@@ -184,7 +184,7 @@ SERVER_SIDE = on("db", "cache", "file", "cached_db")
 
 @SERVER_SIDE
 @pytest.mark.parametrize(
-    ("way", "old_key_opens", "cookie"),
+    ("way", "stored_under_old_key", "cookie"),
     [
         ("clear", "", "same"),
         ("delete", None, "same"),
@@ -194,7 +194,7 @@ SERVER_SIDE = on("db", "cache", "file", "cached_db")
 )
 def test_four_endings(
     way: str,
-    old_key_opens: str | None,
+    stored_under_old_key: str | None,
     cookie: str,
     profile: str,
     store: type[SessionBase],
@@ -207,7 +207,7 @@ def test_four_endings(
     assert {"same": after == before, "deleted": after == "", "new": after not in ("", before)}[
         cookie
     ]
-    assert store().exists(before) == (old_key_opens is not None)
+    assert store().exists(before) == (stored_under_old_key is not None)
     kept = "blue" if way == "cycle-key" else "none"
     assert get(client, "/sessions/get/") == f"color is {kept}"
 
@@ -220,15 +220,15 @@ def test_ending_a_session_that_is_gone_is_no_error(way: str, profile: str, clien
 
 def test_side_by_side(profile: str, client: Client) -> None:
     blue = {"color": "blue"}
-    clear, delete, flush, cycle_key = compared()
+    clear, delete, flush, cycle_key = compare_methods()
     if profile in IN_COOKIES:
         # Nothing on the server can end what the browser holds.
-        assert [end.old_key_opens for end in (clear, delete, flush, cycle_key)] == [blue] * 4
+        assert [end.stored_under_old_key for end in (clear, delete, flush, cycle_key)] == [blue] * 4
         return
-    assert (clear.data, clear.old_key_opens, clear.key) == ({}, {}, "the same")
-    assert (delete.data, delete.old_key_opens, delete.cookie) == (blue, None, "kept as it was")
-    assert (flush.key, flush.old_key_opens, flush.cookie) == ("none", None, "deleted")
-    assert (cycle_key.key, cycle_key.new_key_opens, cycle_key.old_key_opens) == (
+    assert (clear.data, clear.stored_under_old_key, clear.key) == ({}, {}, "the same")
+    assert (delete.data, delete.stored_under_old_key, delete.cookie) == (blue, None, "unchanged")
+    assert (flush.key, flush.stored_under_old_key, flush.cookie) == ("none", None, "deleted")
+    assert (cycle_key.key, cycle_key.stored_under_new_key, cycle_key.stored_under_old_key) == (
         "a new one",
         blue,
         None,
@@ -237,6 +237,6 @@ def test_side_by_side(profile: str, client: Client) -> None:
 
 @on("db", "cached_db")
 def test_side_by_side_leaves_nothing_behind(profile: str, store: type[SessionBase]) -> None:
-    compared()
+    compare_methods()
     model = store.get_model_class()  # type: ignore[attr-defined]
     assert not model.objects.exists()

@@ -51,8 +51,8 @@ def test_it_begins_with_the_switch_that_goes_on(
     assert f"This site runs on <code>{profile}</code>." in page
     assert "It takes over the sessions of <code>db</code>." in page
     assert f"movesessions --from db --to {profile}" in page
-    assert "Left there" not in page
-    assert "Left there, the expired among them: 0." in text(browser(admin))
+    assert "Sessions left" not in page
+    assert "Sessions left in its store, including expired ones: 0." in text(browser(admin))
 
 
 def test_it_says_why_nobody_knows_what_is_left(settings: Settings, admin: User) -> None:

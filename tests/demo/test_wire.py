@@ -41,9 +41,9 @@ def test_request_and_response_are_told(asking: Client) -> None:
     assert given.keys() == {"expires", "Max-Age", "Path"}
     assert (given["Max-Age"], given["Path"]) == ("60", "/")
     assert cookie["notes"] == [
-        "No HttpOnly: scripts read it.",
-        "No Domain: sent to this very host alone.",
-        "No SameSite: browsers decide; most take Lax.",
+        "No HttpOnly: scripts can read it.",
+        "No Domain: sent to this host only.",
+        "No SameSite: the browser decides; most use Lax.",
     ]
 
 
@@ -73,7 +73,7 @@ def test_a_redirect_is_told_with_what_came_of_it(asking: Client) -> None:
 
 def test_the_page_knows_which_cookies_sign_in(asking: Client) -> None:
     page = asking.get("/recipes/sessions/set-item/").content.decode()
-    [names] = re.findall('data-secrets="([^"]*)"', page)
+    [names] = re.findall('data-secret-cookies="([^"]*)"', page)
     assert set(names.split()) == {"sessionid", "csrftoken", "login_auth", "__Host-login_auth"}
 
 
@@ -106,7 +106,10 @@ def test_a_header_never_grows_beyond_what_browsers_take(asking: Client) -> None:
     assert len(response.headers["Wire"]) < 60_000
     sent = told(response)[1]["sent"]
     assert len(sent) == 21
-    assert {len(cookie["value"]) for cookie in sent} == {len("blue"), wire.CUT + len("…")}
+    assert {len(cookie["value"]) for cookie in sent} == {
+        len("blue"),
+        wire.MAX_TEXT_CHARACTERS + len("…"),
+    }
 
 
 def test_a_cookie_with_a_nul_is_sent_and_not_understood(asking: Client) -> None:
@@ -145,30 +148,30 @@ def test_an_engine_that_does_not_tell_its_trips(asking: Client, settings: Settin
 @pytest.mark.parametrize(
     ("attribute", "meaning"),
     [
-        ("Max-Age=0", "the browser forgets it now"),
-        ("Max-Age=-5", "the browser forgets it now"),
-        ("max-age=05", "seconds until the browser forgets it"),
-        ("SECURE", "sent by https only, and to this machine itself"),
-        ("SameSite=None", "sent whatever page causes the request; needs Secure"),
+        ("Max-Age=0", "the browser deletes the cookie now"),
+        ("Max-Age=-5", "the browser deletes the cookie now"),
+        ("max-age=05", "seconds until the browser deletes the cookie"),
+        ("SECURE", "sent over https only, except to this machine itself"),
+        ("SameSite=None", "sent with requests from any site; needs Secure"),
         ("SameSite=Never", ""),
         ("Colour=red", ""),
     ],
 )
 def test_an_attribute_is_explained(attribute: str, meaning: str) -> None:
-    assert wire.taken_apart(f"a=b; {attribute}")["attributes"][0]["meaning"] == meaning
+    assert wire.parse_set_cookie(f"a=b; {attribute}")["attributes"][0]["meaning"] == meaning
 
 
 def test_a_line_without_attributes_says_what_that_means() -> None:
-    cookie = wire.taken_apart("a=b=c")
+    cookie = wire.parse_set_cookie("a=b=c")
     assert (cookie["name"], cookie["value"], cookie["attributes"]) == ("a", "b=c", [])
     assert len(cookie["notes"]) == 5
 
 
 def test_bytes_are_those_of_name_and_value() -> None:
-    assert wire.taken_apart("ab=äö; Path=/")["bytes"] == 6
+    assert wire.parse_set_cookie("ab=äö; Path=/")["bytes"] == 6
 
 
 def test_lines_are_those_that_django_sends() -> None:
     response = HttpResponse(headers={"Set-Cookie": "a=1"})
     response.set_cookie("b", "2")
-    assert list(wire.lines(response)) == ["a=1", "b=2; Path=/"]
+    assert list(wire.set_cookie_lines(response)) == ["a=1", "b=2; Path=/"]

@@ -50,7 +50,7 @@ def test_a_name_that_is_an_attribute(name: str, client: Client) -> None:
 @pytest.mark.parametrize("name", ["sessionid", "csrftoken", LOGIN_COOKIE, "messages"])
 @pytest.mark.parametrize("path", ["/cookies/set-cookie/", "/reading/delete/", "/signed/sign/"])
 def test_the_sites_own_cookies_are_not_for_setting(path: str, name: str, client: Client) -> None:
-    assert "needs for itself" in refused(client, path, name=name)
+    assert "This site uses the cookie" in refused(client, path, name=name)
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_of_very_many_the_last_are_shown(
     page = client.get("/devices/").content.decode()
     shown = [number for number in range(5) if f">198.51.100.{number}<" in page]
     assert shown == [3, 4]
-    assert "These are the 3 seen last." in page
+    assert "These are the 3 devices seen last." in page
     assert "this device" in page
 
 

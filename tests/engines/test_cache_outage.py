@@ -96,7 +96,7 @@ def test_of_more_copies_than_are_noted_none_that_has_ended_opens(
         session["count"] = 2
         session.save()
         assert len(cached_row_store.pending_invalidations) == 2
-    assert "clear the cache" in caplog.text
+    assert "Clear the cache" in caplog.text
     assert all(key not in caplog.text for key in ended)
     assert read(changed) == {"count": 2}
     assert [read(key) for key in ended] == [{}] * 4

@@ -48,9 +48,9 @@ def adapter_class(cache: type, client: type) -> type[GenericCacheStore]:
 
     A subclass of a known cache may do anything, so it counts as an unknown one.
     """
-    path = ADAPTERS.get(dotted_path(cache)) if dotted_path(client) in KNOWN_CLIENTS else None
+    adapter = ADAPTERS.get(dotted_path(cache)) if dotted_path(client) in KNOWN_CLIENTS else None
     store_class: type[GenericCacheStore] = (
-        import_string(f"{__name__}.{path}") if path else GenericCacheStore
+        import_string(f"{__name__}.{adapter}") if adapter else GenericCacheStore
     )
     return store_class
 

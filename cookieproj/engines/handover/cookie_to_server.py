@@ -155,8 +155,8 @@ class CookieToServer(KeepsExpiryMixin, Engine):
         self._moved = data, old_session._expires(data)
         stored_key = exchange_for_key(new, cookie, old_session._secret, *self._moved)
         if key:
-            # Only now: until the session is stored, a late response may still set a cookie that
-            # depends on this key.
+            # Only now: until the session is stored, a cookie of a late response may depend on this
+            # key.
             new.delete(key)
         return stored_key
 

@@ -19,39 +19,43 @@ from cookieproj.engines.constants import CACHE
 from demo.constants import DEMODATA_LABEL
 from demo.models import User
 
-# All may be known: these accounts are made only while DEBUG is on.
+# A public password is safe, because these accounts are created only while DEBUG is on.
 PASSWORD = "cookies"  # noqa: S105
+# Whether each account is an admin.
 ACCOUNTS = {"admin": True, "ada": False, "grace": False}
 
 
 class Command(BaseCommand):
-    help = _("Make demo accounts and a few sessions, so that nothing is empty at first sight.")
+    help = _("Create demo accounts and a few sessions, so that no page of a new site is empty.")
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--if-debug",
             action="store_true",
-            help=_("Do nothing, instead of refusing, when DEBUG is off."),
+            help=_("Do nothing if DEBUG is off, instead of failing."),
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEBUG:
             if options["if_debug"]:
                 return
-            raise CommandError(_("DEBUG is off: accounts with known passwords are not made here."))
-        users = [account(name, is_admin) for name, is_admin in ACCOUNTS.items()]
+            raise CommandError(
+                _("DEBUG is off: this command creates no accounts with known passwords.")
+            )
+        users = [create_account(name, is_admin) for name, is_admin in ACCOUNTS.items()]
         for user in users:
-            known = user.check_password(PASSWORD)
+            has_demo_password = user.check_password(PASSWORD)
             if user.is_superuser:
                 text = _("Demo account %(name)s, password %(password)s, may use the admin")
             else:
                 text = _("Demo account %(name)s, password %(password)s")
-            password = PASSWORD if known else _("(changed)")
+            password = PASSWORD if has_demo_password else _("(changed)")
             self.stdout.write(text % {"name": user.username, "password": password})
-        self.stdout.write(made_sessions(users))
+        self.stdout.write(create_sessions(users))
 
 
-def account(name: str, is_admin: bool) -> User:
+def create_account(name: str, is_admin: bool) -> User:
+    """Return the account, created if it is missing. An existing account stays as it is."""
     user, created = User.objects.get_or_create(
         username=name, defaults={"is_staff": is_admin, "is_superuser": is_admin}
     )
@@ -61,50 +65,59 @@ def account(name: str, is_admin: bool) -> User:
     return user
 
 
-def made_sessions(users: list[User]) -> str:
-    store = running_engine.store()
+def create_sessions(users: list[User]) -> str:
+    """Create the demo sessions that are missing, and return a sentence that says so."""
+    session_class = running_engine.store()
     if running_engine.is_held_by_browser():
-        return _("No demo sessions: on this engine the browsers hold them.")
+        return _("No demo sessions: with this engine browsers keep the sessions.")
     if running_engine.name() == CACHE and sessions_outlive_the_process():
-        return _("No demo sessions: on this cache they would end with this command.")
+        return _("No demo sessions: this cache would lose them at the end of this command.")
     for user in users:
-        row = str(uuid4())
-        signed_in = {
+        row_id = str(uuid4())
+        data = {
             SESSION_KEY: str(user.pk),
             BACKEND_SESSION_KEY: settings.AUTHENTICATION_BACKENDS[0],
             HASH_SESSION_KEY: user.get_session_auth_hash(),
         }
-        session = make_session(store, user.username, signed_in, timedelta(days=14), row)
+        session = create_session(session_class, user.username, data, timedelta(days=14), row_id)
         if session:
             SignedInSession.objects.create(
-                pk=row,
+                pk=row_id,
                 user=user,
                 browser="demodata",
                 expires=session.get_expiry_date(),
                 **session_registry.identity(session),
             )
-    make_session(store, "anonymous", {"cart": ["cookie", "milk"]}, timedelta(days=1))
-    make_session(store, "expired", {"cart": ["crumbs"]}, timedelta(days=-1))
+    create_session(session_class, "anonymous", {"cart": ["cookie", "milk"]}, timedelta(days=1))
+    create_session(session_class, "expired", {"cart": ["crumbs"]}, timedelta(days=-1))
     return _("Demo sessions: three signed in, one anonymous, one expired.")
 
 
-def make_session(
-    store: type[SessionBase], name: str, data: dict[str, Any], left: timedelta, row: str = ""
+def create_session(
+    session_class: type[SessionBase],
+    name: str,
+    data: dict[str, Any],
+    lifetime: timedelta,
+    row_id: str = "",
 ) -> SessionBase | None:
-    """Make a session; None if it is there. Its key, ever the same, is as secret as SECRET_KEY."""
+    """Create a session and return it, or return None if it exists.
+
+    Its key is derived from SECRET_KEY, so that it is secret and the same on each run.
+    ``row_id`` is its row in the registry of signed-in sessions, if it has one.
+    """
     purpose = f"{settings.SESSION_ENGINE} {name}"
-    key, *previous = (
+    key, *fallback_keys = (
         salted_hmac(DEMODATA_LABEL, purpose, secret=secret, algorithm="sha256").hexdigest()[:32]
         for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
     )
-    if any(map(store().exists, (key, *previous))):
+    if any(map(session_class().exists, (key, *fallback_keys))):
         return None
-    session = store()
+    session = session_class()
     session.update(data)
-    session.set_expiry(timezone.now() + left)
-    if row:
-        session_registry.mark(session, row)
-    # Only now: a session that is given a key first looks for it, and drops one it does not find.
+    session.set_expiry(timezone.now() + lifetime)
+    if row_id:
+        session_registry.mark(session, row_id)
+    # The key is set last: a session loads itself by its key, and drops a key that is not stored.
     session._session_key = key
     session.save(must_create=True)
     return session

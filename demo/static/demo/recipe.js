@@ -1,7 +1,7 @@
-// Run a recipe without leaving its page. Without this script the form simply opens the result.
-import { readyToCopy } from "./copy.js";
-import { showJar } from "./jar.js";
-import { asked, masked, showExchanges, told } from "./wire.js";
+// Run a recipe without leaving its page. Without this script the form opens the result.
+import { setUpCopyButtons } from "./copy_button.js";
+import { showCookieJar } from "./cookie_jar.js";
+import { exchangesOf, masked, showExchanges, wireOptions } from "./wire.js";
 
 const form = document.querySelector("form[data-recipe]");
 const status = document.querySelector("[data-status]");
@@ -12,52 +12,53 @@ const curl = document.querySelector("[data-curl]");
 const plainCurl = curl.textContent;
 const otherTabs = new BroadcastChannel("cookieproj");
 
-const SLOWLY = 60_000;
+// Milliseconds.
+const REFRESH_INTERVAL = 60_000;
 
-// What a browser can wait for at the most, some 25 days.
-const LONGEST = 2 ** 31 - 1;
+// The longest timeout of a browser in milliseconds, about 25 days.
+const MAX_TIMEOUT = 2 ** 31 - 1;
 
 let latestRun = 0;
 let refreshing = Promise.resolve();
-let expiring;
-let seen = document.cookie;
+let expiryTimer;
+let knownCookies = document.cookie;
 
 const fields = () =>
   [...new FormData(form)].filter(([name]) => name !== "csrfmiddlewaretoken");
 
 async function run(event) {
   event.preventDefault();
-  const mine = ++latestRun;
-  // It may bring another CSRF token.
+  const thisRun = ++latestRun;
+  // A refresh may replace the CSRF token.
   await refreshing;
-  const outcome = await sent();
-  // A later run has its answer already.
-  if (mine !== latestRun) return;
+  const outcome = await sendForm();
+  // The response of a later run is already shown.
+  if (thisRun !== latestRun) return;
   show(outcome);
   showExchanges(outcome.exchanges);
   otherTabs.postMessage("ran");
   await refresh();
 }
 
-async function sent() {
+async function sendForm() {
   const isGet = form.method === "get";
   const query = String(new URLSearchParams(isGet ? fields() : new FormData(form)));
   try {
     const response = isGet
-      ? await fetch(query ? `${form.action}?${query}` : form.action, asked())
-      : await fetch(form.action, { ...asked(), method: "POST", body: new URLSearchParams(query) });
-    const exchanges = told(response);
+      ? await fetch(query ? `${form.action}?${query}` : form.action, wireOptions())
+      : await fetch(form.action, { ...wireOptions(), method: "POST", body: new URLSearchParams(query) });
+    const exchanges = exchangesOf(response);
     const keys = exchanges.flatMap((exchange) => exchange.keys);
-    const where = response.redirected ? ` · ${masked(new URL(response.url).pathname, keys)}` : "";
+    const target = response.redirected ? ` · ${masked(new URL(response.url).pathname, keys)}` : "";
     return {
-      line: `${response.status} ${response.statusText}${where}`,
+      line: `${response.status} ${response.statusText}${target}`,
       kind: response.ok ? "good" : "wrong",
       text: await textOf(response),
       url: response.ok && isPage(response) && response.url,
       exchanges,
     };
   } catch (error) {
-    return { line: `${form.dataset.away} ${error.message}`, kind: "wrong", text: "", exchanges: [] };
+    return { line: `${form.dataset.unreachable} ${error.message}`, kind: "wrong", text: "", exchanges: [] };
   }
 }
 
@@ -72,80 +73,79 @@ function show({ line, kind, text, url }) {
 
 const isPage = (response) => response.headers.get("Content-Type")?.startsWith("text/html");
 
-// A page of the site is shown as the text that people would read on it, Django's own page for an
-// error by what it says first.
+// Return the text of a page's main part. Of Django's error page in development, return the heading.
 async function textOf(response) {
   const text = await response.text();
   if (!isPage(response)) return text;
-  const found = new DOMParser().parseFromString(text, "text/html");
-  const error = [...found.querySelectorAll("#summary h1, #summary .exception_value")];
-  const shown = error.length ? error : [found.querySelector("main") ?? found.body];
-  return shown.map((node) => node.textContent.replace(/\s*\n\s*/g, "\n").trim()).join("\n");
+  const parsed = new DOMParser().parseFromString(text, "text/html");
+  const errors = [...parsed.querySelectorAll("#summary h1, #summary .exception_value")];
+  const nodes = errors.length ? errors : [parsed.querySelector("main") ?? parsed.body];
+  return nodes.map((node) => node.textContent.replace(/\s*\n\s*/g, "\n").trim()).join("\n");
 }
 
 function refresh() {
-  refreshing = refreshed();
+  refreshing = loadCurrentState();
   return refreshing;
 }
 
-// What stands above the page, the CSRF token and the jar are those of now.
-async function refreshed() {
+// Load the current page header, CSRF token and cookie jar.
+async function loadCurrentState() {
   let exchanges = [];
-  seen = document.cookie;
+  knownCookies = document.cookie;
   try {
-    const response = await fetch(location.href, asked());
-    exchanges = told(response);
-    const now = new DOMParser().parseFromString(await response.text(), "text/html");
+    const response = await fetch(location.href, wireOptions());
+    exchanges = exchangesOf(response);
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
     for (const selector of ["#state", "[name=csrfmiddlewaretoken]"]) {
-      const [old, fresh] = [document.querySelector(selector), now.querySelector(selector)];
-      if (old && fresh) old.replaceWith(fresh);
+      const [current, updated] = [document.querySelector(selector), page.querySelector(selector)];
+      if (current && updated) current.replaceWith(updated);
     }
-    refreshWhenItExpires();
+    refreshAtExpiry();
   } catch {
-    // The jar says that the site does not answer.
+    // The cookie jar shows that the site does not answer.
   }
-  showJar(exchanges.at(-1));
+  showCookieJar(exchanges.at(-1));
 }
 
-// No script sees that the session's cookie goes.
-function refreshWhenItExpires() {
-  clearTimeout(expiring);
-  const moment = document.querySelector("#state time")?.dateTime;
-  const left = Date.parse(moment) - Date.now() + 1000;
-  if (left > 0 && left < LONGEST) expiring = setTimeout(refresh, left);
+// A script does not see that the session's HttpOnly cookie expires.
+function refreshAtExpiry() {
+  clearTimeout(expiryTimer);
+  const expires = document.querySelector("#state time")?.dateTime;
+  const milliseconds = Date.parse(expires) - Date.now() + 1000;
+  if (milliseconds > 0 && milliseconds < MAX_TIMEOUT) expiryTimer = setTimeout(refresh, milliseconds);
 }
 
-const refreshIfSeen = () => document.visibilityState === "visible" && refresh();
+const refreshIfVisible = () => document.visibilityState === "visible" && refresh();
 
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
-// Nobody shall read a password over a shoulder.
+// The curl command must not show a password.
 const shownValue = (name, value) => (form.elements[name]?.type === "password" ? "…" : value);
 
 function showCurl() {
-  const sent = fields();
-  if (!sent.length) return;
-  const given = sent
+  const pairs = fields();
+  if (!pairs.length) return;
+  const data = pairs
     .map(([name, value]) => `--data-urlencode ${quoted(`${name}=${shownValue(name, value)}`)} \\\n  `)
     .join("");
-  // By functions: in a text that replaces another a dollar would be more than a dollar.
+  // The replacements are functions, because "$" has a special meaning in a replacement string.
   curl.textContent =
     form.method === "get"
-      ? plainCurl.replace("-c jar ", () => `-c jar -G \\\n  ${given}`)
-      : plainCurl.replace("-d '' ", () => `\\\n  ${given}`);
+      ? plainCurl.replace("-c jar ", () => `-c jar -G \\\n  ${data}`)
+      : plainCurl.replace("-d '' ", () => `\\\n  ${data}`);
 }
 
 form.addEventListener("submit", run);
 form.addEventListener("input", showCurl);
 window.addEventListener("focus", refresh);
-document.addEventListener("visibilitychange", refreshIfSeen);
+document.addEventListener("visibilitychange", refreshIfVisible);
 otherTabs.addEventListener("message", refresh);
-setInterval(refreshIfSeen, SLOWLY);
-// A cookie that expires, or that somebody sets in the console.
-setInterval(() => document.cookie !== seen && refresh(), 1000);
+setInterval(refreshIfVisible, REFRESH_INTERVAL);
+// Notice a cookie that expires, or that somebody sets in the console.
+setInterval(() => document.cookie !== knownCookies && refresh(), 1000);
 document.documentElement.classList.add("scripted");
-// Some browsers keep what was typed when a page is loaded anew.
+// Some browsers keep typed values when a page is reloaded.
 if ([...form.elements].some((field) => "defaultValue" in field && field.value !== field.defaultValue)) showCurl();
-readyToCopy();
+setUpCopyButtons();
 showExchanges([]);
 refresh();

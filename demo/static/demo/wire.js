@@ -1,85 +1,88 @@
-// What the server repeats of a request and its response: see demo/wire.py.
+// Show the requests and responses that the server reports in the header Wire: see demo/wire.py.
 const panel = document.querySelector("[data-wire]");
-const whole = document.querySelector("[data-whole]");
+const showSecrets = document.querySelector("[data-whole]");
 const exchangeTemplate = document.querySelector("[data-exchange]");
 const setCookieTemplate = document.querySelector("[data-set-cookie]");
-const secrets = new Set(whole.dataset.secrets.split(" "));
+const secretCookies = new Set(showSecrets.dataset.secretCookies.split(" "));
 
-// What a secret is shown by: enough to tell two apart.
-const SHOWN = 8;
+// How many characters of a masked secret are shown: enough to distinguish two of them.
+const VISIBLE_CHARACTERS = 8;
 
-let latest = [];
+let latestExchanges = [];
 
-// The header by which a page asks, the same for all that one run is redirected to.
-export function asked() {
+// The options for fetch() with the id of a run. The requests after a redirect send the same id.
+export function wireOptions() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
-  const run = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return { headers: { Wire: run } };
+  const runId = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return { headers: { Wire: runId } };
 }
 
-export function told(response) {
+export function exchangesOf(response) {
   return JSON.parse(response.headers.get("Wire") ?? "[]");
 }
 
-const inPart = (text) => (text.length > SHOWN && !whole.checked ? `${text.slice(0, SHOWN)}…` : text);
-
-export function value(cookie) {
-  return secrets.has(cookie.name) ? inPart(cookie.value) : cookie.value;
+function maskedSecret(text) {
+  const isMasked = text.length > VISIBLE_CHARACTERS && !showSecrets.checked;
+  return isMasked ? `${text.slice(0, VISIBLE_CHARACTERS)}…` : text;
 }
 
-// A text less the keys in it.
+function visibleValue(cookie) {
+  return secretCookies.has(cookie.name) ? maskedSecret(cookie.value) : cookie.value;
+}
+
+// Return the text with the keys in it masked.
 export function masked(text, keys) {
-  return keys.reduce((shown, key) => shown.replaceAll(key, inPart(key)), text);
+  return keys.reduce((result, key) => result.replaceAll(key, maskedSecret(key)), text);
 }
 
-// One without a name is a value alone.
-export function named(cookie) {
-  return cookie.name ? `${cookie.name}=${value(cookie)}` : value(cookie);
+// Return name=value. A cookie without a name is only a value.
+export function pairText(cookie) {
+  return cookie.name ? `${cookie.name}=${visibleValue(cookie)}` : visibleValue(cookie);
 }
 
-export function onWhole(listener) {
-  whole.addEventListener("change", listener);
+export function onSecretsToggled(listener) {
+  showSecrets.addEventListener("change", listener);
 }
 
 export function showExchanges(exchanges) {
-  latest = exchanges;
-  if (exchanges.length) panel.replaceChildren(...exchanges.map(exchange));
+  latestExchanges = exchanges;
+  if (exchanges.length) panel.replaceChildren(...exchanges.map(exchangeNode));
   else if (panel.dataset.empty) {
-    const words = document.createElement("p");
-    words.className = "quiet";
-    words.textContent = panel.dataset.empty;
-    panel.replaceChildren(words);
+    const message = document.createElement("p");
+    message.className = "quiet";
+    message.textContent = panel.dataset.empty;
+    panel.replaceChildren(message);
   }
 }
 
-function exchange(told) {
+function exchangeNode(exchange) {
   const node = exchangeTemplate.content.cloneNode(true);
   const put = (name, text) => (node.querySelector(`[data-${name}]`).textContent = text);
-  put("request", masked(told.request, told.keys));
-  put("sent", told.sent.length ? `\nCookie: ${told.sent.map(named).join("; ")}` : "");
-  const location = told.location && `\nLocation: ${masked(told.location, told.keys)}`;
-  put("answer", `${told.status}${location ?? ""}`);
-  node.querySelector("[data-none]").hidden = told.set.length > 0;
-  node.querySelector("[data-set]").replaceChildren(...told.set.map(setCookie));
-  put("trips", trips(node.querySelector("[data-trips]").dataset, told));
+  put("request", masked(exchange.request, exchange.keys));
+  put("sent", exchange.sent.length ? `\nCookie: ${exchange.sent.map(pairText).join("; ")}` : "");
+  const location = exchange.location && `\nLocation: ${masked(exchange.location, exchange.keys)}`;
+  put("answer", `${exchange.status}${location ?? ""}`);
+  node.querySelector("[data-none]").hidden = exchange.set.length > 0;
+  node.querySelector("[data-set]").replaceChildren(...exchange.set.map(setCookieNode));
+  put("trips", roundTripsText(node.querySelector("[data-trips]").dataset, exchange));
   return node;
 }
 
-function trips(words, { trips, milliseconds }) {
-  if (trips === null) return words.untold;
-  const text = [words.zero, words.one][trips] ?? words.many;
+function roundTripsText(messages, { trips, milliseconds }) {
+  if (trips === null) return messages.uncounted;
+  const text = [messages.zero, messages.one][trips] ?? messages.many;
   return text.replace("{n}", trips).replace("{ms}", milliseconds);
 }
 
-function setCookie(cookie) {
+function setCookieNode(cookie) {
   const node = setCookieTemplate.content.cloneNode(true);
   node.querySelector("[data-name]").textContent = cookie.name;
-  node.querySelector("[data-value]").textContent = value(cookie);
+  node.querySelector("[data-value]").textContent = visibleValue(cookie);
   const meter = node.querySelector("[data-meter]");
   meter.value = cookie.bytes;
   const bytes = node.querySelector("[data-bytes]");
-  const words = cookie.bytes > meter.max ? bytes.dataset.over : bytes.dataset.text;
-  bytes.textContent = words.replace("{n}", cookie.bytes.toLocaleString("en"));
+  const text = cookie.bytes > meter.max ? bytes.dataset.over : bytes.dataset.text;
+  bytes.textContent = text.replace("{n}", cookie.bytes.toLocaleString("en"));
   const attributes = node.querySelector("[data-attributes]");
   for (const attribute of cookie.attributes) {
     const row = document.createElement("div");
@@ -93,4 +96,4 @@ function setCookie(cookie) {
   return node;
 }
 
-onWhole(() => showExchanges(latest));
+onSecretsToggled(() => showExchanges(latestExchanges));

@@ -102,6 +102,6 @@ def test_an_index_without_a_table_waits(profile: str, ada: User) -> None:
 
 @on("db")
 def test_attempts_leave_nothing_there(profile: str) -> None:
-    trials = list(ATTEMPTS["replay-after-signing-out"].make())
+    trials = list(ATTEMPTS["replay-after-signing-out"].run())
     assert [trial.withstood for trial in trials] == [True, True, False, True]
     assert not User.objects.exists()

@@ -1,15 +1,15 @@
-// A button copies the text that stands before it.
-export function readyToCopy() {
+// Each button with data-copy copies the text of the element before it.
+export function setUpCopyButtons() {
   for (const button of document.querySelectorAll("[data-copy]")) {
     const label = button.textContent;
     if (!navigator.clipboard) button.hidden = true;
     button.addEventListener("click", async () => {
       const text = button.previousElementSibling.textContent;
-      const isDone = await navigator.clipboard.writeText(text).then(
+      const isCopied = await navigator.clipboard.writeText(text).then(
         () => true,
         () => false,
       );
-      button.textContent = isDone ? button.dataset.done : button.dataset.failed;
+      button.textContent = isCopied ? button.dataset.copied : button.dataset.failed;
       setTimeout(() => (button.textContent = label), 1500);
     });
   }
