@@ -4,17 +4,22 @@ import json
 import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from django.core import signing
 from django.utils.translation import gettext as _
 
-from cookieproj.engines.constants import COOKIE_SALT
+from cookieproj.engines.constants import COOKIE_SALT, ENCRYPTED_COOKIE_PREFIX
+from cookieproj.engines.encrypted_cookies import decrypted, split_text
+from cookieproj.engines.encryption import DecryptionError
 
 # django.core.signing writes base64 (after a dot if it is compressed), the time, and the signature.
 SIGNED = re.compile(r"(?P<dot>\.?)(?P<payload>[\w-]*):(?P<time>\w+):(?P<signature>[\w-]+)")
+
+# Of an encrypted cookie: with all of its bytes the page would show the cookie.
+VISIBLE_CIPHERTEXT_BYTES = 24
 
 # A few compressed kilobytes can decompress to gigabytes.
 MAX_DECOMPRESSED_BYTES = 1_000_000
@@ -22,12 +27,16 @@ MAX_DECOMPRESSED_BYTES = 1_000_000
 
 @dataclass(frozen=True)
 class Step:
-    """One step of decoding: what it does, why, its outcome, and whether it succeeded."""
+    """One step of decoding: what it does, why, its outcome, and whether it succeeded.
+
+    A step that ``needs_secret`` cannot be done by somebody who only has the bytes.
+    """
 
     title: str
     text: str
     outcome: str
     is_valid: bool = True
+    needs_secret: bool = False
 
 
 class UnreadableError(ValueError):
@@ -44,6 +53,8 @@ def decoding_steps(payload: bytes, data: Any = None, salt: str = COOKIE_SALT) ->
     try:
         if match := SIGNED.fullmatch(payload.decode("latin-1").strip()):
             yield from signed_steps(match, salt)
+        elif payload.startswith(ENCRYPTED_COOKIE_PREFIX.encode()):
+            yield from encrypted_steps(payload.decode("latin-1").strip())
         elif payload.startswith(b"\x80"):
             yield Step(
                 _("Unpickle"),
@@ -95,6 +106,42 @@ def signed_steps(match: re.Match[str], salt: str) -> Iterator[Step]:
             as_text(payload),
         )
     yield from json_steps(payload)
+
+
+def encrypted_steps(cookie: str) -> Iterator[Step]:
+    ciphertext = decode_base64(cookie.removeprefix(ENCRYPTED_COOKIE_PREFIX))
+    hidden = len(ciphertext) - VISIBLE_CIPHERTEXT_BYTES
+    yield Step(
+        _("Decode base64"),
+        _(
+            "This needs no secret, and shows nothing: a random salt, the ciphertext and a tag. "
+            "Only the length of the session can be seen."
+        ),
+        f"{ciphertext[:VISIBLE_CIPHERTEXT_BYTES].hex(' ')} … (+{hidden})",
+    )
+    try:
+        text, _secret = decrypted(cookie)
+    except DecryptionError:
+        yield Step(
+            _("Decrypt with AES-256-GCM"),
+            _("The key is derived from SECRET_KEY and the salt."),
+            _("This site has not encrypted this: to the engine this is an empty session."),
+            is_valid=False,
+            needs_secret=True,
+        )
+        return
+    written, content = split_text(text)
+    yield Step(
+        _("Decrypt with AES-256-GCM"),
+        _(
+            "The key is derived from SECRET_KEY and the salt, so only this site can decrypt the "
+            "cookie. The tag proves that nobody has changed it. The first eight bytes are the time "
+            "of writing."
+        ),
+        f"{written:%Y-%m-%d %H:%M:%S} UTC\n{as_text(content)}",
+        needs_secret=True,
+    )
+    yield from (replace(step, needs_secret=True) for step in json_steps(content))
 
 
 def json_steps(payload: bytes) -> Iterator[Step]:

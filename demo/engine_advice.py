@@ -7,7 +7,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from cookieproj.engines.benchmark.results import Benchmark
-from cookieproj.engines.constants import CACHE, CACHED_DB, DB, FILE, SIGNED_COOKIES
+from cookieproj.engines.constants import (
+    CACHE,
+    CACHED_DB,
+    DB,
+    ENCRYPTED_COOKIES,
+    FILE,
+    SIGNED_COOKIES,
+)
 from cookieproj.engines.engine_registry import resolve_engine
 
 
@@ -29,7 +36,11 @@ class QuestionsForm(forms.Form):
         widget=forms.RadioSelect,
         choices=[
             ("little", gettext_lazy("a little data, which its owner may read")),
-            ("private", gettext_lazy("more than a kilobyte, or data that nobody may read")),
+            ("secret", gettext_lazy("a little data, which its owner may not read")),
+            (
+                "private",
+                gettext_lazy("more than two kilobytes, or data that must stay on the server"),
+            ),
         ],
     )
     lasts = forms.ChoiceField(
@@ -62,6 +73,8 @@ def recommended_engine(stores: str, holds: str, lasts: str) -> str:
             return CACHED_DB
         case "disk" | "none", "little", _lasts:
             return SIGNED_COOKIES
+        case "disk" | "none", "secret", _lasts:
+            return ENCRYPTED_COOKIES
         case "disk", _holds, _lasts:
             return FILE
     return DB
@@ -87,6 +100,11 @@ def reason(name: str, stores: str) -> str:
             "The browser keeps the session, so there is no store to run or to lose. But a copy of "
             "the cookie outlives a sign-out, unless the site keeps a list of ended sessions, as "
             "this one does."
+        ),
+        ENCRYPTED_COOKIES: _(
+            "The browser keeps the session and cannot read it, so there is no store to run or to "
+            "lose. Only the length shows. A copy of the cookie outlives a sign-out, unless the "
+            "site keeps a list of ended sessions, as this one does."
         ),
     }[name]
 

@@ -112,16 +112,24 @@ def try_session(session_class: Any) -> tuple[str, str, str]:
     with temporary_session(session_class, color=COLOR) as session:
         cookie = session.session_key
         [location, *_copies] = session.locate()
-    is_readable = any(COLOR in step.outcome for step in decoding_steps(cookie.encode()))
+    steps = list(decoding_steps(cookie.encode()))
+    is_readable = any(COLOR in step.outcome for step in steps if not step.needs_secret)
+    is_session = any(COLOR in step.outcome for step in steps)
     outlives_deletion = session_class(cookie).get("color") == COLOR
     return (
         # A public page does not show where a server has its stores.
-        location.place if settings.DEBUG or is_readable else _("the server"),
-        _("the whole session: signed, not encrypted") if is_readable else _("only a random key"),
+        location.place if settings.DEBUG or is_session else _("the server"),
+        readability(is_session=is_session, is_readable=is_readable),
         _("not by the engine; this site refuses ended sessions, with one more query a request")
         if outlives_deletion
         else _("yes"),
     )
+
+
+def readability(*, is_session: bool, is_readable: bool) -> str:
+    if is_readable:
+        return _("the whole session: signed, not encrypted")
+    return _("nothing but its length: encrypted") if is_session else _("only a random key")
 
 
 def signing_out_everywhere() -> str:

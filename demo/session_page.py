@@ -18,6 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from cookieproj.engines.constants import COOKIE_SALT, STORE_SALT
+from cookieproj.engines.encrypted_cookies import SessionStore as EncryptedCookies
 from cookieproj.engines.entries import Location
 from cookieproj.engines.listing import ListingMixin
 from cookieproj.engines.session_keys import masked
@@ -103,11 +104,20 @@ class StoredSession:
         return SIGNED.fullmatch(self._stored_text)
 
     @property
+    def is_encrypted(self) -> bool:
+        return EncryptedCookies.is_cookie(self._stored_text)
+
+    @property
     def _stored_text(self) -> str:
         return as_text(self.location.payload)
 
     def _mask_signature(self, text: str) -> str:
-        """Return the text with its signature masked: without one it cannot be used as a cookie."""
+        """Return the text with its signature masked: without one it cannot be used as a cookie.
+
+        An encrypted cookie has no such part, so nearly all of it is masked.
+        """
+        if self.is_encrypted and not self.shows_secrets:
+            return text.replace(self._stored_text, masked(self._stored_text))
         if self.shows_secrets or not self.signed:
             return text
         signature = self.signed["signature"]
@@ -128,6 +138,7 @@ def session_page(request: HttpRequest) -> HttpResponse:
     context = {
         "places": places,
         "signed": signed,
+        "is_encrypted": any(place.is_encrypted for place in places),
         "shows_secrets": shows_secrets,
         "can_locate": isinstance(request.session, ListingMixin),
         "debug": settings.DEBUG,

@@ -15,12 +15,21 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from cookieproj.engines import running_engine
-from cookieproj.engines.constants import CACHE, CACHED_DB, DB, ENGINE_NAMES, FILE, SIGNED_COOKIES
+from cookieproj.engines.constants import (
+    CACHE,
+    CACHED_DB,
+    DB,
+    ENCRYPTED_COOKIES,
+    ENGINE_NAMES,
+    FILE,
+    SIGNED_COOKIES,
+)
 from cookieproj.engines.exceptions import SessionStoreError
 from cookieproj.engines.handover import previous
 from cookieproj.engines.session_counts import figure
 
 # These engines use the same table, so a switch between them moves no session.
+ENGINES_IN_COOKIES = {SIGNED_COOKIES, ENCRYPTED_COOKIES}
 ENGINES_WITH_SAME_ROWS = {DB, CACHED_DB}
 SECONDS_A_DAY = 24 * 60 * 60
 
@@ -60,18 +69,23 @@ class Switch:
 
     @property
     def keeps_session_keys(self) -> bool:
-        return SIGNED_COOKIES not in (self.old, self.new)
+        return not ENGINES_IN_COOKIES & {self.old, self.new}
 
     @property
     def what_happens(self) -> str:
         """What happens to a session when its browser sends the next request."""
-        if self.new == SIGNED_COOKIES:
+        if {self.old, self.new} == ENGINES_IN_COOKIES:
             return _(
-                "With its next request the session moves into a signed cookie. A session too "
+                "With its next request the session moves into a cookie of the new form. The old "
+                "cookie stays valid until it expires or the site refuses its session."
+            )
+        if self.new in ENGINES_IN_COOKIES:
+            return _(
+                "With its next request the session moves into the cookie itself. A session too "
                 "large for a cookie stays in the old store, and the log says so. Such a session "
                 "lasts only as long as the handover."
             )
-        if self.old == SIGNED_COOKIES:
+        if self.old in ENGINES_IN_COOKIES:
             return _(
                 "With its next request the session moves to the server, and the new cookie "
                 "contains only its key. The old cookie stays valid for the same session, and "
@@ -137,6 +151,10 @@ class Switch:
                 "There is no store: SECRET_KEY signs the cookies. Anybody who has a cookie can "
                 "read it, and it can hold no more than 4,096 bytes."
             ),
+            ENCRYPTED_COOKIES: _(
+                "There is no store: SECRET_KEY encrypts the cookies. Nobody else can read one. It "
+                "can hold no more than 4,096 bytes, which is about 2,900 bytes of JSON."
+            ),
         }[self.new]
 
     @property
@@ -144,7 +162,7 @@ class Switch:
         """How to move the sessions whose browsers send no request."""
         if not self.keeps_session_keys:
             return _(
-                "There is nothing to do here: only a browser can send or store a signed cookie, "
+                "There is nothing to do here: only a browser can send or store such a cookie, "
                 "so each session moves with its next request."
             )
         if {self.old, self.new} == ENGINES_WITH_SAME_ROWS:

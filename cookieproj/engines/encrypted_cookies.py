@@ -54,9 +54,9 @@ class SessionStore(CookieSession):
     def open_cookie(self, cookie: str) -> OpenedCookie:
         """Raises DecryptionError, or what the serializer raises."""
         text, secret = decrypted(cookie)
-        [seconds] = WRITTEN.unpack_from(text)
-        data: Any = self.serializer().loads(text[WRITTEN.size :])
-        return OpenedCookie(data, datetime.fromtimestamp(seconds, UTC), secret)
+        written, content = split_text(text)
+        data: Any = self.serializer().loads(content)
+        return OpenedCookie(data, written, secret)
 
 
 def decrypted(cookie: str) -> tuple[bytes, str]:
@@ -82,6 +82,12 @@ def decrypted(cookie: str) -> tuple[bytes, str]:
         except InvalidTag:
             continue
     raise DecryptionError
+
+
+def split_text(text: bytes) -> tuple[datetime, bytes]:
+    """Return the time of writing and the serialized data of a decrypted cookie."""
+    [seconds] = WRITTEN.unpack_from(text)
+    return datetime.fromtimestamp(seconds, UTC), text[WRITTEN.size :]
 
 
 def associated_data() -> bytes:

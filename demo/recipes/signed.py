@@ -5,7 +5,10 @@ from urllib.parse import quote, unquote
 from django import forms
 from django.core.signing import BadSignature, SignatureExpired, TimestampSigner
 from django.http import HttpRequest, HttpResponse
+from django.utils.http import urlsafe_base64_decode
 from django.utils.translation import gettext_lazy as _
+
+from cookieproj.engines import encrypted_cookies, signed_cookies
 
 from .cookies import CookieForm, NameForm
 from .recipe import READS_OR_SETS_A_COOKIE, TextResponse, recipe
@@ -88,6 +91,28 @@ def change(request: HttpRequest, name: str) -> HttpResponse:
     response = TextResponse(f"The first character of {name} is changed, its signature is not.")
     response.set_cookie(name, quote(changed, safe=":%"))
     return response
+
+
+@recipe(
+    _("Beside an encrypted cookie"),
+    _(
+        "Stores the same value in two cookies, as the engines signed_cookies and encrypted_cookies "
+        "store a session, and prints what the browser can read of each without a secret. Anybody "
+        "can decode the signed one. Of the encrypted one only the length shows."
+    ),
+    form=CookieForm,
+    methods=READS_OR_SETS_A_COOKIE,
+)
+def beside_an_encrypted_cookie(request: HttpRequest, name: str, value: str) -> HttpResponse:
+    lines = []
+    for engine in (signed_cookies, encrypted_cookies):
+        session = engine.SessionStore()
+        session[name] = value
+        session.save()
+        cookie = session.session_key or ""
+        payload = cookie.removeprefix("e1.").removeprefix(".").partition(":")[0]
+        lines.append(f"{len(cookie)} characters: {urlsafe_base64_decode(payload)!r}")
+    return TextResponse("\n".join(lines))
 
 
 @recipe(
