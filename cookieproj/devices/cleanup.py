@@ -11,9 +11,7 @@ from cookieproj.engines import running_engine
 
 from . import registry, stored_sessions
 from .models import Forgettable, RefusedSession, SignedInSession
-
-# Rows in a batch: not more than a statement on any database takes.
-BATCH = 500
+from .outdated import BATCH, end_outdated
 
 
 def clear() -> int:
@@ -39,9 +37,13 @@ def batches(rows: Forgettable[Any]) -> Iterator[int]:
 
 
 def forgotten() -> Iterator[int]:
-    """Forget rows whose sessions are not stored any more, by batches: how many they were."""
-    rows = SignedInSession.objects.filter(engine__in=running_engine.names()).exclude(sealed_key="")
+    """Forget rows whose sessions are not stored any more, by batches: how many they were.
+
+    Before that those are told that have ended by their user's hash.
+    """
+    rows = SignedInSession.objects.filter(engine__in=running_engine.names()).select_related("user")
     last = UUID(int=0)
     while batch := list(rows.filter(pk__gt=last).order_by("pk")[:BATCH]):
         last = batch[-1].pk
+        end_outdated(batch)
         yield stored_sessions.forget_gone(batch, stored_sessions.alive(batch))

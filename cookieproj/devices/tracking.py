@@ -18,6 +18,7 @@ from . import registry, stored_sessions
 from .deferred_writes import is_written
 from .models import SignedInSession
 from .refused_sessions import expiry_of, is_refused
+from .signals import SIGNED_OUT
 from .user_model import find_user
 
 
@@ -80,8 +81,8 @@ def follow(request: HttpRequest) -> None:
     """
     session = request.session
     row = registry.registered_id(session)
-    if row is None and session.modified:
-        registry.deregister_previous(request)
+    if session.modified and (row is None or hasattr(request, registry.REFUSED_DATA)):
+        registry.deregister_previous(request, SIGNED_OUT)
     if SESSION_KEY not in session:
         return
     if not is_written(partial(write_news, request, row)):
