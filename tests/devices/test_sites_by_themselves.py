@@ -47,10 +47,11 @@ def test_the_command_of_another_app_comes_first(site: SmallSite, first: str) -> 
 
 def test_so_without_devices(site: SmallSite) -> None:
     late = without("cookieproj.devices", "cookieproj.engines")
-    alone = {
+    alone: dict[str, Any] = {
         "MIDDLEWARE": ["cookieproj.engines.middleware.SessionMiddleware"],
-        "urls": "urlpatterns = []",
+        "SESSION_REVOCATION_CHECK": "",
     }
+    no_pages = "urlpatterns = []"
     site.write(INSTALLED_APPS=["cookieproj.engines", *late], SESSION_REVOCATION_CHECK="", **alone)
     assert FINE in site.check()
     site.write(INSTALLED_APPS=[*late, "cookieproj.engines"], SESSION_REVOCATION_CHECK="", **alone)
@@ -58,7 +59,7 @@ def test_so_without_devices(site: SmallSite) -> None:
     assert "(engines.W005) manage.py clearsessions is Django's" in said
     assert "List cookieproj.engines before django.contrib.sessions" in said
     # One that has not installed the app has nothing to expect.
-    site.write(INSTALLED_APPS=late, **alone)
+    site.write(urls=no_pages, INSTALLED_APPS=late, **alone)
     assert FINE in site.check()
 
 
@@ -197,11 +198,11 @@ HASHED_ANEW = """
     hashers = ["django.contrib.auth.hashers.PBKDF2PasswordHasher", *settings.PASSWORD_HASHERS]
     with override_settings(PASSWORD_HASHERS=hashers), CaptureQueriesContext(connection) as captured:
         assert user.check_password("cookies")
+    for each in captured:
+        print(each["sql"])
     assert Member.objects.get().password == user.password
     assert user.password.startswith("pbkdf2")
     assert client.get("/devices/").status_code == 200
-    for each in captured:
-        print(each["sql"])
 """
 
 
