@@ -1,6 +1,7 @@
 """What is wrong in a site is said by a check, or works: each in a process of its own."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,9 +53,9 @@ def test_so_without_devices(site: SmallSite) -> None:
         "SESSION_REVOCATION_CHECK": "",
     }
     no_pages = "urlpatterns = []"
-    site.write(INSTALLED_APPS=["cookieproj.engines", *late], SESSION_REVOCATION_CHECK="", **alone)
+    site.write(INSTALLED_APPS=["cookieproj.engines", *late], urls=no_pages, **alone)
     assert FINE in site.check()
-    site.write(INSTALLED_APPS=[*late, "cookieproj.engines"], SESSION_REVOCATION_CHECK="", **alone)
+    site.write(INSTALLED_APPS=[*late, "cookieproj.engines"], urls=no_pages, **alone)
     said = site.check()
     assert "(engines.W005) manage.py clearsessions is Django's" in said
     assert "List cookieproj.engines before django.contrib.sessions" in said
