@@ -41,12 +41,19 @@ def move_rows_back(apps: Any, schema_editor: Any) -> None:
 def move(
     apps: Any, schema_editor: Any, labels: tuple[str, str], model: str, columns: dict[str, str]
 ) -> None:
-    """By statements in the database itself: there may be a million rows."""
+    """By statements in the database itself: there may be a million rows.
+
+    A site that goes on while it is migrated may have written some of them into the new table
+    already. Those are the later ones.
+    """
     quote = schema_editor.quote_name
     source, target = (quote(apps.get_model(label, model)._meta.db_table) for label in labels)
     read, written = (", ".join(map(quote, names)) for names in (columns, columns.values()))
     with schema_editor.connection.cursor() as cursor:
-        cursor.execute(f"INSERT INTO {target} ({written}) SELECT {read} FROM {source}")  # noqa: S608
+        cursor.execute(
+            f"INSERT INTO {target} ({written}) SELECT {read} FROM {source} "  # noqa: S608
+            f"WHERE {quote('id')} NOT IN (SELECT {quote('id')} FROM {target})"
+        )
         cursor.execute(f"DELETE FROM {source}")  # noqa: S608
 
 
