@@ -52,7 +52,7 @@ def move(
     with schema_editor.connection.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO {target} ({written}) SELECT {read} FROM {source} "  # noqa: S608
-            f"WHERE {quote('id')} NOT IN (SELECT {quote('id')} FROM {target})"
+            f"WHERE NOT EXISTS (SELECT 1 FROM {target} WHERE {target}.id = {source}.id)"
         )
         cursor.execute(f"DELETE FROM {source}")  # noqa: S608
 
