@@ -21,7 +21,7 @@ from .announcements import announce_end
 from .deferred_writes import is_written
 from .models import SignedInSession
 from .outdated import BATCH
-from .user_model import password_model, users
+from .user_model import counts_sign_outs, password_model, users
 
 
 @receiver(user_logged_in)
@@ -82,6 +82,10 @@ def password_changed(
     def end() -> None:
         key = password_model()._meta.pk
         for user in users().filter(**{key.name: getattr(instance, key.attname)}):
+            if counts_sign_outs():
+                # Somebody may have signed out everywhere since it was read: by that too goes the
+                # hash that the session gets.
+                instance.sign_outs = user.sign_outs
             rows = SignedInSession.objects.filter(user=user.pk, expires__gt=timezone.now())
             others = rows.exclude(auth_hash__in=registry.hashes_of(user))
             listed = outdated.outdated_among(others.select_related("user"))
