@@ -104,6 +104,9 @@ class SmallSite:
                 "PATH": os.defpath,
                 "PYTHONPATH": f"{self.folder}:{ROOT}",
                 "DJANGO_SETTINGS_MODULE": "settings",
+                # Of a file that is written again in the same second, in the same length, Python
+                # would take what it has compiled before.
+                "PYTHONDONTWRITEBYTECODE": "1",
             },
             capture_output=True,
             text=True,
