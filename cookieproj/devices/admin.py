@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
 from django.db import router, transaction
 from django.db.models import QuerySet
@@ -23,6 +24,7 @@ from .admin_filters import CappedPaginator, DeviceFilter, EngineFilter
 from .admin_lookups import AllowedLookupsAdmin
 from .admin_mixins import SignOutPermission, sign_out_all
 from .models import SignedInSession
+from .outdated import end_outdated
 from .stored_sessions import NotEndedError, open_stored_session
 from .user_model import users
 
@@ -46,6 +48,19 @@ def rows_not_endable(rows: Iterable[SignedInSession]) -> Iterator[tuple[UUID, st
                 open_stored_session(row)
         except NotEndedError as error:
             yield row.pk, str(error)
+
+
+class SignedInSessionList(ChangeList):
+    """Without those that have ended by their user's hash, which no query finds."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        ended: set[SignedInSession] = set()
+        # Others take their place on the page. Where they cannot be ended now, they stay.
+        while not ended.issuperset(found := end_outdated(list(self.result_list))):
+            ended |= found
+            self.queryset = self.queryset.exclude(pk__in=[row.pk for row in found])
+            super().get_results(request)
 
 
 @admin.register(SignedInSession)
@@ -129,6 +144,9 @@ class SignedInSessionAdmin(SignOutPermission, AllowedLookupsAdmin, ViewOrDeleteA
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SignedInSession]:
         return SignedInSession.objects.live()
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return SignedInSessionList
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

@@ -11,9 +11,7 @@ from cookieproj.engines import running_engine
 
 from . import session_registry, stored_sessions
 from .models import ForgettableQuerySet, RefusedSession, SignedInSession
-
-# Rows in a batch. No database limits the parameters of a statement to fewer.
-BATCH = 500
+from .outdated import BATCH, end_outdated
 
 
 def clear() -> int:
@@ -39,11 +37,15 @@ def delete_in_batches(rows: ForgettableQuerySet[Any]) -> Iterator[int]:
 
 
 def forget_rows_without_session() -> Iterator[int]:
-    """Delete the rows whose sessions are no longer stored. Yield the number of each batch."""
-    rows = SignedInSession.objects.filter(engine__in=running_engine.names()).exclude(sealed_key="")
+    """Delete the rows whose sessions are no longer stored. Yield the number of each batch.
+
+    Sessions that have ended because their hash is no longer their user's are announced first.
+    """
+    rows = SignedInSession.objects.filter(engine__in=running_engine.names()).select_related("user")
     last_pk = UUID(int=0)
     while batch := list(rows.filter(pk__gt=last_pk).order_by("pk")[:BATCH]):
         last_pk = batch[-1].pk
+        end_outdated(batch)
         yield stored_sessions.forget_rows_without_session(
             batch, stored_sessions.rows_with_session(batch)
         )

@@ -13,7 +13,8 @@ from cookieproj.engines.exceptions import StoreError
 from cookieproj.engines.middleware import ERROR_ATTRIBUTE
 from cookieproj.engines.sql_call import in_transaction, store_error
 
-from . import tracking
+from . import outdated, session_registry, tracking
+from .current_request import answering
 from .deferred_writes import registry_connection
 
 # Where a request keeps its session if Django has flushed it, as its hash is not the user's.
@@ -49,6 +50,7 @@ def mark_if_refused(request: HttpRequest) -> Iterator[None]:
     yield
     if came and session.is_empty() and session.modified:
         setattr(request, REFUSED, session)
+        setattr(request, session_registry.REFUSED_DATA, getattr(session, "loaded", {}))
 
 
 def is_used(request: HttpRequest) -> bool:
@@ -81,7 +83,8 @@ class DevicesMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if hasattr(request, "user"):
             watch_for_refusal(request)
-        response = self.get_response(request)
+        with answering(request):
+            response = self.get_response(request)
         # After an error Django saves no session either.
         if is_used(request) and response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
             try:
@@ -90,6 +93,7 @@ class DevicesMiddleware:
                     tracking.track(request)
             except Error as error:
                 response = self.unwritten(request, error)
+        outdated.end_own(request)
         session = getattr(request, REFUSED, None)
         if session is not None and session.is_empty():
             session.modified = False

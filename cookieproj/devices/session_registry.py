@@ -6,6 +6,7 @@ writing down is written, by one statement.
 """
 
 import re
+from collections.abc import Callable
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -17,24 +18,29 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.core.cache.backends.locmem import LocMemCache
 from django.db import connections, router
 from django.http import HttpRequest
+from django.utils import timezone
 
 from cookieproj.engines import running_engine
 from cookieproj.engines.constants import EXPIRY_ITEM
 from cookieproj.engines.exceptions import SessionEndedError
 from cookieproj.engines.merge import Data
 
+from .announcements import announce_end, announce_start
 from .client_info import address_of, device_of
 from .constants import ADOPTED, ROW
 from .deferred_writes import try_write
-from .models import SignedInSession
+from .models import SignedInSession, SignedInSessionQuerySet
 from .refused_sessions import expiry_of, is_refused, refuse
-from .signals import session_started
+from .signals import PASSWORD, REPLACED
 from .user_model import find_user
 
 UUID_TEXT = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 # Where a request keeps the row that it has signed out, and so forgotten, already.
 SIGNED_OUT = "signed_out_session"
+
+# Where a request keeps the data of a session that was refused, as its hash is not its user's.
+REFUSED_DATA = "refused_session_data"
 
 # Seconds between two writes of when a session was last seen.
 SEEN_EVERY = 300
@@ -59,7 +65,7 @@ def register(request: HttpRequest, user: Any) -> None:
         known = None
     if session.session_key is None:
         # Another user was signed in with it before, so its data and its key are gone.
-        deregister_previous(request)
+        deregister_previous(request, REPLACED)
         session.save()
     row = known or str(uuid4())
     begun = make_row(request, user, row)
@@ -70,7 +76,7 @@ def register(request: HttpRequest, user: Any) -> None:
     else:
         postpone(session)
     if not known:
-        session_started.send(sender=SignedInSession, request=request, session=begun)
+        announce_start(request, begun)
 
 
 def register_existing(request: HttpRequest, user: Any) -> None:
@@ -240,12 +246,38 @@ def hashes_of(user: Any) -> list[str]:
     ]
 
 
-def deregister_previous(request: HttpRequest) -> None:
-    """Forget what the request came with, if its session was emptied or is somebody else's now."""
+def deregister_previous(request: HttpRequest, reason: str) -> None:
+    """Forget what the request came with, if its session was emptied or is somebody else's now.
+
+    ``reason`` is told, unless it had ended by its hash before.
+    """
+
+    def forget(rows: SignedInSessionQuerySet) -> None:
+        for row in rows.select_related("user"):
+            is_live = row.expires > timezone.now()
+            if SignedInSession.objects.filter(pk=row.pk, **row.identity).forget() and is_live:
+                announce_end(row, reason if row.auth_hash in hashes_of(row.user) else PASSWORD)
+
     came, was = session_at_start(request)
     row = registered_id(was)
-    if row and row not in {registered_id(request.session), getattr(request, SIGNED_OUT, None)}:
-        deregister(row, was, expiry_of(came))
+    if row is None and (key := ended_key(request)):
+        rows = SignedInSession.objects.filter(engine__in=running_engine.names())
+        try_write(lambda: forget(rows.with_keys([key])))
+    elif row not in {None, registered_id(request.session), getattr(request, SIGNED_OUT, None)}:
+        deregister(str(row), was, expiry_of(came), forget=forget)
+
+
+def ended_key(request: HttpRequest) -> str | None:
+    """The key that a request came with, if it has ended that session and its data is gone.
+
+    On Django's engines it always is, on ours where nobody had read it. Not asked for each session
+    of a visitor, nor for one that has merely got another key.
+    """
+    session = request.session
+    key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+    is_ended = session.is_empty() or SESSION_KEY in session or hasattr(request, REFUSED_DATA)
+    is_other = key != session.session_key and not hasattr(request, SIGNED_OUT)
+    return key if is_ended and is_other and not running_engine.is_held_by_browser() else None
 
 
 def session_at_start(request: HttpRequest) -> tuple[SessionBase, Data]:
@@ -253,10 +285,17 @@ def session_at_start(request: HttpRequest) -> tuple[SessionBase, Data]:
     if running_engine.is_held_by_browser():
         came = running_engine.store()(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
         return came, dict(came.items())
-    return request.session, getattr(request.session, "loaded", {})
+    was = getattr(request, REFUSED_DATA, None)
+    return request.session, getattr(request.session, "loaded", {}) if was is None else was
 
 
-def deregister(row: str, was: SessionBase | Data, expires: datetime, user: Any = None) -> None:
+def deregister(
+    row: str,
+    was: SessionBase | Data,
+    expires: datetime,
+    user: Any = None,
+    forget: Callable[[SignedInSessionQuerySet], object] = SignedInSessionQuerySet.forget,
+) -> None:
     """Forget a session that is not signed in any more; a copy of its cookie opens nothing.
 
     ``was`` is what the request came with, and ``user`` whose session that is, if it is known.
@@ -275,4 +314,4 @@ def deregister(row: str, was: SessionBase | Data, expires: datetime, user: Any =
         known = SignedInSession.objects.filter(pk=row).values_list("expires", flat=True).first()
         refuse(row, max(expires, known) if known else expires)
     ended = hashes if came in hashes else [came]
-    try_write(SignedInSession.objects.filter(pk=row, auth_hash__in=ended).forget)
+    try_write(lambda: forget(SignedInSession.objects.filter(pk=row, auth_hash__in=ended)))

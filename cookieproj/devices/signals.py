@@ -6,7 +6,7 @@ from django.dispatch import Signal
 session_started = Signal()
 
 # A signed-in session has ended: ``session``, the SignedInSession as it was, and ``reason``, one of
-# REASONS. Sent once for each; one that expires is not told of.
+# REASONS. Sent once for each; one that expires is not told of. When, ``announcements`` says.
 session_ended = Signal()
 
 # Somebody tried to sign in, and may not: ``request`` (None outside of one), and ``credentials`` as
@@ -22,4 +22,7 @@ EVERYWHERE = "signed out everywhere"
 # By another password.
 PASSWORD = "password changed"  # noqa: S105
 
-REASONS = (SIGNED_OUT, ENDED, EVERYWHERE, PASSWORD)
+# By another user, who has signed in over it.
+REPLACED = "another user signed in"
+
+REASONS = (SIGNED_OUT, ENDED, EVERYWHERE, PASSWORD, REPLACED)

@@ -7,7 +7,7 @@ from typing import Any
 from django.apps import apps
 from django.contrib.auth import update_session_auth_hash
 from django.db import router, transaction
-from django.db.models import F, Model
+from django.db.models import Case, F, Model, When
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
@@ -15,10 +15,12 @@ from cookieproj.engines import running_engine
 from cookieproj.engines.exceptions import SessionStoreError
 
 from . import session_registry, stored_sessions
+from .announcements import announce_end
 from .deferred_writes import try_write
 from .models import SignedInSession, SignedInSessionQuerySet
-from .signals import ENDED, EVERYWHERE, session_ended
-from .user_model import counts_sign_outs, users
+from .outdated import end_outdated, outdated_among
+from .signals import ENDED, EVERYWHERE, PASSWORD
+from .user_model import counts_sign_outs, has_field, users
 
 # On the page: more of them are a program's, and nobody looks through them.
 MOST = 100
@@ -26,10 +28,14 @@ MOST = 100
 
 def devices_of(user: Any) -> list[SignedInSession]:
     """Where the user was seen last, up to MOST; what is not true any more goes."""
-    live = user.signed_in_sessions.live().filter(engine__in=running_engine.names())
+    live = SignedInSession.objects.live().filter(user=user.pk, engine__in=running_engine.names())
+    good_first = Case(When(auth_hash__in=session_registry.hashes_of(user), then=0), default=1)
+    # With the user once more: that of a request may have an older password than the rows.
+    rows = list(live.select_related("user").order_by(good_first, "-last_seen")[:MOST])
     # By another hash a session has ended, whether or not that could be written down.
-    rows = live.filter(auth_hash__in=session_registry.hashes_of(user))
-    listed = list(rows.order_by("-last_seen")[:MOST])
+    outdated = outdated_among(rows)
+    end_outdated(outdated)
+    listed = [row for row in rows if row not in outdated]
     alive = stored_sessions.rows_with_session(listed)
     try_write(lambda: stored_sessions.forget_rows_without_session(listed, alive))
     return alive
@@ -74,9 +80,10 @@ def end_by_hash(user: Any, by: Any, kept: HttpRequest | None) -> int:
         found = users().filter(pk=user.pk)
         # Locked by this, on every database: of two at once the second sees what the first did.
         found.update(sign_outs=F("sign_outs"))
-        user.refresh_from_db(using=using, fields=["sign_outs", "password", "session_hashes"])
-        hashes = session_registry.hashes_of(user)
-        if kept is not None and session_registry.hash_of(kept.session) not in hashes:
+        names = ("sign_outs", "password", "session_hashes")
+        user.refresh_from_db(using=using, fields=list(filter(has_field, names)))
+        before = session_registry.hashes_of(user)
+        if kept is not None and session_registry.hash_of(kept.session) not in before:
             session_registry.rejoin(kept, user)
             return 0
         user.sign_outs += 1
@@ -92,8 +99,8 @@ def end_by_hash(user: Any, by: Any, kept: HttpRequest | None) -> int:
     # They have ended by now: the one that goes on must get its new hash, whatever comes of this.
     try_write(lambda: forget_ended(rows))
     for row in ended:
-        session_ended.send(sender=SignedInSession, session=row, reason=EVERYWHERE)
-    return len(ended)
+        announce_end(row, EVERYWHERE if row.auth_hash in before else PASSWORD, using=using)
+    return sum(row.auth_hash in before for row in ended)
 
 
 def end_one_by_one(user: Any, by: Any, kept: HttpRequest | None) -> int:
@@ -109,10 +116,12 @@ def end_each(rows: SignedInSessionQuerySet, reason: str = ENDED) -> int:
 
     Raises NotEndedError or StoreError for one that could not be ended, when all others are.
     """
+    listed = list(rows.select_related("user"))
+    end_outdated(listed)
     live = rows.live().count()
     failed: list[SessionStoreError] = []
     using = router.db_for_write(SignedInSession)
-    for row in list(rows):
+    for row in listed:
         try:
             # One that stays breaks no transaction that the caller is in.
             with transaction.atomic(using=using):

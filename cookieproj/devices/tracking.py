@@ -18,6 +18,7 @@ from . import session_registry, stored_sessions
 from .deferred_writes import try_write
 from .models import SignedInSession
 from .refused_sessions import expiry_of, is_refused
+from .signals import SIGNED_OUT
 from .user_model import find_user
 
 
@@ -84,8 +85,8 @@ def track(request: HttpRequest) -> None:
     """
     session = request.session
     row = session_registry.registered_id(session)
-    if row is None and session.modified:
-        session_registry.deregister_previous(request)
+    if session.modified and (row is None or hasattr(request, session_registry.REFUSED_DATA)):
+        session_registry.deregister_previous(request, SIGNED_OUT)
     if SESSION_KEY not in session:
         return
     if not try_write(partial(write_changes, request, row)):

@@ -26,7 +26,8 @@ class SignOutEverywhereMixin(AbstractBaseUser):
     """A counter in the session hash of a user: to raise it ends all sessions of the user.
 
     Stands before the other bases of a user model: ``class User(SignOutEverywhereMixin,
-    AbstractUser)``. It brings two columns, ``sign_outs`` and ``session_hashes``. Without it
+    AbstractUser)``. It brings two columns, ``sign_outs`` and ``session_hashes``, and so stands at
+    the model that has that of the password, not at a child of it: ``devices.E005``. Without it
     ``sign_out_everywhere`` ends the sessions that the registry knows, one by one.
 
     Django compares that hash on every request anyway, so on every engine this costs
@@ -72,9 +73,11 @@ class SignOutEverywhereMixin(AbstractBaseUser):
     @property
     def _unchanged_row(self) -> models.QuerySet[Any]:
         """None if somebody has changed the password since: the new one must not be lost."""
-        model = type(self)
-        using = router.db_for_write(model, instance=self)
-        return model._base_manager.using(using).filter(pk=self.pk, password=self.password)
+        # By its own table: of a child of this model Django would look first, and then write.
+        model: Any = self._meta.get_field("password").model
+        rows = model._base_manager.using(router.db_for_write(model, instance=self))
+        pk = getattr(self, model._meta.pk.attname)
+        return rows.filter(pk=pk, password=self.password)  # type: ignore[no-any-return]
 
     def _has_become(self, hashed: dict[str, str], rows: int) -> None:
         if rows:

@@ -63,6 +63,12 @@ def has_field(name: str) -> bool:
     return False
 
 
+def password_model() -> type[Model]:
+    """The model that has the column: where the user model is a child of another, that may be it."""
+    model: type[Model] = get_user_model()
+    return model._meta.get_field("password").model if has_field("password") else model
+
+
 def counts_sign_outs() -> bool:
     """Whether the user model has the counter that ends all sessions of a user at once."""
     model: type[Model] = get_user_model()

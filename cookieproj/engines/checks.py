@@ -10,15 +10,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.cache import SessionStore as CacheStore
+from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.contrib.sessions.backends.file import SessionStore as FileStore
 from django.core.cache import caches
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
+from django.core.management import get_commands
 from django.utils.translation import gettext as _
 
 from .caches import adapter_for
@@ -59,6 +62,35 @@ def engine_is_there(**kwargs: Any) -> list[CheckMessage]:
             )
         ]
     return []
+
+
+@register
+def table_of_sessions_is_there(**kwargs: Any) -> list[CheckMessage]:
+    """Say that the model of an engine's rows is of an app that is not installed."""
+    found: Any = engine_or_none()
+    if not (found and issubclass(found, DatabaseStore)):
+        return []
+    try:
+        found.get_model_class()
+    except RuntimeError:
+        text = _("SESSION_ENGINE = %(engine)r keeps sessions in a table whose app is missing.")
+        hint = _("Add django.contrib.sessions to INSTALLED_APPS, after cookieproj.engines.")
+        return [Error(text % {"engine": settings.SESSION_ENGINE}, hint=hint, id="engines.E004")]
+    return []
+
+
+@register
+def clearsessions_is_ours(**kwargs: Any) -> list[CheckMessage]:
+    """Warn where Django's command of that name comes first, which clears all in one go."""
+    is_djangos = get_commands().get("clearsessions") == "django.contrib.sessions"
+    if not (is_djangos and apps.is_installed("cookieproj.engines")):
+        return []
+    text = _(
+        "manage.py clearsessions is Django's: it knows neither --batch-size nor --dry-run, and "
+        "does not say how many sessions were cleared."
+    )
+    hint = _("List cookieproj.engines before django.contrib.sessions in INSTALLED_APPS.")
+    return [CheckWarning(text, hint=hint, id="engines.W005")]
 
 
 @register(Tags.security)

@@ -46,7 +46,10 @@ def move_table(
     source, target = (quote(apps.get_model(label, model)._meta.db_table) for label in labels)
     read, written = (", ".join(map(quote, names)) for names in (columns, columns.values()))
     with schema_editor.connection.cursor() as cursor:
-        cursor.execute(f"INSERT INTO {target} ({written}) SELECT {read} FROM {source}")  # noqa: S608
+        cursor.execute(
+            f"INSERT INTO {target} ({written}) SELECT {read} FROM {source} "  # noqa: S608
+            f"WHERE NOT EXISTS (SELECT 1 FROM {target} WHERE {target}.id = {source}.id)"
+        )
         cursor.execute(f"DELETE FROM {source}")  # noqa: S608
 
 

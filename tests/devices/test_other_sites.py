@@ -61,6 +61,7 @@ def test_a_user_goes_although_the_store_is_away(profile: str, ada: User) -> None
 
 
 @on("db")
+@pytest.mark.django_db(transaction=True)
 def test_one_that_has_ended_is_not_told_twice(profile: str, ada: User) -> None:
     browser(ada)
     told: list[str] = []

@@ -1,52 +1,20 @@
 """What a site hears of its sessions, and the lines in the log that an incident is told by."""
 
-import logging
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 from django.test import Client
 
-from cookieproj.devices import signals
 from cookieproj.devices.event_log import logger
-from cookieproj.devices.models import SignedInSession
 from cookieproj.devices.signing_out import sign_out_everywhere
 from demo.models import User
 from tests.browsers import IPHONE, browser, key_of, row_of
 
-Heard = list[tuple[str, Any]]
+from .conftest import Heard, told
 
-
-@pytest.fixture
-def heard(caplog: pytest.LogCaptureFixture) -> Iterator[Heard]:
-    caplog.set_level(logging.INFO, logger.name)
-    found: Heard = []
-
-    def started(session: SignedInSession, **kwargs: Any) -> None:
-        found.append(("started", session.pk))
-
-    def ended(session: SignedInSession, reason: str, **kwargs: Any) -> None:
-        assert reason in signals.REASONS
-        found.append((reason, session.pk))
-
-    def failed(credentials: dict[str, Any], **kwargs: Any) -> None:
-        found.append(("failed", credentials["username"]))
-
-    signals.session_started.connect(started)
-    signals.session_ended.connect(ended)
-    signals.sign_in_failed.connect(failed)
-    yield found
-    signals.session_started.disconnect(started)
-    signals.session_ended.disconnect(ended)
-    signals.sign_in_failed.disconnect(failed)
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def ids(*clients: Client) -> list[str]:
     return [str(row_of(client).pk) for client in clients]
-
-
-def told(heard: Heard) -> list[tuple[str, str]]:
-    return [(what, str(which)) for what, which in heard]
 
 
 def test_a_sign_in_and_a_sign_out(profile: str, ada: User, heard: Heard) -> None:

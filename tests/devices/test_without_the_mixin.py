@@ -81,6 +81,7 @@ def test_where_none_can_be_ended_it_says_so(ada: User, settings: Settings, whose
 
 
 @on("db")
+@pytest.mark.django_db(transaction=True)
 def test_each_is_told_to_have_ended_with_all(profile: str, ada: User) -> None:
     clients = [browser(ada), browser(ada)]
     told: list[str] = []

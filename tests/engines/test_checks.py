@@ -8,7 +8,7 @@ from tests.sites import forks
 
 SETTINGS = """
 SECRET_KEY = "not-a-secret"
-INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.sessions", *{apps}]
+INSTALLED_APPS = [*{apps}, "django.contrib.contenttypes", "django.contrib.sessions"]
 MIDDLEWARE = ["django.contrib.sessions.middleware.SessionMiddleware"]
 SESSION_ENGINE = "{engine}"
 SESSION_CACHE_ALIAS = "{alias}"

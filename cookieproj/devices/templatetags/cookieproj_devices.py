@@ -1,15 +1,28 @@
+from datetime import datetime
 from typing import Any
 
 from django import template
+from django.apps import apps
 from django.contrib.humanize.templatetags.humanize import naturaltime
+from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
 
 from cookieproj.devices.sign_in_chart import Overview
 from cookieproj.engines.session_counts import figure
 
 register = template.Library()
 register.filter(figure)
-# So that the page needs no ``django.contrib.humanize``; with it, it speaks the site's language.
-register.filter(naturaltime)
+
+
+@register.filter
+def ago(moment: datetime) -> str:
+    """How long ago that was, in the language of the page.
+
+    Without ``django.contrib.humanize`` Django has the words for "2 hours", and this app the rest.
+    """
+    if apps.is_installed("django.contrib.humanize"):
+        return str(naturaltime(moment))
+    return _("%(time)s ago") % {"time": timesince(moment, depth=1)}
 
 
 @register.inclusion_tag("admin/cookieproj_devices/overview.html", takes_context=True)
