@@ -23,7 +23,8 @@ SESSION_MIDDLEWARE = {
 }
 
 # Engines whose sessions the browser holds.
-IN_COOKIES = {SIGNED_COOKIES, ENCRYPTED_COOKIES}
+COOKIE_ENGINES = (SIGNED_COOKIES, ENCRYPTED_COOKIES)
+IN_COOKIES = frozenset(COOKIE_ENGINES)
 
 FAMILIES: dict["Whose", str] = {"ours": OUR_ENGINES, "Django's": DJANGO_ENGINES}
 

@@ -21,7 +21,7 @@ from demo.constants import IN_PATH_SALT, LOGIN_COOKIE, LOGIN_SALT
 from demo.models import User
 from tests.browsers import browser, is_in, key_of
 from tests.conftest import on
-from tests.families import IN_COOKIES
+from tests.families import COOKIE_ENGINES
 from tests.fault_table import Whose
 from tests.fuzzing.raw_stores import STORES
 
@@ -125,7 +125,7 @@ def test_a_signed_cookie(profile: str, said: Said, some: Some, judged: Judged) -
     judged("A signed cookie is tampered with", tries, filter(is_read, tries))
 
 
-@on(*IN_COOKIES)
+@on(*COOKIE_ENGINES)
 @pytest.mark.parametrize("value", ["blue", LARGE], ids=["plain", "compressed"])
 def test_a_session_in_a_cookie(
     value: str, whose: Whose, ada: User, holds_anything: Opens, some: Some, judged: Judged
@@ -283,7 +283,7 @@ def test_the_recipe_signs_no_proof(
     judged(SIGNED_FOR_SOMEBODY, tries, filter(is_let_in, tries))
 
 
-@on(*IN_COOKIES)
+@on(*COOKIE_ENGINES)
 def test_it_signs_no_session(whose: Whose, holds_anything: Opens, judged: Judged) -> None:
     payload = signing.dumps({"color": "blue"}).partition(":")[0]
     tries = list(as_the_recipe_signs(payload, SIGNED_COOKIES))

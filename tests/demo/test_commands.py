@@ -28,7 +28,7 @@ from cookieproj.settings.caches import caches
 from demo.management.commands.demodata import ACCOUNTS, PASSWORD
 from demo.models import User
 from tests.conftest import copied, on
-from tests.families import IN_COOKIES
+from tests.families import COOKIE_ENGINES, IN_COOKIES
 from tests.sites import ROOT, manage
 
 
@@ -271,7 +271,7 @@ def on_a_terminal(*command: str, **variables: str) -> tuple[bytes, bytes]:
     return shown, ran.stdout
 
 
-@on("cache", *IN_COOKIES)
+@on("cache", *COOKIE_ENGINES)
 def test_clearsessions_where_nothing_is_kept_says_so(profile: str) -> None:
     assert said("clearsessions").strip() == "There are no expired sessions."
 

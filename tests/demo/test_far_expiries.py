@@ -15,7 +15,7 @@ from cookieproj.devices.models import RefusedSession, SignedInSession
 from demo.models import User
 from tests.browsers import browser, is_in, key_of, row_of
 from tests.conftest import forget_folder, on
-from tests.families import IN_COOKIES, run_on
+from tests.families import COOKIE_ENGINES, IN_COOKIES, run_on
 from tests.fault_table import WHOSE, Whose
 
 EAST, WEST = timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))
@@ -130,7 +130,7 @@ def test_all_ways_to_end_one(how: str, name: str, profile: str, ada: User) -> No
     assert "this device" in other.get("/devices/").text
 
 
-@on(*IN_COOKIES)
+@on(*COOKIE_ENGINES)
 def test_a_row_from_before_with_the_very_last_moment(profile: str, ada: User) -> None:
     client = browser(ada)
     SignedInSession.objects.update(expires=FAR["the last"])

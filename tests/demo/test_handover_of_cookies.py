@@ -14,7 +14,7 @@ from demo.models import User
 from tests.browsers import again, browser, is_in
 from tests.conftest import on
 from tests.engines.handover_switch import Switch
-from tests.families import IN_COOKIES
+from tests.families import COOKIE_ENGINES
 
 pytestmark = pytest.mark.usefixtures("empty_stores", "db")
 
@@ -105,7 +105,7 @@ def test_what_the_cookie_alone_was_given_is_there_on_the_way_back(
     assert "red" in color(client)
 
 
-@on(*IN_COOKIES)
+@on(*COOKIE_ENGINES)
 def test_a_copy_with_a_later_expiry_is_refused_as_long(profile: str, ada: User) -> None:
     client = browser(ada)
     thief = copied(client)

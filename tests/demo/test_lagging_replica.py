@@ -21,7 +21,7 @@ from demo.models import User
 from tests.browsers import IPHONE, browser, is_in, key_of, row_of
 from tests.conftest import on
 from tests.devices.test_your_devices import OTHERS, address_of
-from tests.families import IN_COOKIES
+from tests.families import COOKIE_ENGINES
 from tests.replicas import read_from, sqlite
 
 Freeze = Callable[[], None]
@@ -181,7 +181,7 @@ def test_clearsessions_goes_by_what_is_true_now(
     assert not RefusedSession.objects.exists()
 
 
-@on(*IN_COOKIES)
+@on(*COOKIE_ENGINES)
 def test_a_late_request_brings_no_row_back(profile: str, ada: User, freeze: Freeze) -> None:
     client, other = browser(ada), browser(ada)
     copied = copy_of(other)

@@ -17,7 +17,7 @@ from cookieproj.engines.exceptions import StoreUnavailableError
 from demo.models import User
 from tests.browsers import browser
 from tests.conftest import on
-from tests.families import IN_COOKIES
+from tests.families import COOKIE_ENGINES
 
 
 def state(client: Client, path: str = "/") -> str:
@@ -38,7 +38,7 @@ def test_who_is_signed_in_and_for_how_long(profile: str, ada: User) -> None:
     assert "expires 59 minutes from now Signed in ada" in state(client)
 
 
-@on("db", "file", "cached_db", *IN_COOKIES)
+@on("db", "file", "cached_db", *COOKIE_ENGINES)
 def test_to_look_moves_no_expiry(profile: str, ada: User) -> None:
     """Redis has a clock of its own, which does not travel."""
     client = browser(ada)

@@ -20,7 +20,7 @@ from demo.models import User
 from tests.browsers import IPHONE, browser, is_in, row_of
 from tests.conftest import connected, on
 from tests.devices.test_your_devices import OTHERS, address_of
-from tests.families import IN_COOKIES
+from tests.families import COOKIE_ENGINES
 from tests.replicas import read_from, sqlite
 
 from .test_admin import DEVICES, SIGNED_IN, STORE, STORED, USERS
@@ -39,7 +39,7 @@ def read_only_postgresql(stores: dict[str, str], db: None, settings: Settings) -
 
 
 @pytest.mark.django_db(transaction=True)
-@on("db", "cache", *IN_COOKIES)
+@on("db", "cache", *COOKIE_ENGINES)
 def test_a_replica_that_takes_no_writes_is_asked_for_none(
     profile: str, read_only_postgresql: None
 ) -> None:

@@ -9,7 +9,7 @@ from django.test import Client
 from demo.constants import LOGIN_COOKIE
 from demo.models import User
 from tests.conftest import on
-from tests.families import IN_COOKIES
+from tests.families import COOKIE_ENGINES
 
 
 def refused(client: Client, path: str, /, **data: Any) -> str:
@@ -118,11 +118,11 @@ def test_a_session_key_that_is_none(key: str, profile: str, client: Client) -> N
     assert client.get("/sessions/get-item/").content.decode() == "color is blue\n"
 
 
-@on("db", *IN_COOKIES)
+@on("db", *COOKIE_ENGINES)
 def test_a_session_key_of_another_engine(profile: str, client: Client, ada: User) -> None:
     other = {
         "db": "eyJjb2xvciI6ImJsdWUifQ:1wAbCd:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-        **dict.fromkeys(IN_COOKIES, "q1w2e3r4t5y6u7i8o9p0a1s2d3f4g5h6"),
+        **dict.fromkeys(COOKIE_ENGINES, "q1w2e3r4t5y6u7i8o9p0a1s2d3f4g5h6"),
     }
     client.cookies[settings.SESSION_COOKIE_NAME] = other[profile]
     assert client.get("/auth/by-hand/").status_code == 200

@@ -19,7 +19,7 @@ from cookieproj.devices.models import SignedInSession
 from demo.models import User
 from tests.browsers import IPHONE, browser, is_in, key_of, row_of
 from tests.conftest import on
-from tests.families import IN_COOKIES
+from tests.families import COOKIE_ENGINES
 
 
 def said(*command: Any) -> str:
@@ -39,7 +39,7 @@ def test_it_lists_where_somebody_is_signed_in(profile: str, ada: User, admin: Us
     assert len(said("sessions", "ada").splitlines()) == 1
 
 
-@on("db", *IN_COOKIES)
+@on("db", *COOKIE_ENGINES)
 def test_it_lists_them_as_json(profile: str, ada: User, admin: User) -> None:
     rows = [row_of(browser(admin)), row_of(browser(ada))]
     found = json.loads(said("sessions", "admin", "ada", "--json"))
@@ -120,7 +120,7 @@ def test_where_one_cannot_be_ended_it_says_so(ada: User, settings: Settings) -> 
     assert is_in(client)
 
 
-@on(*IN_COOKIES)
+@on(*COOKIE_ENGINES)
 def test_nor_where_nothing_refuses_it(profile: str, ada: User, settings: Settings) -> None:
     del settings.SESSION_REVOCATION_CHECK
     client, other = browser(ada), browser(ada, IPHONE)

@@ -21,7 +21,7 @@ from cookieproj.devices.models import SignedInSession
 from demo.models import User
 from tests.browsers import IPHONE, browser, is_in, key_of, row_of
 from tests.conftest import connected, on
-from tests.families import IN_COOKIES, run_on
+from tests.families import COOKIE_ENGINES, run_on
 from tests.fault_table import WHOSE, Whose
 from tests.proxy import Proxy, proxied
 from tests.servers import free_port
@@ -161,7 +161,7 @@ def test_an_index_without_a_table_keeps_nobody_out(
         assert row_of(visitor).user.username == "ada"
 
 
-@on("cache", "file", *IN_COOKIES)
+@on("cache", "file", *COOKIE_ENGINES)
 def test_a_sign_in_that_cannot_go_on_leaves_the_session_as_it_was(
     profile: str, proxy: Proxy, folder: str
 ) -> None:
@@ -191,7 +191,7 @@ def test_a_sign_out_goes_on(family: Whose, profile: str, proxy: Proxy, folder: s
     assert SignedInSession.objects.get() == row_of(other)
 
 
-@on(*IN_COOKIES)
+@on(*COOKIE_ENGINES)
 def test_one_that_must_be_refused_is_not_half_done(profile: str, proxy: Proxy, folder: str) -> None:
     client = browser(User.objects.get(username="ada"))
     client.raise_request_exception = False
@@ -203,7 +203,7 @@ def test_one_that_must_be_refused_is_not_half_done(profile: str, proxy: Proxy, f
     assert SignedInSession.objects.get() == row_of(client)
 
 
-@on("cache", "file", *IN_COOKIES)
+@on("cache", "file", *COOKIE_ENGINES)
 def test_who_changes_the_password_stays_in(family: Whose, profile: str, proxy: Proxy) -> None:
     admin = User.objects.get(username="admin")
     client, other = browser(admin), browser(admin, IPHONE)
@@ -218,7 +218,7 @@ def test_who_changes_the_password_stays_in(family: Whose, profile: str, proxy: P
     assert SignedInSession.objects.live().get() == row_of(client)
 
 
-@on("cache", "file", *IN_COOKIES)
+@on("cache", "file", *COOKIE_ENGINES)
 def test_who_signs_out_all_others_stays_in(family: Whose, profile: str, proxy: Proxy) -> None:
     ada = User.objects.get(username="ada")
     client, other = browser(ada), browser(ada, IPHONE)

@@ -37,7 +37,7 @@ from cookieproj.engines.middleware import SessionMiddleware
 from demo.models import User
 from tests.browsers import FIREFOX, IPHONE, browser, is_in, key_of, row_of
 from tests.conftest import connected, forget_folder, on, read_only
-from tests.families import IN_COOKIES
+from tests.families import COOKIE_ENGINES, IN_COOKIES
 
 AGE = timedelta(days=14)
 ON_SERVER = on("db", "cache", "file", "cached_db")
@@ -105,7 +105,7 @@ def test_a_session_that_is_emptied_is_not_signed_in(method: str, profile: str, a
     assert not SignedInSession.objects.exists()
 
 
-@on(*IN_COOKIES)
+@on(*COOKIE_ENGINES)
 @pytest.mark.parametrize("is_lost", [False, True])
 def test_a_copied_cookie_opens_nothing_after_signing_out(
     is_lost: bool, profile: str, ada: User
@@ -531,7 +531,7 @@ def test_deleting_the_stored_row_by_the_orm_signs_out(profile: str, ada: User) -
     assert not is_in(client)
 
 
-@on(*IN_COOKIES)
+@on(*COOKIE_ENGINES)
 def test_on_signed_cookies_what_is_ended_is_refused_until_it_would_have_expired(
     profile: str, ada: User
 ) -> None:
@@ -549,7 +549,7 @@ def test_on_signed_cookies_what_is_ended_is_refused_until_it_would_have_expired(
     assert not RefusedSession.objects.exists()
 
 
-@on(*IN_COOKIES)
+@on(*COOKIE_ENGINES)
 def test_a_refusal_lasts_as_long_as_any_cookie_may(profile: str, ada: User) -> None:
     client = browser(ada)
     row = row_of(client)
@@ -558,7 +558,7 @@ def test_a_refusal_lasts_as_long_as_any_cookie_may(profile: str, ada: User) -> N
     assert RefusedSession.objects.get().until >= timezone.now() + AGE
 
 
-@on(*IN_COOKIES)
+@on(*COOKIE_ENGINES)
 def test_who_cannot_be_asked_about_refusals_lets_nobody_in(profile: str, ada: User) -> None:
     client = browser(ada)
     away = OperationalError("gone")
@@ -575,7 +575,7 @@ def test_refusals_are_asked_for_on_signed_cookies_only(profile: str, ada: User) 
     assert asked == (1 if profile in IN_COOKIES else 0)
 
 
-@on(*IN_COOKIES)
+@on(*COOKIE_ENGINES)
 def test_who_is_not_signed_in_costs_no_query(profile: str) -> None:
     client = browser()
     client.post("/sessions/set-item/")
@@ -864,7 +864,7 @@ def test_what_cannot_be_written_is_not_tried_by_every_request(
         assert len(caplog.records) == 1
 
 
-@on(*IN_COOKIES)
+@on(*COOKIE_ENGINES)
 @pytest.mark.django_db(transaction=True)
 def test_refusals_that_have_no_table_are_said_to_have_none(
     profile: str,
@@ -884,7 +884,7 @@ def test_refusals_that_have_no_table_are_said_to_have_none(
     assert "LINE 1" not in caplog.text
 
 
-@on(*IN_COOKIES)
+@on(*COOKIE_ENGINES)
 @pytest.mark.django_db(transaction=True)
 def test_a_session_that_cannot_be_refused_does_not_end(
     profile: str,

@@ -18,7 +18,7 @@ from pytest_django import Settings
 from cookieproj.engines.clear_expired_rows import MAX_ROWS_PER_PAGE
 from cookieproj.engines.exceptions import NotListableError
 from cookieproj.engines.session_keys import random_key
-from tests.families import IN_COOKIES
+from tests.families import COOKIE_ENGINES, IN_COOKIES
 from tests.stores import instead, steps_of
 
 from .contract import Engine, on_engines
@@ -314,7 +314,7 @@ def test_a_session_knows_where_it_lives(engine: Engine) -> None:
         "cached_db": "table django_session, ",
         "cache": PLACES.get(engine.cache, ""),
         "file": "folder ",
-        **dict.fromkeys(IN_COOKIES, "cookie sessionid of the browser"),
+        **dict.fromkeys(COOKIE_ENGINES, "cookie sessionid of the browser"),
     }
     assert first.place.startswith(place[engine.name])
     assert session.session_key not in first.place

@@ -16,7 +16,7 @@ from cookieproj.engines.handover import session_store
 from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.engines.round_trips import count_round_trips
 from tests.conftest import on
-from tests.families import IN_COOKIES
+from tests.families import COOKIE_ENGINES
 
 from .handover_switch import PAIRS, Browser, Switch, flush, is_cookie, only_switches
 
@@ -156,7 +156,7 @@ def test_who_opens_sessions_by_the_cookies_value(profile: str, settings: Setting
     assert dict(store(f"{key_in(browser)}:{'A' * 43}").items()) == {}
 
 
-@on(*IN_COOKIES)
+@on(*COOKIE_ENGINES)
 def test_where_the_session_is_the_cookie_it_changes_nothing(profile: str) -> None:
     browser = visitor(a=1)
     assert is_cookie(browser.cookie)

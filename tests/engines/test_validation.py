@@ -25,7 +25,7 @@ from cookieproj.engines.constants import DJANGO_ENGINES, ENGINE_NAMES, OUR_ENGIN
 from cookieproj.engines.merge import Data
 from cookieproj.engines.validation import MAX_DEPTH, decode_valid
 from tests.conftest import on
-from tests.families import IN_COOKIES
+from tests.families import COOKIE_ENGINES
 from tests.sites import forks
 
 
@@ -222,7 +222,7 @@ def test_nor_is_it_moved_by_the_time_zone_of_a_visitor(settings: Settings) -> No
         assert held == {"_session_expiry": "2999-01-01T00:00:00+00:00"}
 
 
-@on(*IN_COOKIES)
+@on(*COOKIE_ENGINES)
 def test_a_cookie_that_somebody_signed_who_could(
     profile: str, store: Callable[..., SessionBase], caplog: pytest.LogCaptureFixture
 ) -> None:

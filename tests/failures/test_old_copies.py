@@ -10,7 +10,7 @@ from django.test import Client
 from demo.models import User
 from tests.browsers import browser, is_in, row_of
 from tests.conftest import on
-from tests.families import IN_COOKIES
+from tests.families import COOKIE_ENGINES
 from tests.fault_table import Held, Whose
 
 from .stopping import Meanwhile, StopsLater, same_browser
@@ -118,7 +118,7 @@ def test_a_copy_of_a_session_that_has_ended_everywhere(whose: Whose, run: str) -
     assert is_listed(client)
 
 
-@on(*IN_COOKIES)
+@on(*COOKIE_ENGINES)
 @pytest.mark.parametrize("whose", ["ours"], indirect=True)
 def test_a_cookie_from_before_the_index_that_is_signed_out_at_once(whose: Whose, run: str) -> None:
     """Nothing is written down of it yet, but that it is refused."""
@@ -132,7 +132,7 @@ def test_a_cookie_from_before_the_index_that_is_signed_out_at_once(whose: Whose,
     assert not is_in(copy)
 
 
-@on(*IN_COOKIES)
+@on(*COOKIE_ENGINES)
 @pytest.mark.parametrize("whose", ["ours"], indirect=True)
 @pytest.mark.parametrize("stops", [StopsLater], indirect=True)
 def test_a_sign_in_while_another_tab_signs_out(

@@ -12,7 +12,7 @@ from pytest_django import Settings
 from cookieproj.engines import running_engine
 from cookieproj.engines.constants import COOKIE_SALT, TOMBSTONE_MARK
 from tests.conftest import on
-from tests.families import IN_COOKIES, run_on
+from tests.families import COOKIE_ENGINES, run_on
 from tests.fault_table import Held, Whose
 
 from .conftest import Fuzz, Log, ours
@@ -147,7 +147,7 @@ def wrong(site: Site, look: Look, person: Person) -> str:
     return "data of another user" if answer.shows(CANARY) else ""
 
 
-@on(*IN_COOKIES)
+@on(*COOKIE_ENGINES)
 def test_a_signed_cookie_that_is_anything(
     site: Site, whose: Whose, profile: str, log: Log, fuzz: Fuzz, held: Held
 ) -> None:
