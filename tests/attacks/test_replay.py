@@ -74,13 +74,13 @@ class Silent:
 
 
 def copies(client: Client) -> list[str]:
-    """The cookie at each step from the sign-in on: signed cookies are another each time."""
+    """The cookies of each step from the sign-in on: signed cookies are another each time."""
     found = [key_of(client)]
     for number in range(3):
         client.post("/sessions/set-item/", {"value": f"{number}"})
         client.post("/expiry/in-seconds/", {"seconds": "600"})
         found.append(key_of(client))
-    return found
+    return list(dict.fromkeys(found))
 
 
 def opens(send: Send, cookie: str, path: str = "/auth/account/") -> bool:
