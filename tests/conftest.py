@@ -34,7 +34,7 @@ from demo.models import User
 from tests.stores import forget_pending
 
 from . import servers
-from .sites import manage
+from .sites import QUICK, manage
 
 pytest_plugins = ["tests.held", "tests.tiers"]
 
@@ -107,8 +107,7 @@ def is_djangos(item: pytest.Item) -> bool:
 
 def pytest_configure() -> None:
     """Once: a setting that each test sets for itself costs each of them, and each that is read."""
-    # A hash that is meant to be slow makes nothing here safer.
-    site_settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    site_settings.PASSWORD_HASHERS = ["tests.hashing.QuickHasher"]
     # Each test client lists all static files otherwise: longer than most of its requests.
     site_settings.WHITENOISE_AUTOREFRESH = True
 
@@ -191,29 +190,22 @@ def mariadb_url(stack: ExitStack, server_folder: Path) -> str:
 
 @pytest.fixture(scope="session")
 def demo_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with the demo accounts, for ``copied``."""
-    return demo_database_of(tmp_path_factory, "demo")
-
-
-def demo_database_of(
-    tmp_path_factory: pytest.TempPathFactory, name: str, **environment: str
-) -> Path:
-    """One of that name for all workers of a run: to make it takes seconds."""
+    """A SQLite file with the demo accounts, for ``copied``: one for all workers of a run."""
     base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "demo"
     folder.mkdir(exist_ok=True)
     path = folder / "db.sqlite3"
     with path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
-            prepare(DATABASE_URL=f"sqlite:///{path.with_suffix('.new')}", **environment)
+            prepare(DATABASE_URL=f"sqlite:///{path.with_suffix('.new')}")
             path.with_suffix(".new").rename(path)
     return path
 
 
 def prepare(**environment: str) -> None:
     """Put the demo accounts into the database of that environment."""
-    for command in (["migrate", "--verbosity=0"], ["demodata"]):
+    for command in (["migrate", "--verbosity=0"], ["demodata", QUICK]):
         ran = manage(*command, **environment)
         assert ran.returncode == 0, ran.stderr
 
