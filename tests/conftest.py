@@ -52,8 +52,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """What is timed, or told in a page, runs alone. Others wait for servers much of their time."""
-    return 0 if tells_figures(config) else 2 * (os.cpu_count() or 1)
+    """What is timed, or told in a page, runs alone. One more than the processors: others wait.
+
+    Each costs the collection of all tests, and servers of its own.
+    """
+    return 0 if tells_figures(config) else (os.cpu_count() or 1) + 1
 
 
 # They try the site from outside, again and again, and with threads: see test_untraced.py. What is
@@ -71,12 +74,16 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Tens of thousands of tests are there to the end: nobody need look for garbage among them."""
+    """Tens of thousands of tests are there to the end: nobody need look for garbage among them.
+
+    Nor so often among what the tests leave, which is a tenth of their time.
+    """
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(50_000, 20, 20)
         gc.enable()
 
 

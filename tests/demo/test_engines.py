@@ -4,6 +4,7 @@ import html
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from pytest_django import Settings
 from cookieproj.engines.benchmark import results
 from cookieproj.engines.benchmark.remembered_results import AGAIN_AFTER, memory
 from cookieproj.engines.benchmark.results import Benchmark, Cost, Measured
+from cookieproj.engines.benchmark.run import counted
 from cookieproj.engines.benchmark.views import KINDS
 from cookieproj.engines.caches.redis import Redis
 from cookieproj.engines.constants import OURS
@@ -58,6 +60,15 @@ def site(
     settings.SESSION_BENCHMARK_FILE = tmp_path / "benchmark.json"
     settings.DEBUG = True
     memory.clear()
+
+
+counted_once = cache(counted)
+
+
+@pytest.fixture
+def trips_are_known(site: None) -> None:
+    """For tests of something else: to count them is most of what a look at the page takes."""
+    memory.set("trips", counted_once(), None)
 
 
 def shown(client: Client, query: str = "") -> str:
@@ -267,6 +278,7 @@ def table_goes_away() -> Iterator[None]:
         yield
 
 
+@pytest.mark.usefixtures("trips_are_known")
 class TestMeasuring:
     def test_the_button_measures_and_the_page_shows_it(self, client: Client) -> None:
         assert "Not measured yet." in shown(client)
@@ -343,6 +355,7 @@ def made_of(*engines: Measured) -> Benchmark:
     )
 
 
+@pytest.mark.usefixtures("trips_are_known")
 class TestChoosing:
     @pytest.mark.parametrize(
         ("stores", "holds", "lasts", "engine"),
