@@ -36,6 +36,9 @@ HALF, ALIKE = "request_for", {"request_for", "database", "walker"}
 # What is tried there is tried on one profile or another: those of tests/demo go through all.
 ON_ANY_PROFILE = {"browser", *AGAIN}
 
+# What is tried there is over which connection a statement goes, whatever stands in it.
+WITH_ANY_VALUE = {"replicated"}
+
 # Options that say which tests are wanted, or how long they may take.
 CHOICES = ("keyword", "markexpr", "engine", "benchmarks", "figures", "long")
 
@@ -156,6 +159,8 @@ def promise(item: pytest.Item) -> Promise:
     for name, value in sorted(found.items()):
         for part, tried in divided(value):
             parts[part].append((name, tried))
+    if item.path.parent.name in WITH_ANY_VALUE:
+        parts["values"] = []
     return Promise(function(item), *(tuple(parts[part]) for part in Promise._fields[1:]))
 
 

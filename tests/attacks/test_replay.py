@@ -98,12 +98,13 @@ def new_ada() -> User:
 
 def replays(ends: dict[str, End], send: Send, admin: User) -> tuple[list[str], list[str]]:
     tries, lost = [], []
+    administrators = browser(admin)
     for name, end in ends.items():
         ada = new_ada()
         one, other = browser(ada), browser(ada)
         copied = copies(one)
         assert opens(send, copied[-1])
-        end(one, other, browser(admin))
+        end(one, other, administrators)
         tries += [name] * len(copied)
         lost += [name for cookie in copied if opens(send, cookie)]
     return tries, lost
