@@ -35,7 +35,7 @@ from demo.models import User
 from tests.stores import forget_pending
 
 from . import servers
-from .sites import manage
+from .sites import QUICK, manage
 
 pytest_plugins = ["tests.fault_table", "tests.tiers"]
 
@@ -53,8 +53,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """What is timed, or told in a page, runs alone. Others wait for servers much of their time."""
-    return 0 if tells_figures(config) else 2 * (os.cpu_count() or 1)
+    """What is timed, or told in a page, runs alone. One more than the processors: others wait.
+
+    Each costs the collection of all tests, and servers of its own.
+    """
+    return 0 if tells_figures(config) else (os.cpu_count() or 1) + 1
 
 
 # They try the site from outside, again and again, and with threads: see test_untraced.py. What is
@@ -72,12 +75,16 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Tens of thousands of tests are there to the end: nobody need look for garbage among them."""
+    """Tens of thousands of tests are there to the end: nobody need look for garbage among them.
+
+    Nor so often among what the tests leave, which is a tenth of their time.
+    """
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(50_000, 20, 20)
         gc.enable()
 
 
@@ -117,8 +124,7 @@ def is_nowhere(item: pytest.Item) -> bool:
 
 def pytest_configure() -> None:
     """Once: a setting that each test sets for itself costs each of them, and each that is read."""
-    # A hash that is meant to be slow makes nothing here safer.
-    site_settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    site_settings.PASSWORD_HASHERS = ["tests.hashing.QuickHasher"]
     # Each test client lists all static files otherwise: longer than most of its requests.
     site_settings.WHITENOISE_AUTOREFRESH = True
 
@@ -201,29 +207,22 @@ def mariadb_url(stack: ExitStack, server_folder: Path) -> str:
 
 @pytest.fixture(scope="session")
 def demo_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with the demo accounts, for ``copied``."""
-    return demo_database_of(tmp_path_factory, "demo")
-
-
-def demo_database_of(
-    tmp_path_factory: pytest.TempPathFactory, name: str, **environment: str
-) -> Path:
-    """One of that name for all workers of a run: to make it takes seconds."""
+    """A SQLite file with the demo accounts, for ``copied``: one for all workers of a run."""
     base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "demo"
     folder.mkdir(exist_ok=True)
     path = folder / "db.sqlite3"
     with path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
-            prepare(DATABASE_URL=f"sqlite:///{path.with_suffix('.new')}", **environment)
+            prepare(DATABASE_URL=f"sqlite:///{path.with_suffix('.new')}")
             path.with_suffix(".new").rename(path)
     return path
 
 
 def prepare(**environment: str) -> None:
     """Put the demo accounts into the database of that environment."""
-    for command in (["migrate", "--verbosity=0"], ["demodata"]):
+    for command in (["migrate", "--verbosity=0"], ["demodata", QUICK]):
         ran = manage(*command, **environment)
         assert ran.returncode == 0, ran.stderr
 

@@ -5,6 +5,7 @@ Python is to run, with its arguments and its environment, and the files for what
 is how it ended. Nothing of the site itself is imported before the fork, and no variable is read.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -14,9 +15,9 @@ import signal
 import socket
 import subprocess
 import sys
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import NoReturn
 
 # Those that read no settings while they are imported.
 IMPORTED = [
@@ -69,17 +70,21 @@ def serve(requests: socket.socket) -> None:
         if not request:
             return
         arguments, environment = json.loads(request)
-        process = os.fork()
-        if not process:
-            requests.close()
-            become(arguments, environment, files)
+        # Which ends without taking down all that was imported.
+        process = get_context("fork").Process(
+            target=become, args=(requests, arguments, environment, files)
+        )
+        process.start()
         for file in files:
             os.close(file)
-        _, status = os.waitpid(process, 0)
-        requests.send(str(os.waitstatus_to_exitcode(status)).encode())
+        process.join()
+        requests.send(str(process.exitcode).encode())
 
 
-def become(arguments: list[str], environment: dict[str, str], files: list[int]) -> NoReturn:
+def become(
+    requests: socket.socket, arguments: list[str], environment: dict[str, str], files: list[int]
+) -> None:
+    requests.close()
     os.environ.clear()
     os.environ.update(environment)
     for number, (name, file) in enumerate(zip(("stdout", "stderr"), files, strict=True), start=1):
@@ -94,10 +99,11 @@ def become(arguments: list[str], environment: dict[str, str], files: list[int]) 
         exec(code, {"__name__": "__main__"})
     else:
         runpy.run_path(arguments[0], run_name="__main__")
-    sys.exit()
 
 
 if __name__ == "__main__":
     for name in IMPORTED:
         importlib.import_module(name)
+    # What is never looked at is never copied.
+    gc.freeze()
     serve(socket.socket(fileno=int(sys.argv[1])))

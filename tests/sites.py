@@ -19,6 +19,9 @@ from .servers import executed, served
 
 ROOT = Path(__file__).parent.parent
 
+# For manage.py, where many sign in.
+QUICK = "--settings=tests.quick"
+
 
 def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run manage.py with nothing but these variables in its environment, whatever comes of it."""
@@ -44,9 +47,9 @@ def forks() -> Forks:
 
 
 @contextmanager
-def running(**environment: str) -> Iterator[str]:
+def running(*options: str, **environment: str) -> Iterator[str]:
     """Serve the site until the block ends; gives its address."""
-    command = python(str(ROOT / "manage.py"), "runserver", "--noreload", **environment)
+    command = python(str(ROOT / "manage.py"), "runserver", "--noreload", *options, **environment)
     with served(lambda port: [*command, str(port)]) as port:
         yield f"http://127.0.0.1:{port}"
 

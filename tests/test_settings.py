@@ -6,6 +6,7 @@ import subprocess
 import sys
 from ast import literal_eval
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -239,8 +240,14 @@ SERVERS = {
 }
 
 
-@pytest.mark.parametrize("chosen", CACHED)
-@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize(
+    ("server", "chosen"),
+    [
+        # Each asks the settings, which know nothing of the server.
+        pytest.param(server, chosen, marks=[pytest.mark.matrix] if number % 4 else [])
+        for number, (server, chosen) in enumerate(product(SERVERS, CACHED))
+    ],
+)
 def test_sessions_in_memory_are_asked_for_by_name(server: str, chosen: dict[str, str]) -> None:
     address = [] if server == "check" else [f"127.0.0.1:{free_port()}"]
     # One that served would do so until the time is over, which is an error.

@@ -91,12 +91,19 @@ def test_a_client_certificate_opens_a_redis(
 
 @pytest.mark.parametrize("read", READERS)
 def test_sentinels_over_tls_lead_to_a_redis_over_tls(
-    read: Any, folder: Path, running: ExitStack, tls: list[Issued], opened: Any
+    read: Any,
+    folder: Path,
+    running: ExitStack,
+    tls: list[Issued],
+    opened: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     server, client = tls
     redis = start(running, servers.redis_over_tls(folder, server, *USER))
     lines = ("requirepass wa/tch",)
     sentinel = start(running, servers.sentinel_over_tls(folder, server, redis, *lines))
+    # The client asks a Sentinel again ten times, and waits up to a second before each.
+    monkeypatch.setattr("redis.retry.sleep", lambda seconds: None)
     place = f"rediss+sentinel://shop:pa,ss@127.0.0.1:{sentinel}/Primary"
     options = of_client(client) | {"sentinel_password": "wa/tch"}
     assert keeps(opened(read(f"{place}/3?{urlencode(options)}")))

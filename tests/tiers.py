@@ -17,7 +17,12 @@ from zlib import crc32
 
 import pytest
 
-from cookieproj.engines.constants import DJANGO_ENGINES, OUR_ENGINES
+from cookieproj.engines.constants import (
+    DJANGO_ENGINES,
+    ENCRYPTED_COOKIES,
+    OUR_ENGINES,
+    SIGNED_COOKIES,
+)
 from cookieproj.profiles import PROFILES
 
 from .engines.contract import Engine
@@ -36,6 +41,12 @@ HALF, ALIKE = "request_for", {"request_for", "database", "walker"}
 
 # What is tried there is tried on one profile or another: those of tests/demo go through all.
 ON_ANY_PROFILE = {"browser", *AGAIN}
+
+# There both engines whose cookie is the session are one: what tells them apart is the cookie.
+PAGES = {"demo", "devices"}
+
+# What is tried there is over which connection a statement goes, whatever stands in it.
+WITH_ANY_VALUE = {"replicated"}
 
 # Options that say which tests are wanted, or how long they may take.
 CHOICES = ("keyword", "markexpr", "engine", "benchmarks", "figures", "long")
@@ -149,6 +160,8 @@ def is_async(item: pytest.Item) -> bool:
 def promise(item: pytest.Item) -> Promise:
     """What the case tries, less what it tries it with."""
     found = {name: value for name, value in parameters(item).items() if name not in ALIKE}
+    if item.path.parent.name in PAGES:
+        found = {name: on_pages(value) for name, value in found.items()}
     if item.path.parent.name in ON_ANY_PROFILE:
         found = {name: value for name, value in found.items() if value not in PROFILES}
     if {"old", "new"} <= found.keys():
@@ -157,7 +170,13 @@ def promise(item: pytest.Item) -> Promise:
     for name, value in sorted(found.items()):
         for part, tried in divided(value):
             parts[part].append((name, tried))
+    if item.path.parent.name in WITH_ANY_VALUE:
+        parts["values"] = []
     return Promise(function(item), *(tuple(parts[part]) for part in Promise._fields[1:]))
+
+
+def on_pages(value: Any) -> Any:
+    return SIGNED_COOKIES if value == ENCRYPTED_COOKIES else value
 
 
 def divided(value: Any) -> Iterator[tuple[str, object]]:

@@ -10,6 +10,7 @@ SESSION_ID_UNSIGNED_UNTIL gives: a datetime, or a text in ISO 8601. Each is repl
 form in the response to the first request that reads its session.
 """
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -39,12 +40,12 @@ def unsigned_until() -> datetime | None:
     Raises ImproperlyConfigured if the setting is no moment.
     """
     value: Any = getattr(settings, "SESSION_ID_UNSIGNED_UNTIL", None)
-    try:
-        moment = parse_datetime(value) if value and isinstance(value, str) else value
-    except ValueError:
-        moment = value
-    if not moment:
+    if not value:
         return None
+    moment = value
+    if isinstance(value, str):
+        with suppress(ValueError):
+            moment = parse_datetime(value)
     if not isinstance(moment, datetime):
         raise ImproperlyConfigured(
             _("SESSION_ID_UNSIGNED_UNTIL = %(value)r is no moment: use one like 2030-12-31T00:00Z.")

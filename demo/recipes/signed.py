@@ -9,6 +9,7 @@ from django.utils.http import urlsafe_base64_decode
 from django.utils.translation import gettext_lazy as _
 
 from cookieproj.engines import encrypted_cookies, signed_cookies
+from cookieproj.engines.constants import ENCRYPTED_COOKIE_PREFIX
 
 from .cookies import CookieForm, NameForm
 from .recipe import READS_OR_SETS_A_COOKIE, TextResponse, recipe
@@ -110,7 +111,7 @@ def beside_an_encrypted_cookie(request: HttpRequest, name: str, value: str) -> H
         session[name] = value
         session.save()
         cookie = session.session_key or ""
-        payload = cookie.removeprefix("e1.").removeprefix(".").partition(":")[0]
+        payload = cookie.removeprefix(ENCRYPTED_COOKIE_PREFIX).removeprefix(".").partition(":")[0]
         lines.append(f"{len(cookie)} characters: {urlsafe_base64_decode(payload)!r}")
     return TextResponse("\n".join(lines))
 

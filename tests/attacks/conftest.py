@@ -1,7 +1,6 @@
 """Each attack is made on the whole site: on our engines, and on Django's where they decide."""
 
 from collections.abc import Callable, Iterable
-from math import ceil
 from random import Random
 from typing import Any
 
@@ -10,10 +9,11 @@ from django.http import HttpResponse
 from django.test import Client
 from pytest_django import Settings
 
+from cookieproj.profiles import PROFILES
 from tests.conftest import forget_folder
 from tests.families import run_on
 from tests.fault_table import WHOSE, Held, Whose
-from tests.tiers import is_fast
+from tests.tiers import function, is_fast, parameters
 
 Some = Callable[..., list[Any]]
 Judged = Callable[..., None]
@@ -29,8 +29,8 @@ def whose(request: pytest.FixtureRequest, profile: str, settings: Settings) -> W
     return owner
 
 
-# Of what the suite tries, the fast tier tries a third: another on each profile.
-SHARE = 3
+# Of what the suite tries, each profile tries a share in the fast tier: together they try all.
+SHARES = len(PROFILES)
 
 
 @pytest.fixture
@@ -39,15 +39,20 @@ def some(request: pytest.FixtureRequest) -> Some:
 
     def some(tries: Iterable[Any], every: int = 1) -> list[Any]:
         found = list(tries)[:: 1 if request.config.getoption("--long") else every]
-        return share(found, request.node.nodeid) if is_fast(request.config) else found
+        if not is_fast(request.config):
+            return found
+        return share(found, function(request.node), parameters(request.node).get("profile", ""))
 
     return some
 
 
-def share(tries: list[Any], test: str) -> list[Any]:
-    """By chance, and each time the same: every third might be one method of three."""
-    chosen = Random(test).sample(range(len(tries)), ceil(len(tries) / SHARE))
-    return [tries[number] for number in sorted(chosen)]
+def share(tries: list[Any], test: str, profile: str) -> list[Any]:
+    """By chance, and each time the same: every fifth might be one method of five."""
+    shuffled = Random(test).sample(range(len(tries)), len(tries))
+    turn = PROFILES.index(profile) if profile else 0
+    # Each has some, where they are fewer than the profiles.
+    turn %= len(tries) or 1
+    return [tries[number] for number in sorted(shuffled[turn::SHARES])]
 
 
 @pytest.fixture

@@ -75,13 +75,13 @@ class Silent:
 
 
 def copies(client: Client) -> list[str]:
-    """The cookie at each step from the sign-in on: signed cookies are another each time."""
+    """The cookies of each step from the sign-in on: signed cookies are another each time."""
     found = [key_of(client)]
     for number in range(3):
         client.post("/sessions/set-item/", {"value": f"{number}"})
         client.post("/expiry/in-seconds/", {"seconds": "600"})
         found.append(key_of(client))
-    return found
+    return list(dict.fromkeys(found))
 
 
 def opens(send: Send, cookie: str, path: str = "/auth/account/") -> bool:
@@ -99,12 +99,13 @@ def new_ada() -> User:
 
 def replays(ends: dict[str, End], send: Send, admin: User) -> tuple[list[str], list[str]]:
     tries, lost = [], []
+    administrators = browser(admin)
     for name, end in ends.items():
         ada = new_ada()
         one, other = browser(ada), browser(ada)
         copied = copies(one)
         assert opens(send, copied[-1])
-        end(one, other, browser(admin))
+        end(one, other, administrators)
         tries += [name] * len(copied)
         lost += [name for cookie in copied if opens(send, cookie)]
     return tries, lost

@@ -21,7 +21,7 @@ from playwright.sync_api import (
 )
 
 from tests.conftest import copied
-from tests.sites import running
+from tests.sites import QUICK, running
 
 # Quiet: nothing of the browser's own goes out to a network.
 ARGUMENTS = [
@@ -73,7 +73,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, demo_database: Path) -> Itera
         "DATABASE_URL": copied(demo_database, folder),
         "SESSION_BENCHMARK_FILE": str(folder / "benchmark.json"),
     }
-    with running(**variables) as address:
+    with running(QUICK, **variables) as address:
         yield address
 
 

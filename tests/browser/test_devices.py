@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page
 from cookieproj.profiles import PROFILES
 from tests.conftest import new_database
 from tests.families import IN_COOKIES
-from tests.sites import manage, running
+from tests.sites import QUICK, manage, running
 
 from .conftest import signed_in
 
@@ -47,7 +47,7 @@ def site(
         "DATABASE_URL": database_url,
         "CACHE_URL": f"{redis_url}/6",
     }
-    with running(**variables) as address:
+    with running(QUICK, **variables) as address:
         yield Site(address, variables)
 
 

@@ -16,7 +16,7 @@ from tests.conftest import connected
 from tests.tiers import AGAIN, parameters
 
 # Of the profiles these are to the site's database as others are.
-ALIKE = {"file", "cached_db"}
+ALIKE = {"file", "cached_db", "encrypted_cookies"}
 
 ATTEMPTS = {
     "database": health.probe_database,

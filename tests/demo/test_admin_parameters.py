@@ -22,6 +22,7 @@ from tests.attacks.addresses import APPS, PARAMETER, routes
 from tests.browsers import key_of, row_of
 from tests.conftest import connected, new_database
 from tests.sites import manage
+from tests.tiers import is_fast
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -115,6 +116,13 @@ ROLES: dict[str, Any] = {
 }
 
 
+def every(config: pytest.Config) -> int:
+    """Of so many one is tried: of all with --long, of half as many in the fast tier."""
+    if config.getoption("--long"):
+        return 1
+    return 211 if is_fast(config) else 101
+
+
 @pytest.fixture(params=ROLES)
 def walker(request: pytest.FixtureRequest, database: None, pytestconfig: pytest.Config) -> Walker:
     user = None
@@ -122,8 +130,7 @@ def walker(request: pytest.FixtureRequest, database: None, pytestconfig: pytest.
         name, flags, prefix = role
         user = User.objects.create_user(name, password="cookies", **flags)
         user.user_permissions.set(Permission.objects.filter(codename__startswith=prefix))
-    every = 1 if pytestconfig.getoption("--long") else 101
-    found = Walker(user, every=every)
+    found = Walker(user, every=every(pytestconfig))
     boss = User.objects.create_superuser("boss", password="cookies", first_name="Grace")
     boss.groups.set([Group.objects.create(name="all")])
     User.objects.filter(pk=boss.pk).update(session_hashes="a-hash-of-before")

@@ -1,6 +1,7 @@
 """No page is heavier than 100 kB, with all that it loads, uncompressed."""
 
 import re
+from functools import cache
 
 import pytest
 from django.test import Client
@@ -18,12 +19,23 @@ def loaded(client: Client, path: str, seen: set[str]) -> int:
     if path in seen:
         return 0
     seen.add(path)
+    size, below = static(path) if path.startswith("/static/") else read(client, path)
+    return size + sum(loaded(client, found, seen) for found in below)
+
+
+@cache
+def static(path: str) -> tuple[int, list[str]]:
+    """Which is to all pages the same."""
+    return read(Client(), path)
+
+
+def read(client: Client, path: str) -> tuple[int, list[str]]:
+    """How many bytes it has, and what it names."""
     response = client.get(path)
     assert response.status_code == 200
     content = response.getvalue()
     names = re.findall(r'(?:href|src)="(/static/[^"]+)"|from "\./([^"]+)"', content.decode())
-    below = [named or f"/static/demo/{imported}" for named, imported in names]
-    return len(content) + sum(loaded(client, found, seen) for found in below)
+    return len(content), [named or f"/static/demo/{imported}" for named, imported in names]
 
 
 @pytest.mark.parametrize("path", [*PAGES, *(recipe.page_url for recipe in RECIPES.values())])

@@ -29,7 +29,6 @@ Use = Callable[[Any], object]
 
 @pytest.fixture(autouse=True)
 def no_collector() -> Iterator[None]:
-    gc.collect()
     gc.disable()
     yield
     gc.enable()

@@ -185,7 +185,7 @@ def test_through_a_switch(switch: Switch, settings: Settings, is_new: bool) -> N
     assert browser.read() == {}
 
 
-@pytest.mark.parametrize("value", ["tomorrow", "2030-13-01T00:00", 7, "2030-01-01"])
+@pytest.mark.parametrize("value", ["tomorrow", "2030-13-01T00:00", 7])
 def test_a_moment_that_is_none(settings: Settings, value: Any) -> None:
     settings.SESSION_ID_UNSIGNED_UNTIL = value
     with pytest.raises(ImproperlyConfigured, match="SESSION_ID_UNSIGNED_UNTIL"):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import copied, demo_database_of, prepare, start
+from tests.conftest import copied, prepare, start
 from tests.families import FAMILIES
 from tests.fault_table import WHOSE, Whose
 from tests.servers import StoppablePostgreSQL, StoppableRedis, stoppable_postgresql
@@ -44,30 +44,24 @@ def tries(request: pytest.FixtureRequest) -> Tries:
 
 
 @pytest.fixture(scope="session")
-def sqlite_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With passwords that ``SETTINGS`` can check."""
-    return demo_database_of(tmp_path_factory, "faults", **SETTINGS)
-
-
-@pytest.fixture(scope="session")
 def postgresql() -> Iterator[StoppablePostgreSQL]:
     """One of their own, since they stop it."""
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="cookieproj-"))
         server = start(stack, stoppable_postgresql(Path(folder)))
-        prepare(DATABASE_URL=server.url, **SETTINGS)
+        prepare(DATABASE_URL=server.url)
         yield server
 
 
 @pytest.fixture
-def variables(whose: Whose, tmp_path: Path, sqlite_database: Path) -> Variables:
+def variables(whose: Whose, tmp_path: Path, demo_database: Path) -> Variables:
     """Of a public site on that engine, one of ``whose``."""
 
     def variables(engine: str, database: str = "", redis: str = "redis://none") -> dict[str, str]:
         return {
             **SETTINGS,
             "SESSION_ENGINE": f"{FAMILIES[whose]}{engine}",
-            "DATABASE_URL": database or copied(sqlite_database, tmp_path),
+            "DATABASE_URL": database or copied(demo_database, tmp_path),
             "CACHE_URL": f"{redis}/0",
             "SESSION_FILE_PATH": str(tmp_path),
             "DEBUG": "off",

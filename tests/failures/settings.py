@@ -9,7 +9,7 @@ from cookieproj.settings.cached_db import *  # noqa: F403
 from cookieproj.settings.cached_db import MIDDLEWARE, SESSION_ENGINE
 from tests.families import beside
 
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+PASSWORD_HASHERS = ["tests.hashing.QuickHasher"]
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = False
 SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "sessionid", "csrftoken"
 

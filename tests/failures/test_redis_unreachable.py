@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import copied
 from tests.servers import StoppableRedis
-from tests.sites import Browser, running
+from tests.sites import QUICK, Browser, running
 
 # Seconds: two time-outs of 2 s, connecting and waiting, on a machine that is as slow as may be.
 # Without them nothing would come back before Redis does.
@@ -25,7 +25,7 @@ def browser(
         "DATABASE_URL": copied(demo_database, tmp_path),
         "CACHE_URL": f"{redis.url}/0",
     }
-    with running(**variables) as site:
+    with running(QUICK, **variables) as site:
         browser = Browser(site)
         browser.submit("/auth/sign-in/", "/auth/sign-in/", username="ada", password="cookies")
         yield browser

@@ -21,7 +21,7 @@ from tests.tiers import is_fast
 from .site import Site
 
 # In the fast tier, in the suite, and with --long.
-FEW, INPUTS, MANY = 2_000, 10_000, 1_000_000
+FEW, INPUTS, MANY = 1_000, 10_000, 1_000_000
 
 # So many each test gets at least.
 LEAST = 20

@@ -8,8 +8,9 @@ from .seeds import first_broken
 from .setups import NAMES, world
 
 # Of each engine and pair: so many in one test, as several processes share them, and how many such.
-# They make ten thousand in the suite's time, and a million with --long.
-SHORT, LONG = (200, 2), (4000, 10)
+# They make ten thousand in the suite's time, a quarter of them in the fast tier's, and a million
+# with --long.
+SHORT, LONG = (100, 4), (4000, 10)
 
 # SECURITY.md says of these what is not promised: in the moment in which one session is carried
 # over, a process of the former engine ends it, or carries it back beside ``movesessions``.
