@@ -29,7 +29,11 @@ from .engine_registry import current_engine
 from .exceptions import StoreError
 from .listing import ListingMixin
 from .revocation_check import revocation_check
+from .signed_ids import signs_ids, unsigned_until
 from .store_probe import probe
+from .validation import uses_middleware
+
+SIGNING_MIDDLEWARE = "cookieproj.engines.middleware.SessionMiddleware"
 
 
 def engine_or_none() -> type[SessionBase] | None:
@@ -105,6 +109,22 @@ def revoked_sessions_are_refused(**kwargs: Any) -> list[CheckMessage]:
         )
         return [Error(str(error), hint=hint, id="engines.E003")]
     return []
+
+
+@register(Tags.security)
+def session_ids_are_signed(**kwargs: Any) -> list[CheckMessage]:
+    """Report a wrong moment, and a setting that nothing reads."""
+    try:
+        _until = unsigned_until()
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="engines.E005")]
+    if not signs_ids() or uses_middleware(SIGNING_MIDDLEWARE):
+        return []
+    text = _("SESSION_ID_SIGNED has no effect: only %(middleware)s signs session ids.")
+    hint = _("Put it into MIDDLEWARE, in place of Django's SessionMiddleware.")
+    return [
+        CheckWarning(text % {"middleware": SIGNING_MIDDLEWARE}, hint=hint, id="engines.W006"),
+    ]
 
 
 @register(Tags.caches)

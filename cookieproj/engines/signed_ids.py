@@ -100,8 +100,8 @@ def open_session(session_class: type[SessionBase], cookie: str | None) -> Sessio
 
 def set_current_form(request: HttpRequest, response: HttpResponse) -> None:
     """Give the session cookie of the response its form, and replace one of the other form."""
-    session: Any = request.session
-    session_key = session.session_key
+    session: Any = getattr(request, "session", None)
+    session_key = session and session.session_key
     cookie = response.cookies.get(settings.SESSION_COOKIE_NAME)
     if not session_key or is_whole_session(type(session), session_key):
         return

@@ -114,6 +114,10 @@ def session_engine(name: str) -> str:
     return engine
 
 
+# The cookie of a session on a server has a signature, and until that moment need not have one.
+SESSION_ID_SIGNED = is_on("SESSION_ID_SIGNED", default=False)
+SESSION_ID_UNSIGNED_UNTIL = env.str("SESSION_ID_UNSIGNED_UNTIL", default="")
+
 # The engine that ran before: its sessions are moved to SESSION_ENGINE as they are used.
 SESSION_HANDOVER_FROM = env.str("SESSION_HANDOVER_FROM", default="")
 # The cache in which it kept them, if that is not CACHE_URL.

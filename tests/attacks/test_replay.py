@@ -9,7 +9,7 @@ from demo.constants import LOGIN_COOKIE
 from demo.models import User
 from tests.browsers import browser, is_in, key_of, row_of, signed_by_django
 from tests.conftest import on
-from tests.families import COOKIE_ENGINES, IN_COOKIES
+from tests.families import IN_COOKIES
 from tests.fault_table import Whose
 
 from .conftest import Judged, Send
@@ -123,7 +123,7 @@ def test_after_a_sign_out(
     judged(row_name("a sign-out", profile), tries, lost, whose)
 
 
-@on(*COOKIE_ENGINES)
+@on("signed_cookies")
 def test_of_a_cookie_from_before_the_index(
     profile: str, admin: User, send: Send, judged: Judged
 ) -> None:

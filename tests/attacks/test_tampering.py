@@ -125,7 +125,7 @@ def test_a_signed_cookie(profile: str, said: Said, some: Some, judged: Judged) -
     judged("A signed cookie is tampered with", tries, filter(is_read, tries))
 
 
-@on(*COOKIE_ENGINES)
+@on("signed_cookies")
 @pytest.mark.parametrize("value", ["blue", LARGE], ids=["plain", "compressed"])
 def test_a_session_in_a_cookie(
     value: str, whose: Whose, ada: User, holds_anything: Opens, some: Some, judged: Judged

@@ -12,6 +12,7 @@ from django.test import RequestFactory
 from django.utils import timezone
 from pytest_django import Settings
 
+from cookieproj.engines.checks import session_ids_are_signed
 from cookieproj.engines.handover import session_store
 from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.engines.round_trips import count_round_trips
@@ -185,8 +186,19 @@ def test_through_a_switch(switch: Switch, settings: Settings, is_new: bool) -> N
     assert browser.read() == {}
 
 
+def test_a_check_says_where_nothing_signs(settings: Settings) -> None:
+    assert session_ids_are_signed() == []
+    settings.MIDDLEWARE = ["django.contrib.sessions.middleware.SessionMiddleware"]
+    [warning] = session_ids_are_signed()
+    assert warning.id == "engines.W006"
+    settings.SESSION_ID_SIGNED = False
+    assert session_ids_are_signed() == []
+
+
 @pytest.mark.parametrize("value", ["tomorrow", "2030-13-01T00:00", 7])
 def test_a_moment_that_is_none(settings: Settings, value: Any) -> None:
     settings.SESSION_ID_UNSIGNED_UNTIL = value
     with pytest.raises(ImproperlyConfigured, match="SESSION_ID_UNSIGNED_UNTIL"):
         SessionMiddleware(RequestFactory().get)
+    [error] = session_ids_are_signed()
+    assert error.id == "engines.E005"
