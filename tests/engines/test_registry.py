@@ -23,6 +23,7 @@ from cookieproj.engines.file_store import FileStore
 from cookieproj.engines.handover.movable_engines import handover_engine
 from cookieproj.engines.store_probe import without_cache
 from cookieproj.settings.caches import caches as caches_of
+from tests.conftest import forget_folder
 
 ROOT = Path(__file__).parents[2]
 
@@ -135,6 +136,7 @@ class TestByItself:
         assert handover_engine("cache", "sessions") == resolve_engine("cache")
 
     def test_forgets_what_a_setting_was(self, settings: Settings, tmp_path: Path) -> None:
+        forget_folder()
         before = resolve_engine("file").store
         assert FileStore(before()).folder.path == tmp_path
         settings.SESSION_FILE_PATH = tmp_path.parent
