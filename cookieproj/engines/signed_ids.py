@@ -55,8 +55,10 @@ def unsigned_until() -> datetime | None:
 
 
 def accepts_unsigned() -> bool:
+    if not signs_ids():
+        return True
     until = unsigned_until()
-    return not signs_ids() or (until is not None and not is_past(until))
+    return until is not None and not is_past(until)
 
 
 def sign(session_key: str) -> str:
@@ -99,13 +101,21 @@ def open_session(session_class: type[SessionBase], cookie: str | None) -> Sessio
 
 
 def set_current_form(request: HttpRequest, response: HttpResponse) -> None:
-    """Give the session cookie of the response its form, and replace one of the other form."""
+    """Give the session cookie of the response its form, and replace one of the other form.
+
+    A request that has not read its session leaves the cookie as it is.
+    """
     session: Any = getattr(request, "session", None)
-    session_key = session and session.session_key
+    has_old_cookie = getattr(session, "has_old_cookie", False)
+    if session is None or not (signs_ids() or has_old_cookie):
+        return
+    session_key = session.session_key
     cookie = response.cookies.get(settings.SESSION_COOKIE_NAME)
     if not session_key or is_whole_session(type(session), session_key):
         return
-    if cookie is None and (not getattr(session, "has_old_cookie", False) or session.is_empty()):
+    # Never a key that was not looked up: the site would sign whatever a browser has made up.
+    is_found = hasattr(session, "_session_cache") and not session.is_empty()
+    if cookie is None and not (has_old_cookie and is_found):
         return
     value = sign(session_key) if signs_ids() else session_key
     if cookie is None:

@@ -1,5 +1,6 @@
 """SESSION_ID_SIGNED: made-up cookies cost the store nothing; turning it on signs nobody out."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from importlib import import_module
 from typing import Any
@@ -123,6 +124,20 @@ def test_to_be_turned_on_signs_nobody_out(
         with count_round_trips() as trips:
             assert late.read() == {}
         assert trips.number == 0
+
+
+@on_server
+@pytest.mark.parametrize(
+    "view", [lambda session: session.session_key, lambda session: session.get("a")]
+)
+def test_no_key_is_signed_that_is_none(
+    profile: str, settings: Settings, view: Callable[[Any], Any]
+) -> None:
+    """Also by a page that asks for the key alone, while keys without a signature are accepted."""
+    settings.SESSION_ID_UNSIGNED_UNTIL = timezone.now() + timedelta(days=14)
+    browser = Browser("k" * 32)
+    browser.visit(view)
+    assert not browser.response.cookies
 
 
 @on_server
