@@ -71,8 +71,8 @@ def sign_out_everywhere(user: Any, *, by: Any = None, keep: HttpRequest | None =
     kept.
 
     Without the mixin, raises NotEndedError and ends no session on an engine that cannot end a
-    single one. Otherwise ends all sessions that it can, and then raises NotEndedError or StoreError
-    if there were others.
+    single one. On other engines, raises NotEndedError or StoreError if a session could not be
+    ended, after it has ended all others.
     """
     kept = keep if keep is not None and keep.user == user else None
     if counts_sign_outs():
@@ -128,8 +128,8 @@ def end_one_by_one(user: Any, by: Any, kept: HttpRequest | None) -> int:
 def end_each(rows: SignedInSessionQuerySet, reason: str = ENDED) -> int:
     """End each session individually, and return how many of them were live.
 
-    ``session_ended`` is sent with ``reason``. Ends all sessions that it can, and then raises
-    NotEndedError or StoreError if there were others.
+    ``session_ended`` is sent with ``reason``. Raises NotEndedError or StoreError if a session could
+    not be ended, after it has ended all others.
     """
     listed = list(rows.select_related("user"))
     end_outdated(listed)
