@@ -5,7 +5,7 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.contrib.sessions.backends.signed_cookies import SessionStore as DjangoStore
 from django.test import Client
 
-from cookieproj.devices import session_registry
+from cookieproj.devices import row_identity
 from cookieproj.devices.models import SignedInSession
 from demo.models import User
 
@@ -42,7 +42,7 @@ def key_of(client: Client) -> str:
 
 
 def row_of(client: Client) -> SignedInSession:
-    return SignedInSession.objects.get(pk=session_registry.registered_id(client.session) or "")
+    return SignedInSession.objects.get(pk=row_identity.registered_id(client.session) or "")
 
 
 def signed_by_django(user: User) -> str:

@@ -59,10 +59,10 @@ ENGINES = {
 }
 
 DEVICES = {
-    "USER": "demo.User",
-    "ADOPTED": "demo.index:",
-    "INDEX_SEAL": "demo.SignedInSession",
-    "ROW": "_signed_in_session",
+    "SESSION_HASH_SALT": "demo.User",
+    "ROW_ID_LABEL": "demo.index:",
+    "REGISTRY_SEAL": "demo.SignedInSession",
+    "ROW_ITEM": "_signed_in_session",
 }
 
 DEMO = {

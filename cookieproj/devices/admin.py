@@ -24,7 +24,7 @@ from .admin_filters import CappedPaginator, DeviceFilter, EngineFilter
 from .admin_lookups import AllowedLookupsAdmin
 from .admin_mixins import SignOutPermission, sign_out_all
 from .models import SignedInSession
-from .outdated import end_outdated
+from .outdated_sessions import end_outdated
 from .stored_sessions import NotEndedError, open_stored_session
 from .user_model import users
 
@@ -41,7 +41,7 @@ def not_signed_out_messages(reasons: Iterable[str]) -> Iterator[str]:
 
 
 def rows_not_endable(rows: Iterable[SignedInSession]) -> Iterator[tuple[UUID, str]]:
-    """Yield the ids of the rows whose stored sessions cannot be ended, each with the reason."""
+    """Yield the id of each row whose stored session cannot be ended, with the reason."""
     for row in rows:
         try:
             if row.sealed_key:
@@ -51,15 +51,15 @@ def rows_not_endable(rows: Iterable[SignedInSession]) -> Iterator[tuple[UUID, st
 
 
 class SignedInSessionList(ChangeList):
-    """Without those that have ended by their user's hash, which no query finds."""
+    """The list without outdated sessions, which no query can find: their hash is not the user's."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        ended: set[SignedInSession] = set()
-        # Others take their place on the page. Where they cannot be ended now, they stay.
-        while not ended.issuperset(found := end_outdated(list(self.result_list))):
-            ended |= found
-            self.queryset = self.queryset.exclude(pk__in=[row.pk for row in found])
+        excluded: set[SignedInSession] = set()
+        # Further rows move up to the page, and may be outdated too.
+        while not excluded.issuperset(outdated := end_outdated(list(self.result_list))):
+            excluded |= outdated
+            self.queryset = self.queryset.exclude(pk__in=[row.pk for row in outdated])
             super().get_results(request)
 
 
@@ -123,7 +123,7 @@ class SignedInSessionAdmin(SignOutPermission, AllowedLookupsAdmin, ViewOrDeleteA
         return response
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Whether the row may be deleted. On a page of another admin it goes with its user."""
+        """Whether the row may be deleted. On a page of another admin its user is deleted too."""
         match = request.resolver_match
         own_prefix = f"{self.opts.app_label}_{self.opts.model_name}_"
         if obj is not None and match is not None and not str(match.url_name).startswith(own_prefix):

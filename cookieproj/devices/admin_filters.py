@@ -14,11 +14,11 @@ from django.utils.translation import gettext_lazy as _
 
 from .models import SignedInSession
 
-# Rows that can be paged to. Others are found by a search.
+# Rows on all pages of a list together. A search finds the others.
 MAX_ROWS_LISTED = 10_000
 
 
-class CappedPaginator(Paginator):  # type: ignore[type-arg] # in the stubs alone it has one
+class CappedPaginator(Paginator):  # type: ignore[type-arg] # generic only in the stubs
     """Counts at most MAX_ROWS_LISTED rows, so a list of a million opens as fast as a short one."""
 
     @cached_property
@@ -28,7 +28,7 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg] # in the stubs alone
 
 
 class ColumnValuesFilter(admin.SimpleListFilter):
-    """Filters by the values of an indexed column. One query on the index finds each value."""
+    """Filters by the values of an indexed column. Each value costs one query on the index."""
 
     MAX_VALUES = 50
 
@@ -48,6 +48,7 @@ class ColumnValuesFilter(admin.SimpleListFilter):
         if value is None:
             return queryset
         if "\0" in value:
+            # PostgreSQL refuses a text with it.
             raise IncorrectLookupParameters
         return queryset.filter(**{self.parameter_name or "": value})
 

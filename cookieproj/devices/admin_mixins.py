@@ -59,7 +59,7 @@ class SignOutUsersMixin(SignOutPermission):
 
     @admin.action(permissions=["sign_out"], description=_("Sign out everywhere"))
     def sign_out(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        sign_out_all(self, request, queryset)  # type: ignore[arg-type] # stands before one
+        sign_out_all(self, request, queryset)  # type: ignore[arg-type] # mixed into a ModelAdmin
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Let a user's deletion end their sessions without a permission for these.

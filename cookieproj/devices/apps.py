@@ -1,3 +1,5 @@
+"""The configuration of the app. ``ready`` registers its checks and receivers."""
+
 from django.apps import AppConfig, apps
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
@@ -5,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 class DevicesConfig(AppConfig):
     name = "cookieproj.devices"
-    # Not "devices", which may be an app of the site's own.
+    # Not "devices", which may be the label of an app of the site's own.
     label = "cookieproj_devices"
     verbose_name = _("Signed-in sessions")
     default_auto_field = "django.db.models.BigAutoField"
@@ -15,5 +17,5 @@ class DevicesConfig(AppConfig):
             raise ImproperlyConfigured(
                 "cookieproj.devices needs cookieproj.engines in INSTALLED_APPS as well, after it."
             )
-        # They register themselves, once settings and models are there.
+        # Importing them registers them, which needs the settings and the models.
         from . import checks, event_log, receivers  # noqa: F401, PLC0415

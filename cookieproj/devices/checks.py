@@ -1,4 +1,7 @@
-"""System checks of this app: ``devices.E…`` and ``devices.W…``. They register themselves."""
+"""The app's system checks, ``devices.E…``, ``devices.W…`` and ``devices.I…``.
+
+Importing the module registers them.
+"""
 
 from importlib.util import find_spec
 from typing import Any
@@ -25,14 +28,14 @@ from .user_model import counts_sign_outs, has_field, password_model
 
 AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
 
-# What the extra ``devices`` brings.
-NEEDED = {"cryptography": "cryptography", "ua_parser": "ua-parser"}
+# The packages of the extra ``devices``, by the modules that they install.
+REQUIRED_PACKAGES = {"cryptography": "cryptography", "ua_parser": "ua-parser"}
 
 
 @register
 def middleware_is_installed(**kwargs: Any) -> list[CheckMessage]:
-    """Say that nobody keeps the registry, or that no user is known where it is kept."""
-    ours = [name for name in settings.MIDDLEWARE if is_ours(name)]
+    """Report a missing DevicesMiddleware, or one before AuthenticationMiddleware."""
+    ours = [path for path in settings.MIDDLEWARE if is_devices_middleware(path)]
     hint = _("List cookieproj.devices.middleware.DevicesMiddleware in MIDDLEWARE, after %(name)s.")
     if not ours:
         text = _("No middleware keeps the registry of signed-in sessions up to date.")
@@ -46,18 +49,19 @@ def middleware_is_installed(**kwargs: Any) -> list[CheckMessage]:
     return []
 
 
-def is_ours(name: str) -> bool:
+def is_devices_middleware(path: str) -> bool:
     try:
-        found = import_string(name)
+        middleware = import_string(path)
     except (ImportError, RuntimeError):
-        # The latter for one whose models are of an app that is not installed.
+        # A RuntimeError: its module imports models of an app that is not installed.
         return False
-    return isinstance(found, type) and issubclass(found, DevicesMiddleware)
+    return isinstance(middleware, type) and issubclass(middleware, DevicesMiddleware)
 
 
 @register
 def packages_are_installed(**kwargs: Any) -> list[CheckMessage]:
-    missing = [package for module, package in NEEDED.items() if not find_spec(module)]
+    """Report missing packages of the extra ``devices``."""
+    missing = [package for module, package in REQUIRED_PACKAGES.items() if not find_spec(module)]
     if not missing:
         return []
     text = _("cookieproj.devices needs %(packages)s.") % {"packages": ", ".join(missing)}
@@ -67,24 +71,25 @@ def packages_are_installed(**kwargs: Any) -> list[CheckMessage]:
 
 @register
 def users_are_in_the_same_database(**kwargs: Any) -> list[CheckMessage]:
-    """Say that DATABASE_ROUTERS put the registry where no foreign key leads to a user."""
-    users = router.db_for_write(get_user_model())
-    apart = {router.db_for_write(model) for model in (SignedInSession, RefusedSession)} - {users}
-    if not apart:
+    """Report that DATABASE_ROUTERS put the registry and the users in different databases."""
+    users_database = router.db_for_write(get_user_model())
+    registry_databases = {router.db_for_write(model) for model in (SignedInSession, RefusedSession)}
+    others = registry_databases - {users_database}
+    if not others:
         return []
     text = _(
         "The users are in the database %(users)s, and the registry of signed-in sessions is in "
         "%(apart)s: no foreign key, join or transaction can have both."
-    ) % {"users": users, "apart": ", ".join(sorted(apart))}
+    ) % {"users": users_database, "apart": ", ".join(sorted(others))}
     hint = _("Let DATABASE_ROUTERS keep the app cookieproj_devices in the database of the users.")
     return [Error(text, hint=hint, id="devices.E004")]
 
 
 @register
 def mixin_stands_where_the_password_is(**kwargs: Any) -> list[CheckMessage]:
-    """Say that SignOutEverywhereMixin has no column of a password beside its own ones."""
+    """Report that SignOutEverywhereMixin is not in the model that has the password column."""
     model: Any = get_user_model()
-    if not counts_sign_outs() or stands_with_password(model):
+    if not counts_sign_outs() or has_mixin_and_password_together(model):
         return []
     text = _("SignOutEverywhereMixin does not stand at the model that has the column password.")
     hint = _(
@@ -94,18 +99,25 @@ def mixin_stands_where_the_password_is(**kwargs: Any) -> list[CheckMessage]:
     return [Error(text, hint=hint, obj=model, id="devices.E005")]
 
 
-def stands_with_password(model: Any) -> bool:
+def has_mixin_and_password_together(model: Any) -> bool:
+    """Whether one table has the columns of the mixin and of the password, or there is none."""
     if not has_field("password"):
-        # None has no column: nobody signs in by one. Anything else is kept somewhere else.
+        # ``password = None`` means that nobody signs in with a password. Otherwise it is stored
+        # outside the user model.
         return model.password is None
     owner = model._meta.get_field("sign_outs").model
-    inherited = {each.name for parent in owner._meta.all_parents for each in parent._meta.fields}
-    return password_model() is owner and "password" not in inherited
+    inherited_names = {
+        field.name for parent in owner._meta.all_parents for field in parent._meta.fields
+    }
+    return password_model() is owner and "password" not in inherited_names
 
 
 @register
-def auth_is_there(**kwargs: Any) -> list[CheckMessage]:
-    """Say so where users are of a model that needs none of its tables, as AbstractBaseUser is."""
+def auth_is_installed(**kwargs: Any) -> list[CheckMessage]:
+    """Report a missing django.contrib.auth.
+
+    Django itself does not, if the user model needs none of its tables, as with AbstractBaseUser.
+    """
     if apps.is_installed("django.contrib.auth"):
         return []
     text = _("Nobody can sign in without django.contrib.auth, which is not in INSTALLED_APPS.")
@@ -115,10 +127,10 @@ def auth_is_there(**kwargs: Any) -> list[CheckMessage]:
 
 @register
 def clearsessions_clears_the_registry(**kwargs: Any) -> list[CheckMessage]:
-    """Warn where another app has the command first, that knows no registry."""
-    first = get_commands().get("clearsessions")
-    if first not in {"cookieproj.engines", "django.contrib.sessions"}:
-        # Ours, or one of the site's own.
+    """Warn if ``clearsessions`` is another app's command, which does not clear the registry."""
+    app = get_commands().get("clearsessions")
+    if app not in {"cookieproj.engines", "django.contrib.sessions"}:
+        # The command is ours, or one of the site's own.
         return []
     text = _(
         "manage.py clearsessions does not clear the registry of signed-in sessions: %(app)s stands "
@@ -128,20 +140,20 @@ def clearsessions_clears_the_registry(**kwargs: Any) -> list[CheckMessage]:
         "List cookieproj.devices before cookieproj.engines, and both before "
         "django.contrib.sessions, in INSTALLED_APPS."
     )
-    return [CheckWarning(text % {"app": first}, hint=hint, id="devices.W002")]
+    return [CheckWarning(text % {"app": app}, hint=hint, id="devices.W002")]
 
 
 @register(Tags.security)
 def sessions_in_cookies_can_be_ended(**kwargs: Any) -> list[CheckMessage]:
-    """Warn where a signed-out session would go on in whatever copy of its cookie there is."""
+    """Warn if a copied cookie opens a session that its user has signed out."""
     try:
-        engines = [each for each in (current_engine(), previous()) if each]
-        is_open = any(issubclass(each.session_class, CookieSession) for each in engines)
-        is_asked = revocation_check() is not None
+        engines = [engine for engine in (current_engine(), previous()) if engine]
+        uses_cookies = any(issubclass(engine.session_class, CookieSession) for engine in engines)
+        has_revocation_check = revocation_check() is not None
     except (ImportError, ImproperlyConfigured):
-        # Another check says so.
+        # Another check reports the error.
         return []
-    if not is_open or is_asked:
+    if not uses_cookies or has_revocation_check:
         return []
     return [
         CheckWarning(
@@ -154,6 +166,7 @@ def sessions_in_cookies_can_be_ended(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.security, deploy=True)
 def how_all_sessions_are_ended(**kwargs: Any) -> list[CheckMessage]:
+    """Mention that without SignOutEverywhereMixin only registered sessions can be ended."""
     if counts_sign_outs():
         return []
     return [

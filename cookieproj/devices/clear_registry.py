@@ -1,4 +1,4 @@
-"""Clears the registry of signed-in sessions: ``clearsessions`` does so after the store."""
+"""Clears the registry of signed-in sessions, as ``clearsessions`` does after the store."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -9,9 +9,10 @@ from django.utils import timezone
 
 from cookieproj.engines import running_engine
 
-from . import session_registry, stored_sessions
+from . import stored_sessions
 from .models import ForgettableQuerySet, RefusedSession, SignedInSession
-from .outdated import BATCH, end_outdated
+from .outdated_sessions import BATCH_SIZE, end_outdated
+from .write_throttle import LAST_SEEN_INTERVAL
 
 
 def clear() -> int:
@@ -21,18 +22,18 @@ def clear() -> int:
     store can be asked. ``DevicesMiddleware`` updates the date when a session is renewed.
     """
     now = timezone.now()
-    for _refused in delete_in_batches(RefusedSession.objects.filter(until__lt=now)):
+    for _number in delete_in_batches(RefusedSession.objects.filter(until__lt=now)):
         pass
-    # The date of a row may lag behind the session by twice SEEN_EVERY: a process does not update a
-    # row that is younger than that, and checks it again only after the same time.
-    max_lag = 2 * timedelta(seconds=session_registry.SEEN_EVERY)
+    # The date of a row may lag behind the session by twice LAST_SEEN_INTERVAL: a process does not
+    # update a row that is younger than that, and checks it again only after the same time.
+    max_lag = 2 * timedelta(seconds=LAST_SEEN_INTERVAL)
     expired = SignedInSession.objects.filter(expires__lt=now - max_lag)
     return sum(delete_in_batches(expired)) + sum(forget_rows_without_session())
 
 
 def delete_in_batches(rows: ForgettableQuerySet[Any]) -> Iterator[int]:
     """Delete the rows, a batch with each statement. Yield the number of each batch."""
-    while batch := list(rows.values_list("pk", flat=True)[:BATCH]):
+    while batch := list(rows.values_list("pk", flat=True)[:BATCH_SIZE]):
         yield rows.filter(pk__in=batch).forget()
 
 
@@ -43,7 +44,7 @@ def forget_rows_without_session() -> Iterator[int]:
     """
     rows = SignedInSession.objects.filter(engine__in=running_engine.names()).select_related("user")
     last_pk = UUID(int=0)
-    while batch := list(rows.filter(pk__gt=last_pk).order_by("pk")[:BATCH]):
+    while batch := list(rows.filter(pk__gt=last_pk).order_by("pk")[:BATCH_SIZE]):
         last_pk = batch[-1].pk
         end_outdated(batch)
         yield stored_sessions.forget_rows_without_session(

@@ -1,22 +1,23 @@
-"""What stands in the rows and sessions of this app, and so outlives every release.
+"""Names and values that this app stores in rows and sessions: they never change.
 
-As ``cookieproj.engines.constants``, which holds the engines': none of it may become another,
-whatever the modules are called by now.
+``cookieproj.engines.constants`` has those of the engines. ``tests/test_names_in_data.py`` checks
+each value.
 """
 
-# The label of the HMAC that counts a user's sign-outs into the session hash, and the salt of hashes
-# that are kept when a password is hashed anew. By another, whoever has been signed out everywhere
-# once, or has just been hashed anew, would be signed out.
-USER = "demo.User"
+# The salt of the HMAC that includes a user's sign-outs in the session hash, and of the signatures
+# of hashes that are kept when a password is hashed again. Under a changed salt each user with such
+# a sign-out or hash would be signed out.
+SESSION_HASH_SALT = "demo.User"
 
-# Before a session key, of which the id of an adopted row is a digest. By another the same session
-# would be adopted once more: a cookie that was refused by the former id would open again.
-ADOPTED = "demo.index:"
+# The label of the digest that derives a row's id from a session key, for a session that was signed
+# in before the registry knew it. Under a changed label the session would get a second row, and a
+# cookie that is refused by the first row's id would open the session again.
+ROW_ID_LABEL = "demo.index:"
 
-# What the session keys of the registry are encrypted for. By another none of them could be read,
-# and so no session of them be ended, nor its row be found.
-INDEX_SEAL = "demo.SignedInSession"
+# The purpose for which the registry encrypts session keys. If it changed, no stored key could be
+# decrypted: the sessions could not be ended, and rows could not be found by their keys.
+REGISTRY_SEAL = "demo.SignedInSession"
 
-# Where a session holds the id of its row, and which expiry of its own is written there. By another
-# each session would be adopted under a second id, and what is refused would open.
-ROW = "_signed_in_session"
+# In a session: the id of its row, and the session's own expiry when the row was last written. Under
+# a changed name each session would get a second row, and refused sessions would open.
+ROW_ITEM = "_signed_in_session"

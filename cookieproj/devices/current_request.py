@@ -1,4 +1,4 @@
-"""The request that is being answered, for a signal that does not say by which it was sent."""
+"""The current request, for receivers of signals that are sent without one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,13 +6,16 @@ from contextvars import ContextVar
 
 from django.http import HttpRequest
 
-current: ContextVar[HttpRequest | None] = ContextVar("cookieproj.devices.request", default=None)
+current_request: ContextVar[HttpRequest | None] = ContextVar(
+    "cookieproj.devices.request", default=None
+)
 
 
 @contextmanager
-def answering(request: HttpRequest) -> Iterator[None]:
-    token = current.set(request)
+def as_current_request(request: HttpRequest) -> Iterator[None]:
+    """Make it the current request of this thread or task while the block runs."""
+    token = current_request.set(request)
     try:
         yield
     finally:
-        current.reset(token)
+        current_request.reset(token)

@@ -1,9 +1,9 @@
-"""A line in the log for each sign-in, its failure and its end: of an incident, what happened when.
+"""Logs each sign-in, each failed one, and the end of each session, as one line each.
 
-The logger is ``cookieproj.devices.event_log``, the level INFO. What a line says is in its fields as
-well (``event``, ``user``, ``session``, ``device``, ``address``, ``reason``), for a formatter that
-writes JSON. No line holds a session key, a password, or what was typed for a user name: people
-type passwords there.
+The logger is ``cookieproj.devices.event_log``, the level INFO. The facts of a line are also fields
+of its record (``event``, ``user``, ``session``, ``device``, ``address``, ``reason``), for a
+formatter that writes JSON. No line contains a session key, a password, or the text typed as a user
+name, because people type passwords there.
 """
 
 import logging
@@ -20,35 +20,35 @@ logger = logging.getLogger(__name__)
 
 
 @receiver(session_started)
-def started(session: SignedInSession, **kwargs: Any) -> None:
-    write("session_started", **facts(session))
+def log_session_started(session: SignedInSession, **kwargs: Any) -> None:
+    log_event("session_started", **session_fields(session))
 
 
 @receiver(session_ended)
-def ended(session: SignedInSession, reason: str, **kwargs: Any) -> None:
-    write("session_ended", **facts(session), reason=reason)
+def log_session_ended(session: SignedInSession, reason: str, **kwargs: Any) -> None:
+    log_event("session_ended", **session_fields(session), reason=reason)
 
 
 @receiver(sign_in_failed)
-def failed(request: HttpRequest | None, **kwargs: Any) -> None:
+def log_sign_in_failed(request: HttpRequest | None, **kwargs: Any) -> None:
     if request is None:
-        write("sign_in_failed")
+        log_event("sign_in_failed")
         return
-    names = " on ".join(filter(None, device_of(request)))
-    write("sign_in_failed", device=names, address=address_of(request))
+    device = " on ".join(filter(None, device_of(request)))
+    log_event("sign_in_failed", device=device, address=address_of(request))
 
 
-def facts(session: SignedInSession) -> dict[str, Any]:
-    names = " on ".join(filter(None, (session.browser, session.system)))
+def session_fields(session: SignedInSession) -> dict[str, Any]:
     return {
         "user": str(session.user_id),
         "session": str(session.pk),
-        "device": names,
+        "device": " on ".join(filter(None, (session.browser, session.system))),
         "address": session.address,
     }
 
 
-def write(event: str, **fields: Any) -> None:
-    known = {name: value for name, value in fields.items() if value}
-    text = " ".join(f"{name}={value!r}" for name, value in known.items())
-    logger.info("%s", f"{event} {text}".rstrip(), extra={"event": event, **known})
+def log_event(event: str, **fields: Any) -> None:
+    """Log the event with those of the fields that are not empty."""
+    fields = {name: value for name, value in fields.items() if value}
+    text = " ".join(f"{name}={value!r}" for name, value in fields.items())
+    logger.info("%s", f"{event} {text}".rstrip(), extra={"event": event, **fields})

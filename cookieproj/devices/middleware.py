@@ -1,3 +1,5 @@
+"""The middleware that keeps the registry of signed-in sessions up to date after each request."""
+
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -13,18 +15,21 @@ from cookieproj.engines.exceptions import StoreError
 from cookieproj.engines.middleware import ERROR_ATTRIBUTE
 from cookieproj.engines.sql_call import in_transaction, store_error
 
-from . import outdated, session_registry, tracking
-from .current_request import answering
+from . import outdated_sessions, session_registry, tracking
+from .current_request import as_current_request
 from .deferred_writes import registry_connection
 
-# Where a request keeps its session if Django has flushed it, as its hash is not the user's.
-REFUSED = "session_was_refused"
+# On a request: its session, if Django has flushed it because its hash is not the user's.
+REFUSED_SESSION_ATTRIBUTE = "session_was_refused"
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 def watch_for_refusal(request: HttpRequest) -> None:
-    """Once somebody asks for the user, and it is found that the session holds no more."""
+    """Wrap ``user`` and ``auser`` so that the request is marked if Django refuses its session.
+
+    Django compares the session's hash when the user is first read.
+    """
     user = request.user
     request.user = SimpleLazyObject(partial(get_user_watching, request, user))  # type: ignore[assignment]
     if hasattr(request, "auser"):
@@ -33,7 +38,7 @@ def watch_for_refusal(request: HttpRequest) -> None:
 
 def get_user_watching(request: HttpRequest, user: Any) -> Any:
     with mark_if_refused(request):
-        # He is looked for as something of him is asked for.
+        # The user is lazy: reading an attribute loads it.
         _ = user.is_authenticated
     return user
 
@@ -45,36 +50,38 @@ async def aget_user_watching(request: HttpRequest, auser: Callable[[], Awaitable
 
 @contextmanager
 def mark_if_refused(request: HttpRequest) -> Iterator[None]:
+    """Mark the request if the block flushes its session."""
     session = request.session
-    came = session.session_key
+    had_key = bool(session.session_key)
     yield
-    if came and session.is_empty() and session.modified:
-        setattr(request, REFUSED, session)
-        setattr(request, session_registry.REFUSED_DATA, getattr(session, "loaded", {}))
+    if had_key and session.is_empty() and session.modified:
+        setattr(request, REFUSED_SESSION_ATTRIBUTE, session)
+        data = getattr(session, "loaded", {})
+        setattr(request, session_registry.REFUSED_DATA_ATTRIBUTE, data)
 
 
 def is_used(request: HttpRequest) -> bool:
-    """Whether the session was read, or will be.
+    """Whether the session was read, or will be read when it is saved.
 
-    With SESSION_SAVE_EVERY_REQUEST each that a browser brings is saved with the response, and
-    its expiry moves by that. A save reads it, once, and sets the cookie that the page varies by:
-    to have read it a moment before costs no round trip.
+    With SESSION_SAVE_EVERY_REQUEST the session of each request with a session cookie is saved with
+    the response, which moves its expiry. That save reads the session once, and makes the page vary
+    by cookie, so reading the session here costs no further round trip.
     """
     is_renewed = settings.SESSION_SAVE_EVERY_REQUEST
-    is_brought = settings.SESSION_COOKIE_NAME in request.COOKIES
-    return request.session.accessed or (is_renewed and is_brought)
+    has_cookie = settings.SESSION_COOKIE_NAME in request.COOKIES
+    return request.session.accessed or (is_renewed and has_cookie)
 
 
 class DevicesMiddleware:
-    """Keep the registry of signed-in sessions up to date with the sessions that requests use.
+    """Keeps the registry of signed-in sessions up to date with the sessions that requests use.
 
-    Stands after what looks for the user: AuthenticationMiddleware, and KeepSessionKeyMiddleware.
-    A request that neither reads its session nor renews it is left alone: this reads none by
-    itself, nor makes a page vary by cookie.
+    It stands after the middleware that sets the user: AuthenticationMiddleware, and
+    KeepSessionKeyMiddleware. If a request neither reads nor renews its session, this middleware
+    does not read it either, and does not make the page vary by cookie.
 
-    A session that was refused is not one that this request has signed out of. Another one has, by
-    a new password or a sign-out of all others, whose answer may have brought the browser the
-    cookie of the session that goes on: see SessionMiddleware.
+    A session that Django refuses was ended by another request, which changed the password or
+    signed out all other sessions. The response of that request may already have set the cookie of
+    the session that continues. So the cookie is not deleted: see SessionMiddleware.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -83,27 +90,32 @@ class DevicesMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if hasattr(request, "user"):
             watch_for_refusal(request)
-        with answering(request):
+        with as_current_request(request):
             response = self.get_response(request)
-        # After an error Django saves no session either.
+        # After a server error Django does not save the session either.
         if is_used(request) and response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
             try:
-                # Without the store the registry waits; whether the request can too, saving tells.
+                # If the store fails, a later request updates the registry. Whether this request
+                # fails too is decided when its session is saved.
                 with suppress(StoreError):
                     tracking.track(request)
             except Error as error:
-                response = self.unwritten(request, error)
-        outdated.end_own(request)
-        session = getattr(request, REFUSED, None)
+                response = self.response_to_error(request, error)
+        outdated_sessions.end_own_session(request)
+        session = getattr(request, REFUSED_SESSION_ATTRIBUTE, None)
         if session is not None and session.is_empty():
             session.modified = False
         return response
 
-    def unwritten(self, request: HttpRequest, error: Error) -> HttpResponse:
-        """Where a session that ended could not be refused: as for a store that fails."""
+    def response_to_error(self, request: HttpRequest, error: Error) -> HttpResponse:
+        """Return a 503, as for a failing store: a session that ended could not be refused.
+
+        Raises the error if it is not one of an unreachable or refusing database, or occurs in a
+        transaction, which it has broken.
+        """
         connection = registry_connection()
-        found = store_error(error, connection)
-        if found is None or in_transaction(connection):
+        refusal = store_error(error, connection)
+        if refusal is None or in_transaction(connection):
             raise error
-        setattr(request, ERROR_ATTRIBUTE, found)
+        setattr(request, ERROR_ATTRIBUTE, refusal)
         return HttpResponse(status=HTTPStatus.SERVICE_UNAVAILABLE)

@@ -1,3 +1,5 @@
+"""The tables of the registry: signed-in sessions, and ended ones that are refused."""
+
 import uuid
 from collections.abc import Iterable
 
@@ -10,39 +12,46 @@ from django.utils.translation import gettext_lazy as _
 from cookieproj.engines import encryption
 
 from . import user_model
-from .constants import INDEX_SEAL
+from .constants import REGISTRY_SEAL
 from .primary_manager import PrimaryManager, Row
 from .signals import ENDED
 
 
 class ForgettableQuerySet(models.QuerySet[Row]):
     def forget(self) -> int:
-        """Remove rows whose sessions have ended already; ``delete`` ends them first."""
+        """Delete the rows without a signal, and return their number. Their sessions have ended.
+
+        ``delete`` sends signals, and so ends the sessions.
+        """
         return self._raw_delete(router.db_for_write(self.model))
 
 
 class SignedInSessionQuerySet(ForgettableQuerySet["SignedInSession"]):
     def live(self) -> "SignedInSessionQuerySet":
+        """Return the rows that have not expired and whose users are active."""
         return self.filter(user_model.is_active("user"), expires__gt=timezone.now())
 
     def with_keys(self, session_keys: Iterable[str]) -> "SignedInSessionQuerySet":
-        """Those with one of these keys, whichever secret key it was sealed with."""
-        sealed = [each for key in session_keys for each in encryption.encryptions(key, INDEX_SEAL)]
-        return self.filter(sealed_key__in=sealed)
+        """Return the rows with one of these session keys, encrypted with any of the secret keys."""
+        sealed_keys = [
+            sealed_key
+            for session_key in session_keys
+            for sealed_key in encryption.encryptions(session_key, REGISTRY_SEAL)
+        ]
+        return self.filter(sealed_key__in=sealed_keys)
 
 
 class SignedInSession(models.Model):
-    """Where somebody is signed in: the same on every engine, see ``session_registry``.
+    """A session in which a user is signed in, on any engine. Deleting the row ends the session.
 
-    Its id is also in the session's data, so it stays when the session key changes. To
-    delete a row, by whatever way, is to end its session.
+    The session's data contains the id of the row, which stays when the session key changes: see
+    ``row_identity``.
 
-    A session key is a password: whoever knows one is signed in. But no store deletes a
-    session by a hash of its key, so the row keeps the key itself, sealed: whoever reads
-    this table, or a backup of it, is signed in as nobody without SECRET_KEY. Each key is
-    sealed the same way each time, so rows are found by it. With another SECRET_KEY, the
-    old one a fallback, a row stays as it is till it is next written. Of the user's
-    session hash nothing but equality matters, so the row keeps a digest of it.
+    A session key is as good as a password. A store cannot delete a session by a hash of its key, so
+    the row stores the key itself, encrypted ("sealed"): without SECRET_KEY, nobody can sign in with
+    a copy of this table. The encryption is deterministic, so a row can be found by its key. After a
+    change of SECRET_KEY, with the old one as a fallback, a row stays as it is until it is next
+    written. The user's session hash is only compared, so the row stores a digest of it.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -53,27 +62,27 @@ class SignedInSession(models.Model):
         verbose_name=_("user"),
     )
     engine = models.CharField(_("engine"), max_length=100)
-    # Empty where the browser holds the session: there the key is all of its data.
+    # The session key, encrypted. Empty if the browser has the session: its key is all of its data.
     sealed_key = models.CharField(max_length=200, blank=True, editable=False)
-    # A digest of the session hash that the session holds: with another password, it has ended.
+    # The digest of the session's hash. If the user has another hash now, the session has ended.
     auth_hash = models.CharField(max_length=128, editable=False)
     browser = models.CharField(_("browser"), max_length=100, blank=True)
     system = models.CharField(_("system"), max_length=100, blank=True)
     address = models.GenericIPAddressField(_("address"), null=True)
     signed_in_at = models.DateTimeField(_("signed in"), default=timezone.now)
-    # Written again and again, so in no index: PostgreSQL then leaves them all as they are.
+    # Updated often, so it is in no index: PostgreSQL then need not update any index.
     last_seen = models.DateTimeField(_("last seen"), default=timezone.now)
     expires = models.DateTimeField(_("expires"))
 
     objects = PrimaryManager.from_queryset(SignedInSessionQuerySet)()
 
-    # What ``session_ended`` tells when the row is deleted.
+    # The reason that ``session_ended`` is sent with when the row is deleted.
     end_reason = ENDED
 
     class Meta:
         verbose_name = _("signed-in session")
         verbose_name_plural = _("signed-in sessions")
-        # Seen and ended; nobody makes one or changes one by hand.
+        # Nobody adds or changes a row by hand.
         default_permissions = ("view", "delete")
         indexes = [
             models.Index(fields=["signed_in_at", "id"], name="devices_signed_in_at"),
@@ -87,34 +96,35 @@ class SignedInSession(models.Model):
 
     @property
     def session_key(self) -> str:
-        """In clear. Empty where the browser holds the session, or where no secret key opens it.
+        """The session key in clear. Empty if the browser has the session, or on a DecryptionError.
 
-        A session of that last kind is signed out as long as no secret key does: its hash holds
-        with none of them either.
+        If no secret key decrypts it, the session is signed out, because its hash is not valid with
+        any of them either.
         """
         if not self.sealed_key:
             return ""
         try:
-            return self.opened_key()
+            return self.decrypt_key()
         except encryption.DecryptionError:
             return ""
 
     @session_key.setter
     def session_key(self, session_key: str) -> None:
-        self.sealed_key = encryption.encrypt(session_key, INDEX_SEAL) if session_key else ""
+        self.sealed_key = encryption.encrypt(session_key, REGISTRY_SEAL) if session_key else ""
 
-    def opened_key(self) -> str:
-        """In clear, of a row that has one. Raises DecryptionError."""
-        return encryption.decrypt(self.sealed_key, INDEX_SEAL)
+    def decrypt_key(self) -> str:
+        """Return the session key in clear; the row must have one. Raises DecryptionError."""
+        return encryption.decrypt(self.sealed_key, REGISTRY_SEAL)
 
     @property
     def identity(self) -> dict[str, str]:
-        """The columns that find the stored session, and tell whether it is still signed in."""
+        """The columns that find the stored session and its session hash, with their values."""
         names = ("engine", "sealed_key", "auth_hash")
         return {name: getattr(self, name) for name in names}
 
     @property
     def device(self) -> str:
+        """The browser and the system, for people to read."""
         names = {"browser": self.browser, "system": self.system}
         if all(names.values()):
             return gettext("%(browser)s on %(system)s") % names
@@ -122,8 +132,9 @@ class SignedInSession(models.Model):
 
 
 class RefusedSession(models.Model):
-    """A session that was ended although its browser holds it: refused while its cookie is good."""
+    """An ended session that a browser still has in a cookie: refused until the cookie expires."""
 
+    # The id of its row in SignedInSession, which is deleted.
     id = models.UUIDField(primary_key=True)
     until = models.DateTimeField(db_index=True)
 

@@ -1,4 +1,4 @@
-"""Managers for what must be read as it was last written."""
+"""A manager for models whose rows must be read as they were last written."""
 
 from typing import TypeVar
 
@@ -8,10 +8,10 @@ Row = TypeVar("Row", bound=models.Model)
 
 
 class PrimaryManager(models.Manager[Row]):
-    """Rows are read where they are written, though a router may have others read from a replica.
+    """Reads rows from the primary database, even if DATABASE_ROUTERS name a replica for reads.
 
-    A replica lags. There the user who has just been signed out everywhere is as before, and
-    lets the other devices in; and the one that goes on, by the counter of now, is refused.
+    On a lagging replica a user who was just signed out everywhere has the old counter: it would
+    accept the other devices and refuse the one that stays signed in.
     """
 
     def get_queryset(self) -> models.QuerySet[Row]:

@@ -1,4 +1,4 @@
-"""What the registry of signed-in sessions hears of."""
+"""Receivers of signals, which keep the registry of signed-in sessions up to date."""
 
 from itertools import islice
 from typing import Any
@@ -16,30 +16,38 @@ from cookieproj.engines.engine_registry import EngineRef
 from cookieproj.engines.exceptions import SessionStoreError
 from cookieproj.engines.signals import sessions_moved, stored_session_deleted
 
-from . import outdated, refused_sessions, session_registry, signals, stored_sessions
-from .announcements import announce_end
+from . import (
+    auth_hashes,
+    outdated_sessions,
+    refused_sessions,
+    session_registry,
+    signals,
+    stored_sessions,
+)
 from .deferred_writes import try_write
 from .models import SignedInSession
-from .outdated import BATCH
+from .outdated_sessions import BATCH_SIZE
+from .row_identity import id_of
+from .signals_on_commit import announce_end
 from .user_model import counts_sign_outs, password_model, users
 
 
 @receiver(user_logged_in)
 def on_signed_in(request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
-    # Some sign in without a session: by a token, say.
+    # A sign-in without a session, by a token for example, is not registered.
     if request is not None and hasattr(request, "session"):
         session_registry.register(request, user)
 
 
 @receiver(user_logged_out)
 def on_signed_out(request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
-    """Django deletes what is stored. A copy of the cookie shall open nothing either."""
+    """Remove the row, and refuse copies of the cookie. Django deletes the stored session."""
     session = getattr(request, "session", None)
-    if session is not None and (row := session_registry.id_of(session, session.session_key)):
-        session_registry.deregister(row, session, refused_sessions.expiry_of(session), user)
-        setattr(request, session_registry.SIGNED_OUT, row)
+    if session is not None and (row_id := id_of(session, session.session_key)):
+        session_registry.deregister(row_id, session, refused_sessions.expiry_of(session), user)
+        setattr(request, session_registry.SIGNED_OUT_ATTRIBUTE, row_id)
         if request is not None and user is not None:
-            announce_end(session_registry.make_row(request, user, row), signals.SIGNED_OUT)
+            announce_end(session_registry.make_row(request, user, row_id), signals.SIGNED_OUT)
 
 
 @receiver(user_login_failed)
@@ -53,9 +61,11 @@ def on_login_failed(
 
 @receiver(pre_delete, sender=SignedInSession)
 def on_row_deleted(instance: SignedInSession, origin: Any = None, **kwargs: Any) -> None:
-    """Before its row goes: if the session cannot be ended, the row stays to be ended later.
+    """End the session before its row is deleted.
 
-    But where it goes with its user: nobody can be signed in as somebody who is not there.
+    Raises SessionStoreError if the session cannot be ended: the row stays, to be ended later. If
+    the row is deleted with its user, the error is only logged: nobody can be signed in as a deleted
+    user.
     """
     try:
         stored_sessions.delete_stored_session(instance)
@@ -70,39 +80,42 @@ def on_row_deleted(instance: SignedInSession, origin: Any = None, **kwargs: Any)
 def on_password_changed(
     instance: Any, update_fields: frozenset[str] | None, using: str, **kwargs: Any
 ) -> None:
-    """Sessions with the hash of another password have ended.
+    """End the sessions whose hash is not that of the new password.
 
-    The session that changed it may get the new hash in a moment, and its row with it: whether it
-    did is looked up when the request has been answered.
+    The session of the current request may still get the new hash, and its row with it, so it is
+    checked at the end of the request.
     """
     if update_fields is not None and "password" not in update_fields:
         return
     if using != users().db:
-        # A copy in another database, which nobody signs in by.
+        # A copy in another database, with which nobody signs in.
         return
 
-    def end() -> None:
+    def end_sessions() -> None:
         key = password_model()._meta.pk
         for user in users().filter(**{key.name: getattr(instance, key.attname)}):
             if counts_sign_outs():
-                # Somebody may have signed out everywhere since it was read: by that too goes the
-                # hash that the session gets.
+                # A sign-out everywhere may have raised the counter since the instance was read. The
+                # new hash in the current session is computed from the instance.
                 instance.sign_outs = user.sign_outs
             rows = SignedInSession.objects.filter(user=user.pk, expires__gt=timezone.now())
-            others = rows.exclude(auth_hash__in=session_registry.hashes_of(user))
-            listed = outdated.outdated_among(others.select_related("user"))
-            own = outdated.own_row(user) if listed else None
-            outdated.end([row for row in listed if str(row.pk) != own])
+            others = rows.exclude(auth_hash__in=auth_hashes.hashes_of(user))
+            outdated = outdated_sessions.outdated_among(others.select_related("user"))
+            own_id = outdated_sessions.own_row_id(user) if outdated else None
+            outdated_sessions.expire_rows([row for row in outdated if str(row.pk) != own_id])
 
-    # The password is another by now: whoever has changed it must get their new hash.
-    try_write(end)
+    # The password is saved already, so the request must go on: its session needs the new hash.
+    try_write(end_sessions)
 
 
 @receiver(sessions_moved)
 def on_sessions_moved(old: EngineRef, new: EngineRef, keys: list[str], **kwargs: Any) -> None:
-    """Before they go from the old store: nothing is moved that its rows do not know of."""
-    rows, rest = SignedInSession.objects.filter(engine=old.name), iter(keys)
-    while batch := list(islice(rest, BATCH)):
+    """Update the engine in the rows, before the sessions are deleted from the old store.
+
+    An error here stops the move.
+    """
+    rows, remaining = SignedInSession.objects.filter(engine=old.name), iter(keys)
+    while batch := list(islice(remaining, BATCH_SIZE)):
         rows.with_keys(batch).update(engine=new.name)
 
 
@@ -114,9 +127,10 @@ def on_stored_session_deleted(session_key: str, **kwargs: Any) -> None:
 
 
 def listen_to_users(sender: type[Model], **kwargs: Any) -> None:
-    """To each model that has the column of the password: a signal goes by the very class.
+    """Connect ``on_password_changed`` to the model that has the password, and to its children.
 
-    Not to all models: of those of sessions the engines would think that somebody else listens.
+    Django sends a signal for exactly one class. The receiver is not connected to all models: for
+    session models the engines would then have to save and delete each row through the model.
     """
     if issubclass(sender, password_model()):
         post_save.connect(on_password_changed, sender=sender, dispatch_uid=__name__)

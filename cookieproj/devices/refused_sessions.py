@@ -20,18 +20,19 @@ GRACE_PERIOD = timedelta(days=1)
 FIRST_EXPIRY, LAST_EXPIRY = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 
-def refuse(row: str, expires: datetime) -> None:
-    """Refuse the session of that registry id until each of its cookies has expired."""
+def refuse(row_id: str, expires: datetime) -> None:
+    """Refuse the session with that row id until each of its cookies has expired."""
     age = timedelta(seconds=settings.SESSION_COOKIE_AGE)
     # An older row may have an expiry after LAST_EXPIRY.
-    until = max(min(expires, as_django_stores(LAST_EXPIRY)), timezone.now() + age) + GRACE_PERIOD
-    RefusedSession.objects.bulk_create([RefusedSession(pk=row, until=until)], ignore_conflicts=True)
+    last_expiry = max(min(expires, as_django_stores(LAST_EXPIRY)), timezone.now() + age)
+    refused = RefusedSession(pk=row_id, until=last_expiry + GRACE_PERIOD)
+    RefusedSession.objects.bulk_create([refused], ignore_conflicts=True)
     # If it was refused already, for a shorter time.
-    RefusedSession.objects.filter(pk=row, until__lt=until).update(until=until)
+    RefusedSession.objects.filter(pk=row_id, until__lt=refused.until).update(until=refused.until)
 
 
-def is_refused(row: str) -> bool:
-    return RefusedSession.objects.filter(pk=row).exists()
+def is_refused(row_id: str) -> bool:
+    return RefusedSession.objects.filter(pk=row_id).exists()
 
 
 def expiry_of(session: SessionBase) -> datetime:

@@ -1,25 +1,26 @@
-"""What this site answers to SESSION_REVOCATION_CHECK."""
+"""The function for SESSION_REVOCATION_CHECK."""
 
 from django.db import Error
 
 from cookieproj.engines.merge import Data
 from cookieproj.engines.sql_call import store_error
 
-from . import refused_sessions, session_registry
+from . import refused_sessions
 from .deferred_writes import registry_connection
+from .row_identity import id_of
 
 
 def is_revoked(data: Data, session_key: str) -> bool:
-    """Whether somebody has ended that session, which some browser holds all the same.
+    """Whether the session was ended although its browser still has it in a cookie.
 
-    Asked by signed cookies alone: the other engines delete what is to end.
+    Only ``signed_cookies`` asks: the other engines delete a session that ends. Raises StoreError if
+    the database does not answer, because a session that was ended must not be opened.
     """
-    row = session_registry.id_of(data, session_key)
+    row_id = id_of(data, session_key)
     try:
-        return row is not None and refused_sessions.is_refused(row)
+        return row_id is not None and refused_sessions.is_refused(row_id)
     except Error as error:
-        # To let it in would bring back a session that somebody has ended.
-        found = store_error(error, registry_connection())
-        if found is None:
+        refusal = store_error(error, registry_connection())
+        if refusal is None:
             raise
-        raise found from error
+        raise refusal from error

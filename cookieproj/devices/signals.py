@@ -1,28 +1,28 @@
-"""Signals of this app. Each is also a line in the log, see ``timeline``."""
+"""Signals of this app. ``event_log`` also logs each of them."""
 
 from django.dispatch import Signal
 
-# Somebody has signed in: ``request``, and ``session``, the SignedInSession.
+# A user has signed in. Arguments: ``request``, and ``session``, the SignedInSession.
 session_started = Signal()
 
-# A signed-in session has ended: ``session``, the SignedInSession as it was, and ``reason``, one of
-# REASONS. Sent once for each; one that expires is not told of. When, ``announcements`` says.
+# A signed-in session has ended before its expiry; sent once for each. Arguments: ``session``, the
+# SignedInSession as it was, and ``reason``, one of REASONS. ``signals_on_commit`` describes when it
+# is sent.
 session_ended = Signal()
 
-# Somebody tried to sign in, and may not: ``request`` (None outside of one), and ``credentials`` as
-# Django's user_login_failed has them, without what is secret.
+# A sign-in has failed. Arguments: ``request``, None outside of one, and ``credentials`` as in
+# Django's user_login_failed, without the secret ones.
 sign_in_failed = Signal()
 
-# By its owner, there.
+# The user has signed out in that browser.
 SIGNED_OUT = "signed out"
-# By itself, from elsewhere: by its owner on another device, by staff or by a command.
+# The user, staff or a command has ended the single session from elsewhere.
 ENDED = "ended"
-# With all others of the user.
+# All sessions of the user have ended at once.
 EVERYWHERE = "signed out everywhere"
-# By another password.
+# The session hash is no longer the user's.
 PASSWORD = "password changed"  # noqa: S105
-
-# By another user, who has signed in over it.
+# Another user has signed in with the same session.
 REPLACED = "another user signed in"
 
 REASONS = (SIGNED_OUT, ENDED, EVERYWHERE, PASSWORD, REPLACED)

@@ -1,4 +1,4 @@
-"""Whether the sessions of the registry are still stored, and their end in the store."""
+"""Deletes the stored sessions of rows in the registry, and finds rows without one."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -20,10 +20,10 @@ logger = logging.getLogger("django.contrib.sessions")
 
 
 class NotEndedError(SessionStoreError):
-    """A stored session that cannot be ended now: ``reason`` is a sentence that says why.
+    """A stored session cannot be ended now. ``reason`` says why, and ``remedy`` what to do.
 
-    Its user is signed out as long as that is so, and would be in again afterwards. ``remedy``
-    says what to do.
+    Each is a sentence. The session is signed out while the reason lasts, and would be signed in
+    again afterwards.
     """
 
     def __init__(self, reason: str | Promise, remedy: str | Promise) -> None:
@@ -36,7 +36,7 @@ class NotEndedError(SessionStoreError):
 
 
 def delete_stored_session(row: SignedInSession) -> None:
-    """Delete what is stored of the session; where its browser holds it, refuse it from now on.
+    """Delete the stored session, and refuse it from now on if its browser may have it.
 
     Raises NotEndedError, or StoreError if the store does not answer.
     """
@@ -48,12 +48,12 @@ def delete_stored_session(row: SignedInSession) -> None:
 
 
 def open_stored_session(row: SignedInSession) -> tuple[SessionBase, str]:
-    """The store of the session, and its key there. Raises NotEndedError if either is out of reach.
+    """Return a session of the row's engine, and the session key; the row must have one.
 
-    For a row that has a key.
+    Raises NotEndedError if the engine cannot be imported or the key not decrypted.
     """
     try:
-        key = row.opened_key()
+        key = row.decrypt_key()
     except encryption.DecryptionError:
         raise NotEndedError(
             _("A session key encrypted with a SECRET_KEY that is no longer set cannot be read."),
@@ -72,33 +72,40 @@ def open_stored_session(row: SignedInSession) -> tuple[SessionBase, str]:
 
 
 def log_left_in_store(reason: object) -> None:
-    """In the log: what is stored of sessions that have ended could not be deleted."""
+    """Log that sessions have ended, but could not be deleted from the store."""
     logger.warning("Sessions that have ended stay stored until they expire. %s", in_english(reason))
 
 
 def rows_with_session(rows: Iterable[SignedInSession]) -> list[SignedInSession]:
-    """Of the running engine's, those whose sessions are still stored, as far as it can tell."""
-    listed = [(row, row.session_key) for row in rows]
-    keys = {key for _row, key in listed} - {""}
+    """Return the rows whose sessions are still stored; all of the rows if the store cannot tell.
+
+    The rows are those of the running engine. A row of a session in a cookie is always returned.
+    """
+    rows_and_keys = [(row, row.session_key) for row in rows]
+    keys = {key for _row, key in rows_and_keys} - {""}
     store = running_engine.store()
     try:
-        found = store.alive(keys) if issubclass(store, ListingMixin) else existing_keys(store, keys)
+        live_keys = (
+            store.alive(keys) if issubclass(store, ListingMixin) else existing_keys(store, keys)
+        )
     except NotListableError:
-        return [row for row, _key in listed]
-    return [row for row, key in listed if key in found or not row.sealed_key]
+        return [row for row, _key in rows_and_keys]
+    return [row for row, key in rows_and_keys if key in live_keys or not row.sealed_key]
 
 
 def existing_keys(store: type[SessionBase], keys: set[str]) -> set[str]:
-    """The same on an engine that can only be asked for one at a time."""
+    """Return those of the keys that the store has, with one call of it for each."""
     return {key for key in keys if store().exists(key)}
 
 
 def forget_rows_without_session(
     rows: Sequence[SignedInSession], alive: Sequence[SignedInSession]
 ) -> int:
-    """Forget those that are not alive, but for such as have just got another key."""
-    gone = set(rows) - set(alive)
+    """Delete the rows that are not among ``alive``, and return their number.
+
+    A row that has got another session key since it was read is kept.
+    """
     return sum(
         SignedInSession.objects.filter(pk=row.pk, sealed_key=row.sealed_key).forget()
-        for row in gone
+        for row in set(rows) - set(alive)
     )

@@ -1,6 +1,6 @@
-"""After each request: what has become of its session is written down in the session's row.
+"""Updates the row of a request's session at the end of the request.
 
-What is to be done is decided in one place, by what is known and nothing else, and done in another.
+``decide`` chooses the step from what is known, without a query. ``perform`` carries it out.
 """
 
 from datetime import timedelta
@@ -14,189 +14,191 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 
-from . import session_registry, stored_sessions
+from . import auth_hashes, session_registry, stored_sessions
 from .deferred_writes import try_write
 from .models import SignedInSession
 from .refused_sessions import expiry_of, is_refused
+from .row_identity import expiry_changed, identity, mark, registered_id
 from .signals import SIGNED_OUT
 from .user_model import find_user
+from .write_throttle import claim, is_being_saved, last_seen_interval, postpone
 
 
-class FoundRow(Enum):
-    """The row of a session, once it was looked for."""
+class RowState(Enum):
+    """The row of a session, compared with the session."""
 
-    UNSEEN = auto()
-    # With the key and the hash that the session has.
-    THE_SAME = auto()
-    ANOTHER = auto()
-    NONE = auto()
+    NOT_READ = auto()
+    # The row has the key and the hash that the session has.
+    UNCHANGED = auto()
+    # The row has another key or another hash.
+    CHANGED = auto()
+    MISSING = auto()
 
 
 class Step(Enum):
-    """What is to be done about a session and its row."""
+    """The next step for a session and its row."""
 
     SKIP = auto()
-    # Write down a session that holds no row: it was signed in before there was a registry.
-    ADOPT = auto()
-    # Write when it was seen, and when it expires, where the row is as the session knows it.
+    # Add a session without a row, which was signed in before the registry existed.
+    REGISTER = auto()
+    # Write when the session was last seen, and its expiry, if the row is unchanged.
     TOUCH = auto()
-    # Bring back the row, which was lost.
+    # Insert the row again, because it was lost.
     REPAIR = auto()
-    # Write the key and the hash that the session has by now.
-    MOVE = auto()
-    # End what is stored: the session has ended, and a copy of it has opened it again.
+    # Write the session's current key and hash to the row.
+    UPDATE_IDENTITY = auto()
+    # Delete the stored session: it has ended, and an old copy in a cache has opened it again.
     REVOKE = auto()
-    # Leave the browser the cookie of another request, if that has kept the session since.
+    # Set no cookie if a later request has kept the session: the browser may have its cookie.
     YIELD = auto()
 
 
 def decide(
-    row: str | None,
+    row_id: str | None,
     *,
-    is_news: bool,
-    found: FoundRow = FoundRow.UNSEEN,
+    needs_update: bool,
+    row_state: RowState = RowState.NOT_READ,
     is_still_signed_in: bool = False,
 ) -> Step:
-    """What to do about a signed-in session, by the id of its row, which the session holds.
+    """Return the next step for a signed-in session; ``row_id`` is the row id that it contains.
 
-    ``is_still_signed_in``, by the key and the hash that this request knows, matters only where the
-    row has others, or there is none.
+    ``is_still_signed_in`` says whether the session is valid with the key and the hash that this
+    request knows. It matters only if the row is changed or missing.
     """
-    match row, is_news, found:
+    match row_id, needs_update, row_state:
         case None, _, _:
-            return Step.ADOPT
+            return Step.REGISTER
         case _, False, _:
             return Step.SKIP
-        case _, _, FoundRow.UNSEEN:
+        case _, _, RowState.NOT_READ:
             return Step.TOUCH
-        case _, _, FoundRow.NONE:
+        case _, _, RowState.MISSING:
             return Step.REPAIR if is_still_signed_in else Step.REVOKE
-        case _, _, FoundRow.ANOTHER:
-            return Step.MOVE if is_still_signed_in else Step.YIELD
+        case _, _, RowState.CHANGED:
+            return Step.UPDATE_IDENTITY if is_still_signed_in else Step.YIELD
     return Step.SKIP
 
 
 def track(request: HttpRequest) -> None:
-    """Write down what has become of this session, if it is signed in and that is news.
+    """Update the registry for the request's session, if it is signed in and needs an update.
 
-    When it was last seen is news once in SEEN_EVERY seconds. Reads the session, so this
-    is for requests that have read it; asks the database for the user only if there is news.
-    What the database does not take now is written later; but a refusal is needed now.
+    The time at which a session was last seen is written once in LAST_SEEN_INTERVAL seconds. The
+    function reads the session, so it is called only for requests that have read it. It reads the
+    user only for an update. An update that the database refuses is written later. The refusal of a
+    session is needed at once, so its error is raised.
     """
     session = request.session
-    row = session_registry.registered_id(session)
-    if session.modified and (row is None or hasattr(request, session_registry.REFUSED_DATA)):
+    row_id = registered_id(session)
+    was_refused = hasattr(request, session_registry.REFUSED_DATA_ATTRIBUTE)
+    if session.modified and (row_id is None or was_refused):
         session_registry.deregister_previous(request, SIGNED_OUT)
     if SESSION_KEY not in session:
         return
-    if not try_write(partial(write_changes, request, row)):
-        session_registry.postpone(session)
+    if not try_write(partial(update_row, request, row_id)):
+        postpone(session)
 
 
-def write_changes(request: HttpRequest, row: str | None) -> None:
-    step = decide(row, is_news=row is not None and session_registry.claim(request.session))
-    # The user is what says that the session still holds: its hash may be an old password's.
+def update_row(request: HttpRequest, row_id: str | None) -> None:
+    step = decide(row_id, needs_update=row_id is not None and claim(request.session))
+    # Reading the user checks the session's hash, which may be that of an old password.
     if step is not Step.SKIP and request.user.is_authenticated:
-        perform(step, request, request.user, row)
+        perform(step, request, request.user, row_id)
 
 
 def perform(
     step: Step,
     request: HttpRequest,
     user: Any,
-    pk: str | None,
+    row_id: str | None,
     row: SignedInSession | None = None,
 ) -> None:
-    """``row`` is what was found under that id, if it was looked for."""
+    """Carry out the step. ``row`` is the row with that id, if it was read."""
     session = request.session
-    rows = SignedInSession.objects.filter(pk__in=[pk])
+    rows = SignedInSession.objects.filter(pk__in=[row_id])
     match step:
-        case Step.ADOPT:
+        case Step.REGISTER:
             session_registry.register_existing(request, user)
         case Step.TOUCH:
-            touch(request, user, str(pk))
-            if session_registry.expiry_changed(session):
-                session_registry.mark(session, str(pk))
-        case Step.REPAIR if not is_refused(str(pk)):
-            session_registry.insert(session_registry.make_row(request, user, str(pk)))
-        case Step.MOVE if row is not None:
-            # Only what was read is replaced: another request may have gone further.
+            touch(request, user, str(row_id))
+            if expiry_changed(session):
+                mark(session, str(row_id))
+        case Step.REPAIR if not is_refused(str(row_id)):
+            session_registry.insert(session_registry.make_row(request, user, str(row_id)))
+        case Step.UPDATE_IDENTITY if row is not None:
+            # Only if the row is as it was read: another request may have updated it since.
             rows.filter(**row.identity).update(
-                **row_to_find(session).identity, **changed_columns(session)
+                **row_of(session).identity, **changed_columns(session)
             )
-        case Step.REVOKE if row_to_find(session).sealed_key:
-            # A copy in a cache that was away as the session ended: not twice.
+        case Step.REVOKE if row_of(session).sealed_key:
+            # The cache that had the copy was unreachable when the session ended.
             session.delete(session.session_key)
         case Step.YIELD if row is not None and is_overtaken(request, row):
-            # The browser may have the other's cookie already.
             session.modified = False
 
 
-def touch(request: HttpRequest, user: Any, pk: str) -> None:
-    """One statement where the row is as this session knows it, as it nearly always is."""
+def touch(request: HttpRequest, user: Any, row_id: str) -> None:
+    """Update an unchanged row by one statement. If none matches, read the row and decide again."""
     session = request.session
-    ours, values = row_to_find(session), changed_columns(session)
-    late = timedelta(seconds=session_registry.seen_every(session))
-    differs = Q(last_seen__lt=values["last_seen"] - late)
+    own_row, values = row_of(session), changed_columns(session)
+    interval = timedelta(seconds=last_seen_interval(session))
+    needs_update = Q(last_seen__lt=values["last_seen"] - interval)
     if expires := values.get("expires"):
-        differs |= Q(expires__lt=expires - late) | Q(expires__gt=expires)
-    rows = SignedInSession.objects.filter(pk=pk)
-    if rows.filter(differs, **ours.identity).update(**values):
+        needs_update |= Q(expires__lt=expires - interval) | Q(expires__gt=expires)
+    rows = SignedInSession.objects.filter(pk=row_id)
+    if rows.filter(needs_update, **own_row.identity).update(**values):
         return
     row = rows.first()
-    found = compare_row(row, ours)
-    is_in_doubt = found is not FoundRow.THE_SAME
+    row_state = compare_row(row, own_row)
     step = decide(
-        pk,
-        is_news=True,
-        found=found,
-        is_still_signed_in=is_in_doubt and is_still_signed_in(ours, user),
+        row_id,
+        needs_update=True,
+        row_state=row_state,
+        is_still_signed_in=(
+            row_state is not RowState.UNCHANGED and is_still_signed_in(own_row, user)
+        ),
     )
-    perform(step, request, user, pk, row)
+    perform(step, request, user, row_id, row)
 
 
-def row_to_find(session: SessionBase) -> SignedInSession:
-    """A row with what finds this session, and tells whether it is still signed in."""
-    return SignedInSession(**session_registry.identity(session))
+def row_of(session: SessionBase) -> SignedInSession:
+    """Return an unsaved row with only the columns of ``SignedInSession.identity``."""
+    return SignedInSession(**identity(session))
 
 
 def changed_columns(session: SessionBase) -> dict[str, Any]:
-    """What changes in the row of a session that goes on."""
+    """Return the columns to update in the row of a session that continues, with their values."""
     values = {"last_seen": timezone.now()}
-    return (
-        values | {"expires": expiry_of(session)}
-        if session_registry.is_being_saved(session)
-        else values
-    )
+    return values | {"expires": expiry_of(session)} if is_being_saved(session) else values
 
 
-def compare_row(row: SignedInSession | None, ours: SignedInSession) -> FoundRow:
+def compare_row(row: SignedInSession | None, own_row: SignedInSession) -> RowState:
     if row is None:
-        return FoundRow.NONE
-    return FoundRow.THE_SAME if row.identity == ours.identity else FoundRow.ANOTHER
+        return RowState.MISSING
+    return RowState.UNCHANGED if row.identity == own_row.identity else RowState.CHANGED
 
 
-def is_still_signed_in(known: SignedInSession, user: Any) -> bool:
-    """Whether a session with that key and hash is still signed in, whatever this request thinks.
+def is_still_signed_in(own_row: SignedInSession, user: Any) -> bool:
+    """Whether a session with that key and hash is signed in now.
 
-    While it was under way another one may have changed the key or the password.
+    The user is read again, because another request may have changed the key or the password since
+    this one read them.
     """
-    current = find_user(user.pk)
-    if current is None or known.auth_hash not in session_registry.hashes_of(current):
+    current_user = find_user(user.pk)
+    if current_user is None or own_row.auth_hash not in auth_hashes.hashes_of(current_user):
         return False
-    return bool(stored_sessions.rows_with_session([known]))
+    return bool(stored_sessions.rows_with_session([own_row]))
 
 
 def is_overtaken(request: HttpRequest, row: SignedInSession) -> bool:
-    """Whether this request has kept its session, and another one after it has kept it once more.
+    """Whether this request has kept its session, and a later one has kept it again.
 
-    By a new password that is sent twice, or while all others are signed out: either ends the
-    other's hash.
+    A request keeps its session when it changes the password or signs out all others. The later
+    request makes the hash of the earlier one invalid.
     """
-    came, ours = (
-        session_registry.hash_of(session_registry.session_at_start(request)[1]),
-        session_registry.hash_of(request.session),
-    )
+    _session, data = session_registry.session_at_start(request)
+    hash_at_start, own_hash = auth_hashes.hash_of(data), auth_hashes.hash_of(request.session)
     user = find_user(row.user_id)
-    hashes = session_registry.hashes_of(user) if user else []
-    return came != ours and ours not in hashes and row.auth_hash in hashes
+    user_hashes = auth_hashes.hashes_of(user) if user else []
+    return (
+        hash_at_start != own_hash and own_hash not in user_hashes and row.auth_hash in user_hashes
+    )

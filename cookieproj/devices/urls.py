@@ -1,3 +1,5 @@
+"""URLs of the devices page."""
+
 from django.urls import path
 
 from . import views

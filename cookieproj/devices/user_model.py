@@ -1,4 +1,4 @@
-"""What is asked of a site's users, whichever model AUTH_USER_MODEL names."""
+"""Finds users, and describes the model that AUTH_USER_MODEL names."""
 
 from contextlib import suppress
 from typing import Any
@@ -15,48 +15,48 @@ from .user_mixin import SignOutEverywhereMixin
 
 
 def users() -> QuerySet[Any]:
-    """All of them, read where they are written.
+    """Return all users, read from the primary database.
 
-    A replica, from which a router may have others read, lags. There the user who has just
-    been signed out everywhere is as before, and lets the other devices in; and the one that
-    goes on, by the counter of now, is refused.
+    On a lagging replica a user who was just signed out everywhere has the old counter: it would
+    accept the other devices and refuse the one that stays signed in.
     """
     model = get_user_model()
     return model._base_manager.using(router.db_for_write(model))
 
 
 def find_user(pk: Any) -> Any:
-    """The user with that primary key; None where there is none, also for what can be no key."""
-    known = primary_key(get_user_model(), pk)
-    return users().filter(pk=known).first() if known is not None else None
+    """Return the user with that primary key; None if there is none or the key is invalid."""
+    valid_pk = primary_key(get_user_model(), pk)
+    return users().filter(pk=valid_pk).first() if valid_pk is not None else None
 
 
 def find_by_name(name: str) -> Any:
-    """The user who signs in by that name; None where nobody does."""
+    """Return the user who signs in with that name; None if there is none."""
     model = get_user_model()
     manager: Any = model._default_manager.db_manager(users().db)
     try:
-        # As a sign-in does, where a site's own manager may ignore case.
+        # As at a sign-in: a site's own manager may ignore case.
         return manager.get_by_natural_key(name)
     except (model.DoesNotExist, ValueError):
-        # Nobody has what is no number for a numeric name, nor bytes of a shell that are no text.
+        # A ValueError: a numeric name that is no number, or bytes of a shell that are no text.
         return None
 
 
 def signed_in_user(request: HttpRequest) -> Any:
-    """Behind login_required there is one."""
+    """Return the user of a request that has passed ``login_required``."""
     return request.user
 
 
 def is_active(path: str) -> Q:
-    """A condition on rows that lead to a user by that path: only such as may sign in.
+    """Return the condition that the user at that path of relations is active.
 
-    AbstractBaseUser has ``is_active`` as an attribute; not every model has it as a column.
+    It is empty if the user model has no such column. AbstractBaseUser has only an attribute.
     """
     return Q(**{f"{path}__is_active": True}) if has_field("is_active") else Q()
 
 
 def has_field(name: str) -> bool:
+    """Whether the user model has that field."""
     with suppress(FieldDoesNotExist):
         get_user_model()._meta.get_field(name)
         return True
@@ -64,7 +64,7 @@ def has_field(name: str) -> bool:
 
 
 def password_model() -> type[Model]:
-    """The model that has the column: where the user model is a child of another, that may be it."""
+    """Return the model that has the password column: the user model or a parent of it."""
     model: type[Model] = get_user_model()
     return model._meta.get_field("password").model if has_field("password") else model
 

@@ -1,4 +1,4 @@
-"""The page Your devices: lists where a user is signed in, and signs devices out."""
+"""The page "Your devices", which lists where a user is signed in, and its buttons to sign out."""
 
 from django.contrib import messages
 from django.contrib.auth import logout
@@ -13,9 +13,10 @@ from django.views.decorators.http import require_safe
 from cookieproj.engines import running_engine
 from cookieproj.engines.exceptions import SessionEndedError
 
-from . import session_registry, signing_out, stored_sessions, tracking
+from . import signing_out, stored_sessions, tracking
 from .decorators import require_post
-from .signing_out import devices_of, expect_not_ended, sign_out_everywhere
+from .row_identity import registered_id
+from .signing_out import devices_of, log_end_by_owner, sign_out_everywhere
 from .user_model import counts_sign_outs, signed_in_user
 
 
@@ -24,13 +25,13 @@ from .user_model import counts_sign_outs, signed_in_user
 @login_required
 def your_devices(request: HttpRequest) -> HttpResponse:
     user = signed_in_user(request)
-    # The page shows the registry, so this request is registered before it, not after.
+    # Before the page is rendered, so that the page lists this request too.
     tracking.track(request)
-    this_id = session_registry.registered_id(request.session)
+    this_id = registered_id(request.session)
     context = {
         "devices": sorted(devices_of(user), key=lambda device: str(device.pk) != this_id),
         "this": this_id,
-        "most": signing_out.MOST,
+        "most": signing_out.MAX_DEVICES_LISTED,
         "why_not_single": running_engine.why_not_single(),
         "ends_unknown": counts_sign_outs(),
     }
@@ -42,17 +43,18 @@ def your_devices(request: HttpRequest) -> HttpResponse:
 def sign_out_one(request: HttpRequest, pk: str) -> HttpResponse:
     row = signed_in_user(request).signed_in_sessions.filter(pk=pk).first()
     if row is None:
-        # Signed out by another click or device. Or it is another user's: the answer does not say.
+        # Another click or device has signed it out, or it is another user's: the message is the
+        # same for both.
         messages.info(request, _("That device is already signed out."), fail_silently=True)
-    elif str(row.pk) == session_registry.registered_id(request.session):
-        with expect_not_ended(row):
+    elif str(row.pk) == registered_id(request.session):
+        with log_end_by_owner(row):
             logout(request)
     elif reason := running_engine.why_not_single():
         messages.error(request, reason, fail_silently=True)
     else:
         names = {"device": row.device}
         try:
-            with expect_not_ended(row):
+            with log_end_by_owner(row):
                 row.delete()
         except stored_sessions.NotEndedError as error:
             text = _(
@@ -79,6 +81,7 @@ def sign_out_others(request: HttpRequest) -> HttpResponse:
 
 
 def devices_signed_out(number: int) -> str:
+    """Return a sentence with the number of devices that were signed out."""
     if not number:
         # Perhaps the first click of a double click has signed them out.
         return _("No other device is signed in.")

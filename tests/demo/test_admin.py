@@ -22,7 +22,7 @@ from django.utils import timezone
 from pytest_django import DjangoDbBlocker, Settings
 
 from cookieproj.devices.admin_filters import CappedPaginator
-from cookieproj.devices.constants import ROW
+from cookieproj.devices.constants import ROW_ITEM
 from cookieproj.devices.models import SignedInSession
 from cookieproj.engines import inspector
 from cookieproj.engines.cache import SessionStore
@@ -654,4 +654,4 @@ def test_the_cookie_is_the_only_place_of_a_key(profile: str, client: Client) -> 
     name = django_settings.SESSION_COOKIE_NAME
     for path in (STORE, DEVICES, SIGNED_IN, STORED, "/devices/"):
         assert client.cookies[name].value not in text(client, path)
-    assert ROW in client.session
+    assert ROW_ITEM in client.session

@@ -14,7 +14,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from cookieproj.devices import session_registry
+from cookieproj.devices import write_throttle
 from cookieproj.devices.models import RefusedSession, SignedInSession
 from cookieproj.devices.signing_out import sign_out_everywhere
 from demo.models import User
@@ -124,7 +124,7 @@ def test_a_new_password_ends_the_others(profile: str, admin: User, freeze: Freez
     passwords = {"new_password1": "a3-Long_one", "new_password2": "a3-Long_one"}
     form = {"old_password": "cookies", **passwords}
     assert client.post("/admin/password_change/", form).status_code == 302
-    session_registry.written.clear()
+    write_throttle.recent_writes.clear()
     assert [is_in(client), is_in(other)] == [True, False]
     assert list(SignedInSession.objects.live()) == [row_of(client)]
     again = browser()
@@ -187,6 +187,6 @@ def test_a_late_request_brings_no_row_back(profile: str, ada: User, freeze: Free
     copied = copy_of(other)
     freeze()
     client.post(address_of(other))
-    session_registry.written.clear()
+    write_throttle.recent_writes.clear()
     assert not is_in(copied)
     assert list(SignedInSession.objects.all()) == [row_of(client)]

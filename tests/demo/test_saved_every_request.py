@@ -18,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
-from cookieproj.devices import session_registry
+from cookieproj.devices import write_throttle
 from cookieproj.devices.middleware import DevicesMiddleware
 from cookieproj.devices.models import SignedInSession
 from cookieproj.engines.middleware import SessionMiddleware
@@ -62,7 +62,7 @@ def test_it_is_known_after_weeks_of_visits_and_gone_once_it_has_expired(
     began = timezone.now()
     for days in (5, 10, 15, 20):
         # Each by another process.
-        session_registry.written.clear()
+        write_throttle.recent_writes.clear()
         with at(began + timedelta(days=days)):
             response = client.get(PATH)
             assert (response.status_code, "sessionid" in response.cookies) == (200, True)
@@ -87,12 +87,13 @@ def test_what_two_processes_have_left_alone_is_not_forgotten(
     """The second one has looked just before it would have been news, and looks again as late."""
     client = browser(ada)
     began = timezone.now()
-    session_registry.written.clear()
-    for seconds in (session_registry.SEEN_EVERY - 1, 2 * session_registry.SEEN_EVERY - 2):
+    write_throttle.recent_writes.clear()
+    interval = write_throttle.LAST_SEEN_INTERVAL
+    for seconds in (interval - 1, 2 * interval - 2):
         with at(began + timedelta(seconds=seconds)):
             client.get(PATH)
     assert abs(row_of(client).expires - began - AGE) < timedelta(seconds=30)
-    with at(began + AGE + timedelta(seconds=2 * session_registry.SEEN_EVERY - 60)):
+    with at(began + AGE + timedelta(seconds=2 * interval - 60)):
         call_command("clearsessions", verbosity=0)
         assert SignedInSession.objects.count() == 1
 
@@ -153,7 +154,7 @@ def test_who_is_out_by_the_password_is_out(family: Whose, profile: str, ada: Use
     client = browser(ada)
     ada.set_password("another")
     ada.save()
-    session_registry.written.clear()
+    write_throttle.recent_writes.clear()
     client.get(PATH)
     assert not is_in(client)
     assert not SignedInSession.objects.live().exists()

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.test import Client
 from pytest_django import Settings
 
-from cookieproj.devices import session_registry, stored_sessions
+from cookieproj.devices import stored_sessions, write_throttle
 from cookieproj.devices.models import SignedInSession
 from demo.models import User
 from tests.browsers import again, browser, is_in, row_of
@@ -34,7 +34,7 @@ def lose(settings: Settings) -> Callable[[], None]:
 
     def lose() -> None:
         settings.SECRET_KEY = ANOTHER
-        session_registry.written.clear()
+        write_throttle.recent_writes.clear()
 
     return lose
 
@@ -45,7 +45,7 @@ def put_back(settings: Settings) -> Callable[[], None]:
 
     def put_back() -> None:
         settings.SECRET_KEY_FALLBACKS = [previous]
-        session_registry.written.clear()
+        write_throttle.recent_writes.clear()
 
     return put_back
 

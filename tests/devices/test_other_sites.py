@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 from pytest_django import Settings
 
-from cookieproj.devices import session_registry
+from cookieproj.devices import auth_hashes
 from cookieproj.devices.admin_mixins import SignOutUsersMixin
 from cookieproj.devices.models import SignedInSession
 from cookieproj.devices.signals import session_ended
@@ -108,7 +108,7 @@ class NoBaseUser:
 
 
 def test_a_user_without_a_session_hash() -> None:
-    assert session_registry.hashes_of(NoBaseUser()) == [session_registry.digest("")]
+    assert auth_hashes.hashes_of(NoBaseUser()) == [auth_hashes.digest("")]
 
 
 @pytest.mark.parametrize("pk", [None, "", "x", "\0", [1], "9" * 5000])
@@ -139,5 +139,5 @@ def test_a_revocation_check_of_an_app_that_is_not_there(settings: Settings) -> N
 def test_a_copy_of_a_user_in_another_database(ada: User) -> None:
     from cookieproj.devices import receivers  # noqa: PLC0415
 
-    with mock.patch.object(session_registry, "hashes_of", side_effect=AssertionError):
+    with mock.patch.object(auth_hashes, "hashes_of", side_effect=AssertionError):
         receivers.on_password_changed(ada, created=False, update_fields=None, using="other")

@@ -18,7 +18,7 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 from pytest_django import Settings
 
-from cookieproj.devices import session_registry
+from cookieproj.devices import auth_hashes
 from cookieproj.devices.models import SignedInSession
 from cookieproj.devices.signing_out import sign_out_everywhere
 from cookieproj.engines import running_engine
@@ -284,14 +284,12 @@ def test_with_a_secret_key_of_before(
     # Nothing is saved by these, so the session goes on holding the hash of before.
     request = RequestFactory().get("/")
     request.session = running_engine.store()(first.cookies["sessionid"].value)
-    assert session_registry.digest(
-        request.session["_auth_user_hash"]
-    ) in session_registry.hashes_of(ada)
+    assert auth_hashes.digest(request.session["_auth_user_hash"]) in auth_hashes.hashes_of(ada)
     assert is_in(second)
-    hashes = session_registry.hashes_of(ada)
+    hashes = auth_hashes.hashes_of(ada)
     settings.SECRET_KEY_FALLBACKS = []
-    assert session_registry.hashes_of(ada) == hashes[:1]
-    assert request.session["_auth_user_hash"] not in session_registry.hashes_of(ada)
+    assert auth_hashes.hashes_of(ada) == hashes[:1]
+    assert request.session["_auth_user_hash"] not in auth_hashes.hashes_of(ada)
     assert is_in(second)
 
 

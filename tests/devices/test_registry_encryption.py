@@ -16,8 +16,8 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker, Settings
 
-from cookieproj.devices import session_registry, stored_sessions
-from cookieproj.devices.constants import INDEX_SEAL
+from cookieproj.devices import auth_hashes, stored_sessions, write_throttle
+from cookieproj.devices.constants import REGISTRY_SEAL
 from cookieproj.devices.models import SignedInSession
 from cookieproj.devices.signing_out import devices_of
 from cookieproj.engines import encryption, inspector
@@ -36,7 +36,7 @@ def rotate(settings: Settings) -> Callable[..., None]:
         settings.SECRET_KEY_FALLBACKS = [running.SECRET_KEY] if keep else []
         settings.SECRET_KEY = secret
         # As in the processes that are started with it.
-        session_registry.written.clear()
+        write_throttle.recent_writes.clear()
 
     return rotate
 
@@ -94,15 +94,19 @@ def test_a_request_that_has_nothing_to_tell_opens_and_seals_nothing(
 
 
 def test_what_is_sealed_for_one_purpose_opens_for_no_other() -> None:
-    sealed = encryption.encrypt("0123456789abcdef", INDEX_SEAL)
-    assert encryption.decrypt(sealed, INDEX_SEAL) == "0123456789abcdef"
-    assert encryption.encrypt("0123456789abcdef", INDEX_SEAL) == sealed
-    for purpose, context in (("demo.inspector", []), (INDEX_SEAL, [b"x"]), (INDEX_SEAL, [b""])):
+    sealed = encryption.encrypt("0123456789abcdef", REGISTRY_SEAL)
+    assert encryption.decrypt(sealed, REGISTRY_SEAL) == "0123456789abcdef"
+    assert encryption.encrypt("0123456789abcdef", REGISTRY_SEAL) == sealed
+    for purpose, context in (
+        ("demo.inspector", []),
+        (REGISTRY_SEAL, [b"x"]),
+        (REGISTRY_SEAL, [b""]),
+    ):
         with pytest.raises(encryption.DecryptionError):
             encryption.decrypt(sealed, purpose, *context)
     for none in ("", "x", sealed[:-2], sealed.replace(sealed[:2], "00"), "é", sealed + "00"):
         with pytest.raises(encryption.DecryptionError):
-            encryption.decrypt(none, INDEX_SEAL)
+            encryption.decrypt(none, REGISTRY_SEAL)
 
 
 @ON_SERVER
@@ -203,9 +207,7 @@ def test_a_migration_seals_what_was_there(
         client.force_login(ada)
     rows = [row_of(client) for client in clients]
     hashes = {"now": ada.get_session_auth_hash()}
-    SignedInSession.objects.filter(pk=rows[2].pk).update(
-        auth_hash=session_registry.digest("of another")
-    )
+    SignedInSession.objects.filter(pk=rows[2].pk).update(auth_hash=auth_hashes.digest("of another"))
     sealed = list(SignedInSession.objects.order_by("pk").values())
     before_sealing()
     # As it was written before: the row whose hash nobody holds has ended in either form.
@@ -218,7 +220,7 @@ def test_a_migration_seals_what_was_there(
     for one, other in zip(sealed, after, strict=True):
         assert one["sealed_key"] == other["sealed_key"]
         assert (one["auth_hash"] == other["auth_hash"]) == (one["id"] != rows[2].pk)
-    session_registry.written.clear()
+    write_throttle.recent_writes.clear()
     assert all(map(is_in, clients))
     page = clients[0].get("/devices/").content.decode()
     assert page.count("/sign-out/") == 3

@@ -16,7 +16,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from cookieproj.devices import session_registry, signing_out
+from cookieproj.devices import auth_hashes, session_registry, signing_out, write_throttle
 from cookieproj.devices.models import SignedInSession
 from demo.models import User
 from tests.browsers import IPHONE, browser, is_in, key_of, row_of
@@ -91,7 +91,7 @@ def just_before(owner: Any, name: str, act: Callable[[], object]) -> Iterator[No
 
 def later() -> time_machine.travel:
     """When what could not be written is tried again."""
-    return time_machine.travel(timezone.now() + timedelta(seconds=session_registry.AGAIN_AFTER + 1))
+    return time_machine.travel(timezone.now() + timedelta(seconds=write_throttle.RETRY_AFTER + 1))
 
 
 def visitor_with_data() -> Client:
@@ -209,7 +209,7 @@ def test_who_changes_the_password_stays_in(family: Whose, profile: str, proxy: P
     client, other = browser(admin), browser(admin, IPHONE)
     passwords = {"new_password1": "a3-Long_one", "new_password2": "a3-Long_one"}
     form = {"old_password": "cookies", **passwords}
-    with just_before(session_registry, "hashes_of", proxy.cut):
+    with just_before(auth_hashes, "hashes_of", proxy.cut):
         assert client.post("/admin/password_change/", form).status_code == 302
     assert is_in(client)
     assert "Mobile Safari" not in client.get("/devices/").text
@@ -235,7 +235,7 @@ def test_ordinary_requests_go_on(family: Whose, profile: str, proxy: Proxy, fold
     client = browser(User.objects.get(username="ada"))
     SignedInSession.objects.update(last_seen=timezone.now() - timedelta(hours=1))
     long_ago = row_of(client).last_seen
-    session_registry.written.clear()
+    write_throttle.recent_writes.clear()
     go_away(proxy)
     client.post("/sessions/set-item/", {"key": "color", "value": "blue"})
     assert color_of(client) == "color is blue\n"

@@ -25,9 +25,16 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
-from cookieproj.devices import clear_registry, session_registry, stored_sessions, tracking
+from cookieproj.devices import (
+    auth_hashes,
+    clear_registry,
+    session_registry,
+    stored_sessions,
+    tracking,
+    write_throttle,
+)
 from cookieproj.devices.client_info import address_of, device_of
-from cookieproj.devices.constants import ROW
+from cookieproj.devices.constants import ROW_ITEM
 from cookieproj.devices.middleware import DevicesMiddleware
 from cookieproj.devices.models import RefusedSession, SignedInSession
 from cookieproj.engines import running_engine
@@ -55,7 +62,7 @@ def index_writes(client: Client, path: str = "/auth/account/") -> int:
 
 def forget_what_was_written() -> None:
     """As another process, which has written nothing yet."""
-    session_registry.written.clear()
+    write_throttle.recent_writes.clear()
 
 
 def test_signing_in_is_written_down(profile: str, ada: User) -> None:
@@ -209,14 +216,14 @@ def test_other_changes_of_a_user_end_nothing(profile: str, ada: User) -> None:
 
 def test_a_rotated_secret_key_ends_nothing(profile: str, ada: User, settings: Settings) -> None:
     client = browser(ada)
-    session_registry.written.clear()
+    write_throttle.recent_writes.clear()
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
     settings.SECRET_KEY = "another"
     fresh = User.objects.get()
     fresh.save()
     assert SignedInSession.objects.live().count() == 1
     assert is_in(client)
-    assert SignedInSession.objects.get().auth_hash == session_registry.hashes_of(fresh)[0]
+    assert SignedInSession.objects.get().auth_hash == auth_hashes.hashes_of(fresh)[0]
 
 
 def test_who_is_deactivated_is_not_listed(profile: str, ada: User) -> None:
@@ -318,7 +325,7 @@ def from_before_the_index(user: User) -> Client:
     """A browser that is signed in, of which nothing is written down."""
     client = browser(user)
     session = client.session
-    del session[ROW]
+    del session[ROW_ITEM]
     session.save()
     client.cookies[django_settings.SESSION_COOKIE_NAME] = session.session_key or ""
     SignedInSession.objects.all().forget()
@@ -342,7 +349,7 @@ def test_a_late_request_does_not_put_an_old_key_back(change: str, profile: str, 
             assert is_in(twin)
         row = SignedInSession.objects.get()
         assert row.session_key == ("" if profile in IN_COOKIES else key_of(client))
-        assert row.auth_hash == session_registry.hashes_of(User.objects.get())[0]
+        assert row.auth_hash == auth_hashes.hashes_of(User.objects.get())[0]
         row.delete()
         assert not is_in(client)
 
@@ -438,7 +445,7 @@ def test_but_not_if_somebody_has_ended_it(profile: str, ada: User, rf: RequestFa
     request: Any = rf.get("/")
     request.session, request.user = client.session, ada
     # As a request that was under way when somebody ended its session.
-    _ = request.session[ROW]
+    _ = request.session[ROW_ITEM]
     row_of(client).delete()
     forget_what_was_written()
     tracking.track(request)
@@ -475,7 +482,7 @@ def test_without_the_store_the_index_waits(profile: str, ada: User) -> None:
     assert SignedInSession.objects.get().auth_hash == "another"
     forget_what_was_written()
     assert is_in(client)
-    assert SignedInSession.objects.get().auth_hash == session_registry.hashes_of(ada)[0]
+    assert SignedInSession.objects.get().auth_hash == auth_hashes.hashes_of(ada)[0]
 
 
 def test_signals_without_a_session_are_no_session(ada: User, rf: RequestFactory) -> None:
@@ -602,8 +609,8 @@ def test_what_expired_a_moment_ago_may_live_longer_than_its_row_knows(
     client = browser(ada)
     row = SignedInSession.objects.filter(pk=row_of(client).pk)
     for seconds, left in (
-        (2 * session_registry.SEEN_EVERY - 50, 1),
-        (2 * session_registry.SEEN_EVERY + 50, 0),
+        (2 * write_throttle.LAST_SEEN_INTERVAL - 50, 1),
+        (2 * write_throttle.LAST_SEEN_INTERVAL + 50, 0),
     ):
         row.update(expires=timezone.now() - timedelta(seconds=seconds))
         call_command("clearsessions", verbosity=0)
@@ -613,7 +620,7 @@ def test_what_expired_a_moment_ago_may_live_longer_than_its_row_knows(
 def test_clearsessions_forgets_the_expired(
     profile: str, ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clear_registry, "BATCH", 1)
+    monkeypatch.setattr(clear_registry, "BATCH_SIZE", 1)
     browser(ada)
     browser(ada)
     with time_machine.travel(timezone.now() + timedelta(days=10)):
@@ -630,7 +637,7 @@ def test_clearsessions_forgets_the_expired(
 def test_clearsessions_forgets_what_is_no_longer_stored(
     profile: str, store: type[SessionBase], ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clear_registry, "BATCH", 2)
+    monkeypatch.setattr(clear_registry, "BATCH_SIZE", 2)
     clients = [browser(ada) for _ in range(5)]
     for client in clients[:2]:
         store().delete(key_of(client))

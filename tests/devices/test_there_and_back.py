@@ -14,7 +14,7 @@ from django.db import connection
 from django.test import Client
 from pytest_django import DjangoDbBlocker, Settings
 
-from cookieproj.devices import session_registry
+from cookieproj.devices import write_throttle
 from cookieproj.devices.models import RefusedSession, SignedInSession
 from cookieproj.devices.refused_sessions import refuse
 from demo.models import User
@@ -84,7 +84,7 @@ Moved = tuple[User, list[Client]]
 def go(name: str) -> None:
     call_command("migrate", "demo", name, verbosity=0)
     ContentType.objects.clear_cache()
-    session_registry.written.clear()
+    write_throttle.recent_writes.clear()
 
 
 def log_labels() -> list[str]:

@@ -1,38 +1,52 @@
-"""What is decided about a session and its row; what comes of it is in ``test_index``."""
+"""What is decided about a session and its row; ``test_session_registry`` tests what comes of it."""
 
 from itertools import product
 
 import pytest
 
-from cookieproj.devices.tracking import FoundRow, Step, decide
+from cookieproj.devices.tracking import RowState, Step, decide
 
-ROW = "01234567-89ab-4cde-8f01-23456789abcd"
-
-
-@pytest.mark.parametrize(("is_news", "found", "holds"), list(product([0, 1], FoundRow, [0, 1])))
-def test_a_session_without_a_row_is_adopted(is_news: int, found: FoundRow, holds: int) -> None:
-    assert (
-        decide(None, is_news=bool(is_news), found=found, is_still_signed_in=bool(holds))
-        is Step.ADOPT
-    )
-
-
-@pytest.mark.parametrize(("found", "holds"), list(product(FoundRow, [0, 1])))
-def test_without_news_nothing_is_done(found: FoundRow, holds: int) -> None:
-    assert decide(ROW, is_news=False, found=found, is_still_signed_in=bool(holds)) is Step.SKIP
+ROW_ID = "01234567-89ab-4cde-8f01-23456789abcd"
 
 
 @pytest.mark.parametrize(
-    ("found", "in_doubt", "holds"),
+    ("needs_update", "row_state", "is_valid"), list(product([0, 1], RowState, [0, 1]))
+)
+def test_a_session_without_a_row_is_adopted(
+    needs_update: int, row_state: RowState, is_valid: int
+) -> None:
+    assert (
+        decide(
+            None,
+            needs_update=bool(needs_update),
+            row_state=row_state,
+            is_still_signed_in=bool(is_valid),
+        )
+        is Step.REGISTER
+    )
+
+
+@pytest.mark.parametrize(("row_state", "is_valid"), list(product(RowState, [False, True])))
+def test_without_news_nothing_is_done(row_state: RowState, is_valid: bool) -> None:
+    assert (
+        decide(ROW_ID, needs_update=False, row_state=row_state, is_still_signed_in=bool(is_valid))
+        is Step.SKIP
+    )
+
+
+@pytest.mark.parametrize(
+    ("row_state", "if_invalid", "if_valid"),
     [
-        (FoundRow.UNSEEN, Step.TOUCH, Step.TOUCH),
-        (FoundRow.THE_SAME, Step.SKIP, Step.SKIP),
-        (FoundRow.NONE, Step.REVOKE, Step.REPAIR),
-        (FoundRow.ANOTHER, Step.YIELD, Step.MOVE),
+        (RowState.NOT_READ, Step.TOUCH, Step.TOUCH),
+        (RowState.UNCHANGED, Step.SKIP, Step.SKIP),
+        (RowState.MISSING, Step.REVOKE, Step.REPAIR),
+        (RowState.CHANGED, Step.YIELD, Step.UPDATE_IDENTITY),
     ],
 )
 def test_news_goes_by_the_row_and_by_whether_the_session_holds(
-    found: FoundRow, in_doubt: Step, holds: Step
+    row_state: RowState, if_invalid: Step, if_valid: Step
 ) -> None:
-    assert decide(ROW, is_news=True, found=found) is in_doubt
-    assert decide(ROW, is_news=True, found=found, is_still_signed_in=True) is holds
+    assert decide(ROW_ID, needs_update=True, row_state=row_state) is if_invalid
+    assert (
+        decide(ROW_ID, needs_update=True, row_state=row_state, is_still_signed_in=True) is if_valid
+    )

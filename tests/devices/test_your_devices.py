@@ -71,7 +71,7 @@ def test_of_very_many_the_last_are_shown(
         browser(ada, address=f"198.51.100.{number}")
     client = browser(ada)
     assert "seen last" not in client.get("/devices/").content.decode()
-    monkeypatch.setattr("cookieproj.devices.signing_out.MOST", 3)
+    monkeypatch.setattr("cookieproj.devices.signing_out.MAX_DEVICES_LISTED", 3)
     page = client.get("/devices/").content.decode()
     shown = [number for number in range(5) if f">198.51.100.{number}<" in page]
     assert shown == [3, 4]

@@ -1,3 +1,5 @@
+"""Template tags and filters of the devices page and of the admin's overview."""
+
 from datetime import datetime
 from typing import Any
 
@@ -16,9 +18,9 @@ register.filter(figure)
 
 @register.filter
 def ago(moment: datetime) -> str:
-    """How long ago that was, in the language of the page.
+    """Return how long ago that was, in the language of the page.
 
-    Without ``django.contrib.humanize`` Django has the words for "2 hours", and this app the rest.
+    Without ``django.contrib.humanize``, Django translates "2 hours" and this app the word "ago".
     """
     if apps.is_installed("django.contrib.humanize"):
         return str(naturaltime(moment))
@@ -27,4 +29,5 @@ def ago(moment: datetime) -> str:
 
 @register.inclusion_tag("admin/cookieproj_devices/overview.html", takes_context=True)
 def signed_in_sessions(context: dict[str, Any]) -> dict[str, Any]:
+    """Render the number of signed-in sessions, and the chart of sign-ins."""
     return {"overview": Overview(context["request"].user)}

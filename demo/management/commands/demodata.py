@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
-from cookieproj.devices import session_registry
+from cookieproj.devices import row_identity
 from cookieproj.devices.models import SignedInSession
 from cookieproj.engines import running_engine
 from cookieproj.engines.checks import sessions_outlive_the_process
@@ -86,7 +86,7 @@ def create_sessions(users: list[User]) -> str:
                 user=user,
                 browser="demodata",
                 expires=session.get_expiry_date(),
-                **session_registry.identity(session),
+                **row_identity.identity(session),
             )
     create_session(session_class, "anonymous", {"cart": ["cookie", "milk"]}, timedelta(days=1))
     create_session(session_class, "expired", {"cart": ["crumbs"]}, timedelta(days=-1))
@@ -116,7 +116,7 @@ def create_session(
     session.update(data)
     session.set_expiry(timezone.now() + lifetime)
     if row_id:
-        session_registry.mark(session, row_id)
+        row_identity.mark(session, row_id)
     # The key is set last: a session loads itself by its key, and drops a key that is not stored.
     session._session_key = key
     session.save(must_create=True)

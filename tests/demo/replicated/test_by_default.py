@@ -10,7 +10,7 @@ from django.db import OperationalError, connections
 from django.test import Client
 from pytest_django import Settings
 
-from cookieproj.devices import session_registry
+from cookieproj.devices import write_throttle
 from cookieproj.devices.models import SignedInSession
 from cookieproj.devices.signing_out import sign_out_everywhere
 from cookieproj.engines.exceptions import StoreUnavailableError
@@ -42,7 +42,7 @@ def test_signing_out_everywhere_is_done_whole_or_not(
     profile: str, ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = browser(ada)
-    monkeypatch.setattr("cookieproj.devices.signing_out.log", None)
+    monkeypatch.setattr("cookieproj.devices.signing_out.add_log_entries", None)
     with pytest.raises(TypeError):
         sign_out_everywhere(ada)
     assert User.objects.get().sign_outs == 0
@@ -95,7 +95,7 @@ def test_an_index_without_a_table_waits(profile: str, ada: User) -> None:
         assert visitor.post("/auth/sign-in/", form).status_code == 302
         assert is_in(visitor)
         cursor.execute("ALTER TABLE gone RENAME TO cookieproj_devices_signedinsession")
-    session_registry.written.clear()
+    write_throttle.recent_writes.clear()
     assert is_in(visitor)
     assert SignedInSession.objects.get() == row_of(visitor)
 

@@ -21,7 +21,7 @@ from cookieproj.engines.exceptions import SessionStoreError
 
 
 def number_of_days(text: str) -> timedelta:
-    # A million days ago is still a date that every database can store.
+    # Every database can store the date a million days ago.
     if not text.isdecimal() or len(text) > len("999999"):
         raise ArgumentTypeError(_("%(text)r is not a number of days") % {"text": text})
     return timedelta(days=int(text))

@@ -1,10 +1,10 @@
-"""When the signals of this app are sent: once what they say cannot be undone any more.
+"""Sends ``session_started`` and ``session_ended`` once nothing can undo what they report.
 
-A session that has begun, or has ended by its user's hash, is told when the transaction commits:
-one that is rolled back has changed nothing. So is the end of a session that is stored, or
-refused, in a database. Any other store has ended it at once, whatever becomes of a transaction.
+The start of a session, and an end by its hash, are announced when the transaction commits: after a
+rollback nothing has happened. So is the end of a session that is stored or refused in a database.
+Any other store deletes a session at once, and no rollback restores it.
 
-A receiver that raises is logged by Django, and keeps nobody from signing in or out.
+Django logs the error of a receiver that raises, which therefore stops no sign-in and no sign-out.
 """
 
 import copy
@@ -34,8 +34,12 @@ def announce_start(request: HttpRequest, session: SignedInSession) -> None:
 
 
 def announce_end(session: SignedInSession, reason: str, *, using: str | None = None) -> None:
-    """``using`` is the database by which it has ended; if not given, that of its store."""
-    # Its row may be deleted next, and lose its id by that.
+    """Send ``session_ended`` when the session's end is committed.
+
+    ``using`` is the database whose transaction ends the session. By default it is the database of
+    the session's store, if that is one.
+    """
+    # A copy, because the row may be deleted next, which removes the id from the instance.
     send = partial(
         signals.session_ended.send_robust,
         sender=SignedInSession,
@@ -46,7 +50,7 @@ def announce_end(session: SignedInSession, reason: str, *, using: str | None = N
 
 
 def on_commit(send: Callable[[], object], using: str | None) -> None:
-    """At once where there is no transaction that Django knows the end of."""
+    """Send when the transaction commits, or at once if Django knows of no transaction."""
     if using is not None and connections[using].in_atomic_block:
         transaction.on_commit(send, using=using)
     else:
@@ -54,9 +58,9 @@ def on_commit(send: Callable[[], object], using: str | None) -> None:
 
 
 def database_of(session: SignedInSession) -> str | None:
-    """The database in which the session ends; None for a store that knows no transactions."""
+    """Return the database in which the session ends; None if its store has no transactions."""
     if not session.sealed_key:
-        # Its browser holds it, and a row refuses it.
+        # The browser has the session, and a row refuses it.
         return router.db_for_write(SignedInSession)
     try:
         store: Any = running_engine.store_of(session.engine)
