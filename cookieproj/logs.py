@@ -15,7 +15,9 @@ HIDDEN = "[hidden]"
 # a token: in the name of a file or a cache entry, a key follows other letters. The look-behind and
 # the possessive quantifiers (``++``) keep the time linear. Otherwise a long line, which any visitor
 # can send, would take seconds.
-SECRET = re.compile(r"(?<![\w.-])[\w.-]++:\w{6}:[\w-]{43}|[A-Za-z0-9]{32,}+")
+SECRET = re.compile(
+    r"(?<![\w.-])[\w.-]++:\w{6}:[\w-]{43}|(?<![\w.-])e1\.[\w-]{54,}+|[A-Za-z0-9]{32,}+"
+)
 
 # The attributes that logging itself sets on a record. No visitor can influence them.
 STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({})))

@@ -5,6 +5,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from io import StringIO
 from logging.config import DictConfigurator
 from typing import Any
@@ -16,6 +17,7 @@ from django.test import RequestFactory
 from django.utils.log import AdminEmailHandler
 from pytest_django import Settings
 
+from cookieproj.engines.encrypted_cookies import SessionStore
 from cookieproj.logs import HIDDEN
 from cookieproj.settings.production import LOGGING
 
@@ -69,6 +71,7 @@ SECRETS = {
     "token": _get_new_csrf_string(),
     "signed": signing.dumps({"a": 1}),
     "compressed": signing.dumps("a" * 100, compress=True),
+    "encrypted": SessionStore().make_cookie({"a": 1}, datetime.now(UTC)),
 }
 
 

@@ -19,6 +19,7 @@ from django.utils import timezone
 from cookieproj.engines import running_engine
 from cookieproj.engines.exceptions import SessionEndedError
 from cookieproj.engines.merge import Data
+from cookieproj.engines.signed_ids import without_signature
 
 from . import auth_hashes
 from .client_info import address_of, device_of
@@ -164,7 +165,7 @@ def ended_key(request: HttpRequest) -> str | None:
     and for a session that has only changed its key.
     """
     session = request.session
-    session_key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+    session_key: str | None = without_signature(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
     has_ended = (
         session.is_empty() or SESSION_KEY in session or hasattr(request, REFUSED_DATA_ATTRIBUTE)
     )

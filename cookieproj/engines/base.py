@@ -31,6 +31,7 @@ from .exceptions import StoreUnavailableError
 from .listing import ListingMixin
 from .merge import Data, merge, stored_alike
 from .session_keys import SAVE_ATTEMPTS, SAVES_REFUSED
+from .signed_ids import without_signature
 from .subclass_hooks import decode_or_empty, signed_loads
 from .validation import validate
 
@@ -209,14 +210,14 @@ class Engine(ListingMixin, ApplyMixin):
             self._fixed_expiry = previous
 
     def exists(self, session_key: Any) -> bool:
-        return bool(session_key) and self._store.exists(str(session_key))
+        return bool(session_key) and self._store.exists(str(without_signature(session_key)))
 
     def delete(self, session_key: Any = None) -> None:
         """Delete the session with that key, by default this one with all keys that it replaced.
 
         A key of any type is converted to its text, as by Django's ORM.
         """
-        key = self.session_key if session_key is None else session_key
+        key = self.session_key if session_key is None else without_signature(session_key)
         if str(key) == self._key:
             for old_key, _base in self._replaced:
                 self._store.delete(old_key)

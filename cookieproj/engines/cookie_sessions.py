@@ -124,16 +124,19 @@ class CookieSession(ListingMixin, DjangoStore):
         logger.warning(in_english(error))
 
     def _get_session_key(self) -> str:
-        """Return the cookie.
+        """Return the cookie."""
+        self._settle_exchange()
+        self._written = timezone.now()
+        return self.make_cookie(self._session, self._written)
 
-        Without a handover only the cookie counts, whatever the old store still has. So the mark of
-        an exchange is set to say that the browser has sent the cookie since.
+    def _settle_exchange(self) -> None:
+        """Make the mark of an exchange say that the browser has sent the cookie since.
+
+        Without a server in the handover only the cookie counts, whatever the old store still has.
         """
         match self._session.get(EXCHANGED_KEY):
             case [key, False, name]:
                 self._session[EXCHANGED_KEY] = [key, True, name]
-        self._written = timezone.now()
-        return self.make_cookie(self._session, self._written)
 
     def apply(self, key: str, function: Callable[[Any], Any], default: Any = NOT_GIVEN) -> Any:
         """Raise HeldByClientError: only a server knows what is stored now."""

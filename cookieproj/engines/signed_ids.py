@@ -12,10 +12,12 @@ form in the response to the first request that reads its session.
 
 from contextlib import suppress
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.backends.signed_cookies import SessionStore as DjangoSignedCookies
 from django.core import signing
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse
@@ -25,6 +27,7 @@ from django.utils.translation import gettext as _
 from .clock import aware, is_past
 from .constants import SESSION_ID_SALT
 from .cookie_settings import cookie_from_settings
+from .exceptions import StoreError
 
 # Letters of a signature, after a colon.
 SIGNATURE_LENGTH = 43
@@ -71,7 +74,7 @@ def unsign(text: str) -> str | None:
         return None
     try:
         return signing.Signer(salt=SESSION_ID_SALT).unsign(text)
-    except signing.BadSignature:
+    except (signing.BadSignature, UnicodeEncodeError):
         return None
 
 
@@ -83,7 +86,9 @@ def without_signature(session_key: Any) -> Any:
 def is_whole_session(session_class: type[SessionBase], cookie: str) -> bool:
     """Whether the cookie is the session itself, and not the id of one."""
     is_cookie = getattr(session_class, "is_cookie", None)
-    return is_cookie is not None and bool(is_cookie(cookie))
+    if is_cookie is None:
+        return issubclass(session_class, DjangoSignedCookies)
+    return bool(is_cookie(cookie))
 
 
 def open_session(session_class: type[SessionBase], cookie: str | None) -> SessionBase:
@@ -100,6 +105,22 @@ def open_session(session_class: type[SessionBase], cookie: str | None) -> Sessio
     return session
 
 
+def is_read(session: Any) -> bool:
+    """Whether the request has read the session, and it is still stored under its key.
+
+    A key that was not looked up may be made up, and must not be signed. A session that was merely
+    created, for example by a middleware, has no ``Vary`` header: a shared cache would hand its
+    cookie to others. A sign-in under way may have replaced the key since it was read.
+    """
+    if not (session.accessed and hasattr(session, "_session_cache")) or session.is_empty():
+        return False
+    if getattr(session, "is_late", False):
+        return False
+    with suppress(StoreError):
+        return bool(session.exists(session.session_key))
+    return False
+
+
 def set_current_form(request: HttpRequest, response: HttpResponse) -> None:
     """Give the session cookie of the response its form, and replace one of the other form.
 
@@ -113,9 +134,9 @@ def set_current_form(request: HttpRequest, response: HttpResponse) -> None:
     cookie = response.cookies.get(settings.SESSION_COOKIE_NAME)
     if not session_key or is_whole_session(type(session), session_key):
         return
-    # Never a key that was not looked up: the site would sign whatever a browser has made up.
-    is_found = hasattr(session, "_session_cache") and not session.is_empty()
-    if cookie is None and not (has_old_cookie and is_found):
+    # As Django, which sets no cookie with an error.
+    is_error = response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+    if cookie is None and (not has_old_cookie or is_error or not is_read(session)):
         return
     value = sign(session_key) if signs_ids() else session_key
     if cookie is None:

@@ -141,6 +141,34 @@ def test_what_only_the_old_form_has_room_for_stays_in_it(switch: Switch) -> None
     assert is_in_form(browser, switch.new)
 
 
+@pytest.mark.parametrize("server", ["db", "cache", "file"])
+def test_on_the_way_to_a_server_nothing_old_is_taken_for_it(switch: Switch, server: str) -> None:
+    """From a server by way of both forms and back: what was written meanwhile counts."""
+    switch.run(server, "")
+    browser = Browser()
+    browser.set(a=1)
+    switch.run(switch.old, server)
+    browser.read()
+    switch.make()
+    browser.set(b=2)
+    switch.run(server, switch.new)
+    assert browser.read() == {"a": 1, "b": 2}
+
+
+def test_what_grows_too_large_is_not_put_into_a_form_that_can_be_read(switch: Switch) -> None:
+    """A visitor could have the site do so, by a long search term."""
+    if switch.new == "signed_cookies":
+        pytest.skip("That form can be read.")
+    switch.settings.SESSION_COOKIE_TOO_LARGE_IS_ERROR = True
+    browser = browser_of_moved_session(switch)
+    with pytest.raises(CookieTooLargeError):
+        browser.set(term=LONG)
+    browser = Browser()
+    with pytest.raises(CookieTooLargeError):
+        browser.set(secret=7, term=LONG)
+    assert browser.cookie is None
+
+
 def test_through_the_async_half(switch: Switch) -> None:
     browser = browser_of_moved_session(switch)
     session = switch.engine("new")(browser.cookie)

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 import time_machine
 from django.core import signing
+from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
-from django.test import RequestFactory
+from django.http import HttpRequest, HttpResponse
+from django.test import Client, RequestFactory
+from django.urls import include, path
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -17,8 +20,10 @@ from cookieproj.engines.checks import session_ids_are_signed
 from cookieproj.engines.handover import session_store
 from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.engines.round_trips import count_round_trips
+from demo.models import User
+from tests.browsers import again, browser
 from tests.conftest import on
-from tests.families import COOKIE_ENGINES
+from tests.families import COOKIE_ENGINES, IN_COOKIES
 
 from .handover_switch import PAIRS, Browser, Switch, flush, is_cookie, only_switches
 
@@ -103,7 +108,7 @@ def test_a_sign_in_and_a_sign_out(profile: str) -> None:
 def test_to_be_turned_on_signs_nobody_out(
     profile: str, settings: Settings, expiry: int | None
 ) -> None:
-    """The first page that reads the session gives the cookie its new form, and writes nothing."""
+    """The first page that reads the session gives the cookie its new form: it looks once more."""
     settings.SESSION_ID_SIGNED = False
     browser = visitor(a=1)
     browser.visit(lambda session: session.set_expiry(expiry))
@@ -117,7 +122,7 @@ def test_to_be_turned_on_signs_nobody_out(
     replaced = trips.number
     with count_round_trips() as trips:
         assert browser.read()["a"] == 1
-    assert replaced == trips.number
+    assert replaced == 2 * trips.number
     assert is_signed(browser)
     assert browser.max_age == {None: 14 * 24 * 60 * 60, 0: "", 60: 60}[expiry]
     with time_machine.travel(timezone.now() + timedelta(days=14), tick=False):
@@ -138,6 +143,95 @@ def test_no_key_is_signed_that_is_none(
     browser = Browser("k" * 32)
     browser.visit(view)
     assert not browser.response.cookies
+
+
+@on_server
+def test_a_shared_cache_hands_no_cookie_to_others(
+    profile: str, settings: Settings, ada: User
+) -> None:
+    """A page that only creates its session, as a middleware does, sets no cookie."""
+    pages = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "pages"}
+    settings.CACHES = settings.CACHES | {"pages": pages}
+    settings.CACHE_MIDDLEWARE_ALIAS = "pages"
+    caches["pages"].clear()
+    settings.MIDDLEWARE = [
+        "django.middleware.cache.UpdateCacheMiddleware",
+        *settings.MIDDLEWARE,
+        "django.middleware.cache.FetchFromCacheMiddleware",
+    ]
+    settings.ROOT_URLCONF = __name__
+    settings.SESSION_ID_SIGNED = False
+    client = browser(ada)
+    settings.SESSION_ID_SIGNED = True
+    settings.SESSION_ID_UNSIGNED_UNTIL = timezone.now() + timedelta(days=14)
+    client = again(client)
+    with count_round_trips() as trips:
+        assert not client.get("/public/").cookies
+    assert trips.number == 0
+    assert not Client().get("/public/").cookies
+    response = client.get("/mine/")
+    assert "sessionid" in response.cookies
+    assert "Cookie" in response.headers["Vary"]
+    stranger = Client()
+    assert stranger.get("/mine/").content == b"AnonymousUser"
+    assert not stranger.cookies
+    assert again(client).get("/mine/").content == b"ada"
+
+
+def public(request: HttpRequest) -> HttpResponse:
+    return HttpResponse()
+
+
+def mine(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(str(request.user))
+
+
+urlpatterns = [path("public/", public), path("mine/", mine), path("", include("cookieproj.urls"))]
+
+
+@on_server
+def test_an_error_sets_no_cookie(profile: str, settings: Settings) -> None:
+    settings.SESSION_ID_SIGNED = False
+    visited = visitor(a=1)
+    settings.SESSION_ID_SIGNED = True
+    settings.SESSION_ID_UNSIGNED_UNTIL = timezone.now() + timedelta(days=14)
+    visited.visit(lambda session: session.cycle_key(), status=500)
+    assert not visited.response.cookies
+    assert visited.read() == {"a": 1}
+
+
+@on_server
+def test_nor_does_a_page_whose_key_has_been_replaced(profile: str, settings: Settings) -> None:
+    """By a sign-in under way: whose answer comes first nobody knows."""
+    settings.SESSION_ID_SIGNED = False
+    late = visitor(a=1)
+    settings.SESSION_ID_SIGNED = True
+    settings.SESSION_ID_UNSIGNED_UNTIL = timezone.now() + timedelta(days=14)
+    signing_in = late.copy()
+
+    def look(session: Any) -> None:
+        assert session["a"] == 1
+        signing_in.visit(lambda other: other.cycle_key())
+
+    late.visit(look)
+    assert not late.response.cookies
+    assert signing_in.read() == {"a": 1}
+
+
+@only_switches(pair for pair in PAIRS if pair[1] in IN_COOKIES)
+def test_a_late_answer_of_a_switch_sets_no_id(switch: Switch, settings: Settings) -> None:
+    """The browser has its cookie already: an id in its place would end with the old entry."""
+    settings.SESSION_ID_SIGNED = False
+    switch.before()
+    moved = visitor(a=1)
+    late = moved.copy()
+    settings.SESSION_ID_SIGNED = True
+    settings.SESSION_ID_UNSIGNED_UNTIL = timezone.now() + timedelta(days=14)
+    switch.make()
+    for _visit in range(2):
+        assert moved.read() == {"a": 1}
+    late.read()
+    assert not late.response.cookies
 
 
 @on_server

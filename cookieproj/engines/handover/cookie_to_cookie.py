@@ -1,12 +1,16 @@
 """From signed cookies to encrypted ones, or back: the response sets the session in the new form."""
 
 import copy
+import logging
 
 from cookieproj.engines.cookie_sessions import CookieSession
+from cookieproj.engines.english import in_english
 from cookieproj.engines.exceptions import CookieTooLargeError
 from cookieproj.engines.merge import Data
 
 from .keeps_expiry import KeepsExpiryMixin
+
+logger = logging.getLogger("django.contrib.sessions")
 
 
 class CookieToCookie(KeepsExpiryMixin, CookieSession):
@@ -26,8 +30,8 @@ class CookieToCookie(KeepsExpiryMixin, CookieSession):
 
     def load(self) -> Data:
         cookie = self.session_key
-        if not self._old.is_cookie(cookie):
-            return super().load()
+        if loaded := super().load():
+            return loaded
         old = self._old(cookie)
         data: Data = dict(old.items())
         if not data:
@@ -43,12 +47,19 @@ class CookieToCookie(KeepsExpiryMixin, CookieSession):
 
     def _get_session_key(self) -> str:
         """A cookie that is merely moved expires when the session would have."""
-        return self.make_cookie(self._get_session(), self._moment_of_writing())
+        written = self._moment_of_writing()
+        # Not before: to settle the exchange would count as a change of the session.
+        self._settle_exchange()
+        return self.make_cookie(self._get_session(), written)
 
     def _report_too_large(self, error: CookieTooLargeError) -> None:
-        """Keep the old form, which may be compressed, where a browser can keep that."""
-        cookie = self._session_key
-        self._session_key = self._old().make_cookie(self._get_session(), self._moment_of_writing())
-        if self._cookie_bytes() > error.limit:
-            self._session_key = cookie
+        """Leave a session that has come in the old form in that, unless this request changed it.
+
+        A signed cookie is compressed, so it can hold more. What is new is not put into a form that
+        the browser can read.
+        """
+        if not self._is_unchanged_since_move():
             super()._report_too_large(error)
+            return
+        logger.warning("A session stays in its old cookie. %s", in_english(error))
+        self._session_key = self._old().make_cookie(self._get_session(), self._moment_of_writing())

@@ -15,6 +15,7 @@ from cookieproj.engines.entries import Entry
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.merge import Data
 from cookieproj.engines.revocation_check import is_revoked
+from cookieproj.engines.signed_ids import unsign
 from cookieproj.engines.store import Store
 
 from .keeps_expiry import KeepsExpiryMixin
@@ -39,15 +40,15 @@ class CookieToServer(KeepsExpiryMixin, Engine):
     def __init__(self, session_key: str | None = None, *args: Any, **kwargs: Any) -> None:
         super().__init__(session_key, *args, **kwargs)
         # The cookie, until it is exchanged.
-        self._cookie = session_key if self._old.is_cookie(session_key) else None
+        self._cookie = session_key if self.is_cookie(session_key) else None
 
     def _accepts_key(self, session_key: str) -> bool:
         return not self._old.is_cookie(session_key) and super()._accepts_key(session_key)
 
     @classmethod
     def is_cookie(cls, session_key: str | None) -> bool:
-        """Whether it is a session of the old engine."""
-        return cls._old.is_cookie(session_key)
+        """Whether it is a session of the old engine, and not a signed id of the same form."""
+        return cls._old.is_cookie(session_key) and unsign(str(session_key)) is None
 
     @property
     def session_key(self) -> str | None:

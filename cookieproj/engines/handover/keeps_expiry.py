@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from cookieproj.engines.clock import time_until
+from cookieproj.engines.clock import aware, time_until
 from cookieproj.engines.constants import EXPIRY_ITEM
 from cookieproj.engines.handover_mixin import HandoverMixin
 from cookieproj.engines.merge import Data, same_data
@@ -37,7 +37,7 @@ class KeepsExpiryMixin(HandoverMixin):
         expiry = self._get_session().get(EXPIRY_ITEM)
         if not self._is_unchanged_since_move() or isinstance(expiry, str):
             return timezone.now()
-        return self.get_expiry_date() - timedelta(seconds=self.get_expiry_age(expiry=expiry))
+        return aware(self.get_expiry_date()) - timedelta(seconds=self.get_expiry_age(expiry=expiry))
 
     def get_expiry_age(self, **kwargs: Any) -> int:
         if kwargs or self._moved is None or not self._is_unchanged_since_move():

@@ -134,6 +134,11 @@ class ServerToCookie(KeepsExpiryMixin, CookieSession):
             return Exchange(Phase.CONFIRMED, old_session), data
         return Exchange(Phase.LATE if is_late else Phase.OFFERED, old_session), data
 
+    @property
+    def is_late(self) -> bool:
+        """Whether the browser has had the cookie since it sent this request's session key."""
+        return self._exchange is not None and self._exchange.phase is Phase.LATE
+
     def _loaded_exchange(self) -> Exchange:
         """Return the exchange; load it if the session was emptied before it was read."""
         if self._exchange is None:
