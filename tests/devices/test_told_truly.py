@@ -179,6 +179,14 @@ def test_so_does_a_flush(engine: str, ada: User, heard: Heard) -> None:
     assert not SignedInSession.objects.exists()
 
 
+@on("db", "cache", "file", "cached_db")
+def test_so_it_does_with_a_signed_id(
+    profile: str, ada: User, heard: Heard, settings: Settings
+) -> None:
+    settings.SESSION_ID_SIGNED = True
+    test_so_does_a_flush(profile, ada, heard)
+
+
 def test_a_sign_out_is_told_once(engine: str, ada: User, heard: Heard) -> None:
     client = browser(ada)
     row = pk_of(client)
