@@ -4,8 +4,6 @@ pytest-playwright's own fixtures, but for those whose event loop Django takes fo
 context: they end with each module instead of with all the tests.
 """
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,19 +21,7 @@ from playwright.sync_api import (
 from tests.conftest import copied
 from tests.sites import QUICK, running
 
-# Quiet: nothing of the browser's own goes out to a network.
-ARGUMENTS = [
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-gpu",
-    "--disable-sync",
-    "--no-first-run",
-    # Hosts that no browser takes for this machine itself.
-    "--host-resolver-rules=MAP *.test 127.0.0.1",
-]
-
-# The first is the second without its windows, and takes two thirds of the time.
-PROGRAMS = ["chromium-headless-shell", "chromium", "google-chrome"]
+from .chromium import launching
 
 # An answer of 400 is logged as an error; so is Django's header to a host without https.
 EXPECTED = ["Failed to load resource", "Cross-Origin-Opener-Policy"]
@@ -51,17 +37,6 @@ def playwright() -> Iterator[Playwright]:
 def browser(playwright: Playwright) -> Iterator[Browser]:
     with playwright.chromium.launch(**launching()) as browser:
         yield browser
-
-
-def launching() -> dict[str, Any]:
-    """How Chromium is launched."""
-    path = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if path is None:
-        reason = "no Chromium here: the system's package chromium-headless-shell, or chromium"
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-    # Root, as in a container, has no sandbox.
-    arguments = [*ARGUMENTS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
-    return {"executable_path": path, "args": arguments}
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from cookieproj.profiles import PROFILES
 from tests.conftest import copied
 from tests.sites import running
 
-from .conftest import launching
+from .chromium import launching
 from .recipe_page import jar, run
 
 pytestmark = pytest.mark.long
