@@ -23,7 +23,7 @@ from demo.models import User
 from tests.browsers import again, browser, is_in, key_of, signed_by_django
 from tests.conftest import on
 from tests.engines.handover_switch import PAIRS, SERVER_PAIRS, Switch
-from tests.families import COOKIE_ENGINES, IN_COOKIES, mirrored
+from tests.families import IN_COOKIES, mirrored
 
 Rotate = Callable[[bool], None]
 
@@ -148,7 +148,7 @@ def test_an_address_of_the_admin_stays_good(purpose: bytes, rotate: Rotate, keep
             inspector.decrypt(sealed, purpose)
 
 
-@on(*COOKIE_ENGINES)
+@on("signed_cookies")
 def test_a_cookie_that_was_signed_out_stays_so(profile: str, ada: User, rotate: Rotate) -> None:
     """One from before there was an index too, which names no row of it."""
     copied = signed_by_django(ada)
