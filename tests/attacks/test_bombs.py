@@ -16,7 +16,6 @@ from demo.constants import IN_PATH_SALT
 from demo.models import User
 from tests.browsers import browser, key_of
 from tests.conftest import on
-from tests.families import IN_COOKIES
 from tests.fault_table import Whose
 
 from .conftest import Judged, Send, Some
@@ -78,7 +77,7 @@ def never_unpacked(whose: Whose, some: Some, judged: Judged) -> NeverUnpacked:
     return never_unpacked
 
 
-@on(*IN_COOKIES)
+@on("signed_cookies")
 def test_a_session_that_is_not_signed_is_not_unpacked(
     never_unpacked: NeverUnpacked, send: Send
 ) -> None:
@@ -108,7 +107,7 @@ def test_nor_is_what_stands_in_an_address(
     never_unpacked("A bomb in an address", IN_PATH_SALT, sends)
 
 
-@on("db", "file", *IN_COOKIES)
+@on("db", "file", "signed_cookies")
 def test_a_text_to_try_is_unpacked_no_further_than_a_megabyte(
     profile: str, settings: Settings, judged: Judged, db: None
 ) -> None:

@@ -123,7 +123,7 @@ def test_after_a_sign_out(
     judged(row_name("a sign-out", profile), tries, lost, whose)
 
 
-@on(*IN_COOKIES)
+@on("signed_cookies")
 def test_of_a_cookie_from_before_the_index(
     profile: str, admin: User, send: Send, judged: Judged
 ) -> None:

@@ -21,7 +21,7 @@ from demo.constants import IN_PATH_SALT, LOGIN_COOKIE, LOGIN_SALT
 from demo.models import User
 from tests.browsers import browser, is_in, key_of
 from tests.conftest import on
-from tests.families import COOKIE_ENGINES, IN_COOKIES
+from tests.families import COOKIE_ENGINES
 from tests.fault_table import Whose
 from tests.fuzzing.raw_stores import STORES
 
@@ -125,7 +125,7 @@ def test_a_signed_cookie(profile: str, said: Said, some: Some, judged: Judged) -
     judged("A signed cookie is tampered with", tries, filter(is_read, tries))
 
 
-@on(*IN_COOKIES)
+@on("signed_cookies")
 @pytest.mark.parametrize("value", ["blue", LARGE], ids=["plain", "compressed"])
 def test_a_session_in_a_cookie(
     value: str, whose: Whose, ada: User, holds_anything: Opens, some: Some, judged: Judged

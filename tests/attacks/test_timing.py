@@ -16,7 +16,6 @@ from demo.constants import LOGIN_COOKIE
 from demo.models import User
 from tests.browsers import browser, is_in, key_of
 from tests.conftest import on
-from tests.families import IN_COOKIES
 
 from .conftest import Send
 from .test_forging import proof, signed
@@ -50,7 +49,7 @@ def test_the_signature_of_a_cookie(send: Send, db: None) -> None:
     decides(IN_SIGNING, opens, genuine, forged_from(genuine))
 
 
-@on(*IN_COOKIES)
+@on("signed_cookies")
 def test_the_signature_of_a_session(profile: str, send: Send) -> None:
     client = Client()
     client.post("/sessions/set-item/")

@@ -19,7 +19,7 @@ from cookieproj.urls import urlpatterns as site
 from demo.models import User
 from tests.browsers import IPHONE, again, browser, is_in, key_of, row_of
 from tests.conftest import on
-from tests.families import IN_COOKIES
+from tests.families import COOKIE_ENGINES
 
 from .conftest import Heard, told
 
@@ -139,7 +139,7 @@ def test_its_own_ends_too_where_it_gets_no_new_hash(engine: str, ada: User, hear
     assert len(heard) == 2
 
 
-@on("db", *IN_COOKIES)
+@on("db", *COOKIE_ENGINES)
 def test_nor_does_the_admins_who_changes_that_of_another(
     profile: str, ada: User, admin: User, heard: Heard
 ) -> None:
@@ -324,7 +324,7 @@ def new_password(user: User) -> None:
     user.save()
 
 
-@on("db", "cache", *IN_COOKIES)
+@on("db", "cache", *COOKIE_ENGINES)
 def test_a_password_that_was_not_changed_is_not_told(profile: str, ada: User, heard: Heard) -> None:
     client = browser(ada)
     heard.clear()
@@ -337,7 +337,7 @@ def test_a_password_that_was_not_changed_is_not_told(profile: str, ada: User, he
     assert len(heard) == 1
 
 
-@on("db", "cache", *IN_COOKIES)
+@on("db", "cache", *COOKIE_ENGINES)
 def test_nor_is_a_sign_out_everywhere(profile: str, ada: User, heard: Heard) -> None:
     client = browser(ada)
     heard.clear()
@@ -360,7 +360,7 @@ def test_one_that_was_ended_is_told_if_it_has(engine: str, ada: User, heard: Hea
     assert is_out == engine.endswith((".cache", ".file"))
 
 
-@on("db", "cache", *IN_COOKIES)
+@on("db", "cache", *COOKIE_ENGINES)
 def test_a_view_that_fails_has_signed_nobody_in_or_out(
     profile: str, ada: User, heard: Heard, settings: Settings
 ) -> None:
