@@ -1,13 +1,13 @@
-"""Sessions in an encrypted cookie: the browser holds its session, and cannot read it.
+"""Sessions in an encrypted cookie: the browser keeps its session, and cannot read it.
 
-A cookie is ``e1.`` and, in base64url, a random salt, then the ciphertext and tag of AES-256-GCM.
-The key and the nonce are derived (HKDF-SHA-256, RFC 5869) from SECRET_KEY and that salt, so no two
-cookies share them: random nonces under one key would do for some four billion cookies only
-(NIST SP 800-38D, 8.3). Name and purpose of the cookie are authenticated with it, so no other value
-that this site encrypts passes for a session, nor a session for another cookie.
+A cookie is ``e1.`` followed, in base64url, by a random salt, and the ciphertext and tag of
+AES-256-GCM. Its key and nonce are derived (HKDF-SHA-256, RFC 5869) from SECRET_KEY and the salt, so
+no two cookies share them. Random nonces under a single key would be safe for about four billion
+cookies only (NIST SP 800-38D, 8.3). The cookie's name and purpose are authenticated with the data,
+so no other encrypted value of this site passes for a session, and no session for another cookie.
 
-Nothing is compressed. Who can have a part of a session of their choice stored, a search term say,
-would learn the rest of it from the length (CRIME, BREACH). The length itself is not hidden.
+Nothing is compressed. Otherwise the length would tell how much of a session repeats a text that a
+visitor has put into it, such as a search term (CRIME, BREACH). The length itself is not hidden.
 """
 
 import re
@@ -29,16 +29,17 @@ from .cookie_sessions import CookieSession, OpenedCookie
 from .encryption import DecryptionError, secrets
 from .merge import Data
 
-SALT_BYTES, KEY_BYTES, NONCE_BYTES, TAG_BYTES = 16, 32, 12, 16
+SALT_BYTES, KEY_BYTES, NONCE_BYTES = 16, 32, 12
 
-# Before the data: seconds since 1970 at which the cookie was written.
+# Before the data: the time of writing, in seconds since 1970.
 WRITTEN = struct.Struct(">q")
 
+# Salt, time and tag alone take 40 bytes, which are 54 characters.
 ENCRYPTED = re.compile(rf"{re.escape(ENCRYPTED_COOKIE_PREFIX)}[\w-]{{54,}}", re.ASCII)
 
 
 class SessionStore(CookieSession):
-    """A sibling of ``signed_cookies``: what one promises, the other does."""
+    """An encrypted sibling of ``signed_cookies``, with the same promises."""
 
     @classmethod
     def is_cookie(cls, session_key: str | None) -> bool:
@@ -60,9 +61,9 @@ class SessionStore(CookieSession):
 
 
 def decrypted(cookie: str) -> tuple[bytes, str]:
-    """The text in the cookie, and the secret key that it opened with.
+    """Return the text in the cookie, and the secret key that decrypts it.
 
-    Raises DecryptionError for what none of the site's keys has encrypted as a session cookie.
+    Raises DecryptionError unless one of the site's secret keys encrypted it as a session cookie.
     """
     if not ENCRYPTED.fullmatch(cookie):
         raise DecryptionError
@@ -72,7 +73,7 @@ def decrypted(cookie: str) -> tuple[bytes, str]:
     except ValueError as error:
         raise DecryptionError from error
     if urlsafe_base64_encode(sealed) != text:
-        # The last character may have bits to spare: by those one cookie would be several.
+        # The last character may have unused bits, with which one cookie would have several texts.
         raise DecryptionError
     salt, ciphertext = sealed[:SALT_BYTES], sealed[SALT_BYTES:]
     for secret in secrets():
@@ -95,7 +96,7 @@ def associated_data() -> bytes:
 
 
 def derived(secret: str, salt: bytes) -> tuple[bytes, bytes]:
-    """The key and the nonce of one cookie."""
+    """Return the key and the nonce of the cookie with that salt."""
     expand = HKDFExpand(algorithm=SHA256(), length=KEY_BYTES + NONCE_BYTES, info=salt)
     both = expand.derive(master_key(secret))
     return both[:KEY_BYTES], both[KEY_BYTES:]

@@ -1,4 +1,4 @@
-"""From signed cookies to encrypted ones, or back: the response sets the session in the new form."""
+"""From signed to encrypted cookies, or back: the response sets the session in the new form."""
 
 import copy
 import logging
@@ -16,9 +16,9 @@ logger = logging.getLogger("django.contrib.sessions")
 class CookieToCookie(KeepsExpiryMixin, CookieSession):
     """A session in a cookie of the new engine, or of the old one.
 
-    Both are the whole session, so requests at once that bring the old cookie need no agreement:
-    each answers with the session that it was sent. The old cookie is good until it expires, as any
-    copy of a cookie is; SESSION_REVOCATION_CHECK refuses both once the session has ended.
+    Both contain the whole session, so concurrent requests with the old cookie need no coordination:
+    each responds with the session that it received. The old cookie stays valid until it expires, as
+    any copy of a cookie does. SESSION_REVOCATION_CHECK refuses both once the session has ended.
     """
 
     _old: type[CookieSession]
@@ -37,7 +37,7 @@ class CookieToCookie(KeepsExpiryMixin, CookieSession):
         if not data:
             return self._empty()
         self._moved = copy.deepcopy(data), old._expires(data)
-        # So that the response sets the cookie.
+        # Makes the response set the cookie.
         self.modified = True
         return data
 
@@ -46,17 +46,17 @@ class CookieToCookie(KeepsExpiryMixin, CookieSession):
         self._moved = None
 
     def _get_session_key(self) -> str:
-        """A cookie that is merely moved expires when the session would have."""
+        """Return the cookie. A move alone leaves the session's expiry as it is."""
         written = self._moment_of_writing()
-        # Not before: to settle the exchange would count as a change of the session.
+        # Only now: settling the exchange counts as a change of the session.
         self._settle_exchange()
         return self.make_cookie(self._get_session(), written)
 
     def _report_too_large(self, error: CookieTooLargeError) -> None:
-        """Leave a session that has come in the old form in that, unless this request changed it.
+        """Keep the old form of a session that this request has not changed.
 
-        A signed cookie is compressed, so it can hold more. What is new is not put into a form that
-        the browser can read.
+        A signed cookie is compressed, so it can contain more. A changed session is not put into a
+        form that the browser can read.
         """
         if not self._is_unchanged_since_move():
             super()._report_too_large(error)

@@ -33,7 +33,7 @@ class KeepsExpiryMixin(HandoverMixin):
             return False
 
     def _moment_of_writing(self) -> datetime:
-        """Now; for a session that is merely moved, the moment that leaves its expiry as it was."""
+        """Return now, or for an unchanged session the moment that keeps its expiry."""
         expiry = self._get_session().get(EXPIRY_ITEM)
         if not self._is_unchanged_since_move() or isinstance(expiry, str):
             return timezone.now()
