@@ -58,8 +58,7 @@ def unsigned_until() -> datetime | None:
 
 
 def accepts_unsigned() -> bool:
-    if not signs_ids():
-        return True
+    """Whether session keys without a signature are accepted while ids are signed."""
     until = unsigned_until()
     return until is not None and not is_past(until)
 
@@ -95,13 +94,14 @@ def open_session(session_class: type[SessionBase], cookie: str | None) -> Sessio
     """Return the session of the cookie; a new one if the cookie is refused."""
     if cookie is None or is_whole_session(session_class, cookie):
         return session_class(cookie)
-    session_key = unsign(cookie)
+    session_key, signs = unsign(cookie), signs_ids()
     is_signed = session_key is not None
-    if session_key is None and accepts_unsigned():
+    if not is_signed and (not signs or accepts_unsigned()):
         session_key = cookie
     session = session_class(session_key)
-    # The response sets the current form.
-    session.has_old_cookie = is_signed != signs_ids()  # type: ignore[attr-defined]
+    if is_signed != signs:
+        # The response sets the current form.
+        session.has_old_cookie = True  # type: ignore[attr-defined]
     return session
 
 
