@@ -45,14 +45,16 @@ class AllowedLookupsAdmin(admin.ModelAdmin):
         """Treat an empty field name, as in ``?_to_field=``, as none."""
         return super().get_object(request, object_id, from_field or None)
 
-    def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *args: Any) -> Any:
+    def response_action(
+        self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any
+    ) -> Any:
         """Ignore selected values that are no primary keys, like keys that no row has."""
         form = request.POST.copy()
         form.setlist(
             ACTION_CHECKBOX_NAME, list(self.valid_keys(form.getlist(ACTION_CHECKBOX_NAME)))
         )
         request.POST = form  # type: ignore[assignment]
-        return super().response_action(request, queryset, *args)
+        return super().response_action(request, queryset, *args, **kwargs)
 
     def valid_keys(self, values: list[str]) -> Iterator[str]:
         return (value for value in values if primary_key(self.model, value) is not None)
