@@ -38,9 +38,9 @@ def signs_ids() -> bool:
 
 
 def unsigned_until() -> datetime | None:
-    """Until when session keys without a signature are accepted; None for not at all.
+    """Return until when session keys without a signature are accepted; None for not at all.
 
-    Raises ImproperlyConfigured if the setting is no moment.
+    Raises ImproperlyConfigured if the setting is not a moment.
     """
     value: Any = getattr(settings, "SESSION_ID_UNSIGNED_UNTIL", None)
     if not value:
@@ -64,6 +64,7 @@ def accepts_unsigned() -> bool:
 
 
 def sign(session_key: str) -> str:
+    """Return the signed id: the session key, a colon and its signature."""
     return signing.Signer(salt=SESSION_ID_SALT).sign(session_key)
 
 

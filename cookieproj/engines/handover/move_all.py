@@ -23,6 +23,7 @@ from cookieproj.engines.entries import Entry, ListedSession
 from cookieproj.engines.exceptions import NotListableError, SessionStoreError, StoreFullError
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.merge import Data, same_data
+from cookieproj.engines.session_keys import masked
 from cookieproj.engines.store import Store
 from cookieproj.engines.store_probe import probe
 
@@ -183,9 +184,7 @@ class BatchMover:
             # session is too large.
             probe(self.engine)
         place = in_english(self.new.label)
-        logger.error(
-            "The session %s cannot be kept in %s: %s", abbreviated(listed.key), place, error
-        )
+        logger.error("The session %s cannot be kept in %s: %s", masked(listed.key), place, error)
 
     def replace_copy(self, listed: ListedSession, data: Data) -> Entry | None:
         """Replace a copy of the session in the new store. Return the entry that was written.
@@ -231,7 +230,7 @@ class BatchMover:
             return Outcome.ALREADY_IN_NEW
         if not can_hold or not self.old.is_readable(listed):
             place = in_english(self.old.label)
-            logger.error("The session %s cannot be read in %s.", abbreviated(listed.key), place)
+            logger.error("The session %s cannot be read in %s.", masked(listed.key), place)
             return Outcome.UNMOVABLE
         try:
             self.new.form(without_copy_mark(listed.stored.data or {}))
@@ -255,8 +254,3 @@ class BatchMover:
                     store.invalidate(listed.key)
         self.on_moved([listed.key for listed in sessions])
         return Counter({Outcome.ALREADY_IN_NEW: len(sessions)})
-
-
-def abbreviated(key: str) -> str:
-    """Return enough of a session key to find the session by, and too little to open it."""
-    return f"{key[:8]}…"
