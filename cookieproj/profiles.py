@@ -4,7 +4,7 @@ import os
 
 from django.core.exceptions import ImproperlyConfigured
 
-PROFILES = ("db", "cache", "file", "cached_db", "signed_cookies", "encrypted_cookies")
+PROFILES = ("db", "cache", "file", "cached_db", "signed_cookies", "encrypted_cookies", "mongodb")
 
 
 def use_profile() -> None:

@@ -13,6 +13,7 @@ from cookieproj.engines.constants import (
     DB,
     ENCRYPTED_COOKIES,
     FILE,
+    MONGODB,
     SIGNED_COOKIES,
 )
 from cookieproj.engines.engine_registry import resolve_engine
@@ -27,6 +28,7 @@ class QuestionsForm(forms.Form):
         choices=[
             ("redis", gettext_lazy("a database, and Redis or memcached")),
             ("database", gettext_lazy("a database")),
+            ("documents", gettext_lazy("a database, and MongoDB")),
             ("disk", gettext_lazy("nothing else, on one machine")),
             ("none", gettext_lazy("nothing else, on several machines")),
         ],
@@ -71,6 +73,8 @@ def recommended_engine(stores: str, holds: str, lasts: str) -> str:
             return CACHE
         case "redis", _holds, _lasts:
             return CACHED_DB
+        case "documents", _holds, _lasts:
+            return MONGODB
         case "disk" | "none", "little", _lasts:
             return SIGNED_COOKIES
         case "disk" | "none", "secret", _lasts:
@@ -94,6 +98,10 @@ def reason(name: str, stores: str) -> str:
         DB: _(
             "All machines can reach it, it is backed up with your other data, and it loses no "
             "session."
+        ),
+        MONGODB: _(
+            "All machines can reach it. It deletes expired sessions by itself, and loses no "
+            "session that it has acknowledged."
         ),
         FILE: _("It needs only a folder, and sessions survive a restart."),
         SIGNED_COOKIES: _(

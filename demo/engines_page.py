@@ -35,6 +35,7 @@ from cookieproj.engines.cookie_sessions import CookieSession
 from cookieproj.engines.cookie_settings import MAX_COOKIE_BYTES
 from cookieproj.engines.engine_registry import current_engine, resolve_engine
 from cookieproj.engines.exceptions import NotListableError, SessionStoreError
+from cookieproj.engines.mongodb import SessionStore as MongoDBEngine
 
 from .attacks import temporary_session
 from .benchmark_chart import TITLES, Panel, longest_time, panels
@@ -186,6 +187,8 @@ def size_limit(session_class: Any) -> str:
     uses_cache = issubclass(session_class, DjangoCacheEngine)
     if uses_cache and isinstance(session_cache(), MemcachedStore):
         return _("1 MB, unless memcached runs with a different -I")
+    if issubclass(session_class, MongoDBEngine):
+        return _("16 MB, the largest document of MongoDB")
     return _("no practical limit")
 
 
@@ -194,6 +197,8 @@ def clearing(session_class: Any) -> str:
         return _("the browser")
     if issubclass(session_class, DjangoCacheEngine):
         return _("the cache itself")
+    if issubclass(session_class, MongoDBEngine):
+        return _("MongoDB itself, once a minute")
     return "manage.py clearsessions"
 
 

@@ -22,6 +22,7 @@ from cookieproj.engines.constants import (
     ENCRYPTED_COOKIES,
     ENGINE_NAMES,
     FILE,
+    MONGODB,
     SIGNED_COOKIES,
 )
 from cookieproj.engines.exceptions import SessionStoreError
@@ -147,6 +148,10 @@ class Switch:
                 "to a Redis or memcached that all processes can reach."
             ),
             FILE: _("Set SESSION_FILE_PATH to a folder that all processes may write to."),
+            MONGODB: _(
+                "Set MONGODB_URL to a MongoDB that all processes can reach, with the name of a "
+                "database. The collection and its index are created with the first session."
+            ),
             SIGNED_COOKIES: _(
                 "There is no store: SECRET_KEY signs the cookies. Anybody who has a cookie can "
                 "read it, and it can hold no more than 4,096 bytes."

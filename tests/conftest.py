@@ -26,8 +26,14 @@ from django.test.signals import setting_changed
 from django.utils import translation
 from pytest_django import Settings
 
-from cookieproj.engines.constants import DJANGO_ENGINES, ENCRYPTED_COOKIES
+from cookieproj.engines.constants import (
+    DJANGO_ENGINE_NAMES,
+    DJANGO_ENGINES,
+    ENGINE_NAMES,
+    MONGODB,
+)
 from cookieproj.engines.file import SessionStore as FileStore
+from cookieproj.engines.mongodb_client import documents
 from cookieproj.engines.sql_statements import statements
 from cookieproj.profiles import PROFILES
 from cookieproj.settings.caches import caches
@@ -119,7 +125,7 @@ def is_nowhere(item: pytest.Item) -> bool:
     """Whether it is about an engine of Django's that Django has not."""
     parameters = getattr(item, "callspec", None) and item.callspec.params  # type: ignore[attr-defined]
     values = [value for value in (parameters or {}).values() if isinstance(value, str)]
-    return ENCRYPTED_COOKIES in values and bool({"Django's", DJANGO_ENGINES} & set(values))
+    return bool(OURS_ALONE & set(values)) and bool({"Django's", DJANGO_ENGINES} & set(values))
 
 
 def pytest_configure() -> None:
@@ -128,6 +134,9 @@ def pytest_configure() -> None:
     # Each test client lists all static files otherwise: longer than most of its requests.
     site_settings.WHITENOISE_AUTOREFRESH = True
 
+
+# Engines that Django has no counterpart of.
+OURS_ALONE = set(ENGINE_NAMES) - set(DJANGO_ENGINE_NAMES)
 
 CONNECTIONS = cache_connections._connections  # type: ignore[attr-defined]
 ALIASES = set(cache_connections)
@@ -193,6 +202,11 @@ def sentinel_url(stack: ExitStack, server_folder: Path, redis_url: str) -> str:
 @pytest.fixture(scope="session")
 def memcached_url(stack: ExitStack) -> str:
     return start(stack, servers.memcached())
+
+
+@pytest.fixture(scope="session")
+def mongodb_url(stack: ExitStack, server_folder: Path) -> str:
+    return f"{start(stack, servers.mongodb(server_folder))}/sessions"
 
 
 @pytest.fixture(scope="session")
@@ -337,13 +351,15 @@ def stores(
 def profile(
     request: pytest.FixtureRequest, settings: Settings, tmp_path: Path, db: None
 ) -> Iterator[str]:
-    """Each of the five in turn, ``cache`` and ``cached_db`` on a real and empty Redis."""
+    """Each profile in turn, on a real and empty store."""
     name: str = request.param
     module = import_module(f"cookieproj.settings.{name}")
     settings.SESSION_ENGINE = module.SESSION_ENGINE
     if name in {"cache", "cached_db"}:
         settings.CACHES = caches(f"{request.getfixturevalue('redis_url')}/0")
         cache_connections["sessions"].clear()
+    if name == MONGODB:
+        empty_mongodb(settings, request.getfixturevalue("mongodb_url"))
     settings.SESSION_FILE_PATH = tmp_path
     forget_folder()
     yield name
@@ -357,9 +373,18 @@ def forget_folder() -> None:
             delattr(store, "_storage_path")
 
 
+def empty_mongodb(settings: Settings, url: str) -> None:
+    """Run the site with this MongoDB, without sessions."""
+    settings.SESSION_MONGODB_URL = url
+    documents(url).delete_many({})
+
+
 @pytest.fixture
-def empty_stores(settings: Settings, tmp_path: Path, redis_url: str) -> Iterator[None]:
-    """A folder and a Redis without sessions, for whichever engine a test runs."""
+def empty_stores(
+    settings: Settings, tmp_path: Path, redis_url: str, mongodb_url: str
+) -> Iterator[None]:
+    """A folder, a Redis and a MongoDB without sessions, for whichever engine a test runs."""
+    empty_mongodb(settings, mongodb_url)
     settings.SESSION_FILE_PATH = tmp_path
     settings.SESSION_CACHE_ALIAS = "sessions"
     settings.CACHES = caches(f"{redis_url}/0")

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cookieproj.engines.constants import (
+    DB,
     DJANGO_ENGINE_NAMES,
     DJANGO_ENGINES,
     ENCRYPTED_COOKIES,
@@ -38,7 +39,9 @@ def beside(engine: str, middleware: list[str]) -> list[str]:
 
 def mirrored(name: str) -> str:
     """The engine of Django's that ours of that name is held against."""
-    return name if name in DJANGO_ENGINE_NAMES else SIGNED_COOKIES
+    if name in DJANGO_ENGINE_NAMES:
+        return name
+    return SIGNED_COOKIES if name == ENCRYPTED_COOKIES else DB
 
 
 def run_on(settings: "Settings", whose: "Whose", name: str) -> None:

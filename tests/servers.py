@@ -157,6 +157,53 @@ def memcached() -> Iterator[str]:
 
 
 @contextmanager
+def mongodb(folder: Path) -> Iterator[str]:
+    """A server that speaks MongoDB's protocol: its URL less the database's name."""
+    (folder / "mongodb").mkdir(exist_ok=True)
+    command = mongodb_command(folder / "mongodb")
+    with served(lambda port: [*command, "--port", str(port)]) as port:
+        yield f"mongodb://127.0.0.1:{port}"
+
+
+def mongodb_command(data: Path) -> list[str]:
+    """``mongod`` if it is on PATH, else SecantusDB. What either acknowledges is on disk."""
+    if mongod := shutil.which("mongod"):
+        return [mongod, "--dbpath", str(data), "--bind_ip", "127.0.0.1", "--quiet"]
+    program = found("secantusd-py", "pip install secantusdb, or MongoDB's own mongod")
+    command = [program, "--storage-path", str(data), "--cache-size", "64M", "--sync-on-commit"]
+    return [*command, "--log-level", "ERROR"]
+
+
+class StoppableMongoDB:
+    """A server with MongoDB's protocol, on one port, that can be stopped and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        data = folder / "mongodb"
+        data.mkdir()
+        self.port = free_port()
+        self._command = [*mongodb_command(data), "--port", str(self.port)]
+        self.url = f"mongodb://127.0.0.1:{self.port}"
+
+    def start(self, *options: str) -> None:
+        self._executor = TCPExecutor(
+            [*self._command, *options], host="127.0.0.1", port=self.port, timeout=60
+        )
+        self._executor.start()
+
+    def stop(self) -> None:
+        self._executor.stop()
+
+    def kill(self) -> None:
+        """End it at once, with no time to finish anything."""
+        self._executor.kill()
+
+    def freeze(self) -> None:
+        """Let it accept connections and answer nothing."""
+        if self._executor.process:
+            self._executor.process.send_signal(signal.SIGSTOP)
+
+
+@contextmanager
 def postgresql(folder: Path) -> Iterator[str]:
     with stoppable_postgresql(folder) as server:
         yield server.url

@@ -24,13 +24,18 @@ ROOT = Path(__file__).parents[1]
 
 ENGINES = {
     "DJANGO_ENGINE_NAMES": ("db", "cache", "file", "cached_db", "signed_cookies"),
-    "ENGINE_NAMES": ("db", "cache", "file", "cached_db", "signed_cookies", "encrypted_cookies"),
+    "ENGINE_NAMES": (
+        *("db", "cache", "file", "cached_db", "signed_cookies"),
+        *("encrypted_cookies", "mongodb"),
+    ),
     "DB": "db",
     "CACHE": "cache",
     "FILE": "file",
     "CACHED_DB": "cached_db",
     "SIGNED_COOKIES": "signed_cookies",
     "ENCRYPTED_COOKIES": "encrypted_cookies",
+    "MONGODB": "mongodb",
+    "MONGODB_COLLECTION": "django_session",
     "OUR_ENGINES": "cookieproj.engines.",
     "DJANGO_ENGINES": "django.contrib.sessions.backends.",
     "STORE_SALT": "django.contrib.sessions.SessionStore",

@@ -25,13 +25,18 @@ from django.core.management import get_commands
 from django.utils.translation import gettext as _
 
 from .caches import adapter_for
-from .engine_registry import current_engine
+from .constants import MONGODB
+from .engine_registry import current_engine, without_handover
 from .exceptions import StoreError
+from .handover_mixin import store_of
 from .listing import ListingMixin
 from .revocation_check import revocation_check
 from .signed_ids import signs_ids, unsigned_until
 from .store_probe import probe
 from .validation import uses_middleware
+
+# The extra of this package that installs a driver of an engine, by the module that is imported.
+EXTRAS = {"cryptography": "encrypted", "pymongo": MONGODB, "bson": MONGODB}
 
 SIGNING_MIDDLEWARE = "cookieproj.engines.middleware.SessionMiddleware"
 
@@ -61,10 +66,30 @@ def engine_is_there(**kwargs: Any) -> list[CheckMessage]:
             Error(
                 _("SESSION_ENGINE = %(engine)r is no session engine: %(error)s.")
                 % {"engine": settings.SESSION_ENGINE, "error": error},
-                hint=_("Name a module with a SessionStore, such as cookieproj.engines.db."),
+                hint=install_hint(error)
+                or _("Name a module with a SessionStore, such as cookieproj.engines.db."),
                 id="engines.E001",
             )
         ]
+    return []
+
+
+def install_hint(error: ImportError) -> str:
+    """Return how to install the driver that is missing; "" if something else is."""
+    extra = EXTRAS.get((error.name or "").partition(".")[0])
+    return _("Install it: pip install cookieproj[%(extra)s]") % {"extra": extra} if extra else ""
+
+
+@register
+def store_is_configured(**kwargs: Any) -> list[CheckMessage]:
+    """Report a missing setting of the engine's store, such as SESSION_MONGODB_URL."""
+    engine = engine_or_none()
+    if not (engine and issubclass(engine, ListingMixin)):
+        return []
+    try:
+        _store = store_of(without_handover(engine, ""))
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="engines.E006")]
     return []
 
 

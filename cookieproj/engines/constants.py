@@ -14,8 +14,8 @@ from django.contrib.messages.storage.session import SessionStorage
 # names, rows of the registry would belong to an unknown engine, and their sessions could not be
 # ended.
 DJANGO_ENGINE_NAMES = ("db", "cache", "file", "cached_db", "signed_cookies")
-ENGINE_NAMES = (*DJANGO_ENGINE_NAMES, "encrypted_cookies")
-DB, CACHE, FILE, CACHED_DB, SIGNED_COOKIES, ENCRYPTED_COOKIES = ENGINE_NAMES
+ENGINE_NAMES = (*DJANGO_ENGINE_NAMES, "encrypted_cookies", "mongodb")
+DB, CACHE, FILE, CACHED_DB, SIGNED_COOKIES, ENCRYPTED_COOKIES, MONGODB = ENGINE_NAMES
 OUR_ENGINES = "cookieproj.engines."
 # Django's engines have the same wire format, so ours read what they have stored.
 DJANGO_ENGINES = "django.contrib.sessions.backends."
@@ -30,6 +30,9 @@ COOKIE_SALT = "django.contrib.sessions.backends.signed_cookies"
 # could be read.
 ENCRYPTED_COOKIE_PREFIX = "e1."
 ENCRYPTED_COOKIE_LABEL = "cookieproj.engines.encrypted_cookies"
+
+# The collection of sessions in MongoDB. In another one no stored session would be found.
+MONGODB_COLLECTION = "django_session"
 
 # The salt of signed session ids. With another one each would be refused.
 SESSION_ID_SALT = "cookieproj.engines.signed_ids"

@@ -63,6 +63,15 @@ class EngineRef:
         return session_class
 
     @property
+    def is_installed(self) -> bool:
+        """Whether its module can be imported, with the driver that it needs."""
+        try:
+            _session_class = self.session_class
+        except ImportError:
+            return False
+        return True
+
+    @property
     def store(self) -> Any:
         """The engine's class without a handover, even if it is the running engine."""
         return without_handover(self.session_class, self.alias)

@@ -9,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 
 from .handover import previous
+from .handover_mixin import store_of
 from .running_engine import store
 
 
@@ -19,7 +20,7 @@ def handover_is_possible(**kwargs: Any) -> list[CheckMessage]:
         store()
         handover_engine = previous()
         if handover_engine:
-            handover_engine.store()
+            store_of(handover_engine.store)
     except ImproperlyConfigured as error:
         hint = _("Unset SESSION_HANDOVER_FROM when the handover is over.")
         return [Error(str(error), hint=hint, id="engines.E002")]

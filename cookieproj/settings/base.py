@@ -8,6 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from .caches import caches, previous_cache
 from .databases import database
 from .environment import env, hosts, is_on, names, whole_number
+from .mongodb_url import accepted
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
@@ -131,6 +132,13 @@ if not session_folder:
     # Path("") is the working directory.
     raise ImproperlyConfigured("SESSION_FILE_PATH is empty. Name a folder, or unset it.")
 SESSION_FILE_PATH = Path(session_folder)
+
+# The MongoDB of the profile mongodb.
+SESSION_MONGODB_URL = (
+    accepted(env.str("MONGODB_URL"))
+    if "MONGODB_URL" in env
+    else "mongodb://localhost:27017/cookieproj"
+)
 
 # Called for each session in a signed cookie: a browser may send a cookie that has ended.
 SESSION_REVOCATION_CHECK = "cookieproj.devices.revocation.is_revoked"

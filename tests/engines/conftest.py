@@ -10,9 +10,14 @@ from django.core.cache import caches as cache_connections
 from django.db import DatabaseError, connections
 from pytest_django import DjangoDbBlocker, Settings
 
-from cookieproj.engines.constants import DJANGO_ENGINE_NAMES, DJANGO_ENGINES, OUR_ENGINES
+from cookieproj.engines.constants import (
+    DJANGO_ENGINE_NAMES,
+    DJANGO_ENGINES,
+    MONGODB,
+    OUR_ENGINES,
+)
 from cookieproj.settings.caches import caches
-from tests.conftest import connected, forget_folder, new_database
+from tests.conftest import connected, empty_mongodb, forget_folder, new_database
 from tests.stores import forget_pending
 
 from .contract import STORES, Engine, Open, Request
@@ -73,7 +78,9 @@ def key(request_for: Open) -> str:
 
 
 @pytest.fixture
-def environment(engine: Engine, request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+def environment(
+    engine: Engine, request: pytest.FixtureRequest, settings: Settings, tmp_path: Path
+) -> dict[str, str]:
     """The variables that give another process the same store."""
     return {
         "DJANGO_SETTINGS_MODULE": "cookieproj.settings.cached_db",
@@ -81,6 +88,7 @@ def environment(engine: Engine, request: pytest.FixtureRequest, tmp_path: Path) 
         "SESSION_FILE_PATH": str(tmp_path),
         "DATABASE_URL": request.getfixturevalue(f"{engine.database or 'sqlite'}_sessions_url"),
         "CACHE_URL": request.getfixturevalue(f"{engine.cache or 'memory'}_url"),
+        **({"MONGODB_URL": settings.SESSION_MONGODB_URL} if engine.name == MONGODB else {}),
     }
 
 
@@ -98,6 +106,8 @@ def engine(
     settings.SESSION_CACHE_ALIAS = "sessions"
     settings.CACHES = caches(request.getfixturevalue(f"{engine.cache or 'memory'}_url"))
     cache_connections["sessions"].clear()
+    if engine.name == MONGODB:
+        empty_mongodb(settings, request.getfixturevalue("mongodb_url"))
     forget_pending()
     forget_folder()
     url = request.getfixturevalue(f"{engine.database or 'sqlite'}_sessions_url")

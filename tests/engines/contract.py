@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 
-from cookieproj.engines.constants import DJANGO_ENGINES, OUR_ENGINES
+from cookieproj.engines.constants import DJANGO_ENGINE_NAMES, DJANGO_ENGINES, OUR_ENGINES
 from cookieproj.engines.handover_mixin import HandoverMixin
 from tests.families import IN_COOKIES
 
@@ -27,6 +27,7 @@ STORES = [
     ("cached_db", "mariadb", "redis"),
     ("signed_cookies", "", ""),
     ("encrypted_cookies", "", ""),
+    ("mongodb", "", ""),
 ]
 
 
@@ -55,6 +56,11 @@ class Engine:
     @property
     def on_server(self) -> bool:
         return self.name not in IN_COOKIES
+
+    @property
+    def is_mirror(self) -> bool:
+        """Whether Django has an engine of that name."""
+        return self.name in DJANGO_ENGINE_NAMES
 
     @property
     def Store(self) -> Any:  # noqa: N802 - a class

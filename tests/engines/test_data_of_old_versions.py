@@ -24,12 +24,14 @@ from django.core.cache import caches
 from django.test.utils import override_settings
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+from pymongo.collection import Collection
 from pytest_django import Settings
 from redis import Redis
 
 from cookieproj.engines.benchmark.namespace import namespaced
 from cookieproj.engines.handover import session_store
 from cookieproj.engines.handover.movable_engines import handover_engine
+from cookieproj.engines.mongodb_client import documents
 from cookieproj.engines.store_probe import without_cache
 from tests.conftest import on
 
@@ -69,6 +71,11 @@ def decrypted(cookie: str) -> Any:
     return json.loads(aead.decrypt(nonce, sealed[16:], name)[8:])
 
 
+def collection() -> Collection[dict[str, Any]]:
+    """The collection of sessions, by its literal name."""
+    return documents(site.SESSION_MONGODB_URL).database["django_session"]
+
+
 def stored(profile: str, data: dict[str, Any], key: str = KEY, folder: Path | None = None) -> str:
     """In that engine's store, as it holds it; what opens it."""
     text = signed(data, STORE_SALT)
@@ -82,6 +89,10 @@ def stored(profile: str, data: dict[str, Any], key: str = KEY, folder: Path | No
             (folder / f"sessionid{key}").write_text(text)
         case "cache":
             caches["sessions"].set(f"django.contrib.sessions.cache{key}", data, 3600)
+        case "mongodb":
+            expires = timezone.now() + timedelta(hours=1)
+            payload = json.dumps(data).encode()
+            collection().insert_one({"_id": key, "data": payload, "expires": expires})
         case _:
             expires = timezone.now() + timedelta(hours=1)
             Session.objects.create(session_key=key, session_data=text, expire_date=expires)
@@ -97,6 +108,10 @@ def read(profile: str, key: str, folder: Path) -> Any:
             return decrypted(key)
         case "file":
             return signing.loads((folder / f"sessionid{key}").read_text(), salt=STORE_SALT)
+        case "mongodb":
+            document = collection().find_one(key)
+            assert document
+            return json.loads(document["data"])
         case "cache" | "cached_db":
             return caches["sessions"].get(f"django.contrib.sessions.{profile}{key}")
     return signing.loads(Session.objects.get(pk=key).session_data, salt=STORE_SALT)

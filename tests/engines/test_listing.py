@@ -314,6 +314,7 @@ def test_a_session_knows_where_it_lives(engine: Engine) -> None:
         "cached_db": "table django_session, ",
         "cache": PLACES.get(engine.cache, ""),
         "file": "folder ",
+        "mongodb": "MongoDB 127.0.0.1:",
         **dict.fromkeys(COOKIE_ENGINES, "cookie sessionid of the browser"),
     }
     assert first.place.startswith(place[engine.name])

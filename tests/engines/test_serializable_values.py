@@ -189,7 +189,7 @@ def test_nor_is_it_applied(engine: Engine, entry: dict[str, Any], text: str) -> 
     assert (data["cart"], data["more"], data.get(name)) == ("full", 1, None)
 
 
-@on_engines(lambda engine: engine.ours and engine.on_server)
+@on_engines(lambda engine: engine.ours and engine.on_server and engine.is_mirror)
 def test_what_djangos_engine_has_stored_is_left_out_when_it_is_read(engine: Engine) -> None:
     """On each store, whatever it keeps a session as."""
     path = engine.path.replace("cookieproj.engines", "django.contrib.sessions.backends")

@@ -67,6 +67,7 @@ def test_a_key_that_opens_nothing_is_no_error(
     kept(engine, seen == ({}, None), seen, ALL if is_nul or is_half else NONE)
 
 
+@on_engines(lambda engine: engine.is_mirror)
 @pytest.mark.parametrize("strange", STRANGE, ids=name)
 def test_a_session_under_a_strange_key_opens_where_django_can_store_one(
     engine: Engine, strange: str

@@ -237,7 +237,7 @@ def test_a_cookie_that_somebody_signed_who_could(
 @pytest.mark.parametrize("name", ENGINE_NAMES)
 @pytest.mark.parametrize("way", ["before setup", "no apps", "sessions alone"])
 def test_a_process_without_users_reads_who_is_signed_in(
-    family: str, name: str, way: str, tmp_path: Path
+    family: str, name: str, way: str, tmp_path: Path, mongodb_url: str
 ) -> None:
     """A service that shares the sessions of a site; some are opened without any app at all."""
     needs_table = name in {"db", "cached_db"}
@@ -245,7 +245,7 @@ def test_a_process_without_users_reads_who_is_signed_in(
         program = IMPORT
     else:
         program = IMPORT + (TABLE if needs_table else "") + USE
-    ran = forks().run("-c", program, family + name, way, str(tmp_path))
+    ran = forks().run("-c", program, family + name, way, str(tmp_path), mongodb_url)
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
@@ -256,9 +256,10 @@ from importlib import import_module
 import django
 from django.conf import settings
 warnings.simplefilter("error")
-engine, way, folder = sys.argv[1:]
+engine, way, folder, mongodb_url = sys.argv[1:]
 settings.configure(
     SECRET_KEY="secret", SESSION_ENGINE=engine, SESSION_FILE_PATH=folder,
+    SESSION_MONGODB_URL=mongodb_url,
     INSTALLED_APPS=["django.contrib.sessions"] if way == "sessions alone" else [],
     DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
 )

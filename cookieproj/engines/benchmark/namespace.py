@@ -55,13 +55,16 @@ def namespaced(session_class: type[SessionBase]) -> Iterator[Any]:
 
 
 def remove_sessions(engine: Any) -> None:
-    """Delete the rows and cache entries of all sessions that the engine created.
+    """Delete the rows, cache entries and documents of all sessions that the engine created.
 
     Files go with their folder. The entries go from the running engine's cache too: if that is
     cached_db, the deletion of a row sends it a signal, and it leaves a tombstone. Raises
     StoreError if a store does not answer.
     """
-    sessions: list[Any] = [engine(), running_engine.store()()]
+    if not engine.created_keys:
+        return
+    own_session: Any = engine()
+    sessions: list[Any] = [own_session, running_engine.store()()]
     cached = [session for session in sessions if hasattr(session, "_cache")]
     created_keys = iter(engine.created_keys)
     while keys := list(islice(created_keys, ROWS_PER_DELETE)):
@@ -70,6 +73,9 @@ def remove_sessions(engine: Any) -> None:
             alias = router.db_for_write(model)
             rows = model._base_manager.using(alias).filter(session_key__in=keys)
             Table(model, alias).call(partial(rows._raw_delete, alias))
+        elif own_session not in cached:
+            for key in keys:
+                own_session.delete(key)
         for session in cached:
             for key in keys:
                 adapter_for(session._cache).delete(session.cache_key_prefix + key)

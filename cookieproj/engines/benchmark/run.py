@@ -10,6 +10,7 @@ from threading import Barrier
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.utils import timezone
 
@@ -29,8 +30,6 @@ from .results import Benchmark, Cost, EngineResult, cores, machine
 from .round_trip_counter import round_trip_counter
 from .visitor import RequestFailedError
 
-ALL_ENGINES = [path for name in ENGINE_NAMES for path in both_families(name)]
-
 # The only kind of request that works without sessions.
 KIND_WITHOUT_SESSIONS = "plain"
 
@@ -40,8 +39,14 @@ def payload_of(size: int) -> dict[str, Any]:
     return {"text": os.urandom(size // 2).hex()}
 
 
+def installed_engines() -> list[str]:
+    """Return the paths of ours and Django's, without those whose driver is not installed."""
+    paths = [path for name in ENGINE_NAMES for path in both_families(name)]
+    return [path for path in paths if EngineRef(path).is_installed]
+
+
 def benchmark(
-    engines: Sequence[str] = ALL_ENGINES,
+    engines: Sequence[str] | None = None,
     *,
     requests: int = 1000,
     visitors: int = 1,
@@ -50,10 +55,10 @@ def benchmark(
 ) -> Benchmark:
     """Send requests of each kind to each engine, and return what they cost.
 
-    ``engines`` are dotted paths. Each visitor sends ``requests`` timed requests of each kind. One
-    more is not timed but counted: with ``requests`` 0 the result has round trips and no times.
-    ``progress`` is called now and then with the number of requests since the last call. No
-    session is left in the stores.
+    ``engines`` are dotted paths; the default is ``installed_engines()``. Each visitor sends
+    ``requests`` timed requests of each kind. One more is not timed but counted: with ``requests`` 0
+    the result has round trips and no times. ``progress`` is called now and then with the number of
+    requests since the last call. No session is left in the stores.
 
     Raises ImportError for a path of no engine, and RequestFailedError if a store fails during
     the benchmark. If a store fails before, the engine's result has a ``problem``.
@@ -63,7 +68,7 @@ def benchmark(
         threads = stack.enter_context(visitor_threads(visitors)) if visitors > 1 else None
         benchmarked = [
             BenchmarkedEngine(engine, stack.enter_context(namespaced(engine.session_class)))
-            for engine in map(EngineRef, engines)
+            for engine in map(EngineRef, installed_engines() if engines is None else engines)
         ]
         for engine in benchmarked:
             engine.start(payload, visitors)
@@ -125,7 +130,7 @@ class BenchmarkedEngine:
                 visitors=visitors,
                 counter=round_trip_counter(self.session_class),
             )
-        except (SessionStoreError, RequestFailedError) as error:
+        except (SessionStoreError, RequestFailedError, ImproperlyConfigured) as error:
             self.problem = str(error)
             with suppress(SessionStoreError):
                 remove_sessions(self.session_class)

@@ -26,11 +26,16 @@ def cache_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def stopped_at_trips(
-    settings: Settings, tmp_path: Path, django_db_blocker: DjangoDbBlocker, cache_url: str
+    settings: Settings,
+    tmp_path: Path,
+    django_db_blocker: DjangoDbBlocker,
+    cache_url: str,
+    mongodb_url: str,
 ) -> Iterator[None]:
     """One seed is one course: nothing here goes by the time, or by another process."""
     settings.SESSION_FILE_PATH = tmp_path
     settings.SESSION_CACHE_ALIAS = "sessions"
+    settings.SESSION_MONGODB_URL = mongodb_url
     settings.SESSION_SERIALIZER = "tests.engines.stepping.setups.Pickles"
     settings.CACHES = caches(cache_url)
     if cache_url.startswith("redis"):

@@ -23,6 +23,7 @@ from cookieproj.engines.caches.memory import MemoryStore
 from cookieproj.engines.caches.redis import RedisStore
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.file_store import FileStore
+from cookieproj.engines.mongodb_store import MongoDBStore
 from cookieproj.engines.row_store import RowStore
 from cookieproj.engines.sql_statements import Table
 
@@ -42,6 +43,7 @@ TRIPS: dict[type, str] = {
         "read insert compare_and_swap touch delete compare_and_delete write_tombstone"
     ),
     FileStore: "read insert compare_and_swap touch delete compare_and_delete purge exists",
+    MongoDBStore: "read insert compare_and_swap touch delete compare_and_delete purge page",
     DjangosDB: "_get_session_from_db exists save delete",
     DjangosFile: "load exists save delete",
     LocMemCache: "get set add delete touch has_key",

@@ -18,13 +18,14 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
 
-from cookieproj.engines.constants import DJANGO_ENGINES, OUR_ENGINES
+from cookieproj.engines.constants import DJANGO_ENGINES, MONGODB, OUR_ENGINES
 from cookieproj.engines.engine_registry import same_named_subclass
 from cookieproj.engines.exceptions import StoreError
 from cookieproj.engines.handover.movable_engines import handover_engine
 from cookieproj.engines.handover.move_all import move
 from cookieproj.engines.handover_mixin import class_and_composer
 from cookieproj.engines.middleware import SessionMiddleware
+from cookieproj.engines.mongodb_client import documents
 from cookieproj.profiles import PROFILES
 from tests.engines.handover_switch import PAIRS
 from tests.families import IN_COOKIES
@@ -104,6 +105,7 @@ class World:
         with connection.cursor() as cursor:
             cursor.execute(f"DELETE FROM {Session._meta.db_table}")
         caches[settings.SESSION_CACHE_ALIAS].clear()
+        documents(settings.SESSION_MONGODB_URL).delete_many({})
         for file in Path(settings.SESSION_FILE_PATH).iterdir():
             if "lock" not in file.name:
                 file.unlink()
@@ -172,4 +174,8 @@ def respond(request: HttpRequest) -> HttpResponse:
     return HttpResponse()
 
 
-NAMES = [*PROFILES, *map(" to ".join, PAIRS)]
+NAMES = [
+    name for name in (*PROFILES, *map(" to ".join, PAIRS)) if MONGODB not in name.split(" to ")
+]
+# A server's steps take longer, so that fewer schedules are tried there.
+NAMES_ON_MONGODB = [MONGODB, *(" to ".join(pair) for pair in PAIRS if MONGODB in pair)]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from .seeds import first_broken
-from .setups import NAMES, world
+from .setups import NAMES, NAMES_ON_MONGODB, world
 
 # Of each engine and pair: so many in one test, as several processes share them, and how many such.
 # They make ten thousand in the suite's time, a quarter of them in the fast tier's, and a million
@@ -48,6 +48,11 @@ def test_nor_on_a_server(server: str, cache_url: str, pytestconfig: pytest.Confi
     """What compares and swaps there is a script, or a command, of the server's own."""
     numbers = range(2000 if pytestconfig.getoption("--long") else 20)
     all_is_kept(server, numbers)
+
+
+@pytest.mark.parametrize("on_mongodb", NAMES_ON_MONGODB)
+def test_nor_on_mongodb(on_mongodb: str, pytestconfig: pytest.Config) -> None:
+    all_is_kept(on_mongodb, range(1000 if pytestconfig.getoption("--long") else 10))
 
 
 def test_a_session_is_what_it_may_be(name: str, numbers: range) -> None:

@@ -16,7 +16,7 @@ from django.utils.translation import ngettext
 
 from cookieproj.engines.benchmark import results
 from cookieproj.engines.benchmark.results import Benchmark, Cost, EngineResult
-from cookieproj.engines.benchmark.run import ALL_ENGINES, benchmark, payload_of
+from cookieproj.engines.benchmark.run import benchmark, installed_engines, payload_of
 from cookieproj.engines.benchmark.views import KINDS
 from cookieproj.engines.benchmark.visitor import RequestFailedError
 from cookieproj.engines.constants import ENGINE_NAMES
@@ -83,7 +83,7 @@ class Command(BaseCommand):
             metavar="NAME",
             help=_(
                 "One of %(names)s, for ours and Django's, or the dotted path of any engine. "
-                "Can be repeated. The default is all of those names."
+                "Can be repeated. The default is all whose driver is installed."
             )
             % {"names": ", ".join(ENGINE_NAMES)},
         )
@@ -140,7 +140,8 @@ class Command(BaseCommand):
         self.show(measured)
 
     def measure(self, **options: Any) -> Benchmark:
-        engines = list(dict.fromkeys(chain.from_iterable(options["engine"] or [ALL_ENGINES])))
+        named = chain.from_iterable(options["engine"] or [installed_engines()])
+        engines = list(dict.fromkeys(named))
         payload = options["payload"]
         requests: int = options["requests"]
         # Without sessions there is only one kind of request.
