@@ -27,12 +27,13 @@ from cookieproj.devices.models import SignedInSession
 from cookieproj.engines import inspector
 from cookieproj.engines.cache import SessionStore
 from cookieproj.engines.caches import adapter_for
+from cookieproj.engines.constants import DJANGO_ENGINES
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.settings.caches import caches
 from demo.models import User
 from tests.browsers import FIREFOX, IPHONE, browser, is_in, key_of, row_of
 from tests.conftest import connected, on
-from tests.families import IN_COOKIES
+from tests.families import IN_COOKIES, mirrored
 
 STORED = "/admin/cookieproj_engines/storedsession/"
 SIGNED_IN = "/admin/cookieproj_devices/signedinsession/"
@@ -187,7 +188,7 @@ def test_what_cannot_be_listed_says_why(profile: str, settings: Settings, client
     if profile in IN_COOKIES:
         why = "each is kept by its browser alone"
     else:
-        settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{profile}"
+        settings.SESSION_ENGINE = DJANGO_ENGINES + mirrored(profile)
         why = f"{settings.SESSION_ENGINE} does not list its sessions."
     assert why in text(client, STORED)
     if profile not in IN_COOKIES:

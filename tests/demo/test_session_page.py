@@ -49,6 +49,7 @@ PLACES = {
     "cached_db": ["table django_session", "Redis"],
     "signed_cookies": ["cookie sessionid of the browser"],
     "encrypted_cookies": ["cookie sessionid of the browser"],
+    "mongodb": ["MongoDB"],
 }
 
 

@@ -128,6 +128,7 @@ TRIPS = {
     "cached_db": (1, 4),
     "signed_cookies": (0, 0),
     "encrypted_cookies": (0, 0),
+    "mongodb": (1, 2),
 }
 
 
