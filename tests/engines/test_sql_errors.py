@@ -165,7 +165,7 @@ def test_missing_database_says_to_create_it(engine: Engine) -> None:
 
 
 @on_our("postgresql", "mariadb")
-def test_unknown_user_says_to_check_password(engine: Engine) -> None:
+def test_unknown_user_says_to_correct_user_and_password(engine: Engine) -> None:
     key = stored(engine, a=1).session_key
     with (
         reconnecting(USER="nobody_knows", PASSWORD="mistaken"),
@@ -177,7 +177,7 @@ def test_unknown_user_says_to_check_password(engine: Engine) -> None:
 
 
 @on_our("mariadb")
-def test_wrong_password_says_to_check_password(engine: Engine, administer: Any) -> None:
+def test_wrong_password_says_to_correct_user_and_password(engine: Engine, administer: Any) -> None:
     key = stored(engine, a=1).session_key
     with (
         user(administer, engine, "visitor") as visitor,

@@ -227,13 +227,11 @@ def test_depth_is_length_of_longest_path_without_circles() -> None:
 
 
 def test_stored_alike_is_not_recursive() -> None:
-    deep: Any = Tag("x")
+    first: Any = Tag("x")
+    second: Any = Tag("x")
     for _level in range(2 * sys.getrecursionlimit()):
-        deep = (Tag(deep),)
-    other: Any = Tag("x")
-    for _level in range(2 * sys.getrecursionlimit()):
-        other = (Tag(other),)
-    assert stored_alike(deep, other)
+        first, second = (Tag(first),), (Tag(second),)
+    assert stored_alike(first, second)
 
 
 def test_values_that_cannot_be_stored_are_alike_only_if_identical() -> None:

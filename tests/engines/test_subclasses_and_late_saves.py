@@ -110,7 +110,8 @@ def test_copy_with_overridden_cache_key_is_invalidated_when_cache_is_reachable_a
     def raise_unavailable(*arguments: Any, **options: Any) -> None:
         raise StoreUnavailableError("a cache", "no answer")
 
-    other, key = stored(SessionStore, x=1).session_key, stored(SessionStore, a="old").session_key
+    other_key = stored(SessionStore, x=1).session_key
+    key = stored(SessionStore, a="old").session_key
     session = SessionStore(key)
     session["a"] = "new"
     with monkeypatch.context() as patch:
@@ -118,7 +119,7 @@ def test_copy_with_overridden_cache_key_is_invalidated_when_cache_is_reachable_a
             patch.setattr(MemoryStore, name, raise_unavailable)
         session.save()
     assert cached_row_store.pending_invalidations
-    assert SessionStore(other)["x"] == 1
+    assert SessionStore(other_key)["x"] == 1
     assert SessionStore(key)["a"] == "new"
     forget_pending()
 

@@ -48,7 +48,7 @@ class History:
 
     @property
     def has_one_cookie_kind(self) -> bool:
-        """Whether no process exchanges the cookies of another."""
+        """Whether all requests get the same kind of cookie: no cookie engine, or one process."""
         return self.is_on_server or len({part.process for part in self.plan.parts}) == 1
 
     def now(self) -> int:

@@ -21,7 +21,7 @@ STEPS = {
     "save": 6,
 }
 
-# Only writes: three concurrent requests and two stores can lose them.
+# Only writes, which three concurrent requests on two stores might lose.
 WRITES = {"write_pair": 3, "save": 2}
 
 # How the admin or a command deletes a session.
