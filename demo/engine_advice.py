@@ -69,10 +69,8 @@ def advice(benchmark: Benchmark, *, stores: str, holds: str, lasts: str) -> Advi
 
 def recommended_engine(stores: str, holds: str, lasts: str) -> str:
     match stores, holds, lasts:
-        case "redis", _holds, "again":
-            return CACHE
         case "redis", _holds, _lasts:
-            return CACHED_DB
+            return CACHE if lasts == "again" else CACHED_DB
         case "documents", _holds, _lasts:
             return MONGODB
         case "disk" | "none", "little", _lasts:

@@ -1,4 +1,4 @@
-"""The tombstone of a handover, under the key of a session that has ended, opens nothing."""
+"""A handover leaves a tombstone under the key of an ended session, which opens nothing."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -50,7 +50,7 @@ End = Callable[[Engine, str], None]
 
 @pytest.fixture
 def end() -> End:
-    """End a session like a handover does. An engine without a handover leaves no tombstone."""
+    """End a session like a handover does. Without a handover, an engine leaves no tombstone."""
 
     def end(engine: Engine, key: str) -> None:
         ours = import_module(engine.path.replace(DJANGO_ENGINES, OUR_ENGINES)).SessionStore
@@ -60,8 +60,8 @@ def end() -> End:
 
 
 @on_engines(lambda engine: engine.on_server)
-def test_it_opens_nothing(engine: Engine, request_for: Open, key: str, end: End) -> None:
-    """To Django's engines, to which a site may go back, it is a session without a user."""
+def test_tombstone_opens_no_session(engine: Engine, request_for: Open, key: str, end: End) -> None:
+    """In Django's engines, to which a site may go back, it is a session without a user."""
     end(engine, key)
     session = request_for(key)
     assert session.data == ({} if engine.ours else {"_session_ended": True})
@@ -70,26 +70,28 @@ def test_it_opens_nothing(engine: Engine, request_for: Open, key: str, end: End)
 
 
 @on_ours
-def test_it_does_not_exist(engine: Engine, request_for: Open, key: str, end: End) -> None:
+def test_exists_is_false_for_tombstone(
+    engine: Engine, request_for: Open, key: str, end: End
+) -> None:
     assert request_for(key).exists(key)
     end(engine, key)
     assert not request_for().exists(key)
 
 
 @on_engines(is_listed)
-def test_it_is_not_among_the_sessions(engine: Engine, key: str, end: End) -> None:
+def test_tombstone_is_not_listed(engine: Engine, key: str, end: End) -> None:
     other = Request(engine.Store(), "sync").set(a=1, b=2)
     other.save()
     keys = {key, other.session_key}
     assert engine.Store.alive(keys) == keys
     end(engine, key)
     assert engine.Store.alive(keys) == {other.session_key}
-    assert [each.key for each in engine.Store.walk()] == [other.session_key]
-    assert [each.key for each in engine.Store.page().sessions] == [other.session_key]
+    assert [listed.key for listed in engine.Store.walk()] == [other.session_key]
+    assert [listed.key for listed in engine.Store.page().sessions] == [other.session_key]
 
 
 @on_engines(is_listed)
-def test_what_is_as_long_as_a_tombstone_is_a_session(engine: Engine) -> None:
+def test_session_as_long_as_tombstone_is_listed(engine: Engine) -> None:
     session = engine.Store()
     session["_session_endef"] = True
     session.save()
@@ -97,14 +99,15 @@ def test_what_is_as_long_as_a_tombstone_is_a_session(engine: Engine) -> None:
 
 
 @on_ours
-def test_a_late_save_is_refused(engine: Engine, request_for: Open, key: str, end: End) -> None:
-    """Nor can the key be created again."""
-    read = request_for(key)
-    assert read.get("a") == 1
-    read.set(c=3)
+def test_late_save_and_create_fail_over_tombstone(
+    engine: Engine, request_for: Open, key: str, end: End
+) -> None:
+    late = request_for(key)
+    assert late.get("a") == 1
+    late.set(c=3)
     end(engine, key)
     with pytest.raises(UpdateError):
-        read.save()
+        late.save()
     created = request_for(key)
     created.clear()
     with pytest.raises(CreateError):
@@ -114,23 +117,25 @@ def test_a_late_save_is_refused(engine: Engine, request_for: Open, key: str, end
 
 
 @on_ours
-def test_one_that_was_emptied_unread_is_begun_anew(
+def test_session_cleared_without_loading_gets_new_key(
     engine: Engine, request_for: Open, key: str, end: End
 ) -> None:
     """The browser gets a new session, like one without a cookie."""
-    emptied = request_for(key)
-    emptied.clear()
-    emptied.set(c=3)
+    cleared = request_for(key)
+    cleared.clear()
+    cleared.set(c=3)
     end(engine, key)
-    emptied.save()
-    assert emptied.session_key not in (None, key)
-    assert request_for(emptied.session_key).data == {"c": 3}
+    cleared.save()
+    assert cleared.session_key not in (None, key)
+    assert request_for(cleared.session_key).data == {"c": 3}
     assert request_for(key).data == {}
     assert not request_for().exists(key)
 
 
 @on_ours
-def test_so_is_what_is_applied(engine: Engine, request_for: Open, key: str, end: End) -> None:
+def test_late_apply_fails_over_tombstone(
+    engine: Engine, request_for: Open, key: str, end: End
+) -> None:
     session = request_for(key)
     assert session.get("a") == 1
     end(engine, key)
@@ -140,7 +145,7 @@ def test_so_is_what_is_applied(engine: Engine, request_for: Open, key: str, end:
 
 
 @on_ours
-def test_a_new_key_takes_nothing_of_it_along(
+def test_new_key_gets_no_data_of_tombstone(
     engine: Engine, request_for: Open, key: str, end: End
 ) -> None:
     session = request_for(key)
@@ -152,107 +157,110 @@ def test_a_new_key_takes_nothing_of_it_along(
     assert request_for(key).data == {}
 
 
-@pytest.mark.parametrize("how", ["end", "sign_in"])
+@pytest.mark.parametrize("ending", ["end", "sign_in"])
 @only_switches(SERVER_PAIRS)
-def test_a_process_of_the_old_engine_alone_at_the_same_time(switch: Switch, how: str) -> None:
-    """As in the first step of a deployment, which turns the handover on."""
+def test_process_without_handover_respects_ended_session(switch: Switch, ending: str) -> None:
+    """Both kinds of processes run in the first step of a deployment that adds the handover."""
     browser = Browser()
     browser.set(a=1)
     before, late = browser.copy(), browser.copy()
-    knowing = OldProcess(switch, browser, knows_of_both=True)
+    with_handover = OldProcess(switch, browser, knows_of_both=True)
 
-    def written(session: Any) -> None:
+    def write_after_end(session: Any) -> None:
         session.get("a")
-        getattr(knowing, how)()
+        getattr(with_handover, ending)()
         switch.before()
         session["b"] = 2
 
     switch.before()
-    assert interrupted(late, written)
+    assert interrupted(late, write_after_end)
     for run in (switch.before, switch.back, switch.make):
         run()
         assert before.copy().read() == {}
 
 
 @only_switches(SERVER_PAIRS)
-def test_a_sign_in_there_at_the_same_time_keeps_its_user(switch: Switch) -> None:
+def test_sign_in_without_handover_during_sign_out_keeps_its_session(switch: Switch) -> None:
     browser = Browser()
     browser.set(a=1)
     before, late = browser.copy(), browser.copy()
-    knowing = OldProcess(switch, browser, knows_of_both=True)
+    with_handover = OldProcess(switch, browser, knows_of_both=True)
 
-    def signs_in(session: Any) -> None:
+    def sign_in_after_end(session: Any) -> None:
         session.get("a")
-        knowing.visit(flush)
+        with_handover.visit(flush)
         switch.before()
         sign_in(session)
 
     switch.before()
-    late.visit(signs_in)
+    late.visit(sign_in_after_end)
     assert late.read() == {"a": 1, "d": 4}
     assert before.read() == {}
 
 
 @pytest.mark.parametrize("by", [move_by_request, move_by_movesessions])
 @only_switches(SERVER_PAIRS)
-def test_movesessions_takes_it_first(switch: Switch, by: Move) -> None:
-    """It deletes a session that another process has just inserted into the new store."""
+def test_concurrent_movesessions_keeps_changes_of_both_stores(switch: Switch, by: Move) -> None:
+    """The other ``movesessions`` moves the session between the insert and the delete of a move."""
     browser = browser_of_moved_session(switch)
     other, old_process = browser.copy(), OldProcess(switch, browser, knows_of_both=False)
 
-    def taken() -> None:
+    def move_and_change() -> None:
         old_process.set(c=3)
         assert move_in_batches(switch)
         other.set(w=4)
 
-    with meanwhile(switch, DELETE_FROM_OLD, taken):
+    with meanwhile(switch, DELETE_FROM_OLD, move_and_change):
         by(switch, browser)
     assert browser.read() == {"a": 1, "c": 3, "w": 4}
     expires = switch.expiry(switch.new, browser.cookie)
     assert expires is None or expires > timezone.now() + timedelta(days=1)
-    # Its tombstone in the old store opens nothing.
+    # The tombstone in the old store opens nothing.
     old = switch.store(switch.old)
     assert list(old.walk()) == []
     assert dict(old(browser.cookie).items()) == {}
     assert not move_in_batches(switch)
-    # Not even after the session was moved back to the old store and ended in it.
-    going_back = OldProcess(switch, browser, knows_of_both=True)
-    assert going_back.visit(lambda session: dict(session.items())) == {"a": 1, "c": 3, "w": 4}
-    going_back.end()
+    # After the session was moved back and has ended in the old store, nothing opens it.
+    moving_back = OldProcess(switch, browser, knows_of_both=True)
+    assert moving_back.visit(lambda session: dict(session.items())) == {"a": 1, "c": 3, "w": 4}
+    moving_back.end()
     assert browser.read() == {}
 
 
 @only_switches(SERVER_PAIRS)
-def test_a_request_finds_what_has_gone_back_meanwhile(switch: Switch) -> None:
-    """While the request moves the session, it is deleted from the new store, and moved back."""
+def test_request_loads_session_that_is_moved_back_during_its_move(switch: Switch) -> None:
+    """``movesessions`` finishes the move, then a process of the old engine moves it back."""
     browser = browser_of_moved_session(switch)
-    going_back = OldProcess(switch, browser, knows_of_both=True)
+    moving_back = OldProcess(switch, browser, knows_of_both=True)
 
-    def to_and_fro() -> None:
+    def move_and_move_back() -> None:
         assert move_in_batches(switch)
-        going_back.set(c=3)
+        moving_back.set(c=3)
 
-    with meanwhile(switch, DELETE_FROM_OLD, to_and_fro):
+    with meanwhile(switch, DELETE_FROM_OLD, move_and_move_back):
         assert browser.read() == {"a": 1, "c": 3}
     assert browser.read() == {"a": 1, "c": 3}
     assert list(switch.store(switch.old).walk()) == []
 
 
 @only_switches(SERVER_PAIRS)
-def test_a_session_that_is_moved_after_its_end_is_found_by_nobody(switch: Switch) -> None:
-    """A process that finds the tombstone in the old store ignores the session in the new one."""
+def test_session_moved_after_its_end_opens_nowhere(switch: Switch) -> None:
+    """A process that reads the tombstone in the old store ignores the session in the new one."""
     browser = browser_of_moved_session(switch)
-    knowing = OldProcess(switch, browser, knows_of_both=True)
-    found = []
+    with_handover = OldProcess(switch, browser, knows_of_both=True)
+    moved = []
 
-    def looks() -> None:
+    def move_concurrently() -> None:
         new = switch.store(switch.new)
         assert dict(new(browser.cookie).items()) == {"a": 1}
         stores = switch.place(switch.old), switch.place(switch.new)
-        found.append(SessionMover(*stores, partial(expiry_of_data, new)).move(browser.cookie or ""))
+        moved.append(SessionMover(*stores, partial(expiry_of_data, new)).move(browser.cookie or ""))
 
-    into_new = ("new", "insert", "before")
-    with meanwhile(switch, into_new, knowing.end), meanwhile(switch, DELETE_FROM_OLD, looks):
+    before_insert = ("new", "insert", "before")
+    with (
+        meanwhile(switch, before_insert, with_handover.end),
+        meanwhile(switch, DELETE_FROM_OLD, move_concurrently),
+    ):
         assert browser.copy().read() == {}
-    assert found == [None]
+    assert moved == [None]
     assert browser.read() == {}

@@ -1,4 +1,4 @@
-"""A handover while the old store is unreachable: sessions of the new store keep working."""
+"""During a handover, sessions of the new store keep working while the old one is unreachable."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -27,8 +27,8 @@ from tests.servers import free_port
 from .conftest import database
 from .handover_switch import Browser, Switch, flush
 
-# The old engine is reached through a proxy, the new one is not.
-INTO_SERVERS = [
+# Only the old engine connects through a proxy.
+TO_SERVER = [
     *(("cache", "db"), ("cache", "cached_db"), ("cache", "file")),
     *(("db", "cache"), ("db", "file"), ("cached_db", "cache"), ("cached_db", "file")),
 ]
@@ -41,7 +41,7 @@ class OldStore:
 
     @contextmanager
     def unreachable(self) -> Iterator[None]:
-        """Close the connections, and new ones too."""
+        """Close all connections, and refuse new ones."""
         self.proxy.turn_to(("127.0.0.1", free_port()))
         self.proxy.cut()
         yield
@@ -49,23 +49,25 @@ class OldStore:
         connection.close()
 
 
-class Apart(Switch):
+class TwoServerSwitch(Switch):
+    """A switch whose old engine has a cache alias of its own."""
+
     def store(self, engine: str) -> Any:
         return handover_engine(engine, "handover" if engine == self.old else "").store
 
     def run(self, engine: str, previous: str) -> None:
         super().run(engine, previous)
-        # The alias is for the old engine.
+        # The alias "handover" is the old engine's, in both directions.
         self.settings.SESSION_CACHE_ALIAS = "handover" if engine == self.old else "sessions"
         self.settings.SESSION_HANDOVER_CACHE_ALIAS = (
             "handover" if previous == self.old else "sessions"
         )
 
 
-@pytest.fixture(params=INTO_SERVERS, ids=" to ".join)
+@pytest.fixture(params=TO_SERVER, ids=" to ".join)
 def pair(request: pytest.FixtureRequest) -> tuple[str, str]:
-    found: tuple[str, str] = request.param
-    return found
+    old_and_new: tuple[str, str] = request.param
+    return old_and_new
 
 
 @pytest.fixture
@@ -78,34 +80,35 @@ def old_store(
     sqlite_sessions_url: str,
     django_db_blocker: DjangoDbBlocker,
 ) -> Iterator[OldStore]:
-    former_url = f"{redis_url}/2"
+    previous_url = f"{redis_url}/2"
     with ExitStack() as stack:
         stack.enter_context(django_db_blocker.unblock())
         if pair[0] == "cache":
             parts = urlsplit(redis_url)
             server: Any = (parts.hostname, parts.port)
             proxy = stack.enter_context(proxied(server))
-            former_url = f"redis://127.0.0.1:{proxy.port}/2"
+            previous_url = f"redis://127.0.0.1:{proxy.port}/2"
             stack.enter_context(database(sqlite_sessions_url))
         else:
             url = request.getfixturevalue("postgresql_sessions_url")
             stack.enter_context(database(url))
-            found = connection.settings_dict
-            server = f"{found['HOST'] or found['OPTIONS'].get('host')}/.s.PGSQL.5432"
+            database_settings = connection.settings_dict
+            folder = database_settings["HOST"] or database_settings["OPTIONS"].get("host")
+            server = f"{folder}/.s.PGSQL.5432"
             proxy = stack.enter_context(proxied(server))
             stack.enter_context(connected(url, HOST="127.0.0.1", PORT=str(proxy.port)))
-        settings.CACHES = caches(f"{redis_url}/0") | {"handover": previous_cache(former_url)}
+        settings.CACHES = caches(f"{redis_url}/0") | {"handover": previous_cache(previous_url)}
         cache_connections["handover"].clear()
         yield OldStore(proxy, server)
 
 
 @pytest.fixture
-def switch(pair: tuple[str, str], settings: Settings, old_store: OldStore) -> Apart:
-    return Apart(*pair, settings)
+def switch(pair: tuple[str, str], settings: Settings, old_store: OldStore) -> TwoServerSwitch:
+    return TwoServerSwitch(*pair, settings)
 
 
 @pytest.fixture
-def browser(switch: Apart) -> Browser:
+def browser(switch: TwoServerSwitch) -> Browser:
     """Return a browser whose session was moved to the new store."""
     browser = Browser()
     browser.set(a=1)
@@ -115,10 +118,10 @@ def browser(switch: Apart) -> Browser:
     return browser
 
 
-def answered(browser: Browser, view: Callable[[Any], Any]) -> Any:
-    found = browser.visit(view)
+def visit_ok(browser: Browser, view: Callable[[Any], Any]) -> Any:
+    result = browser.visit(view)
     assert browser.response.status_code == 200
-    return found
+    return result
 
 
 def sign_in(session: Any) -> None:
@@ -127,58 +130,58 @@ def sign_in(session: Any) -> None:
     session["d"] = 4
 
 
-def in_a_transaction(view: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def committed(session: Any) -> None:
+def in_transaction(view: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def atomic_view(session: Any) -> None:
         with transaction.atomic():
             view(session)
 
-    return committed
+    return atomic_view
 
 
-def test_what_only_the_new_store_has_is_read_and_written(
-    browser: Browser, old_store: OldStore
-) -> None:
+def test_moved_session_is_read_and_written(browser: Browser, old_store: OldStore) -> None:
     with old_store.unreachable():
-        assert answered(browser, lambda session: session["a"]) == 1
-        answered(browser, lambda session: session.update({"b": 2}))
+        assert visit_ok(browser, lambda session: session["a"]) == 1
+        visit_ok(browser, lambda session: session.update({"b": 2}))
     assert browser.read() == {"a": 1, "b": 2}
 
 
-def test_signed_in(browser: Browser, old_store: OldStore) -> None:
+def test_sign_in_gives_new_key(browser: Browser, old_store: OldStore) -> None:
     before = browser.copy()
     with old_store.unreachable():
-        answered(browser, sign_in)
+        visit_ok(browser, sign_in)
         assert browser.cookie != before.cookie
-        assert answered(browser, lambda session: dict(session.items())) == {"a": 1, "d": 4}
+        assert visit_ok(browser, lambda session: dict(session.items())) == {"a": 1, "d": 4}
         assert before.copy().read() == {}
     assert before.read() == {}
 
 
 @pytest.mark.parametrize("reads", [True, False])
-def test_signed_out(browser: Browser, old_store: OldStore, reads: bool) -> None:
+def test_sign_out_ends_session(browser: Browser, old_store: OldStore, reads: bool) -> None:
     before = browser.copy()
     with old_store.unreachable():
-        answered(browser, lambda session: (reads and session.get("a"), session.flush()))
+        visit_ok(browser, lambda session: (reads and session.get("a"), session.flush()))
         assert browser.cookie is None
         assert before.copy().read() == {}
     assert before.read() == {}
 
 
-def test_deleted_by_its_key(browser: Browser, old_store: OldStore) -> None:
+def test_delete_by_key_ends_session(browser: Browser, old_store: OldStore) -> None:
     with old_store.unreachable():
         session_store()().delete(browser.cookie)
     assert browser.read() == {}
 
 
-into_rows = pytest.mark.parametrize(
+to_database = pytest.mark.parametrize(
     "pair", [("cache", "db"), ("cache", "cached_db")], ids=" to ".join
 )
 
 
-@into_rows
+@to_database
 @pytest.mark.parametrize("by_row", [True, False])
-def test_nor_is_one_whose_row_was_deleted(switch: Apart, old_store: OldStore, by_row: bool) -> None:
-    """The row was a copy. The original is in the unreachable store."""
+def test_deleted_row_of_copy_ends_session(
+    switch: TwoServerSwitch, old_store: OldStore, by_row: bool
+) -> None:
+    """The row is a copy. The original is in the unreachable store."""
     browser = Browser()
     browser.set(a=1)
     for _ in move(
@@ -194,34 +197,34 @@ def test_nor_is_one_whose_row_was_deleted(switch: Apart, old_store: OldStore, by
     assert browser.read() == {}
 
 
-@into_rows
+@to_database
 @pytest.mark.parametrize("view", [sign_in, flush])
-def test_in_a_transaction_too(
+def test_sign_in_and_flush_in_transaction_end_old_key(
     browser: Browser, old_store: OldStore, view: Callable[[Any], Any]
 ) -> None:
     before = browser.copy()
     with old_store.unreachable():
-        answered(browser, in_a_transaction(view))
+        visit_ok(browser, in_transaction(view))
     assert before.read() == {}
     assert browser.read() == ({} if view is flush else {"a": 1, "d": 4})
 
 
 @pytest.mark.parametrize("view", [sign_in, flush])
 @pytest.mark.parametrize("days", [None, 40])
-def test_what_was_left_behind_is_not_opened_when_it_is_back(
-    switch: Apart, old_store: OldStore, view: Callable[[Any], Any], days: int | None
+def test_ended_session_stays_ended_when_old_store_is_reachable_again(
+    switch: TwoServerSwitch, old_store: OldStore, view: Callable[[Any], Any], days: int | None
 ) -> None:
-    """The session was moved but not deleted from the old store. Then it ends."""
+    """The session was moved but not deleted from the old store before it ends."""
     browser, expiry = Browser(), days and days * 86400
     browser.visit(lambda session: (session.update({"a": 1}), session.set_expiry(expiry)))
     before = browser.copy()
     previous, key = switch.place(switch.old), before.cookie or ""
-    left = switch.stored(switch.old, key)
+    original = switch.stored(switch.old, key)
     switch.make()
     browser.read()
-    previous.insert(key, left.data, left.expires)
+    previous.insert(key, original.data, original.expires)
     with old_store.unreachable():
-        answered(browser, view)
+        visit_ok(browser, view)
     assert before.copy().read() == {}
     # The tombstone lasts as long as the session can live in the old store.
     ends = switch.expiry(switch.new, key)
@@ -229,8 +232,8 @@ def test_what_was_left_behind_is_not_opened_when_it_is_back(
     assert abs(ends - timezone.now() - timedelta(seconds=seconds)) < timedelta(seconds=60)
 
 
-def test_with_the_old_store_there_a_tombstone_stays_for_no_longer(
-    switch: Apart, browser: Browser
+def test_tombstone_is_short_lived_while_old_store_is_reachable(
+    switch: TwoServerSwitch, browser: Browser
 ) -> None:
     before = browser.copy()
     browser.visit(sign_in)
@@ -239,8 +242,8 @@ def test_with_the_old_store_there_a_tombstone_stays_for_no_longer(
 
 
 @pytest.mark.parametrize("view", [dict, sign_in, flush, lambda session: session.update({"b": 2})])
-def test_what_may_be_in_the_old_store_only_is_a_503(
-    switch: Apart, old_store: OldStore, view: Callable[[Any], Any]
+def test_request_gets_503_if_session_may_be_in_old_store_only(
+    switch: TwoServerSwitch, old_store: OldStore, view: Callable[[Any], Any]
 ) -> None:
     waiting = Browser()
     waiting.set(a=1)
@@ -260,22 +263,22 @@ def sign_out(session: Any) -> None:
     session.flush()
 
 
-INTO_COOKIES = pytest.mark.parametrize(
+to_cookies = pytest.mark.parametrize(
     "pair", [(old, "signed_cookies") for old in ("cache", "db", "cached_db")], ids=" to ".join
 )
 
 
-@INTO_COOKIES
-class TestIntoCookies:
+@to_cookies
+class TestServerToCookie:
     """The old store keeps the session under its session key for late requests."""
 
-    def test_the_session_goes_on(self, browser: Browser, old_store: OldStore) -> None:
+    def test_session_is_read_and_written(self, browser: Browser, old_store: OldStore) -> None:
         with old_store.unreachable():
-            assert answered(browser, lambda session: session["a"]) == 1
-            answered(browser, lambda session: session.update({"b": 2}))
+            assert visit_ok(browser, lambda session: session["a"]) == 1
+            visit_ok(browser, lambda session: session.update({"b": 2}))
         assert browser.read() == {"a": 1, "b": 2}
 
-    def test_it_takes_a_new_key(self, switch: Apart, old_store: OldStore) -> None:
+    def test_sign_in_gives_new_key(self, switch: TwoServerSwitch, old_store: OldStore) -> None:
         browser = Browser()
         browser.set(a=1)
         before = browser.copy()
@@ -283,14 +286,14 @@ class TestIntoCookies:
         for _ in range(2):
             browser.read()
         with old_store.unreachable():
-            answered(browser, sign_in)
-            assert answered(browser, lambda session: dict(session.items())) == {"a": 1, "d": 4}
+            visit_ok(browser, sign_in)
+            assert visit_ok(browser, lambda session: dict(session.items())) == {"a": 1, "d": 4}
         assert "d" not in before.read()
-        # The key that could not be ended then ends with the session.
+        # Signing out ends the old key, too, which the sign-in could not end.
         browser.visit(flush)
         assert before.copy().read() == {}
 
-    def test_a_sign_out_that_the_old_store_cannot_hear_of_is_a_503(
+    def test_sign_out_gets_503_if_old_store_may_have_session(
         self, browser: Browser, old_store: OldStore
     ) -> None:
         with old_store.unreachable():
@@ -298,14 +301,14 @@ class TestIntoCookies:
             assert browser.response.status_code == 503
         assert browser.read() == {"a": 1}
 
-    def test_but_not_for_who_has_a_session_of_the_new_engine(
-        self, switch: Apart, old_store: OldStore
+    def test_session_of_new_engine_signs_in_and_out(
+        self, switch: TwoServerSwitch, old_store: OldStore
     ) -> None:
         switch.make()
         browser = Browser()
         browser.set(a=1)
         with old_store.unreachable():
             session_store()().delete(browser.cookie)
-            answered(browser, sign_in)
-            answered(browser, flush)
+            visit_ok(browser, sign_in)
+            visit_ok(browser, flush)
         assert browser.cookie is None

@@ -1,4 +1,4 @@
-"""Transactions of every isolation: no write is lost, and what lost a race can be done again."""
+"""At each isolation level, no write is lost, and a transaction that fails can be repeated."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -28,19 +28,19 @@ pytestmark = on_engines(lambda engine: engine.database in SERVERS)
 
 @contextmanager
 def isolated(level: str, **options: Any) -> Iterator[None]:
-    """New connections begin their transactions like that, until the block ends."""
-    found = {
+    """Use this isolation level for new connections."""
+    levels = {
         "postgresql": getattr(psycopg.IsolationLevel, level.replace(" ", "_")),
         "mysql": level.lower(),
     }
-    options = {"isolation_level": found[connection.vendor], **options}
+    options = {"isolation_level": levels[connection.vendor], **options}
     with reconnecting(OPTIONS=connection.settings_dict["OPTIONS"] | options):
         yield
 
 
 @pytest.fixture
 def elsewhere() -> Iterator[Callable[..., Any]]:
-    """Do something over another connection, and wait for it."""
+    """Return a function that calls another over another connection, and waits for it."""
     with ThreadPoolExecutor(1) as pool:
         yield lambda *call: pool.submit(*call).result(timeout=60)
         pool.submit(connections.close_all).result()
@@ -48,40 +48,40 @@ def elsewhere() -> Iterator[Callable[..., Any]]:
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_writes_at_once_are_all_kept(engine: Engine, level: str) -> None:
+def test_concurrent_writes_are_all_kept(engine: Engine, level: str) -> None:
     session_key = stored(engine, a=1).session_key
-    everybody = threading.Barrier(WRITERS)
+    all_writers = threading.Barrier(WRITERS)
 
-    def work(writer: int) -> int:
+    def write_keys(writer: int) -> int:
         written = 0
         try:
             for number in range(ROUNDS):
                 session = engine.Store(session_key)
                 session[f"{writer}-{number}"] = number
-                everybody.wait(timeout=60)
+                all_writers.wait(timeout=60)
                 try:
                     session.save()
                     written += 1
                 except (OperationalError, StoreError, UpdateError):
-                    # What it says to a visitor is a 503, or a 400.
+                    # The visitor gets an error response, so nothing is lost silently.
                     pass
-                everybody.wait(timeout=60)
+                all_writers.wait(timeout=60)
         finally:
             connections.close_all()
             caches.close_all()
         return written
 
     with isolated(level), ThreadPoolExecutor(WRITERS) as pool:
-        written = sum(pool.map(work, range(WRITERS)))
-    found = len(engine.Store(session_key).keys()) - 1
-    seen = f"{written} written, {found} kept"
-    kept(engine, written == found == WRITERS * ROUNDS, seen, ALL)
+        written = sum(pool.map(write_keys, range(WRITERS)))
+    kept_count = len(engine.Store(session_key).keys()) - 1
+    seen = f"{written} written, {kept_count} kept"
+    kept(engine, written == kept_count == WRITERS * ROUNDS, seen, ALL)
 
 
-# At the highest level a transaction locks what it reads: nobody can come in between.
+# A serializable transaction locks the rows that it reads, so no other can write between.
 @pytest.mark.parametrize("level", LEVELS[:2])
 @on_engines(lambda engine: engine.ours and engine.database == "mariadb")
-def test_a_transaction_saves_over_what_it_does_not_see(
+def test_save_merges_write_that_transaction_does_not_see(
     engine: Engine, level: str, elsewhere: Callable[..., Any]
 ) -> None:
     key = stored(engine, a=1).session_key
@@ -94,31 +94,31 @@ def test_a_transaction_saves_over_what_it_does_not_see(
     with isolated(level), transaction.atomic():
         session = engine.Store(key)
         session["b"] = 2
-        look()
+        take_snapshot()
         elsewhere(lambda: change(c=3))
         with CaptureQueriesContext(connection) as queries:
             session.save()
-    # Each with its savepoint.
+    # Savepoints come on top.
     assert len([query for query in queries if "SAVEPOINT" not in query["sql"]]) <= 4
     assert dict(engine.Store(key).items()) == {"a": 1, "b": 2, "c": 3}
 
 
-def look() -> None:
-    """What a transaction sees from now on is settled by its first look at anything."""
+def take_snapshot() -> None:
+    """The first query of a transaction determines what it sees from then on."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM django_session")
         cursor.fetchall()
 
 
 @on_engines(lambda engine: engine.ours and engine.database == "mariadb")
-def test_a_transaction_finds_that_the_session_has_ended_where_it_does_not_see_it(
+def test_save_fails_if_transaction_does_not_see_that_session_ended(
     engine: Engine, elsewhere: Callable[..., Any]
 ) -> None:
     key = stored(engine, a=1).session_key
     with isolated("REPEATABLE READ"), transaction.atomic():
         session = engine.Store(key)
         session["b"] = 2
-        look()
+        take_snapshot()
         elsewhere(engine.Store(key).delete)
         with pytest.raises(UpdateError):
             session.save()
@@ -127,34 +127,31 @@ def test_a_transaction_finds_that_the_session_has_ended_where_it_does_not_see_it
 
 @pytest.mark.parametrize("level", LEVELS[1:])
 @on_engines(lambda engine: engine.ours and engine.database == "postgresql")
-def test_a_transaction_that_must_begin_again_gets_the_databases_own_error(
+def test_serialization_failure_raises_database_error_and_retry_succeeds(
     engine: Engine, level: str, elsewhere: Callable[..., Any]
 ) -> None:
-    check_beginning_again(engine, elsewhere, level)
+    check_retry(engine, elsewhere, level)
 
 
 @on_engines(lambda engine: engine.ours and engine.database == "mariadb")
-def test_so_it_does_where_mariadb_tells_what_has_changed(
+def test_snapshot_isolation_failure_raises_database_error_and_retry_succeeds(
     engine: Engine, elsewhere: Callable[..., Any]
 ) -> None:
-    """As newer versions do by themselves."""
+    """Newer versions of MariaDB turn this option on by default."""
     snapshot = "SET SESSION innodb_snapshot_isolation = ON"
-    check_beginning_again(engine, elsewhere, "REPEATABLE READ", init_command=snapshot)
+    check_retry(engine, elsewhere, "REPEATABLE READ", init_command=snapshot)
 
 
-def check_beginning_again(
-    engine: Engine, elsewhere: Callable[..., Any], level: str, **options: Any
-) -> None:
-    """The second time it is done, with what the other has written."""
+def check_retry(engine: Engine, elsewhere: Callable[..., Any], level: str, **options: Any) -> None:
     key = stored(engine, a=1).session_key
-    others = [lambda: save(engine, key)]
+    concurrent_saves = [lambda: save(engine, key)]
 
     def view() -> None:
         session = engine.Store(key)
         session["c"] = 3
-        look()
-        if others:
-            elsewhere(others.pop())
+        take_snapshot()
+        if concurrent_saves:
+            elsewhere(concurrent_saves.pop())
         session.save()
 
     with isolated(level, **options):
@@ -165,11 +162,11 @@ def check_beginning_again(
     assert dict(engine.Store(key).items()) == {"a": 1, "b": 1, "c": 3}
 
 
-def test_two_transactions_that_wait_for_each_other_both_end(engine: Engine) -> None:
-    """One gets the error of the database, and begins again."""
+def test_deadlock_raises_database_error_in_one_transaction(engine: Engine) -> None:
+    """Its retry succeeds."""
     keys = [stored(engine, a=1).session_key for _ in range(2)]
-    both, one_is_done = threading.Barrier(2), threading.Event()
-    refused = []
+    both, first_is_done = threading.Barrier(2), threading.Event()
+    errors = []
 
     def view(order: list[str], wait: Callable[[], object]) -> None:
         with transaction.atomic():
@@ -186,69 +183,69 @@ def test_two_transactions_that_wait_for_each_other_both_end(engine: Engine) -> N
         try:
             view(order, lambda: both.wait(timeout=60))
         except (OperationalError, UpdateError) as error:
-            refused.append(error)
-            # Sooner it might only come between the other's steps again.
-            assert one_is_done.wait(timeout=60)
+            errors.append(error)
+            # An earlier retry could meet the other transaction again.
+            assert first_is_done.wait(timeout=60)
             view(order, lambda: None)
         finally:
-            one_is_done.set()
+            first_is_done.set()
             connections.close_all()
             caches.close_all()
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(visit, [keys, keys[::-1]]))
-    assert len(refused) == 1
-    right = isinstance(refused[0], OperationalError)
-    kept(engine, right, repr(refused[0]), ALL)
+    assert len(errors) == 1
+    is_database_error = isinstance(errors[0], OperationalError)
+    kept(engine, is_database_error, repr(errors[0]), ALL)
     assert [set(engine.Store(key).keys()) for key in keys] == [{"a", *keys}] * 2
 
 
 @on_engines(lambda engine: engine.ours and engine.database == "mariadb")
-@pytest.mark.parametrize("patience", [0, 60])
-def test_a_lock_that_is_held_too_long_is_waited_for_again(
-    engine: Engine, patience: int, elsewhere: Callable[..., Any]
+@pytest.mark.parametrize("retry_timeout", [0, 60])
+def test_save_waits_again_after_lock_timeout(
+    engine: Engine, retry_timeout: int, elsewhere: Callable[..., Any]
 ) -> None:
     key = stored(engine, a=1).session_key
     wait = {"init_command": "SET SESSION innodb_lock_wait_timeout = 1"}
     timed_out = threading.Event()
 
-    def note(execute: Any, *arguments: Any) -> Any:
+    def note_timeout(execute: Any, *arguments: Any) -> Any:
         try:
             return execute(*arguments)
         except OperationalError:
             timed_out.set()
             raise
 
-    def hold() -> None:
+    def hold_lock() -> None:
         with transaction.atomic():
             save(engine, key)
-            held.set()
+            is_locked.set()
             assert timed_out.wait(timeout=60)
 
-    held = threading.Event()
+    is_locked = threading.Event()
     with (
         ThreadPoolExecutor(1) as pool,
         isolated("READ COMMITTED", **wait),
-        mock.patch("cookieproj.engines.sql_call.RETRY_TIMEOUT", patience),
+        mock.patch("cookieproj.engines.sql_call.RETRY_TIMEOUT", retry_timeout),
     ):
         session = engine.Store(key)
         session["c"] = 3
-        holding = pool.submit(hold)
-        assert held.wait(timeout=60)
-        with connection.execute_wrapper(note):
-            if patience:
+        holding = pool.submit(hold_lock)
+        assert is_locked.wait(timeout=60)
+        with connection.execute_wrapper(note_timeout):
+            if retry_timeout:
                 session.save()
             else:
                 with pytest.raises(StoreUnavailableError, match="Lock wait timeout"):
                     session.save()
         holding.result(timeout=60)
         pool.submit(connections.close_all).result()
-    expected = {"a": 1, "b": 1} | ({"c": 3} if patience else {})
+    expected = {"a": 1, "b": 1} | ({"c": 3} if retry_timeout else {})
     assert dict(engine.Store(key).items()) == expected
 
 
 @on_engines(lambda engine: engine.ours and engine.name == "db")
-def test_a_lost_race_takes_no_lock_outside_a_transaction(engine: Engine) -> None:
+def test_merge_outside_transaction_locks_no_row(engine: Engine) -> None:
     session = stored(engine, a=1)
     save(engine, session.session_key)
     session["c"] = 3

@@ -1,4 +1,4 @@
-"""The contract's part on session keys, and on the end of a session."""
+"""The promises of each engine about session keys and ended sessions."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -20,38 +20,38 @@ from .contract import ALL, NONE, Engine, Open, kept, on_engines
 pytestmark = on_engines(lambda engine: engine.name not in IN_COOKIES)
 
 
-def test_a_session_that_was_flushed_is_never_brought_back(request_for: Open, key: str) -> None:
-    one, other = request_for(key).set(c=3), request_for(key)
+def test_save_after_flush_raises_update_error(request_for: Open, key: str) -> None:
+    late, other = request_for(key).set(c=3), request_for(key)
     other.flush()
     with pytest.raises(UpdateError):
-        one.save()
+        late.save()
     assert not request_for().exists(key)
     assert request_for(key).data == {}
 
 
-@pytest.mark.parametrize("how", ["renamed", "flushed"])
+@pytest.mark.parametrize("ending", ["cycle_key", "flush"])
 @pytest.mark.parametrize("times", [1, 2])
-def test_whoever_asks_for_a_new_key_needs_no_old_entry(
-    request_for: Open, key: str, how: str, times: int
+def test_cycle_key_succeeds_after_session_ended_elsewhere(
+    request_for: Open, key: str, ending: str, times: int
 ) -> None:
-    """Two sign-ins at once, say by a double click: the browser keeps the later key."""
-    one, other = request_for(key), request_for(key)
-    one.get("a")
-    other.get("a")
-    if how == "flushed":
-        one.flush()
+    """For example two sign-ins by a double click: the browser keeps the later key."""
+    first, second = request_for(key), request_for(key)
+    first.get("a")
+    second.get("a")
+    if ending == "flush":
+        first.flush()
     else:
-        one.cycle_key()
-    one.save()
+        first.cycle_key()
+    first.save()
     for _ in range(times):
-        other.cycle_key()
-    other.set(signed_in=1)
-    other.save()
-    assert request_for(other.session_key).data == {"a": 1, "b": 2, "signed_in": 1}
+        second.cycle_key()
+    second.set(signed_in=1)
+    second.save()
+    assert request_for(second.session_key).data == {"a": 1, "b": 2, "signed_in": 1}
     assert request_for(key).data == {}
 
 
-def test_what_was_emptied_takes_a_new_key_empty_though_it_has_ended(
+def test_cycle_key_of_cleared_session_restores_no_data_after_end(
     request_for: Open, key: str
 ) -> None:
     session = request_for(key)
@@ -64,8 +64,8 @@ def test_what_was_emptied_takes_a_new_key_empty_though_it_has_ended(
     assert request_for(session.session_key).data == {"new": 1}
 
 
-def test_what_was_read_can_be_created_anew(request_for: Open, key: str) -> None:
-    """Under another key, the old one goes on: as Django's ``create`` does it."""
+def test_create_copies_loaded_session_to_new_key(request_for: Open, key: str) -> None:
+    """Like in Django, the old key keeps its session."""
     session = request_for(key)
     session.get("a")
     session.store.create()
@@ -75,12 +75,10 @@ def test_what_was_read_can_be_created_anew(request_for: Open, key: str) -> None:
     assert request_for(key).data == {"a": 1, "b": 2}
 
 
-@pytest.mark.parametrize("ends", ["flush", "cycle_key"])
-def test_a_late_save_under_the_old_key_stays_refused(
-    request_for: Open, key: str, ends: str
-) -> None:
+@pytest.mark.parametrize("ending", ["flush", "cycle_key"])
+def test_late_save_under_ended_key_stores_nothing(request_for: Open, key: str, ending: str) -> None:
     late, other = request_for(key).set(c=3), request_for(key)
-    getattr(other, ends)()
+    getattr(other, ending)()
     other.save()
     with pytest.raises(UpdateError):
         late.save()
@@ -88,11 +86,11 @@ def test_a_late_save_under_the_old_key_stays_refused(
     assert request_for(key).data == {}
 
 
-def test_a_write_between_the_new_key_and_the_end_of_the_old_comes_along(
+def test_cycle_key_keeps_write_between_insert_and_delete(
     engine: Engine, request_for: Open, key: str
 ) -> None:
     session, other = request_for(key).set(c=3), request_for(key).set(d=4)
-    with once_the_new_entry_is_there(engine, other.store.save):
+    with after_insert(engine, other.store.save):
         session.cycle_key()
     assert request_for(key).data == {}
     session.save()
@@ -101,8 +99,8 @@ def test_a_write_between_the_new_key_and_the_end_of_the_old_comes_along(
 
 
 @contextmanager
-def once_the_new_entry_is_there(engine: Engine, action: Callable[[], object]) -> Iterator[None]:
-    """Do that then, and the old entry with it."""
+def after_insert(engine: Engine, action: Callable[[], object]) -> Iterator[None]:
+    """Do it once, after the new entry is inserted and before the old one is deleted."""
     done: list[bool] = []
 
     def once() -> None:
@@ -119,7 +117,7 @@ def once_the_new_entry_is_there(engine: Engine, action: Callable[[], object]) ->
         yield
 
 
-def test_flush_ends_the_session_and_takes_another_key(request_for: Open, key: str) -> None:
+def test_flush_deletes_session_and_next_save_gets_new_key(request_for: Open, key: str) -> None:
     session = request_for(key)
     session.flush()
     assert session.session_key is None
@@ -130,7 +128,7 @@ def test_flush_ends_the_session_and_takes_another_key(request_for: Open, key: st
     assert request_for(session.session_key).data == {"x": 1}
 
 
-def test_cycle_key_leaves_nothing_under_the_old_key(request_for: Open, key: str) -> None:
+def test_cycle_key_deletes_old_key(request_for: Open, key: str) -> None:
     session = request_for(key)
     session.cycle_key()
     assert session.session_key not in {None, key}
@@ -142,9 +140,7 @@ def test_cycle_key_leaves_nothing_under_the_old_key(request_for: Open, key: str)
     assert request_for(key).data == {}
 
 
-def test_cycle_key_takes_along_what_came_meanwhile(
-    engine: Engine, request_for: Open, key: str
-) -> None:
+def test_cycle_key_keeps_concurrent_write(engine: Engine, request_for: Open, key: str) -> None:
     session = request_for(key).set(c=3)
     request_for(key).set(d=4).save()
     session.cycle_key()
@@ -153,8 +149,8 @@ def test_cycle_key_takes_along_what_came_meanwhile(
     kept(engine, data == {"a": 1, "b": 2, "c": 3, "d": 4}, data, ALL)
 
 
-def test_the_row_is_there_as_soon_as_the_key_is(request_for: Open, key: str) -> None:
-    """Receivers of user_logged_in refer to the session by its new key."""
+def test_cycle_key_stores_entry_at_once(request_for: Open, key: str) -> None:
+    """Receivers of ``user_logged_in`` may refer to the session by its new key."""
     session = request_for(key)
     session.cycle_key()
     assert request_for().exists(session.session_key)
@@ -163,8 +159,8 @@ def test_the_row_is_there_as_soon_as_the_key_is(request_for: Open, key: str) -> 
     assert request_for().exists(fresh.session_key)
 
 
-def test_a_session_emptied_unread_may_take_a_new_key(request_for: Open) -> None:
-    """As a sign-in does that begins with clear(), under a cookie that is long over."""
+def test_cycle_key_of_cleared_session_needs_no_stored_entry(request_for: Open) -> None:
+    """For example a sign-in that starts with ``clear()``, with the cookie of an expired session."""
     session = request_for("k" * 32)
     session.clear()
     session.cycle_key()
@@ -174,12 +170,12 @@ def test_a_session_emptied_unread_may_take_a_new_key(request_for: Open) -> None:
     assert request_for(session.session_key).data == {"a": 1}
 
 
-def test_no_key_is_nobodys_session(request_for: Open, key: str) -> None:
+def test_delete_of_empty_key_deletes_nothing(request_for: Open, key: str) -> None:
     request_for(key).delete("")
     assert request_for(key).data == {"a": 1, "b": 2}
 
 
-def test_a_first_save_that_failed_can_be_tried_again(engine: Engine, request_for: Open) -> None:
+def test_first_save_succeeds_after_failed_one(engine: Engine, request_for: Open) -> None:
     session = request_for().set(bad=lambda: None)
     with pytest.raises((TypeError, AttributeError, PicklingError)):
         session.save()
@@ -192,8 +188,8 @@ def test_a_first_save_that_failed_can_be_tried_again(engine: Engine, request_for
     kept(engine, seen == {"bad": "good"}, seen, ALL - {"file"})
 
 
-def test_an_unknown_key_is_not_taken_over(request_for: Open) -> None:
-    """A key of the visitor's choosing would be a fixed session."""
+def test_unknown_key_is_replaced(request_for: Open) -> None:
+    """Otherwise an attacker could choose a visitor's key: session fixation."""
     session = request_for("k" * 32)
     assert session.data == {}
     assert session.session_key is None
@@ -203,34 +199,34 @@ def test_an_unknown_key_is_not_taken_over(request_for: Open) -> None:
     assert not request_for().exists("k" * 32)
 
 
-def test_a_key_in_capitals_is_another(engine: Engine, request_for: Open, key: str) -> None:
-    """MariaDB compares without them, and cached_db would copy the session under that key too."""
+def test_keys_are_case_sensitive(engine: Engine, request_for: Open, key: str) -> None:
+    """MariaDB ignores case, and ``cached_db`` would copy the session under a second key."""
     data = request_for(key.upper()).data
     kept(engine, data == {}, data, ALL if engine.database == "mariadb" else NONE)
 
 
 @contextmanager
 def new_keys(*keys: str) -> Iterator[None]:
-    """The next keys that are made."""
+    """Return these from the functions that generate keys."""
     with ExitStack() as stack:
-        for made in (
+        for generator in (
             "django.contrib.sessions.backends.base.get_random_string",
             "cookieproj.engines.session_keys.random_key",
         ):
-            stack.enter_context(mock.patch(made, side_effect=keys))
+            stack.enter_context(mock.patch(generator, side_effect=keys))
         yield
 
 
-def test_a_new_key_is_as_long_and_as_random_as_djangos() -> None:
+def test_random_key_has_length_and_alphabet_of_django() -> None:
     keys = {random_key() for _ in range(2000)}
     assert len(keys) == 2000
     assert {len(key) for key in keys} == {32}
-    # Each character stands about 56 times at each place, and so never by chance not at all.
+    # Each character occurs about 56 times at each position, so none is missing by chance.
     for characters in zip(*keys, strict=True):
         assert set(characters) == set(VALID_KEY_CHARS)
 
 
-def test_the_key_of_a_session_is_such_a_one(request_for: Open) -> None:
+def test_session_keys_are_random_and_differ(request_for: Open) -> None:
     session = request_for().set(a=1)
     session.save()
     first = session.session_key
@@ -239,7 +235,7 @@ def test_the_key_of_a_session_is_such_a_one(request_for: Open) -> None:
     assert all(re.fullmatch("[a-z0-9]{32}", key) for key in (first, session.session_key))
 
 
-def test_a_taken_key_is_not_written_over(request_for: Open, key: str) -> None:
+def test_used_key_is_not_overwritten(request_for: Open, key: str) -> None:
     session = request_for().set(mine=1)
     with new_keys(key, "n" * 32):
         session.save()
@@ -252,7 +248,7 @@ def test_a_taken_key_is_not_written_over(request_for: Open, key: str) -> None:
     assert request_for(key).data == {"a": 1, "b": 2}
 
 
-def test_expiry_is_a_part_of_the_session(request_for: Open) -> None:
+def test_expiry_is_stored_with_session(request_for: Open) -> None:
     session = request_for().set(a=1)
     session.set_expiry(60)
     session.save()
@@ -261,7 +257,7 @@ def test_expiry_is_a_part_of_the_session(request_for: Open) -> None:
     assert not again.get_expire_at_browser_close()
 
 
-def test_a_session_that_has_expired_is_gone(request_for: Open) -> None:
+def test_expired_session_is_empty(request_for: Open) -> None:
     session = request_for().set(a=1)
     session.set_expiry(timezone.now() - timedelta(seconds=1))
     session.save()
@@ -270,10 +266,10 @@ def test_a_session_that_has_expired_is_gone(request_for: Open) -> None:
     assert again.session_key != session.session_key
 
 
-def test_a_session_that_expires_at_once_may_take_a_new_key(
+def test_cycle_key_of_session_that_expires_at_once_raises_no_error(
     engine: Engine, request_for: Open, key: str
 ) -> None:
-    """It is gone by that, and not taken for one that somebody has ended."""
+    """It ends by its expiry. The save must not mistake it for one that was deleted."""
     session = request_for(key)
     session.set_expiry(-60)
     session.cycle_key()
@@ -286,7 +282,7 @@ def test_a_session_that_expires_at_once_may_take_a_new_key(
     assert request_for(key).data == {}
 
 
-def test_deleting_the_test_cookie_is_a_change(engine: Engine, request_for: Open) -> None:
+def test_delete_test_cookie_marks_session_modified(engine: Engine, request_for: Open) -> None:
     session = request_for()
     session.set_test_cookie()
     session.save()

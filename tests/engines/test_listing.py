@@ -1,6 +1,7 @@
-"""Walking, clearing and locating sessions, on each store of ours."""
+"""Listing, clearing and locating sessions."""
 
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 from unittest import mock
 
@@ -23,7 +24,8 @@ from tests.stores import instead, steps_of
 
 from .contract import Engine, on_engines
 
-PLACES = {
+# By the engine's cache: how ``locate`` names it.
+CACHE_PLACES = {
     "redis": "Redis 127.0.0.1:",
     "memory": "memory of this process",
     "memcached": "memcached 127.0.0.1:",
@@ -52,7 +54,7 @@ def stored(engine: Engine, expiry: Any = None, **data: Any) -> Any:
 
 @on_engines(listable)
 @pytest.mark.parametrize("page_size", [1, 2, 1000])
-def test_a_walk_meets_every_live_session(engine: Engine, page_size: int) -> None:
+def test_walk_lists_all_live_sessions(engine: Engine, page_size: int) -> None:
     sessions = {stored(engine, number=number).session_key: number for number in range(7)}
     stored(engine, -60, number=99)
     listed = list(engine.Store.walk(page_size=page_size))
@@ -61,28 +63,28 @@ def test_a_walk_meets_every_live_session(engine: Engine, page_size: int) -> None
 
 @on_engines(listable)
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 8])
-def test_pages_together_are_the_walk(engine: Engine, size: int) -> None:
+def test_pages_list_all_live_sessions(engine: Engine, size: int) -> None:
     keys = {stored(engine, number=number).session_key for number in range(7)}
     stored(engine, -60, number=99)
-    met: list[str] = []
+    listed: list[str] = []
     position, pages = "", 0
     while position or not pages:
         page = engine.Store.page(position, size)
-        met += [session.key for session in page.sessions]
+        listed += [session.key for session in page.sessions]
         position, pages = page.next, pages + 1
         assert pages < 20
-    assert sorted(met) == sorted(keys)
+    assert sorted(listed) == sorted(keys)
     if engine.cache != "redis" or engine.name != "cache":
-        # Redis hands out whole buckets, so its pages may be longer.
+        # Redis returns whole buckets of keys, so its pages may be longer.
         assert pages == -(-7 // size)
 
 
 @on_engines(listable)
-def test_the_next_page_loses_nothing_when_sessions_go(engine: Engine) -> None:
+def test_next_pages_are_complete_after_first_page_was_deleted(engine: Engine) -> None:
     keys = {stored(engine, number=number).session_key for number in range(40)}
     first = engine.Store.page(size=10)
-    gone = {session.key for session in first.sessions}
-    for key in gone:
+    deleted = {session.key for session in first.sessions}
+    for key in deleted:
         engine.Store().delete(key)
     rest: set[str] = set()
     position = first.next
@@ -90,11 +92,11 @@ def test_the_next_page_loses_nothing_when_sessions_go(engine: Engine) -> None:
         page = engine.Store.page(position, 10)
         rest |= {session.key for session in page.sessions}
         position = page.next
-    assert rest == keys - gone
+    assert rest == keys - deleted
 
 
 @on_engines(listable)
-def test_the_position_of_a_page_does_not_show_when_it_is_printed(engine: Engine) -> None:
+def test_repr_of_page_omits_position(engine: Engine) -> None:
     for number in range(9):
         stored(engine, number=number)
     page = engine.Store.page(size=2)
@@ -103,45 +105,45 @@ def test_the_position_of_a_page_does_not_show_when_it_is_printed(engine: Engine)
 
 
 @on_engines(lambda engine: engine.ours and not in_memory(engine))
-def test_who_is_alive(engine: Engine) -> None:
+def test_alive_returns_live_keys(engine: Engine) -> None:
     live = {stored(engine, 60, number=number).session_key for number in range(3)}
     expired = stored(engine, -60, a=1).session_key
     ended = stored(engine, 60, a=1)
     ended_key = ended.session_key
     if engine.on_server:
         ended.delete()
-        live_or_not = [*live, expired, ended_key, "k" * 32, "../../etc/passwd", ""]
-        assert engine.Store.alive(live_or_not) == live
+        keys = [*live, expired, ended_key, "k" * 32, "../../etc/passwd", ""]
+        assert engine.Store.alive(keys) == live
     else:
         assert engine.Store.alive([*live, expired, "k" * 32]) == live
     assert engine.Store.alive([]) == set()
 
 
 @on_engines(lambda engine: engine.ours and in_memory(engine))
-def test_one_process_cannot_tell_who_is_alive_in_another(engine: Engine) -> None:
+def test_alive_raises_not_listable_error_for_local_memory(engine: Engine) -> None:
     with pytest.raises(NotListableError):
         engine.Store.alive(["k" * 32])
 
 
 @on_engines(lambda engine: engine.ours and engine.name == "db" and engine.database == "sqlite")
-def test_more_keys_than_a_statement_takes(engine: Engine) -> None:
+def test_alive_splits_keys_into_statements(engine: Engine) -> None:
     live = {stored(engine, number=number).session_key for number in range(3)}
     with mock.patch.object(type(connection.features), "max_query_params", 3):
         assert engine.Store.alive(sorted(live)) == live
 
 
 @on_engines(listable)
-def test_how_many_are_stored(engine: Engine) -> None:
+def test_count_includes_expired_rows_and_files(engine: Engine) -> None:
     assert engine.Store.count() == 0
     for _ in range(3):
         stored(engine, 60, a=1)
     stored(engine, -60, a=1)
-    # Redis forgets at once.
+    # Redis deletes expired entries at once.
     assert engine.Store.count() == (3 if engine.name == "cache" else 4)
 
 
 @on_engines(lambda engine: engine.ours and engine.database != "" and engine.name == "db")
-def test_a_walk_reads_a_page_when_it_comes_to_it(engine: Engine) -> None:
+def test_walk_reads_pages_lazily(engine: Engine) -> None:
     for _ in range(5):
         stored(engine, a=1)
     walk = engine.Store.walk(page_size=2)
@@ -155,35 +157,36 @@ def test_a_walk_reads_a_page_when_it_comes_to_it(engine: Engine) -> None:
 
 
 @on_engines(listable)
-def test_what_is_listed_tells_of_itself(engine: Engine) -> None:
+def test_listed_session_has_key_user_data_size_and_expiry(engine: Engine) -> None:
     session = stored(engine, 3600, **{SESSION_KEY: "7", "cart": ["tea"]})
     (listed,) = engine.Store.walk()
     assert listed.key == session.session_key
     assert listed.user_id == "7"
     assert listed.data == dict(session.items())
     assert listed.size == len(listed.payload) == len(session.locate()[0].payload)
-    left = listed.expires - timezone.now()
-    assert timedelta(seconds=3590) < left <= timedelta(seconds=3600)
+    remaining = listed.expires - timezone.now()
+    assert timedelta(seconds=3590) < remaining <= timedelta(seconds=3600)
 
 
 @on_engines(listable)
-def test_neither_key_nor_data_shows_when_one_is_printed(engine: Engine) -> None:
+def test_repr_of_listed_or_located_session_omits_key_and_data(engine: Engine) -> None:
     session = stored(engine, cart="secret")
-    for shown in (*engine.Store.walk(), *session.locate()):
-        assert session.session_key not in repr(shown)
-        assert "secret" not in repr(shown)
-        assert "payload" not in repr(shown)
+    for listed_or_located in (*engine.Store.walk(), *session.locate()):
+        text = repr(listed_or_located)
+        assert session.session_key not in text
+        assert "secret" not in text
+        assert "payload" not in text
 
 
 @on_engines(listable)
-def test_who_is_nobody(engine: Engine) -> None:
+def test_listed_anonymous_session_has_no_user_id(engine: Engine) -> None:
     stored(engine, a=1)
     (listed,) = engine.Store.walk()
     assert listed.user_id is None
 
 
 @on_engines(lambda engine: engine.ours and not listable(engine))
-def test_what_cannot_be_listed_says_why(engine: Engine) -> None:
+def test_walk_page_and_count_raise_not_listable_error(engine: Engine) -> None:
     with pytest.raises(NotListableError):
         list(engine.Store.walk())
     with pytest.raises(NotListableError):
@@ -197,22 +200,25 @@ def test_what_cannot_be_listed_says_why(engine: Engine) -> None:
 
 @on_engines(lambda engine: engine.ours and engine.name in {"db", "file", "cached_db"})
 @pytest.mark.parametrize("batch_size", [1, 3, 1000])
-def test_clearing_removes_the_expired_and_counts_them(engine: Engine, batch_size: int) -> None:
+def test_clear_expired_deletes_and_reports_expired_sessions(
+    engine: Engine, batch_size: int
+) -> None:
     expired = [stored(engine, -60, a=1).session_key for _ in range(7)]
     live = [stored(engine, 60, a=1).session_key for _ in range(3)]
-    seen: list[int] = []
-    assert engine.Store.clear_expired(batch_size=batch_size, progress=seen.append) == 7
+    reported: list[int] = []
+    assert engine.Store.clear_expired(batch_size=batch_size, progress=reported.append) == 7
     assert [engine.Store().exists(key) for key in expired] == [False] * 7
     assert [engine.Store().exists(key) for key in live] == [True] * 3
-    assert seen == sorted(seen)
-    assert seen[-1] == 7
+    assert reported == sorted(reported)
+    assert reported[-1] == 7
     if engine.name != "file":
-        assert max(b - a for a, b in zip([0, *seen], seen, strict=False)) <= batch_size
+        batches = [after - before for before, after in pairwise([0, *reported])]
+        assert max(batches) <= batch_size
     assert engine.Store.clear_expired() == 0
 
 
 @on_engines(lambda engine: engine.ours and engine.name in {"db", "cached_db"})
-def test_clearing_takes_one_statement_a_batch(engine: Engine) -> None:
+def test_clear_expired_takes_one_statement_per_batch(engine: Engine) -> None:
     for _ in range(5):
         stored(engine, -60, a=1)
     has_listeners = mock.PropertyMock(return_value=False)
@@ -221,15 +227,15 @@ def test_clearing_takes_one_statement_a_batch(engine: Engine) -> None:
         CaptureQueriesContext(connection) as statements,
     ):
         assert engine.Store.clear_expired(batch_size=2) == 5
-    # Three batches, the last of them small, and a fourth that finds nothing any more.
+    # Three batches, the last one smaller, and a fourth that finds no rows.
     words = [statement["sql"].split()[0] for statement in statements]
-    # PostgreSQL is asked first whether the table has parts.
-    asked = ["SELECT"] if connection.vendor == "postgresql" else []
-    assert words == [*asked, *["DELETE"] * 4]
+    # On PostgreSQL the first query finds out whether the table is partitioned.
+    before = ["SELECT"] if connection.vendor == "postgresql" else []
+    assert words == [*before, *["DELETE"] * 4]
 
 
 @on_engines(lambda engine: engine.ours and engine.name in {"db", "cached_db"})
-def test_clearing_where_a_statement_cannot_look_for_itself(engine: Engine) -> None:
+def test_clear_expired_works_without_sliced_subqueries(engine: Engine) -> None:
     for _ in range(5):
         stored(engine, -60, a=1)
     live = stored(engine, 60, a=1).session_key
@@ -243,25 +249,25 @@ def test_clearing_where_a_statement_cannot_look_for_itself(engine: Engine) -> No
         engine.ours and engine.database == "postgresql" and engine.name in {"db", "cached_db"}
     )
 )
-def test_many_rows_are_cleared_page_by_page(
+def test_clear_expired_deletes_many_rows_by_table_page(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cookieproj.engines.clear_expired_rows.INDEXED_BATCH_SIZE", 2)
     has_listeners = mock.PropertyMock(return_value=False)
     monkeypatch.setattr("cookieproj.engines.sql_statements.Table.has_listeners", has_listeners)
-    # Of several pages, and more to a statement than one.
+    # The rows fill several pages, and a statement deletes from more than one.
     for number in range(60):
         text = "".join(random_key() for _ in range(40))
         stored(engine, 60 if number % 3 else -60, text=text)
     with CaptureQueriesContext(connection) as statements:
         assert engine.Store.clear_expired(batch_size=2 * MAX_ROWS_PER_PAGE) == 20
     words = [statement["sql"].split()[0] for statement in statements]
-    # Whether it has parts, a few, how many pages it has, and these.
+    # Is the table partitioned? Delete by the index, ask how many pages there are, delete by page.
     assert words[:3] == ["SELECT", "DELETE", "SELECT"]
     assert len(words) > 5
     assert set(words[3:]) == {"DELETE"}
     assert engine.Store.count() == 40
-    # Few of them are found by the index, and that there are no more.
+    # A few rows are deleted by the index only. The second statement finds no more.
     stored(engine, -60, a=1)
     with CaptureQueriesContext(connection) as statements:
         assert engine.Store.clear_expired(batch_size=2 * MAX_ROWS_PER_PAGE) == 1
@@ -270,30 +276,30 @@ def test_many_rows_are_cleared_page_by_page(
 
 
 @on_engines(lambda engine: engine.ours and engine.name in {"db", "file", "cached_db"})
-def test_async_clearing_is_the_same(engine: Engine) -> None:
+def test_aclear_expired_deletes_and_reports_expired_sessions(engine: Engine) -> None:
     for _ in range(3):
         stored(engine, -60, a=1)
-    seen: list[int] = []
+    reported: list[int] = []
     clear = async_to_sync(engine.Store.aclear_expired)
-    assert clear(batch_size=2, progress=seen.append) == 3
-    assert seen[-1] == 3
+    assert clear(batch_size=2, progress=reported.append) == 3
+    assert reported[-1] == 3
 
 
 @on_engines(lambda engine: engine.ours and engine.name in {"cache", "signed_cookies"})
-def test_a_store_that_forgets_by_itself_has_nothing_to_clear(engine: Engine) -> None:
+def test_clear_expired_does_nothing_if_store_expires_entries(engine: Engine) -> None:
     session = stored(engine, 60, a=1)
     assert engine.Store.clear_expired() == 0
     assert engine.Store(session.session_key)["a"] == 1
 
 
 @on_engines(lambda engine: engine.ours and engine.on_server)
-def test_a_batch_of_nothing_is_refused(engine: Engine) -> None:
+def test_clear_expired_rejects_batch_size_zero(engine: Engine) -> None:
     with pytest.raises(ValueError, match="batch_size"):
         engine.Store.clear_expired(batch_size=0)
 
 
 @on_engines(lambda engine: engine.ours and engine.name in {"db", "cached_db"})
-def test_what_was_cleared_before_an_interruption_stays_cleared(engine: Engine) -> None:
+def test_clear_expired_keeps_finished_batches_if_interrupted(engine: Engine) -> None:
     for _ in range(4):
         stored(engine, -60, a=1)
 
@@ -305,14 +311,14 @@ def test_what_was_cleared_before_an_interruption_stays_cleared(engine: Engine) -
     assert engine.Store.clear_expired() == 2
 
 
-def test_a_session_knows_where_it_lives(engine: Engine) -> None:
+def test_locate_returns_place_name_payload_and_expiry(engine: Engine) -> None:
     session = stored(engine, 3600, a=1)
     located = engine.Store(session.session_key).locate()
     first = located[0]
     place = {
         "db": "table django_session, ",
         "cached_db": "table django_session, ",
-        "cache": PLACES.get(engine.cache, ""),
+        "cache": CACHE_PLACES.get(engine.cache, ""),
         "file": "folder ",
         "mongodb": "MongoDB 127.0.0.1:",
         **dict.fromkeys(COOKIE_ENGINES, "cookie sessionid of the browser"),
@@ -324,20 +330,18 @@ def test_a_session_knows_where_it_lives(engine: Engine) -> None:
     if engine.cache == "memcached" and engine.name == "cache":
         assert first.expires is None
     else:
-        left = first.expires - timezone.now()
-        assert timedelta(seconds=3590) < left <= timedelta(seconds=3600)
+        remaining = first.expires - timezone.now()
+        assert timedelta(seconds=3590) < remaining <= timedelta(seconds=3600)
     assert len(located) == (2 if engine.name == "cached_db" else 1)
 
 
-def test_what_is_not_stored_lives_nowhere(engine: Engine) -> None:
+def test_locate_of_missing_session_is_empty(engine: Engine) -> None:
     assert engine.Store().locate() == []
     assert engine.Store("k" * 32).locate() == []
 
 
 @on_engines(lambda engine: engine.ours and engine.on_server)
-def test_a_save_that_changes_nothing_moves_the_expiry_and_writes_nothing_else(
-    engine: Engine,
-) -> None:
+def test_unchanged_save_moves_expiry_only(engine: Engine) -> None:
     key = stored(engine, a=1).session_key
     before = engine.Store(key).locate()
     with time_machine.travel(timezone.now() + timedelta(seconds=60)):
@@ -349,13 +353,13 @@ def test_a_save_that_changes_nothing_moves_the_expiry_and_writes_nothing_else(
         after = engine.Store(key).locate()
     assert [place.payload for place in after] == [place.payload for place in before]
     if engine.cache not in {"redis", "memcached"}:
-        # Those two go by a clock of their own.
+        # These two servers use the real clock.
         for old, new in zip(before, after, strict=True):
             assert new.expires - old.expires > timedelta(seconds=59)
 
 
 @on_engines(lambda engine: engine.ours and engine.cache == "redis")
-def test_on_redis_too(engine: Engine, settings: Settings) -> None:
+def test_unchanged_save_moves_expiry_on_redis(engine: Engine, settings: Settings) -> None:
     settings.SESSION_COOKIE_AGE = 100
     key = stored(engine, a=1).session_key
     settings.SESSION_COOKIE_AGE = 5000
@@ -367,8 +371,8 @@ def test_on_redis_too(engine: Engine, settings: Settings) -> None:
 
 
 @on_engines(lambda engine: engine.ours and (engine.name, engine.cache) == ("cache", "redis"))
-def test_entries_of_cached_db_are_not_this_engines(engine: Engine) -> None:
-    """Their names begin with all of the name of those of cache."""
+def test_cache_engine_does_not_list_entries_of_cached_db(engine: Engine) -> None:
+    """The prefix of ``cached_db`` starts with that of ``cache``."""
     key = stored(engine, 60, a=1).session_key
     cache_connections["sessions"].add(f"{CACHED_DB_PREFIX}{key}", {"a": 2}, 60)
     assert [listed.key for listed in engine.Store.walk()] == [key]

@@ -1,4 +1,4 @@
-"""The connection breaks between a statement and its answer: nobody knows whether it was done."""
+"""The database connection breaks after a statement, whose outcome is then unknown."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -21,7 +21,7 @@ OLD, NEW = {"a": 1}, {"a": 1, "b": 2}
 
 @pytest.fixture
 def proxy(engine: Engine) -> Iterator[Proxy]:
-    """What the engine reaches its database through."""
+    """The proxy between the engine and its database."""
     settings = connection.settings_dict
     folder = settings["HOST"] or settings["OPTIONS"].get("host")
     server = (
@@ -30,11 +30,12 @@ def proxy(engine: Engine) -> Iterator[Proxy]:
         else (settings["HOST"], int(settings["PORT"]))
     )
     connection.close()
-    with proxied(server) as proxy:
-        there = {"HOST": "127.0.0.1", "PORT": str(proxy.port)}
-        with mock.patch.dict(settings, there):
-            yield proxy
-            connection.close()
+    with (
+        proxied(server) as proxy,
+        mock.patch.dict(settings, {"HOST": "127.0.0.1", "PORT": str(proxy.port)}),
+    ):
+        yield proxy
+        connection.close()
 
 
 def stored(engine: Engine, **data: Any) -> Any:
@@ -45,30 +46,30 @@ def stored(engine: Engine, **data: Any) -> Any:
 
 
 def opens(engine: Engine, session_key: str, data: dict[str, Any]) -> bool:
-    """Whether the next request finds that under its key, and can write."""
+    """Whether the next request loads this data under the key, and can save."""
     session = engine.Store(session_key)
-    found = dict(session.items())
+    loaded = dict(session.items())
     session["next"] = True
     with suppress(UpdateError):
         session.save()
-        return found == data and session.session_key == session_key
+        return loaded == data and session.session_key == session_key
     return False
 
 
-def without_each_answer(
-    proxy: Proxy, act: Callable[[Any], object], begin: Callable[[], Any]
+def dropping_each_answer(
+    proxy: Proxy, act: Callable[[Any], object], prepare: Callable[[], Any]
 ) -> Any:
-    """Act on what ``begin`` gives: without the first answer, then without the second, and so on.
+    """Call ``act(prepare())``, first without the first answer, then without the second, and so on.
 
-    Gives each time what it was done to, and the error. After one the next request finds a
-    connection that is open, as Django sees to at its beginning.
+    Yield each time the result of ``prepare``, and the error of ``act``. After an error the
+    connection is renewed, like Django does at the beginning of a request.
     """
     number = 0
     while True:
-        begun, error = begin(), None
+        prepared, error = prepare(), None
         proxy.drop_answer(after=number)
         try:
-            act(begun)
+            act(prepared)
         except (Error, StoreUnavailableError, UpdateError) as raised:
             error = raised
         if not proxy.dropped.is_set():
@@ -78,32 +79,32 @@ def without_each_answer(
             return
         if error:
             close_old_connections()
-        yield begun, error
+        yield prepared, error
         number += 1
 
 
-def test_a_save_is_done_or_not_and_under_the_same_key(engine: Engine, proxy: Proxy) -> None:
+def test_save_keeps_key_and_stores_old_or_new_data(engine: Engine, proxy: Proxy) -> None:
     def change() -> Any:
         session = engine.Store(stored(engine, **OLD).session_key)
         session["b"] = 2
         return session
 
-    for session, error in without_each_answer(proxy, lambda session: session.save(), change):
+    for session, error in dropping_each_answer(proxy, lambda session: session.save(), change):
         assert error
         assert dict(engine.Store(session.session_key).items()) in (OLD, NEW)
-        # As the browser that tries again does.
+        # The browser tries again.
         again = engine.Store(session.session_key)
         again["b"] = 2
         again.save()
         assert dict(engine.Store(session.session_key).items()) == NEW
 
 
-def test_of_a_load_nothing_is_left_behind(engine: Engine, proxy: Proxy) -> None:
+def test_failed_load_changes_nothing(engine: Engine, proxy: Proxy) -> None:
     key = stored(engine, **OLD).session_key
     if engine.name == "cached_db":
-        # Else the database is not asked.
+        # Otherwise the copy is loaded, without the database.
         engine.Store()._cache.clear()
-    for _session, error in without_each_answer(
+    for _session, error in dropping_each_answer(
         proxy, lambda session: session.load(), lambda: engine.Store(key)
     ):
         assert error
@@ -112,53 +113,49 @@ def test_of_a_load_nothing_is_left_behind(engine: Engine, proxy: Proxy) -> None:
             engine.Store()._cache.clear()
 
 
-def test_a_session_that_may_be_stored_is_stored_when_it_is_tried_again(
-    engine: Engine, proxy: Proxy
-) -> None:
+def test_second_save_stores_new_session(engine: Engine, proxy: Proxy) -> None:
     def new() -> Any:
         session = engine.Store()
         session.update(OLD)
         return session
 
-    kept_ones = []
-    for session, error in without_each_answer(proxy, lambda session: session.save(), new):
+    opened = []
+    for session, error in dropping_each_answer(proxy, lambda session: session.save(), new):
         assert error
         # Django's session keeps a key under which nothing is stored.
         with suppress(UpdateError):
             session.save()
-        kept_ones.append(opens(engine, session.session_key, OLD))
-    kept(engine, all(kept_ones), kept_ones, ALL)
+        opened.append(opens(engine, session.session_key, OLD))
+    kept(engine, all(opened), opened, ALL)
 
 
-def test_a_sign_out_that_may_have_been_is_done_when_it_is_tried_again(
-    engine: Engine, proxy: Proxy
-) -> None:
-    def begin() -> Any:
+def test_second_delete_ends_session(engine: Engine, proxy: Proxy) -> None:
+    def new() -> Any:
         return engine.Store(stored(engine, **OLD).session_key)
 
-    for session, error in without_each_answer(proxy, lambda session: session.delete(), begin):
+    for session, error in dropping_each_answer(proxy, lambda session: session.delete(), new):
         assert error
         session.delete()
         assert dict(engine.Store(session.session_key).items()) == {}
 
 
-def test_a_new_key_leaves_the_browser_with_one_that_opens(engine: Engine, proxy: Proxy) -> None:
-    """Either the request goes on under the new one, or the old one still opens the session."""
+def test_after_cycle_key_browser_has_valid_key(engine: Engine, proxy: Proxy) -> None:
+    """If the request succeeds, the new key opens the session. Otherwise the old one still does."""
 
-    def begin() -> Any:
+    def change() -> Any:
         session = engine.Store(stored(engine, **OLD).session_key)
         session["b"] = 2
         return session, session.session_key
 
-    def cycle(begun: Any) -> None:
-        begun[0].cycle_key()
+    def cycle(session_and_key: Any) -> None:
+        session_and_key[0].cycle_key()
 
     opened = []
-    for (session, old_key), error in without_each_answer(proxy, cycle, begin):
+    for (session, old_key), error in dropping_each_answer(proxy, cycle, change):
         if error is None:
             session.save()
             opened.append(opens(engine, session.session_key, NEW))
         else:
-            # The answer is an error, and the browser keeps its cookie.
+            # The response is an error, so the browser keeps its cookie.
             opened.append(opens(engine, old_key, OLD))
     kept(engine, all(opened), opened, ALL)

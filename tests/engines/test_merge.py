@@ -1,3 +1,5 @@
+"""The merge of two sessions that were changed at the same time."""
+
 from copy import deepcopy
 from typing import Any
 
@@ -15,13 +17,13 @@ VALUES = st.recursive(
 )
 SESSIONS = st.dictionaries(KEYS, VALUES)
 DELETED = object()
-# What a request does to a session: some keys set, some deleted.
-REQUESTS = st.dictionaries(KEYS, VALUES | st.just(DELETED))
+# The changes of a request: some keys are set, some deleted.
+CHANGES = st.dictionaries(KEYS, VALUES | st.just(DELETED))
 
 
-def after(session: Data, request: dict[str, Any]) -> Data:
+def changed(session: Data, changes: dict[str, Any]) -> Data:
     result = deepcopy(session)
-    for key, value in request.items():
+    for key, value in changes.items():
         if value is DELETED:
             result.pop(key, None)
         else:
@@ -29,38 +31,38 @@ def after(session: Data, request: dict[str, Any]) -> Data:
     return result
 
 
-@given(SESSIONS, REQUESTS, REQUESTS)
-def test_keys_that_one_request_touched_are_as_in_either_serial_order(
+@given(SESSIONS, CHANGES, CHANGES)
+def test_keys_changed_by_one_request_are_as_in_any_serial_order(
     base: Data, first: dict[str, Any], second: dict[str, Any]
 ) -> None:
-    merged = merge(base, theirs=after(base, first), ours=after(base, second))
-    for serial in (after(after(base, first), second), after(after(base, second), first)):
+    merged = merge(base, theirs=changed(base, first), ours=changed(base, second))
+    for serial in (changed(changed(base, first), second), changed(changed(base, second), first)):
         for key in (base.keys() | first.keys() | second.keys()) - (first.keys() & second.keys()):
             assert (key in merged) == (key in serial)
             assert key not in serial or stored_alike(merged[key], serial[key])
 
 
 @given(SESSIONS, SESSIONS, SESSIONS)
-def test_no_value_comes_from_nowhere(base: Data, theirs: Data, ours: Data) -> None:
+def test_merged_value_is_of_one_side(base: Data, theirs: Data, ours: Data) -> None:
     for key, value in merge(base, theirs, ours).items():
         assert any(key in side and stored_alike(value, side[key]) for side in (theirs, ours))
 
 
 @given(SESSIONS, SESSIONS)
-def test_a_side_that_changed_nothing_adds_nothing(base: Data, other: Data) -> None:
+def test_merge_with_unchanged_side_is_other_side(base: Data, other: Data) -> None:
     assert same_data(merge(base, theirs=base, ours=other), other)
     assert same_data(merge(base, theirs=other, ours=base), other)
 
 
 @given(SESSIONS, SESSIONS, SESSIONS)
-def test_what_goes_in_stays_as_it_is(base: Data, theirs: Data, ours: Data) -> None:
+def test_merge_does_not_change_its_arguments(base: Data, theirs: Data, ours: Data) -> None:
     before = deepcopy((base, theirs, ours))
     merge(base, theirs, ours)
     assert stored_alike((base, theirs, ours), before)
 
 
 @given(SESSIONS, SESSIONS, SESSIONS)
-def test_merging_again_changes_nothing(base: Data, theirs: Data, ours: Data) -> None:
+def test_merge_is_idempotent(base: Data, theirs: Data, ours: Data) -> None:
     merged = merge(base, theirs, ours)
     assert same_data(merge(theirs, theirs=merged, ours=merged), merged)
 
@@ -78,22 +80,22 @@ def test_merging_again_changes_nothing(base: Data, theirs: Data, ours: Data) -> 
     ],
     ids=["both set", "we deleted", "they deleted", "only they", "only we", "both deleted", "new"],
 )
-def test_the_same_key(base: Data, theirs: Data, ours: Data, merged: Data) -> None:
+def test_merge_of_same_key(base: Data, theirs: Data, ours: Data, merged: Data) -> None:
     assert merge(base, theirs, ours) == merged
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "second"),
     [(1, True), (0, False), (1, 1.0), ([1], [True]), ({"n": 0}, {"n": False}), ([1], (1,))],
 )
-def test_values_that_python_calls_equal_are_stored_otherwise(one: Any, other: Any) -> None:
-    assert not stored_alike(one, other)
-    (merged,) = merge({"a": one}, {"a": one}, {"a": other}).values()
-    assert stored_alike(merged, other)
+def test_equal_values_of_different_types_are_stored_differently(first: Any, second: Any) -> None:
+    assert not stored_alike(first, second)
+    (merged,) = merge({"a": first}, {"a": first}, {"a": second}).values()
+    assert stored_alike(merged, second)
 
 
 class Row:
-    """Equal by its key, like a row of a table, whatever else it holds."""
+    """All are equal, like model instances with the same primary key."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -106,7 +108,7 @@ class Row:
 
 
 class Array:
-    """As of numpy: == gives no yes or no."""
+    """Has no boolean ``==``, like a numpy array."""
 
     def __eq__(self, other: object) -> Any:
         raise ValueError("ambiguous")
@@ -115,7 +117,7 @@ class Array:
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "alike"),
+    ("first", "second", "alike"),
     [
         (Row("old"), Row("new"), False),
         (Row("old"), Row("old"), True),
@@ -126,30 +128,30 @@ class Array:
         (lambda: 1, lambda: 1, False),
     ],
 )
-def test_what_counts_is_what_would_be_stored(one: Any, other: Any, alike: bool) -> None:
-    assert stored_alike(one, other) is alike
-    assert stored_alike([one], [other]) is alike
-    assert stored_alike(one, one)
+def test_stored_alike_compares_stored_form(first: Any, second: Any, alike: bool) -> None:
+    assert stored_alike(first, second) is alike
+    assert stored_alike([first], [second]) is alike
+    assert stored_alike(first, first)
 
 
 def nested(innermost: Any) -> Any:
-    """Deeper than Python would go by calling itself."""
+    """Nest it deeper than Python's recursion limit."""
     value = innermost
     for level in range(5000):
         value = [value] if level % 2 else {"a": value}
     return value
 
 
-def test_however_deep_a_value_is_it_is_compared() -> None:
+def test_stored_alike_compares_deeply_nested_values() -> None:
     assert stored_alike(nested("x"), nested("x"))
     assert not stored_alike(nested("x"), nested("y"))
 
 
-def test_sets_are_the_same_whatever_their_order() -> None:
-    one, other = {7, 15}, {15, 7}
-    assert list(one) != list(other)
-    assert stored_alike(one, other)
-    assert stored_alike([frozenset(one)], [frozenset(other)])
+def test_stored_alike_ignores_order_of_sets() -> None:
+    first, second = {7, 15}, {15, 7}
+    assert list(first) != list(second)
+    assert stored_alike(first, second)
+    assert stored_alike([frozenset(first)], [frozenset(second)])
     assert not stored_alike({1}, {True})
     assert not stored_alike({1}, {1, 2})
     assert not stored_alike({1}, frozenset({1}))

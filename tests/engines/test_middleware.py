@@ -1,4 +1,4 @@
-"""A session store that is away, as the visitor sees it: the 503, and what becomes of the cookie."""
+"""The session middleware: the 503 for an unreachable store, and sessions that no view uses."""
 
 import gc
 import weakref
@@ -33,7 +33,7 @@ def writes(request: HttpRequest) -> HttpResponse:
 
 
 def saves(request: HttpRequest) -> HttpResponse:
-    """Nothing is read: what fails is the middleware's own save."""
+    """Load nothing, so that only the save by the middleware fails."""
     request.session.clear()
     return HttpResponse("saved")
 
@@ -47,7 +47,7 @@ async def reads_async(request: HttpRequest) -> HttpResponse:
 
 
 urlpatterns = [
-    # The page for the 503 links to them.
+    # The 503 page links to these.
     path("site/", include("cookieproj.urls")),
     *(
         path(f"{view.__name__}/", view)
@@ -57,8 +57,8 @@ urlpatterns = [
 
 
 @pytest.fixture(autouse=True)
-def away(settings: Settings) -> None:
-    """The cache profile, and no Redis where its URL says."""
+def unreachable_redis(settings: Settings) -> None:
+    """Use the cache profile with a Redis URL at which no server listens."""
     settings.ROOT_URLCONF = __name__
     settings.SESSION_ENGINE = "cookieproj.engines.cache"
     settings.SESSION_CACHE_ALIAS = "sessions"
@@ -74,7 +74,7 @@ def visitor() -> Client:
 
 @pytest.mark.parametrize("debug", [True, False])
 @pytest.mark.parametrize("view", ["reads", "writes", "saves", "reads_async"])
-def test_it_is_a_503_that_leaves_the_cookie_and_names_nothing(
+def test_unreachable_store_gives_503_and_keeps_cookie_and_hides_host(
     view: str, debug: bool, visitor: Client, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.DEBUG = debug
@@ -92,16 +92,18 @@ def test_it_is_a_503_that_leaves_the_cookie_and_names_nothing(
     assert KEY not in caplog.text
 
 
-def test_a_page_without_the_session_goes_on(visitor: Client) -> None:
+def test_page_without_session_needs_no_store(visitor: Client) -> None:
     assert visitor.get("/plain/").content == b"plain"
 
 
-def test_nor_does_saving_every_request_hide_it(visitor: Client, settings: Settings) -> None:
+def test_save_every_request_gives_503_for_page_without_session(
+    visitor: Client, settings: Settings
+) -> None:
     settings.SESSION_SAVE_EVERY_REQUEST = True
     assert visitor.get("/plain/").status_code == 503
 
 
-def test_another_middleware_may_ask_first(visitor: Client, settings: Settings) -> None:
+def test_503_if_another_middleware_loads_session_first(visitor: Client, settings: Settings) -> None:
     settings.MIDDLEWARE = [
         *settings.MIDDLEWARE,
         "django.contrib.auth.middleware.LoginRequiredMiddleware",
@@ -111,11 +113,11 @@ def test_another_middleware_may_ask_first(visitor: Client, settings: Settings) -
     assert "Set-Cookie" not in response.headers
 
 
-def test_other_errors_are_what_they_were(visitor: Client) -> None:
+def test_error_of_view_gives_500(visitor: Client) -> None:
     assert visitor.get("/breaks/").status_code == 500
 
 
-def test_without_a_page_for_it_there_is_a_sentence(visitor: Client, settings: Settings) -> None:
+def test_503_is_plain_text_without_template(visitor: Client, settings: Settings) -> None:
     settings.TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates"}]
     response = visitor.get("/reads/")
     assert response.status_code == 503
@@ -123,7 +125,7 @@ def test_without_a_page_for_it_there_is_a_sentence(visitor: Client, settings: Se
     assert response.content.decode().endswith("Please try again.")
 
 
-def test_async_alike() -> None:
+def test_async_view_gives_503_and_keeps_cookie() -> None:
     client = AsyncClient(raise_request_exception=False)
     client.cookies["sessionid"] = KEY
     response = async_to_sync(client.get)("/reads_async/")
@@ -131,13 +133,13 @@ def test_async_alike() -> None:
     assert "Set-Cookie" not in response.headers
 
 
-class TestASessionLeftAlone:
+class TestUnusedSession:
     def request_with(self, key: str) -> HttpRequest:
         request = HttpRequest()
         request.COOKIES["sessionid"] = key
         return request
 
-    def test_is_not_even_made(self, settings: Settings) -> None:
+    def test_is_not_created(self, settings: Settings) -> None:
         store = mock.Mock()
         middleware: Any = SessionMiddleware(plain)
         middleware.SessionStore = store
@@ -146,7 +148,7 @@ class TestASessionLeftAlone:
         assert not response.cookies
         assert not response.has_header("Vary")
 
-    def test_is_saved_where_each_request_saves(self, settings: Settings) -> None:
+    def test_is_saved_with_save_every_request(self, settings: Settings) -> None:
         settings.SESSION_ENGINE = "cookieproj.engines.signed_cookies"
         settings.SESSION_SAVE_EVERY_REQUEST = True
         session = SignedCookies()
@@ -155,7 +157,7 @@ class TestASessionLeftAlone:
         response: Any = SessionMiddleware(plain)(self.request_with(session.session_key or ""))
         assert SignedCookies(response.cookies["sessionid"].value)["a"] == 1
 
-    def test_is_the_engines_own_for_whoever_looks(self, settings: Settings) -> None:
+    def test_has_class_of_engine(self, settings: Settings) -> None:
         settings.SESSION_ENGINE = "cookieproj.engines.signed_cookies"
         seen: list[object] = []
 
@@ -166,7 +168,7 @@ class TestASessionLeftAlone:
         SessionMiddleware(view)(self.request_with(KEY))
         assert seen == [True, KEY]
 
-    def test_a_request_whose_session_was_taken_away_is_answered(self) -> None:
+    def test_response_if_view_deletes_request_session(self) -> None:
         def view(request: HttpRequest) -> HttpResponse:
             del request.session
             return HttpResponse("gone")
@@ -174,19 +176,19 @@ class TestASessionLeftAlone:
         response: Any = SessionMiddleware(view)(self.request_with(KEY))
         assert response.content == b"gone"
 
-    def test_a_request_goes_as_soon_as_it_is_answered(self, settings: Settings) -> None:
-        """Without waiting for the collector of garbage, which would take its time later."""
+    def test_request_is_freed_after_response(self, settings: Settings) -> None:
+        """A reference cycle would leave it to the garbage collector, which costs time later."""
         settings.SESSION_ENGINE = "cookieproj.engines.signed_cookies"
 
         def view(request: HttpRequest) -> HttpResponse:
             return HttpResponse(str(request.session.get("a")))
 
         request = self.request_with(KEY)
-        gone = weakref.ref(request)
+        reference = weakref.ref(request)
         gc.disable()
         try:
             SessionMiddleware(view)(request)
             del request
-            assert gone() is None
+            assert reference() is None
         finally:
             gc.enable()

@@ -1,4 +1,4 @@
-"""What an override makes of a session, on a subclass of our store and on one of Django's."""
+"""Overrides have the same effect on a subclass of our engine as on one of Django's."""
 
 import pickle
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ from .test_subclassing import CACHE, COOKIE, ENCODED, FILES
 
 
 def made(engine: Engine, **members: Any) -> Any:
-    """A subclass of the engine's store, of that name, as Django's salt holds it."""
+    """Return a subclass of the engine's session. Django's salt contains its name."""
     return type("SessionStore", (engine.Store,), members)
 
 
@@ -28,7 +28,7 @@ def saved(store: Any, **data: Any) -> Any:
     return session
 
 
-class Pickles:
+class PickleSerializer:
     def dumps(self, value: Any) -> bytes:
         return pickle.dumps(value)
 
@@ -40,8 +40,8 @@ files = on_engines(lambda engine: engine.name in FILES)
 
 
 @on_engines(lambda engine: engine.name in {"db", "file"})
-def test_a_payload_of_another_form(engine: Engine) -> None:
-    """Which holds what the serializer of the settings could not."""
+def test_encode_and_decode_can_store_other_types(engine: Engine) -> None:
+    """A JSON serializer could not store the datetime."""
     store = made(
         engine,
         encode=lambda self, data: pickle.dumps(data).hex(),
@@ -57,10 +57,10 @@ def test_a_payload_of_another_form(engine: Engine) -> None:
 
 
 @on_engines(lambda engine: engine.name in ENCODED | COOKIE)
-def test_a_serializer(engine: Engine) -> None:
+def test_serializer_attribute_is_used(engine: Engine) -> None:
     def init(self: Any, session_key: str | None = None) -> None:
         super(store, self).__init__(session_key)
-        self.serializer = Pickles
+        self.serializer = PickleSerializer
 
     store = made(engine, __init__=init)
     moment = datetime.now(UTC)
@@ -71,7 +71,7 @@ def test_a_serializer(engine: Engine) -> None:
 
 
 @on_engines(lambda engine: engine.name in {"db", "file"})
-def test_a_salt(engine: Engine) -> None:
+def test_key_salt_separates_sessions(engine: Engine) -> None:
     store = made(engine, key_salt="of its own")
     session = saved(store, a=1)
     assert engine.Store(session.session_key).get("a") is None
@@ -79,7 +79,7 @@ def test_a_salt(engine: Engine) -> None:
 
 
 @on_engines(lambda engine: engine.on_server)
-def test_the_age_of_a_cookie(engine: Engine) -> None:
+def test_get_session_cookie_age_sets_expiry(engine: Engine) -> None:
     session = saved(made(engine, get_session_cookie_age=lambda self: -60), a=1)
     assert session.get_expiry_age() == -60
     if engine.name == "cached_db":
@@ -89,50 +89,50 @@ def test_the_age_of_a_cookie(engine: Engine) -> None:
 
 
 @on_engines(lambda engine: engine.name in FILES | CACHE)
-def test_the_age_of_a_session(engine: Engine) -> None:
+def test_get_expiry_age_sets_expiry(engine: Engine) -> None:
     store = made(engine, get_expiry_age=lambda self, **options: -1)
     assert dict(store(saved(store, a=1).session_key).items()) == {}
 
 
 @on_engines(lambda engine: engine.on_server)
-def test_what_exists_is_never_a_new_key(engine: Engine) -> None:
-    """As where another table has keys that are not to be given twice."""
-    asked: list[str] = []
+def test_new_key_is_one_for_which_exists_is_false(engine: Engine) -> None:
+    """For example if another table has keys that must not be used again."""
+    tried: list[str] = []
 
     def exists(self: Any, key: str) -> bool:
-        asked.append(key)
-        return len(asked) < 3 or super(store, self).exists(key)
+        tried.append(key)
+        return len(tried) < 3 or super(store, self).exists(key)
 
     store = made(engine, exists=exists)
-    assert saved(store, a=1).session_key == asked[2]
+    assert saved(store, a=1).session_key == tried[2]
 
 
 @on_engines(lambda engine: engine.on_server)
-def test_whatever_belongs_to_a_session_goes_with_its_key(engine: Engine) -> None:
-    gone: list[Any] = []
+def test_cycle_key_calls_delete_with_old_key(engine: Engine) -> None:
+    deleted: list[Any] = []
 
     def delete(self: Any, session_key: str | None = None) -> None:
-        gone.append(session_key or self.session_key)
+        deleted.append(session_key or self.session_key)
         super(store, self).delete(session_key)
 
     store = made(engine, delete=delete)
     session = saved(store, a=1)
     first = session.session_key
     session.cycle_key()
-    assert gone == [first]
+    assert deleted == [first]
     session.save()
     assert dict(store(session.session_key).items()) == {"a": 1}
     assert dict(engine.Store(first).items()) == {}
 
 
 @on_engines(lambda engine: engine.on_server)
-def test_a_new_key_is_created_by_a_save(engine: Engine) -> None:
-    """As an audit sees it, or what adds to each session that is stored."""
-    seen: list[tuple[str, bool]] = []
+def test_cycle_key_calls_save(engine: Engine) -> None:
+    """An override may log each save, or add data to each session that is stored."""
+    saves: list[tuple[str, bool]] = []
 
     def save(self: Any, must_create: bool = False) -> None:
         if self.session_key is not None:
-            seen.append((self.session_key, must_create))
+            saves.append((self.session_key, must_create))
             self["saves"] = self.get("saves", 0) + 1
         super(store, self).save(must_create)
 
@@ -140,15 +140,15 @@ def test_a_new_key_is_created_by_a_save(engine: Engine) -> None:
     first = saved(store, a=1).session_key
     session = store(first)
     assert session["a"] == 1
-    seen.clear()
+    saves.clear()
     session.cycle_key()
-    assert seen == [(session.session_key, True)]
+    assert saves == [(session.session_key, True)]
     assert dict(store(session.session_key).items()) == {"a": 1, "saves": 2}
     assert dict(engine.Store(first).items()) == {}
 
 
 @on_engines(lambda engine: engine.on_server)
-def test_a_store_that_must_be_told_more_has_new_keys(engine: Engine) -> None:
+def test_cycle_key_works_if_init_needs_more_arguments(engine: Engine) -> None:
     def init(self: Any, session_key: str | None = None, *, address: str) -> None:
         super(store, self).__init__(session_key)
         self.address = address
@@ -166,7 +166,7 @@ def test_a_store_that_must_be_told_more_has_new_keys(engine: Engine) -> None:
 
 
 @files
-def test_files_of_another_name_in_another_folder(engine: Engine, tmp_path: Path) -> None:
+def test_key_to_file_sets_name_and_folder(engine: Engine, tmp_path: Path) -> None:
     def key_to_file(self: Any, session_key: str | None = None) -> str:
         key = session_key or self._get_or_create_session_key()
         folder = tmp_path / key[:2].lower()
@@ -193,18 +193,18 @@ def test_files_of_another_name_in_another_folder(engine: Engine, tmp_path: Path)
 
 @files
 @pytest.mark.parametrize("hook", ["_storage_path", "_get_storage_path"])
-def test_a_folder(engine: Engine, tmp_path: Path, hook: str) -> None:
+def test_storage_path_sets_folder(engine: Engine, tmp_path: Path, hook: str) -> None:
     folder = tmp_path / "other"
     folder.mkdir()
-    found = str(folder)
-    member: Any = found if hook == "_storage_path" else classmethod(lambda cls: found)
+    path = str(folder)
+    member: Any = path if hook == "_storage_path" else classmethod(lambda cls: path)
     saved(made(engine, **{hook: member}), a=1)
     assert list(folder.glob("sessionid*"))
 
 
 @files
 @pytest.mark.parametrize("hook", ["_last_modification", "_expiry_date"])
-def test_the_time_of_a_file(engine: Engine, hook: str) -> None:
+def test_last_modification_and_expiry_date_set_expiry_of_file(engine: Engine, hook: str) -> None:
     long_ago = timezone.now() - timedelta(days=99)
     store = made(engine, **{hook: lambda self, *data: long_ago})
     session = saved(engine.Store, a=1)
@@ -213,7 +213,7 @@ def test_the_time_of_a_file(engine: Engine, hook: str) -> None:
 
 @files
 @on_engines(lambda engine: engine.ours and engine.name == "file")
-def test_and_what_is_cleared_goes_by_it(engine: Engine) -> None:
+def test_clear_expired_uses_last_modification(engine: Engine) -> None:
     long_ago = timezone.now() - timedelta(days=99)
     store = made(engine, _last_modification=lambda self: long_ago)
     session = saved(engine.Store, a=1)
@@ -223,13 +223,13 @@ def test_and_what_is_cleared_goes_by_it(engine: Engine) -> None:
 
 
 @on_engines(lambda engine: engine.name in CACHE)
-def test_a_prefix(engine: Engine) -> None:
-    session = saved(made(engine, cache_key_prefix="of-its-own-"), a=1)
-    assert caches["sessions"].get(f"of-its-own-{session.session_key}") is not None
+def test_cache_key_prefix_is_used(engine: Engine) -> None:
+    session = saved(made(engine, cache_key_prefix="own-"), a=1)
+    assert caches["sessions"].get(f"own-{session.session_key}") is not None
 
 
 @on_engines(lambda engine: engine.name in CACHE)
-def test_a_cache(engine: Engine, settings: Settings) -> None:
+def test_cache_attribute_is_used(engine: Engine, settings: Settings) -> None:
     def init(self: Any, session_key: str | None = None) -> None:
         super(store, self).__init__(session_key)
         self._cache = caches["default"]
@@ -241,6 +241,6 @@ def test_a_cache(engine: Engine, settings: Settings) -> None:
 
 
 @on_engines(lambda engine: engine.name in COOKIE)
-def test_another_cookie(engine: Engine) -> None:
+def test_get_session_key_sets_cookie(engine: Engine) -> None:
     store = made(engine, _get_session_key=lambda self: "c" * 99)
     assert saved(store, a=1).session_key == "c" * 99

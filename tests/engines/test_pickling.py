@@ -1,4 +1,4 @@
-"""A session that is pickled, as by a site that hands it to another process: as Django's can be."""
+"""Sessions can be pickled and copied, like Django's, for example for another process."""
 
 import copy
 import pickle
@@ -9,7 +9,7 @@ from django.db import transaction
 
 from .contract import Engine, on_engines
 
-# A connection to a cache is in those of cache and cached_db, and that no pickle can hold.
+# Sessions of cache and cached_db contain a cache connection, which cannot be pickled.
 pytestmark = on_engines(lambda engine: engine.name in {"db", "file", "signed_cookies"})
 
 
@@ -25,20 +25,20 @@ def saved(engine: Engine, **values: Any) -> Any:
 
 
 @pytest.mark.parametrize("copied", [pickled, copy.deepcopy, copy.copy])
-class TestACopy:
-    def test_of_a_new_session(self, engine: Engine, copied: Any) -> None:
+class TestCopy:
+    def test_of_new_session_has_its_data(self, engine: Engine, copied: Any) -> None:
         session = engine.Store()
         session["a"] = 1
         assert copied(session)["a"] == 1
 
-    def test_of_one_that_was_saved(self, engine: Engine, copied: Any) -> None:
+    def test_of_saved_session_can_be_saved(self, engine: Engine, copied: Any) -> None:
         session = saved(engine, a=1)
         other = copied(session)
         other["b"] = 2
         other.save()
         assert dict(engine.Store(other.session_key).items()) == {"a": 1, "b": 2}
 
-    def test_of_one_that_was_read(self, engine: Engine, copied: Any) -> None:
+    def test_of_loaded_session_can_be_saved(self, engine: Engine, copied: Any) -> None:
         session = engine.Store(saved(engine, a=1).session_key)
         assert session["a"] == 1
         other = copied(session)
@@ -46,7 +46,9 @@ class TestACopy:
         other.save()
         assert dict(engine.Store(other.session_key).items()) == {"a": 1, "b": 2}
 
-    def test_of_one_that_was_saved_in_a_transaction(self, engine: Engine, copied: Any) -> None:
+    def test_of_session_saved_in_transaction_can_be_saved(
+        self, engine: Engine, copied: Any
+    ) -> None:
         session = saved(engine, a=1)
         with transaction.atomic():
             session["b"] = 2
@@ -57,8 +59,10 @@ class TestACopy:
         other.save()
         assert dict(engine.Store(other.session_key).items()) == {"a": 1, "b": 2, "c": 3}
 
-    def test_of_one_whose_transaction_is_rolled_back(self, engine: Engine, copied: Any) -> None:
-        """The copy holds what it held, and its next save stores it."""
+    def test_of_session_saved_in_rolled_back_transaction_stores_its_data(
+        self, engine: Engine, copied: Any
+    ) -> None:
+        """The copy keeps its data, and its next save stores them."""
         session = saved(engine, a=1)
         with transaction.atomic():
             session["b"] = 2

@@ -1,4 +1,4 @@
-"""How many sessions a Redis holds, and that none are listed where its names hide the keys."""
+"""Counting sessions in Redis, and a KEY_FUNCTION that hides the session keys."""
 
 from hashlib import sha256
 from typing import Any
@@ -26,14 +26,14 @@ def version_last(key: str, prefix: str, version: int) -> str:
     return f"[{prefix}]*:{key}:v{version}"
 
 
-def no_two_alike(key: str, prefix: str, version: int) -> str:
-    """The key is in the name, and so is what depends on it."""
+def hash_first(key: str, prefix: str, version: int) -> str:
+    """The name contains the key, but no prefix is common to all names."""
     return f"{hashed(key, prefix, version)[:8]}:{key}"
 
 
 @pytest.fixture(params=CLIENTS)
 def use(request: pytest.FixtureRequest, settings: Settings, redis_url: str) -> Any:
-    """The sessions' cache through that client, with those options of Django's; it is empty."""
+    """Return a function that configures an empty sessions cache with this client."""
 
     def use(**options: Any) -> None:
         cache = {"BACKEND": request.param, "LOCATION": f"{redis_url}/6", **options}
@@ -56,8 +56,10 @@ def stored(number: int) -> set[str]:
 
 
 @pytest.mark.parametrize("options", [{}, {"KEY_FUNCTION": version_last}, {"KEY_PREFIX": "a*[b]"}])
-def test_sessions_alone_are_counted(use: Any, db: None, options: dict[str, Any]) -> None:
-    """Not what else is there: copies of cached_db, its tombstones, the site's own."""
+def test_count_and_walk_include_own_sessions_only(
+    use: Any, db: None, options: dict[str, Any]
+) -> None:
+    """They leave out copies and tombstones of cached_db, and other cache entries of the site."""
     use(**options)
     keys = stored(3)
     for _ in range(2):
@@ -72,7 +74,7 @@ def test_sessions_alone_are_counted(use: Any, db: None, options: dict[str, Any])
     assert all(SessionStore(listed.key)["color"] == "blue" for listed in SessionStore.walk())
 
 
-def test_of_many_there_is_an_estimate(use: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_count_of_many_entries_is_an_estimate(use: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     use()
     client = adapter_for(connections["sessions"]).client  # type: ignore[attr-defined]
     name = connections["sessions"].make_key(SessionStore.cache_key_prefix)
@@ -83,14 +85,14 @@ def test_of_many_there_is_an_estimate(use: Any, monkeypatch: pytest.MonkeyPatch)
     commands = client.info("commandstats")
     number = SessionStore.count()
     assert isinstance(number, Estimate)
-    # Eight times as far as such a sample strays.
+    # The tolerance is eight standard deviations of such a sample.
     assert abs(number - 4500) < 400
     scans = client.info("commandstats")["cmdstat_scan"]["calls"]
     assert scans - commands["cmdstat_scan"]["calls"] <= 3
 
 
-@pytest.mark.parametrize("function", [hashed, no_two_alike])
-def test_names_that_hide_the_keys_cannot_be_listed(use: Any, function: Any) -> None:
+@pytest.mark.parametrize("function", [hashed, hash_first])
+def test_listing_fails_if_key_function_hides_keys(use: Any, function: Any) -> None:
     use(KEY_FUNCTION=function)
     (key,) = stored(1)
     assert SessionStore(key)["color"] == "blue"
@@ -101,7 +103,7 @@ def test_names_that_hide_the_keys_cannot_be_listed(use: Any, function: Any) -> N
     assert SessionStore.alive([key, "0" * 32]) == {key}
 
 
-def test_nor_moved(use: Any, db: None) -> None:
+def test_movesessions_fails_if_key_function_hides_keys(use: Any, db: None) -> None:
     use(KEY_FUNCTION=hashed)
     (key,) = stored(1)
     with pytest.raises(CommandError, match=r"KEY_FUNCTION.*SESSION_HANDOVER_FROM=cache"):

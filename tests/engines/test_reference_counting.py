@@ -1,6 +1,6 @@
-"""A request and its session are freed as the last who holds them lets go, not by the collector.
+"""Requests and sessions are in no reference cycle, so they are freed without garbage collection.
 
-Until it comes by they take memory, and it takes longer the more of them there are.
+Until a collection they would use memory, and the more there are, the longer it takes.
 """
 
 import gc
@@ -28,7 +28,7 @@ Use = Callable[[Any], object]
 
 
 @pytest.fixture(autouse=True)
-def no_collector() -> Iterator[None]:
+def no_garbage_collection() -> Iterator[None]:
     gc.disable()
     yield
     gc.enable()
@@ -44,25 +44,25 @@ def cookie_of(response: HttpResponse) -> str:
 
 
 def visit(
-    engine: Engine, use: Use, cookie: str = "", *, whole: bool = True
+    engine: Engine, use: Use, cookie: str = "", *, with_session: bool = True
 ) -> tuple[HttpResponse, list[weakref.ref[Any]]]:
-    """A request: its response, and what nobody should hold any more."""
-    left: list[weakref.ref[Any]] = []
+    """Return the response, and weak references to the request and its session."""
+    references: list[weakref.ref[Any]] = []
 
     def view(request: HttpRequest) -> HttpResponse:
         use(request.session)
-        if whole:
-            left.append(weakref.ref(request.session))
+        if with_session:
+            references.append(weakref.ref(request.session))
         return HttpResponse()
 
     request = RequestFactory().get("/")
     request.COOKIES[site.SESSION_COOKIE_NAME] = cookie
-    left.append(weakref.ref(request))
-    return middleware_of(engine)(view)(request), left
+    references.append(weakref.ref(request))
+    return middleware_of(engine)(view)(request), references
 
 
-def has_gone(left: list[weakref.ref[Any]]) -> bool:
-    return not any(each() is not None for each in left)
+def are_freed(references: list[weakref.ref[Any]]) -> bool:
+    return not any(reference() is not None for reference in references)
 
 
 def in_transaction(session: Any) -> None:
@@ -81,95 +81,95 @@ def rolled_back(session: Any) -> None:
 
 USES: dict[str, Use] = {
     "read": lambda session: session.get("a"),
-    "changed": lambda session: session.update({"b": 2}),
-    "saved twice": lambda session: (
+    "change": lambda session: session.update({"b": 2}),
+    "save twice": lambda session: (
         session.update({"b": 2}),
         session.save(),
         session.update({"c": 3}),
     ),
-    "saved as it was": lambda session: (session.get("a"), session.save()),
-    "given a new key": lambda session: session.cycle_key(),
-    "saved in a transaction": in_transaction,
-    "rolled back": rolled_back,
-    "emptied": lambda session: session.flush(),
+    "save unchanged": lambda session: (session.get("a"), session.save()),
+    "cycle key": lambda session: session.cycle_key(),
+    "save in transaction": in_transaction,
+    "roll back": rolled_back,
+    "flush": lambda session: session.flush(),
 }
 
 
 @pytest.mark.parametrize("use", USES)
-def test_a_request_with_a_session(engine: Engine, use: str) -> None:
-    response, left = visit(engine, lambda session: session.update({"a": 1}))
-    assert has_gone(left)
-    response, left = visit(engine, USES[use], cookie_of(response))
+def test_request_and_session_are_freed(engine: Engine, use: str) -> None:
+    response, references = visit(engine, lambda session: session.update({"a": 1}))
+    assert are_freed(references)
+    response, references = visit(engine, USES[use], cookie_of(response))
     assert response.status_code == 200
-    assert has_gone(left)
+    assert are_freed(references)
 
 
-def test_a_request_that_leaves_its_session_alone(engine: Engine) -> None:
-    """Also one whose session somebody goes on holding: that does not hold the request."""
-    held: list[Any] = []
-    response, _left = visit(engine, lambda session: session.update({"a": 1}))
-    _response, left = visit(engine, held.append, cookie_of(response), whole=False)
-    assert has_gone(left)
+def test_unused_session_does_not_keep_its_request(engine: Engine) -> None:
+    """The request is freed even while the session is kept."""
+    sessions: list[Any] = []
+    response, _references = visit(engine, lambda session: session.update({"a": 1}))
+    _response, references = visit(engine, sessions.append, cookie_of(response), with_session=False)
+    assert are_freed(references)
 
 
-def test_a_session_that_is_first_looked_at_after_its_request(engine: Engine) -> None:
-    """By a thread say, which has been given that alone."""
-    held: list[Any] = []
-    response, _left = visit(engine, lambda session: session.update({"a": 1}))
+def test_session_can_be_loaded_after_its_request(engine: Engine) -> None:
+    """For example by a thread to which the view has passed only the session."""
+    sessions: list[Any] = []
+    response, _references = visit(engine, lambda session: session.update({"a": 1}))
     cookie = f"{site.SESSION_COOKIE_NAME}={cookie_of(response)}"
 
     def view(request: HttpRequest) -> HttpResponse:
-        held.append(request.session)
+        sessions.append(request.session)
         return HttpResponse()
 
     middleware_of(engine)(view)(RequestFactory(HTTP_COOKIE=cookie).get("/"))
-    assert held[0]["a"] == 1
+    assert sessions[0]["a"] == 1
 
 
-def test_a_session_of_an_async_view(engine: Engine) -> None:
-    async def used(session: Any) -> None:
+def test_session_used_by_async_code_is_freed(engine: Engine) -> None:
+    async def use(session: Any) -> None:
         await session.aset("a", 1)
         await session.asave()
         await session.aget("a")
 
     session = engine.Store(None)
-    async_to_sync(used)(session)
-    left = weakref.ref(session)
+    async_to_sync(use)(session)
+    reference = weakref.ref(session)
     del session
-    assert left() is None
+    assert reference() is None
 
 
-def test_a_session_that_is_handed_over(switch: Switch) -> None:
-    """As it is moved, and after that; to signed cookies with the one that it came from."""
-    browser, left = Browser(), list[weakref.ref[Any]]()
+def test_sessions_of_handover_are_freed(switch: Switch) -> None:
+    """During the move and after it. With a cookie engine these are the old and the new session."""
+    browser, references = Browser(), list[weakref.ref[Any]]()
     browser.visit(lambda session: session.update({"a": 1}))
     switch.make()
 
     def view(session: Any) -> None:
         session["b"] = session["a"]
-        # The session itself, not what makes it when somebody first looks at it.
-        left.append(weakref.ref(getattr(session, "_wrapped", session)))
+        # The session itself, without the lazy object around it.
+        references.append(weakref.ref(getattr(session, "_wrapped", session)))
 
     for _visit in range(3):
         browser.visit(view)
-    assert has_gone(left)
+    assert are_freed(references)
 
 
 @on_engines(lambda engine: engine.ours and engine.on_server)
-@pytest.mark.parametrize("where", ["in its view", "as it is saved"])
-def test_a_request_whose_store_fails(
-    engine: Engine, where: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("saved_by", ["view", "middleware"])
+def test_request_is_freed_after_store_error(
+    engine: Engine, saved_by: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # What pytest keeps of the log has the request.
+    # pytest keeps the log records, which refer to the request.
     monkeypatch.setattr(logging.getLogger("django.request"), "disabled", True)
 
-    def fails(*_arguments: Any, **_options: Any) -> None:
-        raise StoreUnavailableError("the store", "It is away.")
+    def fail(*_arguments: Any, **_options: Any) -> None:
+        raise StoreUnavailableError("the store", "It does not answer.")
 
     def view(request: HttpRequest) -> Any:
         request.session["a"] = 1
         try:
-            if where == "in its view":
+            if saved_by == "view":
                 request.session.save()
         except StoreUnavailableError as error:
             return middleware.process_exception(request, error)
@@ -177,17 +177,17 @@ def test_a_request_whose_store_fails(
 
     middleware = SessionMiddleware(view)
     request = RequestFactory().get("/")
-    left = weakref.ref(request)
-    with steps_of(engine.Store, insert=instead(fails)):
+    reference = weakref.ref(request)
+    with steps_of(engine.Store, insert=instead(fail)):
         response = middleware(request)
     assert response.status_code == 503
     del request
-    assert left() is None
+    assert reference() is None
 
 
 @on_engines(lambda engine: engine.name in {"db", "cached_db", "file"})
-def test_a_session_with_a_payload_of_its_own(engine: Engine) -> None:
-    """Of a subclass, whose ``decode`` is asked of the session."""
+def test_session_with_own_decode_is_freed(engine: Engine) -> None:
+    """The store calls ``decode`` of the session, so it refers to the session."""
 
     class SessionStore(engine.Store):  # type: ignore[name-defined,misc]
         def decode(self, session_data: Any) -> Any:
@@ -199,6 +199,6 @@ def test_a_session_with_a_payload_of_its_own(engine: Engine) -> None:
     session = SessionStore(session.session_key)
     session["b"] = session["a"]
     session.save()
-    left = weakref.ref(session)
+    reference = weakref.ref(session)
     del session
-    assert left() is None
+    assert reference() is None

@@ -1,4 +1,4 @@
-"""What a name, a path and SESSION_ENGINE stand for: asked in one place."""
+"""The engine registry finds the engine for a name, a path or SESSION_ENGINE."""
 
 import re
 from importlib import import_module
@@ -27,14 +27,12 @@ from tests.conftest import forget_folder
 
 ROOT = Path(__file__).parents[2]
 
-OWN = "tests.engines.writer"
-
 
 @pytest.mark.parametrize("name", ENGINE_NAMES)
-def test_a_name_is_that_of_ours(name: str) -> None:
-    found = resolve_engine(name)
-    assert found == EngineRef(f"{OUR_ENGINES}{name}")
-    assert found.session_class is import_module(f"cookieproj.engines.{name}").SessionStore
+def test_name_resolves_to_our_engine(name: str) -> None:
+    engine = resolve_engine(name)
+    assert engine == EngineRef(f"{OUR_ENGINES}{name}")
+    assert engine.session_class is import_module(f"cookieproj.engines.{name}").SessionStore
 
 
 @pytest.mark.parametrize(
@@ -50,64 +48,74 @@ def test_a_name_is_that_of_ours(name: str) -> None:
         ("shop.cached_db", "shop.cached_db", "shop.cached_db", False),
     ],
 )
-def test_what_people_and_rows_call_it(path: str, name: str, label: str, is_djangos: bool) -> None:
-    found = resolve_engine(path)
-    assert (found.path, found.name, found.label) == (path, name, label)
-    assert found.is_djangos == is_djangos
+def test_path_has_name_label_and_family(path: str, name: str, label: str, is_djangos: bool) -> None:
+    engine = resolve_engine(path)
+    assert (engine.path, engine.name, engine.label) == (path, name, label)
+    assert engine.is_djangos == is_djangos
 
 
 @pytest.mark.parametrize("family", [OUR_ENGINES, DJANGO_ENGINES])
-def test_the_one_of_a_family(family: str) -> None:
+def test_of_returns_engine_of_same_name_in_family(family: str) -> None:
     for other in (OUR_ENGINES, DJANGO_ENGINES):
         assert EngineRef(f"{other}file", "old").of(family) == EngineRef(f"{family}file", "old")
         assert EngineRef(f"{other}base").of(family) == EngineRef(f"{other}base")
     assert EngineRef("shop.file").of(family) == EngineRef("shop.file")
 
 
-def test_the_running_one(settings: Settings) -> None:
+def test_current_engine_is_session_engine(settings: Settings) -> None:
     for path in (f"{OUR_ENGINES}file", f"{DJANGO_ENGINES}db", "shop.file"):
         settings.SESSION_ENGINE = path
         assert current_engine() == EngineRef(path)
 
 
-def test_who_holds_it_and_with_what() -> None:
+def test_has_cache_and_is_held_by_browser() -> None:
     for family, names, in_browser in (
         (OUR_ENGINES, ENGINE_NAMES, ["signed_cookies", "encrypted_cookies"]),
         (DJANGO_ENGINES, DJANGO_ENGINE_NAMES, ["signed_cookies"]),
     ):
-        found = [EngineRef(f"{family}{name}") for name in names]
-        assert [each.name for each in found if each.has_cache] == ["cache", "cached_db"]
-        assert [each.name for each in found if each.is_held_by_browser] == in_browser
+        engines = [EngineRef(f"{family}{name}") for name in names]
+        assert [engine.name for engine in engines if engine.has_cache] == ["cache", "cached_db"]
+        assert [engine.name for engine in engines if engine.is_held_by_browser] == in_browser
 
 
-# A module that is not there, is none, has no session engine, or cannot be called that.
-NONE = ["nowhere", "nowhere.db", "cookieproj.engines.base", OWN, "", ".", ".db", "..", "a\0b"]
+WITHOUT_ENGINE = "tests.engines.writer"
+
+# Missing modules, modules without a session engine, and impossible names.
+INVALID_NAMES = [
+    "nowhere",
+    "nowhere.db",
+    "cookieproj.engines.base",
+    WITHOUT_ENGINE,
+    "",
+    ".",
+    ".db",
+    "..",
+    "a\0b",
+]
 
 
-@pytest.mark.parametrize("name", NONE)
-class TestNoEngine:
+@pytest.mark.parametrize("name", INVALID_NAMES)
+class TestInvalidName:
     def test_raises_import_error(self, name: str) -> None:
         with pytest.raises(ImportError):
             _ = resolve_engine(name).session_class
 
-    def test_a_check_says_so(self, settings: Settings, name: str) -> None:
+    def test_fails_check(self, settings: Settings, name: str) -> None:
         settings.SESSION_ENGINE = name
         [error] = engine_is_there()
         assert f"SESSION_ENGINE = {name!r} is no session engine" in error.msg
 
     @pytest.mark.django_db
-    def test_the_commands_say_so(self, name: str) -> None:
+    def test_raises_command_error(self, name: str) -> None:
         with pytest.raises(CommandError, match="Sessions cannot be moved to or from"):
             call_command("movesessions", f"--from={name}", "--to=db")
         with pytest.raises(CommandError, match="is no engine: db, cache, file"):
             call_command("benchsessions", f"--engine={name}")
 
 
-class TestByItself:
-    """The class of an engine that is reached past a handover."""
-
+class TestStoreWithoutHandover:
     @pytest.fixture(autouse=True)
-    def another_cache(self, settings: Settings, redis_url: str, tmp_path: Path) -> None:
+    def second_cache(self, settings: Settings, redis_url: str, tmp_path: Path) -> None:
         settings.SESSION_FILE_PATH = tmp_path
         settings.CACHES = caches_of(f"{redis_url}/0") | {
             "old": caches_of(f"{redis_url}/3")["sessions"]
@@ -115,17 +123,17 @@ class TestByItself:
 
     @pytest.mark.parametrize("alias", ["", "old"])
     @pytest.mark.parametrize("name", ENGINE_NAMES)
-    def test_is_the_same_each_time(self, name: str, alias: str) -> None:
+    def test_is_same_class_each_time(self, name: str, alias: str) -> None:
         assert (
             EngineRef(f"{OUR_ENGINES}{name}", alias).store
             is EngineRef(f"{OUR_ENGINES}{name}", alias).store
         )
         assert handover_engine(name, alias).store is handover_engine(name, alias).store
 
-    def test_is_the_one_that_a_probe_uses(self) -> None:
+    def test_is_class_that_probe_uses(self) -> None:
         assert without_cache(file.SessionStore) is resolve_engine("file").store
 
-    def test_uses_the_cache_of_its_alias(self) -> None:
+    def test_uses_cache_of_alias(self) -> None:
         for alias in ("old", ""):
             assert handover_engine("cache", alias).store()._cache is caches[alias or "sessions"]
         assert (
@@ -135,7 +143,7 @@ class TestByItself:
         )
         assert handover_engine("cache", "sessions") == resolve_engine("cache")
 
-    def test_forgets_what_a_setting_was(self, settings: Settings, tmp_path: Path) -> None:
+    def test_changes_with_settings(self, settings: Settings, tmp_path: Path) -> None:
         forget_folder()
         before = resolve_engine("file").store
         assert FileStore(before()).folder.path == tmp_path
@@ -144,19 +152,19 @@ class TestByItself:
         assert after is not before
         assert FileStore(after()).folder.path == tmp_path.parent
 
-    def test_hands_nothing_over(self, settings: Settings) -> None:
+    def test_has_no_handover(self, settings: Settings) -> None:
         settings.SESSION_ENGINE, settings.SESSION_HANDOVER_FROM = f"{OUR_ENGINES}db", "file"
         assert type(current_engine().store()) is current_engine().store
-        by_itself: Any = current_engine().store()
-        handing_over: Any = current_engine().session_class()
-        assert type(by_itself._store) is type(by_itself.make_store())
-        assert type(handing_over._store) is not type(handing_over.make_store())
+        without_handover: Any = current_engine().store()
+        with_handover: Any = current_engine().session_class()
+        assert type(without_handover._store) is type(without_handover.make_store())
+        assert type(with_handover._store) is not type(with_handover.make_store())
 
 
-# In a recipe it is what Django's documentation tells to write, and what its page shows.
-ELSEWHERE = {"cookieproj/engines/engine_registry.py", "demo/recipes/in_path.py"}
-# The path of a function there, of which a setting tells.
-ELSEWHERE |= {"cookieproj/engines/revocation_check.py"}
+# The recipe shows the code that Django's documentation recommends.
+RESOLVING_FILES = {"cookieproj/engines/engine_registry.py", "demo/recipes/in_path.py"}
+# It imports the function that SESSION_REVOCATION_CHECK names.
+RESOLVING_FILES |= {"cookieproj/engines/revocation_check.py"}
 
 RESOLVES = re.compile(
     r"""import_(module|string)\([^)]*(SESSION_ENGINE|SessionStore|\bpath\b)
@@ -170,12 +178,12 @@ RESOLVES = re.compile(
 DOCSTRING = re.compile(r'"""[^"]*"""')
 
 
-def test_nobody_else_resolves_a_name() -> None:
+def test_only_registry_resolves_names() -> None:
     packages = (ROOT / "cookieproj/engines", ROOT / "demo")
-    found = {
+    resolving = {
         path.relative_to(ROOT).as_posix()
         for package in packages
         for path in package.rglob("*.py")
         if RESOLVES.search(DOCSTRING.sub("", path.read_text()))
     }
-    assert found == ELSEWHERE
+    assert resolving == RESOLVING_FILES

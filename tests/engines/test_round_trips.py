@@ -1,4 +1,4 @@
-"""How often a request goes to the store: statements, BEGIN and COMMIT among them, and commands."""
+"""The number of round trips of a request: SQL statements, BEGIN and COMMIT, Redis commands."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,8 +17,8 @@ from pytest_django import Settings
 from redis import Redis
 
 from cookieproj.engines.file import SessionStore as FileStore
-from cookieproj.engines.middleware import SessionMiddleware as Handover
-from cookieproj.engines.round_trips import count_round_trips as counted
+from cookieproj.engines.middleware import SessionMiddleware as OurMiddleware
+from cookieproj.engines.round_trips import count_round_trips as count_own_round_trips
 from demo.models import User
 
 from .contract import ALL, NONE, Engine, kept, on_engines
@@ -30,7 +30,7 @@ pytestmark = on_engines(
     )
 )
 
-# The database in Redis that CACHE_URL's next one is.
+# The number of the Redis database: the one after that of CACHE_URL.
 SESSIONS = 1
 
 DB, CACHED_DB = "db", "cached_db"
@@ -51,7 +51,7 @@ def write(request: HttpRequest) -> HttpResponse:
 
 def sign_in(request: HttpRequest) -> HttpResponse:
     user = User(pk=1)
-    # What Django and this site write down of it elsewhere is not the session's business.
+    # Without the writes of Django and of this site to other tables.
     with (
         mock.patch.object(User, "save"),
         mock.patch("cookieproj.devices.session_registry.register"),
@@ -67,51 +67,53 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 
 
 class RoundTrips(list[str]):
-    """What went to PostgreSQL and to Redis, and what scripts did inside Redis."""
+    """Statements sent to PostgreSQL, commands sent to Redis, and the commands of Redis scripts."""
 
     def __init__(self) -> None:
-        self.inside: list[str] = []
+        self.in_scripts: list[str] = []
 
     def __str__(self) -> str:
-        return f"{len(self)} trips ({' '.join(trip.split()[0] for trip in self)})"
+        return f"{len(self)} round trips ({' '.join(text.split()[0] for text in self)})"
 
 
 @contextmanager
 def count_round_trips(redis_url: str) -> Iterator[RoundTrips]:
-    """They are known once the block has ended."""
-    trips = RoundTrips()
+    """Yield a list that is filled when the block ends."""
+    round_trips = RoundTrips()
     url = f"{redis_url}/{SESSIONS}"
     with Redis.from_url(url) as client, Redis.from_url(url) as other:
-        # Connected now, so that its greeting is not among them.
+        # Connect first, so that the commands of a new connection are not counted.
         other.ping()
         with client.monitor() as monitor:
             with CaptureQueriesContext(connection) as statements:
-                yield trips
+                yield round_trips
             other.echo("over")
             while (command := monitor.next_command())["command"] != "ECHO over":
-                # Sentinel, if it watches this Redis, asks after it in another database.
+                # A Sentinel that monitors this Redis uses another database.
                 if command["db"] == SESSIONS:
-                    scripted = command["client_type"] == "lua"
-                    (trips.inside if scripted else trips).append(command["command"])
-    trips.extend(statement["sql"] for statement in statements)
+                    is_in_script = command["client_type"] == "lua"
+                    (round_trips.in_scripts if is_in_script else round_trips).append(
+                        command["command"]
+                    )
+    round_trips.extend(statement["sql"] for statement in statements)
 
 
-def trips_of(
+def round_trips_of(
     engine: Engine, view: Callable[[HttpRequest], HttpResponse], redis_url: str
 ) -> RoundTrips:
-    """Those of a request by somebody with a session, on a connection that is open already."""
+    """Return the round trips of a request with a session. The connections are open already."""
     session = engine.Store()
     session["a"] = 1
     session.save()
     request = RequestFactory().get("/")
     request.COOKIES[settings.SESSION_COOKIE_NAME] = session.session_key
     middleware: Any = SessionMiddleware(view)
-    with count_round_trips(redis_url) as trips, counted() as own:
+    with count_round_trips(redis_url) as round_trips, count_own_round_trips() as own:
         response = middleware(request)
     assert response.status_code == 200
-    # What pages and benchmarks show is what the servers saw.
-    assert not engine.ours or own.number == len(trips), trips
-    return trips
+    # Our own counter, which pages and benchmarks show, agrees with the servers.
+    assert not engine.ours or own.number == len(round_trips), round_trips
+    return round_trips
 
 
 @pytest.mark.parametrize(
@@ -124,7 +126,7 @@ def trips_of(
         (sign_out, 2, 3, frozenset({DB, CACHED_DB})),
     ],
 )
-def test_a_request_makes_no_more_trips_than_it_must(
+def test_round_trips_of_request_are_within_limit(
     engine: Engine,
     redis_url: str,
     view: Callable[[HttpRequest], HttpResponse],
@@ -132,31 +134,31 @@ def test_a_request_makes_no_more_trips_than_it_must(
     limit_of_cached_db: int,
     broken_by: frozenset[str],
 ) -> None:
-    trips = trips_of(engine, view, redis_url)
+    round_trips = round_trips_of(engine, view, redis_url)
     allowed = limit_of_cached_db if engine.name == CACHED_DB else limit
-    kept(engine, len(trips) <= allowed, f"{trips} where {allowed} do", broken_by)
+    kept(engine, len(round_trips) <= allowed, f"{round_trips}, {allowed} are enough", broken_by)
 
 
-def test_a_request_that_changes_nothing_writes_no_payload(
+def test_unchanged_session_writes_no_payload(
     engine: Engine, redis_url: str, settings: Settings
 ) -> None:
     settings.SESSION_SAVE_EVERY_REQUEST = True
-    trips = trips_of(engine, read, redis_url)
+    round_trips = round_trips_of(engine, read, redis_url)
     allowed = 4 if engine.name == CACHED_DB else 2
     writes = [
-        trip
-        for trip in (*trips, *trips.inside)
-        if trip.startswith("SET") or '"session_data" =' in trip.partition("WHERE")[0]
+        text
+        for text in (*round_trips, *round_trips.in_scripts)
+        if text.startswith("SET") or '"session_data" =' in text.partition("WHERE")[0]
     ]
-    promise = len(trips) <= allowed and not writes
-    kept(engine, promise, f"{trips} where {allowed} do", ALL)
+    promise = len(round_trips) <= allowed and not writes
+    kept(engine, promise, f"{round_trips}, {allowed} are enough", ALL)
 
 
 @on_engines(lambda engine: engine.ours)
 @pytest.mark.parametrize(
     ("view", "limit", "limit_of_cached_db"), [(plain, 0, 0), (read, 1, 1), (write, 2, 4)]
 )
-def test_a_session_that_was_moved_here_costs_what_others_cost(
+def test_moved_session_takes_no_more_round_trips_than_others(
     engine: Engine,
     redis_url: str,
     settings: Settings,
@@ -170,10 +172,12 @@ def test_a_session_that_was_moved_here_costs_what_others_cost(
     session.save()
     request = RequestFactory().get("/")
     request.COOKIES[settings.SESSION_COOKIE_NAME] = session.session_key or ""
-    with count_round_trips(redis_url) as trips:
-        Handover(read)(request)
-    # Looked for, not found, and put there; cached_db has its copy too.
-    assert len(trips) <= (4 if engine.name == CACHED_DB else 2), trips
-    with count_round_trips(redis_url) as trips:
-        Handover(view)(request)
-    assert len(trips) <= (limit_of_cached_db if engine.name == CACHED_DB else limit), trips
+    with count_round_trips(redis_url) as round_trips:
+        OurMiddleware(read)(request)
+    # One to look for the session, one to insert it. cached_db also reads and writes the copy.
+    assert len(round_trips) <= (4 if engine.name == CACHED_DB else 2), round_trips
+    with count_round_trips(redis_url) as round_trips:
+        OurMiddleware(view)(request)
+    assert len(round_trips) <= (limit_of_cached_db if engine.name == CACHED_DB else limit), (
+        round_trips
+    )

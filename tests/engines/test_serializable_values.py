@@ -1,4 +1,4 @@
-"""What a session is given is kept, or refused when it is saved; nothing is lost by that."""
+"""A value is stored, or the save raises an error and nothing is lost."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,16 +16,16 @@ from cookieproj.engines.constants import EXPIRY_ITEM, MESSAGES_ITEM
 from tests.families import IN_COOKIES
 
 from .contract import Engine, on_engines
-from .test_stored_alike import Pickles, pickling
+from .test_stored_alike import PickleSerializer, pickling
 
-__all__ = ["Pickles", "pickling"]
+__all__ = ["PickleSerializer", "pickling"]
 
-# Django itself warns of a moment without a time zone.
+# Django warns about naive datetimes.
 pytestmark = pytest.mark.filterwarnings("ignore:DateTimeField")
 
 
 class Seconds:
-    """As numpy's numbers: it can be added to, and is neither an int nor a float."""
+    """Like a numpy number: it can be added to a float, and is neither an int nor a float."""
 
     def __init__(self, number: float) -> None:
         self.number = number
@@ -56,7 +56,7 @@ EXPIRIES: list[Any] = [
 
 
 def save_and_open(engine: Engine, change: Callable[[Any], None], *, is_new: bool) -> Any:
-    """The error, if it is refused; and what the session opens with after that."""
+    """Return the error of the save, or None, and the session as the next request opens it."""
     session = engine.Store()
     session["cart"] = "full"
     if not is_new:
@@ -66,11 +66,11 @@ def save_and_open(engine: Engine, change: Callable[[Any], None], *, is_new: bool
     try:
         change(session)
         session.save()
-    except (ValueError, TypeError, OverflowError) as error:
-        refusal: Exception | None = error
+    except (ValueError, TypeError, OverflowError) as caught:
+        error: Exception | None = caught
     else:
-        refusal = None
-    return refusal, engine.Store(session.session_key if refusal is None or not is_new else None)
+        error = None
+    return error, engine.Store(session.session_key if error is None or not is_new else None)
 
 
 @on_engines(lambda engine: engine.ours)
@@ -79,32 +79,32 @@ def save_and_open(engine: Engine, change: Callable[[Any], None], *, is_new: bool
     EXPIRIES,
 )
 @pytest.mark.parametrize("is_new", [True, False])
-def test_an_expiry_is_kept_or_refused(pickling: Engine, value: Any, is_new: bool) -> None:
-    def set_by_hand(session: Any) -> None:
+def test_expiry_is_stored_or_rejected(pickling: Engine, value: Any, is_new: bool) -> None:
+    def set_item(session: Any) -> None:
         session[EXPIRY_ITEM] = value
 
-    for change in (set_by_hand, lambda session: session.set_expiry(value)):
-        is_kept_or_refused(pickling, change, value, is_new=is_new)
+    for change in (set_item, lambda session: session.set_expiry(value)):
+        check_expiry(pickling, change, value, is_new=is_new)
 
 
-def is_kept_or_refused(
+def check_expiry(
     engine: Engine, change: Callable[[Any], None], value: Any, *, is_new: bool
 ) -> None:
-    refusal, session = save_and_open(engine, change, is_new=is_new)
-    if refusal is None:
+    error, session = save_and_open(engine, change, is_new=is_new)
+    if error is None:
         age = session.get_expiry_age()
         data = dict(session.items())
         has_ended = data == {}
         assert has_ended or data["cart"] == "full"
-        # Whatever is true is told as it was given, less the type.
+        # The value is stored as it was set, but may have another type.
         if not has_ended and value and not isinstance(value, str | datetime | timedelta):
             assert float(data[EXPIRY_ITEM]) == float(value) == age or age == int(float(value))
     elif not is_new:
         assert dict(session.items()) == {"cart": "full"}
 
 
-def answer(engine: Engine, value: Any) -> Any:
-    """What a later request finds, if a view of Django's own middleware has set that expiry."""
+def data_after_set_expiry(engine: Engine, value: Any) -> Any:
+    """Return the data that a request loads after a view has set this expiry."""
     session = engine.Store()
     session["cart"] = "full"
     session.save()
@@ -126,10 +126,8 @@ def answer(engine: Engine, value: Any) -> Any:
     "value",
     EXPIRIES,
 )
-def test_what_a_request_can_set_on_djangos_engine_it_can_on_ours(
-    pickling: Engine, value: Any
-) -> None:
-    found: dict[str, Any] = {}
+def test_expiry_that_django_accepts_is_accepted(pickling: Engine, value: Any) -> None:
+    data: dict[str, Any] = {}
     ours = Engine(
         pickling.path.replace("django.contrib.sessions.backends", "cookieproj.engines"),
         pickling.database,
@@ -137,10 +135,10 @@ def test_what_a_request_can_set_on_djangos_engine_it_can_on_ours(
     )
     for name, engine in (("djangos", pickling), ("ours", ours)):
         with suppress(Exception):
-            found[name] = answer(engine, value)
-    if found.get("djangos"):
-        has_ended = found["ours"] == {} and engine.name in IN_COOKIES
-        assert has_ended or found["ours"] == found["djangos"]
+            data[name] = data_after_set_expiry(engine, value)
+    if data.get("djangos"):
+        has_ended = data["ours"] == {} and engine.name in IN_COOKIES
+        assert has_ended or data["ours"] == data["djangos"]
 
 
 UNUSABLE = {
@@ -154,7 +152,7 @@ UNUSABLE = {
 
 @on_engines(lambda engine: engine.ours)
 @pytest.mark.parametrize(("entry", "text"), UNUSABLE.values(), ids=UNUSABLE)
-def test_what_would_be_left_out_is_refused_and_nothing_is_lost(
+def test_save_and_cycle_key_reject_invalid_item_and_keep_session(
     engine: Engine, entry: dict[str, Any], text: str
 ) -> None:
     session = engine.Store()
@@ -175,7 +173,7 @@ def test_what_would_be_left_out_is_refused_and_nothing_is_lost(
 
 @on_engines(lambda engine: engine.ours and engine.on_server)
 @pytest.mark.parametrize(("entry", "text"), UNUSABLE.values(), ids=UNUSABLE)
-def test_nor_is_it_applied(engine: Engine, entry: dict[str, Any], text: str) -> None:
+def test_apply_rejects_invalid_item(engine: Engine, entry: dict[str, Any], text: str) -> None:
     (name, value), *others = entry.items()
     session = engine.Store()
     session.update({"cart": "full", **dict(others)})
@@ -190,13 +188,12 @@ def test_nor_is_it_applied(engine: Engine, entry: dict[str, Any], text: str) -> 
 
 
 @on_engines(lambda engine: engine.ours and engine.on_server and engine.is_mirror)
-def test_what_djangos_engine_has_stored_is_left_out_when_it_is_read(engine: Engine) -> None:
-    """On each store, whatever it keeps a session as."""
+def test_invalid_item_stored_by_django_is_left_out_of_loaded_session(engine: Engine) -> None:
     path = engine.path.replace("cookieproj.engines", "django.contrib.sessions.backends")
-    django = Engine(path, engine.database, engine.cache).Store()
-    django.update({"cart": "full", SESSION_KEY: "me", MESSAGES_ITEM: "{"})
-    django.save()
-    session = engine.Store(django.session_key)
+    django_session = Engine(path, engine.database, engine.cache).Store()
+    django_session.update({"cart": "full", SESSION_KEY: "me", MESSAGES_ITEM: "{"})
+    django_session.save()
+    session = engine.Store(django_session.session_key)
     assert dict(session.items()) == {"cart": "full"}
     session["more"] = 1
     session.save()

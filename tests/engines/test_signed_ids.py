@@ -1,4 +1,4 @@
-"""SESSION_ID_SIGNED: made-up cookies cost the store nothing; turning it on signs nobody out."""
+"""SESSION_ID_SIGNED: forged cookies cause no round trip, and turning it on signs nobody out."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -33,7 +33,7 @@ on_server = on("db", "cache", "file", "cached_db")
 
 
 @pytest.fixture(autouse=True)
-def signed(settings: Settings) -> None:
+def session_id_signed(settings: Settings) -> None:
     settings.SESSION_ID_SIGNED = True
 
 
@@ -45,7 +45,7 @@ def key_in(browser: Browser) -> str:
     return signer().unsign(browser.cookie or "")
 
 
-def visitor(**data: Any) -> Browser:
+def browser_with(**data: Any) -> Browser:
     browser = Browser()
     browser.set(**data)
     return browser
@@ -56,8 +56,8 @@ def is_signed(browser: Browser) -> bool:
 
 
 @on_server
-def test_the_cookie_holds_the_key_and_its_signature(profile: str) -> None:
-    browser = visitor(a=1)
+def test_cookie_is_signed_session_key(profile: str) -> None:
+    browser = browser_with(a=1)
     assert session_store()(key_in(browser))["a"] == 1
     assert browser.read() == {"a": 1}
     browser.set(b=2)
@@ -65,25 +65,25 @@ def test_the_cookie_holds_the_key_and_its_signature(profile: str) -> None:
 
 
 @on_server
-def test_what_is_made_up_costs_the_store_nothing(profile: str) -> None:
-    """Not one trip for a thousand of them, or for a genuine key without its signature."""
-    genuine = visitor(a=1)
+def test_forged_cookies_cause_no_round_trip(profile: str) -> None:
+    """Neither do valid session keys without their signature."""
+    genuine = browser_with(a=1)
     key = key_in(genuine)
     forged = [
         *(f"{'k' * 32}:{number:043}" for number in range(1000)),
         *(f"{key}:{'A' * 43}", f"{'k' * 32}:{(genuine.cookie or '')[-43:]}"),
         *(key, f"{key}:", ":", "x", "\u017c" * 44, signing.Signer(salt="another").sign(key)),
     ]
-    with count_round_trips() as trips:
+    with count_round_trips() as round_trips:
         assert [Browser(cookie).read() for cookie in forged] == [{}] * len(forged)
-    assert trips.number == 0
-    with count_round_trips() as trips:
+    assert round_trips.number == 0
+    with count_round_trips() as round_trips:
         assert genuine.read() == {"a": 1}
-    assert trips.number > 0
+    assert round_trips.number > 0
 
 
 @on_server
-def test_a_made_up_cookie_is_not_taken_for_a_new_session(profile: str) -> None:
+def test_session_gets_new_key_instead_of_forged_one(profile: str) -> None:
     browser = Browser(f"{'k' * 32}:{'A' * 43}")
     browser.set(a=1)
     assert key_in(browser) != "k" * 32
@@ -91,8 +91,8 @@ def test_a_made_up_cookie_is_not_taken_for_a_new_session(profile: str) -> None:
 
 
 @on_server
-def test_a_sign_in_and_a_sign_out(profile: str) -> None:
-    browser = visitor(a=1)
+def test_sign_in_and_sign_out_end_old_cookie(profile: str) -> None:
+    browser = browser_with(a=1)
     before = browser.copy()
     browser.visit(lambda session: session.cycle_key())
     assert browser.read() == {"a": 1}
@@ -105,40 +105,40 @@ def test_a_sign_in_and_a_sign_out(profile: str) -> None:
 
 @on_server
 @pytest.mark.parametrize("expiry", [None, 0, 60])
-def test_to_be_turned_on_signs_nobody_out(
+def test_turning_it_on_signs_nobody_out(
     profile: str, settings: Settings, expiry: int | None
 ) -> None:
-    """The first page that reads the session gives the cookie its new form: it looks once more."""
+    """The first page that loads the session replaces the cookie, with one more round trip."""
     settings.SESSION_ID_SIGNED = False
-    browser = visitor(a=1)
+    browser = browser_with(a=1)
     browser.visit(lambda session: session.set_expiry(expiry))
     late = browser.copy()
     settings.SESSION_ID_SIGNED = True
     settings.SESSION_ID_UNSIGNED_UNTIL = (timezone.now() + timedelta(days=14)).isoformat()
     browser.visit(lambda session: None)
     assert not browser.response.cookies
-    with count_round_trips() as trips:
+    with count_round_trips() as round_trips:
         assert browser.read()["a"] == 1
-    replaced = trips.number
-    with count_round_trips() as trips:
+    when_replaced = round_trips.number
+    with count_round_trips() as round_trips:
         assert browser.read()["a"] == 1
-    assert replaced == 2 * trips.number
+    assert when_replaced == 2 * round_trips.number
     assert is_signed(browser)
     assert browser.max_age == {None: 14 * 24 * 60 * 60, 0: "", 60: 60}[expiry]
     with time_machine.travel(timezone.now() + timedelta(days=14), tick=False):
-        with count_round_trips() as trips:
+        with count_round_trips() as round_trips:
             assert late.read() == {}
-        assert trips.number == 0
+        assert round_trips.number == 0
 
 
 @on_server
 @pytest.mark.parametrize(
     "view", [lambda session: session.session_key, lambda session: session.get("a")]
 )
-def test_no_key_is_signed_that_is_none(
+def test_unknown_key_is_not_signed(
     profile: str, settings: Settings, view: Callable[[Any], Any]
 ) -> None:
-    """Also by a page that asks for the key alone, while keys without a signature are accepted."""
+    """Even by a page that uses only the key, while unsigned keys are accepted."""
     settings.SESSION_ID_UNSIGNED_UNTIL = timezone.now() + timedelta(days=14)
     browser = Browser("k" * 32)
     browser.visit(view)
@@ -146,10 +146,8 @@ def test_no_key_is_signed_that_is_none(
 
 
 @on_server
-def test_a_shared_cache_hands_no_cookie_to_others(
-    profile: str, settings: Settings, ada: User
-) -> None:
-    """A page that only creates its session, as a middleware does, sets no cookie."""
+def test_cached_page_contains_no_cookie(profile: str, settings: Settings, ada: User) -> None:
+    """A page whose session is created but not used sets no cookie, so a cache may share it."""
     pages = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "pages"}
     settings.CACHES = settings.CACHES | {"pages": pages}
     settings.CACHE_MIDDLEWARE_ALIAS = "pages"
@@ -165,9 +163,9 @@ def test_a_shared_cache_hands_no_cookie_to_others(
     settings.SESSION_ID_SIGNED = True
     settings.SESSION_ID_UNSIGNED_UNTIL = timezone.now() + timedelta(days=14)
     client = again(client)
-    with count_round_trips() as trips:
+    with count_round_trips() as round_trips:
         assert not client.get("/public/").cookies
-    assert trips.number == 0
+    assert round_trips.number == 0
     assert not Client().get("/public/").cookies
     response = client.get("/mine/")
     assert "sessionid" in response.cookies
@@ -190,40 +188,42 @@ urlpatterns = [path("public/", public), path("mine/", mine), path("", include("c
 
 
 @on_server
-def test_an_error_sets_no_cookie(profile: str, settings: Settings) -> None:
+def test_error_response_sets_no_cookie(profile: str, settings: Settings) -> None:
     settings.SESSION_ID_SIGNED = False
-    visited = visitor(a=1)
+    browser = browser_with(a=1)
     settings.SESSION_ID_SIGNED = True
     settings.SESSION_ID_UNSIGNED_UNTIL = timezone.now() + timedelta(days=14)
-    visited.visit(lambda session: session.cycle_key(), status=500)
-    assert not visited.response.cookies
-    assert visited.read() == {"a": 1}
+    browser.visit(lambda session: session.cycle_key(), status=500)
+    assert not browser.response.cookies
+    assert browser.read() == {"a": 1}
 
 
 @on_server
-def test_nor_does_a_page_whose_key_has_been_replaced(profile: str, settings: Settings) -> None:
-    """By a sign-in under way: whose answer comes first nobody knows."""
+def test_response_sets_no_cookie_if_key_was_replaced_meanwhile(
+    profile: str, settings: Settings
+) -> None:
+    """The browser may receive the response of the concurrent sign-in first."""
     settings.SESSION_ID_SIGNED = False
-    late = visitor(a=1)
+    late = browser_with(a=1)
     settings.SESSION_ID_SIGNED = True
     settings.SESSION_ID_UNSIGNED_UNTIL = timezone.now() + timedelta(days=14)
     signing_in = late.copy()
 
-    def look(session: Any) -> None:
+    def sign_in_meanwhile(session: Any) -> None:
         assert session["a"] == 1
         signing_in.visit(lambda other: other.cycle_key())
 
-    late.visit(look)
+    late.visit(sign_in_meanwhile)
     assert not late.response.cookies
     assert signing_in.read() == {"a": 1}
 
 
 @only_switches(pair for pair in PAIRS if pair[1] in IN_COOKIES)
-def test_a_late_answer_of_a_switch_sets_no_id(switch: Switch, settings: Settings) -> None:
-    """The browser has its cookie already: an id in its place would end with the old entry."""
+def test_late_response_of_handover_sets_no_session_id(switch: Switch, settings: Settings) -> None:
+    """The session id would replace the new engine's cookie, and end with the old entry."""
     settings.SESSION_ID_SIGNED = False
     switch.before()
-    moved = visitor(a=1)
+    moved = browser_with(a=1)
     late = moved.copy()
     settings.SESSION_ID_SIGNED = True
     settings.SESSION_ID_UNSIGNED_UNTIL = timezone.now() + timedelta(days=14)
@@ -235,8 +235,8 @@ def test_a_late_answer_of_a_switch_sets_no_id(switch: Switch, settings: Settings
 
 
 @on_server
-def test_to_be_turned_off_signs_nobody_out(profile: str, settings: Settings) -> None:
-    browser = visitor(a=1)
+def test_turning_it_off_signs_nobody_out(profile: str, settings: Settings) -> None:
+    browser = browser_with(a=1)
     settings.SESSION_ID_SIGNED = False
     assert browser.read() == {"a": 1}
     assert not is_signed(browser)
@@ -244,22 +244,22 @@ def test_to_be_turned_off_signs_nobody_out(profile: str, settings: Settings) -> 
 
 
 @on_server
-def test_with_another_secret_key(profile: str, settings: Settings) -> None:
-    browser, left = visitor(a=1), visitor(b=2)
+def test_cookie_is_valid_while_secret_key_is_fallback(profile: str, settings: Settings) -> None:
+    browser, late = browser_with(a=1), browser_with(b=2)
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
     settings.SECRET_KEY = "another " * 8
     assert browser.read() == {"a": 1}
     browser.visit(lambda session: session.update({"c": 3}))
     settings.SECRET_KEY_FALLBACKS = []
-    with count_round_trips() as trips:
-        assert left.read() == {}
-    assert trips.number == 0
+    with count_round_trips() as round_trips:
+        assert late.read() == {}
+    assert round_trips.number == 0
 
 
 @on_server
-def test_who_opens_sessions_by_the_cookies_value(profile: str, settings: Settings) -> None:
-    """As Channels does, and Django's test client."""
-    browser = visitor(a=1)
+def test_session_opens_with_cookie_value(profile: str, settings: Settings) -> None:
+    """Channels and Django's test client open sessions this way."""
+    browser = browser_with(a=1)
     store = import_module(settings.SESSION_ENGINE).SessionStore
     assert store(browser.cookie)["a"] == 1
     assert store(browser.cookie).session_key == key_in(browser)
@@ -267,19 +267,19 @@ def test_who_opens_sessions_by_the_cookies_value(profile: str, settings: Setting
 
 
 @on(*COOKIE_ENGINES)
-def test_where_the_session_is_the_cookie_it_changes_nothing(profile: str) -> None:
-    browser = visitor(a=1)
+def test_cookie_engines_ignore_it(profile: str) -> None:
+    browser = browser_with(a=1)
     assert is_cookie(browser.cookie)
     assert browser.read() == {"a": 1}
 
 
 @only_switches(PAIRS)
 @pytest.mark.parametrize("is_new", [True, False])
-def test_through_a_switch(switch: Switch, settings: Settings, is_new: bool) -> None:
-    """It is on all along, or turned on together with the switch."""
+def test_handover_keeps_session(switch: Switch, settings: Settings, is_new: bool) -> None:
+    """``is_new``: it is turned on together with the switch."""
     settings.SESSION_ID_SIGNED = not is_new
     switch.before()
-    browser = visitor(a=1)
+    browser = browser_with(a=1)
     settings.SESSION_ID_SIGNED = True
     settings.SESSION_ID_UNSIGNED_UNTIL = timezone.now() + timedelta(days=1) if is_new else None
     switch.make()
@@ -295,7 +295,7 @@ def test_through_a_switch(switch: Switch, settings: Settings, is_new: bool) -> N
     assert browser.read() == {}
 
 
-def test_a_check_says_where_nothing_signs(settings: Settings) -> None:
+def test_check_warns_about_django_middleware(settings: Settings) -> None:
     assert session_ids_are_signed() == []
     settings.MIDDLEWARE = ["django.contrib.sessions.middleware.SessionMiddleware"]
     [warning] = session_ids_are_signed()
@@ -305,7 +305,9 @@ def test_a_check_says_where_nothing_signs(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("value", ["tomorrow", "2030-13-01T00:00", 7])
-def test_a_moment_that_is_none(settings: Settings, value: Any) -> None:
+def test_invalid_unsigned_until_raises_improperly_configured_and_fails_check(
+    settings: Settings, value: Any
+) -> None:
     settings.SESSION_ID_UNSIGNED_UNTIL = value
     with pytest.raises(ImproperlyConfigured, match="SESSION_ID_UNSIGNED_UNTIL"):
         SessionMiddleware(RequestFactory().get)

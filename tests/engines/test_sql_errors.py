@@ -1,4 +1,4 @@
-"""Databases that refuse: each error says what is wrong, and goes when that does."""
+"""Each error of a database says what to do, and disappears with its cause."""
 
 import os
 import subprocess
@@ -37,7 +37,7 @@ def on_our(*databases: str) -> pytest.MarkDecorator:
 
 @pytest.fixture
 def administer(engine: Engine, request: pytest.FixtureRequest) -> Iterator[Callable[[str], object]]:
-    """Execute a statement as the user who may do all; nobody else's connection is left."""
+    """Return a function that executes a statement as administrator."""
     url = request.getfixturevalue(f"{engine.database}_sessions_url")
     with administered(url) as execute:
         yield execute
@@ -45,7 +45,7 @@ def administer(engine: Engine, request: pytest.FixtureRequest) -> Iterator[Calla
 
 @contextmanager
 def reconnecting(**changed: Any) -> Iterator[None]:
-    """Over a new connection, made with that instead, till the block ends."""
+    """Use a new connection with these database settings until the block ends."""
     connection.close()
     with mock.patch.dict(connection.settings_dict, changed):
         yield
@@ -75,7 +75,7 @@ def without_table(execute: Callable[[str], object]) -> Iterator[None]:
 
 
 @on_our("sqlite", "postgresql", "mariadb")
-def test_a_missing_table_says_to_migrate(engine: Engine) -> None:
+def test_missing_table_says_to_migrate(engine: Engine) -> None:
     session = stored(engine, a=1)
 
     def execute(statement: str) -> None:
@@ -93,7 +93,7 @@ def test_a_missing_table_says_to_migrate(engine: Engine) -> None:
 
 
 @on_our("sqlite", "postgresql", "mariadb")
-def test_what_an_error_says_holds_no_part_of_a_session_key(
+def test_error_and_log_contain_no_part_of_session_key(
     engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
     key = stored(engine, a=1).session_key
@@ -114,10 +114,10 @@ def test_what_an_error_says_holds_no_part_of_a_session_key(
 
 
 @on_our("sqlite", "postgresql", "mariadb")
-def test_a_missing_column_too(engine: Engine) -> None:
+def test_missing_column_says_to_migrate(engine: Engine) -> None:
     key = stored(engine, a=1).session_key
-    made = mock.PropertyMock()
-    with mock.patch("cookieproj.engines.sql_statements.Table._sql", made) as statements:
+    sql = mock.PropertyMock()
+    with mock.patch("cookieproj.engines.sql_statements.Table._sql", sql) as statements:
         statements.return_value.read = "SELECT is_none FROM django_session WHERE %s <> %s"
         with pytest.raises(StoreMisconfiguredError, match=r"Run manage\.py migrate\."):
             engine.Store(key).load()
@@ -125,12 +125,12 @@ def test_a_missing_column_too(engine: Engine) -> None:
 
 @contextmanager
 def user(execute: Callable[[str], object], engine: Engine, name: str) -> Iterator[dict[str, str]]:
-    """Somebody with a password and no right; gives what to connect with."""
-    identified = {
+    """Create a database user without privileges, and yield the settings to connect as that user."""
+    definitions = {
         "postgresql": f"ROLE {name} LOGIN PASSWORD 'right'",
         "mariadb": f"USER {name} IDENTIFIED BY 'right'",
     }
-    execute(f"CREATE {identified[engine.database]}")
+    execute(f"CREATE {definitions[engine.database]}")
     try:
         yield {"USER": name, "PASSWORD": "right"}
     finally:
@@ -138,7 +138,7 @@ def user(execute: Callable[[str], object], engine: Engine, name: str) -> Iterato
 
 
 @on_our("postgresql", "mariadb")
-def test_a_missing_right_says_which_to_grant(engine: Engine, administer: Any) -> None:
+def test_missing_privilege_says_which_to_grant(engine: Engine, administer: Any) -> None:
     key = stored(engine, a=1).session_key
     table = "django_session"
     with user(administer, engine, "reader") as reader:
@@ -154,7 +154,7 @@ def test_a_missing_right_says_which_to_grant(engine: Engine, administer: Any) ->
 
 
 @on_our("postgresql", "mariadb")
-def test_a_missing_database_says_to_create_it(engine: Engine) -> None:
+def test_missing_database_says_to_create_it(engine: Engine) -> None:
     key = stored(engine, a=1).session_key
     with (
         reconnecting(NAME="nowhere"),
@@ -165,7 +165,7 @@ def test_a_missing_database_says_to_create_it(engine: Engine) -> None:
 
 
 @on_our("postgresql", "mariadb")
-def test_somebody_unknown_is_told_where_the_password_stands(engine: Engine) -> None:
+def test_unknown_user_says_to_correct_user_and_password(engine: Engine) -> None:
     key = stored(engine, a=1).session_key
     with (
         reconnecting(USER="nobody_knows", PASSWORD="mistaken"),
@@ -177,7 +177,7 @@ def test_somebody_unknown_is_told_where_the_password_stands(engine: Engine) -> N
 
 
 @on_our("mariadb")
-def test_a_wrong_password_too(engine: Engine, administer: Any) -> None:
+def test_wrong_password_says_to_correct_user_and_password(engine: Engine, administer: Any) -> None:
     key = stored(engine, a=1).session_key
     with (
         user(administer, engine, "visitor") as visitor,
@@ -188,7 +188,9 @@ def test_a_wrong_password_too(engine: Engine, administer: Any) -> None:
 
 
 @on_our("sqlite")
-def test_a_file_that_is_no_database_is_none(engine: Engine, tmp_path: Path) -> None:
+def test_file_that_is_no_database_raises_misconfigured_error(
+    engine: Engine, tmp_path: Path
+) -> None:
     path = tmp_path / "text"
     path.write_text("This is a text, and a long one. " * 100)
     with (
@@ -199,12 +201,12 @@ def test_a_file_that_is_no_database_is_none(engine: Engine, tmp_path: Path) -> N
 
 
 @on_engines(lambda engine: engine.ours and engine.database in {"postgresql", "mariadb"})
-def test_a_database_that_is_read_only_says_so_and_is_fine_when_it_is_writable_again(
+def test_read_only_database_raises_read_only_error_until_writable_again(
     engine: Engine, administer: Any
 ) -> None:
     session = stored(engine, a=1)
     with read_only(engine, administer):
-        # Over a connection from before, over one that is made meanwhile, and to every step.
+        # Over a connection from before, then over a new one.
         for _connection in range(2):
             for act in (
                 engine.Store().save,
@@ -217,14 +219,14 @@ def test_a_database_that_is_read_only_says_so_and_is_fine_when_it_is_writable_ag
             connection.close()
         with pytest.raises(StoreReadOnlyError):
             session.save()
-    # The connection is from the time when it was not.
+    # This connection was opened while the database was read-only.
     save(engine, session.session_key)
     assert engine.Store(session.session_key)["b"] == 1
 
 
 @contextmanager
 def read_only(engine: Engine, execute: Callable[[str], object]) -> Iterator[None]:
-    """To whoever connects from now on, and to all who do not may do all."""
+    """Make the database read-only for new connections, except the administrator's."""
     if engine.database == "postgresql":
         name = connection.settings_dict["NAME"]
         execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
@@ -232,7 +234,7 @@ def read_only(engine: Engine, execute: Callable[[str], object]) -> Iterator[None
         try:
             yield
         finally:
-            # Who is connected stays so: his connection knows what was set when it began.
+            # This does not change open connections, which stay read-only.
             execute("SET default_transaction_read_only = off")
             execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
     else:
@@ -246,22 +248,27 @@ def read_only(engine: Engine, execute: Callable[[str], object]) -> Iterator[None
                     execute("SET GLOBAL read_only = 0")
 
 
+# Make the connection read-only, and not the server.
+SET_READ_ONLY = {
+    "postgresql": "SET default_transaction_read_only = on",
+    "mariadb": "SET SESSION TRANSACTION READ ONLY",
+}
+
+
 @on_our("postgresql", "mariadb")
-def test_a_connection_older_than_a_fail_over_is_made_anew(engine: Engine) -> None:
-    """The server is writable, only this connection is not."""
+def test_read_only_connection_to_writable_server_is_reopened(engine: Engine) -> None:
+    """For example a connection from before a failover."""
     session = stored(engine, a=1)
-    words = {
-        "postgresql": "SET default_transaction_read_only = on",
-        "mariadb": "SET SESSION TRANSACTION READ ONLY",
-    }
     for act in (lambda: save(engine, session.session_key), engine.Store().save, session.delete):
         with connection.cursor() as cursor:
-            cursor.execute(words[engine.database])
+            cursor.execute(SET_READ_ONLY[engine.database])
         act()
 
 
 @on_our("sqlite")
-def test_on_sqlite_too(engine: Engine, settings: Any) -> None:
+def test_read_only_sqlite_connection_is_reopened_and_read_only_file_raises_error(
+    engine: Engine, settings: Any
+) -> None:
     key = stored(engine, a=1).session_key
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA query_only = 1")
@@ -276,26 +283,22 @@ def test_on_sqlite_too(engine: Engine, settings: Any) -> None:
 
 
 @on_our("postgresql", "mariadb")
-def test_inside_a_transaction_the_connection_is_made_anew_after_it(engine: Engine) -> None:
+def test_read_only_connection_in_transaction_is_reopened_after_it(engine: Engine) -> None:
     key = stored(engine, a=1).session_key
-    words = {
-        "postgresql": "SET default_transaction_read_only = on",
-        "mariadb": "SET SESSION TRANSACTION READ ONLY",
-    }
     with reconnecting(CONN_MAX_AGE=None):
         with connection.cursor() as cursor:
-            cursor.execute(words[engine.database])
+            cursor.execute(SET_READ_ONLY[engine.database])
         for outcome in (pytest.raises(StoreReadOnlyError), nullcontext()):
-            # Before each request Django looks after its connections.
+            # Django does this before each request.
             close_old_connections()
-            # As with ATOMIC_REQUESTS.
+            # Like ATOMIC_REQUESTS.
             with outcome, transaction.atomic():
                 save(engine, key)
     assert engine.Store(key)["b"] == 1
 
 
 @on_our("sqlite")
-def test_a_file_that_may_not_grow_is_full(engine: Engine) -> None:
+def test_full_sqlite_file_raises_store_full_error(engine: Engine) -> None:
     key = stored(engine, a=1).session_key
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA max_page_count = 1")
@@ -307,9 +310,9 @@ def test_a_file_that_may_not_grow_is_full(engine: Engine) -> None:
 
 @pytest.fixture
 def disk(server_folder: Path) -> Iterator[Path]:
-    """A small one, which PostgreSQL may write to."""
+    """The folder of a small file system that PostgreSQL may write to."""
     if os.geteuid() != 0:
-        pytest.skip("only root may mount a disk that is small enough to be filled")
+        pytest.skip("only root may mount a file system that is small enough to be filled")
     path = server_folder / "disk"
     path.mkdir()
     owner = (server_folder / "data").stat()
@@ -320,13 +323,13 @@ def disk(server_folder: Path) -> Iterator[Path]:
         path.rmdir()
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(mounted.stderr)
     yield path
-    # Later if the server still has a file open there.
+    # Lazily, since the server may still have open files there.
     subprocess.run(["umount", "--lazy", str(path)], check=True)
     path.rmdir()
 
 
 @on_our("postgresql")
-def test_a_full_disk_is_full_and_an_ending_needs_no_room(
+def test_full_disk_raises_store_full_error_and_allows_delete(
     engine: Engine, administer: Any, disk: Path
 ) -> None:
     with without_table(administer):
@@ -340,8 +343,10 @@ def test_a_full_disk_is_full_and_an_ending_needs_no_room(
 
 
 @on_our("mariadb")
-def test_a_full_table_is_full_and_an_ending_needs_no_room(engine: Engine, administer: Any) -> None:
-    """InnoDB ends its server on a disk that is full; a table of MyISAM has a limit of its own."""
+def test_full_table_raises_store_full_error_and_allows_delete(
+    engine: Engine, administer: Any
+) -> None:
+    """A MyISAM table can have a limit. On a full disk, InnoDB would stop the server."""
     with without_table(administer):
         administer(
             "CREATE TABLE django_session (session_key varchar(40) PRIMARY KEY,"
@@ -369,7 +374,7 @@ def fill(engine: Engine) -> None:
 
 
 @on_ours
-def test_whatever_else_is_unreachable(engine: Engine) -> None:
+def test_refused_connection_raises_store_unavailable_error(engine: Engine) -> None:
     with (
         reconnecting(NAME="/nowhere/at/all", OPTIONS={}, HOST="127.0.0.1", PORT="1"),
         pytest.raises(StoreUnavailableError) as error,

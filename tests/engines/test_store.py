@@ -1,4 +1,4 @@
-"""A store by itself: what the protocol says of all of them, and what tells one from another."""
+"""The methods of the ``Store`` protocol on each store, and the ids of stores."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -34,7 +34,7 @@ def data_of(stored: Entry | None) -> Any:
     return stored and stored.data
 
 
-def test_it_keeps_what_it_is_told_under_the_key_that_it_is_told(store: Store) -> None:
+def test_insert_read_exists_and_delete_by_key(store: Store) -> None:
     store.insert(KEY, {"a": 1}, from_now(100))
     store.insert(OTHER, {"b": 2}, from_now(100))
     assert (data_of(store.read(KEY)), data_of(store.read(OTHER))) == ({"a": 1}, {"b": 2})
@@ -44,14 +44,14 @@ def test_it_keeps_what_it_is_told_under_the_key_that_it_is_told(store: Store) ->
     assert (store.read(KEY), data_of(store.read(OTHER))) == (None, {"b": 2})
 
 
-def test_a_key_that_is_taken_is_not_taken_again(store: Store) -> None:
+def test_insert_of_existing_key_raises_create_error(store: Store) -> None:
     store.insert(KEY, {"a": 1}, from_now(100))
     with pytest.raises(CreateError):
         store.insert(KEY, {"b": 2}, from_now(100))
     assert data_of(store.read(KEY)) == {"a": 1}
 
 
-def test_of_two_that_go_by_the_same_one_wins(store: Store) -> None:
+def test_second_change_of_same_entry_fails(store: Store) -> None:
     old = store.insert(KEY, {"a": 1}, from_now(100))
     new = store.compare_and_swap(KEY, old, {"a": 2}, from_now(100))
     assert data_of(new) == {"a": 2}
@@ -64,7 +64,7 @@ def test_of_two_that_go_by_the_same_one_wins(store: Store) -> None:
     assert store.read(KEY) is None
 
 
-def test_what_is_not_there_is_not_changed(store: Store) -> None:
+def test_change_of_deleted_entry_fails(store: Store) -> None:
     old = store.insert(KEY, {"a": 1}, from_now(100))
     store.delete(KEY)
     assert store.compare_and_swap(KEY, old, {"a": 2}, from_now(100)) is None
@@ -74,61 +74,61 @@ def test_what_is_not_there_is_not_changed(store: Store) -> None:
     assert not store.exists(KEY)
 
 
-def test_each_step_gives_what_the_next_goes_by(store: Store) -> None:
-    held: Entry | None = store.insert(KEY, {"a": 1}, from_now(100))
-    for step in (store.put, store.compare_and_swap, store.put):
-        assert held
-        held = step(KEY, held, {"a": 2}, from_now(100))
-        assert held
-        held = store.touch(KEY, held, from_now(200))
-    assert held
-    assert data_of(store.refresh(KEY, held)) == {"a": 2}
-    assert store.compare_and_delete(KEY, held)
+def test_returned_entries_are_accepted_by_next_change(store: Store) -> None:
+    entry: Entry | None = store.insert(KEY, {"a": 1}, from_now(100))
+    for change in (store.put, store.compare_and_swap, store.put):
+        assert entry
+        entry = change(KEY, entry, {"a": 2}, from_now(100))
+        assert entry
+        entry = store.touch(KEY, entry, from_now(200))
+    assert entry
+    assert data_of(store.refresh(KEY, entry)) == {"a": 2}
+    assert store.compare_and_delete(KEY, entry)
 
 
-def test_it_expires_when_it_is_told(store: Store, engine: Engine) -> None:
-    held = store.insert(KEY, {"a": 1}, from_now(5000))
-    found = store.read(KEY, with_expiry=True)
-    assert found
-    assert found.expires
-    assert abs(found.expires - timezone.now() - timedelta(seconds=5000)) < timedelta(seconds=5)
-    store.put(KEY, held, {"a": 1}, from_now(-1))
+def test_put_moves_expiry_and_purge_frees_expired_key(store: Store, engine: Engine) -> None:
+    inserted = store.insert(KEY, {"a": 1}, from_now(5000))
+    stored = store.read(KEY, with_expiry=True)
+    assert stored
+    assert stored.expires
+    assert abs(stored.expires - timezone.now() - timedelta(seconds=5000)) < timedelta(seconds=5)
+    store.put(KEY, inserted, {"a": 1}, from_now(-1))
     assert store.read(KEY) is None
-    # It makes room for another.
     store.purge(KEY)
     store.insert(KEY, {"b": 2}, from_now(100))
 
 
-def test_what_it_gives_is_nobody_elses(store: Store) -> None:
+def test_decode_returns_new_data_each_time(store: Store) -> None:
     store.insert(KEY, {"a": [1]}, from_now(100))
-    found = store.read(KEY)
-    assert found
-    first = found.decode()
+    entry = store.read(KEY)
+    assert entry
+    first = entry.decode()
     assert first
     first["a"].append(2)
-    assert found.decode() == {"a": [1]}
+    assert entry.decode() == {"a": [1]}
 
 
 @on_engines(lambda engine: engine.ours and engine.name == "file")
-def test_two_of_one_kind_can_be_told_apart(
+def test_session_store_ids_distinguish_stores_of_same_kind(
     engine: Engine, settings: Settings, tmp_path: Path
 ) -> None:
-    """Both are files with the same prefix, and each on a disk of its own, say."""
-    stores = []
-    for name in ("one", "two"):
+    """For example files with the same prefix on two disks."""
+
+    def file_store(name: str) -> FileStore:
+        members = {"_storage_path": str(tmp_path / name)}
+        return FileStore(type("SessionStore", (FileEngine,), members)())
+
+    for name in ("first", "second"):
         (tmp_path / name).mkdir()
-        kind = type("SessionStore", (FileEngine,), {"_storage_path": str(tmp_path / name)})
-        stores.append(FileStore(kind()))
-    one, two = stores
-    assert one.id == two.id
-    copy = Entry(None, lambda: mark_copy({"a": 1}, one))
-    assert is_copy(copy, two)
-    settings.SESSION_STORE_IDS = {str(one.label): "one", str(two.label): "two"}
-    copy = Entry(None, lambda: mark_copy({"a": 1}, one))
-    assert (is_copy(copy, one), is_copy(copy, two)) == (True, False)
-    # The id stays as the folder gets another name.
-    (tmp_path / "one").rename(tmp_path / "moved")
-    kind = type("SessionStore", (FileEngine,), {"_storage_path": str(tmp_path / "moved")})
-    moved = FileStore(kind())
+    first, second = file_store("first"), file_store("second")
+    assert first.id == second.id
+    copy = Entry(None, lambda: mark_copy({"a": 1}, first))
+    assert is_copy(copy, second)
+    settings.SESSION_STORE_IDS = {str(first.label): "one", str(second.label): "two"}
+    copy = Entry(None, lambda: mark_copy({"a": 1}, first))
+    assert (is_copy(copy, first), is_copy(copy, second)) == (True, False)
+    # The id stays valid when the folder is renamed.
+    (tmp_path / "first").rename(tmp_path / "moved")
+    moved = file_store("moved")
     settings.SESSION_STORE_IDS = {str(moved.label): "one"}
     assert is_copy(copy, moved)

@@ -1,4 +1,4 @@
-"""What counts as changed is what would be stored otherwise, and to find out takes no time."""
+"""Values count as changed if they would be stored differently. Comparing them is fast."""
 
 import copy
 import pickle
@@ -38,14 +38,14 @@ class Cart:
 
 
 class Tag:
-    """Equal to none but itself, so that no set finds it by its hash."""
+    """Compared by identity, so that no set finds an equal one by its hash."""
 
     def __init__(self, *values: Any) -> None:
         self.values = values
 
 
 class Named:
-    """Equal to all others of its name, whatever else it holds."""
+    """Equal to all others of the same name, whatever their note is."""
 
     def __init__(self, name: str, note: Any = None) -> None:
         self.name, self.note = name, note
@@ -58,7 +58,7 @@ class Named:
 
 
 class Words(list[str]):
-    """With a state of its own, as other subclasses here."""
+    """A subclass with an attribute, like the following ones."""
 
     language = "en"
 
@@ -71,7 +71,7 @@ class Number(int):
     pass
 
 
-class Kinds(set[Any]):
+class Labels(set[Any]):
     pass
 
 
@@ -81,38 +81,38 @@ def with_language(value: Any, language: str) -> Any:
 
 
 def numbers() -> set[int]:
-    """Whose order depends on the order in which they came."""
+    """The numbers collide, so their order in a set depends on the order of insertion."""
     return {148, 11, 213, 284}
 
 
-def other_order() -> set[int]:
+def reordered() -> set[int]:
     return {284, 213, 11, 148}
 
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 
-# Two makers of values that are stored alike, though none of the parts is the same object.
+# Pairs of functions whose results are stored alike, but have no object in common.
 ALIKE: list[tuple[Callable[[], Any], Callable[[], Any]]] = [
-    (numbers, other_order),
-    (lambda: frozenset(numbers()), lambda: frozenset(other_order())),
-    (lambda: (numbers(), [numbers()]), lambda: (other_order(), [other_order()])),
-    (lambda: {frozenset(numbers()), 1}, lambda: {1, frozenset(other_order())}),
-    (lambda: {(1, frozenset(numbers()))}, lambda: {(1, frozenset(other_order()))}),
-    (lambda: Cart(numbers(), NOW), lambda: Cart(other_order(), NOW)),
-    (lambda: Tag([Cart(numbers())]), lambda: Tag([Cart(other_order())])),
+    (numbers, reordered),
+    (lambda: frozenset(numbers()), lambda: frozenset(reordered())),
+    (lambda: (numbers(), [numbers()]), lambda: (reordered(), [reordered()])),
+    (lambda: {frozenset(numbers()), 1}, lambda: {1, frozenset(reordered())}),
+    (lambda: {(1, frozenset(numbers()))}, lambda: {(1, frozenset(reordered()))}),
+    (lambda: Cart(numbers(), NOW), lambda: Cart(reordered(), NOW)),
+    (lambda: Tag([Cart(numbers())]), lambda: Tag([Cart(reordered())])),
     (lambda: {Tag(1), Tag(2), Tag(2)}, lambda: {Tag(2), Tag(1), Tag(2)}),
-    (lambda: {Tag(numbers()), Tag(1)}, lambda: {Tag(1), Tag(other_order())}),
-    (lambda: {Named("a", numbers())}, lambda: {Named("a", other_order())}),
+    (lambda: {Tag(numbers()), Tag(1)}, lambda: {Tag(1), Tag(reordered())}),
+    (lambda: {Named("a", numbers())}, lambda: {Named("a", reordered())}),
     (lambda: {float("nan"), (1, float("nan"))}, lambda: {(1, float("nan")), float("nan")}),
     (lambda: [float("nan"), {"a": float("nan")}],) * 2,
-    (lambda: Kinds(numbers()), lambda: Kinds(other_order())),
+    (lambda: Labels(numbers()), lambda: Labels(reordered())),
     (lambda: with_language(Words(["a"]), "zh"),) * 2,
     (lambda: with_language(Text("a"), "zh"),) * 2,
     (
         lambda: {Text("a"), Number(3), mark_safe("b")},
         lambda: {mark_safe("b"), Number(3), Text("a")},
     ),
-    (lambda: OrderedDict(a=numbers()), lambda: OrderedDict(a=other_order())),
+    (lambda: OrderedDict(a=numbers()), lambda: OrderedDict(a=reordered())),
     (lambda: defaultdict(list, a=[1]),) * 2,
     (lambda: Counter("hello"),) * 2,
     (lambda: datetime(2026, 1, 2, tzinfo=ZoneInfo("Asia/Tokyo")),) * 2,
@@ -123,8 +123,8 @@ ALIKE: list[tuple[Callable[[], Any], Callable[[], Any]]] = [
     (lambda: [b"\0", bytearray(b"a"), 1j, 10**5000, len, Cart, pytest],) * 2,
 ]
 
-# Equal in Python, many of them; stored they are something else.
-OTHER: list[tuple[Any, Any]] = [
+# Many of these are equal in Python, but all are stored differently.
+DIFFERENT: list[tuple[Any, Any]] = [
     ({1}, {True}),
     ({(1,)}, {(True,)}),
     ({(1.0,)}, {(1,)}),
@@ -133,7 +133,7 @@ OTHER: list[tuple[Any, Any]] = [
     ({1: "a"}, {True: "a"}),
     ({Named("a", 1)}, {Named("a", 2)}),
     ({Tag(1), Tag(2), Tag(2)}, {Tag(1), Tag(1), Tag(2)}),
-    (Kinds({1}), with_language(Kinds({1}), "zh")),
+    (Labels({1}), with_language(Labels({1}), "zh")),
     (with_language(Words(["a"]), "zh"), with_language(Words(["a"]), "en")),
     (with_language(Text("a"), "zh"), with_language(Text("a"), "en")),
     (Text("a"), "a"),
@@ -156,35 +156,35 @@ OTHER: list[tuple[Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("one", "other"), ALIKE)
-def test_what_would_be_stored_alike_is_the_same(
-    one: Callable[[], Any], other: Callable[[], Any]
+@pytest.mark.parametrize(("make_first", "make_second"), ALIKE)
+def test_values_stored_alike_count_as_unchanged(
+    make_first: Callable[[], Any], make_second: Callable[[], Any]
 ) -> None:
-    assert stored_alike(one(), other())
-    assert stored_alike({"a": [one()]}, {"a": [other()]})
-    assert stored_alike(Tag(one()), Tag(other()))
-    assert merge({"a": one()}, {"a": 1}, {"a": other()}) == {"a": 1}
+    assert stored_alike(make_first(), make_second())
+    assert stored_alike({"a": [make_first()]}, {"a": [make_second()]})
+    assert stored_alike(Tag(make_first()), Tag(make_second()))
+    assert merge({"a": make_first()}, {"a": 1}, {"a": make_second()}) == {"a": 1}
 
 
-@pytest.mark.parametrize(("one", "other"), OTHER)
-def test_what_would_not_is_not(one: Any, other: Any) -> None:
-    assert not stored_alike(one, other)
-    assert not stored_alike(other, one)
-    assert not stored_alike(Tag([one]), Tag([other]))
-    assert stored_alike(one, copy.deepcopy(one))
+@pytest.mark.parametrize(("first", "second"), DIFFERENT)
+def test_values_stored_differently_count_as_changed(first: Any, second: Any) -> None:
+    assert not stored_alike(first, second)
+    assert not stored_alike(second, first)
+    assert not stored_alike(Tag([first]), Tag([second]))
+    assert stored_alike(first, copy.deepcopy(first))
 
 
-def holding_itself(name: str) -> list[Any]:
+def circular(name: str) -> list[Any]:
     value: list[Any] = [name]
     value += [value, {"again": value}, Tag(value)]
     return value
 
 
-def test_what_holds_itself_is_compared_to_its_end() -> None:
-    assert stored_alike(holding_itself("a"), holding_itself("a"))
-    assert not stored_alike(holding_itself("a"), holding_itself("b"))
-    assert stored_alike(Tag(holding_itself("a")), Tag(holding_itself("a")))
-    assert not stored_alike(Tag(holding_itself("a")), Tag(holding_itself("b")))
+def test_stored_alike_compares_circular_values() -> None:
+    assert stored_alike(circular("a"), circular("a"))
+    assert not stored_alike(circular("a"), circular("b"))
+    assert stored_alike(Tag(circular("a")), Tag(circular("a")))
+    assert not stored_alike(Tag(circular("a")), Tag(circular("b")))
 
 
 def shared(levels: int, innermost: Any, pair: Callable[[Any], Any] = lambda x: [x, x]) -> Any:
@@ -206,42 +206,44 @@ PAIRS: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
 @pytest.mark.parametrize("levels", [22, 60])
-def test_what_is_shared_is_gone_through_once(pair: Callable[[Any], Any], levels: int) -> None:
-    """Of 60 levels there are more ways than anybody could wait for."""
+def test_shared_values_are_compared_once(pair: Callable[[Any], Any], levels: int) -> None:
+    """With 60 levels, comparing each occurrence would take forever."""
     if levels == 60 and pair is PAIRS["sets"]:
-        pytest.skip("To make it Python asks for each hash, each of which goes all the ways.")
-    one, other, unlike = (
+        pytest.skip("Creating such a set takes forever, since Python hashes each occurrence.")
+    first, same, different = (
         {"a": shared(levels, innermost, pair)} for innermost in ((1, "x"), (1, "x"), (1, "y"))
     )
-    assert same_data(one, other)
-    assert not same_data(one, unlike)
-    assert merge(one, other, unlike) == {"a": unlike["a"]}
-    validate(one)
+    assert same_data(first, same)
+    assert not same_data(first, different)
+    assert merge(first, same, different) == {"a": different["a"]}
+    validate(first)
 
 
-def test_depth_is_that_of_the_longest_way_and_a_circle_adds_none() -> None:
+def test_depth_is_length_of_longest_path_without_circles() -> None:
     assert is_too_deep({"a": shared(MAX_DEPTH, 1)})
     assert not is_too_deep({"a": shared(MAX_DEPTH - 1, 1)})
-    assert not is_too_deep({"a": holding_itself("a")})
-    assert is_too_deep({"a": [holding_itself("a"), shared(MAX_DEPTH, 1)]})
+    assert not is_too_deep({"a": circular("a")})
+    assert is_too_deep({"a": [circular("a"), shared(MAX_DEPTH, 1)]})
 
 
-def test_it_is_compared_without_python_calling_itself() -> None:
-    deep: Any = Tag("x")
+def test_stored_alike_is_not_recursive() -> None:
+    first: Any = Tag("x")
+    second: Any = Tag("x")
     for _level in range(2 * sys.getrecursionlimit()):
-        deep = (Tag(deep),)
-    other: Any = Tag("x")
-    for _level in range(2 * sys.getrecursionlimit()):
-        other = (Tag(other),)
-    assert stored_alike(deep, other)
+        first, second = (Tag(first),), (Tag(second),)
+    assert stored_alike(first, second)
 
 
-def test_what_cannot_be_stored_is_like_no_other() -> None:
-    class Refuses:
+def test_values_that_cannot_be_stored_are_alike_only_if_identical() -> None:
+    class Unpicklable:
         def __reduce_ex__(self, protocol: Any) -> Any:
             raise RuntimeError
 
-    makers: list[Callable[[], Any]] = [lambda: iter("a" for _ in "a"), Refuses, lambda: lambda: 1]
+    makers: list[Callable[[], Any]] = [
+        lambda: iter("a" for _ in "a"),
+        Unpicklable,
+        lambda: lambda: 1,
+    ]
     for make in makers:
         value = make()
         assert stored_alike({1: value}, {1: value})
@@ -249,7 +251,7 @@ def test_what_cannot_be_stored_is_like_no_other() -> None:
         assert not stored_alike({value}, {make()})
 
 
-class Pickles:
+class PickleSerializer:
     def dumps(self, value: Any) -> bytes:
         return pickle.dumps(value)
 
@@ -259,8 +261,8 @@ class Pickles:
 
 @pytest.fixture
 def pickling(engine: Engine, settings: Settings) -> Engine:
-    """The engine, where everything is pickled, as a cache does by default."""
-    settings.SESSION_SERIALIZER = f"{__name__}.Pickles"
+    """The engine with pickle as the serializer, which is a cache's default."""
+    settings.SESSION_SERIALIZER = f"{__name__}.PickleSerializer"
     if engine.cache == "redis":
         options = {"serializer": "django.core.cache.backends.redis.RedisSerializer"}
         sessions = settings.CACHES["sessions"] | {"OPTIONS": options}
@@ -286,21 +288,23 @@ SETS = [
 
 @on_engines(lambda engine: engine.on_server)
 @pytest.mark.parametrize("make", SETS)
-def test_what_was_only_read_overwrites_nothing(pickling: Engine, make: Callable[[], Any]) -> None:
+def test_value_that_was_only_read_overwrites_nothing(
+    pickling: Engine, make: Callable[[], Any]
+) -> None:
     key = saved(pickling, seen=make()).session_key
-    one, other = pickling.Store(key), pickling.Store(key)
-    one.get("seen")
-    other["seen"] = "changed"
-    other.save()
-    one["x"] = 1
-    one.save()
+    reader, writer = pickling.Store(key), pickling.Store(key)
+    reader.get("seen")
+    writer["seen"] = "changed"
+    writer.save()
+    reader["x"] = 1
+    reader.save()
     data: Data = dict(pickling.Store(key).items())
     kept(pickling, data == {"seen": "changed", "x": 1}, data, ALL)
 
 
 @on_engines(lambda engine: engine.ours and engine.name in {"db", "file", "cached_db"})
 @pytest.mark.parametrize("make", SETS)
-def test_what_was_only_read_is_not_written_again(pickling: Engine, make: Callable[[], Any]) -> None:
+def test_value_that_was_only_read_is_not_written(pickling: Engine, make: Callable[[], Any]) -> None:
     key = saved(pickling, seen=make()).session_key
     session = pickling.Store(key)
     session.get("seen")
@@ -311,24 +315,24 @@ def test_what_was_only_read_is_not_written_again(pickling: Engine, make: Callabl
 
 
 @pytest.mark.parametrize("levels", [22, 60])
-def test_what_is_shared_and_what_holds_itself_is_saved(pickling: Engine, levels: int) -> None:
+def test_shared_and_circular_values_are_saved(pickling: Engine, levels: int) -> None:
     session = saved(pickling, color="blue")
     again = pickling.Store(session.session_key)
-    again["deep"], again["circle"] = shared(levels, "x"), holding_itself("a")
+    again["deep"], again["circle"] = shared(levels, "x"), circular("a")
     again.save()
     third = pickling.Store(again.session_key)
     third["y"] = 1
     third.save()
-    found = pickling.Store(third.session_key)
-    assert stored_alike(found["deep"], shared(levels, "x"))
-    assert stored_alike(found["circle"], holding_itself("a"))
-    assert (found["color"], found["y"]) == ("blue", 1)
+    stored = pickling.Store(third.session_key)
+    assert stored_alike(stored["deep"], shared(levels, "x"))
+    assert stored_alike(stored["circle"], circular("a"))
+    assert (stored["color"], stored["y"]) == ("blue", 1)
 
 
-def test_where_what_is_stored_cannot_hold_itself_the_session_stays(engine: Engine) -> None:
-    """In JSON, which is what ours puts into Redis too."""
+def test_session_survives_failed_save_of_circular_value(engine: Engine) -> None:
+    """JSON, which our engines use in Redis too, cannot store it."""
     session = saved(engine, color="blue")
-    session["circle"] = holding_itself("a")[:3]
+    session["circle"] = circular("a")[:3]
     with suppress(ValueError):
         session.save()
     assert engine.Store(session.session_key)["color"] == "blue"

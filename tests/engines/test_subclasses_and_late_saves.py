@@ -1,4 +1,4 @@
-"""What a subclass, another SECRET_KEY or a late moment must not bring back, or lose."""
+"""Subclasses, an unknown SECRET_KEY and late saves restore no ended session and lose no write."""
 
 import threading
 import time
@@ -25,7 +25,7 @@ from .contract import ALL, Engine, kept, on_engines
 from .handover_switch import Browser, Switch, flush
 
 SIGNED = {"db", "file", "cached_db"}
-ANOTHER = "another-key-that-is-long-enough-for-django-0123456789abcdefghij"
+OTHER_SECRET_KEY = "another-key-that-is-long-enough-for-django-0123456789abcdefghij"
 
 
 def stored(store: Any, **data: Any) -> Any:
@@ -40,37 +40,37 @@ def opened(store: Any, key: str) -> dict[str, Any]:
 
 
 class TestUnreadable:
-    """Sessions that no SECRET_KEY of the site has signed, for as long as the old one is away."""
+    """Sessions whose SECRET_KEY is not in the settings, and returns later."""
 
     @on_engines(lambda engine: engine.name in {"db", "file"})
-    @pytest.mark.parametrize("how", ["flush", "cycle_key"])
-    def test_they_end_with_a_sign_out_or_a_sign_in(self, engine: Engine, how: str) -> None:
+    @pytest.mark.parametrize("ending", ["flush", "cycle_key"])
+    def test_flush_and_cycle_key_end_unreadable_session(self, engine: Engine, ending: str) -> None:
         key = stored(engine.Store, user="alice").session_key
-        with override_settings(SECRET_KEY=ANOTHER):
+        with override_settings(SECRET_KEY=OTHER_SECRET_KEY):
             session = engine.Store(key)
             assert session.get("user") is None
-            getattr(session, how)()
-            if how == "cycle_key":
+            getattr(session, ending)()
+            if ending == "cycle_key":
                 session.save()
         assert opened(engine.Store, key) == {}
 
     @on_engines(lambda engine: engine.name in {"db", "file"})
-    def test_two_requests_lose_no_write(self, engine: Engine) -> None:
+    def test_concurrent_writes_to_unreadable_session_are_kept(self, engine: Engine) -> None:
         key = stored(engine.Store, user="alice").session_key
-        with override_settings(SECRET_KEY=ANOTHER):
-            one, two = engine.Store(key), engine.Store(key)
-            one.get("x"), two.get("x")
-            one["a"], two["b"] = 1, 2
-            one.save()
-            two.save()
+        with override_settings(SECRET_KEY=OTHER_SECRET_KEY):
+            first, second = engine.Store(key), engine.Store(key)
+            first.get("x"), second.get("x")
+            first["a"], second["b"] = 1, 2
+            first.save()
+            second.save()
             data = opened(engine.Store, key)
         kept(engine, data == {"a": 1, "b": 2}, data, ALL)
 
     @on_engines(lambda engine: engine.name == "cached_db")
-    def test_with_a_copy_that_can_be_read_a_write_is_stored(self, engine: Engine) -> None:
+    def test_write_is_stored_if_copy_is_readable_and_row_is_not(self, engine: Engine) -> None:
         key = stored(engine.Store, cart=[1]).session_key
         assert engine.Store(key)["cart"] == [1]
-        with override_settings(SECRET_KEY=ANOTHER):
+        with override_settings(SECRET_KEY=OTHER_SECRET_KEY):
             for number in range(3):
                 session = engine.Store(key)
                 session.get("cart")
@@ -80,7 +80,7 @@ class TestUnreadable:
 
 
 @on_engines(lambda engine: engine.name in {"cache", "cached_db"})
-def test_under_names_of_a_subclass_the_old_key_opens_nothing(engine: Engine) -> None:
+def test_old_key_opens_nothing_with_overridden_cache_key(engine: Engine) -> None:
     class SessionStore(engine.Store):  # type: ignore[name-defined,misc]
         @property
         def cache_key(self) -> str:
@@ -98,7 +98,7 @@ def test_under_names_of_a_subclass_the_old_key_opens_nothing(engine: Engine) -> 
 
 
 @on_engines(lambda engine: engine.ours and (engine.name, engine.cache) == ("cached_db", "memory"))
-def test_under_such_names_too_a_copy_is_replaced_once_the_cache_is_back(
+def test_copy_with_overridden_cache_key_is_invalidated_when_cache_is_reachable_again(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class SessionStore(engine.Store):  # type: ignore[name-defined,misc]
@@ -107,24 +107,25 @@ def test_under_such_names_too_a_copy_is_replaced_once_the_cache_is_back(
             name: str = "tenant:" + self.cache_key_prefix + self._get_or_create_session_key()
             return name
 
-    def away(*arguments: Any, **options: Any) -> None:
+    def raise_unavailable(*arguments: Any, **options: Any) -> None:
         raise StoreUnavailableError("a cache", "no answer")
 
-    other, key = stored(SessionStore, x=1).session_key, stored(SessionStore, a="old").session_key
+    other_key = stored(SessionStore, x=1).session_key
+    key = stored(SessionStore, a="old").session_key
     session = SessionStore(key)
     session["a"] = "new"
     with monkeypatch.context() as patch:
         for name in ("compare_and_swap", "touch", "insert", "write_tombstone"):
-            patch.setattr(MemoryStore, name, away)
+            patch.setattr(MemoryStore, name, raise_unavailable)
         session.save()
     assert cached_row_store.pending_invalidations
-    assert SessionStore(other)["x"] == 1
+    assert SessionStore(other_key)["x"] == 1
     assert SessionStore(key)["a"] == "new"
     forget_pending()
 
 
 @on_engines(lambda engine: engine.name in {"db", "cached_db"})
-def test_a_row_may_give_its_session_another_expiry(engine: Engine) -> None:
+def test_create_model_instance_may_set_expiry(engine: Engine) -> None:
     class SessionStore(engine.Store):  # type: ignore[name-defined,misc]
         def create_model_instance(self, data: Any) -> Any:
             if "user" in data:
@@ -137,23 +138,23 @@ def test_a_row_may_give_its_session_another_expiry(engine: Engine) -> None:
     session = SessionStore(session.session_key)
     session["user"] = "alice"
     session.save()
-    lives = Session.objects.get(pk=session.session_key).expire_date - timezone.now()
-    assert abs(lives - timedelta(seconds=3600)) < timedelta(seconds=30)
+    remaining = Session.objects.get(pk=session.session_key).expire_date - timezone.now()
+    assert abs(remaining - timedelta(seconds=3600)) < timedelta(seconds=30)
 
 
 @on_engines(lambda engine: engine.ours and engine.name == "db" and engine.database != "mariadb")
-def test_threads_that_save_one_session_leave_its_expiry_alone(engine: Engine) -> None:
-    """Of two that are in the hook at once the first comes out of it first."""
-    inside, go_on = (
+def test_concurrent_saves_in_threads_leave_expiry_unchanged(engine: Engine) -> None:
+    """Both threads are in ``create_model_instance`` before the first one returns from it."""
+    inside, may_return = (
         threading.Semaphore(0),
         {"first": threading.Event(), "second": threading.Event()},
     )
 
     class SessionStore(engine.Store):  # type: ignore[name-defined,misc]
         def create_model_instance(self, data: Any) -> Any:
-            if (name := threading.current_thread().name) in go_on:
+            if (name := threading.current_thread().name) in may_return:
                 inside.release()
-                assert go_on[name].wait(30)
+                assert may_return[name].wait(30)
             return super().create_model_instance(data)
 
     def save() -> None:
@@ -162,19 +163,19 @@ def test_threads_that_save_one_session_leave_its_expiry_alone(engine: Engine) ->
         connections.close_all()
 
     session = stored(SessionStore, a=1)
-    threads = [threading.Thread(target=save, name=name) for name in go_on]
+    threads = [threading.Thread(target=save, name=name) for name in may_return]
     for thread in threads:
         thread.start()
         assert inside.acquire(timeout=30)
     for thread in threads:
-        go_on[thread.name].set()
+        may_return[thread.name].set()
         thread.join()
     session.set_expiry(60)
     assert 58 <= session.get_expiry_age() <= 60
 
 
 @on_engines(lambda engine: engine.name in SIGNED)
-def test_what_is_encoded_by_its_key_is_taken_along_to_the_new_one(engine: Engine) -> None:
+def test_cycle_key_works_if_encode_depends_on_key(engine: Engine) -> None:
     class SessionStore(engine.Store):  # type: ignore[name-defined,misc]
         def encode(self, session_dict: Any) -> str:
             return f"{self.session_key}|{super().encode(session_dict)}"
@@ -184,24 +185,24 @@ def test_what_is_encoded_by_its_key_is_taken_along_to_the_new_one(engine: Engine
             return super().decode(rest) if key == self.session_key else {}
 
     key = stored(SessionStore, x=1).session_key
-    one, two = SessionStore(key), SessionStore(key)
-    one.get("x"), two.get("x")
-    one["user"], two["b"] = "alice", 2
-    one.save()
-    two.save()
-    one.cycle_key()
-    one.save()
-    data = opened(SessionStore, one.session_key)
+    first, second = SessionStore(key), SessionStore(key)
+    first.get("x"), second.get("x")
+    first["user"], second["b"] = "alice", 2
+    first.save()
+    second.save()
+    first.cycle_key()
+    first.save()
+    data = opened(SessionStore, first.session_key)
     if engine.ours:
-        # As movesessions does.
+        # movesessions inserts like this.
         store_of(SessionStore).insert("k" * 32, {"a": 1}, from_now(100))
         assert opened(SessionStore, "k" * 32) == {"a": 1}
     kept(engine, data == {"x": 1, "user": "alice", "b": 2}, data, ALL)
 
 
 @on_engines(lambda engine: engine.name == "cached_db" and engine.cache == "memory")
-def test_a_copy_does_not_outlive_its_row(engine: Engine) -> None:
-    """Caches count whole seconds."""
+def test_copy_does_not_outlive_its_row(engine: Engine) -> None:
+    """Caches round the expiry to whole seconds."""
     with time_machine.travel(time.time(), tick=False) as clock:
         session = engine.Store()
         session["a"] = 1
@@ -212,19 +213,19 @@ def test_a_copy_does_not_outlive_its_row(engine: Engine) -> None:
 
 
 @on_engines(lambda engine: engine.on_server)
-def test_what_is_to_expire_at_once_does_whatever_others_have_stored(engine: Engine) -> None:
+def test_session_expires_at_once_despite_concurrent_write(engine: Engine) -> None:
     key = stored(engine.Store, a=1).session_key
-    one, two = engine.Store(key), engine.Store(key)
-    one.get("a"), two.get("a")
-    two["b"] = 2
-    one.set_expiry(-1)
-    two.save()
-    one.save()
+    expiring, writing = engine.Store(key), engine.Store(key)
+    expiring.get("a"), writing.get("a")
+    writing["b"] = 2
+    expiring.set_expiry(-1)
+    writing.save()
+    expiring.save()
     assert opened(engine.Store, key) == {}
 
 
 @pytest.mark.parametrize("switch", [("cached_db", "db")], indirect=True, ids=" to ".join)
-def test_a_sign_out_in_a_transaction_is_one_to_caches_without_tombstones(
+def test_sign_out_in_transaction_invalidates_copy_in_cache_without_tombstones(
     switch: Switch, settings: Settings, tmp_path: Any
 ) -> None:
     settings.CACHES |= {
@@ -238,25 +239,24 @@ def test_a_sign_out_in_a_transaction_is_one_to_caches_without_tombstones(
     key = browser.cookie or ""
     switch.make()
 
-    def looks() -> None:
-        """A process of the former engine puts a copy of the row, which is still there."""
+    def load_in_old_engine() -> None:
+        """Make the old engine copy the row, which is not yet deleted."""
         opened(switch.store(switch.old), key)
         connection.close()
 
     with transaction.atomic():
         browser.visit(flush)
-        other = threading.Thread(target=looks)
-        other.start()
-        other.join()
+        thread = threading.Thread(target=load_in_old_engine)
+        thread.start()
+        thread.join()
     assert opened(switch.store(switch.old), key) == {}
 
 
-def test_what_is_pending_may_be_noted_while_it_is_gone_through() -> None:
-    """By other threads of a process whose cache comes and goes."""
+def test_threads_add_and_remove_pending_invalidations_concurrently() -> None:
     pending, errors = PendingInvalidations(1000), []
     ends = time.monotonic() + 0.5
 
-    def work(number: int) -> None:
+    def add_and_remove(number: int) -> None:
         try:
             while time.monotonic() < ends:
                 pending.add("cache", str(number))
@@ -265,7 +265,7 @@ def test_what_is_pending_may_be_noted_while_it_is_gone_through() -> None:
         except RuntimeError as error:
             errors.append(error)
 
-    threads = [threading.Thread(target=work, args=[number]) for number in range(8)]
+    threads = [threading.Thread(target=add_and_remove, args=[number]) for number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -1,7 +1,4 @@
-"""What a subclass overrides is called, and takes effect, as on Django's engines.
-
-``docs/subclassing.md`` lists it. Each test runs on a subclass of our store, and on one of Django's.
-"""
+"""Overridden methods are called like on Django's engines; ``docs/subclassing.md`` lists them."""
 
 import inspect
 import sys
@@ -22,28 +19,28 @@ from tests.sites import ROOT
 from .contract import Engine, Request, on_engines
 
 
-def noting(store: Any, calls: list[str], *hooks: str) -> Any:
-    """A subclass that notes each call of these, and goes on."""
-    noted = type("SessionStore", (store,), {})
+def recording(store: Any, calls: list[str], *hooks: str) -> Any:
+    """Return a subclass that records the calls of these methods and properties."""
+    subclass = type("SessionStore", (store,), {})
     for hook in hooks:
-        setattr(noted, hook, noting_one(noted, calls, hook))
-    return noted
+        setattr(subclass, hook, recording_member(subclass, calls, hook))
+    return subclass
 
 
-def noting_one(noted: Any, calls: list[str], hook: str) -> Any:
+def recording_member(subclass: Any, calls: list[str], hook: str) -> Any:
     def call(self: Any, *arguments: Any, **options: Any) -> Any:
         calls.append(hook)
-        return getattr(super(noted, self), hook)(*arguments, **options)
+        return getattr(super(subclass, self), hook)(*arguments, **options)
 
     async def acall(self: Any, *arguments: Any, **options: Any) -> Any:
         calls.append(hook)
-        return await getattr(super(noted, self), hook)(*arguments, **options)
+        return await getattr(super(subclass, self), hook)(*arguments, **options)
 
     def get(self: Any) -> Any:
         calls.append(hook)
-        return getattr(super(noted, self), hook)
+        return getattr(super(subclass, self), hook)
 
-    member: Any = inspect.getattr_static(noted, hook)
+    member: Any = inspect.getattr_static(subclass, hook)
     if isinstance(member, property):
         return property(get)
     if isinstance(member, classmethod):
@@ -51,7 +48,7 @@ def noting_one(noted: Any, calls: list[str], hook: str) -> Any:
     return acall if inspect.iscoroutinefunction(member) else call
 
 
-# What requests do. Each is given a store, and the key of a session that is stored.
+# The steps of requests. Each gets a session class, and the key of a stored session.
 
 
 def begin(store: Any, key: str) -> None:
@@ -59,7 +56,7 @@ def begin(store: Any, key: str) -> None:
 
 
 def read(store: Any, key: str) -> None:
-    # So that it is read in the table, too.
+    # Without the copy, cached_db also reads the row.
     caches["sessions"].delete(f"{CACHED_DB_PREFIX}{key}")
     store(key).get("a")
 
@@ -148,18 +145,21 @@ AHOOKS = [
 
 
 @pytest.mark.parametrize("half", ["sync", "async"])
-def test_an_override_is_called(engine: Engine, half: str) -> None:
+def test_override_is_called(engine: Engine, half: str) -> None:
     hooks = HOOKS if half == "sync" else AHOOKS
     steps = [(hook, step) for hook in hooks if engine.name in hook.engines for step in hook.steps]
-    assert [(hook.name, step) for hook, step in steps if not called(engine, hook, step, half)] == []
+    not_called = [
+        (hook.name, step) for hook, step in steps if not calls_of(engine, hook, step, half)
+    ]
+    assert not_called == []
 
 
-def called(engine: Engine, hook: Hook, step: Step, half: str) -> list[str]:
+def calls_of(engine: Engine, hook: Hook, step: Step, half: str) -> list[str]:
     stored = engine.Store()
     stored["a"] = 1
     stored.save()
     calls: list[str] = []
-    store = noting(engine.Store, calls, hook.name)
+    store = recording(engine.Store, calls, hook.name)
     forget_folder()
     step(lambda key=None: Request(store(key), half), stored.session_key)
     return calls
@@ -167,12 +167,12 @@ def called(engine: Engine, hook: Hook, step: Step, half: str) -> list[str]:
 
 @on_engines(lambda engine: engine.ours)
 @pytest.mark.parametrize("step", [read, change, resave, cycle])
-def test_one_of_load_alone_serves_async_views_too(engine: Engine, step: Step) -> None:
-    """Those of Django's engines go round it."""
+def test_async_code_calls_overridden_load(engine: Engine, step: Step) -> None:
+    """On Django's engines it does not."""
     stored = engine.Store()
     stored.save()
     calls: list[str] = []
-    store = noting(engine.Store, calls, "load")
+    store = recording(engine.Store, calls, "load")
     step(lambda key=None: Request(store(key), "async"), stored.session_key)
     assert calls
 
@@ -186,20 +186,20 @@ HALVES = [
 @on_engines(lambda engine: engine.ours or engine.name in ROWS | CACHE)
 @pytest.mark.parametrize("half", ["sync", "async"])
 @pytest.mark.parametrize(("name", "step"), HALVES)
-def test_of_two_halves_that_are_overridden_the_one_that_is_called_counts(
+def test_only_called_half_of_overridden_pair_is_called(
     engine: Engine, name: str, step: Step, half: str
 ) -> None:
-    """Not the other as well; Django's engines of files and cookies go from one to the other."""
+    """In Django's file and cookie engines, the async half calls the sync half."""
     stored = engine.Store()
     stored["a"] = 1
     stored.save()
     calls: list[str] = []
-    store = noting(engine.Store, calls, name, f"a{name}")
+    store = recording(engine.Store, calls, name, f"a{name}")
     step(lambda key=None: Request(store(key), half), stored.session_key)
     assert calls == [name if half == "sync" else f"a{name}"]
 
 
-def test_the_command_clears_by_what_a_subclass_has_written(
+def test_clearsessions_calls_overridden_clear_expired(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, db: None
 ) -> None:
     calls: list[str] = []
@@ -213,6 +213,6 @@ def test_the_command_clears_by_what_a_subclass_has_written(
     assert calls == ["all"]
 
 
-def test_each_hook_is_in_the_document() -> None:
+def test_document_lists_all_hooks() -> None:
     document = (ROOT / "docs" / "subclassing.md").read_text()
     assert {hook.name for hook in HOOKS + AHOOKS if f"`{hook.name}`" not in document} == set()

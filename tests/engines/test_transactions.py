@@ -1,4 +1,4 @@
-"""Sessions inside somebody's transaction: a rollback loses no change, and an error harms nobody."""
+"""In a transaction of the site, a rollback loses no change, and an error leaves it usable."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -24,8 +24,8 @@ pytestmark = on_engines(lambda engine: bool(engine.database))
 on_postgresql = on_engines(lambda engine: engine.database == "postgresql")
 
 
-# Django's engine says to a save whose statement failed that the session has ended.
-REFUSED = (StoreError, DatabaseError, UpdateError)
+# If a statement fails, Django's save raises UpdateError.
+SAVE_ERRORS = (StoreError, DatabaseError, UpdateError)
 
 
 class RolledBackError(Exception):
@@ -47,7 +47,7 @@ def add(session: Any) -> None:
     session["b"] = [2]
 
 
-def drop(session: Any) -> None:
+def remove(session: Any) -> None:
     del session["a"]
 
 
@@ -57,7 +57,7 @@ def expire(session: Any) -> None:
 
 CHANGES: list[tuple[Callable[[Any], None], dict[str, Any]]] = [
     (add, {"a": 1, "n": 1, "b": [2]}),
-    (drop, {"n": 1}),
+    (remove, {"n": 1}),
     (expire, {"a": 1, "n": 1, "_session_expiry": 77}),
 ]
 
@@ -69,13 +69,13 @@ def change(request: pytest.FixtureRequest) -> Any:
 
 @pytest.mark.parametrize("saves", [1, 2])
 @pytest.mark.parametrize("more", [{}, {"c": 3}], ids=["nothing more", "more"])
-def test_what_a_rollback_undid_the_next_save_stores(
+def test_next_save_stores_changes_that_were_rolled_back(
     engine: Engine, change: Any, more: dict[str, Any], saves: int
 ) -> None:
-    make, expected = change
+    apply_change, expected = change
     key = stored(engine, a=1, n=1).session_key
     session = engine.Store(key)
-    make(session)
+    apply_change(session)
     with rolled_back():
         for number in range(saves):
             session["n"] = number
@@ -87,7 +87,7 @@ def test_what_a_rollback_undid_the_next_save_stores(
     assert data(engine, key) == {**expected, **more}
 
 
-def test_so_it_does_where_only_a_savepoint_was_rolled_back(engine: Engine) -> None:
+def test_next_save_stores_changes_of_rolled_back_savepoint(engine: Engine) -> None:
     key = stored(engine, a=1).session_key
     session = engine.Store(key)
     with transaction.atomic():
@@ -101,7 +101,7 @@ def test_so_it_does_where_only_a_savepoint_was_rolled_back(engine: Engine) -> No
     assert data(engine, key) == {"a": 1, "b": 2, "c": 3, "d": 4}
 
 
-def test_a_new_key_after_a_rollback_has_all_changes(engine: Engine) -> None:
+def test_cycle_key_keeps_changes_that_were_rolled_back(engine: Engine) -> None:
     session = engine.Store(stored(engine, a=1).session_key)
     session["b"] = 2
     with rolled_back():
@@ -111,7 +111,9 @@ def test_a_new_key_after_a_rollback_has_all_changes(engine: Engine) -> None:
     assert data(engine, session.session_key) == {"a": 1, "b": 2}
 
 
-def test_what_was_created_in_a_rolled_back_transaction_is_no_session(engine: Engine) -> None:
+def test_save_of_session_whose_creation_was_rolled_back_raises_update_error(
+    engine: Engine,
+) -> None:
     session = engine.Store()
     session["a"] = 1
     with rolled_back():
@@ -124,10 +126,7 @@ def test_what_was_created_in_a_rolled_back_transaction_is_no_session(engine: Eng
 
 @pytest.mark.parametrize("applied", [1, 2])
 @on_engines(lambda engine: engine.ours)
-def test_what_apply_made_in_a_rolled_back_transaction_is_stored_by_the_save(
-    engine: Engine, applied: int
-) -> None:
-    """Of this request's session it is a value like any other."""
+def test_save_stores_values_that_apply_set_before_rollback(engine: Engine, applied: int) -> None:
     key = stored(engine, n=1).session_key
     session = engine.Store(key)
     session["b"] = 2
@@ -140,7 +139,7 @@ def test_what_apply_made_in_a_rolled_back_transaction_is_stored_by_the_save(
 
 
 @on_engines(lambda engine: engine.ours)
-def test_apply_after_a_rollback_goes_by_what_is_stored(engine: Engine) -> None:
+def test_apply_after_rollback_uses_stored_value(engine: Engine) -> None:
     key = stored(engine, n=1).session_key
     session = engine.Store(key)
     session["b"] = 2
@@ -152,7 +151,7 @@ def test_apply_after_a_rollback_goes_by_what_is_stored(engine: Engine) -> None:
     assert data(engine, key) == {"n": 2, "b": 2}
 
 
-def test_nothing_of_another_request_is_undone_after_a_commit(
+def test_save_after_commit_keeps_concurrent_write(
     engine: Engine, elsewhere: Callable[..., Any]
 ) -> None:
     key = stored(engine, n=1).session_key
@@ -173,7 +172,7 @@ def test_nothing_of_another_request_is_undone_after_a_commit(
     kept(engine, seen == {"n": 3, "b": 2}, seen, ALL)
 
 
-def test_nor_after_a_rollback_what_came_in_between(
+def test_save_after_rollback_keeps_concurrent_writes(
     engine: Engine, elsewhere: Callable[..., Any]
 ) -> None:
     key = stored(engine, n=1).session_key
@@ -201,58 +200,58 @@ def execute(statement: str) -> Any:
 
 
 @contextmanager
-def held(engine: Engine, url: str, key: str) -> Iterator[None]:
-    """Another connection has the row."""
+def locked_row(engine: Engine, url: str, key: str) -> Iterator[None]:
+    """Lock the row in another connection."""
     with psycopg.connect(url) as other:
         other.execute("SELECT 1 FROM django_session WHERE session_key = %s FOR UPDATE", [key])
         yield
 
 
-def act(session: Any, what: str) -> None:
+def change_and(method: str, session: Any) -> None:
     session["b"] = 2
-    getattr(session, what)()
+    getattr(session, method)()
 
 
-@pytest.mark.parametrize("what", ["save", "cycle_key"])
+@pytest.mark.parametrize("method", ["save", "cycle_key"])
 @on_postgresql
-def test_a_statement_that_fails_is_not_the_end_of_the_transaction(
-    engine: Engine, what: str, postgresql_sessions_url: str
+def test_failed_statement_leaves_transaction_usable(
+    engine: Engine, method: str, postgresql_sessions_url: str
 ) -> None:
     session = opened(engine.Store, stored(engine, a=1).session_key)
     session.load()
     key = session.session_key
-    with held(engine, postgresql_sessions_url, key), transaction.atomic():
-        others = stored(engine, other=1).session_key
+    with locked_row(engine, postgresql_sessions_url, key), transaction.atomic():
+        other_key = stored(engine, other=1).session_key
         execute("SET LOCAL lock_timeout = '200ms'")
-        with pytest.raises(REFUSED):
-            act(session, what)
-        # Django's has no savepoint where it deletes.
-        broken_by = ALL if what == "cycle_key" else NONE
+        with pytest.raises(SAVE_ERRORS):
+            change_and(method, session)
+        # Django deletes without a savepoint.
+        broken_by = ALL if method == "cycle_key" else NONE
         kept(engine, not connection.needs_rollback, "the transaction is broken", broken_by)
         assert execute("SELECT 1") == [(1,)]
-    assert data(engine, others) == {"other": 1}
+    assert data(engine, other_key) == {"other": 1}
     assert data(engine, key) == {"a": 1}
 
 
-@pytest.mark.parametrize("what", ["save", "cycle_key", "flush"])
+@pytest.mark.parametrize("method", ["save", "cycle_key", "flush"])
 @on_postgresql
-def test_nor_is_a_transaction_that_is_read_only(engine: Engine, what: str) -> None:
+def test_failed_write_leaves_read_only_transaction_usable(engine: Engine, method: str) -> None:
     key = stored(engine, a=1).session_key
     with transaction.atomic():
         session = opened(engine.Store, key)
         session.load()
         execute("SET TRANSACTION READ ONLY")
-        expected = StoreReadOnlyError if engine.ours else REFUSED
+        expected = StoreReadOnlyError if engine.ours else SAVE_ERRORS
         with pytest.raises(expected):
-            act(session, what)
-        broken_by = ALL if what == "flush" else NONE
+            change_and(method, session)
+        broken_by = ALL if method == "flush" else NONE
         kept(engine, not connection.needs_rollback, "the transaction is broken", broken_by)
         assert execute("SELECT 1") == [(1,)]
     assert data(engine, key) == {"a": 1}
 
 
 @on_postgresql
-def test_a_lock_that_is_held_too_long_leaves_the_connection_as_it_is(
+def test_lock_timeout_does_not_close_connection(
     engine: Engine, postgresql_sessions_url: str
 ) -> None:
     session = engine.Store(stored(engine, a=1).session_key)
@@ -260,11 +259,11 @@ def test_a_lock_that_is_held_too_long_leaves_the_connection_as_it_is(
     execute("SELECT pg_advisory_lock(42)")
     execute("SET lock_timeout = '200ms'")
     try:
-        with held(engine, postgresql_sessions_url, session.session_key):
-            with pytest.raises(REFUSED):
+        with locked_row(engine, postgresql_sessions_url, session.session_key):
+            with pytest.raises(SAVE_ERRORS):
                 session.save()
-            mine = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
-            assert execute(f"{mine} AND pid = pg_backend_pid()") == [(1,)]
+            advisory_locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+            assert execute(f"{advisory_locks} AND pid = pg_backend_pid()") == [(1,)]
         session.save()
     finally:
         connection.close()

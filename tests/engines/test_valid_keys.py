@@ -1,4 +1,4 @@
-"""The contract's part on what can be a session key: whatever the store can hold."""
+"""Any text that the store can hold is a valid session key."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -20,42 +20,42 @@ from tests.families import IN_COOKIES
 
 from .contract import ALL, NONE, Engine, Open, kept, on_engines
 
-# A cache may warn of a key that memcached could not hold.
+# Django warns about cache keys that memcached would reject.
 pytestmark = [
     on_engines(lambda engine: engine.name not in IN_COOKIES),
     pytest.mark.filterwarnings("ignore::django.core.cache.backends.base.CacheKeyWarning"),
 ]
 
 
-@pytest.mark.parametrize("wrong", [None, "", "short", 5_000_000_000, b"k" * 32])
-def test_what_cannot_be_a_key_is_none(engine: Engine, request_for: Open, wrong: Any) -> None:
+@pytest.mark.parametrize("invalid", [None, "", "short", 5_000_000_000, b"k" * 32])
+def test_invalid_key_becomes_none(engine: Engine, request_for: Open, invalid: Any) -> None:
     try:
-        session = request_for(wrong)
+        session = request_for(invalid)
         seen: object = (session.data, session.session_key)
     except TypeError as error:
         seen = error
-    kept(engine, seen == ({}, None), seen, ALL if isinstance(wrong, int) else NONE)
+    kept(engine, seen == ({}, None), seen, ALL if isinstance(invalid, int) else NONE)
 
 
-# Whatever a browser sends, or another site has stored.
-STRANGE = [
+# A browser may send these, or another site may have stored sessions under them.
+STRANGE_KEYS = [
     *("with blank in it", "new\nline-key", "ключ" * 8, "with-a-\0-in-it", "\x7f" * 8, "../../../"),
     *("k" * 41, "k" * 200, "k" * 240, "k" * 300, "k" * 5000, "ключ" * 60),
 ]
 
-# No browser can send it.
-HALF_A_CHARACTER = "\ud800" * 8
+# A lone surrogate, which no browser can send.
+SURROGATES = "\ud800" * 8
 
 
 def name(key: str) -> str:
     return f"{key[:4]!a} {len(key)}"
 
 
-@pytest.mark.parametrize("strange", [*STRANGE, HALF_A_CHARACTER], ids=name)
-def test_a_key_that_opens_nothing_is_no_error(
+@pytest.mark.parametrize("strange", [*STRANGE_KEYS, SURROGATES], ids=name)
+def test_unknown_strange_key_raises_no_error(
     engine: Engine, request_for: Open, strange: str
 ) -> None:
-    """A NUL is none either, though PostgreSQL takes none in a text, nor is half a character."""
+    """Although PostgreSQL accepts no NUL in a text, and no database accepts a surrogate."""
     try:
         session = request_for(strange)
         seen: object = (session.data, session.session_key)
@@ -63,27 +63,25 @@ def test_a_key_that_opens_nothing_is_no_error(
     except (DatabaseError, UnicodeEncodeError) as error:
         seen = error
     is_nul = "\0" in strange and engine.database == "postgresql"
-    is_half = strange == HALF_A_CHARACTER and engine.database
-    kept(engine, seen == ({}, None), seen, ALL if is_nul or is_half else NONE)
+    is_surrogate = strange == SURROGATES and engine.database
+    kept(engine, seen == ({}, None), seen, ALL if is_nul or is_surrogate else NONE)
 
 
 @on_engines(lambda engine: engine.is_mirror)
-@pytest.mark.parametrize("strange", STRANGE, ids=name)
-def test_a_session_under_a_strange_key_opens_where_django_can_store_one(
-    engine: Engine, strange: str
-) -> None:
-    """As another site, or Django's engine with a subclass of its own, has put it there."""
+@pytest.mark.parametrize("strange", STRANGE_KEYS, ids=name)
+def test_session_that_django_stored_under_strange_key_opens(engine: Engine, strange: str) -> None:
+    """For example a subclass of Django's engine, or another site, has stored it."""
     djangos: Any = import_module(f"{DJANGO_ENGINES}{engine.name}").SessionStore
     first = djangos(strange)
     first._session_cache = {"a": 1}
     try:
         first.save(must_create=True)
         can_be_stored = dict(djangos(strange).items()) == {"a": 1}
-    except CANNOT:
+    except INVALID_KEY_ERRORS:
         can_be_stored = False
     session = engine.Store(strange)
     if not can_be_stored:
-        # A row of cached_db may be there all the same.
+        # cached_db may have stored the row before its cache raised the error.
         assert engine.djangos or session.load() in ({}, {"a": 1})
         return
     assert dict(session.items()) == {"a": 1}
@@ -97,12 +95,12 @@ def test_a_session_under_a_strange_key_opens_where_django_can_store_one(
     assert dict(djangos(strange).items()) == {}
 
 
-# What Django's engines raise where their store can hold nothing under a key.
-CANNOT = (DatabaseError, OSError, InvalidCacheKey, MemcacheError, InvalidSessionKey)
+# The errors of Django's engines if their store cannot hold a key.
+INVALID_KEY_ERRORS = (DatabaseError, OSError, InvalidCacheKey, MemcacheError, InvalidSessionKey)
 
 
 def morsel(key: str) -> Any:
-    """What the cookies of a test client hold."""
+    """The type of the values in a test client's cookies."""
     cookies = SimpleCookie()
     cookies["sessionid"] = key
     return cookies["sessionid"]
@@ -112,51 +110,55 @@ class Text(str):
     __slots__ = ()
 
 
-Kinds = dict[str, Callable[[str], Any]]
+KeyTypes = dict[str, Callable[[str], Any]]
 
-TEXTS: Kinds = {"a subclass": Text, "a safe string": SafeString, "a lazy string": lazystr}
-OTHERS: Kinds = {"a Morsel": morsel, "bytes": str.encode, "a number": lambda key: 12345678}
+TEXT_TYPES: KeyTypes = {"a subclass": Text, "a safe string": SafeString, "a lazy string": lazystr}
+OTHER_TYPES: KeyTypes = {
+    "a Morsel": morsel,
+    "bytes": str.encode,
+    "a number": lambda key: 12345678,
+}
 
 
-def told(request_for: Open, key: Any) -> object:
-    """Whether it exists, and opens something; at the end it is deleted."""
+def exists_loads_and_delete(request_for: Open, key: Any) -> object:
+    """Return whether the key exists and whether it has data, then delete it."""
     try:
-        found = bool(request_for().exists(key)), bool(request_for(key).data)
+        exists_and_loads = bool(request_for().exists(key)), bool(request_for(key).data)
         request_for().delete(key)
     except (TypeError, InvalidSessionKey) as error:
         return type(error)
-    return found
+    return exists_and_loads
 
 
-@pytest.mark.parametrize("kind", TEXTS)
-def test_a_key_may_be_any_text(request_for: Open, key: str, kind: str) -> None:
-    assert told(request_for, TEXTS[kind](key)) == (True, True)
+@pytest.mark.parametrize("key_type", TEXT_TYPES)
+def test_key_may_be_of_any_text_type(request_for: Open, key: str, key_type: str) -> None:
+    assert exists_loads_and_delete(request_for, TEXT_TYPES[key_type](key)) == (True, True)
     assert not request_for().exists(key)
 
 
-@pytest.mark.parametrize("kind", OTHERS)
-def test_what_is_no_text_opens_nothing_and_is_no_error(
-    engine: Engine, request_for: Open, key: str, kind: str
+@pytest.mark.parametrize("key_type", OTHER_TYPES)
+def test_key_of_other_type_opens_no_session(
+    engine: Engine, request_for: Open, key: str, key_type: str
 ) -> None:
-    """As in Django's db engine, where it is looked for by its text; a number is an error there."""
-    seen = told(request_for, OTHERS[kind](key))
-    is_no_name = engine.name == "file" and seen is InvalidSessionKey
-    broken = ALL if kind == "a number" else {"cache", "cached_db"}
-    kept(engine, is_no_name or seen == (False, False), seen, frozenset(broken))
+    """Like in Django's db engine, which compares its text, but fails for a number."""
+    seen = exists_loads_and_delete(request_for, OTHER_TYPES[key_type](key))
+    is_invalid = engine.name == "file" and seen is InvalidSessionKey
+    broken = ALL if key_type == "a number" else {"cache", "cached_db"}
+    kept(engine, is_invalid or seen == (False, False), seen, frozenset(broken))
     assert request_for().exists(key)
 
 
 @pytest.mark.parametrize("length", [8, 41, 64, 180])
-def test_new_keys_may_be_of_another_length(engine: Engine, length: int) -> None:
-    """A subclass has its reasons; a column holds 40 characters, where the database minds."""
+def test_subclass_may_generate_keys_of_other_length(engine: Engine, length: int) -> None:
+    """The column has 40 characters, which PostgreSQL and MariaDB enforce."""
 
-    class Other(engine.Store):  # type: ignore[misc, name-defined]
+    class SessionStore(engine.Store):  # type: ignore[misc, name-defined]
         def _get_new_session_key(self) -> str:
             return get_random_string(length, VALID_KEY_CHARS)
 
-    # As Django's salt holds it.
-    Other.__qualname__ = "SessionStore"
-    session = Other()
+    # Django's salt contains it.
+    SessionStore.__qualname__ = "SessionStore"
+    session = SessionStore()
     session["a"] = 1
     if engine.database in {"postgresql", "mariadb"} and length > 40:
         with pytest.raises(DataError):
@@ -165,19 +167,19 @@ def test_new_keys_may_be_of_another_length(engine: Engine, length: int) -> None:
     session.save()
     first = session.session_key
     assert len(first) == length
-    assert dict(Other(first).items()) == {"a": 1}
+    assert dict(SessionStore(first).items()) == {"a": 1}
     session.cycle_key()
     session.save()
     assert len(session.session_key) == length
     assert dict(engine.Store(session.session_key).items()) == {"a": 1}
-    assert dict(Other(first).items()) == {}
+    assert dict(SessionStore(first).items()) == {}
 
 
 @on_engines(lambda engine: engine.ours and engine.on_server)
-def test_a_new_key_that_is_none_is_an_error_that_says_so(engine: Engine) -> None:
-    class Other(engine.Store):  # type: ignore[misc, name-defined]
+def test_invalid_new_key_raises_invalid_session_key(engine: Engine) -> None:
+    class SessionStore(engine.Store):  # type: ignore[misc, name-defined]
         def _get_new_session_key(self) -> str:
             return "short"
 
     with pytest.raises(InvalidSessionKey, match="new session key"):
-        Other().save()
+        SessionStore().save()

@@ -1,4 +1,4 @@
-"""What Django could not go by is left out; what is no session at all is an empty one."""
+"""Validation leaves out items that Django cannot use. Invalid data become an empty session."""
 
 import logging
 import pickle
@@ -44,70 +44,70 @@ WARNING = [(logging.WARNING, "django.security.SuspiciousSession")]
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
-    return [(each.levelno, each.name) for each in caplog.records]
+    return [(record.levelno, record.name) for record in caplog.records]
 
 
 @pytest.mark.parametrize("data", [None, 5, "text", [], [["color", "blue"]]])
-def test_what_is_no_session_is_none(data: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_data_that_are_no_dict_become_none(data: Any, caplog: pytest.LogCaptureFixture) -> None:
     assert read(data) is None
     assert logged(caplog) == WARNING
     assert caplog.messages == ["Session data corrupted"]
 
 
-def each(key: str, *values: Any) -> list[Data]:
+def with_each(key: str, *values: Any) -> list[Data]:
     return [{key: value} for value in values]
 
 
-# Entries that are an error in each request by Django that goes by them, or that only reads them.
-UNSOUND: list[Data] = [
+# With such an item, each request that uses or only reads the session raises an error in Django.
+INVALID: list[Data] = [
     {"deep": nested(MAX_DEPTH)},
-    *each("_session_expiry", "", "soon", 10**30, float("nan"), [1]),
-    *each("_session_expiry", "0001-01-01T00:00:00+14:00", {"a": 1}, date.min),
-    *each("_auth_user_id", "me", str(UUID(int=1)), [1], {}, "\ud800"),
-    *each("_auth_user_id", float("nan"), float("inf")),
-    *each("_messages", "{", "5", "[1]", '[["__json_message"]]', 5, [5], "{}x"),
+    *with_each("_session_expiry", "", "soon", 10**30, float("nan"), [1]),
+    *with_each("_session_expiry", "0001-01-01T00:00:00+14:00", {"a": 1}, date.min),
+    *with_each("_auth_user_id", "me", str(UUID(int=1)), [1], {}, "\ud800"),
+    *with_each("_auth_user_id", float("nan"), float("inf")),
+    *with_each("_messages", "{", "5", "[1]", '[["__json_message"]]', 5, [5], "{}x"),
     {"_messages": '[["__json_message",0,20,"\\ud800"]]'},
 ]
 
 
-@pytest.mark.parametrize("entry", UNSOUND)
-def test_an_entry_that_is_an_error_in_each_request_is_left_out_alone(
-    entry: dict[str, Any], caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("item", INVALID)
+def test_only_invalid_item_is_left_out_and_logged(
+    item: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert read({"color": "blue", "_auth_user_backend": "any"} | entry) == {
+    assert read({"color": "blue", "_auth_user_backend": "any"} | item) == {
         "color": "blue",
         "_auth_user_backend": "any",
     }
     assert logged(caplog) == WARNING
-    (key,) = entry
+    (key,) = item
     assert repr(key) in caplog.text
 
 
-def test_with_a_hash_that_cannot_be_compared_nobody_is_signed_in() -> None:
-    """Django would end the whole session of whoever has an id and no hash."""
+def test_user_id_is_left_out_if_hash_cannot_be_compared() -> None:
+    """Without the hash but with the id, Django would end the whole session."""
     data = {"_auth_user_id": "1", "_auth_user_hash": "\ud800", "color": "blue"}
     assert read(data) == {"_auth_user_hash": "\ud800", "color": "blue"}
 
 
-SOUND: list[Any] = [
+VALID: list[Any] = [
     *({}, {"color": "\ud800", "big": 10**400, "deep": nested(MAX_DEPTH - 2)}),
-    *each("_session_expiry", None, 0, -60, 300, 1.5, datetime.now(UTC)),
-    *each("_session_expiry", True, False, [], {}),
+    *with_each("_session_expiry", None, 0, -60, 300, 1.5, datetime.now(UTC)),
+    *with_each("_session_expiry", True, False, [], {}),
     {"_session_expiry": "2999-01-01T00:00:00+00:00"},
     {"_auth_user_id": "1", "_auth_user_hash": "5e", "_auth_user_backend": "any"},
-    *each("_auth_user_id", None, True, 1.5, 10**30, "9" * 40),
+    *with_each("_auth_user_id", None, True, 1.5, 10**30, "9" * 40),
     {"_messages": '[["__json_message",0,20,"Welcome"]]'},
-    *each("_messages", None, "", "[]", "null", "0", 0, [], {}),
+    *with_each("_messages", None, "", "[]", "null", "0", 0, [], {}),
 ]
 
 
-@pytest.mark.parametrize("data", SOUND)
-def test_what_a_site_may_keep(data: Any, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("data", VALID)
+def test_valid_data_are_unchanged(data: Any, caplog: pytest.LogCaptureFixture) -> None:
     assert read(dict(data)) == data
     assert not caplog.records
 
 
-USER, SHOWN = "_auth_user_id", "_messages"
+USER, MESSAGES = "_auth_user_id", "_messages"
 
 
 @pytest.mark.parametrize(
@@ -115,37 +115,37 @@ USER, SHOWN = "_auth_user_id", "_messages"
     [
         (USER, str(UUID(int=1)), "django.contrib.auth.middleware.AuthenticationMiddleware"),
         (USER, [1], "django.contrib.auth.middleware.AuthenticationMiddleware"),
-        (SHOWN, [5], "django.contrib.messages.middleware.MessageMiddleware"),
-        (SHOWN, {"inbox": 3}, "django.contrib.messages.middleware.MessageMiddleware"),
+        (MESSAGES, [5], "django.contrib.messages.middleware.MessageMiddleware"),
+        (MESSAGES, {"inbox": 3}, "django.contrib.messages.middleware.MessageMiddleware"),
     ],
 )
-def test_what_nothing_reads_but_the_site_is_the_sites(
+def test_item_is_valid_without_middleware_that_reads_it(
     settings: Settings, key: str, value: Any, middleware: str
 ) -> None:
-    """Another site, with users of another kind, may have put it there."""
+    """Another site, with another user model, may have stored it."""
     assert read({key: value}) == {}
     settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if name != middleware]
     assert read({key: value}) == {key: value}
 
 
-def test_nor_is_a_user_looked_for_where_there_is_no_model_of_one(settings: Settings) -> None:
+def test_user_id_is_valid_without_user_model(settings: Settings) -> None:
     settings.AUTH_USER_MODEL = "nowhere.User"
     assert read({USER: "me"}) == {USER: "me"}
 
 
-def test_what_another_storage_of_messages_keeps_is_its_own(settings: Settings) -> None:
+def test_messages_item_is_valid_with_other_message_storage(settings: Settings) -> None:
     settings.MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
-    assert read({SHOWN: 5}) == {SHOWN: 5}
+    assert read({MESSAGES: 5}) == {MESSAGES: 5}
 
 
 def view(request: HttpRequest) -> HttpResponse:
-    """Asks who it is, shows the messages, and changes the session."""
-    shown = [f"{message.tags}{message}" for message in get_messages(request)]
+    """Read the user and the messages, and change the session."""
+    messages = [f"{message.tags}{message}" for message in get_messages(request)]
     request.session["seen"] = f"{request.user}"
-    return HttpResponse(request.session["color"] + "".join(shown))
+    return HttpResponse(request.session["color"] + "".join(messages))
 
 
-def answer(engine: str, data: dict[str, Any], settings: Settings) -> str:
+def response_text(engine: str, data: dict[str, Any], settings: Settings) -> str:
     settings.SESSION_ENGINE = engine
     settings.MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
     payload = import_module(engine).SessionStore().encode(data)
@@ -158,33 +158,35 @@ def answer(engine: str, data: dict[str, Any], settings: Settings) -> str:
     return str(site(request).content.decode())
 
 
-@pytest.mark.parametrize("entry", UNSOUND[1:])
-def test_on_djangos_engine_each_of_them_is_an_error(
-    entry: dict[str, Any], settings: Settings, db: None
+@pytest.mark.parametrize("item", INVALID[1:])
+def test_invalid_item_raises_error_on_django_engine_only(
+    item: dict[str, Any], settings: Settings, db: None
 ) -> None:
-    settings.SESSION_SERIALIZER = "tests.engines.test_validation.Pickles"
-    data = {"color": "blue"} | entry
-    assert answer(f"{OUR_ENGINES}db", data, settings) == "blue"
+    settings.SESSION_SERIALIZER = "tests.engines.test_validation.PickleSerializer"
+    data = {"color": "blue"} | item
+    assert response_text(f"{OUR_ENGINES}db", data, settings) == "blue"
     stored = import_module(f"{OUR_ENGINES}db").SessionStore("k" * 32)
     assert dict(stored.items()) == {"color": "blue", "seen": "AnonymousUser"}
-    with pytest.raises(Exception) as error:  # noqa: PT011 - of any kind
-        answer(f"{DJANGO_ENGINES}db", data, settings)
+    with pytest.raises(Exception) as error:  # noqa: PT011 - its type depends on the item
+        response_text(f"{DJANGO_ENGINES}db", data, settings)
     assert not isinstance(error.value, AssertionError)
 
 
-@pytest.mark.parametrize("data", SOUND[1:])
-def test_and_none_of_what_stays(data: Any, settings: Settings, db: None) -> None:
-    settings.SESSION_SERIALIZER = "tests.engines.test_validation.Pickles"
+@pytest.mark.parametrize("data", VALID[1:])
+def test_valid_data_give_same_response_on_both_engines(
+    data: Any, settings: Settings, db: None
+) -> None:
+    settings.SESSION_SERIALIZER = "tests.engines.test_validation.PickleSerializer"
     ours, djangos = (
-        answer(f"{family}db", data | {"color": "blue"}, settings)
+        response_text(f"{family}db", data | {"color": "blue"}, settings)
         for family in (OUR_ENGINES, DJANGO_ENGINES)
     )
     assert ours == djangos
     assert "blue" in ours
 
 
-class Pickles:
-    """What a site with a serializer of its own can keep: dates, and numbers that JSON has not."""
+class PickleSerializer:
+    """Can store dates and numbers that JSON cannot."""
 
     def dumps(self, value: Any) -> bytes:
         return pickle.dumps(value)
@@ -193,7 +195,7 @@ class Pickles:
         return pickle.loads(value)
 
 
-def test_what_is_too_deep_is_an_error_and_nothing_is_lost(
+def test_save_of_too_deep_value_raises_error_and_keeps_session(
     profile: str, store: Callable[..., SessionBase]
 ) -> None:
     session = store()
@@ -210,42 +212,45 @@ def test_what_is_too_deep_is_an_error_and_nothing_is_lost(
 
 
 @pytest.mark.parametrize("use_tz", [True, False])
-def test_a_moment_is_told_after_a_change_of_use_tz(settings: Settings, use_tz: bool) -> None:
+def test_expiry_is_converted_after_change_of_use_tz(settings: Settings, use_tz: bool) -> None:
     moments = {True: "2999-01-01T00:00:00+00:00", False: "2999-01-01T00:00:00"}
     settings.USE_TZ = not use_tz
     assert read({"_session_expiry": moments[use_tz]}) == {"_session_expiry": moments[not use_tz]}
 
 
-def test_nor_is_it_moved_by_the_time_zone_of_a_visitor(settings: Settings) -> None:
+def test_expiry_does_not_depend_on_current_time_zone(settings: Settings) -> None:
     with timezone.override("Asia/Tokyo"):
-        held = read({"_session_expiry": "2999-01-01T00:00:00"})
-        assert held == {"_session_expiry": "2999-01-01T00:00:00+00:00"}
+        data = read({"_session_expiry": "2999-01-01T00:00:00"})
+        assert data == {"_session_expiry": "2999-01-01T00:00:00+00:00"}
 
 
 @on(*COOKIE_ENGINES)
-def test_a_cookie_that_somebody_signed_who_could(
+def test_invalid_item_of_signed_cookie_is_left_out_and_logged(
     profile: str, store: Callable[..., SessionBase], caplog: pytest.LogCaptureFixture
 ) -> None:
     data = {"_auth_user_id": "me", "color": "blue"}
-    made: Any = store()
-    cookie = made.make_cookie(data, timezone.now())
+    session: Any = store()
+    cookie = session.make_cookie(data, timezone.now())
     assert dict(store(cookie).items()) == {"color": "blue"}
     assert caplog.messages == ["Session data corrupted: '_auth_user_id' is left out"]
 
 
 @pytest.mark.parametrize("family", [OUR_ENGINES, DJANGO_ENGINES])
 @pytest.mark.parametrize("name", ENGINE_NAMES)
-@pytest.mark.parametrize("way", ["before setup", "no apps", "sessions alone"])
-def test_a_process_without_users_reads_who_is_signed_in(
-    family: str, name: str, way: str, tmp_path: Path, mongodb_url: str
+@pytest.mark.parametrize("apps", ["before setup", "no apps", "sessions only"])
+def test_process_without_user_model_keeps_all_items(
+    family: str, name: str, apps: str, tmp_path: Path, mongodb_url: str
 ) -> None:
-    """A service that shares the sessions of a site; some are opened without any app at all."""
+    """For example a service that shares the site's sessions, even without any installed app.
+
+    An engine with a table is only imported, unless the sessions app is installed.
+    """
     needs_table = name in {"db", "cached_db"}
-    if needs_table and way != "sessions alone":
+    if needs_table and apps != "sessions only":
         program = IMPORT
     else:
         program = IMPORT + (TABLE if needs_table else "") + USE
-    ran = forks().run("-c", program, family + name, way, str(tmp_path), mongodb_url)
+    ran = forks().run("-c", program, family + name, apps, str(tmp_path), mongodb_url)
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
@@ -256,14 +261,14 @@ from importlib import import_module
 import django
 from django.conf import settings
 warnings.simplefilter("error")
-engine, way, folder, mongodb_url = sys.argv[1:]
+engine, apps, folder, mongodb_url = sys.argv[1:]
 settings.configure(
     SECRET_KEY="secret", SESSION_ENGINE=engine, SESSION_FILE_PATH=folder,
     SESSION_MONGODB_URL=mongodb_url,
-    INSTALLED_APPS=["django.contrib.sessions"] if way == "sessions alone" else [],
+    INSTALLED_APPS=["django.contrib.sessions"] if apps == "sessions only" else [],
     DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
 )
-if way != "before setup":
+if apps != "before setup":
     django.setup()
 Store = import_module(engine).SessionStore
 """

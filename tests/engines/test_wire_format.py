@@ -1,4 +1,4 @@
-"""A site moves between Django's engine and ours, either way, with its sessions alive."""
+"""A site can move between Django's engine and ours in both directions with live sessions."""
 
 from datetime import timedelta
 from importlib import import_module
@@ -30,13 +30,13 @@ def stored(store: Any, **data: Any) -> Any:
     return session
 
 
-def test_each_reads_what_the_other_wrote(engine: Engine, djangos: Any) -> None:
+def test_each_engine_reads_data_of_the_other(engine: Engine, djangos: Any) -> None:
     for writer, reader in ((engine.Store, djangos), (djangos, engine.Store)):
         session = stored(writer, **DATA)
         assert dict(reader(session.session_key).items()) == DATA
 
 
-def test_and_its_expiry(engine: Engine, djangos: Any) -> None:
+def test_each_engine_reads_expiry_of_the_other(engine: Engine, djangos: Any) -> None:
     moment = timezone.now() + timedelta(days=3)
     for writer, reader in ((engine.Store, djangos), (djangos, engine.Store)):
         for expiry in (60, 0, moment):
@@ -51,8 +51,8 @@ def test_and_its_expiry(engine: Engine, djangos: Any) -> None:
                 assert again.get_expiry_age() == session.get_expiry_age()
 
 
-def test_mid_flight(engine: Engine, djangos: Any) -> None:
-    """A deployment goes round: one request on the old code, the next on the new."""
+def test_alternating_engines_keep_all_writes(engine: Engine, djangos: Any) -> None:
+    """For example during a rolling deployment."""
     key = stored(djangos, a=1).session_key
     for number, store in enumerate((engine.Store, djangos) * 3):
         session = store(key)
@@ -64,25 +64,26 @@ def test_mid_flight(engine: Engine, djangos: Any) -> None:
         assert dict(store(key).items()) == {"a": 1, **steps}
 
 
-def test_sign_in_and_out_across(engine: Engine, djangos: Any) -> None:
-    for one, other in ((engine.Store, djangos), (djangos, engine.Store)):
-        session = stored(one, a=1)
-        old = session.session_key
-        again = other(old)
-        again.cycle_key()
-        again.save()
+def test_sign_in_and_sign_out_in_one_engine_end_key_in_the_other(
+    engine: Engine, djangos: Any
+) -> None:
+    for first, second in ((engine.Store, djangos), (djangos, engine.Store)):
+        old_key = stored(first, a=1).session_key
+        signing_in = second(old_key)
+        signing_in.cycle_key()
+        signing_in.save()
         if engine.on_server:
-            assert dict(one(old).items()) == {}
-        last = one(again.session_key)
-        assert last["a"] == 1
-        last.flush()
-        last.save()
+            assert dict(first(old_key).items()) == {}
+        signing_out = first(signing_in.session_key)
+        assert signing_out["a"] == 1
+        signing_out.flush()
+        signing_out.save()
         if engine.on_server:
-            assert dict(other(again.session_key).items()) == {}
+            assert dict(second(signing_in.session_key).items()) == {}
 
 
 @on_engines(lambda engine: engine.name == "cached_db")
-def test_django_takes_a_buried_copy_for_none(engine: Engine, djangos: Any) -> None:
+def test_django_reads_row_if_copy_is_tombstone(engine: Engine, djangos: Any) -> None:
     session = stored(engine.Store, a=1)
     store_of(engine.Store).invalidate(session.session_key)  # type: ignore[attr-defined]
     assert dict(djangos(session.session_key).items()) == {"a": 1}

@@ -1,4 +1,4 @@
-"""Stores in the memory of this process, and a clock that stands still."""
+"""Stores in this process and a frozen clock, so that a seed always gives the same run."""
 
 import logging
 import time
@@ -13,43 +13,42 @@ from cookieproj.settings.caches import caches, previous_cache
 from tests.conftest import forget_folder
 from tests.engines.conftest import database
 
-from .gates import stepped
+from .gates import pausing_at_store_calls
 
 
 @pytest.fixture
 def cache_url(request: pytest.FixtureRequest) -> str:
-    """Of the cache of that name."""
+    """The URL of the cache that an indirect parameter names, or of the local memory cache."""
     name = getattr(request, "param", "memory")
     url: str = request.getfixturevalue(f"{name}_url")
     return url
 
 
 @pytest.fixture
-def stopped_at_trips(
+def paused_at_store_calls(
     settings: Settings,
     tmp_path: Path,
     django_db_blocker: DjangoDbBlocker,
     cache_url: str,
     mongodb_url: str,
 ) -> Iterator[None]:
-    """One seed is one course: nothing here goes by the time, or by another process."""
     settings.SESSION_FILE_PATH = tmp_path
     settings.SESSION_CACHE_ALIAS = "sessions"
     settings.SESSION_MONGODB_URL = mongodb_url
-    settings.SESSION_SERIALIZER = "tests.engines.stepping.setups.Pickles"
+    settings.SESSION_SERIALIZER = "tests.engines.stepping.setups.PickleSerializer"
     settings.CACHES = caches(cache_url)
     if cache_url.startswith("redis"):
-        # Sessions hold sets.
+        # Sessions contain sets, which JSON cannot store.
         settings.CACHES = settings.CACHES | {
             "sessions": previous_cache(f"{cache_url}/0?serializer=pickle")
         }
     forget_folder()
-    # A failing store says so, thousands of times here.
+    # Each failing store call would log an error.
     logging.disable()
     with (
         django_db_blocker.unblock(),
         database("sqlite://:memory:"),
-        stepped(),
+        pausing_at_store_calls(),
         time_machine.travel(time.time(), tick=False),
     ):
         yield

@@ -1,4 +1,4 @@
-"""Faults that the engines had, or could have, each as the code that has it."""
+"""Faults that the engines had or could have, each as a function that injects it."""
 
 import pickle
 from collections.abc import Callable, Iterator
@@ -20,14 +20,16 @@ from cookieproj.engines.handover.copy_marks import without_copy_mark
 from cookieproj.engines.handover.move_one import SessionMover
 from cookieproj.engines.store import Store
 
-# For each: an engine, or a pair, that has it then, and how it gets it.
+# By the name of the fault: the setup that finds it, and the function that injects it.
 Fault = tuple[str, Callable[[pytest.MonkeyPatch], object]]
 FAULTS: dict[str, Fault] = {}
 
 
 def fault(name: str) -> Callable[[Callable[[pytest.MonkeyPatch], object]], object]:
-    def add(put: Callable[[pytest.MonkeyPatch], object]) -> None:
-        FAULTS[put.__name__] = name, put
+    """Register a fault that the setup of this name finds."""
+
+    def add(inject: Callable[[pytest.MonkeyPatch], object]) -> None:
+        FAULTS[inject.__name__] = name, inject
 
     return add
 
@@ -52,7 +54,7 @@ def delete_from_old_with(merge_latest: Callable[..., Any], end: Callable[..., An
 
 
 def merge_into_new(self: Any, key: str, old_entry: Any, latest: Any) -> Any:
-    """Merge what changed in the old store into what the new one has now."""
+    """Merge the old store's changes into the new store's session."""
     base, ours = without_copy_mark(old_entry.data), without_copy_mark(latest.data)
     while new_entry := self.new.read(key):
         data = merge.merge(base, new_entry.data, ours)
@@ -68,7 +70,7 @@ def delete_from_new(self: Any, key: str, _new_entry: Any) -> None:
 
 
 @fault("db to file")
-def a_later_change_deletes_what_others_wrote(patch: pytest.MonkeyPatch) -> None:
+def later_change_overwrites_new_store(patch: pytest.MonkeyPatch) -> None:
     def overwrite(self: Any, key: str, _old_entry: Any, latest: Any) -> Any:
         new_entry = self.new.read(key)
         data = without_copy_mark(latest.decode())
@@ -80,7 +82,7 @@ def a_later_change_deletes_what_others_wrote(patch: pytest.MonkeyPatch) -> None:
 
 
 @fault("db to cache")
-def what_has_ended_in_the_old_store_goes_on_in_the_new(patch: pytest.MonkeyPatch) -> None:
+def session_ended_in_old_store_stays_in_new(patch: pytest.MonkeyPatch) -> None:
     def keep(_self: Any, _key: str, new_entry: Any) -> Any:
         return new_entry
 
@@ -88,49 +90,49 @@ def what_has_ended_in_the_old_store_goes_on_in_the_new(patch: pytest.MonkeyPatch
 
 
 @fault("db")
-def sets_are_compared_by_their_pickles(patch: pytest.MonkeyPatch) -> None:
+def sets_are_compared_by_pickle(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
-        merge, "stored_alike", lambda one, other: pickle.dumps(one) == pickle.dumps(other)
+        merge, "stored_alike", lambda first, second: pickle.dumps(first) == pickle.dumps(second)
     )
 
 
 @fault("db")
-def a_save_compares_with_nothing(patch: pytest.MonkeyPatch) -> None:
+def save_does_not_compare(patch: pytest.MonkeyPatch) -> None:
     def put(self: Any, key: str, _old: Any, data: Any, expires: Any) -> Any:
-        found = self.read(key)
-        return found and self.compare_and_swap(key, found, data, expires)
+        stored = self.read(key)
+        return stored and self.compare_and_swap(key, stored, data, expires)
 
     patch.setattr(Store, "put", put)
 
 
 @fault("file")
-def a_merge_ignores_theirs(patch: pytest.MonkeyPatch) -> None:
+def merge_ignores_stored_data(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(base, "merge", lambda _base, _theirs, ours: dict(ours))
 
 
 @fault("db")
-def a_new_key_takes_nothing_along(patch: pytest.MonkeyPatch) -> None:
+def new_key_loses_changes_under_old_key(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(session_keys.SessionKeys, "_merge_from_old_key", lambda *_: None)
 
 
 @fault("cache")
-def the_old_key_ends_before_the_new_one_is_saved(patch: pytest.MonkeyPatch) -> None:
-    really = session_keys.SessionKeys.cycle_key
+def old_key_ends_before_new_one_is_saved(patch: pytest.MonkeyPatch) -> None:
+    original = session_keys.SessionKeys.cycle_key
 
     def cycle_key(self: Any) -> None:
         self.save_follows = False
-        really(self)
+        original(self)
 
     patch.setattr(session_keys.SessionKeys, "cycle_key", cycle_key)
 
 
 @fault("file")
-def a_store_that_does_not_answer_has_no_session(patch: pytest.MonkeyPatch) -> None:
-    really = base.Engine.load
+def unreachable_store_signs_out(patch: pytest.MonkeyPatch) -> None:
+    original = base.Engine.load
 
     def load(self: Any) -> Any:
         try:
-            return really(self)
+            return original(self)
         except StoreError:
             self._session_key = None
             return {}
@@ -139,7 +141,7 @@ def a_store_that_does_not_answer_has_no_session(patch: pytest.MonkeyPatch) -> No
 
 
 @fault("db")
-def apply_reads_and_writes(patch: pytest.MonkeyPatch) -> None:
+def apply_is_not_atomic(patch: pytest.MonkeyPatch) -> None:
     def apply(self: Any, key: str, function: Any, default: Any = None) -> None:
         self[key] = function(self.get(key, default))
 
@@ -147,12 +149,12 @@ def apply_reads_and_writes(patch: pytest.MonkeyPatch) -> None:
 
 
 @fault("cached_db")
-def a_copy_takes_the_place_of_a_tombstone(patch: pytest.MonkeyPatch) -> None:
+def copy_replaces_tombstone(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(memory, "is_cache_tombstone", lambda _payload: False)
 
 
 @fault("cached_db")
-def a_copy_stays_that_a_lost_answer_left_behind(patch: pytest.MonkeyPatch) -> None:
+def lost_answer_leaves_copy(patch: pytest.MonkeyPatch) -> None:
     @contextmanager
     def nothing(_self: Any, _key: str) -> Iterator[None]:
         yield
@@ -161,35 +163,35 @@ def a_copy_stays_that_a_lost_answer_left_behind(patch: pytest.MonkeyPatch) -> No
 
 
 @fault("db")
-def what_was_applied_is_merged_as_any_value(patch: pytest.MonkeyPatch) -> None:
+def applied_value_is_merged_like_others(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ApplyMixin, "_apply_again", lambda *_: None)
 
 
 @fault("cached_db")
-def no_tombstone_in_the_place_of_a_copy(patch: pytest.MonkeyPatch) -> None:
+def deleted_copy_leaves_no_tombstone(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(MemoryStore, "write_tombstone", GenericCacheStore.delete)
 
 
 @fault("db to file")
-def the_old_store_keeps_what_has_ended(patch: pytest.MonkeyPatch) -> None:
+def ended_session_stays_in_old_store(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SessionMover, "_end_in_old", lambda *_: None)
 
 
 @fault("db to file")
-def no_tombstone_after_the_end(patch: pytest.MonkeyPatch) -> None:
+def handover_leaves_no_tombstone(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(move_one, "write_tombstone", lambda *_: None)
 
 
 @fault("db to cache")
-def movesessions_deletes_what_has_changed(patch: pytest.MonkeyPatch) -> None:
+def movesessions_deletes_changed_session(patch: pytest.MonkeyPatch) -> None:
     def delete_from_old(self: Any, key: str, _old_entry: Any, inserted: Any) -> Any:
         self.old.delete(key)
         return inserted
 
     def between(*arguments: Any, **options: Any) -> Any:
-        mover = really(*arguments, **options)
+        mover = original(*arguments, **options)
         patch.setattr(SessionMover, "delete_from_old", delete_from_old)
         return mover
 
-    really = move_all.BatchMover.between
+    original = move_all.BatchMover.between
     patch.setattr(move_all.BatchMover, "between", between)

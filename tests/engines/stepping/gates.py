@@ -1,7 +1,7 @@
-"""Where a request is stopped: at each trip to a store, which is as whole as the store's own is.
+"""Pauses a request before each call of a store method.
 
-Each request is a greenlet, so one alone runs at a time, and it is stopped nowhere else: between
-two trips it touches nothing that others see.
+Each request is a greenlet, so only one runs at a time. The calls are atomic in the stores
+themselves, and between two calls a request touches nothing that other requests see.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,9 +27,9 @@ from cookieproj.engines.mongodb_store import MongoDBStore
 from cookieproj.engines.row_store import RowStore
 from cookieproj.engines.sql_statements import Table
 
-# All there is to know of what a trip is. One that is made on the way, inside another one, is a part
-# of that: of files those stand here who hold the lock.
-TRIPS: dict[type, str] = {
+# The store methods that count as one call. A call inside another is a part of it. Of the file
+# store, these are the methods that hold its lock.
+STORE_METHODS: dict[type, str] = {
     Table: (
         "read insert compare_and_swap touch delete compare_and_delete stored_data delete_expired "
         "page"
@@ -49,20 +49,18 @@ TRIPS: dict[type, str] = {
     LocMemCache: "get set add delete touch has_key",
 }
 
-# More of them than any request needs.
-MOST = 500
+# More calls than any request needs.
+MAX_CALLS = 500
 
 
-class NeverEndsError(Exception):
-    """A request that goes to its store again and again."""
+class EndlessRequestError(Exception):
+    """A request calls its store again and again."""
 
 
 @dataclass(frozen=True)
-class Trip:
-    """One that was made, for people to read."""
-
+class StoreCall:
     actor: int
-    # Of those that this actor makes.
+    # Counts the calls of this actor.
     number: int
     name: str
     key: str
@@ -71,87 +69,93 @@ class Trip:
 
 
 class Actor(greenlet):  # type: ignore[misc]
-    """A request, or a process, that is stopped at each of its trips."""
+    """A request or a command that pauses before each of its store calls."""
 
     def __init__(
-        self, number: int, work: Callable[[], object], failures: dict[int, str], trips: list[Trip]
+        self,
+        number: int,
+        action: Callable[[], object],
+        failures: dict[int, str],
+        calls: list[StoreCall],
     ) -> None:
-        super().__init__(work)
-        # As a request has it in a thread of its own.
+        super().__init__(action)
+        # A request in a thread has a context of its own, too.
         self.gr_context = copy_context()
         self.number = number
-        # By the number of the trip: whether it fails "before" its effect, or "after" it.
+        # By the number of the call: whether it fails "before" or "after" its effect.
         self.failures = failures
         self.has_failed = False
-        self.made = 0
-        self.trips = trips
-        self._is_on_one = False
+        self.call_count = 0
+        self.calls = calls
+        self._is_in_call = False
 
     def pause(self) -> None:
-        """Let whoever is chosen go on."""
+        """Let the scheduler choose the next actor."""
         self.parent.switch()
 
-    def trip(self, name: str, key: str, work: Callable[[], Any]) -> Any:
-        if self._is_on_one:
-            return work()
+    def call(self, name: str, key: str, method: Callable[[], Any]) -> Any:
+        if self._is_in_call:
+            return method()
         self.pause()
-        failure = self.failures.get(self.made)
-        self.made += 1
-        if self.made > MOST:
-            raise NeverEndsError
+        failure = self.failures.get(self.call_count)
+        self.call_count += 1
+        if self.call_count > MAX_CALLS:
+            raise EndlessRequestError
         result: object = None
         try:
             if failure == "before":
-                raise away()
-            self._is_on_one = True
-            result = work()
+                raise unreachable()
+            self._is_in_call = True
+            result = method()
             if failure == "after":
-                raise away()
+                raise unreachable()
             return result
         except Exception as error:
             result = result or error
             raise
         finally:
-            self._is_on_one = False
+            self._is_in_call = False
             self.has_failed = self.has_failed or failure is not None
-            # As it was: what a session makes of it follows.
+            # A copy, since the session may change the data afterwards.
             result = copy(result) if isinstance(result, dict) else result
-            self.trips.append(Trip(self.number, self.made - 1, name, key, result, failure))
+            self.calls.append(
+                StoreCall(self.number, self.call_count - 1, name, key, result, failure)
+            )
 
 
-def away() -> StoreUnavailableError:
+def unreachable() -> StoreUnavailableError:
     return StoreUnavailableError("the store", "It does not answer.")
 
 
 @contextmanager
-def stepped() -> Iterator[None]:
-    """Those who make a trip are stopped before it, if they are actors."""
+def pausing_at_store_calls() -> Iterator[None]:
+    """Make actors pause before each store call."""
     with ExitStack() as stack:
-        # All share one connection: what others do meanwhile is no part of that transaction.
+        # All actors share one connection, so a transaction would include the calls of others.
         stack.enter_context(mock.patch.object(RowStore, "batched", return_value=nullcontext()))
-        for owner, names in TRIPS.items():
+        for owner, names in STORE_METHODS.items():
             for name in names.split():
                 if name in vars(owner):
-                    stop = stopping(owner, name)
-                    stack.enter_context(mock.patch.object(owner, name, stop))
+                    method = pausing_method(owner, name)
+                    stack.enter_context(mock.patch.object(owner, name, method))
         yield
 
 
-def stopping(owner: type, name: str) -> Any:
-    really = vars(owner)[name]
+def pausing_method(owner: type, name: str) -> Any:
+    original = vars(owner)[name]
     full_name = f"{owner.__module__.rpartition('.')[2]}.{name}"
 
-    def stop(self: Any, *arguments: Any, **options: Any) -> Any:
+    def method(self: Any, *arguments: Any, **options: Any) -> Any:
         actor = getcurrent()
         if not isinstance(actor, Actor):
-            return really(self, *arguments, **options)
+            return original(self, *arguments, **options)
         key = key_of(self, *arguments)
-        return actor.trip(full_name, key, lambda: really(self, *arguments, **options))
+        return actor.call(full_name, key, lambda: original(self, *arguments, **options))
 
-    return stop
+    return method
 
 
 def key_of(store: Any, first: Any = None, *more: Any) -> str:
-    """Which session's trip it is."""
-    found = getattr(first, "session_key", first)
-    return found if isinstance(found, str) else str(getattr(store, "_session_key", ""))
+    """Return the key of the session that a method is called for."""
+    key = getattr(first, "session_key", first)
+    return key if isinstance(key, str) else str(getattr(store, "_session_key", ""))

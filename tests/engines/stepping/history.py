@@ -1,4 +1,4 @@
-"""A plan as it went: what each request found, did and was answered, trip by trip."""
+"""Runs a plan, and records each request and each store call."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,65 +11,65 @@ from greenlet import getcurrent
 from cookieproj.engines.exceptions import StoreError
 from tests.engines.handover_switch import is_cookie
 
-from .gates import Actor, Trip
-from .plans import DELETE, Part, Plan
-from .requests import Data, Visit, begun, do, look
-from .setups import REFUSED, UNAVAILABLE, World
+from .gates import Actor, StoreCall
+from .plans import DELETIONS, Part, Plan
+from .requests import Data, Visit, initial_data, record_loaded_data, run_step
+from .setups import REFUSED, UNAVAILABLE, Setup
 
 OUTCOMES = {200: "saved", REFUSED: "refused", 500: "refused", UNAVAILABLE: "failed"}
 
 
 @dataclass
-class Course:
-    """What became of a plan. A browser makes all requests, and keeps the answer that came last."""
+class History:
+    """The run of a plan. One browser sends all requests and keeps the latest session cookie."""
 
-    world: World
+    setup: Setup
     plan: Plan
     visits: list[Visit] = field(default_factory=list)
-    trips: list[Trip] = field(default_factory=list)
+    calls: list[StoreCall] = field(default_factory=list)
     moments: int = 0
-    # Each cookie that the browser ever had, and the one that it has.
+    # All session cookies that the browser received, and its current one.
     cookies: list[str] = field(default_factory=list)
     cookie: str | None = None
-    # Those that a process of the new engine made.
-    made_by_new: set[str] = field(default_factory=set)
-    # What each of them opens in the end, in each process that knows all there is to know.
-    opens: dict[str, list[Data]] = field(default_factory=dict)
-    # Those that the old store has, after the new one was asked for it: that is in both.
-    left: set[str] = field(default_factory=set)
-    # What no request should have raised.
+    # The cookies that a process of the new engine created.
+    created_by_new: set[str] = field(default_factory=set)
+    # What each cookie opens after the run, in each process of ``setup.complete_processes``.
+    final_data: dict[str, list[Data]] = field(default_factory=dict)
+    # The cookies whose session is still in the old store after the new engine has opened it.
+    in_both_stores: set[str] = field(default_factory=set)
+    # An exception that no request may raise.
     error: Exception | None = None
 
     @property
-    def is_merged(self) -> bool:
-        """Whether no browser holds the session at any time."""
-        processes = [self.world.processes.get(part.process) for part in self.plan.parts]
+    def is_on_server(self) -> bool:
+        """Whether no process of the plan keeps sessions in cookies."""
+        processes = [self.setup.processes.get(part.process) for part in self.plan.parts]
         return all(process is None or process.merges for process in processes)
 
     @property
-    def is_of_one(self) -> bool:
-        """Whether all processes know one engine alone for the last, or none is of cookies."""
-        return self.is_merged or len({part.process for part in self.plan.parts}) == 1
+    def has_one_cookie_kind(self) -> bool:
+        """Whether all requests get the same kind of cookie: no cookie engine, or one process."""
+        return self.is_on_server or len({part.process for part in self.plan.parts}) == 1
 
     def now(self) -> int:
-        """A moment later than any before."""
+        """Return a moment later than all previous ones."""
         self.moments += 1
         return self.moments
 
-    def keep(self, cookie: str | None) -> None:
+    def receive(self, cookie: str | None) -> None:
         self.cookie = cookie or None
         if cookie and cookie not in self.cookies:
             self.cookies.append(cookie)
 
-    def begin(self) -> None:
-        session = self.world.first.Store()
-        session.update(begun())
+    def create_session(self) -> None:
+        session = self.setup.first.Store()
+        session.update(initial_data())
         session.save()
-        self.keep(session.session_key)
+        self.receive(session.session_key)
 
-    def go(self) -> None:
+    def run_actors(self) -> None:
         actors = [
-            Actor(number, self.work(number, part), self.plan.failures_of(number), self.trips)
+            Actor(number, self.action(number, part), self.plan.failures_of(number), self.calls)
             for number, part in enumerate(self.plan.parts)
         ]
         choices = iter(self.plan.choices)
@@ -81,123 +81,123 @@ class Course:
                 current = others[(choice or 0) % len(others)]
             current.switch()
 
-    def work(self, number: int, part: Part) -> Any:
+    def action(self, number: int, part: Part) -> Any:
         if part.process == "movesessions":
             return self.move
-        if part.verbs[0] in DELETE:
+        if part.steps[0] in DELETIONS:
             return lambda: self.delete(number, part)
         return lambda: self.visit(number, part)
 
     def move(self) -> None:
         try:
-            self.world.movesessions()
+            self.setup.movesessions()
         except StoreError:
             return
 
-    def begun_visit(self, number: int, part: Part) -> Visit:
+    def start_visit(self, number: int, part: Part) -> Visit:
         visit = Visit(number, part.process, self.cookie, self.now())
         self.visits.append(visit)
         return visit
 
     def delete(self, number: int, part: Part) -> None:
-        """What a command, or a page of the staff, does to a session."""
-        visit = self.begun_visit(number, part)
-        visit.ends["delete"] = self.now()
-        Store = self.world.processes[part.process].Store  # noqa: N806 - a class
+        """Delete the session like a command or the admin."""
+        visit = self.start_visit(number, part)
+        visit.ended_at["delete"] = self.now()
+        Store = self.setup.processes[part.process].Store  # noqa: N806 - a class
         try:
-            # A page, or a command, knows no cookie but by the session.
-            if part.verbs[0] == "delete" or is_cookie(visit.cookie):
+            # The admin and the commands get a cookie that is a session from the session only.
+            if part.steps[0] == "delete" or is_cookie(visit.cookie):
                 Store(visit.cookie).delete()
             else:
                 Store().delete(visit.cookie)
         except StoreError:
-            self.answered(visit, "failed")
+            self.finish_visit(visit, "failed")
         else:
-            self.answered(visit, "saved")
+            self.finish_visit(visit, "saved")
 
     def visit(self, number: int, part: Part) -> None:
-        visit = self.begun_visit(number, part)
+        visit = self.start_visit(number, part)
         request = HttpRequest()
         if visit.cookie:
             request.COOKIES[settings.SESSION_COOKIE_NAME] = visit.cookie
 
         def view(session: Any) -> None:
-            for count, verb in enumerate(part.verbs):
-                if self.is_gone(visit):
+            for count, step in enumerate(part.steps):
+                if self.is_too_late(visit):
                     return
-                do(session, visit, verb, f"{number}_{count}", self.now)
+                run_step(session, visit, step, f"{number}_{count}", self.now)
 
         request.view = view  # type: ignore[attr-defined]
         try:
-            response = self.world.processes[part.process].middleware(request)
+            response = self.setup.processes[part.process].middleware(request)
         except SessionInterrupted:
-            self.answered(visit, "refused")
+            self.finish_visit(visit, "refused")
             return
         except StoreError:
-            # With Django's middleware, a page that says so.
-            self.answered(visit, "failed")
+            # Our middleware answers with a 503, Django's does not.
+            self.finish_visit(visit, "failed")
             return
         session = request.session
-        if "sign_out" not in visit.ends and hasattr(session, "_session_cache"):
-            look(session, visit)
+        if "sign_out" not in visit.ended_at and hasattr(session, "_session_cache"):
+            record_loaded_data(session, visit)
         cookie = response.cookies.get(settings.SESSION_COOKIE_NAME)
-        if cookie is not None and not self.is_gone(visit):
-            visit.answer = cookie.value
-        # Answers arrive in another order than they were made in.
+        if cookie is not None and not self.is_too_late(visit):
+            visit.set_cookie = cookie.value
+        # A browser may receive responses in another order than the server sends them.
         getcurrent().pause()
-        self.answered(visit, OUTCOMES[response.status_code])
-        if visit.answer is not None:
-            if visit.process == "new" and visit.answer not in self.cookies:
-                self.made_by_new.add(visit.answer)
-            self.keep(visit.answer)
+        self.finish_visit(visit, OUTCOMES[response.status_code])
+        if visit.set_cookie is not None:
+            if visit.process == "new" and visit.set_cookie not in self.cookies:
+                self.created_by_new.add(visit.set_cookie)
+            self.receive(visit.set_cookie)
 
-    def is_gone(self, visit: Visit) -> bool:
-        """Whether it came to a process of the old engine alone, after its session had left that."""
-        return visit.process == "old" and visit.found_nobody and self.has_moved(visit)
+    def is_too_late(self, visit: Visit) -> bool:
+        """Whether a process without a handover got it after its session moved to the new store."""
+        return visit.process == "old" and visit.loaded_nobody and self.has_moved(visit)
 
     def has_moved(self, visit: Visit) -> bool:
-        """Whether a process of the new engine has its session, taken from the old store or not."""
-        return visit.cookie in self.made_by_new or any(
-            trip.name.endswith("compare_and_delete")
-            and (trip.result is True or trip.failure)
-            and str(visit.cookie) in trip.key
-            and self.plan.parts[trip.actor].process in {"new", "movesessions"}
-            for trip in self.trips
+        """Whether the new store has its session, which may be in the old one as well."""
+        return visit.cookie in self.created_by_new or any(
+            call.name.endswith("compare_and_delete")
+            and (call.result is True or call.failure)
+            and str(visit.cookie) in call.key
+            and self.plan.parts[call.actor].process in {"new", "movesessions"}
+            for call in self.calls
         )
 
-    def answered(self, visit: Visit, outcome: str) -> None:
+    def finish_visit(self, visit: Visit, outcome: str) -> None:
         visit.outcome = outcome
-        visit.has_failed = getcurrent().has_failed
-        visit.answered = self.now()
-        visit.trips = len(self.trips)
-        visit.lines.append(visit.line)
+        visit.had_store_failure = getcurrent().has_failed
+        visit.answered_at = self.now()
+        visit.calls_before_answer = len(self.calls)
+        visit.all_changes.append(visit.changes)
 
-    def end(self) -> None:
-        """What a request finds that comes after all of them, the browser's own cookie first."""
+    def read_final_data(self) -> None:
+        """Open each cookie after all requests, the browser's current one first."""
         first = [self.cookie] if self.cookie else []
         for cookie in dict.fromkeys([*first, *self.cookies]):
-            last, *others = self.world.aware
-            self.opens[cookie] = [dict(last.Store(cookie).items())]
-            if others and not self.world.share_rows and self.is_in_old_store(cookie):
-                self.left.add(cookie)
-            self.opens[cookie] += [dict(process.Store(cookie).items()) for process in others]
-        if self.world.has_copies:
-            self.world.forget_copies()
-            for cookie, opened in self.opens.items():
-                opened.append(dict(self.world.last.Store(cookie).items()))
+            last, *others = self.setup.complete_processes
+            self.final_data[cookie] = [dict(last.Store(cookie).items())]
+            if others and not self.setup.share_rows and self.is_in_old_store(cookie):
+                self.in_both_stores.add(cookie)
+            self.final_data[cookie] += [dict(process.Store(cookie).items()) for process in others]
+        if self.setup.has_copies:
+            self.setup.clear_cache()
+            for cookie, opened in self.final_data.items():
+                opened.append(dict(self.setup.last.Store(cookie).items()))
 
     def is_in_old_store(self, cookie: str) -> bool:
-        return "user" in dict(self.world.first.Store(cookie).items())
+        return "user" in dict(self.setup.first.Store(cookie).items())
 
 
-def play(world: World, plan: Plan) -> Course:
-    world.empty()
-    course = Course(world, plan)
-    course.begin()
+def run(setup: Setup, plan: Plan) -> History:
+    setup.empty()
+    history = History(setup, plan)
+    history.create_session()
     try:
-        course.go()
-    except Exception as error:  # noqa: BLE001 - whatever a request raised
-        course.error = error
+        history.run_actors()
+    except Exception as error:  # noqa: BLE001 - any exception of a request breaks a promise
+        history.error = error
     else:
-        course.end()
-    return course
+        history.read_final_data()
+    return history

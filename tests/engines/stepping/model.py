@@ -1,4 +1,4 @@
-"""What a session may be, whatever the order of the trips, and whichever of them failed."""
+"""The promises that every session keeps, whatever the order of store calls and their failures."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -8,308 +8,330 @@ from typing import Any
 
 from tests.engines.handover_switch import is_cookie
 
-from .history import Course
-from .requests import BEGUN, Data, Line, Visit
+from .history import History
+from .requests import INITIAL_DATA, Data, SessionChanges, Visit
 
 
 @dataclass(eq=False)
 class Key:
-    """What the browser was given for somebody who is signed in: a key, and what stands for it."""
+    """A key of a signed-in session, with the cookies that stand for it."""
 
     cookies: list[str]
-    # The data that the session began with.
-    begun: Data
+    # The data that the session started with.
+    initial_data: Data
     children: list["Key"] = field(default_factory=list)
 
-    @property
-    def line(self) -> Iterator["Key"]:
-        """It, and those that replaced it, and so on."""
+    def with_descendants(self) -> Iterator["Key"]:
+        """Yield the key and those that replaced it, directly or not."""
         yield self
         for child in self.children:
-            yield from child.line
+            yield from child.with_descendants()
 
 
 @dataclass
-class Deed:
-    """What one request did to a session, and whether it was answered as saved."""
+class KeyChanges:
+    """The changes of one request to the session of a key, certain if its response was "saved"."""
 
     key: Key
     visit: Visit
-    line: Line
-    is_sure: bool
+    changes: SessionChanges
+    is_certain: bool
 
     def values(self, name: str) -> list[Any]:
-        """Those that may have been stored."""
-        found = self.line.wrote.get(name, [])
-        return found[-1:] if self.is_sure else found
+        """Return the values that may have been stored."""
+        values = self.changes.written.get(name, [])
+        return values[-1:] if self.is_certain else values
 
 
 class Model:
-    """The promises, each a method that yields a sentence where it is broken."""
+    """Each promise is a method that yields a sentence for each violation."""
 
-    def __init__(self, course: Course) -> None:
-        self.course = course
-        self.visits = course.visits
-        self.opens = course.opens
-        self.is_handover = len(course.world.processes) > 1
-        self.processes = {part.process for part in course.plan.parts}
-        self.root = Key(course.cookies[:1], BEGUN)
-        self.keys = {course.cookies[0]: self.root}
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self.visits = history.visits
+        self.final_data = history.final_data
+        self.is_handover = len(history.setup.processes) > 1
+        self.processes = {part.process for part in history.plan.parts}
+        self.root = Key(history.cookies[:1], INITIAL_DATA)
+        self.keys = {history.cookies[0]: self.root}
         self.roots = [self.root]
-        for visit in sorted(self.visits, key=lambda visit: visit.answered):
-            if visit.outcome == "saved" and visit.answer and visit.answer not in self.keys:
-                self.delete_from_old(visit, visit.answer)
+        for visit in sorted(self.visits, key=lambda visit: visit.answered_at):
+            if visit.outcome == "saved" and visit.set_cookie and visit.set_cookie not in self.keys:
+                self.add_key(visit, visit.set_cookie)
 
-    def delete_from_old(self, visit: Visit, cookie: str) -> None:
-        """The key that it was answered with."""
-        before = None if visit.line.is_new else self.keys.get(visit.cookie or "")
-        if before and not visit.line.signed_in:
-            before.cookies.append(cookie)
-            self.keys[cookie] = before
-        elif before or visit.line.signed_in:
+    def add_key(self, visit: Visit, cookie: str) -> None:
+        """Add the key of a response's cookie."""
+        previous = None if visit.changes.is_new else self.keys.get(visit.cookie or "")
+        if previous and not visit.changes.signed_in:
+            previous.cookies.append(cookie)
+            self.keys[cookie] = previous
+        elif previous or visit.changes.signed_in:
             self.keys[cookie] = key = Key([cookie], {})
-            (before.children if before else self.roots).append(key)
+            (previous.children if previous else self.roots).append(key)
 
-    def broken(self) -> Iterator[tuple[str, str]]:
-        """Each promise that is, with the sentence."""
-        if self.course.error:
-            yield "no error", repr(self.course.error)
+    def violations(self) -> Iterator[tuple[str, str]]:
+        """Yield the name of a broken promise and a sentence for each violation."""
+        if self.history.error:
+            yield "no error", repr(self.history.error)
             return
-        promises = [self.ended_stays_ended, self.nobody_is_out, self.never_half]
-        if self.course.is_merged and not self.halfway:
-            promises += [self.what_was_written_is_there, self.adds_count, self.all_stores_agree]
-        elif self.is_exchanged:
-            promises.append(self.what_was_written_is_there)
+        promises = [self.ended_session_stays_ended, self.nobody_is_signed_out, self.no_half_writes]
+        if self.history.is_on_server and not self.interrupted_movers:
+            promises += [self.writes_are_kept, self.increments_add_up, self.stores_agree]
+        elif self.all_have_first_key:
+            promises.append(self.writes_are_kept)
         for promise in promises:
             for sentence in promise():
                 yield promise.__name__.replace("_", " "), sentence
 
     @property
-    def is_exchanged(self) -> bool:
-        """Whether all came with the key of a server, for which they were answered with cookies.
+    def all_have_first_key(self) -> bool:
+        """Whether all requests send the server's key, and get a cookie of a cookie engine for it.
 
-        What they write meets in the old store, until the browser sends one of those.
+        Their writes are merged in the old store until the browser sends one of those cookies.
         """
-        return not is_cookie(self.course.cookies[0]) and all(
-            (visit.process, visit.cookie) == ("new", self.course.cookies[0])
+        return not is_cookie(self.history.cookies[0]) and all(
+            (visit.process, visit.cookie) == ("new", self.history.cookies[0])
             for visit in self.visits
         )
 
     @cached_property
-    def halfway(self) -> set[int]:
-        """The actors that failed in the midst of a move, so that each store may hold the session.
+    def interrupted_movers(self) -> set[int]:
+        """The actors that failed during a move, so that the session may be in both stores.
 
-        The log says so. What is done to the one is not seen in the other, until ``movesessions``
-        takes what has stayed.
+        This is logged. Until ``movesessions`` runs again, each engine serves its own copy.
         """
-        moving, halfway = set(), set()
-        for trip in self.course.trips if self.is_handover else ():
-            if trip.name.endswith(("insert", "add")):
-                moving.add(trip.actor)
-            if trip.failure and trip.actor in moving:
-                halfway.add(trip.actor)
-        return halfway
+        moving, interrupted = set(), set()
+        for call in self.history.calls if self.is_handover else ():
+            if call.name.endswith(("insert", "add")):
+                moving.add(call.actor)
+            if call.failure and call.actor in moving:
+                interrupted.add(call.actor)
+        return interrupted
 
-    def ended_stays_ended(self) -> Iterator[str]:
-        for visit in filter(self.has_ended, self.visits):
-            for cookie in self.ended_by(visit):
+    def ended_session_stays_ended(self) -> Iterator[str]:
+        for visit in filter(self.has_ended_key, self.visits):
+            for cookie in self.cookies_ended_by(visit):
                 for later in self.visits:
-                    if later.cookie == cookie and later.began >= visit.answered and later.found:
-                        yield f"R{later.number} opened what R{visit.number} had ended"
-                if any(self.opens.get(cookie, ())):
-                    yield f"{cookie}, which R{visit.number} had ended, opens"
+                    is_later = later.started_at >= visit.answered_at
+                    if later.cookie == cookie and is_later and later.loaded:
+                        yield f"R{later.number} opened the session that R{visit.number} had ended"
+                if any(self.final_data.get(cookie, ())):
+                    yield f"{cookie}, which R{visit.number} had ended, opens a session"
 
-    def ended_by(self, visit: Visit) -> list[str]:
-        """What opens nothing after it. A cookie that is the session itself cannot be ended."""
+    def cookies_ended_by(self, visit: Visit) -> list[str]:
+        """Return the cookies that must open nothing. A cookie engine cannot end its cookies."""
         key = self.keys.get(visit.cookie or "")
-        if key and self.course.is_of_one:
-            return [each for each in key.cookies if self.course.is_merged or not is_cookie(each)]
+        if key and self.history.has_one_cookie_kind:
+            return [
+                cookie
+                for cookie in key.cookies
+                if self.history.is_on_server or not is_cookie(cookie)
+            ]
         return [visit.cookie] if visit.cookie and not is_cookie(visit.cookie) else []
 
-    def has_ended(self, visit: Visit) -> bool:
-        """Whether the key with which it came is over for good with its answer."""
-        if visit.outcome != "saved" or not visit.ends:
+    def has_ended_key(self, visit: Visit) -> bool:
+        """Whether the key that it sent must have ended with its response."""
+        if visit.outcome != "saved" or not visit.ended_at:
             return False
-        if visit.has_failed and (self.is_handover or visit.ends.keys() == {"sign_in"}):
-            # As the log says, the old key may still open, or a late request store it again.
+        is_sign_in = visit.ended_at.keys() == {"sign_in"}
+        if visit.had_store_failure and (self.is_handover or is_sign_in):
+            # This is logged: the old key may still open, or a late request may store it again.
             return False
-        if visit.ends.keys() == {"sign_in"} and visit.line.is_new:
+        if is_sign_in and visit.changes.is_new:
             return False
-        if any(self.is_at_once(visit, number) for number in self.halfway):
+        if any(self.overlaps_actor(visit, number) for number in self.interrupted_movers):
             return False
-        return visit.process != "old" or not (self.halfway or self.course.has_moved(visit))
+        return visit.process != "old" or not (
+            self.interrupted_movers or self.history.has_moved(visit)
+        )
 
-    def is_at_once(self, visit: Visit, actor: int) -> bool:
-        """Whether that actor was under way as well."""
-        others = [each for each in self.visits if each.number == actor]
-        return not others or others[0].overlaps(visit)
+    def overlaps_actor(self, visit: Visit, actor: int) -> bool:
+        visits = [other for other in self.visits if other.number == actor]
+        return not visits or visits[0].overlaps(visit)
 
-    def nobody_is_out(self) -> Iterator[str]:
-        for visit in self.visits if self.course.is_of_one else ():
-            if visit.found_nobody and not self.may_find_nobody(visit):
-                yield f"R{visit.number} found nobody"
-            if visit.outcome == "refused" and not visit.ends and not self.may_find_nobody(visit):
+    def nobody_is_signed_out(self) -> Iterator[str]:
+        for visit in self.visits if self.history.has_one_cookie_kind else ():
+            if visit.loaded_nobody and not self.may_load_nobody(visit):
+                yield f"R{visit.number} loaded no user"
+            is_refused = visit.outcome == "refused" and not visit.ended_at
+            if is_refused and not self.may_load_nobody(visit):
                 yield f"R{visit.number} was refused"
-        if not self.course.is_merged:
-            yield from self.the_browser_is_out()
+        if not self.history.is_on_server:
+            yield from self.browser_is_signed_out()
             return
         for cookie, key in self.keys.items():
-            if not self.endings(key) and not self.is_open(cookie):
-                yield f"{cookie} does not open"
+            if not self.ending_visits(key) and not self.is_signed_in(cookie):
+                yield f"{cookie} opens no session"
 
-    def the_browser_is_out(self) -> Iterator[str]:
-        """With what it holds in the end, unless that came late, from before a sign-in."""
-        cookie = self.course.cookie or ""
-        if any(visit.found_nobody or self.ends_more(visit) for visit in self.visits):
+    def browser_is_signed_out(self) -> Iterator[str]:
+        """Check the browser's last cookie, unless it comes from before a concurrent sign-in."""
+        cookie = self.history.cookie or ""
+        if any(visit.loaded_nobody or self.may_end_session(visit) for visit in self.visits):
             return
-        if any(self.is_late(visit) for visit in self.visits if visit.answer == cookie):
+        if any(self.overlaps_ending(visit) for visit in self.visits if visit.set_cookie == cookie):
             return
-        if not cookie or not self.is_open(cookie):
+        if not cookie or not self.is_signed_in(cookie):
             yield f"the browser, with {cookie}"
 
-    def is_late(self, visit: Visit) -> bool:
-        """Whether another ended a key, or exchanged it back, in the time that it took."""
+    def overlaps_ending(self, visit: Visit) -> bool:
+        """Whether a concurrent request ended a key, or may have exchanged its cookie."""
         return any(
-            (other.ends or not self.course.is_of_one) and other.overlaps(visit)
+            (other.ended_at or not self.history.has_one_cookie_kind) and other.overlaps(visit)
             for other in self.visits
             if other is not visit
         )
 
-    def may_find_nobody(self, visit: Visit) -> bool:
+    def may_load_nobody(self, visit: Visit) -> bool:
         key = self.keys.get(visit.cookie or "")
-        if key is None or (visit.process == "old" and self.course.has_moved(visit)):
+        if key is None or (visit.process == "old" and self.history.has_moved(visit)):
             return True
-        endings = self.endings(key) if self.course.is_merged else filter(self.may_end, self.visits)
+        endings = (
+            self.ending_visits(key)
+            if self.history.is_on_server
+            else filter(self.may_end_key, self.visits)
+        )
         return any(
-            min(other.ends.values()) <= visit.answered for other in endings if other is not visit
+            min(other.ended_at.values()) <= visit.answered_at
+            for other in endings
+            if other is not visit
         )
 
-    def endings(self, key: Key) -> list[Visit]:
-        """Those that have ended it, or may have."""
-        return [each for each in self.visits if each.cookie in key.cookies and self.may_end(each)]
-
-    def may_end(self, visit: Visit) -> bool:
-        if visit.ends.keys() == {"sign_in"}:
-            # A new key that was not answered leaves the old one as it is.
-            return visit.outcome == "saved" or visit.is_settled
-        return bool(visit.ends)
-
-    def ends_more(self, visit: Visit) -> bool:
-        """Whether it ends the session, and not only one key of it; or may have done so."""
-        return self.may_end(visit) and (
-            visit.ends.keys() != {"sign_in"} or visit.outcome != "saved"
-        )
-
-    def may_be_over(self, key: Key) -> bool:
-        return any(
-            self.ends_more(visit) or self.is_unheard(visit)
-            for each in key.line
-            for visit in self.endings(each)
-        )
-
-    def is_unheard(self, visit: Visit) -> bool:
-        """Whether it asked the old engine alone for a new key, while others had the session."""
-        return visit.process == "old" and "new" in self.processes
-
-    def is_open(self, cookie: str) -> bool:
-        return all(data.get("user") for data in self.opens[cookie])
-
-    def tips(self, key: Key) -> list[Data]:
-        """What is found in the end under the key, and under those that came of it."""
-        found = [self.opens[each.cookies[-1]][0] for each in key.line]
-        return [data for data in found if data.get("user")]
-
-    def is_forked(self, root: Key) -> bool:
-        """Whether two at once have asked for a new key, so that there are two sessions."""
-        return len(self.tips(root)) > 1
-
-    @cached_property
-    def families(self) -> list[tuple[Key, list[Deed]]]:
-        """Each session, and what was done to it under its keys."""
-        deeds = [deed for visit in self.visits for deed in self.deeds(visit)]
+    def ending_visits(self, key: Key) -> list[Visit]:
+        """Return the requests that have ended the key, or may have."""
         return [
-            (root, [deed for deed in deeds if deed.key in list(root.line)]) for root in self.roots
+            visit
+            for visit in self.visits
+            if visit.cookie in key.cookies and self.may_end_key(visit)
         ]
 
-    def deeds(self, visit: Visit) -> Iterator[Deed]:
-        cookie = visit.cookie if visit.answer is None else visit.answer
-        first, last = visit.lines[0], visit.lines[-1]
-        has_key = visit.answer is not None or not last.is_new
+    def may_end_key(self, visit: Visit) -> bool:
+        if visit.ended_at.keys() == {"sign_in"}:
+            # If the new key is not saved, the old one stays valid.
+            return visit.outcome == "saved" or visit.saved_new_key
+        return bool(visit.ended_at)
+
+    def may_end_session(self, visit: Visit) -> bool:
+        """Whether the session may end, and not just one of its keys."""
+        return self.may_end_key(visit) and (
+            visit.ended_at.keys() != {"sign_in"} or visit.outcome != "saved"
+        )
+
+    def may_have_ended(self, key: Key) -> bool:
+        return any(
+            self.may_end_session(visit) or self.changes_key_in_old_only(visit)
+            for descendant in key.with_descendants()
+            for visit in self.ending_visits(descendant)
+        )
+
+    def changes_key_in_old_only(self, visit: Visit) -> bool:
+        """Whether a process without a handover ended the key, while others used the new store."""
+        return visit.process == "old" and "new" in self.processes
+
+    def is_signed_in(self, cookie: str) -> bool:
+        return all(data.get("user") for data in self.final_data[cookie])
+
+    def final_sessions(self, key: Key) -> list[Data]:
+        """Return the data that the key and its descendants open after the run."""
+        opened = [self.final_data[each.cookies[-1]][0] for each in key.with_descendants()]
+        return [data for data in opened if data.get("user")]
+
+    def is_forked(self, root: Key) -> bool:
+        """Whether concurrent sign-ins have made two sessions of one."""
+        return len(self.final_sessions(root)) > 1
+
+    @cached_property
+    def changes_by_root(self) -> list[tuple[Key, list[KeyChanges]]]:
+        """The first key of each session, and all changes under it and its descendants."""
+        entries = [entry for visit in self.visits for entry in self.changes_of(visit)]
+        return [
+            (root, [entry for entry in entries if entry.key in list(root.with_descendants())])
+            for root in self.roots
+        ]
+
+    def changes_of(self, visit: Visit) -> Iterator[KeyChanges]:
+        cookie = visit.cookie if visit.set_cookie is None else visit.set_cookie
+        first, last = visit.all_changes[0], visit.all_changes[-1]
+        has_key = visit.set_cookie is not None or not last.is_new
         if visit.outcome == "saved" and has_key and cookie in self.keys:
-            yield Deed(self.keys[cookie], visit, last, is_sure=True)
+            yield KeyChanges(self.keys[cookie], visit, last, is_certain=True)
             if first is last:
                 return
         if visit.cookie in self.keys and not first.is_new:
-            yield Deed(self.keys[visit.cookie], visit, first, is_sure=False)
+            yield KeyChanges(self.keys[visit.cookie], visit, first, is_certain=False)
 
-    def what_was_written_is_there(self) -> Iterator[str]:
-        for root, deeds in self.families:
-            writers: dict[str, list[Deed]] = defaultdict(list)
-            for deed in deeds:
-                for name in deed.line.wrote:
-                    writers[name].append(deed)
-            for name, wrote in writers.items():
-                yield from self.lost(root, name, wrote)
-            for deed in deeds:
-                for name in deed.line.removed if self.counts(deed) else ():
-                    if all(name in data for data in self.tips(deed.key)):
-                        yield f"{name}, which R{deed.visit.number} had removed"
-            removed = {name for deed in deeds for name in deed.line.removed}
-            untouched = root.begun.keys() - writers.keys() - removed - {"count"}
-            for data in () if self.may_be_over(root) else self.tips(root):
-                lost = sorted(name for name in untouched if data.get(name) != root.begun[name])
+    def writes_are_kept(self) -> Iterator[str]:
+        for root, entries in self.changes_by_root:
+            writers: dict[str, list[KeyChanges]] = defaultdict(list)
+            for entry in entries:
+                for name in entry.changes.written:
+                    writers[name].append(entry)
+            for name, writes in writers.items():
+                yield from self.lost_writes(root, name, writes)
+            for entry in filter(self.must_be_kept, entries):
+                for name in entry.changes.removed:
+                    if all(name in data for data in self.final_sessions(entry.key)):
+                        yield f"{name}, which R{entry.visit.number} had removed, is stored"
+            removed = {name for entry in entries for name in entry.changes.removed}
+            unchanged = root.initial_data.keys() - writers.keys() - removed - {"count"}
+            for data in () if self.may_have_ended(root) else self.final_sessions(root):
+                lost = sorted(
+                    name for name in unchanged if data.get(name) != root.initial_data[name]
+                )
                 if lost:
-                    yield f"{', '.join(lost)} of the beginning"
+                    yield f"{', '.join(lost)} of the initial data"
 
-    def counts(self, deed: Deed) -> bool:
-        return deed.is_sure and not self.may_be_over(deed.key)
+    def must_be_kept(self, entry: KeyChanges) -> bool:
+        return entry.is_certain and not self.may_have_ended(entry.key)
 
-    def lost(self, root: Key, name: str, wrote: list[Deed]) -> Iterator[str]:
-        """Unless what is there came last, or was written at the same time as that."""
+    def lost_writes(self, root: Key, name: str, writes: list[KeyChanges]) -> Iterator[str]:
+        """The stored value must be of the last request, or of one that ran at the same time."""
         values = [
             value
-            for deed in wrote
-            if self.is_forked(root) or not self.is_replaced(deed, wrote)
-            for value in deed.values(name)
+            for write in writes
+            if self.is_forked(root) or not self.is_overwritten(write, writes)
+            for value in write.values(name)
         ]
-        for deed in filter(self.counts, wrote):
-            found = [data.get(name) for data in self.tips(deed.key)]
-            if not any(value in values for value in found):
-                yield f"{name} of R{deed.visit.number}: {found}, and not one of {values}"
+        for write in filter(self.must_be_kept, writes):
+            stored = [data.get(name) for data in self.final_sessions(write.key)]
+            if not any(value in values for value in stored):
+                yield f"{name} of R{write.visit.number}: {stored}, and not one of {values}"
 
-    def is_replaced(self, deed: Deed, wrote: list[Deed]) -> bool:
-        """Whether somebody came after it, and wrote as well."""
+    def is_overwritten(self, write: KeyChanges, writes: list[KeyChanges]) -> bool:
+        """Whether a later request certainly wrote the same name."""
         return any(
-            later.is_sure and later.visit.began >= deed.visit.answered and later is not deed
-            for later in wrote
+            later.is_certain
+            and later.visit.started_at >= write.visit.answered_at
+            and later is not write
+            for later in writes
         )
 
-    def adds_count(self) -> Iterator[str]:
-        """In the session of the beginning; another may have counted before anybody signed in."""
-        # What both engines have added at once is merged as any key is: the later wins.
-        is_of_both = "new" in self.processes and len(self.processes - {"movesessions"}) > 1
-        if is_of_both or self.may_be_over(self.root) or self.is_forked(self.root):
+    def increments_add_up(self) -> Iterator[str]:
+        """Check the first session only. A request may increment in another before its sign-in."""
+        # Concurrent increments of both engines are merged like other values: the later one wins.
+        uses_both_engines = "new" in self.processes and len(self.processes - {"movesessions"}) > 1
+        if uses_both_engines or self.may_have_ended(self.root) or self.is_forked(self.root):
             return
-        deeds = dict(self.families)[self.root]
-        least = sum(deed.line.added for deed in deeds if deed.is_sure)
-        most = sum(deed.line.added for deed in deeds)
-        for data in self.tips(self.root):
-            if not least <= data.get("count", 0) <= most:
-                yield f"{data.get('count', 0)}, and not {least} to {most}"
+        entries = dict(self.changes_by_root)[self.root]
+        minimum = sum(entry.changes.increments for entry in entries if entry.is_certain)
+        maximum = sum(entry.changes.increments for entry in entries)
+        for data in self.final_sessions(self.root):
+            if not minimum <= data.get("count", 0) <= maximum:
+                yield f"{data.get('count', 0)}, and not {minimum} to {maximum}"
 
-    def never_half(self) -> Iterator[str]:
-        seen = [visit.found for visit in self.visits if visit.found]
-        for data in (*seen, *(data for opened in self.opens.values() for data in opened)):
+    def no_half_writes(self) -> Iterator[str]:
+        loaded = [visit.loaded for visit in self.visits if visit.loaded]
+        final = [data for opened in self.final_data.values() for data in opened]
+        for data in (*loaded, *final):
             for name in data:
                 if name.startswith(("one", "two")):
                     twin = {"one": "two", "two": "one"}[name[:3]] + name[3:]
                     if twin not in data:
                         yield f"{name} without {twin}"
 
-    def all_stores_agree(self) -> Iterator[str]:
-        """Whoever is asked: each engine that hands over from the other, and the row itself."""
-        for cookie, opened in self.opens.items():
-            if cookie in self.course.left:
+    def stores_agree(self) -> Iterator[str]:
+        """Compare the data in each process that has the other engine's sessions, and in the row."""
+        for cookie, opened in self.final_data.items():
+            if cookie in self.history.in_both_stores:
                 yield f"{cookie} is in both stores"
             elif any(data != opened[0] for data in opened):
                 yield f"{cookie}: {opened}"

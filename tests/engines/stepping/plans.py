@@ -1,82 +1,84 @@
-"""What requests there are, in what order their trips are made, and which of these fail.
+"""A plan says what requests do, in which order their store calls run, and which of these fail.
 
-A seed chooses. A plan is what it chose, so that a smaller one can be made of it.
+It is drawn at random from a seed. It is data, so that shrinking can derive smaller plans.
 """
 
 from dataclasses import dataclass
 from random import Random
 
-# What requests do, and how often, by the hundred or so.
-VERBS = {
+# The weights of the steps of a request.
+STEPS = {
     "read": 6,
-    "own": 22,
-    "shared": 6,
-    "member": 10,
+    "write_pair": 22,
+    "write_shared": 6,
+    "add_member": 10,
     "remove": 6,
     "apply": 20,
     "sign_in": 18,
     "sign_out": 6,
     "touch": 3,
-    "expiry": 3,
+    "set_expiry": 3,
     "save": 6,
 }
 
-# What three at once, in two stores, can lose of each other.
-WRITES = {"own": 3, "save": 2}
+# Only writes, which three concurrent requests on two stores might lose.
+WRITES = {"write_pair": 3, "save": 2}
 
-# What others than a browser do to a session.
-DELETE = ("delete", "delete_by_key")
+# How the admin or a command deletes a session.
+DELETIONS = ("delete", "delete_by_key")
 
-# How likely another request goes on, at a trip.
-RESTLESS = (0.15, 0.3, 0.6)
-CHOICES = 60
-# The trip of an actor that fails: the first ones more often, as all have some.
-FAILING = (0, 0, 0, 0, 1, 1, 1, 2, 2, 3, 4, 5)
+# How likely a store call is followed by one of another actor.
+SWITCH_PROBABILITIES = (0.15, 0.3, 0.6)
+CHOICE_COUNT = 60
+# Which call of an actor fails. Early calls are more likely, since every actor makes them.
+FAILING_CALLS = (0, 0, 0, 0, 1, 1, 1, 2, 2, 3, 4, 5)
 
 
 @dataclass(frozen=True)
 class Part:
-    """Of one actor: the process that it runs in, and what it does there."""
+    """What one actor does, and in which process."""
 
     process: str
-    verbs: tuple[str, ...]
+    steps: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Plan:
     parts: tuple[Part, ...]
-    # At each trip who goes on: None for whoever has made the one before, else one of the others, by
-    # a number. Beyond the last it is always the same one.
+    # Which actor runs next: None for the same one, else the number of one of the others. After the
+    # last choice the current actor runs to its end.
     choices: tuple[int | None, ...]
-    # Actor and number of its trip, and whether that fails before or after its effect.
+    # An actor, the number of its store call, and whether that fails "before" or "after" its effect.
     failures: tuple[tuple[int, int, str], ...]
 
     def failures_of(self, actor: int) -> dict[int, str]:
-        return {trip: moment for who, trip, moment in self.failures if who == actor}
+        return {call: moment for number, call, moment in self.failures if number == actor}
 
 
-def plan(chosen: Random, processes: tuple[str, ...]) -> Plan:
-    """Of requests to those processes: of all kinds, of those that end nothing, or of writers."""
-    weights = chosen.choice([VERBS, VERBS, VERBS | {"sign_out": 0}, WRITES])
-    many = weights is WRITES
-    number = chosen.choice([3, 3, 4] if many else [2, 2, 2, 3, 3, 4])
-    parts = [part(chosen, chosen.choice(processes), weights) for _ in range(number)]
+def plan(random: Random, processes: tuple[str, ...]) -> Plan:
+    """Return a plan with all kinds of requests, without sign-outs, or with writes only."""
+    weights = random.choice([STEPS, STEPS, STEPS | {"sign_out": 0}, WRITES])
+    only_writes = weights is WRITES
+    number = random.choice([3, 3, 4] if only_writes else [2, 2, 2, 3, 3, 4])
+    parts = [part(random, random.choice(processes), weights) for _ in range(number)]
     if "movesessions" in processes and all(part.process != "movesessions" for part in parts):
-        parts[chosen.randrange(number)] = Part("movesessions", ())
-    restless = chosen.choice(RESTLESS)
-    choices = [chosen.randrange(6) if chosen.random() < restless else None for _ in range(CHOICES)]
+        parts[random.randrange(number)] = Part("movesessions", ())
+    probability = random.choice(SWITCH_PROBABILITIES)
+    choices = [
+        random.randrange(6) if random.random() < probability else None for _ in range(CHOICE_COUNT)
+    ]
     failures = {
-        (chosen.randrange(number), chosen.choice(FAILING)): chosen.choice(["before", "after"])
-        for _ in range(chosen.choice([0, 0, 0, 1, 1, 2]))
+        (random.randrange(number), random.choice(FAILING_CALLS)): random.choice(["before", "after"])
+        for _ in range(random.choice([0, 0, 0, 1, 1, 2]))
     }
-    failing = tuple((*which, moment) for which, moment in failures.items())
+    failing = tuple((*actor_and_call, moment) for actor_and_call, moment in failures.items())
     return Plan(tuple(parts), tuple(choices), failing)
 
 
-def part(chosen: Random, process: str, weights: dict[str, int]) -> Part:
+def part(random: Random, process: str, weights: dict[str, int]) -> Part:
     if process == "movesessions":
         return Part(process, ())
-    if weights is VERBS and chosen.random() < 0.1:
-        return Part(process, (chosen.choice(DELETE),))
-    number = chosen.choice([1, 2, 3] if weights is WRITES else [1, 1, 1, 2, 2, 3])
-    return Part(process, tuple(chosen.choices(list(weights), list(weights.values()), k=number)))
+    if weights is STEPS and random.random() < 0.1:
+        return Part(process, (random.choice(DELETIONS),))
+    number = random.choice([1, 2, 3] if weights is WRITES else [1, 1, 1, 2, 2, 3])
+    return Part(process, tuple(random.choices(list(weights), list(weights.values()), k=number)))

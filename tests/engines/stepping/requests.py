@@ -1,4 +1,4 @@
-"""What a request does to its session, and what it is known to have done."""
+"""The steps of a request, and the record of what a request did to its session."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,168 +8,170 @@ from cookieproj.engines.exceptions import HeldByClientError
 
 Data = dict[str, Any]
 
-# What each session begins with; "gone" is for each actor to remove its own.
-BEGUN: Data = {
+# The data of each new session. Each actor removes its own "gone…" key.
+INITIAL_DATA: Data = {
     "user": "ada",
     "kept": "kept",
-    "shared": "begun",
+    "shared": "initial",
     "count": 0,
     "members": frozenset({148, 11, 213, 284}),
     **{f"gone{number}": True for number in range(4)},
 }
 
 
-def begun() -> Data:
-    return BEGUN | {"members": set(BEGUN["members"])}
+def initial_data() -> Data:
+    return INITIAL_DATA | {"members": set(INITIAL_DATA["members"])}
 
 
 @dataclass
-class Line:
-    """A session as one request had it: of its cookie, or made anew after a sign-out."""
+class SessionChanges:
+    """What one request did to one session: its cookie's, or a new one after a sign-out."""
 
     is_new: bool
-    wrote: dict[str, list[Any]] = field(default_factory=dict)
+    written: dict[str, list[Any]] = field(default_factory=dict)
     removed: set[str] = field(default_factory=set)
-    added: int = 0
+    increments: int = 0
     signed_in: bool = False
 
 
 @dataclass
 class Visit:
-    """A request, or what else is done to a session. Moments are numbers."""
+    """A request, or a deletion by the admin or a command. Moments are numbers."""
 
     number: int
     process: str
     cookie: str | None
-    began: int
-    line: Line = field(default_factory=lambda: Line(is_new=False))
-    lines: list[Line] = field(default_factory=list)
-    # What it found in its session as it first looked; None if it never has.
-    found: Data | None = None
-    # What ends a key, from when on: "sign_out", "sign_in", "delete".
-    ends: dict[str, int] = field(default_factory=dict)
-    # Saved by hand after a new key was asked for: from then on the old one is not to open.
-    is_settled: bool = False
+    started_at: int
+    changes: SessionChanges = field(default_factory=lambda: SessionChanges(is_new=False))
+    all_changes: list[SessionChanges] = field(default_factory=list)
+    # The session's data when the request first read it; None if it never did.
+    loaded: Data | None = None
+    # When a "sign_out", "sign_in" or "delete" began to end the key.
+    ended_at: dict[str, int] = field(default_factory=dict)
+    # Whether the view itself saved the session under a new key, which ends the old one.
+    saved_new_key: bool = False
     # "saved", "refused" (the session had ended), "failed" (the store did not answer).
     outcome: str = ""
-    answered: int = 0
-    # How many had been made by all, when it was answered.
-    trips: int = 0
-    # What the response said of the cookie: None for nothing, "" to delete it.
-    answer: str | None = None
-    has_failed: bool = False
+    answered_at: int = 0
+    # The number of store calls of all actors before the response.
+    calls_before_answer: int = 0
+    # The session cookie of the response: None if it has none, "" if it deletes it.
+    set_cookie: str | None = None
+    had_store_failure: bool = False
 
     @property
-    def found_nobody(self) -> bool:
-        return self.found is not None and "user" not in self.found
+    def loaded_nobody(self) -> bool:
+        return self.loaded is not None and "user" not in self.loaded
 
     def overlaps(self, other: "Visit") -> bool:
-        return self.began < other.answered and other.began < self.answered
+        return self.started_at < other.answered_at and other.started_at < self.answered_at
 
-    def new_line(self) -> None:
-        self.lines.append(self.line)
-        self.line = Line(is_new=True)
-
-
-Verb = Callable[[Any, Visit, str], None]
+    def start_new_session(self) -> None:
+        self.all_changes.append(self.changes)
+        self.changes = SessionChanges(is_new=True)
 
 
-def look(session: Any, visit: Visit) -> None:
-    """At what the session holds, the first time."""
-    if visit.found is None and not visit.line.is_new:
-        visit.found = dict(session.items())
-        if isinstance(members := visit.found.get("members"), set):
-            visit.found["members"] = set(members)
-        visit.line.is_new = visit.found_nobody
+# A step gets a label that is unique in the plan, to derive keys and values from.
+Step = Callable[[Any, Visit, str], None]
 
 
-def read(session: Any, visit: Visit, deed: str) -> None:
+def record_loaded_data(session: Any, visit: Visit) -> None:
+    """Record the session's data, if this is the first time that the request reads it."""
+    if visit.loaded is None and not visit.changes.is_new:
+        visit.loaded = dict(session.items())
+        if isinstance(members := visit.loaded.get("members"), set):
+            visit.loaded["members"] = set(members)
+        visit.changes.is_new = visit.loaded_nobody
+
+
+def read(session: Any, visit: Visit, label: str) -> None:
     session.get("kept")
 
 
-def own(session: Any, visit: Visit, deed: str) -> None:
-    """Two keys, which belong together."""
-    write(session, visit, f"one{deed}", deed)
-    write(session, visit, f"two{deed}", deed)
+def write_pair(session: Any, visit: Visit, label: str) -> None:
+    """Write two keys that belong together."""
+    write(session, visit, f"one{label}", label)
+    write(session, visit, f"two{label}", label)
 
 
 def write(session: Any, visit: Visit, key: str, value: Any) -> None:
     session[key] = value
-    note(visit, key, value)
+    record_write(visit, key, value)
 
 
-def note(visit: Visit, key: str, value: Any) -> None:
-    visit.line.wrote.setdefault(key, []).append(value)
+def record_write(visit: Visit, key: str, value: Any) -> None:
+    visit.changes.written.setdefault(key, []).append(value)
 
 
-def shared(session: Any, visit: Visit, deed: str) -> None:
-    write(session, visit, "shared", deed)
+def write_shared(session: Any, visit: Visit, label: str) -> None:
+    write(session, visit, "shared", label)
 
 
-def member(session: Any, visit: Visit, deed: str) -> None:
-    """Changed in place, as by ``session["members"] |= …``."""
+def add_member(session: Any, visit: Visit, label: str) -> None:
+    """Change a set in place, like ``session["members"] |= …``."""
     members = session.get("members", set())
     members.add(1000 + visit.number)
     session["members"] = members
-    note(visit, "members", set(members))
+    record_write(visit, "members", set(members))
 
 
-def remove(session: Any, visit: Visit, deed: str) -> None:
+def remove(session: Any, visit: Visit, label: str) -> None:
     session.pop(f"gone{visit.number}", None)
-    visit.line.removed.add(f"gone{visit.number}")
+    visit.changes.removed.add(f"gone{visit.number}")
 
 
-def apply(session: Any, visit: Visit, deed: str) -> None:
-    visit.line.added += 1
+def apply(session: Any, visit: Visit, label: str) -> None:
+    visit.changes.increments += 1
     try:
         session.apply("count", lambda count: count + 1, 0)
     except (AttributeError, HeldByClientError):
-        # Django's engines have none, and no cookie can.
+        # Django's engines have no apply, and cookies refuse it.
         session["count"] = session.get("count", 0) + 1
 
 
-def sign_in(session: Any, visit: Visit, deed: str) -> None:
+def sign_in(session: Any, visit: Visit, label: str) -> None:
     session.cycle_key()
-    visit.line.signed_in = True
-    look(session, visit)
+    visit.changes.signed_in = True
+    record_loaded_data(session, visit)
     session["user"] = "ada"
 
 
-def sign_out(session: Any, visit: Visit, deed: str) -> None:
+def sign_out(session: Any, visit: Visit, label: str) -> None:
     session.flush()
-    visit.new_line()
+    visit.start_new_session()
 
 
-def touch(session: Any, visit: Visit, deed: str) -> None:
+def touch(session: Any, visit: Visit, label: str) -> None:
     session.modified = True
 
 
-def expiry(session: Any, visit: Visit, deed: str) -> None:
-    seconds = 5000 + int(deed.replace("_", ""))
+def set_expiry(session: Any, visit: Visit, label: str) -> None:
+    seconds = 5000 + int(label.replace("_", ""))
     session.set_expiry(seconds)
-    note(visit, "_session_expiry", seconds)
+    record_write(visit, "_session_expiry", seconds)
 
 
-def save(session: Any, visit: Visit, deed: str) -> None:
+def save(session: Any, visit: Visit, label: str) -> None:
     session.save()
-    visit.is_settled = visit.is_settled or visit.line.signed_in
+    visit.saved_new_key = visit.saved_new_key or visit.changes.signed_in
 
 
-VERBS: dict[str, Verb] = {
-    verb.__name__: verb
-    for verb in (
-        read, own, shared, member, remove, apply, sign_in, sign_out, touch, expiry, save
+STEPS: dict[str, Step] = {
+    step.__name__: step
+    for step in (
+        read, write_pair, write_shared, add_member, remove, apply, sign_in, sign_out, touch,
+        set_expiry, save,
     )
 }  # fmt: skip
 
 
-# What may be done to a session that nobody has looked at yet.
-UNREAD = {"sign_in", "sign_out", "touch"}
+# Steps that do not load the session first.
+WITHOUT_LOADING = {"sign_in", "sign_out", "touch"}
 
 
-def do(session: Any, visit: Visit, verb: str, deed: str, now: Callable[[], int]) -> None:
-    if verb not in UNREAD:
-        look(session, visit)
-    if verb in {"sign_in", "sign_out"} and not visit.line.is_new:
-        visit.ends.setdefault(verb, now())
-    VERBS[verb](session, visit, deed)
+def run_step(session: Any, visit: Visit, step: str, label: str, now: Callable[[], int]) -> None:
+    if step not in WITHOUT_LOADING:
+        record_loaded_data(session, visit)
+    if step in {"sign_in", "sign_out"} and not visit.changes.is_new:
+        visit.ended_at.setdefault(step, now())
+    STEPS[step](session, visit, label)

@@ -1,57 +1,59 @@
-"""A schedule by its seed, ``db to cache:123``: the engine or the pair, and a number."""
+"""A schedule is named by its seed, for example ``db to cache:123``: a setup and a number."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from random import Random
 
-from .history import Course, play
+from .history import History, run
 from .model import Model
 from .plans import Plan, plan
-from .setups import World
-from .shrinking import smallest, told
+from .setups import Setup
+from .shrinking import describe, smallest
 
 
 @dataclass
-class Broken:
-    """A schedule whose course a session must not take."""
+class BrokenSchedule:
+    """A schedule that breaks promises."""
 
     seed: str
-    world: World
+    setup: Setup
     plan: Plan
     promises: set[str]
 
     def __str__(self) -> str:
-        """Its course, and the smallest that breaks one of the same promises."""
-        small = smallest(self.plan, lambda plan: bool(self.promises & promises(self.world, plan)))
+        """Describe the schedule, and the smallest one that breaks one of the same promises."""
+        small = smallest(self.plan, self.breaks_same_promise)
         return "\n".join(
             [
-                f"The schedule {self.seed}, to be run again with --schedule '{self.seed}':",
-                *told(*judged(self.world, self.plan)),
+                f"Schedule {self.seed} (run it again with --schedule '{self.seed}'):",
+                *describe(*run_and_check(self.setup, self.plan)),
                 "Its smallest form:",
-                *told(*judged(self.world, small)),
+                *describe(*run_and_check(self.setup, small)),
             ]
         )
 
-
-def judged(world: World, plan: Plan) -> tuple[Course, list[str]]:
-    course = play(world, plan)
-    return course, [f"{promise}: {sentence}" for promise, sentence in Model(course).broken()]
+    def breaks_same_promise(self, plan: Plan) -> bool:
+        return bool(self.promises & broken_promises(self.setup, plan))
 
 
-def promises(world: World, plan: Plan) -> set[str]:
-    """Those that are broken."""
-    return {promise for promise, _sentence in Model(play(world, plan)).broken()}
+def run_and_check(setup: Setup, plan: Plan) -> tuple[History, list[str]]:
+    """Return the history of a plan, and a sentence for each violation in it."""
+    history = run(setup, plan)
+    return history, [f"{promise}: {sentence}" for promise, sentence in Model(history).violations()]
 
 
-def planned(world: World, number: int) -> Plan:
-    chosen = Random(f"{world.name}:{number}")
-    return plan(chosen, chosen.choice(world.together))
+def broken_promises(setup: Setup, plan: Plan) -> set[str]:
+    return {promise for promise, _sentence in Model(run(setup, plan)).violations()}
 
 
-def first_broken(world: World, numbers: Iterable[int]) -> Broken | None:
-    """The first of those schedules in which a promise is broken."""
+def plan_of(setup: Setup, number: int) -> Plan:
+    random = Random(f"{setup.name}:{number}")
+    return plan(random, random.choice(setup.process_sets))
+
+
+def first_broken(setup: Setup, numbers: Iterable[int]) -> BrokenSchedule | None:
     for number in numbers:
-        chosen = planned(world, number)
-        if broken := promises(world, chosen):
-            return Broken(f"{world.name}:{number}", world, chosen, broken)
+        plan = plan_of(setup, number)
+        if broken := broken_promises(setup, plan):
+            return BrokenSchedule(f"{setup.name}:{number}", setup, plan, broken)
     return None

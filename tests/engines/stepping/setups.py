@@ -1,4 +1,4 @@
-"""The engines and the pairs of a handover: which processes run, and with what sessions."""
+"""The processes that run at the same time, on one engine or on the two of a handover."""
 
 import pickle
 from collections.abc import Callable, Iterator
@@ -31,9 +31,9 @@ from tests.engines.handover_switch import PAIRS
 from tests.families import IN_COOKIES
 from tests.stores import forget_pending
 
-# Which processes run at the same time: "old" knows of the old engine alone, "back" runs that and
-# hands over from the new one, "new" runs the new one and hands over from the old.
-TOGETHER = [
+# Sets of processes that run at the same time. "old" runs the old engine without a handover, "back"
+# runs it with a handover from the new one, and "new" runs the new one with a handover from the old.
+PROCESS_SETS = [
     ("old", "back"),
     ("back", "new"),
     ("old", "new"),
@@ -46,9 +46,7 @@ TOGETHER = [
 REFUSED, UNAVAILABLE = 400, 503
 
 
-class Pickles:
-    """A serializer that knows of sets."""
-
+class PickleSerializer:
     def dumps(self, data: Any) -> bytes:
         return pickle.dumps(data)
 
@@ -58,7 +56,7 @@ class Pickles:
 
 @dataclass(frozen=True)
 class Process:
-    """It answers requests with sessions of its own kind."""
+    """A server process, with its session class and middleware."""
 
     name: str
     Store: Any
@@ -66,19 +64,19 @@ class Process:
 
     @property
     def merges(self) -> bool:
-        """Not where a browser holds the session."""
+        """Whether concurrent saves are merged. In a cookie they are not."""
         return not issubclass(self.Store, SignedCookies)
 
 
 @dataclass
-class World:
+class Setup:
     name: str
     processes: dict[str, Process]
-    together: list[tuple[str, ...]]
+    process_sets: list[tuple[str, ...]]
     movesessions: Callable[[], object] = list
-    # Whether what the one engine stores is there for the other already.
+    # Whether both engines read the same rows.
     share_rows: bool = False
-    # Whether the cache has nothing but copies of rows.
+    # Whether the cache contains only copies of rows.
     has_copies: bool = False
 
     @property
@@ -87,80 +85,89 @@ class World:
 
     @property
     def last(self) -> Process:
-        """That which all sessions end up with."""
+        """The process of the engine that all sessions move to."""
         return list(self.processes.values())[-1]
 
     @property
-    def aware(self) -> list[Process]:
-        """Those who know all there is to know, the last first."""
-        known = [process for process in self.processes.values() if process.name != "old"]
-        return known[::-1] if all(process.merges for process in known) else [self.last]
+    def complete_processes(self) -> list[Process]:
+        """The processes that find every session, the last one first."""
+        processes = [process for process in self.processes.values() if process.name != "old"]
+        return processes[::-1] if all(process.merges for process in processes) else [self.last]
 
-    def forget_copies(self) -> None:
+    def clear_cache(self) -> None:
         caches[settings.SESSION_CACHE_ALIAS].clear()
 
     def empty(self) -> None:
-        """The stores."""
+        """Delete all sessions."""
         forget_pending()
         with connection.cursor() as cursor:
             cursor.execute(f"DELETE FROM {Session._meta.db_table}")
-        caches[settings.SESSION_CACHE_ALIAS].clear()
+        self.clear_cache()
         documents(settings.SESSION_MONGODB_URL).delete_many({})
         for file in Path(settings.SESSION_FILE_PATH).iterdir():
             if "lock" not in file.name:
                 file.unlink()
 
 
-def world(name: str) -> World:
-    """By its name: ``db``, ``Django's db``, ``db to cache``."""
+def setup_named(name: str) -> Setup:
+    """Return the setup of a name like ``db``, ``Django's db`` or ``db to cache``."""
     if " to " in name:
         return handover(*name.split(" to "))
     owner, path = (
         (DJANGO_ENGINES, name[9:]) if name.startswith("Django's ") else (OUR_ENGINES, name)
     )
     middleware = DjangosMiddleware if owner == DJANGO_ENGINES else SessionMiddleware
-    process = made("new", f"{owner}{path}", "", middleware)
-    return World(name, {"new": process}, [("new",)], has_copies=path == "cached_db")
+    process = make_process("new", f"{owner}{path}", "", middleware)
+    return Setup(name, {"new": process}, [("new",)], has_copies=path == "cached_db")
 
 
-def handover(old: str, new: str) -> World:
-    processes = [made("old", old, ""), made("back", old, new), made("new", new, old)]
-    return World(
+def handover(old: str, new: str) -> Setup:
+    processes = [
+        make_process("old", old, ""),
+        make_process("back", old, new),
+        make_process("new", new, old),
+    ]
+    return Setup(
         f"{old} to {new}",
         {process.name: process for process in processes},
-        list(together(old, new)),
+        list(process_sets(old, new)),
         movesessions=lambda: list(move(handover_engine(old), handover_engine(new), 10)),
         share_rows={old, new} == {"db", "cached_db"},
         has_copies=new == "cached_db" and old != "cache",
     )
 
 
-def together(old: str, new: str) -> Iterator[tuple[str, ...]]:
-    for processes in TOGETHER:
-        # Each has the sessions that it has signed itself, or reads of a copy what was a row.
-        is_apart = IN_COOKIES & {old, new} or (old, new) == ("db", "cached_db")
-        # Nobody walks through the memory of a process, or through browsers.
-        is_listed = old != "cache" and not IN_COOKIES & {old, new}
-        if not (is_apart and "old" in processes) and (is_listed or "movesessions" not in processes):
-            yield processes
+def process_sets(old: str, new: str) -> Iterator[tuple[str, ...]]:
+    # Without a handover, a process rejects the other engine's cookies, or does not update copies.
+    needs_handover = IN_COOKIES & {old, new} or (old, new) == ("db", "cached_db")
+    # Local memory and cookies cannot be listed.
+    is_listable = old != "cache" and not IN_COOKIES & {old, new}
+    for processes in PROCESS_SETS:
+        if "old" in processes and needs_handover:
+            continue
+        if "movesessions" in processes and not is_listable:
+            continue
+        yield processes
 
 
-def made(name: str, engine: str, previous: str, middleware: Any = SessionMiddleware) -> Process:
+def make_process(
+    name: str, engine: str, previous: str, middleware: Any = SessionMiddleware
+) -> Process:
     path = engine if "." in engine else f"{OUR_ENGINES}{engine}"
     with override_settings(SESSION_ENGINE=path, SESSION_HANDOVER_FROM=previous):
         handler = middleware(respond)
-        kind = import_module(path).SessionStore
+        store_class = import_module(path).SessionStore
         if not previous:
-            handler.SessionStore = kind
-        elif compose := class_and_composer(kind)[1]:
-            # With this former engine for good, whatever the settings of another process are.
-            both = property(lambda session: compose(session.make_store()))
-            handler.SessionStore = same_named_subclass(kind, _store=both)
+            handler.SessionStore = store_class
+        elif compose := class_and_composer(store_class)[1]:
+            # The settings of another process must not change the previous engine of this one.
+            store = property(lambda session: compose(session.make_store()))
+            handler.SessionStore = same_named_subclass(store_class, _store=store)
         return Process(name, handler.SessionStore, handler)
 
 
 def respond(request: HttpRequest) -> HttpResponse:
-    """As Django answers: what is known to have ended is a 400, and saved all the same."""
+    """Respond like Django: a session that has ended gives a 400, and the middleware saves it."""
     view: Any = request.view  # type: ignore[attr-defined]
     try:
         view(request.session)
@@ -169,8 +176,8 @@ def respond(request: HttpRequest) -> HttpResponse:
     except UpdateError:
         return HttpResponse(status=500)
     except StoreError as error:
-        found = SessionMiddleware(respond).process_exception(request, error)
-        return found or HttpResponse(status=UNAVAILABLE)
+        response = SessionMiddleware(respond).process_exception(request, error)
+        return response or HttpResponse(status=UNAVAILABLE)
     return HttpResponse()
 
 

@@ -1,46 +1,46 @@
-"""The smallest plan that still fails, and the two as text."""
+"""Finds the smallest plan that still fails, and describes a run."""
 
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from .history import Course
+from .history import History
 from .plans import Part, Plan
-from .requests import BEGUN
+from .requests import INITIAL_DATA
 
-# No more plans than take a few seconds.
-TRIES = 3000
-ITS_CHOICES = 10
+# So many tries take a few seconds.
+MAX_TRIES = 3000
+MAX_DROPPED_CHOICES = 10
 
 
 def smallest(plan: Plan, fails: Callable[[Plan], bool]) -> Plan:
-    """Without any request, step, failure or change of turns that it fails without."""
-    left = TRIES
-    found = True
-    while found:
-        found = False
-        for smaller in smaller_ones(plan):
-            left -= 1
-            if left < 0:
+    """Remove each actor, step, failure and change of actor without which the plan still fails."""
+    remaining_tries = MAX_TRIES
+    has_shrunk = True
+    while has_shrunk:
+        has_shrunk = False
+        for smaller in smaller_plans(plan):
+            remaining_tries -= 1
+            if remaining_tries < 0:
                 return plan
             if fails(smaller):
-                plan, found = smaller, True
+                plan, has_shrunk = smaller, True
                 break
     return plan
 
 
-def smaller_ones(plan: Plan) -> Iterator[Plan]:
+def smaller_plans(plan: Plan) -> Iterator[Plan]:
     for number in range(len(plan.parts)) if len(plan.parts) > 1 else ():
         smaller = without_actor(plan, number)
-        # Some of the choices were for its trips.
-        for dropped in range(ITS_CHOICES):
+        # Some of the choices were for the store calls of that actor.
+        for dropped in range(MAX_DROPPED_CHOICES):
             yield replace(smaller, choices=smaller.choices[dropped:])
     for number, part in enumerate(plan.parts):
-        for position in range(len(part.verbs)) if len(part.verbs) > 1 else ():
-            verbs = part.verbs[:position] + part.verbs[position + 1 :]
+        for position in range(len(part.steps)) if len(part.steps) > 1 else ():
+            steps = part.steps[:position] + part.steps[position + 1 :]
             parts = list(plan.parts)
-            parts[number] = Part(part.process, verbs)
+            parts[number] = Part(part.process, steps)
             yield replace(plan, parts=tuple(parts))
     for failure in plan.failures:
         yield replace(plan, failures=tuple(each for each in plan.failures if each != failure))
@@ -61,53 +61,54 @@ def without_actor(plan: Plan, number: int) -> Plan:
         plan.parts[:number] + plan.parts[number + 1 :],
         plan.choices,
         tuple(
-            (renumbered(who), trip, moment) for who, trip, moment in plan.failures if who != number
+            (renumbered(actor), call, moment)
+            for actor, call, moment in plan.failures
+            if actor != number
         ),
     )
 
 
-def told(course: Course, broken: list[str]) -> list[str]:
-    """A course for people: its requests, its trips, and what is broken; keys are called K0, K1."""
+def describe(history: History, violations: list[str]) -> list[str]:
+    """Return lines for people: requests, store calls, violations. Keys are shortened to K0, K1."""
     lines = [
-        f"R{number} to {part.process}: {' '.join(part.verbs)}"
-        for number, part in enumerate(course.plan.parts)
+        f"R{number} to {part.process}: {' '.join(part.steps)}"
+        for number, part in enumerate(history.plan.parts)
     ]
-    answers = {visit.trips: [] for visit in course.visits}  # type: dict[int, list[str]]
-    for visit in course.visits:
-        answer = {None: "", "": ", and its cookie deleted"}.get(visit.answer, f", {visit.answer}")
-        answers[visit.trips].append(
-            f"     R{visit.number}, which came with {visit.cookie}, is {visit.outcome}{answer}"
+    answers: dict[int, list[str]] = {visit.calls_before_answer: [] for visit in history.visits}
+    for visit in history.visits:
+        cookie = {None: "", "": ", cookie deleted"}.get(visit.set_cookie, f", {visit.set_cookie}")
+        answers[visit.calls_before_answer].append(
+            f"     R{visit.number} with cookie {visit.cookie}: {visit.outcome}{cookie}"
         )
-    for number, trip in enumerate(course.trips):
+    for number, call in enumerate(history.calls):
         lines += answers.get(number, ())
-        failure = f", and fails {trip.failure}" if trip.failure else ""
-        key = re.sub(r"^\D*cached?(_db)?(?=\w{32})", "", trip.key)
-        lines.append(
-            f"{number:4} R{trip.actor} {trip.name} {key}: {shown(course, trip.result)}{failure}"
-        )
-    lines += answers.get(len(course.trips), ())
-    for cookie, found in course.opens.items():
-        lines += [f"     {cookie} opens {shown(course, data)}" for data in found[:1]]
-    lines += [f"     BROKEN: {sentence}" for sentence in broken]
-    return with_short_keys("\n".join(lines), course).splitlines()
+        failure = f", fails {call.failure} its effect" if call.failure else ""
+        key = re.sub(r"^\D*cached?(_db)?(?=\w{32})", "", call.key)
+        result = describe_result(history, call.result)
+        lines.append(f"{number:4} R{call.actor} {call.name} {key}: {result}{failure}")
+    lines += answers.get(len(history.calls), ())
+    for cookie, opened in history.final_data.items():
+        lines += [f"     {cookie} opens {describe_result(history, data)}" for data in opened[:1]]
+    lines += [f"     BROKEN: {sentence}" for sentence in violations]
+    return with_short_keys("\n".join(lines), history).splitlines()
 
 
-def shown(course: Course, result: Any) -> str:
-    """Of data what is not as it began."""
+def describe_result(history: History, result: Any) -> str:
+    """Of session data, show only what differs from the initial data."""
     if hasattr(result, "session_data"):
-        result = course.world.first.Store().decode(result.session_data)
+        result = history.setup.first.Store().decode(result.session_data)
     data = getattr(result, "data", result)
     if not isinstance(data, dict):
         return str(result) if isinstance(result, bool | None) else type(result).__name__
-    new = {key: value for key, value in data.items() if BEGUN.get(key) != value}
-    gone = [f"no {key}" for key in BEGUN if key not in data]
-    if len(gone) == len(BEGUN):
-        gone = ["nobody"]
-    return f"<{', '.join([*(f'{key}={value}' for key, value in new.items()), *gone])}>"
+    new = {key: value for key, value in data.items() if INITIAL_DATA.get(key) != value}
+    missing = [f"no {key}" for key in INITIAL_DATA if key not in data]
+    if len(missing) == len(INITIAL_DATA):
+        missing = ["nobody"]
+    return f"<{', '.join([*(f'{key}={value}' for key, value in new.items()), *missing])}>"
 
 
-def with_short_keys(text: str, course: Course) -> str:
-    keys = dict.fromkeys([*course.cookies, *re.findall(r"\b[0-9a-z]{32,40}\b", text)])
+def with_short_keys(text: str, history: History) -> str:
+    keys = dict.fromkeys([*history.cookies, *re.findall(r"\b[0-9a-z]{32,40}\b", text)])
     for number, key in enumerate(keys):
         text = text.replace(key, f"K{number}")
     return text

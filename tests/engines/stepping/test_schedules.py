@@ -1,77 +1,81 @@
-"""Requests to one session, in orders that a seed chooses, on every engine and in every handover."""
+"""Concurrent requests to one session, in random schedules, on each engine and each handover."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from .seeds import first_broken
-from .setups import NAMES, NAMES_ON_MONGODB, world
+from .setups import NAMES, NAMES_ON_MONGODB, setup_named
 
-# Of each engine and pair: so many in one test, as several processes share them, and how many such.
-# They make ten thousand in the suite's time, a quarter of them in the fast tier's, and a million
-# with --long.
+# How many schedules a test runs, and how many such tests each setup has, so that the processes of a
+# test run can share them. Together they run ten thousand, a quarter of them in the fast tier, and a
+# million with --long.
 SHORT, LONG = (100, 4), (4000, 10)
 
-# SECURITY.md says of these what is not promised: in the moment in which one session is carried
-# over, a process of the former engine ends it, or carries it back beside ``movesessions``.
-BOTH_WAYS_AT_ONCE = {
-    "db to cache:179": "a write to what is carried over goes with its end in the former store",
-    "file to db:136": "carried to and fro by three at once, it is in neither store",
+# SECURITY.md lists these limits: while a session moves, a process of the previous engine ends it,
+# or moves it back while ``movesessions`` runs.
+NOT_PROMISED = {
+    "db to cache:179": "the session ends in the old store while it moves, and a write is lost",
+    "file to db:136": "three processes move the session back and forth, and it is in neither store",
 }
 
-pytestmark = pytest.mark.usefixtures("stopped_at_trips")
+pytestmark = pytest.mark.usefixtures("paused_at_store_calls")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "numbers" in metafunc.fixturenames:
         seed = metafunc.config.getoption("--schedule")
         long = metafunc.config.getoption("--long")
-        cases = [case_of(seed)] if seed else list(cases_of(*(LONG if long else SHORT)))
+        cases = [parse_seed(seed)] if seed else list(all_cases(*(LONG if long else SHORT)))
         ids = [f"{name}-{numbers.start}" for name, numbers in cases]
         metafunc.parametrize(("name", "numbers"), cases, ids=ids)
 
 
-def case_of(seed: str) -> tuple[str, range]:
+def parse_seed(seed: str) -> tuple[str, range]:
     name, _, number = seed.rpartition(":")
     return name, range(int(number), int(number) + 1)
 
 
-def cases_of(number: int, tests: int) -> Iterator[tuple[str, range]]:
+def all_cases(size: int, tests: int) -> Iterator[tuple[str, range]]:
     for name in NAMES:
-        for start in range(0, number * tests, number):
-            yield name, range(start, start + number)
+        for start in range(0, size * tests, size):
+            yield name, range(start, start + size)
 
 
 @pytest.mark.parametrize("cache_url", ["redis", "memcached"], indirect=True)
 @pytest.mark.parametrize("server", ["cache", "cached_db", "file to cache", "cache to cached_db"])
-def test_nor_on_a_server(server: str, cache_url: str, pytestconfig: pytest.Config) -> None:
-    """What compares and swaps there is a script, or a command, of the server's own."""
+def test_random_schedules_on_cache_server_keep_promises(
+    server: str, cache_url: str, pytestconfig: pytest.Config
+) -> None:
+    """A Redis script or a memcached command compares and swaps."""
     numbers = range(2000 if pytestconfig.getoption("--long") else 20)
-    all_is_kept(server, numbers)
+    check_schedules(server, numbers)
 
 
 @pytest.mark.parametrize("on_mongodb", NAMES_ON_MONGODB)
-def test_nor_on_mongodb(on_mongodb: str, pytestconfig: pytest.Config) -> None:
-    all_is_kept(on_mongodb, range(1000 if pytestconfig.getoption("--long") else 10))
+def test_random_schedules_on_mongodb_keep_promises(
+    on_mongodb: str, pytestconfig: pytest.Config
+) -> None:
+    check_schedules(on_mongodb, range(1000 if pytestconfig.getoption("--long") else 10))
 
 
-def test_a_session_is_what_it_may_be(name: str, numbers: range) -> None:
-    all_is_kept(name, numbers)
+def test_random_schedules_keep_promises(name: str, numbers: range) -> None:
+    check_schedules(name, numbers)
 
 
 @pytest.mark.parametrize(
     "seed",
     [
         pytest.param(seed, marks=pytest.mark.xfail(reason=reason, strict=True))
-        for seed, reason in BOTH_WAYS_AT_ONCE.items()
+        for seed, reason in NOT_PROMISED.items()
     ],
 )
-def test_what_is_not_promised(seed: str) -> None:
-    name, numbers = case_of(seed)
-    assert first_broken(world(name), numbers) is None
+def test_schedule_shows_known_limit(seed: str) -> None:
+    name, numbers = parse_seed(seed)
+    assert first_broken(setup_named(name), numbers) is None
 
 
-def all_is_kept(name: str, numbers: range) -> None:
-    promised = [number for number in numbers if f"{name}:{number}" not in BOTH_WAYS_AT_ONCE]
-    if broken := first_broken(world(name), promised):
+def check_schedules(name: str, numbers: range) -> None:
+    promised = [number for number in numbers if f"{name}:{number}" not in NOT_PROMISED]
+    if broken := first_broken(setup_named(name), promised):
         pytest.fail(str(broken), pytrace=False)
