@@ -258,7 +258,7 @@ def test_unserializable_result_changes_nothing(request_for: Open, key: str) -> N
 def test_apply_beside_an_unsaved_unserializable_value(
     engine: Engine, request_for: Open, key: str
 ) -> None:
-    """A store that serializes the data raises before it writes. The others write ``a`` alone."""
+    """Stores that serialize the data raise before they write. The others write ``a`` alone."""
     session = request_for(key).set(bad=threading.Lock())
     before = session.data
     if engine.name == "cache" and engine.cache != "redis":

@@ -1,4 +1,4 @@
-"""Database engines with a session model of their own, as packages that extend Django's engine."""
+"""Engines whose session model has extra columns or methods, as in packages for Django's engine."""
 
 import secrets
 from collections.abc import Iterator

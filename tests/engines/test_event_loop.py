@@ -55,7 +55,7 @@ every_step = pytest.mark.parametrize("step", STEPS)
 
 
 def data_after(step: str, engine: str, read: bool) -> dict[str, Any]:
-    """A session created after reading keeps the data; in cookies, also one created before."""
+    """Return the data after the step. ``create`` keeps what was read; in cookies, all data."""
     keeps = step == "create" and (read or engine in IN_COOKIES)
     return {"a": 1} if keeps else STEPS[step][1]
 
