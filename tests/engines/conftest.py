@@ -1,4 +1,4 @@
-"""The engines and stores that the contract is held against, Django's own among them."""
+"""Fixtures of the engine tests: every engine on each of its stores, and every switch."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,13 +24,13 @@ from .contract import STORES, Engine, Open, Request
 from .handover_switch import PAIRS, Switch
 
 ENGINES = [
-    Engine(f"{owner}{name}", *store)
-    for owner in (OUR_ENGINES, DJANGO_ENGINES)
+    Engine(f"{family}{name}", *store)
+    for family in (OUR_ENGINES, DJANGO_ENGINES)
     for name, *store in STORES
-    if owner == OUR_ENGINES or name in DJANGO_ENGINE_NAMES
+    if family == OUR_ENGINES or name in DJANGO_ENGINE_NAMES
 ]
 
-# What docs/stores.md tells to run on a store of one's own, and here runs on its example.
+# The example store of docs/stores.md, and the tests that the page recommends for new stores.
 EXAMPLE = Engine("tests.engines.example", "", "")
 ON_ANY_STORE = {"test_contract", "test_keys", "test_store"}
 
@@ -49,31 +49,31 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With --engine, only what is held against that engine."""
+    """With --engine, run only the tests that use that engine."""
     if not config.getoption("--engine"):
         return
 
-    def about_it(item: pytest.Item) -> bool:
+    def uses_engine(item: pytest.Item) -> bool:
         parameters = getattr(getattr(item, "callspec", None), "params", {})
         return isinstance(parameters.get("engine"), Engine)
 
-    others = [item for item in items if not about_it(item)]
-    config.hook.pytest_deselected(items=others)
-    items[:] = [item for item in items if about_it(item)]
+    deselected = [item for item in items if not uses_engine(item)]
+    config.hook.pytest_deselected(items=deselected)
+    items[:] = [item for item in items if uses_engine(item)]
 
 
 @pytest.fixture(params=["sync", "async"])
 def request_for(engine: Engine, request: pytest.FixtureRequest) -> Open:
-    """A request with that session key in its cookie."""
+    """Opens the session of a request whose cookie has the given key."""
     return lambda session_key=None: Request(engine.Store(session_key), request.param)
 
 
 @pytest.fixture
 def key(request_for: Open) -> str:
     """The key of a stored session."""
-    first = request_for().set(a=1, b=2)
-    first.save()
-    session_key: str = first.session_key
+    session = request_for().set(a=1, b=2)
+    session.save()
+    session_key: str = session.session_key
     return session_key
 
 
@@ -81,7 +81,7 @@ def key(request_for: Open) -> str:
 def environment(
     engine: Engine, request: pytest.FixtureRequest, settings: Settings, tmp_path: Path
 ) -> dict[str, str]:
-    """The variables that give another process the same store."""
+    """Environment variables with which another process uses the same store."""
     return {
         "DJANGO_SETTINGS_MODULE": "cookieproj.settings.cached_db",
         "SESSION_ENGINE": engine.path,
@@ -99,7 +99,7 @@ def engine(
     tmp_path: Path,
     django_db_blocker: DjangoDbBlocker,
 ) -> Iterator[Engine]:
-    """An engine with its store, empty; real commits, so that threads and processes see them."""
+    """An engine with an empty store. Other threads and processes see its writes."""
     engine: Engine = request.param
     settings.SESSION_ENGINE = engine.path
     settings.SESSION_FILE_PATH = tmp_path
@@ -131,13 +131,13 @@ def switch(
 
 @contextmanager
 def database(url: str) -> Iterator[None]:
-    """That database, less its sessions, is ``default`` till the block ends, in new threads too."""
+    """Delete that database's sessions and make it ``default`` in the block, in new threads too."""
     with connected(url):
         try:
             with connections["default"].cursor() as cursor:
                 cursor.execute(f"DELETE FROM {Session._meta.db_table}")
         except DatabaseError:
-            # There is no table yet.
+            # The table does not exist yet.
             with connections["default"].schema_editor() as editor:
                 editor.create_model(Session)
         yield
@@ -145,7 +145,7 @@ def database(url: str) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def postgresql_sessions_url(postgresql_url: str) -> str:
-    """A database of its own, as others migrate the server's first."""
+    """A separate database, as other tests migrate the server's first one."""
     return new_database(postgresql_url, "sessions")
 
 

@@ -1,4 +1,4 @@
-"""The engines and stores that are held to the contract, and how a promise is judged."""
+"""The engines and stores under test, and an assertion for promises that Django's engines break."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from cookieproj.engines.constants import DJANGO_ENGINE_NAMES, DJANGO_ENGINES, OU
 from cookieproj.engines.handover_mixin import HandoverMixin
 from tests.families import IN_COOKIES
 
-# Engine, database, cache: what of it each engine has.
+# Engine, database and cache. An empty string: the engine uses none.
 STORES = [
     ("db", "sqlite", ""),
     ("db", "postgresql", ""),
@@ -41,12 +41,12 @@ class Engine:
 
     @property
     def name(self) -> str:
-        """Of one of neither family it is the path."""
+        """The path without our package or Django's."""
         return self.path.removeprefix(OUR_ENGINES).removeprefix(DJANGO_ENGINES)
 
     @property
     def ours(self) -> bool:
-        """Or made of ours."""
+        """Whether the engine is one of ours or a subclass of one."""
         return issubclass(self.Store, HandoverMixin)
 
     @property
@@ -67,8 +67,8 @@ class Engine:
         return import_module(self.path).SessionStore
 
     def __str__(self) -> str:
-        owner = "django" if self.djangos else "ours" if self.path.startswith(OUR_ENGINES) else ""
-        return "-".join(filter(None, [owner, self.name, self.database, self.cache]))
+        family = "django" if self.djangos else "ours" if self.path.startswith(OUR_ENGINES) else ""
+        return "-".join(filter(None, [family, self.name, self.database, self.cache]))
 
 
 def on_engines(which: Callable[[Engine], bool]) -> pytest.MarkDecorator:
@@ -76,7 +76,7 @@ def on_engines(which: Callable[[Engine], bool]) -> pytest.MarkDecorator:
     return pytest.mark.engines(which=which)
 
 
-# Of Django's engines, those that are known to break a promise.
+# Values of ``broken_by``: the Django engines that are known to break a promise.
 ALL = frozenset({"db", "cache", "file", "cached_db"})
 NONE: frozenset[str] = frozenset()
 
@@ -84,7 +84,7 @@ Open = Callable[..., "Request"]
 
 
 class Request:
-    """One request's session, used through one half of Django's interface, sync or async."""
+    """The session of one request, used by its sync or by its async methods."""
 
     def __init__(self, store: Any, half: str) -> None:
         self.store = store
@@ -105,8 +105,8 @@ class Request:
 
 
 def kept(engine: Engine, promise: bool, seen: object, broken_by: frozenset[str] = NONE) -> None:
-    """The promise holds; or it is Django's engine, known to break it, and still does."""
+    """Assert the promise. For a Django engine in ``broken_by``, assert that it is still broken."""
     if engine.djangos and engine.name in broken_by:
-        assert not promise, f"Django keeps this now: {seen}"
+        assert not promise, f"Django keeps this promise now: {seen}"
         pytest.xfail(str(seen))
     assert promise, seen

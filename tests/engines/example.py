@@ -1,4 +1,4 @@
-"""Sessions in an SQLite file, by Python's own module: the example of docs/stores.md."""
+"""Sessions in an SQLite file, by Python's ``sqlite3``: the example of docs/stores.md."""
 
 import sqlite3
 from collections.abc import Iterator

@@ -24,10 +24,10 @@ from cookieproj.profiles import PROFILES
 from tests.families import IN_COOKIES
 from tests.stores import Step, after, before, instead, steps_of
 
-# Of those between cookies is test_handover_between_cookies.py: there the session is the cookie.
+# Switches between the two cookie engines are tested in test_handover_between_cookies.py.
 PAIRS = [pair for pair in permutations(PROFILES, 2) if not set(pair) <= IN_COOKIES]
 
-# Pairs of server engines with a store each.
+# Pairs of server engines that do not share a store.
 SERVER_PAIRS = [
     pair for pair in PAIRS if not IN_COOKIES & set(pair) and set(pair) != {"db", "cached_db"}
 ]
@@ -79,14 +79,14 @@ class Switch:
 
     def expiry(self, engine: str, key: str | None) -> Any:
         """Return the expiry of the session in the engine's store."""
-        found = self.place(engine).read(key or "", with_expiry=True)
-        return found and found.expires
+        entry = self.place(engine).read(key or "", with_expiry=True)
+        return entry and entry.expires
 
     def stored(self, engine: str, key: str | None) -> Any:
         """Return the session's entry in the engine's store, with its expiry."""
-        found = self.place(engine).read(key or "", with_expiry=True)
-        assert found is not None
-        return found
+        entry = self.place(engine).read(key or "", with_expiry=True)
+        assert entry is not None
+        return entry
 
     @property
     def keeps_the_key(self) -> bool:
@@ -94,9 +94,9 @@ class Switch:
 
     @property
     def is_followed(self) -> bool:
-        """Whether what a process writes that knows the old engine alone is seen by the new one.
+        """Whether the new engine sees the writes of a process that runs the old engine alone.
 
-        What it signs into a cookie is not, nor is a row of which there is a copy in a cache.
+        It sees no cookies that such a process signs, and no rows that have a copy in a cache.
         """
         return self.old not in IN_COOKIES and (self.old, self.new) != ("db", "cached_db")
 
@@ -109,7 +109,7 @@ class Switch:
 
 
 def is_cookie(text: str | None) -> bool:
-    """Whether it is a session in itself, of either form, and not the key of one on a server."""
+    """Whether the text is a session cookie, signed or encrypted, and not a session key."""
     return signed_cookies.SessionStore.is_cookie(text) or (
         encrypted_cookies.SessionStore.is_cookie(text)
     )
@@ -125,15 +125,15 @@ class Browser:
         self.response: Any = None
 
     def visit(self, view: View, status: int = 200, lost: bool = False) -> Any:
-        """A request whose view is given its session: what that returns.
+        """Send a request whose view gets the session, and return what the view returns.
 
-        Of a response that is ``lost`` the browser hears nothing.
+        A response that is ``lost`` does not reach the browser.
         """
-        answer: list[Any] = []
+        results: list[Any] = []
 
         def respond(request: HttpRequest) -> HttpResponse:
             try:
-                answer.append(view(request.session))
+                results.append(view(request.session))
             except StoreUnavailableError as error:
                 return middleware.process_exception(request, error) or HttpResponse()
             return HttpResponse(status=status)
@@ -142,7 +142,7 @@ class Browser:
         self.response = middleware(self.request())
         if not lost:
             self.receive(self.response.cookies)
-        return answer[0] if answer else None
+        return results[0] if results else None
 
     def request(self) -> HttpRequest:
         request = RequestFactory().get("/")
@@ -180,8 +180,8 @@ def browser_of_moved_session(switch: Switch) -> Browser:
 
 
 def raise_unreachable(*arguments: Any, **options: Any) -> None:
-    """Replaces a step of a store that does not answer."""
-    raise StoreUnavailableError("the store", "It is away.")
+    """Replaces a step of a store, as if the store did not answer."""
+    raise StoreUnavailableError("the store", "It does not answer.")
 
 
 @contextmanager
@@ -195,28 +195,28 @@ def unreachable(switch: Switch, side: str, *steps: str) -> Iterator[None]:
 def meanwhile(
     switch: Switch, step: tuple[str, str, str], *actions: Callable[[], Any]
 ) -> Iterator[None]:
-    """Do one after the other, each right before or after the next such step of that store.
+    """Run the actions in turn, each right before or after the next such step of that store.
 
-    All of them must have been done when the block ends. A step within an action is none.
+    All actions must have run when the block ends. Steps that an action takes do not count.
     """
     side, name, moment = step
-    left = list(actions)
+    pending = list(actions)
     is_acting = False
 
     def act() -> None:
         nonlocal is_acting
-        if not left or is_acting:
+        if not pending or is_acting:
             return
         is_acting = True
         try:
-            left.pop(0)()
+            pending.pop(0)()
         finally:
             is_acting = False
 
     change = before(act) if moment == "before" else after(act)
     with steps_of(switch.engine(side), **{name: change}):
         yield
-    assert not left, f"{side} {name} was reached {len(actions) - len(left)} times only"
+    assert not pending, f"{side} {name} was called only {len(actions) - len(pending)} times"
 
 
 # The methods of a store that a session calls.
@@ -229,9 +229,9 @@ Meanwhile = Callable[[Callable[[], object]], AbstractContextManager[None]]
 
 
 class Gaps:
-    """Between the steps that a request takes in the two stores, one after the other.
+    """Runs an action in one of the gaps between the steps that a request takes in the two stores.
 
-    A step that a store makes as a part of another is none, nor is one of the action itself.
+    A step within another step does not count, nor does a step of the action.
     """
 
     def __init__(self, switch: Switch) -> None:
@@ -242,33 +242,33 @@ class Gaps:
 
     @contextmanager
     def meanwhile(self, action: Callable[[], object]) -> Iterator[None]:
-        """Do it in the gap before the step of the number ``at``; after the last where none is."""
+        """Run the action before the step with the number ``at``, or after the last step."""
         self.steps, self.has_fired = [], False
         inside = False
 
-        def change(side: str, name: str) -> Callable[[Step], Step]:
-            def changed(really: Step) -> Step:
-                def stepped(*arguments: Any, **options: Any) -> Any:
+        def wrapper_for(side: str, name: str) -> Callable[[Step], Step]:
+            def wrapper(step: Step) -> Step:
+                def wrapped(*arguments: Any, **options: Any) -> Any:
                     nonlocal inside
                     if inside:
-                        return really(*arguments, **options)
+                        return step(*arguments, **options)
                     inside = True
                     try:
                         if len(self.steps) == self.at and not self.has_fired:
                             self.has_fired = True
                             action()
                         self.steps.append(f"{side} {name}")
-                        return really(*arguments, **options)
+                        return step(*arguments, **options)
                     finally:
                         inside = False
 
-                return stepped
+                return wrapped
 
-            return changed
+            return wrapper
 
         with ExitStack() as stack:
             for side in ("old", "new"):
-                steps = {name: change(side, name) for name in STEPS}
+                steps = {name: wrapper_for(side, name) for name in STEPS}
                 stack.enter_context(steps_of(self.switch.engine(side), **steps))
             yield
         if not self.has_fired:

@@ -1,4 +1,4 @@
-"""The async half waits for stores in threads, never on the event loop itself."""
+"""The async methods of a session call its store in threads, never on the event loop_threads."""
 
 import asyncio
 import threading
@@ -17,7 +17,7 @@ pytestmark = on_engines(lambda engine: engine.ours and engine.on_server)
 STEPS = ("load", "refresh", "insert", "put", "compare_and_delete", "delete", "clear", "exists")
 
 
-async def use_everything(store: Any) -> None:
+async def call_all_async_methods(store: Any) -> None:
     session = store()
     await session.aset("a", 1)
     await session.asave()
@@ -37,22 +37,22 @@ async def use_everything(store: Any) -> None:
     await store.aclear_expired()
 
 
-def test_no_step_is_taken_on_the_event_loop(engine: Engine) -> None:
-    loop: list[int] = []
-    seen: dict[str, set[int]] = {name: set() for name in STEPS}
+def test_async_methods_call_the_store_in_threads(engine: Engine) -> None:
+    loop_threads: list[int] = []
+    threads: dict[str, set[int]] = {name: set() for name in STEPS}
 
-    def noting(name: str) -> Any:
-        return before(lambda: seen[name].add(threading.get_ident()))
+    def record_thread(name: str) -> Any:
+        return before(lambda: threads[name].add(threading.get_ident()))
 
     async def main() -> None:
-        loop.append(threading.get_ident())
+        loop_threads.append(threading.get_ident())
         try:
-            await use_everything(engine.Store)
+            await call_all_async_methods(engine.Store)
         finally:
             await sync_to_async(connections.close_all)()
             await sync_to_async(caches.close_all)()
 
-    with steps_of(engine.Store, **{name: noting(name) for name in STEPS}):
+    with steps_of(engine.Store, **{name: record_thread(name) for name in STEPS}):
         asyncio.run(main())
-    assert all(seen.values()), seen
-    assert not set.union(*seen.values()) & set(loop)
+    assert all(threads.values()), threads
+    assert not set.union(*threads.values()) & set(loop_threads)

@@ -1,4 +1,4 @@
-"""Several coroutines of one request that use its session at once: one load, and no write lost."""
+"""Coroutines of one request use its session concurrently: one load, and no write is lost."""
 
 import asyncio
 import threading
@@ -19,35 +19,35 @@ from .test_overrides import made
 
 on_ours = on_engines(lambda engine: engine.ours)
 
-# Signed cookies and files Django loads on the event loop itself, where nothing comes between.
-LOSING = frozenset({"db", "cache", "cached_db"})
+# Django loads files and signed cookies on the event loop itself, so no other coroutine interferes.
+LOSING_WRITES = frozenset({"db", "cache", "cached_db"})
 
 
-def stored(engine: Engine) -> str:
+def stored_key(engine: Engine) -> str:
     session = engine.Store()
     session.update({"a": 1, "b": 2})
     session.save()
     return str(session.session_key)
 
 
-def opened(engine: Engine, session: Any) -> dict[str, Any]:
+def stored_data(engine: Engine, session: Any) -> dict[str, Any]:
     return dict(engine.Store(session.session_key).items())
 
 
 def run(main: Callable[[], Awaitable[Any]]) -> Any:
-    """As under ASGI: on an event loop, with all that waits in a thread of the request's own."""
+    """Run as under ASGI: on an event loop, with a thread of the request for sync code."""
 
     async def request() -> Any:
         async with ThreadSensitiveContext():
             try:
                 return await main()
             finally:
-                await sync_to_async(close)()
+                await sync_to_async(close_connections)()
 
     return asyncio.run(request())
 
 
-def close() -> None:
+def close_connections() -> None:
     connections.close_all()
     caches.close_all()
 
@@ -57,13 +57,13 @@ async def in_another_thread(function: Callable[..., Any], *arguments: Any) -> An
         try:
             return function(*arguments)
         finally:
-            close()
+            close_connections()
 
     return await asyncio.to_thread(work)
 
 
-def counted(engine: Engine, loads: list[int]) -> Any:
-    """A store whose loads are counted, by the thread in which they run."""
+def counting_store(engine: Engine, loads: list[int]) -> Any:
+    """Return a subclass of the engine that records its loads, by the thread in which they run."""
 
     def load(self: Any) -> Any:
         loads.append(threading.get_ident())
@@ -93,37 +93,37 @@ STEPS: dict[str, Callable[[Any], Awaitable[Any]]] = {
 
 
 @pytest.mark.parametrize("first", STEPS)
-def test_what_is_set_at_once_is_all_stored(engine: Engine, first: str) -> None:
-    key = stored(engine)
-    others = [step for name, step in STEPS.items() if name != first]
+def test_concurrent_writes_of_coroutines_are_all_stored(engine: Engine, first: str) -> None:
+    key = stored_key(engine)
+    other_steps = [step for name, step in STEPS.items() if name != first]
     if engine.djangos:
-        # Which says so itself, for rows: only what it promises to bear.
-        others = [step for step in others if step not in THREADS]
+        # Django's engines are not made for several threads.
+        other_steps = [step for step in other_steps if step not in THREAD_STEPS]
 
     async def main() -> Any:
         session = engine.Store(key)
-        await asyncio.gather(*(step(session) for step in (STEPS[first], *others)))
+        await asyncio.gather(*(step(session) for step in (STEPS[first], *other_steps)))
         await session.asave()
         return session
 
-    if engine.djangos and STEPS[first] in THREADS:
+    if engine.djangos and STEPS[first] in THREAD_STEPS:
         pytest.skip("Django's engine is not for several threads.")
     session = run(main)
-    data = opened(engine, session)
+    data = stored_data(engine, session)
     expected = {"a": 1, "c": 3, "d": 4, "e": 5, "_session_expiry": 300}
     if not engine.djangos:
         expected["f"] = 6
-    kept(engine, data == expected, data, LOSING)
+    kept(engine, data == expected, data, LOSING_WRITES)
 
 
-THREADS = [STEPS[name] for name in ("a thread", "another thread", "a writing thread")]
+THREAD_STEPS = [STEPS[name] for name in ("a thread", "another thread", "a writing thread")]
 
 
 @on_ours
 @pytest.mark.parametrize("first", STEPS)
-def test_it_is_loaded_once(engine: Engine, first: str) -> None:
-    key, loads = stored(engine), list[int]()
-    store = counted(engine, loads)
+def test_concurrent_coroutines_load_the_session_once(engine: Engine, first: str) -> None:
+    key, loads = stored_key(engine), list[int]()
+    store = counting_store(engine, loads)
 
     async def main() -> None:
         session = store(key)
@@ -134,8 +134,8 @@ def test_it_is_loaded_once(engine: Engine, first: str) -> None:
 
 
 @on_ours
-def test_a_load_that_fails_is_an_error_to_each_and_the_next_tries_again(engine: Engine) -> None:
-    key, fails = stored(engine), [True, False, False]
+def test_failed_load_raises_in_each_coroutine_and_is_retried(engine: Engine) -> None:
+    key, fails = stored_key(engine), [True, False, False]
     attempts: list[bool] = []
 
     def load(self: Any) -> Any:
@@ -148,10 +148,10 @@ def test_a_load_that_fails_is_an_error_to_each_and_the_next_tries_again(engine: 
 
     async def main() -> None:
         session = store(key)
-        answers = await asyncio.gather(
+        results = await asyncio.gather(
             session.aset("c", 3), session.aget("a"), session.apop("b"), return_exceptions=True
         )
-        assert [type(answer) for answer in answers] == [OSError] * 3
+        assert [type(result) for result in results] == [OSError] * 3
         assert attempts == [True]
         assert await session.aget("b") == 2
 
@@ -160,14 +160,14 @@ def test_a_load_that_fails_is_an_error_to_each_and_the_next_tries_again(engine: 
 
 
 @on_ours
-def test_it_goes_on_where_the_first_is_cancelled(engine: Engine) -> None:
-    key, loads = stored(engine), list[int]()
-    began, go_on = threading.Event(), threading.Event()
+def test_load_continues_if_its_first_coroutine_is_cancelled(engine: Engine) -> None:
+    key, loads = stored_key(engine), list[int]()
+    started, proceed = threading.Event(), threading.Event()
 
     def load(self: Any) -> Any:
         loads.append(1)
-        began.set()
-        assert go_on.wait(30)
+        started.set()
+        assert proceed.wait(30)
         return super(store, self).load()
 
     store = made(engine, load=load)
@@ -176,32 +176,32 @@ def test_it_goes_on_where_the_first_is_cancelled(engine: Engine) -> None:
         session = store(key)
         first = asyncio.create_task(session.aget("a"))
         second = asyncio.create_task(session.aset("c", 3))
-        await asyncio.to_thread(began.wait, 30)
+        await asyncio.to_thread(started.wait, 30)
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
             await first
-        go_on.set()
+        proceed.set()
         await second
         await session.asave()
         return session
 
     session = run(main)
     assert loads == [1]
-    assert opened(engine, session) == {"a": 1, "b": 2, "c": 3}
+    assert stored_data(engine, session) == {"a": 1, "b": 2, "c": 3}
 
 
 @on_ours
-def test_nor_is_anything_left_behind_where_all_are_cancelled(
+def test_failed_load_of_a_cancelled_coroutine_logs_no_error(
     engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
-    key = stored(engine)
-    began, go_on = threading.Event(), threading.Event()
-    answers: list[Any] = [OSError("no answer"), None]
+    key = stored_key(engine)
+    started, proceed = threading.Event(), threading.Event()
+    errors: list[Any] = [OSError("no answer"), None]
 
     def load(self: Any) -> Any:
-        began.set()
-        assert go_on.wait(30)
-        if error := answers.pop(0):
+        started.set()
+        assert proceed.wait(30)
+        if error := errors.pop(0):
             raise error
         return super(store, self).load()
 
@@ -209,14 +209,14 @@ def test_nor_is_anything_left_behind_where_all_are_cancelled(
 
     async def main() -> Any:
         session = store(key)
-        only = asyncio.create_task(session.aget("a"))
-        await asyncio.to_thread(began.wait, 30)
-        only.cancel()
+        cancelled = asyncio.create_task(session.aget("a"))
+        await asyncio.to_thread(started.wait, 30)
+        cancelled.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await only
-        go_on.set()
+            await cancelled
+        proceed.set()
         assert await sync_to_async(lambda: True)()
-        while len(answers) > 1:
+        while len(errors) > 1:
             await asyncio.sleep(0)
         await asyncio.sleep(0)
         return await session.aget("a")
@@ -227,13 +227,13 @@ def test_nor_is_anything_left_behind_where_all_are_cancelled(
 
 @on_ours
 @pytest.mark.parametrize("step", ["clear", "aflush"])
-def test_what_was_emptied_while_it_was_loaded_stays_empty(engine: Engine, step: str) -> None:
-    key = stored(engine)
-    began, go_on = threading.Event(), threading.Event()
+def test_session_emptied_during_its_load_stays_empty(engine: Engine, step: str) -> None:
+    key = stored_key(engine)
+    started, proceed = threading.Event(), threading.Event()
 
     def load(self: Any) -> Any:
-        began.set()
-        assert go_on.wait(30)
+        started.set()
+        assert proceed.wait(30)
         return super(store, self).load()
 
     store = made(engine, load=load)
@@ -241,14 +241,14 @@ def test_what_was_emptied_while_it_was_loaded_stays_empty(engine: Engine, step: 
     async def main() -> Any:
         session = store(key)
         reading = asyncio.create_task(session.aget("a"))
-        await asyncio.to_thread(began.wait, 30)
+        await asyncio.to_thread(started.wait, 30)
         if step == "clear":
             session.clear()
-            go_on.set()
+            proceed.set()
         else:
             flushing = asyncio.create_task(session.aflush())
             await asyncio.sleep(0)
-            go_on.set()
+            proceed.set()
             await flushing
         assert await reading is None
         await session.aset("c", 3)
@@ -256,13 +256,13 @@ def test_what_was_emptied_while_it_was_loaded_stays_empty(engine: Engine, step: 
         return session
 
     session = run(main)
-    assert opened(engine, session) == {"c": 3}
+    assert stored_data(engine, session) == {"c": 3}
     if step == "aflush" and engine.on_server:
         assert session.session_key != key
         assert dict(engine.Store(key).items()) == {}
 
 
-SLOW = {
+SLOW_STEPS = {
     "asave": lambda session: session.asave(),
     "aapply": lambda session: session.aapply("a", lambda number: number + 1),
     "acycle_key": lambda session: session.acycle_key(),
@@ -270,17 +270,17 @@ SLOW = {
 
 
 @on_engines(lambda engine: engine.ours and engine.on_server)
-@pytest.mark.parametrize("step", SLOW)
-def test_what_is_set_while_a_step_is_under_way_is_kept(engine: Engine, step: str) -> None:
-    """Another request has written too, so that the step changes the data itself."""
-    key = stored(engine)
-    began, go_on = threading.Event(), threading.Event()
+@pytest.mark.parametrize("step", SLOW_STEPS)
+def test_write_during_a_slow_step_is_kept(engine: Engine, step: str) -> None:
+    """Another request has written as well, so the step merges data into the session."""
+    key = stored_key(engine)
+    started, proceed = threading.Event(), threading.Event()
 
-    def stop() -> None:
-        began.set()
-        assert go_on.wait(30)
+    def wait() -> None:
+        started.set()
+        assert proceed.wait(30)
 
-    def writes_theirs() -> None:
+    def write_concurrently() -> None:
         other = engine.Store(key)
         other["theirs"] = 1
         other.save()
@@ -288,29 +288,29 @@ def test_what_is_set_while_a_step_is_under_way_is_kept(engine: Engine, step: str
     async def main() -> Any:
         session = engine.Store(key)
         await session.aset("mine", 1)
-        await in_another_thread(writes_theirs)
-        stack.enter_context(steps_of(engine.Store, put=before(stop), insert=before(stop)))
-        slow = asyncio.create_task(SLOW[step](session))
-        await asyncio.to_thread(began.wait, 30)
+        await in_another_thread(write_concurrently)
+        stack.enter_context(steps_of(engine.Store, put=before(wait), insert=before(wait)))
+        slow = asyncio.create_task(SLOW_STEPS[step](session))
+        await asyncio.to_thread(started.wait, 30)
         late = asyncio.create_task(session.aset("late", 1))
         for _turn in range(9):
             await asyncio.sleep(0)
-        go_on.set()
+        proceed.set()
         await asyncio.gather(slow, late)
         await session.asave()
         return session
 
     with ExitStack() as stack:
         session = run(main)
-    data = opened(engine, session)
+    data = stored_data(engine, session)
     assert data == {"a": 2 if step == "aapply" else 1, "b": 2, "mine": 1, "theirs": 1, "late": 1}
 
 
 @on_engines(lambda engine: engine.on_server)
-def test_several_applications_at_once_all_count(engine: Engine) -> None:
+def test_concurrent_calls_of_aapply_all_count(engine: Engine) -> None:
     if engine.djangos:
-        pytest.skip("It has none.")
-    key = stored(engine)
+        pytest.skip("Django's engines have no apply.")
+    key = stored_key(engine)
 
     async def main() -> None:
         session = engine.Store(key)
@@ -323,8 +323,8 @@ def test_several_applications_at_once_all_count(engine: Engine) -> None:
 
 
 @on_engines(lambda engine: engine.ours and engine.on_server)
-def test_several_new_keys_at_once_leave_one(engine: Engine) -> None:
-    key = stored(engine)
+def test_concurrent_calls_of_acycle_key_leave_one_session(engine: Engine) -> None:
+    key = stored_key(engine)
 
     async def main() -> Any:
         session = engine.Store(key)
@@ -334,20 +334,20 @@ def test_several_new_keys_at_once_leave_one(engine: Engine) -> None:
 
     session = run(main)
     assert session.session_key != key
-    assert opened(engine, session) == {"a": 1, "b": 2, "c": 3}
+    assert stored_data(engine, session) == {"a": 1, "b": 2, "c": 3}
     assert dict(engine.Store(key).items()) == {}
 
 
 @on_engines(lambda engine: engine.ours and engine.on_server)
-def test_a_flush_at_once_with_a_save_ends_it(engine: Engine) -> None:
-    key = stored(engine)
+def test_flush_during_a_save_ends_the_session(engine: Engine) -> None:
+    key = stored_key(engine)
 
     async def main() -> None:
         session = engine.Store(key)
-        answers = await asyncio.gather(
+        results = await asyncio.gather(
             session.aset("c", 3), session.asave(), session.aflush(), return_exceptions=True
         )
-        assert all(answer is None or isinstance(answer, UpdateError) for answer in answers)
+        assert all(result is None or isinstance(result, UpdateError) for result in results)
 
     run(main)
     assert dict(engine.Store(key).items()) == {}
@@ -355,14 +355,14 @@ def test_a_flush_at_once_with_a_save_ends_it(engine: Engine) -> None:
 
 @on_ours
 @pytest.mark.parametrize("half", ["aload", "_aget_session"])
-def test_a_store_with_an_async_half_of_its_own(engine: Engine, half: str) -> None:
-    key, called = stored(engine), list[str]()
+def test_subclass_that_overrides_an_async_method_is_loaded_once(engine: Engine, half: str) -> None:
+    key, called = stored_key(engine), list[str]()
 
-    async def own(self: Any, *arguments: Any) -> Any:
+    async def override(self: Any, *arguments: Any) -> Any:
         called.append(half)
         return await getattr(super(store, self), half)(*arguments)
 
-    store = made(engine, **{half: own})
+    store = made(engine, **{half: override})
 
     async def main() -> Any:
         session = store(key)
@@ -373,14 +373,14 @@ def test_a_store_with_an_async_half_of_its_own(engine: Engine, half: str) -> Non
     session = run(main)
     assert called.count("aload") in {0, 1}
     assert called
-    assert opened(engine, session) == {"a": 1, "b": 2, "c": 3, "d": 4}
+    assert stored_data(engine, session) == {"a": 1, "b": 2, "c": 3, "d": 4}
 
 
 @on_ours
-def test_on_one_event_loop_after_the_other(engine: Engine) -> None:
-    """As in a sync view that calls async code, several times."""
-    session = engine.Store(stored(engine))
+def test_session_is_used_on_consecutive_event_loops(engine: Engine) -> None:
+    """As in a sync view that calls async code several times."""
+    session = engine.Store(stored_key(engine))
     assert async_to_sync(session.aget)("a") == 1
     async_to_sync(session.aset)("c", 3)
     async_to_sync(session.asave)()
-    assert opened(engine, session) == {"a": 1, "b": 2, "c": 3}
+    assert stored_data(engine, session) == {"a": 1, "b": 2, "c": 3}

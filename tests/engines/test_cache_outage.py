@@ -1,4 +1,4 @@
-"""cached_db and a Redis that goes away for long, or forgets that a session has ended."""
+"""cached_db with a Redis that is unreachable for long, or that loses a tombstone."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ def redis(
     django_db_blocker: DjangoDbBlocker,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[StoppableRedis]:
-    """Where the copies are; the rows are in a database of their own."""
+    """The server of the copies. The rows are in a database."""
     monkeypatch.setattr(cached_row_store, "pending_invalidations", PendingInvalidations(100_000))
     redis = StoppableRedis(tmp_path)
     redis.start()
@@ -51,14 +51,14 @@ def redis(
 
 
 @contextmanager
-def away(redis: StoppableRedis) -> Iterator[None]:
+def unreachable(redis: StoppableRedis) -> Iterator[None]:
     redis.stop()
     assert not redis.answers()
     yield
     redis.start()
 
 
-def stored(**data: Any) -> str:
+def stored_key(**data: Any) -> str:
     session = SessionStore()
     session.update(data)
     session.save()
@@ -70,26 +70,30 @@ def read(key: str) -> dict[str, Any]:
 
 
 def copies() -> GenericCacheStore:
-    place: Any = store_of(SessionStore)
-    return place.copies  # type: ignore[no-any-return]
+    store: Any = store_of(SessionStore)
+    return store.copies  # type: ignore[no-any-return]
 
 
 def copy_of(key: str) -> Any:
-    """What another process would be served, which knows nothing of this one's."""
-    found = copies().read(key)
-    return found and found.data
+    """Return the copy as another process reads it: without this one's pending invalidations."""
+    entry = copies().read(key)
+    return entry and entry.data
 
 
 def sign_out(key: str) -> None:
     SessionStore(key).flush()
 
 
-def test_of_more_copies_than_are_noted_none_that_has_ended_opens(
+def test_ended_sessions_stay_ended_if_pending_invalidations_overflow(
     redis: StoppableRedis, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(cached_row_store, "pending_invalidations", PendingInvalidations(2))
-    ended, changed, other = [stored(a=1) for _time in range(4)], stored(count=1), stored(b=2)
-    with away(redis):
+    ended, changed, other = (
+        [stored_key(a=1) for _time in range(4)],
+        stored_key(count=1),
+        stored_key(b=2),
+    )
+    with unreachable(redis):
         for key in ended:
             sign_out(key)
         session = SessionStore(changed)
@@ -105,13 +109,13 @@ def test_of_more_copies_than_are_noted_none_that_has_ended_opens(
     assert not cached_row_store.pending_invalidations
 
 
-def test_what_is_noted_already_is_no_more(
+def test_repeated_invalidations_of_a_copy_count_once(
     redis: StoppableRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Then nothing is lost count of, and copies are read again."""
+    """So the limit is not reached, and copies are read again after the outage."""
     monkeypatch.setattr(cached_row_store, "pending_invalidations", PendingInvalidations(1))
-    key = stored(count=0)
-    with away(redis):
+    key = stored_key(count=0)
+    with unreachable(redis):
         for _time in range(3):
             session = SessionStore(key)
             session["count"] = session["count"] + 1
@@ -120,31 +124,31 @@ def test_what_is_noted_already_is_no_more(
     assert not cached_row_store.pending_invalidations.is_full
 
 
-class Followed(OrderedDict[tuple[str, str], None]):
-    """Knows how far it was gone through."""
+class CountingDict(OrderedDict[tuple[str, str], None]):
+    """Counts the items that were iterated over."""
 
-    seen = 0
+    iterated = 0
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
-        for each in super().__iter__():
-            self.seen += 1
-            yield each
+        for item in super().__iter__():
+            self.iterated += 1
+            yield item
 
 
-def test_no_load_goes_through_all_that_is_noted(
+def test_load_flushes_a_bounded_number_of_invalidations(
     redis: StoppableRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key = stored(a=1)
-    noted = Followed(((str(copies().label), str(number)), None) for number in range(1000))
-    monkeypatch.setattr(cached_row_store.pending_invalidations, "_copies", noted)
-    with away(redis):
+    key = stored_key(a=1)
+    pending = CountingDict(((str(copies().label), str(number)), None) for number in range(1000))
+    monkeypatch.setattr(cached_row_store.pending_invalidations, "_copies", pending)
+    with unreachable(redis):
         assert read(key) == {"a": 1}
-    assert noted.seen <= FLUSHED_AT_ONCE + 1
-    assert len(noted) == 1000
-    noted.seen = 0
+    assert pending.iterated <= FLUSHED_AT_ONCE + 1
+    assert len(pending) == 1000
+    pending.iterated = 0
     assert read(key) == {"a": 1}
-    assert noted.seen <= FLUSHED_AT_ONCE + 1
-    assert len(noted) == 1000 - FLUSHED_AT_ONCE
+    assert pending.iterated <= FLUSHED_AT_ONCE + 1
+    assert len(pending) == 1000 - FLUSHED_AT_ONCE
 
 
 def forget_nothing(redis: StoppableRedis, key: str) -> None:
@@ -166,25 +170,25 @@ def restart_empty(redis: StoppableRedis, key: str) -> None:
     ("forget", "opens"),
     [(forget_nothing, False), (evict_the_tombstone, True), (restart_empty, True)],
 )
-def test_a_reader_that_is_between_row_and_copy_when_its_session_ends(
+def test_session_that_ends_while_a_reader_copies_its_row(
     redis: StoppableRedis,
     monkeypatch: pytest.MonkeyPatch,
     forget: Callable[[StoppableRedis, str], None],
     opens: bool,
 ) -> None:
-    """If Redis forgets the tombstone in just that moment the copy opens, until it is written to."""
-    key = stored(a=1)
+    """If Redis loses the tombstone at that very moment, the copy opens until the next save."""
+    key = stored_key(a=1)
     copies().delete(key)
-    read_row = RowStore.load_from_primary
+    load_from_primary = RowStore.load_from_primary
 
-    def slow(self: RowStore, key: str) -> Any:
-        row = read_row(self, key)
-        monkeypatch.setattr(RowStore, "load_from_primary", read_row)
+    def end_after_reading_the_row(self: RowStore, key: str) -> Any:
+        row = load_from_primary(self, key)
+        monkeypatch.setattr(RowStore, "load_from_primary", load_from_primary)
         sign_out(key)
         forget(redis, key)
         return row
 
-    monkeypatch.setattr(RowStore, "load_from_primary", slow)
+    monkeypatch.setattr(RowStore, "load_from_primary", end_after_reading_the_row)
     assert read(key) == {"a": 1}
     assert bool(read(key)) is opens
     late = SessionStore(key)

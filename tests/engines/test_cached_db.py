@@ -1,4 +1,4 @@
-"""The copy in the cache and the row: a copy never ends up older than the row, nor outlives it."""
+"""A session row and its copy in the cache: no copy stays older than its row or outlives it."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -34,7 +34,7 @@ from .contract import Engine, on_engines
 pytestmark = on_engines(lambda engine: engine.ours and engine.name == "cached_db")
 
 
-def stored(**data: Any) -> SessionStore:
+def stored_session(**data: Any) -> SessionStore:
     session = SessionStore()
     session.update(data)
     session.save()
@@ -42,20 +42,20 @@ def stored(**data: Any) -> SessionStore:
 
 
 class Steps:
-    """Runs requests in threads, a step of one of them at a time; a trip to a store is a step."""
+    """Runs requests in threads, one step of one request at a time. A call of a store is a step."""
 
     def __init__(self) -> None:
-        self.mine = threading.local()
-        self.returned = threading.Semaphore(0)
+        self.local = threading.local()
+        self.step_done = threading.Semaphore(0)
 
     def step(self) -> None:
-        """Wait for the next turn; not in a thread that takes none, nor in a transaction.
+        """Wait for the next turn of this thread, if it takes turns and is in no transaction.
 
-        What a transaction has locked the others would wait for, and the turn with them.
+        Other threads would block on the locks of a transaction that waits for its turn.
         """
-        turn: threading.Semaphore | None = getattr(self.mine, "turn", None)
+        turn: threading.Semaphore | None = getattr(self.local, "turn", None)
         if turn and not connection.in_atomic_block:
-            self.returned.release()
+            self.step_done.release()
             turn.acquire()
 
     def run(self, requests: list[Callable[[], object]], order: list[int]) -> None:
@@ -63,7 +63,7 @@ class Steps:
         done = [threading.Event() for _ in requests]
 
         def work(number: int) -> None:
-            self.mine.turn = turns[number]
+            self.local.turn = turns[number]
             try:
                 self.step()
                 requests[number]()
@@ -73,35 +73,35 @@ class Steps:
                 connections.close_all()
                 caches.close_all()
                 done[number].set()
-                self.returned.release()
+                self.step_done.release()
 
         threads = [threading.Thread(target=work, args=[number]) for number in range(len(turns))]
         for thread in threads:
             thread.start()
-            self.returned.acquire()
+            self.step_done.acquire()
         choices = iter(order)
         while waiting := [number for number, event in enumerate(done) if not event.is_set()]:
             turns[waiting[next(choices, 0) % len(waiting)]].release()
-            self.returned.acquire()
+            self.step_done.acquire()
         for thread in threads:
             thread.join()
 
     @contextmanager
     def between(self, *methods: tuple[type, str]) -> Iterator[None]:
-        """Each call of these methods is a step."""
+        """Make each call of these methods a step."""
         with ExitStack() as stack:
             for owner, name in methods:
-                stack.enter_context(mock.patch.object(owner, name, self._stepping(owner, name)))
+                stack.enter_context(mock.patch.object(owner, name, self._stepped(owner, name)))
             yield
 
-    def _stepping(self, owner: type, name: str) -> Callable[..., Any]:
+    def _stepped(self, owner: type, name: str) -> Callable[..., Any]:
         method = getattr(owner, name)
 
-        def stepping(*arguments: Any, **options: Any) -> Any:
+        def stepped(*arguments: Any, **options: Any) -> Any:
             self.step()
             return method(*arguments, **options)
 
-        return stepping
+        return stepped
 
 
 def read(key: str) -> None:
@@ -132,7 +132,7 @@ def sign_out(key: str) -> None:
 
 
 def evict(key: str) -> None:
-    """The copy. What comes of a tombstone that is evicted test_lost_copies.py shows."""
+    """Evict the copy, unless it is a tombstone: test_cache_outage.py evicts those."""
     cache = adapter_for(caches["sessions"])
     copy = cache.read(SessionStore.cache_key_prefix + key)
     if copy and copy.data is not None:
@@ -153,16 +153,16 @@ def delete_row(key: str) -> None:
     ),
     order=st.lists(st.integers(0, 3), max_size=24),
 )
-def test_in_whatever_order_the_copy_never_ends_up_older_than_the_row(
+def test_copy_is_never_older_than_its_row_in_any_order_of_steps(
     engine: Engine, requests: list[Callable[[str], None]], order: list[int]
 ) -> None:
-    key = str(stored(count=0).session_key)
+    key = str(stored_session(count=0).session_key)
     cache = adapter_for(caches["sessions"])
     steps = Steps()
-    trips = [(type(cache), name) for name in COPYING]
+    cache_steps = [(type(cache), name) for name in CACHE_STEPS]
     statements = ("read", "insert", "compare_and_swap", "touch", "compare_and_delete", "delete")
-    rows = [(Table, name) for name in statements]
-    with steps.between(*trips, *rows):
+    table_steps = [(Table, name) for name in statements]
+    with steps.between(*cache_steps, *table_steps):
         steps.run([partial(request, key) for request in requests], order)
     copy = cache.read(SessionStore.cache_key_prefix + key)
     row = Session.objects.filter(pk=key).first()
@@ -172,31 +172,31 @@ def test_in_whatever_order_the_copy_never_ends_up_older_than_the_row(
 
 
 def test_a_session_is_served_from_the_cache(engine: Engine) -> None:
-    key = stored(a=1).session_key
+    key = stored_session(a=1).session_key
     with mock.patch.object(Table, "read", side_effect=AssertionError):
         assert SessionStore(key)["a"] == 1
 
 
-def test_a_copy_is_made_of_the_row_itself_not_of_a_replica(
+def test_copy_is_made_from_the_primary_not_from_a_replica(
     engine: Engine, settings: Settings
 ) -> None:
-    key = str(stored(a=1).session_key)
+    key = str(stored_session(a=1).session_key)
     evict(key)
-    settings.DATABASE_ROUTERS = [f"{__name__}.ReadsElsewhere"]
+    settings.DATABASE_ROUTERS = [f"{__name__}.NoReplicaRouter"]
     assert SessionStore(key)["a"] == 1
     assert SessionStore(key)["a"] == 1
 
 
-class ReadsElsewhere:
+class NoReplicaRouter:
     def db_for_read(self, *arguments: Any, **hints: Any) -> str:
-        raise AssertionError("asked for a replica")
+        raise AssertionError("read from a replica")
 
     def db_for_write(self, *arguments: Any, **hints: Any) -> str:
         return "default"
 
 
-def test_a_miss_fills_the_cache_for_as_long_as_the_row_lives(engine: Engine) -> None:
-    session = stored(a=1)
+def test_copy_made_on_a_cache_miss_expires_with_its_row(engine: Engine) -> None:
+    session = stored_session(a=1)
     session.set_expiry(100)
     session.save()
     evict(str(session.session_key))
@@ -209,8 +209,8 @@ def test_a_miss_fills_the_cache_for_as_long_as_the_row_lives(engine: Engine) -> 
 
 @pytest.mark.parametrize("by_row", [True, False])
 def test_deleting_the_row_ends_the_session(engine: Engine, by_row: bool) -> None:
-    """In a shell, say: by the row or by the query."""
-    key = str(stored(a=1).session_key)
+    """By its model or by a query, as in a shell."""
+    key = str(stored_session(a=1).session_key)
     rows = Session.objects.filter(session_key=key)
     _ = rows.get().delete() if by_row else rows.delete()
     assert dict(SessionStore(key).items()) == {}
@@ -218,25 +218,25 @@ def test_deleting_the_row_ends_the_session(engine: Engine, by_row: bool) -> None
 
 
 @isolate_apps("demo")
-def test_a_proxy_is_heard_whenever_it_was_made(engine: Engine) -> None:
+def test_deletion_by_a_proxy_model_ends_the_session(engine: Engine) -> None:
     class Proxy(Session):
         class Meta:
             app_label = "demo"
             proxy = True
 
-    for made_before in (False, True):
-        if made_before:
+    for defined_before_receivers in (False, True):
+        if defined_before_receivers:
             assert post_delete.disconnect(sender=Proxy, dispatch_uid=OUR_DISPATCH_UID)
             on_row_deleted(cached_db.invalidate_deleted_row)
-        by_row, by_query = (str(stored(a=1).session_key) for _ in range(2))
+        by_row, by_query = (str(stored_session(a=1).session_key) for _ in range(2))
         Proxy.objects.get(pk=by_row).delete()
         Proxy.objects.filter(pk=by_query).delete()
         assert dict(SessionStore(by_row).items()) == {}
         assert dict(SessionStore(by_query).items()) == {}
 
 
-def test_a_row_that_went_unheard_is_missed_by_the_next_save(engine: Engine) -> None:
-    session = stored(a=1)
+def test_save_raises_if_the_row_was_deleted_without_signals(engine: Engine) -> None:
+    session = stored_session(a=1)
     Session.objects.filter(pk=session.session_key)._raw_delete("default")
     session["b"] = 2
     for _time in range(2):
@@ -245,8 +245,8 @@ def test_a_row_that_went_unheard_is_missed_by_the_next_save(engine: Engine) -> N
     assert dict(SessionStore(session.session_key).items()) == {}
 
 
-def test_nor_is_one_that_was_read_from_its_copy(engine: Engine) -> None:
-    key = stored(a=1).session_key
+def test_save_after_reading_the_copy_raises_if_the_row_was_deleted(engine: Engine) -> None:
+    key = stored_session(a=1).session_key
     session = SessionStore(key)
     session["b"] = 2
     Session.objects.filter(pk=key)._raw_delete("default")
@@ -256,53 +256,53 @@ def test_nor_is_one_that_was_read_from_its_copy(engine: Engine) -> None:
 
 
 @on_engines(lambda engine: engine.database == "postgresql")
-def test_nor_is_it_copied_again_before_the_deletion_is_committed(engine: Engine) -> None:
-    key = str(stored(a=1).session_key)
+def test_row_is_not_copied_before_its_deletion_is_committed(engine: Engine) -> None:
+    key = str(stored_session(a=1).session_key)
 
     with transaction.atomic():
         Session.objects.get(pk=key).delete()
-        read_elsewhere(key)
+        read_in_another_thread(key)
     assert dict(SessionStore(key).items()) == {}
 
 
 class KilledError(BaseException):
-    """In the place of a signal that nobody can catch."""
+    """Stands for SIGKILL, which no process can handle."""
 
 
 @pytest.mark.parametrize("end", [sign_out, sign_in])
-def test_a_process_that_is_killed_after_the_row_leaves_no_copy_that_opens(
+def test_process_killed_after_changing_the_row_leaves_no_copy(
     engine: Engine, end: Callable[[str], None]
 ) -> None:
-    key = str(stored(a=1).session_key)
+    key = str(stored_session(a=1).session_key)
     execute = Table.execute
 
-    def killed(self: Table, *arguments: Any) -> int:
+    def execute_and_die(self: Table, *arguments: Any) -> int:
         execute(self, *arguments)
         raise KilledError
 
-    with mock.patch.object(Table, "execute", killed), suppress(KilledError):
+    with mock.patch.object(Table, "execute", execute_and_die), suppress(KilledError):
         end(key)
     assert dict(SessionStore(key).items()) == {}
 
 
 @on_engines(lambda engine: engine.database == "postgresql")
-def test_nor_does_a_copy_get_old_in_a_cache_without_tombstones(
+def test_copy_is_not_outdated_in_a_cache_without_tombstones(
     engine: Engine, settings: Settings, tmp_path: Path
 ) -> None:
-    """Another request fills it while the transaction is open."""
+    """Another request copies the row while the transaction is open."""
     backend = "django.core.cache.backends.filebased.FileBasedCache"
     settings.CACHES = settings.CACHES | {"sessions": {"BACKEND": backend, "LOCATION": tmp_path}}
     for end, expected in ((write, 1), (sign_out, None)):
-        key = str(stored(count=0).session_key)
+        key = str(stored_session(count=0).session_key)
         with transaction.atomic():
             end(key)
-            read_elsewhere(key)
+            read_in_another_thread(key)
         assert SessionStore(key).get("count") == expected
 
 
-def test_a_copy_is_no_session_of_the_cache_engine(engine: Engine) -> None:
-    """In one cache the names of copies begin as those of its entries do."""
-    key = stored(a=1).session_key
+def test_copy_is_no_session_of_the_cache_engine(engine: Engine) -> None:
+    """Both engines can use one cache, and the key prefix of copies begins with the other prefix."""
+    key = stored_session(a=1).session_key
     alias = SessionStore.cache_key_prefix.removeprefix(CacheStore.cache_key_prefix) + key
     session = CacheStore(alias)
     session._cache = SessionStore(key)._cache
@@ -310,100 +310,100 @@ def test_a_copy_is_no_session_of_the_cache_engine(engine: Engine) -> None:
     assert SessionStore(key)["a"] == 1
 
 
-def test_a_buried_copy_is_no_place_where_a_session_lives(engine: Engine) -> None:
-    session = stored(a=1)
+def test_locate_leaves_out_a_tombstone(engine: Engine) -> None:
+    session = stored_session(a=1)
     invalidate(session)
     assert len(session.locate()) == 1
 
 
-COPYING = ("read", "insert", "compare_and_swap", "touch", "write_tombstone")
+CACHE_STEPS = ("read", "insert", "compare_and_swap", "touch", "write_tombstone")
 
 
 def invalidate(session: SessionStore) -> None:
-    place: Any = store_of(SessionStore)
-    place.invalidate(session.session_key)
+    store: Any = store_of(SessionStore)
+    store.invalidate(session.session_key)
 
 
-def read_elsewhere(key: str) -> None:
-    """By another request, on connections of its own."""
+def read_in_another_thread(key: str) -> None:
+    """Read the session in another thread, over its own connections."""
 
-    def reader() -> None:
+    def read_and_close() -> None:
         read(key)
         connections.close_all()
         caches.close_all()
 
-    thread = threading.Thread(target=reader)
+    thread = threading.Thread(target=read_and_close)
     thread.start()
     thread.join()
 
 
 @on_engines(lambda engine: engine.database == "postgresql")
 @pytest.mark.parametrize("end", [sign_out, sign_in])
-def test_a_session_that_ends_in_a_transaction_does_not_come_back(
+def test_session_that_ends_in_a_transaction_is_not_copied(
     engine: Engine, end: Callable[[str], None]
 ) -> None:
-    """Until the commit others read the row; they must not copy it."""
-    key = str(stored(a=1).session_key)
+    """Other requests read the row until the commit. They must not copy it."""
+    key = str(stored_session(a=1).session_key)
     with transaction.atomic():
         end(key)
-        read_elsewhere(key)
+        read_in_another_thread(key)
     assert dict(SessionStore(key).items()) == {}
 
 
-def test_what_is_rolled_back_is_in_no_copy(engine: Engine) -> None:
-    key = str(stored(a=1).session_key)
+def test_rolled_back_write_is_in_no_copy(engine: Engine) -> None:
+    key = str(stored_session(a=1).session_key)
     with transaction.atomic():
         write(key)
         transaction.set_rollback(True)
     assert dict(SessionStore(key).items()) == {"a": 1}
 
 
-def test_what_is_saved_from_an_old_copy_is_merged_into_the_row(engine: Engine) -> None:
-    """A copy is old where its cache came back from an old dump."""
-    session = stored(a=1)
+def test_save_after_reading_an_outdated_copy_is_merged_into_the_row(engine: Engine) -> None:
+    """A cache that is restored from a dump has outdated copies."""
+    session = stored_session(a=1)
     key = str(session.session_key)
     old = SessionStore(key)
     old.load()
     row = Session.objects.get(pk=key)
-    row.session_data = session.encode({"a": 1, "theirs": 2})
+    row.session_data = session.encode({"a": 1, "b": 2})
     row.save()
-    old["ours"] = 3
+    old["c"] = 3
     old.save()
-    assert Session.objects.get(pk=key).get_decoded() == {"a": 1, "theirs": 2, "ours": 3}
-    assert dict(SessionStore(key).items()) == {"a": 1, "theirs": 2, "ours": 3}
+    assert Session.objects.get(pk=key).get_decoded() == {"a": 1, "b": 2, "c": 3}
+    assert dict(SessionStore(key).items()) == {"a": 1, "b": 2, "c": 3}
 
 
 @contextmanager
-def away() -> Iterator[None]:
-    """The cache does not answer."""
+def unreachable_cache() -> Iterator[None]:
+    """Make the cache unreachable."""
     error = StoreUnavailableError("a cache", "no answer")
-    kind = type(adapter_for(caches["sessions"]))
+    adapter = type(adapter_for(caches["sessions"]))
     with ExitStack() as stack:
-        for name in (*COPYING, "locate"):
-            stack.enter_context(mock.patch.object(kind, name, side_effect=error))
+        for name in (*CACHE_STEPS, "locate"):
+            stack.enter_context(mock.patch.object(adapter, name, side_effect=error))
         yield
 
 
-def test_a_cache_that_is_away_is_done_without(
+def test_sessions_work_while_the_cache_is_unreachable(
     engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
-    key = str(stored(a=1).session_key)
-    with away():
+    key = str(stored_session(a=1).session_key)
+    with unreachable_cache():
         session = SessionStore(key)
         session["b"] = 2
         session.save()
         assert SessionStore().exists(key)
         assert dict(SessionStore(key).items()) == {"a": 1, "b": 2}
         assert len(SessionStore(key).locate()) == 1
-        fresh = stored(c=3)
+        fresh = stored_session(c=3)
         assert SessionStore(fresh.session_key)["c"] == 3
     assert "a cache" in caplog.text
     assert key not in caplog.text
 
 
-def test_what_it_missed_it_learns_when_it_is_back(engine: Engine) -> None:
-    changed, ended = str(stored(count=1).session_key), str(stored(a=1).session_key)
-    with away():
+def test_pending_invalidations_are_flushed_when_the_cache_answers_again(engine: Engine) -> None:
+    changed, ended = str(stored_session(count=1).session_key), str(stored_session(a=1).session_key)
+    with unreachable_cache():
         write(changed)
         sign_out(ended)
     assert cached_row_store.pending_invalidations

@@ -1,4 +1,4 @@
-"""What each cache offers, and what is said of one that offers nothing."""
+"""Sessions in each kind of cache, also in those that offer only Django's interface."""
 
 from datetime import timedelta
 from importlib import import_module
@@ -35,39 +35,37 @@ def use(settings: Settings, backend: str, location: str = "", **options: Any) ->
     return adapter_for(connections["sessions"])
 
 
-def stored(**data: Any) -> SessionStore:
+def stored_session(**data: Any) -> SessionStore:
     session = SessionStore()
     session.update(data)
     session.save()
     return session
 
 
-def two_writes_are_kept(key: str | None) -> tuple[SessionStore, SessionStore]:
-    """Of two requests that have both read before either saves; gives the two."""
-    one, two = SessionStore(key), SessionStore(key)
-    one["b"], two["c"] = 2, 3
-    one.save()
-    two.save()
+def assert_concurrent_writes_are_kept(key: str | None) -> tuple[SessionStore, SessionStore]:
+    """Save two sessions that were read before either save, and return them."""
+    first, second = SessionStore(key), SessionStore(key)
+    first["b"], second["c"] = 2, 3
+    first.save()
+    second.save()
     assert dict(SessionStore(key).items()) == {"a": 1, "b": 2, "c": 3}
-    return one, two
+    return first, second
 
 
-def test_djangos_own_cache_for_redis_loses_no_write_either(
-    settings: Settings, redis_url: str
-) -> None:
+def test_djangos_redis_cache_loses_no_write(settings: Settings, redis_url: str) -> None:
     cache = use(settings, "django.core.cache.backends.redis.RedisCache", f"{redis_url}/7")
     assert cache.compares_and_swaps
     assert cache.label == f"Redis {redis_url.removeprefix('redis://')}/7"
-    key = stored(a=1).session_key
-    two_writes_are_kept(key)
+    key = stored_session(a=1).session_key
+    assert_concurrent_writes_are_kept(key)
     assert key in {listed.key for listed in SessionStore.walk()}
 
 
 @pytest.mark.parametrize("name", ["cache", "cached_db"])
-def test_what_memcached_has_no_room_for(
+def test_session_that_is_too_large_for_memcached(
     settings: Settings, memcached_url: str, db: None, name: str
 ) -> None:
-    """On ``cache`` it is an error, and what was there stays; ``cached_db`` keeps it in its row."""
+    """``cache`` raises an error and keeps the previous data. ``cached_db`` stores it in the row."""
     settings.CACHES = caches(memcached_url)
     store = import_module(f"cookieproj.engines.{name}").SessionStore
     session = store()
@@ -89,12 +87,10 @@ def test_what_memcached_has_no_room_for(
     assert not cached_row_store.pending_invalidations
 
 
-def test_pymemcache_does_not_answer_for_a_server_that_failed(
-    settings: Settings, memcached_url: str
-) -> None:
-    """After a failure it says for a second that nothing is stored, and that all is deleted."""
+def test_failed_memcached_server_is_asked_again(settings: Settings, memcached_url: str) -> None:
+    """By default pymemcache answers for it, for a second, that no key has an entry."""
     settings.CACHES = caches(memcached_url)
-    session = stored(a=1)
+    session = stored_session(a=1)
     clients: Any = connections["sessions"]
     clients = clients._cache
     for client in clients.clients.values():
@@ -103,37 +99,37 @@ def test_pymemcache_does_not_answer_for_a_server_that_failed(
     key = str(session.session_key)
     session.flush()
     assert not SessionStore().exists(key)
-    # It closes none that it takes for failed.
+    # pymemcache does not close the clients of servers that it has marked as failed.
     for client in clients.clients.values():
         client.close()
 
 
-def test_a_memcached_that_is_away_is_an_error_each_time(
+def test_unreachable_memcached_server_raises_each_time(
     settings: Settings, memcached_url: str
 ) -> None:
-    """And no other server is taken for it."""
+    """The keys of that server are not moved to another one."""
     settings.CACHES = caches(f"{memcached_url},127.0.0.1:1")
     keys = [f"{number:032}" for number in range(20)]
-    seen = []
+    counts = []
     for _ in range(4):
-        away = 0
+        unreachable = 0
         for key in keys:
             try:
                 SessionStore(key).load()
             except StoreUnavailableError:
-                away += 1
-        seen.append(away)
-    assert 0 < seen[0] < len(keys)
-    assert len(set(seen)) == 1
+                unreachable += 1
+        counts.append(unreachable)
+    assert 0 < counts[0] < len(keys)
+    assert len(set(counts)) == 1
 
 
 @pytest.mark.parametrize("url", ["redis_url", "memcached_url"])
-def test_ages_need_not_be_whole(
+def test_session_cookie_age_may_be_a_float(
     settings: Settings, url: str, request: pytest.FixtureRequest
 ) -> None:
     settings.CACHES = caches(request.getfixturevalue(url))
     settings.SESSION_COOKIE_AGE = timedelta(days=7).total_seconds()
-    key = stored(a=1).session_key
+    key = stored_session(a=1).session_key
     session = SessionStore(key)
     session["b"] = 2
     session.save()
@@ -141,18 +137,18 @@ def test_ages_need_not_be_whole(
     assert dict(SessionStore(key).items()) == {"a": 1, "b": 2}
 
 
-def test_memory_evicts_last_what_was_read_last(settings: Settings) -> None:
+def test_memory_cache_keeps_the_most_recently_read_session(settings: Settings) -> None:
     use(settings, LOCMEM, "small", OPTIONS={"MAX_ENTRIES": 30})
-    key = stored(a=1).session_key
+    key = stored_session(a=1).session_key
     for _ in range(100):
         assert SessionStore(key).get("a") == 1
-        stored(b=2)
+        stored_session(b=2)
 
 
-# django-redis's own: its sharded client warns of what it does itself.
+# The sharded client of django-redis warns about its own calls.
 @pytest.mark.filterwarnings("ignore:.* on sharded client")
 @pytest.mark.parametrize("client", ["ShardClient", "HerdClient"])
-def test_clients_of_django_redis_with_ways_of_their_own_are_left_their_ways(
+def test_special_clients_of_django_redis_are_used_as_generic_caches(
     settings: Settings, redis_url: str, client: str
 ) -> None:
     settings.CACHES = caches(f"{redis_url}/11")
@@ -160,10 +156,10 @@ def test_clients_of_django_redis_with_ways_of_their_own_are_left_their_ways(
     if client == "ShardClient":
         settings.CACHES["sessions"]["LOCATION"] = [f"{redis_url}/12", f"{redis_url}/13"]
     assert not adapter_for(connections["sessions"]).compares_and_swaps
-    theirs = DjangoStore()
-    theirs["a"] = 1
-    theirs.save()
-    session = SessionStore(theirs.session_key)
+    djangos = DjangoStore()
+    djangos["a"] = 1
+    djangos.save()
+    session = SessionStore(djangos.session_key)
     session["b"] = 2
     session.save()
     again = SessionStore(session.session_key)
@@ -172,35 +168,39 @@ def test_clients_of_django_redis_with_ways_of_their_own_are_left_their_ways(
     assert dict(DjangoStore(again.session_key).items()) == {"a": 1, "b": 2}
 
 
-def test_redis_behind_sentinel_is_named_by_its_service(
+def test_redis_behind_sentinel_is_labelled_by_its_service(
     settings: Settings, sentinel_url: str
 ) -> None:
     settings.CACHES = caches(f"{sentinel_url}/3")
-    key = stored(a=1).session_key
+    key = stored_session(a=1).session_key
     assert SessionStore(key)["a"] == 1
     assert adapter_for(connections["sessions"]).label == "Redis primary/4"
 
 
 @pytest.fixture
-def other(settings: Settings, tmp_path: Path) -> GenericCacheStore:
-    """A cache of which nothing is known."""
+def generic_cache(settings: Settings, tmp_path: Path) -> GenericCacheStore:
+    """A cache of a kind that has no adapter."""
     return use(settings, "django.core.cache.backends.filebased.FileBasedCache", str(tmp_path))
 
 
-def test_another_cache_merges_as_well_as_it_can(other: GenericCacheStore) -> None:
-    assert not other.compares_and_swaps
-    key = stored(a=1).session_key
-    one, two = two_writes_are_kept(key)
-    two.cycle_key()
+def test_generic_cache_merges_writes_without_compare_and_swap(
+    generic_cache: GenericCacheStore,
+) -> None:
+    assert not generic_cache.compares_and_swaps
+    key = stored_session(a=1).session_key
+    first, second = assert_concurrent_writes_are_kept(key)
+    second.cycle_key()
     assert not SessionStore().exists(str(key))
-    two.save()
-    two.flush()
+    second.save()
+    second.flush()
     with pytest.raises(UpdateError):
-        one.save()
-    assert one.locate() == []
+        first.save()
+    assert first.locate() == []
 
 
-def test_and_a_check_says_so(other: GenericCacheStore, settings: Settings) -> None:
+def test_check_warns_of_a_generic_cache(
+    generic_cache: GenericCacheStore, settings: Settings
+) -> None:
     (warning,) = sessions_lose_no_write()
     assert warning.id == "engines.W002"
     assert "FileBasedCache" in warning.msg
@@ -213,13 +213,13 @@ def test_and_a_check_says_so(other: GenericCacheStore, settings: Settings) -> No
     assert sessions_lose_no_write() == []
 
 
-def test_another_cache_cannot_be_listed(other: GenericCacheStore) -> None:
+def test_generic_cache_cannot_be_listed(generic_cache: GenericCacheStore) -> None:
     with pytest.raises(NotListableError, match="FileBasedCache"):
         SessionStore.page()
 
 
 class Full(DummyCache):
-    """Takes nothing, and says nothing."""
+    """Stores nothing, without an error."""
 
     def add(self, *args: Any, **kwargs: Any) -> bool:
         return False
@@ -230,13 +230,13 @@ class Broken(DummyCache):
         raise RuntimeError("out of order")
 
 
-def test_a_cache_that_takes_nothing_is_found_out_at_once(settings: Settings) -> None:
+def test_save_raises_if_the_cache_stores_nothing(settings: Settings) -> None:
     use(settings, f"{__name__}.Full")
     with pytest.raises(StoreUnavailableError, match="5 new session keys"):
-        stored(a=1)
+        stored_session(a=1)
 
 
-def test_a_cache_that_is_out_of_order_is_no_session_that_ended(settings: Settings) -> None:
+def test_cache_error_does_not_end_the_session(settings: Settings) -> None:
     use(settings, f"{__name__}.Broken")
     session = SessionStore("k" * 32)
     with pytest.raises(StoreUnavailableError, match=r"Broken.*out of order"):
@@ -244,12 +244,12 @@ def test_a_cache_that_is_out_of_order_is_no_session_that_ended(settings: Setting
     assert not session.is_empty()
 
 
-@pytest.mark.parametrize("ignore", [True, False])
-def test_a_redis_that_is_away_is_named_and_its_errors_are_not_ignored(
-    settings: Settings, ignore: bool
+@pytest.mark.parametrize("ignore_exceptions", [True, False])
+def test_unreachable_redis_raises_even_if_exceptions_are_ignored(
+    settings: Settings, ignore_exceptions: bool
 ) -> None:
     settings.CACHES = caches("redis://user:password@127.0.0.1:1/0")
-    settings.CACHES["sessions"]["OPTIONS"]["IGNORE_EXCEPTIONS"] = ignore
+    settings.CACHES["sessions"]["OPTIONS"]["IGNORE_EXCEPTIONS"] = ignore_exceptions
     for act in (SessionStore("k" * 32).load, SessionStore().create, SessionStore("k" * 32).delete):
         with pytest.raises(StoreUnavailableError) as error:
             act()
@@ -257,9 +257,9 @@ def test_a_redis_that_is_away_is_named_and_its_errors_are_not_ignored(
         assert "password" not in str(error.value)
 
 
-def test_what_cannot_be_read_is_no_session(settings: Settings, redis_url: str) -> None:
+def test_undecodable_payload_is_no_session(settings: Settings, redis_url: str) -> None:
     settings.CACHES = caches(f"{redis_url}/9")
-    session = stored(a=1)
+    session = stored_session(a=1)
     cache: Any = connections["sessions"]
     client = cache.client.get_client()
     for payload in (b"\x80\x05broken", b"[1, 2]", b"12", b""):
@@ -273,15 +273,17 @@ def test_what_cannot_be_read_is_no_session(settings: Settings, redis_url: str) -
 
 
 @pytest.mark.parametrize("backend", ["locmem.LocMemCache", "filebased.FileBasedCache"])
-def test_a_set_is_the_same_in_any_order(settings: Settings, tmp_path: Path, backend: str) -> None:
-    """7 and 15 meet in a set's table: whichever came first stands first, in a copy too."""
+def test_set_in_another_order_is_no_change(
+    settings: Settings, tmp_path: Path, backend: str
+) -> None:
+    """7 and 15 collide in the hash table of a set, so their order depends on their insertion."""
     use(settings, f"django.core.cache.backends.{backend}", str(tmp_path))
-    key = stored(seen={7, 15}).session_key
-    one, two = SessionStore(key), SessionStore(key)
-    one["x"] = 1
-    two["seen"] = {7, 15, 1000}
-    two.save()
-    one.save()
+    key = stored_session(seen={7, 15}).session_key
+    first, second = SessionStore(key), SessionStore(key)
+    first["x"] = 1
+    second["seen"] = {7, 15, 1000}
+    second.save()
+    first.save()
     again = SessionStore(key)
     assert dict(again.items()) == {"seen": {7, 15, 1000}, "x": 1}
     again.cycle_key()

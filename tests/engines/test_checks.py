@@ -1,4 +1,4 @@
-"""What is checked in a site that has the engines and nothing else of this project."""
+"""System checks in a site that has the engines and nothing else of this project."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ CACHES = {{
 }}
 """
 
-# A store of the site's own, as Django's documentation has it, beside its model.
+# An engine of the site's own, in the module of its models as in Django's documentation.
 SHOP = """
 from cookieproj.engines.cache import SessionStore as CacheStore
 
@@ -29,7 +29,7 @@ class SessionStore(CacheStore):
     cache_key_prefix = "shop."
 """
 
-# As django-admin, with that folder to import from.
+# django-admin, with a folder to import from as its first argument.
 ADMIN = """
 import sys
 sys.path.insert(0, sys.argv.pop(1))
@@ -40,10 +40,10 @@ execute_from_command_line()
 APP = "cookieproj.engines"
 
 
-def checked(
+def check_output(
     folder: Path, engine: str = f"{APP}.cache", alias: str = "default", apps: tuple[str, ...] = ()
 ) -> str:
-    """What manage.py check says there."""
+    """Return the output of ``check`` in such a site."""
     (folder / "site_settings.py").write_text(
         SETTINGS.format(engine=engine, alias=alias, apps=list(apps), folder=folder)
     )
@@ -56,20 +56,20 @@ def checked(
     return ran.stdout + ran.stderr
 
 
-def test_a_cache_that_cannot_compare_and_swap_is_warned_of(tmp_path: Path) -> None:
-    said = checked(tmp_path, apps=(APP,))
-    assert "(engines.W002) The cache of the sessions" in said
-    assert "FileBasedCache" in said
-    assert "1 issue" in said
+def test_check_warns_of_a_cache_without_compare_and_swap(tmp_path: Path) -> None:
+    output = check_output(tmp_path, apps=(APP,))
+    assert "(engines.W002) The cache of the sessions" in output
+    assert "FileBasedCache" in output
+    assert "1 issue" in output
 
 
-def test_nor_need_the_app_be_installed_where_a_store_is_made_of_ours(tmp_path: Path) -> None:
-    said = checked(tmp_path, engine="shop.models", apps=("shop",))
-    assert "(engines.W002)" in said
+def test_subclass_of_an_engine_is_checked_if_the_app_is_not_installed(tmp_path: Path) -> None:
+    output = check_output(tmp_path, engine="shop.models", apps=("shop",))
+    assert "(engines.W002)" in output
 
 
 @pytest.mark.parametrize(
-    ("name", "alias", "warned"),
+    ("path", "alias", "check_id"),
     [
         (f"{APP}.cache", "memory", "engines.W001"),
         (f"{APP}.cached_db", "memory", "engines.W001"),
@@ -77,19 +77,19 @@ def test_nor_need_the_app_be_installed_where_a_store_is_made_of_ours(tmp_path: P
         ("shop.stores", "default", "engines.E001"),
     ],
 )
-def test_nor_is_anything_else_left_to_the_demonstration(
-    name: str, alias: str, warned: str, tmp_path: Path
+def test_check_reports_an_unsuitable_store(
+    path: str, alias: str, check_id: str, tmp_path: Path
 ) -> None:
     tmp_path.chmod(0o755)
-    said = checked(tmp_path, name, alias, apps=(APP,))
-    assert f"({warned})" in said
-    assert "1 issue" in said
+    output = check_output(tmp_path, path, alias, apps=(APP,))
+    assert f"({check_id})" in output
+    assert "1 issue" in output
 
 
 @pytest.mark.parametrize("name", ["db", "signed_cookies"])
-def test_nothing_is_said_where_all_is_well(name: str, tmp_path: Path) -> None:
-    assert "no issues" in checked(tmp_path, f"{APP}.{name}", apps=(APP,))
+def test_check_reports_nothing_for_a_suitable_store(name: str, tmp_path: Path) -> None:
+    assert "no issues" in check_output(tmp_path, f"{APP}.{name}", apps=(APP,))
 
 
-def test_a_cache_that_is_not_there_breaks_no_check(tmp_path: Path) -> None:
-    assert "no issues" in checked(tmp_path, alias="nowhere", apps=(APP,))
+def test_unknown_cache_alias_does_not_break_the_check(tmp_path: Path) -> None:
+    assert "no issues" in check_output(tmp_path, alias="nowhere", apps=(APP,))

@@ -1,4 +1,4 @@
-"""Several clearings at once, beside requests: none waits for another, and none fails."""
+"""Concurrent runs of ``clear_expired``, beside requests: none waits for a lock, none fails."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -32,22 +32,22 @@ on_postgresql = on_engines(lambda engine: engine.database == "postgresql")
 CLEARINGS, EXPIRED, LIVE = 4, 3000, 2000
 
 
-def expire(number: int) -> None:
-    """Rows that expired in another order than they lie in."""
+def create_expired(number: int) -> None:
+    """Create expired rows whose order of expiry is not their order in the table."""
     now = timezone.now()
     Session.objects.bulk_create(
         Session(
             session_key=random_key(),
             session_data="x" * 100,
-            expire_date=now - timedelta(seconds=60 + each * 7919 % number),
+            expire_date=now - timedelta(seconds=60 + index * 7919 % number),
         )
-        for each in range(number)
+        for index in range(number)
     )
 
 
 @pytest.mark.parametrize("has_listeners", [False, True])
 @on_servers
-def test_any_number_of_clearings_at_once_end_well(
+def test_concurrent_clearings_delete_each_expired_row_once(
     engine: Engine, has_listeners: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cookieproj.engines.clear_expired_rows.INDEXED_BATCH_SIZE", 100)
@@ -55,12 +55,12 @@ def test_any_number_of_clearings_at_once_end_well(
         "cookieproj.engines.sql_statements.Table.has_listeners",
         mock.PropertyMock(return_value=has_listeners),
     )
-    everybody = threading.Barrier(CLEARINGS)
+    barrier = threading.Barrier(CLEARINGS)
 
     def clear(number: int) -> int:
         try:
-            everybody.wait(timeout=60)
-            # Each with batches of another size, so that they do not go in step.
+            barrier.wait(timeout=60)
+            # Different batch sizes, so that the threads do not run in lockstep.
             cleared: int = engine.Store.clear_expired(batch_size=MAX_ROWS_PER_PAGE + number * 100)
             return cleared
         finally:
@@ -69,7 +69,7 @@ def test_any_number_of_clearings_at_once_end_well(
 
     with ThreadPoolExecutor(CLEARINGS) as pool:
         for _round in range(3):
-            expire(EXPIRED)
+            create_expired(EXPIRED)
             live = stored(engine, a=1).session_key
             assert sum(pool.map(clear, range(CLEARINGS))) == EXPIRED
             assert engine.Store.count_expired() == 0
@@ -77,77 +77,82 @@ def test_any_number_of_clearings_at_once_end_well(
 
 
 @pytest.fixture
-def holder() -> Iterator[Callable[..., Any]]:
-    """Keep rows locked, over another connection, till somebody has ended."""
+def lock_rows() -> Iterator[Callable[..., Any]]:
+    """Locks rows over another connection, and returns a function that releases them."""
     with ThreadPoolExecutor(1) as pool:
-        ended, locked = threading.Event(), threading.Event()
+        released, locked = threading.Event(), threading.Event()
 
-        def hold(*keys: str) -> None:
+        def lock(*keys: str) -> None:
             with transaction.atomic():
                 tomorrow = timezone.now() + timedelta(days=1)
                 for key in keys:
                     Session.objects.filter(session_key=key).update(expire_date=tomorrow)
                 locked.set()
-                assert ended.wait(timeout=60)
+                assert released.wait(timeout=60)
 
-        def begin(*keys: str) -> Callable[[], object]:
-            holding = pool.submit(hold, *keys)
+        def start(*keys: str) -> Callable[[], object]:
+            locking = pool.submit(lock, *keys)
             assert locked.wait(timeout=60)
 
-            def end() -> object:
-                ended.set()
-                return holding.result(timeout=60)
+            def release() -> object:
+                released.set()
+                return locking.result(timeout=60)
 
-            return end
+            return release
 
-        yield begin
-        ended.set()
+        yield start
+        released.set()
         pool.submit(connections.close_all).result()
 
 
-@pytest.mark.parametrize("few", [1, 1000])
+@pytest.mark.parametrize("indexed_batch_size", [1, 1000])
 @on_servers
-def test_a_row_in_somebody_elses_hands_is_left_to_him(
-    engine: Engine, few: int, holder: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+def test_locked_row_is_not_cleared(
+    engine: Engine,
+    indexed_batch_size: int,
+    lock_rows: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A request renews it, and is not done: nobody waits, and what it renews stays."""
-    monkeypatch.setattr("cookieproj.engines.clear_expired_rows.INDEXED_BATCH_SIZE", few)
-    expire(5)
+    """A request that is not finished renews the row. ``clear_expired`` does not wait for it."""
+    monkeypatch.setattr(
+        "cookieproj.engines.clear_expired_rows.INDEXED_BATCH_SIZE", indexed_batch_size
+    )
+    create_expired(5)
     key = Session.objects.order_by("session_key")[2].session_key
-    end = holder(key)
+    release = lock_rows(key)
     assert engine.Store.clear_expired() == 4
-    end()
+    release()
     assert engine.Store.clear_expired() == 0
     assert [row.session_key for row in Session.objects.all()] == [key]
 
 
 @on_ours
 @pytest.mark.parametrize("expired", [0, 1, 2, 4])
-def test_nothing_and_whole_batches_are_cleared_by_the_command(
+def test_clearsessions_reports_the_number_of_cleared_sessions(
     engine: Engine, expired: int, settings: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    expire(expired) if expired else None
+    create_expired(expired) if expired else None
     with mock.patch("cookieproj.devices.clear_registry.clear", return_value=0):
         call_command("clearsessions", batch_size=2)
-    told = capsys.readouterr().out
-    assert str(expired) in told if expired else "no expired" in told
+    output = capsys.readouterr().out
+    assert str(expired) in output if expired else "no expired" in output
     assert engine.Store.count() == 0
     assert connection.get_autocommit()
 
 
 @pytest.fixture(params=[1, 4])
-def parts(
+def partitions(
     engine: Engine, postgresql_sessions_url: str, request: pytest.FixtureRequest
 ) -> Iterator[int]:
-    """The table in parts, in a schema that comes before the others'."""
+    """Partitions the table, in a schema that comes first in the search path."""
     statements = [
         "CREATE SCHEMA parted",
         "CREATE TABLE parted.django_session (session_key varchar(40) PRIMARY KEY, session_data text"
         " NOT NULL, expire_date timestamptz NOT NULL) PARTITION BY HASH (session_key)",
         *(
-            f"CREATE TABLE parted.part{part} PARTITION OF parted.django_session"
-            f" FOR VALUES WITH (MODULUS {request.param}, REMAINDER {part})"
-            for part in range(request.param)
+            f"CREATE TABLE parted.part{number} PARTITION OF parted.django_session"
+            f" FOR VALUES WITH (MODULUS {request.param}, REMAINDER {number})"
+            for number in range(request.param)
         ),
         "CREATE INDEX ON parted.django_session (expire_date)",
     ]
@@ -163,13 +168,11 @@ def parts(
 
 @pytest.mark.parametrize("expired", [EXPIRED, 40])
 @on_postgresql
-@pytest.mark.usefixtures("parts")
-def test_of_a_table_in_parts_nothing_is_cleared_but_what_has_expired(
-    engine: Engine, expired: int
-) -> None:
-    """In each part the rows have the same places."""
+@pytest.mark.usefixtures("partitions")
+def test_only_expired_rows_of_a_partitioned_table_are_cleared(engine: Engine, expired: int) -> None:
+    """Rows in different partitions have the same ctids."""
     tomorrow = timezone.now() + timedelta(days=1)
-    expire(expired)
+    create_expired(expired)
     Session.objects.bulk_create(
         Session(session_key=random_key(), session_data="x" * 100, expire_date=tomorrow)
         for _ in range(LIVE)
@@ -182,16 +185,16 @@ def test_of_a_table_in_parts_nothing_is_cleared_but_what_has_expired(
 
 @on_postgresql
 @on_engines(lambda engine: engine.ours)
-def test_nor_is_anybody_waited_for_there(
-    engine: Engine, parts: int, holder: Callable[..., Any]
+def test_locked_rows_of_a_partitioned_table_are_not_cleared(
+    engine: Engine, partitions: int, lock_rows: Callable[..., Any]
 ) -> None:
-    expire(parts * 20)
-    # Others lie at its place in the other parts.
-    held = Session.objects.order_by("session_key")[:parts]
-    keys = [row.session_key for row in held]
-    end = holder(*keys)
+    create_expired(partitions * 20)
+    # Rows in other partitions have the same ctids.
+    locked_rows = Session.objects.order_by("session_key")[:partitions]
+    keys = [row.session_key for row in locked_rows]
+    release = lock_rows(*keys)
     with connection.cursor() as cursor:
         cursor.execute("SET lock_timeout = '200ms'")
-    assert engine.Store.clear_expired() == parts * 19
-    end()
+    assert engine.Store.clear_expired() == partitions * 19
+    release()
     assert set(Session.objects.values_list("session_key", flat=True)) == set(keys)

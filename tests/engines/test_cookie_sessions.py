@@ -1,4 +1,4 @@
-"""What only sessions in cookies can get wrong, signed or encrypted."""
+"""Expiry, integrity and size of sessions in signed and in encrypted cookies."""
 
 import random
 import string
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.conf import settings as site
+from django.conf import settings as django_settings
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
@@ -28,13 +28,13 @@ def cookie_engine(request: pytest.FixtureRequest, settings: Settings) -> None:
     settings.SESSION_ENGINE = f"cookieproj.engines.{request.param}"
 
 
-def opened(cookie: str | None = None) -> CookieSession:
-    session: CookieSession = import_module(site.SESSION_ENGINE).SessionStore(cookie)
+def open_session(cookie: str | None = None) -> CookieSession:
+    session: CookieSession = import_module(django_settings.SESSION_ENGINE).SessionStore(cookie)
     return session
 
 
-def stored(expiry: Any = None, **data: Any) -> CookieSession:
-    session = opened()
+def stored_session(expiry: Any = None, **data: Any) -> CookieSession:
+    session = open_session()
     session.update(data)
     session.set_expiry(expiry)
     session.save()
@@ -44,45 +44,45 @@ def stored(expiry: Any = None, **data: Any) -> CookieSession:
 @pytest.mark.parametrize(
     ("expiry", "seconds"), [(None, AGE), (0, AGE), (60, 60), (2 * AGE, 2 * AGE)]
 )
-def test_a_session_lives_as_long_as_it_was_given(expiry: int | None, seconds: int) -> None:
-    key = stored(expiry, a=1).session_key
+def test_session_expires_after_its_age(expiry: int | None, seconds: int) -> None:
+    cookie = stored_session(expiry, a=1).session_key
     with time_machine.travel(timezone.now() + timedelta(seconds=seconds - 5), tick=False):
-        assert opened(key)["a"] == 1
+        assert open_session(cookie)["a"] == 1
     with time_machine.travel(timezone.now() + timedelta(seconds=seconds + 5), tick=False):
-        session = opened(key)
+        session = open_session(cookie)
         assert session.load() == {}
-        # As without a cookie: a response sets none in the place of one that came meanwhile.
+        # As without a cookie, so that the response does not replace one that was set meanwhile.
         assert session.is_empty()
         assert not session.modified
 
 
-def test_and_until_the_moment_it_was_given() -> None:
+def test_session_expires_at_its_date() -> None:
     moment = timezone.now() + timedelta(days=100)
-    key = stored(moment, a=1).session_key
+    cookie = stored_session(moment, a=1).session_key
     with time_machine.travel(moment - timedelta(seconds=1), tick=False):
-        assert opened(key)["a"] == 1
+        assert open_session(cookie)["a"] == 1
     with time_machine.travel(moment + timedelta(seconds=1), tick=False):
-        assert opened(key).load() == {}
+        assert open_session(cookie).load() == {}
 
 
 @pytest.mark.parametrize("use_tz", [True, False])
-def test_a_date_outlives_a_change_of_use_tz(settings: Settings, use_tz: bool) -> None:
+def test_expiry_date_survives_a_change_of_use_tz(settings: Settings, use_tz: bool) -> None:
     settings.USE_TZ = use_tz
-    key = stored(timezone.now() + timedelta(days=2), a=1).session_key
+    cookie = stored_session(timezone.now() + timedelta(days=2), a=1).session_key
     settings.USE_TZ = not use_tz
-    assert opened(key)["a"] == 1
+    assert open_session(cookie)["a"] == 1
 
 
-@pytest.mark.parametrize("place", [0, 5, -1])
-def test_what_was_changed_holds_nothing(place: int) -> None:
-    key = list(str(stored(a=1).session_key))
-    key[place] = "A" if key[place] != "A" else "B"
-    assert opened("".join(key)).load() == {}
-    assert opened("").load() == {}
+@pytest.mark.parametrize("position", [0, 5, -1])
+def test_changed_cookie_opens_nothing(position: int) -> None:
+    cookie = list(str(stored_session(a=1).session_key))
+    cookie[position] = "A" if cookie[position] != "A" else "B"
+    assert open_session("".join(cookie)).load() == {}
+    assert open_session("").load() == {}
 
 
 def keep(request: HttpRequest, length: int) -> HttpResponse:
-    """So much text in the session; it does not compress."""
+    """Store a text of that length that cannot be compressed."""
     letters = random.Random(0).choices(string.ascii_letters + string.digits, k=length)
     request.session["text"] = "".join(letters)
     return HttpResponse()
@@ -91,7 +91,7 @@ def keep(request: HttpRequest, length: int) -> HttpResponse:
 urlpatterns = [path("keep/<int:length>/", keep), path("", include("cookieproj.urls"))]
 
 
-def answer(length: int) -> HttpResponse:
+def response_for(length: int) -> HttpResponse:
     middleware: Any = SessionMiddleware(lambda request: keep(request, length))
     response: HttpResponse = middleware(RequestFactory().get("/"))
     return response
@@ -109,27 +109,27 @@ def cookie_bytes(response: HttpResponse) -> int:
         {"SESSION_COOKIE_DOMAIN": "shop.example.com", "SESSION_COOKIE_SECURE": True},
     ],
 )
-def test_a_cookie_that_a_browser_may_drop_raises_while_developing(
+def test_too_large_cookie_raises_in_debug_mode(
     settings: Settings, attributes: dict[str, Any]
 ) -> None:
-    """Name, value and attributes count: the last one that fits is not one byte off."""
+    """The size counts the name, the value and the attributes, to the byte."""
     for name, value in attributes.items():
         setattr(settings, name, value)
     settings.DEBUG = True
-    fits = max(length for length in range(2500, 4000) if not too_large(length))
-    assert cookie_bytes(answer(fits)) <= MAX_COOKIE_BYTES
+    longest = max(length for length in range(2500, 4000) if not raises_too_large(length))
+    assert cookie_bytes(response_for(longest)) <= MAX_COOKIE_BYTES
     with pytest.raises(CookieTooLargeError) as error:
-        answer(fits + 1)
+        response_for(longest + 1)
     settings.DEBUG = False
-    size = cookie_bytes(answer(fits + 1))
+    size = cookie_bytes(response_for(longest + 1))
     assert (error.value.size, error.value.limit) == (size, MAX_COOKIE_BYTES)
     assert MAX_COOKIE_BYTES < size <= MAX_COOKIE_BYTES + 4
     assert str(size) in str(error.value)
 
 
-def too_large(length: int) -> bool:
+def raises_too_large(length: int) -> bool:
     try:
-        answer(length)
+        response_for(length)
     except CookieTooLargeError:
         return True
     return False
@@ -137,18 +137,18 @@ def too_large(length: int) -> bool:
 
 @pytest.mark.parametrize("debug", [True, False])
 @pytest.mark.parametrize("is_error", [True, False])
-def test_a_setting_decides_whatever_debug_is(
+def test_setting_overrides_debug_mode(
     settings: Settings, caplog: pytest.LogCaptureFixture, debug: bool, is_error: bool
 ) -> None:
     settings.DEBUG, settings.SESSION_COOKIE_TOO_LARGE_IS_ERROR = debug, is_error
-    assert too_large(5000) == is_error
+    assert raises_too_large(5000) == is_error
     assert ("bytes" in caplog.text) != is_error
 
 
-def test_a_visitor_gets_a_page_and_keeps_the_session(
+def test_too_large_session_gets_the_500_page_and_keeps_the_previous_one(
     settings: Settings, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As for any error of the site; and whoever runs it gets what Django makes of one."""
+    """The error is logged like any other error of a view."""
     settings.DEBUG, settings.SESSION_COOKIE_TOO_LARGE_IS_ERROR = False, True
     settings.MIDDLEWARE = ["cookieproj.engines.middleware.SessionMiddleware"]
     settings.ROOT_URLCONF = __name__
@@ -167,16 +167,16 @@ def test_a_visitor_gets_a_page_and_keeps_the_session(
     assert client.get("/keep/100/").status_code == 200
 
 
-def test_in_production_it_is_logged_with_its_size(
+def test_too_large_cookie_is_logged_with_its_size_in_production(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.DEBUG = False
-    response = answer(5000)
+    response = response_for(5000)
     (record,) = caplog.records
     assert record.levelname == "WARNING"
     assert f" {cookie_bytes(response)} bytes" in record.getMessage()
     assert "sessionid" in record.getMessage()
     assert response.cookies["sessionid"].value not in record.getMessage()
     caplog.clear()
-    answer(100)
+    response_for(100)
     assert caplog.records == []

@@ -1,4 +1,4 @@
-"""What is counted of the way to a store. How many there are is told in test_round_trips.py."""
+"""What ``count_round_trips`` counts. test_round_trips.py asserts how many each engine makes."""
 
 import time
 
@@ -9,40 +9,40 @@ from .contract import Engine, on_engines
 pytestmark = on_engines(lambda engine: engine.ours)
 
 
-def test_every_store_that_a_server_has_is_seen(engine: Engine) -> None:
-    began = time.perf_counter()
-    with count_round_trips() as trips:
+def test_round_trips_of_each_server_engine_are_counted_and_timed(engine: Engine) -> None:
+    start = time.perf_counter()
+    with count_round_trips() as round_trips:
         session = engine.Store()
         session["a"] = 1
         session.save()
-    took = time.perf_counter() - began
-    assert bool(trips.number) == engine.on_server
-    assert (0 < trips.seconds < took) == engine.on_server
+    elapsed = time.perf_counter() - start
+    assert bool(round_trips.number) == engine.on_server
+    assert (0 < round_trips.seconds < elapsed) == engine.on_server
 
 
-def test_who_does_not_watch_sees_nothing(engine: Engine) -> None:
-    with count_round_trips() as trips:
+def test_round_trips_after_the_block_are_not_counted(engine: Engine) -> None:
+    with count_round_trips() as round_trips:
         pass
     engine.Store().save()
-    assert trips.number == 0
+    assert round_trips.number == 0
 
 
-def test_one_inside_another_is_part_of_it(engine: Engine) -> None:
-    with count_round_trips() as trips:
+def test_nested_round_trips_count_once(engine: Engine) -> None:
+    with count_round_trips() as round_trips:
         with round_trip(), round_trip():
             pass
         with round_trip():
             pass
-    assert trips.number == 2
+    assert round_trips.number == 2
 
 
-def test_who_watches_inside_watches_alone(engine: Engine) -> None:
-    def numbers(*seen: RoundTrips) -> list[int]:
-        return [trips.number for trips in seen]
+def test_inner_block_counts_instead_of_the_outer_one(engine: Engine) -> None:
+    def counts(*counters: RoundTrips) -> list[int]:
+        return [round_trips.number for round_trips in counters]
 
     with count_round_trips() as outer:
         with count_round_trips() as inner, round_trip():
             pass
         with round_trip():
             pass
-    assert numbers(outer, inner) == [1, 1]
+    assert counts(outer, inner) == [1, 1]

@@ -1,4 +1,4 @@
-"""Stores whose model has more columns or a way of its own, as others build on Django's engine."""
+"""Engines whose session model has extra columns or methods, as in packages for Django's engine."""
 
 import secrets
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ pytestmark = on_engines(lambda engine: engine.name in {"db", "cached_db"})
 
 
 def opened(store: Any, key: str) -> Any:
-    """From the row, without the copy of it."""
+    """Open the session from its row, without its cached copy."""
     session = store(key)
     if hasattr(session, "_cache"):
         session._cache.clear()
@@ -31,8 +31,8 @@ def opened(store: Any, key: str) -> Any:
 
 
 @isolate_apps("demo")
-def test_a_column_that_the_store_remembers_stays(engine: Engine) -> None:
-    """As django-user-sessions keeps whose a session is."""
+def test_extra_column_survives_each_save(engine: Engine) -> None:
+    """Like the user of a session in django-user-sessions."""
 
     class Owned(AbstractBaseSession):
         user_id = models.IntegerField(null=True)
@@ -78,13 +78,13 @@ def test_a_column_that_the_store_remembers_stays(engine: Engine) -> None:
 
 
 @isolate_apps("demo")
-def test_what_a_model_does_as_it_saves_and_deletes(engine: Engine) -> None:
-    """As django-qsessions keeps when a session began, and forgets what it has elsewhere."""
-    gone: list[str] = []
+def test_save_and_delete_of_the_model_are_called(engine: Engine) -> None:
+    """Like django-qsessions, which stores the time of creation and deletes a copy elsewhere."""
+    deleted: list[str] = []
 
     class Rows(models.QuerySet[Any]):
         def delete(self) -> Any:
-            gone.extend(row.session_key for row in self)
+            deleted.extend(row.session_key for row in self)
             return super().delete()
 
     class Dated(AbstractBaseSession):
@@ -95,12 +95,12 @@ def test_what_a_model_does_as_it_saves_and_deletes(engine: Engine) -> None:
             app_label = "demo"
 
         def save(self, *arguments: Any, **options: Any) -> None:
-            known = type(self).objects.filter(pk=self.pk).first()
-            self.created_at = known.created_at if known else timezone.now()
+            existing = type(self).objects.filter(pk=self.pk).first()
+            self.created_at = existing.created_at if existing else timezone.now()
             super().save(*arguments, **options)
 
         def delete(self, *arguments: Any, **options: Any) -> Any:
-            gone.append(self.session_key)
+            deleted.append(self.session_key)
             return super().delete(*arguments, **options)
 
     store = made(engine, get_model_class=classmethod(lambda cls: Dated))
@@ -118,16 +118,16 @@ def test_what_a_model_does_as_it_saves_and_deletes(engine: Engine) -> None:
             assert Dated.objects.get().created_at == created
         again = opened(store, session.session_key)
         again.flush()
-        assert gone == [session.session_key]
+        assert deleted == [session.session_key]
         session = store()
         session.set_expiry(-60)
         session.save()
         store.clear_expired()
-        assert gone[1:] == [session.session_key]
+        assert deleted[1:] == [session.session_key]
 
 
 @isolate_apps("demo")
-def test_two_writes_at_once_are_kept_there_too(engine: Engine) -> None:
+def test_model_that_overrides_save_loses_no_write(engine: Engine) -> None:
     class Saved(AbstractBaseSession):
         class Meta:
             app_label = "demo"
@@ -140,19 +140,19 @@ def test_two_writes_at_once_are_kept_there_too(engine: Engine) -> None:
         session = store()
         session["a"] = 1
         session.save()
-        one, two = store(session.session_key), store(session.session_key)
-        one["b"], two["c"] = 2, 3
-        one.save()
-        two.save()
+        first, second = store(session.session_key), store(session.session_key)
+        first["b"], second["c"] = 2, 3
+        first.save()
+        second.save()
         data = dict(opened(store, session.session_key).items())
-        two.flush()
+        second.flush()
         with pytest.raises(UpdateError):
-            one.save()
+            first.save()
         kept(engine, data == {"a": 1, "b": 2, "c": 3}, data, ALL)
 
 
 @isolate_apps("demo")
-def test_what_a_manager_does_not_find_opens_nothing(engine: Engine) -> None:
+def test_row_that_the_manager_hides_opens_nothing(engine: Engine) -> None:
     class Live(BaseSessionManager[Any]):
         def get_queryset(self) -> Any:
             return super().get_queryset().exclude(is_locked=True)
@@ -174,13 +174,13 @@ def test_what_a_manager_does_not_find_opens_nothing(engine: Engine) -> None:
         assert opened(store, session.session_key).get("a") is None
 
 
-def test_whoever_listens_hears_of_each_save(engine: Engine) -> None:
-    heard: list[bool] = []
+def test_each_save_sends_post_save(engine: Engine) -> None:
+    created_flags: list[bool] = []
 
-    def listen(created: bool, **kwargs: Any) -> None:
-        heard.append(created)
+    def receiver(created: bool, **kwargs: Any) -> None:
+        created_flags.append(created)
 
-    post_save.connect(listen, sender=Session)
+    post_save.connect(receiver, sender=Session)
     try:
         session = engine.Store()
         session["a"] = 1
@@ -190,13 +190,13 @@ def test_whoever_listens_hears_of_each_save(engine: Engine) -> None:
         again.save()
         again.save()
     finally:
-        post_save.disconnect(listen, sender=Session)
-    assert heard == [True, False, False]
+        post_save.disconnect(receiver, sender=Session)
+    assert created_flags == [True, False, False]
     assert dict(opened(engine.Store, session.session_key).items()) == {"a": 1, "b": 2}
 
 
 class Reversed(models.TextField):  # type: ignore[type-arg]
-    """A column in another form than a row tells, and in another one each time: as if encrypted."""
+    """Stores its value in another form each time, like an encrypted field."""
 
     def get_prep_value(self, value: Any) -> Any:
         return None if value is None else secrets.token_hex(4) + str(value)[::-1]
@@ -205,8 +205,8 @@ class Reversed(models.TextField):  # type: ignore[type-arg]
         return None if value is None else value[8:][::-1]
 
 
-def of_kind(kind: str) -> list[type[models.Model]]:
-    """A model that works on Django's engine, after those that have their tables first."""
+def models_of_kind(kind: str) -> list[type[models.Model]]:
+    """Return a model that works on Django's engine, after the models whose tables it needs."""
 
     class Meta:
         app_label = "demo"
@@ -243,11 +243,11 @@ KINDS = ["proxy", "child", "grandchild", "columns", "table", "converted", "numbe
 @contextmanager
 def own_store(engine: Engine, kind: str) -> Iterator[Any]:
     with isolate_apps("demo"):
-        kept_models = of_kind(kind)
-        model: Any = kept_models[-1]
+        all_models = models_of_kind(kind)
+        model: Any = all_models[-1]
 
         def create_model_instance(self: Any, data: dict[str, Any]) -> Any:
-            """Django's saves a row by its primary key, so that one has to be found."""
+            """Set the primary key, by which Django's engine saves a row."""
             row = super(store, self).create_model_instance(data)
             row.id = model.objects.filter(session_key=row.session_key).values_list("id").first()
             row.id = row.id and row.id[0]
@@ -255,11 +255,11 @@ def own_store(engine: Engine, kind: str) -> Iterator[Any]:
 
         numbered = {"create_model_instance": create_model_instance} if kind == "numbered" else {}
         store = made(engine, get_model_class=classmethod(lambda cls: model), **numbered)
-        with tables(*(each for each in kept_models if not each._meta.proxy)):
+        with tables(*(any_model for any_model in all_models if not any_model._meta.proxy)):
             yield store
 
 
-def stored(store: Any, **data: Any) -> Any:
+def stored_session(store: Any, **data: Any) -> Any:
     session = store()
     session.update(data)
     session.save()
@@ -267,10 +267,10 @@ def stored(store: Any, **data: Any) -> Any:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_session_lives_and_ends_in_a_model_of_any_kind(engine: Engine, kind: str) -> None:
+def test_life_of_a_session_in_each_kind_of_model(engine: Engine, kind: str) -> None:
     with own_store(engine, kind) as store:
         model = store.get_model_class()
-        key = stored(store, a=1).session_key
+        key = stored_session(store, a=1).session_key
         assert store().exists(key)
         assert not store().exists("n" * 32)
         for change in ({"b": 2}, {}, {"c": 3}):
@@ -294,27 +294,27 @@ def test_a_session_lives_and_ends_in_a_model_of_any_kind(engine: Engine, kind: s
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_two_requests_write_is_kept_in_each(engine: Engine, kind: str) -> None:
+def test_concurrent_writes_in_each_kind_of_model(engine: Engine, kind: str) -> None:
     with own_store(engine, kind) as store:
-        key = stored(store, a=1).session_key
-        one, two = store(key), store(key)
-        one["b"], two["c"] = 2, 3
-        one.save()
-        two.save()
+        key = stored_session(store, a=1).session_key
+        first, second = store(key), store(key)
+        first["b"], second["c"] = 2, 3
+        first.save()
+        second.save()
         data = dict(opened(store, key).items())
-        two.flush()
-        # Django's finds no row of that number; of one in two tables it makes another.
+        second.flush()
+        # On Django's engine a row without its id is an error, and a child row is inserted again.
         with pytest.raises(UpdateError) if engine.ours else suppress(UpdateError, ValueError):
-            one.save()
+            first.save()
         if engine.ours:
             assert not store().exists(key)
         kept(engine, data == {"a": 1, "b": 2, "c": 3}, data, ALL)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_in_a_transaction_too(engine: Engine, kind: str) -> None:
+def test_transactions_in_each_kind_of_model(engine: Engine, kind: str) -> None:
     with own_store(engine, kind) as store:
-        key = stored(store, a=1).session_key
+        key = stored_session(store, a=1).session_key
         with transaction.atomic():
             session = opened(store, key)
             session["b"] = 2
@@ -330,10 +330,10 @@ def test_in_a_transaction_too(engine: Engine, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_expired_ones_are_cleared_and_the_others_stay(engine: Engine, kind: str) -> None:
+def test_clear_expired_in_each_kind_of_model(engine: Engine, kind: str) -> None:
     with own_store(engine, kind) as store:
         model = store.get_model_class()
-        lasting = stored(store, a=1)
+        lasting = stored_session(store, a=1)
         for _time in range(3):
             expired = store()
             expired.set_expiry(-60)
@@ -350,12 +350,12 @@ def test_expired_ones_are_cleared_and_the_others_stay(engine: Engine, kind: str)
 
 @on_engines(lambda engine: engine.ours and engine.name in {"db", "cached_db"})
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_can_be_listed_applied_to_and_located(engine: Engine, kind: str) -> None:
+def test_page_apply_and_locate_in_each_kind_of_model(engine: Engine, kind: str) -> None:
     with own_store(engine, kind) as store:
-        sessions = sorted((stored(store, a=number) for number in range(3)), key=key_of)
-        first = store.page(size=2)
-        rest = store.page(first.next, size=2)
-        listed = [*first.sessions, *rest.sessions]
+        sessions = sorted((stored_session(store, a=number) for number in range(3)), key=key_of)
+        first_page = store.page(size=2)
+        second_page = store.page(first_page.next, size=2)
+        listed = [*first_page.sessions, *second_page.sessions]
         assert [each.key for each in listed] == [key_of(each) for each in sessions]
         assert [each.data for each in listed] == [dict(each.items()) for each in sessions]
         keys = [key_of(each) for each in sessions]

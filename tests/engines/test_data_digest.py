@@ -15,8 +15,8 @@ from cookieproj.engines.handover.data_digest import digest
 
 
 class Basket:
-    def __init__(self, *things: Any) -> None:
-        self.things = set(things)
+    def __init__(self, *items: Any) -> None:
+        self.items = set(items)
 
 
 PRINT_DIGESTS = """
@@ -36,8 +36,8 @@ class Color(IntEnum):
     RED = 1
 
 class Basket:
-    def __init__(self, *things):
-        self.things = set(things)
+    def __init__(self, *items):
+        self.items = set(items)
 
 anything = {
     "set": {"a", "b", "c", ("d", 1), frozenset({"e", "f"})},
@@ -55,7 +55,7 @@ print([digest([key, value]) for key, value in anything.items()])
 """
 
 
-def test_a_digest_is_the_same_in_every_process() -> None:
+def test_digest_is_the_same_in_every_process() -> None:
     outputs = {
         subprocess.run(
             [sys.executable, "-c", PRINT_DIGESTS],
@@ -70,7 +70,7 @@ def test_a_digest_is_the_same_in_every_process() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "second"),
     [
         (1, True),
         (1, 1.0),
@@ -94,9 +94,9 @@ def test_a_digest_is_the_same_in_every_process() -> None:
         (None, "None"),
     ],
 )
-def test_different_values_have_different_digests(one: Any, other: Any) -> None:
-    assert digest(one) == digest(one)
-    assert digest({"a": [one]}) != digest({"a": [other]})
+def test_different_values_have_different_digests(first: Any, second: Any) -> None:
+    assert digest(first) == digest(first)
+    assert digest({"a": [first]}) != digest({"a": [second]})
 
 
 def test_the_order_of_keys_and_sets_does_not_matter() -> None:
@@ -106,26 +106,26 @@ def test_the_order_of_keys_and_sets_does_not_matter() -> None:
 
 
 def test_a_value_that_occurs_often_is_digested_once() -> None:
-    """Otherwise the time would be exponential."""
+    """Otherwise the time would grow exponentially."""
     shared: list[Any] = []
     for _level in range(100):
         shared = [shared, shared]
     assert len(digest(shared)) == 64
 
 
-def test_nothing_is_too_deep() -> None:
+def test_deeply_nested_value_has_a_digest() -> None:
     deep: list[Any] = []
     for _level in range(100_000):
         deep = [deep]
     assert len(digest(deep)) == 64
 
 
-def test_a_value_may_contain_itself() -> None:
-    one, other = Basket(1), Basket(1)
-    for basket in (one, other):
-        basket.things.add(basket)
-    assert digest(one) == digest(other)
+def test_value_that_contains_itself_has_a_digest() -> None:
+    first, second = Basket(1), Basket(1)
+    for basket in (first, second):
+        basket.items.add(basket)
+    assert digest(first) == digest(second)
 
 
-def test_a_value_need_not_be_picklable() -> None:
+def test_unpicklable_value_has_a_digest() -> None:
     assert digest(sys.stdout) == digest(sys.stdout)

@@ -1,6 +1,6 @@
-"""Sessions, copies, tombstones and exchanged cookies that were made from the literal names alone.
+"""Stored sessions, copies, tombstones and exchanged cookies keep their form between releases.
 
-So a release that finds them in a store, or in a browser, goes by them as the one that left them.
+The tests write and read them by literal names, so that no release misreads data of an earlier one.
 """
 
 import base64
@@ -17,7 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
-from django.conf import settings as site
+from django.conf import settings as django_settings
 from django.contrib.sessions.models import Session
 from django.core import signing
 from django.core.cache import caches
@@ -51,9 +51,11 @@ def signed(data: dict[str, Any], salt: str) -> str:
 
 
 def cipher(salt: bytes) -> tuple[AESGCM, bytes, bytes]:
-    """Key, nonce and associated data of the encrypted cookie with that salt, from the literals."""
+    """Return the cipher, nonce and associated data of an encrypted cookie with that salt."""
     hkdf = HKDF(SHA256(), 32, salt=None, info=b"cookieproj.engines.encrypted_cookies")
-    expanded = HKDFExpand(SHA256(), 44, info=salt).derive(hkdf.derive(site.SECRET_KEY.encode()))
+    expanded = HKDFExpand(SHA256(), 44, info=salt).derive(
+        hkdf.derive(django_settings.SECRET_KEY.encode())
+    )
     return AESGCM(expanded[:32]), expanded[32:], b"cookieproj.engines.encrypted_cookies sessionid"
 
 
@@ -72,12 +74,14 @@ def decrypted(cookie: str) -> Any:
 
 
 def collection() -> Collection[dict[str, Any]]:
-    """The collection of sessions, by its literal name."""
-    return documents(site.SESSION_MONGODB_URL).database["django_session"]
+    """Return the collection of sessions, by its literal name."""
+    return documents(django_settings.SESSION_MONGODB_URL).database["django_session"]
 
 
-def stored(profile: str, data: dict[str, Any], key: str = KEY, folder: Path | None = None) -> str:
-    """In that engine's store, as it holds it; what opens it."""
+def write_session(
+    profile: str, data: dict[str, Any], key: str = KEY, folder: Path | None = None
+) -> str:
+    """Write the data to that engine's store, and return the key or cookie that opens it."""
     text = signed(data, STORE_SALT)
     match profile:
         case "signed_cookies":
@@ -100,7 +104,7 @@ def stored(profile: str, data: dict[str, Any], key: str = KEY, folder: Path | No
 
 
 def read(profile: str, key: str, folder: Path) -> Any:
-    """What that store holds under the key."""
+    """Return the data that the store has under the key."""
     match profile:
         case "signed_cookies":
             return signing.loads(key, salt=COOKIE_SALT)
@@ -117,30 +121,30 @@ def read(profile: str, key: str, folder: Path) -> Any:
     return signing.loads(Session.objects.get(pk=key).session_data, salt=STORE_SALT)
 
 
-def test_a_session_opens(profile: str, tmp_path: Path) -> None:
-    key = stored(profile, {"a": 1}, folder=tmp_path)
+def test_session_in_the_literal_form_opens(profile: str, tmp_path: Path) -> None:
+    key = write_session(profile, {"a": 1}, folder=tmp_path)
     assert dict(session_store()(key).items()) == {"a": 1}
 
 
-def test_and_is_stored_like_that(profile: str, tmp_path: Path) -> None:
+def test_session_is_stored_in_the_literal_form(profile: str, tmp_path: Path) -> None:
     browser = Browser()
     browser.set(a=1)
     assert read(profile, browser.cookie or "", tmp_path) == {"a": 1}
 
 
-def test_whichever_class_is_made_of_the_engine_signs_alike(profile: str) -> None:
-    """Of a handover, of one for a probe, of one that is measured."""
+def test_classes_derived_from_an_engine_sign_with_the_same_salt(profile: str) -> None:
+    """The classes for a benchmark, for a probe and for a handover."""
     store = session_store()
-    with namespaced(store) as apart:
-        made = [apart, without_cache(store), handover_engine(profile).store]
+    with namespaced(store) as in_namespace:
+        derived = [in_namespace, without_cache(store), handover_engine(profile).store]
     with override_settings(SESSION_HANDOVER_FROM="file" if profile != "file" else "db"):
-        made.append(type(session_store()()))
-    assert {each().key_salt for each in made} == {STORE_SALT}
+        derived.append(type(session_store()()))
+    assert {store_class().key_salt for store_class in derived} == {STORE_SALT}
 
 
 @on("file")
-def test_the_lock_of_a_file(profile: str, tmp_path: Path) -> None:
-    key = stored(profile, {"a": 1}, folder=tmp_path)
+def test_file_lock_has_the_literal_name(profile: str, tmp_path: Path) -> None:
+    key = write_session(profile, {"a": 1}, folder=tmp_path)
     session = session_store()(key)
     session["b"] = 2
     session.save()
@@ -152,8 +156,8 @@ def test_the_lock_of_a_file(profile: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "data", [{"_session_ended": True}, {"_session_moved": {"a": 1}}], ids=["ended", "moved"]
 )
-def test_a_tombstone_is_no_session(profile: str, tmp_path: Path, data: dict[str, Any]) -> None:
-    key = stored(profile, data, folder=tmp_path)
+def test_tombstone_is_no_session(profile: str, tmp_path: Path, data: dict[str, Any]) -> None:
+    key = write_session(profile, data, folder=tmp_path)
     session = session_store()(key)
     assert not session.exists(key)
     assert dict(session.items()) == {}
@@ -161,8 +165,8 @@ def test_a_tombstone_is_no_session(profile: str, tmp_path: Path, data: dict[str,
 
 @on("cached_db")
 @pytest.mark.django_db(transaction=True)
-def test_a_grave_in_a_cache_stays(profile: str, redis_url: str) -> None:
-    stored(profile, {"a": 1})
+def test_tombstone_in_a_cache_is_not_replaced(profile: str, redis_url: str) -> None:
+    write_session(profile, {"a": 1})
     entries, name = Redis.from_url(f"{redis_url}/1"), f":1:django.contrib.sessions.cached_db{KEY}"
     entries.set(name, b"~" + b"0" * 16, ex=60)
     session = session_store()(KEY)
@@ -176,12 +180,12 @@ def hand_over(settings: Settings, old: str, new: str) -> None:
     settings.SESSION_HANDOVER_FROM = old
 
 
-# How a store is told from others, in copies and in cookies.
+# The ids of stores in copies and in cookies.
 IDS = {"db": "table django_session", "file": "files sessionid"}
 
 
-class TestIntoCookies:
-    """A cookie that stands for a session key of the store before."""
+class TestServerToCookie:
+    """A cookie that was exchanged for a session key of the previous store."""
 
     @pytest.fixture(params=IDS)
     def old(self, request: pytest.FixtureRequest, settings: Settings, tmp_path: Path) -> str:
@@ -194,47 +198,49 @@ class TestIntoCookies:
         return signed({"a": 1, "_session_former": [KEY, is_settled, name]}, COOKIE_SALT)
 
     @pytest.mark.parametrize(("is_settled", "data"), [(False, {"a": 1, "b": 2}), (True, {"a": 1})])
-    def test_opens_that(
+    def test_cookie_opens_the_session(
         self, old: str, tmp_path: Path, is_settled: bool, data: dict[str, Any]
     ) -> None:
-        stored(old, {"a": 1, "b": 2}, folder=tmp_path)
+        write_session(old, {"a": 1, "b": 2}, folder=tmp_path)
         assert Browser(self.cookie(old, is_settled=is_settled)).read() == data
 
-    def test_is_made(self, old: str, tmp_path: Path) -> None:
-        stored(old, {"a": 1}, folder=tmp_path)
+    def test_session_key_is_exchanged_for_the_cookie(self, old: str, tmp_path: Path) -> None:
+        write_session(old, {"a": 1}, folder=tmp_path)
         browser = Browser(KEY)
         browser.read()
-        made, by_hand = (
-            signing.loads(each or "", salt=COOKIE_SALT)
-            for each in (browser.cookie, self.cookie(old, is_settled=False))
+        exchanged, expected = (
+            signing.loads(cookie or "", salt=COOKIE_SALT)
+            for cookie in (browser.cookie, self.cookie(old, is_settled=False))
         )
-        assert made == by_hand
+        assert exchanged == expected
 
-    def test_is_not_made_again_for_a_late_request(self, old: str, tmp_path: Path) -> None:
-        stored(old, {"a": 1, "_session_exchanged": True}, folder=tmp_path)
+    def test_late_request_gets_no_cookie(self, old: str, tmp_path: Path) -> None:
+        write_session(old, {"a": 1, "_session_exchanged": True}, folder=tmp_path)
         browser = Browser(KEY)
         assert browser.read() == {"a": 1}
         assert browser.cookie == KEY
 
-    def test_of_what_was_gathered_the_store_is_told(self, old: str, tmp_path: Path) -> None:
-        stored(old, {"a": 1}, folder=tmp_path)
+    def test_confirmed_exchange_is_marked_in_the_old_store(self, old: str, tmp_path: Path) -> None:
+        write_session(old, {"a": 1}, folder=tmp_path)
         Browser(self.cookie(old, is_settled=False)).read()
         assert read(old, KEY, tmp_path) == {"a": 1, "_session_exchanged": True}
 
 
-class TestOutOfCookies:
-    """The entry that stands for a cookie, and the session that it became."""
+class TestCookieToServer:
+    """The entry for an exchanged cookie, and the session that the cookie became."""
 
-    def test_opens_that(self, settings: Settings) -> None:
+    def test_exchanged_cookie_opens_the_session(self, settings: Settings) -> None:
         hand_over(settings, "signed_cookies", "db")
         cookie, made_with = signed({"a": 1}, COOKIE_SALT), "m" * 32
-        stored("db", {"_session_key_made_with": made_with}, self.key(cookie))
-        stored("db", {"a": 1, "b": 2}, self.key(cookie, made_with))
+        write_session("db", {"_session_key_made_with": made_with}, self.key(cookie))
+        write_session("db", {"a": 1, "b": 2}, self.key(cookie, made_with))
         browser = Browser(cookie)
         assert browser.read() == {"a": 1, "b": 2}
         assert browser.cookie == self.key(cookie, made_with)
 
-    def test_is_made(self, settings: Settings, tmp_path: Path) -> None:
+    def test_cookie_is_exchanged_for_a_session_key(
+        self, settings: Settings, tmp_path: Path
+    ) -> None:
         hand_over(settings, "signed_cookies", "db")
         cookie = signed({"a": 1}, COOKIE_SALT)
         browser = Browser(cookie)
@@ -249,7 +255,7 @@ class TestOutOfCookies:
 
 
 def digest(value: Any) -> bytes:
-    """Of text, numbers, lists and dicts, as the mark of a copy holds it."""
+    """Return the digest of text, numbers, lists and dicts, as in the mark of a copy."""
     name, members = f"builtins.{type(value).__name__}", []
     match value:
         case str():
@@ -267,7 +273,7 @@ Mark = Callable[[str], Any]
 
 
 @pytest.mark.parametrize(
-    ("mark", "opens"),
+    ("mark", "expected"),
     [
         (lambda old: digest([IDS[old], {"a": 1}]).hex()[:32], {}),
         (lambda old: digest([IDS[old], {"a": 2}]).hex()[:32], {"a": 1}),
@@ -277,22 +283,22 @@ Mark = Callable[[str], Any]
     ids=["copy", "changed", "another store's", "removed"],
 )
 @pytest.mark.parametrize(("old", "new"), [("db", "file"), ("file", "db")])
-def test_a_copy_without_its_original(
-    settings: Settings, tmp_path: Path, old: str, new: str, mark: Mark, opens: dict[str, Any]
+def test_copy_ends_with_its_original(
+    settings: Settings, tmp_path: Path, old: str, new: str, mark: Mark, expected: dict[str, Any]
 ) -> None:
-    """It has ended there, so it opens nothing; what is no copy is a session, without its mark."""
+    """The original has ended, so a copy opens nothing. Entries that are no copies are sessions."""
     hand_over(settings, old, new)
-    stored(new, {"a": 1, "_session_copy": mark(old)}, folder=tmp_path)
-    assert Browser(KEY).read() == opens
+    write_session(new, {"a": 1, "_session_copy": mark(old)}, folder=tmp_path)
+    assert Browser(KEY).read() == expected
 
 
 @pytest.mark.parametrize(("old", "new"), [("db", "file"), ("file", "db")])
-def test_a_tombstone_in_the_new_store_is_the_end(
+def test_tombstone_in_the_new_store_ends_the_session(
     settings: Settings, tmp_path: Path, old: str, new: str
 ) -> None:
     hand_over(settings, old, new)
-    stored(old, {"a": 1}, folder=tmp_path)
-    stored(new, {"_session_ended": True}, folder=tmp_path)
+    write_session(old, {"a": 1}, folder=tmp_path)
+    write_session(new, {"_session_ended": True}, folder=tmp_path)
     assert Browser(KEY).read() == {}
     Browser(KEY).set(b=2)
     assert read(new, KEY, tmp_path) == {"_session_ended": True}

@@ -1,4 +1,4 @@
-"""What only the database engine can get wrong."""
+"""The database engine: transactions, errors, signals, related rows and extra columns."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,45 +22,46 @@ from .contract import Engine, on_engines
 pytestmark = on_engines(lambda engine: engine.ours and engine.name == "db")
 
 
-def stored(store: type[SessionStore] = SessionStore, **data: Any) -> Any:
+def stored_session(store: type[SessionStore] = SessionStore, **data: Any) -> Any:
     session = store()
     session.update(data)
     session.save()
     return session
 
 
-def taken(*keys: str | None) -> Any:
+def next_random_keys(*keys: str | None) -> Any:
+    """Make these the keys of the next new sessions."""
     return mock.patch("cookieproj.engines.session_keys.random_key", side_effect=keys)
 
 
-def test_a_taken_key_leaves_an_open_transaction_whole(engine: Engine) -> None:
-    other = stored(a=1)
+def test_key_collision_does_not_break_a_transaction(engine: Engine) -> None:
+    existing = stored_session(a=1)
     with transaction.atomic():
-        with taken(other.session_key, "n" * 32):
-            session = stored(b=2)
+        with next_random_keys(existing.session_key, "n" * 32):
+            session = stored_session(b=2)
         assert session.session_key == "n" * 32
-        with taken(other.session_key, "m" * 32):
+        with next_random_keys(existing.session_key, "m" * 32):
             session.cycle_key()
         assert Session.objects.count() == 2
     assert SessionStore("m" * 32)["b"] == 2
-    assert SessionStore(other.session_key)["a"] == 1
+    assert SessionStore(existing.session_key)["a"] == 1
 
 
-def test_a_lost_race_leaves_an_open_transaction_whole(engine: Engine) -> None:
-    key = stored(a=1).session_key
-    one, other = SessionStore(key), SessionStore(key)
+def test_concurrent_change_does_not_break_a_transaction(engine: Engine) -> None:
+    key = stored_session(a=1).session_key
+    first, second = SessionStore(key), SessionStore(key)
     with transaction.atomic():
-        one["b"], other["c"] = 2, 3
-        one.save()
-        other.save()
-        one.delete()
+        first["b"], second["c"] = 2, 3
+        first.save()
+        second.save()
+        first.delete()
         with pytest.raises(UpdateError):
-            other.save()
+            second.save()
         assert Session.objects.count() == 0
 
 
-def test_what_is_rolled_back_was_never_saved(engine: Engine) -> None:
-    key = stored(a=1).session_key
+def test_rolled_back_save_is_not_stored(engine: Engine) -> None:
+    key = stored_session(a=1).session_key
     session = SessionStore(key)
     session["b"] = 2
     with transaction.atomic():
@@ -69,24 +70,27 @@ def test_what_is_rolled_back_was_never_saved(engine: Engine) -> None:
     assert dict(SessionStore(key).items()) == {"a": 1}
 
 
-def test_savepoints_stand_in_open_transactions_only(engine: Engine) -> None:
+def test_savepoints_are_set_in_transactions_only(engine: Engine) -> None:
     with CaptureQueriesContext(connection) as outside:
-        stored(a=1)
+        stored_session(a=1)
     assert [query["sql"].split()[0] for query in outside] == ["INSERT"]
     with transaction.atomic(), CaptureQueriesContext(connection) as inside:
-        stored(a=1)
+        stored_session(a=1)
     assert [query["sql"].split()[0] for query in inside] == ["SAVEPOINT", "INSERT", "RELEASE"]
 
 
-def test_a_key_that_is_taken_again_and_again_is_an_error(engine: Engine) -> None:
-    """Random keys of 160 bits are not taken: it is the store that refuses."""
-    other = stored(a=1)
-    with taken(*[other.session_key] * 9), pytest.raises(StoreUnavailableError, match="5 new"):
-        stored(b=2)
+def test_repeated_key_collisions_raise(engine: Engine) -> None:
+    """Random keys do not collide so often: the store refuses them."""
+    existing = stored_session(a=1)
+    with (
+        next_random_keys(*[existing.session_key] * 9),
+        pytest.raises(StoreUnavailableError, match="5 new"),
+    ):
+        stored_session(b=2)
 
 
-def test_a_save_that_can_never_win_is_an_error(engine: Engine) -> None:
-    session = stored(a=1)
+def test_save_that_always_conflicts_raises(engine: Engine) -> None:
+    session = stored_session(a=1)
     session["b"] = 2
     with (
         mock.patch("cookieproj.engines.sql_statements.Table.compare_and_swap", return_value=False),
@@ -95,19 +99,19 @@ def test_a_save_that_can_never_win_is_an_error(engine: Engine) -> None:
         session.save()
 
 
-def test_a_database_that_is_away_is_named(engine: Engine) -> None:
-    session = stored(a=1)
-    with broken() as place, pytest.raises(StoreUnavailableError) as error:
+def test_unreachable_database_is_named_in_the_error(engine: Engine) -> None:
+    session = stored_session(a=1)
+    with unreachable_database() as name, pytest.raises(StoreUnavailableError) as error:
         SessionStore(session.session_key).load()
     assert str(error.value.store).startswith("table django_session, ")
-    assert place in str(error.value.store)
+    assert name in str(error.value.store)
     assert isinstance(error.value.__cause__, DatabaseError)
     assert SessionStore(session.session_key)["a"] == 1
 
 
 @contextmanager
-def broken() -> Iterator[str]:
-    """A database that is not there; gives what names it."""
+def unreachable_database() -> Iterator[str]:
+    """Make the database unreachable; yields a part of its name."""
     connection.close()
     wrong = {"NAME": "/nowhere/at/all", "OPTIONS": {}, "HOST": "127.0.0.1", "PORT": "1"}
     with mock.patch.dict(connection.settings_dict, wrong):
@@ -116,40 +120,40 @@ def broken() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("signal", [pre_delete, post_delete])
-def test_whoever_listens_to_the_end_of_a_session_hears_it(engine: Engine, signal: Any) -> None:
-    heard: list[Any] = []
+def test_flush_and_clear_expired_send_delete_signals(engine: Engine, signal: Any) -> None:
+    deleted: list[Any] = []
 
-    def listen(instance: Session, **kwargs: Any) -> None:
-        heard.append(instance.get_decoded())
+    def receiver(instance: Session, **kwargs: Any) -> None:
+        deleted.append(instance.get_decoded())
 
-    signal.connect(listen, sender=Session)
+    signal.connect(receiver, sender=Session)
     try:
-        stored(a=1).flush()
-        expired = stored(a=2)
+        stored_session(a=1).flush()
+        expired = stored_session(a=2)
         expired.set_expiry(-60)
         expired.save()
         assert SessionStore.clear_expired() == 1
     finally:
-        signal.disconnect(listen, sender=Session)
-    assert [data["a"] for data in heard] == [1, 2]
+        signal.disconnect(receiver, sender=Session)
+    assert [data["a"] for data in deleted] == [1, 2]
 
 
 @contextmanager
-def tables(*made: type[models.Model]) -> Iterator[None]:
+def tables(*new_models: type[models.Model]) -> Iterator[None]:
     with connection.schema_editor() as editor:
-        for model in made:
+        for model in new_models:
             editor.create_model(model)
     try:
         yield
     finally:
         with connection.schema_editor() as editor:
-            for model in reversed(made):
+            for model in reversed(new_models):
                 editor.delete_model(model)
 
 
 @isolate_apps("demo")
-def test_rows_that_refer_to_a_session_go_with_it(engine: Engine) -> None:
-    """A key in use elsewhere cannot be renamed: there the session is copied, as Django does."""
+def test_related_rows_are_deleted_with_their_session(engine: Engine) -> None:
+    """A key that other rows reference cannot be renamed, so ``cycle_key`` copies the session."""
 
     class Owned(AbstractBaseSession):
         account = models.IntegerField(null=True)
@@ -175,7 +179,7 @@ def test_rows_that_refer_to_a_session_go_with_it(engine: Engine) -> None:
             return row  # type: ignore[no-any-return]
 
     with tables(Owned, Device):
-        session = stored(OwnedStore, account=7)
+        session = stored_session(OwnedStore, account=7)
         assert Owned.objects.get().account == 7
         Device.objects.create(session_id=session.session_key)
         session["account"] = 8
@@ -193,8 +197,8 @@ def test_rows_that_refer_to_a_session_go_with_it(engine: Engine) -> None:
 
 
 @isolate_apps("demo")
-def test_columns_of_every_kind_are_saved(engine: Engine) -> None:
-    """As in Django's documentation on extending the engine, and a little further."""
+def test_extra_columns_of_every_kind_are_saved(engine: Engine) -> None:
+    """Like the engine in Django's documentation on extending it, with more kinds of columns."""
 
     class Wide(AbstractBaseSession):
         seen = models.IntegerField(default=0)
@@ -220,22 +224,22 @@ def test_columns_of_every_kind_are_saved(engine: Engine) -> None:
             return row  # type: ignore[no-any-return]
 
     with tables(Wide):
-        session = stored(WideStore, a=1)
+        session = stored_session(WideStore, a=1)
         for seen in (1, 2):
-            # With a change and without one: a touch is a save, where there is more to save.
+            # With a change and without one: a touch saves extra columns too.
             session["a"] = 2
             session.save()
             row = Wide.objects.get()
             assert (row.seen, row.kind, row.length) == (seen, "web", len(row.session_data))
 
 
-def test_statements_are_put_together_once(engine: Engine) -> None:
-    key = stored(a=1).session_key
+def test_statements_are_compiled_once(engine: Engine) -> None:
+    key = stored_session(a=1).session_key
     SessionStore(key).load()
-    compiled = mock.patch(
+    compiling_fails = mock.patch(
         "django.db.models.sql.compiler.SQLCompiler.as_sql", side_effect=AssertionError
     )
-    with compiled:
+    with compiling_fails:
         session = SessionStore(key)
         session["b"] = 2
         session.save()

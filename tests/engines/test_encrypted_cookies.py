@@ -1,4 +1,4 @@
-"""What an encrypted cookie hides, and what passes for one."""
+"""What an encrypted cookie hides, and which cookies are refused."""
 
 import base64
 import json
@@ -26,17 +26,17 @@ def cookie_of(**data: object) -> str:
 
 
 def contents(cookie: str) -> bytes:
-    """What the browser can make of it without a key."""
+    """Return the encrypted bytes of the cookie, which its browser can read."""
     text = cookie.removeprefix(ENCRYPTED_COOKIE_PREFIX)
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-def in_cookie(content: bytes) -> str:
+def cookie_with(content: bytes) -> str:
     return ENCRYPTED_COOKIE_PREFIX + base64.urlsafe_b64encode(content).decode().rstrip("=")
 
 
-def test_a_dump_of_the_cookie_shows_nothing() -> None:
-    """Where a signed cookie shows all of it."""
+def test_cookie_does_not_show_the_data() -> None:
+    """A signed cookie shows all of it."""
     signed = signed_cookies.SessionStore()
     signed["where"] = SECRET
     signed.save()
@@ -49,15 +49,15 @@ def test_a_dump_of_the_cookie_shows_nothing() -> None:
         assert base64.b64encode(piece.encode()).rstrip(b"=") not in cookie.encode()
 
 
-def test_a_session_is_never_encrypted_the_same_way_twice() -> None:
-    """Neither the whole nor any sixteen bytes of it."""
+def test_each_cookie_of_the_same_data_is_different() -> None:
+    """No block of sixteen bytes occurs twice."""
     cookies = [contents(cookie_of(where=SECRET)) for _ in range(50)]
     blocks = [cookie[at : at + 16] for cookie in cookies for at in range(0, len(cookie) - 15, 16)]
     assert len(set(blocks)) == len(blocks)
 
 
-def test_its_length_is_that_of_the_data() -> None:
-    """Nothing is compressed: by the length nobody learns whether two values have much in common."""
+def test_data_is_not_compressed() -> None:
+    """The length of compressed data would reveal how much two values have in common."""
     repeated = "a" * 200
     different = "".join(random.Random(0).choices(string.ascii_letters, k=200))
     assert len(cookie_of(a=repeated)) == len(cookie_of(a=different))
@@ -66,19 +66,19 @@ def test_its_length_is_that_of_the_data() -> None:
 
 
 @pytest.mark.parametrize("bit", range(8))
-def test_each_changed_bit_is_found(bit: int) -> None:
+def test_cookie_with_a_changed_bit_opens_nothing(bit: int) -> None:
     content = contents(cookie_of(a=1))
-    for place in range(len(content)):
+    for position in range(len(content)):
         changed = bytearray(content)
-        changed[place] ^= 1 << bit
-        assert dict(SessionStore(in_cookie(bytes(changed))).items()) == {}, place
+        changed[position] ^= 1 << bit
+        assert dict(SessionStore(cookie_with(bytes(changed))).items()) == {}, position
 
 
-def test_each_cut_and_each_addition_is_found() -> None:
+def test_cut_or_extended_cookie_opens_nothing() -> None:
     content = contents(cookie_of(a=1))
     for length in range(len(content)):
-        assert dict(SessionStore(in_cookie(content[:length])).items()) == {}
-    assert dict(SessionStore(in_cookie(content + b"\0")).items()) == {}
+        assert dict(SessionStore(cookie_with(content[:length])).items()) == {}
+    assert dict(SessionStore(cookie_with(content + b"\0")).items()) == {}
 
 
 @pytest.mark.parametrize(
@@ -94,20 +94,20 @@ def test_each_cut_and_each_addition_is_found() -> None:
         "\0" * 60,
     ],
 )
-def test_what_is_no_cookie_opens_nothing(text: str) -> None:
+def test_malformed_cookie_opens_nothing(text: str) -> None:
     assert dict(SessionStore(text).items()) == {}
     with pytest.raises(DecryptionError):
         decrypted(text)
 
 
-def test_a_cookie_of_another_name_is_none(settings: Settings) -> None:
-    """Its name is authenticated: what a site keeps in one cookie is not taken from another."""
+def test_cookie_of_another_name_opens_nothing(settings: Settings) -> None:
+    """The cookie name is authenticated, so a site's other cookies are not taken for sessions."""
     cookie = cookie_of(a=1)
     settings.SESSION_COOKIE_NAME = "staff"
     assert dict(SessionStore(cookie).items()) == {}
 
 
-def test_the_same_bytes_for_another_purpose_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_encrypted_with_another_label_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encrypted_cookies, "ENCRYPTED_COOKIE_LABEL", "another")
     encrypted_cookies.master_key.cache_clear()
     cookie = cookie_of(a=1)
@@ -116,7 +116,7 @@ def test_the_same_bytes_for_another_purpose_are_none(monkeypatch: pytest.MonkeyP
     assert dict(SessionStore(cookie).items()) == {}
 
 
-def test_a_signed_cookie_is_no_encrypted_one_nor_the_other_way_round() -> None:
+def test_signed_and_encrypted_cookies_are_not_interchangeable() -> None:
     signed = signing.dumps({"a": 1}, salt="django.contrib.sessions.backends.signed_cookies")
     assert dict(SessionStore(signed).items()) == {}
     cookie = cookie_of(a=1)
@@ -134,12 +134,12 @@ class TestSecretKey:
         yield
         encrypted_cookies.master_key.cache_clear()
 
-    def test_another_one_opens_nothing(self, settings: Settings) -> None:
+    def test_cookie_of_an_unknown_key_opens_nothing(self, settings: Settings) -> None:
         cookie = cookie_of(a=1)
         settings.SECRET_KEY = "two " * 16
         assert dict(SessionStore(cookie).items()) == {}
 
-    def test_it_is_good_as_a_fallback(self, settings: Settings) -> None:
+    def test_cookie_of_a_fallback_key_opens(self, settings: Settings) -> None:
         cookie = cookie_of(a=1)
         settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "two " * 16, ["3" * 50, "one " * 16]
         session = SessionStore(cookie)
@@ -148,13 +148,13 @@ class TestSecretKey:
         settings.SECRET_KEY_FALLBACKS = []
         assert SessionStore(session.session_key)["a"] == 1
 
-    def test_bytes_are_one_too(self, settings: Settings) -> None:
+    def test_secret_key_may_be_bytes(self, settings: Settings) -> None:
         settings.SECRET_KEY = b"one " * 16
         assert SessionStore(cookie_of(a=1))["a"] == 1
 
 
-def test_one_cookie_has_one_spelling() -> None:
-    """In base64 the last character may have bits to spare, and a handover knows cookies by text."""
+def test_cookie_opens_in_one_spelling_only() -> None:
+    """The last base64 character can have unused bits, and a handover compares cookies as text."""
     for length in range(3):
         cookie = cookie_of(a="b" * length)
         for last in string.ascii_letters + string.digits + "-_":

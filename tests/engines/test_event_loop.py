@@ -1,8 +1,8 @@
-"""Async views that use the sync half of a session: what Django refuses is refused, and no more.
+"""Async views that call sync methods of a session: our engines refuse what Django's refuse.
 
-Django's engines on a database raise SynchronousOnlyOperation on the event loop, the others do
-what they are asked, and keep the loop waiting. Whatever a view was refused, nothing is lost:
-the browser keeps its cookie, and the next request has the session.
+Django's engines on a database raise SynchronousOnlyOperation on the event loop. The others block
+the loop. A refusal loses nothing: the browser keeps its cookie, and the next request has the
+session.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ from .handover_switch import Browser, Switch, browser_of_moved_session
 
 NOTHING: dict[str, Any] = {}
 
-# What a view does, and what the session holds after it where it held a=1, and was not read before.
+# Calls in a view, each with the data that it leaves of an unread session with {"a": 1}.
 STEPS: dict[str, tuple[Callable[[Any], Any], dict[str, Any]]] = {
     "session_key": (lambda session: session.session_key, {"a": 1}),
     "is_empty": (lambda session: session.is_empty(), {"a": 1}),
@@ -42,29 +42,29 @@ STEPS: dict[str, tuple[Callable[[Any], Any], dict[str, Any]]] = {
     "clear and cycle_key": (lambda session: (session.clear(), session.cycle_key()), NOTHING),
 }
 
-# Let them pass where they are refused, and the session is empty all the same.
-EMPTYING = {"delete", "flush", "clear and save", "clear and cycle_key"}
+# A view that ignores their refusal still leaves an empty session.
+EMPTYING_CALLS = {"delete", "flush", "clear and save", "clear and cycle_key"}
 
-# They need no store.
-ASKED_ONLY = {"session_key", "is_empty"}
+# They need no store at all.
+WITHOUT_STORE = {"session_key", "is_empty"}
 
-# Where there is a copy of the session in a cache.
-READING = {"get", "get_expiry_age", "update"}
+# They need no database if the session is in memory, or its copy in a cache.
+READING_CALLS = {"get", "get_expiry_age", "update"}
 
 every_step = pytest.mark.parametrize("step", STEPS)
 
 
 def data_after(step: str, engine: str, read: bool) -> dict[str, Any]:
-    """A new session is made of what was read; on signed cookies it is none till it is saved."""
+    """Return the data after the step. ``create`` keeps what was read; in cookies, all data."""
     keeps = step == "create" and (read or engine in IN_COOKIES)
     return {"a": 1} if keeps else STEPS[step][1]
 
 
 def visit(browser: Browser, view: Callable[[Any], Any], *, read: bool, status: int) -> bool:
-    """Whether Django refuses that in an async view.
+    """Call an async view, and return whether Django refuses what it does.
 
-    The view has read the session before, by the async half, if ``read``. Where it is refused,
-    the response is of that status: 500, or another of a view that lets the refusal pass.
+    With ``read`` the view first reads the session by an async method. After a refusal the response
+    has that status: 500, or another one if the view ignores the refusal.
     """
     refused = False
 
@@ -79,14 +79,14 @@ def visit(browser: Browser, view: Callable[[Any], Any], *, read: bool, status: i
         return HttpResponse(status=status if refused else 200)
 
     middleware: Any = browser.middleware(respond)
-    answer(browser, middleware)
+    send(browser, middleware)
     return refused
 
 
-def answer(browser: Browser, middleware: Any) -> None:
-    """Each loop has a connection of its own to the database, which ends with this context.
+def send(browser: Browser, middleware: Any) -> None:
+    """Send the request in a context of its own, which ends the event loop's database connection.
 
-    That of the thread would keep it, and every later call of asynchronous code would take it along.
+    In the context of the thread all later async code would use that connection.
     """
     browser.receive(copy_context().run(async_to_sync(middleware), browser.request()).cookies)
 
@@ -94,19 +94,21 @@ def answer(browser: Browser, middleware: Any) -> None:
 @every_step
 @pytest.mark.parametrize(("read", "status"), [(False, 500), (False, 200), (True, 500)])
 @on_engines(lambda engine: engine.on_server)
-def test_what_djangos_engines_refuse(engine: Engine, step: str, read: bool, status: int) -> None:
-    """And no more than that; on ours as on theirs."""
+def test_sync_methods_that_need_the_database_are_refused(
+    engine: Engine, step: str, read: bool, status: int
+) -> None:
+    """Others are not refused, on our engines as on Django's."""
     browser = Browser(middleware=DjangosMiddleware)
     browser.set(a=1)
     cookie = browser.cookie
     refused = visit(browser, STEPS[step][0], read=read, status=status)
-    in_memory = read and step in READING
-    has_copy = engine.name == "cached_db" and step in READING
-    needs_database = not (step in ASKED_ONLY or in_memory or has_copy)
+    in_memory = read and step in READING_CALLS
+    has_copy = engine.name == "cached_db" and step in READING_CALLS
+    needs_database = not (step in WITHOUT_STORE or in_memory or has_copy)
     assert refused == (bool(engine.database) and needs_database)
     if not refused:
         assert browser.read() == data_after(step, engine.name, read)
-    elif status == 500 or step not in EMPTYING:
+    elif status == 500 or step not in EMPTYING_CALLS:
         assert browser.cookie == cookie
         assert browser.read() == {"a": 1}
 
@@ -120,7 +122,7 @@ def test_what_djangos_engines_refuse(engine: Engine, step: str, read: bool, stat
         (SessionMiddleware, True, 500),
     ],
 )
-def test_nothing_is_lost_in_a_switch(
+def test_refusal_during_a_switch_loses_nothing(
     switch: Switch, step: str, middleware: Any, read: bool, status: int
 ) -> None:
     browser = browser_of_moved_session(switch)
@@ -128,15 +130,15 @@ def test_nothing_is_lost_in_a_switch(
     before = browser.copy()
     refused = visit(browser, STEPS[step][0], read=read, status=status)
     has_rows = {"db", "cached_db"} & {switch.old, switch.new}
-    assert not refused or (has_rows and step not in ASKED_ONLY)
+    assert not refused or (has_rows and step not in WITHOUT_STORE)
     if not refused:
         assert browser.read() == data_after(step, switch.new, read)
-    elif status == 500 or step not in EMPTYING:
+    elif status == 500 or step not in EMPTYING_CALLS:
         assert before.read() == {"a": 1}
         assert browser.read() == {"a": 1}
 
 
-def test_a_sign_out_after_a_refusal_ends_it(switch: Switch) -> None:
+def test_flush_after_a_refusal_ends_the_session(switch: Switch) -> None:
     browser = browser_of_moved_session(switch)
     before = browser.copy()
 
@@ -147,15 +149,15 @@ def test_a_sign_out_after_a_refusal_ends_it(switch: Switch) -> None:
         return HttpResponse()
 
     middleware: Any = SessionMiddleware(respond)
-    answer(browser, middleware)
+    send(browser, middleware)
     assert browser.cookie is None
     assert before.read() == {}
 
 
-def test_a_cache_in_a_database_refuses_as_databases_do(
+def test_cache_in_a_database_refuses_sync_methods(
     settings: Settings, transactional_db: None
 ) -> None:
-    """And is not taken for one that does not answer."""
+    """The refusal is not mistaken for an unreachable cache."""
     settings.SESSION_ENGINE = "cookieproj.engines.cache"
     settings.CACHES = {
         "default": {

@@ -1,4 +1,4 @@
-"""What only files can get wrong: full disks, times, names, and what others left in the folder."""
+"""The file engine: full disks, file times, file names, locks, and other files in the folder."""
 
 import errno
 import gc
@@ -34,7 +34,7 @@ pytestmark = on_engines(lambda engine: engine.ours and engine.name == "file")
 AGE = 14 * 24 * 60 * 60
 
 
-def stored(store: Any = SessionStore, expiry: Any = None, **data: Any) -> Any:
+def stored_session(store: Any = SessionStore, expiry: Any = None, **data: Any) -> Any:
     session = store()
     session.update(data)
     session.set_expiry(expiry)
@@ -47,10 +47,10 @@ def sessions(folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
-def test_a_full_disk_is_an_error_and_what_was_there_stays(
+def test_full_disk_raises_and_keeps_the_stored_session(
     engine: Engine, tmp_path: Path, number: int
 ) -> None:
-    session = stored(a=1)
+    session = stored_session(a=1)
     before = sessions(tmp_path)
     again = SessionStore(session.session_key)
     again["b"] = 2
@@ -69,27 +69,29 @@ def test_a_full_disk_is_an_error_and_what_was_there_stays(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_a_really_full_disk_too(engine: Engine, tmp_path: Path) -> None:
-    session = stored(a=1)
+def test_write_to_a_full_device_raises_and_keeps_the_stored_session(
+    engine: Engine, tmp_path: Path
+) -> None:
+    session = stored_session(a=1)
     again = SessionStore(session.session_key)
     again["b"] = 2
 
-    def on_a_full_disk(**where: Any) -> tuple[int, str]:
+    def mkstemp_on_full_disk(**options: Any) -> tuple[int, str]:
         path = tmp_path / "sessionid-on-a-full-disk"
         path.symlink_to("/dev/full")
         return os.open(path, os.O_WRONLY), str(path)
 
     with (
-        mock.patch("cookieproj.engines.session_files.tempfile.mkstemp", on_a_full_disk),
+        mock.patch("cookieproj.engines.session_files.tempfile.mkstemp", mkstemp_on_full_disk),
         pytest.raises(StoreFullError, match=os.strerror(errno.ENOSPC)),
     ):
         again.save()
     assert dict(SessionStore(session.session_key).items()) == {"a": 1}
 
 
-def test_a_folder_that_is_gone_has_ended_no_session(engine: Engine, tmp_path: Path) -> None:
+def test_missing_folder_does_not_end_its_sessions(engine: Engine, tmp_path: Path) -> None:
     """As when a shared file system is not mounted."""
-    session = stored(a=1)
+    session = stored_session(a=1)
     elsewhere = tmp_path.rename(tmp_path.with_name("elsewhere"))
     with pytest.raises(StoreMisconfiguredError, match=str(tmp_path)):
         SessionStore(session.session_key).load()
@@ -97,14 +99,14 @@ def test_a_folder_that_is_gone_has_ended_no_session(engine: Engine, tmp_path: Pa
     assert SessionStore(session.session_key)["a"] == 1
 
 
-def test_a_file_that_cannot_be_read_has_ended_no_session(engine: Engine, tmp_path: Path) -> None:
+def test_unreadable_file_does_not_end_its_session(engine: Engine, tmp_path: Path) -> None:
     (tmp_path / f"sessionid{'k' * 32}").mkdir()
     with pytest.raises(StoreUnavailableError, match="directory"):
         SessionStore("k" * 32).load()
 
 
 def test_files_are_private(engine: Engine, tmp_path: Path) -> None:
-    stored(a=1).save()
+    stored_session(a=1).save()
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
 
 
@@ -112,11 +114,11 @@ def test_files_are_private(engine: Engine, tmp_path: Path) -> None:
     ("expiry", "seconds"), [(None, AGE), (0, AGE), (60, 60), (2 * AGE, 2 * AGE)]
 )
 @pytest.mark.parametrize("writer", [SessionStore, DjangoStore])
-def test_a_session_lives_as_long_as_it_was_given(
+def test_session_expires_after_its_age(
     engine: Engine, tmp_path: Path, writer: Any, expiry: int | None, seconds: int
 ) -> None:
-    """Django's engine takes set_expiry(60) for ever, and clears what lives longer than others."""
-    key = stored(writer, expiry, a=1).session_key
+    """Django's engine ignores a short expiry when it reads, and a long one when it clears."""
+    key = stored_session(writer, expiry, a=1).session_key
     with time_machine.travel(timezone.now() + timedelta(seconds=seconds - 5), tick=False):
         assert SessionStore.clear_expired() == 0
         assert SessionStore(key)["a"] == 1
@@ -126,24 +128,24 @@ def test_a_session_lives_as_long_as_it_was_given(
     assert sessions(tmp_path) == set()
 
 
-def test_and_until_the_moment_it_was_given(engine: Engine) -> None:
+def test_session_expires_at_its_date(engine: Engine) -> None:
     moment = timezone.now() + timedelta(days=100)
-    key = stored(expiry=moment, a=1).session_key
+    key = stored_session(expiry=moment, a=1).session_key
     with time_machine.travel(moment - timedelta(seconds=1), tick=False):
         assert SessionStore(key)["a"] == 1
     with time_machine.travel(moment + timedelta(seconds=1), tick=False):
         assert SessionStore(key).load() == {}
 
 
-def test_reading_an_expired_session_makes_no_file(engine: Engine, tmp_path: Path) -> None:
-    key = stored(expiry=-60, a=1).session_key
+def test_reading_an_expired_session_creates_no_file(engine: Engine, tmp_path: Path) -> None:
+    key = stored_session(expiry=-60, a=1).session_key
     before = sessions(tmp_path)
     assert SessionStore(key).load() == {}
     assert sessions(tmp_path) == before
 
 
 def test_saving_moves_the_expiry(engine: Engine) -> None:
-    key = stored(expiry=60, a=1).session_key
+    key = stored_session(expiry=60, a=1).session_key
     start = timezone.now()
     for seconds in (50, 100, 150):
         with time_machine.travel(start + timedelta(seconds=seconds), tick=False):
@@ -152,8 +154,8 @@ def test_saving_moves_the_expiry(engine: Engine) -> None:
         assert SessionStore(key)["a"] == 1
 
 
-def test_clearing_opens_no_file_that_tells_by_its_time(engine: Engine) -> None:
-    keys = [stored(a=1).session_key for _ in range(3)]
+def test_clearing_opens_no_file_with_a_decisive_time(engine: Engine) -> None:
+    keys = [stored_session(a=1).session_key for _ in range(3)]
     with mock.patch.object(SessionStore, "decode", side_effect=AssertionError):
         assert SessionStore.clear_expired() == 0
     with (
@@ -164,9 +166,9 @@ def test_clearing_opens_no_file_that_tells_by_its_time(engine: Engine) -> None:
     assert not any(SessionStore().exists(key) for key in keys)
 
 
-def test_a_session_that_is_saved_while_clearing_lives(engine: Engine) -> None:
-    """Between finding it expired and removing it."""
-    key = stored(expiry=-60, a=1).session_key
+def test_session_saved_during_clearing_is_kept(engine: Engine) -> None:
+    """The save comes after clearing has found the session expired."""
+    key = stored_session(expiry=-60, a=1).session_key
     session = SessionStore()
     saved = mock.patch.object(FileStore, "_has_expired", side_effect=[True, False])
     with saved:
@@ -174,7 +176,7 @@ def test_a_session_that_is_saved_while_clearing_lives(engine: Engine) -> None:
     assert session.exists(key)
 
 
-def test_clearing_leaves_alone_what_is_not_its_own(engine: Engine, tmp_path: Path) -> None:
+def test_clearing_and_listing_ignore_other_files(engine: Engine, tmp_path: Path) -> None:
     for name in ("notes.txt", "sessionid", "sessionid.bak", "other" + "k" * 32):
         (tmp_path / name).write_text("mine")
     os.utime(tmp_path / "sessionid.bak", (0, 0))
@@ -184,7 +186,7 @@ def test_clearing_leaves_alone_what_is_not_its_own(engine: Engine, tmp_path: Pat
     assert (tmp_path / "sessionid.bak").exists()
 
 
-def test_what_an_interrupted_write_left_is_cleared_after_an_hour(
+def test_file_of_an_interrupted_write_is_cleared_after_an_hour(
     engine: Engine, tmp_path: Path
 ) -> None:
     old, young = (tmp_path / f"sessionid{'k' * 32}_out_{name}" for name in ("old", "young"))
@@ -197,7 +199,7 @@ def test_what_an_interrupted_write_left_is_cleared_after_an_hour(
 
 
 def test_an_empty_file_is_an_empty_session(engine: Engine, tmp_path: Path) -> None:
-    """Django's engine makes one before it writes."""
+    """Django's engine creates such a file before it writes."""
     (tmp_path / f"sessionid{'k' * 32}").touch()
     session = SessionStore("k" * 32)
     assert session.load() == {}
@@ -205,15 +207,13 @@ def test_an_empty_file_is_an_empty_session(engine: Engine, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"not signed", b"a:b:c"])
-def test_a_file_of_something_else_holds_no_data(
-    engine: Engine, tmp_path: Path, content: bytes
-) -> None:
+def test_undecodable_file_has_no_data(engine: Engine, tmp_path: Path, content: bytes) -> None:
     (tmp_path / f"sessionid{'k' * 32}").write_bytes(content)
     assert SessionStore("k" * 32).load() == {}
 
 
 @pytest.mark.parametrize("key", ["../../etc/passwd", "a/b/c/d/e", "ABCDEFGHIJ", ".lock00....."])
-def test_no_key_leads_out_of_the_folder(engine: Engine, key: str) -> None:
+def test_key_cannot_name_a_file_outside_the_folder(engine: Engine, key: str) -> None:
     session = SessionStore(key)
     assert session.session_key is None
     assert session.load() == {}
@@ -222,116 +222,122 @@ def test_no_key_leads_out_of_the_folder(engine: Engine, key: str) -> None:
             act(key)
 
 
-def test_where_anybody_may_write_each_user_has_locks_of_their_own(
+def test_each_user_has_separate_locks_in_a_world_writable_folder(
     engine: Engine, tmp_path: Path
 ) -> None:
     tmp_path.chmod(0o1777)
-    stored(a=1)
+    stored_session(a=1)
     (lock,) = tmp_path.glob(".sessionid.lock*")
     assert lock.name.endswith(f".{os.geteuid()}")
 
 
-def test_a_lock_that_root_made_is_the_folders_owners(engine: Engine, tmp_path: Path) -> None:
+def test_lock_belongs_to_the_owner_of_the_folder(engine: Engine, tmp_path: Path) -> None:
     owner = 65534 if os.geteuid() == 0 else os.geteuid()
     os.chown(tmp_path, owner, -1)
-    stored(a=1)
+    stored_session(a=1)
     (lock,) = tmp_path.glob(".sessionid.lock*")
     assert lock.stat().st_uid == owner
 
 
 @pytest.mark.parametrize("use_tz", [True, False])
-def test_a_date_outlives_a_change_of_use_tz(
+def test_expiry_date_survives_a_change_of_use_tz(
     engine: Engine, settings: Settings, use_tz: bool
 ) -> None:
     settings.USE_TZ = use_tz
-    key = stored(expiry=timezone.now() + timedelta(days=2), a=1).session_key
+    key = stored_session(expiry=timezone.now() + timedelta(days=2), a=1).session_key
     settings.USE_TZ = not use_tz
     assert SessionStore(key)["a"] == 1
 
 
 @pytest.fixture
-def many(engine: Engine, tmp_path: Path) -> set[str]:
-    """Session files enough for several blocks of the folder."""
+def many_keys(engine: Engine, tmp_path: Path) -> set[str]:
+    """So many session files that the folder takes several blocks."""
     names = {f"{number:032}" for number in range(5000)}
     for name in names:
         (tmp_path / f"sessionid{name}").touch()
     return names
 
 
-def pages(between: Callable[[int, Page], object] = lambda number, page: None) -> list[str]:
-    """The keys on all pages; something may happen between two of them."""
-    met: list[str] = []
+def keys_on_all_pages(
+    between: Callable[[int, Page], object] = lambda number, page: None,
+) -> list[str]:
+    """Return the keys on all pages, and call ``between`` after each."""
+    keys: list[str] = []
     position = ""
     for number in range(1000):
         page = SessionStore.page(position, 100)
-        met += [session.key for session in page.sessions]
+        keys += [session.key for session in page.sessions]
         between(number, page)
         position = page.next
         if not position:
-            return met
+            return keys
     raise AssertionError
 
 
-def test_a_page_deep_in_a_large_folder_reads_what_it_shows_and_no_more(many: set[str]) -> None:
-    begins: set[str] = set()
+def test_page_reads_only_the_files_that_it_lists(many_keys: set[str]) -> None:
+    starts: set[str] = set()
 
     def between(number: int, page: Page) -> None:
         assert read.call_count <= 101
         read.reset_mock()
-        begins.add(page.next.partition(":")[0])
+        starts.add(page.next.partition(":")[0])
 
     with mock.patch.object(
         FileStore, "_listed", autospec=True, side_effect=FileStore._listed
     ) as read:
-        met = pages(between)
-    assert (len(met), set(met)) == (len(many), many)
-    # The folder is longer than one block, so that most pages began behind its beginning.
-    assert len(begins) > 3
+        keys = keys_on_all_pages(between)
+    assert (len(keys), set(keys)) == (len(many_keys), many_keys)
+    # The folder takes several blocks, so most pages start in a later one.
+    assert len(starts) > 3
 
 
-def test_files_that_go_between_two_pages_hide_no_other(many: set[str], tmp_path: Path) -> None:
+def test_files_deleted_between_pages_hide_no_other_file(
+    many_keys: set[str], tmp_path: Path
+) -> None:
     def between(number: int, page: Page) -> None:
         if number % 3 == 0:
             for session in page.sessions:
                 (tmp_path / f"sessionid{session.key}").unlink()
 
-    met = pages(between)
-    assert (len(met), set(met)) == (len(many), many)
+    keys = keys_on_all_pages(between)
+    assert (len(keys), set(keys)) == (len(many_keys), many_keys)
 
 
-def test_files_that_come_between_two_pages_show_no_other_twice(
-    many: set[str], tmp_path: Path
+def test_files_created_between_pages_repeat_no_other_file(
+    many_keys: set[str], tmp_path: Path
 ) -> None:
     def between(number: int, page: Page) -> None:
         for other in range(100):
             (tmp_path / f"sessionid{number:08}{other:08}").touch()
 
-    met = pages(between)
-    assert len(met) == len(set(met))
-    assert many <= set(met)
+    keys = keys_on_all_pages(between)
+    assert len(keys) == len(set(keys))
+    assert many_keys <= set(keys)
 
 
-def test_a_page_among_expired_files_looks_so_far_and_no_further(
-    many: set[str], tmp_path: Path
+def test_page_among_expired_files_reads_a_limited_number(
+    many_keys: set[str], tmp_path: Path
 ) -> None:
-    for name in many:
+    for name in many_keys:
         os.utime(tmp_path / f"sessionid{name}", (0, 0))
-    live = {str(stored(a=number).session_key) for number in range(3)}
+    live = {str(stored_session(a=number).session_key) for number in range(3)}
     with mock.patch.object(
         FileStore, "_listed", autospec=True, side_effect=FileStore._listed
     ) as read:
-        met = pages(lambda number, page: read.reset_mock() if read.call_count <= 1001 else 1 / 0)
-    assert set(met) == live
+        keys = keys_on_all_pages(
+            lambda number, page: read.reset_mock() if read.call_count <= 1001 else 1 / 0
+        )
+    assert set(keys) == live
 
 
-def test_no_page_leaves_a_descriptor_open(many: set[str]) -> None:
+def test_no_page_leaves_a_descriptor_open(many_keys: set[str]) -> None:
     before = set(Path("/proc/self/fd").iterdir())
-    pages()
+    keys_on_all_pages()
     gc.collect()
     assert set(Path("/proc/self/fd").iterdir()) == before
 
 
-def test_without_offsets_in_folders_it_says_so(engine: Engine) -> None:
+def test_page_raises_if_folders_have_no_offsets(engine: Engine) -> None:
     with (
         mock.patch("cookieproj.engines.file_store.os.supports_fd", set()),
         mock.patch("platform.system", return_value="Windows"),
@@ -340,7 +346,7 @@ def test_without_offsets_in_folders_it_says_so(engine: Engine) -> None:
         SessionStore.page()
 
 
-def test_locks_are_few(engine: Engine, tmp_path: Path) -> None:
+def test_number_of_locks_is_limited(engine: Engine, tmp_path: Path) -> None:
     for _ in range(200):
-        stored(a=1)
+        stored_session(a=1)
     assert len(list(tmp_path.glob(".sessionid.lock*"))) <= 64

@@ -1,4 +1,4 @@
-"""A switch between each pair of engines: no session is lost, and no ended session comes back."""
+"""A switch between each pair of engines loses no session and restores none that has ended."""
 
 import re
 from datetime import timedelta
@@ -24,7 +24,7 @@ from .handover_switch import (
 )
 
 
-def test_a_session_goes_on(switch: Switch) -> None:
+def test_session_is_read_and_written_after_the_switch(switch: Switch) -> None:
     browser = Browser()
     browser.set(a=1, nested={"list": [1, None]})
     before = browser.cookie
@@ -36,14 +36,14 @@ def test_a_session_goes_on(switch: Switch) -> None:
 
 
 @only_switches(pair for pair in PAIRS if pair[0] in IN_COOKIES)
-def test_a_cookie_becomes_a_key_of_its_own_kind(switch: Switch) -> None:
+def test_cookie_is_exchanged_for_a_key_of_40_hex_digits(switch: Switch) -> None:
     browser = browser_of_moved_session(switch)
     browser.read()
     assert browser.cookie
     assert re.fullmatch("[0-9a-f]{40}", browser.cookie)
 
 
-def test_it_needs_the_old_engine_no_more(switch: Switch) -> None:
+def test_moved_session_opens_without_the_handover(switch: Switch) -> None:
     browser = Browser()
     browser.set(a=1)
     switch.make()
@@ -54,8 +54,8 @@ def test_it_needs_the_old_engine_no_more(switch: Switch) -> None:
     assert (data["a"], data["b"]) == (1, 2)
 
 
-def forget_in_redis(seconds: int) -> None:
-    """Expire Redis's keys as if time had passed: Redis has its own clock."""
+def expire_in_redis(seconds: int) -> None:
+    """Delete the keys that expire by then: the tests cannot move the clock of Redis."""
     client = cache_connections["sessions"].client.get_client()  # type: ignore[attr-defined]
     for name in client.scan_iter():
         if client.ttl(name) < seconds:
@@ -70,7 +70,7 @@ def expiry_of(switch: Switch, cookie: str) -> Any:
 
 
 @pytest.mark.parametrize("expiry", [None, 0, 40 * 24 * 3600, timedelta(days=30)])
-def test_it_expires_as_it_would_have(switch: Switch, expiry: Any) -> None:
+def test_move_keeps_the_expiry(switch: Switch, expiry: Any) -> None:
     browser = Browser()
     with time_machine.travel(timezone.now() - timedelta(days=3)):
         expires = browser.visit(
@@ -81,20 +81,20 @@ def test_it_expires_as_it_would_have(switch: Switch, expiry: Any) -> None:
             )
         )[-1]
     if switch.old == "cache":
-        # Redis has a clock of its own.
-        place, key = switch.place(switch.old), browser.cookie or ""
-        place.touch(key, switch.stored(switch.old, key), expires)
+        # Redis has its own clock.
+        store, key = switch.place(switch.old), browser.cookie or ""
+        store.touch(key, switch.stored(switch.old, key), expires)
     switch.make()
     assert browser.read()["a"] == 1
     after = expiry_of(switch, browser.cookie or "")
     assert abs(after - expires) < timedelta(seconds=3)
     if not switch.keeps_the_key:
-        left = (expires - timezone.now()).total_seconds()
+        remaining = (expires - timezone.now()).total_seconds()
         assert (browser.max_age == "") == (expiry == 0)
-        assert expiry == 0 or abs(browser.max_age - left) < 3
+        assert expiry == 0 or abs(browser.max_age - remaining) < 3
 
 
-def test_a_sign_out_ends_it_in_both(switch: Switch) -> None:
+def test_sign_out_ends_the_session_in_both_stores(switch: Switch) -> None:
     browser = Browser()
     browser.set(a=1)
     before = browser.copy()
@@ -114,7 +114,9 @@ def test_a_sign_out_ends_it_in_both(switch: Switch) -> None:
 
 
 @pytest.mark.parametrize("reads", [True, False])
-def test_also_if_that_is_the_first_request(switch: Switch, reads: bool) -> None:
+def test_sign_out_in_the_first_request_ends_the_session_in_both_stores(
+    switch: Switch, reads: bool
+) -> None:
     browser = Browser()
     browser.set(a=1)
     before = browser.copy()
@@ -133,7 +135,7 @@ def test_also_if_that_is_the_first_request(switch: Switch, reads: bool) -> None:
         assert ends - timezone.now() < timedelta(seconds=TOMBSTONE_TTL + 1)
 
 
-def test_whoever_knew_the_old_key_is_out_after_a_sign_in(switch: Switch) -> None:
+def test_old_key_opens_nothing_after_cycle_key(switch: Switch) -> None:
     browser = Browser()
     browser.set(a=1)
     before = browser.copy()
@@ -143,38 +145,38 @@ def test_whoever_knew_the_old_key_is_out_after_a_sign_in(switch: Switch) -> None
     assert before.read() == {}
 
 
-def test_two_requests_at_once_lose_nothing(switch: Switch) -> None:
+def test_concurrent_requests_lose_no_write(switch: Switch) -> None:
     browser = Browser()
     browser.set(a=1)
     other = browser.copy()
     switch.make()
 
-    def second_within(session: Any) -> None:
+    def write_concurrently(session: Any) -> None:
         assert session["a"] == 1
         session["b"] = 2
         other.set(c=3)
 
-    browser.visit(second_within)
+    browser.visit(write_concurrently)
     expected = {"a": 1, "b": 2, "c": 3}
     assert browser.read() == expected
     # The browser may have either cookie.
     assert other.read() == expected
 
 
-@pytest.mark.parametrize("how", [{"status": 500}, {"lost": True}, {"status": 404}])
-def test_an_error_or_a_lost_response_signs_nobody_out(switch: Switch, how: Any) -> None:
+@pytest.mark.parametrize("options", [{"status": 500}, {"lost": True}, {"status": 404}])
+def test_error_or_lost_response_keeps_the_session(switch: Switch, options: Any) -> None:
     browser = Browser()
     browser.set(a=1)
     switch.make()
     for _ in range(3):
-        assert browser.read(**how) == {"a": 1}
+        assert browser.read(**options) == {"a": 1}
     assert browser.read() == {"a": 1}
     for _ in range(3):
-        assert browser.read(**how) == {"a": 1}
+        assert browser.read(**options) == {"a": 1}
     assert browser.read() == {"a": 1}
 
 
-def test_nor_does_a_request_that_reads_no_session(switch: Switch) -> None:
+def test_request_that_does_not_read_the_session_keeps_the_cookie(switch: Switch) -> None:
     browser = Browser()
     browser.set(a=1)
     before = browser.cookie
@@ -185,7 +187,7 @@ def test_nor_does_a_request_that_reads_no_session(switch: Switch) -> None:
     assert browser.read() == {"a": 1}
 
 
-def test_back_again(switch: Switch) -> None:
+def test_switch_back_and_forth_keeps_the_data(switch: Switch) -> None:
     browser, other = Browser(), Browser()
     browser.set(a=1)
     other.set(z=1)
@@ -194,26 +196,26 @@ def test_back_again(switch: Switch) -> None:
     browser.set(c=3)
     switch.back()
     assert browser.read() == {"a": 1, "b": 2, "c": 3}
-    # One that the switch has not seen.
+    # This session has not been moved.
     assert other.read() == {"z": 1}
     browser.set(a=9)
     switch.make()
     assert browser.read() == {"a": 9, "b": 2, "c": 3}
 
 
-def test_a_forged_cookie_moves_nothing(switch: Switch) -> None:
+def test_forged_cookie_opens_nothing(switch: Switch) -> None:
     browser = Browser()
     browser.set(a=1)
     cookie = browser.cookie or ""
     switch.make()
-    swapped = {"a": "b"}.get(cookie[-1], "a")
-    for forged in (cookie[:-1] + swapped, "x" * 32, cookie.upper(), cookie + "x", "../" + cookie):
+    last = {"a": "b"}.get(cookie[-1], "a")
+    for forged in (cookie[:-1] + last, "x" * 32, cookie.upper(), cookie + "x", "../" + cookie):
         attacker = Browser(forged)
         assert attacker.read() == {}
     assert browser.read() == {"a": 1}
 
 
-def test_a_key_of_an_attackers_choosing_is_not_taken(switch: Switch) -> None:
+def test_key_chosen_by_an_attacker_is_replaced(switch: Switch) -> None:
     chosen = "attackerschosensessionkey1234567"
     switch.make()
     victim = Browser(chosen)
@@ -222,7 +224,7 @@ def test_a_key_of_an_attackers_choosing_is_not_taken(switch: Switch) -> None:
     assert Browser(chosen).read() == {}
 
 
-def test_one_that_has_expired_does_not_come_back(switch: Switch) -> None:
+def test_expired_session_is_not_restored_from_the_old_store(switch: Switch) -> None:
     browser = Browser()
     browser.set(a=1)
     before = browser.copy()
@@ -230,26 +232,26 @@ def test_one_that_has_expired_does_not_come_back(switch: Switch) -> None:
     browser.visit(lambda session: (session.set_expiry(60), session.update({"b": 2})))
     browser.set(c=2)
     with time_machine.travel(timezone.now() + timedelta(seconds=70)):
-        forget_in_redis(seconds=70)
+        expire_in_redis(seconds=70)
         assert browser.copy().read() == {}
         assert before.read() == {}
 
 
 @only_switches([*SERVER_PAIRS, *[pair for pair in PAIRS if pair[1] in IN_COOKIES]])
-def test_with_the_old_store_away_what_was_moved_goes_on(
+def test_unreachable_old_store_affects_only_sessions_that_are_not_moved(
     switch: Switch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    moved, waiting = Browser(), Browser()
+    moved, unmoved = Browser(), Browser()
     moved.set(a=1)
-    waiting.set(a=2)
+    unmoved.set(a=2)
     switch.make()
     moved.read()
     moved.read()
-    cookie = waiting.cookie
+    cookie = unmoved.cookie
 
     with unreachable(switch, "old", "read"):
         assert moved.read() == {"a": 1}
-        waiting.visit(lambda session: dict(session.items()))
-        assert waiting.response.status_code == 503
-        assert waiting.cookie == cookie
-    assert waiting.read() == {"a": 2}
+        unmoved.visit(lambda session: dict(session.items()))
+        assert unmoved.response.status_code == 503
+        assert unmoved.cookie == cookie
+    assert unmoved.read() == {"a": 2}

@@ -1,4 +1,4 @@
-"""Handover by the async methods, with other settings, and between other stores."""
+"""A handover by async methods, with other settings, and between PostgreSQL and memcached."""
 
 import logging
 import secrets
@@ -26,54 +26,52 @@ from .handover_switch import (
     unreachable,
 )
 
-OUT_OF_COOKIES = only_switches(pair for pair in PAIRS if pair[0] in IN_COOKIES)
-INTO_COOKIES = only_switches(pair for pair in PAIRS if pair[1] in IN_COOKIES)
+FROM_COOKIES = only_switches(pair for pair in PAIRS if pair[0] in IN_COOKIES)
+TO_COOKIES = only_switches(pair for pair in PAIRS if pair[1] in IN_COOKIES)
 
 
 class TestAsync:
-    """Django raises SynchronousOnlyOperation for a query on the event loop."""
+    """An async method is the first access, and must not query a database on the event loop."""
 
-    def test_reading_first(self, switch: Switch) -> None:
+    def test_aget_reads_the_old_session(self, switch: Switch) -> None:
         browser = browser_of_moved_session(switch)
         assert browser.visit(lambda session: async_to_sync(session.aget)("a")) == 1
         assert browser.read() == {"a": 1}
 
-    def test_writing_first(self, switch: Switch) -> None:
+    def test_aset_keeps_the_old_data(self, switch: Switch) -> None:
         browser = browser_of_moved_session(switch)
         browser.visit(lambda session: async_to_sync(session.aset)("b", 2))
         assert browser.read() == {"a": 1, "b": 2}
 
-    def test_a_new_key_first(self, switch: Switch) -> None:
+    def test_acycle_key_ends_the_old_key(self, switch: Switch) -> None:
         browser = browser_of_moved_session(switch)
         before = browser.copy()
         browser.visit(lambda session: async_to_sync(session.acycle_key)())
         assert browser.read() == {"a": 1}
         assert before.read() == {}
 
-    def test_a_sign_out_first(self, switch: Switch) -> None:
+    def test_aflush_ends_the_old_session(self, switch: Switch) -> None:
         browser = browser_of_moved_session(switch)
         before = browser.copy()
         browser.visit(lambda session: async_to_sync(session.aflush)())
         assert browser.cookie is None
         assert before.read() == {}
 
-    def test_the_expiry(self, switch: Switch) -> None:
+    def test_aget_expiry_age_equals_get_expiry_age(self, switch: Switch) -> None:
         browser = browser_of_moved_session(switch)
 
         def ages(session: Any) -> list[int]:
             session.get("a")
             return [session.get_expiry_age(), async_to_sync(session.aget_expiry_age)()]
 
-        one, other = browser.visit(ages)
-        assert abs(one - other) <= 1
+        sync_age, async_age = browser.visit(ages)
+        assert abs(sync_age - async_age) <= 1
 
 
-@OUT_OF_COOKIES
+@FROM_COOKIES
 @pytest.mark.parametrize("renew", ["flush", "create", "cycle_key"])
-def test_who_signs_in_after_a_sign_out_gets_a_key_that_no_old_cookie_opens(
-    switch: Switch, renew: str
-) -> None:
-    """In one request, like a sign-in of another user."""
+def test_old_cookie_does_not_open_a_sign_in_after_a_sign_out(switch: Switch, renew: str) -> None:
+    """Both happen in one request, like a sign-in as another user."""
     browser = browser_of_moved_session(switch)
     before = browser.copy()
 
@@ -87,10 +85,8 @@ def test_who_signs_in_after_a_sign_out_gets_a_key_that_no_old_cookie_opens(
     assert "user" not in before.read()
 
 
-@INTO_COOKIES
-def test_a_sign_in_that_fails_leaves_the_old_key(
-    switch: Switch, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@TO_COOKIES
+def test_failed_sign_in_keeps_the_old_key(switch: Switch, monkeypatch: pytest.MonkeyPatch) -> None:
     """The browser has not received another key yet."""
     browser = browser_of_moved_session(switch)
 
@@ -106,11 +102,11 @@ def test_a_sign_in_that_fails_leaves_the_old_key(
     assert browser.read() == {"a": 1, "b": 2}
 
 
-@INTO_COOKIES
-def test_a_cookie_that_cannot_be_exchanged_back_leaves_what_others_stand_on(
+@TO_COOKIES
+def test_failed_exchange_back_keeps_the_old_session(
     switch: Switch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A late response set a cookie that depends on the session key of the exchange."""
+    """A late response has set a cookie that still needs that session key."""
     browser = browser_of_moved_session(switch)
     late = browser.copy()
     browser.set(b=2)
@@ -123,27 +119,30 @@ def test_a_cookie_that_cannot_be_exchanged_back_leaves_what_others_stand_on(
     assert late.read()["a"] == 1
 
 
-def test_where_it_is_can_be_told_all_along(switch: Switch) -> None:
+def test_locate_shows_the_expiry_before_and_after_the_move(switch: Switch) -> None:
     browser = browser_of_moved_session(switch)
     age = switch.settings.SESSION_COOKIE_AGE
     for use in (lambda session: session.get("a"), lambda session: session.update({"b": 2})):
-        located = [browser.visit(where) for where in (located_after(use), located_after(use))]
-        assert all(age - 60 < seconds <= age for seconds in located)
+        expiries = [
+            browser.visit(view)
+            for view in (seconds_until_expiry_after(use), seconds_until_expiry_after(use))
+        ]
+        assert all(age - 60 < seconds <= age for seconds in expiries)
 
 
-def located_after(use: View) -> View:
+def seconds_until_expiry_after(use: View) -> View:
     """Return the seconds until the session expires in the place that ``locate`` names."""
 
     def view(session: Any) -> float:
         use(session)
         [first, *_copies] = session.locate()
-        left: float = (first.expires - timezone.now()).total_seconds()
-        return left
+        remaining: float = (first.expires - timezone.now()).total_seconds()
+        return remaining
 
     return view
 
 
-def test_to_look_where_it_is_changes_nothing(switch: Switch) -> None:
+def test_locate_does_not_undo_concurrent_writes(switch: Switch) -> None:
     browser = browser_of_moved_session(switch)
     browser.set(b=2)
     other = browser.copy()
@@ -158,7 +157,9 @@ def test_to_look_where_it_is_changes_nothing(switch: Switch) -> None:
     assert browser.read() == {"a": 1, "b": 2, "c": 3, "d": 4}
 
 
-def test_also_where_each_request_saves(switch: Switch, settings: Settings) -> None:
+def test_session_is_kept_with_session_save_every_request(
+    switch: Switch, settings: Settings
+) -> None:
     browser = browser_of_moved_session(switch)
     settings.SESSION_SAVE_EVERY_REQUEST = True
     for _ in range(3):
@@ -168,7 +169,9 @@ def test_also_where_each_request_saves(switch: Switch, settings: Settings) -> No
 
 
 @pytest.mark.parametrize("use_tz", [True, False])
-def test_with_time_zones_and_without(switch: Switch, settings: Settings, use_tz: bool) -> None:
+def test_expiry_is_kept_with_and_without_use_tz(
+    switch: Switch, settings: Settings, use_tz: bool
+) -> None:
     settings.USE_TZ = use_tz
     browser = browser_of_moved_session(switch)
     browser.visit(lambda session: session.set_expiry(500))
@@ -176,7 +179,7 @@ def test_with_time_zones_and_without(switch: Switch, settings: Settings, use_tz:
     assert browser.read() == {"a": 1, "_session_expiry": 500, "b": 2}
 
 
-def test_what_empties_the_session_unread(switch: Switch) -> None:
+def test_clear_before_reading_deletes_the_old_data(switch: Switch) -> None:
     browser = browser_of_moved_session(switch)
     before = browser.copy()
     browser.visit(lambda session: (session.clear(), session.update({"b": 2})))
@@ -185,9 +188,9 @@ def test_what_empties_the_session_unread(switch: Switch) -> None:
         assert "a" not in before.read()
 
 
-@INTO_COOKIES
+@TO_COOKIES
 @pytest.mark.parametrize("debug", [True, False])
-def test_what_is_too_large_for_a_cookie_stays_where_it_is(
+def test_session_too_large_for_a_cookie_stays_in_the_old_store(
     switch: Switch, settings: Settings, caplog: pytest.LogCaptureFixture, debug: bool
 ) -> None:
     settings.DEBUG = debug
@@ -207,11 +210,11 @@ def test_what_is_too_large_for_a_cookie_stays_where_it_is(
     assert browser.cookie != key
 
 
-@INTO_COOKIES
-def test_what_grows_too_large_in_its_cookie_is_an_error_where_a_setting_says_so(
+@TO_COOKIES
+def test_moved_session_that_grows_too_large_for_its_cookie_raises(
     switch: Switch, settings: Settings
 ) -> None:
-    """The old store no longer has the session, so it cannot stay in it."""
+    """The old store no longer has the session, so the session cannot stay there."""
     settings.DEBUG, settings.SESSION_COOKIE_TOO_LARGE_IS_ERROR = False, True
     browser = browser_of_moved_session(switch)
     browser.set(b=2)
@@ -223,8 +226,8 @@ def test_what_grows_too_large_in_its_cookie_is_an_error_where_a_setting_says_so(
     assert browser.read() == {"a": 1, "b": 2, "c": 3}
 
 
-@INTO_COOKIES
-def test_a_late_request_with_the_old_key_exchanges_nothing(switch: Switch) -> None:
+@TO_COOKIES
+def test_late_request_with_the_old_key_gets_no_cookie(switch: Switch) -> None:
     browser = browser_of_moved_session(switch)
     late = browser.copy()
     browser.read()
@@ -235,7 +238,7 @@ def test_a_late_request_with_the_old_key_exchanges_nothing(switch: Switch) -> No
 
 
 @only_switches([("db", "cache"), ("cache", "db"), ("cached_db", "file"), ("file", "cached_db")])
-def test_between_postgresql_and_memcached(
+def test_switch_between_postgresql_and_memcached(
     switch: Switch, settings: Settings, memcached_url: str, postgresql_sessions_url: str
 ) -> None:
     settings.CACHES = caches(memcached_url)
@@ -249,8 +252,8 @@ def test_between_postgresql_and_memcached(
         assert browser.read()["a"] == 1
         if switch.new == "cache":
             expires = switch.expiry("cache", browser.cookie)
-            left = (expires - expires.now(expires.tzinfo)).total_seconds()
-            assert abs(left - 5000) < 5
+            remaining = (expires - expires.now(expires.tzinfo)).total_seconds()
+            assert abs(remaining - 5000) < 5
         other.set(b=2)
         switch.back()
         browser.set(c=3)

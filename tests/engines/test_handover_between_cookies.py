@@ -23,7 +23,7 @@ FORMS = {
     "signed_cookies": signed_cookies.SessionStore,
     "encrypted_cookies": encrypted_cookies.SessionStore,
 }
-# It is compressed to a fraction in a signed cookie, and takes all its room in an encrypted one.
+# A signed cookie compresses it to a fraction. An encrypted one compresses nothing.
 LONG = "a" * 3500
 
 
@@ -31,7 +31,7 @@ def is_in_form(browser: Browser, engine: str) -> bool:
     return FORMS[engine].is_cookie(browser.cookie)
 
 
-def test_the_first_page_that_reads_it_sets_it_in_the_new_form(switch: Switch) -> None:
+def test_first_request_that_reads_the_session_sets_the_new_form(switch: Switch) -> None:
     browser = browser_of_moved_session(switch)
     assert is_in_form(browser, switch.old)
     assert browser.read() == {"a": 1}
@@ -40,20 +40,20 @@ def test_the_first_page_that_reads_it_sets_it_in_the_new_form(switch: Switch) ->
     assert browser.read() == {"a": 1}
 
 
-def test_a_page_that_leaves_it_alone_sets_nothing(switch: Switch) -> None:
+def test_request_that_does_not_read_the_session_sets_no_cookie(switch: Switch) -> None:
     browser = browser_of_moved_session(switch)
     browser.visit(lambda session: None)
     assert not browser.response.cookies
     assert is_in_form(browser, switch.old)
 
 
-def test_what_the_first_page_changes_is_kept(switch: Switch) -> None:
+def test_change_in_the_first_request_is_kept(switch: Switch) -> None:
     browser = browser_of_moved_session(switch)
     browser.set(b=2)
     assert browser.read() == {"a": 1, "b": 2}
 
 
-def test_back_again(switch: Switch) -> None:
+def test_switch_back_sets_the_old_form(switch: Switch) -> None:
     browser = browser_of_moved_session(switch)
     browser.read()
     switch.back()
@@ -62,7 +62,7 @@ def test_back_again(switch: Switch) -> None:
 
 
 @pytest.mark.parametrize("expiry", [None, 60, 0])
-def test_to_be_moved_is_no_use_and_moves_no_expiry(switch: Switch, expiry: int | None) -> None:
+def test_change_of_form_does_not_move_the_expiry(switch: Switch, expiry: int | None) -> None:
     with time_machine.travel(timezone.now(), tick=False) as clock:
         switch.before()
         browser = Browser()
@@ -78,7 +78,7 @@ def test_to_be_moved_is_no_use_and_moves_no_expiry(switch: Switch, expiry: int |
         assert browser.read() == {}
 
 
-def test_what_is_changed_then_lives_anew(switch: Switch) -> None:
+def test_change_of_data_moves_the_expiry(switch: Switch) -> None:
     with time_machine.travel(timezone.now(), tick=False) as clock:
         browser = browser_of_moved_session(switch)
         clock.shift(timedelta(days=13))
@@ -87,28 +87,28 @@ def test_what_is_changed_then_lives_anew(switch: Switch) -> None:
         assert browser.read() == {"a": 1, "b": 2}
 
 
-def test_a_sign_out_takes_the_cookie_from_the_browser(switch: Switch) -> None:
+def test_sign_out_ends_the_session(switch: Switch) -> None:
     browser = browser_of_moved_session(switch)
     browser.visit(flush)
     assert browser.read() == {}
 
 
-def test_what_the_site_has_refused_opens_in_neither_form(
+def test_revoked_session_opens_in_neither_form(
     switch: Switch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     browser = browser_of_moved_session(switch)
-    copied = browser.copy()
+    before = browser.copy()
     browser.read()
-    switch.settings.SESSION_REVOCATION_CHECK = f"{__name__}.is_of_a"
+    switch.settings.SESSION_REVOCATION_CHECK = f"{__name__}.is_revoked"
     assert browser.read() == {}
-    assert copied.read() == {}
+    assert before.read() == {}
 
 
-def is_of_a(data: dict[str, object], session_key: str) -> bool:
+def is_revoked(data: dict[str, object], session_key: str) -> bool:
     return data.get("a") == 1
 
 
-def test_with_a_secret_key_that_is_a_fallback_by_now(switch: Switch) -> None:
+def test_cookie_of_a_fallback_key_is_moved(switch: Switch) -> None:
     browser = browser_of_moved_session(switch)
     switch.settings.SECRET_KEY_FALLBACKS = [switch.settings.SECRET_KEY]
     switch.settings.SECRET_KEY = "another " * 8
@@ -118,15 +118,15 @@ def test_with_a_secret_key_that_is_a_fallback_by_now(switch: Switch) -> None:
 
 
 @pytest.mark.parametrize("cookie", ["e1." + "A" * 60, "a:b:" + "c" * 43, "k" * 32, ""])
-def test_nothing_else_opens(switch: Switch, cookie: str) -> None:
+def test_malformed_cookie_opens_nothing(switch: Switch, cookie: str) -> None:
     switch.make()
     assert Browser(cookie).read() == {}
 
 
-def test_what_only_the_old_form_has_room_for_stays_in_it(switch: Switch) -> None:
+def test_session_too_large_for_the_new_form_stays_in_the_old_one(switch: Switch) -> None:
     switch.settings.SESSION_COOKIE_TOO_LARGE_IS_ERROR = True
     if switch.old == "encrypted_cookies":
-        pytest.skip("A signed cookie has room for whatever an encrypted one has.")
+        pytest.skip("What fits an encrypted cookie fits a signed one.")
     switch.before()
     browser = Browser()
     browser.set(a=LONG)
@@ -142,8 +142,8 @@ def test_what_only_the_old_form_has_room_for_stays_in_it(switch: Switch) -> None
 
 
 @pytest.mark.parametrize("server", ["db", "cache", "file"])
-def test_on_the_way_to_a_server_nothing_old_is_taken_for_it(switch: Switch, server: str) -> None:
-    """From a server by way of both forms and back: what was written meanwhile counts."""
+def test_switch_to_a_server_does_not_restore_its_old_data(switch: Switch, server: str) -> None:
+    """The session moves from the server through both forms, changes there, and moves back."""
     switch.run(server, "")
     browser = Browser()
     browser.set(a=1)
@@ -155,10 +155,10 @@ def test_on_the_way_to_a_server_nothing_old_is_taken_for_it(switch: Switch, serv
     assert browser.read() == {"a": 1, "b": 2}
 
 
-def test_what_grows_too_large_is_not_put_into_a_form_that_can_be_read(switch: Switch) -> None:
-    """A visitor could have the site do so, by a long search term."""
+def test_session_that_grows_too_large_is_not_set_in_the_readable_form(switch: Switch) -> None:
+    """Otherwise a visitor could force the site to do so with a long search term."""
     if switch.new == "signed_cookies":
-        pytest.skip("That form can be read.")
+        pytest.skip("The new form is readable.")
     switch.settings.SESSION_COOKIE_TOO_LARGE_IS_ERROR = True
     browser = browser_of_moved_session(switch)
     with pytest.raises(CookieTooLargeError):
@@ -169,15 +169,15 @@ def test_what_grows_too_large_is_not_put_into_a_form_that_can_be_read(switch: Sw
     assert browser.cookie is None
 
 
-def test_through_the_async_half(switch: Switch) -> None:
+def test_async_methods_set_the_new_form(switch: Switch) -> None:
     browser = browser_of_moved_session(switch)
     session = switch.engine("new")(browser.cookie)
 
-    async def use() -> None:
+    async def change() -> None:
         assert await session.aget("a") == 1
         await session.aset("b", 2)
         await session.asave()
 
-    async_to_sync(use)()
+    async_to_sync(change)()
     assert FORMS[switch.new].is_cookie(session.session_key)
     assert Browser(session.session_key).read() == {"a": 1, "b": 2}

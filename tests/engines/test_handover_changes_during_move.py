@@ -41,8 +41,8 @@ def move_by_movesessions(switch: Switch, browser: Browser) -> object:
 
 @pytest.fixture(params=[move_by_request, move_by_movesessions])
 def move(request: pytest.FixtureRequest) -> Move:
-    found: Move = request.param
-    return found
+    chosen: Move = request.param
+    return chosen
 
 
 class OldProcess:
@@ -77,21 +77,21 @@ def knows_of_both(request: pytest.FixtureRequest) -> bool:
 
 
 @only_switches(SERVER_PAIRS)
-def test_each_round_brings_what_came_since_the_round_before(
+def test_changes_during_the_move_are_moved_in_further_rounds(
     switch: Switch, move: Move, knows_of_both: bool
 ) -> None:
     browser = browser_of_moved_session(switch)
     other, old_process = browser.copy(), OldProcess(switch, browser, knows_of_both)
 
-    def first() -> None:
+    def first_round() -> None:
         old_process.set(b=2)
         other.set(w=3)
 
-    def third() -> None:
+    def third_round() -> None:
         old_process.visit(lambda session: session.pop("b"))
         other.set(a="newer")
 
-    with meanwhile(switch, DELETE_FROM_OLD, first, lambda: old_process.set(c=4), third):
+    with meanwhile(switch, DELETE_FROM_OLD, first_round, lambda: old_process.set(c=4), third_round):
         move(switch, browser)
     assert browser.read() == {"a": "newer", "c": 4, "w": 3}
     assert dict(switch.store(switch.old)(browser.cookie).items()) == {}
@@ -99,7 +99,7 @@ def test_each_round_brings_what_came_since_the_round_before(
 
 @only_switches(SERVER_PAIRS)
 @pytest.mark.parametrize("how", ["end", "sign_in"])
-def test_what_ends_in_the_old_store_meanwhile_is_not_opened_by_the_new_one(
+def test_session_that_ends_in_the_old_store_during_the_move_opens_nothing(
     switch: Switch, move: Move, knows_of_both: bool, how: str
 ) -> None:
     browser = browser_of_moved_session(switch)
@@ -113,7 +113,9 @@ def test_what_ends_in_the_old_store_meanwhile_is_not_opened_by_the_new_one(
 
 @only_switches(SERVER_PAIRS)
 @pytest.mark.parametrize("how", ["end", "sign_in"])
-def test_nor_saved_there(switch: Switch, knows_of_both: bool, how: str) -> None:
+def test_session_that_ends_in_the_old_store_during_the_move_is_not_saved(
+    switch: Switch, knows_of_both: bool, how: str
+) -> None:
     """A request read the session before it was moved back, and saves it afterwards."""
     browser = browser_of_moved_session(switch)
     browser.read()
@@ -134,23 +136,27 @@ def test_nor_saved_there(switch: Switch, knows_of_both: bool, how: str) -> None:
 
 
 @only_switches(SERVER_PAIRS)
-def test_what_was_written_in_the_new_one_by_then_ends_too(switch: Switch, move: Move) -> None:
+def test_session_that_ends_in_the_old_store_ends_with_writes_in_the_new_one(
+    switch: Switch, move: Move
+) -> None:
     browser = browser_of_moved_session(switch)
     before, other = browser.copy(), browser.copy()
     old_process = OldProcess(switch, browser, knows_of_both=False)
 
-    def ends() -> None:
+    def write_and_end() -> None:
         other.set(w=3)
         old_process.end()
 
-    with meanwhile(switch, DELETE_FROM_OLD, ends):
+    with meanwhile(switch, DELETE_FROM_OLD, write_and_end):
         move(switch, browser)
     assert before.read() == {}
 
 
 @only_switches(SERVER_PAIRS)
-def test_nothing_is_merged_into_a_session_that_has_ended(switch: Switch, move: Move) -> None:
-    """It changes in the old store, and ends in both before the change is merged."""
+def test_change_in_the_old_store_is_not_merged_into_an_ended_session(
+    switch: Switch, move: Move
+) -> None:
+    """The session ends in both stores before the change is merged."""
     browser = browser_of_moved_session(switch)
     before, other = browser.copy(), browser.copy()
     old_process = OldProcess(switch, browser, knows_of_both=False)
@@ -166,7 +172,7 @@ def test_nothing_is_merged_into_a_session_that_has_ended(switch: Switch, move: M
 
 
 @only_switches(SERVER_PAIRS)
-def test_movesessions_twice_at_once_loses_nothing(switch: Switch, move: Move) -> None:
+def test_concurrent_moves_lose_no_session(switch: Switch, move: Move) -> None:
     """The second run finds a session that the first has inserted but not yet deleted."""
     browser = browser_of_moved_session(switch)
     with meanwhile(switch, DELETE_FROM_OLD, lambda: move_in_batches(switch)):
@@ -176,7 +182,7 @@ def test_movesessions_twice_at_once_loses_nothing(switch: Switch, move: Move) ->
 
 
 @only_switches([("cache", "db"), ("cache", "file"), ("cache", "cached_db")])
-def test_what_the_new_store_cannot_keep_stays_in_the_old_one(
+def test_change_that_the_new_store_cannot_serialize_stays_in_the_old_one(
     switch: Switch, settings: Settings, memcached_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.CACHES = caches(memcached_url)
@@ -190,7 +196,7 @@ def test_what_the_new_store_cannot_keep_stays_in_the_old_one(
     assert switch.store("cache")(browser.cookie)["day"] == date(2026, 1, 1)
 
 
-# The steps in the two stores of a request that changes its key after the move.
+# The steps of a request that changes the session key after the move.
 SIGNING_IN = [
     *(("new", "insert"), ("new", "compare_and_swap"), ("new", "put")),
     ("old", "delete"),
@@ -200,9 +206,9 @@ SIGNING_IN = [
 @only_switches(SERVER_PAIRS)
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("step", SIGNING_IN, ids=" ".join)
-@pytest.mark.parametrize("who", ["new", "old"])
-def test_a_write_while_the_key_changes_is_kept_or_refused(
-    switch: Switch, step: tuple[str, str], moment: str, who: str
+@pytest.mark.parametrize("writer", ["new", "old"])
+def test_write_during_cycle_key_is_kept_or_refused(
+    switch: Switch, step: tuple[str, str], moment: str, writer: str
 ) -> None:
     browser = browser_of_moved_session(switch)
     browser.read()
@@ -216,13 +222,13 @@ def test_a_write_while_the_key_changes_is_kept_or_refused(
             session["c"] = 3
             written.append(True)
 
-    def another() -> None:
+    def write_while_moving() -> None:
         try:
-            before.copy().visit(view) if who == "new" else old_process.visit(view)
+            before.copy().visit(view) if writer == "new" else old_process.visit(view)
         except SessionInterrupted:
             written.clear()
 
-    with meanwhile(switch, (*step, moment), another):
+    with meanwhile(switch, (*step, moment), write_while_moving):
         browser.visit(sign_in)
     assert before.read() == {}
     assert browser.read() == {"a": 1, "d": 4} | ({"c": 3} if written else {})
@@ -230,7 +236,7 @@ def test_a_write_while_the_key_changes_is_kept_or_refused(
 
 @only_switches([("cache", "cache")])
 @pytest.mark.parametrize("end", [flush, sign_in])
-def test_in_one_redis_with_another_serializer_a_late_request_stores_nothing_again(
+def test_late_insert_in_one_redis_with_another_serializer_opens_nothing(
     switch: Switch, settings: Settings, redis_url: str, end: Callable[[Any], Any]
 ) -> None:
     settings.CACHES |= {"handover": previous_cache(f"{redis_url}/1?serializer=pickle")}
@@ -239,10 +245,10 @@ def test_in_one_redis_with_another_serializer_a_late_request_stores_nothing_agai
     browser.set(a=1)
     before = browser.copy()
     key = before.cookie or ""
-    found: Any = store_of(handover_engine("cache", "handover").store).read(key, with_expiry=True)
+    entry: Any = store_of(handover_engine("cache", "handover").store).read(key, with_expiry=True)
     settings.SESSION_CACHE_ALIAS = "sessions"
     settings.SESSION_HANDOVER_CACHE_ALIAS = "handover"
     switch.make()
     browser.visit(end)
-    insert(switch.place("cache"), key, found.data, found.expires)
+    insert(switch.place("cache"), key, entry.data, entry.expires)
     assert before.read() == {}

@@ -15,7 +15,7 @@ from .test_handover_failures import move_in_batches
 
 Delete = Callable[[str | None], object]
 
-INTO_ROWS = only_switches((old, new) for old in ("cache", "file") for new in ("db", "cached_db"))
+TO_ROWS = only_switches((old, new) for old in ("cache", "file") for new in ("db", "cached_db"))
 SAME_ROWS = only_switches([("cached_db", "db"), ("db", "cached_db")])
 
 
@@ -27,73 +27,77 @@ def by_query(key: str | None) -> object:
     return Session.objects.filter(session_key=key).delete()
 
 
-def deferred(key: str | None) -> object:
+def by_deferred_query(key: str | None) -> object:
     return Session.objects.only("session_key").filter(session_key=key).delete()
 
 
-@pytest.fixture(params=[by_row, by_query, deferred])
+@pytest.fixture(params=[by_row, by_query, by_deferred_query])
 def delete(request: pytest.FixtureRequest) -> Delete:
-    found: Delete = request.param
-    return found
+    chosen: Delete = request.param
+    return chosen
 
 
-def is_over(switch: Switch, browser: Browser) -> bool:
-    """Whether the session is ended in the new engine, in the old one, and after going back."""
-    opened = []
+def has_ended(switch: Switch, browser: Browser) -> bool:
+    """Whether the session has ended in the new engine, in the old one, and after a switch back."""
+    data = []
     for run in (switch.make, switch.before, switch.back):
         run()
-        opened += [browser.copy().read(), dict(switch.store(switch.old)(browser.cookie).items())]
-    return not any(opened)
+        data += [browser.copy().read(), dict(switch.store(switch.old)(browser.cookie).items())]
+    return not any(data)
 
 
 @SAME_ROWS
-def test_a_copy_in_a_cache_ends_with_its_row(switch: Switch, delete: Delete) -> None:
+def test_cached_copy_ends_with_its_row(switch: Switch, delete: Delete) -> None:
     browser = Browser()
     browser.set(a=1)
     switch.make()
     delete(browser.cookie)
-    assert is_over(switch, browser)
+    assert has_ended(switch, browser)
 
 
-@INTO_ROWS
-def test_a_copy_that_was_made_ahead_ends_with_its_original(switch: Switch, delete: Delete) -> None:
+@TO_ROWS
+def test_deleted_copy_is_not_restored_from_its_original(switch: Switch, delete: Delete) -> None:
     browser = Browser()
     browser.set(a=1)
     move_in_batches(switch, keep=True)
     switch.make()
     delete(browser.cookie)
-    assert is_over(switch, browser)
+    assert has_ended(switch, browser)
 
 
-@INTO_ROWS
-def test_what_the_old_store_did_not_let_go_of_ends_too(switch: Switch, delete: Delete) -> None:
+@TO_ROWS
+def test_deleted_row_is_not_restored_from_a_leftover_of_the_move(
+    switch: Switch, delete: Delete
+) -> None:
     browser = Browser()
     browser.set(a=1)
     previous, key = switch.place(switch.old), browser.cookie or ""
-    left = switch.stored(switch.old, key)
+    entry = switch.stored(switch.old, key)
     switch.make()
     browser.read()
-    previous.insert(key, left.data, left.expires or timezone.now() + timedelta(days=1))
+    previous.insert(key, entry.data, entry.expires or timezone.now() + timedelta(days=1))
     delete(browser.cookie)
-    assert is_over(switch, browser)
+    assert has_ended(switch, browser)
 
 
 @pytest.fixture
-def by_the_model() -> Iterator[None]:
-    """With a receiver of deletions, for which the engines too delete rows with signals."""
+def deletion_receiver() -> Iterator[None]:
+    """Connects a receiver, so that the engines delete rows with signals too."""
 
-    def listen(**kwargs: Any) -> None:
+    def receiver(**kwargs: Any) -> None:
         pass
 
-    post_delete.connect(listen, sender=Session)
+    post_delete.connect(receiver, sender=Session)
     yield
-    post_delete.disconnect(listen, sender=Session)
+    post_delete.disconnect(receiver, sender=Session)
 
 
 @only_switches((old, "db") for old in ("cache", "file"))
-@pytest.mark.parametrize("by_staff", [by_row, by_query, None])
-@pytest.mark.usefixtures("by_the_model")
-def test_an_expired_row_is_the_end_of_nothing(switch: Switch, by_staff: Delete | None) -> None:
+@pytest.mark.parametrize("delete_row", [by_row, by_query, None])
+@pytest.mark.usefixtures("deletion_receiver")
+def test_purge_of_an_expired_row_does_not_end_the_session(
+    switch: Switch, delete_row: Delete | None
+) -> None:
     """The row is purged to make room for the session, which is still in the old store."""
     browser = Browser()
     browser.visit(lambda session: (session.update({"a": 1}), session.set_expiry(100)))
@@ -101,14 +105,14 @@ def test_an_expired_row_is_the_end_of_nothing(switch: Switch, by_staff: Delete |
     browser.visit(lambda session: session.set_expiry(3600))
     with time_machine.travel(timezone.now() + timedelta(seconds=200)):
         switch.make()
-        if by_staff:
-            by_staff(browser.cookie)
+        if delete_row:
+            delete_row(browser.cookie)
         assert browser.read()["a"] == 1
 
 
-@INTO_ROWS
-@pytest.mark.usefixtures("by_the_model")
-def test_nor_is_a_row_that_moves(switch: Switch) -> None:
+@TO_ROWS
+@pytest.mark.usefixtures("deletion_receiver")
+def test_deletion_of_a_row_by_the_move_does_not_end_the_session(switch: Switch) -> None:
     browser = Browser()
     browser.set(a=1)
     for _ in range(2):

@@ -39,24 +39,24 @@ from .handover_switch import (
     unreachable,
 )
 
-INTO_COOKIES = only_switches(pair for pair in PAIRS if pair[1] in IN_COOKIES)
-OUT_OF_COOKIES = only_switches(pair for pair in PAIRS if pair[0] in IN_COOKIES)
-INTO_ROWS = only_switches(
+TO_COOKIES = only_switches(pair for pair in PAIRS if pair[1] in IN_COOKIES)
+FROM_COOKIES = only_switches(pair for pair in PAIRS if pair[0] in IN_COOKIES)
+TO_ROWS = only_switches(
     (old, new)
     for old, new in PAIRS
     if new in {"db", "cached_db"} and old in {"cache", "file", "signed_cookies"}
 )
 
 
-def move_in_batches(switch: Switch, **how: Any) -> dict[Outcome, int]:
+def move_in_batches(switch: Switch, **options: Any) -> dict[Outcome, int]:
     old, new = (
         handover_engine(switch.old),
         handover_engine(switch.new),
     )
-    counted: dict[Outcome, int] = {}
-    for outcomes in move(old, new, 100, **how):
-        counted |= outcomes
-    return counted
+    counts: dict[Outcome, int] = {}
+    for outcomes in move(old, new, 100, **options):
+        counts |= outcomes
+    return counts
 
 
 class RollsBackError(Exception):
@@ -77,9 +77,9 @@ def in_a_transaction(view: Any) -> Any:
     return rolled_back
 
 
-@INTO_ROWS
+@TO_ROWS
 @pytest.mark.parametrize("status", [200, 404, 500])
-def test_what_is_rolled_back_was_not_moved(switch: Switch, status: int) -> None:
+def test_rolled_back_move_keeps_the_old_session(switch: Switch, status: int) -> None:
     browser = browser_of_moved_session(switch)
     cookie = browser.cookie
     browser.visit(in_a_transaction(lambda session: session.get("a")), status=status)
@@ -90,8 +90,8 @@ def test_what_is_rolled_back_was_not_moved(switch: Switch, status: int) -> None:
     assert browser.read() == {"a": 1, "b": 2}
 
 
-@INTO_ROWS
-def test_until_a_commit_the_session_is_where_it_was(switch: Switch) -> None:
+@TO_ROWS
+def test_old_session_is_kept_until_the_commit(switch: Switch) -> None:
     browser = browser_of_moved_session(switch)
     cookie = browser.cookie
 
@@ -106,8 +106,8 @@ def test_until_a_commit_the_session_is_where_it_was(switch: Switch) -> None:
     assert browser.read() == {"a": 1}
 
 
-@INTO_COOKIES
-def test_a_change_deep_in_the_first_request_is_one(switch: Switch) -> None:
+@TO_COOKIES
+def test_change_inside_a_value_in_the_first_request_is_kept(switch: Switch) -> None:
     browser = Browser()
     browser.set(cart=[1])
     switch.make()
@@ -122,21 +122,21 @@ def test_a_change_deep_in_the_first_request_is_one(switch: Switch) -> None:
 
 
 @only_switches((old, new) for old, new in SERVER_PAIRS if new in {"db", "file"} and old != "cache")
-@pytest.mark.parametrize("finish", [True, False])
-def test_a_copy_that_has_expired_is_in_nobodys_way(switch: Switch, finish: bool) -> None:
+@pytest.mark.parametrize("by_movesessions", [True, False])
+def test_expired_copy_does_not_prevent_the_move(switch: Switch, by_movesessions: bool) -> None:
     browser = Browser()
     browser.visit(lambda session: (session.update({"a": 1}), session.set_expiry(100)))
     move_in_batches(switch, keep=True)
     browser.visit(lambda session: session.set_expiry(3600))
     with time_machine.travel(timezone.now() + timedelta(seconds=200)):
         switch.make()
-        if finish:
+        if by_movesessions:
             assert move_in_batches(switch) == {Outcome.MOVED: 1}
         assert browser.read()["a"] == 1
 
 
 @only_switches(SERVER_PAIRS)
-def test_a_copy_that_was_used_is_a_session(switch: Switch) -> None:
+def test_changed_copy_is_a_session(switch: Switch) -> None:
     """The new engine ran without the handover and changed the copy: it counts, not the original."""
     browser = Browser()
     browser.set(a="older")
@@ -151,7 +151,7 @@ def test_a_copy_that_was_used_is_a_session(switch: Switch) -> None:
 
 
 @only_switches(SERVER_PAIRS)
-def test_with_the_old_store_away_a_new_key_loses_nothing(switch: Switch) -> None:
+def test_cycle_key_with_an_unreachable_old_store_keeps_the_session(switch: Switch) -> None:
     browser = browser_of_moved_session(switch)
     browser.read()
 
@@ -163,21 +163,21 @@ def test_with_the_old_store_away_a_new_key_loses_nothing(switch: Switch) -> None
 
 
 @only_switches(SERVER_PAIRS)
-def test_nor_does_a_store_that_fails_to_let_go(switch: Switch) -> None:
+def test_failed_deletion_from_the_old_store_keeps_the_session(switch: Switch) -> None:
     browser = browser_of_moved_session(switch)
 
     with unreachable(switch, "old", "compare_and_delete"):
         assert browser.read() == {"a": 1}
         browser.set(b=2)
     assert browser.read() == {"a": 1, "b": 2}
-    # ``movesessions`` deletes what was left behind.
+    # ``movesessions`` deletes the entry that the old store still has.
     assert move_in_batches(switch) == {Outcome.ALREADY_IN_NEW: 1}
     assert switch.store(switch.old)(browser.cookie).load() == {}
     assert browser.read() == {"a": 1, "b": 2}
 
 
-@INTO_COOKIES
-def test_a_sign_out_ends_what_a_thief_has_kept_alive(switch: Switch) -> None:
+@TO_COOKIES
+def test_sign_out_ends_an_old_session_that_a_thief_has_renewed(switch: Switch) -> None:
     browser = Browser()
     browser.visit(lambda session: (session.update({"a": 1}), session.set_expiry(100)))
     key = browser.cookie
@@ -194,9 +194,9 @@ def test_a_sign_out_ends_what_a_thief_has_kept_alive(switch: Switch) -> None:
         assert Browser(key).read() == {}
 
 
-@INTO_COOKIES
+@TO_COOKIES
 @pytest.mark.parametrize("end", ["cycle_key", "flush"])
-def test_what_was_emptied_unread_ends_under_its_old_key(switch: Switch, end: str) -> None:
+def test_session_cleared_before_reading_ends_under_its_old_key(switch: Switch, end: str) -> None:
     browser = browser_of_moved_session(switch)
     before = browser.copy()
     browser.visit(
@@ -206,7 +206,7 @@ def test_what_was_emptied_unread_ends_under_its_old_key(switch: Switch, end: str
     assert browser.read() == {"b": 2}
 
 
-def gone_back_unsettled(switch: Switch) -> tuple[Browser, Browser]:
+def switch_back_before_confirmation(switch: Switch) -> tuple[Browser, Browser]:
     """Return a browser that has not yet sent its new cookie, and a copy that has the old key."""
     browser = browser_of_moved_session(switch)
     other = browser.copy()
@@ -215,10 +215,10 @@ def gone_back_unsettled(switch: Switch) -> tuple[Browser, Browser]:
     return browser, other
 
 
-@INTO_COOKIES
-def test_going_back_before_it_has_left(switch: Switch) -> None:
+@TO_COOKIES
+def test_switch_back_before_confirmation_opens_the_old_session(switch: Switch) -> None:
     """Until the browser has sent its new cookie, the old store has the session."""
-    browser, other = gone_back_unsettled(switch)
+    browser, other = switch_back_before_confirmation(switch)
     other.set(b=2)
     assert browser.read() == {"a": 1, "b": 2}
     thief = browser.copy()
@@ -226,15 +226,15 @@ def test_going_back_before_it_has_left(switch: Switch) -> None:
     assert thief.read() == {}
 
 
-@INTO_COOKIES
-def test_nor_does_an_unsettled_cookie_open_what_has_ended(switch: Switch) -> None:
-    browser, other = gone_back_unsettled(switch)
+@TO_COOKIES
+def test_unconfirmed_cookie_does_not_open_an_ended_session(switch: Switch) -> None:
+    browser, other = switch_back_before_confirmation(switch)
     other.visit(flush)
     assert browser.read() == {}
 
 
-@INTO_COOKIES
-def test_going_back_after_it_has_left_the_old_key_is_done(switch: Switch) -> None:
+@TO_COOKIES
+def test_old_key_opens_nothing_after_confirmation_and_switch_back(switch: Switch) -> None:
     browser = browser_of_moved_session(switch)
     key = browser.cookie
     browser.read()
@@ -244,8 +244,8 @@ def test_going_back_after_it_has_left_the_old_key_is_done(switch: Switch) -> Non
     assert Browser(key).read() == {}
 
 
-@INTO_COOKIES
-def test_on_to_a_third_engine_before_it_has_left(switch: Switch) -> None:
+@TO_COOKIES
+def test_unconfirmed_cookie_opens_in_a_third_engine(switch: Switch) -> None:
     browser = browser_of_moved_session(switch)
     browser.read()
     third = "file" if switch.old != "file" else "db"
@@ -253,15 +253,15 @@ def test_on_to_a_third_engine_before_it_has_left(switch: Switch) -> None:
     assert browser.read() == {"a": 1}
 
 
-@OUT_OF_COOKIES
-def test_of_two_exchanges_at_once_one_session_is_left(switch: Switch) -> None:
+@FROM_COOKIES
+def test_concurrent_exchanges_leave_one_session(switch: Switch) -> None:
     browser = browser_of_moved_session(switch)
     other, cookie = browser.copy(), browser.cookie
     store = switch.store(switch.new)
     with meanwhile(switch, ("new", "insert", "after"), other.read):
         browser.read()
     assert browser.cookie == other.cookie
-    # The session, and the mark of the exchanged cookie, which opens nothing.
+    # The session, and the entry for the exchanged cookie, which opens nothing.
     assert {listed.key for listed in store.walk()} == {
         browser.cookie,
         key_from_cookie(cookie or "", switch.settings.SECRET_KEY),
@@ -269,8 +269,8 @@ def test_of_two_exchanges_at_once_one_session_is_left(switch: Switch) -> None:
     assert Browser(key_from_cookie(cookie or "", switch.settings.SECRET_KEY)).read() == {}
 
 
-@INTO_COOKIES
-def test_too_large_for_a_cookie_and_signed_in(switch: Switch) -> None:
+@TO_COOKIES
+def test_sign_in_with_a_session_too_large_for_a_cookie(switch: Switch) -> None:
     browser = Browser()
     browser.set(large=secrets.token_hex(4000))
     before = browser.copy()
@@ -283,7 +283,7 @@ def test_too_large_for_a_cookie_and_signed_in(switch: Switch) -> None:
 
 
 @only_switches([("cache", "signed_cookies")])
-def test_what_was_pickled_and_fits_no_cookie_stays(
+def test_session_that_a_cookie_cannot_serialize_stays_in_the_old_store(
     switch: Switch, settings: Settings, memcached_url: str
 ) -> None:
     settings.CACHES = caches(memcached_url)
@@ -301,7 +301,7 @@ def test_what_was_pickled_and_fits_no_cookie_stays(
 
 
 @only_switches([("cache", "db"), ("cache", "file"), ("cache", "cached_db")])
-def test_nor_does_what_was_pickled_leave_for_another_server(
+def test_session_that_the_new_store_cannot_serialize_stays_in_the_old_one(
     switch: Switch, settings: Settings, memcached_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.CACHES = caches(memcached_url)
@@ -317,7 +317,7 @@ def test_nor_does_what_was_pickled_leave_for_another_server(
 
 
 @only_switches(SERVER_PAIRS)
-def test_a_mark_that_cannot_be_left_costs_nobody_a_session(switch: Switch) -> None:
+def test_cycle_key_keeps_the_session_if_its_tombstone_fails(switch: Switch) -> None:
     browser = browser_of_moved_session(switch)
     browser.read()
     before = browser.copy()
@@ -328,11 +328,11 @@ def test_a_mark_that_cannot_be_left_costs_nobody_a_session(switch: Switch) -> No
 
 
 @only_switches(SERVER_PAIRS)
-def test_exists_in_one_or_the_other(switch: Switch) -> None:
-    browser, waiting, ended = Browser(), Browser(), Browser()
-    for visitor in (browser, waiting, ended):
+def test_exists_and_alive_look_in_both_stores(switch: Switch) -> None:
+    browser, unmoved, ended = Browser(), Browser(), Browser()
+    for visitor in (browser, unmoved, ended):
         visitor.set(a=1)
-    keys = [visitor.cookie for visitor in (browser, waiting, ended)]
+    keys = [visitor.cookie for visitor in (browser, unmoved, ended)]
     switch.make()
     browser.read()
     ended.visit(flush)
@@ -342,27 +342,27 @@ def test_exists_in_one_or_the_other(switch: Switch) -> None:
     assert store.alive(keys) == set(keys[:2])
 
 
-@OUT_OF_COOKIES
-def test_the_session_key_first_in_an_async_view(switch: Switch) -> None:
-    """Before it is read, the key is the cookie. With None, callers would create a session."""
+@FROM_COOKIES
+def test_session_key_before_reading_in_an_async_view_is_the_cookie(switch: Switch) -> None:
+    """If it were None, callers would create a session."""
     browser = browser_of_moved_session(switch)
     cookie = browser.cookie
 
     async def view(session: Any) -> Any:
-        unread = session.session_key
+        key_before = session.session_key
         data = await session.aget("a")
-        return unread, data, session.session_key
+        return key_before, data, session.session_key
 
     def visited(session: Any) -> Any:
         return asyncio.run(view(session))
 
-    unread, data, key = browser.visit(visited)
-    assert (unread, data) == (cookie, 1)
+    key_before, data, key = browser.visit(visited)
+    assert (key_before, data) == (cookie, 1)
     assert browser.cookie == key
 
 
 @pytest.mark.parametrize("switch", [("db", "cached_db")], indirect=True, ids=" to ".join)
-def test_copies_of_an_earlier_time_open_nothing(switch: Switch) -> None:
+def test_outdated_cached_copies_open_nothing(switch: Switch) -> None:
     switch.run("cached_db", "")
     browser, ended = Browser(), Browser()
     browser.set(a=1)
@@ -377,7 +377,7 @@ def test_copies_of_an_earlier_time_open_nothing(switch: Switch) -> None:
 
 
 @pytest.mark.parametrize("switch", [("cached_db", "db")], indirect=True, ids=" to ".join)
-def test_copies_that_an_outage_has_left_are_forgotten_after_it(switch: Switch) -> None:
+def test_pending_invalidations_are_flushed_after_an_outage(switch: Switch) -> None:
     browser = browser_of_moved_session(switch)
 
     with mock.patch.object(DjangoRedisStore, "write_tombstone", raise_unreachable):
@@ -388,7 +388,7 @@ def test_copies_that_an_outage_has_left_are_forgotten_after_it(switch: Switch) -
 
 
 @only_switches(SERVER_PAIRS)
-def test_an_ended_session_is_none_in_a_third_engine(switch: Switch) -> None:
+def test_ended_session_opens_nothing_in_a_third_engine(switch: Switch) -> None:
     browser = browser_of_moved_session(switch)
     before = browser.copy()
     browser.visit(flush)
@@ -404,13 +404,13 @@ def top_level_engine(monkeypatch: pytest.MonkeyPatch) -> str:
     return "mysessions"
 
 
-def test_an_engine_of_the_sites_own(
+def test_previous_engine_may_be_a_top_level_module(
     settings: Settings, top_level_engine: str, tmp_path: Path
 ) -> None:
     settings.SESSION_ENGINE = "cookieproj.engines.db"
     settings.SESSION_FILE_PATH = str(tmp_path)
     settings.SESSION_HANDOVER_FROM = top_level_engine
-    handover_engine = previous()
-    assert handover_engine is not None
-    assert handover_engine.name == top_level_engine
+    previous_engine = previous()
+    assert previous_engine is not None
+    assert previous_engine.name == top_level_engine
     assert session_store().__name__ == "SessionStore"

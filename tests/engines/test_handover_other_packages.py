@@ -39,74 +39,76 @@ BETWEEN_SERVERS = only_switches(pair for pair in PAIRS if not IN_COOKIES & set(p
 HALVES = pytest.mark.parametrize("half", ["sync", "async"])
 
 
-def running() -> Any:
+def running_class() -> Any:
     """Import the class like channels.sessions, allauth.usersessions and allauth.headless."""
     return import_module(settings.SESSION_ENGINE).SessionStore
 
 
 def hands_over(engine: Any) -> bool:
-    """Whether a session of that class, or its store, is one of two engines."""
+    """Whether sessions of that class, or their stores, combine two engines."""
     session = engine()
     return type(session) is not engine or type(session._store) is not type(session.make_store())
 
 
 class TestOpening:
     @HALVES
-    def test_what_only_the_old_store_has(self, switch: Switch, half: str) -> None:
+    def test_session_of_the_old_store_opens(self, switch: Switch, half: str) -> None:
         browser = browser_of_moved_session(switch)
-        assert Request(running()(session_key=browser.cookie), half).data == {"a": 1}
+        assert Request(running_class()(session_key=browser.cookie), half).data == {"a": 1}
         assert browser.read() == {"a": 1}
 
-    def test_by_a_class_that_was_bound_before(self, switch: Switch) -> None:
+    def test_class_imported_before_the_switch_opens_the_old_session(self, switch: Switch) -> None:
         browser = browser_of_moved_session(switch)
         assert STORES[switch.new](browser.cookie)["a"] == 1
 
     @HALVES
-    def test_and_changing_it(self, switch: Switch, half: str) -> None:
+    def test_opened_session_can_be_changed(self, switch: Switch, half: str) -> None:
         browser = browser_of_moved_session(switch)
-        session = Request(running()(browser.cookie), half)
+        session = Request(running_class()(browser.cookie), half)
         session.set(b=2).save()
         assert Browser(session.session_key).read() == {"a": 1, "b": 2}
         assert browser.read()["a"] == 1
 
     @only_switches(pair for pair in PAIRS if pair[1] != MONGODB)
-    def test_it_is_of_the_classes_that_it_was_of(self, switch: Switch) -> None:
+    def test_session_is_an_instance_of_the_engine_and_of_djangos(self, switch: Switch) -> None:
         switch.make()
         mirrored = SIGNED_COOKIES if switch.new == ENCRYPTED_COOKIES else switch.new
         djangos = import_module(f"{DJANGO_ENGINES}{mirrored}").SessionStore
-        assert isinstance(running()(), running())
-        assert isinstance(running()(), djangos)
-        assert issubclass(type(running()()), STORES[switch.new])
-        assert type(running()()) is session_store()
+        assert isinstance(running_class()(), running_class())
+        assert isinstance(running_class()(), djangos)
+        assert issubclass(type(running_class()()), STORES[switch.new])
+        assert type(running_class()()) is session_store()
         # Part of the salt of Django's signatures.
-        assert running()().key_salt == djangos().key_salt
+        assert running_class()().key_salt == djangos().key_salt
 
-    def test_afterwards_it_is_the_engines_own_again(self, switch: Switch) -> None:
+    def test_class_is_the_engines_own_after_the_handover(self, switch: Switch) -> None:
         switch.make()
-        assert hands_over(running())
+        assert hands_over(running_class())
         switch.run(switch.new, "")
-        assert not hands_over(running())
-        assert running() is STORES[switch.new] is session_store()
+        assert not hands_over(running_class())
+        assert running_class() is STORES[switch.new] is session_store()
 
 
 class TestEnding:
-    """Ends sessions of other browsers by their keys, from a list."""
+    """Packages that list sessions and end those of other browsers."""
 
     @HALVES
     @pytest.mark.parametrize("how", ["delete", "flush"])
-    def test_an_opened_one(self, switch: Switch, how: str, half: str) -> None:
+    def test_opened_session_is_ended_in_both_stores(
+        self, switch: Switch, how: str, half: str
+    ) -> None:
         browser = browser_of_moved_session(switch)
-        getattr(Request(running()(browser.cookie), half), how)()
+        getattr(Request(running_class()(browser.cookie), half), how)()
         assert browser.copy().read() == {}
         switch.back()
         if switch.old not in IN_COOKIES:
             assert browser.read() == {}
 
     @HALVES
-    def test_by_its_key(self, switch: Switch, half: str) -> None:
+    def test_session_is_ended_in_both_stores_by_its_key(self, switch: Switch, half: str) -> None:
         """Like allauth.usersessions.models.UserSession.end."""
         browser = browser_of_moved_session(switch)
-        Request(running()(), half).delete(browser.cookie)
+        Request(running_class()(), half).delete(browser.cookie)
         assert browser.copy().read() == {}
         switch.back()
         if switch.old not in IN_COOKIES:
@@ -114,10 +116,10 @@ class TestEnding:
 
     @FROM_SERVER
     @HALVES
-    def test_what_may_be_ended_exists(self, switch: Switch, half: str) -> None:
+    def test_session_exists_until_it_is_deleted(self, switch: Switch, half: str) -> None:
         """Like allauth.usersessions.models.UserSession.purge before it deletes a row."""
         browser, ended = browser_of_moved_session(switch), Browser()
-        store = Request(running()(), half)
+        store = Request(running_class()(), half)
         assert store.exists(browser.cookie)
         store.delete(browser.cookie)
         assert not store.exists(browser.cookie)
@@ -126,23 +128,23 @@ class TestEnding:
 
 class TestClassMethods:
     @FROM_SERVER
-    def test_alive_in_one_or_the_other(self, switch: Switch) -> None:
-        browser, waiting, ended = Browser(), Browser(), Browser()
-        for visitor in (browser, waiting, ended):
+    def test_alive_looks_in_both_stores(self, switch: Switch) -> None:
+        browser, unmoved, ended = Browser(), Browser(), Browser()
+        for visitor in (browser, unmoved, ended):
             visitor.set(a=1)
-        keys = [visitor.cookie for visitor in (waiting, ended)]
+        keys = [visitor.cookie for visitor in (unmoved, ended)]
         switch.make()
         for _ in range(2):
             browser.read()
         ended.visit(flush)
-        assert running().alive([browser.cookie, *keys]) == {browser.cookie, keys[0]}
+        assert running_class().alive([browser.cookie, *keys]) == {browser.cookie, keys[0]}
 
     @BETWEEN_SERVERS
     @HALVES
-    def test_the_others_are_about_the_new_store(self, switch: Switch, half: str) -> None:
+    def test_other_class_methods_use_the_new_store(self, switch: Switch, half: str) -> None:
         browser = browser_of_moved_session(switch)
         browser.read()
-        store, alone = running(), switch.store(switch.new)
+        store, alone = running_class(), switch.store(switch.new)
         assert list(map(key_of, store.walk())) == [browser.cookie]
         assert list(map(key_of, store.page().sessions)) == [browser.cookie]
         assert store.count() == alone.count()
@@ -151,14 +153,14 @@ class TestClassMethods:
             assert store.get_model_class() is alone.get_model_class()
 
     @BETWEEN_SERVERS
-    def test_also_where_a_sites_own_asks_that_of_ours(
-        self, switch: Switch, sites_own: Callable[[str], str]
+    def test_alive_of_a_custom_engine_looks_in_both_stores(
+        self, switch: Switch, custom_engine: Callable[[str], str]
     ) -> None:
         browser = Browser()
         browser.set(a=1)
-        switch.settings.SESSION_ENGINE = sites_own(switch.new)
+        switch.settings.SESSION_ENGINE = custom_engine(switch.new)
         switch.settings.SESSION_HANDOVER_FROM = switch.old
-        assert running().alive([browser.cookie, "x" * 32]) == {browser.cookie}
+        assert running_class().alive([browser.cookie, "x" * 32]) == {browser.cookie}
 
 
 def key_of(listed: Any) -> str:
@@ -166,8 +168,8 @@ def key_of(listed: Any) -> str:
     return key
 
 
-class TestOthers:
-    def test_the_old_engines_class_is_what_it_was(self, switch: Switch) -> None:
+class TestOtherEngines:
+    def test_class_of_the_old_engine_is_unchanged(self, switch: Switch) -> None:
         switch.make()
         browser = Browser()
         browser.set(a=1)
@@ -175,16 +177,17 @@ class TestOthers:
         if not switch.share_rows:
             assert dict(STORES[switch.old](browser.cookie).items()) == {}
 
-    def test_nor_is_any_other_that_does_not_run(self, switch: Switch) -> None:
+    def test_only_the_running_engine_hands_over(self, switch: Switch) -> None:
         switch.make()
-        for store in (*STORES.values(), type("SessionStore", (running(),), {})):
-            assert hands_over(store) == (store is running())
+        for store in (*STORES.values(), type("SessionStore", (running_class(),), {})):
+            assert hands_over(store) == (store is running_class())
 
 
 @pytest.fixture
-def sites_own(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
-    """Makes an engine of a site, by a class of another name; it takes what django-user-sessions'
-    does, whose middleware passes that by name.
+def custom_engine(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """Creates an engine of the site's own, whose class has another name.
+
+    It has the arguments of django-user-sessions, whose middleware passes them by name.
     """
 
     def make(name: str) -> str:
@@ -199,8 +202,8 @@ def sites_own(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
 
             @classmethod
             def alive(cls, keys: Any) -> set[str]:
-                found: set[str] = super().alive(keys)
-                return found
+                alive_keys: set[str] = super().alive(keys)
+                return alive_keys
 
         module = ModuleType(f"sessions_of_{name}")
         module.SessionStore = Visited  # type: ignore[attr-defined]
@@ -212,13 +215,15 @@ def sites_own(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
 
 # The class name is part of the signature, so each class reads only its own rows.
 @only_switches(pair for pair in PAIRS if set(pair) != {"db", "cached_db"})
-def test_an_engine_of_the_sites_own(switch: Switch, sites_own: Callable[[str], str]) -> None:
+def test_handover_to_and_from_a_custom_engine(
+    switch: Switch, custom_engine: Callable[[str], str]
+) -> None:
     browser = Browser()
     browser.set(a=1)
-    engine = sites_own(switch.new)
+    engine = custom_engine(switch.new)
     switch.settings.SESSION_ENGINE = engine
     switch.settings.SESSION_HANDOVER_FROM = switch.old
-    session = running()(ip="192.0.2.1", user_agent="curl", session_key=browser.cookie)
+    session = running_class()(ip="192.0.2.1", user_agent="curl", session_key=browser.cookie)
     assert (session["a"], session.ip, session.user_agent) == (1, "192.0.2.1", "curl")
     assert type(STORES[switch.new]()) is STORES[switch.new]
     browser.set(b=2)
@@ -235,7 +240,7 @@ def test_an_engine_of_the_sites_own(switch: Switch, sites_own: Callable[[str], s
     assert (data["a"], data["b"], data["c"]) == (1, 2, 3)
 
 
-def test_a_module_that_only_names_the_class(
+def test_module_that_imports_an_engine_hands_over(
     switch: Switch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = ModuleType("named")
@@ -257,7 +262,7 @@ class TestDjangosMiddleware:
         switch.make()
         return browser
 
-    def test_nobody_is_signed_out(self, browser: Browser) -> None:
+    def test_session_is_kept(self, browser: Browser) -> None:
         browser.visit(lambda session: None)
         assert browser.read(status=500) == {"a": 1}
         assert browser.read(lost=True) == {"a": 1}
@@ -265,7 +270,9 @@ class TestDjangosMiddleware:
         browser.set(b=2)
         assert browser.read() == {"a": 1, "b": 2}
 
-    def test_but_who_signs_out(self, switch: Switch, browser: Browser) -> None:
+    def test_sign_out_ends_the_session_in_both_stores(
+        self, switch: Switch, browser: Browser
+    ) -> None:
         before = browser.copy()
         browser.visit(flush)
         assert browser.cookie is None
@@ -274,13 +281,13 @@ class TestDjangosMiddleware:
         if switch.old not in IN_COOKIES:
             assert before.read() == {}
 
-    def test_nor_whoever_signs_in(self, browser: Browser) -> None:
+    def test_sign_in_keeps_the_data_and_ends_the_old_key(self, browser: Browser) -> None:
         before = browser.copy()
         browser.visit(lambda session: (session.cycle_key(), session.update({"b": 2})))
         assert browser.read() == {"a": 1, "b": 2}
         assert before.read() == {}
 
-    def test_and_back_again(self, switch: Switch, browser: Browser) -> None:
+    def test_switch_back_keeps_the_session(self, switch: Switch, browser: Browser) -> None:
         browser.set(b=2)
         browser.set(c=3)
         switch.back()
@@ -291,19 +298,19 @@ class TestChannels:
     """The session middleware of Channels."""
 
     @pytest.mark.parametrize("kind", ["websocket", "http"])
-    def test_a_visitor_is_known(self, switch: Switch, kind: str) -> None:
+    def test_session_is_read(self, switch: Switch, kind: str) -> None:
         browser = browser_of_moved_session(switch)
         assert visit(browser, kind) == {"a": 1}
         assert browser.read() == {"a": 1}
 
     @pytest.mark.parametrize("kind", ["websocket", "http"])
-    def test_one_that_ended_is_not(self, switch: Switch, kind: str) -> None:
+    def test_ended_session_opens_nothing(self, switch: Switch, kind: str) -> None:
         browser = browser_of_moved_session(switch)
         other = browser.copy()
         browser.visit(flush)
         assert visit(other, kind) == {}
 
-    def test_what_it_changes_is_kept(self, switch: Switch) -> None:
+    def test_change_is_kept(self, switch: Switch) -> None:
         browser = browser_of_moved_session(switch)
         assert visit(browser, "http", b=2) == {"a": 1, "b": 2}
         assert browser.read() == {"a": 1, "b": 2}
@@ -311,15 +318,18 @@ class TestChannels:
 
 def visit(browser: Browser, kind: str, **values: Any) -> Any:
     """Set the values in a consumer of Channels, and return the session's data."""
-    found: dict[str, Any] = {}
-    answer = {"websocket": {"type": "websocket.accept"}, "http": {"type": "http.response.start"}}
+    data: dict[str, Any] = {}
+    first_messages = {
+        "websocket": {"type": "websocket.accept"},
+        "http": {"type": "http.response.start"},
+    }
 
     async def consumer(scope: Any, receive: Any, send: Any) -> None:
-        found.update(await scope["session"].aitems())
+        data.update(await scope["session"].aitems())
         for name, value in values.items():
             await scope["session"].aset(name, value)
-        found.update(values)
-        await send({**answer[kind], "status": 200, "headers": []})
+        data.update(values)
+        await send({**first_messages[kind], "status": 200, "headers": []})
 
     async def send(message: Any) -> None:
         for name, value in message["headers"]:
@@ -329,10 +339,10 @@ def visit(browser: Browser, kind: str, **values: Any) -> Any:
     cookie = f"{settings.SESSION_COOKIE_NAME}={browser.cookie}"
     scope = {"type": kind, "headers": [(b"cookie", cookie.encode())]}
     async_to_sync(SessionMiddlewareStack(consumer))(scope, None, send)
-    return found
+    return data
 
 
-def test_a_switch_that_cannot_be_is_an_error(settings: Settings) -> None:
+def test_impossible_switch_raises_improperly_configured(settings: Settings) -> None:
     """It is raised when a session is opened; the system checks report it earlier."""
     settings.SESSION_ENGINE = f"{OUR_ENGINES}db"
     settings.SESSION_HANDOVER_FROM = "dbx"

@@ -42,7 +42,7 @@ def sign_in(session: Any) -> None:
 
 
 @at_each_gap
-def test_neither_loses_the_others_write(switch: Switch, meanwhile: Meanwhile) -> None:
+def test_concurrent_requests_lose_no_write(switch: Switch, meanwhile: Meanwhile) -> None:
     browser = Browser()
     browser.set(a=1)
     other = browser.copy()
@@ -54,34 +54,34 @@ def test_neither_loses_the_others_write(switch: Switch, meanwhile: Meanwhile) ->
 
 
 @at_each_gap
-def test_nor_that_of_a_process_which_still_runs_the_old_engine(
-    switch: Switch, meanwhile: Meanwhile
-) -> None:
+def test_write_of_a_process_of_the_old_engine_is_kept(switch: Switch, meanwhile: Meanwhile) -> None:
     browser = Browser()
     browser.set(a=1)
     other = browser.copy()
     switch.make()
-    wrote = False
+    has_written = False
 
     def old_process() -> None:
-        nonlocal wrote
+        nonlocal has_written
         session = switch.store(switch.old)(other.cookie)
         if session.get("a"):
             session["c"] = 3
             session.save()
-            wrote = True
+            has_written = True
 
     with meanwhile(old_process):
         browser.visit(write)
     data = browser.read()
     assert (data["a"], data["b"]) == (1, 2)
     if switch.is_followed:
-        assert data.get("c") == (3 if wrote else None)
+        assert data.get("c") == (3 if has_written else None)
 
 
 @at_each_gap
-def test_nor_that_of_one_which_knows_of_both(switch: Switch, meanwhile: Meanwhile) -> None:
-    """As in a rolling deployment: the old engine hands over from the new one."""
+def test_write_of_a_process_of_the_old_engine_with_a_handover_is_kept(
+    switch: Switch, meanwhile: Meanwhile
+) -> None:
+    """As in a rolling deployment: the old engine has a handover from the new one."""
     browser = Browser()
     browser.set(a=1)
     other = browser.copy()
@@ -98,7 +98,7 @@ def test_nor_that_of_one_which_knows_of_both(switch: Switch, meanwhile: Meanwhil
         assert browser.read() == {"a": 1, "b": 2, "c": 3}
 
 
-def test_processes_of_both_engines_take_turns(switch: Switch) -> None:
+def test_alternating_requests_to_both_engines_lose_no_write(switch: Switch) -> None:
     browser = Browser()
     browser.set(a=1)
     for number in range(4):
@@ -112,7 +112,7 @@ def test_processes_of_both_engines_take_turns(switch: Switch) -> None:
 
 
 @at_each_gap
-def test_a_sign_out_meanwhile_is_one(switch: Switch, meanwhile: Meanwhile) -> None:
+def test_concurrent_sign_out_ends_the_session(switch: Switch, meanwhile: Meanwhile) -> None:
     browser = Browser()
     browser.set(a=1)
     other, third = browser.copy(), browser.copy()
@@ -125,25 +125,25 @@ def test_a_sign_out_meanwhile_is_one(switch: Switch, meanwhile: Meanwhile) -> No
 
 
 @pytest.mark.parametrize("first", [flush, sign_in])
-def test_a_sign_in_needs_no_old_entry(switch: Switch, first: Any) -> None:
-    """The other request of a double click, or a sign-out, was quicker."""
+def test_sign_in_succeeds_if_the_old_session_has_ended(switch: Switch, first: Any) -> None:
+    """The other request of a double click, or a sign-out, was faster."""
     browser = Browser()
     browser.set(a=1)
     other, third = browser.copy(), browser.copy()
     switch.make()
 
-    def slow(session: Any) -> None:
+    def sign_in_late(session: Any) -> None:
         session.get("a")
         other.visit(first)
         sign_in(session)
 
-    assert not interrupted(browser, slow)
+    assert not interrupted(browser, sign_in_late)
     assert browser.read() == {"a": 1, "d": 4}
     assert third.read() == {}
 
 
 @at_each_gap
-def test_a_sign_in_meanwhile_leaves_nothing_under_the_old_key(
+def test_concurrent_sign_in_leaves_nothing_under_the_old_key(
     switch: Switch, meanwhile: Meanwhile
 ) -> None:
     browser = Browser()
@@ -157,7 +157,7 @@ def test_a_sign_in_meanwhile_leaves_nothing_under_the_old_key(
 
 
 @only_switches(SERVER_PAIRS)
-def test_what_changes_meanwhile_expires_as_it_has_become(switch: Switch) -> None:
+def test_expiry_that_changes_during_the_move_is_kept(switch: Switch) -> None:
     browser = Browser()
     browser.set(a=1)
     key = browser.cookie
@@ -170,24 +170,24 @@ def test_what_changes_meanwhile_expires_as_it_has_become(switch: Switch) -> None
 
     with meanwhile(switch, ("old", "compare_and_delete", "before"), old_process):
         browser.read()
-    left = switch.expiry(switch.new, key) - timezone.now()
-    assert left < timedelta(seconds=5001)
+    remaining = switch.expiry(switch.new, key) - timezone.now()
+    assert remaining < timedelta(seconds=5001)
 
 
 @only_switches(SERVER_PAIRS)
-def test_a_request_that_is_late_stores_nothing_again(switch: Switch) -> None:
-    """It read the session in the old store, and inserts it into the new one after the sign-out."""
+def test_late_insert_after_a_sign_out_opens_nothing(switch: Switch) -> None:
+    """The late request has read the session in the old store before the sign-out."""
     browser = Browser()
     browser.set(a=1)
     before = browser.copy()
-    found = switch.stored(switch.old, browser.cookie)
+    entry = switch.stored(switch.old, browser.cookie)
     switch.make()
 
-    def late() -> None:
-        insert(switch.place(switch.new), before.cookie or "", found.data, found.expires)
+    def insert_late() -> None:
+        insert(switch.place(switch.new), before.cookie or "", entry.data, entry.expires)
 
-    with meanwhile(switch, ("new", "delete", "after"), late):
+    with meanwhile(switch, ("new", "delete", "after"), insert_late):
         browser.visit(flush)
     assert before.read() == {}
-    late()
+    insert_late()
     assert before.read() == {}

@@ -1,4 +1,4 @@
-"""Processes that add keys to one session, or to its counter, a request at a time, and in step."""
+"""Processes that write to one session in lockstep: they add keys, or increment a counter."""
 
 import sys
 from collections.abc import Callable
@@ -10,50 +10,51 @@ from typing import Any
 import django
 from django.conf import settings
 
-# For tests.forking, from the project's root.
+# The path from the project's root, for tests.forking.
 WRITER = "tests/engines/writer.py"
 
 
 def main(session_key: str, processes: int, times: int, target: Callable[..., None]) -> None:
     django.setup()
-    # Each by a fork, as gunicorn's workers are with --preload, and before any connection is open.
+    # They are forked before any connection is open, like gunicorn's workers with --preload.
     fork = get_context("fork")
-    everybody = fork.Barrier(processes)
+    barrier = fork.Barrier(processes)
     writers = [
-        fork.Process(target=target, args=(session_key, writer, times, everybody))
-        for writer in range(processes)
+        fork.Process(target=target, args=(session_key, number, times, barrier))
+        for number in range(processes)
     ]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join()
     if any(writer.exitcode for writer in writers):
-        sys.exit("A writer ended with an error.")
+        sys.exit("A process failed.")
 
 
-def write(session_key: str, writer: int, keys: int, everybody: Barrier) -> None:
-    """All have read the session before any of them saves it."""
+def write(session_key: str, writer: int, keys: int, barrier: Barrier) -> None:
+    """Add keys. All processes read the session before any of them saves it."""
     store: Any = import_module(settings.SESSION_ENGINE).SessionStore
     for number in range(keys):
         session = store(session_key)
         session[f"{writer}-{number}"] = number
-        everybody.wait(timeout=60)
+        barrier.wait(timeout=60)
         session.save()
-        everybody.wait(timeout=60)
+        barrier.wait(timeout=60)
 
 
-def count(session_key: str, writer: int, times: int, everybody: Barrier) -> None:
+def count(session_key: str, writer: int, times: int, barrier: Barrier) -> None:
+    """Increment the counter. All processes read it before any of them increments it."""
     store: Any = import_module(settings.SESSION_ENGINE).SessionStore
     for _time in range(times):
         session = store(session_key)
         session.get("n")
-        everybody.wait(timeout=60)
+        barrier.wait(timeout=60)
         add_one(session)
-        everybody.wait(timeout=60)
+        barrier.wait(timeout=60)
 
 
 def add_one(session: Any) -> None:
-    """As one does it with our engines, and with all others."""
+    """Increment the counter, with ``apply`` if the engine has it."""
     if hasattr(session, "apply"):
         session.apply("n", lambda number: number + 1, 0)
     else:
