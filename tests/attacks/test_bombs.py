@@ -106,7 +106,7 @@ def test_unsigned_token_in_url_is_not_decompressed(
     def send_bomb(bomb: str) -> HttpResponse:
         return send(f"/in-path/{bomb}/kitchen/")
 
-    check_bombs("A bomb in an address", IN_PATH_SALT, send_bomb)
+    check_bombs("A bomb in a URL", IN_PATH_SALT, send_bomb)
 
 
 @on("db", "file", "signed_cookies")
@@ -132,4 +132,4 @@ def test_text_to_decode_is_decompressed_to_a_megabyte_at_most(
     sizes = (2 * MEGABYTE, 14 * MEGABYTE)
     tries = [f"{compressed(size)}:{timestamp}:x" for size in sizes for timestamp in ("1xUlbC", "0")]
     assert all(len(bomb) < 20_000 for bomb in tries)
-    report("A bomb in a text to try", tries, filter(is_unpacked, tries))
+    report("A bomb in a text to decode", tries, filter(is_unpacked, tries))

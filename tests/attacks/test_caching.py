@@ -87,7 +87,7 @@ def test_personal_responses_are_private(
             is_safe = (is_private or is_redirect) and first.status_code < 500
             succeeded += [] if is_safe else [(method, path, first.status_code)]
     assert all(map(is_in, clients))
-    report("What is somebody's own, kept by a shared cache", tries, succeeded)
+    report("A personal response is kept by a shared cache", tries, succeeded)
 
 
 def test_pages_that_may_be_personal_are_not_cacheable(
@@ -96,7 +96,7 @@ def test_pages_that_may_be_personal_are_not_cacheable(
     visitors = [client_of(users[0]), Client(), Client(headers={"cookie": f"sessionid={'k' * 32}"})]
     tries = [(visitor, path) for visitor in visitors for path in PERSONAL]
     succeeded = [(path, visitor) for visitor, path in tries if is_cacheable(visitor.get(path))]
-    report("What is somebody's own, kept by a shared cache", tries, succeeded)
+    report("A personal response is kept by a shared cache", tries, succeeded)
 
 
 def test_static_files_do_not_vary(profile: str, users: list[User], report: Report) -> None:

@@ -113,7 +113,7 @@ def test_forged_form_is_refused_everywhere(
         response = getattr(victim, method)(path, data, secure=True, headers=headers, **encoded)
         succeeded += [] if response.status_code == 403 else [(path, method, headers)]
     succeeded += [] if stored_data(profile, tmp_path) == before else ["something was changed"]
-    report("A form of another site", tries, succeeded)
+    report("A form sent by another site", tries, succeeded)
 
 
 def send_link(victim: Client, path: str, method: str, query: str) -> Any:
@@ -142,7 +142,7 @@ def test_link_changes_nothing(
         victim.cookies.load(cookies)
     after = stored_data(profile, tmp_path)
     succeeded += [name for name in after if after[name] != before[name]]
-    report("A link of another site", tries, succeeded)
+    report("A link on another site", tries, succeeded)
 
 
 FROM_THIS_SITE = [{"Sec-Fetch-Site": "same-origin"}, {"Origin": "http://testserver"}]

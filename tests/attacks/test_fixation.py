@@ -84,7 +84,7 @@ def test_sign_in_replaces_invented_key(
         return new_key in key or is_signed_in(send, path, key)
 
     tries = sample(product(INVENTED_KEYS, SIGN_INS), 4)
-    report("Fixation, a key that was made up", tries, successful(is_fixed, tries), whose)
+    report("Fixation, an invented key", tries, successful(is_fixed, tries), whose)
 
 
 def attackers() -> Iterator[Client]:
@@ -110,7 +110,7 @@ def test_sign_in_replaces_key_of_existing_session(
         return key in {new_key, next_key} or is_signed_in(send, path, key)
 
     tries = sample(product(map(key_of, attackers()), SIGN_INS))
-    report("Fixation, the key of a session", tries, successful(is_fixed, tries), whose)
+    report("Fixation, the key of an existing session", tries, successful(is_fixed, tries), whose)
 
 
 def test_second_sign_in_replaces_key_of_first(
@@ -126,7 +126,7 @@ def test_second_sign_in_replaces_key_of_first(
         return is_signed_in(send, path, key)
 
     tries = sample(product(SIGN_INS, SIGN_INS))
-    report("Fixation, a key of before a step up", tries, successful(is_fixed, tries), whose)
+    report("Fixation, the key before a second sign-in", tries, successful(is_fixed, tries), whose)
 
 
 def test_key_outside_cookie_is_ignored(whose: Whose, send: Send, report: Report) -> None:
@@ -147,7 +147,7 @@ def test_key_outside_cookie_is_ignored(whose: Whose, send: Send, report: Report)
     ]
     tries.append(client.post(path, {NAME: key, "session_key": key}))
     succeeded = [page for page in tries if b"victim" in page.content]
-    report("A session key in address, form or header", tries, succeeded, whose)
+    report("A session key in URL, form or header", tries, succeeded, whose)
 
 
 def url_with_session(client: Client) -> str:
@@ -177,7 +177,7 @@ def test_sign_in_replaces_key_from_url(
             new_key == key or is_signed_in(send, path, key) or b"victim" in send(attack_url).content
         )
 
-    report("Fixation, a key in the address", SIGN_INS, filter(is_fixed, SIGN_INS), whose)
+    report("Fixation, a key in the URL", SIGN_INS, filter(is_fixed, SIGN_INS), whose)
 
 
 def test_url_with_chosen_key_is_refused(whose: Whose, settings: Settings, report: Report) -> None:
@@ -201,5 +201,5 @@ def test_url_with_chosen_key_is_refused(whose: Whose, settings: Settings, report
             (key, signing.dumps(key, salt=IN_PATH_SALT), True),
         )
     ]
-    what = "An address for a session key that was made up"
+    what = "A URL for an invented session key"
     report(what, tries, successful(is_used, tries), whose)

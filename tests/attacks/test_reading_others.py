@@ -103,7 +103,7 @@ def test_no_permission_shows_key_or_superusers_data(
     assert is_in(client)
     log = str(list(LogEntry.objects.values()))
     succeeded += [secret for secret in secrets if secret in log]
-    report("A page of the admin gives a session away", tries, succeeded)
+    report("A page of the admin reveals a session", tries, succeeded)
 
 
 # Columns with secrets, by list of the admin; also those of earlier versions.
@@ -151,7 +151,7 @@ def test_filters_do_not_reveal_hidden_columns(
     assert all(shows(LISTS[name], pk, "id__exact", str(pk)) for name, pk in ids.items())
     tries = sample(tries)
     succeeded = [attempt for attempt in tries if shows(*attempt) != shows(*attempt[:3], "~")]
-    report("A page of the admin gives a session away", tries, succeeded)
+    report("A page of the admin reveals a session", tries, succeeded)
 
 
 def test_user_finds_no_session_of_another_user(
@@ -175,7 +175,7 @@ def test_user_finds_no_session_of_another_user(
         page = text_of(client, path, method).replace(path, "")
         succeeded += [(path, method)] if any(secret in page for secret in secrets | rows) else []
     succeeded += [browser for browser in (client, superuser, adas_browser) if not is_in(browser)]
-    report("A user finds another's session", tries, succeeded)
+    report("A user finds another user's session", tries, succeeded)
 
 
 def test_another_users_device_is_not_signed_out(
@@ -250,7 +250,7 @@ def test_encrypted_key_is_valid_for_this_site_and_engine_only(
             is_refused = response.status_code == 302 and key not in str(response.headers)
             succeeded += [] if is_refused or key in attempt else [(attempt, response.status_code)]
     succeeded += [] if is_in(adas_browser) else ["ended"]
-    report("A sealed name that is none", tries, succeeded)
+    report("A forged encrypted key in a URL of the admin", tries, succeeded)
 
 
 def test_session_page_shows_only_own_session(
@@ -273,4 +273,4 @@ def test_session_page_shows_only_own_session(
         for path in tries
         if any(secret in client.get(path).content.decode() for secret in secrets)
     ]
-    report("A user finds another's session", tries, succeeded)
+    report("A user finds another user's session", tries, succeeded)

@@ -105,7 +105,7 @@ def test_no_spelling_redirects_to_another_site(
         for text, send_next in tries
         if leads_elsewhere(client, text, send_next, secure=False)
     ]
-    report("A link that leads to another site", tries, succeeded)
+    report("A redirect to another site", tries, succeeded)
 
 
 def test_no_redirect_from_https_to_http(profile: str, admin: User, report: Report) -> None:
@@ -116,7 +116,7 @@ def test_no_redirect_from_https_to_http(profile: str, admin: User, report: Repor
         for text, send_next in tries
         if leads_elsewhere(client, text, send_next, secure=True)
     ]
-    report("A link that leads to another site", tries, succeeded)
+    report("A redirect to another site", tries, succeeded)
 
 
 @pytest.mark.parametrize("send_next", SENDERS[:4])

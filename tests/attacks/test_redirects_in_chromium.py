@@ -64,4 +64,4 @@ def test_sign_in_stays_on_this_site(
             page.evaluate(SUBMIT, text)
         is_on_site = page.url.startswith(f"{site}/") and "welcome ada" in page.content()
         succeeded += [] if is_on_site else [(text, page.url)]
-    report("A link that leads to another site, in Chromium", tries, succeeded)
+    report("A redirect to another site, in Chromium", tries, succeeded)

@@ -146,7 +146,7 @@ def test_cookie_older_than_registry_is_invalid(
         assert is_valid(send, copied)
         end(client, browser(ada), browser(admin))
         succeeded += [name] if is_valid(send, copied) else []
-    report("Replay after a sign-out, a cookie from before the index", ends, succeeded)
+    report("Replay after a sign-out, a cookie older than the registry", ends, succeeded)
 
 
 def test_copy_is_invalid_after_sign_out_on_another_device(
@@ -154,7 +154,7 @@ def test_copy_is_invalid_after_sign_out_on_another_device(
 ) -> None:
     """Django's signed cookies do not support this, and the pages say so."""
     tries, succeeded = replay(ON_ANOTHER_DEVICE, send, admin)
-    report(row_name("a sign-out from elsewhere", profile), tries, succeeded, whose)
+    report(row_name("a sign-out on another device", profile), tries, succeeded, whose)
 
 
 def test_copy_is_invalid_after_sign_out_everywhere_or_new_password(

@@ -148,7 +148,7 @@ def test_tampered_cookie_session_is_refused(
         cookie = session(ada)
     assert has_data(cookie)
     tries = sample(tampered(cookie, other_cookie), 4)
-    report("A session's cookie is tampered with", tries, filter(has_data, tries), whose)
+    report("A session cookie is tampered with", tries, filter(has_data, tries), whose)
 
 
 @on("db", "cached_db", "file")
@@ -280,7 +280,7 @@ def signed_by_recipe(payload: str, letters: str) -> Iterator[str]:
             yield response.cookies[name].value
 
 
-FORGED_BY_RECIPE = "The recipe that signs is asked to sign somebody in"
+FORGED_BY_RECIPE = "The signing recipe forges a sign-in"
 
 
 def test_recipe_cannot_sign_login_cookie(

@@ -216,7 +216,7 @@ def test_symbolic_link_in_folder_is_not_followed(
         is_read = path == "/sessions/keys/" and b'"keys": []' not in response.content
         is_written = file_states(outside) != before
         succeeded += [(target, path)] if is_read or is_written else []
-    report("A link in the folder of the sessions", product(targets, METHODS), succeeded, whose)
+    report("A symbolic link in the folder of sessions", product(targets, METHODS), succeeded, whose)
 
 
 @on("file")
@@ -233,4 +233,4 @@ def test_symbolic_link_in_place_of_lock_is_not_followed(
     succeeded = [response for response in tries if file_states(outside) != before]
     if whose == "ours":
         assert {response.status_code for response in tries} == {503}
-    report("A link in place of a lock", tries, succeeded, whose)
+    report("A symbolic link in place of a lock", tries, succeeded, whose)
