@@ -53,8 +53,8 @@ def is_likely(path: str, method: str, permitted: Sequence[Permission] = ()) -> b
     may_view = {"view_storedsession", "view_signedinsession"} & {
         permission.codename for permission in permitted
     }
-    own = () if permitted else ("/devices/", "/session/")
-    prefixes = ("/admin/cookieproj_",) if may_view else own
+    own_pages = () if permitted else ("/devices/", "/session/")
+    prefixes = ("/admin/cookieproj_",) if may_view else own_pages
     return method == "get" and path.startswith(prefixes)
 
 

@@ -231,9 +231,9 @@ def test_sessions_with_unusual_data_are_shown(
     users: list[object] = [[1], "9" * 30, "-", {}, 1.5]
     # Our engines refuse to save some of these.
     django_store = import_module(f"django.contrib.sessions.backends.{profile}").SessionStore
-    odd = [save_session(django_store, _auth_user_id=pk) for pk in users]
+    odd_keys = [save_session(django_store, _auth_user_id=pk) for pk in users]
     page = get_page(client, STORED)
-    for key in (surrogate, by_number, *odd):
+    for key in (surrogate, by_number, *odd_keys):
         assert f"{key[:8]}…" in page
         get_page(client, stored_session_url(key))
     row = next(part for part in page.split("<tr") if f"{by_number[:8]}…" in part)

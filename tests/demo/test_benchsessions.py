@@ -103,7 +103,7 @@ class TestCommand:
         measured = bench("--requests", "1", "--engine", name)
         ours, *djangos = measured.engines
         assert [cost.trips for cost in ours.requests.values()] == ROUND_TRIPS[name]
-        counted = [[cost.trips for cost in each.requests.values()] for each in djangos]
+        counted = [[cost.trips for cost in result.requests.values()] for result in djangos]
         assert counted == [DJANGO_ROUND_TRIPS.get(name, [None] * 5)] * (name in DJANGO_ENGINE_NAMES)
 
     def test_engines_are_chosen_by_name_or_path(self) -> None:
@@ -130,7 +130,9 @@ class TestCommand:
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:
         measured = bench("--requests", "1", "--engine", "signed_cookies", "--size", "9000")
-        assert all("beyond 4096 a browser may drop it" in each.problem for each in measured.engines)
+        assert all(
+            "beyond 4096 a browser may drop it" in result.problem for result in measured.engines
+        )
         assert "beyond 4096 a browser may drop it" in capsys.readouterr().out
 
     def test_json_option_writes_figures(self, tmp_path: Path) -> None:
@@ -216,7 +218,7 @@ class TestCommand:
         unavailable = StoreUnavailableError("Redis at example", "No answer.")
         with steps_of(CacheStore, insert=instead(mock.Mock(side_effect=unavailable))):
             measured = bench("--requests", "1")
-        problems = {each.engine for each in measured.engines if each.problem}
+        problems = {result.engine for result in measured.engines if result.problem}
         # cached_db would work without its cache, but measure another engine.
         names = ("cache", "cached_db")
         assert problems == {
@@ -292,7 +294,7 @@ class TestFigures:
         contestant.times = lambda kind: Contestant.times(contestant, kind)
         return contestant
 
-    def test_median_and_percentile(self) -> None:
+    def test_cost_is_median_and_percentile_of_all_turns(self) -> None:
         times = [number / 1e6 for number in range(1, 102)]
         cost = cost_of(self.contestant(times[:50], times[50:]), "read")
         assert (cost.median, cost.p95) == (51.0, 96.0)
@@ -301,8 +303,8 @@ class TestFigures:
     def test_ratio_of_pairs_ignores_noise_that_both_share(self) -> None:
         quiet, noisy = [1.0, 1.0, 9.0], [100.0, 100.0, 900.0]
         ours = self.contestant(quiet, noisy, quiet)
-        theirs = self.contestant([2.0], [200.0], [2.0])
-        assert ratio(ours, theirs, "read") == 0.5
+        djangos = self.contestant([2.0], [200.0], [2.0])
+        assert ratio(ours, djangos, "read") == 0.5
 
     def test_turns_alternate(self) -> None:
         order: list[str] = []
@@ -314,8 +316,8 @@ class TestFigures:
             )
             return mocked
 
-        a, b = contestant("A", ["r", "w"]), contestant("B", ["r"])
-        rounds([a, b], 25)
+        first, second = contestant("A", ["r", "w"]), contestant("B", ["r"])
+        rounds([first, second], 25)
         assert order == ["Ar10", "Br10", "Aw10", "Br10", "Ar10", "Aw10", "Ar5", "Br5", "Aw5"]
 
 

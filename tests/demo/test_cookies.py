@@ -24,7 +24,7 @@ def test_set_cookie_sets_no_expiry(client: Client) -> None:
 
 @time_machine.travel(NOW, tick=False)
 @pytest.mark.parametrize("age", [60, 0, -5])
-def test_max_age(age: int, client: Client) -> None:
+def test_max_age_also_sets_expires(age: int, client: Client) -> None:
     cookie = cookie_set_by(client, "/cookies/max-age/", max_age=age)
     assert int(cookie["max-age"]) == age
     expected = NOW + timedelta(seconds=age)
@@ -46,7 +46,7 @@ def test_max_age_and_expires_are_both_sent(client: Client) -> None:
     assert (cookie["max-age"], cookie["expires"]) == (60, "Mon, 02 Mar 2026 12:00:00 GMT")
 
 
-def test_every_attribute(client: Client) -> None:
+def test_attributes_are_sent(client: Client) -> None:
     cookie = cookie_set_by(
         client,
         "/cookies/attributes/",
@@ -129,7 +129,7 @@ def test_last_visit_shows_previous_visit(client: Client) -> None:
     assert "13%3A00" in client.cookies["time"].value
 
 
-def test_delete(client: Client) -> None:
+def test_delete_cookie_sends_expired_cookie(client: Client) -> None:
     line = client.get("/reading/delete/").cookies["color"].OutputString()
     assert line == 'color=""; expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Path=/'
 

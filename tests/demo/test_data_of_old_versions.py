@@ -117,9 +117,9 @@ def test_session_in_path(db: None, settings: Settings) -> None:
 @on("db", "cache", "file", "cached_db")
 def test_encrypted_key_in_admin_url(profile: str, ada: User) -> None:
     key = key_of(browser(ada))
-    found = inspector.find(encrypted(key, "demo.inspector", b"session key", profile.encode()))
-    assert found
-    assert found.listed.key == key
+    session = inspector.find(encrypted(key, "demo.inspector", b"session key", profile.encode()))
+    assert session
+    assert session.listed.key == key
 
 
 def test_session_keys_of_demodata(settings: Settings, db: None) -> None:

@@ -178,8 +178,8 @@ def test_unreachable_store_does_not_affect_other_engines(client: Client) -> None
     with mock.patch.object(RedisStore, "insert", side_effect=unavailable):
         facts = facts_of(get_page(client))
     assert "No answer." in facts["Sessions are stored in"]["cache"]
-    trips = [facts["Round trips: write"][name] for name in PROFILES]
-    assert trips == ["2", "\N{EN DASH}", "5", "\N{EN DASH}", "0", "0"]
+    round_trips = [facts["Round trips: write"][name] for name in PROFILES]
+    assert round_trips == ["2", "\N{EN DASH}", "5", "\N{EN DASH}", "0", "0"]
     # Redis is reachable again.
     memory.clear()
     facts = facts_of(get_page(client))
@@ -208,9 +208,9 @@ def test_hanging_store_delays_only_first_visitor(
             assert str(hanging.port) in facts["Sessions are stored in"][name]
             assert facts["Round trips: write"][name] == "\N{EN DASH}"
         hanging.thaw()
-        with count_round_trips() as trips:
+        with count_round_trips() as round_trips:
             assert facts_of(get_page(client)) == facts
-        assert trips.number == 0
+        assert round_trips.number == 0
         clock.shift(RETRY_SECONDS)
         facts = facts_of(get_page(client))
     assert [facts["Round trips: write"][name] for name in ("cache", "cached_db")] == ["2", "4"]
@@ -228,9 +228,9 @@ def test_missing_table_does_not_affect_other_engines(client: Client, tmp_path: P
     with connected(f"sqlite:///{tmp_path}/empty.sqlite3"):
         facts = facts_of(get_page(client))
         connection.close()
-    trips = [facts["Round trips: write"][name] for name in PROFILES]
+    round_trips = [facts["Round trips: write"][name] for name in PROFILES]
     # The cookie engines look up refused sessions in the database too.
-    assert trips == ["\N{EN DASH}", "2", "5", *["\N{EN DASH}"] * 3]
+    assert round_trips == ["\N{EN DASH}", "2", "5", *["\N{EN DASH}"] * 3]
     assert "no such table" in facts["Sessions are stored in"]["cached_db"]
 
 

@@ -392,7 +392,7 @@ def test_refusing_folder(
 # The system check
 
 
-def test_check_uses_store_only_if_deployed_with_databases(settings: Settings, redis: Redis) -> None:
+def test_check_uses_store_only_with_deploy_and_database(settings: Settings, redis: Redis) -> None:
     settings.CACHES = caches("redis://127.0.0.1:1")
     settings.SESSION_ENGINE = "cookieproj.engines.cache"
 

@@ -157,14 +157,14 @@ def test_valid_cookie_costs_one_query_and_forged_none(
         bare(request_with("forged"))
 
 
-def test_async_view(ada: User) -> None:
+def test_async_view_is_protected(ada: User) -> None:
     assert iscoroutinefunction(async_view)
     view = async_to_sync(async_view)
     assert view(request_with(cookie_of(ada), AsyncRequestFactory)).content == b"ada"
     assert not is_accepted(view(request_with(None, AsyncRequestFactory)))
 
 
-def test_async_method(ada: User) -> None:
+def test_async_method_is_protected(ada: User) -> None:
     view: Any = async_to_sync(cast("Any", DecoratedMethod.as_view()))
     assert is_accepted(view(request_with(cookie_of(ada), AsyncRequestFactory)))
     assert not is_accepted(view(request_with(None, AsyncRequestFactory)))

@@ -31,7 +31,7 @@ ARGUMENTS: dict[str, list[object]] = {
 
 
 @on("db")
-@pytest.mark.parametrize("pattern", urlpatterns, ids=[str(each.name) for each in urlpatterns])
+@pytest.mark.parametrize("pattern", urlpatterns, ids=[str(pattern.name) for pattern in urlpatterns])
 def test_get_and_head_are_not_answered_with_405(
     pattern: URLPattern, profile: str, ada: User
 ) -> None:

@@ -13,7 +13,9 @@ ALL = pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
 
 
 @ALL
-def test_runs_on_every_profile(recipe: Recipe, profile: str, client: Client, ada: User) -> None:
+def test_recipe_runs_on_every_profile(
+    recipe: Recipe, profile: str, client: Client, ada: User
+) -> None:
     for method in recipe.methods:
         client.force_login(ada)
         response = client.generic(method, recipe.url)
@@ -23,7 +25,7 @@ def test_runs_on_every_profile(recipe: Recipe, profile: str, client: Client, ada
 
 
 @ALL
-def test_page_shows_source_and_controls(recipe: Recipe, client: Client) -> None:
+def test_recipe_page_shows_source_and_controls(recipe: Recipe, client: Client) -> None:
     page = client.get(recipe.page_url)
     content = page.content.decode()
     assert f'<span class="nf">{recipe.view.__name__}</span>' in content

@@ -79,9 +79,7 @@ def test_each_visit_extends_row_until_it_expires(family: Whose, profile: str, ad
         assert "Mobile Safari" not in other_browser.get("/devices/").text
 
 
-def test_row_outlives_session_if_two_processes_skip_updates(
-    family: Whose, profile: str, ada: User
-) -> None:
+def test_row_is_kept_if_two_processes_skip_updates(family: Whose, profile: str, ada: User) -> None:
     """The second process sees both visits just before an update of the row is due."""
     client = browser(ada)
     start = timezone.now()

@@ -200,12 +200,12 @@ def switch(
 
 def test_rotation_during_switch_of_engines(switch: Switch, ada: User, rotate: Rotate) -> None:
     """It takes place after ``movesessions --keep``, where possible, and before the switch."""
-    names = ("stays", "leaves before", "leaves between", "leaves after")
+    names = ("stays", "signs out before", "signs out between", "signs out after")
     clients = {name: browser(ada) for name in names}
     copied = copy.deepcopy({name: client.cookies for name, client in clients.items()})
 
     def sign_out(when: str) -> None:
-        again(clients[f"leaves {when}"]).post("/auth/sign-out/")
+        again(clients[f"signs out {when}"]).post("/auth/sign-out/")
 
     if (switch.old, switch.new) in SERVER_PAIRS:
         call_command("movesessions", "--from", switch.old, "--to", switch.new, "--keep")

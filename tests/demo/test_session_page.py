@@ -80,7 +80,7 @@ def test_key_and_signature_are_shown_only_on_request(profile: str, db: None) -> 
         assert signature not in get_page(client)
 
 
-def test_time_to_live(profile: str, db: None) -> None:
+def test_time_to_live_is_shown(profile: str, db: None) -> None:
     [seconds, *_] = re.findall(r"\(in ([\d,]+) seconds\)", get_page(visitor()))
     assert 1_209_590 <= int(seconds.replace(",", "")) <= 1_209_600
 

@@ -75,7 +75,7 @@ def test_visits_are_counted(profile: str, client: Client) -> None:
     ]
 
 
-def test_apply(profile: str, client: Client) -> None:
+def test_apply_changes_stored_value(profile: str, client: Client) -> None:
     if profile in IN_COOKIES:
         assert "Keep sessions on the server" in post(client, "/sessions/apply/")
         return
@@ -102,7 +102,7 @@ def test_djangos_engines_have_no_apply(client: Client, settings: Settings, db: N
         ("in-a-timedelta", {"days": "0.08333333333333333"}, 7200, False),
     ],
 )
-def test_expiry(
+def test_expiry_recipes_set_age_and_cookie(
     recipe: str,
     data: dict[str, object],
     age: int,
@@ -137,7 +137,9 @@ def test_invalid_expiry_is_refused(recipe: str, data: dict[str, object], client:
 
 
 @on("db", "file", "cached_db")
-def test_clear_expired(profile: str, store: type[SessionBase], client: Client) -> None:
+def test_clear_expired_deletes_expired_session(
+    profile: str, store: type[SessionBase], client: Client
+) -> None:
     session = store()
     session["color"] = "blue"
     session.set_expiry(-1)
