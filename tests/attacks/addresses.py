@@ -1,4 +1,4 @@
-"""Every address of the site, found in its URL conf, so that a new one is attacked as well."""
+"""Every path of the site, from its URL conf, so that new ones are attacked as well."""
 
 import re
 from collections.abc import Iterator
@@ -21,17 +21,17 @@ APPS = re.compile(r"\^\(\?P<app_label>[\w|]+\)/\$")
 PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
-def routes(patterns: Any = None, before: str = "") -> Iterator[str]:
+def routes(patterns: Any = None, prefix: str = "") -> Iterator[str]:
     for pattern in patterns or get_resolver().url_patterns:
-        route = before + str(pattern.pattern)
+        route = prefix + str(pattern.pattern)
         if hasattr(pattern, "url_patterns"):
             yield from routes(pattern.url_patterns, route)
         else:
             yield route
 
 
-def addresses(user: User, session_key: str) -> list[str]:
-    """With what there is, of that user and session, in the place of each parameter."""
+def site_paths(user: User, session_key: str) -> list[str]:
+    """Return every path, with values of that user and session for its parameters."""
     row = SignedInSession.objects.filter(user=user).latest("signed_in_at")
     objects = {
         "admin/auth/group": "1",
@@ -48,16 +48,16 @@ def addresses(user: User, session_key: str) -> list[str]:
         "content_type_id": str(ContentType.objects.get_for_model(User).pk),
     }
 
-    def filled(route: str) -> str:
-        first = "/".join(route.split("/")[:3])
-        known = {**values, "object_id": objects.get(first, str(user.pk))}
+    def fill(route: str) -> str:
+        start = "/".join(route.split("/")[:3])
+        parameters = {**values, "object_id": objects.get(start, str(user.pk))}
         if route.startswith("break/"):
-            known["name"] = next(iter(ATTEMPTS))
-        # Of the two that are regular expressions: the list of an app, and whatever else.
+            parameters["name"] = next(iter(ATTEMPTS))
+        # Two routes are regular expressions: the list of an app, and the catch-all.
         path = APPS.sub("cookieproj_devices/", route).replace("(?P<url>.*)$", "else")
-        return "/" + PARAMETER.sub(lambda match: known[match[1]], path)
+        return "/" + PARAMETER.sub(lambda match: parameters[match[1]], path)
 
-    found = list(map(filled, routes()))
-    assert len(found) > len(RECIPES)
-    assert not any(set(path) & set("<>()^$") for path in found)
-    return found
+    paths = list(map(fill, routes()))
+    assert len(paths) > len(RECIPES)
+    assert not any(set(path) & set("<>()^$") for path in paths)
+    return paths

@@ -1,4 +1,4 @@
-"""Each attack is made on the whole site: on our engines, and on Django's where they decide."""
+"""Each attack is on the whole site: on our engines, and on Django's if the engine matters."""
 
 from collections.abc import Callable, Iterable
 from random import Random
@@ -15,69 +15,71 @@ from tests.families import run_on
 from tests.fault_table import WHOSE, Held, Whose
 from tests.tiers import function, is_fast, parameters
 
-Some = Callable[..., list[Any]]
-Judged = Callable[..., None]
+Sample = Callable[..., list[Any]]
+Report = Callable[..., None]
 Send = Callable[..., HttpResponse]
 
 
 @pytest.fixture(params=WHOSE)
 def whose(request: pytest.FixtureRequest, profile: str, settings: Settings) -> Whose:
-    """The engine of the profile: ours, or Django's under Django's middleware."""
+    """The engine of the profile: ours, or Django's with Django's middleware."""
     owner: Whose = request.param
     run_on(settings, owner, profile)
     forget_folder()
     return owner
 
 
-# Of what the suite tries, each profile tries a share in the fast tier: together they try all.
+# In the fast tier each profile makes a share of the attacks. Together they make all of them.
 SHARES = len(PROFILES)
 
 
 @pytest.fixture
-def some(request: pytest.FixtureRequest) -> Some:
-    """All of them with --long, else every so many; of these a share in the fast tier."""
+def sample(request: pytest.FixtureRequest) -> Sample:
+    """Return all tries with --long, otherwise every n-th; in the fast tier a share of those."""
 
-    def some(tries: Iterable[Any], every: int = 1) -> list[Any]:
-        found = list(tries)[:: 1 if request.config.getoption("--long") else every]
+    def sample(tries: Iterable[Any], every: int = 1) -> list[Any]:
+        sampled = list(tries)[:: 1 if request.config.getoption("--long") else every]
         if not is_fast(request.config):
-            return found
-        return share(found, function(request.node), parameters(request.node).get("profile", ""))
+            return sampled
+        return share(sampled, function(request.node), parameters(request.node).get("profile", ""))
 
-    return some
+    return sample
 
 
 def share(tries: list[Any], test: str, profile: str) -> list[Any]:
-    """By chance, and each time the same: every fifth might be one method of five."""
+    """Return a random share that is the same in each run."""
     shuffled = Random(test).sample(range(len(tries)), len(tries))
     turn = PROFILES.index(profile) if profile else 0
-    # Each has some, where they are fewer than the profiles.
+    # With fewer tries than profiles, each profile still gets one.
     turn %= len(tries) or 1
     return [tries[number] for number in sorted(shuffled[turn::SHARES])]
 
 
 @pytest.fixture
-def judged(held: Held) -> Judged:
-    """Note what was tried and what of it let somebody in: on ours nothing may."""
+def report(held: Held) -> Report:
+    """Record the tries and those that succeeded. On our engines none may succeed."""
 
-    def judged(what: str, tries: Iterable[Any], lost: Iterable[Any], whose: Whose = "ours") -> None:
-        tries, lost = list(tries), list(lost)
-        held(what, whose, len(tries), len(lost))
+    def report(
+        what: str, tries: Iterable[Any], succeeded: Iterable[Any], whose: Whose = "ours"
+    ) -> None:
+        tries, succeeded = list(tries), list(succeeded)
+        held(what, whose, len(tries), len(succeeded))
         assert tries
-        assert whose == "Django's" or lost == []
+        assert whose == "Django's" or succeeded == []
 
-    return judged
+    return report
 
 
 @pytest.fixture
 def send() -> Send:
-    """A request with that very Cookie header, whatever was answered before."""
+    """Send a request with exactly that Cookie header, and no cookie of earlier responses."""
     client = Client(raise_request_exception=False)
 
     def send(path: str, cookie: str = "", method: str = "GET", **form: Any) -> HttpResponse:
         client.cookies.clear()
-        # WSGI hands on bytes as Latin-1.
-        line = cookie.encode(errors="surrogateescape").decode("latin-1")
-        response: Any = getattr(client, method.lower())(path, form, headers={"cookie": line})
+        # WSGI passes bytes on as Latin-1.
+        header = cookie.encode(errors="surrogateescape").decode("latin-1")
+        response: Any = getattr(client, method.lower())(path, form, headers={"cookie": header})
         return response  # type: ignore[no-any-return]
 
     return send

@@ -1,4 +1,4 @@
-"""Addresses that lead away from the site, in every spelling known, and a browser's judgement."""
+"""URLs of another site in every known spelling, and how a browser reads them."""
 
 import re
 from collections.abc import Iterator
@@ -23,11 +23,11 @@ SCHEMES = [
 AFTER_SCHEMES = [
     ":", ":/", "://", ":///", ":////", ":\\\\", ":\\/", ":/\\", ":\t//", ":\n/\n/", ":%2f%2f",
 ]  # fmt: skip
-BEFORE = [
+PREFIXES = [
     *map(chr, range(33)), "\x7f", "\x85", "\xa0", "\u200b", "\u2028", "\ufeff", "\u3000", "%20",
     "%00", "%09", "\0//",
 ]  # fmt: skip
-WHOLE = [
+COMPLETE_URLS = [
     "javascript:alert(1)", "javascript://testserver/%0aalert(1)",
     "data:text/html,<script>alert(1)</script>", "data:text/html;base64,PHNjcmlwdD4=",
     "vbscript:msgbox(1)", "//testserver@evil.test", "http://testserver@evil.test",
@@ -56,28 +56,30 @@ WHOLE = [
 
 
 def spellings() -> Iterator[str]:
-    yield from WHOLE
+    yield from COMPLETE_URLS
     yield from (f"{slashes}{EVIL}" for slashes in SLASHES)
     yield from (f"{slashes}{EVIL}/%2f.." for slashes in SLASHES)
     yield from (f"{''.join(parts)}{EVIL}" for parts in product(SCHEMES, AFTER_SCHEMES))
-    for before in BEFORE:
-        yield from (f"{before}//{EVIL}", f"{before}https://{EVIL}", f"{before}javascript:alert(1)")
-        yield from (f"/{before}/{EVIL}", f"//{before}{EVIL}", f"ht{before}tps://{EVIL}")
+    for prefix in PREFIXES:
+        yield from (f"{prefix}//{EVIL}", f"{prefix}https://{EVIL}", f"{prefix}javascript:alert(1)")
+        yield from (f"/{prefix}/{EVIL}", f"//{prefix}{EVIL}", f"ht{prefix}tps://{EVIL}")
 
 
 def leads_away(location: str, scheme: str = "http", host: str = "testserver") -> bool:
-    """As a browser reads it (URL standard): what it leaves out, and which slashes it takes."""
+    """Whether a browser that follows the URL standard would go to another site."""
     text = re.sub("[\t\n\r]", "", location.strip("".join(map(chr, range(33)))))
-    named = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", text)
-    to, rest = (named[1].lower(), text[named.end() :]) if named else (scheme, text)
-    if to not in {"http", "https"}:
+    scheme_match = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", text)
+    target_scheme, rest = (
+        (scheme_match[1].lower(), text[scheme_match.end() :]) if scheme_match else (scheme, text)
+    )
+    if target_scheme not in {"http", "https"}:
         return True
     slashes = rest.replace("\\", "/")
-    if not slashes.startswith("//") and (to == scheme or not named):
-        # A path, whatever stands before it.
+    if not slashes.startswith("//") and (target_scheme == scheme or not scheme_match):
+        # It is a path.
         return False
     authority = re.split(r"[/?#]", slashes.lstrip("/"), maxsplit=1)[0]
-    default = {"http": ":80", "https": ":443"}[to]
-    named_host = authority.rpartition("@")[2].lower().removesuffix(default)
-    # Where none is named, as in "//", a browser goes nowhere.
-    return named_host != "" and (to, named_host) != (scheme, host)
+    default = {"http": ":80", "https": ":443"}[target_scheme]
+    target_host = authority.rpartition("@")[2].lower().removesuffix(default)
+    # Without a host, as in "//", a browser goes nowhere.
+    return target_host != "" and (target_scheme, target_host) != (scheme, host)

@@ -1,4 +1,4 @@
-"""A few kilobytes that unpack to many megabytes, in whatever a browser sends."""
+"""A few kilobytes in a request that decompress to many megabytes."""
 
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -18,46 +18,46 @@ from tests.browsers import browser, key_of
 from tests.conftest import on
 from tests.fault_table import Whose
 
-from .conftest import Judged, Send, Some
-from .test_timing import IN_SIGNING
+from .conftest import Report, Sample, Send
+from .test_timing import SIGNING_COMPARE
 
 MEGABYTE = 1_000_000
 
-Sends = Callable[[str], HttpResponse]
-NeverUnpacked = Callable[[str, str, Sends], None]
+SendBomb = Callable[[str], HttpResponse]
+CheckBombs = Callable[[str, str, SendBomb], None]
 
 
-def packed(size: int) -> str:
-    """As Django packs what it signs: base64 after a dot."""
+def compressed(size: int) -> str:
+    """Return data compressed as in Django's signed texts: base64 after a dot."""
     return "." + signing.b64_encode(compress(b"[" + b" " * size + b"]", 9)).decode()
 
 
 def bombs(salt: str) -> Iterator[str]:
-    """None of them signed by the site, though some have a signature of its."""
-    _payload, moment, signature = signing.dumps("genuine", salt=salt).split(":")
+    """Yield bombs without a valid signature. Some have the signature of another text."""
+    _payload, timestamp, signature = signing.dumps("genuine", salt=salt).split(":")
     for size in (MEGABYTE // 2, MEGABYTE * 2):
-        bomb = packed(size)
-        yield f"{bomb}:{moment}:{signature}"
+        bomb = compressed(size)
+        yield f"{bomb}:{timestamp}:{signature}"
         yield f"{bomb}:{signature}"
-        yield f"{bomb}:{moment}:" + "A" * 43
+        yield f"{bomb}:{timestamp}:" + "A" * 43
         yield signing.TimestampSigner(salt=salt, key="another site's").sign(bomb)
         yield signing.TimestampSigner(salt="another").sign(bomb)
         yield signing.Signer(salt="another").sign(bomb)
         yield bomb
         yield f"{bomb}:"
-        yield f".{bomb}:{moment}:{signature}"
+        yield f".{bomb}:{timestamp}:{signature}"
 
 
-def came_of(response: Callable[[], HttpResponse]) -> str:
-    """Whether that was unpacked, or an error; empty for neither. What a session holds is small."""
+def outcome_of(response: Callable[[], HttpResponse]) -> str:
+    """Return "unpacked" for more data than a session has, "error", or an empty text."""
     sizes = [0]
 
-    def unpack(text: bytes) -> bytes:
-        plain = decompress(text)
-        sizes.append(len(plain))
-        return plain
+    def decompress_and_measure(text: bytes) -> bytes:
+        decompressed = decompress(text)
+        sizes.append(len(decompressed))
+        return decompressed
 
-    with mock.patch("zlib.decompress", unpack):
+    with mock.patch("zlib.decompress", decompress_and_measure):
         status = response().status_code
     if max(sizes) > MEGABYTE // 2:
         return "unpacked"
@@ -65,53 +65,55 @@ def came_of(response: Callable[[], HttpResponse]) -> str:
 
 
 @pytest.fixture
-def never_unpacked(whose: Whose, some: Some, judged: Judged) -> NeverUnpacked:
-    def never_unpacked(what: str, salt: str, sends: Sends) -> None:
-        everything = list(bombs(salt))
-        tries = some(everything)
-        judged(what, tries, [bomb for bomb in tries if came_of(partial(sends, bomb))], whose)
-        # Were their signatures good, they would be, but for those that have no moment or two dots.
-        with mock.patch(IN_SIGNING, return_value=True):
-            assert [came_of(partial(sends, bomb)) for bomb in everything].count("unpacked") == 8
+def check_bombs(whose: Whose, sample: Sample, report: Report) -> CheckBombs:
+    def check_bombs(what: str, salt: str, send_bomb: SendBomb) -> None:
+        all_bombs = list(bombs(salt))
+        tries = sample(all_bombs)
+        report(what, tries, [bomb for bomb in tries if outcome_of(partial(send_bomb, bomb))], whose)
+        # With a valid signature they are unpacked, unless without timestamp or with two dots.
+        with mock.patch(SIGNING_COMPARE, return_value=True):
+            assert [outcome_of(partial(send_bomb, bomb)) for bomb in all_bombs].count(
+                "unpacked"
+            ) == 8
 
-    return never_unpacked
+    return check_bombs
 
 
 @on("signed_cookies")
-def test_a_session_that_is_not_signed_is_not_unpacked(
-    never_unpacked: NeverUnpacked, send: Send
-) -> None:
-    def sends(bomb: str) -> HttpResponse:
+def test_unsigned_session_is_not_decompressed(check_bombs: CheckBombs, send: Send) -> None:
+    def send_bomb(bomb: str) -> HttpResponse:
         return send("/sessions/keys/", f"sessionid={bomb}")
 
-    never_unpacked("A bomb in a cookie", "django.contrib.sessions.backends.signed_cookies", sends)
+    check_bombs("A bomb in a cookie", "django.contrib.sessions.backends.signed_cookies", send_bomb)
 
 
-def test_nor_are_messages(never_unpacked: NeverUnpacked, ada: User, send: Send) -> None:
+def test_unsigned_messages_are_not_decompressed(
+    check_bombs: CheckBombs, ada: User, send: Send
+) -> None:
     key = key_of(browser(ada))
 
-    def sends(bomb: str) -> HttpResponse:
+    def send_bomb(bomb: str) -> HttpResponse:
         return send("/devices/", f"messages={bomb}; sessionid={key}")
 
-    never_unpacked("A bomb in a cookie", "django.contrib.messages", sends)
+    check_bombs("A bomb in a cookie", "django.contrib.messages", send_bomb)
 
 
-def test_nor_is_what_stands_in_an_address(
-    never_unpacked: NeverUnpacked, send: Send, settings: Settings, db: None
+def test_unsigned_token_in_url_is_not_decompressed(
+    check_bombs: CheckBombs, send: Send, settings: Settings, db: None
 ) -> None:
     settings.DEMO_SESSION_IN_PATH = True
 
-    def sends(bomb: str) -> HttpResponse:
+    def send_bomb(bomb: str) -> HttpResponse:
         return send(f"/in-path/{bomb}/kitchen/")
 
-    never_unpacked("A bomb in an address", IN_PATH_SALT, sends)
+    check_bombs("A bomb in a URL", IN_PATH_SALT, send_bomb)
 
 
 @on("db", "file", "signed_cookies")
-def test_a_text_to_try_is_unpacked_no_further_than_a_megabyte(
-    profile: str, settings: Settings, judged: Judged, db: None
+def test_text_to_decode_is_decompressed_to_a_megabyte_at_most(
+    profile: str, settings: Settings, report: Report, db: None
 ) -> None:
-    """Whether or not it is signed: this page shows how it is read."""
+    """The page decodes any text, signed or not."""
     settings.DEBUG = True
     client = Client()
     client.post("/sessions/set-item/")
@@ -120,14 +122,14 @@ def test_a_text_to_try_is_unpacked_no_further_than_a_megabyte(
     def is_unpacked(bomb: str) -> bool:
         tracemalloc.start()
         try:
-            answer = client.post("/session/", {"text": bomb})
+            response = client.post("/session/", {"text": bomb})
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-        assert b"It cannot be read" in answer.content
-        return peak > 10 * MEGABYTE or answer.status_code >= 500
+        assert b"It cannot be read" in response.content
+        return peak > 10 * MEGABYTE or response.status_code >= 500
 
     sizes = (2 * MEGABYTE, 14 * MEGABYTE)
-    tries = [f"{packed(size)}:{moment}:x" for size in sizes for moment in ("1xUlbC", "0")]
+    tries = [f"{compressed(size)}:{timestamp}:x" for size in sizes for timestamp in ("1xUlbC", "0")]
     assert all(len(bomb) < 20_000 for bomb in tries)
-    judged("A bomb in a text to try", tries, filter(is_unpacked, tries))
+    report("A bomb in a text to decode", tries, filter(is_unpacked, tries))

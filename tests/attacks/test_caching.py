@@ -1,4 +1,4 @@
-"""A cache between browsers and the site keeps what is somebody's own, and gives it to another."""
+"""A shared cache keeps a personal response, and gives it to somebody else."""
 
 import re
 from itertools import product
@@ -12,11 +12,11 @@ from pytest_django import Settings
 from demo.models import User
 from tests.browsers import browser, is_in, key_of
 
-from .addresses import addresses
-from .conftest import Judged, Some
+from .addresses import site_paths
+from .conftest import Report, Sample
 
-# Addresses that are none, with and without the slash that is added where there is a page.
-NOTHING = [
+# Paths without a page, with and without the slash that is appended if there is one.
+MISSING = [
     "/nothing/",
     "/nothing",
     "/recipes/none/none/",
@@ -25,7 +25,7 @@ NOTHING = [
     "/favicon.ico",
 ]
 STATIC = ["/static/demo/site.css", "/static/demo/cookie_jar.js", "/static/admin/css/base.css"]
-ENDS_IT = re.compile(
+SIGN_OUT = re.compile(
     "/(auth/(cookie-)?sign-out|admin/logout|lifecycle/(flush|delete|clear)|devices/[^/]+/sign-out)/"
 )
 PERSONAL = [
@@ -40,23 +40,23 @@ UNKEYED = [
     "X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Prefix", "X-Forwarded-Scheme", "Via",
 ]  # fmt: skip
 
-TOKEN = re.compile(rb"csrfmiddlewaretoken|csrfToken")
+CSRF_TOKEN = re.compile(rb"csrfmiddlewaretoken|csrfToken")
 
 
-def is_kept(answer: Any) -> bool:
-    """Whether a shared cache may keep it: where nothing is said it may."""
-    says = answer.headers.get("Cache-Control", "")
-    return "private" not in says and "no-store" not in says
+def is_cacheable(response: Any) -> bool:
+    """Whether a shared cache may keep the response. Without Cache-Control it may."""
+    cache_control = response.headers.get("Cache-Control", "")
+    return "private" not in cache_control and "no-store" not in cache_control
 
 
 @pytest.fixture
-def people(profile: str, settings: Settings) -> list[User]:
+def users(profile: str, settings: Settings) -> list[User]:
     settings.DEMO_SESSION_IN_PATH = True
     names = ("ada-lovelace", "grace-hopper")
     return [User.objects.create_superuser(name, password="cookies") for name in names]
 
 
-def own(user: User) -> Client:
+def client_of(user: User) -> Client:
     client = browser(user)
     client.raise_request_exception = False
     client.post("/auth/cookie-sign-in/", {"username": user.username, "password": "cookies"})
@@ -64,62 +64,62 @@ def own(user: User) -> Client:
     return client
 
 
-def where_one_stays_in(client: Client, user: User) -> list[str]:
-    return [path for path in addresses(user, key_of(client)) if not ENDS_IT.fullmatch(path)]
+def paths_that_keep_sign_in(client: Client, user: User) -> list[str]:
+    return [path for path in site_paths(user, key_of(client)) if not SIGN_OUT.fullmatch(path)]
 
 
-def test_what_is_somebodys_own_stays_between_site_and_browser(
-    profile: str, people: list[User], some: Some, judged: Judged
+def test_personal_responses_are_private(
+    profile: str, users: list[User], sample: Sample, report: Report
 ) -> None:
-    """What differs between two who are signed in, names one of them, or holds a token."""
-    clients = [own(user) for user in people]
-    paths = where_one_stays_in(clients[0], people[0])
-    tries = some(product([*paths, *NOTHING], ["get", "post", "put"]), 5)
-    lost = []
+    """A response is personal if it differs between users, names the user, or has a token."""
+    clients = [client_of(user) for user in users]
+    paths = paths_that_keep_sign_in(clients[0], users[0])
+    tries = sample(product([*paths, *MISSING], ["get", "post", "put"]), 5)
+    succeeded = []
     for path, method in tries:
-        one, other = (getattr(client, method)(path) for client in clients)
-        said = one.content + str(one.headers).encode()
-        is_own = one.content != other.content or people[0].username.encode() in said
-        if is_own or TOKEN.search(said) or one.cookies or one.status_code >= 500:
-            is_private = has_vary_header(one, "Cookie") and not is_kept(one)
-            # A form that was sent is never kept, but where a page is the answer to it.
-            is_sent_on = method == "post" and one.status_code == 302
-            is_right = (is_private or is_sent_on) and one.status_code < 500
-            lost += [] if is_right else [(method, path, one.status_code)]
+        first, second = (getattr(client, method)(path) for client in clients)
+        text = first.content + str(first.headers).encode()
+        is_personal = first.content != second.content or users[0].username.encode() in text
+        if is_personal or CSRF_TOKEN.search(text) or first.cookies or first.status_code >= 500:
+            is_private = has_vary_header(first, "Cookie") and not is_cacheable(first)
+            # A redirect after a form is not kept by caches.
+            is_redirect = method == "post" and first.status_code == 302
+            is_safe = (is_private or is_redirect) and first.status_code < 500
+            succeeded += [] if is_safe else [(method, path, first.status_code)]
     assert all(map(is_in, clients))
-    judged("What is somebody's own, kept by a shared cache", tries, lost)
+    report("A personal response is kept by a shared cache", tries, succeeded)
 
 
-def test_a_page_that_may_be_personal_is_never_kept(
-    profile: str, people: list[User], judged: Judged
+def test_pages_that_may_be_personal_are_not_cacheable(
+    profile: str, users: list[User], report: Report
 ) -> None:
-    visitors = [own(people[0]), Client(), Client(headers={"cookie": f"sessionid={'k' * 32}"})]
+    visitors = [client_of(users[0]), Client(), Client(headers={"cookie": f"sessionid={'k' * 32}"})]
     tries = [(visitor, path) for visitor in visitors for path in PERSONAL]
-    lost = [(path, visitor) for visitor, path in tries if is_kept(visitor.get(path))]
-    judged("What is somebody's own, kept by a shared cache", tries, lost)
+    succeeded = [(path, visitor) for visitor, path in tries if is_cacheable(visitor.get(path))]
+    report("A personal response is kept by a shared cache", tries, succeeded)
 
 
-def test_a_static_file_is_everybodys(profile: str, people: list[User], judged: Judged) -> None:
-    """Else each browser would have it of its own."""
-    client, lost = own(people[0]), []
+def test_static_files_do_not_vary(profile: str, users: list[User], report: Report) -> None:
+    """Otherwise a cache would keep a copy for each browser."""
+    client, succeeded = client_of(users[0]), []
     for path in STATIC:
-        answer = client.get(path)
-        assert b"".join(answer)
-        lost += [path] if "Vary" in answer.headers or answer.cookies else []
-    judged("A static file that varies", STATIC, lost)
+        response = client.get(path)
+        assert b"".join(response)
+        succeeded += [path] if "Vary" in response.headers or response.cookies else []
+    report("A static file that varies", STATIC, succeeded)
 
 
-def test_no_header_but_the_host_says_what_this_site_is(
-    profile: str, people: list[User], judged: Judged, some: Some
+def test_unkeyed_headers_do_not_get_into_pages(
+    profile: str, users: list[User], report: Report, sample: Sample
 ) -> None:
-    """What a cache does not take for a part of the address must not get into the page."""
-    client = own(people[0])
-    paths = where_one_stays_in(client, people[0])
-    tries = some([*paths, *NOTHING], 9)
-    lost = []
+    """A header that is not part of a cache's key must not get into a page."""
+    client = client_of(users[0])
+    paths = paths_that_keep_sign_in(client, users[0])
+    tries = sample([*paths, *MISSING], 9)
+    succeeded = []
     for path in tries:
-        answer = client.get(path, headers=dict.fromkeys(UNKEYED, "evil.test"))
-        said = answer.content + str(answer.headers).encode()
-        lost += [path] if b"evil.test" in said else []
+        response = client.get(path, headers=dict.fromkeys(UNKEYED, "evil.test"))
+        text = response.content + str(response.headers).encode()
+        succeeded += [path] if b"evil.test" in text else []
     assert is_in(client)
-    judged("A page poisoned by a header", tries, lost)
+    report("A page poisoned by a header", tries, succeeded)

@@ -1,4 +1,4 @@
-"""Another site's page makes a browser that is signed in send a request here."""
+"""A page of another site makes a signed-in browser send a request to this site."""
 
 import json
 from collections.abc import Iterator
@@ -16,12 +16,12 @@ from cookieproj.engines.constants import TOMBSTONE_MARK
 from demo.models import User
 from tests.browsers import browser, key_of
 
-from .addresses import addresses
-from .conftest import Judged, Some
+from .addresses import site_paths
+from .conftest import Report, Sample
 
 EVIL = "https://evil.test"
 
-# Sign-outs and sign-ins, sessions and passwords: what some address would do with it.
+# Fields for every form: of sign-ins and sign-outs, of sessions, of passwords.
 FORM = {
     "key": "color", "value": "red", "item": "x", "seconds": "60", "moment": "2099-01-01",
     "username": "admin", "password": "cookies", "post": "yes", "action": "delete_selected",
@@ -29,12 +29,12 @@ FORM = {
     "language": "zh-hans", "next": "/", "_save": "Save", "is_superuser": "on",
 }  # fmt: skip
 
-# Let in without a token: the first by what the browser says of the page, see below; of the
-# other two the address itself is the secret, and they touch no cookie and nobody's session.
+# Accepted without a token. /language/ checks headers instead, see below. Under /in-path/ the URL
+# is the secret, and no cookie and no other session is used.
 EXEMPT = {"/language/", "/in-path/begin/", "/in-path/"}
 
-# Recipes that set or delete a cookie whatever the method, so that one can type their address:
-# READS_OR_SETS_A_COOKIE. It is a cookie for show; the site's own names are refused.
+# Recipes that set or delete a cookie on any method, so that their URL can be typed:
+# READS_OR_SETS_A_COOKIE. The cookie has no meaning; names of the site's cookies are refused.
 SET_A_COOKIE = {
     f"/{path}/"
     for path in (
@@ -48,7 +48,7 @@ SET_A_COOKIE = {
 
 
 def rows() -> dict[str, Any]:
-    """All tables, but for when somebody was last seen."""
+    """Return the rows of all tables, without the time when a device was last seen."""
     return {
         model._meta.label: [
             {name: value for name, value in row.items() if name != "last_seen"}
@@ -59,22 +59,22 @@ def rows() -> dict[str, Any]:
     }
 
 
-def stored(profile: str, folder: Path) -> dict[str, Any]:
-    """What the database, the folder and Redis hold."""
-    found = rows()
-    found["folder"] = {path.name: path.read_bytes() for path in folder.glob("sessionid*")}
+def stored_data(profile: str, folder: Path) -> dict[str, Any]:
+    """Return what is stored in the database, the folder and Redis."""
+    contents = rows()
+    contents["folder"] = {path.name: path.read_bytes() for path in folder.glob("sessionid*")}
     if profile in {"cache", "cached_db"}:
         client: Any = caches["sessions"].client.get_client()  # type: ignore[attr-defined]
         entries = {name: client.get(name) for name in client.keys("*")}
-        found["Redis"] = {
+        contents["Redis"] = {
             name: value for name, value in entries.items() if not value.startswith(TOMBSTONE_MARK)
         }
-    return found
+    return contents
 
 
 @pytest.fixture
 def victim(profile: str, admin: User, settings: Settings) -> Client:
-    """Signed in as the administrator, on a site that wants its token."""
+    """A browser signed in as the administrator, on a site that checks CSRF tokens."""
     settings.DEMO_SESSION_IN_PATH = settings.DEBUG = True
     client = Client(enforce_csrf_checks=True, raise_request_exception=False)
     client.cookies = browser(admin).cookies
@@ -83,7 +83,7 @@ def victim(profile: str, admin: User, settings: Settings) -> Client:
 
 
 def forgeries(token: str) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
-    """The form and the headers of what another site can send; with the token, it has stolen it."""
+    """Yield forms and headers that another site can send. A valid token in them is stolen."""
     with_token = FORM | {"csrfmiddlewaretoken": token}
     yield FORM, {}
     yield FORM | {"csrfmiddlewaretoken": token[::-1]}, {}
@@ -95,58 +95,58 @@ def forgeries(token: str) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
         yield with_token, {"Referer": referer}
 
 
-def test_no_address_takes_a_forged_form(
-    profile: str, victim: Client, admin: User, tmp_path: Path, some: Some, judged: Judged
+def test_forged_form_is_refused_everywhere(
+    profile: str, victim: Client, admin: User, tmp_path: Path, sample: Sample, report: Report
 ) -> None:
     token = victim.cookies["csrftoken"].value
     paths = [
         path
-        for path in addresses(admin, key_of(victim))
+        for path in site_paths(admin, key_of(victim))
         if path not in EXEMPT and not path.startswith("/in-path/")
     ]
-    before = stored(profile, tmp_path)
-    tries = some(product(paths, ["post", "put", "patch", "delete"], forgeries(token)), 77)
-    lost: list[Any] = []
+    before = stored_data(profile, tmp_path)
+    tries = sample(product(paths, ["post", "put", "patch", "delete"], forgeries(token)), 77)
+    succeeded: list[Any] = []
     for path, method, (form, headers) in tries:
         encoded = {} if method == "post" else {"content_type": "application/json"}
         data: Any = form if method == "post" else json.dumps(form)
-        answer = getattr(victim, method)(path, data, secure=True, headers=headers, **encoded)
-        lost += [] if answer.status_code == 403 else [(path, method, headers)]
-    lost += [] if stored(profile, tmp_path) == before else ["something was changed"]
-    judged("A form of another site", tries, lost)
+        response = getattr(victim, method)(path, data, secure=True, headers=headers, **encoded)
+        succeeded += [] if response.status_code == 403 else [(path, method, headers)]
+    succeeded += [] if stored_data(profile, tmp_path) == before else ["something was changed"]
+    report("A form sent by another site", tries, succeeded)
 
 
-def asked(victim: Client, path: str, method: str, query: str) -> Any:
+def send_link(victim: Client, path: str, method: str, query: str) -> Any:
     override = {"X-HTTP-Method-Override": "POST", "X-Method": "DELETE"}
     return getattr(victim, method)(path, query_params=FORM if query else {}, headers=override)
 
 
-def test_no_address_changes_anything_by_a_link(
-    profile: str, victim: Client, admin: User, tmp_path: Path, some: Some, judged: Judged
+def test_link_changes_nothing(
+    profile: str, victim: Client, admin: User, tmp_path: Path, sample: Sample, report: Report
 ) -> None:
-    """Nor by another method that browsers send unasked, or that asks for no token."""
+    """Nor does another method that needs no token."""
     cookies = {name: morsel.value for name, morsel in victim.cookies.items()}
-    paths = addresses(admin, key_of(victim))
-    before = stored(profile, tmp_path)
+    paths = site_paths(admin, key_of(victim))
+    before = stored_data(profile, tmp_path)
     methods = ["get", "head", "options", "trace"]
-    tries = some(product(paths, ["", "with a form's fields"], methods), 11)
-    lost: list[Any] = []
+    tries = sample(product(paths, ["", "with a form's fields"], methods), 11)
+    succeeded: list[Any] = []
     for path, query, method in tries:
-        answer = asked(victim, path, method, query)
-        # A token, or what a page has to tell: neither says who is signed in.
-        changed = set(answer.cookies) - {"csrftoken", "messages"}
-        is_right = not changed or (path in SET_A_COOKIE and "sessionid" not in changed)
-        lost += [] if is_right and answer.status_code < 500 else [(path, method, changed)]
-        # Nothing that was set before, else a recipe finds it and answers otherwise.
+        response = send_link(victim, path, method, query)
+        # The CSRF token and messages sign nobody in or out.
+        changed = set(response.cookies) - {"csrftoken", "messages"}
+        is_safe = not changed or (path in SET_A_COOKIE and "sessionid" not in changed)
+        succeeded += [] if is_safe and response.status_code < 500 else [(path, method, changed)]
+        # A recipe must not find a cookie that an earlier one set.
         victim.cookies.clear()
         victim.cookies.load(cookies)
-    after = stored(profile, tmp_path)
-    lost += [name for name in after if after[name] != before[name]]
-    judged("A link of another site", tries, lost)
+    after = stored_data(profile, tmp_path)
+    succeeded += [name for name in after if after[name] != before[name]]
+    report("A link on another site", tries, succeeded)
 
 
-HERE = [{"Sec-Fetch-Site": "same-origin"}, {"Origin": "http://testserver"}]
-ELSEWHERE: list[dict[str, str]] = [
+FROM_THIS_SITE = [{"Sec-Fetch-Site": "same-origin"}, {"Origin": "http://testserver"}]
+FROM_OTHER_SITES: list[dict[str, str]] = [
     {},
     *({"Sec-Fetch-Site": site, "Origin": "http://testserver"} for site in (
         "cross-site", "same-site", "none", "", "SAME-ORIGIN", "same-origin, cross-site",
@@ -165,14 +165,19 @@ ELSEWHERE: list[dict[str, str]] = [
 ]  # fmt: skip
 
 
-def test_the_language_is_chosen_from_here_only(
-    profile: str, victim: Client, some: Some, judged: Judged
+def test_language_is_set_only_from_this_site(
+    profile: str, victim: Client, sample: Sample, report: Report
 ) -> None:
-    def chooses(headers: dict[str, str], method: str = "post") -> bool:
-        answer = getattr(victim, method)("/language/", {"language": "zh-hans"}, headers=headers)
-        return answer.status_code >= 500 or "django_language" in answer.cookies
+    def sets_language(headers: dict[str, str], method: str = "post") -> bool:
+        response = getattr(victim, method)("/language/", {"language": "zh-hans"}, headers=headers)
+        return response.status_code >= 500 or "django_language" in response.cookies
 
-    assert all(map(chooses, HERE))
-    tries = some([*((headers, "post") for headers in ELSEWHERE), *product(HERE, ["put", "get"])])
-    lost = [tried for tried in tries if chooses(*tried)]
-    judged("A language chosen by another site", tries, lost)
+    assert all(map(sets_language, FROM_THIS_SITE))
+    tries = sample(
+        [
+            *((headers, "post") for headers in FROM_OTHER_SITES),
+            *product(FROM_THIS_SITE, ["put", "get"]),
+        ]
+    )
+    succeeded = [attempt for attempt in tries if sets_language(*attempt)]
+    report("A language chosen by another site", tries, succeeded)

@@ -1,4 +1,4 @@
-"""Somebody plants a session key in another's browser, and waits for a sign-in."""
+"""An attacker plants a session key in the victim's browser, and waits for a sign-in."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -17,12 +17,12 @@ from demo.models import User
 from tests.browsers import key_of
 from tests.fault_table import Whose
 
-from .conftest import Judged, Send, Some
+from .conftest import Report, Sample, Send
 
 NAME = "sessionid"
 
-# Of sessions that there are not.
-MADE_UP = [
+# Keys without a session.
+INVENTED_KEYS = [
     "k" * 32,
     "0" * 32,
     "K" * 32,
@@ -38,7 +38,7 @@ MADE_UP = [
     "x; sessionid=" + "k" * 32,
     "k" * 32 + "; sessionid=",
 ]
-# Each with a page behind it.
+# The sign-ins, each with a page that needs it.
 SIGN_INS = {
     "/auth/sign-in/": "/auth/account/",
     "/auth/by-hand-sign-in/": "/auth/by-hand/",
@@ -47,90 +47,92 @@ SIGN_INS = {
 
 
 def sign_in(client: Client, path: str, username: str) -> str:
-    """The session cookie that the answer sets."""
+    """Sign in, and return the session cookie of the response."""
     form = {"username": username, "password": "cookies"}
     response = client.post(path, form)
     assert response.status_code == 302, response.content
     return response.cookies[NAME].value
 
 
-def gets_in(send: Send, path: str, cookie: str, username: str = "victim") -> bool:
-    """Whether the page behind that sign-in opens to the cookie."""
+def is_signed_in(send: Send, path: str, cookie: str, username: str = "victim") -> bool:
+    """Whether the cookie gives access to the page that needs that sign-in."""
     page = send(SIGN_INS[path], f"{NAME}={cookie}")
     return page.status_code == 200 and username in page.content.decode()
 
 
 @pytest.fixture(autouse=True)
-def people(db: None) -> None:
+def users(db: None) -> None:
     for username in ("victim", "attacker"):
         User.objects.create_superuser(username, password="cookies")
 
 
-def starfilter(holds: Callable[..., bool], tries: Iterable[Any]) -> list[Any]:
-    return [tried for tried in tries if holds(*tried)]
+def successful(succeeds: Callable[..., bool], tries: Iterable[Any]) -> list[Any]:
+    return [attempt for attempt in tries if succeeds(*attempt)]
 
 
-def planted(key: str) -> Client:
-    """The victim's browser with that cookie in it, as it is: a jar would quote some."""
+def victim_with(key: str) -> Client:
+    """Return the victim's browser with exactly that cookie: a cookie jar would quote some."""
     return Client(headers={"cookie": f"{NAME}={key}"})
 
 
-def test_a_key_that_was_made_up(whose: Whose, send: Send, some: Some, judged: Judged) -> None:
+def test_sign_in_replaces_invented_key(
+    whose: Whose, send: Send, sample: Sample, report: Report
+) -> None:
     def is_fixed(key: str, path: str) -> bool:
-        given = sign_in(planted(key), path, "victim")
-        assert gets_in(send, path, given)
-        return given in key or gets_in(send, path, key)
+        new_key = sign_in(victim_with(key), path, "victim")
+        assert is_signed_in(send, path, new_key)
+        return new_key in key or is_signed_in(send, path, key)
 
-    tries = some(product(MADE_UP, SIGN_INS), 4)
-    judged("Fixation, a key that was made up", tries, starfilter(is_fixed, tries), whose)
+    tries = sample(product(INVENTED_KEYS, SIGN_INS), 4)
+    report("Fixation, an invented key", tries, successful(is_fixed, tries), whose)
 
 
 def attackers() -> Iterator[Client]:
-    """With a session of their own: one that is nobody's, one signed in, one by hand."""
-    nobody = Client()
-    nobody.post("/sessions/set-item/", {"value": "attacker"})
-    yield nobody
+    """Yield clients with a session: anonymous, signed in, and signed in by hand."""
+    anonymous = Client()
+    anonymous.post("/sessions/set-item/", {"value": "attacker"})
+    yield anonymous
     for path in list(SIGN_INS)[:2]:
         client = Client()
         sign_in(client, path, "attacker")
         yield client
 
 
-def test_the_key_of_a_session_that_there_is(
-    whose: Whose, send: Send, some: Some, judged: Judged
+def test_sign_in_replaces_key_of_existing_session(
+    whose: Whose, send: Send, sample: Sample, report: Report
 ) -> None:
-    """Planted before the sign-in, and planted again after it, for the next one."""
+    """The key is planted before the sign-in, and again before the next one."""
 
     def is_fixed(key: str, path: str) -> bool:
-        given = sign_in(planted(key), path, "victim")
-        assert gets_in(send, path, given)
-        again = sign_in(planted(key), path, "victim")
-        return key in {given, again} or gets_in(send, path, key)
+        new_key = sign_in(victim_with(key), path, "victim")
+        assert is_signed_in(send, path, new_key)
+        next_key = sign_in(victim_with(key), path, "victim")
+        return key in {new_key, next_key} or is_signed_in(send, path, key)
 
-    tries = some(product(map(key_of, attackers()), SIGN_INS))
-    judged("Fixation, the key of a session", tries, starfilter(is_fixed, tries), whose)
+    tries = sample(product(map(key_of, attackers()), SIGN_INS))
+    report("Fixation, the key of an existing session", tries, successful(is_fixed, tries), whose)
 
 
-def test_the_key_of_before_a_sign_in_as_somebody_else(
-    whose: Whose, send: Send, some: Some, judged: Judged
+def test_second_sign_in_replaces_key_of_first(
+    whose: Whose, send: Send, sample: Sample, report: Report
 ) -> None:
-    """A step up: who had the key of the first sign-in has none of the second."""
+    """The key of the first sign-in gives no access to the second."""
 
     def is_fixed(first: str, path: str) -> bool:
         client = Client()
         key = sign_in(client, first, "attacker")
-        assert gets_in(send, first, key, "attacker")
-        assert gets_in(send, path, sign_in(client, path, "victim"))
-        return gets_in(send, path, key)
+        assert is_signed_in(send, first, key, "attacker")
+        assert is_signed_in(send, path, sign_in(client, path, "victim"))
+        return is_signed_in(send, path, key)
 
-    tries = some(product(SIGN_INS, SIGN_INS))
-    judged("Fixation, a key of before a step up", tries, starfilter(is_fixed, tries), whose)
+    tries = sample(product(SIGN_INS, SIGN_INS))
+    report("Fixation, the key before a second sign-in", tries, successful(is_fixed, tries), whose)
 
 
-def test_a_key_anywhere_but_in_the_cookie_is_none(whose: Whose, send: Send, judged: Judged) -> None:
+def test_key_outside_cookie_is_ignored(whose: Whose, send: Send, report: Report) -> None:
     path = "/auth/sign-in/"
     key = sign_in(Client(), path, "victim")
-    assert gets_in(send, path, key)
+    assert is_signed_in(send, path, key)
     client = Client()
     tries = [
         client.get(f"{SIGN_INS[path]}{query}", headers=headers)
@@ -144,58 +146,60 @@ def test_a_key_anywhere_but_in_the_cookie_is_none(whose: Whose, send: Send, judg
         )
     ]
     tries.append(client.post(path, {NAME: key, "session_key": key}))
-    lost = [page for page in tries if b"victim" in page.content]
-    judged("A session key in address, form or header", tries, lost, whose)
+    succeeded = [page for page in tries if b"victim" in page.content]
+    report("A session key in URL, form or header", tries, succeeded, whose)
 
 
-def address(client: Client) -> str:
+def url_with_session(client: Client) -> str:
     return str(client.post("/in-path/begin/").headers["Location"])
 
 
-def key_in(address: str) -> str:
-    """The address is signed and not encrypted: the key can be read out of it."""
-    token = address.split("/")[2]
+def key_in(url: str) -> str:
+    """Return the key from the URL, which is signed and not encrypted."""
+    token = url.split("/")[2]
     return str(json.loads(signing.b64_decode(token.partition(":")[0].encode())))
 
 
-def test_a_key_in_the_address(whose: Whose, send: Send, settings: Settings, judged: Judged) -> None:
-    """The attacker's address, given to the victim, and its key planted as the victim's cookie."""
+def test_sign_in_replaces_key_from_url(
+    whose: Whose, send: Send, settings: Settings, report: Report
+) -> None:
+    """The victim opens the attacker's URL, and has its key as the session cookie."""
     settings.DEMO_SESSION_IN_PATH = True
 
     def is_fixed(path: str) -> bool:
-        attackers = address(Client())
-        key = key_in(attackers)
-        client = planted(key)
-        assert client.post(attackers).status_code == 302
-        given = sign_in(client, path, "victim")
-        assert gets_in(send, path, given)
-        return given == key or gets_in(send, path, key) or b"victim" in send(attackers).content
+        attack_url = url_with_session(Client())
+        key = key_in(attack_url)
+        client = victim_with(key)
+        assert client.post(attack_url).status_code == 302
+        new_key = sign_in(client, path, "victim")
+        assert is_signed_in(send, path, new_key)
+        return (
+            new_key == key or is_signed_in(send, path, key) or b"victim" in send(attack_url).content
+        )
 
-    judged("Fixation, a key in the address", SIGN_INS, filter(is_fixed, SIGN_INS), whose)
+    report("Fixation, a key in the URL", SIGN_INS, filter(is_fixed, SIGN_INS), whose)
 
 
-def test_an_address_for_a_key_of_ones_choice(
-    whose: Whose, settings: Settings, judged: Judged
-) -> None:
-    """Nobody but the site signs one; and should it, the key is not taken."""
+def test_url_with_chosen_key_is_refused(whose: Whose, settings: Settings, report: Report) -> None:
+    """Only the site can sign such a URL. Even if it did, the key is not used."""
     settings.DEMO_SESSION_IN_PATH = True
     client = Client()
     store = import_module(django_settings.SESSION_ENGINE).SessionStore
 
-    def is_taken(key: str, token: str, is_the_sites: bool) -> bool:
-        answer = client.post(f"/in-path/{token}/kitchen/")
-        if not is_the_sites:
-            return answer.status_code == 302
-        return key_in(answer.headers["Location"]) == key or bool(store(key).get("eaten"))
+    def is_used(key: str, token: str, is_signed_by_site: bool) -> bool:
+        response = client.post(f"/in-path/{token}/kitchen/")
+        if not is_signed_by_site:
+            return response.status_code == 302
+        return key_in(response.headers["Location"]) == key or bool(store(key).get("eaten"))
 
     tries = [
-        tried
-        for key in MADE_UP
-        for tried in (
+        attempt
+        for key in INVENTED_KEYS
+        for attempt in (
             (key, key, False),
             (key, signing.dumps(key, salt=IN_PATH_SALT, key="another site's"), False),
             (key, signing.dumps(key, salt=IN_PATH_SALT), True),
         )
     ]
-    what = "An address for a session key that was made up"
-    judged(what, tries, starfilter(is_taken, tries), whose)
+    what = "A URL for an invented session key"
+    report(what, tries, successful(is_used, tries), whose)

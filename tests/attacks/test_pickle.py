@@ -1,4 +1,4 @@
-"""Somebody who can write to Redis plants a pickle there, which would run code when opened."""
+"""An attacker who can write to Redis plants a pickle, which would run code when loaded."""
 
 import pickle
 import re
@@ -19,11 +19,11 @@ from demo.models import User
 from tests.browsers import browser, key_of
 from tests.conftest import on
 
-from .conftest import Judged, Send, Some
+from .conftest import Report, Sample, Send
 
 
 class Canary:
-    """Opening it makes a file."""
+    """Loading its pickle creates a file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -54,7 +54,7 @@ def canary(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def redis(redis_url: str) -> Iterator[Redis]:
-    """As whoever can write there has it, past any cache: the database of the sessions."""
+    """The Redis of the sessions, without Django's cache in between."""
     with Redis.from_url(f"{redis_url}/1") as client:
         client.flushdb()
         yield client
@@ -66,15 +66,17 @@ def plant(redis: Redis, session_key: str, payload: bytes) -> None:
     redis.set(name, payload)
 
 
-def opened_by(client: Client, admin: Client) -> Iterator[object]:
-    """Each that looks at the session: its own browser, the admin, the commands."""
+def uses_of(client: Client, admin: Client) -> Iterator[object]:
+    """Yield the result of everything that reads the session: its browser, the admin, a command."""
     yield client.get("/auth/account/")
     yield client.get("/session/?whole")
     yield admin.get("/devices/")
     yield admin.get("/admin/cookieproj_engines/")
-    listed = admin.get("/admin/cookieproj_engines/storedsession/")
-    yield listed
-    for row in re.findall(r'href="([^"]+/storedsession/[^"]+/change/)"', listed.content.decode()):
+    list_page = admin.get("/admin/cookieproj_engines/storedsession/")
+    yield list_page
+    for row in re.findall(
+        r'href="([^"]+/storedsession/[^"]+/change/)"', list_page.content.decode()
+    ):
         yield admin.get(row)
     yield call_command("clearsessions", dry_run=True, stdout=StringIO())
     yield client.post("/sessions/set-item/")
@@ -83,54 +85,54 @@ def opened_by(client: Client, admin: Client) -> Iterator[object]:
 
 
 @on("cache", "cached_db")
-def test_it_is_never_opened(
+def test_planted_pickle_is_never_loaded(
     profile: str,
     redis: Redis,
     canary: Path,
     admin: User,
     ada: User,
     settings: Settings,
-    some: Some,
-    judged: Judged,
+    sample: Sample,
+    report: Report,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     settings.DEBUG = True
-    administrators = browser(admin)
-    tries, lost = some(pickles(canary), 11), []
+    admin_browser = browser(admin)
+    tries, succeeded = sample(pickles(canary), 11), []
     for payload in tries:
         client = browser(ada)
         key = key_of(client)
         plant(redis, key, payload)
         caplog.clear()
-        for answer in opened_by(client, administrators):
-            failed = isinstance(answer, HttpResponse) and answer.status_code >= 500
-            lost += [payload] if canary.exists() or failed else []
+        for result in uses_of(client, admin_browser):
+            failed = isinstance(result, HttpResponse) and result.status_code >= 500
+            succeeded += [payload] if canary.exists() or failed else []
         assert "Session data corrupted" in caplog.text
         redis.delete(*redis.keys(f"*{key}"))
-    judged(f"A pickle planted in Redis, {profile}", tries, lost)
+    report(f"A pickle planted in Redis, {profile}", tries, succeeded)
 
 
 @on("cache", "cached_db")
-def test_the_session_is_empty_or_that_of_its_row(
-    profile: str, redis: Redis, canary: Path, ada: User, send: Send, judged: Judged
+def test_session_with_planted_pickle_is_empty_or_read_from_its_row(
+    profile: str, redis: Redis, canary: Path, ada: User, send: Send, report: Report
 ) -> None:
-    tries, lost = list(pickles(canary)), []
+    tries, succeeded = list(pickles(canary)), []
     for payload in tries:
         client = browser(ada)
         client.post("/sessions/set-item/")
         plant(redis, key_of(client), payload)
         page = send("/sessions/get-item/", f"sessionid={key_of(client)}").content
-        holds = b"no color" if profile == "cache" else b"is blue"
-        assert holds in page
-        lost += [payload] if canary.exists() else []
-    judged(f"A pickle planted in Redis, {profile}", tries, lost)
+        expected = b"no color" if profile == "cache" else b"is blue"
+        assert expected in page
+        succeeded += [payload] if canary.exists() else []
+    report(f"A pickle planted in Redis, {profile}", tries, succeeded)
 
 
 @on("cache", "cached_db")
 @pytest.mark.parametrize(
     "backend", ["django.core.cache.backends.redis.RedisCache", "django_redis.cache.RedisCache"]
 )
-def test_django_opens_it_as_it_comes(
+def test_djangos_engines_load_planted_pickle(
     backend: str,
     profile: str,
     redis: Redis,
@@ -138,20 +140,20 @@ def test_django_opens_it_as_it_comes(
     canary: Path,
     ada: User,
     settings: Settings,
-    judged: Judged,
+    report: Report,
 ) -> None:
-    """With the serializer that a cache in Redis has if nobody names one."""
+    """With the default serializer of a cache in Redis."""
     settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{profile}"
     sessions = {"BACKEND": backend, "LOCATION": f"{redis_url}/1"}
     settings.CACHES = {**settings.CACHES, "sessions": sessions}
     redis.flushdb()
-    tries, lost = list(pickles(canary)), []
+    tries, succeeded = list(pickles(canary)), []
     for payload in tries:
         client = Client(raise_request_exception=False)
         client.post("/auth/sign-in/", {"username": "ada", "password": "cookies"})
         plant(redis, key_of(client), payload)
         client.get("/auth/account/")
-        lost += [payload] if canary.exists() else []
+        succeeded += [payload] if canary.exists() else []
         canary.unlink(missing_ok=True)
-    assert lost
-    judged(f"A pickle planted in Redis, {profile}", tries, lost, "Django's")
+    assert succeeded
+    report(f"A pickle planted in Redis, {profile}", tries, succeeded, "Django's")

@@ -1,4 +1,4 @@
-"""Somebody who is signed in, or staff of little rank, looks for another's session."""
+"""A user, or staff with few permissions, looks for the sessions of other users."""
 
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -17,29 +17,29 @@ from demo.models import User
 from tests.browsers import browser, is_in, key_of, row_of
 from tests.conftest import on
 
-from .addresses import addresses
-from .conftest import Judged, Some
+from .addresses import site_paths
+from .conftest import Report, Sample
 
 STORED = "/admin/cookieproj_engines/storedsession/"
-THEIRS = "what a superuser keeps"
-HERS = "what ada keeps"
+SUPERUSERS_DATA = "data of a superuser"
+ADAS_DATA = "data of ada"
 
 
-def keeper(user: User, value: str) -> Client:
+def client_with_data(user: User, value: str) -> Client:
     client = browser(user)
     client.post("/sessions/set-item/", {"value": value})
     return client
 
 
-def passwords(client: Client, user: User) -> set[str]:
-    """What makes whoever knows it that user."""
-    whole = key_of(client)
-    return {whole, whole.rpartition(":")[2], user.get_session_auth_hash(), user.password}
+def secrets_of(client: Client, user: User) -> set[str]:
+    """Return what would let somebody else act as that user."""
+    key = key_of(client)
+    return {key, key.rpartition(":")[2], user.get_session_auth_hash(), user.password}
 
 
-def looks(owner: User, key: str) -> Iterator[tuple[str, str]]:
-    """Every page, and every form of the admin, with that user's and that session's names in it."""
-    for path in addresses(owner, key):
+def visits_to(owner: User, key: str) -> Iterator[tuple[str, str]]:
+    """Yield a GET of every path, and a POST of the admin's, for that user and session."""
+    for path in site_paths(owner, key):
         if path.startswith(("/in-path/", "/engines/")):
             continue
         yield path, "get"
@@ -49,61 +49,64 @@ def looks(owner: User, key: str) -> Iterator[tuple[str, str]]:
 
 
 def is_likely(path: str, method: str, permitted: Sequence[Permission] = ()) -> bool:
-    """What shows sessions to whoever may see them, which is tried in a hurry too."""
+    """Whether the page shows sessions to users who may see them. It is in every sample."""
     may_view = {"view_storedsession", "view_signedinsession"} & {
         permission.codename for permission in permitted
     }
-    own = () if permitted else ("/devices/", "/session/")
-    places = ("/admin/cookieproj_",) if may_view else own
-    return method == "get" and path.startswith(places)
+    own_pages = () if permitted else ("/devices/", "/session/")
+    prefixes = ("/admin/cookieproj_",) if may_view else own_pages
+    return method == "get" and path.startswith(prefixes)
 
 
-def said(client: Client, path: str, method: str) -> str:
-    answer: Any = getattr(client, method)(path, {"start": ""} if method == "get" else {})
-    # A browser is told its own key in Set-Cookie, and nobody else is.
-    return f"{answer.headers}{answer.content.decode()}"
+def text_of(client: Client, path: str, method: str) -> str:
+    response: Any = getattr(client, method)(path, {"start": ""} if method == "get" else {})
+    # Without Set-Cookie, which contains the client's own key.
+    return f"{response.headers}{response.content.decode()}"
 
 
-def test_no_permission_shows_a_key_or_a_superusers_data(
-    profile: str, admin: User, ada: User, some: Some, judged: Judged
+def test_no_permission_shows_key_or_superusers_data(
+    profile: str, admin: User, ada: User, sample: Sample, report: Report
 ) -> None:
-    """One by one, and all of them."""
-    superuser, hers = keeper(admin, THEIRS), keeper(ada, HERS)
+    """Each permission alone, and all together."""
+    superuser, adas_browser = (
+        client_with_data(admin, SUPERUSERS_DATA),
+        client_with_data(ada, ADAS_DATA),
+    )
     key = key_of(superuser)
-    secrets = passwords(superuser, admin) | passwords(hers, ada) | {THEIRS}
+    secrets = secrets_of(superuser, admin) | secrets_of(adas_browser, ada) | {SUPERUSERS_DATA}
     staff = User.objects.create_user("staff", password="cookies", is_staff=True)
     client = browser(staff)
-    secrets |= passwords(client, staff)
+    secrets |= secrets_of(client, staff)
     permissions = Permission.objects.filter(content_type__app_label__in=["demo", "admin", "auth"])
-    held = [[], *([permission] for permission in permissions), list(permissions)]
-    owners = [(admin, key), (ada, key_of(hers))]
+    permission_sets = [[], *([permission] for permission in permissions), list(permissions)]
+    owners = [(admin, key), (ada, key_of(adas_browser))]
     visits = [
         (permitted, path, method)
-        for permitted, (owner, name) in product(held, owners)
-        for path, method in looks(owner, name)
+        for permitted, (owner, name) in product(permission_sets, owners)
+        for path, method in visits_to(owner, name)
         if path.startswith(("/admin/", "/devices/", "/session/", "/switch/"))
     ]
     tries = [visit for visit in visits if is_likely(visit[1], visit[2], visit[0])]
-    tries += some(visits, 67)
-    lost: list[Any] = []
-    may: list[Permission] = []
+    tries += sample(visits, 67)
+    succeeded: list[Any] = []
+    current: list[Permission] = []
     for permitted, path, method in tries:
-        if permitted != may:
+        if permitted != current:
             staff.user_permissions.set(permitted)
-            may = permitted
-        page = said(client, path, method)
+            current = permitted
+        page = text_of(client, path, method)
         names = {permission.codename for permission in permitted}
-        found = {secret for secret in secrets if secret and secret in page}
+        shown = {secret for secret in secrets if secret and secret in page}
         may_see = "view_storedsession" in names
-        found |= {HERS} if HERS in page and not may_see else set()
-        lost += [(path, method, names)] if found else []
+        shown |= {ADAS_DATA} if ADAS_DATA in page and not may_see else set()
+        succeeded += [(path, method, names)] if shown else []
     assert is_in(client)
     log = str(list(LogEntry.objects.values()))
-    lost += [secret for secret in secrets if secret in log]
-    judged("A page of the admin gives a session away", tries, lost)
+    succeeded += [secret for secret in secrets if secret in log]
+    report("A page of the admin reveals a session", tries, succeeded)
 
 
-# Where a secret lies, as seen from each list of the admin; of before the index was sealed too.
+# Columns with secrets, by list of the admin; also those of earlier versions.
 HIDDEN = [
     *(("signedinsession", name) for name in ("session_key", "sealed_key", "auth_hash")),
     *(("signedinsession", f"user__{name}") for name in ("password", "session_hashes")),
@@ -117,130 +120,157 @@ LISTS = {
 }
 
 
-def test_no_list_tells_of_what_it_does_not_show(
-    profile: str, admin: User, some: Some, judged: Judged
+def test_filters_do_not_reveal_hidden_columns(
+    profile: str, admin: User, sample: Sample, report: Report
 ) -> None:
-    """Asked for what is right, and for what is wrong: whose answers differ, spells it out."""
-    theirs = keeper(admin, THEIRS)
-    row = row_of(theirs)
-    User.objects.filter(pk=admin.pk).update(session_hashes="of-before")
+    """If filters by a right and a wrong value gave different lists, they would reveal the value."""
+    superuser = client_with_data(admin, SUPERUSERS_DATA)
+    row = row_of(superuser)
+    User.objects.filter(pk=admin.pk).update(session_hashes="previous-hash")
     staff = User.objects.create_user("staff", password="cookies", is_staff=True)
     staff.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
     client = browser(staff)
-    whole = {
-        "session_key": key_of(theirs),
+    secrets = {
+        "session_key": key_of(superuser),
         "sealed_key": row.sealed_key or "x",
         "auth_hash": row.auth_hash,
         "password": User.objects.get(pk=admin.pk).password,
-        "session_hashes": "of-before",
+        "session_hashes": "previous-hash",
     }
     ids = {"signedinsession": row.pk, "user": admin.pk}
     tries = [
-        (LISTS[name], ids[name], f"{path}__{lookup}", whole[path.split("__")[-1]])
+        (LISTS[name], ids[name], f"{path}__{lookup}", secrets[path.split("__")[-1]])
         for name, path in HIDDEN
         for lookup in ("startswith", "exact", "regex", "in", "gte", "contains", "endswith")
     ]
 
     def shows(path: str, row: Any, lookup: str, value: str) -> bool:
-        answer = client.get(path, {"id": str(row), lookup: value})
-        return answer.status_code == 200 and f"{path}{row}/change/" in answer.content.decode()
+        response = client.get(path, {"id": str(row), lookup: value})
+        return response.status_code == 200 and f"{path}{row}/change/" in response.content.decode()
 
     assert all(shows(LISTS[name], pk, "id__exact", str(pk)) for name, pk in ids.items())
-    tries = some(tries)
-    lost = [each for each in tries if shows(*each) != shows(*each[:3], "~")]
-    judged("A page of the admin gives a session away", tries, lost)
+    tries = sample(tries)
+    succeeded = [attempt for attempt in tries if shows(*attempt) != shows(*attempt[:3], "~")]
+    report("A page of the admin reveals a session", tries, succeeded)
 
 
-def test_nobody_finds_another_users_session(
-    profile: str, admin: User, ada: User, some: Some, judged: Judged
+def test_user_finds_no_session_of_another_user(
+    profile: str, admin: User, ada: User, sample: Sample, report: Report
 ) -> None:
-    """A user who is no staff, at every address with another's names in it."""
-    superuser, hers = keeper(admin, THEIRS), keeper(ada, HERS)
+    """A user who is not staff, on every path with values of other users."""
+    superuser, adas_browser = (
+        client_with_data(admin, SUPERUSERS_DATA),
+        client_with_data(ada, ADAS_DATA),
+    )
     client = browser(User.objects.create_user("grace", password="cookies"))
-    secrets = passwords(superuser, admin) | passwords(hers, ada) | {THEIRS, HERS}
-    rows = {str(row_of(browser).pk) for browser in (superuser, hers)}
-    owners = [(admin, key_of(superuser)), (ada, key_of(hers))]
-    visits = [visit for owner, key in owners for visit in looks(owner, key)]
-    tries = [visit for visit in visits if is_likely(*visit)] + some(visits, 11)
-    lost: list[Any] = []
+    secrets = (
+        secrets_of(superuser, admin) | secrets_of(adas_browser, ada) | {SUPERUSERS_DATA, ADAS_DATA}
+    )
+    rows = {str(row_of(browser).pk) for browser in (superuser, adas_browser)}
+    owners = [(admin, key_of(superuser)), (ada, key_of(adas_browser))]
+    visits = [visit for owner, key in owners for visit in visits_to(owner, key)]
+    tries = [visit for visit in visits if is_likely(*visit)] + sample(visits, 11)
+    succeeded: list[Any] = []
     for path, method in tries:
-        page = said(client, path, method).replace(path, "")
-        lost += [(path, method)] if any(secret in page for secret in secrets | rows) else []
-    lost += [browser for browser in (client, superuser, hers) if not is_in(browser)]
-    judged("A user finds another's session", tries, lost)
+        page = text_of(client, path, method).replace(path, "")
+        succeeded += [(path, method)] if any(secret in page for secret in secrets | rows) else []
+    succeeded += [browser for browser in (client, superuser, adas_browser) if not is_in(browser)]
+    report("A user finds another user's session", tries, succeeded)
 
 
 def test_another_users_device_is_not_signed_out(
-    profile: str, admin: User, ada: User, some: Some, judged: Judged
+    profile: str, admin: User, ada: User, sample: Sample, report: Report
 ) -> None:
-    theirs, client = browser(admin), browser(ada)
-    row: UUID = row_of(theirs).pk
-    spelled = [row, str(row).upper(), row.hex, f"{{{row}}}", f"{row_of(client).pk}/../{row}",
+    admin_browser, client = browser(admin), browser(ada)
+    row: UUID = row_of(admin_browser).pk
+    spellings = [row, str(row).upper(), row.hex, f"{{{row}}}", f"{row_of(client).pk}/../{row}",
                f"urn:uuid:{row}", f"{row}%00", f"{row},{row}", row.int, uuid4()]  # fmt: skip
     tries = [
-        (f"/devices/{name}/sign-out/{query}", form)
-        for name in spelled
+        (f"/devices/{spelling}/sign-out/{query}", form)
+        for spelling in spellings
         for query, form in (("", {}), (f"?pk={row}&user={ada.pk}", {}), ("", {"pk": str(row)}))
     ]
-    tries, lost = some(tries), []
+    tries, succeeded = sample(tries), []
     for path, form in tries:
-        answer = client.post(path, form, follow=True)
-        # As for an id that nobody has, or for what is no id.
-        is_told = answer.status_code == 404 or "That device is already signed out." in answer.text
-        lost += [] if is_told and is_in(theirs) and is_in(client) else [path]
+        response = client.post(path, form, follow=True)
+        # The response is that to an unknown or invalid id.
+        is_refused = (
+            response.status_code == 404 or "That device is already signed out." in response.text
+        )
+        succeeded += [] if is_refused and is_in(admin_browser) and is_in(client) else [path]
     assert SignedInSession.objects.count() == 2
-    judged("A device of another user is signed out", tries, lost)
+    report("A device of another user is signed out", tries, succeeded)
 
 
 @on("db", "cache", "file", "cached_db")
-def test_a_sealed_name_is_this_sites_and_this_engines(
-    profile: str, admin: User, ada: User, settings: Settings, some: Some, judged: Judged
+def test_encrypted_key_is_valid_for_this_site_and_engine_only(
+    profile: str, admin: User, ada: User, settings: Settings, sample: Sample, report: Report
 ) -> None:
-    """Made with another key or for another engine, cut, changed, for another purpose, ended."""
-    client, hers, ended = browser(admin), keeper(ada, HERS), keeper(ada, HERS)
-    key, over = key_of(hers), key_of(ended)
+    """Tries those of another site, engine, purpose or ended session, and cut or changed ones."""
+    client, adas_browser, ended = (
+        browser(admin),
+        client_with_data(ada, ADAS_DATA),
+        client_with_data(ada, ADAS_DATA),
+    )
+    key, ended_key = key_of(adas_browser), key_of(ended)
     ended.post("/auth/sign-out/")
-    name = inspector.encrypt(key, inspector.KEY)
-    assert HERS in client.get(f"{STORED}{name}/change/").content.decode()
+    encrypted = inspector.encrypt(key, inspector.KEY)
+    assert ADAS_DATA in client.get(f"{STORED}{encrypted}/change/").content.decode()
     with mock.patch.object(settings, "SECRET_KEY", "another site's"):
         tries = [inspector.encrypt(key, inspector.KEY)]
     with mock.patch("cookieproj.engines.running_engine.name", return_value="another"):
         tries.append(inspector.encrypt(key, inspector.KEY))
-    tries += [inspector.encrypt(key, inspector.POSITION), inspector.encrypt(over, inspector.KEY)]
+    tries += [
+        inspector.encrypt(key, inspector.POSITION),
+        inspector.encrypt(ended_key, inspector.KEY),
+    ]
     tries += [
         inspector.encrypt(text, inspector.KEY) for text in ("", "../x", "\0", "x" * 99, f"{key} ")
     ]
-    tries += [key, over, key.encode().hex(), name[:-2], name[2:], name + "00", name * 2, "00" * 48]
-    for place in some(range(0, len(name), 2), 5):
-        other = f"{int(name[place : place + 2], 16) ^ 1:02x}"
-        tries.append(name[:place] + other + name[place + 2 :])
-    lost: list[Any] = []
-    for tried in tries:
-        for answer in (
-            client.get(f"{STORED}{tried}/change/"),
-            client.get(f"{STORED}{tried}/history/"),
-            client.post(f"{STORED}{tried}/delete/", {"post": "yes"}),
+    tries += [
+        key,
+        ended_key,
+        key.encode().hex(),
+        encrypted[:-2],
+        encrypted[2:],
+        encrypted + "00",
+        encrypted * 2,
+        "00" * 48,
+    ]
+    for index in sample(range(0, len(encrypted), 2), 5):
+        flipped = f"{int(encrypted[index : index + 2], 16) ^ 1:02x}"
+        tries.append(encrypted[:index] + flipped + encrypted[index + 2 :])
+    succeeded: list[Any] = []
+    for attempt in tries:
+        for response in (
+            client.get(f"{STORED}{attempt}/change/"),
+            client.get(f"{STORED}{attempt}/history/"),
+            client.post(f"{STORED}{attempt}/delete/", {"post": "yes"}),
         ):
-            is_right = answer.status_code == 302 and key not in str(answer.headers)
-            lost += [] if is_right or key in tried else [(tried, answer.status_code)]
-    lost += [] if is_in(hers) else ["ended"]
-    judged("A sealed name that is none", tries, lost)
+            is_refused = response.status_code == 302 and key not in str(response.headers)
+            succeeded += [] if is_refused or key in attempt else [(attempt, response.status_code)]
+    succeeded += [] if is_in(adas_browser) else ["ended"]
+    report("A forged encrypted key in a URL of the admin", tries, succeeded)
 
 
-def test_the_page_of_ones_session_is_of_that_alone(
-    profile: str, admin: User, ada: User, settings: Settings, some: Some, judged: Judged
+def test_session_page_shows_only_own_session(
+    profile: str, admin: User, ada: User, settings: Settings, sample: Sample, report: Report
 ) -> None:
-    """It shows a key on request, where DEBUG is on: never one of another session."""
+    """With DEBUG on it shows its session's key on request, and no other session's."""
     settings.DEBUG = True
-    theirs, client = keeper(admin, THEIRS), browser(ada)
-    row, key = row_of(theirs), key_of(theirs)
+    superuser, client = client_with_data(admin, SUPERUSERS_DATA), browser(ada)
+    row, key = row_of(superuser), key_of(superuser)
     tries = [
         f"/session/{whole}&{name}={value}"
         for whole in ("?", "?whole")
         for name in ("key", "session_key", "sessionid", "user", "pk", "id")
         for value in (key, row.pk)
     ]
-    secrets = (THEIRS, admin.get_session_auth_hash())
-    tries = some(tries)
-    lost = [path for path in tries if any(s in client.get(path).content.decode() for s in secrets)]
-    judged("A user finds another's session", tries, lost)
+    secrets = (SUPERUSERS_DATA, admin.get_session_auth_hash())
+    tries = sample(tries)
+    succeeded = [
+        path
+        for path in tries
+        if any(secret in client.get(path).content.decode() for secret in secrets)
+    ]
+    report("A user finds another user's session", tries, succeeded)

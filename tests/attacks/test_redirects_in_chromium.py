@@ -1,4 +1,4 @@
-"""The same, as a real browser judges it."""
+"""Redirects to another site, as a real browser reads their URLs."""
 
 from playwright.sync_api import Page
 
@@ -10,7 +10,7 @@ from tests.browser.conftest import (  # noqa: F401 - fixtures
     site,
 )
 
-from .conftest import Judged, Some
+from .conftest import Report, Sample
 from .foreign_urls import EVIL, leads_away, spellings
 
 WORST = [
@@ -37,31 +37,31 @@ next => {
 """
 
 
-def test_whatever_leads_away_there_is_judged_so_here(page: Page) -> None:
+def test_leads_away_agrees_with_chromium(page: Page) -> None:
     texts = list(spellings())
     origins = page.evaluate(ORIGINS, texts)
-    away = {
+    foreign = {
         text
         for text, origin in zip(texts, origins, strict=True)
         if origin not in {None, "http://testserver"}
     }
-    assert len(away) > 100
-    assert [text for text in away if not leads_away(text)] == []
+    assert len(foreign) > 100
+    assert [text for text in foreign if not leads_away(text)] == []
 
 
-def test_it_stays_on_the_site(
+def test_sign_in_stays_on_this_site(
     page: Page,
     site: str,  # noqa: F811
-    some: Some,
-    judged: Judged,
+    sample: Sample,
+    report: Report,
 ) -> None:
-    """The next page of a sign-in, sent past what the page had in its form."""
-    tries, lost = some(WORST, 5), []
+    """A script changes ``next`` in the form of the sign-in."""
+    tries, succeeded = sample(WORST, 5), []
     for text in tries:
         page.context.clear_cookies()
         page.goto("/auth/sign-in/")
         with page.expect_navigation():
             page.evaluate(SUBMIT, text)
-        is_here = page.url.startswith(f"{site}/") and "welcome ada" in page.content()
-        lost += [] if is_here else [(text, page.url)]
-    judged("A link that leads to another site, in Chromium", tries, lost)
+        is_on_site = page.url.startswith(f"{site}/") and "welcome ada" in page.content()
+        succeeded += [] if is_on_site else [(text, page.url)]
+    report("A redirect to another site, in Chromium", tries, succeeded)

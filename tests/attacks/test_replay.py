@@ -1,4 +1,4 @@
-"""A cookie is copied, its owner signs out, and the copy is sent."""
+"""A cookie is copied, its owner signs out, and the copy is sent again."""
 
 from collections.abc import Callable
 
@@ -12,180 +12,190 @@ from tests.conftest import on
 from tests.families import IN_COOKIES
 from tests.fault_table import Whose
 
-from .conftest import Judged, Send
+from .conftest import Report, Send
 
 NAME = "sessionid"
 NEW_PASSWORDS = ("new_password1", "new_password2")
 
-# What the user, or somebody for the user, does to end a session: by the browser that has it,
-# by another one of the user's, or by the administrator's.
+# A way to end a session. Its arguments are the browser with the session, another browser of the
+# user, and the administrator's browser.
 End = Callable[[Client, Client, Client], object]
 
 
-def changes_the_password(one: Client, other: Client, admin: Client) -> None:
+def change_password(client: Client, other_browser: Client, admin: Client) -> None:
     form = {"old_password": "cookies"} | dict.fromkeys(NEW_PASSWORDS, "3 biscuits")
-    assert other.post("/admin/password_change/", form).status_code == 302
+    assert other_browser.post("/admin/password_change/", form).status_code == 302
 
 
-def resets_the_password(one: Client, other: Client, admin: Client) -> None:
+def reset_password(client: Client, other_browser: Client, admin: Client) -> None:
     user = User.objects.get(username="ada")
     user.set_password("3 biscuits")
     user.save()
 
 
-def by_the_list(one: Client, other: Client, admin: Client) -> object:
-    form = {"action": "delete_selected", "_selected_action": [row_of(one).pk], "post": "yes"}
+def sign_out_by_session_list(client: Client, other_browser: Client, admin: Client) -> object:
+    form = {"action": "delete_selected", "_selected_action": [row_of(client).pk], "post": "yes"}
     return admin.post("/admin/cookieproj_devices/signedinsession/", form)
 
 
-def by_the_users(one: Client, other: Client, admin: Client) -> object:
+def sign_out_by_user_list(client: Client, other_browser: Client, admin: Client) -> object:
     users = list(User.objects.filter(username="ada").values_list("pk", flat=True))
     form = {"action": "sign_out", "_selected_action": users}
     return admin.post("/admin/demo/user/", form)
 
 
-HERE: dict[str, End] = {
-    "the page": lambda one, other, admin: one.post("/auth/sign-out/"),
-    "the admin": lambda one, other, admin: one.post("/admin/logout/"),
-    "flush": lambda one, other, admin: one.post("/lifecycle/flush/"),
-    "clear": lambda one, other, admin: one.post("/lifecycle/clear/"),
-    "this device": lambda one, other, admin: one.post(f"/devices/{row_of(one).pk}/sign-out/"),
-    "another user": lambda one, other, admin: one.post(
+ON_THIS_DEVICE: dict[str, End] = {
+    "sign-out page": lambda client, other_browser, admin: client.post("/auth/sign-out/"),
+    "admin sign-out": lambda client, other_browser, admin: client.post("/admin/logout/"),
+    "flush": lambda client, other_browser, admin: client.post("/lifecycle/flush/"),
+    "clear": lambda client, other_browser, admin: client.post("/lifecycle/clear/"),
+    "this device": lambda client, other_browser, admin: client.post(
+        f"/devices/{row_of(client).pk}/sign-out/"
+    ),
+    "sign-in as another user": lambda client, other_browser, admin: client.post(
         "/auth/sign-in/", {"username": "admin", "password": "cookies"}
     ),
 }
-ELSEWHERE: dict[str, End] = {
-    "that device": lambda one, other, admin: other.post(f"/devices/{row_of(one).pk}/sign-out/"),
-    "the list": by_the_list,
+ON_ANOTHER_DEVICE: dict[str, End] = {
+    "one device": lambda client, other_browser, admin: other_browser.post(
+        f"/devices/{row_of(client).pk}/sign-out/"
+    ),
+    "session list of the admin": sign_out_by_session_list,
 }
 EVERYWHERE: dict[str, End] = {
-    "all others": lambda one, other, admin: other.post("/devices/sign-out-others/"),
-    "the users": by_the_users,
-    "the command": lambda one, other, admin: call_command("signout", "ada", stdout=Silent()),
-    "another password": changes_the_password,
-    "a reset password": resets_the_password,
+    "all others": lambda client, other_browser, admin: other_browser.post(
+        "/devices/sign-out-others/"
+    ),
+    "user list of the admin": sign_out_by_user_list,
+    "command": lambda client, other_browser, admin: call_command(
+        "signout", "ada", stdout=NullOutput()
+    ),
+    "new password": change_password,
+    "reset password": reset_password,
     "deactivated": lambda *browsers: User.objects.filter(username="ada").update(is_active=False),
     "deleted": lambda *browsers: User.objects.get(username="ada").delete(),
 }
 
 
-class Silent:
+class NullOutput:
     def write(self, text: str) -> None:
-        """A command's output."""
+        """Discard the output of a command."""
 
 
 def copies(client: Client) -> list[str]:
-    """The cookies of each step from the sign-in on: signed cookies are another each time."""
-    found = [key_of(client)]
+    """Return the cookies from the sign-in on. Signed cookies change with each step."""
+    cookies = [key_of(client)]
     for number in range(3):
         client.post("/sessions/set-item/", {"value": f"{number}"})
         client.post("/expiry/in-seconds/", {"seconds": "600"})
-        found.append(key_of(client))
-    return list(dict.fromkeys(found))
+        cookies.append(key_of(client))
+    return list(dict.fromkeys(cookies))
 
 
-def opens(send: Send, cookie: str, path: str = "/auth/account/") -> bool:
-    """At once, or after it was used for something else."""
+def is_valid(send: Send, cookie: str, path: str = "/auth/account/") -> bool:
+    """Whether the cookie signs in, at once or after another use of it."""
     cookie = f"{NAME}={cookie}"
     pages = [send(path, cookie), send("/sessions/set-item/", cookie, "POST"), send(path, cookie)]
     return any(b"ada" in page.content for page in pages[::2] if page.status_code == 200)
 
 
 def new_ada() -> User:
-    """Staff, so that she changes her password by the admin's page."""
+    """Create Ada as staff, so that she can change her password in the admin."""
     User.objects.filter(username="ada").delete()
     return User.objects.create_superuser("ada", password="cookies")
 
 
-def replays(ends: dict[str, End], send: Send, admin: User) -> tuple[list[str], list[str]]:
-    tries, lost = [], []
-    administrators = browser(admin)
+def replay(ends: dict[str, End], send: Send, admin: User) -> tuple[list[str], list[str]]:
+    tries, succeeded = [], []
+    admin_browser = browser(admin)
     for name, end in ends.items():
         ada = new_ada()
-        one, other = browser(ada), browser(ada)
-        copied = copies(one)
-        assert opens(send, copied[-1])
-        end(one, other, administrators)
+        client, other_browser = browser(ada), browser(ada)
+        copied = copies(client)
+        assert is_valid(send, copied[-1])
+        end(client, other_browser, admin_browser)
         tries += [name] * len(copied)
-        lost += [name for cookie in copied if opens(send, cookie)]
-    return tries, lost
+        succeeded += [name for cookie in copied if is_valid(send, cookie)]
+    return tries, succeeded
 
 
 def row_name(what: str, profile: str) -> str:
-    where = "signed_cookies" if profile in IN_COOKIES else "on the server"
-    return f"Replay after {what}, {where}"
+    store = "signed_cookies" if profile in IN_COOKIES else "on the server"
+    return f"Replay after {what}, {store}"
 
 
-def test_after_a_sign_out(
-    profile: str, whose: Whose, admin: User, send: Send, judged: Judged
+def test_copy_is_invalid_after_sign_out(
+    profile: str, whose: Whose, admin: User, send: Send, report: Report
 ) -> None:
-    tries, lost = replays(HERE, send, admin)
-    judged(row_name("a sign-out", profile), tries, lost, whose)
+    tries, succeeded = replay(ON_THIS_DEVICE, send, admin)
+    report(row_name("a sign-out", profile), tries, succeeded, whose)
 
 
 @on("signed_cookies")
-def test_of_a_cookie_from_before_the_index(
-    profile: str, admin: User, send: Send, judged: Judged
+def test_cookie_older_than_registry_is_invalid(
+    profile: str, admin: User, send: Send, report: Report
 ) -> None:
-    """One that Django's engine signed while this site ran on it; it names no row of the index."""
-    ends, lost = HERE | ELSEWHERE, []
+    """Django's engine signed the cookie before this site used ours. The registry has no row."""
+    ends, succeeded = ON_THIS_DEVICE | ON_ANOTHER_DEVICE, []
     for name, end in ends.items():
         ada = new_ada()
         copied = signed_by_django(ada)
-        one = browser()
-        one.cookies[NAME] = copied
-        assert is_in(one)
-        assert opens(send, copied)
-        end(one, browser(ada), browser(admin))
-        lost += [name] if opens(send, copied) else []
-    judged("Replay after a sign-out, a cookie from before the index", ends, lost)
+        client = browser()
+        client.cookies[NAME] = copied
+        assert is_in(client)
+        assert is_valid(send, copied)
+        end(client, browser(ada), browser(admin))
+        succeeded += [name] if is_valid(send, copied) else []
+    report("Replay after a sign-out, a cookie older than the registry", ends, succeeded)
 
 
-def test_after_a_sign_out_from_elsewhere(
-    profile: str, whose: Whose, admin: User, send: Send, judged: Judged
+def test_copy_is_invalid_after_sign_out_on_another_device(
+    profile: str, whose: Whose, admin: User, send: Send, report: Report
 ) -> None:
-    """Django's signed cookies cannot do that at all, and the pages say so."""
-    tries, lost = replays(ELSEWHERE, send, admin)
-    judged(row_name("a sign-out from elsewhere", profile), tries, lost, whose)
+    """Django's signed cookies do not support this, and the pages say so."""
+    tries, succeeded = replay(ON_ANOTHER_DEVICE, send, admin)
+    report(row_name("a sign-out on another device", profile), tries, succeeded, whose)
 
 
-def test_after_a_sign_out_everywhere_or_another_password(
-    profile: str, whose: Whose, admin: User, send: Send, judged: Judged
+def test_copy_is_invalid_after_sign_out_everywhere_or_new_password(
+    profile: str, whose: Whose, admin: User, send: Send, report: Report
 ) -> None:
-    """By the user's session hash, which any engine leaves to Django: nobody's copies open it."""
-    tries, lost = replays(EVERYWHERE, send, admin)
-    assert lost == []
-    judged(row_name("a sign-out everywhere", profile), tries, lost, whose)
+    """The user's session hash ends the sessions, on Django's engines too."""
+    tries, succeeded = replay(EVERYWHERE, send, admin)
+    assert succeeded == []
+    report(row_name("a sign-out everywhere", profile), tries, succeeded, whose)
 
 
 @on("db", "cache", "file", "cached_db")
-def test_after_a_sign_out_by_hand(whose: Whose, ada: User, send: Send, judged: Judged) -> None:
-    """On signed cookies such a copy is good till it is too old: no server knows of it."""
+def test_copy_is_invalid_after_sign_out_by_hand(
+    whose: Whose, ada: User, send: Send, report: Report
+) -> None:
+    """Not on signed cookies: there a copy is valid until it expires."""
     client = Client()
     client.post("/auth/by-hand-sign-in/", {"username": "ada", "password": "cookies"})
     copied = copies(client)
-    assert opens(send, copied[0], "/auth/by-hand/")
+    assert is_valid(send, copied[0], "/auth/by-hand/")
     client.post("/auth/by-hand-sign-out/")
-    lost = [cookie for cookie in copied if opens(send, cookie, "/auth/by-hand/")]
-    judged("Replay after a sign-out by hand, on the server", copied, lost, whose)
+    succeeded = [cookie for cookie in copied if is_valid(send, cookie, "/auth/by-hand/")]
+    report("Replay after a sign-out by hand, on the server", copied, succeeded, whose)
 
 
-def test_a_proof_after_a_sign_out_everywhere(
-    profile: str, admin: User, send: Send, judged: Judged
+def test_login_cookie_is_invalid_after_sign_out_everywhere(
+    profile: str, admin: User, send: Send, report: Report
 ) -> None:
-    """The cookie of login_auth, which a mere sign-out leaves good till it is too old."""
+    """A sign-out on one device leaves copies of login_auth's cookie valid until they expire."""
 
-    def is_let_in(cookie: str) -> bool:
+    def is_accepted(cookie: str) -> bool:
         return send("/auth/cookie-account/", cookie).status_code == 200
 
-    def opens_after(end: End) -> bool:
+    def is_accepted_after(end: End) -> bool:
         ada = new_ada()
         form = {"username": "ada", "password": "cookies"}
-        answer = Client().post("/auth/cookie-sign-in/", form)
-        copied = f"{LOGIN_COOKIE}={answer.cookies[LOGIN_COOKIE].value}"
-        assert is_let_in(copied)
+        response = Client().post("/auth/cookie-sign-in/", form)
+        copied = f"{LOGIN_COOKIE}={response.cookies[LOGIN_COOKIE].value}"
+        assert is_accepted(copied)
         end(browser(ada), browser(ada), browser(admin))
-        return is_let_in(copied)
+        return is_accepted(copied)
 
-    lost = [name for name, end in EVERYWHERE.items() if opens_after(end)]
-    judged("Replay of login_auth after a sign-out everywhere", EVERYWHERE, lost)
+    succeeded = [name for name, end in EVERYWHERE.items() if is_accepted_after(end)]
+    report("Replay of login_auth after a sign-out everywhere", EVERYWHERE, succeeded)

@@ -1,4 +1,4 @@
-"""A signed text is changed in each of its places, and taken apart and put together anew."""
+"""Signed texts are changed at each position, and put together from the parts of others."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -25,72 +25,77 @@ from tests.families import COOKIE_ENGINES
 from tests.fault_table import Whose
 from tests.fuzzing.raw_stores import STORES
 
-from .conftest import Judged, Send, Some
+from .conftest import Report, Sample, Send
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 LARGE = "cookie " * 60
 SIGNED_COOKIES = "django.contrib.sessions.backends.signed_cookies"
 
-Opens = Callable[[str], bool]
-Said = Callable[[str, str, str], str]
+IsAccepted = Callable[[str], bool]
+PageOf = Callable[[str, str, str], str]
 
 
-def in_each_place(text: str) -> Iterator[str]:
-    """One character changed, dropped, doubled."""
-    for place, character in enumerate(text):
-        before, after = text[:place], text[place + 1 :]
-        other = ALPHABET[(ALPHABET.find(character) + 1) % len(ALPHABET)]
-        replacements = {other, character.swapcase(), "=", "\xff", ""} - {character}
+def changed_at_each_position(text: str) -> Iterator[str]:
+    """Yield the text with one character changed, dropped or doubled."""
+    for position, character in enumerate(text):
+        before, after = text[:position], text[position + 1 :]
+        next_character = ALPHABET[(ALPHABET.find(character) + 1) % len(ALPHABET)]
+        replacements = {next_character, character.swapcase(), "=", "\xff", ""} - {character}
         yield from (f"{before}{replacement}{after}" for replacement in sorted(replacements))
         yield f"{before}{character * 2}{after}"
 
 
-def by_parts(one: str, other: str) -> Iterator[str]:
-    """Payload, moment and signature of either; a part left out, or one more."""
-    ones, others = one.split(":"), other.split(":")
-    assert len(ones) == len(others) == 3
-    assert not set(ones) & set(others)
-    for parts in product(*zip(ones, others, strict=True)):
-        if list(parts) not in (ones, others):
+def recombined(text: str, other_text: str) -> Iterator[str]:
+    """Yield payload, timestamp and signature of either text; with a part missing, or one more."""
+    text_parts, other_parts = text.split(":"), other_text.split(":")
+    assert len(text_parts) == len(other_parts) == 3
+    assert not set(text_parts) & set(other_parts)
+    for parts in product(*zip(text_parts, other_parts, strict=True)):
+        if list(parts) not in (text_parts, other_parts):
             yield ":".join(parts)
-    payload, moment, signature = ones
-    yield from (payload, f"{payload}:{moment}", f"{payload}:{signature}", f"{moment}:{signature}")
-    yield from (f"{one}:{signature}", f"{payload}:{one}", f"::{signature}", f"{payload}::", "::")
+    payload, timestamp, signature = text_parts
+    yield from (
+        payload,
+        f"{payload}:{timestamp}",
+        f"{payload}:{signature}",
+        f"{timestamp}:{signature}",
+    )
+    yield from (f"{text}:{signature}", f"{payload}:{text}", f"::{signature}", f"{payload}::", "::")
     now = signing.b62_encode(int(timezone.now().timestamp()))
     for time in (now, "", "0", "-1", "zzzzzz", "z" * 200, "é"):
         yield f"{payload}:{time}:{signature}"
 
 
-def with_the_marker(text: str) -> Iterator[str]:
-    """Of a compressed text: added, or taken away."""
+def with_compression_marker(text: str) -> Iterator[str]:
+    """Yield the text with the marker of compressed texts added or removed."""
     yield f".{text}"
     yield f"..{text}"
     if text.startswith("."):
         yield text[1:]
 
 
-def tampered(one: str, other: str) -> Iterator[str]:
-    yield from in_each_place(one)
-    yield from by_parts(one, other)
-    yield from with_the_marker(one)
+def tampered(text: str, other_text: str) -> Iterator[str]:
+    yield from changed_at_each_position(text)
+    yield from recombined(text, other_text)
+    yield from with_compression_marker(text)
 
 
 @pytest.fixture
-def said(send: Send) -> Said:
-    """The page that a cookie gets; empty if it gets none. An error is lost as well: "error"."""
+def page_of(send: Send) -> PageOf:
+    """Return the page for a cookie, an empty text if it is refused, or "error"."""
 
-    def said(path: str, name: str, value: str) -> str:
+    def page_of(path: str, name: str, value: str) -> str:
         response = send(path, f"{name}={value}")
         page = response.content.decode() if response.status_code == HTTPStatus.OK else ""
         return "error" if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR else page
 
-    return said
+    return page_of
 
 
 @pytest.fixture
-def holds_anything(said: Said) -> Opens:
-    """Whether a session with that cookie has any data."""
-    return lambda key: said("/sessions/keys/", "sessionid", key) != '{"keys": []}'
+def has_data(page_of: PageOf) -> IsAccepted:
+    """Whether the session of a cookie has data."""
+    return lambda key: page_of("/sessions/keys/", "sessionid", key) != '{"keys": []}'
 
 
 @contextmanager
@@ -99,7 +104,9 @@ def some_time_ago(minutes: int) -> Iterator[None]:
         yield
 
 
-def test_a_signed_cookie(profile: str, said: Said, some: Some, judged: Judged) -> None:
+def test_tampered_signed_cookie_is_refused(
+    profile: str, page_of: PageOf, sample: Sample, report: Report
+) -> None:
     client = Client()
 
     def signed(value: str, name: str = "color", salt: str = "recipe") -> str:
@@ -107,28 +114,28 @@ def test_a_signed_cookie(profile: str, said: Said, some: Some, judged: Judged) -
         return client.get("/signed/sign/", query).cookies[name].value
 
     def is_read(value: str) -> bool:
-        return said("/signed/read/", "color", value).startswith("color is ")
+        return page_of("/signed/read/", "color", value).startswith("color is ")
 
     with some_time_ago(minutes=50):
-        other = signed("red")
+        other_cookie = signed("red")
     with some_time_ago(minutes=30):
-        one = signed("blue")
-    assert is_read(one)
-    assert said("/signed/read/?max_age=600", "color", one) == ""
-    # The last one has the letters of name and salt divided elsewhere.
-    elsewhere = [
+        cookie = signed("blue")
+    assert is_read(cookie)
+    assert page_of("/signed/read/?max_age=600", "color", cookie) == ""
+    # The last name and salt join to the same text as those of the cookie.
+    signed_for_others = [
         signed("blue", name="other"),
         signed("blue", salt="other"),
         signed("blue", name="colo", salt="rrecipe"),
     ]
-    tries = [*elsewhere, signing.dumps("blue"), *some(tampered(one, other), 4)]
-    judged("A signed cookie is tampered with", tries, filter(is_read, tries))
+    tries = [*signed_for_others, signing.dumps("blue"), *sample(tampered(cookie, other_cookie), 4)]
+    report("A signed cookie is tampered with", tries, filter(is_read, tries))
 
 
 @on("signed_cookies")
 @pytest.mark.parametrize("value", ["blue", LARGE], ids=["plain", "compressed"])
-def test_a_session_in_a_cookie(
-    value: str, whose: Whose, ada: User, holds_anything: Opens, some: Some, judged: Judged
+def test_tampered_cookie_session_is_refused(
+    value: str, whose: Whose, ada: User, has_data: IsAccepted, sample: Sample, report: Report
 ) -> None:
     def session(user: User) -> str:
         client = browser(user)
@@ -136,32 +143,32 @@ def test_a_session_in_a_cookie(
         return key_of(client)
 
     with some_time_ago(minutes=50):
-        other = session(User.objects.create_user("grace", password="cookies"))
+        other_cookie = session(User.objects.create_user("grace", password="cookies"))
     with some_time_ago(minutes=30):
-        one = session(ada)
-    assert holds_anything(one)
-    tries = some(tampered(one, other), 4)
-    judged("A session's cookie is tampered with", tries, filter(holds_anything, tries), whose)
+        cookie = session(ada)
+    assert has_data(cookie)
+    tries = sample(tampered(cookie, other_cookie), 4)
+    report("A session cookie is tampered with", tries, filter(has_data, tries), whose)
 
 
 @on("db", "cached_db", "file")
-def test_a_session_in_its_store(
+def test_tampered_stored_session_is_refused(
     profile: str,
     whose: Whose,
     ada: User,
     tmp_path: Path,
-    holds_anything: Opens,
-    some: Some,
-    judged: Judged,
+    has_data: IsAccepted,
+    sample: Sample,
+    report: Report,
 ) -> None:
-    """By somebody who may write there, and has no SECRET_KEY."""
+    """The attacker can write to the store, and does not have SECRET_KEY."""
 
     def session(value: str) -> str:
         client = browser(ada)
         client.post("/sessions/set-item/", {"value": value})
         return key_of(client)
 
-    def stored(key: str) -> str:
+    def stored_text(key: str) -> str:
         if profile == "file":
             return (tmp_path / f"sessionid{key}").read_text()
         return Session.objects.get(pk=key).session_data
@@ -172,20 +179,20 @@ def test_a_session_in_its_store(
         else:
             Session.objects.update_or_create(pk=key, defaults={"session_data": text})
         caches["sessions"].clear()
-        return holds_anything(key)
+        return has_data(key)
 
     with some_time_ago(minutes=50):
-        other = stored(session("red"))
+        other_text = stored_text(session("red"))
     with some_time_ago(minutes=30):
         key = session("blue")
-    one = stored(key)
-    assert is_read(one)
-    tries = some(tampered(one, other), 7)
-    judged(f"What {profile} stores is tampered with", tries, filter(is_read, tries), whose)
+    text = stored_text(key)
+    assert is_read(text)
+    tries = sample(tampered(text, other_text), 7)
+    report(f"What {profile} stores is tampered with", tries, filter(is_read, tries), whose)
 
 
-# What is known, and told in SECURITY.md: a stored text is Django's, which is signed without the key
-# that it is stored under, and without its expiry.
+# Known limits, described in SECURITY.md: stored texts have Django's format. Their signature
+# includes neither the session key nor the expiry.
 
 
 def color_in(client: Client) -> str:
@@ -193,16 +200,19 @@ def color_in(client: Client) -> str:
 
 
 @on("db", "file")
-def test_a_whole_text_opens_under_another_key(profile: str, ada: User) -> None:
+def test_stored_text_opens_under_another_key(profile: str, ada: User) -> None:
     store = STORES[profile]()
-    graces, hers = browser(User.objects.create_user("grace", password="cookies")), browser(ada)
-    store.plant(key_of(hers), store.held(key_of(graces)) or b"")
-    assert "welcome grace" in hers.get("/auth/account/").content.decode()
+    grace, adas_browser = (
+        browser(User.objects.create_user("grace", password="cookies")),
+        browser(ada),
+    )
+    store.plant(key_of(adas_browser), store.held(key_of(grace)) or b"")
+    assert "welcome grace" in adas_browser.get("/auth/account/").content.decode()
 
 
 @on("db", "file")
-def test_an_older_text_opens_when_it_is_put_back(profile: str, ada: User) -> None:
-    """Whatever came after it: another value, and a sign-out."""
+def test_older_stored_text_opens_when_restored(profile: str, ada: User) -> None:
+    """It is valid after a later change, and after a sign-out."""
     store, client = STORES[profile](), browser(ada)
     client.post("/sessions/set-item/", {"value": "blue"})
     key = key_of(client)
@@ -220,7 +230,7 @@ def test_an_older_text_opens_when_it_is_put_back(profile: str, ada: User) -> Non
 
 
 @on("db", "file")
-def test_an_expiry_that_was_moved_is_not_noticed(
+def test_changed_expiry_is_not_detected(
     profile: str, ada: User, tmp_path: Path, settings: Settings
 ) -> None:
     with some_time_ago(minutes=settings.SESSION_COOKIE_AGE // 60 + 1):
@@ -236,62 +246,62 @@ def test_an_expiry_that_was_moved_is_not_noticed(
     assert is_in(client)
 
 
-def proof(user: User) -> str:
-    """The cookie of a sign-in without a session."""
+def login_cookie(user: User) -> str:
+    """Return the cookie of login_auth for that user."""
     form = {"username": user.username, "password": "cookies"}
     return Client().post("/auth/cookie-sign-in/", form).cookies[LOGIN_COOKIE].value
 
 
 @pytest.fixture
-def is_let_in(said: Said) -> Opens:
-    return lambda value: said("/auth/cookie-account/", LOGIN_COOKIE, value) != ""
+def is_accepted(page_of: PageOf) -> IsAccepted:
+    return lambda value: page_of("/auth/cookie-account/", LOGIN_COOKIE, value) != ""
 
 
-def test_a_proof_of_who_signed_in(
-    profile: str, ada: User, is_let_in: Opens, some: Some, judged: Judged
+def test_tampered_login_cookie_is_refused(
+    profile: str, ada: User, is_accepted: IsAccepted, sample: Sample, report: Report
 ) -> None:
     with some_time_ago(minutes=50):
-        other = proof(User.objects.create_user("grace", password="cookies"))
+        other_cookie = login_cookie(User.objects.create_user("grace", password="cookies"))
     with some_time_ago(minutes=30):
-        one = proof(ada)
-    assert is_let_in(one)
-    tries = some(tampered(one, other), 4)
-    judged("The login_auth cookie is tampered with", tries, filter(is_let_in, tries))
+        cookie = login_cookie(ada)
+    assert is_accepted(cookie)
+    tries = sample(tampered(cookie, other_cookie), 4)
+    report("The login_auth cookie is tampered with", tries, filter(is_accepted, tries))
 
 
-def as_the_recipe_signs(payload: str, letters: str) -> Iterator[str]:
-    """That text, signed by each name and salt that together have those letters."""
+def signed_by_recipe(payload: str, letters: str) -> Iterator[str]:
+    """Yield the payload, signed by each name and salt that join to those letters."""
     client = Client()
-    for place in range(1, len(letters)):
-        name = letters[:place]
-        query = {"name": name, "salt": letters[place:], "value": payload}
+    for length in range(1, len(letters)):
+        name = letters[:length]
+        query = {"name": name, "salt": letters[length:], "value": payload}
         response = client.get("/signed/sign/", query)
         if response.status_code == HTTPStatus.OK:
             yield response.cookies[name].value
 
 
-SIGNED_FOR_SOMEBODY = "The recipe that signs is asked to sign somebody in"
+FORGED_BY_RECIPE = "The signing recipe forges a sign-in"
 
 
-def test_the_recipe_signs_no_proof(
-    profile: str, ada: User, is_let_in: Opens, judged: Judged
+def test_recipe_cannot_sign_login_cookie(
+    profile: str, ada: User, is_accepted: IsAccepted, report: Report
 ) -> None:
-    tries = list(as_the_recipe_signs(proof(ada).partition(":")[0], LOGIN_COOKIE + LOGIN_SALT))
+    tries = list(signed_by_recipe(login_cookie(ada).partition(":")[0], LOGIN_COOKIE + LOGIN_SALT))
     assert tries
-    # But by the very name, which the recipe does not take.
+    # The recipe refuses only the name of the cookie itself.
     assert len(tries) == len(LOGIN_COOKIE + LOGIN_SALT) - 2
-    judged(SIGNED_FOR_SOMEBODY, tries, filter(is_let_in, tries))
+    report(FORGED_BY_RECIPE, tries, filter(is_accepted, tries))
 
 
 @on(*COOKIE_ENGINES)
-def test_it_signs_no_session(whose: Whose, holds_anything: Opens, judged: Judged) -> None:
+def test_recipe_cannot_sign_session(whose: Whose, has_data: IsAccepted, report: Report) -> None:
     payload = signing.dumps({"color": "blue"}).partition(":")[0]
-    tries = list(as_the_recipe_signs(payload, SIGNED_COOKIES))
-    judged(SIGNED_FOR_SOMEBODY, tries, filter(holds_anything, tries))
+    tries = list(signed_by_recipe(payload, SIGNED_COOKIES))
+    report(FORGED_BY_RECIPE, tries, filter(has_data, tries))
 
 
-def test_it_signs_no_address(
-    profile: str, ada: User, send: Send, settings: Settings, judged: Judged
+def test_recipe_cannot_sign_token_of_url(
+    profile: str, ada: User, send: Send, settings: Settings, report: Report
 ) -> None:
     settings.DEMO_SESSION_IN_PATH = True
 
@@ -300,5 +310,5 @@ def test_it_signs_no_address(
 
     key = key_of(browser(ada))
     assert opens(signing.dumps(key, salt=IN_PATH_SALT))
-    tries = list(as_the_recipe_signs(signing.dumps(key).partition(":")[0], IN_PATH_SALT))
-    judged(SIGNED_FOR_SOMEBODY, tries, filter(opens, tries))
+    tries = list(signed_by_recipe(signing.dumps(key).partition(":")[0], IN_PATH_SALT))
+    report(FORGED_BY_RECIPE, tries, filter(opens, tries))

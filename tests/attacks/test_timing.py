@@ -1,8 +1,8 @@
-"""What proves something is compared in constant time: no answer's time tells how near one is.
+"""Secrets are compared in constant time, so that response times do not reveal a near match.
 
-Of a compare by == nothing but its time would tell. So here it is Django's function that is made
-to say yes, or no: what is compared by anything else does not heed it. Session keys are found by
-an index, a name or a hash, and are compared by nobody here.
+A comparison by == differs only in its time. So these tests replace Django's function by one that
+always returns True, or False: this has no effect on other comparisons. Session keys are looked up
+by an index, a name or a hash, and not compared.
 """
 
 from collections.abc import Callable
@@ -18,83 +18,87 @@ from tests.browsers import browser, is_in, key_of
 from tests.conftest import on
 
 from .conftest import Send
-from .test_forging import proof, signed
+from .test_forging import login_cookie, signed
 
-IN_SIGNING = "django.core.signing.constant_time_compare"
-Opens = Callable[[str], bool]
+SIGNING_COMPARE = "django.core.signing.constant_time_compare"
+IsAccepted = Callable[[str], bool]
 
 
-def decides(compare: str, opens: Opens, genuine: str, forged: str) -> None:
-    """That function, and nothing before or after it."""
-    assert opens(genuine)
-    assert not opens(forged)
+def assert_decides(compare: str, is_accepted: IsAccepted, genuine: str, forged: str) -> None:
+    """Check that the result of that function alone decides whether a value is accepted."""
+    assert is_accepted(genuine)
+    assert not is_accepted(forged)
     with mock.patch(compare, return_value=True):
-        assert opens(forged)
+        assert is_accepted(forged)
     with mock.patch(compare, return_value=False):
-        assert not opens(genuine)
+        assert not is_accepted(genuine)
 
 
 def forged_from(genuine: str) -> str:
-    payload, moment, _signature = genuine.rsplit(":", 2)
-    return f"{payload}:{moment}:{'A' * 43}"
+    payload, timestamp, _signature = genuine.rsplit(":", 2)
+    return f"{payload}:{timestamp}:{'A' * 43}"
 
 
-def test_the_signature_of_a_cookie(send: Send, db: None) -> None:
+def test_cookie_signature_is_compared_in_constant_time(send: Send, db: None) -> None:
     client = Client()
     genuine = client.get("/signed/sign/").cookies["color"].value
 
-    def opens(value: str) -> bool:
+    def is_accepted(value: str) -> bool:
         return send("/signed/read/", f"color={value}").status_code == 200
 
-    decides(IN_SIGNING, opens, genuine, forged_from(genuine))
+    assert_decides(SIGNING_COMPARE, is_accepted, genuine, forged_from(genuine))
 
 
 @on("signed_cookies")
-def test_the_signature_of_a_session(profile: str, send: Send) -> None:
+def test_session_signature_is_compared_in_constant_time(profile: str, send: Send) -> None:
     client = Client()
     client.post("/sessions/set-item/")
 
-    def opens(value: str) -> bool:
+    def is_accepted(value: str) -> bool:
         return b"color" in send("/sessions/keys/", f"sessionid={value}").content
 
-    decides(IN_SIGNING, opens, key_of(client), forged_from(key_of(client)))
+    assert_decides(SIGNING_COMPARE, is_accepted, key_of(client), forged_from(key_of(client)))
 
 
 @on("db")
-def test_the_signature_of_a_row(profile: str, send: Send) -> None:
+def test_row_signature_is_compared_in_constant_time(profile: str, send: Send) -> None:
     client = Client()
     client.post("/sessions/set-item/")
     row = Session.objects.get()
 
-    def opens(text: str) -> bool:
+    def is_accepted(text: str) -> bool:
         Session.objects.update(session_data=text)
         return b"color" in send("/sessions/keys/", f"sessionid={row.pk}").content
 
-    decides(IN_SIGNING, opens, row.session_data, forged_from(row.session_data))
+    assert_decides(SIGNING_COMPARE, is_accepted, row.session_data, forged_from(row.session_data))
 
 
-def test_the_signature_of_an_address(send: Send, settings: Settings, db: None) -> None:
+def test_url_signature_is_compared_in_constant_time(
+    send: Send, settings: Settings, db: None
+) -> None:
     settings.DEMO_SESSION_IN_PATH = True
     genuine = Client().post("/in-path/begin/").headers["Location"].split("/")[2]
 
-    def opens(token: str) -> bool:
+    def is_accepted(token: str) -> bool:
         return send(f"/in-path/{token}/kitchen/").status_code == 200
 
-    decides(IN_SIGNING, opens, genuine, forged_from(genuine))
+    assert_decides(SIGNING_COMPARE, is_accepted, genuine, forged_from(genuine))
 
 
-def test_the_proof_in_the_cookie_of_login_auth(ada: User, send: Send) -> None:
-    genuine = proof("ada")
+def test_login_cookie_is_compared_in_constant_time(ada: User, send: Send) -> None:
+    genuine = login_cookie("ada")
 
-    def opens(value: str) -> bool:
+    def is_accepted(value: str) -> bool:
         return send("/auth/cookie-account/", f"{LOGIN_COOKIE}={value}").status_code == 200
 
-    decides(IN_SIGNING, opens, genuine, forged_from(genuine))
-    decides("demo.login_auth.constant_time_compare", opens, genuine, signed(f"{ada.pk}.x"))
+    assert_decides(SIGNING_COMPARE, is_accepted, genuine, forged_from(genuine))
+    assert_decides(
+        "demo.login_auth.constant_time_compare", is_accepted, genuine, signed(f"{ada.pk}.x")
+    )
 
 
-def test_the_session_hash(profile: str, ada: User) -> None:
-    """That says whether a session is of the user's password, and of the counter of sign-outs."""
+def test_session_hash_is_compared_in_constant_time(profile: str, ada: User) -> None:
+    """It depends on the user's password and counter of sign-outs."""
     genuine, ended = browser(ada), browser(ada)
     session = ended.session
     session["_auth_user_hash"] = "x" * 64
@@ -103,25 +107,25 @@ def test_the_session_hash(profile: str, ada: User) -> None:
     clients = {"genuine": genuine, "ended": ended}
     copies = {name: key_of(client) for name, client in clients.items()}
 
-    def opens(name: str) -> bool:
+    def is_accepted(name: str) -> bool:
         client = Client()
         client.cookies["sessionid"] = copies[name]
         return is_in(client)
 
     with mock.patch("django.contrib.auth.constant_time_compare", return_value=True):
-        assert opens("ended")
-    assert opens("genuine")
+        assert is_accepted("ended")
+    assert is_accepted("genuine")
     with mock.patch("django.contrib.auth.constant_time_compare", return_value=False):
-        assert not opens("genuine")
-    assert not opens("ended")
+        assert not is_accepted("genuine")
+    assert not is_accepted("ended")
 
 
-def test_the_token_of_a_form(db: None) -> None:
+def test_csrf_token_is_compared_in_constant_time(db: None) -> None:
     client = Client(enforce_csrf_checks=True)
     client.get("/auth/sign-in/")
 
-    def opens(token: str) -> bool:
+    def is_accepted(token: str) -> bool:
         return client.post("/sessions/set-item/", {"csrfmiddlewaretoken": token}).status_code == 200
 
     genuine = client.cookies["csrftoken"].value
-    decides("django.middleware.csrf.constant_time_compare", opens, genuine, "A" * 32)
+    assert_decides("django.middleware.csrf.constant_time_compare", is_accepted, genuine, "A" * 32)

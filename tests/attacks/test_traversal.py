@@ -1,4 +1,4 @@
-"""A session key, which names a file, leads out of the folder of the files."""
+"""A session key, which is part of a file's name, leads out of the folder of sessions."""
 
 import os
 import re
@@ -23,9 +23,9 @@ from tests.browsers import browser, key_of
 from tests.conftest import forget_folder, on
 from tests.fault_table import Whose
 
-from .conftest import Judged, Send, Some
+from .conftest import Report, Sample, Send
 
-# What a key is tried to be told from: the folder of the sessions lies two below the root.
+# Spellings of the way to the parent folder.
 UP = [
     "../", "..\\", "/../", "\\..\\", "....//", "..%2f", "%2e%2e/", "..%5c", "%252e%252e%252f",
     "..%c0%af", "..\u2215", "..\u2044", "\u2024\u2024/", "\uff0e\uff0e\uff0f", "..;/", "./../",
@@ -33,7 +33,7 @@ UP = [
 ]  # fmt: skip
 TARGETS = ["secret", "outside/secret", "sessionidsecret", "new"]
 ENDS = ["", "\0", "\0.txt", "%00", "\n", "/", "/.", " ", "\\"]
-WHOLE = [
+OTHER_KEYS = [
     ".", "..", "...", "/", "\\", "\0", "~", "C:\\secret", "\\\\server\\share", "CON", "nul",
     ".lock00", "_out_", "a/b", "k" * 250, "k" * 5000, "../" * 200, "/etc/passwd", "/dev/zero",
     "/proc/self/environ", "-rf", "*", "$(id)", "`id`", "|id", "\x7f" * 8, "\u0131" * 8,
@@ -42,75 +42,81 @@ WHOLE = [
 
 
 def keys(folder: Path) -> Iterator[str]:
-    """Of files that are there outside of the folder, and of some that are not."""
-    yield from WHOLE
+    """Yield keys that name files outside of the folder, existing and missing ones."""
+    yield from OTHER_KEYS
     for up, target, end in product(UP, TARGETS, ENDS):
         yield from (f"{up}{target}{end}", f"{up * 2}{target}{end}", f"x/{up * 3}{target}{end}")
     for target in TARGETS:
         for path in map(str, (folder.parent / target, folder / ".." / target)):
             yield from (path, f"/{path}", f"/../..{path}", path.replace("/", "\\"))
-    # The lock files of the folder itself, by what a key would have to be.
+    # The folder's own lock files, as a key would have to name them.
     yield from (f"/../.sessionid.lock{number:02}" for number in range(64))
 
 
-watching: list[list[str]] = []
+recordings: list[list[str]] = []
 
 
-def watch(event: str, arguments: tuple[Any, ...]) -> None:
-    """Of each file that is opened, made, renamed or removed."""
-    if watching and event.partition(".")[0] in {"open", "os", "shutil", "tempfile"}:
-        watching[-1].extend(os.fsdecode(path) for path in arguments if isinstance(path, str | Path))
+def record(event: str, arguments: tuple[Any, ...]) -> None:
+    """Record the paths of files that are opened, created, renamed or removed."""
+    if recordings and event.partition(".")[0] in {"open", "os", "shutil", "tempfile"}:
+        recordings[-1].extend(
+            os.fsdecode(path) for path in arguments if isinstance(path, str | Path)
+        )
 
 
 @cache
-def audit() -> None:
-    """From the first test on that needs it: it cannot be ended, and all that runs is slower."""
-    sys.addaudithook(watch)
+def start_auditing() -> None:
+    """Install the hook once. It cannot be removed, and slows everything down."""
+    sys.addaudithook(record)
 
 
 @contextmanager
-def touched(folder: Path) -> Iterator[list[str]]:
-    """The paths to which the block goes, below the parent of that folder and not in it."""
-    seen: list[str] = []
+def paths_outside(folder: Path) -> Iterator[list[str]]:
+    """Record the paths that the block uses in the folder's parent, but not in the folder."""
+    recorded: list[str] = []
     outside: list[str] = []
-    audit()
-    watching.append(seen)
+    start_auditing()
+    recordings.append(recorded)
     try:
         yield outside
     finally:
-        watching.remove(seen)
-        for path in map(os.path.abspath, seen):
+        recordings.remove(recorded)
+        for path in map(os.path.abspath, recorded):
             is_below = path.startswith(f"{folder.parent}/")
             if is_below and Path(path).parent != folder:
                 outside.append(path)
 
 
-def test_whoever_goes_beside_the_folder_is_seen(tmp_path: Path) -> None:
+def test_use_of_path_outside_folder_is_recorded(tmp_path: Path) -> None:
     folder = tmp_path / "sessions"
     folder.mkdir()
-    with touched(folder) as outside:
+    with paths_outside(folder) as outside:
         (folder / "mine").touch()
         (tmp_path / "beside").write_text("")
         (tmp_path / "beside").unlink()
     assert outside == [str(tmp_path / "beside")] * 2
 
 
-def files(root: Path) -> dict[Path, Any]:
-    """What is there, but for sessions that the site makes: bytes, mode and times."""
+def file_states(root: Path) -> dict[Path, Any]:
+    """Return content, mode and time of all files, except the sessions that the site creates."""
 
     def state(path: Path) -> tuple[Any, ...]:
         status = path.lstat()
         content = path.read_bytes() if path.is_file() else b""
         return content, status.st_mode, status.st_mtime_ns, status.st_ino
 
-    made = re.compile(r"\.?sessionid(\.lock\d\d|[0-9a-z]{32})")
-    found = root.rglob("*")
-    return {path: state(path) for path in found if not (path.is_dir() or made.fullmatch(path.name))}
+    created_by_site = re.compile(r"\.?sessionid(\.lock\d\d|[0-9a-z]{32})")
+    paths = root.rglob("*")
+    return {
+        path: state(path)
+        for path in paths
+        if not (path.is_dir() or created_by_site.fullmatch(path.name))
+    }
 
 
 @pytest.fixture
 def folder(settings: Settings, tmp_path: Path, whose: Whose, ada: User) -> Path:
-    """Of the sessions; above it and beside it lie sessions that are signed in."""
+    """The folder of sessions, with copies of a signed-in session above it and beside it."""
     outside, folder = tmp_path / "outside", tmp_path / "sessions"
     settings.SESSION_FILE_PATH = folder
     outside.mkdir()
@@ -121,50 +127,50 @@ def folder(settings: Settings, tmp_path: Path, whose: Whose, ada: User) -> Path:
     session = folder / f"sessionid{key_of(client)}"
     for path in (outside / "secret", tmp_path / "secret", tmp_path / "sessionidsecret"):
         shutil.copy2(session, path)
-    # With it a path through it leads on, and out again.
+    # A path can lead through this folder, and out again.
     (folder / "sessionid").mkdir()
     (folder / "notes.txt").write_text("mine")
     return folder
 
 
 def quoted(key: str) -> str:
-    """As a cookie can spell any byte."""
+    """Quote every byte as an octal escape, as cookies allow."""
     return '"' + "".join(f"\\{byte:03o}" for byte in key.encode()) + '"'
 
 
-WAYS = {"/sessions/keys/": "GET", "/sessions/set-item/": "POST", "/lifecycle/cycle-key/": "POST",
+METHODS = {"/sessions/keys/": "GET", "/sessions/set-item/": "POST", "/lifecycle/cycle-key/": "POST",
         "/lifecycle/flush/": "POST"}  # fmt: skip
 
 
 @on("file")
-def test_a_key_in_the_cookie(
-    folder: Path, whose: Whose, send: Send, some: Some, judged: Judged
+def test_key_in_cookie_does_not_lead_out_of_folder(
+    folder: Path, whose: Whose, send: Send, sample: Sample, report: Report
 ) -> None:
     def leads_out(cookie: str, path: str) -> bool:
-        with touched(folder) as outside:
-            answer = send(path, f"sessionid={cookie}", WAYS[path])
-        has_data = path == "/sessions/keys/" and b'"keys": []' not in answer.content
-        return bool(outside) or has_data or answer.status_code >= 500
+        with paths_outside(folder) as outside:
+            response = send(path, f"sessionid={cookie}", METHODS[path])
+        has_data = path == "/sessions/keys/" and b'"keys": []' not in response.content
+        return bool(outside) or has_data or response.status_code >= 500
 
-    before = files(folder.parent)
-    spelled = [spell(key) for key in some(keys(folder), 37) for spell in (str, quoted)]
-    tries = list(product(spelled, WAYS))
-    lost: list[Any] = [tried for tried in tries if leads_out(*tried)]
-    lost += set(files(folder.parent).items()) ^ set(before.items())
-    judged("A session key leads out of the folder", tries, lost, whose)
+    before = file_states(folder.parent)
+    cookies = [encode(key) for key in sample(keys(folder), 37) for encode in (str, quoted)]
+    tries = list(product(cookies, METHODS))
+    succeeded: list[Any] = [attempt for attempt in tries if leads_out(*attempt)]
+    succeeded += set(file_states(folder.parent).items()) ^ set(before.items())
+    report("A session key leads out of the folder", tries, succeeded, whose)
 
 
 def uses(store: Any, key: str) -> Iterator[Callable[[], object]]:
-    """All that can be done with a session, straight on the engine."""
+    """Yield everything that can be done with a session on the engine itself."""
 
-    def written(act: str) -> object:
+    def change(method: str) -> object:
         session = store(key)
         session["color"] = "blue"
-        return getattr(session, act)() and None
+        return getattr(session, method)() and None
 
     yield lambda: dict(store(key).items())
     yield lambda: store(key).load()
-    yield from (partial(written, act) for act in ("save", "create", "cycle_key", "flush"))
+    yield from (partial(change, method) for method in ("save", "create", "cycle_key", "flush"))
     yield lambda: store(key).delete()
     yield lambda: store().delete(key)
     yield lambda: store().exists(key)
@@ -174,57 +180,57 @@ def uses(store: Any, key: str) -> Iterator[Callable[[], object]]:
 
 
 @on("file")
-def test_a_key_given_to_the_engine(
-    folder: Path, whose: Whose, settings: Settings, some: Some, judged: Judged
+def test_key_given_to_engine_does_not_lead_out_of_folder(
+    folder: Path, whose: Whose, settings: Settings, sample: Sample, report: Report
 ) -> None:
     store = import_module(settings.SESSION_ENGINE).SessionStore
 
     def leads_out(use: Callable[[], object]) -> bool:
-        found: object = None
-        with touched(folder) as outside, suppress(InvalidSessionKey, StoreUnavailableError):
-            found = use()
-        return bool(outside or found)
+        result: object = None
+        with paths_outside(folder) as outside, suppress(InvalidSessionKey, StoreUnavailableError):
+            result = use()
+        return bool(outside or result)
 
-    before = files(folder.parent)
-    tries = [use for key in some(keys(folder), 7) for use in uses(store, key)]
-    lost: list[Any] = [use for use in tries if leads_out(use)]
-    lost += set(files(folder.parent).items()) ^ set(before.items())
-    judged("A session key leads out of the folder", tries, lost, whose)
+    before = file_states(folder.parent)
+    tries = [use for key in sample(keys(folder), 7) for use in uses(store, key)]
+    succeeded: list[Any] = [use for use in tries if leads_out(use)]
+    succeeded += set(file_states(folder.parent).items()) ^ set(before.items())
+    report("A session key leads out of the folder", tries, succeeded, whose)
 
 
 @on("file")
-def test_a_link_in_the_folder(
-    folder: Path, whose: Whose, send: Send, settings: Settings, judged: Judged
+def test_symbolic_link_in_folder_is_not_followed(
+    folder: Path, whose: Whose, send: Send, settings: Settings, report: Report
 ) -> None:
-    """Placed by somebody who may write there, to what only the site may read or write."""
+    """The attacker can write to the folder, and links to a file that only the site may use."""
     settings.SESSION_SAVE_EVERY_REQUEST = True
     outside = folder.parent / "outside"
     (outside / "text").write_text("no session")
     targets = ["secret", "text", "new", ".", "/dev/null"]
-    lost: list[Any] = []
-    for number, (target, path) in enumerate(product(targets, WAYS)):
+    succeeded: list[Any] = []
+    for number, (target, path) in enumerate(product(targets, METHODS)):
         key = f"link{number:028}"
         (folder / f"sessionid{key}").symlink_to(outside / target)
-        before = files(outside)
-        answer = send(path, f"sessionid={key}", WAYS[path])
-        is_read = path == "/sessions/keys/" and b'"keys": []' not in answer.content
-        is_written = files(outside) != before
-        lost += [(target, path)] if is_read or is_written else []
-    judged("A link in the folder of the sessions", product(targets, WAYS), lost, whose)
+        before = file_states(outside)
+        response = send(path, f"sessionid={key}", METHODS[path])
+        is_read = path == "/sessions/keys/" and b'"keys": []' not in response.content
+        is_written = file_states(outside) != before
+        succeeded += [(target, path)] if is_read or is_written else []
+    report("A symbolic link in the folder of sessions", product(targets, METHODS), succeeded, whose)
 
 
 @on("file")
-def test_a_link_in_place_of_a_lock(
-    folder: Path, whose: Whose, send: Send, settings: Settings, judged: Judged
+def test_symbolic_link_in_place_of_lock_is_not_followed(
+    folder: Path, whose: Whose, send: Send, settings: Settings, report: Report
 ) -> None:
-    """What would be locked, or made, is elsewhere: then nothing is written at all."""
+    """If the file that would be locked or created is elsewhere, nothing is written at all."""
     outside = folder.parent / "outside"
     for number, lock in enumerate(f".sessionid.lock{number:02}" for number in range(64)):
         (folder / lock).unlink(missing_ok=True)
         (folder / lock).symlink_to(outside / ("secret", "new")[number % 2])
-    before = files(outside)
+    before = file_states(outside)
     tries = [send("/sessions/set-item/", method="POST") for _ in range(20)]
-    lost = [answer for answer in tries if files(outside) != before]
+    succeeded = [response for response in tries if file_states(outside) != before]
     if whose == "ours":
-        assert {answer.status_code for answer in tries} == {503}
-    judged("A link in place of a lock", tries, lost, whose)
+        assert {response.status_code for response in tries} == {503}
+    report("A symbolic link in place of a lock", tries, succeeded, whose)

@@ -1,4 +1,4 @@
-"""How the system's Chromium is launched."""
+"""Launching the system's Chromium."""
 
 import os
 import shutil
@@ -6,23 +6,23 @@ from typing import Any
 
 import pytest
 
-# Quiet: nothing of the browser's own goes out to a network.
+# The browser sends no requests of its own.
 ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-gpu",
     "--disable-sync",
     "--no-first-run",
-    # Hosts that no browser takes for this machine itself.
+    # Hosts that browsers do not treat as the local machine.
     "--host-resolver-rules=MAP *.test 127.0.0.1",
 ]
 
-# The first is the second without its windows, and takes two thirds of the time.
+# The first is the second without windows, and takes two thirds of the time.
 PROGRAMS = ["chromium-headless-shell", "chromium", "google-chrome"]
 
 
 def launching() -> dict[str, Any]:
-    """How Chromium is launched."""
+    """Return the arguments for Playwright's ``launch``, or skip the test without Chromium."""
     path = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if path is None:
         reason = "no Chromium here: the system's package chromium-headless-shell, or chromium"

@@ -1,7 +1,7 @@
-"""The system's Chromium against the site as people start it.
+"""Fixtures for the system's Chromium, and for the site as people start it.
 
-pytest-playwright's own fixtures, but for those whose event loop Django takes for an async
-context: they end with each module instead of with all the tests.
+Two of pytest-playwright's fixtures are replaced. Django takes their event loop for an async
+context, so they end with each module instead of with the test run.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from tests.sites import QUICK, running
 
 from .chromium import launching
 
-# An answer of 400 is logged as an error; so is Django's header to a host without https.
+# Chromium logs a 400 as an error, and Django's header on a host without https.
 EXPECTED = ["Failed to load resource", "Cross-Origin-Opener-Policy"]
 
 
@@ -41,7 +41,7 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, demo_database: Path) -> Iterator[str]:
-    """The address of a site with demo accounts, on the embedded default."""
+    """The URL of a site with demo accounts and the default settings."""
     folder = tmp_path_factory.mktemp("site")
     variables = {
         "ALLOWED_HOSTS": "127.0.0.1,plain.test,other.test",
@@ -59,20 +59,20 @@ def browser_context_args(site: str) -> dict[str, Any]:
 
 @pytest.fixture
 def context(context: BrowserContext) -> Iterator[BrowserContext]:
-    """In which no page may report an error to the console."""
-    wrong: list[str] = []
+    """Fail the test if a page logs an error in the console."""
+    errors: list[str] = []
 
-    def note(message: ConsoleMessage) -> None:
+    def collect(message: ConsoleMessage) -> None:
         if message.type == "error" and not any(text in message.text for text in EXPECTED):
-            wrong.append(message.text)
+            errors.append(message.text)
 
-    context.on("console", note)
-    context.on("weberror", lambda error: wrong.append(str(error.error)))
+    context.on("console", collect)
+    context.on("weberror", lambda error: errors.append(str(error.error)))
     yield context
-    assert not wrong
+    assert not errors
 
 
-def signed_in(page: Page, username: str = "ada") -> Page:
+def sign_in(page: Page, username: str = "ada") -> Page:
     page.goto("/auth/sign-in/")
     page.fill("[name=username]", username)
     page.fill("[name=password]", "cookies")

@@ -1,4 +1,4 @@
-"""A recipe's page at work, and what the browser holds after."""
+"""Running a recipe on its page, and reading the browser's cookies."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from playwright.sync_api import BrowserContext, Page
 
 
 def run(page: Page, recipe: str, **fields: Any) -> str:
-    """What the recipe answered."""
+    """Run the recipe, and return the text of its response."""
     page.goto(f"/recipes/{recipe}/")
     for name, value in fields.items():
         field = page.locator(f"[name={name}]")
@@ -22,5 +22,5 @@ def run(page: Page, recipe: str, **fields: Any) -> str:
 
 
 def jar(context: BrowserContext) -> dict[str, Any]:
-    """What the browser holds, by name."""
+    """Return the browser's cookies by name."""
     return {str(cookie.get("name")): cookie for cookie in context.cookies()}

@@ -1,4 +1,4 @@
-"""Cookies and sessions in the jar of a real browser, on every profile."""
+"""Cookies and sessions in a real browser, on every profile."""
 
 import time
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def site(
         yield address
 
 
-def test_a_cookie_is_set_read_and_deleted(page: Page) -> None:
+def test_cookie_is_set_read_and_deleted(page: Page) -> None:
     run(page, "cookies/set-cookie", value="red")
     assert jar(page.context)["color"]["value"] == "red"
     assert run(page, "reading/by-name") == "color is red"
@@ -43,7 +43,7 @@ def test_a_cookie_is_set_read_and_deleted(page: Page) -> None:
     assert "color" not in jar(page.context)
 
 
-def test_a_session_is_set_read_and_ended(page: Page) -> None:
+def test_session_is_set_read_and_ended(page: Page) -> None:
     run(page, "sessions/set-item", value="red")
     cookie = jar(page.context)["sessionid"]
     assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Lax")
@@ -54,26 +54,26 @@ def test_a_session_is_set_read_and_ended(page: Page) -> None:
     assert run(page, "sessions/get-item").startswith("KeyError")
 
 
-def test_a_session_that_ends_with_the_browser(
+def test_session_ends_when_browser_closes(
     playwright: Playwright, site: str, tmp_path: Path
 ) -> None:
-    """The browser is closed, and opened again on the same profile folder."""
+    """The browser is closed, and opened again with the same profile folder."""
 
-    def opened() -> BrowserContext:
+    def open_browser() -> BrowserContext:
         return playwright.chromium.launch_persistent_context(tmp_path, base_url=site, **launching())
 
-    with opened() as context:
+    with open_browser() as context:
         page = context.pages[0]
-        run(page, "cookies/max-age", name="stays", max_age="3600")
-        run(page, "cookies/set-cookie", name="goes")
+        run(page, "cookies/max-age", name="persistent", max_age="3600")
+        run(page, "cookies/set-cookie", name="temporary")
         run(page, "expiry/at-browser-close")
-        assert jar(context).keys() >= {"stays", "goes", "sessionid"}
+        assert jar(context).keys() >= {"persistent", "temporary", "sessionid"}
         assert jar(context)["sessionid"]["expires"] == -1
-    with opened() as context:
-        assert jar(context).keys() == {"stays", "csrftoken"}
+    with open_browser() as context:
+        assert jar(context).keys() == {"persistent", "csrftoken"}
 
 
-def test_the_language_is_chosen_and_kept(page: Page) -> None:
+def test_chosen_language_is_kept(page: Page) -> None:
     page.goto("/engines/")
     page.click("button[lang=zh-hans]")
     assert page.get_attribute("html", "lang") == "zh-hans"

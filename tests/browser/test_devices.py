@@ -1,4 +1,4 @@
-"""Two browsers of one user, on all five profiles, with a real PostgreSQL and a real Redis."""
+"""Two browsers of one user, on every profile, with a real PostgreSQL and a real Redis."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from tests.conftest import new_database
 from tests.families import IN_COOKIES
 from tests.sites import QUICK, manage, running
 
-from .conftest import signed_in
+from .conftest import sign_in
 
 IPHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 "
@@ -53,19 +53,19 @@ def site(
 
 @pytest.fixture
 def desk(browser: Browser, site: Site) -> Iterator[Page]:
-    """Signed in as ada, without scripts."""
+    """A browser without scripts, signed in as ada."""
     context = browser.new_context(base_url=site.address, java_script_enabled=False)
-    yield signed_in(context.new_page())
+    yield sign_in(context.new_page())
     context.close()
 
 
 @pytest.fixture
 def phone(browser: Browser, site: Site) -> Iterator[Page]:
-    """Signed in as ada, too."""
+    """A mobile browser, also signed in as ada."""
     context = browser.new_context(
         base_url=site.address, user_agent=IPHONE, viewport={"width": 390, "height": 844}
     )
-    yield signed_in(context.new_page())
+    yield sign_in(context.new_page())
     context.close()
 
 
@@ -75,15 +75,15 @@ def is_in(page: Page) -> bool:
 
 
 def fits(page: Page) -> bool:
-    """Whether nothing stands out beyond the screen."""
+    """Whether nothing is wider than the screen."""
     return bool(page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
 
 
-def test_one_ends_the_other_by_keyboard_alone(desk: Page, phone: Page) -> None:
+def test_device_is_signed_out_by_keyboard(desk: Page, phone: Page) -> None:
     desk.goto("/devices/")
-    this = desk.locator(".devices li", has_text="this device")
-    assert this.count() == 1
-    assert "Mobile Safari" not in this.inner_text()
+    current = desk.locator(".devices li", has_text="this device")
+    assert current.count() == 1
+    assert "Mobile Safari" not in current.inner_text()
     label = "Sign out Mobile Safari on iOS"
     for _ in range(40):
         desk.keyboard.press("Tab")
@@ -96,7 +96,7 @@ def test_one_ends_the_other_by_keyboard_alone(desk: Page, phone: Page) -> None:
     assert is_in(desk)
 
 
-def test_all_others_from_the_phone(desk: Page, phone: Page) -> None:
+def test_phone_signs_out_all_other_devices(desk: Page, phone: Page) -> None:
     phone.goto("/devices/")
     phone.click("text=Sign out all other devices")
     phone.wait_for_selector("text=signed out.")
@@ -107,7 +107,7 @@ def test_all_others_from_the_phone(desk: Page, phone: Page) -> None:
     assert fits(phone)
 
 
-def test_the_command_line_signs_out_both(desk: Page, phone: Page, site: Site) -> None:
+def test_signout_command_signs_out_both_browsers(desk: Page, phone: Page, site: Site) -> None:
     ran = manage("signout", "ada", **site.variables)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.startswith("ada is signed out everywhere;")
@@ -115,7 +115,7 @@ def test_the_command_line_signs_out_both(desk: Page, phone: Page, site: Site) ->
     assert not is_in(phone)
 
 
-def test_the_admin_ends_one_and_lists_what_is_stored(
+def test_admin_lists_stored_sessions_and_signs_out_device(
     browser: Browser, site: Site, phone: Page
 ) -> None:
     context = browser.new_context(base_url=site.address)
@@ -126,14 +126,14 @@ def test_the_admin_ends_one_and_lists_what_is_stored(
     admin.keyboard.press("Enter")
     admin.wait_for_selector("text=Site administration")
     admin.goto("/admin/cookieproj_engines/storedsession/")
-    stored = admin.inner_text("#content")
+    stored_sessions = admin.inner_text("#content")
     admin.set_viewport_size({"width": 390, "height": 800})
     assert fits(admin)
     admin.set_viewport_size({"width": 1280, "height": 800})
     if site.variables["SESSION_PROFILE"] in IN_COOKIES:
-        assert "each is kept by its browser alone" in stored
+        assert "each is kept by its browser alone" in stored_sessions
     else:
-        assert "ada" in stored
+        assert "ada" in stored_sessions
     admin.goto("/admin/cookieproj_devices/signedinsession/?q=ada&system=iOS")
     admin.check("[name=_selected_action] >> nth=0")
     admin.select_option("[name=action]", "delete_selected")
@@ -144,7 +144,7 @@ def test_the_admin_ends_one_and_lists_what_is_stored(
     context.close()
 
 
-def test_an_id_that_is_none_of_ones_own_signs_nobody_out(desk: Page, site: Site) -> None:
+def test_unknown_device_id_signs_nobody_out(desk: Page, site: Site) -> None:
     desk.goto("/devices/")
     form = desk.locator(".devices form").first
     form.evaluate("form => form.action = '/devices/00000000-0000-0000-0000-000000000000/sign-out/'")

@@ -1,4 +1,4 @@
-"""Every page in a real browser: no error in its console, nothing beyond its window, accessible."""
+"""Every page in a real browser logs no error, fits its window and is accessible."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from demo.recipes import GROUPS, RECIPES
 
-from .conftest import signed_in
+from .conftest import sign_in
 
 pytestmark = pytest.mark.long
 
@@ -27,14 +27,14 @@ PAGES = [
 ]
 ONE_OF_EACH_GROUP = [group.recipes[0].page_url for group in GROUPS]
 RECIPE_PAGES = [recipe.page_url for recipe in RECIPES.values()]
-# The widest table, the longest form, the longest code.
+# Among them the widest table, the longest form and the longest code.
 NARROW = [*PAGES, "/recipes/cookies/attributes/", "/recipes/auth/cookie-account/"]
 
 
 @pytest.fixture
 def ada(page: Page) -> Page:
-    """A page of hers, who is signed in and has something in her session."""
-    page = signed_in(page)
+    """A page of ada, who is signed in and has an item in her session."""
+    page = sign_in(page)
     page.goto("/recipes/sessions/set-item/")
     page.click("form[data-recipe] button")
     page.wait_for_selector(".exchange")
@@ -45,7 +45,7 @@ def ada(page: Page) -> Page:
     "paths",
     [
         pytest.param([*PAGES, *ONE_OF_EACH_GROUP], id="one of each kind"),
-        # Of one template, with the same scripts.
+        # These pages have one template and the same scripts.
         pytest.param(
             [path for path in RECIPE_PAGES if path not in ONE_OF_EACH_GROUP],
             marks=pytest.mark.matrix,
@@ -53,18 +53,18 @@ def ada(page: Page) -> Page:
         ),
     ],
 )
-def test_no_page_has_an_error_in_its_console(paths: list[str], ada: Page) -> None:
-    """Nor does it ask another site for anything."""
-    asked: list[str] = []
-    ada.on("request", lambda request: asked.append(request.url))
+def test_pages_log_no_error(paths: list[str], ada: Page) -> None:
+    """Nor does a page load anything from another site."""
+    requested: list[str] = []
+    ada.on("request", lambda request: requested.append(request.url))
     for path in paths:
         ada.goto(path, wait_until="load")
         assert ada.locator("h1").count() == 1, path
-    here = ada.evaluate("location.origin")
-    assert {url for url in asked if not url.startswith(f"{here}/")} == set()
+    origin = ada.evaluate("location.origin")
+    assert {url for url in requested if not url.startswith(f"{origin}/")} == set()
 
 
-def test_no_page_is_wider_than_its_window(ada: Page) -> None:
+def test_pages_fit_their_window(ada: Page) -> None:
     for path in NARROW:
         ada.goto(path)
         for width in (1280, 360, 320):
@@ -73,12 +73,12 @@ def test_no_page_is_wider_than_its_window(ada: Page) -> None:
 
 
 def violations(page: Page, **options: Any) -> list[str]:
-    """What axe finds of WCAG 2.2 A and AA, and of its best practices, with where it is."""
-    # What is in order is not told, which takes longer than to look for what is not.
+    """Return what violates WCAG 2.2 A and AA or axe's best practices, with its HTML."""
+    # To report what passes would take longer than to look for violations.
     options["resultTypes"] = ["violations"]
-    found: dict[str, Any] = Axe().run(page, options=options).response
+    results: dict[str, Any] = Axe().run(page, options=options).response
     return [
-        f"{rule['id']}: {node['html']}" for rule in found["violations"] for node in rule["nodes"]
+        f"{rule['id']}: {node['html']}" for rule in results["violations"] for node in rule["nodes"]
     ]
 
 
@@ -86,13 +86,13 @@ def test_pages_are_accessible(ada: Page) -> None:
     for path in [*PAGES, *ONE_OF_EACH_GROUP]:
         ada.goto(path)
         assert violations(ada) == [], path
-        # In the dark all is the same but the colours.
+        # The dark scheme differs only in its colours.
         ada.emulate_media(color_scheme="dark")
         assert violations(ada, runOnly=["color-contrast"]) == [], path
         ada.emulate_media(color_scheme="light")
 
 
-def test_what_a_run_shows_is_accessible(ada: Page) -> None:
+def test_results_are_accessible(ada: Page) -> None:
     for recipe in ("cookies/set-cookie", "cookies/on-a-redirect", "cookies/too-large"):
         ada.goto(f"/recipes/{recipe}/")
         ada.click("form[data-recipe] button")
@@ -103,14 +103,14 @@ def test_what_a_run_shows_is_accessible(ada: Page) -> None:
     ada.wait_for_url("**/break/write-twice-at-once/*")
     assert violations(ada) == []
     ada.goto("/engines/?stores=redis&holds=little&lasts=stay")
-    # Which takes seconds on a machine that does nothing else.
+    # Measuring takes seconds even on an idle machine.
     ada.set_default_timeout(300_000)
     ada.click("text=Measure here, now")
     ada.wait_for_selector("figure")
     assert violations(ada) == []
 
 
-def test_without_scripts_every_page_says_as_much(browser: Browser, site: str) -> None:
+def test_page_without_scripts_says_that_it_needs_them(browser: Browser, site: str) -> None:
     context: BrowserContext = browser.new_context(base_url=site, java_script_enabled=False)
     page = context.new_page()
     page.goto("/recipes/cookies/set-cookie/")
@@ -128,7 +128,7 @@ new PerformanceObserver((list) => {
 
 
 @pytest.mark.parametrize("width", [360, 1440])
-def test_nothing_moves_while_a_page_loads(width: int, ada: Page) -> None:
+def test_layout_does_not_shift_while_page_loads(width: int, ada: Page) -> None:
     ada.add_init_script(SHIFTS)
     ada.set_viewport_size({"width": width, "height": 900})
     for path in ["/", "/engines/", *ONE_OF_EACH_GROUP[:4], "/recipes/cookies/attributes/"]:

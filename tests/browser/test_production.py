@@ -1,4 +1,4 @@
-"""The public site over https in a real browser: its policy, its cookies, its admin."""
+"""The public site over https in a real browser: content security policy, cookies and admin."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +11,9 @@ from tests import certificates
 from tests.conftest import copied
 from tests.sites import in_production
 
-from .conftest import signed_in
+from .conftest import sign_in
 
-ADMIN = [
+ADMIN_PAGES = [
     "/admin/",
     "/admin/cookieproj_devices/",
     "/admin/cookieproj_engines/",
@@ -43,8 +43,8 @@ def browser_context_args(site: str) -> dict[str, Any]:
     return {"base_url": site, "ignore_https_errors": True}
 
 
-def test_the_browser_takes_the_cookies(page: Page, context: BrowserContext) -> None:
-    signed_in(page)
+def test_browser_accepts_cookies(page: Page, context: BrowserContext) -> None:
+    sign_in(page)
     page.click("text=简体中文")
     page.wait_for_selector("html[lang=zh-hans]")
     cookies = {cookie["name"]: cookie for cookie in context.cookies()}
@@ -52,10 +52,10 @@ def test_the_browser_takes_the_cookies(page: Page, context: BrowserContext) -> N
     assert all(cookie["secure"] for cookie in cookies.values())
 
 
-def test_nothing_in_the_admin_is_against_the_policy(page: Page) -> None:
-    """An error in the console fails it: see the fixture of the context."""
-    signed_in(page, "admin")
-    for path in ADMIN:
+def test_admin_complies_with_content_security_policy(page: Page) -> None:
+    """The fixture ``context`` fails the test if a violation is logged in the console."""
+    sign_in(page, "admin")
+    for path in ADMIN_PAGES:
         page.goto(path, wait_until="load")
         assert page.locator("#content h1").count() == 1, path
     page.goto("/admin/cookieproj_engines/storedsession/")
@@ -64,19 +64,19 @@ def test_nothing_in_the_admin_is_against_the_policy(page: Page) -> None:
     assert page.locator("#content h1").count() == 1
 
 
-def test_a_script_that_somebody_put_into_a_page_does_not_run(browser: Browser, site: str) -> None:
+def test_injected_script_does_not_run(browser: Browser, site: str) -> None:
     context = browser.new_context(base_url=site, ignore_https_errors=True)
     page = context.new_page()
     page.goto("/")
     page.evaluate(
         """() => {
-            const planted = document.createElement("script");
-            planted.textContent = "window.planted = document.cookie";
-            document.body.append(planted);
-            const image = "<img src=x onerror='window.planted = 1'>";
+            const script = document.createElement("script");
+            script.textContent = "window.injected = document.cookie";
+            document.body.append(script);
+            const image = "<img src=x onerror='window.injected = 1'>";
             document.body.insertAdjacentHTML("beforeend", image);
         }"""
     )
     page.wait_for_load_state("networkidle")
-    assert page.evaluate("window.planted") is None
+    assert page.evaluate("window.injected") is None
     context.close()

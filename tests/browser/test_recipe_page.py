@@ -1,4 +1,4 @@
-"""Recipes in a real browser: with its script, without, by keyboard, with a wrong value."""
+"""Recipes in a real browser: with and without scripts, by keyboard, with wrong values."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 pytestmark = pytest.mark.long
 
-# As Django's page for one in development.
+# As Django's error page with DEBUG on.
 ERROR: dict[str, Any] = {
     "status": 500,
     "content_type": "text/html",
@@ -22,26 +22,26 @@ ERROR: dict[str, Any] = {
 
 
 def run(page: Page, recipe: str = "", **fields: str) -> None:
-    """Press the button, and wait for an answer."""
+    """Press the button, and wait for the response."""
     if recipe:
         page.goto(f"/recipes/{recipe}/")
     for name, value in fields.items():
         page.fill(f"[name={name}]", value)
     status = page.locator("[data-status]")
-    # Not the answer to an earlier run.
+    # The response of an earlier run does not count.
     status.evaluate("status => status.className = ''")
     page.click("form[data-recipe] button")
     expect(status).to_have_class(re.compile("good|wrong"))
 
 
 def jar(page: Page, view: str) -> list[str]:
-    """The lines of one of the three views of the cookies, less the site's own token."""
-    listed = page.locator(f"[data-jar={view}] li")
-    expect(listed).not_to_have_count(0)
-    return [text for text in listed.all_inner_texts() if not text.startswith("csrftoken")]
+    """Return the lines of one of the three lists of cookies, without the CSRF token."""
+    lines = page.locator(f"[data-jar={view}] li")
+    expect(lines).not_to_have_count(0)
+    return [text for text in lines.all_inner_texts() if not text.startswith("csrftoken")]
 
 
-def test_a_run_shows_its_answer_and_stays_on_the_page(page: Page) -> None:
+def test_run_shows_response_on_same_page(page: Page) -> None:
     run(page, "cookies/set-cookie", value="你好")
     expect(page.locator("[data-status]")).to_have_text("200 OK")
     expect(page.locator("[data-status]")).to_have_class("status good")
@@ -49,7 +49,7 @@ def test_a_run_shows_its_answer_and_stays_on_the_page(page: Page) -> None:
     assert page.url.endswith("/recipes/cookies/set-cookie/")
 
 
-def test_the_wire_shows_both_ways(page: Page) -> None:
+def test_request_and_response_are_shown(page: Page) -> None:
     run(page, "cookies/set-cookie", value="red")
     run(page, "reading/all-cookies")
     wire = page.locator("[data-wire]")
@@ -64,7 +64,7 @@ def test_the_wire_shows_both_ways(page: Page) -> None:
     expect(wire.locator("[data-trips]")).to_have_text("No round trip to the session store.")
 
 
-def test_trips_to_the_store_are_told_with_their_time(page: Page) -> None:
+def test_round_trips_are_shown_with_their_time(page: Page) -> None:
     run(page, "sessions/set-item")
     run(page, "sessions/set-item", value="red")
     expect(page.locator("[data-trips]")).to_have_text(
@@ -72,26 +72,26 @@ def test_trips_to_the_store_are_told_with_their_time(page: Page) -> None:
     )
 
 
-def test_an_engine_that_does_not_tell_its_trips(page: Page) -> None:
-    """As the server says it of Django's own: see tests/demo/test_wire.py."""
-    lists: dict[str, Any] = {name: [] for name in ("sent", "understood", "set", "keys")}
-    exchange = lists | {"request": "GET", "status": "200 OK", "location": None}
-    told = json.dumps([exchange | {"trips": None, "milliseconds": 0}])
-    page.route("**/cookies/set-cookie/?*", lambda route: route.fulfill(headers={"Wire": told}))
+def test_engine_that_does_not_report_round_trips(page: Page) -> None:
+    """The header is that for Django's engines: see tests/demo/test_wire.py."""
+    empty_lists: dict[str, Any] = {name: [] for name in ("sent", "understood", "set", "keys")}
+    exchange = empty_lists | {"request": "GET", "status": "200 OK", "location": None}
+    header = json.dumps([exchange | {"trips": None, "milliseconds": 0}])
+    page.route("**/cookies/set-cookie/?*", lambda route: route.fulfill(headers={"Wire": header}))
     run(page, "cookies/set-cookie")
     expect(page.locator("[data-trips]")).to_have_text(
         "This engine does not count its round trips to the store."
     )
 
 
-def test_a_redirect_is_shown_as_two_exchanges(page: Page) -> None:
+def test_redirect_is_shown_as_two_exchanges(page: Page) -> None:
     run(page, "cookies/on-a-redirect")
-    answers = page.locator("[data-answer]")
-    expect(answers).to_have_text(["302 Found\nLocation: /reading/all-cookies/", "200 OK"])
+    responses = page.locator("[data-answer]")
+    expect(responses).to_have_text(["302 Found\nLocation: /reading/all-cookies/", "200 OK"])
     expect(page.locator("[data-sent]").last).to_have_text("\nCookie: color=blue")
 
 
-def test_keys_are_shown_in_part_until_asked_for(page: Page) -> None:
+def test_keys_are_shortened_until_whole_ones_are_chosen(page: Page) -> None:
     run(page, "sessions/set-item")
     [key] = [
         cookie.get("value", "")
@@ -99,32 +99,32 @@ def test_keys_are_shown_in_part_until_asked_for(page: Page) -> None:
         if cookie.get("name") == "sessionid"
     ]
     token = page.evaluate("document.cookie").removeprefix("csrftoken=")
-    places = [page.locator(f"[data-jar={view}]") for view in ("sent", "understood")]
-    places.append(page.locator(".set-cookie code"))
-    for place in places:
-        expect(place).to_contain_text(f"{key[:8]}…")
+    elements = [page.locator(f"[data-jar={view}]") for view in ("sent", "understood")]
+    elements.append(page.locator(".set-cookie code"))
+    for element in elements:
+        expect(element).to_contain_text(f"{key[:8]}…")
     assert key not in page.inner_text("main")
     assert token not in page.inner_text("main")
     page.check("[data-whole]")
-    for place in places:
-        expect(place).to_contain_text(key)
+    for element in elements:
+        expect(element).to_contain_text(key)
     expect(page.locator("[data-jar=scripts]")).to_contain_text(token)
     page.uncheck("[data-whole]")
     assert key not in page.inner_text("main")
 
 
-def test_a_key_in_an_address_is_shown_in_part_too(page: Page) -> None:
+def test_key_in_url_is_shortened(page: Page) -> None:
     run(page, "in-path/begin")
     path = urlsplit(str(page.get_attribute("[data-open]", "href"))).path
     [_, _, key, _, _] = path.split("/")
-    shown = f"/in-path/{key[:8]}…/kitchen/"
-    for place in ("[data-status]", "[data-answer] >> nth=0", "[data-request] >> nth=1"):
-        expect(page.locator(place)).to_contain_text(shown)
+    shortened = f"/in-path/{key[:8]}…/kitchen/"
+    for selector in ("[data-status]", "[data-answer] >> nth=0", "[data-request] >> nth=1"):
+        expect(page.locator(selector)).to_contain_text(shortened)
     page.check("[data-whole]")
     expect(page.locator("[data-request]").last).to_contain_text(path)
 
 
-def test_a_password_is_not_shown_for_curl(page: Page) -> None:
+def test_curl_command_has_no_password(page: Page) -> None:
     page.goto("/recipes/auth/sign-in/")
     page.fill("[name=username]", "ada")
     page.fill("[name=password]", "cookies")
@@ -132,30 +132,33 @@ def test_a_password_is_not_shown_for_curl(page: Page) -> None:
     assert "cookies" not in str(page.text_content("[data-curl]")).replace("/cookies/", "")
 
 
-def test_the_jar_is_shown_three_times(page: Page) -> None:
+def test_cookies_are_shown_in_three_lists(page: Page) -> None:
     page.goto("/recipes/cookies/set-cookie/")
-    views = [page.locator(f"[data-jar={view}]") for view in ("sent", "scripts", "understood")]
-    for view in views:
-        expect(view).to_have_text("none")
+    lists = [
+        page.locator(f"[data-jar={cookie_list}]")
+        for cookie_list in ("sent", "scripts", "understood")
+    ]
+    for cookie_list in lists:
+        expect(cookie_list).to_have_text("none")
     run(page, value="é")
-    for view in views:
-        expect(view).to_have_text("color=%C3%A9")
+    for cookie_list in lists:
+        expect(cookie_list).to_have_text("color=%C3%A9")
     page.evaluate("document.cookie = 'color=é; path=/'")
-    for view in views:
-        expect(view).to_have_text("color=é")
+    for cookie_list in lists:
+        expect(cookie_list).to_have_text("color=é")
     page.evaluate("document.cookie = 'bare; path=/'")
-    for view in views:
-        expect(view).to_contain_text("bare")
-        expect(view).not_to_contain_text("bare=")
+    for cookie_list in lists:
+        expect(cookie_list).to_contain_text("bare")
+        expect(cookie_list).not_to_contain_text("bare=")
 
 
-def test_the_jar_follows_what_happens_elsewhere(page: Page) -> None:
+def test_cookie_set_by_script_is_shown(page: Page) -> None:
     page.goto("/recipes/cookies/set-cookie/")
     page.evaluate("document.cookie = 'by=hand; path=/'")
     expect(page.locator("[data-jar=understood]")).to_have_text("by=hand")
 
 
-def test_httponly_is_kept_and_not_seen(page: Page) -> None:
+def test_httponly_cookie_is_shown_as_hidden_from_scripts(page: Page) -> None:
     page.goto("/recipes/cookies/attributes/")
     page.check("[name=httponly]")
     run(page)
@@ -164,58 +167,58 @@ def test_httponly_is_kept_and_not_seen(page: Page) -> None:
     assert page.evaluate("document.cookie") == ""
 
 
-def test_who_is_signed_in_is_always_in_view(page: Page) -> None:
-    state = "#state"
+def test_header_shows_sign_in_and_sign_out(page: Page) -> None:
+    header = "#state"
     page.goto("/recipes/auth/sign-in/")
-    expect(page.locator(state)).to_contain_text("nobody")
-    expect(page.locator(state)).to_contain_text("none yet")
+    expect(page.locator(header)).to_contain_text("nobody")
+    expect(page.locator(header)).to_contain_text("none yet")
     run(page, username="ada", password="cookies")
     expect(page.locator("[data-body]")).to_contain_text("welcome ada")
-    expect(page.locator(state)).to_contain_text("ada")
-    expect(page.locator(state)).to_contain_text("expires")
+    expect(page.locator(header)).to_contain_text("ada")
+    expect(page.locator(header)).to_contain_text("expires")
     run(page, "auth/sign-out")
-    expect(page.locator(state)).to_contain_text("nobody")
+    expect(page.locator(header)).to_contain_text("nobody")
     run(page)
     expect(page.locator("[data-status]")).to_contain_text("200 OK")
 
 
-def test_a_session_that_expires_leaves_the_page(page: Page) -> None:
-    """Its cookie is one that no script sees go."""
+def test_expired_session_disappears_from_page(page: Page) -> None:
+    """Scripts cannot see that its cookie is deleted."""
     run(page, "expiry/in-seconds", seconds="2")
     expect(page.locator("#state")).to_contain_text("expires")
     expect(page.locator("#state")).to_contain_text("none yet", timeout=10_000)
     expect(page.locator("[data-jar=sent]")).not_to_contain_text("sessionid")
 
 
-def test_what_another_tab_does_is_seen(page: Page) -> None:
+def test_sign_out_in_another_tab_is_shown(page: Page) -> None:
     run(page, "auth/sign-in", username="ada", password="cookies")
     expect(page.locator("#state")).to_contain_text("ada")
-    other = page.context.new_page()
-    run(other, "auth/sign-out")
+    other_tab = page.context.new_page()
+    run(other_tab, "auth/sign-out")
     expect(page.locator("#state")).to_contain_text("nobody")
     expect(page.locator("[data-jar=sent]")).not_to_contain_text("sessionid")
 
 
-def test_of_two_runs_the_later_one_stands(page: Page) -> None:
+def test_later_run_is_shown_if_earlier_one_ends_last(page: Page) -> None:
     page.goto("/recipes/cookies/set-cookie/")
-    held: list[Route] = []
+    delayed: list[Route] = []
 
-    def hold(route: Route) -> None:
-        held.append(route)
+    def delay(route: Route) -> None:
+        delayed.append(route)
 
-    page.route("**/cookies/set-cookie/?name=color&value=slow", hold)
+    page.route("**/cookies/set-cookie/?name=color&value=slow", delay)
     page.fill("[name=value]", "slow")
     page.click("form[data-recipe] button")
     expect(page.locator("[data-curl]")).to_contain_text("slow")
     run(page, value="quick")
-    assert held
+    assert delayed
     with page.expect_response(lambda response: "value=slow" in response.url):
-        held[0].continue_()
+        delayed[0].continue_()
     expect(page.locator("[data-jar=sent]")).to_have_text("color=slow")
     expect(page.locator("[data-request]")).to_contain_text("quick")
 
 
-def test_a_failed_run_leaves_no_former_one_on_the_wire(page: Page) -> None:
+def test_failed_run_removes_previous_exchange(page: Page) -> None:
     run(page, "cookies/set-cookie")
     expect(page.locator(".exchange")).to_have_count(1)
     page.route("**/*", lambda route: route.abort())
@@ -224,27 +227,27 @@ def test_a_failed_run_leaves_no_former_one_on_the_wire(page: Page) -> None:
     expect(page.locator("[data-wire]")).to_have_text("Run it to see.")
 
 
-def test_an_error_of_the_site_is_shown_by_what_it_says(page: Page) -> None:
+def test_server_error_is_shown_as_text(page: Page) -> None:
     page.route("**/cookies/set-cookie/?*", lambda route: route.fulfill(**ERROR))
     run(page, "cookies/set-cookie")
     expect(page.locator("[data-body]")).to_have_text("CookieTooLargeError at /\nIt is too large.")
     expect(page.locator("[data-page]")).to_be_hidden()
 
 
-def test_a_form_goes_on_after_the_token_has_changed(page: Page) -> None:
+def test_form_works_after_csrf_token_has_changed(page: Page) -> None:
     run(page, "auth/sign-in", username="ada", password="cookies")
     expect(page.locator("#state")).to_contain_text("ada")
     run(page)
     expect(page.locator("[data-status]")).to_contain_text("200 OK")
 
 
-def test_a_page_of_the_site_can_be_opened(page: Page, site: str) -> None:
+def test_html_response_can_be_opened(page: Page, site: str) -> None:
     run(page, "expiry/every-setting")
     page.click("text=Open this page")
     assert page.url == f"{site}/expiry/every-setting/"
 
 
-def test_a_wrong_value_is_told_on_the_page(page: Page) -> None:
+def test_wrong_value_is_shown_on_page(page: Page) -> None:
     run(page, "cookies/set-cookie", name="a b")
     expect(page.locator("[data-status]")).to_have_text("400 Bad Request")
     expect(page.locator("[data-status]")).to_have_class("status wrong")
@@ -255,7 +258,7 @@ def test_a_wrong_value_is_told_on_the_page(page: Page) -> None:
     assert page.input_value("[name=name]") == "a b"
 
 
-def test_a_site_that_does_not_answer_is_told_on_the_page(page: Page) -> None:
+def test_missing_response_is_shown_on_page(page: Page) -> None:
     page.goto("/recipes/cookies/set-cookie/")
     page.route("**/*", lambda route: route.abort())
     run(page)
@@ -266,17 +269,17 @@ def test_a_site_that_does_not_answer_is_told_on_the_page(page: Page) -> None:
 @pytest.mark.parametrize(
     ("size", "verdict"), [(4096, "browsers keep it"), (4097, "browsers drop it")]
 )
-def test_a_cookie_over_4096_bytes_is_dropped(size: int, verdict: str, page: Page) -> None:
+def test_cookie_over_4096_bytes_is_dropped(size: int, verdict: str, page: Page) -> None:
     run(page, "cookies/too-large", size=str(size - len("color")))
     expect(page.locator("[data-body]")).to_contain_text(verdict)
     assert bool(page.context.cookies()) == ("keep" in verdict)
-    told = page.locator("[data-bytes]")
-    expect(told).to_contain_text(
+    size_note = page.locator("[data-bytes]")
+    expect(size_note).to_contain_text(
         "of 4,096 bytes" if "keep" in verdict else "the browser drops the cookie"
     )
 
 
-def test_a_delete_with_another_path_deletes_nothing(page: Page) -> None:
+def test_deleting_with_another_path_deletes_nothing(page: Page) -> None:
     run(page, "cookies/set-cookie")
     run(page, "reading/delete-elsewhere")
     assert len(page.context.cookies()) == 1
@@ -290,36 +293,36 @@ def test_max_age_wins_over_expires(page: Page) -> None:
 
 
 @pytest.mark.parametrize(
-    ("recipe", "answer"),
+    ("recipe", "output"),
     [
         ("sessions/set-item", "color is set to it's $$ $& $' $`"),
         ("cookies/on-json", '"value": "it\'s $$ $& $\' $`"'),
     ],
 )
-def test_what_is_copied_runs_in_a_shell(
-    recipe: str, answer: str, page: Page, tmp_path: Path
+def test_copied_curl_command_runs_in_a_shell(
+    recipe: str, output: str, page: Page, tmp_path: Path
 ) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(f"/recipes/{recipe}/")
     page.fill("[name=value]", "it's $$ $& $' $`")
     page.click("text=Copy as curl")
     expect(page.locator("text=Copied")).to_be_visible()
-    copied = page.evaluate("navigator.clipboard.readText()")
-    ran = subprocess.run(
-        ["sh", "-c", copied], cwd=tmp_path, capture_output=True, text=True, check=False
+    command = page.evaluate("navigator.clipboard.readText()")
+    completed = subprocess.run(
+        ["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    assert answer in ran.stdout, ran.stderr
+    assert output in completed.stdout, completed.stderr
     assert (tmp_path / "jar").exists()
 
 
-def test_a_browser_that_does_not_copy_says_so(page: Page) -> None:
+def test_refused_copy_is_shown(page: Page) -> None:
     page.goto("/recipes/sessions/set-item/")
     page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject() }")
     page.click("text=Copy as curl")
     expect(page.locator("text=The browser does not allow it")).to_be_visible()
 
 
-def test_the_code_is_copied_as_it_is_shown(page: Page) -> None:
+def test_code_is_copied_as_shown(page: Page) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto("/recipes/cookies/set-cookie/")
     page.click("text=Copy the code")
@@ -327,7 +330,7 @@ def test_the_code_is_copied_as_it_is_shown(page: Page) -> None:
     assert page.evaluate("navigator.clipboard.readText()").startswith("def set_cookie(request")
 
 
-def test_by_keyboard_alone(page: Page) -> None:
+def test_recipe_runs_by_keyboard(page: Page) -> None:
     page.goto("/recipes/sessions/set-item/")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
@@ -337,7 +340,7 @@ def test_by_keyboard_alone(page: Page) -> None:
     expect(page.locator("[data-body]")).to_contain_text("color is set to blue")
 
 
-def test_without_a_script_the_raw_result_opens(browser: Browser, site: str) -> None:
+def test_response_opens_without_scripts(browser: Browser, site: str) -> None:
     context = browser.new_context(base_url=site, java_script_enabled=False)
     page = context.new_page()
     page.goto("/recipes/sessions/visits/")
@@ -347,7 +350,7 @@ def test_without_a_script_the_raw_result_opens(browser: Browser, site: str) -> N
     context.close()
 
 
-def test_sign_in_and_come_back(page: Page, site: str) -> None:
+def test_sign_in_returns_to_requested_page(page: Page, site: str) -> None:
     page.goto("/auth/account/")
     page.fill("[name=username]", "ada")
     page.fill("[name=password]", "cookies")
@@ -356,7 +359,7 @@ def test_sign_in_and_come_back(page: Page, site: str) -> None:
     assert page.inner_text("h1") == "welcome ada"
 
 
-def test_biscuits_without_cookies(page: Page) -> None:
+def test_session_in_path_works_without_cookies(page: Page) -> None:
     run(page, "in-path/begin")
     page.click("text=Open this page")
     page.context.clear_cookies()

@@ -1,4 +1,4 @@
-"""What the check of cookies says, held against a real browser."""
+"""The checks of cookies agree with a real browser."""
 
 import ssl
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ HOST = "shop.example.test"
 
 
 class SetCookie(BaseHTTPRequestHandler):
-    """Answers with the Set-Cookie line that stands in the query."""
+    """Answers with the Set-Cookie header from the query."""
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -34,7 +34,7 @@ class SetCookie(BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates.make(tmp_path_factory.mktemp("certificate")))
     with ThreadingHTTPServer(("127.0.0.1", 0), SetCookie) as server:
@@ -52,11 +52,11 @@ def cookie(name: str, **attributes: Any) -> Morsel[str]:
     return response.cookies[name]
 
 
-WHOLE = {"secure": True, "httponly": True, "path": "/"}
+ALL_ATTRIBUTES = {"secure": True, "httponly": True, "path": "/"}
 CASES = {
-    f"{prefix} {lacking}": cookie(f"{prefix}name", **(WHOLE | lacking))
+    f"{prefix} {changed}": cookie(f"{prefix}name", **(ALL_ATTRIBUTES | changed))
     for prefix in PREFIXES
-    for lacking in (
+    for changed in (
         {},
         {"secure": False},
         {"httponly": False},
@@ -80,11 +80,11 @@ CASES |= {
 
 
 @pytest.mark.parametrize("cookie", CASES.values(), ids=CASES)
-def test_the_browser_keeps_what_the_check_lets_pass(
-    cookie: Morsel[str], address: str, browser: Browser, settings: Settings
+def test_browser_keeps_exactly_the_cookies_that_pass_checks(
+    cookie: Morsel[str], server_url: str, browser: Browser, settings: Settings
 ) -> None:
     settings.ALLOWED_HOSTS = [HOST]
     with browser.new_context(ignore_https_errors=True) as context:
-        context.new_page().goto(f"{address}?{quote(cookie.OutputString())}")
+        context.new_page().goto(f"{server_url}?{quote(cookie.OutputString())}")
         is_kept = cookie.key in jar(context)
     assert is_kept == (check_cookie(cookie, "") == [])

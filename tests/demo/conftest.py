@@ -15,10 +15,10 @@ from demo.health import Watch
 from tests.conftest import connected
 from tests.tiers import AGAIN, parameters
 
-# Of the profiles these are to the site's database as others are.
-ALIKE = {"file", "cached_db", "encrypted_cookies"}
+# Profiles that use the site's database in the same way as one of the others.
+REDUNDANT_PROFILES = {"file", "cached_db", "encrypted_cookies"}
 
-ATTEMPTS = {
+PROBES = {
     "database": health.probe_database,
     "sessions": health.probe_sessions,
     "cache": health.probe_cache,
@@ -26,32 +26,34 @@ ATTEMPTS = {
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What is tested again on another database is so on profiles that differ there."""
+    """Tests that run again on another database skip profiles that use it alike."""
 
-    def is_alike(item: pytest.Item) -> bool:
-        return item.path.parent.name in AGAIN and parameters(item).get("profile") in ALIKE
+    def is_redundant(item: pytest.Item) -> bool:
+        return (
+            item.path.parent.name in AGAIN and parameters(item).get("profile") in REDUNDANT_PROFILES
+        )
 
-    config.hook.pytest_deselected(items=list(filter(is_alike, items)))
-    items[:] = filterfalse(is_alike, items)
+    config.hook.pytest_deselected(items=list(filter(is_redundant, items)))
+    items[:] = filterfalse(is_redundant, items)
 
 
 @pytest.fixture
-def unwatched() -> Iterator[None]:
-    """As in a process that has tried no store yet; and no thread is left to the next test.
+def fresh_watches() -> Iterator[None]:
+    """Watches as in a process that has probed no store yet; their threads end with the test.
 
-    SQLite in memory refuses a second writer at once, so here none tries while another does.
+    SQLite in memory refuses a second writer at once, so the probes run one after another.
     """
-    alone = Lock()
+    lock = Lock()
 
-    def attempt(really: Callable[[], None]) -> None:
-        with alone:
-            really()
+    def probe_alone(probe: Callable[[], None]) -> None:
+        with lock:
+            probe()
 
-    watches = [Watch(name, partial(attempt, really)) for name, really in ATTEMPTS.items()]
+    watches = [Watch(name, partial(probe_alone, probe)) for name, probe in PROBES.items()]
     database, sessions, cache = watches
     with (
         mock.patch.multiple(health, DATABASE=database, SESSIONS=sessions, CACHE=cache),
-        # However busy the machine is.
+        # A busy machine must not make a probe time out.
         mock.patch.object(health, "PROBE_TIMEOUT", 60),
     ):
         yield
@@ -60,12 +62,12 @@ def unwatched() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def migrated(
+def migrated_file(
     django_db_setup: None,
     django_db_blocker: DjangoDbBlocker,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """The database of the tests, with nothing in it, as a file of SQLite."""
+    """The empty database of the tests as an SQLite file."""
     path = tmp_path_factory.mktemp("migrated") / "db.sqlite3"
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("VACUUM INTO %s", [str(path)])
@@ -73,8 +75,10 @@ def migrated(
 
 
 @pytest.fixture
-def on_file(migrated: Path, db: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A file is the database, and all commits are real: other connections see them."""
-    path = Path(shutil.copy(migrated, tmp_path_factory.mktemp("on_file")))
+def database_file(
+    migrated_file: Path, db: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """Make an SQLite file the database. Commits are real: other connections see them."""
+    path = Path(shutil.copy(migrated_file, tmp_path_factory.mktemp("on_file")))
     with connected(f"sqlite:///{path}"):
         yield path

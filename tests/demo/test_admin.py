@@ -1,4 +1,4 @@
-"""The admin: who is signed in and what is stored, without a key, on every profile."""
+"""The admin shows and ends stored and signed-in sessions, and shows no key, on every profile."""
 
 import os
 import re
@@ -38,10 +38,10 @@ from tests.families import IN_COOKIES, mirrored
 STORED = "/admin/cookieproj_engines/storedsession/"
 SIGNED_IN = "/admin/cookieproj_devices/signedinsession/"
 USERS = "/admin/demo/user/"
-# The pages of the two apps, with what is counted.
+# The overviews of the two apps.
 STORE, DEVICES = "/admin/cookieproj_engines/", "/admin/cookieproj_devices/"
 LISTABLE = on("db", "cache", "file", "cached_db")
-GRANDMA = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0"
+WINDOWS = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0"
 
 
 @pytest.fixture
@@ -58,35 +58,35 @@ def staff(user: User, *permissions: str) -> Client:
     return browser(user)
 
 
-def stored(store: type[SessionBase], **data: object) -> str:
+def save_session(store: type[SessionBase], **data: object) -> str:
     session = store()
     session.update(data)
     session.save()
     return str(session.session_key)
 
 
-def text(client: Client, path: str, **query: str) -> str:
+def get_page(client: Client, path: str, **query: str) -> str:
     response = client.get(path, query)
     assert response.status_code == 200, response
     return response.content.decode()
 
 
-def names(client: Client, **query: str) -> list[str]:
-    """What the list of signed-in sessions shows as their users."""
-    return re.findall(r'field-user[^"]*"><a[^>]*>(\w+)<', text(client, SIGNED_IN, **query))
+def listed_users(client: Client, **query: str) -> list[str]:
+    """Return the users in the list of signed-in sessions."""
+    return re.findall(r'field-user[^"]*"><a[^>]*>(\w+)<', get_page(client, SIGNED_IN, **query))
 
 
-def stored_page(key: str) -> str:
+def stored_session_url(key: str) -> str:
     return f"{STORED}{inspector.encrypt(key, inspector.KEY)}/change/"
 
 
 @LISTABLE
-def test_the_list_shows_part_of_the_key_user_and_size(
+def test_session_list_shows_key_prefix_user_and_size(
     profile: str, store: type[SessionBase], client: Client, ada: User
 ) -> None:
-    key = stored(store, color="blue")
+    key = save_session(store, color="blue")
     browser(ada)
-    page = text(client, STORED)
+    page = get_page(client, STORED)
     row = next(part for part in page.split("<tr") if f"{key[:8]}…" in part)
     assert "anonymous" in row
     assert f'field-size">{len(store(key).locate()[0].payload)}<' in row  # type: ignore[attr-defined]
@@ -96,31 +96,31 @@ def test_the_list_shows_part_of_the_key_user_and_size(
 
 
 @LISTABLE
-def test_the_users_of_a_page_are_read_at_once(
+def test_session_list_reads_users_in_one_query(
     profile: str, store: type[SessionBase], client: Client, ada: User
 ) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
-            text(client, STORED)
+            get_page(client, STORED)
         return len(captured)
 
     browser(ada)
-    few = queries()
+    query_count = queries()
     for number in range(5):
         Client().force_login(User.objects.create(username=f"user{number}"))
-    assert queries() == few
+    assert queries() == query_count
 
 
 @LISTABLE
-def test_the_pages_together_show_every_session(
+def test_pages_list_every_session_once(
     profile: str, store: type[SessionBase], client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inspector, "PAGE_SIZE", 2)
-    keys = {stored(store, number=number) for number in range(7)} | {key_of(client)}
+    keys = {save_session(store, number=number) for number in range(7)} | {key_of(client)}
     shown: list[str] = []
     start = ""
     while True:
-        page = text(client, STORED, **({"start": start} if start else {}))
+        page = get_page(client, STORED, **({"start": start} if start else {}))
         shown += re.findall(r">(\w{8})…<", page)
         assert ("First page" in page) == bool(start)
         following = re.search(r'\?start=([\w%-]+)">Next page', page)
@@ -132,7 +132,7 @@ def test_the_pages_together_show_every_session(
 
 
 @on("file")
-def test_a_page_of_expired_files_leads_on(
+def test_page_of_expired_files_links_to_next_page(
     profile: str, settings: Settings, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inspector, "PAGE_SIZE", 1)
@@ -140,16 +140,16 @@ def test_a_page_of_expired_files_leads_on(
         path = Path(settings.SESSION_FILE_PATH) / f"sessionid{number:032}"
         path.touch()
         os.utime(path, (0, 0))
-    page, pages = text(client, STORED), 1
+    page, pages = get_page(client, STORED), 1
     while following := re.search(r'\?start=(\w+)">Next page', page):
         assert "No session is stored." not in page
-        page, pages = text(client, STORED, start=following[1]), pages + 1
+        page, pages = get_page(client, STORED, start=following[1]), pages + 1
     assert pages > 2
 
 
 @LISTABLE
 @pytest.mark.parametrize("start", ["x", "ö", "a" * 64, inspector.KEY.decode()])
-def test_a_page_that_is_none_is_the_first_and_says_so(
+def test_unknown_page_redirects_to_first_with_message(
     start: str, profile: str, client: Client
 ) -> None:
     response = client.get(STORED, {"start": start}, follow=True)
@@ -158,7 +158,7 @@ def test_a_page_that_is_none_is_the_first_and_says_so(
 
 
 @on("db", "cache", "file")
-def test_a_place_in_the_list_of_another_engine_is_none_here(
+def test_position_of_another_engine_redirects_to_first_page(
     profile: str, settings: Settings, client: Client
 ) -> None:
     engine = settings.SESSION_ENGINE
@@ -169,50 +169,52 @@ def test_a_place_in_the_list_of_another_engine_is_none_here(
 
 
 @on("db")
-def test_deleting_a_stored_session_leaves_the_rows_of_other_engines(
+def test_deleting_stored_session_keeps_rows_of_other_engines(
     profile: str, client: Client, ada: User
 ) -> None:
-    other = browser(ada)
+    visitor = browser(ada)
     SignedInSession.objects.filter(user=ada).update(engine="file")
-    client.post(stored_page(key_of(other)).replace("change", "delete"), {"post": "yes"})
+    client.post(stored_session_url(key_of(visitor)).replace("change", "delete"), {"post": "yes"})
     assert SignedInSession.objects.filter(user=ada).exists()
 
 
 @on("db")
-def test_the_name_of_a_session_is_no_place_in_the_list(profile: str, client: Client) -> None:
+def test_encrypted_key_is_not_a_position(profile: str, client: Client) -> None:
     name = inspector.encrypt(key_of(client), inspector.KEY)
     assert client.get(STORED, {"start": name}).status_code == 302
 
 
-def test_what_cannot_be_listed_says_why(profile: str, settings: Settings, client: Client) -> None:
+def test_unlistable_store_shows_reason(profile: str, settings: Settings, client: Client) -> None:
     if profile in IN_COOKIES:
-        why = "each is kept by its browser alone"
+        reason = "each is kept by its browser alone"
     else:
         settings.SESSION_ENGINE = DJANGO_ENGINES + mirrored(profile)
-        why = f"{settings.SESSION_ENGINE} does not list its sessions."
-    assert why in text(client, STORED)
+        reason = f"{settings.SESSION_ENGINE} does not list its sessions."
+    assert reason in get_page(client, STORED)
     if profile not in IN_COOKIES:
-        response = client.get(stored_page(key_of(client)), follow=True)
+        response = client.get(stored_session_url(key_of(client)), follow=True)
         assert "exist. Perhaps it was deleted" in response.content.decode()
 
 
 @on("cache")
-def test_nor_can_the_memory_of_a_process(profile: str, settings: Settings, admin: User) -> None:
+def test_local_memory_cache_shows_that_it_cannot_be_listed(
+    profile: str, settings: Settings, admin: User
+) -> None:
     settings.CACHES = caches("locmem://")
-    assert "in the memory of one process cannot be listed" in text(browser(admin), STORED)
+    assert "in the memory of one process cannot be listed" in get_page(browser(admin), STORED)
 
 
 @LISTABLE
-def test_one_session_shows_its_data_and_not_what_signs_in(
+def test_session_page_shows_data_without_credentials(
     profile: str, store: type[SessionBase], client: Client, ada: User
 ) -> None:
-    other = browser(ada)
-    other.post("/sessions/set-item/", {"value": "你好"})
-    session = other.session
+    visitor = browser(ada)
+    visitor.post("/sessions/set-item/", {"value": "你好"})
+    session = visitor.session
     session["_password_reset_token"] = "token-that-resets"
     session.save()
-    key = key_of(other)
-    page = text(client, stored_page(key))
+    key = key_of(visitor)
+    page = get_page(client, stored_session_url(key))
     assert "你好" in page
     assert f"{key[:8]}…" in page
     assert key not in page
@@ -222,152 +224,148 @@ def test_one_session_shows_its_data_and_not_what_signs_in(
 
 
 @LISTABLE
-def test_whatever_a_session_holds_it_is_shown(
+def test_sessions_with_unusual_data_are_shown(
     profile: str, store: type[SessionBase], client: Client, admin: User
 ) -> None:
-    half = stored(store, half="\ud800")
-    by_number = stored(store, _auth_user_id=admin.pk)
+    surrogate = save_session(store, surrogate="\ud800")
+    by_number = save_session(store, _auth_user_id=admin.pk)
     users: list[object] = [[1], "9" * 30, "-", {}, 1.5]
-    # Ours refuses to save some of these.
-    djangos = import_module(f"django.contrib.sessions.backends.{profile}").SessionStore
-    odd = [stored(djangos, _auth_user_id=pk) for pk in users]
-    page = text(client, STORED)
-    for key in (half, by_number, *odd):
+    # Our engines refuse to save some of these.
+    django_store = import_module(f"django.contrib.sessions.backends.{profile}").SessionStore
+    odd_keys = [save_session(django_store, _auth_user_id=pk) for pk in users]
+    page = get_page(client, STORED)
+    for key in (surrogate, by_number, *odd_keys):
         assert f"{key[:8]}…" in page
-        text(client, stored_page(key))
+        get_page(client, stored_session_url(key))
     row = next(part for part in page.split("<tr") if f"{by_number[:8]}…" in part)
     assert ">admin<" in row
 
 
 @on("db")
-def test_every_name_of_a_session_is_an_address(profile: str, client: Client) -> None:
-    """The admin takes an underscore in one for an escape."""
-    names = {inspector.encrypt(f"{number:032}", inspector.KEY) for number in range(300)}
-    assert all(quote(name) == name for name in names)
-    assert len(names) == 300
+def test_encrypted_keys_need_no_quoting_in_urls(profile: str, client: Client) -> None:
+    """An underscore in a primary key would be an escape in the admin's URLs."""
+    pks = {inspector.encrypt(f"{number:032}", inspector.KEY) for number in range(300)}
+    assert all(quote(pk) == pk for pk in pks)
+    assert len(pks) == 300
 
 
 @LISTABLE
-def test_nobody_sees_the_data_of_a_superusers_session(
-    profile: str, client: Client, admin: User
-) -> None:
-    other = browser(admin)
-    other.post("/sessions/set-item/", {"value": "secret"})
-    page = text(client, stored_page(key_of(other)))
+def test_data_of_superusers_session_is_hidden(profile: str, client: Client, admin: User) -> None:
+    visitor = browser(admin)
+    visitor.post("/sessions/set-item/", {"value": "secret"})
+    page = get_page(client, stored_session_url(key_of(visitor)))
     assert "Nobody gets to see the data of a superuser" in page
     assert "secret" not in page
-    assert key_of(other) not in page
+    assert key_of(visitor) not in page
 
 
 @LISTABLE
-def test_deleting_a_stored_session_ends_it_and_the_log_does_not_tell_its_key(
+def test_deleting_stored_session_ends_it_and_logs_no_key(
     profile: str, client: Client, ada: User
 ) -> None:
-    other = browser(ada)
-    key = key_of(other)
-    delete = stored_page(key).replace("change", "delete")
-    question = text(client, delete)
-    answer = client.post(delete, {"post": "yes"}, follow=True).content.decode()
-    assert key not in question + answer
-    assert f"{key[:8]}…" in question
+    visitor = browser(ada)
+    key = key_of(visitor)
+    delete = stored_session_url(key).replace("change", "delete")
+    confirmation = get_page(client, delete)
+    result = client.post(delete, {"post": "yes"}, follow=True).content.decode()
+    assert key not in confirmation + result
+    assert f"{key[:8]}…" in confirmation
     entry = LogEntry.objects.get()
     assert entry.object_repr == f"{key[:8]}…, ada"
     assert key not in str(vars(entry))
     assert not SignedInSession.objects.filter(user=ada).exists()
-    assert not is_in(other)
+    assert not is_in(visitor)
     assert is_in(client)
 
 
 @on("db")
 @pytest.mark.parametrize("made_up", ["x", "ä", "aaaaaaaa-" + "0" * 32, "a" * 200])
-def test_a_name_that_is_none(made_up: str, profile: str, client: Client) -> None:
+def test_invalid_encrypted_key_is_not_found(made_up: str, profile: str, client: Client) -> None:
     response = client.get(f"{STORED}{made_up}/change/", follow=True)
     assert "exist. Perhaps it was deleted" in response.content.decode()
 
 
 @LISTABLE
-def test_a_session_that_has_ended_meanwhile(
-    profile: str, store: type[SessionBase], client: Client
-) -> None:
-    key = stored(store, color="blue")
+def test_ended_session_is_not_found(profile: str, store: type[SessionBase], client: Client) -> None:
+    key = save_session(store, color="blue")
     store().delete(key)
-    response = client.get(stored_page(key), follow=True)
+    response = client.get(stored_session_url(key), follow=True)
     assert "exist. Perhaps it was deleted" in response.content.decode()
 
 
 @on("db")
-def test_a_list_in_a_store_that_is_away_is_a_503(profile: str, client: Client) -> None:
-    away = StoreUnavailableError("there", "gone")
-    with mock.patch("cookieproj.engines.inspector.page", side_effect=away):
+def test_list_of_unreachable_store_is_503(profile: str, client: Client) -> None:
+    unavailable = StoreUnavailableError("store", "no answer")
+    with mock.patch("cookieproj.engines.inspector.page", side_effect=unavailable):
         assert client.get(STORED).status_code == 503
 
 
-def test_the_signed_in_are_listed_without_their_keys(
-    profile: str, client: Client, ada: User
-) -> None:
-    other = browser(ada, IPHONE, "198.51.100.7")
-    page = text(client, SIGNED_IN)
-    assert names(client) == ["ada", "admin"]
+def test_signed_in_sessions_are_shown_without_keys(profile: str, client: Client, ada: User) -> None:
+    visitor = browser(ada, IPHONE, "198.51.100.7")
+    page = get_page(client, SIGNED_IN)
+    assert listed_users(client) == ["ada", "admin"]
     assert "Mobile Safari on iOS" in page
     assert "198.51.100.7" in page
-    one = text(client, f"{SIGNED_IN}{row_of(other).pk}/change/")
-    for shown in (page, one):
-        assert key_of(other) not in shown
+    detail = get_page(client, f"{SIGNED_IN}{row_of(visitor).pk}/change/")
+    for shown in (page, detail):
+        assert key_of(visitor) not in shown
         assert key_of(client) not in shown
         assert ada.get_session_auth_hash() not in shown
-        expected = "held by the browser" if profile in IN_COOKIES else key_of(other)[:8]
+        expected = "held by the browser" if profile in IN_COOKIES else key_of(visitor)[:8]
         assert expected in shown
 
 
 @on("db")
-def test_they_are_found_by_user_and_address(profile: str, client: Client, ada: User) -> None:
+def test_search_by_user_and_address(profile: str, client: Client, ada: User) -> None:
     browser(ada, address="198.51.100.7")
-    assert names(client, q="ada") == ["ada"]
-    assert names(client, q="ADA") == ["ada"]
-    assert names(client, q="198.51.") == ["ada"]
-    assert names(client, q="203.0.113.1") == ["admin"]
-    assert names(client, q="nobody") == []
+    assert listed_users(client, q="ada") == ["ada"]
+    assert listed_users(client, q="ADA") == ["ada"]
+    assert listed_users(client, q="198.51.") == ["ada"]
+    assert listed_users(client, q="203.0.113.1") == ["admin"]
+    assert listed_users(client, q="nobody") == []
 
 
 @on("db")
-def test_and_filtered_by_engine_device_and_date(profile: str, client: Client, ada: User) -> None:
-    other = browser(ada, IPHONE)
+def test_filters_by_engine_device_and_date(profile: str, client: Client, ada: User) -> None:
+    visitor = browser(ada, IPHONE)
     with time_machine.travel(timezone.now() - timedelta(days=3)):
-        browser(ada, GRANDMA)
-    SignedInSession.objects.filter(pk=row_of(other).pk).update(engine="file")
-    assert names(client, engine="file") == ["ada"]
-    assert names(client, engine="db") == ["admin", "ada"]
-    assert names(client, system="iOS") == ["ada"]
-    assert names(client, system="Windows") == ["ada"]
-    assert names(client, system="BeOS") == []
+        browser(ada, WINDOWS)
+    SignedInSession.objects.filter(pk=row_of(visitor).pk).update(engine="file")
+    assert listed_users(client, engine="file") == ["ada"]
+    assert listed_users(client, engine="db") == ["admin", "ada"]
+    assert listed_users(client, system="iOS") == ["ada"]
+    assert listed_users(client, system="Windows") == ["ada"]
+    assert listed_users(client, system="BeOS") == []
     yesterday = str(timezone.now() - timedelta(days=1))
-    assert names(client, signed_in_at__gte=yesterday) == ["ada", "admin"]
-    page = text(client, SIGNED_IN)
+    assert listed_users(client, signed_in_at__gte=yesterday) == ["ada", "admin"]
+    page = get_page(client, SIGNED_IN)
     for choice in ("?engine=db", "?engine=file", "?system=Linux", "?system=iOS", "?system=Windows"):
         assert f'href="{choice}"' in page
 
 
 @on("db")
-def test_the_ended_and_the_expired_are_not_listed(profile: str, client: Client, ada: User) -> None:
+def test_sessions_ended_by_new_password_are_not_listed(
+    profile: str, client: Client, ada: User
+) -> None:
     browser(ada)
     ada.set_password("another")
     ada.save()
-    assert names(client) == ["admin"]
+    assert listed_users(client) == ["admin"]
 
 
 @on("db")
-def test_nothing_offers_to_select_what_is_beyond_reach(
+def test_list_does_not_offer_to_select_all_pages(
     profile: str, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cookieproj.devices.admin.SignedInSessionAdmin.list_per_page", 2)
     for _ in range(3):
         Client().force_login(User.objects.get())
-    assert 'class="question"' not in text(client, SIGNED_IN)
+    assert 'class="question"' not in get_page(client, SIGNED_IN)
 
 
 @on("db")
 @pytest.mark.parametrize("name", ["engine", "system"])
-def test_a_value_that_no_column_holds(name: str, profile: str, client: Client) -> None:
+def test_filter_value_with_nul_redirects_to_list(name: str, profile: str, client: Client) -> None:
     response = client.get(SIGNED_IN, {name: "\0"}, follow=True)
     assert response.redirect_chain == [(f"{SIGNED_IN}?e=1", 302)]
 
@@ -383,10 +381,10 @@ def test_a_value_that_no_column_holds(name: str, profile: str, client: Client) -
         ("cookieproj_devices/signedinsession", "address", "127.0.0.1/8"),
     ],
 )
-def test_what_a_database_cannot_look_up(
+def test_values_that_postgresql_refuses_redirect_to_list(
     path: str, name: str, value: str, stores: dict[str, str], django_db_blocker: DjangoDbBlocker
 ) -> None:
-    """Found out in the query: PostgreSQL takes no NUL, and no address that is none."""
+    """PostgreSQL refuses a NUL and an invalid address only when the query runs."""
     with django_db_blocker.unblock(), connected(stores["DATABASE_URL"]):
         client = Client()
         client.force_login(User.objects.get(username="admin"))
@@ -399,17 +397,17 @@ def test_what_a_database_cannot_look_up(
 @pytest.mark.parametrize(
     "page", ["demo/user/{}/delete", "demo/user/{}/change", "auth/group/9/delete"]
 )
-def test_a_field_without_a_name(page: str, client: Client, admin: User) -> None:
+def test_empty_to_field_is_ignored(page: str, client: Client, admin: User) -> None:
     path = f"/admin/{page.format(admin.pk)}/"
     assert client.get(f"{path}?_to_field=").status_code == client.get(path).status_code
 
 
 @on("db")
-def test_the_list_counts_no_further_than_it_leads(
+def test_list_counts_rows_up_to_its_limit(
     profile: str, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with CaptureQueriesContext(connection) as captured:
-        text(client, SIGNED_IN)
+        get_page(client, SIGNED_IN)
     counts = [query["sql"] for query in captured if "COUNT(" in query["sql"]]
     assert counts
     assert all("LIMIT 10000" in sql for sql in counts)
@@ -419,61 +417,65 @@ def test_the_list_counts_no_further_than_it_leads(
     assert CappedPaginator(SignedInSession.objects.order_by("pk"), 1).count == 2
 
 
-def test_signing_out_the_selected(profile: str, client: Client, ada: User, admin: User) -> None:
-    others = [browser(ada), browser(ada, IPHONE)]
-    third = browser(ada)
-    selected = [str(row_of(other).pk) for other in others]
+def test_action_signs_out_selected_sessions(
+    profile: str, client: Client, ada: User, admin: User
+) -> None:
+    visitors = [browser(ada), browser(ada, IPHONE)]
+    unselected = browser(ada)
+    selected = [str(row_of(visitor).pk) for visitor in visitors]
     form = {"action": "delete_selected", "_selected_action": selected}
-    assert "Sign out selected" in text(client, SIGNED_IN)
-    question = client.post(SIGNED_IN, form).content.decode()
-    assert "ada, Mobile Safari on iOS" in question
+    assert "Sign out selected" in get_page(client, SIGNED_IN)
+    confirmation = client.post(SIGNED_IN, form).content.decode()
+    assert "ada, Mobile Safari on iOS" in confirmation
     client.post(SIGNED_IN, {**form, "post": "yes"})
-    assert [is_in(other) for other in (*others, third)] == [False, False, True]
+    assert [is_in(visitor) for visitor in (*visitors, unselected)] == [False, False, True]
     entries = LogEntry.objects.all()
     assert {(entry.user, entry.object_id) for entry in entries} == {(admin, pk) for pk in selected}
 
 
 @on("db", "cache", "file")
-def test_what_the_store_refuses_to_end_is_not_in_the_log(
-    profile: str, client: Client, ada: User
-) -> None:
-    other = browser(ada)
-    row = str(row_of(other).pk)
-    away = StoreUnavailableError("there", "gone")
+def test_refused_sign_out_is_not_logged(profile: str, client: Client, ada: User) -> None:
+    visitor = browser(ada)
+    row = str(row_of(visitor).pk)
+    unavailable = StoreUnavailableError("store", "no answer")
     form = {"action": "delete_selected", "_selected_action": [row], "post": "yes"}
-    with mock.patch("cookieproj.devices.stored_sessions.delete_stored_session", side_effect=away):
+    with mock.patch(
+        "cookieproj.devices.stored_sessions.delete_stored_session", side_effect=unavailable
+    ):
         assert client.post(SIGNED_IN, form).status_code == 503
         assert client.post(f"{SIGNED_IN}{row}/delete/", {"post": "yes"}).status_code == 503
-    assert is_in(other)
+    assert is_in(visitor)
     assert SignedInSession.objects.filter(pk=row).exists()
     assert not LogEntry.objects.exists()
 
 
-def test_signing_out_one_of_them(profile: str, client: Client, ada: User) -> None:
-    other = browser(ada)
-    client.post(f"{SIGNED_IN}{row_of(other).pk}/delete/", {"post": "yes"})
-    assert not is_in(other)
+def test_delete_page_signs_out_one_session(profile: str, client: Client, ada: User) -> None:
+    visitor = browser(ada)
+    client.post(f"{SIGNED_IN}{row_of(visitor).pk}/delete/", {"post": "yes"})
+    assert not is_in(visitor)
     assert LogEntry.objects.get().object_repr == "ada, Firefox on Linux, 192.0.2.1"
 
 
-def test_signing_out_everywhere_the_users_of_the_selected(
+def test_action_signs_out_users_of_selected_sessions_everywhere(
     profile: str, client: Client, ada: User
 ) -> None:
-    others = [browser(ada), browser(ada)]
-    form = {"action": "sign_out_users", "_selected_action": [str(row_of(others[0]).pk)]}
+    visitors = [browser(ada), browser(ada)]
+    form = {"action": "sign_out_users", "_selected_action": [str(row_of(visitors[0]).pk)]}
     page = client.post(SIGNED_IN, form, follow=True).content.decode()
     assert "1 user is signed out everywhere: ada." in page
-    assert [is_in(other) for other in others] == [False, False]
+    assert [is_in(visitor) for visitor in visitors] == [False, False]
     assert is_in(client)
 
 
-def test_signing_out_users_everywhere(profile: str, client: Client, ada: User, admin: User) -> None:
-    others = [browser(ada), browser(admin)]
+def test_action_signs_out_selected_users_everywhere(
+    profile: str, client: Client, ada: User, admin: User
+) -> None:
+    visitors = [browser(ada), browser(admin)]
     form = {"action": "sign_out", "_selected_action": [ada.pk, admin.pk]}
     page = client.post(USERS, form, follow=True).content.decode()
     assert "2 users are signed out everywhere: ada, admin." in page
     assert "Your current session stays signed in." in page
-    assert [is_in(other) for other in others] == [False, False]
+    assert [is_in(visitor) for visitor in visitors] == [False, False]
     assert is_in(client)
     entries = LogEntry.objects.all()
     assert {(entry.object_repr, entry.change_message) for entry in entries} == {
@@ -482,86 +484,86 @@ def test_signing_out_users_everywhere(profile: str, client: Client, ada: User, a
     }
 
 
-def test_where_one_cannot_be_ended_the_list_says_so_before(
+def test_list_of_signed_cookies_offers_only_sign_out_everywhere(
     admin: User, ada: User, settings: Settings
 ) -> None:
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
-    client, other = browser(admin), browser(ada)
-    page = text(client, SIGNED_IN)
+    client, visitor = browser(admin), browser(ada)
+    page = get_page(client, SIGNED_IN)
     assert "the server cannot end a single one" in page
     assert "Sign out selected" not in page
     assert "Sign out everywhere the users" in page
-    delete = f"{SIGNED_IN}{row_of(other).pk}/delete/"
+    delete = f"{SIGNED_IN}{row_of(visitor).pk}/delete/"
     assert client.post(delete, {"post": "yes"}).status_code == 403
-    assert delete not in text(client, delete.replace("delete", "change"))
-    assert is_in(other)
+    assert delete not in get_page(client, delete.replace("delete", "change"))
+    assert is_in(visitor)
     assert SignedInSession.objects.filter(user=ada).exists()
-    form = {"action": "sign_out_users", "_selected_action": [str(row_of(other).pk)]}
+    form = {"action": "sign_out_users", "_selected_action": [str(row_of(visitor).pk)]}
     client.post(SIGNED_IN, form)
-    assert not is_in(other)
+    assert not is_in(visitor)
     client.post(f"{USERS}{ada.pk}/delete/", {"post": "yes"})
     assert not User.objects.filter(pk=ada.pk).exists()
 
 
-def test_staff_without_a_permission_see_and_end_nothing(
-    profile: str, ada: User, admin: User
-) -> None:
-    client, other = staff(ada), browser(admin)
-    for path in (STORED, SIGNED_IN, f"{SIGNED_IN}{row_of(other).pk}/change/"):
+def test_staff_without_permission_see_and_end_nothing(profile: str, ada: User, admin: User) -> None:
+    client, visitor = staff(ada), browser(admin)
+    for path in (STORED, SIGNED_IN, f"{SIGNED_IN}{row_of(visitor).pk}/change/"):
         assert client.get(path).status_code == 403
-    delete = f"{SIGNED_IN}{row_of(other).pk}/delete/"
+    delete = f"{SIGNED_IN}{row_of(visitor).pk}/delete/"
     assert client.post(delete, {"post": "yes"}).status_code == 403
-    page = text(client, "/admin/")
+    page = get_page(client, "/admin/")
     assert STORED not in page
     assert SIGNED_IN not in page
-    assert is_in(other)
+    assert is_in(visitor)
 
 
 @LISTABLE
-def test_to_see_data_and_to_end_sessions_are_two_permissions(
+def test_viewing_and_deleting_stored_sessions_are_separate_permissions(
     profile: str, ada: User, admin: User, store: type[SessionBase]
 ) -> None:
-    key = stored(store, color="blue")
-    delete = stored_page(key).replace("change", "delete")
-    sees = staff(ada, "view_storedsession")
-    assert "blue" in text(sees, stored_page(key))
-    assert sees.post(delete, {"post": "yes"}).status_code == 403
-    assert sees.get(SIGNED_IN).status_code == 403
+    key = save_session(store, color="blue")
+    delete = stored_session_url(key).replace("change", "delete")
+    viewer = staff(ada, "view_storedsession")
+    assert "blue" in get_page(viewer, stored_session_url(key))
+    assert viewer.post(delete, {"post": "yes"}).status_code == 403
+    assert viewer.get(SIGNED_IN).status_code == 403
     assert store().exists(key)
-    ends = staff(User.objects.create_user("grace", password="cookies"), "delete_storedsession")
-    assert ends.get(stored_page(key)).status_code == 403
-    assert ends.get(STORED).status_code == 403
-    ends.post(delete, {"post": "yes"})
+    deleter = staff(User.objects.create_user("grace", password="cookies"), "delete_storedsession")
+    assert deleter.get(stored_session_url(key)).status_code == 403
+    assert deleter.get(STORED).status_code == 403
+    deleter.post(delete, {"post": "yes"})
     assert not store().exists(key)
 
 
-def test_and_so_it_is_with_the_signed_in(profile: str, ada: User, admin: User) -> None:
-    other = browser(admin)
-    sees = staff(ada, "view_signedinsession", "view_user")
-    assert names(sees) == ["ada", "admin"]
-    row = row_of(other)
-    assert sees.post(f"{SIGNED_IN}{row.pk}/delete/", {"post": "yes"}).status_code == 403
+def test_view_permission_does_not_allow_signing_out(profile: str, ada: User, admin: User) -> None:
+    visitor = browser(admin)
+    viewer = staff(ada, "view_signedinsession", "view_user")
+    assert listed_users(viewer) == ["ada", "admin"]
+    row = row_of(visitor)
+    assert viewer.post(f"{SIGNED_IN}{row.pk}/delete/", {"post": "yes"}).status_code == 403
     for path, action in ((SIGNED_IN, "sign_out_users"), (USERS, "sign_out")):
         chosen = row.pk if path == SIGNED_IN else admin.pk
-        sees.post(path, {"action": action, "_selected_action": [str(chosen)]})
-    assert is_in(other)
-    assert "Sign out" not in text(sees, SIGNED_IN).split("changelist-form")[1]
+        viewer.post(path, {"action": action, "_selected_action": [str(chosen)]})
+    assert is_in(visitor)
+    assert "Sign out" not in get_page(viewer, SIGNED_IN).split("changelist-form")[1]
 
 
-def test_who_deletes_a_user_sees_only_what_is_allowed(profile: str, ada: User, admin: User) -> None:
+def test_deletion_of_user_hides_sessions_without_view_permission(
+    profile: str, ada: User, admin: User
+) -> None:
     browser(admin, IPHONE, "203.0.113.7")
     client = staff(ada, "delete_user", "view_user")
-    question = text(client, f"{USERS}{admin.pk}/delete/")
-    assert "203.0.113.7" not in question
-    assert "Mobile Safari" not in question
-    assert 'type="submit"' in question
+    confirmation = get_page(client, f"{USERS}{admin.pk}/delete/")
+    assert "203.0.113.7" not in confirmation
+    assert "Mobile Safari" not in confirmation
+    assert 'type="submit"' in confirmation
     ada.user_permissions.add(Permission.objects.get(codename="view_signedinsession"))
-    assert "203.0.113.7" in text(client, f"{USERS}{admin.pk}/delete/")
+    assert "203.0.113.7" in get_page(client, f"{USERS}{admin.pk}/delete/")
     client.post(f"{USERS}{admin.pk}/delete/", {"post": "yes"})
     assert not User.objects.filter(pk=admin.pk).exists()
 
 
-def test_nobody_makes_or_changes_one(profile: str, client: Client) -> None:
+def test_sessions_cannot_be_added_or_changed(profile: str, client: Client) -> None:
     for path in (STORED, SIGNED_IN):
         assert client.get(f"{path}add/").status_code == 403
     change = f"{SIGNED_IN}{row_of(client).pk}/change/"
@@ -572,7 +574,7 @@ def figures(page: str) -> dict[str, str]:
     return dict(re.findall(r"<dt>([^<]+)</dt><dd[^>]*>([^<]+)</dd>", page))
 
 
-def test_the_overview_counts(
+def test_overview_counts_sessions(
     profile: str, client: Client, ada: User, store: type[SessionBase]
 ) -> None:
     browser(ada, FIREFOX)
@@ -580,48 +582,48 @@ def test_the_overview_counts(
     expired = store()
     expired.set_expiry(-60)
     expired.save()
-    seen = figures(text(client, STORE)) | figures(text(client, DEVICES))
-    assert seen["Signed in"] == "3"
+    counted = figures(get_page(client, STORE)) | figures(get_page(client, DEVICES))
+    assert counted["Signed in"] == "3"
     if profile in IN_COOKIES:
-        assert "kept by its browser alone" in seen["Stored"]
+        assert "kept by its browser alone" in counted["Stored"]
     else:
-        # Redis forgets by itself.
-        assert seen["Stored"] == ("3" if profile == "cache" else "4")
-        assert seen["Expired, to be cleared"] == ("0" if profile == "cache" else "1")
+        # Redis deletes expired entries by itself.
+        assert counted["Stored"] == ("3" if profile == "cache" else "4")
+        assert counted["Expired, to be cleared"] == ("0" if profile == "cache" else "1")
 
 
 @on("cache")
-def test_the_overview_says_that_a_count_is_estimated(
+def test_overview_marks_estimated_count(
     profile: str, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = cache_connections["sessions"].make_key(SessionStore.cache_key_prefix)
     redis = adapter_for(cache_connections["sessions"]).client  # type: ignore[attr-defined]
     redis.mset({f"{name}{number}": "{}" for number in range(4999)})
-    assert figures(text(client, STORE))["Stored"] == "5,000"
+    assert figures(get_page(client, STORE))["Stored"] == "5,000"
     monkeypatch.setattr("cookieproj.engines.caches.redis.COUNT_SAMPLE_SIZE", 2000)
-    assert figures(text(client, STORE))["Stored"] == "about 5,000"
+    assert figures(get_page(client, STORE))["Stored"] == "about 5,000"
 
 
 @on("cache")
-def test_where_names_hide_the_keys_the_admin_says_so(
+def test_hashing_key_function_is_shown_as_reason(
     profile: str, client: Client, settings: Settings
 ) -> None:
     hashed = {"KEY_FUNCTION": "tests.engines.test_redis_count.hashed"}
     settings.CACHES = settings.CACHES | {"sessions": settings.CACHES["sessions"] | hashed}
     client = browser(User.objects.get(username="admin"))
     for path in (STORE, STORED):
-        assert "KEY_FUNCTION" in text(client, path)
+        assert "KEY_FUNCTION" in get_page(client, path)
 
 
 @on("db")
-def test_the_chart_is_drawn_by_day(profile: str, client: Client, ada: User) -> None:
+def test_chart_shows_sign_ins_by_day(profile: str, client: Client, ada: User) -> None:
     now = timezone.now()
     for days, number in ((3, 2), (13, 1), (14, 5)):
         with time_machine.travel(now - timedelta(days=days)):
             for _ in range(number):
                 browser(ada)
     SignedInSession.objects.update(expires=now + timedelta(days=1))
-    page = text(client, DEVICES)
+    page = get_page(client, DEVICES)
     titles = re.findall(r"<title>([^<:]+): (\d+)</title>", page)
     drawn = [now - timedelta(days=before) for before in (13, 3, 0)]
     shown = [f"{day.day} {day:%b}" for day in drawn]
@@ -630,29 +632,28 @@ def test_the_chart_is_drawn_by_day(profile: str, client: Client, ada: User) -> N
     assert [tuple(map(float, bar)) for bar in bars] == [(2, 50, 54), (242, 0, 104), (314, 50, 54)]
 
 
-def test_the_overview_shows_what_one_may_know(profile: str, ada: User) -> None:
+def test_overviews_require_view_permissions(profile: str, ada: User) -> None:
     client = staff(ada, "view_signedinsession")
-    assert figures(text(client, DEVICES)) == {"Signed in": "1"}
+    assert figures(get_page(client, DEVICES)) == {"Signed in": "1"}
     assert client.get(STORE).status_code == 404
     ada.user_permissions.set(Permission.objects.filter(codename="view_storedsession"))
     assert client.get(DEVICES).status_code == 404
-    assert "Stored" in figures(text(client, STORE))
+    assert "Stored" in figures(get_page(client, STORE))
 
 
 @on("db")
-def test_the_overview_of_a_store_that_is_away_says_so(profile: str, client: Client) -> None:
-    away = StoreUnavailableError("there", "gone")
-    with mock.patch("cookieproj.engines.db.SessionStore.count", side_effect=away):
-        assert "The session store is unavailable" in figures(text(client, STORE))["Stored"]
+def test_overview_of_unreachable_store_shows_error(profile: str, client: Client) -> None:
+    unavailable = StoreUnavailableError("store", "no answer")
+    with mock.patch("cookieproj.engines.db.SessionStore.count", side_effect=unavailable):
+        assert "The session store is unavailable" in figures(get_page(client, STORE))["Stored"]
 
 
-def test_users_are_there(profile: str, client: Client) -> None:
+def test_user_list_opens(profile: str, client: Client) -> None:
     assert client.get(USERS).status_code == 200
 
 
-def test_the_cookie_is_the_only_place_of_a_key(profile: str, client: Client) -> None:
-    """Of one's own too."""
+def test_no_page_shows_own_session_cookie(profile: str, client: Client) -> None:
     name = django_settings.SESSION_COOKIE_NAME
     for path in (STORE, DEVICES, SIGNED_IN, STORED, "/devices/"):
-        assert client.cookies[name].value not in text(client, path)
+        assert client.cookies[name].value not in get_page(client, path)
     assert ROW_ITEM in client.session

@@ -1,4 +1,4 @@
-"""After staff have ended a session on its own page they are back in the list, as it was."""
+"""After deleting a session on its own page, staff return to the list with its filters."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -18,35 +18,35 @@ FORM = {"post": "yes"}
 
 @on("db", "cache", "file", "cached_db")
 @pytest.mark.parametrize("filters", ["", "engine=db"])
-def test_back_in_the_list(
+def test_deletion_redirects_to_filtered_list(
     filters: str, profile: str, store: type[SessionBase], admin: User, ada: User
 ) -> None:
-    client, other, third = browser(admin), browser(ada), browser(ada)
+    client, signed_in, stored = browser(admin), browser(ada), browser(ada)
     pages = {
-        SIGNED_IN: row_of(other).pk,
-        STORED: inspector.encrypt(key_of(third), inspector.KEY),
+        SIGNED_IN: row_of(signed_in).pk,
+        STORED: inspector.encrypt(key_of(stored), inspector.KEY),
     }
     query = f"?{urlencode({'_changelist_filters': filters})}" if filters else ""
     for path, pk in pages.items():
         page = f"{path}{pk}/delete/{query}"
-        back = f"{path}?{filters}" if filters else path
-        for said in ("was deleted successfully", "exist. Perhaps it was deleted"):
-            # A second click is one on what has gone by then.
-            answer = client.post(page, FORM, follow=True)
-            assert answer.redirect_chain == [(back, 302)]
-            assert said in answer.text
+        list_url = f"{path}?{filters}" if filters else path
+        for message in ("was deleted successfully", "exist. Perhaps it was deleted"):
+            # The second request finds the session already deleted.
+            response = client.post(page, FORM, follow=True)
+            assert response.redirect_chain == [(list_url, 302)]
+            assert message in response.text
 
 
 @on("db")
-@pytest.mark.parametrize("what", ["signedinsession", "storedsession"])
-def test_who_may_not_see_the_list_is_not_led_there(
-    what: Any, profile: str, ada: User, admin: User
+@pytest.mark.parametrize("model", ["signedinsession", "storedsession"])
+def test_deletion_without_view_permission_redirects_to_index(
+    model: Any, profile: str, ada: User, admin: User
 ) -> None:
-    client, other = staff(ada, f"delete_{what}"), browser(admin)
+    client, visitor = staff(ada, f"delete_{model}"), browser(admin)
     pks = {
-        "signedinsession": row_of(other).pk,
-        "storedsession": inspector.encrypt(key_of(other), inspector.KEY),
+        "signedinsession": row_of(visitor).pk,
+        "storedsession": inspector.encrypt(key_of(visitor), inspector.KEY),
     }
     lists = {"signedinsession": SIGNED_IN, "storedsession": STORED}
-    answer = client.post(f"{lists[what]}{pks[what]}/delete/", FORM)
-    assert (answer.status_code, answer.headers["Location"]) == (302, "/admin/")
+    response = client.post(f"{lists[model]}{pks[model]}/delete/", FORM)
+    assert (response.status_code, response.headers["Location"]) == (302, "/admin/")

@@ -1,4 +1,4 @@
-"""A secret that a page of the admin hides is not told by what the page can be asked either."""
+"""Filters, searches and sorting in the admin reveal no secret that its pages hide."""
 
 import re
 from collections.abc import Iterator
@@ -23,11 +23,11 @@ USERS, SIGNED_IN, GROUPS = (
     "/admin/cookieproj_devices/signedinsession/",
     "/admin/auth/group/",
 )
-# Of a secret, as many letters as would show that all can be found.
-ENOUGH = 4
+# A filter that reveals this many characters of a secret can reveal all of it.
+PREFIX_LENGTH = 4
 
 ADMINS: dict[type[Model], Any] = {
-    model: found for model, found in site.site._registry.items() if model._meta.managed
+    model: model_admin for model, model_admin in site.site._registry.items() if model._meta.managed
 }
 
 
@@ -40,21 +40,21 @@ def viewer(db: None) -> Client:
 
 
 def is_listed(client: Client, path: str, **query: str) -> bool:
-    """Whether the question is answered by showing a row, which is what one asks for."""
+    """Whether the filters are accepted and a row matches them."""
     response = client.get(path, query)
     return response.status_code == 200 and '<th class="field-' in response.content.decode()
 
 
-def spelled(client: Client, path: str, row: object, name: str, form: str, secret: str) -> str:
-    """As much as its answers tell of what a column of that row begins with.
+def guessed(client: Client, path: str, row: object, name: str, pattern: str, secret: str) -> str:
+    """Return the prefix of the secret that can be guessed by filtering for it.
 
-    Whoever guesses letter by letter comes by these, and goes on when the row is listed.
+    The guess grows by a character as long as the row is listed.
     """
-    for length in range(1, ENOUGH + 1):
-        guess = form.format(re.escape(secret[:length]) if "^" in form else secret[:length])
+    for length in range(1, PREFIX_LENGTH + 1):
+        guess = pattern.format(re.escape(secret[:length]) if "^" in pattern else secret[:length])
         if not is_listed(client, path, id=str(row), **{name: guess}):
             return secret[: length - 1]
-    return secret[:ENOUGH]
+    return secret[:PREFIX_LENGTH]
 
 
 COLUMNS = [
@@ -69,44 +69,44 @@ COLUMNS = [
 
 @on("db")
 @pytest.mark.parametrize(("path", "column"), COLUMNS)
-@pytest.mark.parametrize(("lookup", "form"), [("startswith", "{}"), ("regex", "^{}")])
-def test_no_secret_is_spelled_out(
-    path: str, column: str, lookup: str, form: str, profile: str, viewer: Client, admin: User
+@pytest.mark.parametrize(("lookup", "pattern"), [("startswith", "{}"), ("regex", "^{}")])
+def test_filters_reveal_no_prefix_of_secret(
+    path: str, column: str, lookup: str, pattern: str, profile: str, viewer: Client, admin: User
 ) -> None:
-    theirs = browser(admin)
+    admin_browser = browser(admin)
     User.objects.filter(pk=admin.pk).update(session_hashes="secret")
     group = Group.objects.create(name="all")
     admin.groups.set([group])
-    signed_in = row_of(theirs)
+    signed_in = row_of(admin_browser)
     row = {USERS: admin.pk, GROUPS: group.pk, SIGNED_IN: signed_in.pk}[path]
     secrets = {
-        "session_key": key_of(theirs),
+        "session_key": key_of(admin_browser),
         "sealed_key": signed_in.sealed_key or "",
         "auth_hash": signed_in.auth_hash,
         "password": admin.password,
         "session_hashes": "secret",
     }
     secret = secrets[column.rsplit("__", maxsplit=1)[-1]]
-    assert len(secret) >= ENOUGH
+    assert len(secret) >= PREFIX_LENGTH
     assert is_listed(viewer, path, id=str(row))
-    assert spelled(viewer, path, row, f"{column}__{lookup}", form, secret) == ""
+    assert guessed(viewer, path, row, f"{column}__{lookup}", pattern, secret) == ""
 
 
 @on("db")
-def test_what_is_shown_may_be_asked(profile: str, viewer: Client, admin: User) -> None:
-    """Else the test above would pass where nothing can be asked at all."""
+def test_filters_by_shown_columns_work(profile: str, viewer: Client, admin: User) -> None:
+    """Otherwise the test above would pass if no filter worked."""
     row = row_of(browser(admin)).pk
-    assert spelled(viewer, USERS, admin.pk, "username__startswith", "{}", "admin") == "admi"
-    assert spelled(viewer, SIGNED_IN, row, "engine__startswith", "{}", "dbx") == "db"
+    assert guessed(viewer, USERS, admin.pk, "username__startswith", "{}", "admin") == "admi"
+    assert guessed(viewer, SIGNED_IN, row, "engine__startswith", "{}", "dbx") == "db"
 
 
 @on("db")
-def test_nor_by_comparing_it_whole(profile: str, viewer: Client, admin: User) -> None:
-    theirs = browser(admin)
-    row = row_of(theirs)
+def test_filter_by_whole_secret_is_refused(profile: str, viewer: Client, admin: User) -> None:
+    admin_browser = browser(admin)
+    row = row_of(admin_browser)
     for name, value in (
-        ("session_key", key_of(theirs)),
-        ("session_key__in", key_of(theirs)),
+        ("session_key", key_of(admin_browser)),
+        ("session_key__in", key_of(admin_browser)),
         ("sealed_key", row.sealed_key),
         ("auth_hash", row.auth_hash),
         ("auth_hash__gt", ""),
@@ -115,42 +115,42 @@ def test_nor_by_comparing_it_whole(profile: str, viewer: Client, admin: User) ->
         assert viewer.get(SIGNED_IN, {name: value}).status_code == 400
 
 
-def names_of(model: type[Model], depth: int) -> Iterator[str]:
-    """Every path of fields from that model, through what is related to it in either direction."""
+def field_paths(model: type[Model], depth: int) -> Iterator[str]:
+    """Yield every path of fields from the model, through relations in both directions."""
     for field in model._meta.get_fields():
         yield field.name
         if depth and isinstance(field.related_model, type):
-            for name in names_of(field.related_model, depth - 1):
+            for name in field_paths(field.related_model, depth - 1):
                 yield f"{field.name}__{name}"
 
 
 @pytest.mark.parametrize("model", ADMINS, ids=lambda model: model.__name__)
-def test_nothing_but_what_is_listed_may_be_asked(model: type[Model]) -> None:
-    """Of all the columns that there are, however they are called and reached."""
-    found = ADMINS[model]
+def test_only_listed_lookups_are_allowed(model: type[Model]) -> None:
+    """Tries every column that a path of fields leads to, under every name."""
+    model_admin = ADMINS[model]
     allowed = {
         field_path(model, name)
-        for name in (*names_of(model, 3), "pk", "user_id")
+        for name in (*field_paths(model, 3), "pk", "user_id")
         for lookup in ("", "__startswith", "__regex", "__gt", "__in", "__exact")
-        if found.lookup_allowed(f"{name}{lookup}", "x", None)
+        if model_admin.lookup_allowed(f"{name}{lookup}", "x", None)
     }
-    assert allowed == set(found.allowed_lookups)
+    assert allowed == set(model_admin.allowed_lookups)
     secret = {"password", "session_hashes", "sealed_key", "auth_hash", "sign_outs"}
     assert not secret & {part for name in allowed for part in name.split("__")}
 
 
-def test_what_the_pages_themselves_link_to_is_allowed(viewer: Client, admin: User) -> None:
+def test_links_of_lists_are_allowed(viewer: Client, admin: User) -> None:
     Group.objects.create(name="all")
     for path in (USERS, SIGNED_IN, GROUPS):
         page = viewer.get(path).content.decode()
         for query in {part.split('"')[0] for part in page.split('href="?')[1:]}:
-            asked = viewer.get(f"{path}?{query.replace('&amp;', '&')}", follow=True)
-            assert asked.status_code == 200
-            assert not asked.redirect_chain
+            response = viewer.get(f"{path}?{query.replace('&amp;', '&')}", follow=True)
+            assert response.status_code == 200
+            assert not response.redirect_chain
 
 
 @on("db")
-def test_no_order_of_a_list_follows_a_secret(profile: str, viewer: Client, admin: User) -> None:
+def test_lists_are_not_sorted_by_secrets(profile: str, viewer: Client, admin: User) -> None:
     browser(admin)
     for path in (USERS, SIGNED_IN, GROUPS):
         with CaptureQueriesContext(connection) as captured:
@@ -164,7 +164,7 @@ def test_no_order_of_a_list_follows_a_secret(profile: str, viewer: Client, admin
 
 @on("db")
 @pytest.mark.parametrize("field", ["password", "session_hashes", "sealed_key", "session_key"])
-def test_no_page_takes_a_secret_for_a_key(
+def test_to_field_with_secret_is_refused(
     field: str, profile: str, viewer: Client, admin: User
 ) -> None:
     row = row_of(browser(admin))
@@ -172,7 +172,7 @@ def test_no_page_takes_a_secret_for_a_key(
         assert viewer.get(path, {"_to_field": field}).status_code == 400
 
 
-def test_nothing_is_completed_or_searched_by_a_secret(
+def test_autocomplete_and_search_use_no_secret(
     viewer: Client, admin: User, rf: RequestFactory
 ) -> None:
     for app, name, field in (
@@ -181,12 +181,12 @@ def test_nothing_is_completed_or_searched_by_a_secret(
     ):
         query = {"app_label": app, "model_name": name, "field_name": field, "term": "a"}
         assert viewer.get("/admin/autocomplete/", query).status_code == 404
-    for model, found in ADMINS.items():
-        searched = {field_path(model, name) for name in found.get_search_fields(rf.get("/"))}
-        assert searched <= {*found.allowed_lookups, "user__username"}
+    for model, model_admin in ADMINS.items():
+        searched = {field_path(model, name) for name in model_admin.get_search_fields(rf.get("/"))}
+        assert searched <= {*model_admin.allowed_lookups, "user__username"}
 
 
-def test_the_index_of_signed_in_sessions_has_no_column_for_a_key_in_clear() -> None:
+def test_registry_has_no_column_for_plain_session_keys() -> None:
     assert "session_key" not in {field.name for field in SignedInSession._meta.get_fields()}
 
 
@@ -198,7 +198,7 @@ def test_the_index_of_signed_in_sessions_has_no_column_for_a_key_in_clear() -> N
         (USERS, "id__in", "9" * 30),
     ],
 )
-def test_what_no_column_can_be_compared_with(
+def test_value_of_wrong_type_redirects_to_list(
     path: str, name: str, value: str, viewer: Client
 ) -> None:
     response = viewer.get(path, {name: value}, follow=True)

@@ -1,4 +1,4 @@
-"""Every address of the admin with every parameter: what is wrong with it is told, never a 500."""
+"""Wrong values for every URL and parameter of the admin cause no 500 and reveal no secret."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ from tests.tiers import is_fast
 
 FORM = "application/x-www-form-urlencoded"
 
-# As each stands in an address: no text, no number, too large, too long, half a character.
+# As written in a URL: empty, not a number, too large, too long, half a character.
 WRONG = [
     *("", "x", "-1", "1.5", "1e400", "nan", "None", "[", "(", "a,b", "2026-13-45", "%CE%BB", "%00"),
     *("%ED%A0%80", "9" * 19, "9" * 30, "9" * 5000, "99999-01-01", "9999-12-31", "0001-01-01"),
@@ -34,7 +34,7 @@ WRONG = [
 ]
 LONG = ["x" * 60_000, "+x" * 2000]
 
-# What lists and pages look for besides the fields of their models.
+# Parameters that lists and pages read, besides the fields of their models.
 PARAMETERS = [
     *("q", "p", "o", "e", "all", "start", "next", "_facets", "_popup", "_to_field", "engine"),
     *("_changelist_filters", "_source_model", "_saveasnew", "_continue", "_addanother", "index"),
@@ -49,13 +49,13 @@ LISTS = [
     f"/admin/{name}/" for name in ("auth/group", "demo/user", "cookieproj_devices/signedinsession")
 ]
 
-# A method, a path and what is sent with it.
+# A method, a path and the data.
 Try = tuple[str, str, str]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, settings: Settings, db: None) -> Iterator[None]:
-    """Each refuses what the other takes."""
+    """Each database accepts values that the other refuses."""
     settings.SESSION_ENGINE = "cookieproj.engines.db"
     if request.param == "sqlite":
         yield
@@ -74,7 +74,7 @@ def walked_url(postgresql_url: str) -> str:
 
 
 class Walker:
-    """One who sends whatever there is to send, and notes what is answered with a fault."""
+    """A client that fails the test for a response with a server error or a secret."""
 
     def __init__(self, user: User | None, *, every: int = 1) -> None:
         self.user = user
@@ -93,31 +93,31 @@ class Walker:
         return self.client.post(path, data, content_type=FORM)
 
     def walk(self, tries: list[Try]) -> None:
-        """Some of them, or all with --long: none is answered by a fault, or tells a secret."""
+        """Send every n-th request, and check that no response is an error or shows a secret."""
         faults: list[Any] = []
-        some = tries[:: self.every]
-        assert len(some) > 5
-        for each in some:
-            response = self.send(*each)
+        sample = tries[:: self.every]
+        assert len(sample) > 5
+        for attempt in sample:
+            response = self.send(*attempt)
             page = f"{response.content.decode()}{response.headers}"
-            told = [secret for secret in self.secrets if secret in page]
-            if response.status_code >= 500 or told:
-                faults.append((response.status_code, told, *(part[:200] for part in each)))
+            shown = [secret for secret in self.secrets if secret in page]
+            if response.status_code >= 500 or shown:
+                faults.append((response.status_code, shown, *(part[:200] for part in attempt)))
             if self.user and "sessionid" in response.cookies:
                 self.sign_in()
-        assert not faults, (len(faults), len(some), faults[:50])
+        assert not faults, (len(faults), len(sample), faults[:50])
 
 
 ROLES: dict[str, Any] = {
-    "a superuser": ("root", {"is_staff": True, "is_superuser": True}, ""),
-    "staff who may see all": ("staff", {"is_staff": True}, "view_"),
-    "staff who may do nothing": ("staff", {"is_staff": True}, "none"),
-    "nobody": None,
+    "superuser": ("root", {"is_staff": True, "is_superuser": True}, ""),
+    "staff with view permissions": ("staff", {"is_staff": True}, "view_"),
+    "staff without permissions": ("staff", {"is_staff": True}, "none"),
+    "anonymous": None,
 }
 
 
 def every(config: pytest.Config) -> int:
-    """Of so many one is tried: of all with --long, of half as many in the fast tier."""
+    """Return n to try every n-th: 1 with --long, about twice as large in the fast tier."""
     if config.getoption("--long"):
         return 1
     return 211 if is_fast(config) else 101
@@ -130,20 +130,20 @@ def walker(request: pytest.FixtureRequest, database: None, pytestconfig: pytest.
         name, flags, prefix = role
         user = User.objects.create_user(name, password="cookies", **flags)
         user.user_permissions.set(Permission.objects.filter(codename__startswith=prefix))
-    found = Walker(user, every=every(pytestconfig))
+    walker = Walker(user, every=every(pytestconfig))
     boss = User.objects.create_superuser("boss", password="cookies", first_name="Grace")
     boss.groups.set([Group.objects.create(name="all")])
-    User.objects.filter(pk=boss.pk).update(session_hashes="a-hash-of-before")
+    User.objects.filter(pk=boss.pk).update(session_hashes="previous-hash")
     owner = Client()
     owner.force_login(boss)
     row = row_of(owner)
-    hashes = {boss.get_session_auth_hash(), row.auth_hash, "a-hash-of-before", boss.password}
-    found.secrets = {key_of(owner), row.sealed_key, *hashes}
-    return found
+    hashes = {boss.get_session_auth_hash(), row.auth_hash, "previous-hash", boss.password}
+    walker.secrets = {key_of(owner), row.sealed_key, *hashes}
+    return walker
 
 
 def objects() -> dict[str, str]:
-    """By the beginning of a path: the name of one that is there."""
+    """Return the primary key of an existing object for the beginning of its path."""
     row = SignedInSession.objects.get(user__username="boss")
     return {
         "/admin/auth/group": str(Group.objects.get(name="all").pk),
@@ -155,48 +155,48 @@ def objects() -> dict[str, str]:
     }
 
 
-def filled(value: Callable[[str], str]) -> Iterator[str]:
-    """Each address of the admin, with what that gives for a path in the place of an object."""
+def admin_paths(value: Callable[[str], str]) -> Iterator[str]:
+    """Yield each path of the admin with ``value(path)`` in the place of its parameters."""
     for route in routes():
         if route.startswith("admin/") and route != "admin/logout/":
             path = "/" + APPS.sub("cookieproj_devices/", route)
             path = path.replace("(?P<url>.*)$", value("/") + "/")
-            # A backslash in it would be an escape.
+            # A backslash would be an escape in the replacement.
             yield PARAMETER.sub(value(path).replace("\\", r"\\"), path)
 
 
-def wrong_part(wrong: str, _path: str) -> str:
+def quoted_value(wrong: str, _path: str) -> str:
     return quote(wrong, safe="%+")
 
 
-def right_paths() -> list[str]:
-    known = objects()
-    return list(filled(lambda path: known.get("/".join(path.split("/")[:4]), "1")))
+def existing_paths() -> list[str]:
+    pks = objects()
+    return list(admin_paths(lambda path: pks.get("/".join(path.split("/")[:4]), "1")))
 
 
-def test_whatever_stands_in_an_address(walker: Walker) -> None:
+def test_wrong_values_in_paths(walker: Walker) -> None:
     walker.walk(
         [
             (method, path, "post=yes")
             for wrong in [*WRONG, *LONG]
-            for path in filled(partial(wrong_part, wrong))
+            for path in admin_paths(partial(quoted_value, wrong))
             for method in ("GET", "POST")
         ]
     )
 
 
-def test_whatever_a_page_is_asked_for(walker: Walker) -> None:
+def test_wrong_query_parameters(walker: Walker) -> None:
     walker.walk(
         [
             ("GET", path, f"{name}={wrong}")
-            for path in right_paths()
+            for path in existing_paths()
             for name in PARAMETERS
             for wrong in WRONG
         ]
     )
 
 
-def test_what_is_longer_than_a_database_takes(walker: Walker) -> None:
+def test_values_longer_than_databases_accept(walker: Walker) -> None:
     walker.every = 1
     lists = [*LISTS, "/admin/cookieproj_engines/storedsession/", "/admin/autocomplete/"]
     fixed = "app_label=cookieproj_devices&model_name=signedinsession&field_name=user"
@@ -210,29 +210,29 @@ def test_what_is_longer_than_a_database_takes(walker: Walker) -> None:
     )
 
 
-def names_of(model: type[models.Model], depth: int = 1) -> Iterator[str]:
+def field_paths(model: type[models.Model], depth: int = 1) -> Iterator[str]:
     for field in model._meta.get_fields():
         yield field.name
         if depth and isinstance(field.related_model, type):
-            for name in names_of(field.related_model, depth - 1):
+            for name in field_paths(field.related_model, depth - 1):
                 yield f"{field.name}__{name}"
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_whatever_a_list_is_filtered_by(path: str, walker: Walker) -> None:
-    """Each column there is by each lookup there is; those that are allowed with each value."""
+def test_wrong_filters_of_lists(path: str, walker: Walker) -> None:
+    """Tries every column with every lookup, and the allowed ones with every wrong value."""
     model = apps.get_model(".".join(path.split("/")[2:4]))
-    found = site.get_model_admin(model)
-    asked = [
+    model_admin = site.get_model_admin(model)
+    lookups = [
         f"{name}__{lookup}".removesuffix("__")
-        for name in (*names_of(model), "pk", "nothing")
+        for name in (*field_paths(model), "pk", "nothing")
         for lookup in LOOKUPS
     ]
-    allowed = {name for name in asked if found.lookup_allowed(name, "", None)}  # type: ignore[arg-type]
+    allowed = {name for name in lookups if model_admin.lookup_allowed(name, "", None)}  # type: ignore[arg-type]
     assert len(allowed) > 20
     tries = [
         ("GET", path, f"{name}={wrong}")
-        for name in asked
+        for name in lookups
         for wrong in (WRONG if name in allowed else ["x"])
     ]
     walker.walk(tries)
@@ -245,20 +245,20 @@ def names_in_form(path: str) -> list[str]:
     return sorted({*re.findall(r'name="([\w-]+)"', page), *PARAMETERS})
 
 
-def test_whatever_a_form_is_sent(walker: Walker) -> None:
+def test_wrong_form_fields(walker: Walker) -> None:
     tries: list[Try] = []
-    for path in right_paths():
+    for path in existing_paths():
         for name in names_in_form(path):
             for wrong in WRONG:
-                # Whatever is in the form for it, deletes.
+                # Any form sent here deletes the object.
                 deletes = path.endswith("/delete/")
                 query, form = (f"?{name}={wrong}", "") if deletes else ("", f"{name}={wrong}")
                 tries.append(("POST", f"{path}{query}", form))
     walker.walk(tries)
 
 
-def test_whatever_is_selected(walker: Walker) -> None:
-    """By primary keys that are none."""
+def test_wrong_selections(walker: Walker) -> None:
+    """Tries invalid primary keys, indexes and actions."""
     tries: list[Try] = []
     for path in [*LISTS, "/admin/cookieproj_engines/storedsession/"]:
         for action in ACTIONS:
@@ -275,29 +275,30 @@ def test_whatever_is_selected(walker: Walker) -> None:
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_nothing_that_is_selected_wrong_is_changed(path: str, walker: Walker) -> None:
-    there = [model.objects.count() for model in (User, Group, SignedInSession)]
+def test_wrong_selections_change_nothing(path: str, walker: Walker) -> None:
+    counts = [model.objects.count() for model in (User, Group, SignedInSession)]
     for action in ("delete_selected", "sign_out", "sign_out_users"):
         for wrong in WRONG:
             form = f"action={action}&post=yes&_selected_action={wrong}"
             assert walker.send("POST", path, form).status_code in {200, 302, 403}
-    assert [model.objects.count() for model in (User, Group, SignedInSession)] == there
+    assert [model.objects.count() for model in (User, Group, SignedInSession)] == counts
 
 
-def test_one_that_is_none_among_the_selected_leaves_the_others(database: None) -> None:
+def test_invalid_primary_key_does_not_stop_action_on_valid_one(database: None) -> None:
     walker = Walker(User.objects.create_superuser("root", password="cookies"))
-    gone = User.objects.create_user("gone", password="cookies")
-    form = f"action=delete_selected&post=yes&_selected_action=x&_selected_action={gone.pk}"
+    selected = User.objects.create_user("selected", password="cookies")
+    form = f"action=delete_selected&post=yes&_selected_action=x&_selected_action={selected.pk}"
     assert walker.send("POST", "/admin/demo/user/", form).status_code == 302
-    assert not User.objects.filter(pk=gone.pk).exists()
+    assert not User.objects.filter(pk=selected.pk).exists()
 
 
-def test_no_object_is_pointed_to(walker: Walker) -> None:
-    """Not by whoever it is: no model of this site has a page of its own."""
-    kinds = [
-        str(kind.pk) for kind in ContentType.objects.get_for_models(*apps.get_models()).values()
+def test_view_on_site_leads_to_no_object(walker: Walker) -> None:
+    """No model of this site has a page of its own."""
+    content_types = [
+        str(content_type.pk)
+        for content_type in ContentType.objects.get_for_models(*apps.get_models()).values()
     ]
-    for kind in (*kinds, "x", "%00"):
+    for content_type in (*content_types, "x", "%00"):
         for wrong in ("x", "%00", "9" * 30, *objects().values()):
-            response = walker.send("GET", f"/admin/r/{kind}/{wrong}/", "")
+            response = walker.send("GET", f"/admin/r/{content_type}/{wrong}/", "")
             assert response.status_code == (404 if walker.user else 302)

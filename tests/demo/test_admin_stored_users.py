@@ -1,4 +1,4 @@
-"""Whose a stored session is: nobody sees the data of a superuser's, whatever names them."""
+"""The user of a stored session: a superuser's data are hidden, however the id is written."""
 
 import uuid
 from collections.abc import Iterator
@@ -24,8 +24,8 @@ HIDDEN = "Nobody gets to see the data"
 
 
 def listed(user: Any, **data: Any) -> ListedSession:
-    held = {**data, SESSION_KEY: user}
-    return ListedSession("k" * 32, b"", Entry(None, lambda: held))
+    items = {**data, SESSION_KEY: user}
+    return ListedSession("k" * 32, b"", Entry(None, lambda: items))
 
 
 def data_of(session: StoredSession) -> str:
@@ -35,7 +35,7 @@ def data_of(session: StoredSession) -> str:
 
 @pytest.fixture
 def members(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A user model whose keys are UUIDs."""
+    """A user model whose primary keys are UUIDs."""
     with isolate_apps("demo"):
 
         class Member(models.Model):
@@ -48,47 +48,58 @@ def members(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             def __str__(self) -> str:
                 return str(self.pk)
 
-        columns = [f"{each.column} {each.db_type(connection)}" for each in Member._meta.fields]
+        columns = [f"{field.column} {field.db_type(connection)}" for field in Member._meta.fields]
         with connection.cursor() as cursor:
             cursor.execute(f"CREATE TABLE {Member._meta.db_table} ({', '.join(columns)})")
         monkeypatch.setattr(inspector, "get_user_model", lambda: Member)
         yield Member
 
 
-def test_users_are_found_whose_keys_are_uuids(members: Any) -> None:
-    boss, other = (members.objects.create(is_superuser=flag) for flag in (True, False))
-    spelled = [str(boss.pk), boss.pk.hex, str(other.pk)]
-    found = inspector.with_users([listed(pk, color="blue") for pk in spelled])
-    assert [session.user for session in found] == [boss, boss, other]
-    assert [HIDDEN in data_of(session) for session in found] == [True, True, False]
-    assert ["blue" in data_of(session) for session in found] == [False, False, True]
+def test_users_with_uuid_keys_are_found(members: Any) -> None:
+    boss, member = (members.objects.create(is_superuser=flag) for flag in (True, False))
+    pks = [str(boss.pk), boss.pk.hex, str(member.pk)]
+    sessions = inspector.with_users([listed(pk, color="blue") for pk in pks])
+    assert [session.user for session in sessions] == [boss, boss, member]
+    assert [HIDDEN in data_of(session) for session in sessions] == [True, True, False]
+    assert ["blue" in data_of(session) for session in sessions] == [False, False, True]
 
 
-def test_what_is_no_uuid_is_nobody_known(members: Any) -> None:
-    odd: list[Any] = ["1", "x", "", [1], {}, 1.5, float("inf"), "9" * 5000, "\0", uuid.uuid4().hex]
-    for pk in odd:
-        (found,) = inspector.with_users([listed(pk, color="blue")])
-        assert found.user is None
-        assert "blue" not in data_of(found)
+def test_invalid_uuid_is_unknown_user(members: Any) -> None:
+    invalid: list[Any] = [
+        "1",
+        "x",
+        "",
+        [1],
+        {},
+        1.5,
+        float("inf"),
+        "9" * 5000,
+        "\0",
+        uuid.uuid4().hex,
+    ]
+    for pk in invalid:
+        (session,) = inspector.with_users([listed(pk, color="blue")])
+        assert session.user is None
+        assert "blue" not in data_of(session)
 
 
 @LISTABLE
-@pytest.mark.parametrize("spelled", ["{}", " {} ", "+{}", "0{}", "{}.0"])
-def test_a_superuser_is_known_by_whatever_signs_them_in(
-    spelled: str, profile: str, store: type[SessionBase], admin: User
+@pytest.mark.parametrize("pattern", ["{}", " {} ", "+{}", "0{}", "{}.0"])
+def test_superuser_is_recognized_by_every_spelling_of_the_id(
+    pattern: str, profile: str, store: type[SessionBase], admin: User
 ) -> None:
-    """Django finds the user by what makes a primary key, and so does the admin."""
+    """Django converts the value to a primary key, and so does the admin."""
     session = store()
-    pk = spelled.format(admin.pk)
+    pk = pattern.format(admin.pk)
     session[SESSION_KEY] = float(pk) if "." in pk else pk
     session["color"] = "secret blue"
     session.save()
-    page = look(session, admin)
+    page = session_page(session, admin)
     assert HIDDEN in page
     assert "secret blue" not in page
 
 
-def look(session: SessionBase, admin: User) -> str:
+def session_page(session: SessionBase, admin: User) -> str:
     name = inspector.encrypt(str(session.session_key), inspector.KEY)
     return (
         browser(admin)
@@ -99,14 +110,14 @@ def look(session: SessionBase, admin: User) -> str:
 
 @LISTABLE
 @pytest.mark.parametrize("pk", ["123456789", "0", "9" * 18])
-def test_a_user_who_is_not_found_may_be_anybody(
+def test_data_of_unknown_user_are_hidden(
     pk: str, profile: str, store: type[SessionBase], admin: User
 ) -> None:
     session = store()
     session[SESSION_KEY] = pk
     session["color"] = "secret blue"
     session.save()
-    page = look(session, admin)
+    page = session_page(session, admin)
     assert HIDDEN in page
     assert "secret blue" not in page
     rows = (
@@ -118,8 +129,10 @@ def test_a_user_who_is_not_found_may_be_anybody(
 
 
 @LISTABLE
-def test_nobodys_data_is_shown(profile: str, store: type[SessionBase], admin: User) -> None:
+def test_data_of_anonymous_session_are_shown(
+    profile: str, store: type[SessionBase], admin: User
+) -> None:
     session = store()
     session["color"] = "plain blue"
     session.save()
-    assert "plain blue" in look(session, admin)
+    assert "plain blue" in session_page(session, admin)

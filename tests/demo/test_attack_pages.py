@@ -1,4 +1,4 @@
-"""Each attempt comes out as it must, on every profile, and leaves nothing behind."""
+"""The attempts of /break/ have the expected outcome on every profile and leave no data."""
 
 import html
 import re
@@ -30,32 +30,32 @@ EXPECTED = {
     "send-5000-bytes": [False, True, True],
     "write-twice-at-once": [True, False],
 }
-# There a planted cookie holds the attacker's session, and goes on holding that.
+# A planted cookie contains the attacker's session and never becomes the victim's.
 EXPECTED_IN_COOKIES = {"fix-a-session-key": [True, True, True]}
 
 
-def left_behind() -> list[int]:
-    found = [
+def stored_counts() -> list[int]:
+    counts = [
         model.objects.count()
         for model in (User, Session, SignedInSession, RefusedSession, LogEntry)
     ]
     if running_engine.name() in {"cache", "cached_db"}:
-        found.append(len(list(caches["sessions"].iter_keys("*"))))  # type: ignore[attr-defined]
-    return found
+        counts.append(len(list(caches["sessions"].iter_keys("*"))))  # type: ignore[attr-defined]
+    return counts
 
 
-def made(name: str) -> list[Trial]:
+def run_attempt(name: str) -> list[Trial]:
     return list(ATTEMPTS[name].run())
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_it_comes_out_as_it_must(name: str, profile: str, settings: Settings) -> None:
+def test_attempt_has_expected_outcome(name: str, profile: str, settings: Settings) -> None:
     settings.DEBUG = True
-    before = left_behind()
+    before = stored_counts()
     expected = EXPECTED | (EXPECTED_IN_COOKIES if profile in IN_COOKIES else {})
-    assert [trial.withstood for trial in made(name)] == expected[name]
-    after = left_behind()
-    # Of a copy that has been deleted cached_db keeps a mark for a while.
+    assert [trial.withstood for trial in run_attempt(name)] == expected[name]
+    after = stored_counts()
+    # cached_db keeps a tombstone of a deleted copy for a while.
     assert after[:5] == before[:5]
     assert after[5:] == before[5:] or profile == "cached_db"
 
@@ -64,74 +64,72 @@ def test_every_attempt_is_tested() -> None:
     assert ATTEMPTS.keys() == EXPECTED.keys()
 
 
-def test_an_engine_that_loses_a_write_is_shown_to(
-    profile: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lost_write_is_shown(profile: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attacks, "OUR_ENGINES", DJANGO_ENGINES)
-    trials = made("write-twice-at-once")
+    trials = run_attempt("write-twice-at-once")
     assert [trial.outcome for trial in trials] == ["Lost: first."] * 2
 
 
-def test_an_engine_that_takes_any_key_is_shown_to(
-    db: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def takes_it(self: object) -> dict[str, object]:
+def test_engine_that_accepts_any_key_is_shown(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load_any_key(self: object) -> dict[str, object]:
         return {}
 
-    monkeypatch.setattr(running_engine.store(), "load", takes_it)
+    monkeypatch.setattr(running_engine.store(), "load", load_any_key)
     monkeypatch.setattr(running_engine.store(), "save", lambda self, must_create=False: None)
     monkeypatch.setattr(running_engine.store(), "cycle_key", lambda self: None)
-    assert made("fix-a-session-key")[0].outcome == "The site stores the session under that key."
+    assert (
+        run_attempt("fix-a-session-key")[0].outcome == "The site stores the session under that key."
+    )
 
 
 @pytest.mark.parametrize("name", ["send-5000-bytes", "write-twice-at-once"])
-def test_a_store_that_goes_away_is_a_503_with_nothing_left(
+def test_unreachable_store_is_503_and_leaves_no_session(
     name: str, client: Client, db: None
 ) -> None:
-    away = StoreUnavailableError("table django_session", "It is away.")
-    with mock.patch.object(DBStore, "load", side_effect=away):
+    unavailable = StoreUnavailableError("table django_session", "No answer.")
+    with mock.patch.object(DBStore, "load", side_effect=unavailable):
         assert client.post(f"/break/{name}/").status_code == 503
     assert Session.objects.count() == 0
 
 
-def test_where_debug_is_off_only_the_log_is_told(
+def test_oversized_cookie_is_logged_without_debug(
     db: None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    trials = made("send-5000-bytes")
+    trials = run_attempt("send-5000-bytes")
     assert trials[1].outcome.startswith("The cookie has 51")
     assert "the log says so" in trials[1].outcome
     assert "The cookie sessionid takes 52" in caplog.text
 
 
-def shown(client: Client, name: str) -> str:
+def attempt_page(client: Client, name: str) -> str:
     response = client.post(f"/break/{name}/")
     assert response.status_code == 200
     return html.unescape(response.content.decode())
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_the_page_shows_what_happened_and_why(name: str, client: Client, db: None) -> None:
+def test_page_shows_outcome_and_explanation(name: str, client: Client, db: None) -> None:
     assert str(ATTEMPTS[name].about) in client.get("/break/").content.decode()
-    page = shown(client, name)
+    page = attempt_page(client, name)
     card = page.partition(f'id="{name}"')[2].partition("</section>")[0]
     marks = re.findall("withstood|broken", re.sub("<details>.*", "", card, flags=re.DOTALL))
     assert len(marks) == len(EXPECTED[name])
     assert str(ATTEMPTS[name].why) in card
     assert page.count('role="status"') == 1
-    # The visitor's own session has no part in it.
+    # The attempt leaves the visitor's own session alone.
     assert "sessionid" not in client.cookies
 
 
-def test_an_attempt_is_made_by_its_button_only(client: Client, db: None) -> None:
-    came_back = client.get("/break/write-twice-at-once/")
-    assert came_back.headers["Location"] == "/break/#write-twice-at-once"
+def test_attempt_runs_only_by_post_with_csrf_token(client: Client, db: None) -> None:
+    response = client.get("/break/write-twice-at-once/")
+    assert response.headers["Location"] == "/break/#write-twice-at-once"
     assert client.get("/break/none/").status_code == 404
     assert client.post("/break/none/").status_code == 404
-    strict = Client(enforce_csrf_checks=True)
-    assert strict.post("/break/write-twice-at-once/").status_code == 403
+    csrf_client = Client(enforce_csrf_checks=True)
+    assert csrf_client.post("/break/write-twice-at-once/").status_code == 403
 
 
-def test_the_code_is_the_running_one(client: Client, db: None) -> None:
+def test_page_shows_code_of_attempts(client: Client, db: None) -> None:
     page = client.get("/break/").content.decode()
     for attempt in ATTEMPTS.values():
         assert f'<span class="nf">{attempt.run.__name__}</span>' in page

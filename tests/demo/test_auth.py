@@ -1,4 +1,4 @@
-"""Signing in, three ways, on every profile."""
+"""The three kinds of sign-in of the demo, on every profile."""
 
 import re
 from io import StringIO
@@ -13,8 +13,8 @@ from pytest_django import Settings
 from demo.constants import LOGIN_COOKIE
 from demo.models import User
 
-WAYS = pytest.mark.parametrize(
-    ("sign_in", "behind"),
+SIGN_INS = pytest.mark.parametrize(
+    ("sign_in", "account"),
     [
         ("/auth/by-hand-sign-in/", "/auth/by-hand/"),
         ("/auth/cookie-sign-in/", "/auth/cookie-account/"),
@@ -28,39 +28,39 @@ SIGN_IN_PAGES = pytest.mark.parametrize(
 ADA = {"username": "ada", "password": "cookies"}
 
 
-@WAYS
-def test_in_and_out_again(
-    sign_in: str, behind: str, profile: str, client: Client, ada: User
+@SIGN_INS
+def test_sign_in_and_sign_out(
+    sign_in: str, account: str, profile: str, client: Client, ada: User
 ) -> None:
-    assert "welcome" not in client.get(behind, follow=True).content.decode()
+    assert "welcome" not in client.get(account, follow=True).content.decode()
     response = client.post(sign_in, ADA)
-    assert (response.status_code, response.headers["Location"]) == (302, behind)
-    assert "welcome ada" in client.get(behind).content.decode()
+    assert (response.status_code, response.headers["Location"]) == (302, account)
+    assert "welcome ada" in client.get(account).content.decode()
     client.post(sign_in.replace("sign-in", "sign-out"))
-    assert "welcome" not in client.get(behind, follow=True).content.decode()
+    assert "welcome" not in client.get(account, follow=True).content.decode()
 
 
-@WAYS
-def test_a_wrong_password_says_so_and_lets_nobody_in(
-    sign_in: str, behind: str, client: Client, ada: User
+@SIGN_INS
+def test_wrong_password_shows_error_and_signs_nobody_in(
+    sign_in: str, account: str, client: Client, ada: User
 ) -> None:
     response = client.post(sign_in, {"username": "ada", "password": "wrong"})
     assert "Please enter a correct username and password" in response.content.decode()
-    assert "welcome" not in client.get(behind, follow=True).content.decode()
+    assert "welcome" not in client.get(account, follow=True).content.decode()
 
 
 @pytest.mark.parametrize("page", ["/auth/cookie-account/", "/auth/account/"])
-def test_whoever_is_sent_to_sign_in_comes_back(page: str, client: Client, ada: User) -> None:
-    wanted = f"{page}?tab=2&word=%C3%A4"
-    asked = client.get(wanted, follow=True)
-    form = asked.context
-    back = client.post(asked.request["PATH_INFO"], {**ADA, "next": form["next"]})
-    assert back.headers["Location"] == wanted
+def test_sign_in_redirects_to_requested_page(page: str, client: Client, ada: User) -> None:
+    requested = f"{page}?tab=2&word=%C3%A4"
+    sign_in_page = client.get(requested, follow=True)
+    form = {**ADA, "next": sign_in_page.context["next"]}
+    response = client.post(sign_in_page.request["PATH_INFO"], form)
+    assert response.headers["Location"] == requested
 
 
 @SIGN_IN_PAGES
 @pytest.mark.parametrize(
-    "elsewhere",
+    "foreign_url",
     [
         "https://evil.example/",
         "//evil.example",
@@ -77,32 +77,30 @@ def test_whoever_is_sent_to_sign_in_comes_back(page: str, client: Client, ada: U
         "https://testserver.evil.example/",
     ],
 )
-def test_next_leads_to_this_site_only(
-    elsewhere: str, sign_in: str, client: Client, ada: User
+def test_next_to_another_site_is_ignored(
+    foreign_url: str, sign_in: str, client: Client, ada: User
 ) -> None:
     for response in (
-        client.post(sign_in, {**ADA, "next": elsewhere}),
-        client.post(f"{sign_in}?{'next='}{elsewhere.replace(chr(10), '%0A')}", ADA),
+        client.post(sign_in, {**ADA, "next": foreign_url}),
+        client.post(f"{sign_in}?{'next='}{foreign_url.replace(chr(10), '%0A')}", ADA),
     ):
         assert response.headers["Location"].startswith("/auth/")
 
 
 @SIGN_IN_PAGES
-def test_next_may_be_this_site_by_its_whole_address(
-    sign_in: str, client: Client, ada: User
-) -> None:
+def test_next_may_be_absolute_url_of_this_site(sign_in: str, client: Client, ada: User) -> None:
     response = client.post(sign_in, {**ADA, "next": "http://testserver/reading/all-cookies/"})
     assert response.headers["Location"] == "http://testserver/reading/all-cookies/"
 
 
 @SIGN_IN_PAGES
-def test_next_over_https_stays_there(sign_in: str, client: Client, ada: User) -> None:
+def test_next_from_https_to_http_is_ignored(sign_in: str, client: Client, ada: User) -> None:
     response = client.post(sign_in, {**ADA, "next": "http://testserver/"}, secure=True)
     assert response.headers["Location"].startswith("/auth/")
 
 
 @pytest.mark.parametrize("sign_in", ["/auth/by-hand-sign-in/", "/auth/sign-in/"])
-def test_signing_in_changes_the_key_and_keeps_the_rest(
+def test_sign_in_changes_session_key_and_keeps_data(
     sign_in: str, profile: str, client: Client, ada: User
 ) -> None:
     client.post("/sessions/set-item/")
@@ -112,16 +110,14 @@ def test_signing_in_changes_the_key_and_keeps_the_rest(
     assert client.get("/sessions/get/").content.decode() == "color is blue\n"
 
 
-def test_signing_out_by_hand_keeps_what_else_the_session_holds(
-    profile: str, client: Client, ada: User
-) -> None:
+def test_sign_out_by_hand_keeps_other_data(profile: str, client: Client, ada: User) -> None:
     client.post("/auth/by-hand-sign-in/", ADA)
     client.post("/sessions/set-item/")
     client.post("/auth/by-hand-sign-out/")
     assert client.get("/sessions/get/").content.decode() == "color is blue\n"
 
 
-def test_is_login_fools_the_naive_check_alone(client: Client, ada: User) -> None:
+def test_forged_login_cookie_fools_only_naive_check(client: Client, ada: User) -> None:
     def verdict() -> list[bool]:
         lines = client.get("/auth/who-lets-you-in/").content.decode().splitlines()
         return ["lets you in" in line for line in lines]
@@ -136,24 +132,26 @@ def test_is_login_fools_the_naive_check_alone(client: Client, ada: User) -> None
 
 
 @pytest.mark.parametrize("debug", [True, False])
-def test_demo_accounts_are_told_where_there_may_be_any(
+def test_sign_in_page_mentions_demo_accounts_only_in_debug(
     client: Client, settings: Settings, db: None, debug: bool
 ) -> None:
     settings.DEBUG = debug
     page = client.get("/auth/sign-in/").content.decode()
-    told = "manage.py demodata creates and lists them; scripts/run runs it at startup."
-    assert (told in page) == debug
+    hint = "manage.py demodata creates and lists them; scripts/run runs it at startup."
+    assert (hint in page) == debug
 
 
-def test_what_is_told_of_them_is_true(client: Client, settings: Settings, db: None) -> None:
-    """However the site was started."""
+def test_demodata_lists_accounts_that_can_sign_in(
+    client: Client, settings: Settings, db: None
+) -> None:
+    """``scripts/run`` runs it, so that the accounts exist."""
     assert "\npython manage.py demodata" in Path("scripts/run").read_text()
     settings.DEBUG = True
-    for _again in range(2):
+    for _ in range(2):
         out = StringIO()
         call_command("demodata", stdout=out)
         listed = re.findall(r"Demo account (\w+), password (\w+)", out.getvalue())
         assert len(listed) == 3
     for username, password in listed:
-        answer = Client().post("/auth/sign-in/", {"username": username, "password": password})
-        assert answer.status_code == 302
+        response = Client().post("/auth/sign-in/", {"username": username, "password": password})
+        assert response.status_code == 302

@@ -38,10 +38,10 @@ from tests.conftest import copied
 from tests.sites import ROOT
 from tests.stores import instead, steps_of
 
-from .test_engines_page import TRIPS, table_goes_away
+from .test_engines_page import ROUND_TRIPS, table_disappears
 
 # The round trips that tests/engines/test_round_trips.py counts for Django 5.2 and 6.1.
-TRIPS_OF_DJANGOS = {
+DJANGO_ROUND_TRIPS = {
     "db": [0, 1, 4, 12, 5],
     "cache": [0, 1, 3, 6, 2],
     "cached_db": [0, 1, 5, 16, 6],
@@ -56,7 +56,7 @@ def site(empty_stores: None, settings: Settings, tmp_path: Path, db: None) -> No
 
 
 @pytest.fixture
-def nothing_left(tmp_path: Path) -> Iterator[None]:
+def leaves_no_session(tmp_path: Path) -> Iterator[None]:
     yield
     assert Session.objects.count() == 0
     assert not list(cache_connections["sessions"].iter_keys("*"))  # type: ignore[attr-defined]
@@ -70,9 +70,9 @@ def bench(*arguments: str) -> results.Benchmark:
     return measured
 
 
-@pytest.mark.usefixtures("nothing_left")
-class TestTheCommand:
-    def test_every_engine_is_measured_beside_djangos(
+@pytest.mark.usefixtures("leaves_no_session")
+class TestCommand:
+    def test_measures_every_engine_and_its_counterpart_of_django(
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:
         measured = bench("--requests", "3")
@@ -85,27 +85,25 @@ class TestTheCommand:
                 assert cost.median is not None
                 assert cost.p95 is not None
                 assert 0 < cost.median <= cost.p95
-                beside = (
-                    f"{DJANGO_ENGINES}{result.engine.removeprefix(OUR_ENGINES)}"
-                    in installed_engines()
-                )
-                assert (cost.ratio is not None) == beside
+                name = result.engine.removeprefix(OUR_ENGINES)
+                has_counterpart = f"{DJANGO_ENGINES}{name}" in installed_engines()
+                assert (cost.ratio is not None) == has_counterpart
         output = capsys.readouterr().out
         assert "3 requests of each kind, sessions of 212 bytes, 1 visitor at a time." in output
         shown = re.findall(r"^(\S+) .*\d+ \d+ \(\d+\)", output, re.MULTILINE)
         assert shown == list(ENGINE_NAMES)
         assert output.count("ours/Django's") == 5
         [line] = re.findall(r"^cache +.*", output, re.MULTILINE)
-        assert re.findall(r"\((\d+)\)", line) == [str(trips) for trips in TRIPS["cache"]]
+        assert re.findall(r"\((\d+)\)", line) == [str(trips) for trips in ROUND_TRIPS["cache"]]
 
     @pytest.mark.django_db(transaction=True)
     @pytest.mark.parametrize("name", ENGINE_NAMES)
-    def test_trips_are_those_that_servers_count(self, name: str) -> None:
+    def test_round_trips_equal_those_counted_by_servers(self, name: str) -> None:
         measured = bench("--requests", "1", "--engine", name)
         ours, *djangos = measured.engines
-        assert [cost.trips for cost in ours.requests.values()] == TRIPS[name]
-        counted = [[cost.trips for cost in each.requests.values()] for each in djangos]
-        assert counted == [TRIPS_OF_DJANGOS.get(name, [None] * 5)] * (name in DJANGO_ENGINE_NAMES)
+        assert [cost.trips for cost in ours.requests.values()] == ROUND_TRIPS[name]
+        counted = [[cost.trips for cost in result.requests.values()] for result in djangos]
+        assert counted == [DJANGO_ROUND_TRIPS.get(name, [None] * 5)] * (name in DJANGO_ENGINE_NAMES)
 
     def test_engines_are_chosen_by_name_or_path(self) -> None:
         measured = bench("--requests", "1", "--engine", "file", "--engine", f"{DJANGO_ENGINES}db")
@@ -115,7 +113,7 @@ class TestTheCommand:
             f"{DJANGO_ENGINES}db",
         ]
 
-    def test_what_a_session_holds_decides_the_bytes(self, tmp_path: Path) -> None:
+    def test_stored_bytes_depend_on_payload(self, tmp_path: Path) -> None:
         payload = tmp_path / "cart.json"
         payload.write_text(json.dumps({"cart": list(range(500))}))
         measured = bench("--requests", "1", "--engine", "cache", "--payload", str(payload))
@@ -127,17 +125,19 @@ class TestTheCommand:
         measured = bench("--requests", "1", "--engine", "cache", "--size", "3000")
         assert measured.engines[0].stored_bytes == len(json.dumps(payload_of(3000) | {"visits": 0}))
 
-    def test_a_session_too_large_for_a_cookie_is_told(
+    def test_session_too_large_for_cookie_is_reported(
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:
         measured = bench("--requests", "1", "--engine", "signed_cookies", "--size", "9000")
-        assert all("beyond 4096 a browser may drop it" in each.problem for each in measured.engines)
+        assert all(
+            "beyond 4096 a browser may drop it" in result.problem for result in measured.engines
+        )
         assert "beyond 4096 a browser may drop it" in capsys.readouterr().out
 
-    def test_the_figures_are_written(self, tmp_path: Path) -> None:
-        told = tmp_path / "figures.json"
-        measured = bench("--requests", "2", f"--json={told}", "--engine=cache")
-        assert told.read_text() == results.as_json(measured)
+    def test_json_option_writes_figures(self, tmp_path: Path) -> None:
+        figures = tmp_path / "figures.json"
+        measured = bench("--requests", "2", f"--json={figures}", "--engine=cache")
+        assert figures.read_text() == results.as_json(measured)
 
     @pytest.mark.parametrize(
         ("arguments", "words"),
@@ -157,28 +157,28 @@ class TestTheCommand:
             (["--size=10", "--payload=package.json"], "cannot read|not allowed with"),
         ],
     )
-    def test_a_wrong_argument_is_told(self, arguments: list[str], words: str) -> None:
+    def test_wrong_argument_is_refused(self, arguments: list[str], words: str) -> None:
         with pytest.raises(CommandError, match=words):
             call_command("benchsessions", *arguments)
 
-    def test_a_payload_that_is_no_object_is_told(self, tmp_path: Path) -> None:
+    def test_payload_that_is_not_an_object_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "list.json").write_text("[1]")
         with pytest.raises(CommandError, match="does not contain a JSON object"):
             call_command("benchsessions", f"--payload={tmp_path / 'list.json'}")
 
-    def test_a_signal_is_its_own_only_while_it_runs(self) -> None:
+    def test_signal_handler_is_restored(self) -> None:
         before = signal.getsignal(signal.SIGTERM)
         bench("--requests", "1", "--engine", "signed_cookies")
         assert signal.getsignal(signal.SIGTERM) is before
 
-    def test_a_file_that_cannot_be_written_is_told(self, settings: Settings) -> None:
+    def test_unwritable_results_file_is_reported(self, settings: Settings) -> None:
         settings.SESSION_BENCHMARK_FILE = (
             settings.SESSION_BENCHMARK_FILE / "below a file that is none"
         )
         with pytest.raises(CommandError, match="Could not measure the engines"):
             call_command("benchsessions", "--requests", "1", "--engine", "signed_cookies")
 
-    def test_an_interruption_leaves_nothing(self, settings: Settings) -> None:
+    def test_interruption_keeps_no_result(self, settings: Settings) -> None:
         settings.DEBUG = True
         with (
             mock.patch.object(Table, "compare_and_delete", side_effect=KeyboardInterrupt),
@@ -189,34 +189,35 @@ class TestTheCommand:
         assert results.last() is None
         assert settings.DEBUG
 
-    def test_a_store_that_goes_away_is_told(self) -> None:
+    def test_store_that_becomes_unreachable_is_reported(self) -> None:
         with (
-            table_goes_away(),
+            table_disappears(),
             pytest.raises(CommandError, match=r"of the kind \w+ was answered with 503"),
         ):
             call_command("benchsessions", "--requests", "50", "--engine", "db")
 
-    def test_one_store_that_goes_away_hinders_no_other_from_being_cleared(self) -> None:
-        away = StoreUnavailableError("Redis at example", "It is away.")
-        goes = mock.patch.object(RedisStore, "delete", side_effect=away)
+    def test_sessions_are_deleted_from_other_stores_when_one_fails(self) -> None:
+        unavailable = StoreUnavailableError("Redis at example", "No answer.")
+        failing_delete = mock.patch.object(RedisStore, "delete", side_effect=unavailable)
         with (
             mock.patch(
-                "cookieproj.engines.benchmark.run.rounds", side_effect=lambda *_, **__: goes.start()
+                "cookieproj.engines.benchmark.run.rounds",
+                side_effect=lambda *_, **__: failing_delete.start(),
             ),
             pytest.raises(CommandError, match="The session store is unavailable: Redis"),
         ):
             call_command("benchsessions", "--requests", "1")
-        goes.stop()
+        failing_delete.stop()
         assert Session.objects.count() == 0
         cache_connections["sessions"].clear()
 
-    def test_a_store_that_is_away_leaves_the_others(
+    def test_engines_with_reachable_stores_are_still_measured(
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        away = StoreUnavailableError("Redis at example", "It is away.")
-        with steps_of(CacheStore, insert=instead(mock.Mock(side_effect=away))):
+        unavailable = StoreUnavailableError("Redis at example", "No answer.")
+        with steps_of(CacheStore, insert=instead(mock.Mock(side_effect=unavailable))):
             measured = bench("--requests", "1")
-        problems = {each.engine for each in measured.engines if each.problem}
+        problems = {result.engine for result in measured.engines if result.problem}
         # cached_db would work without its cache, but measure another engine.
         names = ("cache", "cached_db")
         assert problems == {
@@ -225,16 +226,15 @@ class TestTheCommand:
         output = capsys.readouterr().out
         assert re.search(r"^cache +The session store is unavailable", output, re.MULTILINE)
 
-    def test_the_page_shows_what_the_command_kept(self, client: Client) -> None:
+    def test_page_shows_results_of_command(self, client: Client) -> None:
         bench("--requests", "2", "--engine", "cache")
         page = client.get("/engines/").content.decode()
         assert "Median of 2 requests" in page
         assert page.count(" µs</dd>") == 10
 
 
-@pytest.mark.usefixtures("nothing_left")
-def test_visitors_at_a_time_have_sessions_of_their_own() -> None:
-    seen: list[str] = []
+@pytest.mark.usefixtures("leaves_no_session")
+def test_concurrent_visitors_have_separate_sessions() -> None:
     with mock.patch.object(
         Contestant, "__init__", autospec=True, side_effect=Contestant.__init__
     ) as init:
@@ -243,27 +243,25 @@ def test_visitors_at_a_time_have_sessions_of_their_own() -> None:
     ours = next(
         contestant for contestant in contestants if contestant.name == f"{OUR_ENGINES}cache"
     )
-    seen = [visitor.session for visitor in ours.visitors]
-    assert len(set(seen)) == 3
+    sessions = {visitor.session for visitor in ours.visitors}
+    assert len(sessions) == 3
     assert len(ours.times("write")) == 15
     assert measured.visitors == 3
 
 
-@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.usefixtures("leaves_no_session")
 @pytest.mark.parametrize("running", ENGINE_NAMES)
-def test_nor_what_the_running_engine_keeps_for_those_that_end(
-    settings: Settings, running: str
-) -> None:
-    """cached_db receives a signal for rows that Django's db deletes, and writes tombstones."""
+def test_running_engine_keeps_no_tombstones(settings: Settings, running: str) -> None:
+    """cached_db writes tombstones when Django's db deletes rows."""
     settings.SESSION_ENGINE = f"{OUR_ENGINES}{running}"
     bench("--requests", "1", "--engine", "db", "--engine", "cached_db")
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_whoever_ends_it_finds_nothing_left(
-    demo_database: Path, tmp_path: Path, ending: signal.Signals
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_process_ended_by_signal_leaves_nothing(
+    demo_database: Path, tmp_path: Path, signal_number: signal.Signals
 ) -> None:
-    """A real process gets a real signal, at any moment."""
+    """The signal arrives at any moment of the run."""
     environment = {
         "PATH": os.environ["PATH"],
         "DATABASE_URL": copied(demo_database, tmp_path),
@@ -280,7 +278,7 @@ def test_whoever_ends_it_finds_nothing_left(
         count = "SELECT count(*) FROM django_session WHERE session_key LIKE 'benchsessions%'"
         while rows.execute(count).fetchone()[0] < 3:
             assert process.poll() is None
-        process.send_signal(ending)
+        process.send_signal(signal_number)
         _out, error = process.communicate(timeout=60)
         assert process.returncode == 130
         assert "no session is left in the stores" in error
@@ -295,17 +293,17 @@ class TestFigures:
         contestant.times = lambda kind: Contestant.times(contestant, kind)
         return contestant
 
-    def test_median_and_percentile(self) -> None:
+    def test_cost_is_median_and_percentile_of_all_turns(self) -> None:
         times = [number / 1e6 for number in range(1, 102)]
         cost = cost_of(self.contestant(times[:50], times[50:]), "read")
         assert (cost.median, cost.p95) == (51.0, 96.0)
         assert cost_of(self.contestant([7e-6]), "read").p95 == 7.0
 
-    def test_a_ratio_is_of_pairs_so_that_noise_which_both_share_does_not_count(self) -> None:
+    def test_ratio_of_pairs_ignores_noise_that_both_share(self) -> None:
         quiet, noisy = [1.0, 1.0, 9.0], [100.0, 100.0, 900.0]
         ours = self.contestant(quiet, noisy, quiet)
-        theirs = self.contestant([2.0], [200.0], [2.0])
-        assert ratio(ours, theirs, "read") == 0.5
+        djangos = self.contestant([2.0], [200.0], [2.0])
+        assert ratio(ours, djangos, "read") == 0.5
 
     def test_turns_alternate(self) -> None:
         order: list[str] = []
@@ -317,14 +315,14 @@ class TestFigures:
             )
             return mocked
 
-        a, b = contestant("A", ["r", "w"]), contestant("B", ["r"])
-        rounds([a, b], 25)
+        first, second = contestant("A", ["r", "w"]), contestant("B", ["r"])
+        rounds([first, second], 25)
         assert order == ["Ar10", "Br10", "Aw10", "Br10", "Ar10", "Aw10", "Ar5", "Br5", "Aw5"]
 
 
-def test_a_database_that_is_away_is_told(settings: Settings) -> None:
+def test_unreachable_database_is_reported(settings: Settings) -> None:
     with (
-        mock.patch.object(connection, "cursor", side_effect=OSError("no way there")),
-        pytest.raises(CommandError, match="Could not measure the engines: no way there"),
+        mock.patch.object(connection, "cursor", side_effect=OSError("no route")),
+        pytest.raises(CommandError, match="Could not measure the engines: no route"),
     ):
         call_command("benchsessions", "--requests", "1", "--engine", "db")

@@ -1,4 +1,4 @@
-"""A site with Channels: whose a websocket is, before a switch of engines and after it."""
+"""A site with Channels: the user of a websocket before and after a switch of engines."""
 
 from typing import Any
 
@@ -29,13 +29,13 @@ class Greeting(WebsocketConsumer):  # type: ignore[misc]
         self.send(self.scope["user"].get_username() or "nobody")
 
 
-def greeted(client: Client) -> str:
-    """The user of a websocket that this browser opens and closes."""
-    coming = iter([{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1000}])
+def websocket_user(client: Client) -> str:
+    """Open and close a websocket with the client's cookie, and return its user."""
+    incoming = iter([{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1000}])
     sent: list[Any] = []
 
     async def receive() -> Any:
-        return next(coming)
+        return next(incoming)
 
     async def send(message: Any) -> None:
         sent.append(message)
@@ -47,24 +47,24 @@ def greeted(client: Client) -> str:
     return str(greeting["text"])
 
 
-def test_its_user_is_kept_through_a_switch(switch: Switch, ada: User) -> None:
+def test_websocket_keeps_its_user_after_switch(switch: Switch, ada: User) -> None:
     client = browser(ada)
-    assert greeted(client) == "ada"
+    assert websocket_user(client) == "ada"
     switch.make()
     for _ in range(2):
-        assert greeted(client) == "ada"
+        assert websocket_user(client) == "ada"
     client = again(client)
     assert is_in(client)
-    assert greeted(client) == "ada"
+    assert websocket_user(client) == "ada"
     switch.run(switch.new, "")
-    assert greeted(client) == "ada"
+    assert websocket_user(client) == "ada"
     assert is_in(again(client))
 
 
-def test_who_is_signed_out_elsewhere_is_nobody(switch: Switch, ada: User) -> None:
-    one, other = browser(ada), browser(ada)
+def test_websocket_of_session_ended_remotely_has_no_user(switch: Switch, ada: User) -> None:
+    client, other_device = browser(ada), browser(ada)
     switch.make()
-    assert greeted(other) == "ada"
-    assert again(one).post("/devices/sign-out-others/").status_code == 302
-    assert greeted(other) == "nobody"
-    assert greeted(one) == "ada"
+    assert websocket_user(other_device) == "ada"
+    assert again(client).post("/devices/sign-out-others/").status_code == 302
+    assert websocket_user(other_device) == "nobody"
+    assert websocket_user(client) == "ada"

@@ -32,7 +32,7 @@ from tests.families import COOKIE_ENGINES, IN_COOKIES
 from tests.sites import ROOT, manage
 
 
-def said(*command: str) -> str:
+def output_of(*command: str) -> str:
     out = StringIO()
     call_command(*command, stdout=out)
     return out.getvalue()
@@ -58,38 +58,40 @@ def fill(store: type[SessionBase], *expiries: int) -> list[str]:
         (3, "Cleared 3 expired sessions."),
     ],
 )
-def test_clearsessions_says_how_many(
+def test_clearsessions_reports_number_of_cleared_sessions(
     expired: int, line: str, profile: str, store: type[SessionBase]
 ) -> None:
-    gone = fill(store, *[-60] * expired)
-    live = fill(store, 60, 600)
-    assert said("clearsessions").strip() == line
-    assert [store().exists(key) for key in gone] == [False] * expired
-    assert [store().exists(key) for key in live] == [True] * 2
+    expired_keys = fill(store, *[-60] * expired)
+    live_keys = fill(store, 60, 600)
+    assert output_of("clearsessions").strip() == line
+    assert [store().exists(key) for key in expired_keys] == [False] * expired
+    assert [store().exists(key) for key in live_keys] == [True] * 2
 
 
 @on("db", "file", "cached_db")
-def test_clearsessions_may_only_count(profile: str, store: type[SessionBase]) -> None:
+def test_clearsessions_dry_run_only_counts(profile: str, store: type[SessionBase]) -> None:
     keys = fill(store, -60, -60, 60)
-    assert said("clearsessions", "--dry-run").strip() == "Would clear 2 expired sessions."
+    assert output_of("clearsessions", "--dry-run").strip() == "Would clear 2 expired sessions."
     assert [store().exists(key) for key in keys] == [True] * 3
 
 
 @on("db", "file", "cached_db")
-def test_clearsessions_goes_by_batches(profile: str, store: type[SessionBase]) -> None:
+def test_clearsessions_clears_in_batches(profile: str, store: type[SessionBase]) -> None:
     fill(store, *[-60] * 5)
-    line = said("clearsessions", "--batch-size", "2").strip()
+    line = output_of("clearsessions", "--batch-size", "2").strip()
     assert line == "Cleared 5 expired sessions."
 
 
 @on("cache", "cached_db", "file")
-def test_nothing_is_said_of_a_store_that_is_away(profile: str, ada: User, client: Client) -> None:
-    """On a store whose sessions expire by themselves, only the registry asks it."""
+def test_clearsessions_with_unreachable_store_prints_no_result(
+    profile: str, ada: User, client: Client
+) -> None:
+    """Where sessions expire by themselves, only clearing the registry uses the store."""
     client.force_login(ada)
     client.get("/auth/account/")
-    out, away = StringIO(), StoreUnavailableError("Redis", "It is away.")
+    out, unavailable = StringIO(), StoreUnavailableError("Redis", "no answer")
     with (
-        mock.patch("cookieproj.devices.stored_sessions.rows_with_session", side_effect=away),
+        mock.patch("cookieproj.devices.stored_sessions.rows_with_session", side_effect=unavailable),
         pytest.raises(CommandError, match="Could not clear the sessions"),
     ):
         call_command("clearsessions", stdout=out)
@@ -97,19 +99,19 @@ def test_nothing_is_said_of_a_store_that_is_away(profile: str, ada: User, client
 
 
 @pytest.mark.parametrize("size", ["0", "-1", "many", "1.5", ""])
-def test_a_batch_is_of_one_session_at_least(size: str) -> None:
+def test_batch_size_below_one_is_refused(size: str) -> None:
     with pytest.raises(CommandError, match=r"the minimum is 1|expected one argument"):
-        said("clearsessions", "--batch-size", size)
+        output_of("clearsessions", "--batch-size", size)
 
 
 @on("db", "file", "cached_db")
-def test_a_batch_may_be_larger_than_any_store(profile: str, store: type[SessionBase]) -> None:
+def test_huge_batch_size_is_accepted(profile: str, store: type[SessionBase]) -> None:
     fill(store, -60, -60, 60)
-    assert said("clearsessions", "--batch-size", "9" * 19) == "Cleared 2 expired sessions.\n"
+    assert output_of("clearsessions", "--batch-size", "9" * 19) == "Cleared 2 expired sessions.\n"
 
 
 @on("db")
-def test_an_interruption_says_what_is_cleared_and_loses_nothing(
+def test_interrupted_clearsessions_reports_finished_batches(
     profile: str, store: type[SessionBase]
 ) -> None:
     fill(store, *[-60] * 5)
@@ -124,37 +126,37 @@ def test_an_interruption_says_what_is_cleared_and_loses_nothing(
         connection.execute_wrapper(interrupt),
         pytest.raises(CommandError, match="4 expired sessions are cleared") as error,
     ):
-        said("clearsessions", "--batch-size", "2")
+        output_of("clearsessions", "--batch-size", "2")
     assert error.value.returncode == 130
-    assert said("clearsessions").strip() == "Cleared 1 expired session."
+    assert output_of("clearsessions").strip() == "Cleared 1 expired session."
 
 
 @contextmanager
 def signalled_after(profile: str, *numbers: signal.Signals) -> Iterator[None]:
     """Send the signals to this process after a session is deleted, before it is counted."""
-    left = list(numbers)
+    pending = list(numbers)
 
-    def removing(remove: Any, *arguments: Any) -> Any:
-        gone = remove(*arguments)
+    def remove_and_signal(remove: Any, *arguments: Any) -> Any:
+        removed = remove(*arguments)
         if profile == "file" or arguments[0].startswith('DELETE FROM "django_session"'):
-            while left:
-                signal.raise_signal(left.pop())
-        return gone
+            while pending:
+                signal.raise_signal(pending.pop())
+        return removed
 
     if profile == "db":
-        with connection.execute_wrapper(removing):
+        with connection.execute_wrapper(remove_and_signal):
             yield
     else:
         remove = SessionFolder.remove
         with mock.patch.object(
-            SessionFolder, "remove", lambda *arguments: removing(remove, *arguments)
+            SessionFolder, "remove", lambda *arguments: remove_and_signal(remove, *arguments)
         ):
             yield
 
 
 @on("db", "file")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_what_it_says_is_what_it_removed(
+def test_signal_ends_clearsessions_after_current_batch(
     profile: str, store: type[SessionBase], number: signal.Signals
 ) -> None:
     fill(store, *[-60] * 5)
@@ -163,27 +165,25 @@ def test_what_it_says_is_what_it_removed(
         signalled_after(profile, number),
         pytest.raises(CommandError, match="2 expired sessions are cleared") as error,
     ):
-        said("clearsessions", "--batch-size", "2")
+        output_of("clearsessions", "--batch-size", "2")
     assert error.value.returncode == 130
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
-    assert said("clearsessions").strip() == "Cleared 3 expired sessions."
+    assert output_of("clearsessions").strip() == "Cleared 3 expired sessions."
 
 
 @on("db")
-def test_whoever_will_not_wait_for_the_end_of_a_batch_says_so_twice(
-    profile: str, store: type[SessionBase]
-) -> None:
+def test_second_signal_interrupts_current_batch(profile: str, store: type[SessionBase]) -> None:
     fill(store, *[-60] * 5)
     with (
         signalled_after(profile, signal.SIGINT, signal.SIGTERM),
         pytest.raises(CommandError, match="0 expired sessions are cleared") as error,
     ):
-        said("clearsessions")
+        output_of("clearsessions")
     assert error.value.returncode == 130
 
 
 @on("db")
-def test_interrupted_in_the_index_it_says_what_is_cleared(
+def test_interruption_while_clearing_registry_reports_cleared_sessions(
     profile: str, store: type[SessionBase]
 ) -> None:
     fill(store, *[-60] * 5)
@@ -194,12 +194,12 @@ def test_interrupted_in_the_index_it_says_what_is_cleared(
         ),
         pytest.raises(CommandError, match="5 expired sessions are cleared") as error,
     ):
-        said("clearsessions")
+        output_of("clearsessions")
     assert error.value.returncode == 130
 
 
 @on("db")
-def test_interrupted_before_it_has_begun_it_says_that(
+def test_interruption_is_reported_without_count(
     profile: str, settings: Settings, store: type[SessionBase]
 ) -> None:
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
@@ -207,52 +207,54 @@ def test_interrupted_before_it_has_begun_it_says_that(
         mock.patch("cookieproj.devices.clear_registry.clear", side_effect=KeyboardInterrupt),
         pytest.raises(CommandError, match=r"^Interrupted\.$"),
     ):
-        said("clearsessions")
+        output_of("clearsessions")
 
 
 @on("db")
 @pytest.mark.django_db(transaction=True)
-def test_it_runs_in_any_thread(profile: str, store: type[SessionBase]) -> None:
+def test_clearsessions_runs_in_any_thread(profile: str, store: type[SessionBase]) -> None:
     """A scheduler may use another thread, but only the main thread can set signal handlers."""
     fill(store, *[-60] * 5)
     with ThreadPoolExecutor(1) as thread:
-        line = thread.submit(said, "clearsessions").result()
+        line = thread.submit(output_of, "clearsessions").result()
         thread.submit(connections.close_all).result()
     assert line.strip() == "Cleared 5 expired sessions."
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
-def test_clearsessions_of_an_engine_that_does_not_count(
+def test_clearsessions_of_engine_that_does_not_count(
     db: None, settings: Settings, dry_run: bool
 ) -> None:
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
     if dry_run:
         with pytest.raises(CommandError, match="does not count"):
-            said("clearsessions", "--dry-run")
+            output_of("clearsessions", "--dry-run")
     else:
-        assert said("clearsessions").strip() == "Cleared the expired sessions."
+        assert output_of("clearsessions").strip() == "Cleared the expired sessions."
 
 
-def test_a_terminal_gets_a_bar_and_a_pipe_does_not(tmp_path: Path, demo_database: Path) -> None:
+def test_progress_bar_is_shown_on_terminal_but_not_in_pipe(
+    tmp_path: Path, demo_database: Path
+) -> None:
     variables = {
         "DATABASE_URL": copied(demo_database, tmp_path),
         "SESSION_FILE_PATH": str(tmp_path),
     }
     piped = manage("clearsessions", **variables)
     assert (piped.stdout, piped.stderr) == ("Cleared 1 expired session.\n", "")
-    shown, printed = on_a_terminal("clearsessions", **variables)
+    shown, printed = run_on_terminal("clearsessions", **variables)
     assert b"Clearing" in shown
     assert printed == b"There are no expired sessions.\n"
     move = ("movesessions", "--from", "db", "--to", "file")
     piped = manage(*move, "--dry-run", **variables)
     assert piped.stdout.startswith("From db to file: 4 to be copied, 0 there already")
     assert piped.stderr == ""
-    shown, printed = on_a_terminal(*move, **variables)
+    shown, printed = run_on_terminal(*move, **variables)
     assert b"Moving" in shown
     assert printed.startswith(b"From db to file: 4 copied, 0 there already")
 
 
-def on_a_terminal(*command: str, **variables: str) -> tuple[bytes, bytes]:
+def run_on_terminal(*command: str, **variables: str) -> tuple[bytes, bytes]:
     """Return the output on the terminal, and the output that was redirected."""
     main, terminal = pty.openpty()
     termios.tcsetwinsize(terminal, (24, 80))
@@ -272,30 +274,32 @@ def on_a_terminal(*command: str, **variables: str) -> tuple[bytes, bytes]:
 
 
 @on("cache", *COOKIE_ENGINES)
-def test_clearsessions_where_nothing_is_kept_says_so(profile: str) -> None:
-    assert said("clearsessions").strip() == "There are no expired sessions."
+def test_clearsessions_of_store_without_expired_sessions(profile: str) -> None:
+    assert output_of("clearsessions").strip() == "There are no expired sessions."
 
 
 @on("file")
-def test_clearsessions_without_its_folder_says_so(profile: str, settings: Settings) -> None:
+def test_clearsessions_reports_missing_folder(profile: str, settings: Settings) -> None:
     settings.SESSION_FILE_PATH = settings.SESSION_FILE_PATH / "missing"
     with pytest.raises(CommandError, match="missing"):
-        said("clearsessions")
+        output_of("clearsessions")
 
 
 @on("db")
-def test_clearsessions_without_its_table_says_so(
+def test_clearsessions_reports_missing_table(
     profile: str, store: type[SessionBase], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = store.get_model_class()  # type: ignore[attr-defined]
     monkeypatch.setattr(model._meta, "db_table", "missing")
     with pytest.raises(CommandError, match="missing"):
-        said("clearsessions")
+        output_of("clearsessions")
 
 
-def test_demodata(profile: str, settings: Settings, store: type[SessionBase]) -> None:
+def test_demodata_creates_accounts(
+    profile: str, settings: Settings, store: type[SessionBase]
+) -> None:
     settings.DEBUG = True
-    first = said("demodata")
+    first = output_of("demodata")
     for name in ACCOUNTS:
         assert f"Demo account {name}, password {PASSWORD}" in first
         assert authenticate(username=name, password=PASSWORD)
@@ -303,22 +307,18 @@ def test_demodata(profile: str, settings: Settings, store: type[SessionBase]) ->
 
 
 @on("db", "cached_db")
-def test_demodata_twice_makes_nothing_twice(
-    profile: str, settings: Settings, store: type[SessionBase]
-) -> None:
+def test_demodata_is_idempotent(profile: str, settings: Settings, store: type[SessionBase]) -> None:
     settings.DEBUG = True
-    assert said("demodata") == said("demodata")
+    assert output_of("demodata") == output_of("demodata")
     sessions = store.get_model_class().objects  # type: ignore[attr-defined]
     assert (User.objects.count(), sessions.count()) == (3, 5)
-    assert said("clearsessions").strip() == "Cleared 1 expired session."
+    assert output_of("clearsessions").strip() == "Cleared 1 expired session."
 
 
 @on("file")
-def test_demodata_makes_sessions_that_are_signed_in(
-    profile: str, settings: Settings, client: Any
-) -> None:
+def test_demodata_creates_signed_in_sessions(profile: str, settings: Settings, client: Any) -> None:
     settings.DEBUG = True
-    said("demodata")
+    output_of("demodata")
     keys = [file.name.removeprefix("sessionid") for file in settings.SESSION_FILE_PATH.iterdir()]
     names = set()
     for key in keys:
@@ -330,27 +330,27 @@ def test_demodata_makes_sessions_that_are_signed_in(
 
 
 @on("cache")
-def test_demodata_in_memory_says_why_there_are_no_sessions(
+def test_demodata_explains_why_local_memory_has_no_sessions(
     profile: str, settings: Settings
 ) -> None:
     settings.DEBUG = True
     settings.CACHES = caches("locmem://")
-    assert "No demo sessions: this cache would lose them" in said("demodata")
+    assert "No demo sessions: this cache would lose them" in output_of("demodata")
 
 
-def test_demodata_leaves_a_changed_password_alone(settings: Settings, db: None) -> None:
+def test_demodata_keeps_changed_password(settings: Settings, db: None) -> None:
     settings.DEBUG = True
-    said("demodata")
+    output_of("demodata")
     ada = User.objects.get(username="ada")
     ada.set_password("her own")
     ada.save()
-    assert "Demo account ada, password (changed)" in said("demodata")
+    assert "Demo account ada, password (changed)" in output_of("demodata")
     assert authenticate(username="ada", password="her own")
 
 
-def test_demodata_is_for_debug_only(settings: Settings, db: None) -> None:
+def test_demodata_requires_debug(settings: Settings, db: None) -> None:
     settings.DEBUG = False
     with pytest.raises(CommandError, match="DEBUG is off"):
-        said("demodata")
-    assert said("demodata", "--if-debug") == ""
+        output_of("demodata")
+    assert output_of("demodata", "--if-debug") == ""
     assert not User.objects.exists()

@@ -1,4 +1,4 @@
-"""Setting, reading, deleting and signing cookies, by the lines that cross the wire."""
+"""The recipes that set, read, delete and sign cookies, and the headers that they send."""
 
 from datetime import UTC, datetime, timedelta
 from http.cookies import Morsel
@@ -11,41 +11,43 @@ from django.test import Client
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
-def set_by(client: Client, path: str, /, **data: Any) -> Morsel[str]:
+def cookie_set_by(client: Client, path: str, /, **data: Any) -> Morsel[str]:
     response = client.get(path, data)
     assert response.status_code == 200, response.content
     return response.cookies[str(data.get("name", "color"))]
 
 
-def test_name_and_value_live_until_the_browser_closes(client: Client) -> None:
-    line = set_by(client, "/cookies/set-cookie/").OutputString()
+def test_set_cookie_sets_no_expiry(client: Client) -> None:
+    line = cookie_set_by(client, "/cookies/set-cookie/").OutputString()
     assert line == "color=blue; Path=/"
 
 
 @time_machine.travel(NOW, tick=False)
 @pytest.mark.parametrize("age", [60, 0, -5])
-def test_max_age(age: int, client: Client) -> None:
-    cookie = set_by(client, "/cookies/max-age/", max_age=age)
+def test_max_age_also_sets_expires(age: int, client: Client) -> None:
+    cookie = cookie_set_by(client, "/cookies/max-age/", max_age=age)
     assert int(cookie["max-age"]) == age
     expected = NOW + timedelta(seconds=age)
     assert cookie["expires"] == f"{expected:%a, %d %b %Y %H:%M:%S} GMT"
 
 
 @time_machine.travel(NOW, tick=False)
-def test_expires_brings_max_age_with_it(client: Client) -> None:
-    cookie = set_by(client, "/cookies/expires/", expires="2026-03-01 13:00")
+def test_expires_also_sets_max_age(client: Client) -> None:
+    cookie = cookie_set_by(client, "/cookies/expires/", expires="2026-03-01 13:00")
     assert cookie["expires"] == "Sun, 01 Mar 2026 13:00:01 GMT"
     assert cookie["max-age"] == 3601
 
 
 @time_machine.travel(NOW, tick=False)
-def test_max_age_and_expires_both_go_out(client: Client) -> None:
-    cookie = set_by(client, "/cookies/max-age-and-expires/", max_age=60, expires="2026-03-02 12:00")
+def test_max_age_and_expires_are_both_sent(client: Client) -> None:
+    cookie = cookie_set_by(
+        client, "/cookies/max-age-and-expires/", max_age=60, expires="2026-03-02 12:00"
+    )
     assert (cookie["max-age"], cookie["expires"]) == (60, "Mon, 02 Mar 2026 12:00:00 GMT")
 
 
-def test_every_attribute(client: Client) -> None:
-    cookie = set_by(
+def test_attributes_are_sent(client: Client) -> None:
+    cookie = cookie_set_by(
         client,
         "/cookies/attributes/",
         path="/cookies/",
@@ -60,7 +62,7 @@ def test_every_attribute(client: Client) -> None:
     )
 
 
-def test_by_hand(client: Client) -> None:
+def test_set_cookie_header_by_hand(client: Client) -> None:
     response = client.get("/cookies/by-hand/", {"value": "dark blue"})
     assert response.headers["Set-Cookie"] == "color=dark%20blue; Path=/; SameSite=Lax"
 
@@ -73,13 +75,13 @@ def test_by_hand(client: Client) -> None:
         ("/cookies/on-a-redirect/", "text/html; charset=utf-8"),
     ],
 )
-def test_on_each_kind_of_response(path: str, kind: str, client: Client) -> None:
+def test_cookie_on_each_kind_of_response(path: str, kind: str, client: Client) -> None:
     response = client.get(path)
     assert response.headers["Content-Type"] == kind
     assert response.cookies["color"].value == "blue"
 
 
-def test_on_a_redirect_the_next_page_already_gets_it(client: Client) -> None:
+def test_cookie_set_on_redirect_is_sent_to_next_page(client: Client) -> None:
     response = client.get("/cookies/on-a-redirect/", follow=True)
     assert response.json()["names"] == ["color"]
 
@@ -93,32 +95,32 @@ def test_on_a_redirect_the_next_page_already_gets_it(client: Client) -> None:
         (4097 - len("big"), "browsers drop it.\n"),
     ],
 )
-def test_too_large(size: int, verdict: str, client: Client) -> None:
+def test_too_large_shows_what_browsers_do(size: int, verdict: str, client: Client) -> None:
     response = client.get(f"/cookies/too-large/?name=big&size={size}")
     assert response.content.decode().endswith(verdict)
 
 
 @pytest.mark.parametrize("value", ["blue", "你好", "🍪", 'a "b"; c=d, \\', " spaced ", "50%20"])
-@pytest.mark.parametrize("way", ["set-cookie", "max-age", "by-hand", "on-json"])
-def test_any_value_comes_back_unchanged(way: str, value: str, client: Client) -> None:
-    response = client.get(f"/cookies/{way}/", {"value": value})
+@pytest.mark.parametrize("recipe", ["set-cookie", "max-age", "by-hand", "on-json"])
+def test_value_is_read_unchanged(recipe: str, value: str, client: Client) -> None:
+    response = client.get(f"/cookies/{recipe}/", {"value": value})
     client.cookies.load(response.headers.get("Set-Cookie", ""))
     assert client.get("/reading/by-name/").content.decode() == f"color is {value}\n"
 
 
-def test_a_missing_cookie_is_no_error(client: Client) -> None:
+def test_missing_cookie_is_no_error(client: Client) -> None:
     assert "KeyError" in client.get("/reading/by-name/").content.decode()
     response = client.get("/reading/with-a-default/", {"default": "green"})
     assert response.content.decode() == "color is green\n"
 
 
-def test_all_cookies_tells_type_and_names_but_no_value(client: Client) -> None:
+def test_all_cookies_shows_type_and_names_but_no_values(client: Client) -> None:
     client.cookies["sessionid"] = "secret"
     response = client.get("/reading/all-cookies/")
     assert response.json() == {"type": "builtins.dict", "names": ["sessionid"]}
 
 
-def test_last_visit_shows_the_one_before(client: Client) -> None:
+def test_last_visit_shows_previous_visit(client: Client) -> None:
     with time_machine.travel(NOW, tick=False):
         assert "first visit" in client.get("/reading/last-visit/").content.decode()
     with time_machine.travel(NOW + timedelta(hours=1), tick=False):
@@ -127,12 +129,12 @@ def test_last_visit_shows_the_one_before(client: Client) -> None:
     assert "13%3A00" in client.cookies["time"].value
 
 
-def test_delete(client: Client) -> None:
+def test_delete_cookie_sends_expired_cookie(client: Client) -> None:
     line = client.get("/reading/delete/").cookies["color"].OutputString()
     assert line == 'color=""; expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Path=/'
 
 
-def test_delete_with_another_path_names_that_path(client: Client) -> None:
+def test_delete_elsewhere_sends_path_and_domain(client: Client) -> None:
     cookie = client.get("/reading/delete-elsewhere/", {"domain": "example.com"}).cookies["color"]
     assert (cookie["path"], cookie["domain"], cookie["max-age"]) == (
         "/elsewhere/",
@@ -141,44 +143,44 @@ def test_delete_with_another_path_names_that_path(client: Client) -> None:
     )
 
 
-def signed_says(client: Client, **data: Any) -> tuple[int, str]:
+def read_signed(client: Client, **data: Any) -> tuple[int, str]:
     response = client.get("/signed/read/", data)
     return response.status_code, response.content.decode().strip()
 
 
-def test_signed_comes_back(client: Client) -> None:
+def test_signed_cookie_is_read(client: Client) -> None:
     client.get("/signed/sign/", {"value": "你好:🍪"})
-    assert signed_says(client) == (200, "color is 你好:🍪")
+    assert read_signed(client) == (200, "color is 你好:🍪")
 
 
-def test_signed_with_another_salt_is_refused(client: Client) -> None:
+def test_signed_cookie_with_another_salt_is_refused(client: Client) -> None:
     client.get("/signed/sign/")
-    status, said = signed_says(client, salt="another")
+    status, message = read_signed(client, salt="another")
     assert status == 400
-    assert said.startswith("BadSignature: Signature")
+    assert message.startswith("BadSignature: Signature")
 
 
-def test_signed_and_expired_is_refused(client: Client) -> None:
+def test_expired_signed_cookie_is_refused(client: Client) -> None:
     with time_machine.travel(NOW, tick=False):
         client.get("/signed/sign/")
     with time_machine.travel(NOW + timedelta(seconds=61), tick=False):
-        status, said = signed_says(client, max_age=60)
+        status, message = read_signed(client, max_age=60)
         assert status == 400
-        assert said == "SignatureExpired: Signature age 61.0 > 60 seconds"
-        assert signed_says(client, max_age=61)[0] == 200
+        assert message == "SignatureExpired: Signature age 61.0 > 60 seconds"
+        assert read_signed(client, max_age=61)[0] == 200
 
 
 @pytest.mark.parametrize("value", ["blue", "xylophone", "你好"])
-def test_signed_and_changed_is_refused(value: str, client: Client) -> None:
+def test_changed_signed_cookie_is_refused(value: str, client: Client) -> None:
     client.get("/signed/sign/", {"value": value})
     before = client.cookies["color"].value
     client.get("/signed/change/")
     after = client.cookies["color"].value
     assert after != before
     assert after[1:] == before[1:]
-    assert signed_says(client)[1].startswith("BadSignature: Signature")
+    assert read_signed(client)[1].startswith("BadSignature: Signature")
 
 
-def test_signed_but_missing_says_so(client: Client) -> None:
-    assert signed_says(client)[1].startswith("KeyError")
+def test_missing_signed_cookie_is_reported(client: Client) -> None:
+    assert read_signed(client)[1].startswith("KeyError")
     assert "no cookie" in client.get("/signed/change/").content.decode()

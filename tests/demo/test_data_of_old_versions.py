@@ -1,7 +1,4 @@
-"""Cookies, rows and addresses that were made from the literal names alone.
-
-So a release that finds them goes by them as the one that left them.
-"""
+"""Cookies, rows and URLs as earlier versions wrote them, built from literal names, stay valid."""
 
 from datetime import timedelta
 from hashlib import sha256
@@ -24,10 +21,10 @@ from demo.models import User
 from tests.browsers import browser, is_in, key_of, signed_by_django
 from tests.conftest import on
 
-DJANGOS_HASH = "django.contrib.auth.models.AbstractBaseUser.get_session_auth_hash"
+HASH_LABEL = "django.contrib.auth.models.AbstractBaseUser.get_session_auth_hash"
 
 
-def sealed(text: str, purpose: str, *context: bytes) -> str:
+def encrypted(text: str, purpose: str, *context: bytes) -> str:
     key = salted_hmac(purpose, "", algorithm="sha512").digest()
     return AESSIV(key).encrypt(text.encode(), list(context)).hex()
 
@@ -36,44 +33,44 @@ def hmac(label: str, value: str, secret: str | None = None) -> str:
     return salted_hmac(label, value, secret=secret, algorithm="sha256").hexdigest()
 
 
-def test_the_session_hash_counts_sign_outs(ada: User) -> None:
-    auth_hash = hmac(DJANGOS_HASH, ada.password)
+def test_session_hash_includes_sign_outs(ada: User) -> None:
+    auth_hash = hmac(HASH_LABEL, ada.password)
     assert ada.get_session_auth_hash() == auth_hash
     ada.sign_outs = 3
     assert ada.get_session_auth_hash() == hmac("demo.User", "3", secret=auth_hash)
 
 
-def test_a_hash_that_was_kept_holds(ada: User) -> None:
+def test_stored_session_hash_stays_valid(ada: User) -> None:
     ada.session_hashes = signing.Signer(salt=f"demo.User:{ada.password}").sign("before")
     assert ada.get_session_auth_hash() == "before"
 
 
-# The names of a table and its columns are in data too.
+# The names of a table and its columns belong to the stored data.
 ROW = "SELECT engine, sealed_key, auth_hash FROM cookieproj_devices_signedinsession WHERE id = %s"
 
 
 @on("db", "cache", "file", "cached_db")
-def test_a_row_of_the_index(profile: str, ada: User) -> None:
+def test_registry_row(profile: str, ada: User) -> None:
     client = browser(ada)
-    row, _expiry = client.session["_signed_in_session"]
+    row_id, _expiry = client.session["_signed_in_session"]
     with connection.cursor() as cursor:
-        cursor.execute(ROW, [UUID(row).hex])
-        found = cursor.fetchone()
+        cursor.execute(ROW, [UUID(row_id).hex])
+        row = cursor.fetchone()
     key = key_of(client)
     auth_hash = sha256(ada.get_session_auth_hash().encode()).hexdigest()
-    assert found == (profile, sealed(key, "demo.SignedInSession"), auth_hash)
+    assert row == (profile, encrypted(key, "demo.SignedInSession"), auth_hash)
 
 
 @on("db", "cache", "file", "cached_db")
 @pytest.mark.parametrize("name", ["{}", "cookieproj.engines.{}"])
-def test_a_row_ends_its_session(profile: str, ada: User, name: str) -> None:
+def test_deleting_registry_row_ends_its_session(profile: str, ada: User, name: str) -> None:
     client = browser(ada)
     SignedInSession.objects.all().forget()
     row = SignedInSession.objects.create(
         id=client.session["_signed_in_session"][0],
         user=ada,
         engine=name.format(profile),
-        sealed_key=sealed(key_of(client), "demo.SignedInSession"),
+        sealed_key=encrypted(key_of(client), "demo.SignedInSession"),
         expires=timezone.now() + timedelta(hours=1),
     )
     row.delete()
@@ -81,12 +78,12 @@ def test_a_row_ends_its_session(profile: str, ada: User, name: str) -> None:
 
 
 @on("signed_cookies")
-def test_a_cookie_from_before_the_index_is_refused_by_its_row(profile: str, ada: User) -> None:
+def test_refused_session_refuses_cookie_older_than_registry(profile: str, ada: User) -> None:
     cookie = signed_by_django(ada)
-    adopted = UUID(bytes=sha256(f"demo.index:{cookie}".encode()).digest()[:16])
+    registered_id = UUID(bytes=sha256(f"demo.index:{cookie}".encode()).digest()[:16])
     client = Client()
     client.cookies["sessionid"] = cookie
-    RefusedSession.objects.create(id=adopted, until=timezone.now() + timedelta(hours=1))
+    RefusedSession.objects.create(id=registered_id, until=timezone.now() + timedelta(hours=1))
     assert not is_in(client)
     RefusedSession.objects.all().forget()
     client.cookies["sessionid"] = cookie
@@ -96,7 +93,7 @@ def test_a_cookie_from_before_the_index_is_refused_by_its_row(profile: str, ada:
 @pytest.mark.parametrize(
     ("name", "secure"), [("login_auth", False), ("__Host-login_auth", True)], ids=["http", "https"]
 )
-def test_the_cookie_of_login_auth(ada: User, settings: Settings, name: str, secure: bool) -> None:
+def test_login_auth_cookie(ada: User, settings: Settings, name: str, secure: bool) -> None:
     proof = hmac("demo.login_auth", ada.get_session_auth_hash())
     key = f"django.http.cookies{settings.SECRET_KEY}"
     signer = signing.TimestampSigner(
@@ -107,7 +104,7 @@ def test_the_cookie_of_login_auth(ada: User, settings: Settings, name: str, secu
     assert client.get("/auth/cookie-account/", secure=secure).status_code == 200
 
 
-def test_a_session_in_the_path(db: None, settings: Settings) -> None:
+def test_session_in_path(db: None, settings: Settings) -> None:
     settings.DEMO_SESSION_IN_PATH = True
     session: Any = running_engine.store()()
     session["eaten"] = 7
@@ -118,14 +115,14 @@ def test_a_session_in_the_path(db: None, settings: Settings) -> None:
 
 
 @on("db", "cache", "file", "cached_db")
-def test_a_session_in_an_address_of_the_admin(profile: str, ada: User) -> None:
+def test_encrypted_key_in_admin_url(profile: str, ada: User) -> None:
     key = key_of(browser(ada))
-    found = inspector.find(sealed(key, "demo.inspector", b"session key", profile.encode()))
-    assert found
-    assert found.listed.key == key
+    session = inspector.find(encrypted(key, "demo.inspector", b"session key", profile.encode()))
+    assert session
+    assert session.listed.key == key
 
 
-def test_the_demo_data_is_made_once(settings: Settings, db: None) -> None:
+def test_session_keys_of_demodata(settings: Settings, db: None) -> None:
     settings.DEBUG = True
     call_command("demodata")
     sessions: Any = running_engine.store()

@@ -1,4 +1,4 @@
-"""A switch of engines as the site's users and operators see it, for all twenty."""
+"""A switch of engines as the site's users and operators see it, for each pair of engines."""
 
 import copy
 from datetime import timedelta
@@ -14,7 +14,7 @@ from tests.browsers import IPHONE, again, browser, is_in, row_of
 from tests.engines.handover_switch import PAIRS, Switch
 from tests.families import IN_COOKIES
 
-OTHERS = "/devices/sign-out-others/"
+SIGN_OUT_OTHERS = "/devices/sign-out-others/"
 
 
 @pytest.fixture(params=PAIRS, ids=" to ".join)
@@ -25,15 +25,15 @@ def switch(
     return Switch(old, new, settings)
 
 
-def copied(client: Client) -> Client:
-    """Somebody who has its cookies too."""
-    other = again(client)
-    other.cookies = copy.deepcopy(client.cookies)
-    assert is_in(other) == is_in(client)
-    return other
+def thief_of(client: Client) -> Client:
+    """Return a client with a copy of the cookies."""
+    thief = again(client)
+    thief.cookies = copy.deepcopy(client.cookies)
+    assert is_in(thief) == is_in(client)
+    return thief
 
 
-def test_who_is_signed_in_stays_so_with_the_same_data(switch: Switch, ada: User) -> None:
+def test_switch_keeps_users_signed_in_with_their_data(switch: Switch, ada: User) -> None:
     client = browser(ada)
     client.post("/expiry/in-seconds/", {"seconds": "5000"})
     client.post("/sessions/set-item/", {"key": "color", "value": "blue"})
@@ -49,7 +49,7 @@ def test_who_is_signed_in_stays_so_with_the_same_data(switch: Switch, ada: User)
     assert client.session.items() >= before
 
 
-def test_the_index_follows(switch: Switch, ada: User) -> None:
+def test_switch_keeps_registry_row(switch: Switch, ada: User) -> None:
     client = browser(ada)
     row = row_of(client)
     switch.make()
@@ -62,44 +62,42 @@ def test_the_index_follows(switch: Switch, ada: User) -> None:
     assert abs(after.expires - row.expires) < timedelta(seconds=5)
 
 
-def test_devices_that_have_not_come_back_yet_are_listed_and_ended(
-    switch: Switch, ada: User
-) -> None:
-    client, other = browser(ada), browser(ada, IPHONE)
-    thief = copied(other)
+def test_device_not_seen_since_switch_is_listed_and_signed_out(switch: Switch, ada: User) -> None:
+    client, phone = browser(ada), browser(ada, IPHONE)
+    thief = thief_of(phone)
     switch.make()
-    client, other, thief = again(client), again(other), again(thief)
+    client, phone, thief = again(client), again(phone), again(thief)
     page = client.get("/devices/").content.decode()
     assert "Mobile Safari on iOS" in page
-    client.post(f"/devices/{row_of_agent('iOS').pk}/sign-out/")
-    assert not is_in(other)
+    client.post(f"/devices/{row_by_system('iOS').pk}/sign-out/")
+    assert not is_in(phone)
     assert not is_in(thief)
     assert is_in(client)
 
 
-def test_signing_out_all_others_ends_those_that_have_not_come_back(
-    switch: Switch, ada: User
-) -> None:
-    client, other = browser(ada), browser(ada, IPHONE)
+def test_sign_out_of_others_ends_device_not_seen_since_switch(switch: Switch, ada: User) -> None:
+    client, phone = browser(ada), browser(ada, IPHONE)
     switch.make()
-    client, other = again(client), again(other)
-    client.post(OTHERS)
-    assert not is_in(other)
+    client, phone = again(client), again(phone)
+    client.post(SIGN_OUT_OTHERS)
+    assert not is_in(phone)
     assert is_in(client)
     assert [row.system for row in SignedInSession.objects.all()] == ["Linux"]
 
 
-def row_of_agent(system: str) -> SignedInSession:
+def row_by_system(system: str) -> SignedInSession:
     return SignedInSession.objects.get(system=system)
 
 
-@pytest.mark.parametrize("came_back", [True, False])
-def test_deleting_a_row_ends_it_in_both(switch: Switch, ada: User, came_back: bool) -> None:
+@pytest.mark.parametrize("seen_since", [True, False])
+def test_deleting_row_ends_session_on_both_engines(
+    switch: Switch, ada: User, seen_since: bool
+) -> None:
     client = browser(ada)
-    thief = copied(client)
+    thief = thief_of(client)
     switch.make()
     client, thief = again(client), again(thief)
-    if came_back:
+    if seen_since:
         assert is_in(client)
         assert is_in(client)
     SignedInSession.objects.all().delete()
@@ -107,9 +105,9 @@ def test_deleting_a_row_ends_it_in_both(switch: Switch, ada: User, came_back: bo
     assert not is_in(thief)
 
 
-def test_sign_out_ends_it_in_both(switch: Switch, ada: User) -> None:
+def test_sign_out_ends_session_on_both_engines(switch: Switch, ada: User) -> None:
     client = browser(ada)
-    thief = copied(client)
+    thief = thief_of(client)
     switch.make()
     client, thief = again(client), again(thief)
     client.post("/auth/sign-out/")
@@ -120,7 +118,7 @@ def test_sign_out_ends_it_in_both(switch: Switch, ada: User) -> None:
     assert not is_in(again(thief))
 
 
-def test_sign_out_everywhere(switch: Switch, ada: User) -> None:
+def test_signout_command_ends_sessions_on_both_engines(switch: Switch, ada: User) -> None:
     clients = [browser(ada), browser(ada)]
     switch.make()
     clients = [again(client) for client in clients]
@@ -129,17 +127,19 @@ def test_sign_out_everywhere(switch: Switch, ada: User) -> None:
     assert not any(map(is_in, clients))
 
 
-def test_clearing_forgets_no_session_that_has_not_come_back(switch: Switch, ada: User) -> None:
+def test_clearsessions_keeps_row_of_session_not_moved_yet(switch: Switch, ada: User) -> None:
     browser(ada)
     switch.make()
     call_command("clearsessions")
     assert SignedInSession.objects.count() == 1
 
 
-def test_a_sign_in_over_an_anonymous_session(switch: Switch, ada: User) -> None:
+def test_sign_in_keeps_data_of_anonymous_session_and_ends_its_copy(
+    switch: Switch, ada: User
+) -> None:
     client = browser()
     client.post("/sessions/set-item/", {"key": "color", "value": "blue"})
-    thief = copied(client)
+    thief = thief_of(client)
     switch.make()
     client, thief = again(client), again(thief)
     client.post("/auth/sign-in/", {"username": "ada", "password": "cookies"})

@@ -1,4 +1,4 @@
-"""There and back between a server and signed cookies: nothing opens again, and nothing is lost."""
+"""Switches to and from signed cookies: ended sessions stay ended, and no data is lost."""
 
 import copy
 from datetime import timedelta
@@ -26,7 +26,7 @@ def server(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def copied(client: Client) -> Client:
+def thief_of(client: Client) -> Client:
     thief = Client()
     thief.cookies = copy.deepcopy(client.cookies)
     return thief
@@ -36,11 +36,11 @@ def color(client: Client) -> str:
     return str(client.get("/sessions/get-item/?key=color").text)
 
 
-def test_two_copies_of_one_cookie_both_end(server: str, ada: User, settings: Settings) -> None:
-    """Each is exchanged for a session of its own."""
+def test_sign_out_ends_every_copy_of_cookie(server: str, ada: User, settings: Settings) -> None:
+    """Each copy is exchanged for a session of its own."""
     switch = Switch("signed_cookies", server, settings)
     client = browser(ada)
-    thief = copied(client)
+    thief = thief_of(client)
     client.post("/sessions/set-item/", {"key": "color", "value": "blue"})
     switch.make()
     client, thief = again(client), again(thief)
@@ -52,14 +52,14 @@ def test_two_copies_of_one_cookie_both_end(server: str, ada: User, settings: Set
 
 
 @pytest.mark.parametrize("visits", [1, 2])
-def test_the_key_of_before_opens_nothing_after_a_sign_out(
+def test_previous_key_is_invalid_after_sign_out(
     server: str, visits: int, ada: User, settings: Settings
 ) -> None:
     switch = Switch(server, "signed_cookies", settings)
     client = browser(ada)
-    thief = copied(client)
+    thief = thief_of(client)
     switch.make()
-    for _visit in range(visits):
+    for _ in range(visits):
         client = again(client)
         assert is_in(client)
     switch.run("signed_cookies", "")
@@ -70,15 +70,15 @@ def test_the_key_of_before_opens_nothing_after_a_sign_out(
 
 
 @pytest.mark.parametrize("server", ["db", "file", "cached_db"], indirect=True)
-def test_once_it_is_in_the_cookie_the_key_does_not_live_on(
+def test_key_becomes_invalid_once_session_is_in_cookie(
     server: str, ada: User, settings: Settings
 ) -> None:
     switch = Switch(server, "signed_cookies", settings)
     with time_machine.travel(timezone.now(), tick=False) as clock:
         client = browser(ada)
-        thief = copied(client)
+        thief = thief_of(client)
         switch.make()
-        for _visit in range(2):
+        for _ in range(2):
             client = again(client)
             assert is_in(client)
         clock.shift(timedelta(minutes=6))
@@ -86,10 +86,10 @@ def test_once_it_is_in_the_cookie_the_key_does_not_live_on(
         assert not is_in(again(thief))
 
 
-def test_what_the_cookie_alone_was_given_is_there_on_the_way_back(
+def test_data_set_in_cookie_is_kept_when_switching_back(
     server: str, ada: User, settings: Settings
 ) -> None:
-    """Though its exchange was never settled, as the browser came once in the handover."""
+    """The exchange was not settled, as the browser sent only one request in the handover."""
     switch = Switch(server, "signed_cookies", settings)
     client = browser(ada)
     client.post("/sessions/set-item/", {"key": "color", "value": "green"})
@@ -106,9 +106,9 @@ def test_what_the_cookie_alone_was_given_is_there_on_the_way_back(
 
 
 @on(*COOKIE_ENGINES)
-def test_a_copy_with_a_later_expiry_is_refused_as_long(profile: str, ada: User) -> None:
+def test_refusal_lasts_as_long_as_copy_with_later_expiry(profile: str, ada: User) -> None:
     client = browser(ada)
-    thief = copied(client)
+    thief = thief_of(client)
     year = timedelta(days=365)
     thief.post("/expiry/in-seconds/", {"seconds": int(year.total_seconds())})
     assert is_in(thief)

@@ -1,4 +1,4 @@
-"""/health/: whether the stores do their work."""
+"""/health/ reports whether the stores work."""
 
 import asyncio
 import shutil
@@ -32,22 +32,22 @@ from tests.conftest import connected, on
 from tests.families import run_on
 from tests.fault_table import WHOSE, Whose
 
-# A store is tried in a thread of its own, which sees nothing of an open transaction.
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("unwatched")]
+# A store is probed in a thread of its own, which does not see an open transaction.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("fresh_watches")]
 
 
-def test_all_is_well(profile: str, client: Client) -> None:
+def test_all_stores_are_ok(profile: str, client: Client) -> None:
     response = client.get("/health/")
-    well = {"database": "ok", "sessions": "ok"}
+    expected = {"database": "ok", "sessions": "ok"}
     if profile == "cached_db":
-        well["cache"] = "ok"
-    assert (response.status_code, response.json()) == (200, well)
+        expected["cache"] = "ok"
+    assert (response.status_code, response.json()) == (200, expected)
     assert "no-store" in response.headers["Cache-Control"]
     assert not response.cookies
 
 
 @on("cache")
-def test_a_store_that_is_away_is_told(
+def test_unreachable_session_store_is_503(
     profile: str, client: Client, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.CACHES = caches("redis://:secret@127.0.0.1:1/0")
@@ -59,7 +59,7 @@ def test_a_store_that_is_away_is_told(
 
 
 @on("cached_db")
-def test_a_cache_before_rows_may_be_away(
+def test_unreachable_cache_of_cached_db_is_a_warning(
     profile: str, client: Client, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.CACHES = caches("redis://127.0.0.1:1/0")
@@ -70,10 +70,10 @@ def test_a_cache_before_rows_may_be_away(
     assert "Redis 127.0.0.1:1" in caplog.text
 
 
-def test_it_is_asked_by_any_name(
+def test_any_host_is_allowed(
     client: Client, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A load balancer may know no other than the address."""
+    """A load balancer may know only the address."""
     settings.ALLOWED_HOSTS = ["example.com"]
     assert client.get("/", headers={"host": "10.0.0.1"}).status_code == 400
     caplog.clear()
@@ -82,7 +82,7 @@ def test_it_is_asked_by_any_name(
     assert not caplog.records
 
 
-def test_a_database_that_is_away_is_told(client: Client, tmp_path: Path) -> None:
+def test_unreachable_database_is_503(client: Client, tmp_path: Path) -> None:
     with connected(f"sqlite:///{tmp_path}/no/folder/db.sqlite3"):
         response = client.get("/health/")
         connections["default"].close()
@@ -92,7 +92,7 @@ def test_a_database_that_is_away_is_told(client: Client, tmp_path: Path) -> None
 
 @on("cached_db")
 @pytest.mark.parametrize("path", ["/auth/account/", "/no/such/page/"])
-def test_a_page_without_the_database_is_a_503(
+def test_page_without_database_is_503(
     profile: str,
     path: str,
     client: Client,
@@ -100,7 +100,7 @@ def test_a_page_without_the_database_is_a_503(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The session is read from the cache, and its user is not there."""
+    """The session is in the cache, but its user cannot be read."""
     client.force_login(ada)
     client.get("/auth/account/")
     client.raise_request_exception = False
@@ -115,7 +115,7 @@ def test_a_page_without_the_database_is_a_503(
     assert "welcome ada" in client.get("/auth/account/").text
 
 
-def test_what_else_goes_wrong_in_it_is_a_fault(client: Client, ada: User) -> None:
+def test_other_database_error_is_500(client: Client, ada: User) -> None:
     client.force_login(ada)
     client.raise_request_exception = False
     with mock.patch.object(ModelBackend, "get_user", side_effect=OperationalError("odd")):
@@ -123,29 +123,29 @@ def test_what_else_goes_wrong_in_it_is_a_fault(client: Client, ada: User) -> Non
 
 
 @on("file")
-@pytest.mark.parametrize("was_there", [True, False])
-def test_a_folder_that_is_gone_is_told(
-    profile: str, was_there: bool, client: Client, tmp_path: Path
+@pytest.mark.parametrize("was_used", [True, False])
+def test_missing_folder_is_misconfigured(
+    profile: str, was_used: bool, client: Client, tmp_path: Path
 ) -> None:
-    if was_there:
+    if was_used:
         client.post("/sessions/set-item/", {"key": "color", "value": "blue"})
     shutil.rmtree(tmp_path)
     assert client.get("/health/").json() == {"database": "ok", "sessions": "misconfigured"}
 
 
 @pytest.mark.parametrize("method", ["post", "put", "delete"])
-def test_it_is_only_asked(method: str, client: Client) -> None:
+def test_unsafe_methods_are_refused(method: str, client: Client) -> None:
     assert getattr(client, method)("/health/").status_code == 405
 
 
 @pytest.mark.parametrize("family", WHOSE)
-def test_nothing_is_left(
+def test_probe_leaves_nothing(
     profile: str, family: Whose, client: Client, settings: Settings, tmp_path: Path
 ) -> None:
     run_on(settings, family, profile)
     assert client.get("/health/").status_code == 200
     assert Session.objects.count() == 0
-    # Locks are no sessions, and stay for the next.
+    # Lock files are not sessions, and are used again.
     assert [path for path in tmp_path.iterdir() if ".lock" not in path.name] == []
     if profile in {"cache", "cached_db"}:
         cache = cache_connections["sessions"]
@@ -153,7 +153,7 @@ def test_nothing_is_left(
 
 
 @pytest.mark.parametrize("previous", ["db", "file", "signed_cookies"])
-def test_nor_in_a_handover(
+def test_probe_leaves_nothing_in_handover(
     profile: str,
     empty_stores: None,
     previous: str,
@@ -161,7 +161,7 @@ def test_nor_in_a_handover(
     settings: Settings,
     tmp_path: Path,
 ) -> None:
-    # From one engine to itself there is none.
+    # There is no handover from an engine to itself.
     settings.SESSION_HANDOVER_FROM = "cache" if previous == profile else previous
     response = client.get("/health/")
     assert set(response.json().values()) == {"ok"}
@@ -171,139 +171,143 @@ def test_nor_in_a_handover(
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "status"),
     [
-        (StoreUnavailableError("there", "gone"), "unreachable"),
-        (StoreReadOnlyError("there", "a replica"), "read-only"),
-        (StoreFullError("there", "no room"), "full"),
-        (StoreMisconfiguredError("there", "no right", "Grant it."), "misconfigured"),
+        (StoreUnavailableError("store", "gone"), "unreachable"),
+        (StoreReadOnlyError("store", "a replica"), "read-only"),
+        (StoreFullError("store", "no room"), "full"),
+        (StoreMisconfiguredError("store", "no right", "Grant it."), "misconfigured"),
         (ImproperlyConfigured("no such engine"), "misconfigured"),
-        (RuntimeError("whatever"), "unreachable"),
+        (RuntimeError("unexpected"), "unreachable"),
     ],
 )
-def test_how_it_fails_is_said_in_a_word_and_in_the_log_in_a_sentence(
-    error: Exception, said: str, client: Client, caplog: pytest.LogCaptureFixture
+def test_response_has_status_and_log_has_error(
+    error: Exception, status: str, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     with mock.patch.object(health, "SESSIONS", Watch("sessions", mock.Mock(side_effect=error))):
         response = client.get("/health/")
-    assert (response.status_code, response.json()["sessions"]) == (503, said)
+    assert (response.status_code, response.json()["sessions"]) == (503, status)
     assert [record.getMessage() for record in caplog.records] == [f"sessions: {error}"]
 
 
-class Store:
-    """One that answers when it is told to, and counts how often it was tried."""
+class SlowStore:
+    """A store that answers once the test allows it, and counts its probes."""
 
     def __init__(self) -> None:
-        self.tries = 0
-        self.asked = Event()
-        self.answers = Event()
+        self.probes = 0
+        self.started = Event()
+        self.may_answer = Event()
         self.error: Exception | None = None
 
-    def attempt(self) -> None:
-        self.tries += 1
-        self.asked.set()
-        self.answers.wait(60)
+    def probe(self) -> None:
+        self.probes += 1
+        self.started.set()
+        self.may_answer.wait(60)
         if self.error:
             raise self.error
 
 
 @pytest.fixture
-def slow() -> Iterator[Store]:
-    """The store of sessions."""
-    slow = Store()
-    with mock.patch.object(health, "SESSIONS", Watch("sessions", slow.attempt)):
-        yield slow
-        slow.answers.set()
+def slow_store() -> Iterator[SlowStore]:
+    """Replace the session store."""
+    slow_store = SlowStore()
+    with mock.patch.object(health, "SESSIONS", Watch("sessions", slow_store.probe)):
+        yield slow_store
+        slow_store.may_answer.set()
         assert health.SESSIONS._ended.wait(60)
 
 
-def sessions(client: Client) -> str:
-    found: str = client.get("/health/").json()["sessions"]
-    return found
+def sessions_status(client: Client) -> str:
+    status: str = client.get("/health/").json()["sessions"]
+    return status
 
 
-def test_of_many_who_ask_one_tries(slow: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_requests_share_one_probe(
+    slow_store: SlowStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(health, "PROBE_INTERVAL", 3600)
     monkeypatch.setattr(health, "PROBE_TIMEOUT", 60)
     with ThreadPoolExecutor(8) as threads:
-        # None has an answer yet, so all wait for the first.
-        asked = [threads.submit(sessions, Client()) for _ in range(20)]
-        assert slow.asked.wait(60)
-        slow.answers.set()
-        assert {each.result() for each in asked} == {"ok"}
-    # Whatever has become of the store since.
-    slow.error = StoreFullError("there", "no room")
-    assert sessions(Client()) == "ok"
-    assert slow.tries == 1
+        # There is no result yet, so all requests wait for the first probe.
+        statuses = [threads.submit(sessions_status, Client()) for _ in range(20)]
+        assert slow_store.started.wait(60)
+        slow_store.may_answer.set()
+        assert {status.result() for status in statuses} == {"ok"}
+    # Within the interval the result stays, even if the store fails now.
+    slow_store.error = StoreFullError("store", "no room")
+    assert sessions_status(Client()) == "ok"
+    assert slow_store.probes == 1
 
 
-def test_of_many_who_ask_in_an_event_loop_one_tries(
-    slow: Store, monkeypatch: pytest.MonkeyPatch
+def test_concurrent_async_requests_share_one_probe(
+    slow_store: SlowStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "PROBE_INTERVAL", 3600)
-    slow.answers.set()
+    slow_store.may_answer.set()
 
     async def ask() -> list[str]:
-        answers = await asyncio.gather(*[AsyncClient().get("/health/") for _ in range(20)])
-        return [answer.json()["sessions"] for answer in answers]
+        responses = await asyncio.gather(*[AsyncClient().get("/health/") for _ in range(20)])
+        return [response.json()["sessions"] for response in responses]
 
     assert asyncio.run(ask()) == ["ok"] * 20
-    assert slow.tries == 1
+    assert slow_store.probes == 1
 
 
-def test_it_is_tried_again_a_while_later(slow: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_store_is_probed_again_after_interval(
+    slow_store: SlowStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(health, "PROBE_INTERVAL", 0)
-    slow.answers.set()
-    assert sessions(Client()) == "ok"
-    slow.error = StoreFullError("there", "no room")
-    assert sessions(Client()) == "full"
-    slow.error = None
-    assert sessions(Client()) == "ok"
-    assert slow.tries == 3
+    slow_store.may_answer.set()
+    assert sessions_status(Client()) == "ok"
+    slow_store.error = StoreFullError("store", "no room")
+    assert sessions_status(Client()) == "full"
+    slow_store.error = None
+    assert sessions_status(Client()) == "ok"
+    assert slow_store.probes == 3
 
 
-def test_whoever_asks_while_it_is_tried_gets_the_last_answer(
-    slow: Store, monkeypatch: pytest.MonkeyPatch
+def test_request_during_probe_gets_last_status(
+    slow_store: SlowStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "PROBE_INTERVAL", 0)
     monkeypatch.setattr(health, "PROBE_TIMEOUT", 60)
-    slow.answers.set()
-    assert sessions(Client()) == "ok"
-    slow.answers.clear()
-    slow.asked.clear()
-    slow.error = StoreFullError("there", "no room")
+    slow_store.may_answer.set()
+    assert sessions_status(Client()) == "ok"
+    slow_store.may_answer.clear()
+    slow_store.started.clear()
+    slow_store.error = StoreFullError("store", "no room")
     with ThreadPoolExecutor(1) as thread:
-        first = thread.submit(sessions, Client())
-        assert slow.asked.wait(60)
-        assert sessions(Client()) == "ok"
-        slow.answers.set()
+        first = thread.submit(sessions_status, Client())
+        assert slow_store.started.wait(60)
+        assert sessions_status(Client()) == "ok"
+        slow_store.may_answer.set()
         assert first.result() == "full"
-    assert slow.tries == 2
+    assert slow_store.probes == 2
 
 
-def test_tries_that_hang_do_not_pile_up(
-    slow: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_hanging_probes_do_not_pile_up(
+    slow_store: SlowStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(health, "PROBE_INTERVAL", 0)
     monkeypatch.setattr(health, "PROBE_TIMEOUT", 0.1)
-    assert {sessions(Client()) for _ in range(20)} == {"unreachable"}
-    assert slow.tries == 1
-    silent = [record for record in caplog.records if record.getMessage().startswith("sessions")]
-    assert [record.getMessage() for record in silent] == ["sessions: no answer in 0.1 seconds"]
-    slow.answers.set()
+    assert {sessions_status(Client()) for _ in range(20)} == {"unreachable"}
+    assert slow_store.probes == 1
+    timeouts = [record for record in caplog.records if record.getMessage().startswith("sessions")]
+    assert [record.getMessage() for record in timeouts] == ["sessions: no answer in 0.1 seconds"]
+    slow_store.may_answer.set()
     assert health.SESSIONS._ended.wait(60)
     monkeypatch.setattr(health, "PROBE_TIMEOUT", 60)
-    assert sessions(Client()) == "ok"
-    assert slow.tries == 2
+    assert sessions_status(Client()) == "ok"
+    assert slow_store.probes == 2
 
 
-def test_a_try_for_which_there_is_no_thread_is_made_by_the_next(
-    slow: Store, client: Client
+def test_next_request_probes_if_thread_could_not_start(
+    slow_store: SlowStore, client: Client
 ) -> None:
-    slow.answers.set()
+    slow_store.may_answer.set()
     client.raise_request_exception = False
     with mock.patch("demo.health.Thread.start", side_effect=RuntimeError("no more threads")):
         assert client.get("/health/").status_code == 500
     with mock.patch.object(health, "PROBE_INTERVAL", 0):
-        # Of the database too, which comes first.
+        # The database comes first and is due too.
         assert client.get("/health/").status_code == 200

@@ -1,4 +1,4 @@
-"""What /health/ and the system check say of stores that refuse: the same as a sign-in finds out."""
+"""/health/ and the system check report a refusing store exactly if nobody can sign in."""
 
 import socket
 import subprocess
@@ -36,16 +36,16 @@ from tests.fault_table import WHOSE, Whose
 from tests.servers import StoppableRedis
 from tests.stores import forget_pending
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("unwatched")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("fresh_watches")]
 
 
 @pytest.fixture(autouse=True)
-def tried_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def probe_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "PROBE_INTERVAL", 0)
 
 
-def a_sign_in_works() -> bool:
-    """Ada's by the form, over a session that is there already; and out again."""
+def sign_in_works() -> bool:
+    """Whether Ada can sign in by the form, with a session already, and sign out again."""
     browser = Client(raise_request_exception=False)
     browser.post("/sessions/set-item/", {"key": "color", "value": "blue"})
     browser.post("/auth/sign-in/", {"username": "ada", "password": "cookies"})
@@ -57,22 +57,22 @@ def a_sign_in_works() -> bool:
     return browser.get("/auth/account/").status_code != 200
 
 
-def agreed() -> dict[str, str]:
-    """What /health/ says: 200 where a visitor can sign in, and out again, and else 503."""
-    works = a_sign_in_works()
+def checked_statuses() -> dict[str, str]:
+    """Return the statuses of /health/: it answers 200 exactly if a visitor can sign in and out."""
+    can_sign_in = sign_in_works()
     response = Client().get("/health/")
-    said: dict[str, str] = response.json()
-    assert response.status_code == (200 if works else 503), said
+    statuses: dict[str, str] = response.json()
+    assert response.status_code == (200 if can_sign_in else 503), statuses
     issues = sessions_can_be_stored(databases=["default"])
-    assert ("engines.E010" in [issue.id for issue in issues]) == (said["sessions"] != "ok")
+    assert ("engines.E010" in [issue.id for issue in issues]) == (statuses["sessions"] != "ok")
     assert ("engines.W010" in [issue.id for issue in issues]) == (
-        said["sessions"] == "ok" and said.get("cache", "ok") != "ok"
+        statuses["sessions"] == "ok" and statuses.get("cache", "ok") != "ok"
     )
-    return said
+    return statuses
 
 
-def word_of(store: Any) -> str:
-    """How it goes when a session is stored there, changed, given a new key, and removed."""
+def status_of_store(store: Any) -> str:
+    """Store a session, change it, give it a new key, delete it, and return the status."""
     try:
         session = store()
         session["color"] = "blue"
@@ -82,7 +82,7 @@ def word_of(store: Any) -> str:
         session.cycle_key()
         session.save()
         session.delete()
-    except Exception as error:  # noqa: BLE001 - Django's raise what the driver does
+    except Exception as error:  # noqa: BLE001 - Django's engines raise the driver's errors
         return health.status_of(error)
     return "ok"
 
@@ -101,7 +101,7 @@ def full(redis: Redis, url: str) -> Iterator[str]:
 
 
 @contextmanager
-def a_replica(redis: Redis, url: str) -> Iterator[str]:
+def read_only_replica(redis: Redis, url: str) -> Iterator[str]:
     redis.replicaof("127.0.0.1", "1")
     try:
         yield url
@@ -109,11 +109,11 @@ def a_replica(redis: Redis, url: str) -> Iterator[str]:
         redis.replicaof("NO", "ONE")
 
 
-def without(*rights: str) -> "State":
+def without_rights(*rights: str) -> "State":
     @contextmanager
     def state(redis: Redis, url: str) -> Iterator[str]:
-        rest = ["on", ">secret", "~*", "&*", "+@all", *(f"-{right}" for right in rights)]
-        redis.execute_command("ACL", "SETUSER", "site", *rest)  # type: ignore[no-untyped-call]
+        rules = ["on", ">secret", "~*", "&*", "+@all", *(f"-{right}" for right in rights)]
+        redis.execute_command("ACL", "SETUSER", "site", *rules)  # type: ignore[no-untyped-call]
         try:
             yield url.replace("redis://", "redis://site:secret@")
         finally:
@@ -125,16 +125,16 @@ def without(*rights: str) -> "State":
 State = Callable[[Redis, str], AbstractContextManager[str]]
 STATES: dict[str, State] = {
     "full": full,
-    "a replica": a_replica,
-    "without scripts": without("@scripting"),
-    "without writes": without("@write"),
-    "without removals": without("del", "unlink", "getdel", "@scripting"),
+    "replica": read_only_replica,
+    "without scripts": without_rights("@scripting"),
+    "without writes": without_rights("@write"),
+    "without deletes": without_rights("del", "unlink", "getdel", "@scripting"),
 }
 
 
 @pytest.fixture
 def redis(redis_url: str, settings: Settings) -> Iterator[Redis]:
-    """Where the sessions are, as its administrator."""
+    """The Redis of the sessions, as its administrator."""
     settings.SESSION_CACHE_ALIAS = "sessions"
     with Redis.from_url(f"{redis_url}/1") as redis:
         redis.flushdb()
@@ -146,7 +146,7 @@ def redis(redis_url: str, settings: Settings) -> Iterator[Redis]:
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("name", ["cache", "cached_db"])
 @pytest.mark.parametrize("family", WHOSE)
-def test_a_redis_that_refuses(
+def test_refusing_redis(
     state: str,
     name: str,
     family: Whose,
@@ -158,33 +158,33 @@ def test_a_redis_that_refuses(
     run_on(settings, family, name)
     with STATES[state](redis, redis_url) as url:
         settings.CACHES = caches(url)
-        said = agreed()
-        assert said["database"] == "ok"
+        statuses = checked_statuses()
+        assert statuses["database"] == "ok"
         if family == "ours" and name == "cached_db":
-            # The rows are there.
-            assert said["sessions"] == "ok"
-            assert said["cache"] == word_of(CacheStore)
+            # The sessions are stored as rows.
+            assert statuses["sessions"] == "ok"
+            assert statuses["cache"] == status_of_store(CacheStore)
         else:
-            assert said["sessions"] == word_of(running_engine.store())
+            assert statuses["sessions"] == status_of_store(running_engine.store())
 
 
-def test_what_cannot_be_removed_goes_within_a_minute(
+def test_probe_that_cannot_be_deleted_expires_within_a_minute(
     redis: Redis, redis_url: str, settings: Settings
 ) -> None:
     run_on(settings, "Django's", "cache")
-    with STATES["without removals"](redis, redis_url) as url:
+    with STATES["without deletes"](redis, redis_url) as url:
         settings.CACHES = caches(url)
         assert Client().get("/health/").status_code == 503
-        lives = [redis.ttl(key) for key in redis.scan_iter()]
-    assert lives
-    assert all(0 < seconds <= 60 for seconds in lives)
+        ttls = [redis.ttl(key) for key in redis.scan_iter()]
+    assert ttls
+    assert all(0 < seconds <= 60 for seconds in ttls)
 
 
 @pytest.mark.parametrize("family", WHOSE)
-def test_a_redis_in_cluster_mode(
+def test_redis_in_cluster_mode(
     family: Whose, settings: Settings, ada: User, tmp_path: Path
 ) -> None:
-    """Of one shard, as hosted ones often are: no command may have two keys."""
+    """A cluster of one shard, as many hosted ones are: no command may have two keys."""
     server = StoppableRedis(tmp_path, "--cluster-enabled", "yes")
     server.start()
     try:
@@ -194,14 +194,14 @@ def test_a_redis_in_cluster_mode(
                 pass
         settings.CACHES = caches(f"{server.url}/0?sessions_db=0")
         run_on(settings, family, "cache")
-        said = agreed()
-        assert said["sessions"] == word_of(running_engine.store())
+        statuses = checked_statuses()
+        assert statuses["sessions"] == status_of_store(running_engine.store())
     finally:
         server.kill()
 
 
 @pytest.mark.parametrize("family", WHOSE)
-def test_a_redis_that_is_silent(
+def test_hanging_redis(
     family: Whose,
     settings: Settings,
     tmp_path: Path,
@@ -215,9 +215,9 @@ def test_a_redis_that_is_silent(
         settings.CACHES = caches(redis.url)
         redis.freeze()
         for _ in range(10):
-            said = Client().get("/health/")
-            assert (said.status_code, said.json()["sessions"]) == (503, "unreachable")
-            threads = [each for each in all_threads() if each.name == "health: sessions"]
+            response = Client().get("/health/")
+            assert (response.status_code, response.json()["sessions"]) == (503, "unreachable")
+            threads = [thread for thread in all_threads() if thread.name == "health: sessions"]
             assert len(threads) <= 1
         redis.thaw()
         assert health.SESSIONS._ended.wait(60)
@@ -234,52 +234,52 @@ def test_a_redis_that_is_silent(
 def postgresql(
     stores: dict[str, str], redis: Redis, redis_url: str, settings: Settings
 ) -> Iterator[str]:
-    """The site's database, with an account that the hasher of these tests knows."""
+    """The site's database, with a password that the hasher of the tests can verify."""
     settings.CACHES = caches(redis_url)
     url = stores["DATABASE_URL"]
     with connected(url):
         User.objects.filter(username="ada").update(password=make_password("cookies"))
-        assert a_sign_in_works()
+        assert sign_in_works()
         yield url
 
 
 @pytest.mark.parametrize("name", ["db", "cache", "cached_db"])
 @pytest.mark.parametrize("family", WHOSE)
-def test_a_postgresql_that_is_read_only(
+def test_read_only_postgresql(
     name: str, family: Whose, postgresql: str, settings: Settings
 ) -> None:
-    """Nobody signs in, whatever the engine: when a user last did so is written there."""
+    """Nobody can sign in on any engine, as a sign-in writes the user's ``last_login``."""
     run_on(settings, family, name)
     with read_only(postgresql):
-        said = agreed()
-        assert said["database"] == "read-only"
-        assert said["sessions"] == word_of(running_engine.store())
+        statuses = checked_statuses()
+        assert statuses["database"] == "read-only"
+        assert statuses["sessions"] == status_of_store(running_engine.store())
     if name == "cache":
-        # And as soon as it is writable again: no connection of before stays.
-        assert a_sign_in_works()
+        # It works as soon as the database is writable: no earlier connection is left.
+        assert sign_in_works()
 
 
 @pytest.mark.parametrize("table", ["django_session", "demo_user"])
 @pytest.mark.parametrize("name", ["db", "cache"])
 @pytest.mark.parametrize("family", WHOSE)
-def test_a_table_that_is_missing(
+def test_missing_table(
     table: str, name: str, family: Whose, postgresql: str, settings: Settings
 ) -> None:
     run_on(settings, family, name)
     with psycopg.connect(postgresql, autocommit=True) as administrator:
         administrator.execute(f"ALTER TABLE {table} RENAME TO gone")
         try:
-            said = agreed()
-            assert said["sessions"] == word_of(running_engine.store())
-            bad = "database" if table == "demo_user" else "sessions"
-            if name == "db" or bad == "database":
-                assert said[bad] == "misconfigured"
+            statuses = checked_statuses()
+            assert statuses["sessions"] == status_of_store(running_engine.store())
+            broken = "database" if table == "demo_user" else "sessions"
+            if name == "db" or broken == "database":
+                assert statuses[broken] == "misconfigured"
         finally:
             administrator.execute(f"ALTER TABLE gone RENAME TO {table}")
 
 
 @contextmanager
-def without_users(url: str) -> Iterator[None]:
+def without_user_table(url: str) -> Iterator[None]:
     with psycopg.connect(url, autocommit=True) as administrator:
         administrator.execute("ALTER TABLE demo_user RENAME TO gone")
         try:
@@ -289,18 +289,18 @@ def without_users(url: str) -> Iterator[None]:
 
 
 @contextmanager
-def with_a_wrong_user(url: str) -> Iterator[None]:
-    with connected(urlsplit(url)._replace(netloc=f"nobody:secret@{where(url)}").geturl()):
+def with_wrong_user(url: str) -> Iterator[None]:
+    with connected(urlsplit(url)._replace(netloc=f"nobody:secret@{host_of(url)}").geturl()):
         yield
 
 
 @contextmanager
-def without_a_database(url: str) -> Iterator[None]:
+def without_database(url: str) -> Iterator[None]:
     with connected(urlsplit(url)._replace(path="/nowhere").geturl()):
         yield
 
 
-def where(url: str) -> str:
+def host_of(url: str) -> str:
     return urlsplit(url).netloc.rpartition("@")[2]
 
 
@@ -308,12 +308,12 @@ def where(url: str) -> str:
     ("state", "remedy"),
     [
         (read_only, "make this server writable again."),
-        (without_users, "Run manage.py migrate."),
-        (with_a_wrong_user, "Correct the user and the password"),
-        (without_a_database, "Create the database"),
+        (without_user_table, "Run manage.py migrate."),
+        (with_wrong_user, "Correct the user and the password"),
+        (without_database, "Create the database"),
     ],
 )
-def test_a_page_of_a_database_that_refuses_asks_nobody_to_try_again(
+def test_page_of_refusing_database_is_503_and_logs_remedy(
     state: Callable[[str], AbstractContextManager[None]],
     remedy: str,
     postgresql: str,
@@ -327,26 +327,26 @@ def test_a_page_of_a_database_that_refuses_asks_nobody_to_try_again(
         response = browser.post("/auth/sign-in/", {"username": "ada", "password": "cookies"})
     assert response.status_code == 503
     assert "reports an error" in response.text
-    (line,) = [record for record in caplog.records if record.levelname == "ERROR"]
-    assert remedy in line.getMessage()
-    assert "LINE 1" not in line.getMessage()
-    assert line.exc_info is None
+    (error,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert remedy in error.getMessage()
+    assert "LINE 1" not in error.getMessage()
+    assert error.exc_info is None
 
 
-def test_a_database_that_is_silent(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connections are taken, and nothing is ever answered."""
+def test_hanging_database(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server accepts connections and never answers."""
     monkeypatch.setattr(health, "PROBE_TIMEOUT", 0.2)
     run_on(settings, "ours", "db")
     with (
-        socket.create_server(("127.0.0.1", 0)) as silent,
-        connected(f"postgresql://somebody@127.0.0.1:{silent.getsockname()[1]}/site"),
+        socket.create_server(("127.0.0.1", 0)) as server,
+        connected(f"postgresql://somebody@127.0.0.1:{server.getsockname()[1]}/site"),
     ):
         for _ in range(5):
-            said = Client().get("/health/")
-            assert said.status_code == 503
-            assert said.json() == {"database": "unreachable", "sessions": "unreachable"}
-        assert sum(each.name.startswith("health: ") for each in all_threads()) == 2
-        silent.close()
+            response = Client().get("/health/")
+            assert response.status_code == 503
+            assert response.json() == {"database": "unreachable", "sessions": "unreachable"}
+        assert sum(thread.name.startswith("health: ") for thread in all_threads()) == 2
+        server.close()
         assert health.DATABASE._ended.wait(60)
         assert health.SESSIONS._ended.wait(60)
 
@@ -373,24 +373,26 @@ def mounted_read_only(disk: Path) -> Iterator[None]:  # noqa: F811
 
 @pytest.mark.parametrize("state", [full_disk, mounted_read_only])
 @pytest.mark.parametrize("family", WHOSE)
-def test_a_folder_that_refuses(
+def test_refusing_folder(
     state: Any, family: Whose, folder: Path, settings: Settings, ada: User
 ) -> None:
     run_on(settings, family, "file")
     with state(folder):
-        said = agreed()
-        assert said["sessions"] != "ok"
-        # Django's engine is silent.
-        assert family == "Django's" or said["sessions"] == word_of(running_engine.store())
-    assert agreed()["sessions"] == "ok"
-    left = [path.name for path in folder.iterdir() if ".lock" not in path.name]
-    assert len(left) <= 1, "what a sign-in out leaves"
+        statuses = checked_statuses()
+        assert statuses["sessions"] != "ok"
+        # Django's engine raises no error.
+        assert family == "Django's" or statuses["sessions"] == status_of_store(
+            running_engine.store()
+        )
+    assert checked_statuses()["sessions"] == "ok"
+    remaining = [path.name for path in folder.iterdir() if ".lock" not in path.name]
+    assert len(remaining) <= 1, "what a sign-out leaves"
 
 
 # The system check
 
 
-def test_the_check_goes_to_the_store_on_request_alone(settings: Settings, redis: Redis) -> None:
+def test_check_uses_store_only_with_deploy_and_database(settings: Settings, redis: Redis) -> None:
     settings.CACHES = caches("redis://127.0.0.1:1")
     settings.SESSION_ENGINE = "cookieproj.engines.cache"
 
@@ -399,12 +401,12 @@ def test_the_check_goes_to_the_store_on_request_alone(settings: Settings, redis:
 
     assert "engines.E010" not in ids()
     assert "engines.E010" not in ids(include_deployment_checks=True)
-    # As migrate does, which is to make the table.
+    # As migrate runs the checks before it creates the table.
     assert "engines.E010" not in ids(databases=["default"])
     assert "engines.E010" in ids(include_deployment_checks=True, databases=["default"])
 
 
-def test_the_check_has_the_sentence_and_the_remedy(
+def test_check_shows_error_and_remedy(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, redis: Redis, redis_url: str
 ) -> None:
     error = StoreFullError("Redis there", "OOM")
@@ -416,9 +418,9 @@ def test_the_check_has_the_sentence_and_the_remedy(
 
     monkeypatch.setattr("cookieproj.engines.checks.probe", refuse)
     settings.CACHES = caches(redis_url)
-    text = "The session store is full: Redis there. OOM."
-    for name, kind in (("cache", Error), ("cached_db", CheckWarning)):
+    message = "The session store is full: Redis there. OOM."
+    for name, expected_type in (("cache", Error), ("cached_db", CheckWarning)):
         settings.SESSION_ENGINE = f"cookieproj.engines.{name}"
         (issue,) = sessions_can_be_stored(databases=["default"])
-        assert (type(issue), issue.msg, issue.hint) == (kind, text, str(error.remedy))
+        assert (type(issue), issue.msg, issue.hint) == (expected_type, message, str(error.remedy))
     cache_connections["sessions"].clear()

@@ -1,4 +1,4 @@
-"""A session whose key travels in the path."""
+"""The recipe with the session's key in the path of the URL."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,24 +12,24 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
-def is_on(settings: Settings) -> None:
+def enabled(settings: Settings) -> None:
     settings.DEMO_SESSION_IN_PATH = True
 
 
 @pytest.fixture
 def client() -> Client:
-    """A browser that takes no cookies, and a site that wants its CSRF token."""
+    """A client without a CSRF token, on a site that checks it."""
     return Client(enforce_csrf_checks=True)
 
 
-def address(client: Client) -> str:
+def begin(client: Client) -> str:
     response = client.post("/in-path/begin/")
     assert response.status_code == 302
     return response.headers["Location"]
 
 
-def test_from_page_to_page_without_a_cookie(profile: str, client: Client) -> None:
-    kitchen = address(client)
+def test_session_without_cookie_spans_pages(profile: str, client: Client) -> None:
+    kitchen = begin(client)
     kitchen = client.post(kitchen).headers["Location"]
     kitchen = client.post(kitchen).headers["Location"]
     page = client.get(kitchen)
@@ -40,34 +40,34 @@ def test_from_page_to_page_without_a_cookie(profile: str, client: Client) -> Non
     assert not client.cookies
 
 
-def test_no_other_site_learns_the_address(profile: str, client: Client) -> None:
-    kitchen = address(client)
+def test_responses_hide_referrer_and_are_not_cached(profile: str, client: Client) -> None:
+    kitchen = begin(client)
     for response in (client.post("/in-path/begin/"), client.get(kitchen), client.post(kitchen)):
         assert response.headers["Referrer-Policy"] == "no-referrer"
         assert "no-store" in response.headers["Cache-Control"]
 
 
-def test_the_page_warns(profile: str, client: Client) -> None:
+def test_page_warns_that_url_gives_access(profile: str, client: Client) -> None:
     assert (
         "Anybody who sees the address can use the session"
-        in client.get(address(client)).content.decode()
+        in client.get(begin(client)).content.decode()
     )
 
 
 @pytest.mark.parametrize("token", ["x", "../../x", "a" * 10_000])
-def test_an_address_that_this_site_did_not_sign(token: str, client: Client) -> None:
+def test_invalid_token_is_refused(token: str, client: Client) -> None:
     response = client.get(f"/in-path/{token}/kitchen/")
     assert response.status_code in (400, 404)
 
 
-def test_a_token_signed_for_something_else(db: None, client: Client) -> None:
+def test_token_with_another_salt_is_refused(db: None, client: Client) -> None:
     token = signing.dumps("q1w2e3r4t5y6u7i8", salt="another")
     assert client.get(f"/in-path/{token}/kitchen/").status_code == 400
 
 
-def test_it_is_over_after_twenty_minutes(profile: str, client: Client) -> None:
+def test_token_expires_after_twenty_minutes(profile: str, client: Client) -> None:
     with time_machine.travel(NOW, tick=False):
-        kitchen = address(client)
+        kitchen = begin(client)
     with time_machine.travel(NOW + timedelta(minutes=20), tick=False):
         assert client.get(kitchen).status_code == 200
     with time_machine.travel(NOW + timedelta(minutes=20, seconds=1), tick=False):
@@ -76,8 +76,10 @@ def test_it_is_over_after_twenty_minutes(profile: str, client: Client) -> None:
         assert "This address is no longer valid" in response.content.decode()
 
 
-def test_it_is_off_unless_turned_on(profile: str, settings: Settings, client: Client) -> None:
-    kitchen = address(client)
+def test_pages_are_not_found_if_setting_is_off(
+    profile: str, settings: Settings, client: Client
+) -> None:
+    kitchen = begin(client)
     settings.DEMO_SESSION_IN_PATH = False
     assert client.post("/in-path/begin/").status_code == 404
     assert client.get(kitchen).status_code == 404

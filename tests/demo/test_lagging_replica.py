@@ -1,4 +1,4 @@
-"""Who is signed in or out is so at once, though the site reads from a replica that lags."""
+"""Sign-ins and sign-outs take effect at once, even if the site reads from a lagging replica."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -27,12 +27,12 @@ from tests.replicas import read_from, sqlite
 Freeze = Callable[[], None]
 
 
-pytestmark = pytest.mark.usefixtures("on_file")
+pytestmark = pytest.mark.usefixtures("database_file")
 
 
 @pytest.fixture
-def freeze(on_file: Path, settings: Settings, tmp_path: Path) -> Iterator[Freeze]:
-    """From then on all that is read comes from a replica to which nothing new arrives."""
+def freeze(database_file: Path, settings: Settings, tmp_path: Path) -> Iterator[Freeze]:
+    """Return a function: once called, all reads come from a replica that gets no more changes."""
     path = tmp_path / "replica.sqlite3"
     with ExitStack() as stack:
 
@@ -45,13 +45,13 @@ def freeze(on_file: Path, settings: Settings, tmp_path: Path) -> Iterator[Freeze
 
 
 def copy_of(client: Client) -> Client:
-    """With a cookie that this browser may lose."""
-    other = browser()
-    other.cookies["sessionid"] = key_of(client)
-    return other
+    """Return another browser with the same session cookie."""
+    copied = browser()
+    copied.cookies["sessionid"] = key_of(client)
+    return copied
 
 
-def test_who_signs_in_is_in(profile: str, ada: User, freeze: Freeze) -> None:
+def test_sign_in_takes_effect_at_once(profile: str, ada: User, freeze: Freeze) -> None:
     visitor = browser()
     visitor.post("/sessions/set-item/", {"key": "color", "value": "blue"})
     freeze()
@@ -61,18 +61,20 @@ def test_who_signs_in_is_in(profile: str, ada: User, freeze: Freeze) -> None:
     assert row_of(visitor).user == ada
 
 
-def test_who_has_no_account_there_yet_too(profile: str, admin: User, freeze: Freeze) -> None:
+def test_user_missing_on_replica_can_sign_in_and_be_signed_out(
+    profile: str, admin: User, freeze: Freeze
+) -> None:
     freeze()
     ada = User.objects.create_user("ada", password="cookies")
-    client, other = browser(ada), browser(ada, IPHONE)
+    client, phone = browser(ada), browser(ada, IPHONE)
     assert is_in(client)
-    client.post(address_of(other))
-    assert not is_in(other)
+    client.post(address_of(phone))
+    assert not is_in(phone)
     page = browser(admin).get("/admin/cookieproj_devices/signedinsession/").text
     assert ">ada<" in page
 
 
-def test_who_signs_out_is_out(profile: str, ada: User, freeze: Freeze) -> None:
+def test_sign_out_takes_effect_at_once(profile: str, ada: User, freeze: Freeze) -> None:
     client = browser(ada)
     copied = copy_of(client)
     freeze()
@@ -81,69 +83,71 @@ def test_who_signs_out_is_out(profile: str, ada: User, freeze: Freeze) -> None:
     assert not SignedInSession.objects.exists()
 
 
-@pytest.mark.parametrize("is_there", [True, False])
-def test_another_device_that_is_signed_out_is_out(
-    is_there: bool, profile: str, ada: User, freeze: Freeze
+@pytest.mark.parametrize("replicated", [True, False])
+def test_sign_out_of_another_device_takes_effect_at_once(
+    replicated: bool, profile: str, ada: User, freeze: Freeze
 ) -> None:
     client = browser(ada)
-    if not is_there:
+    if not replicated:
         freeze()
-    other = browser(ada, IPHONE)
-    if is_there:
+    phone = browser(ada, IPHONE)
+    if replicated:
         freeze()
     assert "Mobile Safari" in client.get("/devices/").text
-    assert "is signed out." in client.post(address_of(other), follow=True).text
+    assert "is signed out." in client.post(address_of(phone), follow=True).text
     assert "Mobile Safari" not in client.get("/devices/").text
-    assert [is_in(client), is_in(other)] == [True, False]
+    assert [is_in(client), is_in(phone)] == [True, False]
 
 
-def test_so_is_one_whose_key_has_changed_since(profile: str, ada: User, freeze: Freeze) -> None:
-    client, other = browser(ada), browser(ada)
+def test_device_with_new_session_key_is_signed_out(profile: str, ada: User, freeze: Freeze) -> None:
+    client, other_browser = browser(ada), browser(ada)
     freeze()
-    other.post("/lifecycle/cycle-key/")
-    client.post(address_of(other))
-    assert [is_in(client), is_in(other)] == [True, False]
+    other_browser.post("/lifecycle/cycle-key/")
+    client.post(address_of(other_browser))
+    assert [is_in(client), is_in(other_browser)] == [True, False]
 
 
-def test_all_others_are_out_and_this_one_stays_in(profile: str, ada: User, freeze: Freeze) -> None:
-    client, other = browser(ada), browser(ada)
+def test_sign_out_of_others_keeps_current_session(profile: str, ada: User, freeze: Freeze) -> None:
+    client, other_browser = browser(ada), browser(ada)
     client.post("/sessions/set-item/", {"key": "color", "value": "blue"})
     freeze()
     for _ in range(2):
         assert client.post(OTHERS).status_code == 302
-        assert [is_in(client), is_in(other)] == [True, False]
+        assert [is_in(client), is_in(other_browser)] == [True, False]
         assert list(SignedInSession.objects.live()) == [row_of(client)]
-        other = browser(ada)
-        assert is_in(other)
+        other_browser = browser(ada)
+        assert is_in(other_browser)
     assert client.get("/sessions/get-item/?key=color").text == "color is blue\n"
 
 
-def test_a_new_password_ends_the_others(profile: str, admin: User, freeze: Freeze) -> None:
-    client, other = browser(admin), browser(admin)
+def test_new_password_ends_other_sessions(profile: str, admin: User, freeze: Freeze) -> None:
+    client, other_browser = browser(admin), browser(admin)
     freeze()
     passwords = {"new_password1": "a3-Long_one", "new_password2": "a3-Long_one"}
     form = {"old_password": "cookies", **passwords}
     assert client.post("/admin/password_change/", form).status_code == 302
     write_throttle.recent_writes.clear()
-    assert [is_in(client), is_in(other)] == [True, False]
+    assert [is_in(client), is_in(other_browser)] == [True, False]
     assert list(SignedInSession.objects.live()) == [row_of(client)]
-    again = browser()
-    again.post("/auth/sign-in/", {"username": "admin", "password": "a3-Long_one"})
-    assert is_in(again)
+    new_browser = browser()
+    new_browser.post("/auth/sign-in/", {"username": "admin", "password": "a3-Long_one"})
+    assert is_in(new_browser)
 
 
-def test_who_signs_in_after_being_signed_out_everywhere_stays(
+def test_sign_in_after_sign_out_everywhere_stays_valid(
     profile: str, ada: User, freeze: Freeze, settings: Settings
 ) -> None:
     freeze()
     sign_out_everywhere(ada)
     client = browser(ada)
-    # The replica has caught up.
+    # The replica catches up.
     settings.DATABASE_ROUTERS = []
     assert is_in(client)
 
 
-def test_signout_ends_what_has_just_begun(profile: str, ada: User, freeze: Freeze) -> None:
+def test_signout_command_ends_session_missing_on_replica(
+    profile: str, ada: User, freeze: Freeze
+) -> None:
     freeze()
     client = browser(ada)
     out = StringIO()
@@ -152,23 +156,25 @@ def test_signout_ends_what_has_just_begun(profile: str, ada: User, freeze: Freez
     assert not is_in(client)
 
 
-def test_the_admin_ends_what_it_lists(profile: str, ada: User, admin: User, freeze: Freeze) -> None:
-    gone, client = browser(ada), browser(admin)
+def test_admin_ends_sessions_present_and_missing_on_replica(
+    profile: str, ada: User, admin: User, freeze: Freeze
+) -> None:
+    replicated, client = browser(ada), browser(admin)
     freeze()
-    new = browser(ada, IPHONE)
-    for ended in (gone, new):
-        path = f"/admin/cookieproj_devices/signedinsession/{row_of(ended).pk}/delete/"
+    unreplicated = browser(ada, IPHONE)
+    for listed in (replicated, unreplicated):
+        path = f"/admin/cookieproj_devices/signedinsession/{row_of(listed).pk}/delete/"
         assert client.get(path).status_code == 200
         assert client.post(path, {"post": "yes"}).status_code == 302
-        assert not is_in(ended)
+        assert not is_in(listed)
     assert ">ada<" not in client.get("/admin/cookieproj_devices/signedinsession/").text
     assert is_in(client)
 
 
-def test_clearsessions_goes_by_what_is_true_now(
+def test_clearsessions_uses_rows_of_primary(
     profile: str, store: type[SessionBase], ada: User, freeze: Freeze
 ) -> None:
-    """It ends, though the replica goes on showing what it has removed."""
+    """It ends, although the replica still has the deleted rows."""
     clients = [browser(ada) for _ in range(3)]
     long_ago = timezone.now() - timedelta(days=1)
     SignedInSession.objects.update(expires=long_ago)
@@ -182,11 +188,11 @@ def test_clearsessions_goes_by_what_is_true_now(
 
 
 @on(*COOKIE_ENGINES)
-def test_a_late_request_brings_no_row_back(profile: str, ada: User, freeze: Freeze) -> None:
-    client, other = browser(ada), browser(ada)
-    copied = copy_of(other)
+def test_late_request_does_not_restore_row(profile: str, ada: User, freeze: Freeze) -> None:
+    client, other_browser = browser(ada), browser(ada)
+    copied = copy_of(other_browser)
     freeze()
-    client.post(address_of(other))
+    client.post(address_of(other_browser))
     write_throttle.recent_writes.clear()
     assert not is_in(copied)
     assert list(SignedInSession.objects.all()) == [row_of(client)]

@@ -1,4 +1,4 @@
-"""The language of the pages: what the browser prefers, what somebody chose, and what they keep."""
+"""The language of the pages: preferred by the browser, or chosen and kept in a cookie."""
 
 import pytest
 from django.test import Client
@@ -11,13 +11,13 @@ THIS_SITE = {"Sec-Fetch-Site": "same-origin"}
 
 
 def language(client: Client, **headers: str) -> str:
-    """Of the page that it gets."""
+    """Return the language of the home page."""
     page = client.get("/", headers=headers).content.decode()
     return page.partition('<html lang="')[2].partition('"')[0]
 
 
 @pytest.mark.parametrize(
-    ("preferred", "got"),
+    ("preferred", "expected"),
     [
         ("", "en"),
         ("zh-CN,zh;q=0.9,en;q=0.8", "zh-hans"),
@@ -27,11 +27,13 @@ def language(client: Client, **headers: str) -> str:
         ("no language; at all", "en"),
     ],
 )
-def test_what_the_browser_prefers(preferred: str, got: str, client: Client, db: None) -> None:
-    assert language(client, **{"Accept-Language": preferred} if preferred else {}) == got
+def test_language_preferred_by_browser(
+    preferred: str, expected: str, client: Client, db: None
+) -> None:
+    assert language(client, **{"Accept-Language": preferred} if preferred else {}) == expected
 
 
-def test_what_was_chosen_is_remembered(client: Client, db: None) -> None:
+def test_chosen_language_is_remembered(client: Client, db: None) -> None:
     response = client.post(
         "/language/", {"language": "zh-hans", "next": "/engines/"}, headers=THIS_SITE
     )
@@ -41,7 +43,7 @@ def test_what_was_chosen_is_remembered(client: Client, db: None) -> None:
     assert language(client, **{"Accept-Language": "en"}) == "zh-hans"
 
 
-def test_the_recipe_does_the_same(client: Client, db: None) -> None:
+def test_recipe_sets_language(client: Client, db: None) -> None:
     client.get("/cookies/language/?language=zh-hans")
     assert language(client) == "zh-hans"
 
@@ -58,22 +60,24 @@ def test_the_recipe_does_the_same(client: Client, db: None) -> None:
         ({}, 403),
     ],
 )
-def test_only_this_sites_pages_choose(
+def test_only_pages_of_this_site_set_language(
     headers: dict[str, str], status: int, client: Client, db: None
 ) -> None:
-    strict = Client(enforce_csrf_checks=True)
-    response = strict.post("/language/", {"language": "zh-hans"}, headers=headers)
+    csrf_client = Client(enforce_csrf_checks=True)
+    response = csrf_client.post("/language/", {"language": "zh-hans"}, headers=headers)
     assert response.status_code == status
-    assert ("django_language" in strict.cookies) == (status == 302)
+    assert ("django_language" in csrf_client.cookies) == (status == 302)
 
 
-@pytest.mark.parametrize("where", ["https://other.example/", "//other.example", "javascript:x"])
-def test_it_leads_to_this_site_only(where: str, client: Client, db: None) -> None:
-    response = client.post("/language/", {"language": "en", "next": where}, headers=THIS_SITE)
+@pytest.mark.parametrize(
+    "foreign_url", ["https://other.example/", "//other.example", "javascript:x"]
+)
+def test_next_to_another_site_is_ignored(foreign_url: str, client: Client, db: None) -> None:
+    response = client.post("/language/", {"language": "en", "next": foreign_url}, headers=THIS_SITE)
     assert response.headers["Location"] == "/"
 
 
-def test_a_language_that_there_is_not(client: Client, db: None) -> None:
+def test_unknown_language_is_ignored(client: Client, db: None) -> None:
     client.post("/language/", {"language": "xx"}, headers=THIS_SITE)
     assert "django_language" not in client.cookies
     client.cookies["django_language"] = "xx"
@@ -81,7 +85,9 @@ def test_a_language_that_there_is_not(client: Client, db: None) -> None:
     assert client.get("/cookies/language/?language=xx").status_code == 400
 
 
-def test_to_choose_is_no_use_of_the_session(client: Client, ada: User, settings: Settings) -> None:
+def test_choosing_language_does_not_use_session(
+    client: Client, ada: User, settings: Settings
+) -> None:
     client.force_login(ada)
     response = client.post("/language/", {"language": "zh-hans"}, headers=THIS_SITE)
     assert "sessionid" not in response.cookies

@@ -1,4 +1,4 @@
-"""``manage.py movesessions``."""
+"""``manage.py movesessions`` moves sessions from one engine to another under their keys."""
 
 import io
 import pickle
@@ -31,24 +31,24 @@ from tests.browsers import again, browser, key_of, row_of
 from tests.engines.handover_switch import SERVER_PAIRS, Browser, flush
 from tests.stores import before, steps_of
 
-ON_SERVERS = ("db", "cache", "file", "cached_db")
+SERVER_ENGINES = ("db", "cache", "file", "cached_db")
 
 
 pytestmark = pytest.mark.usefixtures("db", "empty_stores")
 
 
-def run(settings: Settings, engine: str, previous: str = "") -> None:
+def use_engine(settings: Settings, engine: str, previous: str = "") -> None:
     settings.SESSION_ENGINE = f"cookieproj.engines.{engine}"
     settings.SESSION_HANDOVER_FROM = previous
 
 
-def store(engine: str) -> Any:
-    """Return the engine without the handover."""
+def engine_class(engine: str) -> Any:
+    """Return the SessionStore of the engine, without the handover."""
     return handover_engine(engine).store
 
 
-def stored(engine: str, expiry: Any = None, **data: Any) -> str:
-    session = store(engine)()
+def save_session(engine: str, expiry: Any = None, **data: Any) -> str:
+    session = engine_class(engine)()
     session.update(data)
     session.set_expiry(expiry)
     session.save()
@@ -57,58 +57,58 @@ def stored(engine: str, expiry: Any = None, **data: Any) -> str:
 
 
 def expiry_of(engine: str, key: str) -> Any:
-    found = store_of(store(engine)).read(key, with_expiry=True)
-    return found and found.expires
+    entry = store_of(engine_class(engine)).read(key, with_expiry=True)
+    return entry and entry.expires
 
 
-def moved(old: str, new: str, *options: str) -> str:
+def move(old: str, new: str, *options: str) -> str:
     out = io.StringIO()
     call_command("movesessions", "--from", old, "--to", new, *options, stdout=out, stderr=out)
     return out.getvalue()
 
 
 @pytest.mark.parametrize(("old", "new"), SERVER_PAIRS)
-def test_all_are_moved_under_their_keys(settings: Settings, old: str, new: str) -> None:
-    run(settings, new, old)
+def test_moves_sessions_under_their_keys(settings: Settings, old: str, new: str) -> None:
+    use_engine(settings, new, old)
     in_a_week = timezone.now() + timedelta(days=7)
-    keys = [stored(old, in_a_week, number=number) for number in range(5)]
-    said = moved(old, new, "--batch-size", "2")
-    assert "5 moved, 0 there already, 0 expired, 0 that could not be read" in said
+    keys = [save_session(old, in_a_week, number=number) for number in range(5)]
+    output = move(old, new, "--batch-size", "2")
+    assert "5 moved, 0 there already, 0 expired, 0 that could not be read" in output
     for number, key in enumerate(keys):
-        assert store(new)(key)["number"] == number
+        assert engine_class(new)(key)["number"] == number
         assert abs(expiry_of(new, key) - in_a_week) < timedelta(seconds=3)
-        assert store(old)(key).load() == {}
-    assert "0 moved" in moved(old, new)
+        assert engine_class(old)(key).load() == {}
+    assert "0 moved" in move(old, new)
 
 
 @pytest.mark.parametrize(("old", "new"), SERVER_PAIRS)
-def test_what_is_there_already_stays_as_it_is(settings: Settings, old: str, new: str) -> None:
-    run(settings, new, old)
-    key = stored(old, number=1)
-    newer = store(new)()
+def test_session_already_in_target_is_kept(settings: Settings, old: str, new: str) -> None:
+    use_engine(settings, new, old)
+    key = save_session(old, number=1)
+    newer = engine_class(new)()
     newer["number"] = 2
     newer._session_key = key
     newer.save(must_create=True)
-    assert "0 moved, 1 there already" in moved(old, new)
-    assert store(new)(key)["number"] == 2
+    assert "0 moved, 1 there already" in move(old, new)
+    assert engine_class(new)(key)["number"] == 2
     # The new engine serves it, so the old copy is deleted.
-    assert store(old)(key).load() == {}
+    assert engine_class(old)(key).load() == {}
 
 
 @pytest.mark.parametrize("old", ["db", "file", "cached_db"])
-def test_the_expired_are_counted_and_left(settings: Settings, old: str) -> None:
-    run(settings, "cache", old)
-    stored(old, -60, number=1)
-    stored(old, number=2)
-    assert "1 moved, 0 there already, 1 expired" in moved(old, "cache")
+def test_expired_sessions_are_counted_and_not_moved(settings: Settings, old: str) -> None:
+    use_engine(settings, "cache", old)
+    save_session(old, -60, number=1)
+    save_session(old, number=2)
+    assert "1 moved, 0 there already, 1 expired" in move(old, "cache")
 
 
 @pytest.mark.parametrize("old", ["db", "file", "cache"])
-def test_what_cannot_be_read_is_counted_and_left(settings: Settings, old: str) -> None:
+def test_unreadable_session_is_counted_and_not_moved(settings: Settings, old: str) -> None:
     new = "cache" if old == "file" else "file"
-    run(settings, new, old)
-    key = stored(old, number=1)
-    session = store(old)(key)
+    use_engine(settings, new, old)
+    key = save_session(old, number=1)
+    session = engine_class(old)(key)
     if old == "db":
         session.model.objects.update(session_data="broken")
     elif old == "file":
@@ -117,102 +117,108 @@ def test_what_cannot_be_read_is_counted_and_left(settings: Settings, old: str) -
         adapter_for(session._cache).client.set(  # type: ignore[attr-defined]
             session._cache.make_key(session.cache_key), b"broken", ex=60
         )
-    assert "0 moved, 0 there already, 0 expired, 1 that could not be read" in moved(old, new)
-    assert store(old)(key).locate()
+    assert "0 moved, 0 there already, 0 expired, 1 that could not be read" in move(old, new)
+    assert engine_class(old)(key).locate()
 
 
 @pytest.mark.parametrize(("old", "new"), SERVER_PAIRS)
-def test_a_dry_run_says_the_same_and_moves_nothing(settings: Settings, old: str, new: str) -> None:
-    run(settings, new, old)
-    key = stored(old, number=1)
-    said = moved(old, new, "--dry-run")
-    assert "1 to be moved, 0 there already" in said
-    assert store(new)(key).load() == {}
-    assert said.replace("to be ", "") == moved(old, new)
+def test_dry_run_reports_the_same_and_moves_nothing(settings: Settings, old: str, new: str) -> None:
+    use_engine(settings, new, old)
+    key = save_session(old, number=1)
+    output = move(old, new, "--dry-run")
+    assert "1 to be moved, 0 there already" in output
+    assert engine_class(new)(key).load() == {}
+    assert output.replace("to be ", "") == move(old, new)
 
 
 @pytest.mark.parametrize(("old", "new"), SERVER_PAIRS)
-def test_a_copy_is_renewed_from_its_original_until_the_switch(
-    settings: Settings, old: str, new: str
-) -> None:
-    run(settings, old)
+def test_copies_are_updated_until_switch(settings: Settings, old: str, new: str) -> None:
+    use_engine(settings, old)
     changed, ended, same = Browser(), Browser(), Browser()
     for visitor in (changed, ended, same):
         visitor.set(a=1)
-    before = ended.copy()
+    stolen = ended.copy()
     # The site runs on the old engine, so the originals are kept.
-    assert "3 copied" in moved(old, new)
+    assert "3 copied" in move(old, new)
     assert same.read() == {"a": 1}
     changed.set(b=2)
     ended.visit(flush)
-    assert "1 copied, 1 there already" in moved(old, new)
+    assert "1 copied, 1 there already" in move(old, new)
     changed.set(c=3)
-    run(settings, new, old)
+    use_engine(settings, new, old)
     assert changed.read() == {"a": 1, "b": 2, "c": 3}
-    assert before.copy().read() == {}
-    assert not store(new)(before.cookie).locate()
+    assert stolen.copy().read() == {}
+    assert not engine_class(new)(stolen.cookie).locate()
     assert same.read() == {"a": 1}
-    assert COPY_MARK not in store(new)(same.cookie)
+    assert COPY_MARK not in engine_class(new)(same.cookie)
 
 
 @pytest.mark.parametrize(("old", "new"), SERVER_PAIRS)
-def test_the_last_run_ends_copies_of_what_has_ended(settings: Settings, old: str, new: str) -> None:
-    run(settings, old)
+def test_last_run_deletes_copies_of_ended_sessions(settings: Settings, old: str, new: str) -> None:
+    use_engine(settings, old)
     ended, same = Browser(), Browser()
     ended.set(a=1)
     same.set(a=2)
-    before = ended.copy()
-    moved(old, new, "--keep")
+    stolen = ended.copy()
+    move(old, new, "--keep")
     ended.visit(flush)
-    run(settings, new)
-    assert "1 moved, 0 there already" in moved(old, new)
-    assert before.read() == {}
+    use_engine(settings, new)
+    assert "1 moved, 0 there already" in move(old, new)
+    assert stolen.read() == {}
     assert same.read() == {"a": 2}
 
 
-def test_an_interruption_loses_nothing(settings: Settings) -> None:
-    run(settings, "cache", "db")
-    keys = [stored("db", number=number) for number in range(6)]
-    really, calls = BatchMover.move, []
+def test_interruption_loses_no_session(settings: Settings) -> None:
+    use_engine(settings, "cache", "db")
+    keys = [save_session("db", number=number) for number in range(6)]
+    original, calls = BatchMover.move, []
 
-    def interrupted(self: BatchMover, sessions: Any) -> Any:
+    def interrupted_move(self: BatchMover, sessions: Any) -> Any:
         calls.append(sessions)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return really(self, sessions)
+        return original(self, sessions)
 
-    with mock.patch.object(BatchMover, "move", interrupted), pytest.raises(CommandError) as caught:
-        moved("db", "cache", "--batch-size", "2")
-    assert caught.value.returncode == 130
-    assert "2 sessions are moved" in str(caught.value)
-    assert "4 moved" in moved("db", "cache")
-    assert all(store("cache")(key).exists(key) for key in keys)
+    with (
+        mock.patch.object(BatchMover, "move", interrupted_move),
+        pytest.raises(CommandError) as error,
+    ):
+        move("db", "cache", "--batch-size", "2")
+    assert error.value.returncode == 130
+    assert "2 sessions are moved" in str(error.value)
+    assert "4 moved" in move("db", "cache")
+    assert all(engine_class("cache")(key).exists(key) for key in keys)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_what_it_says_is_what_it_moved(settings: Settings, number: signal.Signals) -> None:
-    run(settings, "cache", "db")
-    for number_of_it in range(6):
-        stored("db", number=number_of_it)
-    really = BatchMover.move
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_move_after_current_batch(
+    settings: Settings, signal_number: signal.Signals
+) -> None:
+    use_engine(settings, "cache", "db")
+    for number in range(6):
+        save_session("db", signal_number=number)
+    original = BatchMover.move
 
-    def interrupted(self: BatchMover, sessions: Any) -> Any:
-        outcomes = really(self, sessions)
-        signal.raise_signal(number)
+    def interrupted_move(self: BatchMover, sessions: Any) -> Any:
+        outcomes = original(self, sessions)
+        signal.raise_signal(signal_number)
         return outcomes
 
-    with mock.patch.object(BatchMover, "move", interrupted), pytest.raises(CommandError) as caught:
-        moved("db", "cache", "--batch-size", "2")
-    assert caught.value.returncode == 130
-    assert "2 sessions are moved" in str(caught.value)
-    assert store("db").count() == 4
+    with (
+        mock.patch.object(BatchMover, "move", interrupted_move),
+        pytest.raises(CommandError) as error,
+    ):
+        move("db", "cache", "--batch-size", "2")
+    assert error.value.returncode == 130
+    assert "2 sessions are moved" in str(error.value)
+    assert engine_class("db").count() == 4
 
 
 @pytest.mark.parametrize("step", ["insert", "compare_and_delete"])
-def test_interrupted_anywhere_a_session_is_always_somewhere(settings: Settings, step: str) -> None:
-    run(settings, "file", "db")
-    keys = [stored("db", number=number) for number in range(4)]
-    engine = store("file" if step == "insert" else "db")
+def test_interruption_leaves_every_session_in_a_store(settings: Settings, step: str) -> None:
+    use_engine(settings, "file", "db")
+    keys = [save_session("db", number=number) for number in range(4)]
+    engine = engine_class("file" if step == "insert" else "db")
     calls = []
 
     def interrupt() -> None:
@@ -221,43 +227,43 @@ def test_interrupted_anywhere_a_session_is_always_somewhere(settings: Settings, 
             raise KeyboardInterrupt
 
     with steps_of(engine, **{step: before(interrupt)}), pytest.raises(CommandError):
-        moved("db", "file")
+        move("db", "file")
     for number, key in enumerate(keys):
         assert session_store()(key)["number"] == number
-    moved("db", "file")
-    assert [store("file")(key)["number"] for key in keys] == [0, 1, 2, 3]
+    move("db", "file")
+    assert [engine_class("file")(key)["number"] for key in keys] == [0, 1, 2, 3]
     # A session that may be in both stores leaves a tombstone, which expires.
-    assert list(store("db").walk()) == []
+    assert list(engine_class("db").walk()) == []
     with time_machine.travel(timezone.now() + timedelta(seconds=TOMBSTONE_TTL + 1)):
-        store("db").clear_expired()
-    assert store("db").count() == 0
+        engine_class("db").clear_expired()
+    assert engine_class("db").count() == 0
 
 
-def test_what_changes_while_it_is_moved_is_moved_as_it_has_become(settings: Settings) -> None:
-    run(settings, "cache", "db")
-    key = stored("db", number=1)
-    really = BatchMover.insert_into_new
+def test_session_changed_during_move_is_moved_with_change(settings: Settings) -> None:
+    use_engine(settings, "cache", "db")
+    key = save_session("db", number=1)
+    original = BatchMover.insert_into_new
 
-    def changed_after(self: BatchMover, listed: Any) -> Any:
-        answer = really(self, listed)
-        session = store("db")(key)
+    def insert_then_change(self: BatchMover, listed: Any) -> Any:
+        result = original(self, listed)
+        session = engine_class("db")(key)
         session["late"] = True
         session.set_expiry(5000)
         session.save()
-        return answer
+        return result
 
-    with mock.patch.object(BatchMover, "insert_into_new", changed_after):
-        moved("db", "cache")
-    session = store("cache")(key)
+    with mock.patch.object(BatchMover, "insert_into_new", insert_then_change):
+        move("db", "cache")
+    session = engine_class("cache")(key)
     assert dict(session.items()) == {"number": 1, "late": True, "_session_expiry": 5000}
     assert expiry_of("cache", key) - timezone.now() < timedelta(seconds=5001)
 
 
-def test_the_index_of_signed_in_sessions_follows(settings: Settings, ada: User) -> None:
-    run(settings, "db")
+def test_registry_is_updated(settings: Settings, ada: User) -> None:
+    use_engine(settings, "db")
     client = browser(ada)
-    run(settings, "cache", "db")
-    moved("db", "cache")
+    use_engine(settings, "cache", "db")
+    move("db", "cache")
     assert row_of(client).engine == "cache"
     settings.SESSION_HANDOVER_FROM = ""
     assert "this device" in again(client).get("/devices/").content.decode()
@@ -265,19 +271,19 @@ def test_the_index_of_signed_in_sessions_follows(settings: Settings, ada: User) 
 
 
 @pytest.mark.parametrize(("old", "new"), [("db", "cached_db"), ("cached_db", "db")])
-def test_between_engines_with_the_same_rows_nothing_is_moved(
+def test_nothing_is_moved_between_engines_with_same_table(
     settings: Settings, old: str, new: str
 ) -> None:
-    run(settings, new, old)
-    key = stored(old, number=1)
-    assert "0 moved, 1 there already" in moved(old, new)
-    assert store(new)(key)["number"] == 1
-    store("db")(key).delete()
-    assert store("cached_db")(key).load() == {}
+    use_engine(settings, new, old)
+    key = save_session(old, number=1)
+    assert "0 moved, 1 there already" in move(old, new)
+    assert engine_class(new)(key)["number"] == 1
+    engine_class("db")(key).delete()
+    assert engine_class("cached_db")(key).load() == {}
 
 
-class TestHomes:
-    """Sessions of a site with other settings of django-redis."""
+class TestPreviousCache:
+    """Sessions in the cache of a site with other settings of django-redis."""
 
     @pytest.fixture
     def client(self, redis_url: str) -> Redis:
@@ -285,7 +291,7 @@ class TestHomes:
         client.flushdb()
         return client
 
-    def test_pickled_under_another_prefix(
+    def test_pickles_under_another_prefix_are_moved(
         self, settings: Settings, client: Redis, redis_url: str
     ) -> None:
         key = "k" * 32
@@ -293,27 +299,27 @@ class TestHomes:
         handover = previous_cache(f"{redis_url}/5?key_prefix=shop&version=3&serializer=pickle")
         settings.CACHES = {**settings.CACHES, "handover": handover}
         settings.SESSION_HANDOVER_CACHE_ALIAS = "handover"
-        run(settings, "cache", "cache")
-        said = moved("cache", "cache", "--dry-run")
-        assert "whoever can write to that Redis can run code here" in said
-        assert "1 to be moved" in said
+        use_engine(settings, "cache", "cache")
+        output = move("cache", "cache", "--dry-run")
+        assert "whoever can write to that Redis can run code here" in output
+        assert "1 to be moved" in output
         assert Browser(key).read() == {"a": 1}
         assert client.dbsize() == 0
-        assert store("cache")(key)["a"] == 1
+        assert engine_class("cache")(key)["a"] == 1
 
-    def test_pickle_is_not_read_unasked(
+    def test_pickle_is_not_read_by_default(
         self, settings: Settings, client: Redis, redis_url: str
     ) -> None:
         key = "k" * 32
         client.set(f":1:django.contrib.sessions.cache{key}", pickle.dumps({"a": 1}), ex=3600)
         settings.CACHES = {**settings.CACHES, "handover": previous_cache(f"{redis_url}/5")}
         settings.SESSION_HANDOVER_CACHE_ALIAS = "handover"
-        run(settings, "db", "cache")
-        assert "1 that could not be read" in moved("cache", "db")
+        use_engine(settings, "db", "cache")
+        assert "1 that could not be read" in move("cache", "db")
         assert Browser(key).read() == {}
         assert client.dbsize() == 1
 
-    def test_what_json_cannot_hold_stays_where_it_is(
+    def test_data_that_json_cannot_represent_is_not_moved(
         self, settings: Settings, client: Redis, redis_url: str
     ) -> None:
         key = "k" * 32
@@ -321,11 +327,11 @@ class TestHomes:
         handover = previous_cache(f"{redis_url}/5?serializer=pickle")
         settings.CACHES = {**settings.CACHES, "handover": handover}
         settings.SESSION_HANDOVER_CACHE_ALIAS = "handover"
-        run(settings, "db", "cache")
-        assert "1 that could not be read" in moved("cache", "db")
+        use_engine(settings, "db", "cache")
+        assert "1 that could not be read" in move("cache", "db")
         assert client.dbsize() == 1
 
-    def test_pickled_in_the_very_same_place(
+    def test_pickles_in_same_database_are_rewritten(
         self, settings: Settings, redis_url: str, client: Redis
     ) -> None:
         """Only the serializer differs: each session is rewritten under its name."""
@@ -337,37 +343,37 @@ class TestHomes:
         handover = previous_cache(f"{redis_url}/1?serializer=pickle")
         settings.CACHES = {**settings.CACHES, "handover": handover}
         settings.SESSION_HANDOVER_CACHE_ALIAS = "handover"
-        run(settings, "cache", "cache")
+        use_engine(settings, "cache", "cache")
         assert Browser(keys[0]).read() == {"a": keys[0]}
-        said = moved("cache", "cache")
-        assert "1 moved, 1 there already, 0 expired, 0 that could not be read" in said
-        run(settings, "cache")
+        output = move("cache", "cache")
+        assert "1 moved, 1 there already, 0 expired, 0 that could not be read" in output
+        use_engine(settings, "cache")
         assert [Browser(key).read() for key in keys] == [{"a": key} for key in keys]
 
-    def test_not_where_the_sessions_are_already(self, settings: Settings, redis_url: str) -> None:
-        run(settings, "cache", "cache")
-        key = stored("cache", a=1)
+    def test_move_within_same_database_is_refused(self, settings: Settings, redis_url: str) -> None:
+        use_engine(settings, "cache", "cache")
+        key = save_session("cache", a=1)
         settings.CACHES = {**settings.CACHES, "handover": previous_cache(f"{redis_url}/1")}
         settings.SESSION_HANDOVER_CACHE_ALIAS = "handover"
-        with pytest.raises(CommandError) as caught:
-            moved("cache", "cache")
-        assert "Both keep their sessions in Redis" in str(caught.value)
-        assert store("cache")(key)["a"] == 1
+        with pytest.raises(CommandError) as error:
+            move("cache", "cache")
+        assert "Both keep their sessions in Redis" in str(error.value)
+        assert engine_class("cache")(key)["a"] == 1
         with pytest.raises(ImproperlyConfigured):
             session_store()
 
-    @pytest.mark.parametrize("old", ON_SERVERS)
-    def test_djangos_engines(self, settings: Settings, old: str) -> None:
-        theirs = f"django.contrib.sessions.backends.{old}"
-        run(settings, "cache" if old == "file" else "file", theirs)
-        session = import_module(theirs).SessionStore()
+    @pytest.mark.parametrize("old", SERVER_ENGINES)
+    def test_handover_from_djangos_engine(self, settings: Settings, old: str) -> None:
+        django_engine = f"django.contrib.sessions.backends.{old}"
+        use_engine(settings, "cache" if old == "file" else "file", django_engine)
+        session = import_module(django_engine).SessionStore()
         session["a"] = 1
         session.save()
         assert Browser(session.session_key).read() == {"a": 1}
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "why"),
+    ("old", "new", "message"),
     [
         ("db", "db", "Both are db"),
         ("db", "django.contrib.sessions.backends.db", "Both are db"),
@@ -377,72 +383,74 @@ class TestHomes:
         ("signed_cookies", "db", "SESSION_HANDOVER_FROM=signed_cookies"),
     ],
 )
-def test_wrong_input_is_one_clear_line(settings: Settings, old: str, new: str, why: str) -> None:
-    run(settings, "db")
-    with pytest.raises(CommandError) as caught:
-        moved(old, new)
-    assert why in str(caught.value)
-    assert "\n" not in str(caught.value)
+def test_wrong_engines_are_refused_in_one_line(
+    settings: Settings, old: str, new: str, message: str
+) -> None:
+    use_engine(settings, "db")
+    with pytest.raises(CommandError) as error:
+        move(old, new)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
 
 
-def test_a_store_that_cannot_be_listed_says_so(settings: Settings, memcached_url: str) -> None:
+def test_unlistable_source_is_refused(settings: Settings, memcached_url: str) -> None:
     settings.CACHES = caches(memcached_url)
-    run(settings, "db", "cache")
-    with pytest.raises(CommandError) as caught:
-        moved("cache", "db")
-    assert "memcached cannot be listed" in str(caught.value)
-    assert "SESSION_HANDOVER_FROM=cache" in str(caught.value)
+    use_engine(settings, "db", "cache")
+    with pytest.raises(CommandError) as error:
+        move("cache", "db")
+    assert "memcached cannot be listed" in str(error.value)
+    assert "SESSION_HANDOVER_FROM=cache" in str(error.value)
 
 
-def test_nor_are_sessions_moved_to_where_they_would_be_lost(settings: Settings) -> None:
+def test_local_memory_target_is_refused(settings: Settings) -> None:
     settings.CACHES = caches("locmem://")
-    run(settings, "cache", "db")
-    key = stored("db", a=1)
-    with pytest.raises(CommandError) as caught:
-        moved("db", "cache")
-    assert "Set CACHE_URL" in str(caught.value)
-    assert store("db")(key)["a"] == 1
+    use_engine(settings, "cache", "db")
+    key = save_session("db", a=1)
+    with pytest.raises(CommandError) as error:
+        move("db", "cache")
+    assert "Set CACHE_URL" in str(error.value)
+    assert engine_class("db")(key)["a"] == 1
 
 
-def test_a_store_that_is_down_is_one_line_and_what_was_moved_stays(settings: Settings) -> None:
-    run(settings, "file", "cache")
+def test_unreachable_source_is_reported_in_one_line(settings: Settings) -> None:
+    use_engine(settings, "file", "cache")
     settings.CACHES = caches("redis://127.0.0.1:1/0")
-    with pytest.raises(CommandError) as caught:
-        moved("cache", "file")
-    assert "Those already moved stay moved" in str(caught.value)
-    assert "Redis 127.0.0.1:1" in str(caught.value)
-    assert "\n" not in str(caught.value)
+    with pytest.raises(CommandError) as error:
+        move("cache", "file")
+    assert "Those already moved stay moved" in str(error.value)
+    assert "Redis 127.0.0.1:1" in str(error.value)
+    assert "\n" not in str(error.value)
 
 
-def test_they_can_be_moved_to_what_cannot_be_listed(settings: Settings, memcached_url: str) -> None:
+def test_target_need_not_be_listable(settings: Settings, memcached_url: str) -> None:
     settings.CACHES = caches(memcached_url)
-    run(settings, "cache", "db")
-    key = stored("db", a=1)
-    assert "1 moved" in moved("db", "cache")
-    assert store("cache")(key)["a"] == 1
+    use_engine(settings, "cache", "db")
+    key = save_session("db", a=1)
+    assert "1 moved" in move("db", "cache")
+    assert engine_class("cache")(key)["a"] == 1
 
 
-def test_rows_that_the_site_runs_on_are_kept(settings: Settings) -> None:
-    run(settings, "cached_db")
-    key = stored("db", a=1)
-    assert "1 copied" in moved("db", "file")
-    assert store("cached_db")(key)["a"] == 1
+def test_rows_of_running_engine_are_kept(settings: Settings) -> None:
+    use_engine(settings, "cached_db")
+    key = save_session("db", a=1)
+    assert "1 copied" in move("db", "file")
+    assert engine_class("cached_db")(key)["a"] == 1
 
 
-def test_the_index_knows_before_anything_is_taken(settings: Settings, ada: User) -> None:
-    run(settings, "db")
+def test_registry_is_updated_before_sessions_are_deleted(settings: Settings, ada: User) -> None:
+    use_engine(settings, "db")
     client = browser(ada)
-    run(settings, "cache", "db")
+    use_engine(settings, "cache", "db")
     with (
         mock.patch.object(BatchMover, "delete_from_old", side_effect=KeyboardInterrupt),
         pytest.raises(CommandError),
     ):
-        moved("db", "cache")
+        move("db", "cache")
     assert row_of(client).engine == "cache"
 
 
-def test_keys_are_not_said(settings: Settings, ada: User) -> None:
-    run(settings, "db")
+def test_output_shows_no_key(settings: Settings, ada: User) -> None:
+    use_engine(settings, "db")
     client = browser(ada)
-    run(settings, "file", "db")
-    assert key_of(client) not in moved("db", "file")
+    use_engine(settings, "file", "db")
+    assert key_of(client) not in move("db", "file")

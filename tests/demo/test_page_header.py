@@ -1,4 +1,4 @@
-"""What stands above every page, on every engine."""
+"""The header of every page, on every engine."""
 
 import re
 from datetime import timedelta
@@ -20,58 +20,58 @@ from tests.conftest import on
 from tests.families import COOKIE_ENGINES
 
 
-def state(client: Client, path: str = "/") -> str:
-    """Its text, on that page."""
+def header_text(client: Client, path: str = "/") -> str:
+    """Return the text of the header on that page."""
     page = client.get(path).content.decode()
-    found = re.search(r'<dl class="state".*?</dl>', page, re.DOTALL)
-    return " ".join(re.sub(r"<[^>]+>", " ", found[0]).split()) if found else ""
+    match = re.search(r'<dl class="state".*?</dl>', page, re.DOTALL)
+    return " ".join(re.sub(r"<[^>]+>", " ", match[0]).split()) if match else ""
 
 
-def test_nobody_and_no_session_yet(profile: str, client: Client) -> None:
-    assert state(client) == f"Engine {profile} This session none yet Signed in nobody"
+def test_header_without_session(profile: str, client: Client) -> None:
+    assert header_text(client) == f"Engine {profile} This session none yet Signed in nobody"
 
 
-def test_who_is_signed_in_and_for_how_long(profile: str, ada: User) -> None:
+def test_header_shows_user_and_expiry(profile: str, ada: User) -> None:
     client = browser(ada)
-    assert "expires 1 week, 6 days from now Signed in ada" in state(client)
+    assert "expires 1 week, 6 days from now Signed in ada" in header_text(client)
     client.post("/expiry/in-seconds/", {"seconds": 3600})
-    assert "expires 59 minutes from now Signed in ada" in state(client)
+    assert "expires 59 minutes from now Signed in ada" in header_text(client)
 
 
 @on("db", "file", "cached_db", *COOKIE_ENGINES)
-def test_to_look_moves_no_expiry(profile: str, ada: User) -> None:
-    """Redis has a clock of its own, which does not travel."""
+def test_viewing_page_does_not_move_expiry(profile: str, ada: User) -> None:
+    """Not on Redis, whose clock does not travel."""
     client = browser(ada)
     with time_machine.travel(timezone.now() + timedelta(days=13)):
-        assert "expires 23 hours from now" in state(client)
-        assert "expires 23 hours from now" in state(client)
+        assert "expires 23 hours from now" in header_text(client)
+        assert "expires 23 hours from now" in header_text(client)
 
 
-def test_a_session_that_ends_with_the_browser(profile: str, client: Client) -> None:
+def test_header_of_session_that_ends_at_browser_close(profile: str, client: Client) -> None:
     client.post("/expiry/at-browser-close/")
-    assert "from now , or when the browser closes Signed in nobody" in state(client)
+    assert "from now , or when the browser closes Signed in nobody" in header_text(client)
 
 
-def test_a_store_that_is_away_hides_what_it_knows_and_no_page(ada: User) -> None:
+def test_header_and_page_with_unreachable_store(ada: User) -> None:
     client = browser(ada)
-    away = StoreUnavailableError("table django_session", "It is away.")
-    with mock.patch.object(Engine, "load", side_effect=away):
-        assert state(client) == "Engine db This session the store does not answer"
+    unavailable = StoreUnavailableError("table django_session", "No answer.")
+    with mock.patch.object(Engine, "load", side_effect=unavailable):
+        assert header_text(client) == "Engine db This session the store does not answer"
 
 
-def test_an_engine_of_djangos_own_is_called_by_its_path(settings: Settings, ada: User) -> None:
+def test_header_shows_path_of_djangos_engine(settings: Settings, ada: User) -> None:
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
-    shown = state(browser(ada))
-    assert shown == (
+    header = header_text(browser(ada))
+    assert header == (
         "Engine django.contrib.sessions.backends.db "
         "This session unknown: the engine does not report it Signed in ada"
     )
 
 
 @pytest.mark.parametrize("path", ["/auth/account/", "/expiry/every-setting/"])
-def test_a_recipe_asks_for_no_more_than_it_does(path: str, ada: User) -> None:
+def test_recipes_response_has_no_header_and_no_extra_query(path: str, ada: User) -> None:
     client = browser(ada)
     with CaptureQueriesContext(connection) as captured:
-        assert state(client, path) == ""
-    asked = [query["sql"] for query in captured if "django_session" in query["sql"]]
-    assert len(asked) == (path == "/auth/account/")
+        assert header_text(client, path) == ""
+    session_queries = [query["sql"] for query in captured if "django_session" in query["sql"]]
+    assert len(session_queries) == (path == "/auth/account/")

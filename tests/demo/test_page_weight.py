@@ -1,4 +1,4 @@
-"""No page is heavier than 100 kB, with all that it loads, uncompressed."""
+"""Each page and the files that it loads have less than 100 kB, uncompressed."""
 
 import re
 from functools import cache
@@ -11,26 +11,26 @@ from demo.models import User
 from demo.recipes import RECIPES
 
 PAGES = ["/", "/engines/", "/session/?whole", "/break/", "/switch/", "/devices/"]
-MOST = 100_000
+MAX_BYTES = 100_000
 
 
-def loaded(client: Client, path: str, seen: set[str]) -> int:
-    """Bytes of it, and of the styles, scripts and pictures that it names."""
+def bytes_with_files(client: Client, path: str, seen: set[str]) -> int:
+    """Return the bytes of a page and of the styles, scripts and images that it loads."""
     if path in seen:
         return 0
     seen.add(path)
-    size, below = static(path) if path.startswith("/static/") else read(client, path)
-    return size + sum(loaded(client, found, seen) for found in below)
+    size, files = static(path) if path.startswith("/static/") else read(client, path)
+    return size + sum(bytes_with_files(client, file, seen) for file in files)
 
 
 @cache
 def static(path: str) -> tuple[int, list[str]]:
-    """Which is to all pages the same."""
+    """Read a static file, once for all pages."""
     return read(Client(), path)
 
 
 def read(client: Client, path: str) -> tuple[int, list[str]]:
-    """How many bytes it has, and what it names."""
+    """Return the number of bytes, and the paths of the files that it loads."""
     response = client.get(path)
     assert response.status_code == 200
     content = response.getvalue()
@@ -39,12 +39,12 @@ def read(client: Client, path: str) -> tuple[int, list[str]]:
 
 
 @pytest.mark.parametrize("path", [*PAGES, *(recipe.page_url for recipe in RECIPES.values())])
-def test_a_page_is_light(path: str, client: Client, ada: User, settings: Settings) -> None:
+def test_page_is_light(path: str, client: Client, ada: User, settings: Settings) -> None:
     settings.DEBUG = True
     client.force_login(ada)
     client.post("/sessions/set-item/")
     seen: set[str] = set()
-    assert loaded(client, path, seen) < MOST
+    assert bytes_with_files(client, path, seen) < MAX_BYTES
     assert "/static/demo/site.css" in seen
     if path.startswith("/recipes/"):
         assert {

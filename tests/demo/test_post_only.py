@@ -1,4 +1,4 @@
-"""Addresses that take a POST alone: a look leads to the page that has the button."""
+"""URLs that accept only POST redirect a GET to the page with the button."""
 
 from uuid import uuid4
 
@@ -12,15 +12,15 @@ from demo.urls import urlpatterns
 from tests.browsers import IPHONE, browser, is_in, row_of
 from tests.conftest import on
 
-OTHERS = "/devices/sign-out-others/"
-ONE = "/devices/01234567-89ab-4cde-8f01-23456789abcd/sign-out/"
-RUNS = [recipe for recipe in RECIPES.values() if "GET" not in recipe.methods]
-LEADS = {
-    OTHERS: "/devices/",
-    ONE: "/devices/",
+SIGN_OUT_OTHERS = "/devices/sign-out-others/"
+SIGN_OUT_ONE = "/devices/01234567-89ab-4cde-8f01-23456789abcd/sign-out/"
+POST_RECIPES = [recipe for recipe in RECIPES.values() if "GET" not in recipe.methods]
+PAGE_OF = {
+    SIGN_OUT_OTHERS: "/devices/",
+    SIGN_OUT_ONE: "/devices/",
     "/language/": "/",
     "/engines/measure/": "/engines/",
-    **{recipe.url: recipe.page_url for recipe in RUNS},
+    **{recipe.url: recipe.page_url for recipe in POST_RECIPES},
 }
 ARGUMENTS: dict[str, list[object]] = {
     "recipe": ["cookies", "max-age"],
@@ -31,8 +31,10 @@ ARGUMENTS: dict[str, list[object]] = {
 
 
 @on("db")
-@pytest.mark.parametrize("pattern", urlpatterns, ids=[str(each.name) for each in urlpatterns])
-def test_no_address_answers_a_look_with_405(pattern: URLPattern, profile: str, ada: User) -> None:
+@pytest.mark.parametrize("pattern", urlpatterns, ids=[str(pattern.name) for pattern in urlpatterns])
+def test_get_and_head_are_not_answered_with_405(
+    pattern: URLPattern, profile: str, ada: User
+) -> None:
     name = str(pattern.name)
     address = reverse(f"demo:{name}", args=ARGUMENTS.get(name))
     client = browser(ada)
@@ -41,64 +43,64 @@ def test_no_address_answers_a_look_with_405(pattern: URLPattern, profile: str, a
 
 
 @on("db")
-@pytest.mark.parametrize("path", LEADS)
-def test_a_look_leads_to_the_page_with_the_button(path: str, profile: str, ada: User) -> None:
+@pytest.mark.parametrize("path", PAGE_OF)
+def test_get_redirects_to_page_with_button(path: str, profile: str, ada: User) -> None:
     client = browser(ada)
-    for look in (client.get, client.head):
-        answer = look(path)
-        assert (answer.status_code, answer.headers["Location"]) == (302, LEADS[path])
-        assert "no-store" in answer.headers["Cache-Control"]
-    assert client.get(LEADS[path]).status_code == 200
+    for method in (client.get, client.head):
+        response = method(path)
+        assert (response.status_code, response.headers["Location"]) == (302, PAGE_OF[path])
+        assert "no-store" in response.headers["Cache-Control"]
+    assert client.get(PAGE_OF[path]).status_code == 200
     assert client.put(path).status_code == 405
     assert client.delete(path).status_code == 405
     assert is_in(client)
 
 
-@pytest.mark.parametrize("path", [OTHERS, ONE])
-def test_so_it_is_after_signing_in(path: str, profile: str, ada: User) -> None:
-    client, other = browser(), browser(ada)
-    asked = client.post(path, follow=True)
-    form = {"username": "ada", "password": "cookies", "next": asked.context["next"]}
+@pytest.mark.parametrize("path", [SIGN_OUT_OTHERS, SIGN_OUT_ONE])
+def test_sign_in_after_post_redirects_to_page_with_button(
+    path: str, profile: str, ada: User
+) -> None:
+    client, other_browser = browser(), browser(ada)
+    sign_in_page = client.post(path, follow=True)
+    form = {"username": "ada", "password": "cookies", "next": sign_in_page.context["next"]}
     assert form["next"] == path
-    answer = client.post("/auth/sign-in/", form, follow=True)
-    assert answer.redirect_chain[-1] == ("/devices/", 302)
-    assert "this device" in answer.text
-    assert is_in(other)
+    response = client.post("/auth/sign-in/", form, follow=True)
+    assert response.redirect_chain[-1] == ("/devices/", 302)
+    assert "this device" in response.text
+    assert is_in(other_browser)
 
 
-def said(client: Client, path: str) -> str:
-    answer = client.post(path, follow=True)
-    assert answer.redirect_chain == [("/devices/", 302)]
-    status: str = answer.text.partition('role="status">')[2].partition("<")[0]
+def status_after(client: Client, path: str) -> str:
+    response = client.post(path, follow=True)
+    assert response.redirect_chain == [("/devices/", 302)]
+    status: str = response.text.partition('role="status">')[2].partition("<")[0]
     return status
 
 
-def test_a_second_click_is_told_that_the_device_is_signed_out(profile: str, ada: User) -> None:
-    client, other = browser(ada), browser(ada, IPHONE)
-    path = f"/devices/{row_of(other).pk}/sign-out/"
-    assert said(client, path) == "Mobile Safari on iOS is signed out."
-    assert said(client, path) == "That device is already signed out."
-    # Elsewhere too it may have been.
-    again = browser(ada)
-    path = f"/devices/{row_of(again).pk}/sign-out/"
-    again.post("/auth/sign-out/")
-    assert said(client, path) == "That device is already signed out."
+def test_second_click_says_device_is_already_signed_out(profile: str, ada: User) -> None:
+    client, phone = browser(ada), browser(ada, IPHONE)
+    path = f"/devices/{row_of(phone).pk}/sign-out/"
+    assert status_after(client, path) == "Mobile Safari on iOS is signed out."
+    assert status_after(client, path) == "That device is already signed out."
+    # It may also have signed out by itself.
+    other_browser = browser(ada)
+    path = f"/devices/{row_of(other_browser).pk}/sign-out/"
+    other_browser.post("/auth/sign-out/")
+    assert status_after(client, path) == "That device is already signed out."
 
 
-def test_nobody_learns_by_that_whether_there_is_a_device_of_somebody_else(
+def test_message_does_not_reveal_devices_of_other_users(
     profile: str, ada: User, admin: User
 ) -> None:
-    client, theirs = browser(ada), browser(admin)
-    of_theirs = said(client, f"/devices/{row_of(theirs).pk}/sign-out/")
-    assert of_theirs == said(client, f"/devices/{uuid4()}/sign-out/")
-    assert of_theirs == "That device is already signed out."
-    assert is_in(theirs)
+    client, admin_browser = browser(ada), browser(admin)
+    message = status_after(client, f"/devices/{row_of(admin_browser).pk}/sign-out/")
+    assert message == status_after(client, f"/devices/{uuid4()}/sign-out/")
+    assert message == "That device is already signed out."
+    assert is_in(admin_browser)
 
 
 @on("db")
-def test_who_has_signed_out_all_others_twice_reads_that_there_is_none(
-    profile: str, ada: User
-) -> None:
-    client, _other = browser(ada), browser(ada)
-    assert said(client, OTHERS) == "1 device is signed out."
-    assert said(client, OTHERS) == "No other device is signed in."
+def test_second_sign_out_of_others_says_there_are_none(profile: str, ada: User) -> None:
+    client, _other_browser = browser(ada), browser(ada)
+    assert status_after(client, SIGN_OUT_OTHERS) == "1 device is signed out."
+    assert status_after(client, SIGN_OUT_OTHERS) == "No other device is signed in."

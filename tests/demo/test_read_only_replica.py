@@ -1,6 +1,6 @@
-"""A site that reads from a replica which takes no writes, or is unreachable.
+"""A site that reads from a replica that is read-only or unreachable.
 
-It is a PostgreSQL here; what ``replicated`` runs once more is on SQLite.
+This is on PostgreSQL; the tests in ``replicated`` are on SQLite.
 """
 
 from collections.abc import Iterator
@@ -28,11 +28,11 @@ from .test_admin import DEVICES, SIGNED_IN, STORE, STORED, USERS
 
 @pytest.fixture
 def read_only_postgresql(stores: dict[str, str], db: None, settings: Settings) -> Iterator[None]:
-    """What is written is read over another connection, to which the server allows no more."""
+    """Read over another connection, which the server makes read-only."""
     with connected(stores["DATABASE_URL"]):
         options = connection.settings_dict["OPTIONS"]
-        no_writes = options | {"options": "-c default_transaction_read_only=on"}
-        with read_from(settings, OPTIONS=no_writes):
+        read_only = options | {"options": "-c default_transaction_read_only=on"}
+        with read_from(settings, OPTIONS=read_only):
             User.objects.update(password=make_password("cookies"))
             SignedInSession.objects.all().forget()
             yield
@@ -40,9 +40,7 @@ def read_only_postgresql(stores: dict[str, str], db: None, settings: Settings) -
 
 @pytest.mark.django_db(transaction=True)
 @on("db", "cache", *COOKIE_ENGINES)
-def test_a_replica_that_takes_no_writes_is_asked_for_none(
-    profile: str, read_only_postgresql: None
-) -> None:
+def test_no_write_goes_to_read_only_replica(profile: str, read_only_postgresql: None) -> None:
     ada, admin = (User.objects.get(username=name) for name in ("ada", "admin"))
     with pytest.raises(InternalError, match="read-only transaction"):
         User.objects.using("replica").update(first_name="Ada")
@@ -50,7 +48,7 @@ def test_a_replica_that_takes_no_writes_is_asked_for_none(
     assert first.post("/auth/sign-out/").status_code == 302
     assert second.post(address_of(third)).status_code == 302
     assert second.post(OTHERS).status_code == 302
-    assert [is_in(each) for each in (first, second, third)] == [False, True, False]
+    assert [is_in(device) for device in (first, second, third)] == [False, True, False]
     assert "Mobile Safari" in second.get("/devices/").text
     for path in (SIGNED_IN, STORED, USERS, STORE, DEVICES):
         assert client.get(path).status_code == 200
@@ -65,10 +63,14 @@ def test_a_replica_that_takes_no_writes_is_asked_for_none(
 
 
 @on("cache")
-def test_a_replica_that_is_unreachable_is_the_one_that_is_named(
-    profile: str, on_file: Path, ada: User, settings: Settings, caplog: pytest.LogCaptureFixture
+def test_unreachable_replica_is_503_and_named_in_log(
+    profile: str,
+    database_file: Path,
+    ada: User,
+    settings: Settings,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The rights of a member of staff are read there."""
+    """The permissions of staff are read from the replica."""
     ada.is_staff = True
     ada.save()
     client = browser(ada)

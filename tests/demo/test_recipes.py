@@ -1,4 +1,4 @@
-"""Every recipe, on every profile; and what all of them share."""
+"""Every recipe runs on every profile, and has a page with its source and controls."""
 
 import pytest
 from django.test import Client
@@ -13,7 +13,9 @@ ALL = pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
 
 
 @ALL
-def test_runs_on_every_profile(recipe: Recipe, profile: str, client: Client, ada: User) -> None:
+def test_recipe_runs_on_every_profile(
+    recipe: Recipe, profile: str, client: Client, ada: User
+) -> None:
     for method in recipe.methods:
         client.force_login(ada)
         response = client.generic(method, recipe.url)
@@ -23,7 +25,7 @@ def test_runs_on_every_profile(recipe: Recipe, profile: str, client: Client, ada
 
 
 @ALL
-def test_page_shows_source_and_controls(recipe: Recipe, client: Client) -> None:
+def test_recipe_page_shows_source_and_controls(recipe: Recipe, client: Client) -> None:
     page = client.get(recipe.page_url)
     content = page.content.decode()
     assert f'<span class="nf">{recipe.view.__name__}</span>' in content
@@ -34,7 +36,7 @@ def test_page_shows_source_and_controls(recipe: Recipe, client: Client) -> None:
 
 
 @ALL
-def test_takes_its_own_methods_only(recipe: Recipe, client: Client) -> None:
+def test_other_methods_are_refused(recipe: Recipe, client: Client) -> None:
     for method in {"POST", "PUT", "DELETE"} - set(recipe.methods):
         response = client.generic(method, recipe.url)
         assert response.status_code == 405
@@ -44,8 +46,8 @@ def test_takes_its_own_methods_only(recipe: Recipe, client: Client) -> None:
 def test_index_lists_every_recipe_by_group(client: Client) -> None:
     content = client.get(reverse("demo:index")).content.decode()
     assert content.count('<h3 id="group-') == len(GROUPS)
-    for listed in RECIPES.values():
-        assert f'href="{listed.page_url}"' in content
+    for recipe in RECIPES.values():
+        assert f'href="{recipe.page_url}"' in content
 
 
 @pytest.mark.parametrize("path", ["/recipes/cookies/none/", "/recipes/none/max-age/", "/none/"])
@@ -54,7 +56,7 @@ def test_unknown_page_is_a_404(path: str, client: Client) -> None:
 
 
 @ALL
-def test_what_changes_a_session_or_signs_in_wants_a_csrf_token(recipe: Recipe, db: None) -> None:
+def test_post_requires_csrf_token(recipe: Recipe, db: None) -> None:
     client = Client(enforce_csrf_checks=True)
     if "POST" in recipe.methods and recipe.route != "in-path/begin":
         response = client.post(recipe.url)
@@ -62,42 +64,42 @@ def test_what_changes_a_session_or_signs_in_wants_a_csrf_token(recipe: Recipe, d
         assert not response.cookies or set(response.cookies) == {"csrftoken"}
 
 
-def test_source_is_the_running_views_own_without_its_recipe_line() -> None:
-    shown = RECIPES["cookies/set-cookie"].source
-    assert shown.startswith("def set_cookie(request")
-    assert 'response.set_cookie(name, quote(value, safe=""))' in shown
+def test_source_omits_recipe_decorator() -> None:
+    source = RECIPES["cookies/set-cookie"].source
+    assert source.startswith("def set_cookie(request")
+    assert 'response.set_cookie(name, quote(value, safe=""))' in source
 
 
-def test_source_keeps_the_other_decorators_and_adds_helpers() -> None:
+def test_source_keeps_other_decorators_and_adds_helpers() -> None:
     assert RECIPES["auth/cookie-account"].source.startswith("@login_auth\ndef cookie_account")
     assert "def next_page(" in RECIPES["auth/sign-in"].source
 
 
-def test_source_of_something_that_is_no_function_is_refused() -> None:
+def test_source_of_class_is_refused() -> None:
     with pytest.raises(TypeError, match="not a function"):
         source_of(Recipe)
 
 
-def test_a_field_that_is_not_sent_has_its_first_value(client: Client) -> None:
+def test_missing_field_has_its_initial_value(client: Client) -> None:
     response = client.get("/cookies/set-cookie/", {"value": "red"})
     assert response.cookies["color"].value == "red"
 
 
-def test_a_field_that_is_sent_empty_is_wrong(client: Client) -> None:
+def test_empty_field_is_refused(client: Client) -> None:
     assert client.get("/cookies/set-cookie/", {"name": ""}).status_code == 400
 
 
-def test_curl_names_where_it_comes_from_over_https(client: Client, db: None) -> None:
-    """Else Django refuses it."""
+def test_curl_command_has_referer_over_https(client: Client, db: None) -> None:
+    """Django refuses the request without the header."""
     option = "-e &#x27;https://testserver/&#x27;"
     page = client.get("/recipes/sessions/set-item/", secure=True).content.decode()
     assert option in page or option.replace("&#x27;", "'") in page
     assert "-e '" not in client.get("/recipes/sessions/set-item/").content.decode()
-    strict = Client(enforce_csrf_checks=True)
-    strict.get("/recipes/sessions/set-item/", secure=True)
-    token = strict.cookies["csrftoken"].value
+    csrf_client = Client(enforce_csrf_checks=True)
+    csrf_client.get("/recipes/sessions/set-item/", secure=True)
+    token = csrf_client.cookies["csrftoken"].value
     for headers, status in (({}, 403), ({"Referer": "https://testserver/"}, 200)):
-        response = strict.post(
+        response = csrf_client.post(
             "/sessions/set-item/", secure=True, headers={"X-CSRFToken": token, **headers}
         )
         assert response.status_code == status

@@ -1,4 +1,4 @@
-"""With SESSION_SAVE_EVERY_REQUEST a page that leaves its session alone renews it all the same."""
+"""With SESSION_SAVE_EVERY_REQUEST, a page that does not use its session still extends it."""
 
 import os
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ from tests.browsers import IPHONE, browser, is_in, key_of, row_of
 from tests.families import IN_COOKIES, run_on
 from tests.fault_table import WHOSE, Whose
 
-# A page that asks for no session.
+# A page that does not use the session.
 PATH = "/reading/all-cookies/"
 
 AGE = timedelta(days=14)
@@ -41,116 +41,112 @@ def saved_every_request(settings: Settings) -> None:
 
 @pytest.fixture(params=WHOSE)
 def family(request: pytest.FixtureRequest, profile: str, settings: Settings) -> Whose:
-    found: Whose = request.param
-    run_on(settings, found, profile)
-    return found
+    whose: Whose = request.param
+    run_on(settings, whose, profile)
+    return whose
 
 
 @contextmanager
 def at(moment: datetime) -> Iterator[None]:
-    """What is saved then is as old as that; Django's engine of files goes by their own times."""
+    """Save sessions at that moment, also for Django's file engine, which reads the files' times."""
     with time_machine.travel(moment):
         yield
     for file in Path(django_settings.SESSION_FILE_PATH).iterdir():
         os.utime(file, (moment.timestamp(), moment.timestamp()))
 
 
-def test_it_is_known_after_weeks_of_visits_and_gone_once_it_has_expired(
-    family: Whose, profile: str, ada: User
-) -> None:
+def test_each_visit_extends_row_until_it_expires(family: Whose, profile: str, ada: User) -> None:
     client = browser(ada, IPHONE)
-    began = timezone.now()
+    start = timezone.now()
     for days in (5, 10, 15, 20):
-        # Each by another process.
+        # As in a new process.
         write_throttle.recent_writes.clear()
-        with at(began + timedelta(days=days)):
+        with at(start + timedelta(days=days)):
             response = client.get(PATH)
             assert (response.status_code, "sessionid" in response.cookies) == (200, True)
     row = row_of(client)
-    last = began + timedelta(days=20)
-    assert abs(row.expires - last - AGE) < timedelta(minutes=1)
-    with at(last):
-        other = browser(ada)
-    with at(last + timedelta(hours=1)):
+    last_visit = start + timedelta(days=20)
+    assert abs(row.expires - last_visit - AGE) < timedelta(minutes=1)
+    with at(last_visit):
+        other_browser = browser(ada)
+    with at(last_visit + timedelta(hours=1)):
         call_command("clearsessions", verbosity=0)
         assert row in SignedInSession.objects.live()
-        assert "Mobile Safari" in other.get("/devices/").text
-    with at(last + AGE + timedelta(minutes=30)):
+        assert "Mobile Safari" in other_browser.get("/devices/").text
+    with at(last_visit + AGE + timedelta(minutes=30)):
         call_command("clearsessions", verbosity=0)
         assert row not in SignedInSession.objects.all()
-        assert "Mobile Safari" not in other.get("/devices/").text
+        assert "Mobile Safari" not in other_browser.get("/devices/").text
 
 
-def test_what_two_processes_have_left_alone_is_not_forgotten(
-    family: Whose, profile: str, ada: User
-) -> None:
-    """The second one has looked just before it would have been news, and looks again as late."""
+def test_row_is_kept_if_two_processes_skip_updates(family: Whose, profile: str, ada: User) -> None:
+    """The second process sees both visits just before an update of the row is due."""
     client = browser(ada)
-    began = timezone.now()
+    start = timezone.now()
     write_throttle.recent_writes.clear()
     interval = write_throttle.LAST_SEEN_INTERVAL
     for seconds in (interval - 1, 2 * interval - 2):
-        with at(began + timedelta(seconds=seconds)):
+        with at(start + timedelta(seconds=seconds)):
             client.get(PATH)
-    assert abs(row_of(client).expires - began - AGE) < timedelta(seconds=30)
-    with at(began + AGE + timedelta(seconds=2 * interval - 60)):
+    assert abs(row_of(client).expires - start - AGE) < timedelta(seconds=30)
+    with at(start + AGE + timedelta(seconds=2 * interval - 60)):
         call_command("clearsessions", verbosity=0)
         assert SignedInSession.objects.count() == 1
 
 
-def without_the_index(settings: Settings) -> None:
+def remove_devices_middleware(settings: Settings) -> None:
     name = "cookieproj.devices.middleware.DevicesMiddleware"
-    settings.MIDDLEWARE = [each for each in settings.MIDDLEWARE if each != name]
+    settings.MIDDLEWARE = [middleware for middleware in settings.MIDDLEWARE if middleware != name]
 
 
-def test_nothing_is_asked_for_that_a_save_would_not_ask_for(
+def test_devices_middleware_costs_no_round_trip_and_no_query(
     profile: str, ada: User, settings: Settings
 ) -> None:
     client = browser(ada)
 
-    def costs() -> tuple[int, int]:
+    def count_costs() -> tuple[int, int]:
         client.handler.load_middleware()
         client.get(PATH)
         with count_round_trips() as trips, CaptureQueriesContext(connection) as captured:
             client.get(PATH)
         return trips.number, len(captured)
 
-    with_index = costs()
-    without_the_index(settings)
-    assert with_index == costs()
+    with_middleware = count_costs()
+    remove_devices_middleware(settings)
+    assert with_middleware == count_costs()
 
 
 @pytest.mark.parametrize("cookie", ["live", "none", "stale"])
-def test_a_page_varies_by_cookie_as_it_did(
+def test_devices_middleware_changes_neither_vary_nor_cookies(
     cookie: str, family: Whose, profile: str, ada: User, settings: Settings
 ) -> None:
     client = browser(ada) if cookie == "live" else browser()
     if cookie == "stale":
         client.cookies["sessionid"] = "k" * 32
 
-    def answered() -> Any:
+    def get_page() -> Any:
         visitor = browser()
         if cookie != "none":
             visitor.cookies["sessionid"] = key_of(client)
         return visitor.get(PATH)
 
-    with_index = answered()
-    without_the_index(settings)
-    assert with_index.headers.get("Vary") == answered().headers.get("Vary")
-    is_set = [bool(each.value) for each in with_index.cookies.values()]
-    # Ours leaves what opens nothing. Django's forgets it, or signs an empty session anew.
+    with_middleware = get_page()
+    remove_devices_middleware(settings)
+    assert with_middleware.headers.get("Vary") == get_page().headers.get("Vary")
+    is_set = [bool(morsel.value) for morsel in with_middleware.cookies.values()]
+    # Our engines leave a stale cookie alone. Django's delete it, or sign an empty session.
     on_stale = [] if family == "ours" else [profile in IN_COOKIES]
     assert is_set == {"live": [True], "none": [], "stale": on_stale}[cookie]
 
 
-def test_who_brings_no_session_is_asked_for_none(family: Whose, profile: str) -> None:
+def test_request_without_session_gets_no_vary_and_no_cookie(family: Whose, profile: str) -> None:
     serve: Any = SessionMiddleware(DevicesMiddleware(lambda request: HttpResponse()))
     response = serve(RequestFactory().get("/"))
     assert "Vary" not in response.headers
     assert not response.cookies
 
 
-def test_who_is_out_by_the_password_is_out(family: Whose, profile: str, ada: User) -> None:
+def test_new_password_ends_session(family: Whose, profile: str, ada: User) -> None:
     client = browser(ada)
     ada.set_password("another")
     ada.save()

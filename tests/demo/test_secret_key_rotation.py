@@ -1,4 +1,4 @@
-"""SECRET_KEY becomes another one: what the old one signed stays good while it is a fallback."""
+"""A new SECRET_KEY: data signed with the old one stay valid while it is a fallback."""
 
 import asyncio
 import copy
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.conf import settings as running
+from django.conf import settings as django_settings
 from django.contrib.auth.backends import ModelBackend
 from django.core.management import call_command
 from django.http import HttpResponse
@@ -31,7 +31,7 @@ Rotate = Callable[[bool], None]
 @pytest.fixture
 def rotate(settings: Settings) -> Rotate:
     def rotate(keep: bool) -> None:
-        settings.SECRET_KEY_FALLBACKS = [running.SECRET_KEY] if keep else []
+        settings.SECRET_KEY_FALLBACKS = [django_settings.SECRET_KEY] if keep else []
         settings.SECRET_KEY = "another-key-that-is-long-enough-for-django-0123456789abcdefghij"
 
     return rotate
@@ -39,15 +39,15 @@ def rotate(settings: Settings) -> Rotate:
 
 @pytest.fixture(params=[True, False], ids=["kept", "dropped"])
 def keeps(request: pytest.FixtureRequest) -> bool:
-    """Whether the old key is a fallback; that it is not shows that a test can fail."""
+    """Whether the old key is a fallback. If it is not, the data must become invalid."""
     keeps: bool = request.param
     return keeps
 
 
-def test_who_was_signed_in_still_is(
+def test_users_stay_signed_in(
     profile: str, client: Client, ada: User, rotate: Rotate, keeps: bool
 ) -> None:
-    """With what the session holds; and on the second request too, which brings what was renewed."""
+    """The second request sends the renewed cookie."""
     client.force_login(ada)
     client.post("/sessions/set-item/", {"key": "color", "value": "blue"})
     rotate(keeps)
@@ -55,30 +55,32 @@ def test_who_was_signed_in_still_is(
         assert ("welcome ada" in client.get("/auth/account/").text) == keeps
 
 
-def test_none_of_the_requests_at_once_signs_the_browser_out(
+def test_concurrent_requests_stay_signed_in(
     profile: str, client: Client, ada: User, rotate: Rotate
 ) -> None:
-    """Whichever is answered first, the key or cookie that all of them were sent with stays good."""
+    """The cookie that all of them sent stays valid, whichever is answered first."""
     client.force_login(ada)
     cookie = client.cookies["sessionid"].value
     rotate(True)
     for _ in range(3):
-        sent = Client()
-        sent.cookies["sessionid"] = cookie
-        assert "welcome ada" in sent.get("/auth/account/").text
-        assert sent.cookies["sessionid"].value
+        visitor = Client()
+        visitor.cookies["sessionid"] = cookie
+        assert "welcome ada" in visitor.get("/auth/account/").text
+        assert visitor.cookies["sessionid"].value
 
 
 @on("db", "cache", "file", "cached_db")
 @pytest.mark.parametrize("listed", [True, False])
-def test_as_far_as_the_site_has_asked_for_it(
+def test_session_key_is_kept_only_by_middleware(
     profile: str, client: Client, ada: User, settings: Settings, rotate: Rotate, listed: bool
 ) -> None:
-    """By itself Django gives the session another key, and the one before opens nothing."""
+    """Without it, Django changes the session key, and the previous key becomes invalid."""
     name = "cookieproj.engines.secret_key_rotation.KeepSessionKeyMiddleware"
     assert name in settings.MIDDLEWARE
     if not listed:
-        settings.MIDDLEWARE = [each for each in settings.MIDDLEWARE if each != name]
+        settings.MIDDLEWARE = [
+            middleware for middleware in settings.MIDDLEWARE if middleware != name
+        ]
     client.force_login(ada)
     late = copy.deepcopy(client)
     rotate(True)
@@ -87,10 +89,10 @@ def test_as_far_as_the_site_has_asked_for_it(
     assert is_in(late) is listed
 
 
-def test_nor_in_an_asynchronous_view(
+def test_async_view_keeps_session_key(
     profile: str, client: Client, settings: Settings, ada: User, rotate: Rotate
 ) -> None:
-    """On Django's engines too, which have a cycle_key of their own for those."""
+    """On Django's engines too, which have async methods of their own."""
     settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{mirrored(profile)}"
     client.force_login(ada)
     key = client.cookies["sessionid"].value
@@ -103,7 +105,7 @@ def test_nor_in_an_asynchronous_view(
     assert request.session.modified
 
 
-def test_what_is_written_again_needs_the_old_key_no_more(
+def test_rewritten_session_does_not_need_old_secret_key(
     profile: str, client: Client, ada: User, settings: Settings, rotate: Rotate
 ) -> None:
     client.force_login(ada)
@@ -115,14 +117,14 @@ def test_what_is_written_again_needs_the_old_key_no_more(
     assert client.get("/sessions/get-item/?key=color").text == "color is blue\n"
 
 
-def test_a_login_cookie_stays_good(client: Client, ada: User, rotate: Rotate, keeps: bool) -> None:
+def test_login_cookie_stays_valid(client: Client, ada: User, rotate: Rotate, keeps: bool) -> None:
     client.post("/auth/cookie-sign-in/", {"username": "ada", "password": "cookies"})
     rotate(keeps)
-    answered = client.get("/auth/cookie-account/")
-    assert (answered.status_code == 200) == keeps
+    response = client.get("/auth/cookie-account/")
+    assert (response.status_code == 200) == keeps
 
 
-def test_but_not_with_another_password(client: Client, ada: User, rotate: Rotate) -> None:
+def test_new_password_ends_login_cookie(client: Client, ada: User, rotate: Rotate) -> None:
     client.post("/auth/cookie-sign-in/", {"username": "ada", "password": "cookies"})
     rotate(True)
     ada.set_password("biscuits")
@@ -130,27 +132,27 @@ def test_but_not_with_another_password(client: Client, ada: User, rotate: Rotate
     assert client.get("/auth/cookie-account/").status_code == 302
 
 
-def test_a_signed_cookie_stays_good(client: Client, db: None, rotate: Rotate, keeps: bool) -> None:
+def test_signed_cookie_stays_valid(client: Client, db: None, rotate: Rotate, keeps: bool) -> None:
     client.get("/signed/sign/?name=color&value=blue&salt=recipe")
     rotate(keeps)
-    answered = client.get("/signed/read/?name=color&salt=recipe&max_age=3600")
-    assert ("color is blue" in answered.text) == keeps
+    response = client.get("/signed/read/?name=color&salt=recipe&max_age=3600")
+    assert ("color is blue" in response.text) == keeps
 
 
 @pytest.mark.parametrize("purpose", [inspector.KEY, inspector.POSITION])
-def test_an_address_of_the_admin_stays_good(purpose: bytes, rotate: Rotate, keeps: bool) -> None:
-    sealed = inspector.encrypt("0123456789abcdef", purpose)
+def test_admin_url_stays_valid(purpose: bytes, rotate: Rotate, keeps: bool) -> None:
+    encrypted = inspector.encrypt("0123456789abcdef", purpose)
     rotate(keeps)
     if keeps:
-        assert inspector.decrypt(sealed, purpose) == "0123456789abcdef"
+        assert inspector.decrypt(encrypted, purpose) == "0123456789abcdef"
     else:
         with pytest.raises(DecryptionError):
-            inspector.decrypt(sealed, purpose)
+            inspector.decrypt(encrypted, purpose)
 
 
 @on("signed_cookies")
-def test_a_cookie_that_was_signed_out_stays_so(profile: str, ada: User, rotate: Rotate) -> None:
-    """One from before there was an index too, which names no row of it."""
+def test_signed_out_cookie_stays_refused(profile: str, ada: User, rotate: Rotate) -> None:
+    """It is also refused if it is older than the registry and has no row."""
     copied = signed_by_django(ada)
     client = browser()
     client.cookies["sessionid"] = copied
@@ -162,22 +164,22 @@ def test_a_cookie_that_was_signed_out_stays_so(profile: str, ada: User, rotate: 
 
 
 @on("db", "cache", "file", "cached_db")
-def test_a_cookie_that_was_exchanged_stays_so(
+def test_exchanged_cookie_stays_ended(
     profile: str, client: Client, settings: Settings, ada: User, rotate: Rotate
 ) -> None:
-    """In a handover from signed cookies; else a copy would open once more what has been ended."""
-    here = settings.SESSION_ENGINE
+    """In a handover from signed cookies, a copy of the cookie must not open the ended session."""
+    engine = settings.SESSION_ENGINE
     settings.SESSION_ENGINE = "cookieproj.engines.signed_cookies"
-    before = Client()
-    before.post("/sessions/set-item/", {"key": "color", "value": "blue"})
-    cookie = before.cookies["sessionid"].value
-    settings.SESSION_ENGINE = here
+    visitor = Client()
+    visitor.post("/sessions/set-item/", {"key": "color", "value": "blue"})
+    cookie = visitor.cookies["sessionid"].value
+    settings.SESSION_ENGINE = engine
     settings.SESSION_HANDOVER_FROM = "signed_cookies"
 
     def color() -> str:
-        late = Client()
-        late.cookies["sessionid"] = cookie
-        return str(late.get("/sessions/get-item/?key=color").text)
+        copied = Client()
+        copied.cookies["sessionid"] = cookie
+        return str(copied.get("/sessions/get-item/?key=color").text)
 
     assert color() == "color is blue\n"
     exchanged = Client()
@@ -196,78 +198,78 @@ def switch(
     return Switch(old, new, settings)
 
 
-def test_in_the_midst_of_a_switch(switch: Switch, ada: User, rotate: Rotate) -> None:
-    """Between what was made ready for it, where that can be, and the switch itself."""
-    names = ("stays", "leaves before", "leaves between", "leaves after")
+def test_rotation_during_switch_of_engines(switch: Switch, ada: User, rotate: Rotate) -> None:
+    """It takes place after ``movesessions --keep``, where possible, and before the switch."""
+    names = ("stays", "signs out before", "signs out between", "signs out after")
     clients = {name: browser(ada) for name in names}
     copied = copy.deepcopy({name: client.cookies for name, client in clients.items()})
 
-    def leaves(when: str) -> None:
-        again(clients[f"leaves {when}"]).post("/auth/sign-out/")
+    def sign_out(when: str) -> None:
+        again(clients[f"signs out {when}"]).post("/auth/sign-out/")
 
     if (switch.old, switch.new) in SERVER_PAIRS:
         call_command("movesessions", "--from", switch.old, "--to", switch.new, "--keep")
-    leaves("before")
+    sign_out("before")
     rotate(True)
-    leaves("between")
+    sign_out("between")
     clients["stays"].post("/sessions/set-item/", {"key": "color", "value": "blue"})
     switch.make()
     for _ in range(2):
         client = again(clients["stays"])
         assert is_in(client)
         assert client.get("/sessions/get-item/?key=color").text == "color is blue\n"
-    leaves("after")
+    sign_out("after")
     for name in names[1:]:
         client = Client()
         client.cookies = copied[name]
         assert not is_in(client), name
 
 
-def test_demo_sessions_are_made_once(profile: str, settings: Settings, rotate: Rotate) -> None:
-    def made() -> tuple[int, int]:
+def test_demodata_creates_no_second_sessions(
+    profile: str, settings: Settings, rotate: Rotate
+) -> None:
+    def count_after_demodata() -> tuple[int, int]:
         call_command("demodata", verbosity=0)
-        stored: Any = running_engine.store()
+        store: Any = running_engine.store()
         if is_in_cookies:
             return SignedInSession.objects.count(), 0
-        # MongoDB deletes the expired one by itself, at a moment of its own.
-        return SignedInSession.objects.count(), stored.count() - stored.count_expired()
+        # MongoDB deletes the expired one by itself, at some moment.
+        return SignedInSession.objects.count(), store.count() - store.count_expired()
 
     settings.DEBUG = True
     is_in_cookies = running_engine.is_held_by_browser()
-    before = made()
+    before = count_after_demodata()
     rotate(True)
-    assert made() == before
+    assert count_after_demodata() == before
 
 
 @pytest.mark.parametrize("rotated", [True, False])
-def test_to_ask_twice_at_once_who_it_is(
+def test_concurrent_auser_calls(
     profile: str, client: Client, ada: User, rotate: Rotate, rotated: bool
 ) -> None:
     client.force_login(ada)
     if rotated:
         rotate(True)
-    request = opened_by(client)
+    request = request_of(client)
 
-    async def ask() -> Any:
+    async def call_concurrently() -> Any:
         return await asyncio.gather(request.auser(), request.auser(), request.session.aget("a"))
 
-    assert async_to_sync(ask)() == [ada, ada, None]
+    assert async_to_sync(call_concurrently)() == [ada, ada, None]
 
 
-def test_whoever_signs_in_meanwhile_gets_another_key(
-    profile: str, client: Client, ada: User
-) -> None:
-    """While it is asked who it is the session keeps its key, to that alone."""
+def test_key_cycled_during_auser_changes(profile: str, client: Client, ada: User) -> None:
+    """The middleware keeps the key only when ``auser`` itself would change it."""
     if profile in IN_COOKIES:
-        pytest.skip("Its key is what is in it.")
+        pytest.skip("The key is the session's data.")
     client.force_login(ada)
-    request = opened_by(client)
+    request = request_of(client)
     before = request.session.session_key
-    looking_up = ModelBackend.aget_user
+    original = ModelBackend.aget_user
 
     async def sign_in(self: ModelBackend, user_id: int) -> Any:
         await request.session.acycle_key()
-        return await looking_up(self, user_id)
+        return await original(self, user_id)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ModelBackend, "aget_user", sign_in)
@@ -275,8 +277,8 @@ def test_whoever_signs_in_meanwhile_gets_another_key(
     assert request.session.session_key != before
 
 
-def opened_by(client: Client) -> Any:
-    """A request of that browser, as a view gets it."""
+def request_of(client: Client) -> Any:
+    """Return a request with the client's cookie, as a view receives it."""
     request = RequestFactory().get("/")
     request.COOKIES["sessionid"] = client.cookies["sessionid"].value
     SessionMiddleware(HttpResponse).process_request(request)

@@ -1,4 +1,4 @@
-"""The session recipes, step by step as a person would click them, on every profile."""
+"""The session recipes, one after another as a visitor runs them, on every profile."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -29,7 +29,7 @@ def get(client: Client, path: str, **data: Any) -> str:
     return client.get(path, data).content.decode().strip()
 
 
-def test_the_dictionary(profile: str, client: Client) -> None:
+def test_dictionary_methods(profile: str, client: Client) -> None:
     assert "KeyError" in get(client, "/sessions/get-item/")
     assert get(client, "/sessions/get/", default="none") == "color is none"
     assert "does not hold" in get(client, "/sessions/contains/")
@@ -51,17 +51,15 @@ def test_the_dictionary(profile: str, client: Client) -> None:
 
 
 @on("db")
-def test_a_value_that_no_response_can_hold_is_shown_as_an_escape(
-    profile: str, client: Client
-) -> None:
-    """JSON has half a character of UTF-16, UTF-8 has not; a view can put it into a session."""
+def test_lone_surrogate_is_shown_as_an_escape(profile: str, client: Client) -> None:
+    """A view can store one in a session: JSON can represent it, and UTF-8 cannot."""
     session = client.session
     session["color"] = "\ud83c"
     session.save()
     assert get(client, "/sessions/get-item/") == r"color is \ud83c"
 
 
-def test_nested_changes_are_lost_unless_modified_says_so(profile: str, client: Client) -> None:
+def test_nested_changes_are_lost_unless_modified_is_set(profile: str, client: Client) -> None:
     assert "An empty cart" in post(client, "/sessions/nested/")
     assert "['cookie'] and will be lost" in post(client, "/sessions/nested/")
     assert client.get("/sessions/items/").json() == {"items": {"cart": []}}
@@ -69,7 +67,7 @@ def test_nested_changes_are_lost_unless_modified_says_so(profile: str, client: C
     assert client.get("/sessions/items/").json() == {"items": {"cart": ["milk"]}}
 
 
-def test_visits_count_up(profile: str, client: Client) -> None:
+def test_visits_are_counted(profile: str, client: Client) -> None:
     assert [post(client, "/sessions/visits/") for _ in range(3)] == [
         "Visit number 1.",
         "Visit number 2.",
@@ -77,7 +75,7 @@ def test_visits_count_up(profile: str, client: Client) -> None:
     ]
 
 
-def test_a_count_that_is_applied(profile: str, client: Client) -> None:
+def test_apply_changes_stored_value(profile: str, client: Client) -> None:
     if profile in IN_COOKIES:
         assert "Keep sessions on the server" in post(client, "/sessions/apply/")
         return
@@ -87,14 +85,14 @@ def test_a_count_that_is_applied(profile: str, client: Client) -> None:
     assert post(client, "/sessions/visits/") == "Visit number 4."
 
 
-def test_djangos_engines_have_no_such_method(client: Client, settings: Settings, db: None) -> None:
+def test_djangos_engines_have_no_apply(client: Client, settings: Settings, db: None) -> None:
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
     assert "no attribute 'apply'" in post(client, "/sessions/apply/")
 
 
 @time_machine.travel(NOW, tick=False)
 @pytest.mark.parametrize(
-    ("way", "data", "age", "at_browser_close"),
+    ("recipe", "data", "age", "at_browser_close"),
     [
         ("in-seconds", {"seconds": 300}, 300, False),
         ("at-browser-close", {}, 14 * 86400, True),
@@ -104,8 +102,8 @@ def test_djangos_engines_have_no_such_method(client: Client, settings: Settings,
         ("in-a-timedelta", {"days": "0.08333333333333333"}, 7200, False),
     ],
 )
-def test_expiry(
-    way: str,
+def test_expiry_recipes_set_age_and_cookie(
+    recipe: str,
     data: dict[str, object],
     age: int,
     at_browser_close: bool,
@@ -113,9 +111,9 @@ def test_expiry(
     client: Client,
 ) -> None:
     post(client, "/sessions/set-item/")
-    said = post(client, f"/expiry/{way}/", **data)
+    output = post(client, f"/expiry/{recipe}/", **data)
     expires = NOW + timedelta(seconds=age)
-    assert said.splitlines() == [
+    assert output.splitlines() == [
         f"get_expiry_age() is {age:,} seconds",
         f"get_expiry_date() is {expires:%Y-%m-%d %H:%M:%S} UTC",
         f"get_expire_at_browser_close() is {at_browser_close}",
@@ -125,7 +123,7 @@ def test_expiry(
 
 
 @pytest.mark.parametrize(
-    ("way", "data"),
+    ("recipe", "data"),
     [
         ("in-seconds", {"seconds": "many"}),
         ("in-seconds", {"seconds": 10**12}),
@@ -134,12 +132,14 @@ def test_expiry(
         ("in-a-timedelta", {"days": "3"}),
     ],
 )
-def test_an_expiry_that_is_none(way: str, data: dict[str, object], client: Client) -> None:
-    assert client.post(f"/expiry/{way}/", data).status_code == 400
+def test_invalid_expiry_is_refused(recipe: str, data: dict[str, object], client: Client) -> None:
+    assert client.post(f"/expiry/{recipe}/", data).status_code == 400
 
 
 @on("db", "file", "cached_db")
-def test_clear_expired(profile: str, store: type[SessionBase], client: Client) -> None:
+def test_clear_expired_deletes_expired_session(
+    profile: str, store: type[SessionBase], client: Client
+) -> None:
     session = store()
     session["color"] = "blue"
     session.set_expiry(-1)
@@ -158,7 +158,7 @@ def test_every_setting_is_listed_with_its_value(profile: str, client: Client) ->
     assert settings.SESSION_ENGINE in content
 
 
-def test_a_public_page_does_not_tell_the_folder(profile: str, client: Client) -> None:
+def test_public_page_does_not_show_folder(profile: str, client: Client) -> None:
     content = client.get(reverse("demo:expiry/every-setting")).content.decode()
     assert str(settings.SESSION_FILE_PATH) not in content
 
@@ -170,13 +170,13 @@ def test_test_cookie(profile: str, client: Client) -> None:
     assert "No test cookie" in post(client, "/lifecycle/test-cookie-worked/")
 
 
-def test_session_key_is_shown_in_part_only(profile: str, client: Client) -> None:
+def test_only_prefix_of_session_key_is_shown(profile: str, client: Client) -> None:
     assert "No session key yet" in get(client, "/lifecycle/session-key/")
     post(client, "/sessions/set-item/")
     key = client.cookies[settings.SESSION_COOKIE_NAME].value
-    said = get(client, "/lifecycle/session-key/")
-    assert key not in said
-    assert f"{key[:8]}… ({len(key)} characters)" in said
+    output = get(client, "/lifecycle/session-key/")
+    assert key not in output
+    assert f"{key[:8]}… ({len(key)} characters)" in output
 
 
 SERVER_SIDE = on("db", "cache", "file", "cached_db")
@@ -184,7 +184,7 @@ SERVER_SIDE = on("db", "cache", "file", "cached_db")
 
 @SERVER_SIDE
 @pytest.mark.parametrize(
-    ("way", "stored_under_old_key", "cookie"),
+    ("recipe", "stored_under_old_key", "cookie"),
     [
         ("clear", "", "same"),
         ("delete", None, "same"),
@@ -192,8 +192,8 @@ SERVER_SIDE = on("db", "cache", "file", "cached_db")
         ("cycle-key", None, "new"),
     ],
 )
-def test_four_endings(
-    way: str,
+def test_ending_methods(
+    recipe: str,
     stored_under_old_key: str | None,
     cookie: str,
     profile: str,
@@ -202,27 +202,29 @@ def test_four_endings(
 ) -> None:
     post(client, "/sessions/set-item/")
     before = client.cookies[settings.SESSION_COOKIE_NAME].value
-    post(client, f"/lifecycle/{way}/")
+    post(client, f"/lifecycle/{recipe}/")
     after = client.cookies[settings.SESSION_COOKIE_NAME].value
     assert {"same": after == before, "deleted": after == "", "new": after not in ("", before)}[
         cookie
     ]
     assert store().exists(before) == (stored_under_old_key is not None)
-    kept = "blue" if way == "cycle-key" else "none"
-    assert get(client, "/sessions/get/") == f"color is {kept}"
+    expected = "blue" if recipe == "cycle-key" else "none"
+    assert get(client, "/sessions/get/") == f"color is {expected}"
 
 
-@pytest.mark.parametrize("way", ["clear", "delete", "flush", "cycle-key"])
-def test_ending_a_session_that_is_gone_is_no_error(way: str, profile: str, client: Client) -> None:
+@pytest.mark.parametrize("recipe", ["clear", "delete", "flush", "cycle-key"])
+def test_ending_unknown_session_is_no_error(recipe: str, profile: str, client: Client) -> None:
     client.cookies[settings.SESSION_COOKIE_NAME] = "q1w2e3r4t5y6u7i8o9p0a1s2d3f4g5h6"
-    assert "session_key was None" in post(client, f"/lifecycle/{way}/") or (profile in IN_COOKIES)
+    assert "session_key was None" in post(client, f"/lifecycle/{recipe}/") or (
+        profile in IN_COOKIES
+    )
 
 
-def test_side_by_side(profile: str, client: Client) -> None:
+def test_compare_methods(profile: str, client: Client) -> None:
     blue = {"color": "blue"}
     clear, delete, flush, cycle_key = compare_methods()
     if profile in IN_COOKIES:
-        # Nothing on the server can end what the browser holds.
+        # The server cannot end a session in a cookie.
         assert [end.stored_under_old_key for end in (clear, delete, flush, cycle_key)] == [blue] * 4
         return
     assert (clear.data, clear.stored_under_old_key, clear.key) == ({}, {}, "the same")
@@ -236,7 +238,7 @@ def test_side_by_side(profile: str, client: Client) -> None:
 
 
 @on("db", "cached_db")
-def test_side_by_side_leaves_nothing_behind(profile: str, store: type[SessionBase]) -> None:
+def test_compare_methods_leaves_no_session(profile: str, store: type[SessionBase]) -> None:
     compare_methods()
     model = store.get_model_class()  # type: ignore[attr-defined]
     assert not model.objects.exists()

@@ -13,15 +13,15 @@ from tests.conftest import on
 from tests.families import IN_COOKIES
 
 
-def text(client: Client, path: str = "/switch/", status: int = 200) -> str:
+def get_page(client: Client, path: str = "/switch/", status: int = 200) -> str:
     response = client.get(path)
     assert response.status_code == status
     return response.content.decode()
 
 
 @pytest.mark.parametrize(("old", "new"), list(permutations(PROFILES, 2)))
-def test_each_switch_has_its_commands(db: None, old: str, new: str) -> None:
-    page = text(browser(), f"/switch/?old={old}&new={new}")
+def test_commands_of_each_switch(db: None, old: str, new: str) -> None:
+    page = get_page(browser(), f"/switch/?old={old}&new={new}")
     assert f"SESSION_PROFILE={new} SESSION_HANDOVER_FROM={old} scripts/run" in page
     assert f"SESSION_PROFILE={old} SESSION_HANDOVER_FROM={new} scripts/run" in page
     command = f"python manage.py movesessions --from {old} --to {new}"
@@ -29,32 +29,34 @@ def test_each_switch_has_its_commands(db: None, old: str, new: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "why"),
+    ("query", "message"),
     [
         ("old=db&new=db", "These are the same"),
         ("old=db&new=dbx", "Select a valid choice"),
         ("old=db", "This field is required"),
     ],
 )
-def test_a_wrong_value_is_answered_by_its_reason(db: None, query: str, why: str) -> None:
-    page = text(browser(), f"/switch/?{query}", status=400)
-    assert why in page
+def test_wrong_value_is_400_with_reason(db: None, query: str, message: str) -> None:
+    page = get_page(browser(), f"/switch/?{query}", status=400)
+    assert message in page
     assert "scripts/run" not in page
 
 
 @on("file", "cache")
-def test_it_begins_with_the_switch_that_goes_on(
+def test_page_shows_current_handover(
     profile: str, settings: Settings, ada: User, admin: User
 ) -> None:
     settings.SESSION_HANDOVER_FROM = "db"
-    page = text(browser(ada))
+    page = get_page(browser(ada))
     assert f"This site runs on <code>{profile}</code>." in page
     assert "It takes over the sessions of <code>db</code>." in page
     assert f"movesessions --from db --to {profile}" in page
     assert "Sessions left" not in page
-    assert "Sessions left in its store, including expired ones: 0." in text(browser(admin))
+    assert "Sessions left in its store, including expired ones: 0." in get_page(browser(admin))
 
 
-def test_it_says_why_nobody_knows_what_is_left(settings: Settings, admin: User) -> None:
+def test_page_explains_why_remaining_sessions_cannot_be_counted(
+    settings: Settings, admin: User
+) -> None:
     settings.SESSION_HANDOVER_FROM = "signed_cookies"
-    assert "each is kept by its browser alone" in text(browser(admin))
+    assert "each is kept by its browser alone" in get_page(browser(admin))

@@ -1,1 +1,1 @@
-"""What operates sessions, tested once more where the site's database is PostgreSQL."""
+"""Tests of the admin, the commands and the devices pages again, on PostgreSQL."""

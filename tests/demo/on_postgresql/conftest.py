@@ -9,27 +9,27 @@ from tests.conftest import connected, new_database
 
 
 @pytest.fixture(scope="session")
-def operating_url(
+def migrated_url(
     postgresql_url: str, django_db_setup: None, django_db_blocker: DjangoDbBlocker
 ) -> str:
-    url = new_database(postgresql_url, "operating")
+    url = new_database(postgresql_url, "on_postgresql")
     with django_db_blocker.unblock(), connected(url):
         call_command("migrate", verbosity=0)
     return url
 
 
 @pytest.fixture(autouse=True)
-def on_postgresql(operating_url: str, request: pytest.FixtureRequest, db: None) -> Iterator[None]:
-    """It is ``default``, and afterwards as it was."""
+def on_postgresql(migrated_url: str, request: pytest.FixtureRequest, db: None) -> Iterator[None]:
+    """Make a PostgreSQL database ``default``, and undo afterwards what the test wrote."""
     django_db = request.node.get_closest_marker("django_db")
-    with connected(operating_url):
+    with connected(migrated_url):
         if django_db and django_db.kwargs.get("transaction"):
             yield
             call_command("flush", interactive=False, verbosity=0)
         else:
-            # As Django's TestCase has it, whose blocks need not be the outermost.
-            transaction_of_the_test = transaction.atomic()
-            transaction_of_the_test._from_testcase = True  # type: ignore[attr-defined]
-            with transaction_of_the_test:
+            # Marked like the transaction of Django's TestCase: durable blocks may run inside.
+            test_transaction = transaction.atomic()
+            test_transaction._from_testcase = True  # type: ignore[attr-defined]
+            with test_transaction:
                 yield
                 transaction.set_rollback(True)

@@ -1,4 +1,4 @@
 from tests.demo.test_admin import *  # noqa: F403
 
-# It brings databases of its own.
-del test_what_a_database_cannot_look_up  # noqa: F821
+# It has its own databases.
+del test_values_that_postgresql_refuses_redirect_to_list  # noqa: F821

@@ -1,4 +1,4 @@
 from tests.demo.test_commands import *  # noqa: F403
 
-# Other processes have other settings.
-del test_a_terminal_gets_a_bar_and_a_pipe_does_not  # noqa: F821
+# It starts processes, which do not have the settings of this one.
+del test_progress_bar_is_shown_on_terminal_but_not_in_pipe  # noqa: F821

@@ -1,4 +1,4 @@
-"""What operates sessions, tested once more on a site that reads from a replica.
+"""Tests of the admin, the commands and the devices pages again, reading from a replica.
 
-The replica is up to date, and takes no writes.
+The replica is up to date and read-only.
 """

@@ -8,7 +8,7 @@ from tests.replicas import read_from, sqlite
 
 
 @pytest.fixture(autouse=True)
-def replicated(on_file: Path, settings: Settings) -> Iterator[None]:
-    """What is written is read over another connection, which is read-only."""
-    with read_from(settings, **sqlite(on_file, read_only=True)):
+def replicated(database_file: Path, settings: Settings) -> Iterator[None]:
+    """Read over another connection, which is read-only."""
+    with read_from(settings, **sqlite(database_file, read_only=True)):
         yield

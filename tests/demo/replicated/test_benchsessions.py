@@ -1,4 +1,4 @@
 from tests.demo.test_benchsessions import *  # noqa: F403
 
-# Other processes have other settings.
-del test_whoever_ends_it_finds_nothing_left  # noqa: F821
+# It starts a process, which does not have the settings of this one.
+del test_process_ended_by_signal_leaves_nothing  # noqa: F821

@@ -1,4 +1,4 @@
-"""Once more where ``default`` is the replica: no statement goes there because no alias is named."""
+"""``default`` is the replica: every write names the alias of the primary."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,22 +23,22 @@ from tests.replicas import WritesToPrimary, added, routed, sqlite
 
 
 @pytest.fixture(autouse=True)
-def replicated(on_file: Path, settings: Settings) -> Iterator[None]:
-    read_only = sqlite(on_file, read_only=True)
+def replicated(database_file: Path, settings: Settings) -> Iterator[None]:
+    read_only = sqlite(database_file, read_only=True)
     with added("primary") as primary:
-        # It makes the file one that is read while it is written.
+        # Connecting sets write-ahead logging, so that the file can be read while it is written.
         primary.connect()
         with connected("sqlite://", **read_only), routed(settings, WritesToPrimary):
             yield
 
 
-def test_it_takes_no_writes(profile: str, ada: User) -> None:
+def test_default_alias_is_read_only(profile: str, ada: User) -> None:
     with pytest.raises(OperationalError, match="readonly"):
         User.objects.using("default").update(first_name="Ada")
 
 
 @on("db", "cache")
-def test_signing_out_everywhere_is_done_whole_or_not(
+def test_sign_out_everywhere_is_atomic_on_primary(
     profile: str, ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = browser(ada)
@@ -50,8 +50,8 @@ def test_signing_out_everywhere_is_done_whole_or_not(
 
 
 @on("cache")
-@pytest.mark.usefixtures("unwatched")
-def test_a_primary_that_is_unreachable_is_named(
+@pytest.mark.usefixtures("fresh_watches")
+def test_health_logs_unreachable_primary(
     profile: str, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     with mock.patch.dict(connections.settings["primary"], NAME="/no/folder/db.sqlite3"):
@@ -60,34 +60,42 @@ def test_a_primary_that_is_unreachable_is_named(
     assert "/no/folder/db.sqlite3" in caplog.text
 
 
-@pytest.mark.usefixtures("unwatched")
-def test_the_health_is_that_of_the_primary(profile: str, client: Client) -> None:
+@pytest.mark.usefixtures("fresh_watches")
+def test_health_is_that_of_primary(profile: str, client: Client) -> None:
     response = client.get("/health/")
     assert (response.status_code, response.json()["database"]) == (200, "ok")
 
 
-def test_the_admin_signs_out_the_selected(profile: str, ada: User, admin: User) -> None:
-    client, other = browser(admin), browser(ada)
-    form = {"action": "delete_selected", "_selected_action": [row_of(other).pk], "post": "yes"}
+def test_admin_signs_out_selected_session_on_primary(profile: str, ada: User, admin: User) -> None:
+    client, ada_browser = browser(admin), browser(ada)
+    form = {
+        "action": "delete_selected",
+        "_selected_action": [row_of(ada_browser).pk],
+        "post": "yes",
+    }
     assert client.post("/admin/cookieproj_devices/signedinsession/", form).status_code == 302
-    assert [is_in(client), is_in(other)] == [True, False]
+    assert [is_in(client), is_in(ada_browser)] == [True, False]
 
 
 @on("cache")
-def test_what_the_store_refuses_to_end_is_not_in_its_log(
-    profile: str, ada: User, admin: User
-) -> None:
-    client, other = browser(admin), browser(ada)
-    form = {"action": "delete_selected", "_selected_action": [row_of(other).pk], "post": "yes"}
-    away = StoreUnavailableError("there", "gone")
-    with mock.patch("cookieproj.devices.stored_sessions.delete_stored_session", side_effect=away):
+def test_admin_log_on_primary_omits_refused_sign_out(profile: str, ada: User, admin: User) -> None:
+    client, ada_browser = browser(admin), browser(ada)
+    form = {
+        "action": "delete_selected",
+        "_selected_action": [row_of(ada_browser).pk],
+        "post": "yes",
+    }
+    unavailable = StoreUnavailableError("store", "no answer")
+    with mock.patch(
+        "cookieproj.devices.stored_sessions.delete_stored_session", side_effect=unavailable
+    ):
         assert client.post("/admin/cookieproj_devices/signedinsession/", form).status_code == 503
     assert not LogEntry.objects.exists()
-    assert is_in(other)
+    assert is_in(ada_browser)
 
 
 @on("cache")
-def test_an_index_without_a_table_waits(profile: str, ada: User) -> None:
+def test_session_is_registered_once_its_table_exists_again(profile: str, ada: User) -> None:
     visitor = browser()
     with connections["primary"].cursor() as cursor:
         cursor.execute("ALTER TABLE cookieproj_devices_signedinsession RENAME TO gone")
@@ -101,7 +109,7 @@ def test_an_index_without_a_table_waits(profile: str, ada: User) -> None:
 
 
 @on("db")
-def test_attempts_leave_nothing_there(profile: str) -> None:
+def test_attack_attempt_leaves_no_user_on_replica(profile: str) -> None:
     trials = list(ATTEMPTS["replay-after-signing-out"].run())
     assert [trial.withstood for trial in trials] == [True, True, False, True]
     assert not User.objects.exists()
