@@ -223,8 +223,8 @@ def demo_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def prepare(**environment: str) -> None:
     """Put the demo accounts into the database of that environment."""
     for command in (["migrate", "--verbosity=0"], ["demodata", QUICK]):
-        ran = manage(*command, **environment)
-        assert ran.returncode == 0, ran.stderr
+        result = manage(*command, **environment)
+        assert result.returncode == 0, result.stderr
 
 
 def copied(database: Path, folder: Path) -> str:

@@ -40,9 +40,9 @@ def picture(page: Page, path: Path) -> None:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/db.sqlite3"
-        ran = manage("migrate", DATABASE_URL=url)
-        if ran.returncode:
-            raise SystemExit(ran.stderr)
+        result = manage("migrate", DATABASE_URL=url)
+        if result.returncode:
+            raise SystemExit(result.stderr)
         with running(DATABASE_URL=url) as address:
             take(address, ROOT / "docs")
 

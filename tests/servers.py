@@ -144,8 +144,8 @@ def redis_with_tls() -> str:
 def has_tls(program: Path) -> bool:
     """It ends at once: one that knows the option because it has nothing to listen to."""
     options = ["--port", "0", "--tls-port", "0"]
-    ran = subprocess.run([program, *options], capture_output=True, text=True, check=False)
-    return "not listen anywhere" in ran.stdout
+    result = subprocess.run([program, *options], capture_output=True, text=True, check=False)
+    return "not listen anywhere" in result.stdout
 
 
 @contextmanager

@@ -27,15 +27,15 @@ def config(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
 
 
 def test_compose_accepts_it() -> None:
-    ran = config("--services", POSTGRES_PASSWORD="of-this-test")
-    assert ran.returncode == 0, ran.stderr
-    assert set(ran.stdout.split()) == {"postgresql", "redis"}
+    result = config("--services", POSTGRES_PASSWORD="of-this-test")
+    assert result.returncode == 0, result.stderr
+    assert set(result.stdout.split()) == {"postgresql", "redis"}
 
 
 def test_it_asks_for_a_password() -> None:
-    ran = config()
-    assert ran.returncode != 0
-    assert "set it to a long random text" in ran.stderr
+    result = config()
+    assert result.returncode != 0
+    assert "set it to a long random text" in result.stderr
 
 
 def test_the_stores_are_for_this_machine_alone() -> None:

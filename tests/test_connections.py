@@ -10,11 +10,11 @@ from .sites import ROOT, python
 def open_after_waves(url: str, most: int) -> int:
     """How many there are when no more than ``most`` are left, or nothing has changed for long."""
     command = python("-m", "tests.waves", str(most), DATABASE_URL=f"{url}&application_name=waves")
-    ran = subprocess.run(
+    result = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
     )
-    assert ran.returncode == 0, ran.stderr
-    wrong, _, number = ran.stdout.strip().rpartition(" ")
+    assert result.returncode == 0, result.stderr
+    wrong, _, number = result.stdout.strip().rpartition(" ")
     assert wrong == "[]"
     return int(number)
 

@@ -26,28 +26,28 @@ def test_it_has_the_variables_that_it_is_given() -> None:
 
 
 def test_it_has_the_arguments_that_it_is_given() -> None:
-    ran = forks().run("-c", "import sys; print(sys.argv)", "a", "b")
-    assert ran.stdout == "['-c', 'a', 'b']\n"
+    result = forks().run("-c", "import sys; print(sys.argv)", "a", "b")
+    assert result.stdout == "['-c', 'a', 'b']\n"
 
 
 def test_what_it_says_and_how_it_ends_is_told() -> None:
-    ran = forks().run("-c", "import sys; print('out'); sys.exit('err')")
-    assert (ran.returncode, ran.stdout, ran.stderr) == (1, "out\n", "err\n")
-    ran = forks().run("-c", "import os, signal; os.kill(os.getpid(), signal.SIGTERM)")
-    assert ran.returncode == -15
+    result = forks().run("-c", "import sys; print('out'); sys.exit('err')")
+    assert (result.returncode, result.stdout, result.stderr) == (1, "out\n", "err\n")
+    result = forks().run("-c", "import os, signal; os.kill(os.getpid(), signal.SIGTERM)")
+    assert result.returncode == -15
 
 
 def test_a_command_says_the_same() -> None:
     command = ["manage.py", "check", "--deploy"]
-    ran = subprocess.run(
+    result = subprocess.run(
         [sys.executable, *command], cwd=ROOT, env={}, capture_output=True, text=True, check=False
     )
     forked = forks().run(*command)
-    assert "WARNINGS" in ran.stderr
+    assert "WARNINGS" in result.stderr
     assert (forked.returncode, forked.stdout, forked.stderr) == (
-        ran.returncode,
-        ran.stdout,
-        ran.stderr,
+        result.returncode,
+        result.stdout,
+        result.stderr,
     )
 
 

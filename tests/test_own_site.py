@@ -95,10 +95,10 @@ def test_it_holds_the_two_apps_and_nothing_else(wheel: Path) -> None:
 def test_it_is_well_made(wheel: Path, command: str) -> None:
     program, *arguments = command.split()
     folder = Path(sys.executable).parent
-    ran = subprocess.run(
+    result = subprocess.run(
         [folder / program, *arguments, wheel], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 class Site:
@@ -123,7 +123,7 @@ class Site:
         if is_pip:
             line = re.sub(r"cookieproj(\[\w+\])?", rf"{self.wheel}\1", line)
         strict = {} if is_pip else {"PYTHONWARNINGS": "error::DeprecationWarning"}
-        ran = subprocess.run(
+        result = subprocess.run(
             ["sh", "-c", line],
             cwd=self.folder,
             env={"PATH": f"{self.bin}:{os.defpath}", **strict},
@@ -131,8 +131,8 @@ class Site:
             text=True,
             check=False,
         )
-        assert ran.returncode == 0, f"{line}\n{ran.stdout}{ran.stderr}"
-        return ran.stdout
+        assert result.returncode == 0, f"{line}\n{result.stdout}{result.stderr}"
+        return result.stdout
 
     def append(self, name: str, text: str) -> None:
         path = self.folder / name

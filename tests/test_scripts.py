@@ -35,9 +35,9 @@ def run(script: str, path: str, **variables: str) -> subprocess.CompletedProcess
 
 @pytest.mark.parametrize("script", ["run", "test"])
 def test_without_python_it_says_so(script: str) -> None:
-    ran = run(script, os.environ["PATH"], PYTHON="python-that-is-not-there")
-    assert ran.returncode == 1
-    (line,) = ran.stderr.splitlines()
+    result = run(script, os.environ["PATH"], PYTHON="python-that-is-not-there")
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
     assert "Python 3.11 or newer is needed; there is no python-that-is-not-there" in line
 
 
@@ -55,9 +55,9 @@ def test_what_is_wrong_with_a_python_is_one_line(script: str, tmp_path: Path) ->
     # Not by the script's shebang, because the path may contain a space.
     old.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{code}' \"$@\"\n")
     old.chmod(0o755)
-    ran = run(script, os.environ["PATH"], PYTHON=str(old))
-    assert ran.returncode == 1
-    (line,) = ran.stderr.splitlines()
+    result = run(script, os.environ["PATH"], PYTHON=str(old))
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
     assert "is 3.10" in line
 
 

@@ -38,9 +38,9 @@ PRODUCTION = {
 def shown(setting: str, **environment: str) -> str:
     """Import the settings without starting a command, which takes much longer."""
     code = "from cookieproj.profiles import use_profile; use_profile()"
-    ran = forks().run("-c", f"{code}; {show(setting)}", **environment)
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout.strip()
+    result = forks().run("-c", f"{code}; {show(setting)}", **environment)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
 
 
 def show(setting: str) -> str:
@@ -66,11 +66,11 @@ def test_the_environment_may_name_another_engine(profile: str) -> None:
 
 @pytest.mark.parametrize("engine", ["no.such.engine", "json", "db"])
 def test_an_engine_that_is_none_is_said_to_be_none(engine: str, tmp_path: Path) -> None:
-    ran = manage("check", SESSION_ENGINE=engine)
-    assert ran.returncode == 1
-    assert f"(engines.E001) SESSION_ENGINE = '{engine}' is no session engine" in ran.stderr
-    assert "cookieproj.engines.db" in ran.stderr
-    assert "Traceback" not in ran.stderr
+    result = manage("check", SESSION_ENGINE=engine)
+    assert result.returncode == 1
+    assert f"(engines.E001) SESSION_ENGINE = '{engine}' is no session engine" in result.stderr
+    assert "cookieproj.engines.db" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_db_is_the_default() -> None:
@@ -84,9 +84,9 @@ def test_a_profile_holds_at_most_ten_lines(profile: str) -> None:
 
 
 def test_an_unknown_profile_is_one_line_that_lists_the_five() -> None:
-    ran = manage("check", SESSION_PROFILE="redis")
-    assert ran.returncode == 1
-    (line,) = ran.stderr.splitlines()
+    result = manage("check", SESSION_PROFILE="redis")
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
     assert "'redis'" in line
     assert ", ".join(PROFILES) in line
     with pytest.raises(ImproperlyConfigured):
@@ -115,7 +115,7 @@ def test_the_settings_module_stays_where_no_profile_is_named(
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_check_deploy_is_silent_in_production(profile: str, tmp_path: Path) -> None:
-    ran = manage(
+    result = manage(
         "check",
         "--deploy",
         "--fail-level=INFO",
@@ -123,16 +123,16 @@ def test_check_deploy_is_silent_in_production(profile: str, tmp_path: Path) -> N
         SESSION_FILE_PATH=str(tmp_path / "sessions"),
         **PRODUCTION,
     )
-    assert (ran.returncode, ran.stderr) == (0, ""), ran.stderr
+    assert (result.returncode, result.stderr) == (0, ""), result.stderr
     # The warnings that HSTS is off for subdomains and preload: the operator decides that.
-    assert ran.stdout == "System check identified no issues (2 silenced).\n"
+    assert result.stdout == "System check identified no issues (2 silenced).\n"
 
 
 @pytest.mark.parametrize("missing", ["SECRET_KEY", "ALLOWED_HOSTS"])
 def test_production_refuses_the_values_of_development(missing: str) -> None:
-    ran = manage("check", **{name: value for name, value in PRODUCTION.items() if name != missing})
-    assert ran.returncode == 1
-    (line,) = ran.stderr.splitlines()
+    result = manage("check", **{name: value for name, value in PRODUCTION.items() if name != missing})
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
     assert f"Set {missing}" in line or f"{missing} is empty" in line
 
 
@@ -151,8 +151,8 @@ def test_hsts_is_for_an_hour_and_this_host_until_somebody_says_more() -> None:
 
 
 def test_no_hsts_is_warned_of() -> None:
-    ran = manage("check", "--deploy", SECURE_HSTS_SECONDS="0", **PRODUCTION)
-    assert "security.W004" in ran.stderr
+    result = manage("check", "--deploy", SECURE_HSTS_SECONDS="0", **PRODUCTION)
+    assert "security.W004" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -195,9 +195,9 @@ def test_a_blank_beside_a_comma_belongs_to_no_name(variable: str) -> None:
     ["https://example.com", "example.com:8000", "example.com/", "[::1]:8000", "::1"],
 )
 def test_an_address_that_is_no_host_is_one_line(host: str) -> None:
-    ran = manage("check", ALLOWED_HOSTS=f"example.org,{host}")
-    assert ran.returncode == 1
-    (line,) = ran.stderr.splitlines()
+    result = manage("check", ALLOWED_HOSTS=f"example.org,{host}")
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
     assert "ALLOWED_HOSTS" in line
     assert f"'{host}'" in line
 
@@ -208,9 +208,9 @@ def test_hosts_may_be_patterns_and_addresses() -> None:
 
 
 def test_an_engine_without_a_name_is_one_line() -> None:
-    ran = manage("check", SESSION_ENGINE="")
-    assert ran.returncode == 1
-    (line,) = ran.stderr.splitlines()
+    result = manage("check", SESSION_ENGINE="")
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
     assert "SESSION_ENGINE is empty. Name an engine, or unset it." in line
 
 
@@ -218,11 +218,11 @@ def test_a_session_cookie_with_a_domain_has_a_name_that_browsers_take() -> None:
     assert shown("SESSION_COOKIE_NAME", **PRODUCTION) == "__Host-sessionid"
     of_domain = PRODUCTION | {"SESSION_COOKIE_DOMAIN": "example.com"}
     assert shown("SESSION_COOKIE_NAME", **of_domain) == "__Secure-sessionid"
-    ran = manage("check", **of_domain)
-    assert (ran.returncode, ran.stderr) == (0, "")
-    ran = manage("check", **PRODUCTION, SESSION_COOKIE_DOMAIN="example.org")
-    assert ran.returncode == 1
-    assert "(cookies.E003)" in ran.stderr
+    result = manage("check", **of_domain)
+    assert (result.returncode, result.stderr) == (0, "")
+    result = manage("check", **PRODUCTION, SESSION_COOKIE_DOMAIN="example.org")
+    assert result.returncode == 1
+    assert "(cookies.E003)" in result.stderr
 
 
 CACHED = [
@@ -251,7 +251,7 @@ SERVERS = {
 def test_sessions_in_memory_are_asked_for_by_name(server: str, chosen: dict[str, str]) -> None:
     address = [] if server == "check" else [f"127.0.0.1:{free_port()}"]
     # One that served would do so until the time is over, which is an error.
-    ran = subprocess.run(
+    result = subprocess.run(
         python(*SERVERS[server], *address, **NO_CACHE, **chosen),
         cwd=ROOT,
         capture_output=True,
@@ -259,25 +259,25 @@ def test_sessions_in_memory_are_asked_for_by_name(server: str, chosen: dict[str,
         check=False,
         timeout=60,
     )
-    assert ran.returncode != 0
-    assert "CACHE_URL is not set. Set it to redis://" in ran.stderr
-    assert "CACHE_URL=locmem:// keeps them" in ran.stderr
+    assert result.returncode != 0
+    assert "CACHE_URL is not set. Set it to redis://" in result.stderr
+    assert "CACHE_URL=locmem:// keeps them" in result.stderr
     if server != "gunicorn":
-        assert len(ran.stderr.splitlines()) == 1
+        assert len(result.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("chosen", CACHED)
 def test_asked_for_by_name_it_starts_with_a_warning(chosen: dict[str, str]) -> None:
-    ran = manage("check", **NO_CACHE, **chosen, CACHE_URL="locmem://")
-    assert ran.returncode == 0
-    assert "(engines.W001)" in ran.stderr
+    result = manage("check", **NO_CACHE, **chosen, CACHE_URL="locmem://")
+    assert result.returncode == 0
+    assert "(engines.W001)" in result.stderr
 
 
 @pytest.mark.parametrize("profile", ["db", "file", "signed_cookies"])
 def test_who_keeps_no_session_in_a_cache_needs_none(profile: str, tmp_path: Path) -> None:
     folder = str(tmp_path / "sessions")
-    ran = manage("check", SESSION_PROFILE=profile, SESSION_FILE_PATH=folder, **NO_CACHE)
-    assert (ran.returncode, ran.stderr) == (0, "")
+    result = manage("check", SESSION_PROFILE=profile, SESSION_FILE_PATH=folder, **NO_CACHE)
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("setting", ["SESSION_COOKIE", "CSRF_COOKIE"])
@@ -299,8 +299,8 @@ def test_sqlite_has_a_write_ahead_log_and_immediate_transactions(tmp_path: Path)
         "print(q.execute('PRAGMA journal_mode').fetchone()[0],"
         " c.transaction_mode)"
     )
-    ran = manage("shell", "--no-imports", "-c", code, DATABASE_URL=url)
-    assert ran.stdout.strip() == "wal IMMEDIATE", ran.stderr
+    result = manage("shell", "--no-imports", "-c", code, DATABASE_URL=url)
+    assert result.stdout.strip() == "wal IMMEDIATE", result.stderr
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ def test_sqlite_has_a_write_ahead_log_and_immediate_transactions(tmp_path: Path)
 def test_a_silent_database_is_not_waited_for(url: str, options: dict[str, Any]) -> None:
     # Without Django, which would import the driver.
     code = "from cookieproj.settings import base; print(base.DATABASES['default']['OPTIONS'])"
-    ran = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,
         env={"DATABASE_URL": url},
@@ -325,7 +325,7 @@ def test_a_silent_database_is_not_waited_for(url: str, options: dict[str, Any]) 
         text=True,
         check=True,
     )
-    assert literal_eval(ran.stdout) == options
+    assert literal_eval(result.stdout) == options
 
 
 @pytest.mark.parametrize(
@@ -363,9 +363,9 @@ def test_a_silent_database_is_not_waited_for(url: str, options: dict[str, Any]) 
     ],
 )
 def test_a_wrong_environment_is_one_line(variables: dict[str, str], reason: str) -> None:
-    ran = manage("migrate", **variables)
-    assert ran.returncode == 1
-    (line,) = ran.stderr.splitlines()
+    result = manage("migrate", **variables)
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
     assert reason in line
     assert "secret" not in line
 
@@ -377,9 +377,9 @@ def test_a_store_that_is_away_is_one_line(scheme: str, tmp_path: Path, demo_data
         "SESSION_PROFILE": "cache",
         "CACHE_URL": f"{scheme}://127.0.0.1:1",
     }
-    ran = manage("demodata", **variables)
-    assert ran.returncode == 1
-    (line,) = ran.stderr.splitlines()
+    result = manage("demodata", **variables)
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
     assert "refused" in line
 
 
@@ -533,10 +533,10 @@ def test_djangos_own_folder_is_open_to_all(settings: Settings, tmp_path: Path) -
 
 def test_the_file_profile_warns_of_a_folder_that_was_there(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
-    ran = manage("check", SESSION_PROFILE="file", SESSION_FILE_PATH=str(tmp_path))
-    assert ran.returncode == 0
-    assert "(engines.W004)" in ran.stderr
-    assert f"chmod 700 {tmp_path}" in ran.stderr
+    result = manage("check", SESSION_PROFILE="file", SESSION_FILE_PATH=str(tmp_path))
+    assert result.returncode == 0
+    assert "(engines.W004)" in result.stderr
+    assert f"chmod 700 {tmp_path}" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -560,10 +560,10 @@ def test_a_handover_that_cannot_be_is_said_to_be_none(
 
 
 def test_nor_does_the_site_start_with_it() -> None:
-    ran = manage("runserver", "--noreload", SESSION_HANDOVER_FROM="dbx")
-    assert ran.returncode == 1
-    assert "(engines.E002)" in ran.stderr
-    assert "Traceback" not in ran.stderr
+    result = manage("runserver", "--noreload", SESSION_HANDOVER_FROM="dbx")
+    assert result.returncode == 1
+    assert "(engines.E002)" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_a_handover_needs_our_engine_and_no_middleware_of_ours(settings: Settings) -> None:
@@ -630,11 +630,11 @@ def test_pickle_is_the_default_of_redis_caches(
 
 
 def test_to_read_pickle_is_warned_of() -> None:
-    ran = manage(
+    result = manage(
         "check",
         SESSION_HANDOVER_FROM="cache",
         SESSION_HANDOVER_CACHE="redis://127.0.0.1:6379/3?serializer=pickle",
     )
-    assert ran.returncode == 0
-    assert "(engines.W003)" in ran.stderr
-    assert "can run code here" in ran.stderr
+    assert result.returncode == 0
+    assert "(engines.W003)" in result.stderr
+    assert "can run code here" in result.stderr

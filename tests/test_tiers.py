@@ -151,6 +151,6 @@ def test_what_is_named_is_run_whole(named: list[str]) -> None:
     command = [sys.executable, "-m", "pytest", "--fast", "--collect-only", "-q", *named]
     # It takes long to collect all.
     command += ["--ignore-glob", "*/test_[!w]*"]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    cases = [line for line in ran.stdout.splitlines() if "test_wire_format.py::" in line]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    cases = [line for line in result.stdout.splitlines() if "test_wire_format.py::" in line]
     assert len(cases) > 2 * len(STORES)
