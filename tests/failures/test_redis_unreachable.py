@@ -80,7 +80,7 @@ def test_requests_succeed_on_cached_db_while_redis_is_unreachable(
 
 
 @pytest.mark.parametrize("browser", ["cached_db"], indirect=True)
-def test_sign_out_on_cached_db_while_redis_is_unreachable_is_final(
+def test_sign_out_while_redis_is_unreachable_is_final(
     browser: Browser, redis: StoppableRedis
 ) -> None:
     stolen = browser.cookies.get_dict()
