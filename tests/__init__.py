@@ -1,6 +1,6 @@
-"""Tests, and the programs that they run: each has this package, so each has the driver."""
+"""The tests, and the programs that they run. Importing this package installs PyMySQL."""
 
 import pymysql
 
-# Under the name that Django looks for; mysqlclient has no wheel for Linux.
+# Django imports MySQLdb. mysqlclient has no wheel for Linux.
 pymysql.install_as_MySQLdb()

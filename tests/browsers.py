@@ -1,4 +1,4 @@
-"""Browsers of one user, each with a session of its own."""
+"""Test clients that act as browsers, each with its own session."""
 
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
@@ -17,7 +17,7 @@ IPHONE = (
 
 
 def browser(user: User | None = None, agent: str = FIREFOX, address: str = "192.0.2.1") -> Client:
-    """Signed in by the form, if a user is named."""
+    """Create a browser. If a user is given, sign in by the form."""
     client = Client(headers={"user-agent": agent}, REMOTE_ADDR=address)
     if user:
         form = {"username": user.username, "password": "cookies"}
@@ -26,11 +26,11 @@ def browser(user: User | None = None, agent: str = FIREFOX, address: str = "192.
 
 
 def again(client: Client) -> Client:
-    """The same browser after the site was started anew: a client keeps the middleware it had."""
-    started = Client()
-    started.defaults |= client.defaults
-    started.cookies = client.cookies
-    return started
+    """The same browser after a restart of the site. A client keeps its first middleware."""
+    restarted = Client()
+    restarted.defaults |= client.defaults
+    restarted.cookies = client.cookies
+    return restarted
 
 
 def is_in(client: Client) -> bool:
@@ -46,7 +46,7 @@ def row_of(client: Client) -> SignedInSession:
 
 
 def signed_by_django(user: User) -> str:
-    """A cookie as Django's engine makes it, with nothing in it but the sign-in."""
+    """A cookie of Django's engine that contains only the sign-in."""
     session = DjangoStore()
     session[SESSION_KEY] = str(user.pk)
     session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"

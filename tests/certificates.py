@@ -1,4 +1,4 @@
-"""Certificates for this machine's own address: one for servers of https, or an authority's."""
+"""Certificates for 127.0.0.1, self-signed_certificate or of a certificate authority."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ Key = ec.EllipticCurvePrivateKey
 
 
 def make(folder: Path) -> Path:
-    """One file with a key and a certificate that it has signed itself."""
+    """Create a file with a key and a self-signed_certificate certificate."""
     key = new_key()
     path = folder / "certificate.pem"
-    path.write_bytes(pem_of(key) + signed("localhost", key, "localhost", key))
+    path.write_bytes(pem_of(key) + signed_certificate("localhost", key, "localhost", key))
     return path
 
 
 @dataclass(frozen=True)
 class Issued:
-    """Files: the authority's certificate, and what it has signed for one server or client."""
+    """The files of a server or client: the authority's certificate, and its own with its key."""
 
     authority: Path
     certificate: Path
@@ -31,14 +31,18 @@ class Issued:
 
 
 def issue(folder: Path, *names: str) -> list[Issued]:
-    """By one authority, which is made for them."""
-    authority, by = folder / "authority.pem", new_key()
-    authority.write_bytes(signed("authority", by, "authority", by, is_authority=True))
+    """Create an authority, and certificates of it for these names."""
+    authority, authority_key = folder / "authority.pem", new_key()
+    authority.write_bytes(
+        signed_certificate(
+            "authority", authority_key, "authority", authority_key, is_authority=True
+        )
+    )
     issued = []
     for name in names:
         key = new_key()
         files = Issued(authority, folder / f"{name}.pem", folder / f"{name}.key")
-        files.certificate.write_bytes(signed(name, key, "authority", by))
+        files.certificate.write_bytes(signed_certificate(name, key, "authority", authority_key))
         files.key.write_bytes(pem_of(key))
         issued.append(files)
     return issued
@@ -56,13 +60,15 @@ def pem_of(key: Key) -> bytes:
     )
 
 
-def signed(name: str, key: Key, issuer: str, by: Key, *, is_authority: bool = False) -> bytes:
+def signed_certificate(
+    name: str, key: Key, issuer: str, issuer_key: Key, *, is_authority: bool = False
+) -> bytes:
     now = datetime.now(UTC)
     address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
     builder = (
         x509.CertificateBuilder()
-        .subject_name(named(name))
-        .issuer_name(named(issuer))
+        .subject_name(x509_name(name))
+        .issuer_name(x509_name(issuer))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
@@ -73,8 +79,8 @@ def signed(name: str, key: Key, issuer: str, by: Key, *, is_authority: bool = Fa
     )
     if is_authority:
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
-    return builder.sign(by, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    return builder.sign(issuer_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
-def named(name: str) -> x509.Name:
+def x509_name(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])

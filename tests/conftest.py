@@ -49,9 +49,9 @@ pytest_plugins = ["tests.fault_table", "tests.tiers"]
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--benchmarks", action="store_true", help="run tests/benchmarks, for minutes")
     parser.addoption("--long", action="store_true", help="try faults and fuzzing for much longer")
-    parser.addoption("--figures", action="store_true", help="put what they find into docs")
-    group = parser.getgroup("session engines", "what tests/engines is held against")
-    group.addoption("--schedule", help="seed of the one to run of tests/engines/stepping")
+    parser.addoption("--figures", action="store_true", help="write their figures into docs")
+    group = parser.getgroup("session engines", "the engines that tests/engines tests")
+    group.addoption("--schedule", help="seed of the schedule to run of tests/engines/stepping")
     group.addoption("--engine", help="dotted path of one engine, instead of ours and Django's")
     group.addoption("--database", default="", choices=["sqlite", "postgresql", "mariadb"])
     group.addoption("--cache", default="", choices=["memory", "memcached", "redis"])
@@ -59,21 +59,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """What is timed, or told in a page, runs alone. One more than the processors: others wait.
+    """One more worker than processors, since some wait. Figures are measured in one process.
 
-    Each costs the collection of all tests, and servers of its own.
+    Each worker collects all tests and starts its own servers.
     """
-    return 0 if tells_figures(config) else (os.cpu_count() or 1) + 1
+    return 0 if measures_figures(config) else (os.cpu_count() or 1) + 1
 
 
-# They try the site from outside, again and again, and with threads: see test_untraced.py. What is
-# stopped at its trips runs in greenlets.
+# Tests without coverage: they use the site from outside, repeatedly, and with threads (see
+# test_untraced.py), or with greenlets.
 UNCOVERED = {"attacks", "browser", "failures", "fuzzing", "stepping"}
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """In a worker pytest-cov begins twice, and for ``no_cover`` would pause the later alone."""
+    """In a worker pytest-cov starts twice, and ``no_cover`` would pause only the second one."""
     plugin = session.config.pluginmanager.getplugin("_cov")
     if hasattr(session.config, "workerinput") and plugin and plugin.cov_controller:
         plugin.cov_controller.cov.stop()
@@ -81,9 +81,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Tens of thousands of tests are there to the end: nobody need look for garbage among them.
+    """Exclude the collected tests, which live until the end, from garbage collection.
 
-    Nor so often among what the tests leave, which is a tenth of their time.
+    Later collections are made less frequent. They took a tenth of the time.
     """
     gc.disable()
     try:
@@ -94,19 +94,19 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
-def tells_figures(config: pytest.Config) -> bool:
+def measures_figures(config: pytest.Config) -> bool:
     return any(map(config.getoption, ("--benchmarks", "--figures", "--long")))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What takes longest begins first, so that no worker is left alone with it in the end.
+    """Run long tests first, so that no worker runs one alone at the end.
 
-    What Django's engines lose is told, and makes no test fail, so it is tried where it is told.
+    Tests of failures on Django's engines are only run for figures, since they cannot fail.
     """
-    config.hook.pytest_deselected(items=list(filter(is_nowhere, items)))
-    items[:] = filterfalse(is_nowhere, items)
+    config.hook.pytest_deselected(items=list(filter(has_missing_engine, items)))
+    items[:] = filterfalse(has_missing_engine, items)
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
-    if not tells_figures(config):
+    if not measures_figures(config):
         config.hook.pytest_deselected(items=list(filter(is_djangos, items)))
         items[:] = filterfalse(is_djangos, items)
     if not config.getoption("no_cov", default=True):
@@ -116,22 +116,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def is_djangos(item: pytest.Item) -> bool:
-    """Whether it notes what Django's engines lose: see the fixture ``held``."""
+    """Whether the test records losses of Django's engines: see the fixture ``held``."""
     callspec = getattr(item, "callspec", None)
     return bool(callspec and callspec.params.get("whose") == "Django's")
 
 
-def is_nowhere(item: pytest.Item) -> bool:
-    """Whether it is about an engine of Django's that Django has not."""
+def has_missing_engine(item: pytest.Item) -> bool:
+    """Whether the test is about an engine of Django's that does not exist."""
     parameters = getattr(item, "callspec", None) and item.callspec.params  # type: ignore[attr-defined]
     values = [value for value in (parameters or {}).values() if isinstance(value, str)]
     return bool(OURS_ALONE & set(values)) and bool({"Django's", DJANGO_ENGINES} & set(values))
 
 
 def pytest_configure() -> None:
-    """Once: a setting that each test sets for itself costs each of them, and each that is read."""
+    """Change settings once, since an override in each test would take time."""
     site_settings.PASSWORD_HASHERS = ["tests.hashing.QuickHasher"]
-    # Each test client lists all static files otherwise: longer than most of its requests.
+    # Otherwise each test client lists all static files, which takes longer than most requests.
     site_settings.WHITENOISE_AUTOREFRESH = True
 
 
@@ -144,10 +144,11 @@ ALIASES = set(cache_connections)
 
 @receiver(setting_changed)
 def keep_one_local(*, setting: str, **_: Any) -> None:
-    """For the connections to caches, of which Django makes another whenever CACHES is set.
+    """Reuse one ``Local`` for the connections to caches.
 
-    The context of the thread keeps all of them, and every call of asynchronous code goes through
-    its context: after thousands of tests that took a second.
+    Django creates another whenever CACHES is set, and the thread's context keeps all of them.
+    Each call of asynchronous code copies that context, which took a second after thousands of
+    tests.
     """
     if setting == "CACHES":
         for alias in ALIASES:
@@ -158,8 +159,8 @@ def keep_one_local(*, setting: str, **_: Any) -> None:
 
 
 @pytest.fixture(autouse=True)
-def no_language_left_behind() -> Iterator[None]:
-    """A request leaves its language to its thread, for whatever runs there before the next."""
+def deactivate_language() -> Iterator[None]:
+    """A request leaves its language active in its thread."""
     yield
     translation.deactivate()
 
@@ -168,7 +169,7 @@ Started = TypeVar("Started")
 
 
 def start(stack: ExitStack, server: AbstractContextManager[Started]) -> Started:
-    """What it yields; without it the test is skipped, or fails where all must be there."""
+    """Start a server, and return what it yields. If it is missing, skip the test, or fail in CI."""
     try:
         return stack.enter_context(server)
     except servers.UnavailableError as error:
@@ -185,7 +186,7 @@ def stack() -> Iterator[ExitStack]:
 
 @pytest.fixture(scope="session")
 def server_folder(stack: ExitStack) -> Path:
-    """Not pytest's own folder: as root, PostgreSQL runs as a user who may not enter that one."""
+    """Not pytest's folder: for root, PostgreSQL runs as another user, who may not enter that."""
     return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cookieproj-")))
 
 
@@ -221,7 +222,7 @@ def mariadb_url(stack: ExitStack, server_folder: Path) -> str:
 
 @pytest.fixture(scope="session")
 def demo_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with the demo accounts, for ``copied``: one for all workers of a run."""
+    """An SQLite file with the demo accounts, for ``copied``. All workers of a run share it."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "demo"
     folder.mkdir(exist_ok=True)
@@ -235,49 +236,49 @@ def demo_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def prepare(**environment: str) -> None:
-    """Put the demo accounts into the database of that environment."""
+    """Create the tables and demo accounts in the database of that environment."""
     for command in (["migrate", "--verbosity=0"], ["demodata", QUICK]):
-        ran = manage(*command, **environment)
-        assert ran.returncode == 0, ran.stderr
+        result = manage(*command, **environment)
+        assert result.returncode == 0, result.stderr
 
 
 def copied(database: Path, folder: Path) -> str:
-    """The URL of a copy in that folder."""
+    """Copy the database into that folder, and return the copy's URL."""
     return f"sqlite:///{shutil.copy(database, folder)}"
 
 
 @contextmanager
 def connected(url: str, **more: Any) -> Iterator[None]:
-    """That database is ``default`` till the block ends, in new threads too."""
-    before, connection = connections.settings["default"], connections["default"]
-    found = environ.Env.db_url_config(url)
-    connections.settings["default"] = before | {"OPTIONS": {}} | found | more
+    """Make that database ``default`` until the block ends, in new threads too."""
+    previous, connection = connections.settings["default"], connections["default"]
+    database = environ.Env.db_url_config(url)
+    connections.settings["default"] = previous | {"OPTIONS": {}} | database | more
     if url.startswith("sqlite"):
-        connections.settings["default"]["OPTIONS"] = before["OPTIONS"]
+        connections.settings["default"]["OPTIONS"] = previous["OPTIONS"]
     connections["default"] = connections.create_connection("default")
-    forget_the_database()
+    clear_database_caches()
     try:
         yield
     finally:
-        forget_the_database()
+        clear_database_caches()
         connections["default"].close()
-        connections.settings["default"] = before
+        connections.settings["default"] = previous
         connections["default"] = connection
 
 
-def forget_the_database() -> None:
-    """What was put together for the kind of database that was there, or has its numbers."""
-    # Not above: this is imported before the site is set up.
+def clear_database_caches() -> None:
+    """Clear caches of SQL statements, of content types, and of connections in another thread."""
+    # Not at the top: this file is imported before the site is set up.
     from django.contrib.contenttypes.models import ContentType  # noqa: PLC0415
 
     statements.cache_clear()
     ContentType.objects.clear_cache()
     if SyncToAsync.single_thread_executor._threads:
-        SyncToAsync.single_thread_executor.submit(forget_connections).result(timeout=60)
+        SyncToAsync.single_thread_executor.submit(close_connections).result(timeout=60)
 
 
-def forget_connections() -> None:
-    """Those of this thread."""
+def close_connections() -> None:
+    """Close and delete the connections of this thread."""
     for connection in connections.all(initialized_only=True):
         connection.close()
         del connections[connection.alias]
@@ -285,7 +286,7 @@ def forget_connections() -> None:
 
 @contextmanager
 def read_only(url: str) -> Iterator[None]:
-    """To connections that are made from now on."""
+    """Make the database read-only for new connections until the block ends."""
     name = urlsplit(url).path[1:]
     alter = f"ALTER DATABASE {name} SET default_transaction_read_only"
     with psycopg.connect(url, autocommit=True) as administrator:
@@ -306,10 +307,10 @@ def demo_postgresql(postgresql_url: str) -> str:
 
 
 def new_database(server_url: str, name: str, template: str = "") -> str:
-    """The URL of a database that is made on that server, a PostgreSQL or a MariaDB.
+    """Create a database on a PostgreSQL or MariaDB server, and return its URL.
 
-    Only PostgreSQL has templates. A fixture of a module asks again when some of its tests have gone
-    to another worker and others come back.
+    Only PostgreSQL has templates. An existing database is replaced, since xdist may set up the
+    fixture of a module several times.
     """
     with administered(server_url) as execute:
         execute(f"DROP DATABASE IF EXISTS {name}")
@@ -319,7 +320,7 @@ def new_database(server_url: str, name: str, template: str = "") -> str:
 
 @contextmanager
 def administered(server_url: str) -> Iterator[Callable[[str], object]]:
-    """Execute statements as the user who may do all, each committed at once."""
+    """Yields a function that executes statements as a superuser, without a transaction."""
     parts = urlsplit(server_url)
     with (
         pymysql.connect(
@@ -339,7 +340,7 @@ def administered(server_url: str) -> Iterator[Callable[[str], object]]:
 def stores(
     redis_url: str, postgresql_url: str, demo_postgresql: str, server_folder: Path
 ) -> dict[str, str]:
-    """Those of a public site, by its environment, with the demo accounts."""
+    """The variables of a public site's stores, with the demo accounts."""
     return {
         "DATABASE_URL": new_database(postgresql_url, "production", demo_postgresql),
         "CACHE_URL": f"{redis_url}/8",
@@ -351,7 +352,7 @@ def stores(
 def profile(
     request: pytest.FixtureRequest, settings: Settings, tmp_path: Path, db: None
 ) -> Iterator[str]:
-    """Each profile in turn, on a real and empty store."""
+    """Each profile, on a real and empty store."""
     name: str = request.param
     module = import_module(f"cookieproj.settings.{name}")
     settings.SESSION_ENGINE = module.SESSION_ENGINE
@@ -367,7 +368,7 @@ def profile(
 
 
 def forget_folder() -> None:
-    """The file engines remember their folder for the life of the process."""
+    """Clear the folder that the file engines cache in their class."""
     for store in (DjangoFileStore, FileStore):
         if "_storage_path" in vars(store):
             delattr(store, "_storage_path")
@@ -383,7 +384,7 @@ def empty_mongodb(settings: Settings, url: str) -> None:
 def empty_stores(
     settings: Settings, tmp_path: Path, redis_url: str, mongodb_url: str
 ) -> Iterator[None]:
-    """A folder, a Redis and a MongoDB without sessions, for whichever engine a test runs."""
+    """An empty folder, Redis and MongoDB for sessions, for tests that choose their engine."""
     empty_mongodb(settings, mongodb_url)
     settings.SESSION_FILE_PATH = tmp_path
     settings.SESSION_CACHE_ALIAS = "sessions"
@@ -396,14 +397,14 @@ def empty_stores(
 
 
 def on(*names: str) -> pytest.MarkDecorator:
-    """Run a test that asks for ``profile`` on some of them only."""
+    """Run a test with the fixture ``profile`` on these profiles only."""
     return pytest.mark.parametrize("profile", names, indirect=True)
 
 
 @pytest.fixture
 def store(profile: str, settings: Settings) -> type[SessionBase]:
-    found: Any = import_module(settings.SESSION_ENGINE).SessionStore
-    return found  # type: ignore[no-any-return]
+    session_class: Any = import_module(settings.SESSION_ENGINE).SessionStore
+    return session_class  # type: ignore[no-any-return]
 
 
 @pytest.fixture

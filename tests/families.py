@@ -11,7 +11,7 @@ from cookieproj.engines.constants import (
     SIGNED_COOKIES,
 )
 
-# Sites of tests/failures run with this too, and without pytest.
+# The sites of tests/failures import this without pytest.
 if TYPE_CHECKING:
     from pytest_django import Settings
 
@@ -23,7 +23,7 @@ SESSION_MIDDLEWARE = {
     )
 }
 
-# Engines whose sessions the browser holds.
+# Engines whose session is the cookie.
 COOKIE_ENGINES = (SIGNED_COOKIES, ENCRYPTED_COOKIES)
 IN_COOKIES = frozenset(COOKIE_ENGINES)
 
@@ -31,14 +31,14 @@ FAMILIES: dict["Whose", str] = {"ours": OUR_ENGINES, "Django's": DJANGO_ENGINES}
 
 
 def beside(engine: str, middleware: list[str]) -> list[str]:
-    """That middleware, with Django's own for sessions if the engine is Django's."""
+    """The middleware, with Django's session middleware if the engine is Django's."""
     if not engine.startswith(DJANGO_ENGINES):
         return middleware
     return [SESSION_MIDDLEWARE.get(name, name) for name in middleware]
 
 
 def mirrored(name: str) -> str:
-    """The engine of Django's that ours of that name is held against."""
+    """The engine of Django's with which ours of that name is compared."""
     if name in DJANGO_ENGINE_NAMES:
         return name
     return SIGNED_COOKIES if name == ENCRYPTED_COOKIES else DB

@@ -1,4 +1,4 @@
-"""The table of faults and attacks: what was tried, how often, and how often something was lost."""
+"""The table of faults and attacks: each with its tries, and how many of them lost something."""
 
 from collections.abc import Callable, Iterator
 from typing import Literal
@@ -12,21 +12,21 @@ Held = Callable[[str, Whose, int, int], None]
 
 WHOSE: tuple[Whose, Whose] = ("ours", "Django's")
 
-# Tries, and how many of them lost something: by what was tried, and on whose engine.
+# Tries, and how many of them lost something, by row of the table and by whose engine it is.
 Rows = dict[str, dict[Whose, tuple[int, int]]]
 ROWS = pytest.StashKey[Rows]()
 
 
 @pytest.fixture
 def held(pytestconfig: pytest.Config) -> Held:
-    """Note tries, and how many of them lost something or let somebody in.
+    """Adds tries to a row of the table, and how many of them lost data or signed somebody in.
 
-    ``held("Redis is killed under load, cached_db", "ours", 4000, 0)``. What is noted more than
-    once, for one engine after the other say, is added up.
+    ``held("Redis killed under load, cached_db", "ours", 4000, 0)``. Several calls for one row are
+    added up.
     """
 
-    def held(what: str, whose: Whose, tries: int, lost: int) -> None:
-        row = pytestconfig.stash.setdefault(ROWS, {}).setdefault(what, {})
+    def held(name: str, whose: Whose, tries: int, lost: int) -> None:
+        row = pytestconfig.stash.setdefault(ROWS, {}).setdefault(name, {})
         tries_before, lost_before = row.get(whose, (0, 0))
         row[whose] = tries_before + tries, lost_before + lost
 
@@ -34,22 +34,22 @@ def held(pytestconfig: pytest.Config) -> Held:
 
 
 def table(rows: Rows) -> Iterator[str]:
-    """A line of Markdown each."""
+    """The table in Markdown."""
     yield "| fault or attack | ours: lost of tries | Django's: lost of tries |"
     yield "| --- | --- | --- |"
-    for what, row in rows.items():
+    for name, row in rows.items():
         cells = ("{1:,} of {0:,}".format(*row[whose]) if whose in row else "" for whose in WHOSE)
-        yield f"| {what} | {' | '.join(cells)} |"
+        yield f"| {name} | {' | '.join(cells)} |"
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Of a run in one process; the workers of another keep theirs to themselves."""
+    """Print the table. Rows of xdist workers are not collected."""
     rows = config.stash.get(ROWS, None)
     if rows:
         lines = list(table(rows))
-        terminalreporter.section("what held")
+        terminalreporter.section("faults and attacks")
         terminalreporter.write_line("\n".join(lines))
         if config.getoption("--figures"):
             figures.put("held", lines)

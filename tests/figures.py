@@ -1,4 +1,4 @@
-"""What tests find out, for docs: with --figures it is put where a page has marks."""
+"""Writes the figures of tests into the documentation, for --figures."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,7 +9,7 @@ PAGES = list((ROOT / "docs").glob("*.md"))
 
 
 def put(name: str, lines: Iterable[str]) -> None:
-    """Replace what stands between the marks of that name."""
+    """Replace the lines between the marks of that name."""
     begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
     page = next(page for page in PAGES if begin in page.read_text())
     before, _, rest = page.read_text().partition(begin)

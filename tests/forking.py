@@ -1,8 +1,9 @@
-"""A process that has imported what the site is built on, and forks: most of a command's time.
+"""A process that has imported the site's packages, and forks to run commands.
 
-``python -m tests.forking NUMBER`` serves requests from the socket of that number. Each is what
-Python is to run, with its arguments and its environment, and the files for what it says; the answer
-is how it ended. Nothing of the site itself is imported before the fork, and no variable is read.
+Importing them takes most of a command's time. ``python -m tests.forking NUMBER`` serves requests
+from the socket with that number. A request contains a script or code, its arguments, its
+environment, and the files for its output. The response is its exit code. Before the fork, no module
+of the site is imported and no variable is read.
 """
 
 import gc
@@ -19,8 +20,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryFile
 
-# Those that read no settings while they are imported.
-IMPORTED = [
+# Modules that read no settings when they are imported.
+PRELOADED = [
     *("django.core.management.commands.check", "django.core.management.commands.migrate"),
     *("django.contrib.auth.hashers", "django.contrib.sessions.backends.base", "django.forms"),
     *("django.contrib.staticfiles.finders", "django.core.cache.backends.memcached"),
@@ -30,33 +31,33 @@ IMPORTED = [
     *("pygments.lexers.python", "redis.sentinel", "ua_parser", "whitenoise.middleware"),
 ]
 
-# The interpreter reads them as it starts: not LANGUAGE_CODE, which is the site's.
+# Variables that the interpreter reads when it starts. LANGUAGE_CODE is not one of them.
 READ_AT_START = re.compile(r"PYTHON.*|LC_.*|LANG|LANGUAGE")
 
 
 class Forks:
-    """What else ``python`` would run, by forks of one process."""
+    """Runs Python scripts and code in forks of one process."""
 
     def __init__(self, folder: Path) -> None:
-        """There is what they run."""
-        here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with there:
+        """``folder`` is the working folder."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", __name__, str(there.fileno())],
+                [sys.executable, "-m", __name__, str(theirs.fileno())],
                 cwd=folder,
                 env={"PATH": os.environ["PATH"]},
-                pass_fds=[there.fileno()],
+                pass_fds=[theirs.fileno()],
             )
-        self._socket = here
+        self._socket = ours
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """A script or, after ``-c``, code, with nothing but these variables in its environment."""
+        """Run a script or, after ``-c``, code, with only these environment variables."""
         with TemporaryFile() as out, TemporaryFile() as err:
             request = json.dumps([arguments, environment]).encode()
             socket.send_fds(self._socket, [request], [out.fileno(), err.fileno()])
             returned = int(self._socket.recv(100))
-            said = [(file.seek(0), file.read().decode())[1] for file in (out, err)]
-        return subprocess.CompletedProcess(arguments, returned, *said)
+            output = [(file.seek(0), file.read().decode())[1] for file in (out, err)]
+        return subprocess.CompletedProcess(arguments, returned, *output)
 
     def end(self) -> None:
         self._socket.close()
@@ -64,13 +65,13 @@ class Forks:
 
 
 def serve(requests: socket.socket) -> None:
-    """Until nobody can ask any more."""
+    """Serve requests until the socket is closed."""
     while True:
         request, files, *_ = socket.recv_fds(requests, 1_000_000, 2)
         if not request:
             return
         arguments, environment = json.loads(request)
-        # Which ends without taking down all that was imported.
+        # It ends without destroying the imported modules.
         process = get_context("fork").Process(
             target=become, args=(requests, arguments, environment, files)
         )
@@ -102,8 +103,8 @@ def become(
 
 
 if __name__ == "__main__":
-    for name in IMPORTED:
+    for name in PRELOADED:
         importlib.import_module(name)
-    # What is never looked at is never copied.
+    # A collection in a fork would copy the memory of these objects.
     gc.freeze()
     serve(socket.socket(fileno=int(sys.argv[1])))

@@ -1,9 +1,9 @@
-"""Passwords that are hashed in no time: a slow hash makes nothing in the tests safer."""
+"""A fast password hasher for tests."""
 
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
 
 class QuickHasher(PBKDF2PasswordHasher):
-    """What it makes can be checked by any site: which of them has Django's own hashes it anew."""
+    """Its hashes can be checked by any site. A site with Django's hasher rehashes them."""
 
     iterations = 1

@@ -1,4 +1,4 @@
-"""A proxy before any server that talks over a stream: it can keep an answer to itself."""
+"""A proxy for any TCP or Unix socket server, which can drop a response."""
 
 import socket
 import threading
@@ -9,16 +9,16 @@ CHUNK = 65536
 
 
 class Proxy:
-    """Listens on ``port`` and passes everything on, until it is told otherwise.
+    """Listens on ``port``, and forwards everything by default.
 
-    It knows no protocol: what a client sends after it was answered is a request, and all that
-    comes back before it sends again is the answer to that. So clients are taken at their turns,
-    and one that pipelines has one answer to all of it. What a server says by itself, as MariaDB
-    does to greet, is an answer too: connect before answers are counted.
+    It knows no protocol. Data that a client sends after an answer are a request, and all data from
+    the server before the next request are the answer. The answer to a pipeline is one answer. Data
+    that a server sends first, like MariaDB's greeting, count as an answer, so connect before
+    answers are counted.
     """
 
     def __init__(self, server: tuple[str, int] | str) -> None:
-        """The server's host and port, or the path of its socket."""
+        """``server`` is host and port, or the path of a socket."""
         self._server = server
         self.answers = 0
         self._drops_all = False
@@ -31,11 +31,10 @@ class Proxy:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def drop_answer(self, after: int = 0, *, and_all_others: bool = False) -> None:
-        """Of the next answer, or the one ``after`` so many, nothing arrives: cut instead.
+        """Drop the next answer, or the one ``after`` so many, and close its connection.
 
-        The server has done by then what it was asked, as it has begun to answer. Only that one
-        answer is dropped, or all after it too. ``dropped`` is set by it; ``answers`` counts
-        them from here.
+        The server has executed the request by then, since it has begun to answer. Then ``dropped``
+        is set. ``answers`` counts from this call.
         """
         with self._lock:
             self.dropped.clear()
@@ -48,11 +47,11 @@ class Proxy:
             self._answers_to_pass = None
 
     def turn_to(self, server: tuple[str, int] | str) -> None:
-        """New connections lead there; those that stand stay where they are."""
+        """Connect new clients to that server. Open connections stay."""
         self._server = server
 
     def cut(self) -> None:
-        """End all connections."""
+        """Close all connections."""
         with self._lock:
             for stream in self._streams:
                 hang_up(stream)
@@ -63,7 +62,7 @@ class Proxy:
         self.cut()
 
     def _serve(self) -> None:
-        # Until it is closed.
+        # ``accept`` raises OSError when the listener is closed.
         with suppress(OSError):
             while True:
                 client, _address = self._listener.accept()
@@ -76,7 +75,7 @@ class Proxy:
                 self._streams |= {client, server}
             with suppress(OSError):
                 server.connect(self._server)
-                # A request is passed on at once, and not when there is more.
+                # Requests are forwarded at once, without Nagle's algorithm.
                 for stream in (client, server):
                     if stream.family == socket.AF_INET:
                         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -107,7 +106,7 @@ class Proxy:
             client.sendall(chunk)
 
     def _passes(self) -> bool:
-        """Whether the answer that begins is passed on."""
+        """Whether the answer that begins now is forwarded."""
         with self._lock:
             self.answers += 1
             if self._answers_to_pass is None:
@@ -128,7 +127,7 @@ class Conversation:
 
 
 def hang_up(stream: socket.socket) -> None:
-    """Also for a thread that waits for something to arrive."""
+    """Shut the stream down, which also ends a ``recv`` in another thread."""
     with suppress(OSError):
         stream.shutdown(socket.SHUT_RDWR)
 

@@ -1,4 +1,4 @@
-"""The settings of the profile that the environment names, but for how passwords are hashed."""
+"""The settings of the environment's profile, with a fast password hasher."""
 
 import os
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""A database of which ``default`` is one way in, and a router that sends reads elsewhere."""
+"""A second connection to the database of ``default``, and routers for reads and writes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 
 class ReadsFromReplica:
-    """As in Django's documentation on several databases."""
+    """A router as in Django's documentation of multiple databases."""
 
     reads, writes = "replica", "default"
 
@@ -26,22 +26,22 @@ class ReadsFromReplica:
 
 
 class WritesToPrimary(ReadsFromReplica):
-    """The other way round: ``default`` is the replica."""
+    """A router for a site whose ``default`` is the replica."""
 
     reads, writes = "default", "primary"
 
 
 @contextmanager
 def read_from(settings: Settings, **replica: Any) -> Iterator[BaseDatabaseWrapper]:
-    """Till the block ends; the replica's settings are those of ``default`` but for the named."""
+    """Read from a replica, whose settings are those of ``default`` and the given ones."""
     with added("replica", **replica) as connection, routed(settings, ReadsFromReplica):
         yield connection
 
 
 @contextmanager
-def added(alias: str, **there: Any) -> Iterator[BaseDatabaseWrapper]:
-    """That alias leads to the same as ``default`` but for what is named."""
-    connections.settings[alias] = connections.settings["default"] | there
+def added(alias: str, **changes: Any) -> Iterator[BaseDatabaseWrapper]:
+    """Add a database with the settings of ``default`` and these changes."""
+    connections.settings[alias] = connections.settings["default"] | changes
     connection = connections[alias] = connections.create_connection(alias)
     try:
         with mock.patch.object(BaseDatabaseWrapper, "ensure_connection", ensure_connection):
@@ -62,13 +62,13 @@ def routed(settings: Settings, router: type) -> Iterator[None]:
 
 
 def ensure_connection(connection: BaseDatabaseWrapper) -> None:
-    """Django's. A test has another, by which it connects to what was there as it began."""
+    """Django's own method. In a test it is replaced, and connects only to the first databases."""
     if connection.connection is None:
         with connection.wrap_database_errors:
             connection.connect()
 
 
 def sqlite(path: object, *, read_only: bool = False) -> dict[str, Any]:
-    """The settings of a file, which SQLite itself refuses to write to where it is read-only."""
+    """The settings of an SQLite file. SQLite refuses to write to it if it is read-only."""
     name = f"file:{path}?mode=ro" if read_only else str(path)
     return {"ENGINE": "django.db.backends.sqlite3", "NAME": name, "OPTIONS": {}}

@@ -1,4 +1,4 @@
-"""Take the README's pictures anew: python -m tests.screenshots"""
+"""Take the README's screenshot: python -m tests.screenshots"""
 
 import tempfile
 from pathlib import Path
@@ -19,7 +19,7 @@ def take(address: str, folder: Path) -> None:
         page = context.new_page()
         run(page, "blue")
         run(page, "red")
-        picture(page, folder / "recipe.png")
+        save_screenshot(page, folder / "recipe.png")
 
 
 def run(page: Page, value: str) -> None:
@@ -27,12 +27,12 @@ def run(page: Page, value: str) -> None:
     page.fill("[name=value]", value)
     page.click("form[data-recipe] button")
     page.wait_for_selector(".exchange")
-    # The second cookie. A function to wait for would be evaluated, which the site's policy forbids.
+    # The second cookie. wait_for_function uses eval, which the site's policy forbids.
     page.locator("[data-jar=sent] li").nth(1).wait_for()
 
 
-def picture(page: Page, path: Path) -> None:
-    """Of the whole page, with nothing in it that has the focus."""
+def save_screenshot(page: Page, path: Path) -> None:
+    """Save a screenshot of the whole page, without focus on an element."""
     page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
     page.screenshot(path=path, full_page=True)
 
@@ -40,9 +40,9 @@ def picture(page: Page, path: Path) -> None:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/db.sqlite3"
-        ran = manage("migrate", DATABASE_URL=url)
-        if ran.returncode:
-            raise SystemExit(ran.stderr)
+        result = manage("migrate", DATABASE_URL=url)
+        if result.returncode:
+            raise SystemExit(result.stderr)
         with running(DATABASE_URL=url) as address:
             take(address, ROOT / "docs")
 

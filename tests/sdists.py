@@ -1,4 +1,4 @@
-"""Other projects' source distributions, which hold what a wheel leaves out: their tests."""
+"""Other projects' source distributions, which contain their tests."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def unpacked(requirement: str, folder: Path) -> Path:
-    """The folder that pip's download of ``NAME==VERSION`` holds, inside ``folder``."""
+    """Download ``NAME==VERSION`` with pip, unpack it in ``folder``, and return its own folder."""
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"]
     subprocess.run([*pip, "--dest", folder, requirement], check=True)
     (archive,) = folder.glob("*.tar.gz")

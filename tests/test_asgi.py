@@ -9,7 +9,7 @@ from cookieproj.asgi import application
 connect: Any = testing.ApplicationCommunicator
 
 
-def test_the_site_answers_over_asgi(settings: Settings) -> None:
+def test_site_responds_over_asgi(settings: Settings) -> None:
     settings.ALLOWED_HOSTS = ["localhost"]
     scope = {
         "type": "http",
@@ -19,7 +19,7 @@ def test_the_site_answers_over_asgi(settings: Settings) -> None:
         "headers": [(b"host", b"localhost")],
     }
 
-    async def started() -> Any:
+    async def send_request() -> Any:
         communicator = connect(application, scope)
         await communicator.send_input({"type": "http.request", "body": b""})
         start = await communicator.receive_output(timeout=10)
@@ -27,6 +27,6 @@ def test_the_site_answers_over_asgi(settings: Settings) -> None:
         await communicator.wait()
         return start
 
-    start = asyncio.run(started())
+    start = asyncio.run(send_request())
     cookies = [value.strip() for name, value in start["headers"] if name.lower() == b"set-cookie"]
     assert (start["status"], cookies) == (200, [b"color=red; Path=/"])

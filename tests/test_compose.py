@@ -1,4 +1,4 @@
-"""compose.yaml: what Compose makes of it."""
+"""compose.yaml, as Docker Compose reads it."""
 
 import os
 import re
@@ -26,18 +26,18 @@ def config(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
     )
 
 
-def test_compose_accepts_it() -> None:
-    ran = config("--services", POSTGRES_PASSWORD="of-this-test")
-    assert ran.returncode == 0, ran.stderr
-    assert set(ran.stdout.split()) == {"postgresql", "redis"}
+def test_compose_file_is_valid() -> None:
+    result = config("--services", POSTGRES_PASSWORD="of-this-test")
+    assert result.returncode == 0, result.stderr
+    assert set(result.stdout.split()) == {"postgresql", "redis"}
 
 
-def test_it_asks_for_a_password() -> None:
-    ran = config()
-    assert ran.returncode != 0
-    assert "set it to a long random text" in ran.stderr
+def test_missing_password_is_an_error() -> None:
+    result = config()
+    assert result.returncode != 0
+    assert "set it to a long random text" in result.stderr
 
 
-def test_the_stores_are_for_this_machine_alone() -> None:
+def test_ports_are_published_on_loopback_only() -> None:
     ports = re.findall(r'ports: \["(.*)"\]', COMPOSE.read_text())
     assert [port.partition(":")[0] for port in ports] == ["127.0.0.1", "127.0.0.1"]

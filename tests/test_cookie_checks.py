@@ -1,4 +1,4 @@
-"""Cookies that a browser refuses by their settings: one check says which, and why."""
+"""The system check for settings with which browsers refuse a cookie."""
 
 from typing import Any
 
@@ -19,16 +19,16 @@ def hosts(settings: Settings) -> None:
     settings.ALLOWED_HOSTS = ["shop.example.com", "10.0.0.1"]
 
 
-def wrong(settings: Settings, family: str, **values: Any) -> list[str]:
-    """What the check says of that family, by its numbers."""
+def errors_of(settings: Settings, family: str, **values: Any) -> list[str]:
+    """Set these values of a family of settings, and return the numbers of the check's errors."""
     for name, value in values.items():
         setattr(settings, f"{family}_{name}", value)
-    found = cookies_are_kept()
-    assert all(f"{family}_*" in str(error.hint) for error in found)
-    return [str(error.id).removeprefix("cookies.") for error in found]
+    errors = cookies_are_kept()
+    assert all(f"{family}_*" in str(error.hint) for error in errors)
+    return [str(error.id).removeprefix("cookies.") for error in errors]
 
 
-def test_nothing_is_wrong_with_those_of_this_site() -> None:
+def test_cookies_of_this_site_are_valid() -> None:
     assert cookies_are_kept() == []
     assert checks.login_cookie_is_accepted() == []
 
@@ -44,18 +44,18 @@ def test_nothing_is_wrong_with_those_of_this_site() -> None:
         ("__Host-Http-", HOST | {"HTTPONLY": True}),
     ],
 )
-def test_a_name_with_a_prefix_needs_all_that_it_asks_for(
+def test_name_prefix_requires_its_attributes(
     settings: Settings, family: str, prefix: str, values: dict[str, Any], write: Any
 ) -> None:
     name = f"{write(prefix)}name"
-    assert wrong(settings, family, NAME=name, **values) == []
-    other = {"SECURE": False, "HTTPONLY": False, "PATH": "/shop/", "DOMAIN": "example.com"}
-    for needed in values:
-        lacking = values | {needed: other[needed]}
-        assert wrong(settings, family, NAME=name, **lacking) == ["E001"], needed
+    assert errors_of(settings, family, NAME=name, **values) == []
+    invalid = {"SECURE": False, "HTTPONLY": False, "PATH": "/shop/", "DOMAIN": "example.com"}
+    for required in values:
+        changed = values | {required: invalid[required]}
+        assert errors_of(settings, family, NAME=name, **changed) == ["E001"], required
 
 
-def test_it_says_what_is_lacking(settings: Settings) -> None:
+def test_message_names_missing_attributes(settings: Settings) -> None:
     settings.SESSION_COOKIE_NAME = "__Host-Http-sessionid"
     settings.SESSION_COOKIE_HTTPONLY = False
     settings.SESSION_COOKIE_PATH = "/shop/"
@@ -65,11 +65,11 @@ def test_it_says_what_is_lacking(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_samesite_none_needs_secure(settings: Settings, family: str) -> None:
-    assert wrong(settings, family, SAMESITE="None") == ["E002"]
-    assert wrong(settings, family, SAMESITE="none") == ["E002"]
-    assert wrong(settings, family, SECURE=True) == []
-    assert wrong(settings, family, SECURE=False, SAMESITE=False) == []
+def test_samesite_none_requires_secure(settings: Settings, family: str) -> None:
+    assert errors_of(settings, family, SAMESITE="None") == ["E002"]
+    assert errors_of(settings, family, SAMESITE="none") == ["E002"]
+    assert errors_of(settings, family, SECURE=True) == []
+    assert errors_of(settings, family, SECURE=False, SAMESITE=False) == []
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -99,37 +99,39 @@ def test_samesite_none_needs_secure(settings: Settings, family: str) -> None:
         ([], "example.com", False),
     ],
 )
-def test_a_domain_is_of_a_host_of_this_site(
+def test_domain_must_be_a_domain_of_an_allowed_host(
     settings: Settings, family: str, hosts: list[str], domain: str, is_kept: bool
 ) -> None:
     settings.DEBUG = True
     settings.ALLOWED_HOSTS = hosts
-    assert wrong(settings, family, DOMAIN=domain) == ([] if is_kept else ["E003"])
+    assert errors_of(settings, family, DOMAIN=domain) == ([] if is_kept else ["E003"])
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_cookie_that_is_too_large_by_its_settings(settings: Settings, family: str) -> None:
+def test_name_and_path_that_exceed_4096_bytes_are_an_error(settings: Settings, family: str) -> None:
     path = f"/{'x' * 3000}"
-    assert wrong(settings, family, PATH=path, NAME="n" * 500) == []
-    assert wrong(settings, family, PATH=path, NAME="n" * 1500) == ["E004"]
-    assert wrong(settings, family, PATH="/", NAME="n" * 4096) == ["E004"]
+    assert errors_of(settings, family, PATH=path, NAME="n" * 500) == []
+    assert errors_of(settings, family, PATH=path, NAME="n" * 1500) == ["E004"]
+    assert errors_of(settings, family, PATH="/", NAME="n" * 4096) == ["E004"]
 
 
-def test_the_value_counts_as_far_as_it_is_known(settings: Settings) -> None:
+def test_size_includes_the_session_key(settings: Settings) -> None:
     response = HttpResponse()
     response.set_cookie("n", max_age=settings.SESSION_COOKIE_AGE, httponly=True, samesite="Lax")
     # An empty value is written as two quotation marks.
     rest = 4096 - 32 - len(response.cookies["n"].OutputString().replace('n=""', "="))
-    assert wrong(settings, "SESSION_COOKIE", NAME="n" * rest) == []
-    assert wrong(settings, "SESSION_COOKIE", NAME="n" * (rest + 1)) == ["E004"]
+    assert errors_of(settings, "SESSION_COOKIE", NAME="n" * rest) == []
+    assert errors_of(settings, "SESSION_COOKIE", NAME="n" * (rest + 1)) == ["E004"]
 
 
 @pytest.mark.parametrize("values", [{"NAME": "a b"}, {"SAMESITE": "Loose"}])
-def test_what_django_would_not_set_is_told_now(settings: Settings, values: dict[str, str]) -> None:
-    assert wrong(settings, "SESSION_COOKIE", **values) == ["E005"]
+def test_values_that_django_refuses_are_an_error(
+    settings: Settings, values: dict[str, str]
+) -> None:
+    assert errors_of(settings, "SESSION_COOKIE", **values) == ["E005"]
 
 
-def test_a_cookie_that_is_never_set_may_be_anything(settings: Settings) -> None:
+def test_cookies_that_are_not_used_are_not_checked(settings: Settings) -> None:
     settings.CSRF_COOKIE_SAMESITE = settings.LANGUAGE_COOKIE_SAMESITE = "None"
     assert len(cookies_are_kept()) == 2
     settings.CSRF_USE_SESSIONS = True
@@ -137,12 +139,12 @@ def test_a_cookie_that_is_never_set_may_be_anything(settings: Settings) -> None:
     assert cookies_are_kept() == []
 
 
-def test_the_cookie_of_login_auth_is_held_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_login_cookie_is_checked_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(login_auth, "LOGIN_COOKIE", "__Http-login_auth")
     [error] = checks.login_cookie_is_accepted()
     assert (error.id, "set_login_cookie" in str(error.hint)) == ("cookies.E001", True)
 
 
-def test_it_is_registered(settings: Settings) -> None:
+def test_check_is_registered(settings: Settings) -> None:
     settings.LANGUAGE_COOKIE_NAME = "__Host-language"
     assert "cookies.E001" in {message.id for message in run_checks()}

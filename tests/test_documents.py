@@ -1,4 +1,4 @@
-"""What the documents name is there."""
+"""The documents name existing tests, files, variables and code."""
 
 import ast
 import re
@@ -9,16 +9,16 @@ import pytest
 from .sites import ROOT
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
-NAMED = {
-    f"{document.name}: {named}"
+REFERENCES = {
+    f"{document.name}: {reference}"
     for document in DOCUMENTS
-    for named in re.findall(r"`(tests/[\w/.]+(?:::\w+)?)`", document.read_text())
+    for reference in re.findall(r"`(tests/[\w/.]+(?:::\w+)?)`", document.read_text())
 }
 
 
-@pytest.mark.parametrize("named", sorted(NAMED))
-def test_a_test_that_is_named_is_there(named: str) -> None:
-    path, _, test = named.partition(": ")[2].partition("::")
+@pytest.mark.parametrize("reference", sorted(REFERENCES))
+def test_referenced_test_exists(reference: str) -> None:
+    path, _, test = reference.partition(": ")[2].partition("::")
     assert (ROOT / path).exists()
     if test:
         tree = ast.parse((ROOT / path).read_text())
@@ -26,12 +26,13 @@ def test_a_test_that_is_named_is_there(named: str) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
-def test_a_link_leads_somewhere(document: Path) -> None:
+def test_relative_links_lead_to_files(document: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", document.read_text())
     assert [link for link in links if not (document.parent / link).exists()] == []
 
 
-READ = {
+# The environment variables that the settings read.
+VARIABLES = {
     name
     for module in (ROOT / "cookieproj" / "settings").glob("*.py")
     for name in re.findall(
@@ -40,22 +41,22 @@ READ = {
 } | {"SESSION_PROFILE"}
 
 
-def test_the_document_has_every_variable_that_is_read() -> None:
+def test_every_variable_is_documented() -> None:
     rows = re.findall(
         r"^\| (`[^|]+) \|", (ROOT / "docs" / "variables.md").read_text(), re.MULTILINE
     )
-    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == READ
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == VARIABLES
 
 
-def test_scripts_test_goes_by_none_of_them() -> None:
-    """What is tested is the project, not the settings of whoever runs this."""
+def test_scripts_test_unsets_every_variable() -> None:
+    """The tests are independent of the environment of the developer."""
     command = re.search(
         r"^unset (.*?[^\\])\n", (ROOT / "scripts" / "test").read_text(), re.MULTILINE | re.DOTALL
     )
     assert command
-    assert set(command[1].split()) >= READ
+    assert set(command[1].split()) >= VARIABLES
 
 
-def test_the_example_of_a_store_is_the_one_that_keeps_the_promises() -> None:
+def test_documented_example_of_a_store_is_the_tested_one() -> None:
     document = (ROOT / "docs" / "stores.md").read_text()
     assert f"```python\n{(ROOT / 'tests' / 'engines' / 'example.py').read_text()}```" in document

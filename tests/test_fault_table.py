@@ -3,7 +3,7 @@
 from .fault_table import Rows, table
 
 
-def test_each_owner_has_tries_of_its_own() -> None:
+def test_table_has_a_column_for_each_family() -> None:
     rows: Rows = {
         "A kill": {"ours": (1_400, 0), "Django's": (352, 182)},
         "A bomb": {"ours": (5, 0)},

@@ -1,4 +1,4 @@
-"""What is forked is as good as a process of its own."""
+"""A forked command behaves like one in a new process."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ import pytest
 from . import sites
 from .sites import ROOT, forks
 
-LOADED = """
+PRINT_LOADED_MODULES = """
 import sys
 from django.conf import settings
 print([name for name in sys.modules if name.partition(".")[0] in {"cookieproj", "demo"}])
@@ -17,37 +17,37 @@ print(settings.configured)
 """
 
 
-def test_nothing_of_the_site_is_there_yet() -> None:
-    assert forks().run("-c", LOADED).stdout == "[]\nFalse\n"
+def test_fork_has_not_imported_the_site() -> None:
+    assert forks().run("-c", PRINT_LOADED_MODULES).stdout == "[]\nFalse\n"
 
 
-def test_it_has_the_variables_that_it_is_given() -> None:
+def test_fork_has_only_the_given_variables() -> None:
     assert forks().run("-c", "import os; print(dict(os.environ))", A="1").stdout == "{'A': '1'}\n"
 
 
-def test_it_has_the_arguments_that_it_is_given() -> None:
-    ran = forks().run("-c", "import sys; print(sys.argv)", "a", "b")
-    assert ran.stdout == "['-c', 'a', 'b']\n"
+def test_fork_has_the_given_arguments() -> None:
+    result = forks().run("-c", "import sys; print(sys.argv)", "a", "b")
+    assert result.stdout == "['-c', 'a', 'b']\n"
 
 
-def test_what_it_says_and_how_it_ends_is_told() -> None:
-    ran = forks().run("-c", "import sys; print('out'); sys.exit('err')")
-    assert (ran.returncode, ran.stdout, ran.stderr) == (1, "out\n", "err\n")
-    ran = forks().run("-c", "import os, signal; os.kill(os.getpid(), signal.SIGTERM)")
-    assert ran.returncode == -15
+def test_fork_returns_output_and_exit_code() -> None:
+    result = forks().run("-c", "import sys; print('out'); sys.exit('err')")
+    assert (result.returncode, result.stdout, result.stderr) == (1, "out\n", "err\n")
+    result = forks().run("-c", "import os, signal; os.kill(os.getpid(), signal.SIGTERM)")
+    assert result.returncode == -15
 
 
-def test_a_command_says_the_same() -> None:
+def test_forked_command_has_the_same_output() -> None:
     command = ["manage.py", "check", "--deploy"]
-    ran = subprocess.run(
+    result = subprocess.run(
         [sys.executable, *command], cwd=ROOT, env={}, capture_output=True, text=True, check=False
     )
     forked = forks().run(*command)
-    assert "WARNINGS" in ran.stderr
+    assert "WARNINGS" in result.stderr
     assert (forked.returncode, forked.stdout, forked.stderr) == (
-        ran.returncode,
-        ran.stdout,
-        ran.stderr,
+        result.returncode,
+        result.stdout,
+        result.stderr,
     )
 
 
@@ -62,9 +62,9 @@ def test_a_command_says_the_same() -> None:
         ({"PYTHONHASHSEED": "1"}, False),
     ],
 )
-def test_what_the_interpreter_reads_as_it_starts_needs_a_new_one(
+def test_variables_of_the_interpreter_need_a_new_process(
     variables: dict[str, str], is_forked: bool
 ) -> None:
-    with mock.patch.object(sites, "forks") as asked, mock.patch("subprocess.run"):
+    with mock.patch.object(sites, "forks") as forks_called, mock.patch("subprocess.run"):
         sites.manage("check", **variables)
-    assert asked.called == is_forked
+    assert forks_called.called == is_forked

@@ -1,4 +1,4 @@
-"""What one test leaves to the next."""
+"""One test does not affect the next."""
 
 import asyncio
 from pathlib import Path
@@ -10,16 +10,16 @@ from pytest_django import DjangoDbBlocker
 from .conftest import connected
 
 
-def test_the_thread_of_async_views_has_the_database_of_the_test(
+def test_thread_of_async_views_uses_the_database_of_the_test(
     tmp_path: Path, django_db_blocker: DjangoDbBlocker
 ) -> None:
-    """It is one for all that ``asyncio.run`` runs, and ends with the process."""
+    """All calls of ``asyncio.run`` share one thread, which ends with the process."""
 
-    def used() -> str:
+    def database_name() -> str:
         with connections["default"].cursor():
             return str(connections["default"].settings_dict["NAME"])
 
     with django_db_blocker.unblock():
-        for path in (tmp_path / "one", tmp_path / "other"):
+        for path in (tmp_path / "first", tmp_path / "second"):
             with connected(f"sqlite:///{path}"):
-                assert asyncio.run(sync_to_async(used)()) == str(path)
+                assert asyncio.run(sync_to_async(database_name)()) == str(path)

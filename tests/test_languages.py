@@ -1,4 +1,4 @@
-"""English and Simplified Chinese: every text is translated, and pages and commands say it."""
+"""English and Simplified Chinese: every text is translated, in pages and commands."""
 
 import os
 import re
@@ -36,10 +36,10 @@ CHINESE = re.compile("[\u4e00-\u9fff]")
 PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]|%[a-z]|\{\w+\}")
 TAG = re.compile(r"</?\w+[^>]*>")
 
-# A shorter text may stand in a page for something else: a name, a class.
-LONG = 12
+# A shorter text may also be something else in a page: a name, or a class.
+MIN_LENGTH = 12
 
-# In Chinese they have punctuation only.
+# Messages whose translation has no Chinese characters, only punctuation.
 WITHOUT_WORDS = {
     "%(browser)s on %(system)s",
     "{kind} {name} at {host}:{port}",
@@ -61,7 +61,7 @@ def messages(app: str) -> polib.POFile:
 
 
 def texts(message: polib.POEntry | polib.MOEntry) -> list[str]:
-    """What it is translated to: one text, since Chinese has no plural."""
+    """The translation: one text, since Chinese has no plural."""
     return list(message.msgstr_plural.values()) or [message.msgstr]
 
 
@@ -73,12 +73,12 @@ ENGLISH = {
     message.msgid
     for app in CATALOGUES
     for message in messages(app)
-    if len(message.msgid) > LONG and not PLACEHOLDER.search(message.msgid)
+    if len(message.msgid) > MIN_LENGTH and not PLACEHOLDER.search(message.msgid)
 }
 
 
-def left_in_english(page: str) -> set[str]:
-    """Texts of ours that stand there untranslated; the code of a view is as it is."""
+def untranslated_in(page: str) -> set[str]:
+    """Our English texts in the page, except in the code of a view."""
     shown = re.sub(r"<pre class=\"code\".*?</pre>|<style>.*?</style>", "", page, flags=re.DOTALL)
     shown = shown.replace("&#x27;", "'").replace("&quot;", '"')
     return {text for text in ENGLISH if text in shown}
@@ -86,15 +86,15 @@ def left_in_english(page: str) -> set[str]:
 
 @pytest.fixture
 def reader(settings: Settings, admin: User) -> Client:
-    """The browser of somebody who prefers Chinese, may see all there is, and is signed in."""
+    """The browser of a signed-in superuser who prefers Chinese."""
     settings.DEBUG = True
     client = browser(admin)
     client.defaults["HTTP_ACCEPT_LANGUAGE"] = IN_CHINESE["Accept-Language"]
     return client
 
 
-def test_the_catalogues_hold_what_the_project_says_now(tmp_path: Path) -> None:
-    """By the command of CONTRIBUTING.md, on a copy of the project without its catalogues."""
+def test_catalogues_contain_the_present_texts(tmp_path: Path) -> None:
+    """Runs the command in CONTRIBUTING.md on a copy of the project without its catalogues."""
     if not shutil.which("xgettext"):
         missing = "xgettext is missing: install gettext"
         if os.environ.get("CI") == "true":
@@ -117,32 +117,36 @@ def test_the_catalogues_hold_what_the_project_says_now(tmp_path: Path) -> None:
         check=True,
     )
     for app in CATALOGUES:
-        made = polib.pofile(str(tmp_path / path_of(app).relative_to(ROOT)))
-        assert identities(messages(app)) == identities(made)
+        generated = polib.pofile(str(tmp_path / path_of(app).relative_to(ROOT)))
+        assert identities(messages(app)) == identities(generated)
 
 
 @pytest.mark.parametrize("app", CATALOGUES)
 def test_every_message_is_translated(app: str) -> None:
-    held = messages(app)
-    assert held.metadata["Plural-Forms"] == "nplurals=1; plural=0;"
-    assert held.percent_translated() == 100
-    assert not held.fuzzy_entries()
-    assert not held.obsolete_entries()
-    untouched = {m.msgid for m in held for text in texts(m) if not CHINESE.search(text)}
-    assert untouched <= WITHOUT_WORDS
+    catalogue = messages(app)
+    assert catalogue.metadata["Plural-Forms"] == "nplurals=1; plural=0;"
+    assert catalogue.percent_translated() == 100
+    assert not catalogue.fuzzy_entries()
+    assert not catalogue.obsolete_entries()
+    without_words = {m.msgid for m in catalogue for text in texts(m) if not CHINESE.search(text)}
+    assert without_words <= WITHOUT_WORDS
 
 
-@pytest.mark.parametrize("found", [PLACEHOLDER, TAG], ids=["placeholders", "tags"])
+@pytest.mark.parametrize("pattern", [PLACEHOLDER, TAG], ids=["placeholders", "tags"])
 @pytest.mark.parametrize("app", CATALOGUES)
-def test_what_is_filled_in_and_marked_up_agrees(app: str, found: re.Pattern[str]) -> None:
-    def of(text: str) -> Counter[str]:
-        return Counter(found.findall(text))
+def test_translations_have_the_same_placeholders_and_tags(
+    app: str, pattern: re.Pattern[str]
+) -> None:
+    def count(text: str) -> Counter[str]:
+        return Counter(pattern.findall(text))
 
-    assert [m.msgid for m in messages(app) for text in texts(m) if of(text) != of(m.msgid)] == []
+    assert [
+        m.msgid for m in messages(app) for text in texts(m) if count(text) != count(m.msgid)
+    ] == []
 
 
 @pytest.mark.parametrize("app", CATALOGUES)
-def test_spaces_at_the_ends_agree(app: str) -> None:
+def test_translations_have_the_same_spaces_at_their_ends(app: str) -> None:
     for message in messages(app):
         for text in texts(message):
             for end in (0, -1):
@@ -150,26 +154,26 @@ def test_spaces_at_the_ends_agree(app: str) -> None:
 
 
 @pytest.mark.parametrize("app", CATALOGUES)
-def test_what_is_compiled_says_the_same(app: str) -> None:
+def test_compiled_catalogues_are_up_to_date(app: str) -> None:
     compiled = polib.mofile(str(path_of(app, "mo")))
-    said, meant = (
+    compiled_texts, source_texts = (
         {(each.msgctxt, each.msgid): texts(each) for each in file}
         for file in (compiled, messages(app))
     )
-    assert said == meant
+    assert compiled_texts == source_texts
 
 
 def assert_is_chinese(page: str) -> None:
     assert '<html lang="zh-hans"' in page
     assert CHINESE.search(page)
-    assert left_in_english(page) == set()
+    assert untranslated_in(page) == set()
 
 
-ASKED = "stores={}&holds={}&lasts={}"
+ANSWERS = "stores={}&holds={}&lasts={}"
 PAGES = [
     "/",
     "/engines/",
-    *(f"/engines/?{ASKED.format(*all_three)}" for all_three in [
+    *(f"/engines/?{ANSWERS.format(*answers)}" for answers in [
         ("redis", "little", "again"),
         ("redis", "private", "stay"),
         ("database", "little", "stay"),
@@ -203,30 +207,30 @@ PAGES = [
 
 
 @pytest.mark.parametrize("path", [*PAGES, *(recipe.page_url for recipe in RECIPES.values())])
-def test_a_page_is_chinese(path: str, reader: Client) -> None:
+def test_page_is_chinese(path: str, reader: Client) -> None:
     assert_is_chinese(reader.get(path, follow=True).content.decode())
 
 
 @pytest.mark.parametrize("name", ATTEMPTS)
-def test_an_attempt_is_chinese(name: str, reader: Client) -> None:
+def test_attack_page_is_chinese(name: str, reader: Client) -> None:
     assert_is_chinese(reader.post(reverse("demo:break-it", args=[name])).content.decode())
 
 
 @pytest.mark.parametrize("name", ENGINE_NAMES)
-def test_a_session_is_chinese_wherever_it_lives(
+def test_session_page_is_chinese_on_each_engine(
     name: str, reader: Client, settings: Settings, tmp_path: Path
 ) -> None:
     settings.SESSION_ENGINE = f"cookieproj.engines.{name}"
     settings.SESSION_FILE_PATH = tmp_path
-    fresh = Client(headers=IN_CHINESE)
-    fresh.post("/sessions/set-item/")
-    shown = fresh.get("/session/?whole")
-    assert_is_chinese(shown.content.decode())
-    assert "<h2" in shown.content.decode()
-    assert_is_chinese(fresh.post("/session/?whole", {"text": "torn"}).content.decode())
+    client = Client(headers=IN_CHINESE)
+    client.post("/sessions/set-item/")
+    page = client.get("/session/?whole")
+    assert_is_chinese(page.content.decode())
+    assert "<h2" in page.content.decode()
+    assert_is_chinese(client.post("/session/?whole", {"text": "torn"}).content.decode())
 
 
-def test_the_pages_of_one_session_are_chinese(reader: Client) -> None:
+def test_admin_pages_of_a_session_are_chinese(reader: Client) -> None:
     row = row_of(reader)
     assert_is_chinese(
         reader.get(f"/admin/cookieproj_devices/signedinsession/{row.pk}/change/").content.decode()
@@ -241,7 +245,7 @@ def test_the_pages_of_one_session_are_chinese(reader: Client) -> None:
         assert_is_chinese(reader.get(path).content.decode())
 
 
-def test_signing_out_is_said_in_chinese(reader: Client, ada: User) -> None:
+def test_messages_of_signing_out_are_chinese(reader: Client, ada: User) -> None:
     browser(ada)
     chosen = {"action": "sign_out", "_selected_action": [ada.pk]}
     page = reader.post("/admin/demo/user/", chosen, follow=True).content.decode()
@@ -251,33 +255,33 @@ def test_signing_out_is_said_in_chinese(reader: Client, ada: User) -> None:
     assert_is_chinese(page)
 
 
-def test_the_biscuits_are_chinese(reader: Client) -> None:
+def test_session_in_path_is_chinese(reader: Client) -> None:
     page = reader.post("/in-path/begin/", follow=True).content.decode()
     assert "已经吃了 0 块饼干" in page
     assert_is_chinese(page)
 
 
-def test_a_missing_page_is_chinese(db: None) -> None:
+def test_404_page_is_chinese(db: None) -> None:
     response = Client(headers=IN_CHINESE).get("/nothing/")
     assert response.status_code == 404
     assert_is_chinese(response.content.decode())
 
 
-def test_a_store_away_is_chinese_to_its_visitor_and_english_in_the_log(
+def test_unreachable_store_is_chinese_in_the_page_and_english_in_the_log(
     db: None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    away = StoreUnavailableError(store_of(CacheStore).label, "gone")
-    with mock.patch("demo.views.render", side_effect=away):
+    error = StoreUnavailableError(store_of(CacheStore).label, "gone")
+    with mock.patch("demo.views.render", side_effect=error):
         response = Client(headers=IN_CHINESE).get("/")
     assert response.status_code == 503
     assert_is_chinese(response.content.decode())
     [line] = [record.getMessage() for record in caplog.records]
     assert line == "/: The session store is unavailable: memory of this process. gone."
     with override("zh-hans"):
-        assert str(away).startswith("会话存储不可用")
+        assert str(error).startswith("会话存储不可用")
 
 
-def test_a_sentence_in_chinese_ends_with_its_own_full_stop() -> None:
+def test_chinese_error_ends_with_a_chinese_full_stop() -> None:
     reason = gettext_lazy("What was stored could not be read back.")
     with override("zh-hans"):
         text = str(StoreUnavailableError("Redis", reason))
@@ -285,12 +289,12 @@ def test_a_sentence_in_chinese_ends_with_its_own_full_stop() -> None:
 
 
 @pytest.mark.parametrize("status", ["400", "403", "403_csrf", "404", "500", "503"])
-def test_an_error_is_chinese(status: str) -> None:
+def test_error_page_is_chinese(status: str) -> None:
     with override("zh-hans"):
         assert_is_chinese(render_to_string(f"{status}.html"))
 
 
-def test_a_wrong_value_is_answered_in_the_language_of_the_browser(client: Client) -> None:
+def test_validation_error_is_in_the_language_of_the_browser(client: Client) -> None:
     path = "/cookies/set-cookie/?name=a%20b"
     english, chinese = client.get(path), client.get(path, headers=IN_CHINESE)
     assert (english.status_code, chinese.status_code) == (400, 400)
@@ -302,29 +306,27 @@ def test_a_wrong_value_is_answered_in_the_language_of_the_browser(client: Client
     assert "此示例只接受 POST" in refused.content.decode()
 
 
-def test_what_is_signed_and_compared_speaks_no_language() -> None:
-    """A cookie or a copy that was made for a visitor is known again for another."""
-    made = []
+def test_stored_names_do_not_depend_on_the_language() -> None:
+    """Cookies and copies of a handover are recognized in requests with another language."""
+    marks = []
     for language in ("en", "zh-hans"):
         with override(language):
             store = store_of(CacheStore)
-            made.append((name_of_store(store), mark_copy({"color": "blue"}, store)))
-    assert made[0] == made[1]
+            marks.append((name_of_store(store), mark_copy({"color": "blue"}, store)))
+    assert marks[0] == marks[1]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_help_of_a_command(command: str) -> None:
+def test_help_of_command_is_translated(command: str) -> None:
     english = manage("help", command)
     assert not CHINESE.search(english.stdout)
     chinese = manage("help", command, LANGUAGE_CODE="zh-hans")
     assert (chinese.returncode, chinese.stderr) == (0, "")
     assert CHINESE.search(chinese.stdout)
-    assert left_in_english(" ".join(chinese.stdout.split())) == set()
+    assert untranslated_in(" ".join(chinese.stdout.split())) == set()
 
 
-def test_commands_speak_the_language_of_the_environment(
-    tmp_path: Path, demo_database: Path
-) -> None:
+def test_commands_use_the_language_of_the_environment(tmp_path: Path, demo_database: Path) -> None:
     variables = {
         "DATABASE_URL": copied(demo_database, tmp_path),
         "SESSION_FILE_PATH": str(tmp_path),
@@ -342,8 +344,8 @@ def test_commands_speak_the_language_of_the_environment(
     assert "不是有效的会话数" in wrong.stderr
 
 
-def test_system_checks_speak_it_too() -> None:
-    said = manage("check", SESSION_PROFILE="cache", LANGUAGE_CODE="zh-hans").stderr
-    assert "会话缓存在当前进程的内存中" in said
-    assert left_in_english(said) == set()
+def test_system_checks_use_the_language_of_the_environment() -> None:
+    warnings = manage("check", SESSION_PROFILE="cache", LANGUAGE_CODE="zh-hans").stderr
+    assert "会话缓存在当前进程的内存中" in warnings
+    assert untranslated_in(warnings) == set()
     assert not CHINESE.search(manage("check", SESSION_PROFILE="cache").stderr)

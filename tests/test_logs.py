@@ -29,7 +29,7 @@ JSON = CONFIGURED.configure_formatter(CONFIGURED.config["formatters"]["json"])
 SECRETS_FILTER = CONFIGURED.configure_filter(CONFIGURED.config["filters"]["secrets"])
 
 
-def recorded(
+def make_record(
     message: Any,
     *arguments: Any,
     error: Exception | None = None,
@@ -51,17 +51,17 @@ def recorded(
 
 def logged(message: Any, *arguments: Any, **options: Any) -> Any:
     """Return the log line of a public site, parsed from JSON."""
-    record = recorded(message, *arguments, **options)
+    record = make_record(message, *arguments, **options)
     assert SECRETS_FILTER.filter(record)
     return json.loads(JSON.format(record))
 
 
-def test_it_says_when_who_and_what() -> None:
-    line = logged("%s is away", "Redis 127.0.0.1:6379/1")
+def test_line_has_time_level_logger_and_message() -> None:
+    line = logged("%s is unreachable", "Redis 127.0.0.1:6379/1")
     assert {
         "level": "ERROR",
         "logger": "cookieproj.logs",
-        "message": "Redis 127.0.0.1:6379/1 is away",
+        "message": "Redis 127.0.0.1:6379/1 is unreachable",
     }.items() <= line.items()
     assert line["time"]
 
@@ -76,7 +76,7 @@ SECRETS = {
 
 
 @pytest.mark.parametrize("kind", SECRETS)
-def test_what_looks_like_a_key_is_hidden_wherever_it_stands(kind: str) -> None:
+def test_secret_in_message_or_traceback_is_hidden(kind: str) -> None:
     secret = SECRETS[kind]
     line = logged("Not Found: /in-path/%s/kitchen/", secret)
     assert line["message"] == f"Not Found: /in-path/{HIDDEN}/kitchen/"
@@ -94,28 +94,28 @@ NAMES = {
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_so_is_a_key_in_a_name(name: str) -> None:
+def test_key_in_a_name_is_hidden(name: str) -> None:
     line = logged("%s is gone", NAMES[name])
     assert KEY not in line["message"]
     assert line["message"].endswith("is gone")
 
 
-def test_so_is_what_a_record_holds_besides() -> None:
-    """Parameters of a query, for example, in any container."""
-    found = logged("slow", params=(KEY, {KEY: [KEY]}, ValueError(KEY), 7), duration=0.25)
-    assert found["params"] == [HIDDEN, {HIDDEN: [HIDDEN]}, HIDDEN, 7]
-    assert found["duration"] == 0.25
+def test_key_in_extra_fields_is_hidden() -> None:
+    """For example, parameters of a query, in any container."""
+    line = logged("slow", params=(KEY, {KEY: [KEY]}, ValueError(KEY), 7), duration=0.25)
+    assert line["params"] == [HIDDEN, {HIDDEN: [HIDDEN]}, HIDDEN, 7]
+    assert line["duration"] == 0.25
 
 
 @pytest.mark.parametrize("part", ["A", "A-", "A.", f"{'A' * 31}-", "a:", "a:123456:"])
-def test_a_long_line_is_no_work(part: str) -> None:
-    """A header may be 8 KB long. A pattern that backtracks took minutes for it."""
-    began = time.process_time()
+def test_long_line_is_filtered_quickly(part: str) -> None:
+    """A header may have 8 KB. A backtracking pattern took minutes for it."""
+    started = time.process_time()
     logged("Invalid HTTP_HOST header: %r", part * (400_000 // len(part)))
-    assert time.process_time() - began < 5
+    assert time.process_time() - started < 5
 
 
-def test_no_cookie_blanks_when_and_where_it_was() -> None:
+def test_cookies_do_not_hide_time_level_and_logger() -> None:
     record = logged("It is late", cookie="")
     line = logged("It is late", cookie=f"a={record['time'][:10]}; b=cookieproj.logs; c=It is late")
     assert (line["time"][:10], line["level"]) == (record["time"][:10], "ERROR")
@@ -124,13 +124,13 @@ def test_no_cookie_blanks_when_and_where_it_was() -> None:
 
 
 @pytest.mark.parametrize("value", ["a-key-of-another-make", '"quoted \\"twice\\" ü"', "a=b=c=d=e"])
-def test_so_are_the_cookies_of_the_request(value: str) -> None:
-    line = logged("It said %s", value, cookie=f"short=1; other={value}")
-    assert line["message"] == f"It said {HIDDEN}"
+def test_cookies_of_the_request_are_hidden(value: str) -> None:
+    line = logged("The value is %s", value, cookie=f"short=1; other={value}")
+    assert line["message"] == f"The value is {HIDDEN}"
     assert "request" not in line
 
 
-def test_the_rest_stays() -> None:
+def test_other_text_is_unchanged() -> None:
     text = "Saved 32 sessions of 1,209,600 s by cookieproj.engines.cached_db: 1:00:00"
     assert logged(text, cookie="color=sessions")["message"].startswith("Saved 32")
     assert logged(text)["message"] == text
@@ -154,12 +154,12 @@ def mailed(record: logging.LogRecord) -> str:
 
 
 @pytest.mark.parametrize("handler", [written, mailed])
-def test_any_handler_hides_them(
+def test_any_handler_hides_secrets(
     handler: Callable[[logging.LogRecord], str], settings: Settings
 ) -> None:
     settings.ADMINS = [("Ada", "ada@example.com")]
     cookie = "a-key-of-another-make"
-    record = recorded(
+    record = make_record(
         "%s, %s",
         KEY,
         cookie,
@@ -177,22 +177,22 @@ def test_any_handler_hides_them(
     assert cookie not in text
 
 
-class Unspeakable:
+class WithoutText:
     def __str__(self) -> str:
         raise ZeroDivisionError
 
 
-ROUND: list[Any] = []
-ROUND.append(ROUND)
+RECURSIVE: list[Any] = []
+RECURSIVE.append(RECURSIVE)
 
 
-def test_a_record_that_cannot_be_read_is_no_error_of_the_view() -> None:
-    """What a formatter raises, its handler tells; what a filter raises, whoever has logged gets."""
+def test_record_that_cannot_be_formatted_raises_no_error() -> None:
+    """A handler catches errors of formatters, but errors of a filter reach the view."""
     assert logged("%d", KEY)["message"] == f"['%d', ['{HIDDEN}']]"
-    found = logged("slow", params=ROUND, user=Unspeakable())
-    assert (found["params"], found["user"]) == (HIDDEN, HIDDEN)
+    line = logged("slow", params=RECURSIVE, user=WithoutText())
+    assert (line["params"], line["user"]) == (HIDDEN, HIDDEN)
 
 
-def test_fields_stay_fields() -> None:
+def test_fields_of_a_message_are_fields_of_the_line() -> None:
     line = logged({"key": KEY, "seconds": 7})
     assert (line["key"], line["seconds"]) == (HIDDEN, 7)

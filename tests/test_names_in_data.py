@@ -1,6 +1,6 @@
-"""What stands in data keeps its value, whatever modules and classes are called, and has one place.
+"""Names in stored data keep their values, and each is defined in one place.
 
-That it is used in the same way too, the two ``test_by_hand.py`` show.
+Two other files, ``test_data_of_old_versions.py``, show that they are also used in the same way.
 """
 
 import ast
@@ -78,7 +78,7 @@ DEMO = {
     "DEMODATA_LABEL": "demo.demodata",
 }
 
-# What this project leaves to Django, and stands in data all the same.
+# Names in data that are defined by Django.
 DJANGOS = {
     "django.contrib.sessions.cache": cache.KEY_PREFIX,
     "django.contrib.sessions.cached_db": cached_db.KEY_PREFIX,
@@ -93,29 +93,27 @@ DJANGOS = {
 @pytest.mark.parametrize(
     ("module", "pinned"), [(engines, ENGINES), (devices, DEVICES), (demo, DEMO)]
 )
-def test_each_has_its_value_and_none_is_not_pinned(
-    module: ModuleType, pinned: dict[str, Any]
-) -> None:
+def test_each_constant_has_its_pinned_value(module: ModuleType, pinned: dict[str, Any]) -> None:
     assert {name: value for name, value in vars(module).items() if name.isupper()} == pinned
 
 
-def test_those_of_django_have_theirs() -> None:
+def test_constants_of_django_have_their_values() -> None:
     assert list(DJANGOS) == list(DJANGOS.values())
 
 
 @pytest.mark.parametrize("name", engines.DJANGO_ENGINE_NAMES)
-def test_sessions_are_signed_with_the_salt_of_django(name: str, empty_stores: None) -> None:
+def test_sessions_are_signed_with_djangos_salt(name: str, empty_stores: None) -> None:
     for family in (engines.OUR_ENGINES, engines.DJANGO_ENGINES):
         store = import_module(f"{family}{name}").SessionStore
         assert store().key_salt == "django.contrib.sessions.SessionStore"
 
 
-# Words with other meanings beside this one, and what dotted paths begin with.
+# These texts also occur with other meanings.
 COMMON = {"db", "cache", "file"}
 
 
 def texts() -> Iterator[str | bytes]:
-    """What no other literal is to be."""
+    """The texts that may not occur as another literal."""
     for value in [*ENGINES.values(), *DEVICES.values(), *DEMO.values()]:
         match value:
             case dict():
@@ -125,7 +123,7 @@ def texts() -> Iterator[str | bytes]:
 
 
 def literals(path: Path) -> Iterator[str | bytes]:
-    """All that stand in the code of a module, less its docstrings."""
+    """The literals of a module, without its docstrings."""
     tree = ast.parse(path.read_text())
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     docstrings = {
@@ -137,23 +135,26 @@ def literals(path: Path) -> Iterator[str | bytes]:
         if isinstance(node, ast.Constant) and id(node) not in docstrings:
             match node.value:
                 case str(text):
-                    # Next to it stands what is put together with it.
+                    # A literal may have a separator before the value of a variable.
                     yield from {text, text.rstrip(" :")}
-                case bytes(found):
-                    yield found
+                case bytes(literal):
+                    yield literal
 
 
 def modules() -> Iterator[Path]:
-    """Settings import no app, and what a migration has done stays as it was done."""
+    """The modules that have to use the constants.
+
+    Settings import no app, and migrations do not change.
+    """
     for package in ("cookieproj", "demo"):
         for path in (ROOT / package).rglob("*.py"):
             name = path.relative_to(ROOT).as_posix()
-            apart = ("cookieproj/settings/", "cookieproj/profiles.py", "demo/migrations/")
-            if not name.startswith(apart) and path.name != "constants.py":
+            excluded = ("cookieproj/settings/", "cookieproj/profiles.py", "demo/migrations/")
+            if not name.startswith(excluded) and path.name != "constants.py":
                 yield path
 
 
-def test_there_is_no_second_literal() -> None:
+def test_no_other_module_repeats_a_constant() -> None:
     pinned = set(texts())
-    found = {path.relative_to(ROOT).as_posix(): pinned & {*literals(path)} for path in modules()}
-    assert {path: again for path, again in found.items() if again} == {}
+    repeated = {path.relative_to(ROOT).as_posix(): pinned & {*literals(path)} for path in modules()}
+    assert {path: values for path, values in repeated.items() if values} == {}

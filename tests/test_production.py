@@ -1,4 +1,4 @@
-"""The site as docs/production.md sets it up: gunicorn, WhiteNoise, DEBUG off, https."""
+"""The site as docs/production.md describes it: gunicorn, WhiteNoise, DEBUG off, HTTPS."""
 
 import json
 import re
@@ -55,18 +55,18 @@ def ada(host: str, certificate: Path) -> Browser:
     return browser
 
 
-def test_every_page_and_what_it_loads_is_served(ada: Browser) -> None:
-    loaded = set()
+def test_pages_and_their_static_files_are_served(ada: Browser) -> None:
+    static_files = set()
     for path in PAGES:
         response = ada.open(path)
         assert response.status_code == 200, path
-        loaded |= set(re.findall(r'(?:href|src)="(/static/[^"]+)"', response.text))
-    assert len(loaded) > 5
-    for path in loaded:
+        static_files |= set(re.findall(r'(?:href|src)="(/static/[^"]+)"', response.text))
+    assert len(static_files) > 5
+    for path in static_files:
         assert ada.open(path).status_code == 200, path
 
 
-def test_no_page_may_load_or_run_what_is_not_the_sites(ada: Browser) -> None:
+def test_content_security_policy_allows_only_the_site(ada: Browser) -> None:
     for path in (*PAGES, "/nowhere/", "/static/demo/site.css", "/sessions/get-item/"):
         policy = ada.open(path).headers["Content-Security-Policy"]
         assert "default-src 'self'" in policy, path
@@ -74,8 +74,8 @@ def test_no_page_may_load_or_run_what_is_not_the_sites(ada: Browser) -> None:
         assert "http" not in policy
 
 
-def test_cookies_are_of_this_host_alone(ada: Browser) -> None:
-    """RFC 6265bis, 4.1.3.2: Secure, with the path /, without a domain."""
+def test_cookies_have_the_host_prefix(ada: Browser) -> None:
+    """RFC 6265bis, 4.1.3.2, requires Secure, the path / and no domain."""
     ada.submit("/", "/language/", language="zh-hans")
     ada.submit("/auth/cookie-sign-in/", "/auth/cookie-sign-in/", username="ada", password="cookies")
     assert "ada" in ada.open("/auth/cookie-account/").text
@@ -87,7 +87,7 @@ def test_cookies_are_of_this_host_alone(ada: Browser) -> None:
         assert not cookie.domain_specified
 
 
-def test_a_sign_out_deletes_them(ada: Browser) -> None:
+def test_sign_out_deletes_cookies(ada: Browser) -> None:
     for page, action in (
         ("/auth/account/", "/auth/sign-out/"),
         ("/auth/cookie-account/", "/auth/cookie-sign-out/"),
@@ -96,11 +96,14 @@ def test_a_sign_out_deletes_them(ada: Browser) -> None:
     assert {cookie.name for cookie in ada.cookies} == {"__Host-csrftoken"}
 
 
-def test_who_comes_by_http_is_led_to_https(demo_database: Path, tmp_path: Path) -> None:
-    """As a proxy tells it; what asks for the site's health is beside it, and stays."""
+def test_http_is_redirected_to_https_except_for_health_checks(
+    demo_database: Path, tmp_path: Path
+) -> None:
+    """X-Forwarded-Proto of the proxy decides. Health checks do not pass through the proxy."""
     with in_production(DATABASE_URL=copied(demo_database, tmp_path)) as host:
-        led = requests.get(f"http://{host}/devices/", allow_redirects=False, timeout=10)
-        assert (led.status_code, led.headers["Location"]) == (301, f"https://{host}/devices/")
+        redirect = requests.get(f"http://{host}/devices/", allow_redirects=False, timeout=10)
+        assert redirect.status_code == 301
+        assert redirect.headers["Location"] == f"https://{host}/devices/"
         address = {"Host": "10.0.0.1"}
         health = requests.get(
             f"http://{host}/health/", headers=address, allow_redirects=False, timeout=10
@@ -112,10 +115,10 @@ def test_who_comes_by_http_is_led_to_https(demo_database: Path, tmp_path: Path) 
         assert page.headers["Strict-Transport-Security"] == "max-age=3600"
 
 
-def test_logs_are_json_and_hold_no_key(
+def test_logs_are_json_and_contain_no_cookie(
     demo_database: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Of a site whose store goes away, and of one that fails."""
+    """The store becomes unreachable, and a view fails."""
     redis = StoppableRedis(tmp_path)
     redis.start()
     variables = {
@@ -133,7 +136,7 @@ def test_logs_are_json_and_hold_no_key(
             assert browser.open("/health/").json() == {"database": "ok", "sessions": "unreachable"}
             redis.start()
             assert browser.open("/nowhere/").status_code == 404
-            plant(redis, visits="many")
+            change_sessions(redis, visits="many")
             page = browser.open("/auth/account/").text
             token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
             assert token
@@ -147,7 +150,7 @@ def test_logs_are_json_and_hold_no_key(
             (tmp_path / "db.sqlite3").touch()
             assert browser.open("/auth/account/").status_code == 503
             malformed = f"GET / HTTP/1.1\r\nCookie {browser.cookies.values()[0]}\r\n\r\n"
-            assert said(host, malformed).startswith("HTTP/1.1 400")
+            assert response_to(host, malformed).startswith("HTTP/1.1 400")
     finally:
         redis.stop()
     text = capfd.readouterr().err
@@ -161,8 +164,8 @@ def test_logs_are_json_and_hold_no_key(
         assert cookie.value not in text
 
 
-def plant(redis: StoppableRedis, **values: object) -> None:
-    """Into each session that somebody is signed in with."""
+def change_sessions(redis: StoppableRedis, **values: object) -> None:
+    """Write these values into each signed-in session."""
     with Redis(port=redis.port, db=1) as client:
         for name in client.scan_iter():
             stored = json.loads(client.get(name) or "{}")
@@ -170,10 +173,10 @@ def plant(redis: StoppableRedis, **values: object) -> None:
                 client.set(name, json.dumps(stored | values), keepttl=True)
 
 
-def test_there_is_one_log_and_none_of_accesses(
+def test_gunicorn_logs_to_one_stream_without_accesses(
     demo_database: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Whichever files gunicorn is told; nor does it wonder that Django answers HEAD as GET."""
+    """Even if files are named. gunicorn logs no warning that Django answers HEAD like GET."""
     accesses, errors = tmp_path / "accesses", tmp_path / "errors"
     files = ("--access-logfile", str(accesses), "--error-logfile", str(errors))
     database = copied(demo_database, tmp_path)
@@ -187,8 +190,8 @@ def test_there_is_one_log_and_none_of_accesses(
     assert accesses.read_text() == errors.read_text() == ""
 
 
-def test_a_database_that_is_silent_is_told() -> None:
-    """It takes connections and never answers, for which gunicorn would end a worker in the end."""
+def test_silent_database_is_unreachable_in_health_check() -> None:
+    """It accepts connections but never answers. Without a time-out, gunicorn kills the worker."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"postgres://u:p@127.0.0.1:{silent.getsockname()[1]}/name"
         with in_production(DATABASE_URL=url) as host:
@@ -197,8 +200,8 @@ def test_a_database_that_is_silent_is_told() -> None:
     assert response.json() == {"database": "unreachable", "sessions": "unreachable"}
 
 
-def said(host: str, request: str) -> str:
-    """To what no client would send."""
+def response_to(host: str, request: str) -> str:
+    """The response to a raw request, which a client library would not send."""
     name, _, port = host.partition(":")
     with socket.create_connection((name, int(port)), timeout=10) as connection:
         connection.sendall(request.encode())
@@ -206,9 +209,9 @@ def said(host: str, request: str) -> str:
 
 
 def sign_in(browser: Browser) -> None:
-    """Its cookies are Secure, and the way to gunicorn is not: as a proxy has it."""
+    """Sign in as behind a proxy: over HTTP to gunicorn, with Secure cookies."""
     page = browser.open("/auth/sign-in/")
-    remember(browser, page)
+    store_cookies(browser, page)
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
     assert token
     response = browser.post(
@@ -218,10 +221,10 @@ def sign_in(browser: Browser) -> None:
         allow_redirects=False,
     )
     assert response.status_code == 302
-    remember(browser, response)
+    store_cookies(browser, response)
 
 
-def remember(browser: Browser, response: requests.Response) -> None:
+def store_cookies(browser: Browser, response: requests.Response) -> None:
     for line in response.raw.headers.getlist("Set-Cookie"):
         for name, morsel in SimpleCookie(line).items():
             browser.cookies.set(name, morsel.value)

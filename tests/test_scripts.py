@@ -1,4 +1,4 @@
-"""The README's two commands on a machine that lacks something they need."""
+"""The README's two commands on a machine that lacks something."""
 
 import importlib.util
 import os
@@ -34,16 +34,16 @@ def run(script: str, path: str, **variables: str) -> subprocess.CompletedProcess
 
 
 @pytest.mark.parametrize("script", ["run", "test"])
-def test_without_python_it_says_so(script: str) -> None:
-    ran = run(script, os.environ["PATH"], PYTHON="python-that-is-not-there")
-    assert ran.returncode == 1
-    (line,) = ran.stderr.splitlines()
+def test_missing_python_is_a_one_line_error(script: str) -> None:
+    result = run(script, os.environ["PATH"], PYTHON="python-that-is-not-there")
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
     assert "Python 3.11 or newer is needed; there is no python-that-is-not-there" in line
 
 
 @pytest.mark.parametrize("script", ["run", "test"])
-def test_what_is_wrong_with_a_python_is_one_line(script: str, tmp_path: Path) -> None:
-    """A stand-in for this Python that reports another version."""
+def test_old_python_is_a_one_line_error(script: str, tmp_path: Path) -> None:
+    """The old Python is a script that runs this one with another version number."""
     code = tmp_path / "older.py"
     code.write_text(
         "import sys, runpy\n"
@@ -52,32 +52,32 @@ def test_what_is_wrong_with_a_python_is_one_line(script: str, tmp_path: Path) ->
         "runpy.run_path(sys.argv[0], run_name='__main__')\n"
     )
     old = tmp_path / "python"
-    # Not by the script's shebang, because the path may contain a space.
+    # Not with this Python in the shebang, because its path may contain a space.
     old.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{code}' \"$@\"\n")
     old.chmod(0o755)
-    ran = run(script, os.environ["PATH"], PYTHON=str(old))
-    assert ran.returncode == 1
-    (line,) = ran.stderr.splitlines()
+    result = run(script, os.environ["PATH"], PYTHON=str(old))
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
     assert "is 3.10" in line
 
 
-def test_a_missing_venv_names_the_package(environment: ModuleType) -> None:
-    said = environment.complaint((3, 12), False, "/usr/bin/python3")
-    assert "python3-venv" in said
-    assert "\n" not in said
+def test_missing_venv_module_names_the_package(environment: ModuleType) -> None:
+    complaint = environment.complaint((3, 12), False, "/usr/bin/python3")
+    assert "python3-venv" in complaint
+    assert "\n" not in complaint
 
 
-def test_nothing_is_wrong_with_a_good_one(environment: ModuleType) -> None:
+def test_supported_python_has_no_complaint(environment: ModuleType) -> None:
     assert environment.complaint((3, 11), True, "python3") == ""
     assert environment.complaint((3, 15), True, "python3") == ""
 
 
-def test_what_is_installed_is_not_installed_again(
+def test_unchanged_requirements_are_not_installed_again(
     environment: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[list[str]] = []
 
-    def remember(command: list[str], **options: object) -> None:
+    def record_call(command: list[str], **options: object) -> None:
         calls.append(command)
         if "venv" in command:
             (tmp_path / ".venv").mkdir()
@@ -87,7 +87,7 @@ def test_what_is_installed_is_not_installed_again(
     (tmp_path / "requirements.txt").write_text("django\n")
     monkeypatch.setattr(environment, "ROOT", tmp_path)
     monkeypatch.setattr(environment, "VENV", tmp_path / ".venv")
-    monkeypatch.setattr(environment.subprocess, "run", remember)
+    monkeypatch.setattr(environment.subprocess, "run", record_call)
     monkeypatch.setattr(environment, "is_usable", lambda python: (tmp_path / ".venv").exists())
     environment.install_if_changed(["requirements.txt"])
     assert len(calls) == 2
@@ -98,11 +98,11 @@ def test_what_is_installed_is_not_installed_again(
     assert len(calls) == 3
 
 
-def test_an_included_file_counts_as_well(environment: ModuleType) -> None:
+def test_stamp_includes_included_files(environment: ModuleType) -> None:
     assert "django-redis" in environment.expected_stamp(["tests/requirements.txt"])
 
 
-def test_works_tells_a_broken_environment(environment: ModuleType, tmp_path: Path) -> None:
+def test_is_usable_detects_a_broken_environment(environment: ModuleType, tmp_path: Path) -> None:
     assert environment.is_usable(sys.executable)
     assert not environment.is_usable(tmp_path / "missing")
     assert not environment.is_usable("false")

@@ -35,76 +35,76 @@ PRODUCTION = {
 }
 
 
-def shown(setting: str, **environment: str) -> str:
-    """Import the settings without starting a command, which takes much longer."""
+def value_of(setting: str, **environment: str) -> str:
+    """Read a setting without a command, which takes much longer."""
     code = "from cookieproj.profiles import use_profile; use_profile()"
-    ran = forks().run("-c", f"{code}; {show(setting)}", **environment)
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout.strip()
+    result = forks().run("-c", f"{code}; {code_to_print(setting)}", **environment)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
 
 
-def show(setting: str) -> str:
+def code_to_print(setting: str) -> str:
     return f"from django.conf import settings; print(settings.{setting})"
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_a_profile_names_its_engine(profile: str) -> None:
+def test_profile_sets_its_engine(profile: str) -> None:
     engine = f"cookieproj.engines.{profile}"
-    assert shown("SESSION_ENGINE", SESSION_PROFILE=profile) == engine
+    assert value_of("SESSION_ENGINE", SESSION_PROFILE=profile) == engine
     settings = f"--settings=cookieproj.settings.{profile}"
-    command = ("shell", "--no-imports", "-c", show("SESSION_ENGINE"))
+    command = ("shell", "--no-imports", "-c", code_to_print("SESSION_ENGINE"))
     assert manage(*command, settings, SESSION_PROFILE="db").stdout.strip() == engine
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_the_environment_may_name_another_engine(profile: str) -> None:
+def test_session_engine_in_environment_overrides_the_profile(profile: str) -> None:
     engine = "django.contrib.sessions.backends.db"
-    assert shown("SESSION_ENGINE", SESSION_PROFILE=profile, SESSION_ENGINE=engine) == engine
-    # One that caches must not find itself in the site's own cache.
-    assert shown("SESSION_CACHE_ALIAS", SESSION_PROFILE=profile) == "sessions"
+    assert value_of("SESSION_ENGINE", SESSION_PROFILE=profile, SESSION_ENGINE=engine) == engine
+    # A caching engine does not use the site's own cache.
+    assert value_of("SESSION_CACHE_ALIAS", SESSION_PROFILE=profile) == "sessions"
 
 
 @pytest.mark.parametrize("engine", ["no.such.engine", "json", "db"])
-def test_an_engine_that_is_none_is_said_to_be_none(engine: str, tmp_path: Path) -> None:
-    ran = manage("check", SESSION_ENGINE=engine)
-    assert ran.returncode == 1
-    assert f"(engines.E001) SESSION_ENGINE = '{engine}' is no session engine" in ran.stderr
-    assert "cookieproj.engines.db" in ran.stderr
-    assert "Traceback" not in ran.stderr
+def test_invalid_session_engine_is_an_error(engine: str, tmp_path: Path) -> None:
+    result = manage("check", SESSION_ENGINE=engine)
+    assert result.returncode == 1
+    assert f"(engines.E001) SESSION_ENGINE = '{engine}' is no session engine" in result.stderr
+    assert "cookieproj.engines.db" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
-def test_db_is_the_default() -> None:
-    assert shown("SESSION_ENGINE").endswith(".db")
+def test_default_profile_is_db() -> None:
+    assert value_of("SESSION_ENGINE").endswith(".db")
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_a_profile_holds_at_most_ten_lines(profile: str) -> None:
+def test_profile_has_at_most_ten_lines(profile: str) -> None:
     path = ROOT / "cookieproj" / "settings" / f"{profile}.py"
     assert len(path.read_text().splitlines()) <= 10
 
 
-def test_an_unknown_profile_is_one_line_that_lists_the_five() -> None:
-    ran = manage("check", SESSION_PROFILE="redis")
-    assert ran.returncode == 1
-    (line,) = ran.stderr.splitlines()
+def test_unknown_profile_is_a_one_line_error_that_lists_all() -> None:
+    result = manage("check", SESSION_PROFILE="redis")
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
     assert "'redis'" in line
     assert ", ".join(PROFILES) in line
     with pytest.raises(ImproperlyConfigured):
         settings_module("redis")
 
 
-def test_traceback_shows_where_a_setting_is_wrong() -> None:
+def test_traceback_option_prints_a_traceback() -> None:
     assert "Traceback" in manage("check", "--traceback", SESSION_PROFILE="redis").stderr
 
 
-def test_the_profile_wins_over_the_settings_module(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_profile_overrides_settings_module(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "somebody.elses")
     monkeypatch.setenv("SESSION_PROFILE", "file")
     use_profile()
     assert os.environ["DJANGO_SETTINGS_MODULE"] == "cookieproj.settings.file"
 
 
-def test_the_settings_module_stays_where_no_profile_is_named(
+def test_settings_module_is_kept_without_profile(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "somebody.elses")
@@ -114,8 +114,8 @@ def test_the_settings_module_stays_where_no_profile_is_named(
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_check_deploy_is_silent_in_production(profile: str, tmp_path: Path) -> None:
-    ran = manage(
+def test_production_passes_check_deploy(profile: str, tmp_path: Path) -> None:
+    result = manage(
         "check",
         "--deploy",
         "--fail-level=INFO",
@@ -123,36 +123,38 @@ def test_check_deploy_is_silent_in_production(profile: str, tmp_path: Path) -> N
         SESSION_FILE_PATH=str(tmp_path / "sessions"),
         **PRODUCTION,
     )
-    assert (ran.returncode, ran.stderr) == (0, ""), ran.stderr
-    # The warnings that HSTS is off for subdomains and preload: the operator decides that.
-    assert ran.stdout == "System check identified no issues (2 silenced).\n"
+    assert (result.returncode, result.stderr) == (0, ""), result.stderr
+    # The two warn that HSTS is off for subdomains and preload, which the operator decides.
+    assert result.stdout == "System check identified no issues (2 silenced).\n"
 
 
 @pytest.mark.parametrize("missing", ["SECRET_KEY", "ALLOWED_HOSTS"])
-def test_production_refuses_the_values_of_development(missing: str) -> None:
-    ran = manage("check", **{name: value for name, value in PRODUCTION.items() if name != missing})
-    assert ran.returncode == 1
-    (line,) = ran.stderr.splitlines()
+def test_production_refuses_defaults_of_development(missing: str) -> None:
+    result = manage(
+        "check", **{name: value for name, value in PRODUCTION.items() if name != missing}
+    )
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
     assert f"Set {missing}" in line or f"{missing} is empty" in line
 
 
 HSTS = "SECURE_HSTS_SECONDS, settings.SECURE_HSTS_INCLUDE_SUBDOMAINS, settings.SECURE_HSTS_PRELOAD"
 
 
-def test_hsts_is_for_an_hour_and_this_host_until_somebody_says_more() -> None:
-    assert shown(HSTS, **PRODUCTION) == "3600 False False"
+def test_hsts_is_for_an_hour_and_this_host_by_default() -> None:
+    assert value_of(HSTS, **PRODUCTION) == "3600 False False"
     more = {
         "SECURE_HSTS_SECONDS": "31536000",
         "SECURE_HSTS_INCLUDE_SUBDOMAINS": "on",
         "SECURE_HSTS_PRELOAD": "on",
     }
-    assert shown(HSTS, **PRODUCTION, **more) == "31536000 True True"
-    assert shown(HSTS, **PRODUCTION, SECURE_HSTS_SECONDS="0") == "0 False False"
+    assert value_of(HSTS, **PRODUCTION, **more) == "31536000 True True"
+    assert value_of(HSTS, **PRODUCTION, SECURE_HSTS_SECONDS="0") == "0 False False"
 
 
-def test_no_hsts_is_warned_of() -> None:
-    ran = manage("check", "--deploy", SECURE_HSTS_SECONDS="0", **PRODUCTION)
-    assert "security.W004" in ran.stderr
+def test_hsts_off_is_a_warning() -> None:
+    result = manage("check", "--deploy", SECURE_HSTS_SECONDS="0", **PRODUCTION)
+    assert "security.W004" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -171,58 +173,58 @@ def test_no_hsts_is_warned_of() -> None:
         ("SESSION_SAVE_EVERY_REQUEST", "on", "False", "True"),
     ],
 )
-def test_what_the_environment_says_of_proxies_and_sessions(
+def test_setting_is_read_from_environment(
     variable: str, text: str, default: str, value: str
 ) -> None:
-    assert shown(variable) == default
-    assert shown(variable, **{variable: text}) == value
+    assert value_of(variable) == default
+    assert value_of(variable, **{variable: text}) == value
 
 
 @pytest.mark.parametrize(
     "variable", ["SECRET_KEY_FALLBACKS", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS"]
 )
-def test_a_blank_beside_a_comma_belongs_to_no_name(variable: str) -> None:
+def test_blanks_and_empty_names_in_lists_are_ignored(variable: str) -> None:
     text = " https://a.example, https://b.example ,,"
     if variable == "ALLOWED_HOSTS":
         text = text.replace("https://", "")
     names = text.replace(" ", "").rstrip(",").split(",")
-    assert shown(variable, **{variable: text}) == str(names)
-    assert shown(variable, **{variable: " "}) == "[]"
+    assert value_of(variable, **{variable: text}) == str(names)
+    assert value_of(variable, **{variable: " "}) == "[]"
 
 
 @pytest.mark.parametrize(
     "host",
     ["https://example.com", "example.com:8000", "example.com/", "[::1]:8000", "::1"],
 )
-def test_an_address_that_is_no_host_is_one_line(host: str) -> None:
-    ran = manage("check", ALLOWED_HOSTS=f"example.org,{host}")
-    assert ran.returncode == 1
-    (line,) = ran.stderr.splitlines()
+def test_invalid_allowed_host_is_a_one_line_error(host: str) -> None:
+    result = manage("check", ALLOWED_HOSTS=f"example.org,{host}")
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
     assert "ALLOWED_HOSTS" in line
     assert f"'{host}'" in line
 
 
-def test_hosts_may_be_patterns_and_addresses() -> None:
+def test_allowed_hosts_may_be_patterns_and_addresses() -> None:
     hosts = ["*", ".example.com", "10.0.0.1", "[::1]"]
-    assert shown("ALLOWED_HOSTS", ALLOWED_HOSTS=",".join(hosts)) == str(hosts)
+    assert value_of("ALLOWED_HOSTS", ALLOWED_HOSTS=",".join(hosts)) == str(hosts)
 
 
-def test_an_engine_without_a_name_is_one_line() -> None:
-    ran = manage("check", SESSION_ENGINE="")
-    assert ran.returncode == 1
-    (line,) = ran.stderr.splitlines()
+def test_empty_session_engine_is_a_one_line_error() -> None:
+    result = manage("check", SESSION_ENGINE="")
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
     assert "SESSION_ENGINE is empty. Name an engine, or unset it." in line
 
 
-def test_a_session_cookie_with_a_domain_has_a_name_that_browsers_take() -> None:
-    assert shown("SESSION_COOKIE_NAME", **PRODUCTION) == "__Host-sessionid"
+def test_cookie_name_of_session_cookie_with_domain_has_secure_prefix() -> None:
+    assert value_of("SESSION_COOKIE_NAME", **PRODUCTION) == "__Host-sessionid"
     of_domain = PRODUCTION | {"SESSION_COOKIE_DOMAIN": "example.com"}
-    assert shown("SESSION_COOKIE_NAME", **of_domain) == "__Secure-sessionid"
-    ran = manage("check", **of_domain)
-    assert (ran.returncode, ran.stderr) == (0, "")
-    ran = manage("check", **PRODUCTION, SESSION_COOKIE_DOMAIN="example.org")
-    assert ran.returncode == 1
-    assert "(cookies.E003)" in ran.stderr
+    assert value_of("SESSION_COOKIE_NAME", **of_domain) == "__Secure-sessionid"
+    result = manage("check", **of_domain)
+    assert (result.returncode, result.stderr) == (0, "")
+    result = manage("check", **PRODUCTION, SESSION_COOKIE_DOMAIN="example.org")
+    assert result.returncode == 1
+    assert "(cookies.E003)" in result.stderr
 
 
 CACHED = [
@@ -243,15 +245,15 @@ SERVERS = {
 @pytest.mark.parametrize(
     ("server", "chosen"),
     [
-        # Each asks the settings, which know nothing of the server.
+        # Each reads the same settings, so a few combinations are enough.
         pytest.param(server, chosen, marks=[pytest.mark.matrix] if number % 4 else [])
         for number, (server, chosen) in enumerate(product(SERVERS, CACHED))
     ],
 )
-def test_sessions_in_memory_are_asked_for_by_name(server: str, chosen: dict[str, str]) -> None:
+def test_missing_cache_url_in_production_is_an_error(server: str, chosen: dict[str, str]) -> None:
     address = [] if server == "check" else [f"127.0.0.1:{free_port()}"]
-    # One that served would do so until the time is over, which is an error.
-    ran = subprocess.run(
+    # A server that starts runs into the time-out, which is an error.
+    result = subprocess.run(
         python(*SERVERS[server], *address, **NO_CACHE, **chosen),
         cwd=ROOT,
         capture_output=True,
@@ -259,48 +261,48 @@ def test_sessions_in_memory_are_asked_for_by_name(server: str, chosen: dict[str,
         check=False,
         timeout=60,
     )
-    assert ran.returncode != 0
-    assert "CACHE_URL is not set. Set it to redis://" in ran.stderr
-    assert "CACHE_URL=locmem:// keeps them" in ran.stderr
+    assert result.returncode != 0
+    assert "CACHE_URL is not set. Set it to redis://" in result.stderr
+    assert "CACHE_URL=locmem:// keeps them" in result.stderr
     if server != "gunicorn":
-        assert len(ran.stderr.splitlines()) == 1
+        assert len(result.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("chosen", CACHED)
-def test_asked_for_by_name_it_starts_with_a_warning(chosen: dict[str, str]) -> None:
-    ran = manage("check", **NO_CACHE, **chosen, CACHE_URL="locmem://")
-    assert ran.returncode == 0
-    assert "(engines.W001)" in ran.stderr
+def test_locmem_cache_url_in_production_is_a_warning(chosen: dict[str, str]) -> None:
+    result = manage("check", **NO_CACHE, **chosen, CACHE_URL="locmem://")
+    assert result.returncode == 0
+    assert "(engines.W001)" in result.stderr
 
 
 @pytest.mark.parametrize("profile", ["db", "file", "signed_cookies"])
-def test_who_keeps_no_session_in_a_cache_needs_none(profile: str, tmp_path: Path) -> None:
+def test_profiles_without_cache_need_no_cache_url(profile: str, tmp_path: Path) -> None:
     folder = str(tmp_path / "sessions")
-    ran = manage("check", SESSION_PROFILE=profile, SESSION_FILE_PATH=folder, **NO_CACHE)
-    assert (ran.returncode, ran.stderr) == (0, "")
+    result = manage("check", SESSION_PROFILE=profile, SESSION_FILE_PATH=folder, **NO_CACHE)
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("setting", ["SESSION_COOKIE", "CSRF_COOKIE"])
-def test_cookies_in_production(setting: str) -> None:
+def test_cookies_in_production_are_secure_httponly_and_lax(setting: str) -> None:
     flags = ", settings.".join(f"{setting}_{flag}" for flag in ("SECURE", "HTTPONLY", "SAMESITE"))
-    assert shown(flags, **PRODUCTION) == "True True Lax"
+    assert value_of(flags, **PRODUCTION) == "True True Lax"
 
 
-def test_the_file_profile_makes_a_private_folder(tmp_path: Path) -> None:
+def test_file_profile_creates_private_folder(tmp_path: Path) -> None:
     folder = tmp_path / "below" / "sessions"
     manage("check", SESSION_PROFILE="file", SESSION_FILE_PATH=str(folder))
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_sqlite_has_a_write_ahead_log_and_immediate_transactions(tmp_path: Path) -> None:
+def test_sqlite_uses_wal_and_immediate_transactions(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'db.sqlite3'}"
     code = (
         "from django.db import connection as c; q = c.cursor();"
         "print(q.execute('PRAGMA journal_mode').fetchone()[0],"
         " c.transaction_mode)"
     )
-    ran = manage("shell", "--no-imports", "-c", code, DATABASE_URL=url)
-    assert ran.stdout.strip() == "wal IMMEDIATE", ran.stderr
+    result = manage("shell", "--no-imports", "-c", code, DATABASE_URL=url)
+    assert result.stdout.strip() == "wal IMMEDIATE", result.stderr
 
 
 @pytest.mark.parametrize(
@@ -314,10 +316,10 @@ def test_sqlite_has_a_write_ahead_log_and_immediate_transactions(tmp_path: Path)
         ("mysql://host/name?charset=utf8mb4", {"connect_timeout": 2, "charset": "utf8mb4"}),
     ],
 )
-def test_a_silent_database_is_not_waited_for(url: str, options: dict[str, Any]) -> None:
+def test_databases_have_default_timeouts(url: str, options: dict[str, Any]) -> None:
     # Without Django, which would import the driver.
     code = "from cookieproj.settings import base; print(base.DATABASES['default']['OPTIONS'])"
-    ran = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,
         env={"DATABASE_URL": url},
@@ -325,7 +327,7 @@ def test_a_silent_database_is_not_waited_for(url: str, options: dict[str, Any]) 
         text=True,
         check=True,
     )
-    assert literal_eval(ran.stdout) == options
+    assert literal_eval(result.stdout) == options
 
 
 @pytest.mark.parametrize(
@@ -362,44 +364,46 @@ def test_a_silent_database_is_not_waited_for(url: str, options: dict[str, Any]) 
         (PRODUCTION | {"SECURE_HSTS_SECONDS": "a year"}, "SECURE_HSTS_SECONDS: it takes a whole"),
     ],
 )
-def test_a_wrong_environment_is_one_line(variables: dict[str, str], reason: str) -> None:
-    ran = manage("migrate", **variables)
-    assert ran.returncode == 1
-    (line,) = ran.stderr.splitlines()
+def test_invalid_environment_is_a_one_line_error(variables: dict[str, str], reason: str) -> None:
+    result = manage("migrate", **variables)
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
     assert reason in line
     assert "secret" not in line
 
 
 @pytest.mark.parametrize("scheme", ["redis", "memcached"])
-def test_a_store_that_is_away_is_one_line(scheme: str, tmp_path: Path, demo_database: Path) -> None:
+def test_unreachable_cache_is_a_one_line_error(
+    scheme: str, tmp_path: Path, demo_database: Path
+) -> None:
     variables = {
         "DATABASE_URL": copied(demo_database, tmp_path),
         "SESSION_PROFILE": "cache",
         "CACHE_URL": f"{scheme}://127.0.0.1:1",
     }
-    ran = manage("demodata", **variables)
-    assert ran.returncode == 1
-    (line,) = ran.stderr.splitlines()
+    result = manage("demodata", **variables)
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
     assert "refused" in line
 
 
 @pytest.mark.parametrize(
     ("text", "value"), [("on", True), ("True", True), ("0", False), ("no", False)]
 )
-def test_a_switch_is_on_or_off(text: str, value: bool) -> None:
-    assert shown("DEMO_SESSION_IN_PATH", DEMO_SESSION_IN_PATH=text) == str(value)
+def test_boolean_variable_accepts_several_spellings(text: str, value: bool) -> None:
+    assert value_of("DEMO_SESSION_IN_PATH", DEMO_SESSION_IN_PATH=text) == str(value)
 
 
-def test_a_path_may_hold_an_at(tmp_path: Path) -> None:
-    """Of SQLite: elsewhere it is likely a part of a password."""
+def test_sqlite_path_may_contain_an_at_sign(tmp_path: Path) -> None:
+    """In URLs of other databases it is probably a part of a password."""
     path = str(tmp_path / "a@b.sqlite3")
-    assert shown("DATABASES['default']['NAME']", DATABASE_URL=f"sqlite:///{path}") == path
+    assert value_of("DATABASES['default']['NAME']", DATABASE_URL=f"sqlite:///{path}") == path
 
 
-def test_redis_keeps_the_sessions_in_the_next_database() -> None:
-    made = caches("redis://:secret@host:6380/3?client_name=site")
-    assert made["default"]["LOCATION"] == "redis://:secret@host:6380/3?client_name=site"
-    assert made["sessions"]["LOCATION"] == "redis://:secret@host:6380/4?client_name=site"
+def test_sessions_are_in_the_next_redis_database() -> None:
+    settings = caches("redis://:secret@host:6380/3?client_name=site")
+    assert settings["default"]["LOCATION"] == "redis://:secret@host:6380/3?client_name=site"
+    assert settings["sessions"]["LOCATION"] == "redis://:secret@host:6380/4?client_name=site"
 
 
 @pytest.mark.parametrize("scheme", ["redis", "rediss"])
@@ -431,42 +435,42 @@ def test_redis_values_are_json(scheme: str) -> None:
         "redis+sentinel://host:port/primary/0",
     ],
 )
-def test_a_cache_url_that_is_none_is_told_the_legal_ones(url: str) -> None:
+def test_invalid_cache_url_is_an_error_that_lists_schemes(url: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=r"CACHE_URL: .* It takes redis://"):
         caches(url)
 
 
-def test_a_password_in_the_place_of_a_port_is_not_repeated() -> None:
-    with pytest.raises(ImproperlyConfigured, match="its port is no number") as caught:
+def test_error_does_not_repeat_password_in_place_of_port() -> None:
+    with pytest.raises(ImproperlyConfigured, match="its port is no number") as error:
         caches("redis://user:secret")
-    assert "secret" not in str(caught.value)
+    assert "secret" not in str(error.value)
 
 
-def test_memcached_is_given_no_password() -> None:
+def test_memcached_url_takes_no_password() -> None:
     """The password would become a part of the host name, which errors show."""
-    with pytest.raises(ImproperlyConfigured, match="memcached takes no user name") as caught:
+    with pytest.raises(ImproperlyConfigured, match="memcached takes no user name") as error:
         caches("memcached://user:secret@host:11211")
-    assert "secret" not in str(caught.value)
+    assert "secret" not in str(error.value)
 
 
-# What a password has to be written in another way for, and what is no URL at all.
+# Passwords with characters that have to be escaped, or that make the URL invalid.
 PASSWORDS = ["hun/ter2", "hun?ter2", "hun#ter2", "hun@t/er2", "hun[ter2", "hun\u2100ter2"]
 
 
 @pytest.mark.parametrize("password", PASSWORDS)
 @pytest.mark.parametrize("read", [caches, previous_cache])
 @pytest.mark.parametrize("url", ["redis://:{}@host:6379/0", "memcached://user:{}@host:11211"])
-def test_a_password_that_breaks_a_url_is_not_repeated(
+def test_error_does_not_repeat_password_with_special_characters(
     read: Callable[[str], Any], url: str, password: str
 ) -> None:
-    with pytest.raises(ImproperlyConfigured, match='"/" is written "%2F"') as caught:
+    with pytest.raises(ImproperlyConfigured, match='"/" is written "%2F"') as error:
         read(url.format(password))
-    assert "hun" not in str(caught.value)
-    assert "er2" not in str(caught.value)
+    assert "hun" not in str(error.value)
+    assert "er2" not in str(error.value)
 
 
 @pytest.mark.parametrize("server", ["redis_url", "sentinel_url", "memcached_url"])
-def test_clearing_the_sites_cache_signs_nobody_out(
+def test_clearing_default_cache_deletes_no_session(
     server: str, request: pytest.FixtureRequest, settings: Settings
 ) -> None:
     settings.CACHES = caches(request.getfixturevalue(server))
@@ -478,7 +482,7 @@ def test_clearing_the_sites_cache_signs_nobody_out(
     assert CacheStore(session.session_key)["color"] == "blue"
 
 
-def test_a_cache_in_memory_is_warned_of(settings: Settings) -> None:
+def test_sessions_in_local_memory_cache_are_a_warning(settings: Settings) -> None:
     settings.CACHES = caches("locmem://")
     settings.SESSION_CACHE_ALIAS = "sessions"
     for engine, ids in {
@@ -505,7 +509,7 @@ def test_a_cache_in_memory_is_warned_of(settings: Settings) -> None:
         (0o1777, ["engines.W004"]),
     ],
 )
-def test_a_folder_that_others_may_look_into_is_warned_of(
+def test_session_folder_open_to_others_is_a_warning(
     settings: Settings, tmp_path: Path, engine: str, mode: int, ids: list[str]
 ) -> None:
     settings.SESSION_FILE_PATH = tmp_path
@@ -516,13 +520,13 @@ def test_a_folder_that_others_may_look_into_is_warned_of(
     assert session_files_are_private() == []
 
 
-def test_a_folder_that_is_missing_is_no_warning(settings: Settings, tmp_path: Path) -> None:
+def test_missing_session_folder_is_no_warning(settings: Settings, tmp_path: Path) -> None:
     settings.SESSION_FILE_PATH = tmp_path / "nowhere"
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.file"
     assert session_files_are_private() == []
 
 
-def test_djangos_own_folder_is_open_to_all(settings: Settings, tmp_path: Path) -> None:
+def test_default_folder_of_django_is_a_warning(settings: Settings, tmp_path: Path) -> None:
     settings.SESSION_FILE_PATH = None
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.file"
     tmp_path.chmod(0o1777)
@@ -531,16 +535,16 @@ def test_djangos_own_folder_is_open_to_all(settings: Settings, tmp_path: Path) -
     assert "else name another folder in SESSION_FILE_PATH" in str(warning.hint)
 
 
-def test_the_file_profile_warns_of_a_folder_that_was_there(tmp_path: Path) -> None:
+def test_file_profile_with_existing_open_folder_is_a_warning(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
-    ran = manage("check", SESSION_PROFILE="file", SESSION_FILE_PATH=str(tmp_path))
-    assert ran.returncode == 0
-    assert "(engines.W004)" in ran.stderr
-    assert f"chmod 700 {tmp_path}" in ran.stderr
+    result = manage("check", SESSION_PROFILE="file", SESSION_FILE_PATH=str(tmp_path))
+    assert result.returncode == 0
+    assert "(engines.W004)" in result.stderr
+    assert f"chmod 700 {tmp_path}" in result.stderr
 
 
 @pytest.mark.parametrize(
-    ("previous", "why"),
+    ("previous", "message"),
     [
         ("dbx", "Sessions cannot be moved to or from 'dbx'"),
         ("os.path", "Sessions cannot be moved to or from 'os.path'"),
@@ -548,25 +552,25 @@ def test_the_file_profile_warns_of_a_folder_that_was_there(tmp_path: Path) -> No
         ("file", "The session storage path"),
     ],
 )
-def test_a_handover_that_cannot_be_is_said_to_be_none(
-    settings: Settings, tmp_path: Path, previous: str, why: str
+def test_impossible_handover_is_an_error(
+    settings: Settings, tmp_path: Path, previous: str, message: str
 ) -> None:
     settings.SESSION_HANDOVER_FROM = previous
     settings.SESSION_FILE_PATH = tmp_path / "nowhere"
     forget_folder()
     [error] = handover_is_possible()
     assert error.id == "engines.E002"
-    assert why in error.msg
+    assert message in error.msg
 
 
-def test_nor_does_the_site_start_with_it() -> None:
-    ran = manage("runserver", "--noreload", SESSION_HANDOVER_FROM="dbx")
-    assert ran.returncode == 1
-    assert "(engines.E002)" in ran.stderr
-    assert "Traceback" not in ran.stderr
+def test_runserver_does_not_start_with_impossible_handover() -> None:
+    result = manage("runserver", "--noreload", SESSION_HANDOVER_FROM="dbx")
+    assert result.returncode == 1
+    assert "(engines.E002)" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
-def test_a_handover_needs_our_engine_and_no_middleware_of_ours(settings: Settings) -> None:
+def test_handover_needs_our_engine_but_not_our_middleware(settings: Settings) -> None:
     settings.SESSION_HANDOVER_FROM = "signed_cookies"
     assert not handover_is_possible()
     settings.MIDDLEWARE = ["django.contrib.sessions.middleware.SessionMiddleware"]
@@ -576,7 +580,7 @@ def test_a_handover_needs_our_engine_and_no_middleware_of_ours(settings: Setting
     assert "SESSION_ENGINE must be an engine of cookieproj.engines" in error.msg
 
 
-def test_the_former_cache_is_read_as_it_was_written() -> None:
+def test_handover_cache_url_is_parsed() -> None:
     cache = previous_cache("redis://127.0.0.1:6379/3?key_prefix=shop&version=2")
     assert cache["LOCATION"] == "redis://127.0.0.1:6379/3"
     assert (cache["KEY_PREFIX"], cache["VERSION"]) == ("shop", 2)
@@ -587,7 +591,7 @@ def test_the_former_cache_is_read_as_it_was_written() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "why"),
+    ("url", "message"),
     [
         (
             "redis://u:secret@127.0.0.1:6379/x",
@@ -609,32 +613,32 @@ def test_the_former_cache_is_read_as_it_was_written() -> None:
         ("locmem://", "unknown scheme 'locmem'"),
     ],
 )
-def test_a_former_cache_that_is_none_is_one_line(url: str, why: str) -> None:
-    with pytest.raises(ImproperlyConfigured) as caught:
+def test_invalid_handover_cache_url_is_a_one_line_error(url: str, message: str) -> None:
+    with pytest.raises(ImproperlyConfigured) as error:
         previous_cache(url)
-    line = str(caught.value)
+    line = str(error.value)
     assert line.startswith("SESSION_HANDOVER_CACHE: ")
-    assert why in line
+    assert message in line
     assert "\n" not in line
     assert "secret" not in line
 
 
 @pytest.mark.parametrize(("options", "ids"), [({}, ["engines.W003"]), (JSON, [])])
-def test_pickle_is_the_default_of_redis_caches(
+def test_previous_redis_cache_with_pickle_is_a_warning(
     settings: Settings, options: dict[str, str], ids: list[str]
 ) -> None:
     previous = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": "redis://127.0.0.1:1"}
-    settings.CACHES = {**settings.CACHES, "former": {**previous, "OPTIONS": options}}
-    assert [warning.id for warning in sessions_are_pickled("former")] == ids
+    settings.CACHES = {**settings.CACHES, "previous": {**previous, "OPTIONS": options}}
+    assert [warning.id for warning in sessions_are_pickled("previous")] == ids
     assert sessions_are_pickled("sessions") == []
 
 
-def test_to_read_pickle_is_warned_of() -> None:
-    ran = manage(
+def test_handover_cache_with_pickle_is_a_warning() -> None:
+    result = manage(
         "check",
         SESSION_HANDOVER_FROM="cache",
         SESSION_HANDOVER_CACHE="redis://127.0.0.1:6379/3?serializer=pickle",
     )
-    assert ran.returncode == 0
-    assert "(engines.W003)" in ran.stderr
-    assert "can run code here" in ran.stderr
+    assert result.returncode == 0
+    assert "(engines.W003)" in result.stderr
+    assert "can run code here" in result.stderr

@@ -1,4 +1,4 @@
-"""The site over real HTTP, on each engine and each store there is for it."""
+"""The site over real HTTP, on each engine and each of its stores."""
 
 import http.client
 import secrets
@@ -12,7 +12,7 @@ from django.test import Client
 from .conftest import copied, new_database
 from .sites import Browser, running
 
-# Profile, and which of the servers it stands on beside SQLite.
+# The profile, and the servers that it uses in addition to SQLite.
 SITES = [
     ("db", []),
     ("db", ["postgresql"]),
@@ -47,7 +47,7 @@ def environment(
     return variables
 
 
-def test_a_person_stays_signed_in_over_a_restart(environment: dict[str, str]) -> None:
+def test_restart_signs_out_nobody(environment: dict[str, str]) -> None:
     with running(**environment) as site:
         browser = Browser(site)
         page = browser.submit(
@@ -64,10 +64,10 @@ def test_a_person_stays_signed_in_over_a_restart(environment: dict[str, str]) ->
 
 
 @pytest.mark.parametrize("environment", [("db", ["postgresql"])], indirect=True)
-def test_a_session_key_with_a_nul_is_none_to_postgresql_too(environment: dict[str, str]) -> None:
+def test_session_key_with_nul_is_ignored_on_postgresql(environment: dict[str, str]) -> None:
     with running(**environment) as site:
-        answer = raw(site, "/sessions/get-item/", Cookie='sessionid="\\000aaaaaaaaaaaa"')
-    assert (answer[0], answer[2]) == (200, "KeyError: this session holds no color.\n")
+        response = send_raw(site, "/sessions/get-item/", Cookie='sessionid="\\000aaaaaaaaaaaa"')
+    assert (response[0], response[2]) == (200, "KeyError: this session holds no color.\n")
 
 
 @pytest.fixture(scope="module")
@@ -76,22 +76,22 @@ def site(tmp_path_factory: pytest.TempPathFactory, demo_database: Path) -> Itera
         yield address
 
 
-def raw(site: str, path: str, **headers: str) -> tuple[int, list[tuple[str, str]], str]:
-    """One request by the plainest client there is: nothing encoded or decoded on the way."""
+def send_raw(site: str, path: str, **headers: str) -> tuple[int, list[tuple[str, str]], str]:
+    """Send a request with a client that encodes and decodes nothing."""
     connection = http.client.HTTPConnection(site.removeprefix("http://"), timeout=30)
     connection.request("GET", path, headers=headers)
     response = connection.getresponse()
-    answer = response.status, response.getheaders(), response.read().decode()
+    result = response.status, response.getheaders(), response.read().decode()
     connection.close()
-    return answer
+    return result
 
 
 @pytest.mark.parametrize(
     "value", ["你好", "🍪", "a\r\nX-Injected: yes", "\x00", 'a"b; c', "%0d%0aX-Injected: yes"]
 )
-@pytest.mark.parametrize("way", ["set-cookie", "by-hand", "max-age"])
-def test_no_value_breaks_a_header(way: str, value: str, site: str) -> None:
-    status, headers, _ = raw(site, f"/cookies/{way}/?value={quote(value)}")
+@pytest.mark.parametrize("recipe", ["set-cookie", "by-hand", "max-age"])
+def test_no_value_breaks_a_header(recipe: str, value: str, site: str) -> None:
+    status, headers, _ = send_raw(site, f"/cookies/{recipe}/?value={quote(value)}")
     names = [name.lower() for name, _ in headers]
     assert "x-injected" not in names
     if "\x00" in value:
@@ -100,7 +100,7 @@ def test_no_value_breaks_a_header(way: str, value: str, site: str) -> None:
     assert (status, names.count("set-cookie")) == (200, 1)
     line = next(value for name, value in headers if name.lower() == "set-cookie").strip()
     sent = line.partition(";")[0]
-    assert raw(site, "/reading/by-name/", Cookie=sent)[2] == f"color is {value}\n"
+    assert send_raw(site, "/reading/by-name/", Cookie=sent)[2] == f"color is {value}\n"
 
 
 @pytest.mark.parametrize(
@@ -117,21 +117,21 @@ def test_no_value_breaks_a_header(way: str, value: str, site: str) -> None:
 @pytest.mark.parametrize(
     "path", ["/", "/reading/by-name/", "/sessions/get-item/", "/auth/cookie-account/"]
 )
-def test_no_cookie_breaks_a_page(path: str, cookie: str, site: str) -> None:
-    assert raw(site, path, Cookie=cookie)[0] in (200, 302)
+def test_invalid_cookie_is_no_server_error(path: str, cookie: str, site: str) -> None:
+    assert send_raw(site, path, Cookie=cookie)[0] in (200, 302)
 
 
-def test_styles_come_with_debug_off_too(client: Client) -> None:
+def test_styles_are_served_with_debug_off(client: Client) -> None:
     response = client.get("/static/demo/site.css")
     assert response.status_code == 200
     assert "--paper" in b"".join(response).decode()
 
 
-def test_production_leads_to_https() -> None:
+def test_production_redirects_to_https() -> None:
     with running(
         DEBUG="off", SECRET_KEY=secrets.token_urlsafe(64), ALLOWED_HOSTS="127.0.0.1"
     ) as site:
-        status, headers, _ = raw(site, "/auth/sign-in/?next=/")
+        status, headers, _ = send_raw(site, "/auth/sign-in/?next=/")
     assert (status, dict(headers)["Location"]) == (
         301,
         site.replace("http://", "https://") + "/auth/sign-in/?next=/",

@@ -1,4 +1,4 @@
-"""DATABASE_URL, CACHE_URL and SESSION_HANDOVER_CACHE: one grammar, on real servers."""
+"""DATABASE_URL, CACHE_URL and SESSION_HANDOVER_CACHE, with real servers."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -26,41 +26,41 @@ READERS = [pytest.param(lambda url: caches(url)["sessions"], id="CACHE_URL"), pr
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Not pytest's own: the path of a socket may have 107 letters."""
+    """Not pytest's folder: the path of a socket may have only 107 characters."""
     with tempfile.TemporaryDirectory(prefix="cookieproj-") as name:
         yield Path(name)
 
 
 @pytest.fixture
-def running() -> Iterator[ExitStack]:
-    """Servers of one test alone."""
-    with ExitStack() as running:
-        yield running
+def server_stack() -> Iterator[ExitStack]:
+    """The servers of a single test."""
+    with ExitStack() as stack:
+        yield stack
 
 
 @pytest.fixture
-def opened(settings: Settings) -> Callable[..., BaseCache]:
-    """The cache that a reader makes of a URL."""
+def open_cache(settings: Settings) -> Callable[..., BaseCache]:
+    """Opens the cache that a reader returned for a URL."""
 
-    def opened(cache: dict[str, Any]) -> BaseCache:
+    def open_cache(cache: dict[str, Any]) -> BaseCache:
         settings.CACHES = {"default": cache}
         return connections["default"]
 
-    return opened
+    return open_cache
 
 
-def keeps(cache: BaseCache) -> bool:
+def works(cache: BaseCache) -> bool:
     cache.set("color", "blue")
     return bool(cache.get("color") == "blue")
 
 
 @pytest.fixture
 def tls(folder: Path) -> list[Issued]:
-    """Of a server and of a client."""
+    """The files of a server and of a client."""
     return certificates.issue(folder, "server", "client")
 
 
-def of_client(files: Issued) -> dict[str, str]:
+def options_of(files: Issued) -> dict[str, str]:
     return {
         "ssl_ca_certs": str(files.authority),
         "ssl_certfile": str(files.certificate),
@@ -72,76 +72,80 @@ USER = ("--user", "shop", "on", ">pa,ss", "~*", "&*", "+@all")
 
 
 @pytest.mark.parametrize("read", READERS)
-def test_a_client_certificate_opens_a_redis(
-    read: Any, folder: Path, running: ExitStack, tls: list[Issued], opened: Any
+def test_redis_over_tls_needs_client_certificate(
+    read: Any, folder: Path, server_stack: ExitStack, tls: list[Issued], open_cache: Any
 ) -> None:
     server, client = tls
-    port = start(running, servers.redis_over_tls(folder, server, *USER))
-    place, options = f"rediss://shop:pa%2Css@127.0.0.1:{port}/3", of_client(client)
-    assert keeps(opened(read(f"{place}?{urlencode(options)}")))
-    bare = {"ssl_ca_certs": options["ssl_ca_certs"]}
+    port = start(server_stack, servers.redis_over_tls(folder, server, *USER))
+    address, options = f"rediss://shop:pa%2Css@127.0.0.1:{port}/3", options_of(client)
+    assert works(open_cache(read(f"{address}?{urlencode(options)}")))
+    without_certificate = {"ssl_ca_certs": options["ssl_ca_certs"]}
     with pytest.raises(RedisError):
-        keeps(opened(read(f"{place}?{urlencode(bare)}")))
+        works(open_cache(read(f"{address}?{urlencode(without_certificate)}")))
     untrusted = {name: text for name, text in options.items() if name != "ssl_ca_certs"}
     with pytest.raises(RedisError, match="CERTIFICATE_VERIFY_FAILED"):
-        keeps(opened(read(f"{place}?{urlencode(untrusted)}")))
+        works(open_cache(read(f"{address}?{urlencode(untrusted)}")))
     unchecked = urlencode(untrusted | {"ssl_cert_reqs": "none", "ssl_check_hostname": "off"})
-    assert keeps(opened(read(f"{place}?{unchecked}")))
+    assert works(open_cache(read(f"{address}?{unchecked}")))
 
 
 @pytest.mark.parametrize("read", READERS)
-def test_sentinels_over_tls_lead_to_a_redis_over_tls(
+def test_sentinel_over_tls_names_redis_over_tls(
     read: Any,
     folder: Path,
-    running: ExitStack,
+    server_stack: ExitStack,
     tls: list[Issued],
-    opened: Any,
+    open_cache: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     server, client = tls
-    redis = start(running, servers.redis_over_tls(folder, server, *USER))
+    redis = start(server_stack, servers.redis_over_tls(folder, server, *USER))
     lines = ("requirepass wa/tch",)
-    sentinel = start(running, servers.sentinel_over_tls(folder, server, redis, *lines))
-    # The client asks a Sentinel again ten times, and waits up to a second before each.
+    sentinel = start(server_stack, servers.sentinel_over_tls(folder, server, redis, *lines))
+    # The client retries ten times, and waits up to a second before each retry.
     monkeypatch.setattr("redis.retry.sleep", lambda seconds: None)
-    place = f"rediss+sentinel://shop:pa,ss@127.0.0.1:{sentinel}/Primary"
-    options = of_client(client) | {"sentinel_password": "wa/tch"}
-    assert keeps(opened(read(f"{place}/3?{urlencode(options)}")))
-    for dropped in ("ssl_ca_certs", "ssl_certfile ssl_keyfile", "sentinel_password"):
-        less = {name: text for name, text in options.items() if name not in dropped.split()}
-        # Another database, since django-redis has one pool of connections for each.
+    address = f"rediss+sentinel://shop:pa,ss@127.0.0.1:{sentinel}/Primary"
+    options = options_of(client) | {"sentinel_password": "wa/tch"}
+    assert works(open_cache(read(f"{address}/3?{urlencode(options)}")))
+    for missing in ("ssl_ca_certs", "ssl_certfile ssl_keyfile", "sentinel_password"):
+        incomplete = {name: text for name, text in options.items() if name not in missing.split()}
+        # Another database, since django-redis has a pool of open connections for each.
         with pytest.raises(RedisError):
-            keeps(opened(read(f"{place}/5?{urlencode(less)}")))
+            works(open_cache(read(f"{address}/5?{urlencode(incomplete)}")))
 
 
 @pytest.mark.parametrize("read", READERS)
-def test_a_redis_on_a_socket(read: Any, folder: Path, running: ExitStack, opened: Any) -> None:
+def test_redis_on_a_unix_socket(
+    read: Any, folder: Path, server_stack: ExitStack, open_cache: Any
+) -> None:
     socket = folder / "a,b.sock"
-    start(running, servers.redis(folder, "--unixsocket", str(socket), *USER))
-    assert keeps(opened(read(f"unix://shop:pa,ss@{socket}?db=3&client_name=site")))
+    start(server_stack, servers.redis(folder, "--unixsocket", str(socket), *USER))
+    assert works(open_cache(read(f"unix://shop:pa,ss@{socket}?db=3&client_name=site")))
     with pytest.raises(RedisError):
-        keeps(opened(read(f"unix://shop:other@{socket}?db=3")))
+        works(open_cache(read(f"unix://shop:other@{socket}?db=3")))
 
 
-def test_the_sessions_of_a_socket_have_the_next_database(folder: Path, running: ExitStack) -> None:
+def test_sessions_of_unix_socket_are_in_the_next_database(
+    folder: Path, server_stack: ExitStack
+) -> None:
     socket = folder / "redis.sock"
-    made = caches(f"unix://{socket}?db=3")
-    assert [made[alias]["LOCATION"] for alias in ("default", "sessions")] == [
+    settings = caches(f"unix://{socket}?db=3")
+    assert [settings[alias]["LOCATION"] for alias in ("default", "sessions")] == [
         f"unix://{socket}?db=3",
         f"unix://{socket}?db=4",
     ]
 
 
 @pytest.mark.parametrize("read", READERS)
-def test_two_services_of_one_name_are_two(
-    read: Any, folder: Path, running: ExitStack, settings: Settings
+def test_services_with_one_name_at_two_sentinels_are_different(
+    read: Any, folder: Path, server_stack: ExitStack, settings: Settings
 ) -> None:
     """A site may move from the Redis of one group of Sentinels to that of another."""
     urls = []
     for name in ("one", "two"):
         (folder / name).mkdir()
-        redis = start(running, servers.redis(folder / name))
-        urls.append(start(running, servers.sentinel(folder / name, redis)))
+        redis = start(server_stack, servers.redis(folder / name))
+        urls.append(start(server_stack, servers.sentinel(folder / name, redis)))
     settings.CACHES = {
         name: read(f"{url}/1") for name, url in zip(("default", "two"), urls, strict=True)
     }
@@ -149,28 +153,30 @@ def test_two_services_of_one_name_are_two(
     assert connections["two"].get("color") is None
 
 
-def test_a_redis_with_one_database(folder: Path, running: ExitStack, settings: Settings) -> None:
-    url = start(running, servers.redis(folder, "--databases", "1"))
+def test_redis_with_a_single_database_needs_sessions_db(
+    folder: Path, server_stack: ExitStack, settings: Settings
+) -> None:
+    url = start(server_stack, servers.redis(folder, "--databases", "1"))
     settings.CACHES = caches(f"{url}/0")
     with pytest.raises(RedisError, match="DB index is out of range"):
-        keeps(connections["sessions"])
+        works(connections["sessions"])
     settings.CACHES = caches(f"{url}/0?sessions_db=0")
-    assert keeps(connections["sessions"])
-    assert keeps(connections["default"])
+    assert works(connections["sessions"])
+    assert works(connections["default"])
     connections["default"].clear()
     assert connections["sessions"].get("color") == "blue"
 
 
-def test_after_the_last_database_there_is_none(redis_url: str, settings: Settings) -> None:
+def test_last_database_needs_sessions_db(redis_url: str, settings: Settings) -> None:
     with pytest.raises(ImproperlyConfigured, match="sessions_db=14"):
         caches(f"{redis_url}/15")
     settings.CACHES = caches(f"{redis_url}/15?sessions_db=14")
-    assert keeps(connections["sessions"])
-    assert keeps(connections["default"])
+    assert works(connections["sessions"])
+    assert works(connections["default"])
 
 
 @pytest.mark.parametrize(
-    "place",
+    "address",
     [
         "redis://host/1",
         "rediss://host/1",
@@ -181,23 +187,23 @@ def test_after_the_last_database_there_is_none(redis_url: str, settings: Setting
     ],
 )
 @pytest.mark.parametrize("read", READERS)
-def test_names_of_a_cache_are_read_everywhere(read: Any, place: str) -> None:
-    cache = read(f"{place}?key_prefix=shop&version=2")
+def test_key_prefix_and_version_are_options_of_every_scheme(read: Any, address: str) -> None:
+    cache = read(f"{address}?key_prefix=shop&version=2")
     assert (cache["KEY_PREFIX"], cache["VERSION"]) == ("shop", 2)
 
 
 @pytest.mark.parametrize(
-    "place", ["redis://host/1", "redis+sentinel://host/primary/1", "unix:///run/redis.sock"]
+    "address", ["redis://host/1", "redis+sentinel://host/primary/1", "unix:///run/redis.sock"]
 )
 @pytest.mark.parametrize("read", READERS)
-def test_a_default_lies_under_what_is_written(read: Any, place: str) -> None:
-    options = read(place)["OPTIONS"]
+def test_options_in_redis_url_override_default_timeouts(read: Any, address: str) -> None:
+    options = read(address)["OPTIONS"]
     assert (options["SOCKET_CONNECT_TIMEOUT"], options["SOCKET_TIMEOUT"]) == (2, 2)
-    options = read(f"{place}?socket_timeout=0.5")["OPTIONS"]
+    options = read(f"{address}?socket_timeout=0.5")["OPTIONS"]
     assert (options["SOCKET_CONNECT_TIMEOUT"], options["SOCKET_TIMEOUT"]) == (2, 0.5)
 
 
-def test_so_do_those_of_memcached() -> None:
+def test_options_in_memcached_url_override_default_timeouts() -> None:
     cache = caches("memcached://host?timeout=9")["sessions"]
     assert cache["OPTIONS"] == {"connect_timeout": 2, "timeout": 9}
 
@@ -216,16 +222,16 @@ UNKNOWN = [
 ]
 
 
-@pytest.mark.parametrize(("place", "option"), UNKNOWN)
+@pytest.mark.parametrize(("address", "option"), UNKNOWN)
 @pytest.mark.parametrize("read", READERS)
-def test_an_option_that_is_not_known_is_refused(read: Any, place: str, option: str) -> None:
+def test_unknown_option_of_a_cache_is_refused(read: Any, address: str, option: str) -> None:
     name = option.partition("=")[0]
     with pytest.raises(ImproperlyConfigured, match=f"unknown option {name}"):
-        read(f"{place}?{option}")
+        read(f"{address}?{option}")
 
 
 @pytest.mark.parametrize(
-    ("url", "why"),
+    ("url", "message"),
     [
         ("redis://host/0?socket_timeout=0", "socket_timeout: it takes a number of seconds"),
         ("redis://host/0?socket_timeout=nan", "socket_timeout: it takes a number of seconds"),
@@ -243,14 +249,14 @@ def test_an_option_that_is_not_known_is_refused(read: Any, place: str, option: s
     ],
 )
 @pytest.mark.parametrize("read", READERS)
-def test_a_value_that_is_none_is_refused(read: Any, url: str, why: str) -> None:
-    with pytest.raises(ImproperlyConfigured) as caught:
+def test_invalid_cache_url_is_refused(read: Any, url: str, message: str) -> None:
+    with pytest.raises(ImproperlyConfigured) as error:
         read(url)
-    assert why in str(caught.value)
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize("url", ["locmem://x", "locmem:///x", "locmem://?version=2"])
-def test_process_memory_takes_nothing(url: str) -> None:
+def test_locmem_url_takes_no_parameters(url: str) -> None:
     with pytest.raises(ImproperlyConfigured, match="CACHE_URL: "):
         caches(url)
 
@@ -267,16 +273,16 @@ def test_process_memory_takes_nothing(url: str) -> None:
         ("sqlite:///file?timeout=5", {}),
     ],
 )
-def test_what_is_written_of_a_database_wins(url: str, expected: dict[str, Any]) -> None:
-    made = database(url)
-    assert expected.items() <= made.items()
+def test_options_in_database_url_override_defaults(url: str, expected: dict[str, Any]) -> None:
+    settings = database(url)
+    assert expected.items() <= settings.items()
     if url.startswith("sqlite"):
-        assert made["OPTIONS"]["timeout"] == (5 if "timeout" in url else 20)
-        assert made["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
+        assert settings["OPTIONS"]["timeout"] == (5 if "timeout" in url else 20)
+        assert settings["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
 
 
 @pytest.mark.parametrize(
-    ("url", "why"),
+    ("url", "message"),
     [
         ("postgres://host/name?colour=blue", "unknown option colour"),
         ("mysql://host/name?sslmode=require", "unknown option sslmode, is it ssl_mode?"),
@@ -289,15 +295,15 @@ def test_what_is_written_of_a_database_wins(url: str, expected: dict[str, Any]) 
         ("postgres://user:hunter2", '"@" "%40"'),
     ],
 )
-def test_a_wrong_option_of_a_database_is_refused(url: str, why: str) -> None:
-    with pytest.raises(ImproperlyConfigured) as caught:
+def test_invalid_database_url_is_refused(url: str, message: str) -> None:
+    with pytest.raises(ImproperlyConfigured) as error:
         database(url)
-    assert str(caught.value).startswith("DATABASE_URL: ")
-    assert why in str(caught.value)
-    assert "hunter2" not in str(caught.value)
+    assert str(error.value).startswith("DATABASE_URL: ")
+    assert message in str(error.value)
+    assert "hunter2" not in str(error.value)
 
 
-def test_a_pool_without_its_package_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pool_without_its_package_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cookieproj.settings.databases.find_spec", lambda name: None)
     with pytest.raises(ImproperlyConfigured, match=r"pip install 'psycopg\[pool\]'"):
         database("postgres://host/name?pool=true")

@@ -1,4 +1,4 @@
-"""The site, started on one profile after the other, with one browser that comes back each time."""
+"""The site is restarted on one profile after another, and a browser stays signed in."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import chain, combinations, pairwise
@@ -11,7 +11,7 @@ from cookieproj.profiles import PROFILES
 from .conftest import copied
 from .sites import Browser, running
 
-# Each ordered pair of profiles once, one after the other: 0 1 0 2 0 3 0 4 1 2 1 3 …
+# A sequence with each ordered pair of profiles once: 0 1 0 2 0 3 0 4 1 2 1 3 …
 ROUND_TRIP = [*chain.from_iterable(combinations(PROFILES, 2)), PROFILES[0]]
 
 MOMENT = datetime.now(UTC).replace(second=0) + timedelta(days=30)
@@ -19,7 +19,7 @@ MOMENT = datetime.now(UTC).replace(second=0) + timedelta(days=30)
 
 @pytest.mark.long
 @pytest.mark.matrix
-def test_a_browser_goes_through_all_twenty_switches(
+def test_browser_stays_signed_in_through_all_switches(
     tmp_path: Path, demo_database: Path, redis_url: str
 ) -> None:
     environment = {

@@ -1,11 +1,11 @@
-"""The suite's two tiers: ``--fast`` keeps of each test what the whole matrix only repeats.
+"""The suite's two tiers: all cases of each test, or with ``--fast`` each promise once.
 
-A promise is a test with one choice of its values, on one engine. The fast tier tries each promise
-once: on one of the engine's stores, in the sync half, and in one switch of those that take the same
-way through the code. Which store and which switch goes round from promise to promise, so that each
-of them is tried by many. A test with more values than there are engines tries each value on one
-engine, in turn, and each engine with some. Whatever was named, a path or an expression, is run
-whole.
+A promise is a test with one choice of its values, on one engine. The fast tier runs one case of
+each promise: on one store of the engine, in the synchronous version, and with one of the switches
+between engines that execute the same code. The chosen store and switch vary from promise to
+promise, so that each is used by many. If a test has more values than there are engines, each value
+is run on one engine, in turn, and each engine with some of the values. Tests named by a path or an
+expression run completely.
 """
 
 from collections import defaultdict
@@ -29,37 +29,37 @@ from .engines.contract import Engine
 from .families import IN_COOKIES
 from .fault_table import WHOSE
 
-# Whose engines a test is about, where they are not named as a whole.
+# Values of parameters that say whose engines a test is about.
 FAMILY = {OUR_ENGINES, DJANGO_ENGINES, *WHOSE}
 
-# Where modules of tests/demo run again, for the sake of the site's database.
+# Folders where modules of tests/demo run again with another database.
 AGAIN = {"replicated", "on_postgresql"}
 
-# Parameters of which one is enough: the half of a session's interface, a database, whoever sends
-# all of the thousands of things that an address may be sent.
-HALF, ALIKE = "request_for", {"request_for", "database", "walker"}
+# Parameters of which one value is enough: the synchronous or asynchronous interface of sessions,
+# the database, and the user who sends thousands of requests to an address.
+INTERFACE, ALIKE = "request_for", {"request_for", "database", "walker"}
 
-# What is tried there is tried on one profile or another: those of tests/demo go through all.
+# Folders whose tests run on any one profile, since those of tests/demo run on all.
 ON_ANY_PROFILE = {"browser", *AGAIN}
 
-# There both engines whose cookie is the session are one: what tells them apart is the cookie.
+# Folders in which both cookie engines count as one, since only their cookie differs.
 PAGES = {"demo", "devices"}
 
-# What is tried there is over which connection a statement goes, whatever stands in it.
+# Folders whose tests are about the connection of a statement, so any value is enough.
 WITH_ANY_VALUE = {"replicated"}
 
-# Options that say which tests are wanted, or how long they may take.
+# Options that select tests or their duration.
 CHOICES = ("keyword", "markexpr", "engine", "benchmarks", "figures", "long")
 
-# All cases, and those of the fast tier, of a run that was not told which it wants.
+# All cases and those of the fast tier, in a run without a selection.
 SUITE = pytest.StashKey[tuple[list[pytest.Item], list[pytest.Item]]]()
 
-# Names and what they stand for.
+# Names of parameters and their values.
 Subjects = tuple[tuple[str, object], ...]
 
 
 class Promise(NamedTuple):
-    """What two cases have in common of which one is enough."""
+    """What two cases have in common if one of them is enough."""
 
     test: str
     family: Subjects
@@ -82,14 +82,14 @@ def is_fast(config: pytest.Config) -> bool:
 
 
 def is_whole(config: pytest.Config) -> bool:
-    """Whether nobody said which tests are wanted."""
+    """Whether the run has no selection of tests."""
     named = config.args_source is pytest.Config.ArgsSource.ARGS
     return not named and not any(map(config.getoption, CHOICES))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """After whatever else deselects. What is only a repetition reaches no other code either."""
+    """After all other deselections. Repetitions run without coverage: they reach no other code."""
     if not is_whole(config):
         return
     chosen = list(fast(items))
@@ -103,7 +103,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def fast(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
-    """One case of each promise, in the order in which they came."""
+    """One case of each promise, in the order of ``items``."""
     items = [item for item in items if not item.get_closest_marker("matrix")]
     alike: dict[Promise, list[pytest.Item]] = defaultdict(list)
     for item in items:
@@ -119,10 +119,11 @@ def fast(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
 
 
 def in_turn(promises: Iterable[Promise]) -> Iterator[Promise]:
-    """Values that outnumber the engines: each on one engine of each family, on all engines some.
+    """Choose the promises of tests with more values than engines, and keep all others.
 
-    Where they are that many, a test is about them. Those that have another outcome on each engine,
-    a number of round trips for one, are few.
+    Each value is run on one engine of each family, and each engine with some values. A test with
+    many values is about the values. Values whose outcome differs between engines, such as numbers
+    of round trips, are few.
     """
     of_tests: dict[tuple[str, Subjects], dict[Subjects, list[Promise]]] = {}
     for promised in promises:
@@ -133,14 +134,14 @@ def in_turn(promises: Iterable[Promise]) -> Iterator[Promise]:
         if len(by_value) <= len(PROFILES):
             yield from chain.from_iterable(by_value)
             continue
-        # Else the second of five values would meet the second engine alone, whatever the others.
+        # Otherwise the second value would be run on the second engine in each test.
         Random(test).shuffle(by_value)
-        left = {promised.engine: promised for promised in chain.from_iterable(by_value)}
+        unused = {promised.engine: promised for promised in chain.from_iterable(by_value)}
         for turn, on_engines in enumerate(by_value):
             promised = on_engines[turn % len(on_engines)]
-            left.pop(promised.engine, None)
+            unused.pop(promised.engine, None)
             yield promised
-        yield from left.values()
+        yield from unused.values()
 
 
 def function(item: pytest.Item) -> str:
@@ -153,23 +154,23 @@ def parameters(item: pytest.Item) -> dict[str, Any]:
 
 
 def is_async(item: pytest.Item) -> bool:
-    """Whether it is the second half of a test that any session interface is put to."""
-    return parameters(item).get(HALF) == "async"
+    """Whether it is the asynchronous version of a test."""
+    return parameters(item).get(INTERFACE) == "async"
 
 
 def promise(item: pytest.Item) -> Promise:
-    """What the case tries, less what it tries it with."""
-    found = {name: value for name, value in parameters(item).items() if name not in ALIKE}
+    """The promise of a case, without the parameters of which one value is enough."""
+    values = {name: value for name, value in parameters(item).items() if name not in ALIKE}
     if item.path.parent.name in PAGES:
-        found = {name: on_pages(value) for name, value in found.items()}
+        values = {name: on_pages(value) for name, value in values.items()}
     if item.path.parent.name in ON_ANY_PROFILE:
-        found = {name: value for name, value in found.items() if value not in PROFILES}
-    if {"old", "new"} <= found.keys():
-        found["old and new"] = found.pop("old"), found.pop("new")
+        values = {name: value for name, value in values.items() if value not in PROFILES}
+    if {"old", "new"} <= values.keys():
+        values["old and new"] = values.pop("old"), values.pop("new")
     parts: dict[str, list[tuple[str, object]]] = defaultdict(list)
-    for name, value in sorted(found.items()):
-        for part, tried in divided(value):
-            parts[part].append((name, tried))
+    for name, value in sorted(values.items()):
+        for part, part_value in divided(value):
+            parts[part].append((name, part_value))
     if item.path.parent.name in WITH_ANY_VALUE:
         parts["values"] = []
     return Promise(function(item), *(tuple(parts[part]) for part in Promise._fields[1:]))
@@ -180,7 +181,7 @@ def on_pages(value: Any) -> Any:
 
 
 def divided(value: Any) -> Iterator[tuple[str, object]]:
-    """Which parts of a promise a parameter is."""
+    """The parts of a promise to which a parameter's value belongs, and the value there."""
     match value:
         case Engine():
             yield "family", value.path.removesuffix(value.name)
@@ -194,30 +195,30 @@ def divided(value: Any) -> Iterator[tuple[str, object]]:
 
 
 def subject(value: Any) -> object:
-    """What a parameter makes the test be about."""
+    """The value of a parameter, or the kind of values of which one is enough."""
     match value:
         case (str(old), str(new)) if {old, new} <= set(PROFILES):
-            found: object = way(old, new)
+            about: object = kind_of_switch(old, new)
         case str() if " to " in value and set(value.split(" to ")) <= set(PROFILES):
-            found = way(*value.split(" to "))
+            about = kind_of_switch(*value.split(" to "))
         case (str(profile), list()) if profile in PROFILES:
-            # With the servers that it stands on.
-            found = profile
+            # A profile with its servers.
+            about = profile
         case tuple():
-            found = tuple(map(subject, value))
+            about = tuple(map(subject, value))
         case range():
             # Seeds.
-            found = range
+            about = range
         case None | str() | bytes() | int() | float():
-            found = type(value), value
+            about = type(value), value
         case _:
-            # One object is one parameter.
-            found = id(value)
-    return found
+            # Different objects are different values.
+            about = id(value)
+    return about
 
 
-def way(old: str, new: str) -> str:
-    """That which a session takes through the code when the site is switched to another engine."""
+def kind_of_switch(old: str, new: str) -> str:
+    """The code that moves a session when the site is switched to another engine."""
     if IN_COOKIES & {old, new}:
         return "into cookies" if new in IN_COOKIES else "out of cookies"
     return "rows stay" if {old, new} == {"db", "cached_db"} else "between stores"

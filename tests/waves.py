@@ -1,9 +1,9 @@
-"""Waves of requests to the site over ASGI, and how many connections to PostgreSQL stay open.
+"""Sends waves of requests to the site over ASGI, and counts open connections to PostgreSQL.
 
     DATABASE_URL=postgres://…?application_name=waves python -m tests.waves MOST
 
-Prints the answers that were not 200, and how many connections there are once there are no
-more than MOST, or after half a minute.
+Prints the statuses other than 200, and the number of open connections: as soon as it is at most
+MOST, or after half a minute.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ connect: Any = testing.ApplicationCommunicator
 
 
 async def status() -> int:
-    """Of a page that asks the database, each request in a thread of its own."""
+    """The status of a page that queries the database. Each request has its own thread."""
     communicator = connect(
         application,
         {
@@ -44,28 +44,28 @@ async def status() -> int:
 
 
 async def waves() -> list[int]:
-    found = []
+    statuses = []
     for _ in range(WAVES):
-        found += await asyncio.gather(*(status() for _ in range(WIDTH)))
-    return found
+        statuses += await asyncio.gather(*(status() for _ in range(WIDTH)))
+    return statuses
 
 
-def left_open(most: int) -> int:
-    """Once the server has seen that they are closed."""
+def open_connections(most: int) -> int:
+    """Wait until at most that many are open. The server notices closed ones with a delay."""
     parameters = connection.get_connection_params()
     address = {
         name: parameters[name] for name in ("dbname", "user", "host", "port") if name in parameters
     }
-    bound = time.monotonic() + SECONDS
-    with psycopg.connect(**address, autocommit=True) as asking:
+    deadline = time.monotonic() + SECONDS
+    with psycopg.connect(**address, autocommit=True) as administrator:
         while True:
-            row = asking.execute(OPEN).fetchone()
+            row = administrator.execute(OPEN).fetchone()
             number = int(row[0]) if row else 0
-            if number <= most or time.monotonic() > bound:
+            if number <= most or time.monotonic() > deadline:
                 return number
             time.sleep(0.05)
 
 
 if __name__ == "__main__":
-    answers = asyncio.run(waves())
-    print([each for each in answers if each != 200], left_open(int(sys.argv[1])))  # noqa: T201
+    statuses = asyncio.run(waves())
+    print([each for each in statuses if each != 200], open_connections(int(sys.argv[1])))  # noqa: T201

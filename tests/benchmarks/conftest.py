@@ -1,4 +1,4 @@
-"""Benchmarks: promises about time, which take minutes. They run with --benchmarks only."""
+"""Benchmarks take minutes, and run only with --benchmarks."""
 
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec as spec
@@ -10,7 +10,7 @@ from tests.figures import put
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """None lets pytest decide by itself."""
+    """Ignore these tests without --benchmarks. ``None`` leaves the decision to pytest."""
     if not config.getoption("--benchmarks"):
         return True
     missing = [name for name in ("flask_session", "matplotlib", "starsessions") if not spec(name)]
@@ -23,12 +23,14 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 @pytest.fixture
-def figures(request: pytest.FixtureRequest, say: Callable[[str], None]) -> Callable[..., None]:
-    """Print lines of Markdown, and with --figures put them where a page has marks for them."""
+def figures(
+    request: pytest.FixtureRequest, print_line: Callable[[str], None]
+) -> Callable[..., None]:
+    """Prints lines of Markdown, and with --figures writes them into the documentation."""
 
     def figures(name: str, lines: Iterable[str]) -> None:
         lines = list(lines)
-        say("\n".join([name, *lines, ""]))
+        print_line("\n".join([name, *lines, ""]))
         if request.config.getoption("--figures"):
             put(name, lines)
 
@@ -36,11 +38,11 @@ def figures(request: pytest.FixtureRequest, say: Callable[[str], None]) -> Calla
 
 
 @pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
-    """Print a figure at once, whatever pytest captures."""
+def print_line(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Prints at once, even if pytest captures output."""
 
-    def say(line: str) -> None:
+    def print_line(line: str) -> None:
         with capsys.disabled():
             print(f"\n  {line}", end="", flush=True)  # noqa: T201
 
-    return say
+    return print_line

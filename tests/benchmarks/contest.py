@@ -1,4 +1,4 @@
-"""Who serves the same requests, side by side, and what is to be reached."""
+"""The applications that are compared, each of which serves the same requests, and the aims."""
 
 import statistics
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ PAYLOAD = 200
 WITHOUT = "no sessions"
 PLAIN = "plain"
 
-# By where the sessions are, in the order in which they are served and shown; ours first.
+# By where the sessions are stored, in the order of turns and of the table. Ours come first.
 ORDER = {
     "Redis": [
         f"{OUR_ENGINES}cache",
@@ -48,7 +48,7 @@ Contest = dict[str, Contestant]
 
 @contextmanager
 def contest(redis_url: str, postgresql_url: str, folder: Path) -> Iterator[Contest]:
-    """All of them by name, on stores that Django's settings must have too."""
+    """All contestants by name. Django's settings have to name the same servers and folder."""
     payload = payload_of(PAYLOAD)
     with ExitStack() as stack:
 
@@ -64,7 +64,7 @@ def contest(redis_url: str, postgresql_url: str, folder: Path) -> Iterator[Conte
         flask_sqlalchemy = stack.enter_context(peers.flask_session_on_sqlalchemy(postgresql_url))
         starsessions = stack.enter_context(peers.starsessions_on_redis(f"{redis_url}/6"))
         psycopg = stack.enter_context(peers.bare_psycopg(postgresql_url))
-        others: dict[str, WSGIApplication] = {
+        peer_applications: dict[str, WSGIApplication] = {
             "Flask-Session": peers.flask_session_on_redis(f"{redis_url}/5"),
             "starsessions": starsessions,
             "redis-py alone": peers.bare_redis(f"{redis_url}/7"),
@@ -73,33 +73,33 @@ def contest(redis_url: str, postgresql_url: str, folder: Path) -> Iterator[Conte
             "Flask-Session, cachelib": peers.flask_session_on_files(folder),
             "Flask": peers.flask_application(),
         }
-        for name, application in others.items():
+        for name, application in peer_applications.items():
             add_contestant(name, application, peers.KINDS)
         for place in ORDER:
-            add_contestant(beside(place), Application(None), (PLAIN,))
+            add_contestant(baseline_of(place), Application(None), (PLAIN,))
         yield contestants
 
 
-def beside(place: str) -> str:
-    """What has no sessions, but its turn where the engines of that place have theirs."""
+def baseline_of(place: str) -> str:
+    """The contestant without sessions whose turns are next to those of that place."""
     return f"{WITHOUT}, {place}"
 
 
 def serve(contestants: Contest, requests: int) -> None:
-    """Turn by turn, those beside each other that are compared."""
-    order = [name for place, names in ORDER.items() for name in (beside(place), *names)]
+    """Serve in turns. Contestants that are compared have adjacent turns."""
+    order = [name for place, names in ORDER.items() for name in (baseline_of(place), *names)]
     rounds([contestants[name] for name in order], requests)
 
 
 def table(contestants: Contest) -> Iterator[str]:
-    """The medians, a line of Markdown each."""
+    """A Markdown table of the medians."""
     yield f"| microseconds | {' | '.join(map(str, TITLES.values()))} |"
     yield "| --- |" + " --- |" * len(TITLES)
-    yield row(f"_{WITHOUT}_", contestants[beside("Redis")])
-    for where, names in ORDER.items():
-        yield f"| **{where}** |" + " |" * len(TITLES)
+    yield row(f"_{WITHOUT}_", contestants[baseline_of("Redis")])
+    for place, names in ORDER.items():
+        yield f"| **{place}** |" + " |" * len(TITLES)
         for name in names:
-            yield row(shown(name), contestants[name])
+            yield row(display_name(name), contestants[name])
 
 
 def row(name: str, contestant: Contestant) -> str:
@@ -113,56 +113,61 @@ def aims(contestants: Contest) -> Iterator[str]:
     yield "| request | against | at most | is |"
     yield "| --- | --- | --- | --- |"
     for aim in AIMS:
-        yield f"| {aim.what} | {aim.against} | {aim.limit:.2f} | {aim.reached(contestants):.2f} |"
+        measured = aim.measure(contestants)
+        yield f"| {aim.subject} | {aim.reference} | {aim.limit:.2f} | {measured:.2f} |"
 
 
 def reasons() -> Iterator[str]:
-    """Why some aims are out of reach."""
+    """The reasons of the missed aims, as Markdown."""
     by_reason: dict[str, list[str]] = {}
     for aim in AIMS:
-        if aim.why:
-            by_reason.setdefault(aim.why, []).append(f"{aim.what} against {aim.against}")
-    for why, those in by_reason.items():
-        yield f"- {'; '.join(those)}: {why}."
+        if aim.missed_because:
+            comparison = f"{aim.subject} against {aim.reference}"
+            by_reason.setdefault(aim.missed_because, []).append(comparison)
+    for reason, comparisons in by_reason.items():
+        yield f"- {'; '.join(comparisons)}: {reason}."
 
 
-def beyond_reach(contestants: Contest) -> dict[tuple[Contestant, str], None]:
-    """Who is compared, and by which kind of request, in the aims that are not reached."""
+def compared_in_missed_aims(contestants: Contest) -> dict[tuple[Contestant, str], None]:
+    """The contestants and kinds of request of the missed aims."""
     return dict.fromkeys(
-        (contestants[name], aim.kind) for aim in AIMS if aim.why for name in (aim.who, aim.than)
+        (contestants[name], aim.kind)
+        for aim in AIMS
+        if aim.missed_because
+        for name in (aim.ours, aim.other)
     )
 
 
 @dataclass(frozen=True)
 class Aim:
-    """To take at most so many times what another takes; ``why`` says why it does not hold."""
+    """``ours`` takes at most ``limit`` times as long as ``other``."""
 
     kind: str
-    who: str
-    than: str
+    ours: str
+    other: str
     limit: float
-    why: str = ""
+    missed_because: str = ""
 
-    def reached(self, contestants: Contest) -> float:
-        return ratio(contestants[self.who], contestants[self.than], self.kind)
-
-    @property
-    def what(self) -> str:
-        return f"{TITLES[self.kind]}, {shown(self.who)}"
+    def measure(self, contestants: Contest) -> float:
+        return ratio(contestants[self.ours], contestants[self.other], self.kind)
 
     @property
-    def against(self) -> str:
-        return WITHOUT if self.kind == PLAIN else shown(self.than)
+    def subject(self) -> str:
+        return f"{TITLES[self.kind]}, {display_name(self.ours)}"
+
+    @property
+    def reference(self) -> str:
+        return WITHOUT if self.kind == PLAIN else display_name(self.other)
 
 
 class ReadAim(Aim):
-    """Against what ``than`` takes and the request without any session, together."""
+    """The limit is relative to the sum of ``other`` and of a request without a session."""
 
-    def reached(self, contestants: Contest) -> float:
+    def measure(self, contestants: Contest) -> float:
         turns = zip(
-            contestants[self.who].turns[self.kind],
-            contestants[self.than].turns[self.kind],
-            contestants[beside("Redis")].turns[PLAIN],
+            contestants[self.ours].turns[self.kind],
+            contestants[self.other].turns[self.kind],
+            contestants[baseline_of("Redis")].turns[PLAIN],
             strict=True,
         )
         return statistics.median(
@@ -171,40 +176,39 @@ class ReadAim(Aim):
         )
 
     @property
-    def against(self) -> str:
-        return f"a GET by {self.than} + {WITHOUT}"
+    def reference(self) -> str:
+        return f"a GET by {self.other} + {WITHOUT}"
 
 
 TWO_OF_THREE = (
-    "the request and its two trips alone take 0.6 of all that Django's takes, which leaves next to "
-    "nothing for the session, its JSON and its cookie"
+    "the request and its two round trips alone take 0.6 of the time of Django's engine, which "
+    "leaves almost nothing for the session, its JSON and its cookie"
 )
-TWO_OF_TWO = "the request and its two trips alone take 0.85 of all that theirs takes"
-FOUR_TRIPS = (
-    "four trips where Django makes six on Redis and ten on PostgreSQL. With one trip less the old "
-    "key would end together with another step, and an answer that gets lost would take the session "
-    "from its browser"
+TWO_OF_TWO = "the request and its two round trips alone take 0.85 of the time of Flask-Session"
+FOUR_ROUND_TRIPS = (
+    "four round trips, where Django makes six on Redis and ten on PostgreSQL. With three, the old "
+    "key would be deleted together with another step, and a lost response would cost the browser "
+    "its session"
 )
 COMMITS = (
-    "the request and its trips alone take 0.4 of all that the other's takes. A quarter of ours is "
-    "Django's connection and the engine, an eighth is signatures: both would have to be halved"
+    "the request and its round trips alone take 0.4 of the other's time. A quarter of our time is "
+    "Django's connection and the engine, and an eighth is signatures. Both would have to be halved"
 )
 FILES = (
-    "ours signs what it stores, which is a fifth of its time, and reads the file again, with a "
-    "lock, before it is replaced; theirs does neither"
+    "our engine signs the session, which is a fifth of its time, and reads the file again under a "
+    "lock before it replaces it. Flask-Session does neither"
 )
-SIGNS = (
-    "the request alone takes 0.4 of all that Flask's takes; signing takes two thirds of what "
-    "Flask's does, Django's way to a cookie (expiry, Vary, attributes) more"
+SIGNATURES = (
+    "the request alone takes 0.4 of Flask's time. Signing takes two thirds of the time of Flask's, "
+    "but Django's handling of the cookie (expiry, Vary, attributes) takes more"
 )
-AFTER_THE_TRIP = (
-    "the same code of a request takes nearly twice as long with a trip in its midst as without "
-    "one: meanwhile the processor's caches forget it. The aim counts it without"
+COLD_CACHES = (
+    "the code of a request takes nearly twice as long with a round trip in it as without one, "
+    "because the processor's caches lose it meanwhile. The aim counts it without"
 )
-
-NOTHING_ELSE = (
-    "five microseconds of a request that takes fifty and does nothing else, give or take what the "
-    "turn before it leaves in the processor's caches"
+FEW_MICROSECONDS = (
+    "five microseconds of a request that takes fifty and does nothing else. They vary with what "
+    "the previous turn leaves in the processor's caches"
 )
 
 AIMS = [
@@ -213,15 +217,18 @@ AIMS = [
     Aim("write", f"{OUR_ENGINES}db", f"{DJANGO_ENGINES}db", 0.60, COMMITS),
     Aim("write", f"{OUR_ENGINES}db", "Flask-Session, SQLAlchemy", 0.50, COMMITS),
     Aim("write", f"{OUR_ENGINES}file", "Flask-Session, cachelib", 0.85, FILES),
-    Aim("write", f"{OUR_ENGINES}signed_cookies", "Flask", 0.85, SIGNS),
-    Aim("sign_in", f"{OUR_ENGINES}cache", f"{DJANGO_ENGINES}cache", 0.45, FOUR_TRIPS),
-    Aim("sign_in", f"{OUR_ENGINES}db", f"{DJANGO_ENGINES}db", 0.45, FOUR_TRIPS),
-    *(Aim(PLAIN, names[0], beside(place), 1.10, NOTHING_ELSE) for place, names in ORDER.items()),
-    ReadAim("read", f"{OUR_ENGINES}cache", "redis-py alone", 1.25, AFTER_THE_TRIP),
+    Aim("write", f"{OUR_ENGINES}signed_cookies", "Flask", 0.85, SIGNATURES),
+    Aim("sign_in", f"{OUR_ENGINES}cache", f"{DJANGO_ENGINES}cache", 0.45, FOUR_ROUND_TRIPS),
+    Aim("sign_in", f"{OUR_ENGINES}db", f"{DJANGO_ENGINES}db", 0.45, FOUR_ROUND_TRIPS),
+    *(
+        Aim(PLAIN, names[0], baseline_of(place), 1.10, FEW_MICROSECONDS)
+        for place, names in ORDER.items()
+    ),
+    ReadAim("read", f"{OUR_ENGINES}cache", "redis-py alone", 1.25, COLD_CACHES),
 ]
 
 
-def shown(name: str) -> str:
+def display_name(name: str) -> str:
     if name.startswith(DJANGO_ENGINES):
         return f"Django's `{name.removeprefix(DJANGO_ENGINES)}`"
     return f"`{name.removeprefix(OUR_ENGINES)}`" if name.startswith(OUR_ENGINES) else name
@@ -233,6 +240,6 @@ def median(contestant: Contestant, kind: str) -> float:
 
 
 def writes(contestants: Contest) -> Iterator[tuple[str, dict[str, float]]]:
-    """By place, what a write costs whoever keeps sessions there."""
+    """The medians of a write by place."""
     for place, names in ORDER.items():
         yield place, {name: median(contestants[name], "write") for name in names}

@@ -1,4 +1,4 @@
-"""The pictures of the documents, all in one style."""
+"""The charts of the documentation, all in one style."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ STYLE: Any = {
 
 @contextmanager
 def picture(name: str, inches: tuple[float, float], caption: str) -> Iterator[Figure]:
-    """To draw on: what is drawn becomes docs/``name``.svg."""
+    """Yields a figure, and then saves it as docs/``name``.svg."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=inches, layout="constrained")
         yield figure

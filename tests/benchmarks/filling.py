@@ -1,4 +1,4 @@
-"""Many sessions in PostgreSQL, by one statement."""
+"""Creates many sessions in PostgreSQL in one statement."""
 
 import psycopg
 
@@ -13,7 +13,7 @@ FILL = """
 
 
 def fill(url: str, name: str, rows: int, days: int) -> None:
-    """Sessions that are signed in, which expire within so many days."""
+    """Create signed-in sessions that expire within that many days."""
     data = SessionStore().encode({"_auth_user_id": "7", "_auth_user_hash": "h" * 64, "cart": [1]})
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(FILL, {"name": name, "data": data, "days": days, "rows": rows})

@@ -1,6 +1,6 @@
--- Requests of one kind by visitors with sessions of their own, for wrk.
--- Arguments: the kind, and a file with a session cookie on each line. What is answered is not kept:
--- a signed cookie is written from the same one each time.
+-- Requests of one kind by visitors with different sessions, for wrk.
+-- Arguments: the kind, and a file with a session cookie on each line. New cookies in responses are
+-- ignored, so a signed cookie is always the first one.
 
 local kind, sessions, turn
 
@@ -28,7 +28,7 @@ function request()
   return wrk.format("POST", "/sessions/set-item/", headers, "key=color&value=" .. turn)
 end
 
--- For whoever started wrk: requests, seconds, milliseconds of the 99th percentile, failures.
+-- The result: requests, seconds, milliseconds of the 99th percentile, failures.
 function done(summary, latency)
   local errors = summary.errors
   print(string.format(

@@ -1,7 +1,7 @@
-"""What others run for sessions, each an application that serves the same requests.
+"""Other packages for sessions, each in an application that serves the same requests.
 
-Their own packages stand in requirements.txt beside this. Each keeps its own defaults, but
-for the store.
+The packages are in requirements.txt in this folder. Each has its default settings, except for the
+store.
 """
 
 import asyncio
@@ -31,10 +31,10 @@ from starsessions.stores.redis import RedisStore
 
 from cookieproj.engines.benchmark.views import PAYLOAD
 
-# What all of them can do.
+# The requests that all of them serve.
 KINDS = ("plain", "read", "write")
 
-# Seconds that a session lives.
+# Seconds until a session expires.
 AGE = 14 * 24 * 60 * 60
 
 
@@ -69,7 +69,7 @@ def flask_session_on_redis(url: str) -> flask.Flask:
 
 
 def flask_session_on_files(folder: Path) -> flask.Flask:
-    # 0: as many files as there are sessions.
+    # 0 is no limit of the number of files.
     cache = FileSystemCache(str(folder), threshold=0)
     app = flask_application(SESSION_TYPE="cachelib", SESSION_CACHELIB=cache)
     Session(app)
@@ -118,13 +118,13 @@ def starsessions_on_redis(url: str) -> Iterator[WSGIApplication]:
     )
     with asyncio.Runner() as runner:
         try:
-            yield driven(app, runner)
+            yield as_wsgi(app, runner)
         finally:
             runner.run(client.aclose())
 
 
-def driven(app: Any, runner: asyncio.Runner) -> WSGIApplication:
-    """An ASGI application as a visitor calls one of WSGI: on its loop, a request at a time."""
+def as_wsgi(app: Any, runner: asyncio.Runner) -> WSGIApplication:
+    """Serve an ASGI application as a WSGI one, one request at a time on its event loop."""
 
     def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         scope = {
@@ -150,9 +150,9 @@ def driven(app: Any, runner: asyncio.Runner) -> WSGIApplication:
             sent.append(message)
 
         runner.run(app(scope, receive, send))
-        begun, *bodies = sent
-        status = HTTPStatus(begun["status"])
-        headers = [(name.decode(), value.decode()) for name, value in begun["headers"]]
+        start, *bodies = sent
+        status = HTTPStatus(start["status"])
+        headers = [(name.decode(), value.decode()) for name, value in start["headers"]]
         start_response(f"{status.value} {status.phrase}", headers)
         return [message.get("body", b"") for message in bodies]
 
@@ -160,7 +160,7 @@ def driven(app: Any, runner: asyncio.Runner) -> WSGIApplication:
 
 
 def bare(get: Callable[[str], bytes], put: Callable[[str, bytes], object]) -> WSGIApplication:
-    """No framework, no signature, no expiry: one key, one JSON, the store and nothing else."""
+    """Only the store, with JSON under one key: no framework, no signature, no expiry."""
 
     def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         kind = environ["PATH_INFO"].removeprefix("/")

@@ -1,7 +1,7 @@
-"""Where a request's time goes: looked at now and then, at moments that no request can foresee.
+"""A sampling profiler of requests, with random intervals.
 
-A profiler that looks at every call makes Python's part larger than it is, and one that looks at
-regular moments sees the same places of requests that are all alike.
+A profiler of every call would overstate the share of Python code. With regular intervals, it would
+sample the same places of requests that are all alike.
 """
 
 import random
@@ -14,9 +14,9 @@ from cookieproj.engines.benchmark.contestant import Contestant
 from cookieproj.engines.benchmark.visitor import Visitor
 from demo.benchmark_chart import TITLES
 
-from .contest import median, shown
+from .contest import display_name, median
 
-# Seconds between two looks, on average.
+# Average seconds between two samples.
 INTERVAL = 1e-4
 
 REQUEST = "the request"
@@ -25,8 +25,8 @@ FORMAT = "JSON, signatures"
 STORE = "the store"
 PARTS = (REQUEST, SESSION, FORMAT, STORE)
 
-# What a part of a file's path says of the time that is spent in it, and in what it calls; the first
-# that fits counts. What fits none belongs to what called it.
+# The part to which the time in a file belongs, by a piece of the file's path. The first match
+# counts. The time in other files belongs to their caller.
 PLACES = {
     "/cookieproj/engines/session_files.py": STORE,
     "/flask_session/": SESSION,
@@ -45,52 +45,52 @@ PLACES = {
 }
 
 
-def profiled(contestant: Contestant, kind: str, requests: int) -> dict[str, float]:
-    """What share of the time of such requests each of PARTS takes."""
+def profile(contestant: Contestant, kind: str, requests: int) -> dict[str, float]:
+    """The share of each part in the time of these requests."""
     visitor = contestant.visitors[0]
-    looks: Counter[str] = Counter()
+    samples: Counter[str] = Counter()
 
-    def look(_signal: int, frame: FrameType | None) -> None:
+    def take_sample(_signal: int, frame: FrameType | None) -> None:
         if part := part_of(frame):
-            looks[part] += 1
-        wait()
+            samples[part] += 1
+        schedule_sample()
 
-    def wait() -> None:
+    def schedule_sample() -> None:
         signal.setitimer(signal.ITIMER_REAL, max(random.expovariate(1 / INTERVAL), 1e-6))
 
     visitor.visit(kind)
-    previous = signal.signal(signal.SIGALRM, look)
-    wait()
+    previous = signal.signal(signal.SIGALRM, take_sample)
+    schedule_sample()
     try:
         for _ in range(requests):
             visitor.visit(kind)
     finally:
-        # First of all nobody looks any more: a look would ask for the next one.
+        # Replaced first, since taking a sample would schedule the next one.
         signal.signal(signal.SIGALRM, lambda _signal, _frame: None)
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
-    return {part: looks[part] / looks.total() for part in PARTS}
+    return {part: samples[part] / samples.total() for part in PARTS}
 
 
 def part_of(frame: FrameType | None) -> str | None:
-    """By the innermost file that has a place; None outside a request that is measured."""
-    found: str | None = None
+    """The part of the innermost file in ``PLACES``, or None outside a measured request."""
+    part: str | None = None
     while frame:
         code = frame.f_code
         if code is Visitor.prepare.__code__:
             return None
         if code is Visitor.request.__code__:
-            return found or REQUEST
-        found = found or next((p for place, p in PLACES.items() if place in code.co_filename), None)
+            return part or REQUEST
+        part = part or next((p for place, p in PLACES.items() if place in code.co_filename), None)
         frame = frame.f_back
     return None
 
 
-def table(asked: Iterable[tuple[Contestant, str]], requests: int) -> Iterator[str]:
-    """Microseconds of their medians, a line of Markdown for each subject and kind."""
+def table(profiled: Iterable[tuple[Contestant, str]], requests: int) -> Iterator[str]:
+    """A Markdown table: the median of each contestant and kind, divided into parts."""
     yield f"| request | {' | '.join(PARTS)} |"
     yield "| --- |" + " --- |" * len(PARTS)
-    for contestant, kind in asked:
-        shares = profiled(contestant, kind, requests)
+    for contestant, kind in profiled:
+        shares = profile(contestant, kind, requests)
         cells = (f"{shares[part] * median(contestant, kind):,.0f}" for part in PARTS)
-        yield f"| {TITLES[kind]}, {shown(contestant.name)} | {' | '.join(cells)} |"
+        yield f"| {TITLES[kind]}, {display_name(contestant.name)} | {' | '.join(cells)} |"

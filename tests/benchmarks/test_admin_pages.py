@@ -1,4 +1,4 @@
-"""The admin's lists cost the same however many sessions there are."""
+"""The time of the admin's lists does not depend on the number of sessions."""
 
 import os
 import statistics
@@ -31,7 +31,7 @@ LARGE = {"db": 1_000_000, "cache": 1_000_000, "file": 100_000}
 STORED = "/admin/cookieproj_engines/storedsession/"
 SIGNED_IN = "/admin/cookieproj_devices/signedinsession/"
 
-# What a session of somebody who is signed in holds.
+# The data of a signed-in session.
 DATA = {"_auth_user_id": "1", "_auth_user_hash": "h" * 64, "cart": ["cookie", "milk"]}
 
 ROUNDS, REQUESTS = 5, 5
@@ -52,8 +52,8 @@ FILL_SIGNED_IN = """
 
 
 @dataclass
-class Place:
-    """A store with so many sessions in it, entered with everything set up for requests."""
+class FilledSite:
+    """A site with that many sessions in its store. Its context configures Django for it."""
 
     engine: str
     rows: int
@@ -76,15 +76,15 @@ class Place:
 
     @property
     def deep(self) -> int:
-        """How many sessions stand before the deep page."""
+        """The number of sessions before the deep page."""
         return self.rows * 8 // 10
 
     def fill(self) -> str:
-        """Sign in, fill the store, and give the position of a page deep in it."""
+        """Sign in, fill the store, and return the position of the deep page."""
         User.objects.get_or_create(username="admin", is_staff=True, is_superuser=True)
         self.client.force_login(User.objects.get(username="admin"))
-        filling: Callable[[], str] = getattr(self, f"fill_{self.engine}")
-        return filling()
+        fill: Callable[[], str] = getattr(self, f"fill_{self.engine}")
+        return fill()
 
     def fill_db(self) -> str:
         parameters: dict[str, str | int] = {"data": FileEngine().encode(DATA), "rows": self.rows}
@@ -106,11 +106,11 @@ class Place:
             for number in range(start, min(start + 10_000, self.rows)):
                 pipeline.set(f"{prefix}{number:032}", payload, ex=1_209_600)
             pipeline.execute()
-        cursor, met = client.scan(0, count=100)
-        met = len(met)
-        while cursor and met < self.deep:
+        cursor, names = client.scan(0, count=100)
+        seen = len(names)
+        while cursor and seen < self.deep:
             cursor, names = client.scan(cursor, count=100)
-            met += len(names)
+            seen += len(names)
         return str(cursor)
 
     def fill_file(self) -> str:
@@ -122,83 +122,85 @@ class Place:
             path = self.folder / f"sessionid{number:032}"
             path.write_text(payload)
             os.utime(path, ns=(now, now))
-        met = 0
+        seen = 0
         for start, end, names in FileStore(FileEngine()).folder.blocks(0):
-            if met + len(names) > self.deep:
-                return f"{start}:{end}:{sorted(names)[self.deep - met]}"
-            met += len(names)
+            if seen + len(names) > self.deep:
+                return f"{start}:{end}:{sorted(names)[self.deep - seen]}"
+            seen += len(names)
         raise AssertionError
 
     def seconds(self, path: str) -> float:
-        """Of a request, the median of a few."""
-        taken = []
+        """The median of some requests."""
+        durations = []
         for _ in range(REQUESTS):
-            before = time.perf_counter()
+            started = time.perf_counter()
             response = self.client.get(path)
-            taken.append(time.perf_counter() - before)
+            durations.append(time.perf_counter() - started)
             assert response.status_code == 200
-            # A whole page of them.
+            # The page is full.
             assert response.content.count(b"<tr") > 90
-        return statistics.median(taken)
+        return statistics.median(durations)
 
 
 @pytest.fixture(params=LARGE)
-def places(
+def filled_sites(
     request: pytest.FixtureRequest,
     settings: Settings,
     tmp_path: Path,
     postgresql_url: str,
     redis_url: str,
     django_db_blocker: DjangoDbBlocker,
-) -> Iterator[list[Place]]:
-    """One with a thousand sessions and one with as many as it is to be tried with."""
-    made = []
+) -> Iterator[list[FilledSite]]:
+    """A site with a thousand sessions, and one with many."""
+    sites = []
     for number, rows in enumerate((SMALL, LARGE[request.param])):
         url = new_database(postgresql_url, f"{request.param}_{rows}")
         assert manage("migrate", "--verbosity=0", DATABASE_URL=url).returncode == 0
         folder = tmp_path / str(rows)
         folder.mkdir()
         cache = f"{redis_url}/{7 + 2 * number}"
-        made.append(Place(request.param, rows, settings, url, cache, folder))
+        sites.append(FilledSite(request.param, rows, settings, url, cache, folder))
     with django_db_blocker.unblock():
-        yield made
-    for place in made:
+        yield sites
+    for site in sites:
         with psycopg.connect(postgresql_url, autocommit=True) as connection:
-            name = f"{place.engine}_{place.rows}"
+            name = f"{site.engine}_{site.rows}"
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def test_a_page_costs_at_most_twice_as_much(
-    places: list[Place], figures: Callable[..., None]
+def test_list_of_many_sessions_takes_at_most_twice_as_long(
+    filled_sites: list[FilledSite], figures: Callable[..., None]
 ) -> None:
-    small, large = places
+    small, large = filled_sites
     ratios = {}
     paths = {}
-    for place in places:
-        with place:
-            position = inspector.encrypt(place.fill(), inspector.POSITION)
-            deepest = min(place.rows, MAX_ROWS_LISTED) // 100 - 1
-            paths[place.rows] = {
+    for site in filled_sites:
+        with site:
+            position = inspector.encrypt(site.fill(), inspector.POSITION)
+            deepest = min(site.rows, MAX_ROWS_LISTED) // 100 - 1
+            paths[site.rows] = {
                 "first page": STORED,
                 "deep page": f"{STORED}?start={position}",
             }
-            if place.engine == "db":
-                paths[place.rows] |= {
+            if site.engine == "db":
+                paths[site.rows] |= {
                     "first page of the signed-in": SIGNED_IN,
                     "deep page of the signed-in": f"{SIGNED_IN}?p={deepest}",
                 }
-    for which in paths[SMALL]:
-        taken: dict[int, list[float]] = {place.rows: [] for place in places}
+    for page in paths[SMALL]:
+        durations: dict[int, list[float]] = {site.rows: [] for site in filled_sites}
         for _ in range(ROUNDS):
-            for place in places:
-                with place:
-                    taken[place.rows].append(place.seconds(paths[place.rows][which]))
-        ratios[which] = statistics.median(taken[large.rows]) / statistics.median(taken[small.rows])
+            for site in filled_sites:
+                with site:
+                    durations[site.rows].append(site.seconds(paths[site.rows][page]))
+        ratios[page] = statistics.median(durations[large.rows]) / statistics.median(
+            durations[small.rows]
+        )
     figures(
         f"pages {large.engine}",
         [
-            f"- `{large.engine}`, {large.rows:,} sessions, {which}: {ratio:.2f}"
-            for which, ratio in ratios.items()
+            f"- `{large.engine}`, {large.rows:,} sessions, {page}: {ratio:.2f}"
+            for page, ratio in ratios.items()
         ],
     )
     assert max(ratios.values()) < 2

@@ -1,4 +1,4 @@
-"""clearsessions on a large table while requests go on."""
+"""clearsessions on a large table and a large folder, also during requests."""
 
 import os
 import shutil
@@ -38,7 +38,7 @@ LIVE = 500_000
 VISITORS = 2
 FILES = 100_000
 
-# Each of the two by turns.
+# Repetitions. In each, both are measured.
 PAIRS = 3
 PAIRS_OF_FILES = 2
 
@@ -52,7 +52,11 @@ def url(postgresql_url: str) -> str:
 
 @contextmanager
 def visitors(url: str) -> Iterator[Callable[[], list[tuple[int, float]]]]:
-    """Requests from other processes; asked, they say how many and the longest in seconds."""
+    """Processes that make requests.
+
+    Yields a function that returns, for each process, the number of requests since the last call
+    and the seconds of the longest.
+    """
     with psycopg.connect(url) as connection:
         rows = connection.execute(
             "SELECT session_key FROM django_session WHERE expire_date > now() + '1 day' LIMIT 1000"
@@ -77,34 +81,34 @@ def visitors(url: str) -> Iterator[Callable[[], list[tuple[int, float]]]]:
             for _ in range(VISITORS)
         ]
 
-        def asked() -> list[tuple[int, float]]:
-            answers = []
+        def take_counts() -> list[tuple[int, float]]:
+            counts = []
             for visitor in running:
                 print(file=visitor.stdin, flush=True)
                 number, longest = visitor.stdout.readline().split()  # type: ignore[union-attr]
-                answers.append((int(number), float(longest)))
-            return answers
+                counts.append((int(number), float(longest)))
+            return counts
 
-        while min(number for number, _longest in asked()) == 0:
+        while min(number for number, _longest in take_counts()) == 0:
             time.sleep(0.1)
-        yield asked
+        yield take_counts
 
 
 def timed(clear: Callable[[], object]) -> tuple[float, list[float]]:
-    """Seconds in all, and of each statement."""
+    """The seconds of ``clear``, and of each of its statements."""
     statements = []
 
     def wrapper(execute: Any, *arguments: Any) -> Any:
-        before = time.perf_counter()
+        started = time.perf_counter()
         try:
             return execute(*arguments)
         finally:
-            statements.append(time.perf_counter() - before)
+            statements.append(time.perf_counter() - started)
 
-    before = time.perf_counter()
+    started = time.perf_counter()
     with connections["default"].execute_wrapper(wrapper):
         clear()
-    return time.perf_counter() - before, statements
+    return time.perf_counter() - started, statements
 
 
 def empty(url: str) -> None:
@@ -119,7 +123,7 @@ def count(url: str) -> int:
 
 
 @pytest.mark.parametrize("whose", ["ours", "Django's"])
-def test_requests_go_on_while_half_of_a_million_rows_is_cleared(
+def test_requests_are_served_while_half_a_million_rows_are_cleared(
     whose: str,
     url: str,
     settings: Settings,
@@ -127,15 +131,15 @@ def test_requests_go_on_while_half_of_a_million_rows_is_cleared(
     figures: Callable[..., None],
 ) -> None:
     settings.SESSION_ENGINE = "cookieproj.engines.db"
-    clear = djangos if whose != "ours" else command
+    clear = clear_with_django if whose != "ours" else clear_with_our_command
     with django_db_blocker.unblock(), connected(url):
         fill(url, "live", LIVE, days=14)
         fill(url, "expired", EXPIRED, days=-14)
         assert count(url) == EXPIRED + LIVE
-        with visitors(url) as asked:
-            asked()
+        with visitors(url) as take_counts:
+            take_counts()
             seconds, statements = timed(clear)
-            visits = asked()
+            visits = take_counts()
     assert count(url) == LIVE
     empty(url)
     longest = max(longest for _, longest in visits)
@@ -151,24 +155,24 @@ def test_requests_go_on_while_half_of_a_million_rows_is_cleared(
         assert max(statements) < 1
 
 
-def test_clearing_rows_takes_a_few_times_as_long_as_one_statement(
+def test_clearing_rows_takes_at_most_three_times_as_long_as_one_delete(
     url: str,
     settings: Settings,
     django_db_blocker: DjangoDbBlocker,
     figures: Callable[..., None],
 ) -> None:
-    """Nobody else asks meanwhile, so that nothing but the batches makes the difference.
+    """Without other requests, so that only the batches make the difference.
 
-    Each row is locked before it is deleted, so that one in somebody else's hands is left to him:
-    PostgreSQL writes it twice for that.
+    Each row is locked before it is deleted, and skipped if another process has locked it. For
+    that, PostgreSQL writes the row twice.
     """
     pairs, longest = [], 0.0
     with django_db_blocker.unblock(), connected(url):
         for _pair in range(PAIRS):
-            filled(url)
+            fill_half_expired(url)
             bare = timed(delete_at_once)[0]
             assert count(url) == LIVE
-            filled(url)
+            fill_half_expired(url)
             ours, statements = timed(SessionStore.clear_expired)
             assert count(url) == LIVE
             pairs.append(ours / bare)
@@ -178,16 +182,16 @@ def test_clearing_rows_takes_a_few_times_as_long_as_one_statement(
     figures(
         "clearing rows",
         [
-            f"`clear_expired` of {EXPIRED:,} of {EXPIRED + LIVE:,} rows, nobody else there, takes "
-            f"{ratio:.2f} times as long as one bare `DELETE` (at most 3.0), its longest statement "
-            f"{longest * 1000:.0f} ms (at most 1 s)."
+            f"`clear_expired` of {EXPIRED:,} of {EXPIRED + LIVE:,} rows, without other requests, "
+            f"takes {ratio:.2f} times as long as one bare `DELETE` (at most 3.0), its longest "
+            f"statement {longest * 1000:.0f} ms (at most 1 s)."
         ],
     )
     assert ratio <= 3.0
     assert longest < 1
 
 
-def filled(url: str) -> None:
+def fill_half_expired(url: str) -> None:
     empty(url)
     fill(url, "live", LIVE, days=14)
     fill(url, "expired", EXPIRED, days=-14)
@@ -198,16 +202,16 @@ def delete_at_once() -> None:
         cursor.execute("DELETE FROM django_session WHERE expire_date < now()")
 
 
-def test_clearing_files_takes_a_part_of_the_time_of_djangos(
+def test_clearing_files_takes_at_most_a_third_of_djangos_time(
     tmp_path: Path, figures: Callable[..., None]
 ) -> None:
     pairs = []
     for pair in range(PAIRS_OF_FILES):
-        took = [
-            clearing_files(store, tmp_path / f"{pair}{store.__module__}")
+        ours, djangos = (
+            seconds_to_clear_files(store, tmp_path / f"{pair}{store.__module__}")
             for store in (FileStore, DjangoFileStore)
-        ]
-        pairs.append(took[0] / took[1])
+        )
+        pairs.append(ours / djangos)
     ratio = statistics.median(pairs)
     figures(
         "clearing files",
@@ -219,35 +223,35 @@ def test_clearing_files_takes_a_part_of_the_time_of_djangos(
     assert ratio <= 0.35
 
 
-def clearing_files(store: Any, folder: Path) -> float:
-    """Seconds. The expired and the live ones by turns, each written by that engine."""
+def seconds_to_clear_files(store: Any, folder: Path) -> float:
+    """Every second session has expired. All are written by that engine."""
     folder.mkdir()
-    apart: Any = type("SessionStore", (store,), {"_storage_path": str(folder)})
+    store_in_folder: Any = type("SessionStore", (store,), {"_storage_path": str(folder)})
     now = timezone.now()
     with time_machine.travel(now - timedelta(days=20), tick=False) as clock:
         for number in range(FILES):
             clock.move_to(now - timedelta(days=20 * (number % 2)))
-            session: Any = apart()
+            session: Any = store_in_folder()
             session.update({"text": "x" * 200})
             session.save()
             if store is DjangoFileStore:
                 written = folder / f"sessionid{session.session_key}"
                 os.utime(written, (time.time(), time.time()))
-    began = time.perf_counter()
-    apart.clear_expired()
-    seconds = time.perf_counter() - began
-    left = sum(path.name.startswith("sessionid") for path in folder.iterdir())
-    assert left == FILES // 2
+    started = time.perf_counter()
+    store_in_folder.clear_expired()
+    seconds = time.perf_counter() - started
+    remaining = sum(path.name.startswith("sessionid") for path in folder.iterdir())
+    assert remaining == FILES // 2
     shutil.rmtree(folder)
     return seconds
 
 
-def command() -> None:
+def clear_with_our_command() -> None:
     call_command("clearsessions", verbosity=0)
 
 
-def djangos() -> None:
-    """As on a site that has none of our engines, and so nobody to hear of deleted rows."""
+def clear_with_django() -> None:
+    """As on a site without our engines, where no receiver handles deleted rows."""
     post_delete.disconnect(sender=Session, dispatch_uid=OUR_DISPATCH_UID)
     try:
         DjangoStore.clear_expired()

@@ -1,4 +1,4 @@
-"""What reading, writing, listing and clearing cost as sessions grow in number."""
+"""The time of reading, writing, listing and clearing, by the number of sessions."""
 
 import json
 import os
@@ -29,7 +29,7 @@ from .machine import machine
 
 SIZES = [1_000, 10_000, 100_000, 1_000_000]
 
-# Of so many sessions one has expired.
+# One of that many sessions has expired.
 EXPIRED = 10
 
 SAMPLES = 300
@@ -80,7 +80,7 @@ def fill_db(store: Any, numbers: range, folder: Path) -> None:
 
 
 def fill_cache(store: Any, numbers: range, folder: Path) -> None:
-    """No expired ones: Redis forgets those by itself."""
+    """Without expired sessions, which Redis deletes by itself."""
     cache: Any = cache_connections["sessions"]
     client, payload = cache.client.get_client(), cache.client.encode(DATA)
     prefix = cache.make_key(store.cache_key_prefix)
@@ -105,7 +105,7 @@ FILL = {"db": fill_db, "cache": fill_cache, "file": fill_file}
 
 
 def bytes_db(folder: Path) -> int:
-    """With its indexes."""
+    """The table with its indexes."""
     with connections["default"].cursor() as cursor:
         cursor.execute("SELECT pg_total_relation_size('django_session')")
         ((size,),) = cursor.fetchall()
@@ -118,7 +118,7 @@ def bytes_cache(folder: Path) -> int:
 
 
 def bytes_file(folder: Path) -> int:
-    """Blocks of the disk, without the folder's own."""
+    """The blocks of the files, without those of the folder."""
     return sum(entry.stat().st_blocks * 512 for entry in os.scandir(folder))
 
 
@@ -126,13 +126,13 @@ BYTES = {"db": bytes_db, "cache": bytes_cache, "file": bytes_file}
 
 
 def milliseconds(step: Callable[[], object]) -> float:
-    began = time.perf_counter()
+    started = time.perf_counter()
     step()
-    return (time.perf_counter() - began) * 1000
+    return (time.perf_counter() - started) * 1000
 
 
 def measure(store: Any, size: int) -> dict[str, float]:
-    """Of live sessions here and there, the medians; of clearing, all of it."""
+    """The medians of random live sessions, and the time of clearing all expired ones."""
     numbers = random.sample([number for number in range(1, size) if number % EXPIRED], SAMPLES)
 
     def write(number: int) -> None:
@@ -151,7 +151,9 @@ def measure(store: Any, size: int) -> dict[str, float]:
     }
 
 
-def test_growth(site: Path, figures: Callable[..., None], pytestconfig: pytest.Config) -> None:
+def test_times_grow_less_than_sixfold_with_thousandfold_sessions(
+    site: Path, figures: Callable[..., None], pytestconfig: pytest.Config
+) -> None:
     costs: Costs = {}
     sizes: dict[str, float] = {}
     for name in ENGINES:
@@ -169,7 +171,8 @@ def test_growth(site: Path, figures: Callable[..., None], pytestconfig: pytest.C
         draw(costs)
     for name in ENGINES:
         for step in ("read", "write", "list"):
-            # A thousand times as many: a tree that is a level deeper, and pages not in memory.
+            # With a thousand times as many sessions, an index is a level deeper, and not all of its
+            # pages are in memory.
             assert costs[name, step, SIZES[-1]] < 6 * costs[name, step, SIZES[0]], (name, step)
 
 
@@ -182,13 +185,13 @@ def table(costs: Costs, sizes: dict[str, float]) -> Iterator[str]:
                 cells = (f"{costs[name, step, size]:,.2f}" for size in SIZES)
                 yield f"| {step}, {place} | {' | '.join(cells)} |"
     yield ""
-    told = ", ".join(f"{sizes[name]:,.0f} in {place}" for name, place in ENGINES.items())
+    by_place = ", ".join(f"{sizes[name]:,.0f} in {place}" for name, place in ENGINES.items())
     stored = len(json.dumps(DATA))
-    yield f"A session of {stored} bytes of JSON takes so many with all that belongs to it: {told}."
+    yield f"Bytes of a session with {stored} bytes of JSON, including keys and indexes: {by_place}."
 
 
 def draw(costs: Costs) -> None:
-    """Both axes logarithmic: what grows with the number rises, what does not lies flat."""
+    """Draw a chart of each step, with both axes logarithmic."""
     with picture("growth", (10, 3.4), f"One in {EXPIRED} expired. {machine()}") as figure:
         for step, axes in zip(STEPS, figure.subplots(1, len(STEPS), sharex=True), strict=True):
             for (name, place), colour in zip(

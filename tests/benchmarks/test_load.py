@@ -1,4 +1,4 @@
-"""The whole site under load: gunicorn with two workers, PostgreSQL and Redis, wrk before it."""
+"""The whole site under load by wrk: gunicorn with two workers, PostgreSQL and Redis."""
 
 import statistics
 import subprocess
@@ -16,7 +16,7 @@ from .machine import machine
 
 SCRIPT = Path(__file__).with_name("load.lua")
 
-# So many requests are under way at a time, for so long; each engine has so many turns.
+# Concurrent requests, the duration of a turn, and the turns of each engine.
 CONNECTIONS = 8
 SECONDS = 4
 TURNS = 2
@@ -26,14 +26,14 @@ TOKEN = "a" * 32
 
 
 @dataclass(frozen=True)
-class Served:
+class Turn:
     per_second: float
     p99: float  # milliseconds
     failed: int
 
 
-def begin(site: str) -> Iterator[str]:
-    """The session cookies of visitors who have each written something."""
+def create_sessions(site: str) -> Iterator[str]:
+    """Create sessions, and return their cookies."""
     headers = {
         "X-Forwarded-Proto": "https",
         "X-CSRFToken": TOKEN,
@@ -51,54 +51,54 @@ def begin(site: str) -> Iterator[str]:
         yield response.cookies["__Host-sessionid"]
 
 
-def load(site: str, kind: str, cookies: Path) -> Served:
+def load(site: str, kind: str, cookies: Path) -> Turn:
     command = [
         *(servers.found("wrk", "the system's package wrk"), "--threads", "1"),
         *("--connections", str(CONNECTIONS), "--duration", f"{SECONDS}s"),
         *("--script", str(SCRIPT), site, "--", kind, str(cookies)),
     ]
-    ran = subprocess.run(command, capture_output=True, text=True, check=True)
-    counted = ran.stdout.splitlines()[-1].split()
-    assert counted[0] == "counted", ran.stdout
-    number, seconds, p99, failed = map(float, counted[1:])
-    return Served(number / seconds, p99, int(failed))
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    counts = result.stdout.splitlines()[-1].split()
+    assert counts[0] == "counted", result.stdout
+    number, seconds, p99, failed = map(float, counts[1:])
+    return Turn(number / seconds, p99, int(failed))
 
 
-def test_the_whole_site_under_load(
+def test_no_request_fails_under_load(
     stores: dict[str, str], tmp_path: Path, figures: Callable[..., None]
 ) -> None:
-    served: dict[tuple[str, str], list[Served]] = {}
+    results: dict[tuple[str, str], list[Turn]] = {}
     for name in ENGINE_NAMES:
         for engine in (OUR_ENGINES + name, DJANGO_ENGINES + name) * TURNS:
             environment = stores | {"SESSION_PROFILE": name, "SESSION_ENGINE": engine}
             with in_production(**environment) as host:
                 site = f"http://{host}"
                 cookies = tmp_path / "cookies"
-                cookies.write_text("".join(f"{cookie}\n" for cookie in begin(site)))
+                cookies.write_text("".join(f"{cookie}\n" for cookie in create_sessions(site)))
                 for kind in ("read", "write"):
-                    served.setdefault((engine, kind), []).append(load(site, kind, cookies))
-    figures("load", table(served))
-    assert {turn.failed for turns in served.values() for turn in turns} == {0}
+                    results.setdefault((engine, kind), []).append(load(site, kind, cookies))
+    figures("load", table(results))
+    assert {turn.failed for turns in results.values() for turn in turns} == {0}
 
 
-def table(served: dict[tuple[str, str], list[Served]]) -> Iterator[str]:
-    """Ours / Django's; of the turns of each the mean."""
+def table(results: dict[tuple[str, str], list[Turn]]) -> Iterator[str]:
+    """A Markdown table: the means of our engines and of Django's."""
     yield "| ours / Django's | reads a second | p99, ms | writes a second | p99, ms |"
     yield "| --- |" + " --- |" * 4
     for name in ENGINE_NAMES:
         cells = [
             " / ".join(
-                f"{mean(served[family + name, kind], of):,.0f}"
+                f"{mean(results[family + name, kind], field):,.0f}"
                 for family in (OUR_ENGINES, DJANGO_ENGINES)
             )
             for kind in ("read", "write")
-            for of in ("per_second", "p99")
+            for field in ("per_second", "p99")
         ]
         yield f"| `{name}` | {' | '.join(cells)} |"
     yield ""
-    requests = sum(turn.per_second * SECONDS for turns in served.values() for turn in turns)
+    requests = sum(turn.per_second * SECONDS for turns in results.values() for turn in turns)
     yield f"About {requests:,.0f} requests, none of them failed. {machine()}."
 
 
-def mean(turns: list[Served], of: str) -> float:
-    return statistics.mean(float(getattr(turn, of)) for turn in turns)
+def mean(turns: list[Turn], field: str) -> float:
+    return statistics.mean(float(getattr(turn, field)) for turn in turns)

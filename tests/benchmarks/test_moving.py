@@ -1,4 +1,4 @@
-"""movesessions from PostgreSQL to Redis, as a process of its own."""
+"""movesessions from PostgreSQL to Redis, in a separate process."""
 
 import os
 import re
@@ -27,9 +27,9 @@ def url(postgresql_url: str) -> str:
     return url
 
 
-# manage.py, and then the most memory that it has held. Whoever waits for a process is told the
-# parent's too, out of which it was made.
-WATCHED = """
+# Runs manage.py, and prints its peak memory. The figure of ``wait4`` would include the memory of
+# the parent before ``exec``.
+WITH_PEAK_MEMORY = """
 import runpy
 try:
     runpy.run_path("manage.py", run_name="__main__")
@@ -38,8 +38,8 @@ finally:
 """
 
 
-def moved(rows: int, database_url: str, redis_url: str) -> tuple[float, int, str]:
-    """Seconds and the most bytes of memory that moving so many took, and what was said."""
+def move_sessions(rows: int, database_url: str, redis_url: str) -> tuple[float, int, str]:
+    """Move that many sessions, and return the seconds, the peak memory in bytes, and the output."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("TRUNCATE django_session")
     fill(database_url, "moving", rows, days=14)
@@ -50,14 +50,23 @@ def moved(rows: int, database_url: str, redis_url: str) -> tuple[float, int, str
         "SESSION_PROFILE": "cache",
         "SESSION_HANDOVER_FROM": "db",
     }
-    command = [sys.executable, "-c", WATCHED, "movesessions", "--from", "db", "--to", "cache"]
-    began = time.perf_counter()
-    ran = subprocess.run(
+    command = [
+        sys.executable,
+        "-c",
+        WITH_PEAK_MEMORY,
+        "movesessions",
+        "--from",
+        "db",
+        "--to",
+        "cache",
+    ]
+    started = time.perf_counter()
+    result = subprocess.run(
         command, cwd=ROOT, env=variables, capture_output=True, text=True, check=True
     )
-    seconds = time.perf_counter() - began
-    [peak] = re.findall(r"VmHWM:\s+(\d+) kB", ran.stdout)
-    return seconds, int(peak) * 1024, ran.stdout
+    seconds = time.perf_counter() - started
+    [peak] = re.findall(r"VmHWM:\s+(\d+) kB", result.stdout)
+    return seconds, int(peak) * 1024, result.stdout
 
 
 def test_moving_takes_bounded_memory(
@@ -65,16 +74,16 @@ def test_moving_takes_bounded_memory(
 ) -> None:
     client = Redis.from_url(f"{redis_url}/3")
     client.flushdb()
-    few = moved(FEW, url, redis_url)
+    few = move_sessions(FEW, url, redis_url)
     client.flushdb()
-    many = moved(SESSIONS, url, redis_url)
+    many = move_sessions(SESSIONS, url, redis_url)
     figures(
         "moving",
         [
             f"| `movesessions` from PostgreSQL to Redis | {FEW:,} sessions | {SESSIONS:,} |",
             "| --- | --- | --- |",
-            f"| seconds, the start of the process among them | {few[0]:.1f} | {many[0]:.1f} |",
-            f"| memory at the most, MiB | {few[1] / 2**20:.0f} | {many[1] / 2**20:.0f} |",
+            f"| seconds, including the start of the process | {few[0]:.1f} | {many[0]:.1f} |",
+            f"| peak memory, MiB | {few[1] / 2**20:.0f} | {many[1] / 2**20:.0f} |",
         ],
     )
     assert re.search(rf"\b{SESSIONS} moved", many[2])

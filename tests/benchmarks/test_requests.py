@@ -1,4 +1,4 @@
-"""What a request costs beside Django's engines, Flask, Starlette, and the bare stores."""
+"""The time of a request, compared with Django's engines, Flask, Starlette, and the bare stores."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -22,13 +22,13 @@ REQUESTS = 1000
 
 
 @pytest.fixture(scope="module")
-def entered(
+def contestants(
     redis_url: str,
     postgresql_url: str,
     tmp_path_factory: pytest.TempPathFactory,
     django_db_blocker: DjangoDbBlocker,
 ) -> Iterator[Contest]:
-    """Once they have all served, on the settings of this site and as in production."""
+    """All contestants after they have served their requests, with this site's settings."""
     url = new_database(postgresql_url, "contest")
     with ExitStack() as stack:
         stack.enter_context(django_db_blocker.unblock())
@@ -42,39 +42,39 @@ def entered(
         assert not settings.DEBUG
         forget_folder()
         stack.callback(forget_folder)
-        others = tmp_path_factory.mktemp("others")
-        entered = stack.enter_context(contest.contest(redis_url, url, others))
-        contest.serve(entered, REQUESTS)
-        yield entered
+        files_of_peers = tmp_path_factory.mktemp("files_of_peers")
+        contestants = stack.enter_context(contest.contest(redis_url, url, files_of_peers))
+        contest.serve(contestants, REQUESTS)
+        yield contestants
 
 
-def test_what_each_costs(
-    entered: Contest, figures: Callable[..., None], pytestconfig: pytest.Config
+def test_figures_of_requests_are_printed(
+    contestants: Contest, figures: Callable[..., None], pytestconfig: pytest.Config
 ) -> None:
-    figures("requests", contest.table(entered))
-    figures("aims", (*contest.aims(entered), "", f"{machine()}, PostgreSQL 18, Redis 6.2."))
+    figures("requests", contest.table(contestants))
+    figures("aims", (*contest.aims(contestants), "", f"{machine()}, PostgreSQL 18, Redis 6.2."))
     figures("reasons", contest.reasons())
-    figures("profile", profiling.table(contest.beyond_reach(entered), REQUESTS))
+    figures("profile", profiling.table(contest.compared_in_missed_aims(contestants), REQUESTS))
     if pytestconfig.getoption("--figures"):
-        draw(dict(contest.writes(entered)))
+        draw(dict(contest.writes(contestants)))
 
 
-@pytest.mark.parametrize("aim", AIMS, ids=lambda aim: f"{aim.what} against {aim.against}")
-def test_it_is_no_dearer_than_it_may_be(aim: Aim, entered: Contest) -> None:
-    reached = aim.reached(entered)
-    if aim.why:
-        pytest.xfail(f"{aim.what} against {aim.against}: {reached:.2f}. {aim.why}")
-    assert reached <= aim.limit
+@pytest.mark.parametrize("aim", AIMS, ids=lambda aim: f"{aim.subject} against {aim.reference}")
+def test_request_meets_its_aim(aim: Aim, contestants: Contest) -> None:
+    measured = aim.measure(contestants)
+    if aim.missed_because:
+        pytest.xfail(f"{aim.subject} against {aim.reference}: {measured:.2f}. {aim.missed_because}")
+    assert measured <= aim.limit
 
 
 def draw(writes: dict[str, dict[str, float]]) -> None:
-    """A bar for each, by place, all to one scale."""
+    """Draw a bar chart for each place, all with the same scale."""
     caption = f"Median microseconds of a request that writes. {machine()}."
     heights = list(map(len, writes.values()))
     with picture("requests", (9, 6.5), caption) as figure:
         places = figure.subplots(len(writes), sharex=True, height_ratios=heights)
         for axes, (place, medians) in zip(places, writes.items(), strict=True):
-            names = [contest.shown(name).replace("`", "") for name in medians]
+            names = [contest.display_name(name).replace("`", "") for name in medians]
             colours = [ACCENT if name.startswith(OUR_ENGINES) else MUTED for name in medians]
             bars = axes.barh(names, list(medians.values()), color=colours)
             axes.bar_label(bars, fmt="{:,.0f}", padding=3)

@@ -1,7 +1,7 @@
 """A process that reads and writes live sessions until its input ends.
 
-Its arguments are their keys. For each line that comes in it says how many requests it
-has made since the last one, and how many seconds the longest of them took.
+Its arguments are the session keys. For each line of input it prints the number of requests since
+the last line, and the seconds of the longest one.
 """
 
 import random
@@ -19,11 +19,11 @@ def main(keys: list[str]) -> None:
     django.setup()
     threading.Thread(target=visit, args=[keys], daemon=True).start()
     for _ in sys.stdin:
-        print(len(taken), max(taken, default=0.0), flush=True)  # noqa: T201
-        taken.clear()
+        print(len(durations), max(durations, default=0.0), flush=True)  # noqa: T201
+        durations.clear()
 
 
-taken: list[float] = []
+durations: list[float] = []
 
 
 def visit(keys: list[str]) -> None:
@@ -31,11 +31,11 @@ def visit(keys: list[str]) -> None:
     number = 0
     while True:
         number += 1
-        before = time.perf_counter()
+        started = time.perf_counter()
         session = store(random.choice(keys))
         session["visits"] = number
         session.save()
-        taken.append(time.perf_counter() - before)
+        durations.append(time.perf_counter() - started)
 
 
 if __name__ == "__main__":

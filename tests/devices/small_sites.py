@@ -1,4 +1,4 @@
-"""A site with users of its own, in a folder and a process of its own."""
+"""A site with its own user model, in a separate folder and process."""
 
 import os
 import subprocess
@@ -65,7 +65,7 @@ MODELS = """
 
 """
 
-# Of users with names and permissions, by whatever key.
+# Django's user with a UUID as primary key.
 PLAIN = """
     from django.contrib.auth.models import AbstractUser
 
@@ -85,7 +85,7 @@ class SmallSite:
     folder: Path
 
     def write(self, models: str = PLAIN, urls: str = URLS, **settings: Any) -> None:
-        """Its files; those of migrations stay, so that models can become others."""
+        """Write the site's files. Migrations stay, so that the models can change."""
         package = self.folder / "people"
         (package / "migrations").mkdir(parents=True, exist_ok=True)
         for name in ("__init__.py", "migrations/__init__.py"):
@@ -96,7 +96,7 @@ class SmallSite:
         (self.folder / "urls.py").write_text(dedent(urls))
         (package / "models.py").write_text(dedent(MODELS) + dedent(models))
 
-    def ran(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, *arguments],
             cwd=self.folder,
@@ -104,8 +104,8 @@ class SmallSite:
                 "PATH": os.defpath,
                 "PYTHONPATH": f"{self.folder}:{ROOT}",
                 "DJANGO_SETTINGS_MODULE": "settings",
-                # Of a file that is written again in the same second, in the same length, Python
-                # would take what it has compiled before.
+                # Python would use an outdated .pyc if a file is rewritten within a second with
+                # the same length.
                 "PYTHONDONTWRITEBYTECODE": "1",
             },
             capture_output=True,
@@ -115,24 +115,24 @@ class SmallSite:
         )
 
     def manage(self, *arguments: str) -> str:
-        """What a command says; it must not fail."""
-        ran = self.ran("-m", "django", *arguments)
-        assert ran.returncode == 0, ran.stdout + ran.stderr
-        return ran.stdout
+        """Run a command, which has to succeed, and return its output."""
+        result = self.run("-m", "django", *arguments)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
 
     def check(self) -> str:
-        """What the system checks say, whether they pass or not."""
-        ran = self.ran("-m", "django", "check")
-        return ran.stdout + ran.stderr
+        """Return the output of the system checks, whether they pass or not."""
+        result = self.run("-m", "django", "check")
+        return result.stdout + result.stderr
 
     def migrate(self) -> None:
         self.manage("makemigrations", "people", "--verbosity=0")
         self.manage("migrate", "--verbosity=0")
 
     def python(self, code: str) -> str:
-        """What that code prints, in the site once it is set up; it must not fail."""
+        """Run code in the site, which has to succeed, and return its output."""
         head = "import django\ndjango.setup()\n"
-        (self.folder / "asked.py").write_text(head + dedent(code))
-        ran = self.ran("-W", "error::DeprecationWarning", "asked.py")
-        assert ran.returncode == 0, f"{indent(code, '| ')}\n{ran.stdout}{ran.stderr}"
-        return ran.stdout.strip()
+        (self.folder / "script.py").write_text(head + dedent(code))
+        result = self.run("-W", "error::DeprecationWarning", "script.py")
+        assert result.returncode == 0, f"{indent(code, '| ')}\n{result.stdout}{result.stderr}"
+        return result.stdout.strip()

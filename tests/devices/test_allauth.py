@@ -1,4 +1,4 @@
-"""A site whose users sign in by django-allauth: where they are, and a switch of engines."""
+"""A site whose users sign in with django-allauth: its list of devices, and a switch of engines."""
 
 import json
 import shutil
@@ -11,7 +11,7 @@ from tests.test_own_site import SECTIONS
 
 from .small_sites import APPS, MIDDLEWARE, SmallSite
 
-# Users by their e-mail addresses, with keys that are no numbers.
+# Users are named by e-mail address, and their primary keys are not numbers.
 MEMBER = """
     from django.contrib.auth.models import PermissionsMixin
 
@@ -34,10 +34,10 @@ URLS = """
     ]
 """
 
-# As the page has it, of which each line counts.
+# The settings in the documentation are executed as they are.
 DOCUMENTED: dict[str, Any] = {"MIDDLEWARE": [*MIDDLEWARE]}
-[(_language, SHOWN)] = SECTIONS["With django-allauth"]
-exec(SHOWN, {}, DOCUMENTED)
+[(_language, SNIPPET)] = SECTIONS["With django-allauth"]
+exec(SNIPPET, {}, DOCUMENTED)
 
 ALLAUTH: dict[str, Any] = DOCUMENTED | {
     "INSTALLED_APPS": [*APPS, "allauth", "allauth.account", "django.contrib.humanize"],
@@ -54,7 +54,7 @@ ALLAUTH: dict[str, Any] = DOCUMENTED | {
     "LOGIN_REDIRECT_URL": "/devices/",
 }
 
-# Its own list takes keys of up to 40 characters: a session that its browser holds has none.
+# allauth's own list stores keys of up to 40 characters, so it cannot list cookie sessions.
 USERSESSIONS: dict[str, Any] = {
     "INSTALLED_APPS": [*ALLAUTH["INSTALLED_APPS"], "allauth.usersessions"],
     "MIDDLEWARE": [
@@ -63,7 +63,7 @@ USERSESSIONS: dict[str, Any] = {
     ],
 }
 
-# What each piece of code begins with.
+# The start of each script below.
 BROWSERS = """
 import json
 import re
@@ -74,13 +74,13 @@ from cookieproj.devices.signals import session_ended, session_started
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 CHROME = FIREFOX.replace("Gecko/20100101 Firefox", "AppleWebKit/537.36 Chrome")
 ADA, SECRET, ANOTHER = "ada@example.com", "a3-Long_one", "b4-Long_one"
-told = []
+sent_signals = []
 
 def started(session, **kwargs):
-    told.append("started")
+    sent_signals.append("started")
 
 def ended(reason, **kwargs):
-    told.append(reason)
+    sent_signals.append(reason)
 
 session_started.connect(started)
 session_ended.connect(ended)
@@ -110,7 +110,7 @@ def listed(client):
     return re.findall(r"<h2>(.*?)(?: <strong|</h2>)", client.get("/devices/").text)
 
 def buttons(client):
-    '''Of other devices; its own stands first.'''
+    '''Those of the other devices: the first is for this one.'''
     return re.findall(r'action="(/devices/[-0-9a-f]+/sign-out/)"', client.get("/devices/").text)[1:]
 
 def cookie(client):
@@ -124,27 +124,27 @@ wrong = browser().post("/accounts/login/", {"login": ADA, "password": "wrong"})
 assert wrong.status_code == 200
 second = sign_in(CHROME)
 assert sorted(listed(first)) == ["Chrome on Linux", "Firefox on Linux"]
-assert told == ["started", "started"]
+assert sent_signals == ["started", "started"]
 
-# One device ends another.
+# A device signs out another one.
 [button] = buttons(first)
 assert first.post(button).status_code == 302
 assert [is_in(first), is_in(second)] == [True, False]
-assert told[2:] == ["ended"]
+assert sent_signals[2:] == ["ended"]
 
-# Another password ends the others.
+# A password change signs out the others.
 second = sign_in(CHROME)
 form = {"oldpassword": SECRET, "password1": ANOTHER, "password2": ANOTHER}
 assert first.post("/accounts/password/change/", form).status_code == 302
 assert [is_in(first), is_in(second)] == [True, False]
-assert told[3:] == ["started", "password changed"]
+assert sent_signals[3:] == ["started", "password changed"]
 
-# So does a sign-out, its own.
+# Signing out ends only the session itself.
 second = sign_in(CHROME, ANOTHER)
 assert second.post("/accounts/logout/").status_code == 302
 assert not is_in(second)
 assert listed(first) == ["Firefox on Linux"]
-assert told[5:] == ["started", "signed out"]
+assert sent_signals[5:] == ["started", "signed out"]
 
 print(json.dumps([cookie(first), cookie(sign_in(CHROME, ANOTHER))]))
 """
@@ -163,24 +163,24 @@ assert [is_in(first), is_in(second), is_in(third)] == [True, False, False]
 print(json.dumps([cookie(first)]))
 """
 
-AFTERWARDS = """
+AFTER_THE_HANDOVER = """
 [first] = [browser(FIREFOX, each) for each in {cookies}]
 assert is_in(first)
 assert listed(first) == ["Firefox on Linux"]
 assert first.post("/accounts/logout/").status_code == 302
 assert not is_in(first)
-assert told == ["signed out"]
+assert sent_signals == ["signed out"]
 """
 
-NAMES = ("db", "cache", "file", "cached_db", "signed_cookies")
+ENGINES = ("db", "cache", "file", "cached_db", "signed_cookies")
 
-# Each is left once, and once come to.
-PAIRS = list(zip(NAMES, NAMES[1:] + NAMES[:1], strict=True))
+# Each engine is once the old one and once the new one.
+PAIRS = list(zip(ENGINES, ENGINES[1:] + ENGINES[:1], strict=True))
 
 
 @pytest.fixture(scope="module")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A site for each of the two user models, whose tables take seconds to make."""
+    """A site for each of the two user models. Creating their tables takes seconds."""
     folders = {}
     for models in (PLAIN, WITH_MIXIN):
         site = SmallSite(tmp_path_factory.mktemp("allauth"))
@@ -190,32 +190,32 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return folders
 
 
-class Site:
+class AllauthSite:
     def __init__(self, models: str, folder: Path, redis_url: str) -> None:
         self.models = models
         self.site = SmallSite(folder)
         backend = "django.core.cache.backends.redis.RedisCache"
         self.caches = {"default": {"BACKEND": backend, "LOCATION": f"{redis_url}/9"}}
 
-    def run(self, engine: str, before: str = "", **settings: Any) -> None:
+    def configure(self, engine: str, previous: str = "", **settings: Any) -> None:
         self.site.write(
             self.models,
             URLS,
             **ALLAUTH | settings,
             CACHES=self.caches,
             SESSION_ENGINE=f"cookieproj.engines.{engine}",
-            SESSION_HANDOVER_FROM=before,
+            SESSION_HANDOVER_FROM=previous,
         )
 
     def python(self, code: str) -> str:
         return self.site.python(BROWSERS + code)
 
 
-def site_of(models: str, migrated: dict[str, Path], tmp_path: Path, redis_url: str) -> Site:
+def site_of(models: str, migrated: dict[str, Path], tmp_path: Path, redis_url: str) -> AllauthSite:
     folder = tmp_path / "site"
     shutil.copytree(migrated[models], folder)
-    site = Site(models, folder, redis_url)
-    site.run("cache")
+    site = AllauthSite(models, folder, redis_url)
+    site.configure("cache")
     site.python("from django.core.cache import cache\ncache.clear()")
     return site
 
@@ -230,18 +230,18 @@ def site_of(models: str, migrated: dict[str, Path], tmp_path: Path, redis_url: s
         pytest.param(*PAIRS[-1], WITH_MIXIN, id="mixin from cookies"),
     ],
 )
-def test_whoever_signs_in_by_it_is_listed_and_kept_through_a_switch(
+def test_allauth_sign_in_is_listed_and_survives_engine_switch(
     old: str, new: str, models: str, migrated: dict[str, Path], tmp_path: Path, redis_url: str
 ) -> None:
     site = site_of(models, migrated, tmp_path, redis_url)
-    beside: dict[str, Any] = {} if "signed_cookies" in {old, new} else USERSESSIONS
-    site.run(old, **beside)
+    usersessions: dict[str, Any] = {} if "signed_cookies" in {old, new} else USERSESSIONS
+    site.configure(old, **usersessions)
     assert "no issues" in site.site.check()
     cookies = json.loads(site.python(VISITS))
-    site.run(new, old, **beside)
+    site.configure(new, old, **usersessions)
     cookies = json.loads(site.python(AFTER_A_SWITCH.format(cookies=cookies)))
-    site.run(new, **beside)
-    site.python(AFTERWARDS.format(cookies=cookies))
+    site.configure(new, **usersessions)
+    site.python(AFTER_THE_HANDOVER.format(cookies=cookies))
 
 
 BOTH_LISTS = """
@@ -251,17 +251,17 @@ def rows(client):
 first, second, third = sign_up(), sign_in(CHROME), sign_in()
 assert [rows(first), len(listed(first))] == [3, 3]
 
-# By ours, theirs knows it.
+# Signed out in our list: gone from both.
 [button, _other] = buttons(first)
 assert first.post(button).status_code == 302
 assert [rows(first), len(listed(first))] == [2, 2]
 
-# By theirs, ours does.
+# Signed out in allauth's list: gone from both.
 assert first.post("/accounts/sessions/").status_code == 302
 assert [is_in(first), is_in(second), is_in(third)] == [True, False, False]
 assert [rows(first), len(listed(first))] == [1, 1]
 
-# Another password.
+# A password change: gone from both.
 second = sign_in(CHROME)
 form = {"oldpassword": SECRET, "password1": ANOTHER, "password2": ANOTHER}
 assert first.post("/accounts/password/change/", form).status_code == 302
@@ -269,10 +269,10 @@ assert [rows(first), len(listed(first))] == [1, 1]
 """
 
 
-@pytest.mark.parametrize("engine", NAMES[:-1])
-def test_its_own_list_of_sessions_works_beside_ours(
+@pytest.mark.parametrize("engine", ENGINES[:-1])
+def test_allauth_usersessions_and_devices_stay_in_step(
     engine: str, migrated: dict[str, Path], tmp_path: Path, redis_url: str
 ) -> None:
     site = site_of(PLAIN, migrated, tmp_path, redis_url)
-    site.run(engine, **USERSESSIONS)
+    site.configure(engine, **USERSESSIONS)
     site.python(BOTH_LISTS)

@@ -1,4 +1,4 @@
-"""The app's system checks: what a site has forgotten."""
+"""The app's system checks."""
 
 from unittest import mock
 
@@ -18,42 +18,43 @@ def ids() -> list[str]:
     return [str(each.id) for each in run_checks() if str(each.id).startswith("devices.")]
 
 
-def test_this_site_has_forgotten_nothing() -> None:
+def test_demo_site_passes_all_checks() -> None:
     assert ids() == []
     deployed = run_checks(tags=["security"], include_deployment_checks=True)
     assert "devices.I001" not in [each.id for each in deployed]
 
 
-def test_the_middleware_is_missing(settings: Settings) -> None:
+def test_missing_middleware_is_an_error(settings: Settings) -> None:
     settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if name != OURS]
     assert ids() == ["devices.E001"]
 
 
-def test_the_middleware_stands_too_early(settings: Settings) -> None:
+def test_middleware_listed_too_early_is_an_error(settings: Settings) -> None:
     settings.MIDDLEWARE = [OURS, *(name for name in settings.MIDDLEWARE if name != OURS)]
     assert ids() == ["devices.E002"]
 
 
-class Site(DevicesMiddleware):
-    """A subclass of a site's own is one as well."""
+class CustomMiddleware(DevicesMiddleware): ...
 
 
-def test_a_subclass_will_do(settings: Settings) -> None:
-    own = f"{__name__}.Site"
-    settings.MIDDLEWARE = [own if name == OURS else name for name in settings.MIDDLEWARE]
+def test_subclass_of_the_middleware_is_accepted(settings: Settings) -> None:
+    custom = f"{__name__}.CustomMiddleware"
+    settings.MIDDLEWARE = [custom if name == OURS else name for name in settings.MIDDLEWARE]
     assert ids() == []
 
 
-def test_a_package_is_missing() -> None:
+def test_missing_package_is_an_error() -> None:
     with mock.patch.object(checks, "find_spec", return_value=None):
-        [found] = checks.packages_are_installed()
-    assert (found.id, found.msg) == (
+        [error] = checks.packages_are_installed()
+    assert (error.id, error.msg) == (
         "devices.E003", "cookieproj.devices needs cryptography, ua-parser."
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("previous", ["", "cookieproj.engines.signed_cookies"])
-def test_a_copy_of_a_cookie_is_not_refused(previous: str, settings: Settings) -> None:
+def test_cookie_sessions_without_revocation_check_are_a_warning(
+    previous: str, settings: Settings
+) -> None:
     settings.SESSION_ENGINE = (
         "cookieproj.engines.db" if previous else "cookieproj.engines.signed_cookies"
     )
@@ -63,7 +64,7 @@ def test_a_copy_of_a_cookie_is_not_refused(previous: str, settings: Settings) ->
     assert ids() == ["devices.W001"]
 
 
-def test_what_is_no_engine_is_told_by_another_check(settings: Settings, ada: User) -> None:
+def test_unimportable_engine_is_left_to_other_checks(settings: Settings, ada: User) -> None:
     browser(ada)
     settings.SESSION_ENGINE = "nothing"
     assert ids() == []

@@ -1,4 +1,4 @@
-"""A session is kept by two requests at once, each of which ends all others, on every profile."""
+"""Two requests of a session at once, each of which ends all other sessions, on every profile."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -23,8 +23,8 @@ from tests.engines.handover_switch import Switch
 NAME = django_settings.SESSION_COOKIE_NAME
 
 
-class UnderWay:
-    """A request of that browser whose user is known, and that is not answered yet."""
+class OpenRequest:
+    """A request of a browser that has read its user and is not answered yet."""
 
     def __init__(self, client: Client) -> None:
         self.request: Any = RequestFactory().post("/")
@@ -38,41 +38,41 @@ class UnderWay:
         response = self.middleware.get_response(self.request)
         self.cookies = self.middleware.process_response(self.request, response).cookies
 
-    def reaches(self, client: Client) -> None:
+    def deliver_to(self, client: Client) -> None:
         client.cookies.update(self.cookies)
 
 
-def signs_out_all_others(request: HttpRequest) -> None:
-    # Whose session has ended meanwhile signs out nobody.
+def sign_out_others(request: HttpRequest) -> None:
+    # A request whose session has ended meanwhile signs out nobody.
     with suppress(SessionEndedError):
         sign_out_everywhere(User.objects.get(), by=User.objects.get(), keep=request)
 
 
-def sets_a_new_password(request: HttpRequest) -> None:
+def change_password(request: HttpRequest) -> None:
     user: Any = request.user
     user.set_password("cookies")
     user.save()
     update_session_auth_hash(request, user)
 
 
-Keep = Callable[[HttpRequest], None]
-KEEPS: list[Keep] = [signs_out_all_others, sets_a_new_password]
+Action = Callable[[HttpRequest], None]
+ACTIONS: list[Action] = [sign_out_others, change_password]
 
 
-@pytest.mark.parametrize("order", list(permutations([0, 1])), ids=["in order", "the first is last"])
-@pytest.mark.parametrize("other", KEEPS)
-@pytest.mark.parametrize("one", KEEPS)
-def test_whichever_is_answered_last_it_goes_on(
-    one: Keep, other: Keep, order: tuple[int, int], profile: str, ada: User
+@pytest.mark.parametrize("order", list(permutations([0, 1])), ids=["in order", "reversed"])
+@pytest.mark.parametrize("second", ACTIONS)
+@pytest.mark.parametrize("first", ACTIONS)
+def test_device_stays_signed_in_in_any_order_of_responses(
+    first: Action, second: Action, order: tuple[int, int], profile: str, ada: User
 ) -> None:
     client, elsewhere = browser(ada), browser(ada)
-    requests = UnderWay(client), UnderWay(client)
+    requests = OpenRequest(client), OpenRequest(client)
     row = row_of(client)
-    for keep, under_way in zip((one, other), requests, strict=True):
-        keep(under_way.request)
+    for act, open_request in zip((first, second), requests, strict=True):
+        act(open_request.request)
     for number in order:
         requests[number].answer()
-        requests[number].reaches(client)
+        requests[number].deliver_to(client)
     assert is_in(client)
     assert not is_in(elsewhere)
     assert row_of(client) == row == ada.signed_in_sessions.live().get()
@@ -80,57 +80,57 @@ def test_whichever_is_answered_last_it_goes_on(
     assert not is_in(client)
 
 
-# Each of two requests signs out all others, and is answered: the orders in which that can be, the
-# first being the one that begins.
+# Each of two requests signs out all others, and is then answered. These are the possible orders.
+# The first request to start is number 0.
 ORDERS = [(0, 0, 1, 1), (0, 1, 0, 1), (0, 1, 1, 0)]
 IN_ORDERS = pytest.mark.parametrize(
     "order", ORDERS, ids=["".join(map(str, order)) for order in ORDERS]
 )
-# Which of the answers reach the browser, and in what order: it gives up the first click's request
-# as it is clicked again.
-LISTED_AT_MOST = {"in order": [0, 1], "the first is last": [1, 0], "one": [0], "the other": [1]}
+# The responses that the browser receives, in order: at a second click it gives up the request of
+# the first.
+DELIVERIES = {"in order": [0, 1], "reversed": [1, 0], "only first": [0], "only second": [1]}
 
 
-def step_by_step(requests: Sequence[UnderWay], order: Sequence[int]) -> None:
-    begun: set[int] = set()
+def interleave(requests: Sequence[OpenRequest], order: Sequence[int]) -> None:
+    started: set[int] = set()
     for number in order:
-        if number in begun:
+        if number in started:
             requests[number].answer()
         else:
-            signs_out_all_others(requests[number].request)
-            begun.add(number)
+            sign_out_others(requests[number].request)
+            started.add(number)
 
 
 @IN_ORDERS
-@pytest.mark.parametrize("reach", LISTED_AT_MOST)
-def test_a_double_click_keeps_the_device_whichever_answers_reach_it(
-    reach: str, order: tuple[int, ...], profile: str, ada: User
+@pytest.mark.parametrize("delivery", DELIVERIES)
+def test_double_click_keeps_the_device_whichever_responses_are_received(
+    delivery: str, order: tuple[int, ...], profile: str, ada: User
 ) -> None:
     client, elsewhere = browser(ada), browser(ada)
     row = row_of(client)
-    requests = UnderWay(client), UnderWay(client)
-    step_by_step(requests, order)
-    for number in LISTED_AT_MOST[reach]:
-        requests[number].reaches(client)
+    requests = OpenRequest(client), OpenRequest(client)
+    interleave(requests, order)
+    for number in DELIVERIES[delivery]:
+        requests[number].deliver_to(client)
     assert is_in(client)
     assert not is_in(elsewhere)
     assert row_of(client) == row == ada.signed_in_sessions.get()
     row_of(client).delete()
     for each in requests:
-        each.reaches(client)
+        each.deliver_to(client)
         assert not is_in(client)
 
 
 @IN_ORDERS
-def test_of_two_devices_that_sign_each_other_out_the_first_stays_in(
+def test_first_of_two_devices_that_sign_each_other_out_stays_signed_in(
     order: tuple[int, ...], profile: str, ada: User
 ) -> None:
     clients = browser(ada), browser(ada)
     rows = [row_of(client) for client in clients]
-    requests = [UnderWay(client) for client in clients]
-    step_by_step(requests, order)
+    requests = [OpenRequest(client) for client in clients]
+    interleave(requests, order)
     for client, request in zip(clients, requests, strict=True):
-        request.reaches(client)
+        request.deliver_to(client)
     assert [is_in(client) for client in clients] == [True, False]
     assert ada.signed_in_sessions.get() == rows[0]
 
@@ -141,9 +141,9 @@ def test_of_two_devices_that_sign_each_other_out_the_first_stays_in(
     ids=" to ".join,
 )
 @IN_ORDERS
-@pytest.mark.parametrize("reach", ["one", "the other"])
-def test_so_it_is_in_a_handover(
-    reach: str,
+@pytest.mark.parametrize("delivery", ["only first", "only second"])
+def test_double_click_during_handover_keeps_the_device(
+    delivery: str,
     order: tuple[int, ...],
     pair: tuple[str, str],
     settings: Settings,
@@ -154,10 +154,10 @@ def test_so_it_is_in_a_handover(
     client, elsewhere = browser(ada), browser(ada)
     switch.make()
     client, elsewhere = again(client), again(elsewhere)
-    requests = UnderWay(client), UnderWay(client)
-    step_by_step(requests, order)
-    for number in LISTED_AT_MOST[reach]:
-        requests[number].reaches(client)
+    requests = OpenRequest(client), OpenRequest(client)
+    interleave(requests, order)
+    for number in DELIVERIES[delivery]:
+        requests[number].deliver_to(client)
     assert is_in(client)
     assert is_in(client)
     assert not is_in(elsewhere)

@@ -1,4 +1,4 @@
-"""What sites have that are not as this one."""
+"""Sites that are set up differently from the demo site."""
 
 from typing import Any
 from unittest import mock
@@ -22,23 +22,23 @@ from demo.models import User
 from tests.browsers import browser, is_in, row_of
 from tests.conftest import on
 
-from .test_commands import said
+from .test_commands import output_of
 
 
 @pytest.fixture
 def staff(admin: User) -> Client:
-    """Who may delete users, and nothing about their sessions."""
-    keeper = User.objects.create_user("keeper", password="cookies", is_staff=True)
+    """A user who may delete users, but not their sessions."""
+    moderator = User.objects.create_user("moderator", password="cookies", is_staff=True)
     names = ("view_user", "change_user", "delete_user")
-    keeper.user_permissions.set(Permission.objects.filter(codename__in=names))
-    return browser(keeper)
+    moderator.user_permissions.set(Permission.objects.filter(codename__in=names))
+    return browser(moderator)
 
 
 @on("db")
-def test_who_may_delete_users_may_still_do_so(
+def test_permission_to_delete_users_is_enough_to_delete_them(
     profile: str, staff: Client, ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With an admin of users that knows nothing of devices."""
+    """The user admin does not use the app's mixin."""
     monkeypatch.delattr(SignOutUsersMixin, "get_deleted_objects")
     client = browser(ada)
     page = f"/admin/demo/user/{ada.pk}/delete/"
@@ -51,10 +51,10 @@ def test_who_may_delete_users_may_still_do_so(
 
 
 @on("db")
-def test_a_user_goes_although_the_store_is_away(profile: str, ada: User) -> None:
+def test_user_can_be_deleted_while_store_is_unreachable(profile: str, ada: User) -> None:
     client = browser(ada)
-    away = StoreUnavailableError("there", "gone")
-    with mock.patch("cookieproj.devices.stored_sessions.delete_stored_session", side_effect=away):
+    error = StoreUnavailableError("store", "unreachable")
+    with mock.patch("cookieproj.devices.stored_sessions.delete_stored_session", side_effect=error):
         ada.delete()
         assert not SignedInSession.objects.exists()
     assert not is_in(client)
@@ -62,34 +62,38 @@ def test_a_user_goes_although_the_store_is_away(profile: str, ada: User) -> None
 
 @on("db")
 @pytest.mark.django_db(transaction=True)
-def test_one_that_has_ended_is_not_told_twice(profile: str, ada: User) -> None:
+def test_session_ended_is_sent_once_for_password_change_and_deletion(
+    profile: str, ada: User
+) -> None:
     browser(ada)
-    told: list[str] = []
+    reasons: list[str] = []
 
-    def hear(reason: str, **kwargs: Any) -> None:
-        told.append(reason)
+    def receive(reason: str, **kwargs: Any) -> None:
+        reasons.append(reason)
 
-    session_ended.connect(hear)
+    session_ended.connect(receive)
     try:
         ada.set_password("another")
         ada.save()
         ada.delete()
     finally:
-        session_ended.disconnect(hear)
-    assert told == ["password changed"]
+        session_ended.disconnect(receive)
+    assert reasons == ["password changed"]
 
 
 @on("db")
-def test_without_time_zones(profile: str, ada: User, admin: User, settings: Settings) -> None:
+def test_pages_and_commands_work_without_time_zones(
+    profile: str, ada: User, admin: User, settings: Settings
+) -> None:
     settings.USE_TZ = False
     client = browser(admin)
-    assert "last seen" in said("sessions", "admin")
+    assert "last seen" in output_of("sessions", "admin")
     assert client.get("/admin/cookieproj_devices/").status_code == 200
     assert client.get("/devices/").status_code == 200
 
 
 @on("db")
-def test_without_messages(profile: str, ada: User) -> None:
+def test_sign_out_others_works_without_messages_app(profile: str, ada: User) -> None:
     client, other = browser(ada), browser(ada)
     missing = mock.patch("django.contrib.messages.api.add_message", side_effect=fail)
     with missing as add:
@@ -104,20 +108,20 @@ def fail(*arguments: Any, fail_silently: bool = False, **options: Any) -> None:
 
 
 class NoBaseUser:
-    """A user model that is not made of AbstractBaseUser need not have a session hash."""
+    """A user model without AbstractBaseUser need not have a session hash."""
 
 
-def test_a_user_without_a_session_hash() -> None:
+def test_user_without_session_hash_has_the_hash_of_an_empty_text() -> None:
     assert auth_hashes.hashes_of(NoBaseUser()) == [auth_hashes.digest("")]
 
 
 @pytest.mark.parametrize("pk", [None, "", "x", "\0", [1], "9" * 5000])
-def test_what_can_be_no_primary_key_is_nobody(pk: Any, ada: User) -> None:
+def test_invalid_primary_key_finds_no_user(pk: Any, ada: User) -> None:
     assert find_user(str(ada.pk)) == ada
     assert find_user(pk) is None
 
 
-def test_devices_without_engines_is_one_sentence() -> None:
+def test_missing_engines_app_is_improperly_configured() -> None:
     config = apps.get_app_config("cookieproj_devices")
     with (
         mock.patch("cookieproj.devices.apps.apps.is_installed", return_value=False),
@@ -126,7 +130,7 @@ def test_devices_without_engines_is_one_sentence() -> None:
         config.ready()
 
 
-def test_a_revocation_check_of_an_app_that_is_not_there(settings: Settings) -> None:
+def test_revocation_check_of_missing_app_is_improperly_configured(settings: Settings) -> None:
     settings.SESSION_REVOCATION_CHECK = "somewhere.is_revoked"
     missing = mock.patch(
         "cookieproj.engines.revocation_check.import_string",
@@ -136,7 +140,7 @@ def test_a_revocation_check_of_an_app_that_is_not_there(settings: Settings) -> N
         revocation_check()
 
 
-def test_a_copy_of_a_user_in_another_database(ada: User) -> None:
+def test_password_change_in_another_database_is_ignored(ada: User) -> None:
     from cookieproj.devices import receivers  # noqa: PLC0415
 
     with mock.patch.object(auth_hashes, "hashes_of", side_effect=AssertionError):

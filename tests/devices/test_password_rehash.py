@@ -1,4 +1,4 @@
-"""The same password, hashed anew after an upgrade, is the same password."""
+"""Rehashing a password after an upgrade signs nobody out; a password change does."""
 
 import json
 from collections.abc import Callable
@@ -26,11 +26,11 @@ from demo.models import User
 from tests.browsers import browser, is_in, row_of
 
 
-class Before(PBKDF2PasswordHasher):
+class OldHasher(PBKDF2PasswordHasher):
     iterations = 10
 
 
-class After(PBKDF2PasswordHasher):
+class NewHasher(PBKDF2PasswordHasher):
     iterations = 20
 
 
@@ -42,7 +42,7 @@ def upgrade(settings: Settings) -> Upgrade:
     def upgrade(hasher: type[PBKDF2PasswordHasher]) -> None:
         settings.PASSWORD_HASHERS = [f"{__name__}.{hasher.__name__}"]
 
-    upgrade(Before)
+    upgrade(OldHasher)
     return upgrade
 
 
@@ -57,14 +57,14 @@ def iterations(user: User) -> int:
 
 
 def signed_in_after(upgrade: Upgrade, user: User) -> Client:
-    """A device that signs in once there are more iterations."""
-    upgrade(After)
+    """A device that signs in after the upgrade, which rehashes the password."""
+    upgrade(NewHasher)
     client = browser(user)
-    assert iterations(user) == After.iterations
+    assert iterations(user) == NewHasher.iterations
     return client
 
 
-def test_the_other_devices_stay_signed_in(profile: str, ada: User, upgrade: Upgrade) -> None:
+def test_rehash_keeps_other_devices_signed_in(profile: str, ada: User, upgrade: Upgrade) -> None:
     first = browser(ada)
     row = row_of(first)
     second = signed_in_after(upgrade, ada)
@@ -73,27 +73,27 @@ def test_the_other_devices_stay_signed_in(profile: str, ada: User, upgrade: Upgr
     assert SignedInSession.objects.get(pk=row.pk).expires == row.expires
 
 
-def test_a_login_cookie_stays_good(ada: User, upgrade: Upgrade) -> None:
+def test_rehash_keeps_login_cookie_valid(ada: User, upgrade: Upgrade) -> None:
     client = Client()
     client.post("/auth/cookie-sign-in/", {"username": "ada", "password": "cookies"})
     signed_in_after(upgrade, ada)
     assert client.get("/auth/cookie-account/").status_code == 200
 
 
-def test_nor_by_an_asynchronous_sign_in(ada: User, upgrade: Upgrade) -> None:
+def test_rehash_by_async_sign_in_keeps_other_devices_signed_in(ada: User, upgrade: Upgrade) -> None:
     first = browser(ada)
-    upgrade(After)
-    signed_in = async_to_sync(aauthenticate)(username="ada", password="cookies")
-    assert (signed_in, iterations(ada)) == (ada, After.iterations)
-    assert signed_in
-    assert signed_in.password == ada.password
+    upgrade(NewHasher)
+    user = async_to_sync(aauthenticate)(username="ada", password="cookies")
+    assert (user, iterations(ada)) == (ada, NewHasher.iterations)
+    assert user
+    assert user.password == ada.password
     assert is_in(first)
 
 
-def test_again_and_again(ada: User, upgrade: Upgrade) -> None:
-    """As while servers of both releases run: each sign-in hashes it anew."""
+def test_repeated_rehashes_keep_devices_signed_in(ada: User, upgrade: Upgrade) -> None:
+    """While servers of both releases run, each sign-in may rehash the password."""
     first = browser(ada)
-    for hasher in (After, Before) * 3:
+    for hasher in (NewHasher, OldHasher) * 3:
         upgrade(hasher)
         assert is_in(browser(ada))
         assert iterations(ada) == hasher.iterations
@@ -101,40 +101,40 @@ def test_again_and_again(ada: User, upgrade: Upgrade) -> None:
     assert len(ada.session_hashes.split()) == 1
 
 
-def test_until_then_the_hash_is_djangos(ada: User) -> None:
+def test_session_hash_before_rehash_is_djangos(ada: User) -> None:
     assert ada.get_session_auth_hash() == AbstractBaseUser.get_session_auth_hash(ada)
     assert ada.session_hashes == ""
     assert User(username="new", password="x").get_session_auth_hash()
 
 
-def test_the_weaker_hash_is_kept_nowhere(ada: User, upgrade: Upgrade) -> None:
+def test_rehash_keeps_no_copy_of_the_weaker_hash(ada: User, upgrade: Upgrade) -> None:
     weak = ada.password
     signed_in_after(upgrade, ada)
     assert weak not in str(User.objects.filter(pk=ada.pk).values().get())
 
 
-def test_nobody_hears_of_a_new_password(ada: User, upgrade: Upgrade) -> None:
+def test_rehash_sends_no_post_save(ada: User, upgrade: Upgrade) -> None:
     browser(ada)
-    heard = mock.Mock()
-    upgrade(After)
-    post_save.connect(heard, sender=User)
+    receiver = mock.Mock()
+    upgrade(NewHasher)
+    post_save.connect(receiver, sender=User)
     try:
         assert ada.check_password("cookies")
     finally:
-        post_save.disconnect(heard, sender=User)
-    assert iterations(ada) == After.iterations
-    assert not heard.called
+        post_save.disconnect(receiver, sender=User)
+    assert iterations(ada) == NewHasher.iterations
+    assert not receiver.called
 
 
-def test_a_wrong_password_hashes_nothing(ada: User, upgrade: Upgrade) -> None:
+def test_wrong_password_is_not_rehashed(ada: User, upgrade: Upgrade) -> None:
     before = ada.password
-    upgrade(After)
+    upgrade(NewHasher)
     assert not ada.check_password("biscuits")
     ada.refresh_from_db()
     assert (ada.password, ada.session_hashes) == (before, "")
 
 
-# Whatever writes another password.
+# Each of these changes the password.
 
 
 def by_set_password(user: User) -> None:
@@ -142,7 +142,7 @@ def by_set_password(user: User) -> None:
     user.save()
 
 
-def by_the_field_alone(user: User) -> None:
+def by_saving_only_the_password(user: User) -> None:
     user.set_password("biscuits")
     user.save(update_fields=["password"])
 
@@ -156,60 +156,60 @@ def by_query(user: User) -> None:
     User.objects.filter(pk=user.pk).update(password=make_password("biscuits"))
 
 
-def by_the_same_again(user: User) -> None:
-    """A password that was set is a new one, even if it is the same word: as in Django."""
+def by_setting_the_same_password(user: User) -> None:
+    """As in Django, this ends the sessions too."""
     user.set_password("cookies")
     user.save()
 
 
-def by_the_command(user: User) -> None:
+def by_changepassword(user: User) -> None:
     with mock.patch("getpass.getpass", return_value="a long word or two"):
         call_command("changepassword", user.username, stdout=StringIO())
 
 
-def by_a_fixture(user: User) -> None:
-    with_another = User.objects.get(pk=user.pk)
-    with_another.password = make_password("biscuits")
-    for found in serializers.deserialize("json", serializers.serialize("json", [with_another])):
-        found.save()
+def by_fixture(user: User) -> None:
+    changed = User.objects.get(pk=user.pk)
+    changed.password = make_password("biscuits")
+    for restored in serializers.deserialize("json", serializers.serialize("json", [changed])):
+        restored.save()
 
 
-def by_a_fixture_from_before_the_column(user: User) -> None:
+def by_fixture_without_session_hashes(user: User) -> None:
     rows = json.loads(serializers.serialize("json", [user]))
     rows[0]["fields"].pop("session_hashes")
     rows[0]["fields"]["password"] = make_password("biscuits")
-    for found in serializers.deserialize("json", json.dumps(rows)):
-        found.save()
+    for restored in serializers.deserialize("json", json.dumps(rows)):
+        restored.save()
 
 
-def by_the_admin(user: User) -> None:
+def by_admin(user: User) -> None:
     admin = Client()
     admin.force_login(User.objects.create_superuser("admin", password="cookies"))
     form = {"usable_password": "true", "password1": "a long word", "password2": "a long word"}
     assert admin.post(f"/admin/demo/user/{user.pk}/password/", form).status_code == 302
 
 
-def by_none_at_all(user: User) -> None:
+def by_unusable_password(user: User) -> None:
     user.set_unusable_password()
     user.save()
 
 
-WAYS = [
+PASSWORD_CHANGES = [
     by_set_password,
-    by_the_field_alone,
+    by_saving_only_the_password,
     by_assignment,
     by_query,
-    by_the_same_again,
-    by_the_command,
-    by_a_fixture,
-    by_a_fixture_from_before_the_column,
-    by_the_admin,
-    by_none_at_all,
+    by_setting_the_same_password,
+    by_changepassword,
+    by_fixture,
+    by_fixture_without_session_hashes,
+    by_admin,
+    by_unusable_password,
 ]
 
 
-@pytest.mark.parametrize("change", WAYS)
-def test_another_password_ends_them_all(
+@pytest.mark.parametrize("change", PASSWORD_CHANGES)
+def test_password_change_after_rehash_ends_all_sessions(
     change: Callable[[User], None], ada: User, upgrade: Upgrade
 ) -> None:
     first = browser(ada)
@@ -225,14 +225,16 @@ def test_another_password_ends_them_all(
     assert ada.get_session_auth_hash() == AbstractBaseUser.get_session_auth_hash(ada)
 
 
-def test_the_index_knows_those_that_ended(ada: User, upgrade: Upgrade) -> None:
+def test_password_change_after_rehash_ends_rows_in_registry(ada: User, upgrade: Upgrade) -> None:
     row = row_of(browser(ada))
     signed_in_after(upgrade, ada)
     by_set_password(User.objects.get(pk=ada.pk))
     assert SignedInSession.objects.get(pk=row.pk).expires <= timezone.now()
 
 
-def test_whoever_changed_it_stays(ada: User, upgrade: Upgrade) -> None:
+def test_session_that_changes_password_after_rehash_stays_signed_in(
+    ada: User, upgrade: Upgrade
+) -> None:
     first = browser(ada)
     second = signed_in_after(upgrade, ada)
     request = RequestFactory().post("/")
@@ -246,16 +248,16 @@ def test_whoever_changed_it_stays(ada: User, upgrade: Upgrade) -> None:
     assert not is_in(first)
 
 
-def test_a_sign_out_everywhere_ends_them(ada: User, upgrade: Upgrade) -> None:
+def test_sign_out_everywhere_after_rehash_ends_all_sessions(ada: User, upgrade: Upgrade) -> None:
     first = browser(ada)
     second = signed_in_after(upgrade, ada)
     ada.refresh_from_db()
     sign_out_everywhere(ada)
     assert not is_in(first)
     assert not is_in(second)
-    # Once more, with the counter in it.
+    # The next rehash has the sign-out counter in its hash.
     third = browser(ada)
-    upgrade(Before)
+    upgrade(OldHasher)
     assert is_in(browser(ada))
     assert is_in(third)
 
@@ -264,10 +266,9 @@ ANOTHER_KEY = "another-key-that-is-long-enough-for-django-0123456789abcdefghij"
 
 
 @pytest.mark.parametrize("rotated_first", [True, False])
-def test_with_a_secret_key_of_before(
+def test_session_of_previous_secret_key_needs_it_as_fallback(
     rotated_first: bool, ada: User, upgrade: Upgrade, settings: Settings
 ) -> None:
-    """What was signed in with it stays while it is a fallback, and no longer."""
     first = browser(ada)
     copied = Client()
     copied.cookies = first.cookies
@@ -281,7 +282,7 @@ def test_with_a_secret_key_of_before(
     second = signed_in_after(upgrade, ada)
     if not rotated_first:
         rotate()
-    # Nothing is saved by these, so the session goes on holding the hash of before.
+    # Loading the session saves nothing, so it still has the old hash.
     request = RequestFactory().get("/")
     request.session = running_engine.store()(first.cookies["sessionid"].value)
     assert auth_hashes.digest(request.session["_auth_user_hash"]) in auth_hashes.hashes_of(ada)
@@ -293,24 +294,22 @@ def test_with_a_secret_key_of_before(
     assert is_in(second)
 
 
-def test_a_password_that_is_changed_meanwhile_stays(ada: User, upgrade: Upgrade) -> None:
-    """By whoever found that the old one is known: it must not come back."""
+def test_rehash_does_not_undo_concurrent_password_change(ada: User, upgrade: Upgrade) -> None:
+    """The user may have changed it because somebody knows the old one."""
     stale = User.objects.get(pk=ada.pk)
     by_set_password(ada)
-    upgrade(After)
+    upgrade(NewHasher)
     assert stale.check_password("cookies")
     ada.refresh_from_db()
     assert ada.check_password("biscuits")
     assert not ada.check_password("cookies")
 
 
-def test_of_two_who_sign_in_at_once_neither_signs_out_the_other(
-    ada: User, upgrade: Upgrade
-) -> None:
-    first = browser(ada)
-    one, other = (User.objects.get(pk=ada.pk) for _ in range(2))
-    upgrade(After)
-    assert one.check_password("cookies")
-    assert other.check_password("cookies")
-    assert one.get_session_auth_hash() == other.get_session_auth_hash()
-    assert is_in(first)
+def test_concurrent_rehashes_give_the_same_session_hash(ada: User, upgrade: Upgrade) -> None:
+    client = browser(ada)
+    first, second = (User.objects.get(pk=ada.pk) for _ in range(2))
+    upgrade(NewHasher)
+    assert first.check_password("cookies")
+    assert second.check_password("cookies")
+    assert first.get_session_auth_hash() == second.get_session_auth_hash()
+    assert is_in(client)

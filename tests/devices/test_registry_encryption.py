@@ -1,4 +1,4 @@
-"""The index keeps no session key and no session hash in clear, and still knows them again."""
+"""The registry stores session keys and session hashes only encrypted."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,22 +27,22 @@ from tests.conftest import connected, copied, new_database, on
 from tests.families import IN_COOKIES
 
 ON_SERVER = on("db", "cache", "file", "cached_db")
-ANOTHER = "another-key-that-is-long-enough-for-django-0123456789abcdefghij"
+NEW_SECRET_KEY = "another-key-that-is-long-enough-for-django-0123456789abcdefghij"
 
 
 @pytest.fixture
 def rotate(settings: Settings) -> Callable[..., None]:
-    def rotate(secret: str = ANOTHER, *, keep: bool = True) -> None:
+    def rotate(secret: str = NEW_SECRET_KEY, *, keep: bool = True) -> None:
         settings.SECRET_KEY_FALLBACKS = [running.SECRET_KEY] if keep else []
         settings.SECRET_KEY = secret
-        # As in the processes that are started with it.
+        # A process that is started with the new key has written nothing yet.
         write_throttle.recent_writes.clear()
 
     return rotate
 
 
-def tables() -> str:
-    """All that a backup of the site's database has, but what Django's engines keep in theirs."""
+def table_contents() -> str:
+    """The contents of a backup of the database, except for the table of sessions."""
     names = set(connection.introspection.table_names()) - {"django_session"}
     with connection.cursor() as cursor:
         return "\n".join(str(rows_of(cursor, name)) for name in sorted(names))
@@ -50,18 +50,18 @@ def tables() -> str:
 
 def rows_of(cursor: Any, name: str) -> list[Any]:
     cursor.execute(f"SELECT * FROM {connection.ops.quote_name(name)}")
-    found: list[Any] = cursor.fetchall()
-    return found
+    rows: list[Any] = cursor.fetchall()
+    return rows
 
 
-def test_no_table_of_ours_spells_a_key_or_a_hash(profile: str, admin: User, ada: User) -> None:
-    """Nor after each way to end a session, of which the admin's log tells."""
+def test_no_table_contains_a_session_key_or_hash(profile: str, admin: User, ada: User) -> None:
+    """Sessions are ended in each possible place, since the admin's log records that."""
     client = browser(admin)
     others = [browser(ada) for _ in range(5)]
     keys = [key_of(each) for each in (client, *others)]
     hashes = [admin.get_session_auth_hash(), ada.get_session_auth_hash()]
     rows = [str(row_of(each).pk) for each in others]
-    seen = [tables()]
+    contents = [table_contents()]
     client.post(f"/admin/cookieproj_devices/signedinsession/{rows[0]}/delete/", {"post": "yes"})
     form = {"action": "delete_selected", "_selected_action": [rows[1]], "post": "yes"}
     client.post("/admin/cookieproj_devices/signedinsession/", form)
@@ -70,20 +70,18 @@ def test_no_table_of_ours_spells_a_key_or_a_hash(profile: str, admin: User, ada:
         client.post(f"/admin/cookieproj_engines/storedsession/{name}/delete/", {"post": "yes"})
     others[3].post("/lifecycle/flush/")
     others[4].post(f"/devices/{rows[3]}/sign-out/")
-    seen.append(tables())
+    contents.append(table_contents())
     others[4].post("/devices/sign-out-others/")
     call_command("signout", "ada", verbosity=0)
-    seen.append(tables())
+    contents.append(table_contents())
     assert LogEntry.objects.count() >= 4
-    assert UUID(rows[0]).hex in seen[0].replace("-", "")
+    assert UUID(rows[0]).hex in contents[0].replace("-", "")
     parts = {part for key in keys for part in key.split(":") if len(part) > 20}
-    assert not [part for part in {*keys, *parts, *hashes} if part in "\n".join(seen)]
+    assert not [part for part in {*keys, *parts, *hashes} if part in "\n".join(contents)]
 
 
 @ON_SERVER
-def test_a_request_that_has_nothing_to_tell_opens_and_seals_nothing(
-    profile: str, ada: User
-) -> None:
+def test_request_that_updates_no_row_encrypts_nothing(profile: str, ada: User) -> None:
     client = browser(ada)
     with mock.patch.object(encryption, "cipher", side_effect=AssertionError):
         assert is_in(client)
@@ -93,24 +91,25 @@ def test_a_request_that_has_nothing_to_tell_opens_and_seals_nothing(
             client.get("/devices/")
 
 
-def test_what_is_sealed_for_one_purpose_opens_for_no_other() -> None:
-    sealed = encryption.encrypt("0123456789abcdef", REGISTRY_SEAL)
-    assert encryption.decrypt(sealed, REGISTRY_SEAL) == "0123456789abcdef"
-    assert encryption.encrypt("0123456789abcdef", REGISTRY_SEAL) == sealed
+def test_ciphertext_is_decrypted_only_for_its_purpose() -> None:
+    ciphertext = encryption.encrypt("0123456789abcdef", REGISTRY_SEAL)
+    assert encryption.decrypt(ciphertext, REGISTRY_SEAL) == "0123456789abcdef"
+    assert encryption.encrypt("0123456789abcdef", REGISTRY_SEAL) == ciphertext
     for purpose, context in (
         ("demo.inspector", []),
         (REGISTRY_SEAL, [b"x"]),
         (REGISTRY_SEAL, [b""]),
     ):
         with pytest.raises(encryption.DecryptionError):
-            encryption.decrypt(sealed, purpose, *context)
-    for none in ("", "x", sealed[:-2], sealed.replace(sealed[:2], "00"), "é", sealed + "00"):
+            encryption.decrypt(ciphertext, purpose, *context)
+    changed = ciphertext.replace(ciphertext[:2], "00")
+    for invalid in ("", "x", ciphertext[:-2], changed, "é", ciphertext + "00"):
         with pytest.raises(encryption.DecryptionError):
-            encryption.decrypt(none, REGISTRY_SEAL)
+            encryption.decrypt(invalid, REGISTRY_SEAL)
 
 
 @ON_SERVER
-def test_a_row_sealed_with_an_older_key_is_found_compared_shown_and_ended(
+def test_row_encrypted_with_fallback_key_works_everywhere(
     profile: str,
     store: type[SessionBase],
     admin: User,
@@ -122,7 +121,7 @@ def test_a_row_sealed_with_an_older_key_is_found_compared_shown_and_ended(
     before = {row.pk: row.sealed_key for row in rows}
     rotate()
     client, others = again(client), [again(each) for each in others]
-    # Shown, and compared with what is stored.
+    # Shown, and compared with the stored sessions.
     page = client.get("/admin/cookieproj_devices/signedinsession/").content.decode()
     assert all(f"{key[:8]}…" in page for key in keys)
     call_command("clearsessions", verbosity=0)
@@ -140,18 +139,18 @@ def test_a_row_sealed_with_an_older_key_is_found_compared_shown_and_ended(
     assert not store().exists(keys[1])
     others[2].post(f"/devices/{rows[3].pk}/sign-out/")
     assert [is_in(each) for each in others] == [False, False, True, False]
-    # Once it is written again, the older key is not needed.
+    # Written again, the row no longer needs the older key.
     assert SignedInSession.objects.get(user=ada).sealed_key != before[rows[2].pk]
     assert SignedInSession.objects.get(user=ada) == rows[2]
-    rotate(ANOTHER, keep=False)
+    rotate(NEW_SECRET_KEY, keep=False)
     assert SignedInSession.objects.get(user=ada).session_key == keys[2]
 
 
 @ON_SERVER
-def test_a_row_that_no_secret_key_opens_has_ended(
+def test_session_with_undecryptable_row_has_ended(
     profile: str, ada: User, rotate: Callable[..., None]
 ) -> None:
-    """With it went the session hash, so the session is signed in no more."""
+    """The session hash depends on the same secret key."""
     client = browser(ada)
     rotate(keep=False)
     row = SignedInSession.objects.get()
@@ -163,7 +162,7 @@ def test_a_row_that_no_secret_key_opens_has_ended(
 
 
 @ON_SERVER
-def test_nor_does_it_stand_in_the_way_of_its_user(
+def test_user_with_undecryptable_row_can_be_deleted(
     profile: str, ada: User, rotate: Callable[..., None]
 ) -> None:
     browser(ada)
@@ -173,10 +172,10 @@ def test_nor_does_it_stand_in_the_way_of_its_user(
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def before_sealing(
+def migrate_to_plain_text(
     request: pytest.FixtureRequest, tmp_path: Path, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[Callable[[], object]]:
-    """A database of its own; to call it brings the index back to what it was."""
+    """Connects a separate database. Calling it migrates back to when nothing was encrypted."""
     if request.param == "sqlite":
         url = copied(request.getfixturevalue("demo_database"), tmp_path)
     else:
@@ -187,19 +186,19 @@ def before_sealing(
         yield lambda: call_command("migrate", "demo", "0003", verbosity=0)
 
 
-def in_clear() -> dict[str, tuple[str, str]]:
+def plain_text_rows() -> dict[str, tuple[str, str]]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT id, session_key, auth_hash FROM demo_signedinsession")
         return {str(row): (key, auth_hash) for row, key, auth_hash in cursor.fetchall()}
 
 
 @pytest.mark.parametrize("engine", ["db", "signed_cookies"])
-def test_a_migration_seals_what_was_there(
-    engine: str, before_sealing: Callable[[], object], settings: Settings, tmp_path: Path
+def test_migration_encrypts_existing_rows(
+    engine: str, migrate_to_plain_text: Callable[[], object], settings: Settings, tmp_path: Path
 ) -> None:
     settings.SESSION_ENGINE = f"cookieproj.engines.{engine}"
     SignedInSession.objects.all().forget()
-    ada, _made = User.objects.get_or_create(username="ada")
+    ada, _created = User.objects.get_or_create(username="ada")
     User.objects.filter(pk=ada.pk).update(sign_outs=3)
     ada.refresh_from_db()
     clients = [Client(), Client(), Client()]
@@ -208,18 +207,18 @@ def test_a_migration_seals_what_was_there(
     rows = [row_of(client) for client in clients]
     hashes = {"now": ada.get_session_auth_hash()}
     SignedInSession.objects.filter(pk=rows[2].pk).update(auth_hash=auth_hashes.digest("of another"))
-    sealed = list(SignedInSession.objects.order_by("pk").values())
-    before_sealing()
-    # As it was written before: the row whose hash nobody holds has ended in either form.
+    encrypted = list(SignedInSession.objects.order_by("pk").values())
+    migrate_to_plain_text()
+    # The row whose hash belongs to no session has ended in either form.
     keys = ["" if engine in IN_COOKIES else key_of(client) for client in clients]
-    found = in_clear()
+    stored = plain_text_rows()
     for row, key, auth_hash in zip(rows, keys, [hashes["now"]] * 2 + [""], strict=True):
-        assert found.get(str(row.pk), found.get(row.pk.hex)) == (key, auth_hash)
+        assert stored.get(str(row.pk), stored.get(row.pk.hex)) == (key, auth_hash)
     call_command("migrate", "demo", verbosity=0)
-    after = list(SignedInSession.objects.order_by("pk").values())
-    for one, other in zip(sealed, after, strict=True):
-        assert one["sealed_key"] == other["sealed_key"]
-        assert (one["auth_hash"] == other["auth_hash"]) == (one["id"] != rows[2].pk)
+    migrated = list(SignedInSession.objects.order_by("pk").values())
+    for before, after in zip(encrypted, migrated, strict=True):
+        assert before["sealed_key"] == after["sealed_key"]
+        assert (before["auth_hash"] == after["auth_hash"]) == (before["id"] != rows[2].pk)
     write_throttle.recent_writes.clear()
     assert all(map(is_in, clients))
     page = clients[0].get("/devices/").content.decode()

@@ -1,4 +1,4 @@
-"""The index of signed-in sessions while other requests are half done, on every profile."""
+"""The registry of signed-in sessions while another request is in progress, on every profile."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,32 +21,32 @@ FORM = {"username": "ada", "password": "cookies"}
 TABLE = SignedInSession._meta.db_table
 
 
-def twin_of(client: Client) -> Client:
+def second_tab_of(client: Client) -> Client:
     twin = browser()
     twin.cookies["sessionid"] = key_of(client)
     return twin
 
 
-def test_a_second_sign_in_while_another_tab_writes_its_row(profile: str, ada: User) -> None:
+def test_second_sign_in_while_another_tab_updates_the_row(profile: str, ada: User) -> None:
     client = browser(ada)
-    tab = twin_of(client)
+    tab = second_tab_of(client)
     row = row_of(client)
-    really = session_registry.make_row
-    seen: list[bool] = []
+    make_row = session_registry.make_row
+    calls: list[bool] = []
 
-    def half_way(*arguments: Any) -> SignedInSession:
-        if not seen:
-            seen.append(True)
+    def make_row_after_the_tab(*arguments: Any) -> SignedInSession:
+        if not calls:
+            calls.append(True)
             write_throttle.recent_writes.clear()
             assert is_in(tab)
-        return really(*arguments)
+        return make_row(*arguments)
 
-    with mock.patch.object(session_registry, "make_row", half_way):
+    with mock.patch.object(session_registry, "make_row", make_row_after_the_tab):
         assert client.post("/auth/sign-in/", FORM).status_code == 302
-    assert seen
-    again = SignedInSession.objects.get()
-    assert again == row == row_of(client)
-    assert again.signed_in_at > row.signed_in_at
+    assert calls
+    updated = SignedInSession.objects.get()
+    assert updated == row == row_of(client)
+    assert updated.signed_in_at > row.signed_in_at
     assert is_in(client)
     assert (
         client.get("/devices/").text.count("<li")
@@ -54,81 +54,83 @@ def test_a_second_sign_in_while_another_tab_writes_its_row(profile: str, ada: Us
     )
 
 
-@pytest.mark.parametrize("is_lost", [False, True])
-def test_a_second_sign_in_is_written_by_one_statement(
-    is_lost: bool, profile: str, ada: User
+@pytest.mark.parametrize("has_lost_row", [False, True])
+def test_second_sign_in_writes_its_row_in_one_statement(
+    has_lost_row: bool, profile: str, ada: User
 ) -> None:
     client = browser(ada)
     row = row_of(client)
-    if is_lost:
+    if has_lost_row:
         SignedInSession.objects.all().forget()
     client.defaults |= browser(agent=IPHONE).defaults
     with CaptureQueriesContext(connection) as captured:
         client.post("/auth/sign-in/", FORM)
-    about_it = [query["sql"] for query in captured if TABLE in query["sql"]]
-    assert len(about_it) == 1
-    again = SignedInSession.objects.get()
-    assert again == row
-    assert (again.user, again.browser, again.system) == (ada, "Mobile Safari", "iOS")
-    assert again.signed_in_at > row.signed_in_at
+    statements = [query["sql"] for query in captured if TABLE in query["sql"]]
+    assert len(statements) == 1
+    updated = SignedInSession.objects.get()
+    assert updated == row
+    assert (updated.user, updated.browser, updated.system) == (ada, "Mobile Safari", "iOS")
+    assert updated.signed_in_at > row.signed_in_at
 
 
-@pytest.mark.parametrize("is_again", [False, True])
-def test_a_sign_in_that_comes_after_a_sign_out_everywhere_is_not_ended_by_it(
-    is_again: bool, profile: str, ada: User, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_same_browser", [False, True])
+def test_sign_in_during_sign_out_everywhere_is_kept(
+    is_same_browser: bool, profile: str, ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its last step deletes what is stored, after the counter has been raised."""
+    """The last step of a sign-out deletes stored sessions, after the counter was incremented."""
     before = browser(ada)
-    client = before if is_again else browser()
-    really = signing_out.delete_stored
+    client = before if is_same_browser else browser()
+    delete_stored = signing_out.delete_stored
 
-    def slowly(rows: SignedInSessionQuerySet) -> None:
+    def delete_stored_late(rows: SignedInSessionQuerySet) -> None:
         client.post("/auth/sign-in/", FORM)
-        really(rows)
+        delete_stored(rows)
 
-    monkeypatch.setattr(signing_out, "delete_stored", slowly)
+    monkeypatch.setattr(signing_out, "delete_stored", delete_stored_late)
     assert sign_out_everywhere(User.objects.get()) == 1
     assert is_in(client)
     assert SignedInSession.objects.get() == row_of(client)
-    assert is_in(before) == is_again
+    assert is_in(before) == is_same_browser
 
 
-def test_nor_is_one_with_a_password_that_this_process_does_not_know_yet(
+def test_sign_in_with_new_password_during_sign_out_everywhere_is_kept(
     profile: str, ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = User.objects.get()
     browser(ada)
     ada.set_password("3 biscuits")
     ada.save()
-    really = signing_out.delete_stored
+    delete_stored = signing_out.delete_stored
     client = browser()
 
-    def slowly(rows: SignedInSessionQuerySet) -> None:
+    def delete_stored_late(rows: SignedInSessionQuerySet) -> None:
         client.post("/auth/sign-in/", FORM | {"password": "3 biscuits"})
-        really(rows)
+        delete_stored(rows)
 
-    monkeypatch.setattr(signing_out, "delete_stored", slowly)
+    monkeypatch.setattr(signing_out, "delete_stored", delete_stored_late)
     sign_out_everywhere(old)
     assert is_in(client)
     assert SignedInSession.objects.get() == row_of(client)
 
 
-def test_nor_by_two_at_once(profile: str, ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sign-in comes after both counters, and the first goes on after it."""
+def test_sign_in_during_two_sign_outs_everywhere_is_kept(
+    profile: str, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both sign-outs have incremented the counter when the user signs in."""
     browser(ada)
     client = browser()
-    really = signing_out.delete_stored
+    delete_stored = signing_out.delete_stored
     steps: list[Callable[[], object]] = [
         lambda: sign_out_everywhere(User.objects.get()),
         lambda: client.post("/auth/sign-in/", FORM),
     ]
 
-    def slowly(rows: SignedInSessionQuerySet) -> None:
+    def delete_stored_late(rows: SignedInSessionQuerySet) -> None:
         if steps:
             steps.pop(0)()
-        really(rows)
+        delete_stored(rows)
 
-    monkeypatch.setattr(signing_out, "delete_stored", slowly)
+    monkeypatch.setattr(signing_out, "delete_stored", delete_stored_late)
     sign_out_everywhere(User.objects.get())
     assert not steps
     assert is_in(client)
@@ -136,7 +138,7 @@ def test_nor_by_two_at_once(profile: str, ada: User, monkeypatch: pytest.MonkeyP
 
 
 @on("db")
-def test_rows_of_several_passwords_ago_go_too(profile: str, ada: User) -> None:
+def test_sign_out_everywhere_deletes_rows_of_earlier_passwords(profile: str, ada: User) -> None:
     for _ in range(3):
         browser(User.objects.get())
         user = User.objects.get()

@@ -1,4 +1,7 @@
-"""The index's database goes away in the middle: the request goes on, and the index hears later."""
+"""The registry's database becomes unreachable during a request.
+
+Where possible the request succeeds, and the registry is updated at_next_try.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,67 +33,66 @@ from .test_your_devices import OTHERS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-# Where the sessions are in no database.
-ELSEWHERE = on("cache", "file")
+OUTSIDE_DATABASE = on("cache", "file")
 
 
 @pytest.fixture(params=WHOSE)
 def family(request: pytest.FixtureRequest, profile: str, settings: Settings) -> Whose:
-    found: Whose = request.param
-    run_on(settings, found, profile)
-    return found
+    whose: Whose = request.param
+    run_on(settings, whose, profile)
+    return whose
 
 
 @pytest.fixture
 def proxy(stores: dict[str, str], profile: str) -> Iterator[Proxy]:
-    """What the site reaches its database through: a PostgreSQL, with accounts."""
+    """A proxy to the site's PostgreSQL, which has the demo accounts."""
     with connected(stores["DATABASE_URL"]):
-        there = connection.settings_dict
-        folder = there["HOST"] or there["OPTIONS"]["host"]
+        database = connection.settings_dict
+        folder = database["HOST"] or database["OPTIONS"]["host"]
         with proxied(f"{folder}/.s.PGSQL.5432") as proxy:
             address = {"HOST": "127.0.0.1", "PORT": str(proxy.port)}
-            with mock.patch.dict(there, address):
+            with mock.patch.dict(database, address):
                 User.objects.update(password=make_password("cookies"))
                 SignedInSession.objects.all().forget()
                 yield proxy
                 connection.close()
 
 
-def go_away(proxy: Proxy) -> None:
-    """Whoever is connected is cut off, and nobody gets through any more."""
+def disconnect(proxy: Proxy) -> None:
+    """Close all connections, and refuse new ones."""
     proxy.turn_to(("127.0.0.1", free_port()))
     proxy.cut()
 
 
-def come_back(proxy: Proxy, folder: str) -> None:
+def reconnect(proxy: Proxy, folder: str) -> None:
     proxy.turn_to(f"{folder}/.s.PGSQL.5432")
     connection.close()
 
 
 @pytest.fixture
 def folder(proxy: Proxy) -> str:
-    """Of the server's socket."""
+    """The folder of the server's socket."""
     path: str = proxy._server  # type: ignore[assignment]
     return path.rpartition("/")[0]
 
 
 @contextmanager
-def just_before(owner: Any, name: str, act: Callable[[], object]) -> Iterator[None]:
-    """It happens when that function is called for the first time."""
-    really, acts = getattr(owner, name), [act]
+def before_first_call(owner: Any, name: str, act: Callable[[], object]) -> Iterator[None]:
+    """Call ``act`` before that function is called for the first time."""
+    original, acts = getattr(owner, name), [act]
 
     def function(*arguments: Any, **named: Any) -> Any:
         while acts:
             acts.pop()()
-        return really(*arguments, **named)
+        return original(*arguments, **named)
 
     with mock.patch.object(owner, name, function):
         yield
-    assert not acts, "nobody has called it"
+    assert not acts, f"{name} was not called"
 
 
-def later() -> time_machine.travel:
-    """When what could not be written is tried again."""
+def at_next_try() -> time_machine.travel:
+    """Travel to when a failed update of the registry is tried again."""
     return time_machine.travel(timezone.now() + timedelta(seconds=write_throttle.RETRY_AFTER + 1))
 
 
@@ -110,41 +112,43 @@ def sign_in(client: Client, name: str = "ada") -> int:
     return client.post("/auth/sign-in/", form).status_code
 
 
-@ELSEWHERE
-@pytest.mark.parametrize("before", ["nobody", "ada", "grace"])
-def test_a_sign_in_goes_on(before: str, family: Whose, profile: str, proxy: Proxy) -> None:
+@OUTSIDE_DATABASE
+@pytest.mark.parametrize("previous", ["nobody", "ada", "grace"])
+def test_sign_in_succeeds_if_connection_is_lost(
+    previous: str, family: Whose, profile: str, proxy: Proxy
+) -> None:
     visitor = visitor_with_data()
-    if before != "nobody":
-        sign_in(visitor, before)
-    with just_before(session_registry, "register", proxy.cut):
+    if previous != "nobody":
+        sign_in(visitor, previous)
+    with before_first_call(session_registry, "register", proxy.cut):
         assert sign_in(visitor) == 302
     assert is_in(visitor)
-    if before != "grace":
+    if previous != "grace":
         assert color_of(visitor) == "color is blue\n"
-    with later():
+    with at_next_try():
         assert is_in(visitor)
         row = row_of(visitor)
         assert (row.user.username, row.session_key) == ("ada", key_of(visitor))
 
 
-@ELSEWHERE
-def test_the_row_of_a_sign_in_waits(
+@OUTSIDE_DATABASE
+def test_row_of_sign_in_is_written_later(
     family: Whose, profile: str, proxy: Proxy, caplog: pytest.LogCaptureFixture
 ) -> None:
     visitor = visitor_with_data()
     caplog.clear()
-    with just_before(session_registry, "register", proxy.cut):
+    with before_first_call(session_registry, "register", proxy.cut):
         sign_in(visitor)
     (line,) = caplog.records
     assert line.getMessage().startswith("The registry of signed-in sessions waits")
     assert is_in(visitor)
     assert not SignedInSession.objects.exists()
-    with later():
+    with at_next_try():
         is_in(visitor)
     assert SignedInSession.objects.get() == row_of(visitor)
 
 
-def test_an_index_without_a_table_keeps_nobody_out(
+def test_sign_in_succeeds_if_registry_has_no_table(
     family: Whose, profile: str, stores: dict[str, str], proxy: Proxy
 ) -> None:
     visitor = visitor_with_data()
@@ -156,60 +160,65 @@ def test_an_index_without_a_table_keeps_nobody_out(
             assert color_of(visitor) == "color is blue\n"
         finally:
             administrator.execute("ALTER TABLE gone RENAME TO cookieproj_devices_signedinsession")
-    with later():
+    with at_next_try():
         assert is_in(visitor)
         assert row_of(visitor).user.username == "ada"
 
 
 @on("cache", "file", *COOKIE_ENGINES)
-def test_a_sign_in_that_cannot_go_on_leaves_the_session_as_it_was(
-    profile: str, proxy: Proxy, folder: str
-) -> None:
-    """When the user last signed in is written there as well: by Django, and at once."""
+def test_failed_sign_in_leaves_session_unchanged(profile: str, proxy: Proxy, folder: str) -> None:
+    """The sign-in fails because Django writes ``last_login`` to the same database."""
     visitor = visitor_with_data()
-    with just_before(session_registry, "register", lambda: go_away(proxy)):
+    with before_first_call(session_registry, "register", lambda: disconnect(proxy)):
         assert sign_in(visitor) == 503
     assert color_of(visitor) == "color is blue\n"
-    come_back(proxy, folder)
+    reconnect(proxy, folder)
     assert sign_in(visitor) == 302
     assert is_in(visitor)
     assert color_of(visitor) == "color is blue\n"
     assert row_of(visitor).user.username == "ada"
 
 
-@ELSEWHERE
-def test_a_sign_out_goes_on(family: Whose, profile: str, proxy: Proxy, folder: str) -> None:
+@OUTSIDE_DATABASE
+def test_sign_out_succeeds_while_database_is_unreachable(
+    family: Whose, profile: str, proxy: Proxy, folder: str
+) -> None:
     ada = User.objects.get(username="ada")
     client, other = browser(ada, IPHONE), browser(ada)
     copied = browser()
     copied.cookies["sessionid"] = key_of(client)
-    with just_before(session_registry, "deregister", lambda: go_away(proxy)):
+    with before_first_call(session_registry, "deregister", lambda: disconnect(proxy)):
         assert client.post("/auth/sign-out/").status_code == 302
-    come_back(proxy, folder)
+    reconnect(proxy, folder)
     assert [is_in(client), is_in(copied), is_in(other)] == [False, False, True]
     assert "Mobile Safari" not in other.get("/devices/").text
     assert SignedInSession.objects.get() == row_of(other)
 
 
 @on(*COOKIE_ENGINES)
-def test_one_that_must_be_refused_is_not_half_done(profile: str, proxy: Proxy, folder: str) -> None:
+def test_sign_out_of_cookie_session_fails_as_a_whole_while_database_is_unreachable(
+    profile: str, proxy: Proxy, folder: str
+) -> None:
+    """The database would have to store that the session is refused."""
     client = browser(User.objects.get(username="ada"))
     client.raise_request_exception = False
-    with just_before(session_registry, "deregister", lambda: go_away(proxy)):
+    with before_first_call(session_registry, "deregister", lambda: disconnect(proxy)):
         response = client.post("/auth/sign-out/")
     assert (response.status_code, dict(response.cookies)) == (503, {})
-    come_back(proxy, folder)
+    reconnect(proxy, folder)
     assert is_in(client)
     assert SignedInSession.objects.get() == row_of(client)
 
 
 @on("cache", "file", *COOKIE_ENGINES)
-def test_who_changes_the_password_stays_in(family: Whose, profile: str, proxy: Proxy) -> None:
+def test_password_change_keeps_own_session_if_connection_is_lost(
+    family: Whose, profile: str, proxy: Proxy
+) -> None:
     admin = User.objects.get(username="admin")
     client, other = browser(admin), browser(admin, IPHONE)
     passwords = {"new_password1": "a3-Long_one", "new_password2": "a3-Long_one"}
     form = {"old_password": "cookies", **passwords}
-    with just_before(auth_hashes, "hashes_of", proxy.cut):
+    with before_first_call(auth_hashes, "hashes_of", proxy.cut):
         assert client.post("/admin/password_change/", form).status_code == 302
     assert is_in(client)
     assert "Mobile Safari" not in client.get("/devices/").text
@@ -219,10 +228,12 @@ def test_who_changes_the_password_stays_in(family: Whose, profile: str, proxy: P
 
 
 @on("cache", "file", *COOKIE_ENGINES)
-def test_who_signs_out_all_others_stays_in(family: Whose, profile: str, proxy: Proxy) -> None:
+def test_sign_out_others_keeps_own_session_if_connection_is_lost(
+    family: Whose, profile: str, proxy: Proxy
+) -> None:
     ada = User.objects.get(username="ada")
     client, other = browser(ada), browser(ada, IPHONE)
-    with just_before(signing_out, "delete_stored", proxy.cut):
+    with before_first_call(signing_out, "delete_stored", proxy.cut):
         assert client.post(OTHERS).status_code == 302
     assert [is_in(client), is_in(other)] == [True, False]
     assert "Mobile Safari" not in client.get("/devices/").text
@@ -230,31 +241,33 @@ def test_who_signs_out_all_others_stays_in(family: Whose, profile: str, proxy: P
     assert SignedInSession.objects.live().get() == row_of(client)
 
 
-@ELSEWHERE
-def test_ordinary_requests_go_on(family: Whose, profile: str, proxy: Proxy, folder: str) -> None:
+@OUTSIDE_DATABASE
+def test_ordinary_requests_succeed_while_database_is_unreachable(
+    family: Whose, profile: str, proxy: Proxy, folder: str
+) -> None:
     client = browser(User.objects.get(username="ada"))
     SignedInSession.objects.update(last_seen=timezone.now() - timedelta(hours=1))
     long_ago = row_of(client).last_seen
     write_throttle.recent_writes.clear()
-    go_away(proxy)
+    disconnect(proxy)
     client.post("/sessions/set-item/", {"key": "color", "value": "blue"})
     assert color_of(client) == "color is blue\n"
-    come_back(proxy, folder)
+    reconnect(proxy, folder)
     assert row_of(client).last_seen == long_ago
-    with later():
+    with at_next_try():
         assert is_in(client)
         assert color_of(client) == "color is blue\n"
     assert row_of(client).last_seen > long_ago
 
 
-@ELSEWHERE
-def test_what_the_index_has_not_heard_clearing_finds_out(
+@OUTSIDE_DATABASE
+def test_clearsessions_deletes_row_of_sign_out_while_database_was_unreachable(
     family: Whose, profile: str, proxy: Proxy, folder: str
 ) -> None:
     client = browser(User.objects.get(username="ada"))
-    with just_before(session_registry, "deregister", lambda: go_away(proxy)):
+    with before_first_call(session_registry, "deregister", lambda: disconnect(proxy)):
         client.post("/auth/sign-out/")
-    come_back(proxy, folder)
+    reconnect(proxy, folder)
     assert SignedInSession.objects.exists()
     call_command("clearsessions", verbosity=0)
     assert not SignedInSession.objects.exists()

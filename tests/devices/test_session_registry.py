@@ -1,4 +1,4 @@
-"""The index of signed-in sessions is true, whatever becomes of them, on every profile."""
+"""The registry of signed-in sessions matches the stored sessions, on every profile."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -52,7 +52,7 @@ ON_SERVER = on("db", "cache", "file", "cached_db")
 TABLE = SignedInSession._meta.db_table
 
 
-def index_writes(client: Client, path: str = "/auth/account/") -> int:
+def count_registry_writes(client: Client, path: str = "/auth/account/") -> int:
     with CaptureQueriesContext(connection) as captured:
         client.get(path)
     return sum(
@@ -60,12 +60,12 @@ def index_writes(client: Client, path: str = "/auth/account/") -> int:
     )
 
 
-def forget_what_was_written() -> None:
-    """As another process, which has written nothing yet."""
+def clear_write_throttle() -> None:
+    """Act as another process, which has written nothing yet."""
     write_throttle.recent_writes.clear()
 
 
-def test_signing_in_is_written_down(profile: str, ada: User) -> None:
+def test_sign_in_registers_the_session(profile: str, ada: User) -> None:
     before = timezone.now()
     client = browser(ada, IPHONE, "2001:db8::7")
     row = SignedInSession.objects.get()
@@ -77,56 +77,56 @@ def test_signing_in_is_written_down(profile: str, ada: User) -> None:
     assert abs(row.expires - row.signed_in_at - AGE) < timedelta(seconds=5)
 
 
-def test_signing_in_costs_one_statement(profile: str, ada: User) -> None:
+def test_sign_in_costs_one_statement(profile: str, ada: User) -> None:
     client = browser()
     with CaptureQueriesContext(connection) as captured:
         client.post("/auth/sign-in/", {"username": "ada", "password": "cookies"})
-    about_it = [query["sql"] for query in captured if TABLE in query["sql"]]
-    assert len(about_it) == 1
-    assert about_it[0].startswith("INSERT")
+    statements = [query["sql"] for query in captured if TABLE in query["sql"]]
+    assert len(statements) == 1
+    assert statements[0].startswith("INSERT")
 
 
-def test_signing_out_costs_one_too(profile: str, ada: User) -> None:
+def test_sign_out_costs_one_statement(profile: str, ada: User) -> None:
     client = browser(ada)
     other = browser(ada)
     with CaptureQueriesContext(connection) as captured:
         client.post("/auth/sign-out/")
-    about_it = [query["sql"] for query in captured if TABLE in query["sql"]]
-    # Where the browser holds it, for how long a copy of the cookie must be refused is asked first.
-    asked = ["SELECT"] if profile in IN_COOKIES else []
-    assert [sql.split()[0] for sql in about_it] == [*asked, "DELETE"]
+    statements = [query["sql"] for query in captured if TABLE in query["sql"]]
+    # The row of a cookie session says for how long copies of the cookie have to be refused.
+    expiry_query = ["SELECT"] if profile in IN_COOKIES else []
+    assert [sql.split()[0] for sql in statements] == [*expiry_query, "DELETE"]
     assert SignedInSession.objects.get() == row_of(other)
     assert not is_in(client)
 
 
 @pytest.mark.parametrize("method", ["clear", "delete", "flush"])
-def test_a_session_that_is_emptied_is_not_signed_in(method: str, profile: str, ada: User) -> None:
+def test_emptied_session_is_signed_out(method: str, profile: str, ada: User) -> None:
     client = browser(ada)
     copied = key_of(client)
     client.post(f"/lifecycle/{method}/")
     client.get("/devices/")
     client.cookies[django_settings.SESSION_COOKIE_NAME] = copied
     assert not is_in(client)
-    # What has gone from the store, clearing sees.
+    # This finds sessions that are missing from the store.
     call_command("clearsessions", verbosity=0)
     assert not SignedInSession.objects.exists()
 
 
 @on(*COOKIE_ENGINES)
-@pytest.mark.parametrize("is_lost", [False, True])
-def test_a_copied_cookie_opens_nothing_after_signing_out(
-    is_lost: bool, profile: str, ada: User
+@pytest.mark.parametrize("has_lost_row", [False, True])
+def test_copied_cookie_is_refused_after_sign_out(
+    has_lost_row: bool, profile: str, ada: User
 ) -> None:
     client = browser(ada)
     copied = key_of(client)
-    if is_lost:
+    if has_lost_row:
         SignedInSession.objects.all().forget()
     client.post("/auth/sign-out/")
     client.cookies[django_settings.SESSION_COOKIE_NAME] = copied
     assert not is_in(client)
 
 
-def test_signing_in_again_is_the_same_session(profile: str, ada: User) -> None:
+def test_signing_in_again_keeps_the_row(profile: str, ada: User) -> None:
     client = browser(ada)
     first = row_of(client)
     copied = key_of(client)
@@ -140,7 +140,7 @@ def test_signing_in_again_is_the_same_session(profile: str, ada: User) -> None:
     assert not is_in(client)
 
 
-def test_another_user_in_the_same_browser(profile: str, ada: User, admin: User) -> None:
+def test_sign_in_of_another_user_replaces_the_session(profile: str, ada: User, admin: User) -> None:
     client = browser(ada)
     copied = key_of(client)
     client.post("/auth/sign-in/", {"username": "admin", "password": "cookies"})
@@ -152,7 +152,7 @@ def test_another_user_in_the_same_browser(profile: str, ada: User, admin: User) 
     assert not is_in(client)
 
 
-def test_it_follows_a_new_key(profile: str, ada: User) -> None:
+def test_cycle_key_updates_the_row(profile: str, ada: User) -> None:
     client = browser(ada)
     before = row_of(client)
     old = key_of(client)
@@ -167,9 +167,7 @@ def test_it_follows_a_new_key(profile: str, ada: User) -> None:
         assert not is_in(client)
 
 
-def test_a_new_password_ends_the_others_and_keeps_the_one_that_changed_it(
-    profile: str, admin: User
-) -> None:
+def test_password_change_ends_other_sessions_and_keeps_own(profile: str, admin: User) -> None:
     client, other = browser(admin), browser(admin)
     kept = row_of(client)
     response = client.post(
@@ -184,7 +182,7 @@ def test_a_new_password_ends_the_others_and_keeps_the_one_that_changed_it(
 
 
 @pytest.mark.parametrize("fields", [None, ["password"]])
-def test_a_password_that_somebody_else_sets_ends_all(
+def test_password_set_outside_a_session_ends_all_sessions(
     fields: list[str] | None, profile: str, ada: User
 ) -> None:
     client = browser(ada)
@@ -194,19 +192,17 @@ def test_a_password_that_somebody_else_sets_ends_all(
     assert not is_in(client)
 
 
-def test_a_session_with_the_old_password_does_not_bring_its_row_back(
-    profile: str, ada: User
-) -> None:
-    """On a page that asks for the session and not for the user."""
+def test_session_of_old_password_does_not_restore_its_row(profile: str, ada: User) -> None:
+    """On a page that reads the session but not the user."""
     client = browser(ada)
     ada.set_password("another")
     ada.save()
-    forget_what_was_written()
+    clear_write_throttle()
     client.post("/sessions/set-item/")
     assert not SignedInSession.objects.live().exists()
 
 
-def test_other_changes_of_a_user_end_nothing(profile: str, ada: User) -> None:
+def test_other_changes_of_user_end_no_session(profile: str, ada: User) -> None:
     client = browser(ada)
     ada.first_name = "Ada"
     ada.save()
@@ -214,7 +210,7 @@ def test_other_changes_of_a_user_end_nothing(profile: str, ada: User) -> None:
     assert is_in(client)
 
 
-def test_a_rotated_secret_key_ends_nothing(profile: str, ada: User, settings: Settings) -> None:
+def test_rotated_secret_key_ends_no_session(profile: str, ada: User, settings: Settings) -> None:
     client = browser(ada)
     write_throttle.recent_writes.clear()
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
@@ -226,33 +222,33 @@ def test_a_rotated_secret_key_ends_nothing(profile: str, ada: User, settings: Se
     assert SignedInSession.objects.get().auth_hash == auth_hashes.hashes_of(fresh)[0]
 
 
-def test_who_is_deactivated_is_not_listed(profile: str, ada: User) -> None:
+def test_session_of_deactivated_user_is_not_live(profile: str, ada: User) -> None:
     browser(ada)
     ada.is_active = False
     ada.save()
     assert not SignedInSession.objects.live().exists()
 
 
-def test_last_seen_is_written_once_in_five_minutes(profile: str, ada: User) -> None:
+def test_last_seen_is_written_every_five_minutes(profile: str, ada: User) -> None:
     client = browser(ada)
     first = row_of(client).last_seen
-    assert [index_writes(client) for _ in range(3)] == [0, 0, 0]
+    assert [count_registry_writes(client) for _ in range(3)] == [0, 0, 0]
     with time_machine.travel(timezone.now() + timedelta(seconds=301)):
-        assert [index_writes(client) for _ in range(3)] == [1, 0, 0]
+        assert [count_registry_writes(client) for _ in range(3)] == [1, 0, 0]
         assert row_of(client).last_seen > first + timedelta(seconds=300)
 
 
-def test_of_two_processes_the_second_changes_nothing(profile: str, ada: User) -> None:
+def test_second_process_does_not_write_last_seen_again(profile: str, ada: User) -> None:
     client = browser(ada)
     with time_machine.travel(timezone.now() + timedelta(seconds=301)):
         client.get("/auth/account/")
         seen = row_of(client).last_seen
-        forget_what_was_written()
+        clear_write_throttle()
         client.get("/auth/account/")
         assert row_of(client).last_seen == seen
 
 
-def test_a_page_that_reads_no_session_is_left_alone(profile: str, ada: User) -> None:
+def test_request_that_reads_no_session_makes_no_query(profile: str, ada: User) -> None:
     request = RequestFactory().get("/")
     request.COOKIES[django_settings.SESSION_COOKIE_NAME] = key_of(browser(ada))
     serve: Any = SessionMiddleware(DevicesMiddleware(lambda request: HttpResponse()))
@@ -263,7 +259,7 @@ def test_a_page_that_reads_no_session_is_left_alone(profile: str, ada: User) -> 
         assert "Cookie" not in response.headers.get("Vary", "")
 
 
-def test_a_save_moves_the_expiry_and_a_look_does_not(profile: str, ada: User) -> None:
+def test_save_moves_expiry_of_row_and_read_does_not(profile: str, ada: User) -> None:
     client = browser(ada)
     first = row_of(client).expires
     with time_machine.travel(timezone.now() + timedelta(days=3)):
@@ -274,27 +270,26 @@ def test_a_save_moves_the_expiry_and_a_look_does_not(profile: str, ada: User) ->
         assert abs(row_of(client).expires - first - timedelta(days=3)) < timedelta(seconds=5)
 
 
-def test_an_expiry_of_its_own_is_written_at_once(profile: str, ada: User) -> None:
+def test_set_expiry_is_written_to_row_at_once(profile: str, ada: User) -> None:
     client = browser(ada)
     client.post("/expiry/in-seconds/", {"seconds": "60"})
-    left = row_of(client).expires - timezone.now()
-    assert left <= timedelta(seconds=60)
-    # And once only.
-    assert [index_writes(client) for _ in range(3)] == [0, 0, 0]
+    assert row_of(client).expires - timezone.now() <= timedelta(seconds=60)
+    # Not written again.
+    assert [count_registry_writes(client) for _ in range(3)] == [0, 0, 0]
 
 
-def test_there_and_back_again_is_written_each_time(profile: str, ada: User) -> None:
+def test_repeated_changes_of_expiry_are_written_each_time(profile: str, ada: User) -> None:
     client = browser(ada)
     for _ in range(2):
         client.post("/expiry/in-seconds/", {"seconds": "60"})
         assert row_of(client).expires <= timezone.now() + timedelta(seconds=60)
-        # By another process, which does not know of that.
-        forget_what_was_written()
+        # The next request is served by another process.
+        clear_write_throttle()
         client.post("/expiry/by-settings/")
         assert row_of(client).expires > timezone.now() + timedelta(days=13)
 
 
-def test_a_short_session_is_written_often_enough(
+def test_expiry_of_short_session_is_written_before_it_ends(
     profile: str, ada: User, settings: Settings
 ) -> None:
     settings.SESSION_COOKIE_AGE = 60
@@ -307,22 +302,22 @@ def test_a_short_session_is_written_often_enough(
 
 
 @contextmanager
-def under_way(path: str) -> Iterator[list[Callable[[], object]]]:
-    """While a request for that path is under way, what is put into the list happens."""
-    really = tracking.track
-    meanwhile: list[Callable[[], object]] = []
+def during_request_of(path: str) -> Iterator[list[Callable[[], object]]]:
+    """Call the functions in the list during the next request of that path."""
+    track = tracking.track
+    functions: list[Callable[[], object]] = []
 
-    def follow(request: HttpRequest) -> None:
-        while request.path == path and meanwhile:
-            meanwhile.pop()()
-        really(request)
+    def call_and_track(request: HttpRequest) -> None:
+        while request.path == path and functions:
+            functions.pop()()
+        track(request)
 
-    with mock.patch.object(tracking, "track", follow):
-        yield meanwhile
+    with mock.patch.object(tracking, "track", call_and_track):
+        yield functions
 
 
-def from_before_the_index(user: User) -> Client:
-    """A browser that is signed in, of which nothing is written down."""
+def unregistered_browser(user: User) -> Client:
+    """A browser that was signed in before the registry existed."""
     client = browser(user)
     session = client.session
     del session[ROW_ITEM]
@@ -332,21 +327,21 @@ def from_before_the_index(user: User) -> Client:
     return client
 
 
-def twin_of(client: Client) -> Client:
-    """Another tab of the same browser, whose request began before."""
-    twin = browser()
-    twin.cookies[django_settings.SESSION_COOKIE_NAME] = key_of(client)
-    return twin
+def second_tab_of(client: Client) -> Client:
+    """Another tab of the same browser, with the cookie as it is now."""
+    tab = browser()
+    tab.cookies[django_settings.SESSION_COOKIE_NAME] = key_of(client)
+    return tab
 
 
 @pytest.mark.parametrize("change", ["/lifecycle/cycle-key/", "/devices/sign-out-others/"])
-def test_a_late_request_does_not_put_an_old_key_back(change: str, profile: str, ada: User) -> None:
+def test_late_request_does_not_restore_old_key(change: str, profile: str, ada: User) -> None:
     client = browser(ada)
     with time_machine.travel(timezone.now() + timedelta(seconds=301)):
-        twin = twin_of(client)
-        with under_way("/auth/account/") as meanwhile:
-            meanwhile.append(lambda: client.post(change))
-            assert is_in(twin)
+        tab = second_tab_of(client)
+        with during_request_of("/auth/account/") as functions:
+            functions.append(lambda: client.post(change))
+            assert is_in(tab)
         row = SignedInSession.objects.get()
         assert row.session_key == ("" if profile in IN_COOKIES else key_of(client))
         assert row.auth_hash == auth_hashes.hashes_of(User.objects.get())[0]
@@ -354,68 +349,66 @@ def test_a_late_request_does_not_put_an_old_key_back(change: str, profile: str, 
         assert not is_in(client)
 
 
-def test_nor_a_key_that_is_newer_than_what_it_has_read(profile: str, ada: User) -> None:
+def test_late_request_does_not_overwrite_newer_row(profile: str, ada: User) -> None:
     client = browser(ada)
     row = SignedInSession.objects.filter(pk=row_of(client).pk)
     row.update(auth_hash="other")
-    forget_what_was_written()
+    clear_write_throttle()
 
-    def meanwhile(*arguments: object) -> bool:
+    def update_meanwhile(*arguments: object) -> bool:
         row.update(auth_hash="newer")
         return True
 
-    with mock.patch.object(tracking, "is_still_signed_in", meanwhile):
+    with mock.patch.object(tracking, "is_still_signed_in", update_meanwhile):
         is_in(client)
     assert row.get().auth_hash == "newer"
 
 
-def test_a_late_request_of_a_session_that_was_ended_brings_no_row_back(
-    profile: str, ada: User
-) -> None:
+def test_late_request_of_ended_session_does_not_restore_row(profile: str, ada: User) -> None:
     client, other = browser(ada), browser(ada)
     with time_machine.travel(timezone.now() + timedelta(seconds=301)):
-        with under_way("/auth/account/") as meanwhile:
-            meanwhile.append(lambda: other.post("/devices/sign-out-others/"))
+        with during_request_of("/auth/account/") as functions:
+            functions.append(lambda: other.post("/devices/sign-out-others/"))
             client.get("/auth/account/")
         assert SignedInSession.objects.get() == row_of(other)
 
 
-def test_a_late_request_of_a_deleted_user_brings_none_back(profile: str, ada: User) -> None:
+def test_late_request_of_deleted_user_does_not_restore_row(profile: str, ada: User) -> None:
     client = browser(ada)
     late = timezone.now() + timedelta(seconds=301)
-    with time_machine.travel(late), under_way("/auth/account/") as meanwhile:
-        meanwhile.append(ada.delete)
+    with time_machine.travel(late), during_request_of("/auth/account/") as functions:
+        functions.append(ada.delete)
         client.get("/auth/account/")
     assert not SignedInSession.objects.exists()
 
 
-def test_two_requests_write_a_session_down_once(profile: str, ada: User) -> None:
-    client = from_before_the_index(ada)
-    twin = twin_of(client)
-    with under_way("/auth/account/") as meanwhile:
-        meanwhile.append(lambda: client.get("/auth/account/"))
-        assert is_in(twin)
-    assert SignedInSession.objects.get() == row_of(client) == row_of(twin)
+def test_two_requests_register_session_once(profile: str, ada: User) -> None:
+    client = unregistered_browser(ada)
+    tab = second_tab_of(client)
+    with during_request_of("/auth/account/") as functions:
+        functions.append(lambda: client.get("/auth/account/"))
+        assert is_in(tab)
+    assert SignedInSession.objects.get() == row_of(client) == row_of(tab)
 
 
-def test_two_requests_bring_a_lost_row_back_once(profile: str, ada: User) -> None:
+def test_two_requests_restore_lost_row_once(profile: str, ada: User) -> None:
     client = browser(ada)
     row = row_of(client)
     SignedInSession.objects.all().forget()
-    forget_what_was_written()
-    really = session_registry.insert
+    clear_write_throttle()
+    insert = session_registry.insert
 
-    def twice(lost: SignedInSession) -> None:
-        really(lost)
-        really(lost)
+    def insert_twice(lost: SignedInSession) -> None:
+        insert(lost)
+        insert(lost)
 
-    with mock.patch.object(session_registry, "insert", twice):
+    with mock.patch.object(session_registry, "insert", insert_twice):
         assert is_in(client)
     assert SignedInSession.objects.get() == row
 
 
-def test_a_session_from_before_the_index_is_written_down(profile: str, ada: User) -> None:
-    client = from_before_the_index(ada)
+def test_session_from_before_the_registry_is_registered(profile: str, ada: User) -> None:
+    client = unregistered_browser(ada)
     client.get("/auth/account/")
     row = SignedInSession.objects.get()
     assert row == row_of(client)
@@ -424,78 +417,78 @@ def test_a_session_from_before_the_index_is_written_down(profile: str, ada: User
     assert SignedInSession.objects.get() == row
 
 
-def test_but_not_one_whose_password_is_another_now(profile: str, ada: User) -> None:
-    client = from_before_the_index(ada)
+def test_session_of_old_password_is_not_registered(profile: str, ada: User) -> None:
+    client = unregistered_browser(ada)
     User.objects.update(password="!")
     client.get("/auth/account/")
     assert not SignedInSession.objects.exists()
 
 
-def test_a_row_that_was_lost_comes_back_under_its_id(profile: str, ada: User) -> None:
+def test_lost_row_is_restored_with_its_id(profile: str, ada: User) -> None:
     client = browser(ada)
     row = row_of(client)
     SignedInSession.objects.all().forget()
-    forget_what_was_written()
+    clear_write_throttle()
     client.get("/auth/account/")
     assert SignedInSession.objects.get() == row
 
 
-def test_but_not_if_somebody_has_ended_it(profile: str, ada: User, rf: RequestFactory) -> None:
+def test_row_of_ended_session_is_not_restored(profile: str, ada: User, rf: RequestFactory) -> None:
     client = browser(ada)
     request: Any = rf.get("/")
     request.session, request.user = client.session, ada
-    # As a request that was under way when somebody ended its session.
+    # The request has read its session when the session is ended.
     _ = request.session[ROW_ITEM]
     row_of(client).delete()
-    forget_what_was_written()
+    clear_write_throttle()
     tracking.track(request)
     assert not SignedInSession.objects.exists()
 
 
-def test_a_view_that_fails_writes_nothing_down(profile: str, ada: User, rf: RequestFactory) -> None:
+def test_failing_view_is_not_tracked(profile: str, ada: User, rf: RequestFactory) -> None:
     client = browser(ada)
     SignedInSession.objects.all().forget()
-    forget_what_was_written()
+    clear_write_throttle()
     client.raise_request_exception = False
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cookieproj.devices.views.devices_of", None)
-        patch.setattr(tracking, "track", follow := Counted())
+        patch.setattr(tracking, "track", track := CallCounter())
         assert client.get("/devices/").status_code == 500
-    # The view's own, not the middleware's.
-    assert follow.calls == 1
+    # The call by the view, not by the middleware.
+    assert track.calls == 1
 
 
-class Counted:
+class CallCounter:
     calls = 0
 
     def __call__(self, *args: object) -> None:
         self.calls += 1
 
 
-def test_without_the_store_the_index_waits(profile: str, ada: User) -> None:
+def test_registry_is_updated_once_store_is_reachable_again(profile: str, ada: User) -> None:
     client = browser(ada)
-    forget_what_was_written()
-    away = StoreUnavailableError("there", "gone")
+    clear_write_throttle()
+    error = StoreUnavailableError("store", "unreachable")
     SignedInSession.objects.update(auth_hash="another")
-    with mock.patch.object(stored_sessions, "rows_with_session", side_effect=away):
+    with mock.patch.object(stored_sessions, "rows_with_session", side_effect=error):
         assert is_in(client)
     assert SignedInSession.objects.get().auth_hash == "another"
-    forget_what_was_written()
+    clear_write_throttle()
     assert is_in(client)
     assert SignedInSession.objects.get().auth_hash == auth_hashes.hashes_of(ada)[0]
 
 
-def test_signals_without_a_session_are_no_session(ada: User, rf: RequestFactory) -> None:
+def test_signals_without_session_register_nothing(ada: User, rf: RequestFactory) -> None:
     for request in (None, rf.get("/")):
         user_logged_in.send(User, request=request, user=ada)
         user_logged_out.send(User, request=request, user=ada)
     assert not SignedInSession.objects.exists()
 
 
-def test_an_anonymous_session_is_none_of_its_business(profile: str, rf: RequestFactory) -> None:
+def test_anonymous_session_is_not_registered(profile: str, rf: RequestFactory) -> None:
     client = browser()
     client.post("/sessions/set-item/")
-    assert index_writes(client, "/sessions/items/") == 0
+    assert count_registry_writes(client, "/sessions/items/") == 0
     request: Any = rf.get("/")
     request.session, request.user = client.session, AnonymousUser()
     tracking.track(request)
@@ -503,7 +496,7 @@ def test_an_anonymous_session_is_none_of_its_business(profile: str, rf: RequestF
 
 
 @ON_SERVER
-def test_deleting_a_row_deletes_what_is_stored(
+def test_deleting_row_deletes_stored_session(
     profile: str, store: type[SessionBase], ada: User
 ) -> None:
     client = browser(ada)
@@ -518,7 +511,7 @@ def test_deleting_a_row_deletes_what_is_stored(
 
 @on("cached_db")
 @pytest.mark.django_db(transaction=True)
-def test_from_the_cache_as_well_as_from_the_table(profile: str, ada: User) -> None:
+def test_deleting_row_on_cached_db_deletes_from_cache_and_table(profile: str, ada: User) -> None:
     client = browser(ada)
     is_in(client)
     cached = f"django.contrib.sessions.cached_db{key_of(client)}"
@@ -526,12 +519,12 @@ def test_from_the_cache_as_well_as_from_the_table(profile: str, ada: User) -> No
     row_of(client).delete()
     assert not Session.objects.exists()
     redis = caches["sessions"].client.get_client()  # type: ignore[attr-defined]
-    # No session, nor anything that could be read as one.
+    # A marker remains, which is not a session.
     assert redis.get(caches["sessions"].make_key(cached)).startswith(b"~")
 
 
 @on("db", "cached_db")
-def test_deleting_the_stored_row_by_the_orm_signs_out(profile: str, ada: User) -> None:
+def test_deleting_stored_session_by_orm_signs_out(profile: str, ada: User) -> None:
     client = browser(ada)
     is_in(client)
     Session.objects.all().delete()
@@ -539,9 +532,7 @@ def test_deleting_the_stored_row_by_the_orm_signs_out(profile: str, ada: User) -
 
 
 @on(*COOKIE_ENGINES)
-def test_on_signed_cookies_what_is_ended_is_refused_until_it_would_have_expired(
-    profile: str, ada: User
-) -> None:
+def test_ended_cookie_session_is_refused_until_its_expiry(profile: str, ada: User) -> None:
     client, other = browser(ada), browser(ada)
     row = row_of(client)
     row_of(client).delete()
@@ -557,7 +548,7 @@ def test_on_signed_cookies_what_is_ended_is_refused_until_it_would_have_expired(
 
 
 @on(*COOKIE_ENGINES)
-def test_a_refusal_lasts_as_long_as_any_cookie_may(profile: str, ada: User) -> None:
+def test_refusal_lasts_as_long_as_a_new_cookie(profile: str, ada: User) -> None:
     client = browser(ada)
     row = row_of(client)
     SignedInSession.objects.filter(pk=row.pk).update(expires=timezone.now())
@@ -566,24 +557,24 @@ def test_a_refusal_lasts_as_long_as_any_cookie_may(profile: str, ada: User) -> N
 
 
 @on(*COOKIE_ENGINES)
-def test_who_cannot_be_asked_about_refusals_lets_nobody_in(profile: str, ada: User) -> None:
+def test_cookie_session_is_503_while_refusals_are_unreachable(profile: str, ada: User) -> None:
     client = browser(ada)
-    away = OperationalError("gone")
-    with mock.patch("cookieproj.devices.refused_sessions.is_refused", side_effect=away):
+    error = OperationalError("gone")
+    with mock.patch("cookieproj.devices.refused_sessions.is_refused", side_effect=error):
         assert client.get("/auth/account/").status_code == 503
     assert is_in(client)
 
 
-def test_refusals_are_asked_for_on_signed_cookies_only(profile: str, ada: User) -> None:
+def test_refusals_are_queried_only_for_cookie_sessions(profile: str, ada: User) -> None:
     client = browser(ada)
     with CaptureQueriesContext(connection) as captured:
         client.get("/auth/account/")
-    asked = sum("cookieproj_devices_refusedsession" in query["sql"] for query in captured)
-    assert asked == (1 if profile in IN_COOKIES else 0)
+    queries = sum("cookieproj_devices_refusedsession" in query["sql"] for query in captured)
+    assert queries == (1 if profile in IN_COOKIES else 0)
 
 
 @on(*COOKIE_ENGINES)
-def test_who_is_not_signed_in_costs_no_query(profile: str) -> None:
+def test_anonymous_cookie_session_costs_no_query(profile: str) -> None:
     client = browser()
     client.post("/sessions/set-item/")
     with CaptureQueriesContext(connection) as captured:
@@ -591,9 +582,7 @@ def test_who_is_not_signed_in_costs_no_query(profile: str) -> None:
     assert not captured
 
 
-def test_deleting_a_user_ends_their_sessions(
-    profile: str, store: type[SessionBase], ada: User
-) -> None:
+def test_deleting_user_ends_sessions(profile: str, store: type[SessionBase], ada: User) -> None:
     client = browser(ada)
     key = key_of(client)
     ada.delete()
@@ -603,21 +592,19 @@ def test_deleting_a_user_ends_their_sessions(
     assert not is_in(client)
 
 
-def test_what_expired_a_moment_ago_may_live_longer_than_its_row_knows(
-    profile: str, ada: User
-) -> None:
+def test_clearsessions_keeps_row_that_expired_a_moment_ago(profile: str, ada: User) -> None:
     client = browser(ada)
     row = SignedInSession.objects.filter(pk=row_of(client).pk)
-    for seconds, left in (
+    for seconds, expected in (
         (2 * write_throttle.LAST_SEEN_INTERVAL - 50, 1),
         (2 * write_throttle.LAST_SEEN_INTERVAL + 50, 0),
     ):
         row.update(expires=timezone.now() - timedelta(seconds=seconds))
         call_command("clearsessions", verbosity=0)
-        assert SignedInSession.objects.count() == left
+        assert SignedInSession.objects.count() == expected
 
 
-def test_clearsessions_forgets_the_expired(
+def test_clearsessions_deletes_expired_rows(
     profile: str, ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clear_registry, "BATCH_SIZE", 1)
@@ -628,13 +615,13 @@ def test_clearsessions_forgets_the_expired(
     with time_machine.travel(timezone.now() + timedelta(days=15)):
         assert SignedInSession.objects.live().count() == 1
         call_command("clearsessions", verbosity=0)
-        # Redis and files go by clocks of their own; the index by the row's expiry.
+        # Redis and files have their own clocks, so only the expiry of the row has passed.
         assert SignedInSession.objects.filter(expires__gt=timezone.now()).count() == 1
         assert SignedInSession.objects.count() == 1
 
 
 @ON_SERVER
-def test_clearsessions_forgets_what_is_no_longer_stored(
+def test_clearsessions_deletes_rows_of_missing_sessions(
     profile: str, store: type[SessionBase], ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clear_registry, "BATCH_SIZE", 2)
@@ -644,30 +631,30 @@ def test_clearsessions_forgets_what_is_no_longer_stored(
     out = StringIO()
     call_command("clearsessions", stdout=out)
     assert "Removed 2 sign-in records whose sessions no longer exist." in out.getvalue()
-    left = {row.session_key for row in SignedInSession.objects.all()}
-    assert left == {key_of(client) for client in clients[2:]}
+    keys = {row.session_key for row in SignedInSession.objects.all()}
+    assert keys == {key_of(client) for client in clients[2:]}
 
 
 @ON_SERVER
-def test_clearsessions_leaves_alone_a_row_that_has_just_got_another_key(
+def test_clearsessions_keeps_row_that_gets_another_key_meanwhile(
     profile: str, store: type[SessionBase], ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = browser(ada)
     store().delete(key_of(client))
-    really = stored_sessions.rows_with_session
+    rows_with_session = stored_sessions.rows_with_session
 
-    def slowly(rows: list[SignedInSession]) -> list[SignedInSession]:
-        found = really(rows)
+    def change_key_afterwards(rows: list[SignedInSession]) -> list[SignedInSession]:
+        with_session = rows_with_session(rows)
         SignedInSession.objects.update(sealed_key="another")
-        return found
+        return with_session
 
-    monkeypatch.setattr(stored_sessions, "rows_with_session", slowly)
+    monkeypatch.setattr(stored_sessions, "rows_with_session", change_key_afterwards)
     call_command("clearsessions", verbosity=0)
     assert SignedInSession.objects.count() == 1
 
 
 @on("cache")
-def test_what_another_process_keeps_in_its_memory_is_not_forgotten(
+def test_clearsessions_keeps_rows_of_local_memory_cache(
     profile: str, settings: Settings, ada: User
 ) -> None:
     settings.CACHES = {
@@ -684,10 +671,8 @@ def test_what_another_process_keeps_in_its_memory_is_not_forgotten(
 @pytest.mark.parametrize(
     "engine", ["somebodys.engine", "demo.models", "nothing", "django.contrib.nothing"]
 )
-def test_a_session_of_an_engine_that_is_gone_is_not_ended(
-    engine: str, profile: str, ada: User
-) -> None:
-    """If the engine comes back it is signed in again."""
+def test_session_of_missing_engine_cannot_be_ended(engine: str, profile: str, ada: User) -> None:
+    """If the engine is installed again, the session is valid again."""
     browser(ada)
     SignedInSession.objects.update(engine=engine)
     with (
@@ -701,7 +686,7 @@ def test_a_session_of_an_engine_that_is_gone_is_not_ended(
 
 
 @on("db")
-def test_a_session_of_another_engine_ends_there(
+def test_deleting_row_deletes_session_from_its_engine(
     profile: str, settings: Settings, ada: User
 ) -> None:
     settings.SESSION_ENGINE = "cookieproj.engines.file"
@@ -712,7 +697,7 @@ def test_a_session_of_another_engine_ends_there(
 
 
 @on("db")
-def test_nor_does_one_whose_folder_is_gone(
+def test_sign_out_works_if_folder_of_sessions_is_missing(
     profile: str, settings: Settings, ada: User, tmp_path: Path
 ) -> None:
     client, other = browser(ada), browser(ada)
@@ -727,9 +712,7 @@ def test_nor_does_one_whose_folder_is_gone(
 
 
 @on("db")
-def test_djangos_engine_keeps_the_same_sessions(
-    profile: str, settings: Settings, ada: User
-) -> None:
+def test_rows_stay_valid_on_djangos_engine(profile: str, settings: Settings, ada: User) -> None:
     client = browser(ada)
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
     assert running_engine.name() == "db"
@@ -756,7 +739,7 @@ def test_djangos_engine_keeps_the_same_sessions(
         (1, "'; DROP TABLE", None),
     ],
 )
-def test_the_address_is_as_true_as_the_proxies(
+def test_address_is_read_behind_the_configured_proxies(
     proxies: int, forwarded: str, expected: str | None, settings: Settings, rf: RequestFactory
 ) -> None:
     settings.DEVICES_PROXIES = proxies
@@ -764,7 +747,7 @@ def test_the_address_is_as_true_as_the_proxies(
     assert address_of(rf.get("/", headers=headers, REMOTE_ADDR="192.0.2.1")) == expected
 
 
-def test_a_unix_socket_has_no_address(rf: RequestFactory) -> None:
+def test_unix_socket_has_no_address(rf: RequestFactory) -> None:
     assert address_of(rf.get("/", REMOTE_ADDR="")) is None
 
 
@@ -778,7 +761,9 @@ def test_a_unix_socket_has_no_address(rf: RequestFactory) -> None:
         ("x" * 100_000, ("", "")),
     ],
 )
-def test_devices(agent: str, device: tuple[str, str], rf: RequestFactory) -> None:
+def test_device_is_read_from_user_agent(
+    agent: str, device: tuple[str, str], rf: RequestFactory
+) -> None:
     assert device_of(rf.get("/", headers={"user-agent": agent})) == device
 
 
@@ -791,21 +776,21 @@ def test_devices(agent: str, device: tuple[str, str], rf: RequestFactory) -> Non
         ("", "", "unknown device"),
     ],
 )
-def test_how_a_device_is_called(browser: str, system: str, name: str) -> None:
+def test_name_of_device(browser: str, system: str, name: str) -> None:
     assert SignedInSession(browser=browser, system=system).device == name
 
 
-def test_the_index_never_spells_a_key(profile: str, ada: User) -> None:
+def test_repr_of_row_contains_no_key(profile: str, ada: User) -> None:
     client = browser(ada)
     row = row_of(client)
     assert key_of(client) not in f"{row} {row!r}"
 
 
 @pytest.fixture
-def taken_by_surprise(
+def make_read_only(
     stores: dict[str, str], profile: str
 ) -> Iterator[Callable[[], AbstractContextManager[None]]]:
-    """Ada's PostgreSQL, which takes no writes from then on over any connection."""
+    """Connects the site to a PostgreSQL. The fixture's value makes that read-only."""
     url = stores["DATABASE_URL"]
     with connected(url):
         User.objects.filter(username="ada").update(password=make_password("cookies"))
@@ -816,56 +801,56 @@ def taken_by_surprise(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("path", ["/auth/account/", "/devices/", "/sessions/get-item/?key=a"])
-def test_a_page_that_only_reads_needs_no_database_that_takes_writes(
+def test_reading_pages_work_on_read_only_database(
     path: str,
     profile: str,
-    taken_by_surprise: Callable[[], AbstractContextManager[None]],
+    make_read_only: Callable[[], AbstractContextManager[None]],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     client = browser(User.objects.get(username="ada"))
     SignedInSession.objects.update(last_seen=timezone.now() - timedelta(hours=1))
     long_ago = row_of(client).last_seen
     client.raise_request_exception = False
-    forget_what_was_written()
+    clear_write_throttle()
     caplog.clear()
-    with taken_by_surprise():
+    with make_read_only():
         assert client.get(path).status_code == 200
         (line,) = caplog.records
         assert "make this server writable again" in line.getMessage()
         assert line.exc_info is None
         assert row_of(client).last_seen == long_ago
-    # The first may find that its connection is from then.
+    # The connection of the first request may still be read-only.
     for _ in range(2):
-        forget_what_was_written()
+        clear_write_throttle()
         assert client.get(path).status_code == 200
     assert row_of(client).last_seen > long_ago
 
 
 @on("cache")
 @pytest.mark.django_db(transaction=True)
-def test_nor_does_a_device_that_is_gone(
-    profile: str, taken_by_surprise: Callable[[], AbstractContextManager[None]]
+def test_devices_page_with_ended_session_works_on_read_only_database(
+    profile: str, make_read_only: Callable[[], AbstractContextManager[None]]
 ) -> None:
     ada = User.objects.get(username="ada")
     client, gone = browser(ada), browser(ada)
     gone.session.delete()
     client.raise_request_exception = False
-    with taken_by_surprise():
+    with make_read_only():
         assert client.get("/devices/").status_code == 200
     assert SignedInSession.objects.count() == 2
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_cannot_be_written_is_not_tried_by_every_request(
+def test_failed_write_is_not_retried_by_every_request(
     profile: str,
-    taken_by_surprise: Callable[[], AbstractContextManager[None]],
+    make_read_only: Callable[[], AbstractContextManager[None]],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     client = browser(User.objects.get(username="ada"))
     SignedInSession.objects.update(last_seen=timezone.now() - timedelta(hours=1))
-    forget_what_was_written()
+    clear_write_throttle()
     caplog.clear()
-    with taken_by_surprise():
+    with make_read_only():
         for _ in range(3):
             assert client.get("/auth/account/").status_code == 200
         assert len(caplog.records) == 1
@@ -873,9 +858,9 @@ def test_what_cannot_be_written_is_not_tried_by_every_request(
 
 @on(*COOKIE_ENGINES)
 @pytest.mark.django_db(transaction=True)
-def test_refusals_that_have_no_table_are_said_to_have_none(
+def test_missing_table_of_refusals_is_reported(
     profile: str,
-    taken_by_surprise: Callable[[], AbstractContextManager[None]],
+    make_read_only: Callable[[], AbstractContextManager[None]],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     client = browser(User.objects.get(username="ada"))
@@ -893,14 +878,14 @@ def test_refusals_that_have_no_table_are_said_to_have_none(
 
 @on(*COOKIE_ENGINES)
 @pytest.mark.django_db(transaction=True)
-def test_a_session_that_cannot_be_refused_does_not_end(
+def test_cookie_session_is_kept_if_refusal_cannot_be_written(
     profile: str,
-    taken_by_surprise: Callable[[], AbstractContextManager[None]],
+    make_read_only: Callable[[], AbstractContextManager[None]],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     client = browser(User.objects.get(username="ada"))
     client.raise_request_exception = False
-    with taken_by_surprise():
+    with make_read_only():
         response = client.post("/lifecycle/flush/")
         assert response.status_code == 503
         assert "reports an error" in response.text
@@ -912,10 +897,10 @@ def test_a_session_that_cannot_be_refused_does_not_end(
 @on("cache")
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
-    ("statement", "in_a_transaction"), [("SELECT is_none FRM nowhere", False), ("", True)]
+    ("statement", "in_transaction"), [("SELECT is_none FRM nowhere", False), ("", True)]
 )
-def test_a_mistake_in_the_index_is_no_luxury(
-    statement: str, in_a_transaction: bool, profile: str, ada: User, tmp_path: Path
+def test_other_database_errors_of_registry_are_raised(
+    statement: str, in_transaction: bool, profile: str, ada: User, tmp_path: Path
 ) -> None:
     def write(*_: object) -> None:
         if not statement:
@@ -924,11 +909,11 @@ def test_a_mistake_in_the_index_is_no_luxury(
             cursor.execute(statement)
 
     client = browser(ada)
-    forget_what_was_written()
+    clear_write_throttle()
     with (
         mock.patch.object(tracking, "touch", write),
-        transaction.atomic() if in_a_transaction else nullcontext(),
-        # A mistake in a statement is the one to SQLite, and the other to PostgreSQL.
+        transaction.atomic() if in_transaction else nullcontext(),
+        # Of a wrong statement: the former on SQLite, the latter on PostgreSQL.
         pytest.raises((OperationalError, ProgrammingError)),
     ):
         client.get("/auth/account/")

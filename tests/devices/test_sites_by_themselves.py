@@ -1,4 +1,4 @@
-"""What is wrong in a site is said by a check, or works: each in a process of its own."""
+"""Sites with unusual settings and models: each works, or a system check reports the mistake."""
 
 from pathlib import Path
 from typing import Any
@@ -27,26 +27,26 @@ BY_NAME = """
 """
 
 
-# The order of INSTALLED_APPS, and what is missing there.
+# INSTALLED_APPS: its order, and missing apps.
 
 
-def test_a_site_as_documented_is_fine(site: SmallSite) -> None:
+def test_documented_settings_pass_all_checks(site: SmallSite) -> None:
     site.write()
     assert FINE in site.check()
 
 
-@pytest.mark.parametrize("first", ["cookieproj.engines", "django.contrib.sessions"])
-def test_the_command_of_another_app_comes_first(site: SmallSite, first: str) -> None:
-    site.write(INSTALLED_APPS=[first, *without(first)])
-    said = site.check()
+@pytest.mark.parametrize("first_app", ["cookieproj.engines", "django.contrib.sessions"])
+def test_app_whose_clearsessions_comes_first_is_a_warning(site: SmallSite, first_app: str) -> None:
+    site.write(INSTALLED_APPS=[first_app, *without(first_app)])
+    output = site.check()
     assert (
-        "(devices.W002) manage.py clearsessions does not clear the registry of signed-in " in said
+        "(devices.W002) manage.py clearsessions does not clear the registry of signed-in " in output
     )
-    assert f"{first} stands before cookieproj.devices" in said
-    assert ("engines.W005" in said) == (first == "django.contrib.sessions")
+    assert f"{first_app} stands before cookieproj.devices" in output
+    assert ("engines.W005" in output) == (first_app == "django.contrib.sessions")
 
 
-def test_so_without_devices(site: SmallSite) -> None:
+def test_clearsessions_of_django_is_a_warning_without_devices_app(site: SmallSite) -> None:
     late = without("cookieproj.devices", "cookieproj.engines")
     alone: dict[str, Any] = {
         "MIDDLEWARE": ["cookieproj.engines.middleware.SessionMiddleware"],
@@ -56,15 +56,15 @@ def test_so_without_devices(site: SmallSite) -> None:
     site.write(INSTALLED_APPS=["cookieproj.engines", *late], urls=no_pages, **alone)
     assert FINE in site.check()
     site.write(INSTALLED_APPS=[*late, "cookieproj.engines"], urls=no_pages, **alone)
-    said = site.check()
-    assert "(engines.W005) manage.py clearsessions is Django's" in said
-    assert "List cookieproj.engines before django.contrib.sessions" in said
-    # One that has not installed the app has nothing to expect.
+    output = site.check()
+    assert "(engines.W005) manage.py clearsessions is Django's" in output
+    assert "List cookieproj.engines before django.contrib.sessions" in output
+    # Without the engines app, its command is not expected.
     site.write(urls=no_pages, INSTALLED_APPS=late, **alone)
     assert FINE in site.check()
 
 
-def test_a_command_of_the_sites_own_may_come_first(site: SmallSite) -> None:
+def test_subclass_of_clearsessions_may_come_first(site: SmallSite) -> None:
     site.write()
     commands = site.folder / "people" / "management" / "commands"
     commands.mkdir(parents=True)
@@ -77,24 +77,24 @@ def test_a_command_of_the_sites_own_may_come_first(site: SmallSite) -> None:
 
 
 @pytest.mark.parametrize("engine", ["cookieproj.engines.db", "cookieproj.engines.file"])
-def test_without_the_app_of_the_table(site: SmallSite, engine: str) -> None:
+def test_missing_sessions_app_is_an_error_on_db_engine(site: SmallSite, engine: str) -> None:
     site.write(INSTALLED_APPS=without("django.contrib.sessions"), SESSION_ENGINE=engine)
-    said = site.check()
+    output = site.check()
     if engine.endswith("file"):
-        assert FINE in said
+        assert FINE in output
     else:
-        assert f"(engines.E004) SESSION_ENGINE = '{engine}' keeps sessions in a table" in said
+        assert f"(engines.E004) SESSION_ENGINE = '{engine}' keeps sessions in a table" in output
 
 
-def test_without_what_users_sign_in_by(site: SmallSite) -> None:
+def test_missing_auth_app_is_an_error(site: SmallSite) -> None:
     apps = without("django.contrib.auth", "django.contrib.contenttypes")
     site.write(BY_NAME, INSTALLED_APPS=apps)
-    said = site.check()
-    assert "(devices.E006) Nobody can sign in without django.contrib.auth" in said
-    assert "Traceback" not in said
+    output = site.check()
+    assert "(devices.E006) Nobody can sign in without django.contrib.auth" in output
+    assert "Traceback" not in output
 
 
-# Where the mixin stands.
+# The model that has the mixin.
 
 CHILD = """
     from django.contrib.auth.models import AbstractUser
@@ -106,7 +106,7 @@ CHILD = """
         pass
 """
 
-ELSEWHERE = """
+PASSWORD_PROPERTY = """
     class Member(SignOutEverywhereMixin, AbstractBaseUser):
         name = models.CharField(max_length=9, unique=True)
         secret = models.CharField(max_length=128)
@@ -119,13 +119,13 @@ ELSEWHERE = """
 """
 
 
-@pytest.mark.parametrize("models", [CHILD, ELSEWHERE])
-def test_a_mixin_that_has_no_password_beside_it(site: SmallSite, models: str) -> None:
+@pytest.mark.parametrize("models", [CHILD, PASSWORD_PROPERTY])
+def test_mixin_on_model_without_password_field_is_an_error(site: SmallSite, models: str) -> None:
     site.write(models)
-    said = site.check()
-    assert "people.Member: (devices.E005) SignOutEverywhereMixin does not stand at" in said
-    assert "without it, signing out everywhere ends the sessions that the registry knows" in said
-    assert "Traceback" not in said
+    output = site.check()
+    assert "people.Member: (devices.E005) SignOutEverywhereMixin does not stand at" in output
+    assert "without it, signing out everywhere ends the sessions that the registry knows" in output
+    assert "Traceback" not in output
 
 
 NO_PASSWORD = """
@@ -136,7 +136,7 @@ NO_PASSWORD = """
         objects = BaseUserManager()
 """
 
-OF_A_PARENT = """
+PARENT_WITH_MIXIN = """
     class Person(SignOutEverywhereMixin, AbstractBaseUser):
         name = models.CharField(max_length=9, unique=True)
         USERNAME_FIELD = "name"
@@ -147,13 +147,13 @@ OF_A_PARENT = """
         person = models.OneToOneField(Person, models.CASCADE, parent_link=True)
 """
 
-EVERYWHERE = """
+SIGN_OUT_EVERYWHERE = """
     from django.contrib.auth import get_user_model
     from django.test import Client
     from cookieproj.devices.signing_out import devices_of, sign_out_everywhere
 
     Member = get_user_model()
-    # So that the keys of a child and its parent are not the same.
+    # The primary keys of a child and its parent then differ.
     Member._meta.get_field("name").model(name="nobody").save()
     user = Member(name="ada")
     user.save()
@@ -174,16 +174,16 @@ EVERYWHERE = """
 
 
 @pytest.mark.parametrize(
-    "models", [NO_PASSWORD, OF_A_PARENT, BY_NAME.replace("(", "(SignOutEverywhereMixin, ", 1)]
+    "models", [NO_PASSWORD, PARENT_WITH_MIXIN, BY_NAME.replace("(", "(SignOutEverywhereMixin, ", 1)]
 )
-def test_where_it_may_stand_it_signs_out_everywhere(site: SmallSite, models: str) -> None:
+def test_mixin_on_valid_models_signs_out_everywhere(site: SmallSite, models: str) -> None:
     site.write(models)
     assert FINE in site.check()
     site.migrate()
-    site.python(EVERYWHERE)
+    site.python(SIGN_OUT_EVERYWHERE)
 
 
-HASHED_ANEW = """
+REHASH = """
     from django.conf import settings
     from django.contrib.auth.hashers import make_password
     from django.db import connection
@@ -207,17 +207,17 @@ HASHED_ANEW = """
 """
 
 
-def test_a_password_of_a_parent_is_hashed_anew_by_one_statement(site: SmallSite) -> None:
-    """Of one that looks, and of another that writes, another password would be lost between."""
-    site.write(OF_A_PARENT)
+def test_rehash_of_parents_password_is_one_statement(site: SmallSite) -> None:
+    """With a query and then an update, a password set between the two would be lost."""
+    site.write(PARENT_WITH_MIXIN)
     site.migrate()
-    [statement] = site.python(HASHED_ANEW).splitlines()
+    [statement] = site.python(REHASH).splitlines()
     assert statement.startswith('UPDATE "people_person" SET "password"')
 
 
-# Users that are saved as something else than the user model.
+# Users that are saved through a model related to the user model.
 
-RELATED = """
+RELATED_MODELS = """
     from django.contrib.auth.models import AbstractUser
 
     class Person(AbstractUser):
@@ -234,32 +234,32 @@ RELATED = """
             proxy = True
 """
 
-SAVED = """
+SAVE_THROUGH_EACH = """
     from django.test import Client
     from cookieproj.devices.signals import session_ended
     from people.models import Author, Member, Person, Reviewer
 
-    told = []
-    hear = lambda reason, **kwargs: told.append(reason)
-    session_ended.connect(hear)
+    reasons = []
+    receive = lambda reason, **kwargs: reasons.append(reason)
+    session_ended.connect(receive)
     user = Reviewer(username="ada")
     user.save()
     for kind in (Member, Person, Reviewer, Author):
         client = Client()
         client.force_login(Member.objects.get())
-        again = kind.objects.get()
-        again.set_password(kind.__name__)
-        again.save()
+        saved = kind.objects.get()
+        saved.set_password(kind.__name__)
+        saved.save()
         assert client.get("/devices/").status_code == 302
     Person(username="nobody's").save()
-    print(*told, sep=", ")
+    print(*reasons, sep=", ")
 """
 
 
-def test_it_is_told_whatever_model_the_user_is_saved_by(site: SmallSite) -> None:
-    site.write(RELATED)
+def test_password_change_through_related_model_sends_signal(site: SmallSite) -> None:
+    site.write(RELATED_MODELS)
     site.migrate()
-    assert site.python(SAVED) == ", ".join(["password changed"] * 4)
+    assert site.python(SAVE_THROUGH_EACH) == ", ".join(["password changed"] * 4)
 
 
 # Users in another database.
@@ -267,14 +267,14 @@ def test_it_is_told_whatever_model_the_user_is_saved_by(site: SmallSite) -> None
 ROUTER = """
     class Router:
         def db_for_read(self, model, **hints):
-            return "users" if model._meta.app_label in {apart!r} else "default"
+            return "users" if model._meta.app_label in {separate!r} else "default"
 
         db_for_write = db_for_read
 """
 
 
 @pytest.mark.parametrize(
-    ("apart", "is_wrong"),
+    ("separate", "is_error"),
     [
         (["people", "auth", "contenttypes"], True),
         (["cookieproj_devices"], True),
@@ -282,27 +282,27 @@ ROUTER = """
         (["sessions"], False),
     ],
 )
-def test_users_and_registry_in_two_databases(
-    site: SmallSite, apart: list[str], is_wrong: bool
+def test_users_and_registry_in_two_databases_are_an_error(
+    site: SmallSite, separate: list[str], is_error: bool
 ) -> None:
-    two = {
+    databases = {
         name: {"ENGINE": "django.db.backends.sqlite3", "NAME": f"{name}.sqlite3"}
         for name in ("default", "users")
     }
-    site.write(DATABASES=two, DATABASE_ROUTERS=["router.Router"])
-    text = "\n".join(line[4:] for line in ROUTER.format(apart=apart).splitlines())
+    site.write(DATABASES=databases, DATABASE_ROUTERS=["router.Router"])
+    text = "\n".join(line[4:] for line in ROUTER.format(separate=separate).splitlines())
     (site.folder / "router.py").write_text(text)
-    said = site.check()
-    if not is_wrong:
-        assert FINE in said
+    output = site.check()
+    if not is_error:
+        assert FINE in output
         return
-    assert "(devices.E004) The users are in the database" in said
-    assert "Let DATABASE_ROUTERS keep the app cookieproj_devices in the database of" in said
-    # Before a table of it is made there.
-    assert "devices.E004" in site.ran("-m", "django", "migrate", "--database=users").stderr
+    assert "(devices.E004) The users are in the database" in output
+    assert "Let DATABASE_ROUTERS keep the app cookieproj_devices in the database of" in output
+    # Reported before the app's tables are created there.
+    assert "devices.E004" in site.run("-m", "django", "migrate", "--database=users").stderr
 
 
-# How long ago that was.
+# The template filter.
 
 AGO = """
     from datetime import timedelta
@@ -317,7 +317,7 @@ AGO = """
 """
 
 
-def test_it_says_how_long_ago_in_the_language_of_the_page(site: SmallSite) -> None:
+def test_ago_filter_uses_the_language_of_the_page(site: SmallSite) -> None:
     site.write()
     site.migrate()
     english, chinese, _german = site.python(AGO).splitlines()

@@ -1,4 +1,4 @@
-"""The registry moves to the tables of this app and back again, with all that is in it."""
+"""Migrations move the registry, with its contents, to this app's tables and back."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,25 +42,25 @@ def database(
 
 
 def contents(app: str) -> dict[str, list[dict[str, Any]]]:
-    """What stands in the tables of that app, by columns as they are called now."""
-    found = {}
+    """The rows of that app's tables, with the present names of their columns."""
+    tables = {}
     with connection.cursor() as cursor:
         for table in TABLES:
             cursor.execute(f"SELECT * FROM {app}_{table} ORDER BY id")
             names = [
                 {"session_key": "sealed_key"}.get(each[0], each[0]) for each in cursor.description
             ]
-            found[table] = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    return found
+            tables[table] = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return tables
 
 
-def granted(user: User) -> set[str]:
+def permissions_of(user: User) -> set[str]:
     return User.objects.get(pk=user.pk).get_user_permissions()
 
 
 @pytest.fixture
 def signed_in(database: None) -> Iterator[tuple[User, list[Client]]]:
-    """Somebody on two devices, with a permission and an entry in the admin's log about them."""
+    """A user on two devices, who has a permission and an entry in the admin's log."""
     SignedInSession.objects.all().forget()
     user = User.objects.create_user("keeper")
     clients = [Client(), Client()]
@@ -78,10 +78,10 @@ def signed_in(database: None) -> Iterator[tuple[User, list[Client]]]:
     ContentType.objects.clear_cache()
 
 
-Moved = tuple[User, list[Client]]
+SignedIn = tuple[User, list[Client]]
 
 
-def go(name: str) -> None:
+def migrate_demo(name: str) -> None:
     call_command("migrate", "demo", name, verbosity=0)
     ContentType.objects.clear_cache()
     write_throttle.recent_writes.clear()
@@ -91,40 +91,40 @@ def log_labels() -> list[str]:
     return list(LogEntry.objects.values_list("content_type__app_label", flat=True))
 
 
-def test_backwards_all_is_as_it_was_and_forwards_again(signed_in: Moved) -> None:
+def test_migrating_back_and_forth_restores_the_registry(signed_in: SignedIn) -> None:
     user, clients = signed_in
     before = contents("cookieproj_devices")
     assert [len(before[table]) for table in TABLES] == [2, 1]
-    go("0005")
+    migrate_demo("0005")
     assert contents("demo") == before
     assert contents("cookieproj_devices") == {table: [] for table in TABLES}
-    assert granted(user) == {"demo.view_signedinsession"}
+    assert permissions_of(user) == {"demo.view_signedinsession"}
     assert log_labels() == ["demo"]
-    go("0006")
+    migrate_demo("0006")
     assert contents("cookieproj_devices") == before
     assert "demo_signedinsession" not in connection.introspection.table_names()
-    assert granted(user) == {"cookieproj_devices.view_signedinsession"}
+    assert permissions_of(user) == {"cookieproj_devices.view_signedinsession"}
     assert log_labels() == ["cookieproj_devices"]
     assert all(map(is_in, clients))
 
 
-def test_what_this_app_writes_meanwhile_stands_in_nobodys_way(signed_in: Moved) -> None:
-    """A site that is not stopped for it writes its rows again as sessions are used."""
+def test_rows_written_between_migrations_do_not_conflict(signed_in: SignedIn) -> None:
+    """A site that runs during the migration writes the rows of sessions in use again."""
     _user, clients = signed_in
     before = SignedInSession.objects.in_bulk()
     refused = RefusedSession.objects.get()
-    go("0005")
+    migrate_demo("0005")
     assert is_in(clients[0])
     refuse(str(refused.pk), refused.until)
     [written] = SignedInSession.objects.all()
     assert written == row_of(clients[0])
-    go("0006")
+    migrate_demo("0006")
     assert SignedInSession.objects.in_bulk() == before
     assert RefusedSession.objects.get().until > refused.until
     assert all(map(is_in, clients))
 
 
-def test_zero_brings_them_back_too(signed_in: Moved) -> None:
+def test_migrating_app_to_zero_moves_the_registry_back(signed_in: SignedIn) -> None:
     _user, clients = signed_in
     before = contents("cookieproj_devices")
     call_command("migrate", "cookieproj_devices", "zero", verbosity=0)

@@ -1,4 +1,4 @@
-"""A session is told to have ended when it has: for what it ended by, and once."""
+"""``session_ended`` is sent once for each session that has ended, with the true reason."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ from tests.browsers import IPHONE, again, browser, is_in, key_of, row_of
 from tests.conftest import on
 from tests.families import COOKIE_ENGINES
 
-from .conftest import Heard, told
+from .conftest import SentSignals
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -39,7 +39,7 @@ def engine(request: pytest.FixtureRequest, settings: Settings, empty_stores: Non
 
 
 def with_new_password(request: HttpRequest) -> HttpResponse:
-    """Saved twice, as a view may that first checks, and then keeps what else was filled in."""
+    """Saves the user twice, as a view with several forms may."""
     user: Any = request.user
     user.set_password("another")
     user.save()
@@ -57,14 +57,14 @@ def with_new_password_alone(request: HttpRequest) -> HttpResponse:
 
 
 def as_admin(request: HttpRequest) -> HttpResponse:
-    """A sign-in over the session of somebody else, where nobody has asked for the user before."""
+    """Signs in over another user's session, without reading ``request.user`` first."""
     user = get_user_model().objects.get(username="admin")
     login(request, user, "django.contrib.auth.backends.ModelBackend")
     return HttpResponse()
 
 
 def as_ada(request: HttpRequest) -> HttpResponse:
-    """The same where somebody has: a session that does not hold is flushed by that."""
+    """Signs in after reading ``request.user``, which flushes a session that is not valid."""
     _ = request.user.is_authenticated
     login(request, get_user_model().objects.get(username="ada"))
     return HttpResponse()
@@ -110,190 +110,200 @@ def by_bulk_update(user: User) -> None:
     User.objects.bulk_update([user], ["password"])
 
 
-UNTOLD = pytest.mark.parametrize("change", [by_query, by_bulk_update])
+WITHOUT_SIGNAL = pytest.mark.parametrize("change", [by_query, by_bulk_update])
 
 
-# Whose own session has changed the password.
+# A user changes the password in a session.
 
 
-def test_only_the_others_end_by_a_new_password(engine: str, ada: User, heard: Heard) -> None:
+def test_password_change_ends_all_but_the_session_it_updates(
+    engine: str, ada: User, sent_signals: SentSignals
+) -> None:
     client, other = browser(ada), browser(ada, IPHONE)
     kept, ended = pk_of(client), pk_of(other)
-    heard.clear()
+    sent_signals.clear()
     assert client.get("/new-password").status_code == 200
-    assert told(heard) == [("password changed", ended)]
+    assert sent_signals == [("password changed", ended)]
     assert is_in(client)
     assert not is_in(other)
     assert pk_of(client) == kept
-    assert told(heard) == [("password changed", ended)]
+    assert sent_signals == [("password changed", ended)]
     assert [str(row.pk) for row in SignedInSession.objects.live()] == [kept]
 
 
-def test_its_own_ends_too_where_it_gets_no_new_hash(engine: str, ada: User, heard: Heard) -> None:
+def test_password_change_ends_own_session_too_without_hash_update(
+    engine: str, ada: User, sent_signals: SentSignals
+) -> None:
     client, other = browser(ada), browser(ada, IPHONE)
     rows = {pk_of(client), pk_of(other)}
-    heard.clear()
+    sent_signals.clear()
     client.get("/new-password-alone")
-    assert sorted(told(heard)) == sorted(("password changed", row) for row in rows)
+    assert sorted(sent_signals) == sorted(("password changed", row) for row in rows)
     assert not is_in(client)
-    assert len(heard) == 2
+    assert len(sent_signals) == 2
 
 
 @on("db", *COOKIE_ENGINES)
-def test_nor_does_the_admins_who_changes_that_of_another(
-    profile: str, ada: User, admin: User, heard: Heard
+def test_password_change_by_admin_keeps_the_admins_session(
+    profile: str, ada: User, admin: User, sent_signals: SentSignals
 ) -> None:
     client, staff = browser(ada), browser(admin)
     row = pk_of(client)
-    heard.clear()
+    sent_signals.clear()
     form = {"password1": "a3-Long_one", "password2": "a3-Long_one", "usable_password": "true"}
     assert staff.post(f"/admin/demo/user/{ada.pk}/password/", form).status_code == 302
-    assert told(heard) == [("password changed", row)]
+    assert sent_signals == [("password changed", row)]
     assert is_in(staff)
 
 
-# Another user in the same browser.
+# A session ends in its own browser.
 
 
-def test_a_sign_in_over_a_session_ends_it(
-    engine: str, ada: User, admin: User, heard: Heard
+def test_sign_in_of_another_user_ends_the_session(
+    engine: str, ada: User, admin: User, sent_signals: SentSignals
 ) -> None:
     client = browser(ada)
     row, copied = pk_of(client), key_of(client)
-    heard.clear()
+    sent_signals.clear()
     assert client.get("/as-admin").status_code == 200
-    assert told(heard) == [("another user signed in", row), ("started", pk_of(client))]
+    assert sent_signals == [("another user signed in", row), ("started", pk_of(client))]
     assert [each.user for each in SignedInSession.objects.all()] == [admin]
     if engine != "django.contrib.sessions.backends.signed_cookies":
         client.cookies["sessionid"] = copied
         assert not is_in(client)
-        assert len(heard) == 2
+        assert len(sent_signals) == 2
 
 
-def test_so_does_a_flush(engine: str, ada: User, heard: Heard) -> None:
+def test_flush_is_a_sign_out(engine: str, ada: User, sent_signals: SentSignals) -> None:
     client = browser(ada)
     row = pk_of(client)
-    heard.clear()
+    sent_signals.clear()
     client.get("/flushing")
-    assert told(heard) == [("signed out", row)]
+    assert sent_signals == [("signed out", row)]
     assert not SignedInSession.objects.exists()
 
 
 @on("db", "cache", "file", "cached_db")
-def test_so_it_does_with_a_signed_id(
-    profile: str, ada: User, heard: Heard, settings: Settings
+def test_flush_is_a_sign_out_with_signed_id(
+    profile: str, ada: User, sent_signals: SentSignals, settings: Settings
 ) -> None:
     settings.SESSION_ID_SIGNED = True
-    test_so_does_a_flush(profile, ada, heard)
+    test_flush_is_a_sign_out(profile, ada, sent_signals)
 
 
-def test_a_sign_out_is_told_once(engine: str, ada: User, heard: Heard) -> None:
+def test_sign_out_sends_one_signal(engine: str, ada: User, sent_signals: SentSignals) -> None:
     client = browser(ada)
     row = pk_of(client)
-    heard.clear()
+    sent_signals.clear()
     client.post("/auth/sign-out/")
-    assert told(heard) == [("signed out", row)]
+    assert sent_signals == [("signed out", row)]
 
 
-# What sends no signal.
+# A password changes without a signal of Django's.
 
 
-@UNTOLD
-def test_it_is_told_when_the_session_is_next_used(
-    engine: str, ada: User, heard: Heard, change: Any
+@WITHOUT_SIGNAL
+def test_unnoticed_password_change_is_sent_at_next_request(
+    engine: str, ada: User, sent_signals: SentSignals, change: Any
 ) -> None:
     client = browser(ada)
     row = pk_of(client)
-    heard.clear()
+    sent_signals.clear()
     change(ada)
-    assert told(heard) == []
+    assert sent_signals == []
     assert not is_in(client)
-    assert told(heard) == [("password changed", row)]
+    assert sent_signals == [("password changed", row)]
     assert not is_in(client)
     assert not SignedInSession.objects.exists()
-    assert len(heard) == 1
+    assert len(sent_signals) == 1
 
 
 @pytest.mark.parametrize("page", ["/as-ada", "/as-admin"])
-def test_also_by_a_sign_in_over_it(
-    engine: str, ada: User, admin: User, heard: Heard, page: str
+def test_unnoticed_password_change_is_sent_at_next_sign_in(
+    engine: str, ada: User, admin: User, sent_signals: SentSignals, page: str
 ) -> None:
     client = browser(ada)
     row = pk_of(client)
-    heard.clear()
+    sent_signals.clear()
     by_query(ada)
     assert client.get(page).status_code == 200
-    assert sorted(told(heard)) == sorted([("password changed", row), ("started", pk_of(client))])
+    assert sorted(sent_signals) == sorted([("password changed", row), ("started", pk_of(client))])
     assert [str(each.pk) for each in SignedInSession.objects.all()] == [pk_of(client)]
 
 
-@UNTOLD
-def test_it_is_told_when_it_is_listed(engine: str, ada: User, heard: Heard, change: Any) -> None:
+@WITHOUT_SIGNAL
+def test_unnoticed_password_change_is_sent_when_devices_are_listed(
+    engine: str, ada: User, sent_signals: SentSignals, change: Any
+) -> None:
     client = browser(ada)
     row = pk_of(client)
-    heard.clear()
+    sent_signals.clear()
     change(ada)
     for _ in range(2):
         assert devices_of(ada) == []
-        assert told(heard) == [("password changed", row)]
+        assert sent_signals == [("password changed", row)]
     assert not SignedInSession.objects.live().exists()
     assert not is_in(client)
-    assert len(heard) == 1
+    assert len(sent_signals) == 1
 
 
 @on("db")
-def test_the_list_goes_by_the_user_of_now(profile: str, ada: User, heard: Heard) -> None:
-    """Where that of its request was read before the password was another."""
-    old = User.objects.get(pk=ada.pk)
+def test_devices_of_outdated_user_object_are_those_of_the_stored_user(
+    profile: str, ada: User, sent_signals: SentSignals
+) -> None:
+    """The request may have read the user before the password changed."""
+    outdated = User.objects.get(pk=ada.pk)
     client = browser(ada)
     row = pk_of(client)
     client.get("/new-password")
-    heard.clear()
-    assert [str(each.pk) for each in devices_of(old)] == [row]
-    assert heard == []
+    sent_signals.clear()
+    assert [str(each.pk) for each in devices_of(outdated)] == [row]
+    assert sent_signals == []
 
 
 @on("db")
-def test_the_admin_lists_no_session_that_has_so_ended(
-    profile: str, ada: User, admin: User, heard: Heard
+def test_unnoticed_password_change_is_sent_when_admin_lists_sessions(
+    profile: str, ada: User, admin: User, sent_signals: SentSignals
 ) -> None:
     client, staff = browser(ada, IPHONE), browser(admin)
     row = pk_of(client)
-    heard.clear()
+    sent_signals.clear()
     by_query(ada)
     page = staff.get("/admin/cookieproj_devices/signedinsession/").text
     assert "Firefox on Linux" in page
     assert "Mobile Safari on iOS" not in page
-    assert told(heard) == [("password changed", row)]
+    assert sent_signals == [("password changed", row)]
 
 
-def test_clearsessions_finds_it(engine: str, ada: User, heard: Heard) -> None:
+def test_unnoticed_password_change_is_sent_by_clearsessions(
+    engine: str, ada: User, sent_signals: SentSignals
+) -> None:
     client, other = browser(ada), browser(ada)
     rows = {pk_of(client), pk_of(other)}
-    heard.clear()
+    sent_signals.clear()
     by_query(ada)
     for _ in range(2):
         call_command("clearsessions", verbosity=0)
-    assert sorted(told(heard)) == sorted(("password changed", row) for row in rows)
+    assert sorted(sent_signals) == sorted(("password changed", row) for row in rows)
     assert not SignedInSession.objects.live().exists()
 
 
 @on("db", "file")
-def test_a_sign_out_everywhere_counts_only_what_it_has_ended(
-    profile: str, ada: User, heard: Heard
+def test_sign_out_everywhere_counts_only_sessions_it_has_ended(
+    profile: str, ada: User, sent_signals: SentSignals
 ) -> None:
-    old, by = pk_of(browser(ada)), make_password("cookies")
-    User.objects.update(password=by)
+    old = pk_of(browser(ada))
+    User.objects.update(password=make_password("cookies"))
     new = pk_of(browser(ada))
-    heard.clear()
+    sent_signals.clear()
     assert sign_out_everywhere(ada) == 1
-    assert sorted(told(heard)) == sorted(
+    assert sorted(sent_signals) == sorted(
         [("password changed", old), ("signed out everywhere", new)]
     )
 
 
 class Reviewer(User):
-    """As an app of a site has it, for an admin of its own."""
+    """A proxy of the user, as a site has for a second admin of its users."""
 
     class Meta:
         proxy = True
@@ -301,77 +311,85 @@ class Reviewer(User):
 
 
 @on("db", "cache")
-def test_a_proxy_of_the_user_changes_the_password(profile: str, ada: User, heard: Heard) -> None:
+def test_password_change_through_proxy_model_sends_signal(
+    profile: str, ada: User, sent_signals: SentSignals
+) -> None:
     row = pk_of(browser(ada))
-    heard.clear()
+    sent_signals.clear()
     proxied = Reviewer.objects.get(pk=ada.pk)
     proxied.set_password("another")
     proxied.save()
-    assert told(heard) == [("password changed", row)]
+    assert sent_signals == [("password changed", row)]
 
 
-# In a transaction that is rolled back.
+# A transaction is rolled back.
 
 
-def undone(change: Callable[[], object]) -> None:
+def rolled_back(change: Callable[[], object]) -> None:
     with transaction.atomic():
         change()
         transaction.set_rollback(True)
 
 
-def new_password(user: User) -> None:
+def change_password(user: User) -> None:
     user.set_password("another")
     user.save()
 
 
 @on("db", "cache", *COOKIE_ENGINES)
-def test_a_password_that_was_not_changed_is_not_told(profile: str, ada: User, heard: Heard) -> None:
+def test_password_change_that_is_rolled_back_sends_no_signal(
+    profile: str, ada: User, sent_signals: SentSignals
+) -> None:
     client = browser(ada)
-    heard.clear()
-    undone(lambda: new_password(ada))
-    assert heard == []
+    sent_signals.clear()
+    rolled_back(lambda: change_password(ada))
+    assert sent_signals == []
     assert is_in(client)
     with transaction.atomic():
-        new_password(User.objects.get(pk=ada.pk))
-        assert heard == []
-    assert len(heard) == 1
+        change_password(User.objects.get(pk=ada.pk))
+        assert sent_signals == []
+    assert len(sent_signals) == 1
 
 
 @on("db", "cache", *COOKIE_ENGINES)
-def test_nor_is_a_sign_out_everywhere(profile: str, ada: User, heard: Heard) -> None:
+def test_sign_out_everywhere_that_is_rolled_back_sends_no_signal(
+    profile: str, ada: User, sent_signals: SentSignals
+) -> None:
     client = browser(ada)
-    heard.clear()
-    undone(lambda: sign_out_everywhere(ada))
-    assert heard == []
+    sent_signals.clear()
+    rolled_back(lambda: sign_out_everywhere(ada))
+    assert sent_signals == []
     if profile != "cache":
         assert is_in(client)
 
 
 @pytest.mark.parametrize("engine", ENGINES[:-1], indirect=True)
-def test_one_that_was_ended_is_told_if_it_has(engine: str, ada: User, heard: Heard) -> None:
-    """What is deleted from files or a cache is gone, whatever becomes of the transaction."""
+def test_deletion_that_is_rolled_back_sends_signal_if_session_is_gone(
+    engine: str, ada: User, sent_signals: SentSignals
+) -> None:
+    """A rollback does not restore sessions that were deleted from files or a cache."""
     client = browser(ada)
     row, pk = row_of(client), pk_of(client)
-    heard.clear()
-    undone(row.delete)
-    has_told = told(heard)
-    is_out = not is_in(client)
-    assert has_told == ([("ended", pk)] if is_out else [])
-    assert is_out == engine.endswith((".cache", ".file"))
+    sent_signals.clear()
+    rolled_back(row.delete)
+    sent_before_request = list(sent_signals)
+    has_ended = not is_in(client)
+    assert sent_before_request == ([("ended", pk)] if has_ended else [])
+    assert has_ended == engine.endswith((".cache", ".file"))
 
 
 @on("db", "cache", *COOKIE_ENGINES)
-def test_a_view_that_fails_has_signed_nobody_in_or_out(
-    profile: str, ada: User, heard: Heard, settings: Settings
+def test_failing_view_in_atomic_request_sends_no_signal(
+    profile: str, ada: User, sent_signals: SentSignals, settings: Settings
 ) -> None:
     client, other = browser(ada), browser(ada)
-    heard.clear()
+    sent_signals.clear()
     connection.settings_dict["ATOMIC_REQUESTS"] = True
     try:
         client.raise_request_exception = False
         assert client.get("/failing").status_code == 500
     finally:
         connection.settings_dict["ATOMIC_REQUESTS"] = False
-    assert heard == []
+    assert sent_signals == []
     assert is_in(other)
     assert is_in(again(other))

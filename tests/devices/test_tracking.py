@@ -1,4 +1,7 @@
-"""What is decided about a session and its row; ``test_session_registry`` tests what comes of it."""
+"""What ``decide`` returns for a session and its row.
+
+``test_session_registry`` tests the effects.
+"""
 
 from itertools import product
 
@@ -12,7 +15,7 @@ ROW_ID = "01234567-89ab-4cde-8f01-23456789abcd"
 @pytest.mark.parametrize(
     ("needs_update", "row_state", "is_valid"), list(product([0, 1], RowState, [0, 1]))
 )
-def test_a_session_without_a_row_is_adopted(
+def test_session_without_row_is_registered(
     needs_update: int, row_state: RowState, is_valid: int
 ) -> None:
     assert (
@@ -27,7 +30,7 @@ def test_a_session_without_a_row_is_adopted(
 
 
 @pytest.mark.parametrize(("row_state", "is_valid"), list(product(RowState, [False, True])))
-def test_without_news_nothing_is_done(row_state: RowState, is_valid: bool) -> None:
+def test_row_that_needs_no_update_is_skipped(row_state: RowState, is_valid: bool) -> None:
     assert (
         decide(ROW_ID, needs_update=False, row_state=row_state, is_still_signed_in=bool(is_valid))
         is Step.SKIP
@@ -43,7 +46,7 @@ def test_without_news_nothing_is_done(row_state: RowState, is_valid: bool) -> No
         (RowState.CHANGED, Step.YIELD, Step.UPDATE_IDENTITY),
     ],
 )
-def test_news_goes_by_the_row_and_by_whether_the_session_holds(
+def test_update_depends_on_row_and_on_whether_session_is_valid(
     row_state: RowState, if_invalid: Step, if_valid: Step
 ) -> None:
     assert decide(ROW_ID, needs_update=True, row_state=row_state) is if_invalid

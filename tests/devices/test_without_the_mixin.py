@@ -1,4 +1,4 @@
-"""A user model without a counter: each session that is known is ended by itself."""
+"""A user model without the sign-out counter: registered sessions are ended one by one."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -34,7 +34,7 @@ def no_counter() -> Iterator[None]:
         patch.stop()
 
 
-def test_all_others_are_signed_out(profile: str, ada: User, admin: User) -> None:
+def test_sign_out_others_works_without_counter(profile: str, ada: User, admin: User) -> None:
     clients, theirs = [browser(ada), browser(ada, IPHONE), browser(ada)], browser(admin)
     assert "2 devices are signed out." in clients[0].post(OTHERS, follow=True).text
     assert [is_in(client) for client in clients] == [True, False, False]
@@ -42,7 +42,7 @@ def test_all_others_are_signed_out(profile: str, ada: User, admin: User) -> None
     assert User.objects.get(pk=ada.pk).sign_outs == 0
 
 
-def test_everywhere(profile: str, ada: User) -> None:
+def test_sign_out_everywhere_works_without_counter(profile: str, ada: User) -> None:
     clients = [browser(ada), browser(ada)]
     assert sign_out_everywhere(ada) == 2
     assert not any(map(is_in, clients))
@@ -50,25 +50,27 @@ def test_everywhere(profile: str, ada: User) -> None:
 
 
 @on("db")
-def test_a_store_that_is_away_keeps_them_and_it_is_said(profile: str, ada: User) -> None:
+def test_sign_out_others_is_503_while_store_is_unreachable(profile: str, ada: User) -> None:
     client, other = browser(ada), browser(ada)
-    away = StoreUnavailableError("there", "gone")
-    with mock.patch("cookieproj.devices.stored_sessions.delete_stored_session", side_effect=away):
+    error = StoreUnavailableError("store", "unreachable")
+    with mock.patch("cookieproj.devices.stored_sessions.delete_stored_session", side_effect=error):
         assert client.post(OTHERS).status_code == 503
     assert [is_in(client), is_in(other)] == [True, True]
     assert SignedInSession.objects.count() == 2
 
 
 @on("db")
-def test_the_page_and_a_check_say_which_it_is(profile: str, ada: User) -> None:
+def test_page_and_check_say_that_sessions_are_ended_one_by_one(profile: str, ada: User) -> None:
     assert "that this site knows of, one by one" in browser(ada).get("/devices/").text
-    found = run_checks(tags=["security"], include_deployment_checks=True)
-    assert "devices.I001" in [each.id for each in found]
+    messages = run_checks(tags=["security"], include_deployment_checks=True)
+    assert "devices.I001" in [each.id for each in messages]
 
 
-@pytest.mark.parametrize("whose", ["django.contrib.sessions.backends.", "cookieproj.engines."])
-def test_where_none_can_be_ended_it_says_so(ada: User, settings: Settings, whose: str) -> None:
-    settings.SESSION_ENGINE = f"{whose}signed_cookies"
+@pytest.mark.parametrize("family", ["django.contrib.sessions.backends.", "cookieproj.engines."])
+def test_sign_out_of_cookie_sessions_fails_without_counter_and_revocation_check(
+    ada: User, settings: Settings, family: str
+) -> None:
+    settings.SESSION_ENGINE = f"{family}signed_cookies"
     del settings.SESSION_REVOCATION_CHECK
     client, other = browser(ada), browser(ada)
     page = client.post(OTHERS, follow=True).text
@@ -82,16 +84,16 @@ def test_where_none_can_be_ended_it_says_so(ada: User, settings: Settings, whose
 
 @on("db")
 @pytest.mark.django_db(transaction=True)
-def test_each_is_told_to_have_ended_with_all(profile: str, ada: User) -> None:
+def test_sign_out_others_without_counter_sends_signal(profile: str, ada: User) -> None:
     clients = [browser(ada), browser(ada)]
-    told: list[str] = []
+    reasons: list[str] = []
 
-    def hear(reason: str, **kwargs: Any) -> None:
-        told.append(reason)
+    def receive(reason: str, **kwargs: Any) -> None:
+        reasons.append(reason)
 
-    session_ended.connect(hear)
+    session_ended.connect(receive)
     try:
         clients[0].post(OTHERS)
     finally:
-        session_ended.disconnect(hear)
-    assert told == ["signed out everywhere"]
+        session_ended.disconnect(receive)
+    assert reasons == ["signed out everywhere"]

@@ -1,4 +1,4 @@
-"""Your devices, signing out one and everywhere, on every profile."""
+"""The page of a user's devices, and signing out one or all of them, on every profile."""
 
 from io import StringIO
 from typing import Any
@@ -32,13 +32,13 @@ def address_of(client: Client) -> str:
     return f"/devices/{row_of(client).pk}/sign-out/"
 
 
-def said(*command: str) -> str:
+def output_of(*command: str) -> str:
     out = StringIO()
     call_command(*command, stdout=out)
     return out.getvalue()
 
 
-def test_the_page_lists_the_users_devices_and_marks_this_one(
+def test_page_lists_only_the_users_devices_and_marks_this_one(
     profile: str, ada: User, admin: User
 ) -> None:
     browser(admin, address="203.0.113.5")
@@ -55,7 +55,7 @@ def test_the_page_lists_the_users_devices_and_marks_this_one(
     assert key_of(client) not in page
 
 
-def test_this_device_is_the_first_whichever_was_seen_last(profile: str, ada: User) -> None:
+def test_this_device_is_listed_first(profile: str, ada: User) -> None:
     clients = [browser(ada), browser(ada, IPHONE)]
     for client in clients:
         first, second = client.get("/devices/").content.decode().split("<li")[-2:]
@@ -64,7 +64,7 @@ def test_this_device_is_the_first_whichever_was_seen_last(profile: str, ada: Use
 
 
 @on("db")
-def test_of_very_many_the_last_are_shown(
+def test_page_lists_only_the_devices_seen_last(
     profile: str, ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(5):
@@ -79,13 +79,13 @@ def test_of_very_many_the_last_are_shown(
     assert "this device" in page
 
 
-def test_signed_out_people_are_asked_to_sign_in(profile: str) -> None:
+def test_signed_out_user_is_redirected_to_sign_in(profile: str) -> None:
     client = browser()
     for response in (client.get("/devices/"), client.post(OTHERS)):
         assert response.headers["Location"].startswith("/auth/sign-in/?next=/devices/")
 
 
-def test_one_ends_the_other_with_its_next_request(profile: str, ada: User) -> None:
+def test_signing_out_another_device_ends_its_session(profile: str, ada: User) -> None:
     client, other, third = browser(ada), browser(ada, IPHONE), browser(ada)
     other.post("/sessions/set-item/")
     page = client.post(address_of(other), follow=True).content.decode()
@@ -96,14 +96,14 @@ def test_one_ends_the_other_with_its_next_request(profile: str, ada: User) -> No
     assert is_in(third)
 
 
-def test_the_one_that_asks_may_be_it(profile: str, ada: User) -> None:
+def test_device_can_sign_out_itself(profile: str, ada: User) -> None:
     client, other = browser(ada), browser(ada)
     client.post(address_of(client))
     assert not is_in(client)
     assert is_in(other)
 
 
-def test_ones_own_only(profile: str, ada: User, admin: User) -> None:
+def test_devices_of_other_users_cannot_be_signed_out(profile: str, ada: User, admin: User) -> None:
     client, theirs = browser(ada), browser(admin)
     before = LogEntry.objects.count()
     client.post(address_of(theirs))
@@ -113,14 +113,14 @@ def test_ones_own_only(profile: str, ada: User, admin: User) -> None:
     assert LogEntry.objects.count() == before
 
 
-def test_a_look_ends_nothing(profile: str, ada: User) -> None:
+def test_get_request_signs_out_nobody(profile: str, ada: User) -> None:
     client, other = browser(ada), browser(ada)
     client.get(address_of(other))
     client.get(OTHERS)
     assert is_in(other)
 
 
-def test_another_site_ends_nothing(profile: str, ada: User) -> None:
+def test_post_without_csrf_token_signs_out_nobody(profile: str, ada: User) -> None:
     client, other = browser(ada), browser(ada)
     strict = Client(enforce_csrf_checks=True)
     strict.cookies = client.cookies
@@ -129,7 +129,7 @@ def test_another_site_ends_nothing(profile: str, ada: User) -> None:
     assert is_in(other)
 
 
-def test_all_others(profile: str, ada: User, admin: User) -> None:
+def test_sign_out_others_keeps_this_device(profile: str, ada: User, admin: User) -> None:
     client = browser(ada)
     others = [browser(ada), browser(ada, IPHONE)]
     theirs = browser(admin)
@@ -143,14 +143,14 @@ def test_all_others(profile: str, ada: User, admin: User) -> None:
     assert list(ada.signed_in_sessions.all()) == [before]
 
 
-def test_a_session_that_the_index_does_not_know_ends_too(profile: str, ada: User) -> None:
+def test_sign_out_others_ends_session_without_row(profile: str, ada: User) -> None:
     client, other = browser(ada), browser(ada)
     row_of(other).__class__.objects.filter(pk=row_of(other).pk).forget()
     client.post(OTHERS)
     assert not is_in(other)
 
 
-def test_each_ending_is_in_the_admins_log(profile: str, ada: User) -> None:
+def test_sign_outs_are_in_the_admins_log_without_key(profile: str, ada: User) -> None:
     client, other, third = browser(ada), browser(ada, IPHONE), browser(ada)
     key = key_of(other)
     client.post(address_of(other))
@@ -165,7 +165,7 @@ def test_each_ending_is_in_the_admins_log(profile: str, ada: User) -> None:
     assert key not in str([vars(entry) for entry in LogEntry.objects.all()])
 
 
-def test_what_the_store_has_lost_is_not_listed(
+def test_session_missing_from_store_is_not_listed(
     profile: str, store: type[SessionBase], ada: User
 ) -> None:
     client, other = browser(ada), browser(ada, IPHONE)
@@ -178,7 +178,7 @@ def test_what_the_store_has_lost_is_not_listed(
     assert SignedInSession.objects.count() == 1
 
 
-def test_nor_what_ended_with_a_password(profile: str, ada: User) -> None:
+def test_session_ended_by_password_change_is_not_listed(profile: str, ada: User) -> None:
     browser(ada, IPHONE)
     ada.set_password("cookies")
     ada.save()
@@ -186,7 +186,7 @@ def test_nor_what_ended_with_a_password(profile: str, ada: User) -> None:
 
 
 @on("db")
-def test_nor_a_session_of_an_engine_that_does_not_run(profile: str, ada: User) -> None:
+def test_session_of_other_engine_is_not_listed(profile: str, ada: User) -> None:
     client, other = browser(ada), browser(ada, IPHONE)
     SignedInSession.objects.filter(pk=row_of(other).pk).update(engine="cache")
     assert "Mobile Safari" not in client.get("/devices/").content.decode()
@@ -195,53 +195,53 @@ def test_nor_a_session_of_an_engine_that_does_not_run(profile: str, ada: User) -
 
 
 @on("cache", "file", "db")
-def test_a_store_that_is_away_ends_nothing_and_says_so(profile: str, ada: User) -> None:
+def test_signing_out_one_device_is_503_while_store_is_unreachable(profile: str, ada: User) -> None:
     client, other = browser(ada), browser(ada)
-    away = StoreUnavailableError("there", "gone")
+    error = StoreUnavailableError("store", "unreachable")
     url = address_of(other)
-    with mock.patch("cookieproj.devices.stored_sessions.delete_stored_session", side_effect=away):
+    with mock.patch("cookieproj.devices.stored_sessions.delete_stored_session", side_effect=error):
         assert client.post(url).status_code == 503
     assert is_in(other)
     assert SignedInSession.objects.count() == 2
     assert not LogEntry.objects.exists()
 
 
-def test_everywhere_works_with_the_store_away_too(
+def test_sign_out_everywhere_works_while_store_is_unreachable(
     profile: str, ada: User, caplog: pytest.LogCaptureFixture
 ) -> None:
     clients = [browser(ada) for _ in range(3)]
-    away = StoreUnavailableError("there", "gone")
+    error = StoreUnavailableError("store", "unreachable")
     with mock.patch(
-        "cookieproj.devices.stored_sessions.delete_stored_session", side_effect=away
-    ) as end:
+        "cookieproj.devices.stored_sessions.delete_stored_session", side_effect=error
+    ) as delete:
         assert sign_out_everywhere(ada) == 3
     assert [is_in(client) for client in clients] == [False] * 3
     assert not SignedInSession.objects.exists()
     if profile not in IN_COOKIES:
-        # Not asked again, since each time would cost a time-out.
-        assert end.call_count == 1
+        # Only tried once, since each try would wait for a time-out.
+        assert delete.call_count == 1
         assert "stay stored until they expire. The session store is unavailable" in caplog.text
 
 
-def test_an_old_copy_of_the_user_that_is_saved_brings_nobody_back(profile: str, ada: User) -> None:
-    old, client = User.objects.get(), browser(ada)
+def test_saving_outdated_user_object_does_not_reset_the_counter(profile: str, ada: User) -> None:
+    outdated, client = User.objects.get(), browser(ada)
     with mock.patch("cookieproj.devices.signing_out.delete_stored"):
-        # As with a store that is away, or sessions that the index does not know.
+        # The stored session remains, as with an unreachable store.
         sign_out_everywhere(ada)
-    again = browser(ada)
-    old.first_name = "Ada"
-    old.save()
+    later_client = browser(ada)
+    outdated.first_name = "Ada"
+    outdated.save()
     assert User.objects.get().sign_outs == 1
     assert not is_in(client)
-    assert is_in(again)
+    assert is_in(later_client)
 
 
-def test_a_user_is_made_with_the_counter_at_zero(ada: User) -> None:
+def test_counter_of_new_user_is_zero(ada: User) -> None:
     assert User.objects.get().sign_outs == 0
 
 
 @on("db")
-def test_only_live_ones_are_counted(profile: str, ada: User) -> None:
+def test_sign_out_everywhere_counts_only_live_sessions(profile: str, ada: User) -> None:
     browser(ada)
     ada.set_password("cookies")
     ada.save()
@@ -250,29 +250,29 @@ def test_only_live_ones_are_counted(profile: str, ada: User) -> None:
 
 
 @on("db")
-def test_a_row_that_has_just_got_another_key_is_not_forgotten(
+def test_row_that_gets_another_key_while_devices_are_listed_is_kept(
     profile: str, store: type[SessionBase], ada: User
 ) -> None:
     client, other = browser(ada), browser(ada)
     row = row_of(other)
     store().delete(key_of(other))
-    really = stored_sessions.rows_with_session
+    rows_with_session = stored_sessions.rows_with_session
 
-    def slowly(rows: Any) -> Any:
-        found = really(rows)
+    def change_key_afterwards(rows: Any) -> Any:
+        with_session = rows_with_session(rows)
         SignedInSession.objects.filter(pk=row.pk).update(sealed_key="another")
-        return found
+        return with_session
 
-    with mock.patch.object(stored_sessions, "rows_with_session", slowly):
+    with mock.patch.object(stored_sessions, "rows_with_session", change_key_afterwards):
         client.get("/devices/")
     assert row in SignedInSession.objects.all()
 
 
-def test_the_page_is_not_cached(profile: str, ada: User) -> None:
+def test_page_forbids_caching(profile: str, ada: User) -> None:
     assert "no-store" in browser(ada).get("/devices/").headers["Cache-Control"]
 
 
-def test_a_user_who_was_never_signed_out_has_djangos_own_hash(ada: User) -> None:
+def test_session_hash_is_djangos_until_first_sign_out_everywhere(ada: User) -> None:
     djangos = super(User, ada).get_session_auth_hash()
     assert ada.get_session_auth_hash() == djangos
     ada.sign_outs = 1
@@ -281,7 +281,7 @@ def test_a_user_who_was_never_signed_out_has_djangos_own_hash(ada: User) -> None
     assert len({djangos, first, ada.get_session_auth_hash()}) == 3
 
 
-def test_a_rotated_key_and_a_counter_together_end_nothing(
+def test_rotated_secret_key_ends_no_session_of_user_with_counter(
     profile: str, ada: User, settings: Settings
 ) -> None:
     sign_out_everywhere(ada)
@@ -291,7 +291,7 @@ def test_a_rotated_key_and_a_counter_together_end_nothing(
     assert is_in(client)
 
 
-def test_everywhere_costs_no_query_more_on_a_request(profile: str, ada: User) -> None:
+def test_counter_costs_no_additional_query(profile: str, ada: User) -> None:
     def queries() -> int:
         client = browser(ada)
         with CaptureQueriesContext(connection) as captured:
@@ -304,50 +304,50 @@ def test_everywhere_costs_no_query_more_on_a_request(profile: str, ada: User) ->
     assert queries() == before
 
 
-def test_signout_from_the_command_line(profile: str, ada: User, admin: User) -> None:
+def test_signout_command_signs_out_user_everywhere(profile: str, ada: User, admin: User) -> None:
     clients, theirs = [browser(ada), browser(ada)], browser(admin)
-    assert said("signout", "ada") == "ada is signed out everywhere; 2 sessions known.\n"
+    assert output_of("signout", "ada") == "ada is signed out everywhere; 2 sessions known.\n"
     assert [is_in(client) for client in clients] == [False, False]
     assert is_in(theirs)
     assert LogEntry.objects.get().change_message == "Signed out everywhere by manage.py."
-    assert said("signout", "ada") == "ada is signed out everywhere; 0 sessions known.\n"
+    assert output_of("signout", "ada") == "ada is signed out everywhere; 0 sessions known.\n"
 
 
-def test_signout_of_several_and_of_one_twice(profile: str, ada: User, admin: User) -> None:
+def test_signout_command_accepts_several_users_and_repeated_ones(
+    profile: str, ada: User, admin: User
+) -> None:
     clients = [browser(ada), browser(admin)]
-    lines = said("signout", "ada", "admin", "ada").splitlines()
+    lines = output_of("signout", "ada", "admin", "ada").splitlines()
     assert len(lines) == 2
     assert [is_in(client) for client in clients] == [False, False]
 
 
-def test_signout_of_nobody_leaves_everybody_in(profile: str, ada: User) -> None:
+def test_signout_command_with_unknown_user_signs_out_nobody(profile: str, ada: User) -> None:
     client = browser(ada)
     with pytest.raises(CommandError, match=r"There is no user 'nobody'\. Nobody is signed out\."):
-        said("signout", "ada", "nobody")
+        output_of("signout", "ada", "nobody")
     assert is_in(client)
 
 
-def test_signout_without_a_database_is_one_line(ada: User) -> None:
+def test_signout_command_without_database_is_a_one_line_error(ada: User) -> None:
     with (
         mock.patch(f"{signout.__name__}.find_by_name", side_effect=OperationalError("x")),
         pytest.raises(CommandError, match="Could not sign out: x"),
     ):
-        said("signout", "ada")
+        output_of("signout", "ada")
 
 
-def djangos_signed_cookies(settings: Settings) -> None:
+def test_page_offers_no_sign_out_of_one_device_on_djangos_signed_cookies(
+    ada: User, settings: Settings
+) -> None:
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
-
-
-def test_where_one_cannot_be_ended_the_page_says_so_before(ada: User, settings: Any) -> None:
-    djangos_signed_cookies(settings)
     client, other = browser(ada), browser(ada, IPHONE)
     page = client.get("/devices/").content.decode()
     assert "the server cannot end a single one" in page
     assert address_of(other) not in page
     assert address_of(client) in page
-    again = client.post(address_of(other), follow=True).content.decode()
-    assert "is signed out" not in again
+    page_after_post = client.post(address_of(other), follow=True).content.decode()
+    assert "is signed out" not in page_after_post
     assert is_in(other)
     assert SignedInSession.objects.count() == 2
     client.post(OTHERS)
@@ -356,7 +356,9 @@ def test_where_one_cannot_be_ended_the_page_says_so_before(ada: User, settings: 
 
 
 @on("db", "cached_db", "cache", "file")
-def test_djangos_engines_too(profile: str, ada: User, settings: Settings) -> None:
+def test_devices_can_be_signed_out_on_djangos_engines(
+    profile: str, ada: User, settings: Settings
+) -> None:
     settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{profile}"
     client, other, third = browser(ada), browser(ada, IPHONE), browser(ada)
     assert "Mobile Safari" in client.get("/devices/").content.decode()

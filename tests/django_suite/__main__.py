@@ -1,6 +1,6 @@
-"""Run Django's own tests of sessions on our stores: python -m tests.django_suite
+"""Run Django's own tests of sessions on our engines: python -m tests.django_suite
 
-They are in the source distribution of the Django that is installed, which pip fetches.
+They are in the source distribution of the installed Django, which pip downloads.
 """
 
 import os

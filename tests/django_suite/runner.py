@@ -1,4 +1,4 @@
-"""Django's test runner, with our stores in the place of Django's."""
+"""Django's test runner, with our session engines in place of Django's."""
 
 from importlib import import_module
 from typing import Any
@@ -20,10 +20,9 @@ class Runner(DiscoverRunner):
         models: Any = import_module("sessions_tests.models")
         models.SessionStore.__bases__ = (ours["db"].SessionStore,)
         suite = super().build_suite(*args, **kwargs)
-        # It must not matter to them whose middleware it is.
-        import_module("sessions_tests.tests").SessionMiddleware = SessionMiddleware  # type: ignore[attr-defined]
-        # Django expects its signed cookies to ignore set_expiry; ours do not.
-        mended: Any = import_module("sessions_tests.tests").CookieSessionTests
+        tests: Any = import_module("sessions_tests.tests")
+        tests.SessionMiddleware = SessionMiddleware
+        # Django expects these to fail, since its signed cookies ignore set_expiry. Ours do not.
         for name in ("test_actual_expiry", "test_actual_expiry_async"):
-            vars(mended)[name].__unittest_expecting_failure__ = False
+            vars(tests.CookieSessionTests)[name].__unittest_expecting_failure__ = False
         return suite

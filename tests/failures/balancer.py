@@ -1,4 +1,4 @@
-"""What stands before several servers of a site."""
+"""A load balancer before several servers of a site."""
 
 import threading
 from collections import Counter
@@ -8,17 +8,17 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import cycle
 
-TOO_LONG = 60
+TIMEOUT = 60
 
-# Of one connection, not of the request.
+# Headers that belong to a connection, and are not forwarded.
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
 
 class Balancer(ThreadingHTTPServer):
-    """Sends each request to the next of those ports, or to the other if that one fails.
+    """Sends each request to the next of those ports, and to the one after if that fails.
 
-    What failed may have been done all the same: it is done twice then, which a site
-    must allow whose balancer repeats more than GET.
+    A server may fail after it has handled a request, which is then handled twice. A site whose
+    balancer repeats more than GET has to allow that.
     """
 
     def __init__(self, ports: list[int]) -> None:
@@ -32,18 +32,18 @@ class Balancer(ThreadingHTTPServer):
     ) -> tuple[HTTPResponse, bytes]:
         for _ in range(self._number):
             port = next(self._turns)
-            connection = HTTPConnection("127.0.0.1", port, timeout=TOO_LONG)
+            connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
             try:
                 connection.request(method, path, body, headers)
                 response = connection.getresponse()
-                answer = response, response.read()
+                content = response.read()
             except (OSError, HTTPException) as error:
                 failure = error
                 continue
             finally:
                 connection.close()
             self.served[port] += 1
-            return answer
+            return response, content
         raise failure
 
 
@@ -63,14 +63,14 @@ class Forward(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_POST = do_GET  # noqa: N815 - likewise
+    do_POST = do_GET  # noqa: N815 - the base class's name
 
     def log_message(self, *_arguments: object) -> None:
         pass
 
 
 @contextmanager
-def balanced(ports: list[int]) -> Iterator[Balancer]:
+def run_balancer(ports: list[int]) -> Iterator[Balancer]:
     with Balancer(ports) as balancer:
         thread = threading.Thread(target=balancer.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()

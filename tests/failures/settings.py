@@ -1,6 +1,6 @@
-"""A site that is to meet a fault: any engine with its own middleware, and what saves time.
+"""Settings of a site for tests of failures: any engine, with the middleware that belongs to it.
 
-No TLS stands before it, and passwords are checked quickly.
+It is served without TLS, and checks passwords quickly.
 """
 
 import os
@@ -13,7 +13,7 @@ PASSWORD_HASHERS = ["tests.hashing.QuickHasher"]
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = False
 SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "sessionid", "csrftoken"
 
-# Each process may be in one of its own.
+# Each server may have another time zone.
 TIME_ZONE = os.environ.get("TZ", "UTC")
 
 MIDDLEWARE = beside(SESSION_ENGINE, MIDDLEWARE)

@@ -1,6 +1,6 @@
-"""A request that is stopped inside the site, while others of the same browser come and go.
+"""A request that is stopped inside the site while other requests of its browser are served.
 
-All in one thread, so that the order is the one that was meant, however busy the machine is.
+All of them run in one thread, so that their order is always the planned one.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from tests.conftest import forget_folder
 from tests.families import run_on
 from tests.fault_table import Whose
 
-# What is behind each sign-in.
+# Each sign-in page, and a page that needs a sign-in there.
 SIGN_INS = {
     "/auth/sign-in/": "/auth/account/",
     "/auth/by-hand-sign-in/": "/auth/by-hand/",
@@ -29,19 +29,19 @@ NEW_PASSWORD = {
     "new_password2": "Sw0rdf1sh",
 }
 
-Meanwhile = Callable[[Callable[[], object]], None]
+DuringRequest = Callable[[Callable[[], object]], None]
 
-# What happens while the next request is stopped.
+# Functions to call while the next request is stopped.
 _planned: list[Callable[[], object]] = []
 
 
-def happen() -> None:
+def call_planned() -> None:
     while _planned:
         _planned.pop()()
 
 
-class Stops:
-    """Before it reads its session."""
+class StopBeforeSession:
+    """Stops a request before it reads its session."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -51,15 +51,15 @@ class Stops:
         return self.get_response(request)
 
     def stop(self, request: HttpRequest) -> None:
-        happen()
+        call_planned()
 
     @classmethod
     def install(cls, settings: Settings) -> None:
         settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.{cls.__name__}"]
 
 
-class StopsLater(Stops):
-    """Once it knows who its user is."""
+class StopAfterUser(StopBeforeSession):
+    """Stops a request after it has read its user."""
 
     def stop(self, request: HttpRequest) -> None:
         if _planned:
@@ -67,18 +67,18 @@ class StopsLater(Stops):
             super().stop(request)
 
 
-class StopsHalfWay:
-    """Inside its view, as the credentials are looked at.
+class StopInView:
+    """Stops a request inside its view, when the credentials are checked.
 
-    An authentication backend, and a validator of passwords: a view asks both half-way.
+    It is both an authentication backend and a password validator.
     """
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         request.session.get("color")
-        happen()
+        call_planned()
 
     def validate(self, password: str, user: User | None = None) -> None:
-        happen()
+        call_planned()
 
     def get_help_text(self) -> str:
         return ""
@@ -93,46 +93,49 @@ class StopsHalfWay:
         settings.AUTH_PASSWORD_VALIDATORS = [{"NAME": name}]
 
 
-Stop = type[Stops] | type[StopsHalfWay]
+StopPoint = type[StopBeforeSession] | type[StopInView]
 
 
 @pytest.fixture
-def run(whose: Whose, profile: str, settings: Settings) -> str:
+def running_profile(whose: Whose, profile: str, settings: Settings) -> str:
+    """The profile, on our engine or on Django's."""
     run_on(settings, whose, profile)
     forget_folder()
     return profile
 
 
-@pytest.fixture(params=[Stops, StopsLater])
-def stops(request: pytest.FixtureRequest) -> Stop:
-    found: Stop = request.param
-    return found
+@pytest.fixture(params=[StopBeforeSession, StopAfterUser])
+def stop_point(request: pytest.FixtureRequest) -> StopPoint:
+    point: StopPoint = request.param
+    return point
 
 
 @pytest.fixture
-def meanwhile(run: str, stops: Stop, settings: Settings) -> Iterator[Meanwhile]:
-    """Plan what happens while the next request is stopped; it is wrong if none was."""
-    stops.install(settings)
+def during_request(
+    running_profile: str, stop_point: StopPoint, settings: Settings
+) -> Iterator[DuringRequest]:
+    """Calls a function while the next request is stopped. The test fails if none is stopped."""
+    stop_point.install(settings)
     _planned.clear()
     yield _planned.append
     assert not _planned
 
 
 def same_browser(client: Client) -> Client:
-    """Another of its tabs: with the cookies that it has now."""
-    other = Client()
+    """Another tab of the same browser, with the cookies as they are now."""
+    tab = Client()
     for name, cookie in client.cookies.items():
-        other.cookies[name] = cookie.value
-    return other
+        tab.cookies[name] = cookie.value
+    return tab
 
 
 def in_another_tab(client: Client, path: str, form: dict[str, str]) -> Callable[[], None]:
-    """Sends that form with the cookies of now; its answer is the first that the browser gets."""
+    """A function that sends a form with the present cookies, and receives the response first."""
     tab = same_browser(client)
 
     def send() -> None:
         assert tab.post(path, form).status_code == 302
-        # The next answer may change them.
+        # The response to the stopped request may change them again.
         client.cookies.update(tab.cookies)
 
     return send

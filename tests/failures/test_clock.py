@@ -1,4 +1,4 @@
-"""Sessions end on time, whatever the time zone, and while clocks are put forward or back."""
+"""Sessions end on time in any time zone, and when daylight saving time begins or ends."""
 
 import os
 import time
@@ -20,18 +20,18 @@ from tests.engines.conftest import database
 from tests.families import FAMILIES
 from tests.fault_table import Held, Whose
 
-# By whole hours, by halves and quarters of one, and without a change of the clock.
+# Offsets of whole hours, of halves and quarters, and zones without daylight saving time.
 ZONES = ["Europe/Berlin", "America/St_Johns", "Pacific/Chatham", "Asia/Kolkata", "UTC"]
 
-# In Berlin clocks are put forward, or back, at one o'clock of UTC. Sessions begin before that.
-BEGINNINGS = [
-    changed - timedelta(minutes=before)
-    for changed in (datetime(2026, 3, 29, 1, tzinfo=UTC), datetime(2026, 10, 25, 1, tzinfo=UTC))
-    for before in (15, 45, 7 * 24 * 60)
+# In Berlin the clock changes at 01:00 UTC. The sessions are saved before that.
+SAVE_TIMES = [
+    change - timedelta(minutes=minutes)
+    for change in (datetime(2026, 3, 29, 1, tzinfo=UTC), datetime(2026, 10, 25, 1, tzinfo=UTC))
+    for minutes in (15, 45, 7 * 24 * 60)
 ]
 AGES = [timedelta(minutes=30), timedelta(minutes=90), timedelta(days=14)]
 
-A_LITTLE = timedelta(seconds=10)
+MARGIN = timedelta(seconds=10)
 HOUR = timedelta(hours=1)
 
 STORES = [
@@ -65,7 +65,7 @@ def engine(
     tmp_path: Path,
     django_db_blocker: DjangoDbBlocker,
 ) -> Iterator[str]:
-    """Its name. The cache is one whose clock can be set, which that of Redis cannot."""
+    """The engine's name. Its cache is local, since the clock of a Redis cannot be set."""
     engine, kind = request.param
     settings.SESSION_ENGINE = f"{FAMILIES[whose]}{engine}"
     settings.SESSION_FILE_PATH = tmp_path
@@ -78,63 +78,63 @@ def engine(
 
 
 def at(moment: datetime) -> Any:
-    """By its number: a date would bring its time zone along."""
+    """Travel to that time. As a number, since a datetime would also change the time zone."""
     return time_machine.travel(moment.timestamp(), tick=False)
 
 
-def begun(settings: Settings, beginning: datetime, age: timedelta) -> IsAlive:
-    """Whether a session that was saved then is alive so long after it."""
+def save_session(settings: Settings, saved: datetime, age: timedelta) -> IsAlive:
+    """Save a session, and return a function that tests whether it is alive some time later."""
     settings.SESSION_COOKIE_AGE = int(age.total_seconds())
     store = import_module(settings.SESSION_ENGINE).SessionStore
-    with at(beginning):
+    with at(saved):
         session = store()
         session["color"] = "blue"
         session.save()
         for path in settings.SESSION_FILE_PATH.glob(f"*{session.session_key}"):
-            # Django's engine leaves its times to the system, whose clock goes on; ours sets them.
+            # Django's engine leaves the file's time to the system, whose clock did not travel.
             if settings.SESSION_ENGINE.startswith(FAMILIES["Django's"]):
                 os.utime(path, (time.time(), time.time()))
     if settings.SESSION_ENGINE.endswith("cached_db"):
-        # So that it is the row that is read, and copied.
+        # The session is then read from its row.
         cache_connections["sessions"].clear()
 
     def is_alive(after: timedelta) -> bool:
-        with at(beginning + after):
+        with at(saved + after):
             return bool(store(session.session_key).get("color") == "blue")
 
     return is_alive
 
 
 def test_sessions_end_on_time(engine: str, whose: Whose, settings: Settings, held: Held) -> None:
-    """In a process of another time zone too."""
+    """The process that reads a session has another time zone than the one that saved it."""
     wrong = []
-    trials = list(product(ZONES, BEGINNINGS, AGES))
+    trials = list(product(ZONES, SAVE_TIMES, AGES))
     for trial in trials:
-        zone, beginning, age = trial
+        zone, saved, age = trial
         settings.TIME_ZONE = zone
-        is_alive = begun(settings, beginning, age)
+        is_alive = save_session(settings, saved, age)
         settings.TIME_ZONE = ZONES[ZONES.index(zone) - 1]
-        if not is_alive(age - A_LITTLE) or is_alive(age + A_LITTLE):
+        if not is_alive(age - MARGIN) or is_alive(age + MARGIN):
             wrong.append(trial)
     held("Sessions over a change of the clock: early or late", whose, len(trials), len(wrong))
     if whose == "ours":
         assert wrong == []
 
 
-def test_without_use_tz_none_ends_early(
+def test_no_session_ends_early_without_use_tz(
     engine: str, whose: Whose, settings: Settings, held: Held
 ) -> None:
-    """In the database one that is to end in an hour that comes twice may end in the second."""
+    """In the database, a session that ends in the repeated hour may end an hour late."""
     settings.USE_TZ = False
     early, late = [], []
     latest = HOUR if engine in {"db", "cached_db"} else timedelta()
-    trials = list(product(ZONES, BEGINNINGS, AGES))
+    trials = list(product(ZONES, SAVE_TIMES, AGES))
     for trial in trials:
-        settings.TIME_ZONE, beginning, age = trial
-        is_alive = begun(settings, beginning, age)
-        if not is_alive(age - A_LITTLE):
+        settings.TIME_ZONE, saved, age = trial
+        is_alive = save_session(settings, saved, age)
+        if not is_alive(age - MARGIN):
             early.append(trial)
-        if is_alive(age + latest + A_LITTLE):
+        if is_alive(age + latest + MARGIN):
             late.append(trial)
     what = "Sessions over a change of the clock, USE_TZ off: early"
     held(what, whose, len(trials), len(early))

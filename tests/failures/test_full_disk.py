@@ -1,4 +1,4 @@
-"""The disk that holds the session files is full."""
+"""The disk with the session files is full."""
 
 import os
 import subprocess
@@ -22,15 +22,15 @@ TURNS = 5
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A small one, with room for every crowd of a long run: 4 KiB for each session."""
+    """A small disk. It has room for all sessions of a run with --long, at 4 KiB each."""
     if os.geteuid() != 0:
         pytest.skip("only root may mount a disk that is small enough to be filled")
     path = tmp_path / "disk"
     path.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", str(path)]
-    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(mounted.stderr)
+    result = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if result.returncode:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(result.stderr)
     yield path
     subprocess.run(["umount", str(path)], check=True)
 
@@ -44,30 +44,30 @@ def full(disk: Path) -> Iterator[None]:
     filler.unlink()
 
 
-def test_no_write_is_lost_without_a_word(
+def test_writes_to_full_disk_are_503_and_lose_no_session(
     disk: Path, whose: Whose, variables: Variables, tries: Tries, held: Held
 ) -> None:
-    """Each is refused, and what was there stays; as soon as there is room it goes on."""
+    """As soon as there is room again, writes succeed."""
     failed: list[Answer] = []
     lost = 0
     times = tries(1, 20)
-    served = variables("file") | {"SESSION_FILE_PATH": str(disk)}
-    with threaded(**served) as site:
+    environment = variables("file") | {"SESSION_FILE_PATH": str(disk)}
+    with threaded(**environment) as site:
         for _ in range(times):
             crowd = Crowd([site] * VISITORS)
             with crowd.busy():
-                crowd.take(TURNS)
-            began = time.monotonic()
+                crowd.wait_for_turns(TURNS)
+            started = time.monotonic()
             with full(disk):
                 with crowd.busy():
-                    crowd.take(TURNS)
+                    crowd.wait_for_turns(TURNS)
                 lost += crowd.lost()
             ended = time.monotonic()
             with crowd.busy():
-                crowd.take(TURNS)
-            # Django's engine says nothing of it.
+                crowd.wait_for_turns(TURNS)
+            # Django's engine reports no error.
             assert crowd.failed() or whose == "Django's", "the disk was not full"
-            failed += crowd.failed(began, ended, {503})
+            failed += crowd.failed(started, ended, {503})
     held("Disk full, file: sessions", whose, VISITORS * times, lost)
     if whose == "ours":
         assert (failed, lost) == ([], 0)

@@ -23,11 +23,11 @@ from .conftest import SETTINGS, Tries
 
 SESSIONS = 4
 
-# Seconds that it goes on writing before it is killed, at the most.
-A_MOMENT = 0.03
+# The writer is killed up to so many seconds after its first write.
+MAX_DELAY = 0.03
 
-# So many times more it is killed, at the most, until once something was being written.
-MORE = 20
+# If no kill left an unfinished file, up to so many times as many kills are tried.
+MAX_FACTOR = 20
 
 UNFINISHED = "sessionid*_out_*"
 
@@ -43,7 +43,7 @@ def store(whose: Whose, settings: Settings, tmp_path: Path) -> Iterator[Any]:
 
 @pytest.fixture
 def keys(store: Any) -> set[str]:
-    """Of sessions that are there."""
+    """The keys of stored sessions."""
     sessions = [store() for _ in range(SESSIONS)]
     for session in sessions:
         session["text"] = "first"
@@ -69,7 +69,7 @@ def writer(keys: set[str], settings: Settings) -> Iterator[subprocess.Popen[str]
 
 
 @pytest.mark.django_db
-def test_no_file_is_torn_nor_left_for_good(
+def test_kill_leaves_no_torn_file_and_unfinished_files_are_cleared(
     store: Any,
     keys: set[str],
     writer: subprocess.Popen[str],
@@ -78,9 +78,11 @@ def test_no_file_is_torn_nor_left_for_good(
     tries: Tries,
     held: Held,
 ) -> None:
-    least = tries(50, 200)
+    min_kills = tries(50, 200)
     kills = torn = written = 0
-    while kills < least or not (any(tmp_path.glob(UNFINISHED)) or kills == MORE * least):
+    while kills < min_kills or not (
+        any(tmp_path.glob(UNFINISHED)) or kills == MAX_FACTOR * min_kills
+    ):
         kill(writer)
         kills += 1
         files = [path for path in tmp_path.glob("sessionid*") if "_out_" not in path.name]
@@ -94,24 +96,22 @@ def test_no_file_is_torn_nor_left_for_good(
     for path in unfinished:
         os.utime(path, (0, 0))
     call_command("clearsessions", verbosity=0)
-    left = list(tmp_path.glob(UNFINISHED))
+    remaining = list(tmp_path.glob(UNFINISHED))
     held("Application killed while it writes session files: torn or empty", whose, kills, torn)
-    held(
-        "Files that those kills left unfinished: there for good", whose, len(unfinished), len(left)
-    )
+    held("Unfinished files of those kills: never deleted", whose, len(unfinished), len(remaining))
     assert written >= kills
-    assert unfinished, "none of the kills came while something was written"
+    assert unfinished, "no kill interrupted a write"
     assert {path.name.removeprefix("sessionid") for path in tmp_path.glob("sessionid*")} >= keys
     if whose == "ours":
-        assert (torn, left) == (0, [])
+        assert (torn, remaining) == (0, [])
 
 
 def kill(writer: subprocess.Popen[str]) -> None:
-    """Let it write something, and a moment longer, and kill it."""
+    """Start a process of the writer, and kill it soon after its first write."""
     assert writer.stdin
     assert writer.stdout
     print(file=writer.stdin, flush=True)
     pid = int(writer.stdout.readline())
-    time.sleep(random.uniform(0, A_MOMENT))
+    time.sleep(random.uniform(0, MAX_DELAY))
     os.kill(pid, signal.SIGKILL)
     assert writer.stdout.readline() == "ended\n"

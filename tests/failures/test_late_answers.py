@@ -1,4 +1,4 @@
-"""A request is under way while another one gives its session another key, and is answered last."""
+"""A request is answered after another one of its browser, which has changed the session key."""
 
 from collections.abc import Callable
 
@@ -9,55 +9,54 @@ from django.test import Client
 from demo.models import User
 from tests.fault_table import Held, Whose
 
-from .stopping import ADMIN, NEW_PASSWORD, SIGN_INS, Meanwhile, in_another_tab
+from .stopping import ADMIN, NEW_PASSWORD, SIGN_INS, DuringRequest, in_another_tab
 
 NAME = django_settings.SESSION_COOKIE_NAME
-KEEPS = {"/devices/sign-out-others/": {}, "/admin/password_change/": NEW_PASSWORD}
-LATE = ["/sessions/get-item/?key=color", "/auth/account/"]
+ENDS_OTHERS = {"/devices/sign-out-others/": {}, "/admin/password_change/": NEW_PASSWORD}
+LATE_PATHS = ["/sessions/get-item/?key=color", "/auth/account/"]
 
 
-def anonymous(client: Client) -> None:
+def use_anonymous_session(client: Client) -> None:
     client.post("/sessions/set-item/", {"key": "color", "value": "blue"})
 
 
-def over(client: Client) -> None:
-    """It has a session that has ended, wherever it was kept."""
-    anonymous(client)
+def use_ended_session(client: Client) -> None:
+    use_anonymous_session(client)
     copied = client.cookies[NAME].value
     client.post("/lifecycle/flush/")
     client.cookies[NAME] = copied
 
 
-def of_nothing(client: Client) -> None:
+def use_unknown_key(client: Client) -> None:
     client.cookies[NAME] = "k" * 32
 
 
-BEFORE: list[tuple[str, Callable[[Client], None]]] = [
-    *((path, anonymous) for path in SIGN_INS),
-    ("/auth/sign-in/", over),
-    ("/auth/sign-in/", of_nothing),
+SIGN_IN_CASES: list[tuple[str, Callable[[Client], None]]] = [
+    *((path, use_anonymous_session) for path in SIGN_INS),
+    ("/auth/sign-in/", use_ended_session),
+    ("/auth/sign-in/", use_unknown_key),
 ]
 
 
-@pytest.mark.parametrize(("path", "before"), BEFORE)
-@pytest.mark.parametrize("late", LATE)
-def test_whoever_signs_in_stays_in(
+@pytest.mark.parametrize(("path", "prepare"), SIGN_IN_CASES)
+@pytest.mark.parametrize("late_path", LATE_PATHS)
+def test_late_response_keeps_user_signed_in_after_sign_in(
     path: str,
-    late: str,
-    before: Callable[[Client], None],
+    late_path: str,
+    prepare: Callable[[Client], None],
     whose: Whose,
-    run: str,
-    meanwhile: Meanwhile,
+    running_profile: str,
+    during_request: DuringRequest,
     client: Client,
     admin: User,
     held: Held,
 ) -> None:
-    before(client)
-    meanwhile(in_another_tab(client, path, ADMIN))
-    client.get(late)
+    prepare(client)
+    during_request(in_another_tab(client, path, ADMIN))
+    client.get(late_path)
     is_in = "admin" in client.get(SIGN_INS[path]).text
     held(
-        "A late answer to a page that is under way at a sign-in: signed out",
+        "A late_path answer to a page that is under way at a sign-in: signed out",
         whose,
         1,
         int(not is_in),
@@ -65,39 +64,39 @@ def test_whoever_signs_in_stays_in(
     assert whose == "Django's" or is_in
 
 
-@pytest.mark.parametrize("late", LATE)
-@pytest.mark.parametrize("path", KEEPS)
-def test_whoever_ends_all_other_sessions_stays_in(
+@pytest.mark.parametrize("late_path", LATE_PATHS)
+@pytest.mark.parametrize("path", ENDS_OTHERS)
+def test_late_response_keeps_session_that_has_ended_all_others(
     path: str,
-    late: str,
+    late_path: str,
     whose: Whose,
-    run: str,
-    meanwhile: Meanwhile,
+    running_profile: str,
+    during_request: DuringRequest,
     client: Client,
     admin: User,
     held: Held,
 ) -> None:
     client.post("/auth/sign-in/", ADMIN)
-    meanwhile(in_another_tab(client, path, KEEPS[path]))
-    client.get(late)
+    during_request(in_another_tab(client, path, ENDS_OTHERS[path]))
+    client.get(late_path)
     is_in = "welcome admin" in client.get("/auth/account/").text
-    held("A late answer while all others are signed out: signed out", whose, 1, int(not is_in))
+    held("A late_path answer while all others are signed out: signed out", whose, 1, int(not is_in))
     assert whose == "Django's" or is_in
 
 
-@pytest.mark.parametrize("path", KEEPS)
-def test_also_if_it_is_sent_twice(
+@pytest.mark.parametrize("path", ENDS_OTHERS)
+def test_ending_all_others_twice_at_once_keeps_the_session(
     path: str,
     whose: Whose,
-    run: str,
-    meanwhile: Meanwhile,
+    running_profile: str,
+    during_request: DuringRequest,
     client: Client,
     admin: User,
     held: Held,
 ) -> None:
     client.post("/auth/sign-in/", ADMIN)
-    meanwhile(in_another_tab(client, path, KEEPS[path]))
-    client.post(path, KEEPS[path])
+    during_request(in_another_tab(client, path, ENDS_OTHERS[path]))
+    client.post(path, ENDS_OTHERS[path])
     is_in = "welcome admin" in client.get("/auth/account/").text
     held("All others are signed out, sent twice: signed out", whose, 1, int(not is_in))
     assert whose == "Django's" or is_in

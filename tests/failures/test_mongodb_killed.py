@@ -39,15 +39,15 @@ def test_nobody_is_signed_out_and_no_write_is_lost(
         for _ in range(kills):
             crowd = Crowd([site] * VISITORS)
             with crowd.busy():
-                crowd.take(TURNS)
+                crowd.wait_for_turns(TURNS)
                 killed = time.monotonic()
                 mongodb.kill()
-                crowd.take(1)
+                crowd.wait_for_turns(1)
                 mongodb.start()
                 # PyMongo asks a server that did not answer again after some seconds at most.
-                crowd.take(TURNS)
+                crowd.wait_for_turns(TURNS)
                 back = time.monotonic()
-                crowd.take(TURNS)
+                crowd.wait_for_turns(TURNS)
             assert crowd.failed(), "nobody noticed"
             lost += crowd.lost()
             answers += crowd.answers

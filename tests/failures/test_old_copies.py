@@ -1,4 +1,4 @@
-"""A session is kept while all others of its user end, and a cookie from before that is sent."""
+"""A session ends all others of its user, and then an old copy of its own cookie is sent."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from tests.conftest import on
 from tests.families import COOKIE_ENGINES
 from tests.fault_table import Held, Whose
 
-from .stopping import Meanwhile, StopsLater, same_browser
+from .stopping import DuringRequest, StopAfterUser, same_browser
 
 NAME = django_settings.SESSION_COOKIE_NAME
 ADA = {"username": "ada", "password": "cookies"}
@@ -21,22 +21,22 @@ GRACE = {"username": "grace", "password": "cookies"}
 PASSWORDS = ("new_password1", "new_password2")
 NEW_PASSWORD = {"old_password": "cookies"} | dict.fromkeys(PASSWORDS, "3 biscuits")
 
-Step = Callable[[Client], object]
+Action = Callable[[Client], object]
 
-KEEPS: dict[str, Step] = {
-    "all others": lambda client: client.post("/devices/sign-out-others/"),
-    "another password": lambda client: client.post("/admin/password_change/", NEW_PASSWORD),
+ENDS_OTHERS: dict[str, Action] = {
+    "sign-out of others": lambda client: client.post("/devices/sign-out-others/"),
+    "password change": lambda client: client.post("/admin/password_change/", NEW_PASSWORD),
 }
-COMES: dict[str, Step] = {
-    "looks": lambda copy: copy.get("/auth/account/"),
-    "looks at a page that asks for no user": lambda copy: copy.get("/sessions/items/"),
+COPY_ACTIONS: dict[str, Action] = {
+    "reads": lambda copy: copy.get("/auth/account/"),
+    "reads the session but no user": lambda copy: copy.get("/sessions/items/"),
     "writes": lambda copy: copy.post("/sessions/set-item/"),
     "signs out": lambda copy: copy.post("/auth/sign-out/"),
     "signs out in the admin": lambda copy: copy.post("/admin/logout/"),
     "flushes": lambda copy: copy.post("/lifecycle/flush/"),
     "clears": lambda copy: copy.post("/lifecycle/clear/"),
     "signs out all others": lambda copy: copy.post("/devices/sign-out-others/"),
-    "another user": lambda copy: copy.post("/auth/sign-in/", GRACE),
+    "signs in as another user": lambda copy: copy.post("/auth/sign-in/", GRACE),
 }
 
 
@@ -50,43 +50,54 @@ def is_listed(client: Client) -> bool:
     return "this device" in client.get("/devices/").text
 
 
-@pytest.mark.parametrize("comes", COMES)
-@pytest.mark.parametrize("keeps", KEEPS)
-def test_it_signs_nobody_out(keeps: str, comes: str, whose: Whose, run: str, held: Held) -> None:
+@pytest.mark.parametrize("copy_action", COPY_ACTIONS)
+@pytest.mark.parametrize("ends_others", ENDS_OTHERS)
+def test_old_copy_does_not_sign_out_its_owner(
+    ends_others: str, copy_action: str, whose: Whose, running_profile: str, held: Held
+) -> None:
     client = browser(User.objects.get(username="ada"))
     copy = same_browser(client)
-    KEEPS[keeps](client)
-    COMES[comes](copy)
-    stays = is_in(client) and is_listed(client)
-    held("An old copy of a cookie signs its owner out", whose, 1, int(not stays))
-    assert stays
+    ENDS_OTHERS[ends_others](client)
+    COPY_ACTIONS[copy_action](copy)
+    is_kept = is_in(client) and is_listed(client)
+    held("An old copy of a cookie signs its owner out", whose, 1, int(not is_kept))
+    assert is_kept
 
 
-@pytest.mark.parametrize("comes", [name for name in COMES if "signs out all" not in name])
-@pytest.mark.parametrize("keeps", KEEPS)
-@pytest.mark.parametrize("stops", [StopsLater], indirect=True)
-def test_nor_does_a_request_that_is_under_way(
-    keeps: str, comes: str, run: str, whose: Whose, meanwhile: Meanwhile, held: Held
+@pytest.mark.parametrize(
+    "copy_action", [name for name in COPY_ACTIONS if "signs out all" not in name]
+)
+@pytest.mark.parametrize("ends_others", ENDS_OTHERS)
+@pytest.mark.parametrize("stop_point", [StopAfterUser], indirect=True)
+def test_late_request_does_not_sign_out_its_owner(
+    ends_others: str,
+    copy_action: str,
+    running_profile: str,
+    whose: Whose,
+    during_request: DuringRequest,
+    held: Held,
 ) -> None:
     client = browser(User.objects.get(username="ada"))
     late = same_browser(client)
     late.raise_request_exception = False
-    meanwhile(lambda: KEEPS[keeps](client))
-    COMES[comes](late)
-    stays = is_in(client) and is_listed(client)
-    held("An old copy of a cookie signs its owner out", whose, 1, int(not stays))
-    assert stays
+    during_request(lambda: ENDS_OTHERS[ends_others](client))
+    COPY_ACTIONS[copy_action](late)
+    is_kept = is_in(client) and is_listed(client)
+    held("An old copy of a cookie signs its owner out", whose, 1, int(not is_kept))
+    assert is_kept
 
 
 @pytest.mark.parametrize("whose", ["ours"], indirect=True)
-@pytest.mark.parametrize("keeps", KEEPS)
-def test_when_the_owner_signs_out_all_copies_are_out(keeps: str, whose: Whose, run: str) -> None:
+@pytest.mark.parametrize("ends_others", ENDS_OTHERS)
+def test_sign_out_of_owner_ends_all_copies(
+    ends_others: str, whose: Whose, running_profile: str
+) -> None:
     client = browser(User.objects.get(username="ada"))
     client.post("/sessions/set-item/", {"key": "color", "value": "blue"})
     copies = [same_browser(client)]
-    KEEPS[keeps](client)
+    ENDS_OTHERS[ends_others](client)
     copies.append(same_browser(client))
-    COMES["looks"](copies[0])
+    COPY_ACTIONS["reads"](copies[0])
     copies.append(same_browser(client))
     assert "blue" in copies[-1].get("/sessions/items/").text
     client.post("/auth/sign-out/")
@@ -96,32 +107,34 @@ def test_when_the_owner_signs_out_all_copies_are_out(keeps: str, whose: Whose, r
 
 
 @pytest.mark.parametrize("whose", ["ours"], indirect=True)
-@pytest.mark.parametrize("keeps", KEEPS)
-def test_so_they_are_when_it_is_ended_from_elsewhere(keeps: str, whose: Whose, run: str) -> None:
+@pytest.mark.parametrize("ends_others", ENDS_OTHERS)
+def test_deleting_row_ends_all_copies(ends_others: str, whose: Whose, running_profile: str) -> None:
     client = browser(User.objects.get(username="ada"))
     copies = [same_browser(client)]
-    KEEPS[keeps](client)
+    ENDS_OTHERS[ends_others](client)
     copies.append(same_browser(client))
     row_of(client).delete()
     assert not any(map(is_in, [client, *copies]))
 
 
 @pytest.mark.parametrize("whose", ["ours"], indirect=True)
-def test_a_copy_of_a_session_that_has_ended_everywhere(whose: Whose, run: str) -> None:
+def test_copy_from_before_signout_command_does_not_sign_out_new_session(
+    whose: Whose, running_profile: str
+) -> None:
     client = browser(User.objects.get(username="ada"))
     copy = same_browser(client)
     call_command("signout", "ada", verbosity=0)
     assert not is_in(copy)
     client.post("/auth/sign-in/", ADA)
-    COMES["signs out"](copy)
+    COPY_ACTIONS["signs out"](copy)
     assert is_in(client)
     assert is_listed(client)
 
 
 @on(*COOKIE_ENGINES)
 @pytest.mark.parametrize("whose", ["ours"], indirect=True)
-def test_a_cookie_from_before_the_index_that_is_signed_out_at_once(whose: Whose, run: str) -> None:
-    """Nothing is written down of it yet, but that it is refused."""
+def test_unregistered_cookie_is_refused_after_sign_out(whose: Whose, running_profile: str) -> None:
+    """It has no row yet, only the record of its refusal."""
     client = browser(User.objects.get(username="ada"))
     session = client.session
     del session["_signed_in_session"]
@@ -134,14 +147,14 @@ def test_a_cookie_from_before_the_index_that_is_signed_out_at_once(whose: Whose,
 
 @on(*COOKIE_ENGINES)
 @pytest.mark.parametrize("whose", ["ours"], indirect=True)
-@pytest.mark.parametrize("stops", [StopsLater], indirect=True)
-def test_a_sign_in_while_another_tab_signs_out(
-    whose: Whose, run: str, meanwhile: Meanwhile
+@pytest.mark.parametrize("stop_point", [StopAfterUser], indirect=True)
+def test_sign_in_while_another_tab_signs_out_on_cookie_engines(
+    whose: Whose, running_profile: str, during_request: DuringRequest
 ) -> None:
-    """On the other engines the session of before has ended, and storing it is refused."""
+    """On other engines the previous session has ended, and saving it raises an error."""
     tab = browser(User.objects.get(username="ada"))
     client, copy = same_browser(tab), same_browser(tab)
-    meanwhile(lambda: tab.post("/auth/sign-out/"))
+    during_request(lambda: tab.post("/auth/sign-out/"))
     client.post("/auth/sign-in/", ADA)
     assert is_in(client)
     assert not is_in(copy)

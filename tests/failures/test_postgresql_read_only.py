@@ -1,4 +1,4 @@
-"""PostgreSQL takes no writes for a while, as after a fail-over; connections stay open."""
+"""PostgreSQL is read-only for a while, as after a failover, and connections stay open."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,13 +13,13 @@ from .conftest import Variables
 from .threaded_server import threaded
 from .visitors import Visitor
 
-# More than there are threads, so that each has a connection from then.
+# More than there are threads, so that each connects while the server is read-only.
 WRITES = 20
 
 
 @contextmanager
 def read_only(postgresql: StoppablePostgreSQL) -> Iterator[None]:
-    """To whoever connects meanwhile, and stays connected; and all have to."""
+    """Close all connections. Those opened in the block are read-only, also after it."""
     with psycopg.connect(postgresql.url, autocommit=True) as connection:
         connection.execute("ALTER DATABASE postgres SET default_transaction_read_only = on")
         connection.execute(
@@ -34,7 +34,7 @@ def read_only(postgresql: StoppablePostgreSQL) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("engine", ["db", "cached_db"])
-def test_a_write_is_a_503_and_fine_again(
+def test_write_is_503_while_postgresql_is_read_only(
     engine: str,
     whose: Whose,
     postgresql: StoppablePostgreSQL,
@@ -42,18 +42,18 @@ def test_a_write_is_a_503_and_fine_again(
     variables: Variables,
     held: Held,
 ) -> None:
-    served = variables(engine, database=postgresql.url, redis=redis_url)
-    with threaded(**served) as site:
+    environment = variables(engine, database=postgresql.url, redis=redis_url)
+    with threaded(**environment) as site:
         visitor = Visitor(site)
         visitor.turn()
-        assert visitor.kept == 1
+        assert visitor.confirmed == 1
         with read_only(postgresql):
-            # The first find that they are not connected any more.
-            meanwhile = [write(visitor) for _ in range(WRITES)]
-            reads = [visitor.ask("GET", "/auth/account/", "welcome ada") for _ in range(WRITES)]
+            # The connection of the first ones was closed.
+            during = [write(visitor) for _ in range(WRITES)]
+            reads = [visitor.send("GET", "/auth/account/", "welcome ada") for _ in range(WRITES)]
         after = [write(visitor) for _ in range(WRITES)]
         assert visitor.is_signed_in()
-    wrong = [status for status in meanwhile if status != 503] + [s for s in after if s != 200]
+    wrong = [status for status in during if status != 503] + [s for s in after if s != 200]
     held(f"PostgreSQL read-only for a while, {engine}: writes", whose, 2 * WRITES, len(wrong))
     if whose == "ours":
         assert wrong == []
@@ -61,6 +61,6 @@ def test_a_write_is_a_503_and_fine_again(
 
 
 def write(visitor: Visitor) -> int:
-    """Its status."""
-    visitor.ask("POST", "/sessions/set-item/", "color is set", key="color", value="blue")
+    """Send a write, and return its status."""
+    visitor.send("POST", "/sessions/set-item/", "color is set", key="color", value="blue")
     return visitor.answers[-1].status

@@ -1,4 +1,4 @@
-"""Redis is killed under load, or hangs, and is back after a while."""
+"""Redis is killed under load, or hangs, and answers again after a while."""
 
 import time
 from collections.abc import Callable
@@ -15,8 +15,8 @@ from .visitors import Answer, Crowd
 VISITORS = 6
 TURNS = 8
 
-# How it goes, how it comes back, how many turns each visitor takes meanwhile, and the most
-# seconds of a request: a time-out in connecting; or one of reading for each trip of a write.
+# How it fails, how it recovers, the turns of each visitor meanwhile, and the maximum seconds of a
+# request: one time-out of connecting, or one of reading for each round trip of a write.
 OUTAGES = {
     "killed": (StoppableRedis.kill, StoppableRedis.start, TURNS, 4),
     "hanging": (StoppableRedis.freeze, StoppableRedis.thaw, 1, 10),
@@ -24,49 +24,49 @@ OUTAGES = {
 
 
 @pytest.mark.parametrize("engine", ["cached_db", "cache"])
-def test_nobody_is_signed_out(
+def test_redis_outage_signs_out_nobody(
     engine: str,
     whose: Whose,
     redis: StoppableRedis,
     variables: Variables,
     tries: Tries,
     held: Held,
-    tell: Callable[[str], None],
+    report_line: Callable[[str], None],
     pytestconfig: pytest.Config,
 ) -> None:
-    """On cached_db every request is served; on cache there is a 503 meanwhile, and soon."""
-    meanwhile = {503} if engine == "cache" else set()
-    note = " (503 while it is away)" if meanwhile else ""
+    """On cached_db each request succeeds. On cache it is a 503 meanwhile, without a long wait."""
+    allowed = {503} if engine == "cache" else set()
+    note = " (503 while it is down)" if allowed else ""
     with threaded(**variables(engine, redis=redis.url)) as site:
         for how, times in (("killed", tries(1, 20)), ("hanging", tries(0, 3))):
-            go, come_back, turns, soon = OUTAGES[how]
+            fail, recover, turns, max_seconds = OUTAGES[how]
             answers: list[Answer] = []
             failed: list[Answer] = []
             lost = 0
             for _ in range(times):
                 crowd = Crowd([site] * VISITORS)
                 with crowd.busy():
-                    crowd.take(TURNS)
-                    began = time.monotonic()
-                    go(redis)
-                    crowd.take(turns)
+                    crowd.wait_for_turns(TURNS)
+                    started = time.monotonic()
+                    fail(redis)
+                    crowd.wait_for_turns(turns)
                     assert not redis.answers()
-                    come_back(redis)
+                    recover(redis)
                     assert redis.answers()
                     ended = time.monotonic()
-                    crowd.take(TURNS)
-                assert crowd.failed() or engine == "cached_db", "nobody missed it"
+                    crowd.wait_for_turns(TURNS)
+                assert crowd.failed() or engine == "cached_db", "no request failed"
                 lost += crowd.lost()
                 answers += crowd.answers
-                failed += crowd.failed(began, ended, meanwhile)
+                failed += crowd.failed(started, ended, allowed)
             if answers:
                 what = f"Redis {how} under load, {engine}"
-                slowest = max(answer.took for answer in answers)
+                slowest = max(answer.duration for answer in answers)
                 held(f"{what}: requests{note}", whose, len(answers), len(failed))
                 held(f"{what}: sessions", whose, VISITORS * times, lost)
-                tell(f"{what}, {whose}: slowest of {len(answers)} requests {slowest:.1f} s")
+                report_line(f"{what}, {whose}: slowest of {len(answers)} requests {slowest:.1f} s")
                 assert len(answers) >= 2 * (2 * TURNS + turns) * VISITORS * times
                 if whose == "ours":
                     assert (failed, lost) == ([], 0)
-                    # Seconds say something only where nothing else runs on the machine.
-                    assert slowest < soon or not pytestconfig.getoption("--long")
+                    # Only runs with --long have the machine for themselves.
+                    assert slowest < max_seconds or not pytestconfig.getoption("--long")

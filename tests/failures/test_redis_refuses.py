@@ -1,4 +1,4 @@
-"""A real Redis that answers, and refuses: each answer is an error of its own, and loses nothing."""
+"""A real Redis refuses commands: each reason is a different error, and no session is lost."""
 
 import threading
 import traceback
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.conf import settings
 from django.contrib.sessions.backends.base import UpdateError
-from django.contrib.sessions.middleware import SessionMiddleware as DjangosMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware as DjangoMiddleware
 from django.core.cache import caches
 from django.db import connections
 from django.http import HttpRequest, HttpResponse
@@ -42,35 +42,35 @@ from tests.stores import forget_pending
 pytestmark = pytest.mark.django_db
 
 Use = Callable[..., Any]
-Judged = Callable[..., None]
+RecordResult = Callable[..., None]
 
 SERIALIZER = "django_redis.serializers.json.JSONSerializer"
 
 
 @pytest.fixture
 def servers(tmp_path: Path) -> Iterator[Callable[..., StoppableRedis]]:
-    """A Redis with those options, each time."""
-    begun: list[StoppableRedis] = []
+    """Starts a Redis with these options."""
+    started: list[StoppableRedis] = []
 
-    def begin(*options: str) -> StoppableRedis:
-        folder = tmp_path / str(len(begun))
+    def start(*options: str) -> StoppableRedis:
+        folder = tmp_path / str(len(started))
         folder.mkdir()
         try:
             server = StoppableRedis(folder, *options)
         except UnavailableError as error:
             pytest.skip(str(error))
-        begun.append(server)
+        started.append(server)
         server.start()
         return server
 
-    yield begin
-    for server in begun:
+    yield start
+    for server in started:
         server.kill()
 
 
 @pytest.fixture
 def use(settings: Settings) -> Iterator[Use]:
-    """The engine of that path, with its cache in the Redis of that URL."""
+    """Returns the ``SessionStore`` of an engine whose cache is the Redis of that URL."""
 
     def use(path: str, url: str, **connection: Any) -> Any:
         settings.CACHES = {
@@ -97,31 +97,34 @@ def use(settings: Settings) -> Iterator[Use]:
 
 @pytest.fixture(params=[OUR_ENGINES, DJANGO_ENGINES], ids=["ours", "django"])
 def family(request: pytest.FixtureRequest) -> str:
-    """Both of them always: what Django's engines keep must be kept."""
-    found: str = request.param
-    return found
+    """Not ``whose``, since Django's engines run without --figures too.
+
+    A case that works on Django's engines has to work on ours.
+    """
+    family: str = request.param
+    return family
 
 
 @pytest.fixture
-def judged(held: Held, family: str) -> Judged:
-    """Note whether it held. Ours must; Django's may lose what it is known to lose."""
+def record_result(held: Held, family: str) -> RecordResult:
+    """Records a result in the table. Django's engines may fail where they are known to."""
 
-    def judged(what: str, promise: bool, djangos_loses: bool = False) -> None:
-        held(what, "ours" if family == OUR_ENGINES else "Django's", 1, int(not promise))
-        assert promise or (family == DJANGO_ENGINES and djangos_loses)
+    def record_result(row: str, succeeded: bool, django_may_fail: bool = False) -> None:
+        held(row, "ours" if family == OUR_ENGINES else "Django's", 1, int(not succeeded))
+        assert succeeded or (family == DJANGO_ENGINES and django_may_fail)
 
-    return judged
+    return record_result
 
 
-def stored(store: Any, **data: Any) -> str:
+def create_session(store: Any, **data: Any) -> str:
     session = store()
     session.update(data)
     session.save()
     return str(session.session_key)
 
 
-def elsewhere(store: Any, key: str) -> dict[str, Any]:
-    """What another process finds, which knows nothing of what this one has to catch up on."""
+def read_in_new_process(store: Any, key: str) -> dict[str, Any]:
+    """The data that another process reads, which has no pending invalidations."""
     forget_pending()
     return dict(store(key).items())
 
@@ -137,55 +140,57 @@ def empty(server: StoppableRedis) -> None:
 
 
 class TestFull:
-    """maxmemory is reached, and nothing may be evicted."""
+    """maxmemory is reached, and Redis may not evict keys."""
 
-    def test_a_sign_out_is_one(self, servers: Any, use: Use, family: str, judged: Judged) -> None:
+    def test_sign_out_ends_session(
+        self, servers: Any, use: Use, family: str, record_result: RecordResult
+    ) -> None:
         server = servers()
         for name in ("cache", "cached_db"):
             store = use(f"{family}{name}", f"{server.url}/0")
-            key = stored(store, user=1)
-            assert elsewhere(store, key) == {"user": 1}
+            key = create_session(store, user=1)
+            assert read_in_new_process(store, key) == {"user": 1}
             fill(server)
             store(key).flush()
-            found = elsewhere(store, key)
+            while_full = read_in_new_process(store, key)
             empty(server)
-            is_out = found == elsewhere(store, key) == {}
-            judged(f"Redis full, {name}: a sign-out that ends nothing", is_out)
+            has_ended = while_full == read_in_new_process(store, key) == {}
+            record_result(f"Redis full, {name}: a sign-out that ends nothing", has_ended)
 
-    def test_nor_does_a_handover_need_room_to_end_a_session(
+    def test_sign_out_during_handover_ends_session(
         self, servers: Any, use: Use, settings: Settings, tmp_path: Path
     ) -> None:
         server = servers()
         settings.SESSION_HANDOVER_FROM = "file"
         settings.SESSION_FILE_PATH = tmp_path
         store = use(f"{OUR_ENGINES}cache", f"{server.url}/0")
-        key = stored(store, user=1)
+        key = create_session(store, user=1)
         fill(server)
         store(key).flush()
-        assert elsewhere(store, key) == {}
+        assert read_in_new_process(store, key) == {}
         empty(server)
-        assert elsewhere(store, key) == {}
+        assert read_in_new_process(store, key) == {}
 
-    def test_a_copy_does_not_get_old(
-        self, servers: Any, use: Use, family: str, judged: Judged
+    def test_cache_of_cached_db_serves_no_outdated_copy(
+        self, servers: Any, use: Use, family: str, record_result: RecordResult
     ) -> None:
         server = servers()
         store = use(f"{family}cached_db", f"{server.url}/0")
-        key = stored(store, color="blue")
+        key = create_session(store, color="blue")
         fill(server)
         session = store(key)
         session["color"] = "red"
         session.save()
-        found = elsewhere(store, key)
-        what = "Redis full, cached_db: a write that others do not see"
-        judged(what, found == {"color": "red"}, djangos_loses=True)
+        data = read_in_new_process(store, key)
+        row = "Redis full, cached_db: a write that others do not see"
+        record_result(row, data == {"color": "red"}, django_may_fail=True)
 
-    def test_what_finds_no_room_is_an_error_and_loses_nothing(
-        self, servers: Any, use: Use, family: str, judged: Judged
+    def test_write_raises_store_full_error_and_keeps_stored_session(
+        self, servers: Any, use: Use, family: str, record_result: RecordResult
     ) -> None:
         server = servers()
         store = use(f"{family}cache", f"{server.url}/0")
-        key = stored(store, color="blue")
+        key = create_session(store, color="blue")
         fill(server)
         for action in ("save", "cycle_key"):
             session = store(key)
@@ -193,18 +198,18 @@ class TestFull:
             with pytest.raises((StoreFullError, RedisError)) as error:
                 getattr(session, action)()
             assert key not in str(error.value) or family == DJANGO_ENGINES
-            keeps = elsewhere(store, key) == {"color": "blue"}
-            judged("Redis full, cache: a session", keeps)
+            is_kept = read_in_new_process(store, key) == {"color": "blue"}
+            record_result("Redis full, cache: a session", is_kept)
         if family == OUR_ENGINES:
             assert "Redis 127.0.0.1" in str(error.value)
             assert "Give it more space" in str(error.value)
         empty(server)
-        assert elsewhere(store, key) == {"color": "blue"}
+        assert read_in_new_process(store, key) == {"color": "blue"}
 
 
 @pytest.fixture
 def no_scripts(servers: Any) -> str:
-    """The URL of a Redis whose user may run no scripts, as some hosts have it."""
+    """The URL of a Redis whose user may not run scripts, as some hosters have it."""
     server = servers()
     with Redis(port=server.port) as client:
         client.execute_command(
@@ -214,42 +219,45 @@ def no_scripts(servers: Any) -> str:
 
 
 class TestWithoutScripts:
-    def test_a_session_lives_as_with_them(
-        self, no_scripts: str, use: Use, family: str, judged: Judged
+    def test_session_can_be_saved_cycled_and_flushed(
+        self, no_scripts: str, use: Use, family: str, record_result: RecordResult
     ) -> None:
         for name in ("cache", "cached_db"):
             store = use(f"{family}{name}", no_scripts)
-            key = stored(store, a=1)
+            key = create_session(store, a=1)
             session = store(key)
             session.cycle_key()
             session["user"] = 1
             session.save()
-            old, new = elsewhere(store, key), elsewhere(store, session.session_key)
-            what = f"Redis runs no scripts for us, {name}: a sign-in"
-            judged(what, (old, new) == ({}, {"a": 1, "user": 1}))
+            old, new = (
+                read_in_new_process(store, key),
+                read_in_new_process(store, session.session_key),
+            )
+            row = f"Redis runs no scripts, {name}: a sign-in"
+            record_result(row, (old, new) == ({}, {"a": 1, "user": 1}))
             session["a"] = 2
             session.save()
-            assert elsewhere(store, session.session_key) == {"a": 2, "user": 1}
-            # As it is stored, so only its expiry moves.
-            same = store(session.session_key)
-            same.get("a")
-            same.set_expiry(None)
-            same.save()
+            assert read_in_new_process(store, session.session_key) == {"a": 2, "user": 1}
+            # The data are unchanged, so only the expiry moves.
+            unchanged = store(session.session_key)
+            unchanged.get("a")
+            unchanged.set_expiry(None)
+            unchanged.save()
             session.flush()
-            assert elsewhere(store, same.session_key) == {}
+            assert read_in_new_process(store, unchanged.session_key) == {}
 
-    def test_no_write_is_lost(self, no_scripts: str, use: Use) -> None:
+    def test_concurrent_saves_lose_no_write(self, no_scripts: str, use: Use) -> None:
         store = use(f"{OUR_ENGINES}cache", no_scripts)
-        key = stored(store)
-        together = threading.Barrier(8)
+        key = create_session(store)
+        barrier = threading.Barrier(8)
 
         def work(number: int) -> None:
             for turn in range(5):
                 session = store(key)
                 session[f"{number}-{turn}"] = turn
-                together.wait(timeout=60)
+                barrier.wait(timeout=60)
                 session.save()
-                together.wait(timeout=60)
+                barrier.wait(timeout=60)
             caches.close_all()
             connections.close_all()
 
@@ -258,30 +266,30 @@ class TestWithoutScripts:
             thread.start()
         for thread in threads:
             thread.join()
-        assert len(elsewhere(store, key)) == 40
+        assert len(read_in_new_process(store, key)) == 40
 
-    def test_an_ended_session_stays_so(self, no_scripts: str, use: Use) -> None:
+    def test_late_save_after_flush_raises_update_error(self, no_scripts: str, use: Use) -> None:
         store = use(f"{OUR_ENGINES}cache", no_scripts)
-        key = stored(store, a=1)
+        key = create_session(store, a=1)
         late = store(key)
         late["b"] = 2
         store(key).flush()
         with pytest.raises(UpdateError):
             late.save()
 
-    def test_a_script_is_tried_once(self, no_scripts: str, use: Use) -> None:
-        """Then it is WATCH, GET and the transaction."""
+    def test_script_is_only_tried_once(self, no_scripts: str, use: Use) -> None:
+        """After that, a save is WATCH, GET and the transaction."""
         store = use(f"{OUR_ENGINES}cache", no_scripts)
-        key = stored(store, a=1)
-        for trips in (4, 3):
+        key = create_session(store, a=1)
+        for expected in (4, 3):
             session = store(key)
-            session["a"] = trips
-            with count_round_trips() as seen:
+            session["a"] = expected
+            with count_round_trips() as round_trips:
                 session.save()
-            assert seen.number == trips
+            assert round_trips.number == expected
         assert len(without_scripts) >= 1
 
-    def test_the_check_says_so(self, no_scripts: str, servers: Any, use: Use) -> None:
+    def test_check_warns_of_missing_scripts(self, no_scripts: str, servers: Any, use: Use) -> None:
         for name in ("cache", "cached_db"):
             use(f"{OUR_ENGINES}{name}", no_scripts)
             [warning] = sessions_can_be_stored(databases=["default"])
@@ -291,141 +299,141 @@ class TestWithoutScripts:
             use(f"{OUR_ENGINES}{name}", f"{servers().url}/0")
             assert sessions_can_be_stored(databases=["default"]) == []
 
-    def test_a_count_whose_answer_is_lost_is_not_counted_twice(
-        self, no_scripts: str, use: Use
-    ) -> None:
-        """redis-py takes a connection that breaks at EXEC for somebody who was quicker."""
+    def test_apply_whose_response_is_lost_is_not_repeated(self, no_scripts: str, use: Use) -> None:
+        """redis-py reports a connection that breaks at EXEC as a conflict with another client."""
         server = urlsplit(no_scripts)
         with proxied(("127.0.0.1", server.port or 0)) as proxy:
             store = use(
                 f"{OUR_ENGINES}cache", no_scripts.replace(str(server.port), str(proxy.port))
             )
-            key = stored(store, n=0)
+            key = create_session(store, n=0)
             store(key).apply("n", lambda n: n)
             session = store(key)
             session.get("n")
-            # WATCH and GET are answered.
+            # The responses to WATCH and GET are passed on.
             proxy.drop_answer(2)
             with pytest.raises(StoreUnavailableError):
                 session.apply("n", lambda n: n + 1)
             assert proxy.dropped.is_set()
-            assert elsewhere(store, key)["n"] in {0, 1}
+            assert read_in_new_process(store, key)["n"] in {0, 1}
 
-    def test_no_traceback_holds_a_key(self, no_scripts: str, use: Use) -> None:
-        """Of a command in a pipeline redis-py's own error repeats all of it."""
+    def test_traceback_contains_no_key(self, no_scripts: str, use: Use) -> None:
+        """The error of redis-py repeats the whole command of a pipeline."""
         store = use(f"{OUR_ENGINES}cache", no_scripts)
-        key = stored(store, a=1)
+        key = create_session(store, a=1)
         session = store(key)
         session["a"] = 2
         with Redis(port=urlsplit(no_scripts).port or 0) as client:
             client.config_set("maxmemory", "1")
         with pytest.raises(StoreFullError) as error:
             session.save()
-        told = "".join(traceback.format_exception(error.value))
-        assert key not in told
-        assert "secret" not in told
+        printed = "".join(traceback.format_exception(error.value))
+        assert key not in printed
+        assert "secret" not in printed
 
-    def test_neither_one_nor_the_other_is_told(self, servers: Any, use: Use) -> None:
+    def test_missing_scripts_and_transactions_are_misconfigured(
+        self, servers: Any, use: Use
+    ) -> None:
         server = servers()
         with Redis(port=server.port) as client:
             client.execute_command("ACL SETUSER site on >secret ~* +@all -@scripting -@transaction")
         store = use(f"{OUR_ENGINES}cache", f"redis://site:secret@127.0.0.1:{server.port}/0")
-        key = stored(store, a=1)
+        key = create_session(store, a=1)
         session = store(key)
         session["a"] = 2
         with pytest.raises(StoreMisconfiguredError, match=r"either \+eval or \+watch") as error:
             session.save()
         assert key not in str(error.value)
         store(key).flush()
-        assert elsewhere(store, key) == {}
+        assert read_in_new_process(store, key) == {}
 
 
-class TestAnOldKey:
-    """The right to delete is gone for a while, and comes back."""
+class TestWithoutDelete:
+    """The Redis user may not run DEL for a while, so the old key of ``cycle_key`` remains."""
 
     @pytest.fixture
     def store(self, servers: Any, use: Use) -> Any:
         self.server = servers()
-        self.may("+@all")
+        self.permit("+@all")
         return use(f"{OUR_ENGINES}cache", f"redis://site:secret@127.0.0.1:{self.server.port}/0")
 
-    def may(self, *rights: str) -> None:
+    def permit(self, *rights: str) -> None:
         with Redis(port=self.server.port) as client:
             client.execute_command("ACL", "SETUSER", "site", "on", ">secret", "~*", *rights)
 
-    @pytest.mark.parametrize("then", ["save", "cycle_key", "flush"])
-    def test_it_is_told_and_ended_by_what_comes_next(self, store: Any, then: str) -> None:
-        key = stored(store, user=1)
+    @pytest.mark.parametrize("next_call", ["save", "cycle_key", "flush"])
+    def test_failed_cycle_key_is_completed_by_next_call(self, store: Any, next_call: str) -> None:
+        key = create_session(store, user=1)
         session = store(key)
         session.get("user")
-        self.may("-del")
+        self.permit("-del")
         with pytest.raises(StoreMisconfiguredError):
             session.cycle_key()
-        assert elsewhere(store, session.session_key) == {"user": 1}
-        self.may("+del")
-        getattr(session, then)()
-        assert elsewhere(store, key) == {}
+        assert read_in_new_process(store, session.session_key) == {"user": 1}
+        self.permit("+del")
+        getattr(session, next_call)()
+        assert read_in_new_process(store, key) == {}
 
-    def test_a_count_meanwhile_loses_no_sign_in(self, store: Any) -> None:
-        key = stored(store, n=0)
+    def test_concurrent_apply_after_failed_cycle_key_loses_no_sign_in(self, store: Any) -> None:
+        key = create_session(store, n=0)
         session = store(key)
         session.get("n")
-        self.may("-del")
+        self.permit("-del")
         with pytest.raises(StoreMisconfiguredError):
             session.cycle_key()
-        self.may("+del")
+        self.permit("+del")
         session["user"] = 1
         store(key).apply("n", lambda n: n + 1)
         session.apply("n", lambda n: n + 1)
         session.save()
-        assert elsewhere(store, session.session_key)["user"] == 1
-        assert elsewhere(store, key) == {}
+        assert read_in_new_process(store, session.session_key)["user"] == 1
+        assert read_in_new_process(store, key) == {}
 
 
 class TestReplica:
-    def test_it_is_read_only_for_as_long_as_it_is_one(
+    def test_write_to_replica_raises_store_read_only_error(
         self, servers: Any, use: Use, family: str
     ) -> None:
         server = servers()
         store = use(f"{family}cache", f"{server.url}/0")
-        key = stored(store, a=1)
+        key = create_session(store, a=1)
         with Redis(port=server.port) as client:
-            # Of nobody, so that what it holds stays.
+            # The replica of no server, so that it keeps its data.
             client.replicaof("127.0.0.1", 1)
             session = store(key)
             session["a"] = 2
             with pytest.raises((StoreReadOnlyError, RedisError)) as error:
                 session.save()
-            assert elsewhere(store, key) == {"a": 1}
+            assert read_in_new_process(store, key) == {"a": 1}
             client.replicaof("NO", "ONE")
         if family == OUR_ENGINES:
             assert "Connect to the primary" in str(error.value)
         session.save()
-        assert elsewhere(store, key) == {"a": 2}
+        assert read_in_new_process(store, key) == {"a": 2}
 
-    def test_a_connection_from_before_a_failover_is_dropped(
-        self, servers: Any, use: Use, family: str, judged: Judged
+    def test_connection_to_former_primary_is_replaced(
+        self, servers: Any, use: Use, family: str, record_result: RecordResult
     ) -> None:
-        """The name leads to the new primary, and the connection still to the old one."""
+        """The host name now leads to the new primary, but the connection to the old one is open."""
         old, new = servers(), servers()
-        name = Proxy(("127.0.0.1", old.port))
-        store = use(f"{family}cache", f"redis://127.0.0.1:{name.port}/0")
-        key = stored(store, a=1)
+        proxy = Proxy(("127.0.0.1", old.port))
+        store = use(f"{family}cache", f"redis://127.0.0.1:{proxy.port}/0")
+        key = create_session(store, a=1)
         with Redis(port=old.port) as previous, Redis(port=new.port) as primary:
             for entry in previous.scan_iter():
                 primary.restore(entry, 60_000, previous.dump(entry))
             previous.replicaof("127.0.0.1", new.port)
-            name.turn_to(("127.0.0.1", new.port))
+            proxy.turn_to(("127.0.0.1", new.port))
             session = store(key)
             session["a"] = 2
             try:
                 session.save()
-                seen: object = elsewhere(store, key)
+                result: object = read_in_new_process(store, key)
             except RedisError as error:
-                seen = error
-        name.close()
-        what = "Redis fails over behind its name, cache: a write over a connection from before"
-        judged(what, seen == {"a": 2}, djangos_loses=True)
+                result = error
+        proxy.close()
+        row = "Redis fails over behind its name, cache: a write over an old connection"
+        record_result(row, result == {"a": 2}, django_may_fail=True)
 
 
 @pytest.mark.parametrize(
@@ -467,7 +475,7 @@ class TestReplica:
         "GET renamed",
     ],
 )
-def test_a_wrong_set_up_says_what_to_do(
+def test_misconfigured_redis_raises_error_with_remedy(
     servers: Any, use: Use, options: list[str], command: str, address: str, words: str
 ) -> None:
     server = servers(*options)
@@ -480,10 +488,10 @@ def test_a_wrong_set_up_says_what_to_do(
     assert "k" * 32 not in str(error.value)
 
 
-def test_what_is_no_session_under_its_name_is_told(servers: Any, use: Use) -> None:
+def test_foreign_value_under_session_key_is_misconfigured(servers: Any, use: Use) -> None:
     server = servers()
     store = use(f"{OUR_ENGINES}cache", f"{server.url}/0")
-    key = stored(store, a=1)
+    key = create_session(store, a=1)
     with Redis(port=server.port) as client:
         [name] = client.keys()
         client.delete(name)
@@ -496,25 +504,25 @@ def test_what_is_no_session_under_its_name_is_told(servers: Any, use: Use) -> No
     assert key not in repr(error.value)
 
 
-def test_one_that_reads_its_data_still_is_to_be_tried_again(servers: Any, use: Use) -> None:
+def test_redis_that_is_loading_its_data_is_unavailable(servers: Any, use: Use) -> None:
     server = servers("--key-load-delay", "200")
-    # By itself redis-py tries again for some seconds.
+    # By default redis-py retries for some seconds.
     store = use(f"{OUR_ENGINES}cache", f"{server.url}/0", retry=Retry(NoBackoff(), 0))
-    key = stored(store, a=1)
+    key = create_session(store, a=1)
     with Redis(port=server.port) as client:
         pipeline = client.pipeline()
         for number in range(20_000):
             pipeline.set(f"other-{number}", number)
         pipeline.execute()
     server.kill()
-    back = threading.Thread(target=server.start)
-    back.start()
-    while back.is_alive() and not is_loading(server):
+    restart = threading.Thread(target=server.start)
+    restart.start()
+    while restart.is_alive() and not is_loading(server):
         pass
     with pytest.raises(StoreUnavailableError, match="still loading its data"):
         store(key).load()
-    back.join()
-    assert elsewhere(store, key) == {"a": 1}
+    restart.join()
+    assert read_in_new_process(store, key) == {"a": 1}
 
 
 def is_loading(server: StoppableRedis) -> bool:
@@ -524,7 +532,7 @@ def is_loading(server: StoppableRedis) -> bool:
         except BusyLoadingError:
             return True
         except RedisError:
-            # It does not listen yet.
+            # The server does not listen yet.
             return False
     return False
 
@@ -540,20 +548,20 @@ def cluster(servers: Any) -> str:
     return f"redis://127.0.0.1:{server.port}/0"
 
 
-def test_a_cluster_of_one_shard_takes_one_key_at_a_time(
-    cluster: str, use: Use, family: str, judged: Judged
+def test_sessions_work_on_redis_cluster_of_one_shard(
+    cluster: str, use: Use, family: str, record_result: RecordResult
 ) -> None:
     for name in ("cache", "cached_db"):
         store = use(f"{family}{name}", cluster)
-        key = stored(store, a=1)
+        key = create_session(store, a=1)
         session = store(key)
         session.cycle_key()
         session["user"] = 1
         session.save()
-        old, new = elsewhere(store, key), elsewhere(store, session.session_key)
-        what = f"A Redis Cluster of one shard, {name}: a sign-in"
-        judged(what, (old, new) == ({}, {"a": 1, "user": 1}))
-        others = [stored(store, number=number) for number in range(5)]
+        old, new = read_in_new_process(store, key), read_in_new_process(store, session.session_key)
+        row = f"A Redis Cluster of one shard, {name}: a sign-in"
+        record_result(row, (old, new) == ({}, {"a": 1, "user": 1}))
+        others = [create_session(store, number=number) for number in range(5)]
         if family == OUR_ENGINES:
             assert {each.key for each in store.walk()} == {session.session_key, *others}
             assert store.alive([*others, key]) == set(others)
@@ -562,20 +570,20 @@ def test_a_cluster_of_one_shard_takes_one_key_at_a_time(
             assert not store().exists(other)
 
 
-def test_its_other_databases_are_none(cluster: str, use: Use) -> None:
+def test_redis_cluster_with_database_number_is_misconfigured(cluster: str, use: Use) -> None:
     store = use(f"{OUR_ENGINES}cache", cluster.removesuffix("0") + "1")
     with pytest.raises(StoreMisconfiguredError, match="Redis Cluster has only 0"):
         store("k" * 32).load()
 
 
-MIDDLEWARE: dict[str, type[DjangosMiddleware]] = {
+MIDDLEWARE: dict[str, type[DjangoMiddleware]] = {
     OUR_ENGINES: SessionMiddleware,
-    DJANGO_ENGINES: DjangosMiddleware,
+    DJANGO_ENGINES: DjangoMiddleware,
 }
 
 
-def sign_in(key: str, middleware: type[DjangosMiddleware]) -> str:
-    """By a request with that key: the one that its browser holds after the answer."""
+def sign_in(key: str, middleware: type[DjangoMiddleware]) -> str:
+    """Sign in by a request with that key, and return the browser's key after the response."""
 
     def view(request: HttpRequest) -> HttpResponse:
         request.session.get("cart")
@@ -585,25 +593,25 @@ def sign_in(key: str, middleware: type[DjangosMiddleware]) -> str:
 
     request = RequestFactory().post("/")
     request.COOKIES[settings.SESSION_COOKIE_NAME] = key
-    serves: Any = middleware(view)
+    handler: Any = middleware(view)
     try:
-        response = serves(request)
+        response = handler(request)
     except (StoreError, RedisError):
-        # A page that says so, and sets no cookie.
+        # The error page sets no cookie.
         return key
     cookie = response.cookies.get(settings.SESSION_COOKIE_NAME)
     return str(cookie.value) if cookie else key
 
 
-class TestNoAnswer:
-    """It may have done what it was asked."""
+class TestNoResponse:
+    """Redis may have executed a command to which it sent no response."""
 
-    def test_a_key_that_was_to_change_while_it_hung(
-        self, servers: Any, use: Use, family: str, judged: Judged
+    def test_failed_cycle_key_while_redis_hangs_keeps_the_session(
+        self, servers: Any, use: Use, family: str, record_result: RecordResult
     ) -> None:
         server = servers()
         store = use(f"{family}cache", f"{server.url}/0")
-        key = stored(store, cart=1)
+        key = create_session(store, cart=1)
         session = store(key)
         session.get("cart")
         server.freeze()
@@ -611,37 +619,37 @@ class TestNoAnswer:
             session.cycle_key()
         server.thaw()
         assert server.answers()
-        # What it was asked meanwhile it has done by now.
-        keeps = elsewhere(store, key) == {"cart": 1}
-        judged("Redis hangs while a key changes, cache: a session", keeps)
+        # By now the server has executed the commands that it got meanwhile.
+        is_kept = read_in_new_process(store, key) == {"cart": 1}
+        record_result("Redis hangs while a key changes, cache: a session", is_kept)
 
-    @pytest.mark.parametrize("from_then_on", [False, True])
+    @pytest.mark.parametrize("drops_later_ones", [False, True])
     @pytest.mark.parametrize("name", ["cache", "cached_db"])
-    def test_whatever_answer_gets_lost_the_browser_has_its_session(
+    def test_browser_keeps_its_session_whichever_response_is_lost(
         self,
         servers: Any,
         use: Use,
         family: str,
         name: str,
-        from_then_on: bool,
-        judged: Judged,
+        drops_later_ones: bool,
+        record_result: RecordResult,
     ) -> None:
-        """It holds the new key if the request came to its end, and the old one else."""
+        """The browser has the new key if the request succeeded, and otherwise the old one."""
         server = servers()
         lost = 0
         for number in range(1, 12):
             proxy = Proxy(("127.0.0.1", server.port))
             store = use(f"{family}{name}", f"redis://127.0.0.1:{proxy.port}/0")
-            key = stored(store, cart=1)
+            key = create_session(store, cart=1)
             store(key).load()
-            proxy.drop_answer(number - 1, and_all_others=from_then_on)
-            browsers = sign_in(key, MIDDLEWARE[family])
+            proxy.drop_answer(number - 1, and_all_others=drops_later_ones)
+            browser_key = sign_in(key, MIDDLEWARE[family])
             lost += proxy.dropped.is_set()
             proxy.close()
             store = use(f"{family}{name}", f"{server.url}/0")
-            keeps = elsewhere(store, browsers).get("cart") == 1
-            what = f"An answer of Redis gets lost while a key changes, {name}: a session"
-            judged(what, keeps, djangos_loses=True)
+            is_kept = read_in_new_process(store, browser_key).get("cart") == 1
+            row = f"An answer of Redis gets lost while a key changes, {name}: a session"
+            record_result(row, is_kept, django_may_fail=True)
             if not proxy.dropped.is_set():
                 break
         assert lost >= 2

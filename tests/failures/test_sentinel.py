@@ -1,4 +1,4 @@
-"""The primary of a Redis with Sentinels is killed under load, and a replica takes its place."""
+"""The primary of a Redis with Sentinels is killed under load, and they promote a replica."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from tests.conftest import start
 from tests.fault_table import Held, Whose
 
 from .conftest import Tries, Variables
-from .sentinels import Watched, watched
+from .sentinels import SentinelSetup, redis_with_sentinels
 from .threaded_server import threaded
 from .visitors import Answer, Crowd
 
@@ -19,20 +19,20 @@ TURNS = 8
 
 
 @pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelSetup]:
     with ExitStack() as stack:
-        yield start(stack, watched(tmp_path_factory.mktemp("sentinels")))
+        yield start(stack, redis_with_sentinels(tmp_path_factory.mktemp("sentinels")))
 
 
-def test_whoever_was_signed_in_still_is(
+def test_failover_signs_out_nobody(
     whose: Whose,
-    redis: Watched,
+    redis: SentinelSetup,
     variables: Variables,
     tries: Tries,
     held: Held,
-    tell: Callable[[str], None],
+    report_line: Callable[[str], None],
 ) -> None:
-    """Whose sign-in was replicated, that is: Redis answers a write before it is."""
+    """The sign-ins are replicated before. Redis confirms a write before it is replicated."""
     answers: list[Answer] = []
     failed: list[Answer] = []
     signed_out = lost = 0
@@ -40,26 +40,26 @@ def test_whoever_was_signed_in_still_is(
     times = tries(1, 5)
     with threaded(**variables("cache", redis=redis.url)) as site:
         for _ in range(times):
-            redis.make_whole()
+            redis.restore()
             crowd = Crowd([site] * VISITORS)
             redis.wait_until_replicated()
             with crowd.busy():
-                crowd.take(TURNS)
-                began = time.monotonic()
+                crowd.wait_for_turns(TURNS)
+                started = time.monotonic()
                 redis.kill_primary()
-                redis.wait_for_another()
+                redis.wait_for_failover()
                 ended = time.monotonic()
-                crowd.take(TURNS)
-            assert crowd.failed(), "nobody missed the primary"
+                crowd.wait_for_turns(TURNS)
+            assert crowd.failed(), "no request failed"
             answers += crowd.answers
-            failed += crowd.failed(began, ended, {503})
-            seconds += [max(answer.ended for answer in crowd.failed()) - began]
+            failed += crowd.failed(started, ended, {503})
+            seconds += [max(answer.ended for answer in crowd.failed()) - started]
             signed_out += crowd.signed_out()
             lost += crowd.lost()
     what = "Redis fails over to a replica under load, cache"
     held(f"{what}: sessions", whose, VISITORS * times, signed_out)
-    wrong = sum(not answer.right for answer in answers)
-    tell(
+    wrong = sum(not answer.is_correct for answer in answers)
+    report_line(
         f"{what}, {whose}: {wrong} of {len(answers)} requests failed, the last of them "
         f"{max(seconds):.1f} s after the kill; {lost} sessions without their last write"
     )

@@ -1,7 +1,7 @@
-"""Somebody signs out while the Redis before the database is away, which comes back with its copy.
+"""A user signs out while the cache of cached_db is unreachable, and the cache keeps its copy.
 
-The process that owes Redis the end of that copy ends it as it gets its next request: see
-``test_redis_away``. Here the site has been started anew meanwhile, and nobody knows of it.
+``tests/engines/test_cache_outage.py`` tests the process that deletes the copy later. Here the site
+is restarted, so no process knows of the copy.
 """
 
 from tests.fault_table import Held, Whose
@@ -17,12 +17,12 @@ VISITORS = 6
 TRIES = 5
 
 
-def test_a_copied_cookie_opens_nothing_twice(
+def test_outdated_cache_serves_copied_cookie_at_most_once(
     whose: Whose, redis: StoppableRedis, variables: Variables, held: Held
 ) -> None:
-    """Whoever serves the copy finds that there is no row, and ends it."""
-    served = variables("cached_db", redis=redis.url)
-    with threaded(**served) as site:
+    """A request that is served from the cache finds no row, and deletes the copy."""
+    environment = variables("cached_db", redis=redis.url)
+    with threaded(**environment) as site:
         crowd = Crowd([site] * VISITORS)
         copied = [dict(visitor.browser.cookies) for visitor in crowd.visitors]
         redis.kill()
@@ -31,15 +31,16 @@ def test_a_copied_cookie_opens_nothing_twice(
             visitor.sign_out()
             assert whose == "Django's" or not visitor.is_signed_in()
     redis.start()
-    with threaded(**served) as site:
+    with threaded(**environment) as site:
         opened = 0
         for visitor, cookies in zip(crowd.visitors, copied, strict=True):
             visitor.browser.site = site
-            found = []
+            results = []
             for _ in range(TRIES):
                 visitor.browser.cookies.update(cookies)
-                found.append(visitor.is_signed_in())
-            opened += any(found[1:])
-    held("Signed out while Redis was away, cached_db: a copied cookie", whose, VISITORS, opened)
+                results.append(visitor.is_signed_in())
+            opened += any(results[1:])
+    what = "Signed out while Redis was unreachable, cached_db: a copied cookie"
+    held(what, whose, VISITORS, opened)
     if whose == "ours":
         assert opened == 0

@@ -1,4 +1,4 @@
-"""Browsers that use a site all the time, while something happens to it."""
+"""Browsers that use a site continuously while something happens to it."""
 
 import re
 import threading
@@ -12,27 +12,27 @@ import requests
 
 from tests.sites import Browser
 
-# Seconds: longer than any request may take, and than anything here is waited for.
-TOO_LONG = 60
+# Seconds. No request takes longer, and no wait does.
+TIMEOUT = 60
 
-# Seconds between two turns of a visitor: the machine has other things to do.
+# Seconds between two turns of a visitor, which leave time for the site.
 PAUSE = 0.01
 
 
 @dataclass(frozen=True)
 class Answer:
-    status: int  # 0 for none at all
-    right: bool
-    began: float
+    status: int  # 0 if there was no response
+    is_correct: bool
+    started: float
     ended: float
 
     @property
-    def took(self) -> float:
-        return self.ended - self.began
+    def duration(self) -> float:
+        return self.ended - self.started
 
 
 class Visitor:
-    """Ada, signed in, in a browser of her own; what she writes is a number that grows."""
+    """A browser in which Ada is signed in. In each turn she stores the next number."""
 
     def __init__(self, site: str) -> None:
         self.browser = Browser(site)
@@ -42,30 +42,30 @@ class Visitor:
         assert "welcome ada" in page.text, page.text
         self.browser.headers["X-CSRFToken"] = self.browser.cookies["csrftoken"]
         self.answers: list[Answer] = []
-        self.tried = self.kept = self.turns = 0
+        self.sent = self.confirmed = self.turns = 0
 
     def turn(self) -> None:
-        self.tried += 1
-        written = f"color is set to {self.tried}\n"
-        if self.ask("POST", "/sessions/set-item/", written, key="color", value=str(self.tried)):
-            self.kept = self.tried
-        self.ask("GET", "/auth/account/", "welcome ada")
+        self.sent += 1
+        expected = f"color is set to {self.sent}\n"
+        if self.send("POST", "/sessions/set-item/", expected, key="color", value=str(self.sent)):
+            self.confirmed = self.sent
+        self.send("GET", "/auth/account/", "welcome ada")
         self.turns += 1
 
-    def ask(self, method: str, path: str, expected: str, **fields: str) -> bool:
-        """Whether that was in the answer."""
-        began = time.monotonic()
+    def send(self, method: str, path: str, expected: str, **fields: str) -> bool:
+        """Send a request, and return whether the response contains ``expected``."""
+        started = time.monotonic()
         try:
             response = self.browser.request(
-                method, f"{self.browser.site}{path}", data=fields, timeout=TOO_LONG
+                method, f"{self.browser.site}{path}", data=fields, timeout=TIMEOUT
             )
         except requests.RequestException:
-            status, right = 0, False
+            status, is_correct = 0, False
         else:
             status = response.status_code
-            right = status == 200 and expected in response.text
-        self.answers.append(Answer(status, right, began, time.monotonic()))
-        return right
+            is_correct = status == 200 and expected in response.text
+        self.answers.append(Answer(status, is_correct, started, time.monotonic()))
+        return is_correct
 
     def is_signed_in(self) -> bool:
         return "welcome ada" in self.browser.open("/auth/account/").text
@@ -74,14 +74,14 @@ class Visitor:
         self.browser.submit("/auth/account/", "/auth/sign-out/")
 
     def has_last_write(self) -> bool:
-        """One that was not answered may be there or not."""
+        """Whether the last confirmed write is stored, or a later one."""
         text = self.browser.open("/sessions/get-item/?key=color").text
-        found = re.fullmatch(r"color is (\d+)\n", text)
-        return found is not None and self.kept <= int(found[1]) <= self.tried
+        match = re.fullmatch(r"color is (\d+)\n", text)
+        return match is not None and self.confirmed <= int(match[1]) <= self.sent
 
 
 class Crowd:
-    """Visitors, each of the site at one of those addresses."""
+    """Visitors, one of each of these URLs."""
 
     def __init__(self, sites: Sequence[str]) -> None:
         with ThreadPoolExecutor(len(sites)) as pool:
@@ -89,7 +89,7 @@ class Crowd:
 
     @contextmanager
     def busy(self) -> Iterator[None]:
-        """All of them take turns, each in a thread of its own, until the block ends."""
+        """Let all visitors use the site at once until the block ends."""
         stop = threading.Event()
 
         def use(visitor: Visitor) -> None:
@@ -97,20 +97,20 @@ class Crowd:
                 visitor.turn()
 
         with ThreadPoolExecutor(len(self.visitors)) as pool:
-            used = [pool.submit(use, visitor) for visitor in self.visitors]
+            uses = [pool.submit(use, visitor) for visitor in self.visitors]
             try:
                 yield
             finally:
                 stop.set()
-        for each in used:
+        for each in uses:
             each.result()
 
-    def take(self, turns: int) -> None:
-        """Wait until each has taken so many turns more."""
+    def wait_for_turns(self, turns: int) -> None:
+        """Wait until each visitor has had so many further turns."""
         ends = [visitor.turns + turns for visitor in self.visitors]
-        bound = time.monotonic() + TOO_LONG
+        deadline = time.monotonic() + TIMEOUT
         while any(v.turns < end for v, end in zip(self.visitors, ends, strict=True)):
-            assert time.monotonic() < bound, "they are not answered"
+            assert time.monotonic() < deadline, "the site does not respond"
             time.sleep(0.01)
 
     @property
@@ -118,20 +118,20 @@ class Crowd:
         return [answer for visitor in self.visitors for answer in visitor.answers]
 
     def failed(
-        self, began: float = 0, ended: float = 0, meanwhile: Collection[int] = ()
+        self, started: float = 0, ended: float = 0, allowed: Collection[int] = ()
     ) -> list[Answer]:
-        """What was not answered rightly; one of those statuses is fine between those moments."""
+        """The wrong answers. The allowed statuses are not wrong between these two times."""
         return [
             answer
             for answer in self.answers
-            if not answer.right
-            and not (answer.status in meanwhile and began < answer.ended and answer.began < ended)
+            if not answer.is_correct
+            and not (answer.status in allowed and started < answer.ended and answer.started < ended)
         ]
 
     def signed_out(self) -> int:
-        """How many of them."""
+        """The number of visitors who are no longer signed in."""
         return sum(not visitor.is_signed_in() for visitor in self.visitors)
 
     def lost(self) -> int:
-        """How many are not signed in any more, or have lost their last write."""
+        """The number of visitors who are no longer signed in or have lost their last write."""
         return sum(not (v.is_signed_in() and v.has_last_write()) for v in self.visitors)

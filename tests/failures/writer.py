@@ -1,7 +1,7 @@
-"""An application that does nothing but write sessions, a thread for each that is named.
+"""A program that only writes sessions, in one thread for each session key among its arguments.
 
-At each line that comes in it forks a process, as gunicorn does, which writes until it is killed.
-Its id is told as soon as it has written something, and its end.
+For each line of input it forks a process, as gunicorn does, which writes until it is killed. It
+prints the id of that process once a session is written, and a line when it has ended.
 """
 
 import os
@@ -16,7 +16,7 @@ from typing import Any
 import django
 from django.conf import settings
 
-# Of random bytes, which no compression makes fewer.
+# Random, so that compression does not make them shorter.
 TEXTS = [secrets.token_hex(size) for size in (500, 50_000)]
 
 
@@ -32,19 +32,19 @@ def main(*session_keys: str) -> None:
 
 
 def write(store: Any, session_keys: tuple[str, ...]) -> None:
-    """In each thread a session that is there, and new ones."""
-    told = threading.Lock()
+    """In each thread, write an existing session and new ones."""
+    is_id_printed = threading.Lock()
 
-    def one(session_key: str) -> None:
+    def write_forever(session_key: str) -> None:
         while True:
             for session in (store(session_key), store()):
                 session["text"] = random.choice(TEXTS) + str(time.time())
                 session.save()
-            # By the first of them alone.
-            if told.acquire(blocking=False):
+            # Only the first thread prints it.
+            if is_id_printed.acquire(blocking=False):
                 print(os.getpid(), flush=True)  # noqa: T201
 
-    threads = [threading.Thread(target=one, args=[key]) for key in session_keys]
+    threads = [threading.Thread(target=write_forever, args=[key]) for key in session_keys]
     for thread in threads:
         thread.start()
     for thread in threads:

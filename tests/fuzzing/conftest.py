@@ -1,4 +1,4 @@
-"""How many inputs each test gets, and the site that gets them."""
+"""The number of inputs of each test, and the site that gets them."""
 
 import logging
 import warnings
@@ -20,30 +20,30 @@ from tests.tiers import is_fast
 
 from .site import Site
 
-# In the fast tier, in the suite, and with --long.
-FEW, INPUTS, MANY = 1_000, 10_000, 1_000_000
+# All inputs of a run: in the fast tier, in the suite, and with --long.
+FAST_INPUTS, SUITE_INPUTS, LONG_INPUTS = 1_000, 10_000, 1_000_000
 
-# So many each test gets at least.
-LEAST = 20
+# The minimum of each test.
+MIN_INPUTS = 20
 
-# What hypothesis remembers of one run grows with it, so a long one is made of many.
-AT_ONCE = 2_000
+# A run of hypothesis keeps its inputs in memory, so a long test consists of several runs.
+RUN_INPUTS = 2_000
 
 LOGGER = logging.getLogger("django")
 
-Property = Callable[..., None]
+Check = Callable[..., None]
 Fuzz = Callable[..., int]
 
 
 def inputs_of(config: pytest.Config) -> int:
-    """How many are all inputs of a run."""
+    """The number of inputs of all tests together."""
     if config.getoption("--long"):
-        return MANY
-    return FEW if is_fast(config) else INPUTS
+        return LONG_INPUTS
+    return FAST_INPUTS if is_fast(config) else SUITE_INPUTS
 
 
 class Log(logging.Handler):
-    """What Django's loggers have said since it was last asked."""
+    """Collects the records of Django's loggers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,12 +52,13 @@ class Log(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         self._records.append(record)
 
-    def said(self) -> list[logging.LogRecord]:
+    def take_records(self) -> list[logging.LogRecord]:
+        """Return the records since the last call."""
         records, self._records = self._records, []
         return records
 
-    def alone(self) -> None:
-        """Without pytest's own, there since the test began: it keeps all of a million requests."""
+    def remove_other_handlers(self) -> None:
+        """pytest's handler would keep the records of a million requests."""
         LOGGER.handlers = [self]
 
 
@@ -71,38 +72,38 @@ def log() -> Iterator[Log]:
 
 @pytest.fixture
 def fuzz(request: pytest.FixtureRequest, log: Log) -> Fuzz:
-    """``fuzz(4, holds, strategy)``: hold it against 4 percent of all inputs; how many they were.
+    """``fuzz(4, check, strategy)`` runs the check on 4 percent of all inputs, and returns how many.
 
-    The same ones each time, but for --long: there others each time, and what has failed
-    is kept in .hypothesis and tried again first.
+    The inputs are the same in each run. With --long they are random, and failed ones are stored in
+    .hypothesis and tried first in the next run.
     """
     is_long = request.config.getoption("--long")
     all_inputs = inputs_of(request.config)
 
-    def fuzz(percent: float, holds: Property, *strategies: st.SearchStrategy[Any]) -> int:
-        log.alone()
+    def fuzz(percent: float, check: Check, *strategies: st.SearchStrategy[Any]) -> int:
+        log.remove_other_handlers()
         tries = 0
 
-        @wraps(holds)
-        def counted(**drawn: Any) -> None:
+        @wraps(check)
+        def counted_check(**drawn: Any) -> None:
             nonlocal tries
-            holds(**drawn)
+            check(**drawn)
             tries += 1
 
-        inputs = max(LEAST, round(all_inputs * percent / 100))
-        run = settings(
+        inputs = max(MIN_INPUTS, round(all_inputs * percent / 100))
+        options = settings(
             derandomize=not is_long,
             deadline=None,
-            # An engine is slower than what makes the inputs, and all that is slow is the engine.
+            # The engine is slow, not the generation of inputs.
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         )
         with warnings.catch_warnings():
-            # As an error it would be told instead of what is wrong with that input.
+            # As an error, this warning would hide the failure of the input.
             warnings.filterwarnings("ignore", "Generating overly large repr")
-            for first in range(0, inputs, AT_ONCE):
-                some = settings(run, max_examples=min(AT_ONCE, inputs - first))
-                some(given(*strategies)(counted))()
-        # Somewhat fewer, where some were not for this property.
+            for first in range(0, inputs, RUN_INPUTS):
+                run = settings(options, max_examples=min(RUN_INPUTS, inputs - first))
+                run(given(*strategies)(counted_check))()
+        # A check may skip some inputs.
         assert tries > inputs / 2
         return tries
 
@@ -111,25 +112,25 @@ def fuzz(request: pytest.FixtureRequest, log: Log) -> Fuzz:
 
 @pytest.fixture(params=["ours", "Django's"])
 def whose(request: pytest.FixtureRequest, profile: str, settings: Settings) -> Whose:
-    owner: Whose = request.param
-    run_on(settings, owner, profile)
-    return owner
+    whose: Whose = request.param
+    run_on(settings, whose, profile)
+    return whose
 
 
 @pytest.fixture
 def on_postgresql(stores: dict[str, str], django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """As deployed: each statement a transaction of its own, and the connection stays."""
+    """As in production: each statement is a transaction, and the connection stays open."""
     url = stores["DATABASE_URL"]
     with django_db_blocker.unblock(), connected(url, CONN_MAX_AGE=None):
         with connection.cursor() as cursor:
-            # What is not on disk yet is read all the same.
+            # The tests need not wait for the disk.
             cursor.execute("SET synchronous_commit TO off")
-        known = list(User.objects.values_list("pk", flat=True))
+        existing = list(User.objects.values_list("pk", flat=True))
         yield
-        User.objects.exclude(pk__in=known).delete()
+        User.objects.exclude(pk__in=existing).delete()
 
 
-ours = pytest.mark.parametrize("whose", ["ours"], indirect=True)
+on_our_engines = pytest.mark.parametrize("whose", ["ours"], indirect=True)
 
 
 @pytest.fixture

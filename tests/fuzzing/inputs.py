@@ -1,4 +1,4 @@
-"""What nobody should send or store: near misses of what is valid, and values of a wrong type."""
+"""Strategies for invalid input: nearly valid data, and values of a wrong type."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ NESTED: Any = []
 for _level in range(300):
     NESTED = [NESTED]
 
-# Each has broken some program. JSON knows NaN and half a character in Python alone.
+# Each has broken some program. Only Python's JSON accepts NaN and lone surrogates.
 NOTORIOUS: list[Any] = [
     *(None, True, False, 0, -1, 1, 2**31, 2**63, 10**30, 10**4000, -(10**30), 10**12),
     *(0.5, -0.0, 1e308, float("nan"), float("inf"), float("-inf")),
@@ -30,21 +30,21 @@ values = st.one_of(
 
 
 def mutated(valid: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
-    """Something valid with up to three changes."""
+    """Valid data with up to three changes."""
     return st.builds(mutation, valid, st.binary(min_size=1, max_size=3 * CHANGE))
 
 
-# Bytes that say one change: what is done, where, how far, and what is put there.
+# Bytes that describe one change: its kind, its place, its length, and bytes to insert.
 CHANGE = 8
 
 
 def mutation(text: bytes, changes: bytes) -> bytes:
-    """To draw all changes at once takes a third of the time."""
+    """Decode and apply the changes. Drawing them as one text takes a third of the time."""
     for start in range(0, len(changes), CHANGE):
-        what, high, low, length, *put = changes[start : start + CHANGE].ljust(4, b"\0")
+        kind, high, low, length, *inserted = changes[start : start + CHANGE].ljust(4, b"\0")
         place = (high * 256 + low) % (len(text) + 1)
         before, after = text[:place], text[place:]
-        match what % 6:
+        match kind % 6:
             case 0:
                 text = before
             case 1:
@@ -52,7 +52,7 @@ def mutation(text: bytes, changes: bytes) -> bytes:
             case 2:
                 text = before + bytes(byte ^ 1 << length % 8 for byte in after[:1]) + after[1:]
             case 3:
-                text = before + bytes(put) + after
+                text = before + bytes(inserted) + after
             case 4:
                 text = before + after[length % 20 + 1 :]
             case _:
@@ -61,11 +61,11 @@ def mutation(text: bytes, changes: bytes) -> bytes:
 
 
 def near(key: str) -> st.SearchStrategy[str]:
-    """A key but for one character, or its case, or its end."""
+    """Keys that differ from that one in a character, in case, or in length."""
     places = st.integers(0, len(key) - 1)
     return st.one_of(
         st.builds(
-            lambda place, other: key[:place] + other + key[place + 1 :],
+            lambda place, character: key[:place] + character + key[place + 1 :],
             places,
             st.sampled_from("abcxyz0189AZ-_:. %"),
         ),
@@ -76,7 +76,7 @@ def near(key: str) -> st.SearchStrategy[str]:
 
 
 def changed(session: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """A session of which one or two entries are something else."""
+    """Sessions in which one or two entries have another value."""
     entries = st.tuples(st.sampled_from(sorted(session)), values)
     return st.builds(lambda *entries: session | dict(entries), entries) | st.builds(
         lambda *entries: session | dict(entries), entries, entries
@@ -87,6 +87,6 @@ def as_json(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
-def twice(session: dict[str, Any], other: dict[str, Any]) -> bytes:
-    """One JSON object with the entries of both: of a name that comes twice the last counts."""
+def merged_json(session: dict[str, Any], other: dict[str, Any]) -> bytes:
+    """One JSON object with the entries of both. Of a repeated name the last one counts."""
     return as_json(session)[:-1] + b"," + as_json(other)[1:]

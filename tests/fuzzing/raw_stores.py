@@ -1,4 +1,4 @@
-"""What is in a store, put there and looked at past all engines."""
+"""Access to stored sessions without an engine."""
 
 import json
 from importlib import import_module
@@ -10,7 +10,7 @@ from django.core import signing
 from django.core.cache import caches
 from django.db import connection
 
-# Of rows and files.
+# Signs sessions in rows and files.
 SALT = "django.contrib.sessions.SessionStore"
 
 UPSERT = """
@@ -22,8 +22,7 @@ UPSERT = """
 
 
 class Store(Protocol):
-    """Whose sessions are signed text, or plain JSON."""
-
+    # Whether stored sessions are signed text, or plain JSON.
     signed: bool
 
     def plant(self, key: str, payload: bytes) -> None: ...
@@ -32,12 +31,12 @@ class Store(Protocol):
 
 
 class Rows:
-    """Text: of bytes, those that Latin-1 makes of them."""
+    """The column is text, so bytes are stored as Latin-1."""
 
     signed = True
 
     def plant(self, key: str, payload: bytes) -> None:
-        # What an engine has raised inside the test's own transaction does not end that.
+        # An error of an engine inside the test's transaction does not end that.
         connection.needs_rollback = False
         with connection.cursor() as cursor:
             cursor.execute(UPSERT, [key, payload.decode("latin-1")])
@@ -50,7 +49,7 @@ class Rows:
 
 
 class PostgreSQLRows(Rows):
-    """A text takes no NUL there."""
+    """A text of PostgreSQL cannot contain NUL."""
 
     def plant(self, key: str, payload: bytes) -> None:
         super().plant(key, payload.replace(b"\0", b"\1"))
@@ -83,19 +82,19 @@ class RedisValues:
         self._redis.set(f"{self._prefix}{key}", payload, ex=600)
 
     def held(self, key: str) -> bytes | None:
-        held: bytes | None = self._redis.get(f"{self._prefix}{key}")
-        return held
+        payload: bytes | None = self._redis.get(f"{self._prefix}{key}")
+        return payload
 
 
 class CachedRows(Rows):
-    """Rows of which the cache has no copy."""
+    """Rows that have no copy in the cache."""
 
     def __init__(self) -> None:
-        self._copies = RedisValues()
+        self._cached = RedisValues()
 
     def plant(self, key: str, payload: bytes) -> None:
         super().plant(key, payload)
-        self._copies._redis.delete(f"{self._copies._prefix}{key}")
+        self._cached._redis.delete(f"{self._cached._prefix}{key}")
 
 
 STORES: dict[str, type[Store]] = {
@@ -106,8 +105,8 @@ STORES: dict[str, type[Store]] = {
 }
 
 
-class Bytes:
-    """A serializer of what is serialized already."""
+class BytesSerializer:
+    """Passes on data that are already serialized."""
 
     def dumps(self, payload: bytes) -> bytes:
         return payload
@@ -117,11 +116,11 @@ class Bytes:
 
 
 def sign(payload: bytes, salt: str = SALT) -> bytes:
-    return signing.dumps(payload, salt=salt, serializer=Bytes, compress=True).encode()
+    return signing.dumps(payload, salt=salt, serializer=BytesSerializer, compress=True).encode()
 
 
 def is_session(payload: bytes, charset: str) -> bool:
-    """Whether that is a JSON object."""
+    """Whether the payload is a JSON object."""
     try:
         return isinstance(json.loads(payload.decode(charset)), dict)
     except (ValueError, RecursionError):

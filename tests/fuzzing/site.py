@@ -1,4 +1,4 @@
-"""The site without a server: what WSGI hands on goes in, what it gets back comes out."""
+"""The site as a WSGI application, without a server."""
 
 import io
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class Answer:
         return text.encode() in self.body or text in str(self.headers)
 
     def cookie(self, name: str) -> str:
-        """What Set-Cookie gives the browser under that name; empty for none."""
+        """The value of that cookie in Set-Cookie, or an empty text."""
         for header, value in self.headers:
             if header == "Set-Cookie" and value.strip().startswith(f"{name}="):
                 return value.partition(";")[0].partition("=")[2]
@@ -28,8 +28,8 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Look:
-    """A request: whatever it is sent along with, its form is let through."""
+class Request:
+    """A request with a valid CSRF token."""
 
     path: str
     method: str = "GET"
@@ -40,19 +40,19 @@ class Look:
 
 
 class Site:
-    """With the settings of now; any exception comes through."""
+    """The site with the present settings. It raises the exceptions of views."""
 
     def __init__(self) -> None:
         self._handler = WSGIHandler()
 
-    def ask(self, look: Look, cookie: bytes = b"") -> Answer:
-        """WSGI hands on the bytes of a header as Latin-1."""
+    def send(self, request: Request, cookie: bytes = b"") -> Answer:
+        """WSGI passes the bytes of a header as Latin-1."""
         environ: dict[str, Any] = {
-            "REQUEST_METHOD": look.method,
-            "PATH_INFO": look.path,
-            "QUERY_STRING": look.query,
-            "CONTENT_TYPE": look.kind,
-            "CONTENT_LENGTH": str(len(look.body)),
+            "REQUEST_METHOD": request.method,
+            "PATH_INFO": request.path,
+            "QUERY_STRING": request.query,
+            "CONTENT_TYPE": request.kind,
+            "CONTENT_LENGTH": str(len(request.body)),
             "SERVER_NAME": "testserver",
             "SERVER_PORT": "80",
             "SERVER_PROTOCOL": "HTTP/1.1",
@@ -60,10 +60,10 @@ class Site:
             "HTTP_HOST": "testserver",
             "HTTP_COOKIE": cookie.decode("latin-1"),
             "HTTP_X_CSRFTOKEN": TOKEN,
-            "wsgi.input": io.BytesIO(look.body),
+            "wsgi.input": io.BytesIO(request.body),
             "wsgi.url_scheme": "http",
             "wsgi.errors": io.StringIO(),
-            **look.headers,
+            **request.headers,
         }
         started: list[Any] = []
 

@@ -1,4 +1,4 @@
-"""Arguments of the commands are anything: one line says what is wrong, and never a trace."""
+"""Random arguments of commands: the error is one line, and never a traceback."""
 
 import os
 import sys
@@ -15,16 +15,16 @@ import manage
 from tests.conftest import on
 from tests.fault_table import Held, Whose
 
-from .conftest import Fuzz, ours
+from .conftest import Fuzz, on_our_engines
 from .inputs import NOTORIOUS, as_json, mutated, values
 from .raw_stores import STORES
 from .site import Site
-from .users import CANARY, signed_in
+from .users import CANARY, sign_up
 
 ENGINES = ["db", "cache", "file", "cached_db", "signed_cookies"]
 NUMBERS = ["1", "0", "-1", "7", "1.5", "9" * 19, "9" * 5000, "٣", "²", "1e3", "0x10", " 1"]
 
-# What each of them knows, and what it might take for something that it knows.
+# Options and values of each command, and nearly valid ones.
 WORDS = {
     "clearsessions": ["--batch-size", "--dry-run", "-v", "--batch-size=7", *NUMBERS],
     "movesessions": [
@@ -52,19 +52,19 @@ TEXTS = [str(value) for value in NOTORIOUS]
 
 @st.composite
 def lines(draw: st.DrawFn) -> list[str]:
-    """A command and its arguments, as a shell hands on bytes."""
+    """A command and its arguments, which may be any bytes, as in a shell."""
     command = draw(st.sampled_from(list(WORDS)))
     words = st.sampled_from(WORDS[command])
     near = mutated(words.map(os.fsencode)).map(os.fsdecode)
     return [command, *draw(st.lists(words | words | near | st.sampled_from(TEXTS), max_size=5))]
 
 
-def said(line: list[str]) -> str:
-    """What the command says is wrong; empty where nothing is."""
+def error_of(line: list[str]) -> str:
+    """The command's error message, or an empty text."""
     command, *arguments = line
     try:
         if command == "benchsessions":
-            # What it would do then takes seconds.
+            # Only its arguments are parsed: running it takes seconds.
             parser = load_command_class("cookieproj.engines", command).create_parser(
                 "manage.py", command
             )
@@ -74,53 +74,51 @@ def said(line: list[str]) -> str:
     except CommandError as error:
         return str(error) or "no reason"
     except SystemExit as ended:
-        # With nothing to say it has shown its help.
+        # The code is 0 after --help.
         return str(ended.code or "")
     return ""
 
 
 @on("db", "file")
-@ours
-def test_any_arguments(
+@on_our_engines
+def test_random_arguments_give_one_line_errors_and_change_no_session(
     site: Site, whose: Whose, profile: str, fuzz: Fuzz, held: Held, capfd: Any
 ) -> None:
     store = STORES[profile]()
-    ada, _mallory = signed_in(site, CANARY, CANARY), signed_in(site, "mallory", "blue")
+    ada, _mallory = sign_up(site, CANARY, CANARY), sign_up(site, "mallory", "blue")
     before = store.held(ada.key)
 
-    def holds(line: list[str]) -> None:
-        # But for those that the arguments bring along.
-        assert said(line).count("\n") <= "".join(line).count("\n")
+    def check(line: list[str]) -> None:
+        # Except for line ends in the arguments, which the message repeats.
+        assert error_of(line).count("\n") <= "".join(line).count("\n")
         assert store.held(ada.key) == before
 
-    held("Arguments of anything, all commands", "ours", fuzz(2, holds, lines()), 0)
+    held("Random arguments, all commands", "ours", fuzz(2, check, lines()), 0)
 
 
 @on("db")
-@ours
-def test_any_command_line(
+@on_our_engines
+def test_random_command_lines_print_no_traceback(
     site: Site,
     whose: Whose,
     profile: str,
     fuzz: Fuzz,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As the shell runs it: anything but an exit would be a trace."""
-
-    def holds(line: list[str]) -> None:
+    def check(line: list[str]) -> None:
         errors = TextIOWrapper(BytesIO(), "utf-8", "backslashreplace")
         monkeypatch.setattr(sys, "argv", ["manage.py", *line])
         monkeypatch.setattr(sys, "stderr", errors)
         with suppress(SystemExit):
             manage.main()
         errors.seek(0)
-        # What argparse says comes after the usage.
+        # Not compared with one line, since argparse prints the usage before its error.
         assert "Traceback" not in errors.read()
 
-    assert fuzz(0.2, holds, lines().filter(lambda line: line[0] != "benchsessions"))
+    assert fuzz(0.2, check, lines().filter(lambda line: line[0] != "benchsessions"))
 
 
-def test_any_payload_of_a_benchmark(fuzz: Fuzz, tmp_path: Path) -> None:
+def test_random_payloads_of_benchsessions_give_one_line_errors(fuzz: Fuzz, tmp_path: Path) -> None:
     path = tmp_path / "payload.json"
     contents = st.one_of(
         st.binary(),
@@ -129,8 +127,8 @@ def test_any_payload_of_a_benchmark(fuzz: Fuzz, tmp_path: Path) -> None:
         st.integers(0, 2000).map(lambda depth: b'{"a": ' + b"[" * depth + b"]" * depth + b"}"),
     )
 
-    def holds(content: bytes) -> None:
+    def check(content: bytes) -> None:
         path.write_bytes(content)
-        assert len(said(["benchsessions", "--payload", str(path)]).splitlines()) <= 1
+        assert len(error_of(["benchsessions", "--payload", str(path)]).splitlines()) <= 1
 
-    assert fuzz(0.1, holds, contents)
+    assert fuzz(0.1, check, contents)

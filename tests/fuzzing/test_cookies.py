@@ -1,4 +1,4 @@
-"""The Cookie header is any bytes: noise, near misses, and keys that are almost somebody else's."""
+"""Random Cookie headers: noise, nearly valid headers, and nearly the key of another user."""
 
 import socket
 
@@ -10,26 +10,26 @@ from demo.constants import LOGIN_COOKIE
 from tests.fault_table import Held, Whose
 from tests.sites import in_production
 
-from .conftest import Fuzz, Log, ours
+from .conftest import Fuzz, Log, on_our_engines
 from .inputs import mutated, near
-from .site import Look, Site
-from .users import CANARY, Person, cookie_of, post, signed_in
+from .site import Request, Site
+from .users import CANARY, Person, cookie_of, post, sign_up
 
-LOOKS = [
-    Look("/sessions/get-item/", query="key=color"),
-    Look("/auth/account/"),
-    Look("/auth/cookie-account/"),
-    Look("/auth/who-lets-you-in/"),
-    Look("/devices/"),
-    Look("/session/"),
-    Look("/reading/all-cookies/"),
-    Look("/reading/by-name/", query="name=color"),
-    Look("/signed/read/", query="name=color"),
+REQUESTS = [
+    Request("/sessions/get-item/", query="key=color"),
+    Request("/auth/account/"),
+    Request("/auth/cookie-account/"),
+    Request("/auth/who-lets-you-in/"),
+    Request("/devices/"),
+    Request("/session/"),
+    Request("/reading/all-cookies/"),
+    Request("/reading/by-name/", query="name=color"),
+    Request("/signed/read/", query="name=color"),
     post("/sessions/set-item/", key="taste", value="sweet"),
     post("/lifecycle/cycle-key/"),
 ]
 
-# Whose names the site looks at, those of old standards, and none.
+# Names that the site reads, names of old standards, and an empty one.
 NAMES = [
     *("sessionid", "csrftoken", LOGIN_COOKIE, "django_language", "messages", "color", "is_login"),
     *("$Version", "$Path", "__Host-sessionid", "Sessionid", "sessionid ", "path", ""),
@@ -37,12 +37,12 @@ NAMES = [
 
 
 def headers(keys: list[bytes], whole: list[bytes]) -> st.SearchStrategy[bytes]:
-    """Made of keys, the first of them somebody else's, and of whole headers."""
+    """Headers made of these keys, the first of which is another user's, and of whole headers."""
     names = st.sampled_from([name.encode() for name in NAMES])
     values = st.one_of(
         mutated(st.sampled_from(keys)),
         st.binary(max_size=40),
-        # Quoted, with characters that a quoted value spells in octal.
+        # Quoted, with octal escapes.
         st.binary(max_size=10).map(lambda text: b'"%s\\000\\377\\""' % text),
         st.integers(0, 9000).map(lambda length: b"x" * length),
     )
@@ -57,65 +57,66 @@ def headers(keys: list[bytes], whole: list[bytes]) -> st.SearchStrategy[bytes]:
     )
 
 
-@ours
-def test_any_bytes_in_the_cookie_header(
+@on_our_engines
+def test_random_cookie_header_opens_no_other_session(
     site: Site, whose: Whose, profile: str, log: Log, fuzz: Fuzz, held: Held
 ) -> None:
-    ada = signed_in(site, CANARY, CANARY)
-    mallory = signed_in(site, "mallory", "blue")
+    ada = sign_up(site, CANARY, CANARY)
+    mallory = sign_up(site, "mallory", "blue")
     login = login_cookie(site, ada)
     keys = [ada.key.encode(), mallory.key.encode(), login.encode()]
     whole = [ada.cookie, mallory.cookie, ada.cookie + f"; {LOGIN_COOKIE}={login}".encode()]
 
-    def holds(header: bytes, look: Look) -> None:
-        understood = parse_cookie(header.decode(errors="replace"))
-        # Whoever has the very key is the one.
-        assume(understood.get("sessionid") != ada.key)
-        assume(understood.get(LOGIN_COOKIE) != login)
-        answer = site.ask(look, header)
+    def check(header: bytes, request: Request) -> None:
+        cookies = parse_cookie(header.decode(errors="replace"))
+        # With the exact key, the session is opened.
+        assume(cookies.get("sessionid") != ada.key)
+        assume(cookies.get(LOGIN_COOKIE) != login)
+        answer = site.send(request, header)
         assert answer.status < 500
         assert not answer.shows(CANARY)
-        assert not [record.exc_info for record in log.said() if record.exc_info]
+        assert not [record.exc_info for record in log.take_records() if record.exc_info]
 
-    tries = fuzz(6, holds, headers(keys, whole), st.sampled_from(LOOKS))
-    look = Look("/sessions/get-item/", query="key=color")
-    assert site.ask(look, ada.cookie).shows(CANARY)
-    held("A Cookie header of any bytes", whose, tries, 0)
+    tries = fuzz(6, check, headers(keys, whole), st.sampled_from(REQUESTS))
+    request = Request("/sessions/get-item/", query="key=color")
+    assert site.send(request, ada.cookie).shows(CANARY)
+    held("Random Cookie header", whose, tries, 0)
 
 
 def login_cookie(site: Site, person: Person) -> str:
     form = post("/auth/cookie-sign-in/", username=person.name, password="cookies")
-    return site.ask(form, cookie_of("")).cookie(LOGIN_COOKIE)
+    return site.send(form, cookie_of("")).cookie(LOGIN_COOKIE)
 
 
-def test_any_bytes_of_it_over_a_socket(stores: dict[str, str], fuzz: Fuzz, held: Held) -> None:
-    """But for the two that would end the header."""
+def test_random_cookie_header_over_a_socket_is_no_server_error(
+    stores: dict[str, str], fuzz: Fuzz, held: Held
+) -> None:
+    """Without CR and LF, which would end the header."""
     with in_production(**stores, SESSION_PROFILE="cache") as host:
         name, _, port = host.partition(":")
         key = "a1" * 16
-        looks = st.sampled_from([look for look in LOOKS if look.method == "GET"])
-
+        gets = st.sampled_from([request for request in REQUESTS if request.method == "GET"])
         statuses = set()
 
-        def holds(header: bytes, look: Look) -> None:
+        def check(header: bytes, request: Request) -> None:
             header = header.replace(b"\r", b"").replace(b"\n", b"")
-            status = exchanged((name, int(port)), look, header)
+            status = status_of((name, int(port)), request, header)
             assert 200 <= status < 500
             statuses.add(status)
 
         cookie = cookie_of(key).replace(b"sessionid", b"__Host-sessionid")
-        tries = fuzz(0.2, holds, headers([key.encode()], [cookie]), looks)
+        tries = fuzz(0.2, check, headers([key.encode()], [cookie]), gets)
     assert 200 in statuses
-    held("A Cookie header of any bytes", "ours", tries, 0)
+    held("Random Cookie header", "ours", tries, 0)
 
 
-def exchanged(server: tuple[str, int], look: Look, header: bytes) -> int:
-    """The status that comes back."""
+def status_of(server: tuple[str, int], request: Request, header: bytes) -> int:
+    """Send a request, and return the status of the response."""
     lines = [
-        f"GET {look.path}?{look.query} HTTP/1.1\r\nHost: {server[0]}\r\n".encode(),
+        f"GET {request.path}?{request.query} HTTP/1.1\r\nHost: {server[0]}\r\n".encode(),
         b"X-Forwarded-Proto: https\r\nConnection: close\r\nCookie: " + header + b"\r\n\r\n",
     ]
     with socket.create_connection(server, timeout=10) as connection:
         connection.sendall(b"".join(lines))
-        with connection.makefile("rb") as answer:
-            return int(answer.readline().split()[1])
+        with connection.makefile("rb") as response:
+            return int(response.readline().split()[1])

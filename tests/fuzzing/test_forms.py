@@ -1,4 +1,4 @@
-"""What is sent to the pages and recipes: fields, queries, bodies and paths that are anything."""
+"""Random fields, queries, bodies and paths, for the recipes and all pages."""
 
 import logging
 import re
@@ -21,15 +21,15 @@ from demo.recipes import RECIPES
 from tests.families import run_on
 from tests.fault_table import Held, Whose
 
-from .conftest import Fuzz, Log, Property, ours
+from .conftest import Check, Fuzz, Log, on_our_engines
 from .inputs import NOTORIOUS, mutated
 from .raw_stores import STORES
-from .site import FORM, Look, Site
-from .users import CANARY, Person, signed_in
+from .site import FORM, Request, Site
+from .users import CANARY, Person, sign_up
 
 METHODS = ["GET", "GET", "POST", "POST", "POST", "HEAD", "PUT", "\xe9"]
 
-# By what a recipe's form or the form of its page names.
+# The fields of a recipe's form and of the form on its page.
 FIELDS = {
     route: [*recipe.form().fields, *(recipe.asks().fields if recipe.asks else ())]
     for route, recipe in RECIPES.items()
@@ -74,28 +74,30 @@ def encoded(fields: list[tuple[str, bytes]]) -> bytes:
 
 
 @st.composite
-def runs(draw: st.DrawFn) -> Look:
-    """A recipe with something in each of its fields, and in one that it has not."""
+def recipe_requests(draw: st.DrawFn) -> Request:
+    """A request to a recipe with random values of its fields, and of one that it does not have."""
     route = draw(st.sampled_from(list(RECIPES)))
-    sent = encoded([(name, draw(texts)) for name in [*FIELDS[route], "next"]])
+    fields = encoded([(name, draw(texts)) for name in [*FIELDS[route], "next"]])
     method = draw(st.sampled_from(METHODS))
     path = f"/{route}/"
-    return Look(path, method, body=sent) if method == "POST" else Look(path, method, sent.decode())
+    if method == "POST":
+        return Request(path, method, body=fields)
+    return Request(path, method, fields.decode())
 
 
-def walked(patterns: list[Any], before: str = "") -> Iterator[str]:
-    """The paths of a URL conf, less those that a regular expression gives."""
+def paths_of(patterns: list[Any], prefix: str = "") -> Iterator[str]:
+    """The paths of a URLconf, except those with a regular expression."""
     for each in patterns:
-        path = before + str(each.pattern)
+        path = prefix + str(each.pattern)
         if isinstance(each, URLResolver):
-            yield from walked(each.url_patterns, path)
+            yield from paths_of(each.url_patterns, path)
         elif "(" not in path:
             yield path
 
 
-PATHS = [path for path in walked(get_resolver().url_patterns) if path.strip("/") not in RECIPES]
+PATHS = [path for path in paths_of(get_resolver().url_patterns) if path.strip("/") not in RECIPES]
 
-# What pages look for in a query, or in a form; the admin filters by some.
+# Names that pages read from a query or a form. Some are filters of the admin.
 PARAMETERS = [
     *("next", "whole", "old", "new", "language", "text", "username", "password", "action"),
     *("q", "o", "p", "e", "all", "start", "engine", "system", "signed_in_at__gte", "_popup"),
@@ -115,97 +117,99 @@ MULTIPART = (
 
 
 @st.composite
-def requests(
-    draw: st.DrawFn, paths: list[str], methods: list[str], known: dict[str, list[str]]
-) -> Look:
-    """Any page, with something where its address has a variable, and in query and body."""
+def page_requests(
+    draw: st.DrawFn, paths: list[str], methods: list[str], valid_values: dict[str, list[str]]
+) -> Request:
+    """A request to a page, with random values in its path, query and body."""
 
-    def drawn(variable: re.Match[str]) -> str:
-        right = st.sampled_from(known.get(variable[1], ["1"]))
-        return draw(st.one_of(right, right, texts.map(lambda text: text.decode("latin-1"))))
+    def draw_value(variable: re.Match[str]) -> str:
+        valid = st.sampled_from(valid_values.get(variable[1], ["1"]))
+        return draw(st.one_of(valid, valid, texts.map(lambda text: text.decode("latin-1"))))
 
-    varying = [path for path in paths if "<" in path and not path.startswith("admin/")]
-    path = draw(st.sampled_from(paths) | st.sampled_from(varying or paths))
-    path = re.sub(r"<(?:\w+:)?(\w+)>", drawn, path)
+    with_variable = [path for path in paths if "<" in path and not path.startswith("admin/")]
+    path = draw(st.sampled_from(paths) | st.sampled_from(with_variable or paths))
+    path = re.sub(r"<(?:\w+:)?(\w+)>", draw_value, path)
     fields = encoded(draw(st.lists(st.tuples(st.sampled_from(PARAMETERS), texts), max_size=3)))
     query = draw(st.just(fields) | mutated(st.just(fields))).decode("latin-1")
     body = draw(st.just(fields) | mutated(st.sampled_from([fields, MULTIPART])))
     headers = {"HTTP_SEC_FETCH_SITE": "same-origin"}
     kind = draw(st.sampled_from(KINDS))
-    return Look(f"/{path}", draw(st.sampled_from(methods)), query, body, kind, headers)
+    return Request(f"/{path}", draw(st.sampled_from(methods)), query, body, kind, headers)
 
 
-@ours
-def test_fields_of_any_recipe(
+@on_our_engines
+def test_random_form_fields_open_no_other_session(
     site: Site, whose: Whose, profile: str, log: Log, fuzz: Fuzz, held: Held
 ) -> None:
-    ada, mallory = signed_in(site, CANARY, CANARY), signed_in(site, "mallory", "blue")
-    tries = fuzz(5, visits(site, ada, mallory, profile, log), runs())
-    held("Form fields of anything, all recipes", "ours", tries, 0)
+    ada, mallory = sign_up(site, CANARY, CANARY), sign_up(site, "mallory", "blue")
+    tries = fuzz(5, request_check(site, ada, mallory, profile, log), recipe_requests())
+    held("Random form fields, all recipes", "ours", tries, 0)
 
 
-@ours
-def test_any_page(site: Site, whose: Whose, profile: str, log: Log, fuzz: Fuzz, held: Held) -> None:
-    ada, mallory = signed_in(site, CANARY, CANARY), signed_in(site, "mallory", "blue")
+@on_our_engines
+def test_random_requests_to_pages_open_no_other_session(
+    site: Site, whose: Whose, profile: str, log: Log, fuzz: Fuzz, held: Held
+) -> None:
+    ada, mallory = sign_up(site, CANARY, CANARY), sign_up(site, "mallory", "blue")
     rows = [str(row) for row in SignedInSession.objects.values_list("pk", flat=True)]
-    known = {
+    valid_values = {
         "pk": rows,
         "object_id": [*rows, inspector.encrypt(ada.key, inspector.KEY)],
         "token": [signing.dumps(ada.key, salt=IN_PATH_SALT)[:-1]],
         "group": ["auth"],
         "name": [*ATTEMPTS, "sign-in"],
     }
-    looks = requests(PATHS, METHODS, known)
-    tries = fuzz(1, visits(site, ada, mallory, profile, log), looks)
-    held("Paths, queries and bodies of anything, all pages", "ours", tries, 0)
+    requests = page_requests(PATHS, METHODS, valid_values)
+    tries = fuzz(1, request_check(site, ada, mallory, profile, log), requests)
+    held("Random paths, queries and bodies, all pages", "ours", tries, 0)
 
 
-def test_any_page_of_the_admin(
+def test_random_get_requests_to_the_admin_are_no_server_error(
     on_postgresql: None, settings: Settings, log: Log, fuzz: Fuzz
 ) -> None:
-    """Only looked at: staff may change things, and see them. It refuses more than SQLite does."""
+    """On PostgreSQL, which refuses more values than SQLite. Staff may see and change everything."""
     run_on(settings, "ours", "db")
     site = Site()
-    admin = signed_in(site, "staff", "blue", is_staff=True, is_superuser=True)
+    admin = sign_up(site, "staff", "blue", is_staff=True, is_superuser=True)
     row = str(SignedInSession.objects.values_list("pk", flat=True)[0])
-    known = {"object_id": ["1", row, inspector.encrypt(admin.key, inspector.KEY)]}
+    valid_values = {"object_id": ["1", row, inspector.encrypt(admin.key, inspector.KEY)]}
 
     paths = [path for path in PATHS if path.startswith("admin/")]
 
-    def holds(look: Look) -> None:
-        assert site.ask(look, admin.cookie).status < 500
-        log.said()
+    def check(request: Request) -> None:
+        assert site.send(request, admin.cookie).status < 500
+        log.take_records()
 
-    assert fuzz(0.5, holds, requests(paths, ["GET", "HEAD"], known))
+    assert fuzz(0.5, check, page_requests(paths, ["GET", "HEAD"], valid_values))
 
 
-def visits(
+def request_check(
     site: Site,
     ada: Person,
     mallory: Person,
     profile: str,
     log: Log,
-) -> Property:
-    """By one who is signed in, while the session of the other is in the same store."""
+) -> Check:
+    """A check that sends Mallory's request while Ada's session is in the same store."""
     store = STORES[profile]() if profile in STORES else None
     before = {person.key: store.held(person.key) if store else None for person in (ada, mallory)}
 
-    def holds(look: Look) -> None:
-        # Signed in again, whatever the one before has ended.
+    def check(request: Request) -> None:
+        # The previous request may have ended Mallory's session.
         User.objects.filter(username="mallory").update(sign_outs=0)
         if store:
             store.plant(mallory.key, before[mallory.key] or b"")
         else:
             RefusedSession.objects.all().delete()
-        answer = site.ask(look, mallory.cookie)
+        answer = site.send(request, mallory.cookie)
         assert answer.status < 500
         assert not answer.shows(CANARY)
         assert store is None or store.held(ada.key) == before[ada.key]
-        assert not [record.exc_info for record in log.said() if is_fault(record)]
+        assert not [record.exc_info for record in log.take_records() if is_error(record)]
 
-    return holds
+    return check
 
 
-def is_fault(record: logging.LogRecord) -> bool:
-    """Not what Django refuses: of a page for staff, say, an address too long to come back to."""
+def is_error(record: logging.LogRecord) -> bool:
+    """Whether it has a traceback. A request that Django refuses as suspicious is no error."""
     return bool(record.exc_info and not isinstance(record.exc_info[1], SuspiciousOperation))

@@ -1,24 +1,24 @@
-"""How many inputs a test is given, in each tier."""
+"""The number of inputs of a test in each tier."""
 
 from unittest import mock
 
 import pytest
 from hypothesis import strategies as st
 
-from .conftest import FEW, INPUTS, LEAST, MANY, Fuzz, inputs_of
+from .conftest import FAST_INPUTS, LONG_INPUTS, MIN_INPUTS, SUITE_INPUTS, Fuzz, inputs_of
 
 
 @pytest.mark.parametrize(
     ("options", "is_whole", "inputs"),
     [
-        ([], True, INPUTS),
-        (["--fast"], True, FEW),
-        # Whatever is named is run whole.
-        (["--fast"], False, INPUTS),
-        (["--long"], False, MANY),
+        ([], True, SUITE_INPUTS),
+        (["--fast"], True, FAST_INPUTS),
+        # Tests named by a path run completely.
+        (["--fast"], False, SUITE_INPUTS),
+        (["--long"], False, LONG_INPUTS),
     ],
 )
-def test_of_each_tier(
+def test_each_tier_has_its_number_of_inputs(
     options: list[str], is_whole: bool, inputs: int, pytestconfig: pytest.Config
 ) -> None:
     chosen = {"--fast": False, "--long": False} | dict.fromkeys(options, True)
@@ -30,11 +30,13 @@ def test_of_each_tier(
 
 
 @pytest.mark.parametrize("percent", [2, 0.01])
-def test_of_all_inputs(percent: float, fuzz: Fuzz, pytestconfig: pytest.Config) -> None:
-    seen = []
+def test_fuzz_runs_check_on_its_share_of_inputs(
+    percent: float, fuzz: Fuzz, pytestconfig: pytest.Config
+) -> None:
+    checked = []
 
-    def holds(number: int) -> None:
-        seen.append(number)
+    def check(number: int) -> None:
+        checked.append(number)
 
-    tries = fuzz(percent, holds, st.integers())
-    assert tries == len(seen) == max(LEAST, inputs_of(pytestconfig) * percent / 100)
+    tries = fuzz(percent, check, st.integers())
+    assert tries == len(checked) == max(MIN_INPUTS, inputs_of(pytestconfig) * percent / 100)

@@ -1,4 +1,4 @@
-"""What is stored is anything: damaged, of another type, or written by somebody else."""
+"""Random stored sessions: damaged, of another type, or written by another program."""
 
 from typing import Any, NamedTuple
 
@@ -15,22 +15,22 @@ from tests.conftest import on
 from tests.families import COOKIE_ENGINES, run_on
 from tests.fault_table import Held, Whose
 
-from .conftest import Fuzz, Log, ours
-from .inputs import as_json, changed, mutated, twice, values
+from .conftest import Fuzz, Log, on_our_engines
+from .inputs import as_json, changed, merged_json, mutated, values
 from .raw_stores import STORES, PostgreSQLRows, Store, is_session, sign
-from .site import Look, Site
-from .users import CANARY, Person, post, signed_in
+from .site import Request, Site
+from .users import CANARY, Person, post, sign_up
 
-COLOR = Look("/sessions/get-item/", query="key=color")
+GET_COLOR = Request("/sessions/get-item/", query="key=color")
 
-# What goes by the session in some way, and what ends it.
-LOOKS = [
-    COLOR,
-    Look("/auth/account/"),
-    Look("/devices/"),
-    Look("/session/"),
-    Look("/sessions/items/"),
-    Look("/lifecycle/session-key/"),
+# Requests that read, write and end the session.
+REQUESTS = [
+    GET_COLOR,
+    Request("/auth/account/"),
+    Request("/devices/"),
+    Request("/session/"),
+    Request("/sessions/items/"),
+    Request("/lifecycle/session-key/"),
     post("/sessions/set-item/", key="taste", value="sweet"),
     post("/auth/sign-in/", username="mallory", password="cookies"),
     post("/auth/sign-out/"),
@@ -41,23 +41,22 @@ LOOKS = [
 ]
 
 
-# Where staff sees what is stored; the console clears it.
-LISTS = [Look("/admin/cookieproj_engines/"), Look("/admin/cookieproj_engines/storedsession/")]
+# Pages on which staff sees stored sessions.
+LISTS = [Request("/admin/cookieproj_engines/"), Request("/admin/cookieproj_engines/storedsession/")]
 
 
 class Entry(NamedTuple):
-    """What is put into a store, and whether a session must come out of it empty."""
-
     payload: bytes
+    # Whether it has to be read as an empty session.
     is_damaged: bool
 
 
 def plain(valid: dict[str, Any], charset: str = "utf-8") -> st.SearchStrategy[Entry]:
-    """In the place of that session where a cache holds it."""
+    """Entries of a cache, made from a valid session."""
     payloads = st.one_of(
         mutated(st.just(as_json(valid))),
         changed(valid).map(as_json),
-        st.builds(twice, st.just(valid), changed(valid)),
+        st.builds(merged_json, st.just(valid), changed(valid)),
         values.map(as_json),
         st.binary(),
         st.integers(0, 2000).map(lambda depth: b'{"color": ' + b"[" * depth + b"]" * depth + b"}"),
@@ -66,41 +65,41 @@ def plain(valid: dict[str, Any], charset: str = "utf-8") -> st.SearchStrategy[En
 
 
 def signed(valid: dict[str, Any]) -> st.SearchStrategy[Entry]:
-    """The same where a row or a file holds it: by somebody who can sign, and by others."""
+    """Entries of a row or a file, with a valid signature and without."""
     text = sign(as_json(valid))
     changes = mutated(st.just(text)).filter(lambda changed: changed != text)
-    # Of a file without a byte Django knows that it was just begun.
+    # Not empty: Django reads an empty file as one that is just being written.
     unsigned = (changes | st.binary(min_size=1)).filter(bool).map(lambda each: Entry(each, True))
-    # Django reads what is signed as Latin-1.
+    # Django reads signed data as Latin-1.
     for_signing = plain(valid, "latin-1")
     return for_signing.map(lambda each: each._replace(payload=sign(each.payload))) | unsigned
 
 
 @on("db", "file", "cache", "cached_db")
-def test_a_session_that_is_anything(
+def test_random_stored_session_is_no_server_error_and_opens_no_other(
     site: Site, whose: Whose, profile: str, log: Log, fuzz: Fuzz, held: Held
 ) -> None:
-    ada, mallory = signed_in(site, CANARY, CANARY), signed_in(site, "mallory", "blue")
+    ada, mallory = sign_up(site, CANARY, CANARY), sign_up(site, "mallory", "blue")
     store = STORES[profile]()
-    visits = Visits(site, log, store, ada, mallory, is_ours=whose == "ours")
-    tries = fuzz(4, visits.hold, anything(store, mallory), st.sampled_from(LOOKS))
-    held(f"A stored session is damaged or wrong, {profile}", whose, tries, visits.lost)
+    visitor = Visitor(site, log, store, ada, mallory, is_ours=whose == "ours")
+    tries = fuzz(4, visitor.check, random_entries(store, mallory), st.sampled_from(REQUESTS))
+    held(f"A stored session is damaged or wrong, {profile}", whose, tries, visitor.lost)
 
 
 @pytest.mark.parametrize("whose", ["ours", "Django's"])
-def test_a_row_of_postgresql_that_is_anything(
+def test_random_row_of_postgresql_is_no_server_error_and_opens_no_other(
     whose: Whose, on_postgresql: None, settings: Settings, log: Log, fuzz: Fuzz, held: Held
 ) -> None:
     run_on(settings, whose, "db")
     site, store = Site(), PostgreSQLRows()
-    ada, mallory = signed_in(site, CANARY, CANARY), signed_in(site, "mallory", "blue")
-    visits = Visits(site, log, store, ada, mallory, is_ours=whose == "ours")
-    tries = fuzz(2, visits.hold, anything(store, mallory), st.sampled_from(LOOKS))
-    held("A stored session is damaged or wrong, db on PostgreSQL", whose, tries, visits.lost)
+    ada, mallory = sign_up(site, CANARY, CANARY), sign_up(site, "mallory", "blue")
+    visitor = Visitor(site, log, store, ada, mallory, is_ours=whose == "ours")
+    tries = fuzz(2, visitor.check, random_entries(store, mallory), st.sampled_from(REQUESTS))
+    held("A stored session is damaged or wrong, db on PostgreSQL", whose, tries, visitor.lost)
 
 
-class Visits:
-    """Of one whose stored session is anything, while somebody else's is in the same store."""
+class Visitor:
+    """Sends requests with Mallory's session, while Ada's session is in the same store."""
 
     def __init__(
         self, site: Site, log: Log, store: Store, ada: Person, mallory: Person, *, is_ours: bool
@@ -110,37 +109,37 @@ class Visits:
         self.before = store.held(ada.key)
         self.lost = 0
 
-    def hold(self, stored: Entry, look: Look) -> None:
+    def check(self, stored: Entry, request: Request) -> None:
         self.store.plant(self.mallory.key, stored.payload)
-        problem = wrong(self.site, look, self.mallory)
+        problem = problem_with(self.site, request, self.mallory)
         if connection.in_atomic_block and not self.is_ours:
-            # A date that no column takes is an error under Django's engine, in the test's own
-            # transaction too.
+            # Django's engine may write an invalid date, which is an error in the transaction of
+            # the test.
             connection.set_rollback(False)
         if self.store.held(self.ada.key) != self.before:
             problem = "another session is changed"
-        said = self.log.said()
+        records = self.log.take_records()
         self.lost += bool(problem)
         if self.is_ours:
             assert problem == ""
-            assert not [record.exc_info for record in said if record.exc_info]
+            assert not [record.exc_info for record in records if record.exc_info]
 
 
-def anything(store: Store, person: Person) -> st.SearchStrategy[Entry]:
+def random_entries(store: Store, person: Person) -> st.SearchStrategy[Entry]:
     return (signed if store.signed else plain)(data_of(person))
 
 
 def data_of(person: Person) -> dict[str, Any]:
-    """With all that Django itself keeps in a session."""
+    """The user's session, with all items that Django stores in sessions."""
     session: SessionBase = running_engine.store()(person.key)
     return dict(session.items()) | {"_session_expiry": 300, "_messages": "[]"}
 
 
-def wrong(site: Site, look: Look, person: Person) -> str:
-    """What is wrong with the answer; empty for nothing."""
+def problem_with(site: Site, request: Request, person: Person) -> str:
+    """A description of what is wrong with the answer, or an empty text."""
     try:
-        answer = site.ask(look, person.cookie)
-    except Exception as error:  # noqa: BLE001 - of Django's it is counted
+        answer = site.send(request, person.cookie)
+    except Exception as error:  # noqa: BLE001 - counted for Django's engines
         return repr(error)
     if answer.status >= 500:
         return str(answer.status)
@@ -148,65 +147,67 @@ def wrong(site: Site, look: Look, person: Person) -> str:
 
 
 @on(*COOKIE_ENGINES)
-def test_a_signed_cookie_that_is_anything(
+def test_random_signed_cookie_is_no_server_error(
     site: Site, whose: Whose, profile: str, log: Log, fuzz: Fuzz, held: Held
 ) -> None:
-    """By whoever can sign: with anything else it opens nothing, as other tests have it."""
-    mallory = signed_in(site, "mallory", "blue")
+    """The cookies have valid signatures. Other tests show that others open nothing."""
+    mallory = sign_up(site, "mallory", "blue")
     lost = 0
 
-    def holds(stored: Entry, look: Look) -> None:
+    def check(stored: Entry, request: Request) -> None:
         nonlocal lost
         cookie = sign(stored.payload, COOKIE_SALT).decode()
-        problem = wrong(site, look, mallory._replace(key=cookie))
-        said = log.said()
+        problem = problem_with(site, request, mallory._replace(key=cookie))
+        records = log.take_records()
         lost += bool(problem)
         if whose == "ours":
             assert problem == ""
-            assert not [record.exc_info for record in said if record.exc_info]
+            assert not [record.exc_info for record in records if record.exc_info]
 
-    tries = fuzz(4, holds, plain(data_of(mallory), "latin-1"), st.sampled_from(LOOKS))
+    tries = fuzz(4, check, plain(data_of(mallory), "latin-1"), st.sampled_from(REQUESTS))
     held("A stored session is damaged or wrong, signed_cookies", whose, tries, lost)
 
 
 @on("db", "file", "cache", "cached_db")
-@ours
-def test_a_damaged_session_is_an_empty_one_and_a_line_in_the_log(
+@on_our_engines
+def test_damaged_session_is_read_as_empty_and_logged(
     site: Site, whose: Whose, profile: str, log: Log, fuzz: Fuzz
 ) -> None:
     store = STORES[profile]()
-    mallory = signed_in(site, "mallory", "blue")
+    mallory = sign_up(site, "mallory", "blue")
 
-    def holds(stored: Entry) -> None:
-        # What begins like a mark that a session was here is none that is damaged.
+    def check(stored: Entry) -> None:
+        # A payload that begins like a tombstone is read as one.
         assume(stored.is_damaged and not stored.payload.startswith(TOMBSTONE_MARK))
         store.plant(mallory.key, stored.payload)
-        log.said()
-        assert site.ask(COLOR, mallory.cookie).body == b"KeyError: this session holds no color.\n"
-        said = log.said()
-        assert {record.getMessage() for record in said} == {"Session data corrupted"}
-        assert {record.levelname for record in said} == {"WARNING"}
+        log.take_records()
+        assert (
+            site.send(GET_COLOR, mallory.cookie).body == b"KeyError: this session holds no color.\n"
+        )
+        records = log.take_records()
+        assert {record.getMessage() for record in records} == {"Session data corrupted"}
+        assert {record.levelname for record in records} == {"WARNING"}
 
-    assert fuzz(3, holds, anything(store, mallory))
+    assert fuzz(3, check, random_entries(store, mallory))
 
 
 @on("db", "file", "cache", "cached_db")
-@ours
-def test_what_lists_and_clears_sessions_minds_none_of_it(
+@on_our_engines
+def test_lists_and_clearing_work_with_random_stored_session(
     site: Site, whose: Whose, profile: str, log: Log, fuzz: Fuzz
 ) -> None:
     store = STORES[profile]()
-    ada, mallory = signed_in(site, "ada", CANARY), signed_in(site, "mallory", "blue")
-    admin = signed_in(site, "admin", "blue", is_staff=True, is_superuser=True)
+    ada, mallory = sign_up(site, "ada", CANARY), sign_up(site, "mallory", "blue")
+    admin = sign_up(site, "admin", "blue", is_staff=True, is_superuser=True)
     sessions: Any = running_engine.store()
     before = store.held(ada.key)
 
-    def holds(stored: Entry, look: Look) -> None:
+    def check(stored: Entry, request: Request) -> None:
         store.plant(mallory.key, stored.payload)
-        assert wrong(site, look, admin) == ""
+        assert problem_with(site, request, admin) == ""
         assert {listed.key for listed in sessions.walk()} >= {ada.key, admin.key}
         sessions.clear_expired()
         assert store.held(ada.key) == before
-        log.said()
+        log.take_records()
 
-    assert fuzz(0.25, holds, anything(store, mallory), st.sampled_from(LISTS))
+    assert fuzz(0.25, check, random_entries(store, mallory), st.sampled_from(LISTS))

@@ -1,18 +1,18 @@
-"""Who is at the site: somebody whose data nobody else may get, and whoever tries."""
+"""The users: one whose data no other user may get, and one who tries to."""
 
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from demo.models import User
 
-from .site import TOKEN, Look, Site
+from .site import TOKEN, Request, Site
 
-# What only the session of its owner holds.
+# Stored only in the session of its owner.
 CANARY = "canary-in-a-session-of-somebody-else"
 
 
-def post(path: str, **fields: str) -> Look:
-    return Look(path, "POST", body=urlencode(fields).encode())
+def post(path: str, **fields: str) -> Request:
+    return Request(path, "POST", body=urlencode(fields).encode())
 
 
 class Person(NamedTuple):
@@ -29,10 +29,10 @@ def cookie_of(key: str) -> bytes:
     return f"csrftoken={TOKEN}; sessionid={key}".encode()
 
 
-def signed_in(site: Site, name: str, color: str, **more: Any) -> Person:
-    """By the form, and with that color in the session."""
+def sign_up(site: Site, name: str, color: str, **more: Any) -> Person:
+    """Create a user, sign them in by the form, and store that color in their session."""
     User.objects.create_user(name, password="cookies", **more)
-    answer = site.ask(post("/auth/sign-in/", username=name, password="cookies"), cookie_of(""))
+    answer = site.send(post("/auth/sign-in/", username=name, password="cookies"), cookie_of(""))
     person = Person(name, answer.cookie("sessionid"))
-    answer = site.ask(post("/sessions/set-item/", key="color", value=color), person.cookie)
+    answer = site.send(post("/sessions/set-item/", key="color", value=color), person.cookie)
     return Person(name, answer.cookie("sessionid"))

@@ -1,6 +1,6 @@
 """Run other projects' own tests on Django's session engine and on ours: nox -s neighbours
 
-What is compared, and what a failure means, is in docs/neighbours.md, which this writes.
+This writes the tables in docs/neighbours.md, which explains the comparison.
 """
 
 import argparse
@@ -22,7 +22,7 @@ PAGE = figures.ROOT / "docs" / "neighbours.md"
 PROJECTS = [neighbour.name for neighbour in NEIGHBOURS]
 
 
-def compared(neighbour: Neighbour, engine: str) -> Comparison:
+def run_and_compare(neighbour: Neighbour, engine: str) -> Comparison:
     """Raises DidNotRunError."""
     if neighbour.requires:
         pip = [sys.executable, "-m", "pip", "install", "--quiet"]
@@ -36,7 +36,7 @@ def compared(neighbour: Neighbour, engine: str) -> Comparison:
 
 
 def write(engine: str, lines: list[str]) -> None:
-    """Into the page, which gets a section for an engine that it has none of."""
+    """Write the table of an engine into the page, with a new section if it has none."""
     name, text = f"neighbours {engine}", PAGE.read_text()
     if f"<!-- {name} -->" not in text:
         PAGE.write_text(f"{text}\n## `{engine}`\n\n<!-- {name} -->\n<!-- /{name} -->\n")
@@ -46,8 +46,8 @@ def write(engine: str, lines: list[str]) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.neighbours")
     parser.add_argument("--engine", choices=ENGINE_NAMES, default="db")
-    told = f"of {', '.join(PROJECTS)}; with one, the page is not written"
-    parser.add_argument("names", nargs="*", metavar="project", help=told)
+    help_text = f"of {', '.join(PROJECTS)}; with one, the page is not written"
+    parser.add_argument("names", nargs="*", metavar="project", help=help_text)
     options = parser.parse_args()
     if unknown := set(options.names) - set(PROJECTS):
         parser.error(f"no such project: {', '.join(sorted(unknown))}")
@@ -57,16 +57,16 @@ def main() -> int:
             continue
         print(neighbour.requirement, flush=True)  # noqa: T201
         try:
-            comparisons.append(compared(neighbour, options.engine))
+            comparisons.append(run_and_compare(neighbour, options.engine))
         except DidNotRunError as error:
             did_not_run = True
             print(f"did not run: {error}")  # noqa: T201
-    where = f"cookieproj {version('cookieproj')} on {machine()}."
-    lines = [*table(options.engine, comparisons), "", where]
+    platform = f"cookieproj {version('cookieproj')} on {machine()}."
+    lines = [*table(options.engine, comparisons), "", platform]
     print("\n".join(lines))  # noqa: T201
     if not options.names and not did_not_run:
         write(options.engine, lines)
-    return int(did_not_run or any(made.is_worse for made in comparisons))
+    return int(did_not_run or any(comparison.is_worse for comparison in comparisons))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Compare what the tests of a neighbour came to on two engines, by name of test."""
+"""Compares the outcomes of a project's tests on two engines, by the tests' names."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -9,9 +9,10 @@ Outcomes = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Comparison:
-    """``only_ours`` have failed on our engine and not on Django's.
+    """The outcomes on both engines, and the names of tests that differ.
 
-    The others are the tests that ran on one of the two alone.
+    ``only_ours`` failed on our engine and not on Django's. ``not_on_ours`` and ``not_on_djangos``
+    ran on one of the two only.
     """
 
     name: str
@@ -24,7 +25,7 @@ class Comparison:
 
     @property
     def is_worse(self) -> bool:
-        """A test that did not run on ours may be one that cannot."""
+        """A test that did not run on ours counts too, since it may be unable to."""
         return bool(self.only_ours or self.not_on_ours)
 
 
@@ -45,7 +46,7 @@ def compare(name: str, version: str, djangos: Outcomes, ours: Outcomes) -> Compa
     )
 
 
-def counted(outcomes: Outcomes) -> str:
+def counts_of(outcomes: Outcomes) -> str:
     counts = Counter(outcomes.values())
     return ", ".join(
         f"{counts[outcome]:,} {outcome}"
@@ -55,18 +56,18 @@ def counted(outcomes: Outcomes) -> str:
 
 
 def table(engine: str, comparisons: list[Comparison]) -> Iterator[str]:
-    """Lines of Markdown: a row for each, and below them the names of what differs."""
+    """A Markdown table of the projects, and below it the names of tests that differ."""
     yield f"| project | Django's `{engine}` | our `{engine}` | failed on ours alone |"
     yield "| --- | --- | --- | --- |"
-    for made in comparisons:
-        counts = f"{counted(made.djangos)} | {counted(made.ours)} | {len(made.only_ours)}"
-        yield f"| {made.name} {made.version} | {counts} |"
+    for each in comparisons:
+        counts = f"{counts_of(each.djangos)} | {counts_of(each.ours)} | {len(each.only_ours)}"
+        yield f"| {each.name} {each.version} | {counts} |"
     for heading, names in (
         ("Failed on ours alone", "only_ours"),
         ("Not run on ours", "not_on_ours"),
         ("Not run on Django's", "not_on_djangos"),
     ):
-        tests = [(made.name, test) for made in comparisons for test in getattr(made, names)]
+        tests = [(each.name, test) for each in comparisons for test in getattr(each, names)]
         if tests:
             yield from ("", f"{heading}:", "")
             yield from (f"- {name}: `{test}`" for name, test in tests)

@@ -1,4 +1,4 @@
-"""Which projects are run, and how each starts its own tests."""
+"""The projects, and how each runs its own tests."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,13 @@ import django
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A project on the package index whose source distribution holds its tests.
+    """A project on the package index whose source distribution contains its tests.
 
-    The ``command`` is what its own configuration runs, as arguments of Python, in ``folder`` of
-    the distribution. ``settings`` is the module that it names for that, and ``paths`` are where
-    Python finds it. ``requires`` is what the tests import beyond Django and the project itself.
-    ``and_settings`` are lines of Python below theirs, on both engines.
+    ``command`` are the arguments of Python with which the project runs its tests, in ``folder`` of
+    the distribution. ``settings`` is the project's settings module for that, and ``paths`` are
+    where Python finds it. ``requires`` are packages that the tests need in addition to Django and
+    the project. ``extra_settings`` are lines of Python after the project's settings, on both
+    engines.
     """
 
     name: str
@@ -22,7 +23,7 @@ class Neighbour:
     folder: str = "."
     paths: tuple[str, ...] = (".",)
     requires: tuple[str, ...] = ()
-    and_settings: str = ""
+    extra_settings: str = ""
 
     @property
     def requirement(self) -> str:
@@ -53,11 +54,11 @@ NEIGHBOURS = [
     ),
     Neighbour(
         "django-user-sessions", "2.0.0", "tests.settings", ("-m", "django", "test", "tests"),
-        # It comes in the place of Django's app, whose table the engines use.
-        and_settings='INSTALLED_APPS = [*INSTALLED_APPS, "django.contrib.sessions"]',
+        # It replaces Django's app, whose table the engines use.
+        extra_settings='INSTALLED_APPS = [*INSTALLED_APPS, "django.contrib.sessions"]',
     ),
     Neighbour(
-        # The one that is installed: its tests are of no use on another.
+        # The installed version, since its tests do not fit another.
         "Django", django.__version__, "test_sqlite",
         (
             "runtests.py", "--parallel=1", "auth_tests", "messages_tests", "csrf_tests",

@@ -1,6 +1,6 @@
-"""What a neighbour's own process loads: a test runner, or a plugin of pytest, that notes outcomes.
+"""A test runner and a pytest plugin that record outcomes, in the process of a project's tests.
 
-It stands alone on that process's path, where ``tests`` is the neighbour's package.
+This file is copied to that process's path, where ``tests`` is the project's own package.
 """
 
 import json
@@ -13,11 +13,11 @@ from unittest import TestCase, TextTestResult
 from django.conf import settings
 from django.test.runner import DiscoverRunner
 
-# Outcomes by name of test. One that failed in any of its parts has failed.
+# Outcomes by name of test. A test has failed if one of its subtests or phases has.
 OUTCOMES: dict[str, str] = {}
 
 
-def note(name: str, outcome: str) -> None:
+def record(name: str, outcome: str) -> None:
     if OUTCOMES.get(name) != "failed":
         OUTCOMES[name] = outcome
 
@@ -26,46 +26,46 @@ def write() -> None:
     Path(os.environ["NEIGHBOUR_OUTCOMES"]).write_text(json.dumps(OUTCOMES))
 
 
-def with_middleware(named: Iterable[str]) -> list[str]:
-    """Those, with the one to be tested in the place of the session middleware that they name."""
+def with_middleware(names: Iterable[str]) -> list[str]:
+    """The middleware, with the tested session middleware in place of the project's."""
     tested = os.environ["NEIGHBOUR_MIDDLEWARE"]
-    return [tested if name.endswith(".SessionMiddleware") else name for name in named]
+    return [tested if name.endswith(".SessionMiddleware") else name for name in names]
 
 
 class Result(TextTestResult):
     def addSuccess(self, test: TestCase) -> None:  # noqa: N802
         super().addSuccess(test)
-        note(test.id(), "passed")
+        record(test.id(), "passed")
 
     def addSkip(self, test: TestCase, reason: str) -> None:  # noqa: N802
         super().addSkip(test, reason)
-        note(test.id(), "skipped")
+        record(test.id(), "skipped")
 
     def addError(self, test: TestCase, err: Any) -> None:  # noqa: N802
         super().addError(test, err)
-        note(test.id(), "failed")
+        record(test.id(), "failed")
 
     def addFailure(self, test: TestCase, err: Any) -> None:  # noqa: N802
         super().addFailure(test, err)
-        note(test.id(), "failed")
+        record(test.id(), "failed")
 
     def addSubTest(self, test: TestCase, subtest: TestCase, err: Any) -> None:  # noqa: N802
         super().addSubTest(test, subtest, err)
         if err is not None:
-            note(test.id(), "failed")
+            record(test.id(), "failed")
 
     def addExpectedFailure(self, test: TestCase, err: Any) -> None:  # noqa: N802
         super().addExpectedFailure(test, err)
-        note(test.id(), "passed")
+        record(test.id(), "passed")
 
     def addUnexpectedSuccess(self, test: TestCase) -> None:  # noqa: N802
         super().addUnexpectedSuccess(test)
-        note(test.id(), "failed")
+        record(test.id(), "failed")
 
 
 class Runner(DiscoverRunner):
     def __init__(self, **options: Any) -> None:
-        # Django's runtests.py names its middleware itself, after the settings are read.
+        # Django's runtests.py sets its middleware after the settings are read.
         settings.MIDDLEWARE = with_middleware(settings.MIDDLEWARE)
         super().__init__(**options)
 
@@ -79,7 +79,7 @@ class Runner(DiscoverRunner):
 
 def pytest_runtest_logreport(report: Any) -> None:
     if report.when == "call" or not report.passed:
-        note(report.nodeid, report.outcome)
+        record(report.nodeid, report.outcome)
 
 
 def pytest_sessionfinish() -> None:

@@ -1,4 +1,4 @@
-"""Run a neighbour's own tests on an engine; nothing of theirs is edited."""
+"""Runs a project's own tests, unchanged, on an engine."""
 
 import json
 import os
@@ -12,8 +12,8 @@ from cookieproj.engines.constants import CACHE, CACHED_DB, DJANGO_ENGINES, OUR_E
 
 from .projects import Neighbour
 
-# Seconds that the tests of one neighbour may take on one engine.
-LIMIT = 1500
+# Maximum seconds of a project's tests on one engine.
+MAX_SECONDS = 1500
 
 MIDDLEWARE = {
     DJANGO_ENGINES: "django.contrib.sessions.middleware.SessionMiddleware",
@@ -28,10 +28,10 @@ SESSION_ENGINE = "{package}{engine}"
 SESSION_FILE_PATH = "{files}"
 MIDDLEWARE = with_middleware(globals().get("MIDDLEWARE", ()))
 TEST_RUNNER = "recorder.Runner"
-{and_settings}
+{extra_settings}
 """
 
-# Theirs may be one that keeps nothing: on that no session lasts, on either engine.
+# The project's cache may be a dummy, on which no engine can keep sessions.
 CACHE_SETTINGS = """
 from django.conf import global_settings
 
@@ -45,19 +45,19 @@ CACHES = {
 SESSION_CACHE_ALIAS = "sessions"
 """
 
-# What of this process's environment would change how they run.
-OTHERS = ("DJANGO_SETTINGS_MODULE", "PYTEST_ADDOPTS", "PYTHONPATH")
+# Variables of this process that would affect the project's tests.
+REMOVED_VARIABLES = ("DJANGO_SETTINGS_MODULE", "PYTEST_ADDOPTS", "PYTHONPATH")
 
 
 class DidNotRunError(Exception):
-    """The tests did not come to their end in time, or there were none: not a result."""
+    """The tests did not finish in time, or there were none, so there is no result."""
 
 
 def run(neighbour: Neighbour, source: Path, package: str, engine: str) -> dict[str, str]:
     """Outcomes by name of test: ``passed``, ``failed`` or ``skipped``.
 
-    ``source`` is the unpacked distribution, ``package`` is DJANGOS or OURS. Raises
-    DidNotRunError with the last lines that the tests have written.
+    ``source`` is the unpacked distribution, ``package`` is DJANGO_ENGINES or OUR_ENGINES. Raises
+    DidNotRunError with the last lines of the tests' output.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -68,14 +68,16 @@ def run(neighbour: Neighbour, source: Path, package: str, engine: str) -> dict[s
             package=package,
             engine=engine,
             files=folder / "files",
-            and_settings=neighbour.and_settings,
+            extra_settings=neighbour.extra_settings,
         )
         if engine in (CACHE, CACHED_DB):
             settings += CACHE_SETTINGS
         (folder / "neighbour_settings.py").write_text(settings)
-        where = source / neighbour.folder
-        paths = [folder, *(where / path for path in neighbour.paths)]
-        environment = {key: value for key, value in os.environ.items() if key not in OTHERS} | {
+        working_folder = source / neighbour.folder
+        paths = [folder, *(working_folder / path for path in neighbour.paths)]
+        environment = {
+            key: value for key, value in os.environ.items() if key not in REMOVED_VARIABLES
+        } | {
             "DJANGO_SETTINGS_MODULE": "neighbour_settings",
             "NEIGHBOUR_MIDDLEWARE": MIDDLEWARE[package],
             "NEIGHBOUR_OUTCOMES": str(folder / "outcomes.json"),
@@ -87,15 +89,15 @@ def run(neighbour: Neighbour, source: Path, package: str, engine: str) -> dict[s
             with log.open("w") as output:
                 subprocess.run(
                     [sys.executable, *neighbour.command],
-                    cwd=where,
+                    cwd=working_folder,
                     env=environment,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    timeout=LIMIT,
+                    timeout=MAX_SECONDS,
                     check=False,
                 )
         except subprocess.TimeoutExpired as error:
-            raise DidNotRunError(f"not done after {LIMIT} seconds\n{tail(log)}") from error
+            raise DidNotRunError(f"not done after {MAX_SECONDS} seconds\n{tail(log)}") from error
         if not (folder / "outcomes.json").exists():
             raise DidNotRunError(tail(log))
         outcomes: dict[str, str] = json.loads((folder / "outcomes.json").read_text())

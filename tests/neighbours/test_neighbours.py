@@ -1,4 +1,4 @@
-"""The comparison and its table, and that a suite's outcomes are read; no project is fetched."""
+"""Recording and comparing the outcomes of a project's tests, without fetching a project."""
 
 import sys
 from pathlib import Path
@@ -14,7 +14,7 @@ from .projects import NEIGHBOURS, Neighbour
 from .recorder import with_middleware
 from .running import DidNotRunError, run
 
-# A project whose tests pass or fail by the engine that they run on.
+# A project whose tests pass or fail depending on the engine.
 SUITE = """
 from importlib import import_module
 
@@ -23,23 +23,23 @@ from django.test import SimpleTestCase
 
 
 class Tests(SimpleTestCase):
-    def test_a_store_of_ours(self):
+    def test_our_store(self):
         engine = import_module(settings.SESSION_ENGINE)
         self.assertTrue(engine.SessionStore.__module__.startswith("cookieproj."))
 
-    def test_a_middleware_of_ours(self):
+    def test_our_middleware(self):
         with self.subTest():
             [middleware] = settings.MIDDLEWARE
             self.assertTrue(middleware.startswith("cookieproj."))
 
-    def test_neither(self):
-        self.skipTest("on neither")
+    def test_skipped(self):
+        self.skipTest("on both engines")
 
-    def test_both(self):
+    def test_passed(self):
         pass
 """
 
-KEEPING = """
+SAVE_AND_LOAD = """
 from importlib import import_module
 
 from django.conf import settings
@@ -47,7 +47,7 @@ from django.test import SimpleTestCase
 
 
 class Tests(SimpleTestCase):
-    def test_it(self):
+    def test_session_is_saved(self):
         SessionStore = import_module(settings.SESSION_ENGINE).SessionStore
         session = SessionStore()
         session["a"] = 1
@@ -55,11 +55,11 @@ class Tests(SimpleTestCase):
         self.assertEqual(SessionStore(session.session_key)["a"], 1)
 """
 
-DUMMY = """
+DUMMY_CACHE = """
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
 """
 
-FIXTURE = """
+BROKEN_FIXTURE = """
 import pytest
 
 
@@ -68,7 +68,7 @@ def broken():
     raise RuntimeError
 
 
-def test_it(broken):
+def test_broken(broken):
     pass
 """
 
@@ -78,7 +78,7 @@ MIDDLEWARE = ["django.contrib.sessions.middleware.SessionMiddleware"]
 SECRET_KEY = "x"
 """
 
-# As Django's own runtests.py, which names its middleware itself.
+# Sets its middleware itself, as Django's own runtests.py does.
 RUNTESTS = """
 import django
 from django.conf import settings
@@ -96,7 +96,7 @@ COMMANDS = {
 }
 
 
-def compared(djangos: Outcomes, ours: Outcomes) -> Comparison:
+def compare_outcomes(djangos: Outcomes, ours: Outcomes) -> Comparison:
     return compare("project", "1.0", djangos, ours)
 
 
@@ -106,36 +106,38 @@ def lines(comparison: Comparison) -> list[str]:
 
 class TestComparing:
     @pytest.mark.parametrize("djangos", ["passed", "skipped"])
-    def test_a_failure_on_ours_alone_is_a_fault(self, djangos: str) -> None:
-        made = compared({"a": djangos, "b": "passed"}, {"a": "failed", "b": "passed"})
-        assert made.is_worse
-        assert made.only_ours == ("a",)
-        assert "- project: `a`" in lines(made)
+    def test_failure_only_on_our_engine_is_worse(self, djangos: str) -> None:
+        comparison = compare_outcomes({"a": djangos, "b": "passed"}, {"a": "failed", "b": "passed"})
+        assert comparison.is_worse
+        assert comparison.only_ours == ("a",)
+        assert "- project: `a`" in lines(comparison)
 
-    def test_a_failure_on_both_is_none(self) -> None:
-        made = compared({"a": "failed", "b": "passed"}, {"a": "failed", "b": "passed"})
-        assert not made.is_worse
-        assert not any("`a`" in line for line in lines(made))
+    def test_failure_on_both_engines_is_not_worse(self) -> None:
+        comparison = compare_outcomes(
+            {"a": "failed", "b": "passed"}, {"a": "failed", "b": "passed"}
+        )
+        assert not comparison.is_worse
+        assert not any("`a`" in line for line in lines(comparison))
 
-    def test_nor_is_one_on_djangos_alone(self) -> None:
-        assert not compared({"a": "failed"}, {"a": "passed"}).is_worse
+    def test_failure_only_on_djangos_engine_is_not_worse(self) -> None:
+        assert not compare_outcomes({"a": "failed"}, {"a": "passed"}).is_worse
 
-    def test_a_test_that_does_not_run_on_ours_is_a_fault(self) -> None:
-        made = compared({"a": "passed", "b": "passed"}, {"a": "passed"})
-        assert made.is_worse
-        assert lines(made)[-3:] == ["Not run on ours:", "", "- project: `b`"]
+    def test_test_missing_on_our_engine_is_worse(self) -> None:
+        comparison = compare_outcomes({"a": "passed", "b": "passed"}, {"a": "passed"})
+        assert comparison.is_worse
+        assert lines(comparison)[-3:] == ["Not run on ours:", "", "- project: `b`"]
 
-    def test_one_that_runs_on_ours_alone_is_told(self) -> None:
-        made = compared({"a": "passed"}, {"a": "passed", "b": "passed"})
-        assert not made.is_worse
-        assert lines(made)[-3:] == ["Not run on Django's:", "", "- project: `b`"]
+    def test_test_missing_on_djangos_engine_is_listed(self) -> None:
+        comparison = compare_outcomes({"a": "passed"}, {"a": "passed", "b": "passed"})
+        assert not comparison.is_worse
+        assert lines(comparison)[-3:] == ["Not run on Django's:", "", "- project: `b`"]
 
-    def test_the_table(self) -> None:
-        made = compared(
+    def test_table_has_counts_and_names_of_failures(self) -> None:
+        comparison = compare_outcomes(
             {"a": "passed", "b": "failed", "c": "passed", "d": "skipped"},
             {"a": "passed", "b": "failed", "c": "failed", "d": "skipped"},
         )
-        assert lines(made) == [
+        assert lines(comparison) == [
             "| project | Django's `db` | our `db` | failed on ours alone |",
             "| --- | --- | --- | --- |",
             "| project 1.0 | 2 passed, 1 failed, 1 skipped | 1 passed, 2 failed, 1 skipped | 1 |",
@@ -146,69 +148,69 @@ class TestComparing:
         ]
 
 
-def test_the_session_middleware_alone_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_session_middleware_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEIGHBOUR_MIDDLEWARE", "ours")
-    named = ("a.CommonMiddleware", "django.contrib.sessions.middleware.SessionMiddleware")
-    assert with_middleware(named) == ["a.CommonMiddleware", "ours"]
+    names = ("a.CommonMiddleware", "django.contrib.sessions.middleware.SessionMiddleware")
+    assert with_middleware(names) == ["a.CommonMiddleware", "ours"]
 
 
 class TestRunning:
     @pytest.fixture
     def source(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        """With this project beside it, which elsewhere is installed."""
+        """A project's sources, with this project next to them as if it were installed."""
         (tmp_path / "suite").mkdir()
         (tmp_path / "suite" / "__init__.py").touch()
         (tmp_path / "suite" / "test_engine.py").write_text(SUITE)
-        (tmp_path / "their_settings.py").write_text(SETTINGS)
+        (tmp_path / "project_settings.py").write_text(SETTINGS)
         (tmp_path / "cookieproj").symlink_to(figures.ROOT / "cookieproj")
         monkeypatch.delenv("PYTHONPATH", raising=False)
         return tmp_path
 
     @pytest.mark.parametrize("runner", COMMANDS)
-    def test_each_engine_is_the_one_that_is_tested(self, source: Path, runner: str) -> None:
-        neighbour = Neighbour("suite", "1.0", "their_settings", COMMANDS[runner])
+    def test_tests_run_on_the_named_engine(self, source: Path, runner: str) -> None:
+        neighbour = Neighbour("suite", "1.0", "project_settings", COMMANDS[runner])
         djangos, ours = (
             run(neighbour, source, package, "db") for package in (DJANGO_ENGINES, OUR_ENGINES)
         )
         assert len(djangos) == len(ours) == 4
         assert {name.rpartition("test_")[2]: outcome for name, outcome in djangos.items()} == {
-            "a_store_of_ours": "failed",
-            "a_middleware_of_ours": "failed",
-            "neither": "skipped",
-            "both": "passed",
+            "our_store": "failed",
+            "our_middleware": "failed",
+            "skipped": "skipped",
+            "passed": "passed",
         }
         assert sorted(ours.values()) == ["passed", "passed", "passed", "skipped"]
 
     @pytest.mark.parametrize("package", [DJANGO_ENGINES, OUR_ENGINES])
-    def test_a_session_is_kept_where_their_cache_keeps_nothing(
+    def test_sessions_are_saved_if_the_projects_cache_is_a_dummy(
         self, source: Path, package: str
     ) -> None:
-        (source / "suite" / "test_engine.py").write_text(KEEPING)
-        (source / "their_settings.py").write_text(SETTINGS + DUMMY)
-        neighbour = Neighbour("suite", "1.0", "their_settings", COMMANDS["django"])
+        (source / "suite" / "test_engine.py").write_text(SAVE_AND_LOAD)
+        (source / "project_settings.py").write_text(SETTINGS + DUMMY_CACHE)
+        neighbour = Neighbour("suite", "1.0", "project_settings", COMMANDS["django"])
         assert set(run(neighbour, source, package, "cache").values()) == {"passed"}
 
-    def test_what_a_fixture_raises_is_a_failure(self, source: Path) -> None:
-        (source / "suite" / "test_engine.py").write_text(FIXTURE)
-        neighbour = Neighbour("suite", "1.0", "their_settings", COMMANDS["pytest"])
+    def test_error_in_fixture_is_a_failure(self, source: Path) -> None:
+        (source / "suite" / "test_engine.py").write_text(BROKEN_FIXTURE)
+        neighbour = Neighbour("suite", "1.0", "project_settings", COMMANDS["pytest"])
         assert run(neighbour, source, OUR_ENGINES, "db") == {
-            "suite/test_engine.py::test_it": "failed"
+            "suite/test_engine.py::test_broken": "failed"
         }
 
     @pytest.mark.parametrize(
-        ("code", "why"),
+        ("code", "message"),
         [
             ("raise SystemExit('no such module')", "no such module"),
             ("import time; time.sleep(60)", "not done after 2 seconds"),
             ("import recorder; recorder.write()", "no test was found"),
         ],
     )
-    def test_what_came_to_no_end_is_no_result(
-        self, source: Path, monkeypatch: pytest.MonkeyPatch, code: str, why: str
+    def test_tests_that_did_not_finish_raise_did_not_run_error(
+        self, source: Path, monkeypatch: pytest.MonkeyPatch, code: str, message: str
     ) -> None:
-        monkeypatch.setattr(running, "LIMIT", 2)
-        neighbour = Neighbour("suite", "1.0", "their_settings", ("-c", code))
-        with pytest.raises(DidNotRunError, match=why):
+        monkeypatch.setattr(running, "MAX_SECONDS", 2)
+        neighbour = Neighbour("suite", "1.0", "project_settings", ("-c", code))
+        with pytest.raises(DidNotRunError, match=message):
             run(neighbour, source, OUR_ENGINES, "db")
 
 
@@ -224,48 +226,48 @@ class TestCommand:
         monkeypatch.setattr(__main__, "version", lambda name: "1.0")
         return document
 
-    def command(self, monkeypatch: pytest.MonkeyPatch, ours: str, *arguments: str) -> int:
+    def run_command(self, monkeypatch: pytest.MonkeyPatch, ours: str, *arguments: str) -> int:
         def outcome(neighbour: Neighbour, engine: str) -> Comparison:
             if ours == "none":
                 raise DidNotRunError
             return compare(neighbour.name, "1.0", {engine: "passed"}, {engine: ours})
 
-        monkeypatch.setattr(__main__, "compared", outcome)
+        monkeypatch.setattr(__main__, "run_and_compare", outcome)
         monkeypatch.setattr(sys, "argv", ["neighbours", *arguments])
         return __main__.main()
 
     @pytest.mark.parametrize(("ours", "code"), [("passed", 0), ("failed", 1)])
-    def test_it_writes_the_page(
+    def test_command_writes_the_page(
         self, document: Path, monkeypatch: pytest.MonkeyPatch, ours: str, code: int
     ) -> None:
-        assert self.command(monkeypatch, ours) == code
+        assert self.run_command(monkeypatch, ours) == code
         text = document.read_text()
         assert "old" not in text
         assert all(neighbour.name in text for neighbour in NEIGHBOURS)
         assert ("Failed on ours alone:" in text) == (ours == "failed")
 
-    def test_an_engine_that_the_page_has_not_gets_a_section(
+    def test_new_engine_gets_a_section_on_the_page(
         self, document: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        self.command(monkeypatch, "passed", "--engine", "file")
-        self.command(monkeypatch, "passed", "--engine", "file")
+        self.run_command(monkeypatch, "passed", "--engine", "file")
+        self.run_command(monkeypatch, "passed", "--engine", "file")
         text = document.read_text()
         assert text.count("## `file`\n\n<!-- neighbours file -->\n| project |") == 1
         assert "<!-- neighbours db -->\nold\n" in text
 
-    def test_one_project_alone_is_only_printed(
+    def test_command_with_one_project_does_not_write_the_page(
         self, document: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         before = document.read_text()
-        assert self.command(monkeypatch, "passed", "django-otp") == 0
+        assert self.run_command(monkeypatch, "passed", "django-otp") == 0
         assert document.read_text() == before
         printed = capsys.readouterr().out
         assert "| django-otp 1.0 |" in printed
         assert "allauth" not in printed
 
-    def test_what_did_not_run_fails_it_and_leaves_the_page(
+    def test_command_fails_and_leaves_the_page_if_tests_did_not_run(
         self, document: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         before = document.read_text()
-        assert self.command(monkeypatch, "none") == 1
+        assert self.run_command(monkeypatch, "none") == 1
         assert document.read_text() == before
