@@ -7,6 +7,7 @@ from cookieproj.engines.constants import (
     DJANGO_ENGINE_NAMES,
     DJANGO_ENGINES,
     ENCRYPTED_COOKIES,
+    ENGINE_NAMES,
     OUR_ENGINES,
     SIGNED_COOKIES,
 )
@@ -26,6 +27,7 @@ SESSION_MIDDLEWARE = {
 # Engines whose session is the cookie.
 COOKIE_ENGINES = (SIGNED_COOKIES, ENCRYPTED_COOKIES)
 IN_COOKIES = frozenset(COOKIE_ENGINES)
+SERVER_ENGINES = tuple(name for name in ENGINE_NAMES if name not in IN_COOKIES)
 
 FAMILIES: dict["Whose", str] = {"ours": OUR_ENGINES, "Django's": DJANGO_ENGINES}
 

@@ -16,6 +16,7 @@ from cookieproj.engines import inspector
 from demo.models import User
 from tests.browsers import browser, is_in, key_of, row_of
 from tests.conftest import on
+from tests.families import SERVER_ENGINES
 
 from .addresses import site_paths
 from .conftest import Report, Sample
@@ -202,7 +203,7 @@ def test_another_users_device_is_not_signed_out(
     report("A device of another user is signed out", tries, succeeded)
 
 
-@on("db", "cache", "file", "cached_db")
+@on(*SERVER_ENGINES)
 def test_encrypted_key_is_valid_for_this_site_and_engine_only(
     profile: str, admin: User, ada: User, settings: Settings, sample: Sample, report: Report
 ) -> None:

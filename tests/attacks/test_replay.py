@@ -9,7 +9,7 @@ from demo.constants import LOGIN_COOKIE
 from demo.models import User
 from tests.browsers import browser, is_in, key_of, row_of, signed_by_django
 from tests.conftest import on
-from tests.families import IN_COOKIES
+from tests.families import IN_COOKIES, SERVER_ENGINES
 from tests.fault_table import Whose
 
 from .conftest import Report, Send
@@ -166,7 +166,7 @@ def test_copy_is_invalid_after_sign_out_everywhere_or_new_password(
     report(row_name("a sign-out everywhere", profile), tries, succeeded, whose)
 
 
-@on("db", "cache", "file", "cached_db")
+@on(*SERVER_ENGINES)
 def test_copy_is_invalid_after_sign_out_by_hand(
     whose: Whose, ada: User, send: Send, report: Report
 ) -> None:

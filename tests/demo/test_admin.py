@@ -33,14 +33,14 @@ from cookieproj.settings.caches import caches
 from demo.models import User
 from tests.browsers import FIREFOX, IPHONE, browser, is_in, key_of, row_of
 from tests.conftest import connected, on
-from tests.families import IN_COOKIES, mirrored
+from tests.families import IN_COOKIES, SERVER_ENGINES, mirrored
 
 STORED = "/admin/cookieproj_engines/storedsession/"
 SIGNED_IN = "/admin/cookieproj_devices/signedinsession/"
 USERS = "/admin/demo/user/"
 # The overviews of the two apps.
 STORE, DEVICES = "/admin/cookieproj_engines/", "/admin/cookieproj_devices/"
-LISTABLE = on("db", "cache", "file", "cached_db")
+LISTABLE = on(*SERVER_ENGINES)
 WINDOWS = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0"
 
 
@@ -223,7 +223,7 @@ def test_session_page_shows_data_without_credentials(
     assert "<input" not in page.split("<fieldset")[1].split("</fieldset>")[0]
 
 
-@LISTABLE
+@on("db", "cache", "file", "cached_db")
 def test_sessions_with_unusual_data_are_shown(
     profile: str, store: type[SessionBase], client: Client, admin: User
 ) -> None:
@@ -231,7 +231,7 @@ def test_sessions_with_unusual_data_are_shown(
     by_number = save_session(store, _auth_user_id=admin.pk)
     users: list[object] = [[1], "9" * 30, "-", {}, 1.5]
     # Our engines refuse to save some of these.
-    django_store = import_module(f"django.contrib.sessions.backends.{profile}").SessionStore
+    django_store = import_module(DJANGO_ENGINES + profile).SessionStore
     odd_keys = [save_session(django_store, _auth_user_id=pk) for pk in users]
     page = get_page(client, STORED)
     for key in (surrogate, by_number, *odd_keys):

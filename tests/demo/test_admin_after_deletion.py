@@ -10,13 +10,14 @@ from cookieproj.engines import inspector
 from demo.models import User
 from tests.browsers import browser, key_of, row_of
 from tests.conftest import on
+from tests.families import SERVER_ENGINES
 
 from .test_admin import SIGNED_IN, STORED, staff
 
 FORM = {"post": "yes"}
 
 
-@on("db", "cache", "file", "cached_db")
+@on(*SERVER_ENGINES)
 @pytest.mark.parametrize("filters", ["", "engine=db"])
 def test_deletion_redirects_to_filtered_list(
     filters: str, profile: str, store: type[SessionBase], admin: User, ada: User

@@ -18,8 +18,9 @@ from cookieproj.engines.models import StoredSession
 from demo.models import User
 from tests.browsers import browser
 from tests.conftest import on
+from tests.families import SERVER_ENGINES
 
-LISTABLE = on("db", "cache", "file", "cached_db")
+LISTABLE = on(*SERVER_ENGINES)
 HIDDEN = "Nobody gets to see the data"
 
 

@@ -14,14 +14,12 @@ from demo.models import User
 from tests.browsers import again, browser, is_in
 from tests.conftest import on
 from tests.engines.handover_switch import Switch
-from tests.families import COOKIE_ENGINES
+from tests.families import COOKIE_ENGINES, SERVER_ENGINES
 
 pytestmark = pytest.mark.usefixtures("empty_stores", "db")
 
-SERVERS = ("db", "cache", "file", "cached_db")
 
-
-@pytest.fixture(params=SERVERS)
+@pytest.fixture(params=SERVER_ENGINES)
 def server(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -29,10 +29,8 @@ from cookieproj.settings.caches import caches, previous_cache
 from demo.models import User
 from tests.browsers import again, browser, key_of, row_of
 from tests.engines.handover_switch import SERVER_PAIRS, Browser, flush
+from tests.families import SERVER_ENGINES, mirrored
 from tests.stores import before, steps_of
-
-SERVER_ENGINES = ("db", "cache", "file", "cached_db")
-
 
 pytestmark = pytest.mark.usefixtures("db", "empty_stores")
 
@@ -364,7 +362,7 @@ class TestPreviousCache:
 
     @pytest.mark.parametrize("old", SERVER_ENGINES)
     def test_handover_from_djangos_engine(self, settings: Settings, old: str) -> None:
-        django_engine = f"django.contrib.sessions.backends.{old}"
+        django_engine = f"django.contrib.sessions.backends.{mirrored(old)}"
         use_engine(settings, "cache" if old == "file" else "file", django_engine)
         session = import_module(django_engine).SessionStore()
         session["a"] = 1

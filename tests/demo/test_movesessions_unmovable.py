@@ -25,6 +25,7 @@ from cookieproj.settings.caches import caches, previous_cache
 from demo.models import User
 from tests.browsers import browser
 from tests.conftest import connected, forget_folder, new_database
+from tests.families import SERVER_ENGINES
 
 from .test_movesessions import engine_class, move, save_session, use_engine
 
@@ -60,7 +61,7 @@ def redis(redis_url: str, empty_stores: None, settings: Settings) -> Redis:
     return client
 
 
-@pytest.fixture(params=["db", "cache", "file", "cached_db"])
+@pytest.fixture(params=SERVER_ENGINES)
 def target(request: pytest.FixtureRequest, settings: Settings, redis: Redis) -> str:
     """An engine that stores JSON, with a handover from a Redis that stores pickles."""
     engine: str = request.param

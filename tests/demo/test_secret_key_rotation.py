@@ -23,7 +23,7 @@ from demo.models import User
 from tests.browsers import again, browser, is_in, key_of, signed_by_django
 from tests.conftest import on
 from tests.engines.handover_switch import PAIRS, SERVER_PAIRS, Switch
-from tests.families import IN_COOKIES, mirrored
+from tests.families import IN_COOKIES, SERVER_ENGINES, mirrored
 
 Rotate = Callable[[bool], None]
 
@@ -69,7 +69,7 @@ def test_concurrent_requests_stay_signed_in(
         assert visitor.cookies["sessionid"].value
 
 
-@on("db", "cache", "file", "cached_db")
+@on(*SERVER_ENGINES)
 @pytest.mark.parametrize("listed", [True, False])
 def test_session_key_is_kept_only_by_middleware(
     profile: str, client: Client, ada: User, settings: Settings, rotate: Rotate, listed: bool
@@ -163,7 +163,7 @@ def test_signed_out_cookie_stays_refused(profile: str, ada: User, rotate: Rotate
     assert not is_in(client)
 
 
-@on("db", "cache", "file", "cached_db")
+@on(*SERVER_ENGINES)
 def test_exchanged_cookie_stays_ended(
     profile: str, client: Client, settings: Settings, ada: User, rotate: Rotate
 ) -> None:

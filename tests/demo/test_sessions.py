@@ -14,7 +14,7 @@ from pytest_django import Settings
 from demo.ending_methods import compare_methods
 from demo.session_settings import MEANING
 from tests.conftest import on
-from tests.families import IN_COOKIES
+from tests.families import IN_COOKIES, SERVER_ENGINES
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -179,7 +179,7 @@ def test_only_prefix_of_session_key_is_shown(profile: str, client: Client) -> No
     assert f"{key[:8]}… ({len(key)} characters)" in output
 
 
-SERVER_SIDE = on("db", "cache", "file", "cached_db")
+SERVER_SIDE = on(*SERVER_ENGINES)
 
 
 @SERVER_SIDE

@@ -19,8 +19,9 @@ from cookieproj.devices.models import SignedInSession
 from demo.models import User
 from tests.browsers import again, browser, is_in, row_of
 from tests.conftest import on
+from tests.families import SERVER_ENGINES
 
-ON_SERVER = on("db", "cache", "file", "cached_db")
+ON_SERVER = on(*SERVER_ENGINES)
 SIGNED_IN = "/admin/cookieproj_devices/signedinsession/"
 NEW_SECRET_KEY = "another-key-that-is-long-enough-for-django-0123456789abcdefghij"
 LOST = "A session key encrypted with a SECRET_KEY that is no longer set cannot be read."

@@ -24,9 +24,9 @@ from cookieproj.engines import encryption, inspector
 from demo.models import User
 from tests.browsers import again, browser, is_in, key_of, row_of
 from tests.conftest import connected, copied, new_database, on
-from tests.families import IN_COOKIES
+from tests.families import IN_COOKIES, SERVER_ENGINES
 
-ON_SERVER = on("db", "cache", "file", "cached_db")
+ON_SERVER = on(*SERVER_ENGINES)
 NEW_SECRET_KEY = "another-key-that-is-long-enough-for-django-0123456789abcdefghij"
 
 

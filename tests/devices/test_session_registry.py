@@ -44,10 +44,10 @@ from cookieproj.engines.middleware import SessionMiddleware
 from demo.models import User
 from tests.browsers import FIREFOX, IPHONE, browser, is_in, key_of, row_of
 from tests.conftest import connected, forget_folder, on, read_only
-from tests.families import COOKIE_ENGINES, IN_COOKIES
+from tests.families import COOKIE_ENGINES, IN_COOKIES, SERVER_ENGINES
 
 AGE = timedelta(days=14)
-ON_SERVER = on("db", "cache", "file", "cached_db")
+ON_SERVER = on(*SERVER_ENGINES)
 
 TABLE = SignedInSession._meta.db_table
 

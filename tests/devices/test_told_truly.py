@@ -15,11 +15,12 @@ from pytest_django import Settings
 
 from cookieproj.devices.models import SignedInSession
 from cookieproj.devices.signing_out import devices_of, sign_out_everywhere
+from cookieproj.engines.constants import DJANGO_ENGINE_NAMES, DJANGO_ENGINES, OUR_ENGINES
 from cookieproj.urls import urlpatterns as site
 from demo.models import User
 from tests.browsers import IPHONE, again, browser, is_in, key_of, row_of
 from tests.conftest import on
-from tests.families import COOKIE_ENGINES
+from tests.families import COOKIE_ENGINES, SERVER_ENGINES
 
 from .conftest import SentSignals
 
@@ -27,8 +28,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 ENGINES = [
     f"{family}{name}"
-    for name in ("db", "cache", "file", "cached_db", "signed_cookies")
-    for family in ("cookieproj.engines.", "django.contrib.sessions.backends.")
+    for name in (*SERVER_ENGINES, "signed_cookies")
+    for family in (OUR_ENGINES, DJANGO_ENGINES)
+    if family == OUR_ENGINES or name in DJANGO_ENGINE_NAMES
 ]
 
 
@@ -183,7 +185,7 @@ def test_flush_is_a_sign_out(engine: str, ada: User, sent_signals: SentSignals) 
     assert not SignedInSession.objects.exists()
 
 
-@on("db", "cache", "file", "cached_db")
+@on(*SERVER_ENGINES)
 def test_flush_is_a_sign_out_with_signed_id(
     profile: str, ada: User, sent_signals: SentSignals, settings: Settings
 ) -> None:
@@ -375,7 +377,7 @@ def test_deletion_that_is_rolled_back_sends_signal_if_session_is_gone(
     sent_before_request = list(sent_signals)
     has_ended = not is_in(client)
     assert sent_before_request == ([("ended", pk)] if has_ended else [])
-    assert has_ended == engine.endswith((".cache", ".file"))
+    assert has_ended == engine.endswith((".cache", ".file", ".mongodb"))
 
 
 @on("db", "cache", *COOKIE_ENGINES)

@@ -23,13 +23,13 @@ from cookieproj.engines.round_trips import count_round_trips
 from demo.models import User
 from tests.browsers import again, browser
 from tests.conftest import on
-from tests.families import COOKIE_ENGINES, IN_COOKIES
+from tests.families import COOKIE_ENGINES, IN_COOKIES, SERVER_ENGINES
 
 from .handover_switch import PAIRS, Browser, Switch, flush, is_cookie, only_switches
 
 pytestmark = pytest.mark.usefixtures("db", "empty_stores")
 
-on_server = on("db", "cache", "file", "cached_db")
+on_server = on(*SERVER_ENGINES)
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """Access to stored sessions without an engine."""
 
 import json
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -9,6 +10,8 @@ from django.conf import settings
 from django.core import signing
 from django.core.cache import caches
 from django.db import connection
+
+from cookieproj.engines.mongodb_client import documents
 
 # Signs sessions in rows and files.
 SALT = "django.contrib.sessions.SessionStore"
@@ -24,6 +27,8 @@ UPSERT = """
 class Store(Protocol):
     # Whether stored sessions are signed text, or plain JSON.
     signed: bool
+    # In which the serializer reads the JSON.
+    charset: str
 
     def plant(self, key: str, payload: bytes) -> None: ...
 
@@ -34,6 +39,7 @@ class Rows:
     """The column is text, so bytes are stored as Latin-1."""
 
     signed = True
+    charset = "latin-1"
 
     def plant(self, key: str, payload: bytes) -> None:
         # An error of an engine inside the test's transaction does not end that.
@@ -57,6 +63,7 @@ class PostgreSQLRows(Rows):
 
 class Files:
     signed = True
+    charset = "latin-1"
 
     def plant(self, key: str, payload: bytes) -> None:
         self._path(key).write_bytes(payload)
@@ -71,6 +78,7 @@ class Files:
 
 class RedisValues:
     signed = False
+    charset = "utf-8"
 
     def __init__(self) -> None:
         cache: Any = caches["sessions"]
@@ -97,11 +105,25 @@ class CachedRows(Rows):
         self._cached._redis.delete(f"{self._cached._prefix}{key}")
 
 
+class Documents:
+    signed = False
+    charset = "latin-1"
+
+    def plant(self, key: str, payload: bytes) -> None:
+        document = {"data": payload, "expires": datetime(2999, 1, 1, tzinfo=UTC)}
+        documents(settings.SESSION_MONGODB_URL).replace_one({"_id": key}, document, upsert=True)
+
+    def held(self, key: str) -> bytes | None:
+        document = documents(settings.SESSION_MONGODB_URL).find_one(key)
+        return document["data"] if document else None
+
+
 STORES: dict[str, type[Store]] = {
     "db": Rows,
     "file": Files,
     "cache": RedisValues,
     "cached_db": CachedRows,
+    "mongodb": Documents,
 }
 
 

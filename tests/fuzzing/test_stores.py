@@ -12,7 +12,7 @@ from pytest_django import Settings
 from cookieproj.engines import running_engine
 from cookieproj.engines.constants import COOKIE_SALT, TOMBSTONE_MARK
 from tests.conftest import on
-from tests.families import COOKIE_ENGINES, run_on
+from tests.families import COOKIE_ENGINES, SERVER_ENGINES, run_on
 from tests.fault_table import Held, Whose
 
 from .conftest import Fuzz, Log, on_our_engines
@@ -75,7 +75,7 @@ def signed(valid: dict[str, Any]) -> st.SearchStrategy[Entry]:
     return for_signing.map(lambda each: each._replace(payload=sign(each.payload))) | unsigned
 
 
-@on("db", "file", "cache", "cached_db")
+@on(*SERVER_ENGINES)
 def test_random_stored_session_is_no_server_error_and_opens_no_other(
     site: Site, whose: Whose, profile: str, log: Log, fuzz: Fuzz, held: Held
 ) -> None:
@@ -126,7 +126,8 @@ class Visitor:
 
 
 def random_entries(store: Store, person: Person) -> st.SearchStrategy[Entry]:
-    return (signed if store.signed else plain)(data_of(person))
+    data = data_of(person)
+    return signed(data) if store.signed else plain(data, store.charset)
 
 
 def data_of(person: Person) -> dict[str, Any]:
@@ -168,7 +169,7 @@ def test_random_signed_cookie_is_no_server_error(
     held("A stored session is damaged or wrong, signed_cookies", whose, tries, lost)
 
 
-@on("db", "file", "cache", "cached_db")
+@on(*SERVER_ENGINES)
 @on_our_engines
 def test_damaged_session_is_read_as_empty_and_logged(
     site: Site, whose: Whose, profile: str, log: Log, fuzz: Fuzz
@@ -191,7 +192,7 @@ def test_damaged_session_is_read_as_empty_and_logged(
     assert fuzz(3, check, random_entries(store, mallory))
 
 
-@on("db", "file", "cache", "cached_db")
+@on(*SERVER_ENGINES)
 @on_our_engines
 def test_lists_and_clearing_work_with_random_stored_session(
     site: Site, whose: Whose, profile: str, log: Log, fuzz: Fuzz
