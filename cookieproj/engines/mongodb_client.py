@@ -27,13 +27,14 @@ from pymongo.uri_parser import parse_uri
 from .constants import MONGODB_COLLECTION
 
 # Times are in milliseconds. After them a silent server counts as unreachable, so that no worker
-# waits longer. ``timeoutMS`` limits an operation including PyMongo's own retries.
+# waits longer. PyMongo repeats a step that timed out once.
 DEFAULT_OPTIONS: dict[str, Any] = {
     "w": "majority",
     "journal": True,
     "connectTimeoutMS": 2000,
     "serverSelectionTimeoutMS": 2000,
-    "timeoutMS": 5000,
+    "socketTimeoutMS": 2000,
+    "waitQueueTimeoutMS": 2000,
 }
 
 Documents = Collection[dict[str, Any]]

@@ -57,7 +57,7 @@ def server(settings: Settings, tmp_path: Path) -> Iterator[StoppableMongoDB]:
 
 
 def quick(url: str) -> str:
-    return f"{url}/sessions?directConnection=true&serverSelectionTimeoutMS=300&timeoutMS=600"
+    return f"{url}/sessions?directConnection=true&serverSelectionTimeoutMS=300&socketTimeoutMS=300"
 
 
 def stored(**data: Any) -> Any:
@@ -134,9 +134,9 @@ class TestDocuments:
         assert documents(mongodb_url).write_concern.document == {"w": "majority", "j": True}
 
     def test_url_overrides_the_write_concern(self, mongodb_url: str) -> None:
-        found = documents(f"{mongodb_url}?w=1&journal=false&timeoutMS=9000")
+        found = documents(f"{mongodb_url}?w=1&journal=false&socketTimeoutMS=9000")
         assert found.write_concern.document == {"w": 1, "j": False}
-        assert found.database.client.options.timeout == 9
+        assert found.database.client.options.pool_options.socket_timeout == 9
 
 
 class TestListing:
@@ -198,7 +198,7 @@ class TestFailures:
             stored(text="x" * 17_000_000)
 
     @pytest.mark.parametrize(
-        "option", ["nosuch=1", "timeoutMS=soon", "w=majority&authMechanism=none"]
+        "option", ["nosuch=1", "socketTimeoutMS=soon", "w=majority&authMechanism=none"]
     )
     def test_wrong_option_is_a_wrong_setup(
         self, option: str, collection: Documents, settings: Settings
@@ -266,7 +266,7 @@ def users_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
     server.stop()
     server.start("--auth")
-    yield f"mongodb://{{}}@127.0.0.1:{server.port}/sessions?authSource=admin&timeoutMS=5000"
+    yield f"mongodb://{{}}@127.0.0.1:{server.port}/sessions?authSource=admin&socketTimeoutMS=20000"
     server.kill()
 
 

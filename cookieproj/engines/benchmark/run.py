@@ -15,7 +15,12 @@ from django.db import connections
 from django.utils import timezone
 
 from cookieproj.engines.cache import SessionStore as CacheStore
-from cookieproj.engines.constants import DJANGO_ENGINES, ENGINE_NAMES, OUR_ENGINES
+from cookieproj.engines.constants import (
+    BENCHMARK_KEY_PREFIX,
+    DJANGO_ENGINES,
+    ENGINE_NAMES,
+    OUR_ENGINES,
+)
 from cookieproj.engines.cookie_sessions import CookieSession
 from cookieproj.engines.cookie_settings import MAX_COOKIE_BYTES
 from cookieproj.engines.engine_registry import EngineRef, both_families
@@ -145,6 +150,8 @@ class BenchmarkedEngine:
         check_store(ours)
         with namespaced(ours.session_class) as session_class:
             session = session_class()
+            # Fails first if the server hangs. After a write, its removal would wait as well.
+            session.exists(BENCHMARK_KEY_PREFIX)
             session.update({**payload, "visits": 0})
             session.save()
             if isinstance(session, CookieSession):
