@@ -338,12 +338,17 @@ def administered(server_url: str) -> Iterator[Callable[[str], object]]:
 
 @pytest.fixture(scope="session")
 def stores(
-    redis_url: str, postgresql_url: str, demo_postgresql: str, server_folder: Path
+    redis_url: str,
+    postgresql_url: str,
+    demo_postgresql: str,
+    mongodb_url: str,
+    server_folder: Path,
 ) -> dict[str, str]:
     """The variables of a public site's stores, with the demo accounts."""
     return {
         "DATABASE_URL": new_database(postgresql_url, "production", demo_postgresql),
         "CACHE_URL": f"{redis_url}/8",
+        "MONGODB_URL": mongodb_url,
         "SESSION_FILE_PATH": str(server_folder / "sessions"),
     }
 

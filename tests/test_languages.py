@@ -218,10 +218,9 @@ def test_attack_page_is_chinese(name: str, reader: Client) -> None:
 
 @pytest.mark.parametrize("name", ENGINE_NAMES)
 def test_session_page_is_chinese_on_each_engine(
-    name: str, reader: Client, settings: Settings, tmp_path: Path
+    name: str, reader: Client, settings: Settings, empty_stores: None
 ) -> None:
     settings.SESSION_ENGINE = f"cookieproj.engines.{name}"
-    settings.SESSION_FILE_PATH = tmp_path
     client = Client(headers=IN_CHINESE)
     client.post("/sessions/set-item/")
     page = client.get("/session/?whole")

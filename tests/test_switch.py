@@ -20,12 +20,13 @@ MOMENT = datetime.now(UTC).replace(second=0) + timedelta(days=30)
 @pytest.mark.long
 @pytest.mark.matrix
 def test_browser_stays_signed_in_through_all_switches(
-    tmp_path: Path, demo_database: Path, redis_url: str
+    tmp_path: Path, demo_database: Path, redis_url: str, mongodb_url: str
 ) -> None:
     environment = {
         "DATABASE_URL": copied(demo_database, tmp_path),
         "SESSION_FILE_PATH": str(tmp_path / "sessions"),
         "CACHE_URL": f"{redis_url}/8",
+        "MONGODB_URL": mongodb_url,
     }
     assert len(set(pairwise(ROUND_TRIP))) == len(PROFILES) * (len(PROFILES) - 1)
     browser, previous = Browser(""), ""

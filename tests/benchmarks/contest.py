@@ -12,7 +12,7 @@ from cookieproj.engines.benchmark.contestant import Contestant, ratio, rounds
 from cookieproj.engines.benchmark.namespace import namespaced
 from cookieproj.engines.benchmark.run import payload_of
 from cookieproj.engines.benchmark.views import KINDS
-from cookieproj.engines.constants import DJANGO_ENGINES, ENGINE_NAMES, OUR_ENGINES
+from cookieproj.engines.constants import DJANGO_ENGINE_NAMES, DJANGO_ENGINES, OUR_ENGINES
 from cookieproj.engines.engine_registry import resolve_engine
 from demo.benchmark_chart import TITLES
 
@@ -57,7 +57,9 @@ def contest(redis_url: str, postgresql_url: str, folder: Path) -> Iterator[Conte
 
         contestants: Contest = {}
         for path in (
-            family + name for name in ENGINE_NAMES for family in (OUR_ENGINES, DJANGO_ENGINES)
+            family + name
+            for name in DJANGO_ENGINE_NAMES
+            for family in (OUR_ENGINES, DJANGO_ENGINES)
         ):
             store = stack.enter_context(namespaced(resolve_engine(path).session_class))
             add_contestant(path, Application(store), tuple(KINDS))

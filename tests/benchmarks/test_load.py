@@ -8,7 +8,7 @@ from pathlib import Path
 
 import requests
 
-from cookieproj.engines.constants import DJANGO_ENGINES, ENGINE_NAMES, OUR_ENGINES
+from cookieproj.engines.constants import DJANGO_ENGINE_NAMES, DJANGO_ENGINES, OUR_ENGINES
 from tests import servers
 from tests.sites import in_production
 
@@ -68,7 +68,7 @@ def test_no_request_fails_under_load(
     stores: dict[str, str], tmp_path: Path, figures: Callable[..., None]
 ) -> None:
     results: dict[tuple[str, str], list[Turn]] = {}
-    for name in ENGINE_NAMES:
+    for name in DJANGO_ENGINE_NAMES:
         for engine in (OUR_ENGINES + name, DJANGO_ENGINES + name) * TURNS:
             environment = stores | {"SESSION_PROFILE": name, "SESSION_ENGINE": engine}
             with in_production(**environment) as host:
@@ -85,7 +85,7 @@ def table(results: dict[tuple[str, str], list[Turn]]) -> Iterator[str]:
     """A Markdown table: the means of our engines and of Django's."""
     yield "| ours / Django's | reads a second | p99, ms | writes a second | p99, ms |"
     yield "| --- |" + " --- |" * 4
-    for name in ENGINE_NAMES:
+    for name in DJANGO_ENGINE_NAMES:
         cells = [
             " / ".join(
                 f"{mean(results[family + name, kind], field):,.0f}"

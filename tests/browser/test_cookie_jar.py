@@ -23,6 +23,7 @@ def site(
     tmp_path_factory: pytest.TempPathFactory,
     demo_database: Path,
     redis_url: str,
+    mongodb_url: str,
 ) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("site")
     variables = {
@@ -30,6 +31,7 @@ def site(
         "SESSION_FILE_PATH": str(folder / "sessions"),
         "DATABASE_URL": copied(demo_database, folder),
         "CACHE_URL": f"{redis_url}/8",
+        "MONGODB_URL": mongodb_url,
     }
     with running(**variables) as address:
         yield address

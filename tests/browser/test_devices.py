@@ -40,12 +40,14 @@ def site(
     tmp_path_factory: pytest.TempPathFactory,
     database_url: str,
     redis_url: str,
+    mongodb_url: str,
 ) -> Iterator[Site]:
     variables = {
         "SESSION_PROFILE": request.param,
         "SESSION_FILE_PATH": str(tmp_path_factory.mktemp("sessions")),
         "DATABASE_URL": database_url,
         "CACHE_URL": f"{redis_url}/6",
+        "MONGODB_URL": mongodb_url,
     }
     with running(QUICK, **variables) as address:
         yield Site(address, variables)

@@ -54,7 +54,7 @@ def postgresql() -> Iterator[StoppablePostgreSQL]:
 
 
 @pytest.fixture
-def variables(whose: Whose, tmp_path: Path, demo_database: Path) -> Variables:
+def variables(whose: Whose, tmp_path: Path, demo_database: Path, mongodb_url: str) -> Variables:
     """Returns the environment of a public site on that engine, ours or Django's."""
 
     def variables(engine: str, database: str = "", redis: str = "redis://none") -> dict[str, str]:
@@ -63,6 +63,7 @@ def variables(whose: Whose, tmp_path: Path, demo_database: Path) -> Variables:
             "SESSION_ENGINE": f"{FAMILIES[whose]}{engine}",
             "DATABASE_URL": database or copied(demo_database, tmp_path),
             "CACHE_URL": f"{redis}/0",
+            "MONGODB_URL": mongodb_url,
             "SESSION_FILE_PATH": str(tmp_path),
             "DEBUG": "off",
             "SECRET_KEY": secrets.token_urlsafe(64),

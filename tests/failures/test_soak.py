@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from cookieproj.engines.constants import DJANGO_ENGINES, ENGINE_NAMES, OUR_ENGINES
+from cookieproj.engines.constants import (
+    DJANGO_ENGINE_NAMES,
+    DJANGO_ENGINES,
+    ENGINE_NAMES,
+    OUR_ENGINES,
+)
 from tests.fault_table import Held, Whose
 from tests.sites import ROOT, in_production
 
@@ -29,7 +34,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     engines: list[tuple[Whose, str]] = [("ours", f"{OUR_ENGINES}cached_db")]
     if is_long:
         engines = [("ours", OUR_ENGINES + name) for name in ENGINE_NAMES]
-        engines += [("Django's", DJANGO_ENGINES + name) for name in ENGINE_NAMES]
+        engines += [("Django's", DJANGO_ENGINES + name) for name in DJANGO_ENGINE_NAMES]
     metafunc.parametrize(("whose", "engine"), engines)
 
 
