@@ -301,3 +301,9 @@ def test_a_pool_without_its_package_is_told_how_to_get_it(monkeypatch: pytest.Mo
     monkeypatch.setattr("cookieproj.settings.databases.find_spec", lambda name: None)
     with pytest.raises(ImproperlyConfigured, match=r"pip install 'psycopg\[pool\]'"):
         database("postgres://host/name?pool=true")
+
+
+def test_mariadb_without_a_driver_is_told_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cookieproj.settings.databases.find_spec", lambda name: None)
+    with pytest.raises(ImproperlyConfigured, match="pip install PyMySQL"):
+        database("mysql://host/name")

@@ -33,7 +33,7 @@ from .fault_table import WHOSE
 FAMILY = {OUR_ENGINES, DJANGO_ENGINES, *WHOSE}
 
 # Where modules of tests/demo run again, for the sake of the site's database.
-AGAIN = {"replicated", "on_postgresql"}
+AGAIN = {"replicated", "on_servers"}
 
 # Parameters of which one is enough: the half of a session's interface, a database, whoever sends
 # all of the thousands of things that an address may be sent.

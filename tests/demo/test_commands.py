@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -136,7 +137,7 @@ def signalled_after(profile: str, *numbers: signal.Signals) -> Iterator[None]:
 
     def removing(remove: Any, *arguments: Any) -> Any:
         gone = remove(*arguments)
-        if profile == "file" or arguments[0].startswith('DELETE FROM "django_session"'):
+        if profile == "file" or re.match(r"DELETE .*\bdjango_session\b", arguments[0]):
             while left:
                 signal.raise_signal(left.pop())
         return gone

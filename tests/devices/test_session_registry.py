@@ -28,6 +28,7 @@ from pytest_django import Settings
 from cookieproj.devices import (
     auth_hashes,
     clear_registry,
+    row_identity,
     session_registry,
     stored_sessions,
     tracking,
@@ -412,6 +413,24 @@ def test_two_requests_bring_a_lost_row_back_once(profile: str, ada: User) -> Non
     with mock.patch.object(session_registry, "insert", twice):
         assert is_in(client)
     assert SignedInSession.objects.get() == row
+
+
+def test_the_id_of_any_session_is_one_that_the_database_keeps(ada: User) -> None:
+    """MariaDB keeps zeros instead of a fourth of all that could be one."""
+    for number in range(40):
+        row_id = row_identity.id_from_key(f"{number:032}")
+        assert row_identity.registered_id({ROW_ITEM: [row_id, None]}) == row_id
+        row = SignedInSession(id=row_id, user=ada, engine="db", expires=timezone.now())
+        session_registry.insert(row)
+        assert str(SignedInSession.objects.get(pk=row_id).pk) == row_id
+        row.delete()
+
+
+def test_an_id_that_the_database_cannot_keep_is_none(ada: User) -> None:
+    row_id = "00000000-0000-8000-0000-000000000000"
+    session = {ROW_ITEM: [row_id, None]}
+    expected = None if connection.vendor == "mysql" else row_id
+    assert row_identity.registered_id(session) == expected
 
 
 def test_a_session_from_before_the_index_is_written_down(profile: str, ada: User) -> None:

@@ -8,21 +8,21 @@ from pytest_django import DjangoDbBlocker
 from tests.conftest import connected, new_database
 
 
-@pytest.fixture(scope="session")
-def operating_url(
-    postgresql_url: str, django_db_setup: None, django_db_blocker: DjangoDbBlocker
+@pytest.fixture(scope="session", params=["postgresql", "mariadb"])
+def database(
+    request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: DjangoDbBlocker
 ) -> str:
-    url = new_database(postgresql_url, "operating")
+    url = new_database(request.getfixturevalue(f"{request.param}_url"), "operating")
     with django_db_blocker.unblock(), connected(url):
         call_command("migrate", verbosity=0)
     return url
 
 
 @pytest.fixture(autouse=True)
-def on_postgresql(operating_url: str, request: pytest.FixtureRequest, db: None) -> Iterator[None]:
+def on_server(database: str, request: pytest.FixtureRequest, db: None) -> Iterator[None]:
     """It is ``default``, and afterwards as it was."""
     django_db = request.node.get_closest_marker("django_db")
-    with connected(operating_url):
+    with connected(database):
         if django_db and django_db.kwargs.get("transaction"):
             yield
             call_command("flush", interactive=False, verbosity=0)

@@ -1,1 +1,0 @@
-"""What operates sessions, tested once more where the site's database is PostgreSQL."""

@@ -1,0 +1,1 @@
+"""What operates sessions, tested once more where the site's database is a server's."""
