@@ -47,7 +47,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("session engines", "what tests/engines is held against")
     group.addoption("--schedule", help="seed of the one to run of tests/engines/stepping")
     group.addoption("--engine", help="dotted path of one engine, instead of ours and Django's")
-    group.addoption("--database", default="", choices=["sqlite", "postgresql", "mariadb"])
+    group.addoption(
+        "--database", default="", choices=["sqlite", "postgresql", "pgbouncer", "mariadb"]
+    )
     group.addoption("--cache", default="", choices=["memory", "memcached", "redis"])
 
 
@@ -198,6 +200,13 @@ def memcached_url(stack: ExitStack) -> str:
 @pytest.fixture(scope="session")
 def postgresql_url(stack: ExitStack, server_folder: Path) -> str:
     return start(stack, servers.postgresql(server_folder))
+
+
+@pytest.fixture(scope="session")
+def pgbouncer_port(stack: ExitStack, server_folder: Path, postgresql_url: str) -> int:
+    """Of one in transaction mode before that PostgreSQL."""
+    port: int = start(stack, servers.pgbouncer(server_folder, postgresql_url)).port
+    return port
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ ENGINES = [
     Engine(f"{owner}{name}", *store)
     for owner in (OUR_ENGINES, DJANGO_ENGINES)
     for name, *store in STORES
-    if owner == OUR_ENGINES or name in DJANGO_ENGINE_NAMES
+    if owner == OUR_ENGINES or (name in DJANGO_ENGINE_NAMES and store[0] != "pgbouncer")
 ]
 
 # What docs/stores.md tells to run on a store of one's own, and here runs on its example.
@@ -137,6 +137,12 @@ def database(url: str) -> Iterator[None]:
 def postgresql_sessions_url(postgresql_url: str) -> str:
     """A database of its own, as others migrate the server's first."""
     return new_database(postgresql_url, "sessions")
+
+
+@pytest.fixture(scope="session")
+def pgbouncer_sessions_url(postgresql_url: str, pgbouncer_port: int) -> str:
+    new_database(postgresql_url, "pooled")
+    return f"postgresql://postgres@127.0.0.1:{pgbouncer_port}/pooled"
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ from demo.models import User
 
 from .contract import ALL, NONE, Engine, kept, on_engines
 
-SERVERS = ("postgresql", "mariadb")
+SERVERS = ("postgresql", "pgbouncer", "mariadb")
 
 pytestmark = on_engines(
     lambda engine: (
