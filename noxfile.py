@@ -24,7 +24,7 @@ def tests_lts(session: nox.Session) -> None:
 @nox.session(python=["3.11", "3.13"])
 def django_suite(session: nox.Session) -> None:
     """Django's own tests of sessions, on our stores."""
-    session.install("-r", "requirements.txt", "pymysql~=1.2")
+    session.install("-r", "requirements.txt")
     session.run("python", "-m", "tests.django_suite", *session.posargs)
 
 

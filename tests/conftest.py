@@ -53,7 +53,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("session engines", "the engines that tests/engines tests")
     group.addoption("--schedule", help="seed of the schedule to run of tests/engines/stepping")
     group.addoption("--engine", help="dotted path of one engine, instead of ours and Django's")
-    group.addoption("--database", default="", choices=["sqlite", "postgresql", "mariadb"])
+    group.addoption(
+        "--database", default="", choices=["sqlite", "postgresql", "pgbouncer", "mariadb"]
+    )
     group.addoption("--cache", default="", choices=["memory", "memcached", "redis"])
 
 
@@ -213,6 +215,13 @@ def mongodb_url(stack: ExitStack, server_folder: Path) -> str:
 @pytest.fixture(scope="session")
 def postgresql_url(stack: ExitStack, server_folder: Path) -> str:
     return start(stack, servers.postgresql(server_folder))
+
+
+@pytest.fixture(scope="session")
+def pgbouncer_port(stack: ExitStack, server_folder: Path, postgresql_url: str) -> int:
+    """Of one in transaction mode before that PostgreSQL."""
+    port: int = start(stack, servers.pgbouncer(server_folder, postgresql_url)).port
+    return port
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from getpass import getuser
 from pathlib import Path
 from typing import Any
 from unittest import mock
+from urllib.parse import parse_qs, urlsplit
 
 from mirakuru import TCPExecutor
 from mirakuru.exceptions import AlreadyRunning, ProcessExitedWithError
@@ -242,6 +243,47 @@ class StoppablePostgreSQL:
 
     def remove(self) -> None:
         self._server.cleanup()
+
+
+PGBOUNCER = """[databases]
+* = host={socket}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = trust
+auth_file = {users}
+pool_mode = transaction
+server_reset_query = DISCARD ALL
+server_reset_query_always = 1
+"""
+
+
+@contextmanager
+def pgbouncer(folder: Path, postgresql_url: str, *lines: str) -> Iterator[Any]:
+    """A PgBouncer before that server, with further lines of settings: what runs it.
+
+    It discards after each transaction what a client leaves in the session of the server, where
+    another client would find it.
+    """
+    program = found("pgbouncer", "the system's package pgbouncer")
+    socket = Path(parse_qs(urlsplit(postgresql_url).query)["host"][0])
+    users, settings = folder / "users.txt", folder / "pgbouncer.ini"
+    users.write_text('"postgres" ""\n')
+
+    def command(port: int) -> list[str]:
+        text = PGBOUNCER.format(socket=socket, port=port, users=users)
+        settings.write_text("\n".join([text, *lines, ""]))
+        # It does not run as root. The socket is in a folder that this user alone may enter.
+        user = ["-u", socket.owner()] if os.geteuid() == 0 else []
+        return [program, "--quiet", *user, str(settings)]
+
+    with executed(command) as executor:
+        try:
+            yield executor
+        finally:
+            # Newer ones wait for their clients to leave when they are told to stop.
+            executor.kill()
 
 
 @contextmanager

@@ -9,18 +9,20 @@ from urllib.parse import quote
 import pytest
 from django.test import Client
 
-from .conftest import copied, new_database
+from .conftest import copied, new_database, prepare
 from .sites import Browser, running
 
 # The profile, and the servers that it uses in addition to SQLite.
 SITES = [
     ("db", []),
     ("db", ["postgresql"]),
+    ("db", ["mariadb"]),
     ("cache", ["redis"]),
     ("cache", ["sentinel"]),
     ("cache", ["memcached"]),
     ("file", []),
     ("cached_db", ["postgresql", "redis"]),
+    ("cached_db", ["mariadb", "redis"]),
     ("signed_cookies", []),
     ("encrypted_cookies", []),
 ]
@@ -42,6 +44,9 @@ def environment(
         if server == "postgresql":
             template = request.getfixturevalue("demo_postgresql")
             variables["DATABASE_URL"] = new_database(url, "restarted", template)
+        elif server == "mariadb":
+            variables["DATABASE_URL"] = new_database(url, "restarted")
+            prepare(DATABASE_URL=variables["DATABASE_URL"])
         else:
             variables["CACHE_URL"] = url
     return variables

@@ -307,3 +307,9 @@ def test_pool_without_its_package_names_the_package(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("cookieproj.settings.databases.find_spec", lambda name: None)
     with pytest.raises(ImproperlyConfigured, match=r"pip install 'psycopg\[pool\]'"):
         database("postgres://host/name?pool=true")
+
+
+def test_mariadb_without_a_driver_is_told_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cookieproj.settings.databases.find_spec", lambda name: None)
+    with pytest.raises(ImproperlyConfigured, match="pip install PyMySQL"):
+        database("mysql://host/name")

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from cookieproj.engines.constants import DJANGO_ENGINE_NAMES
 from cookieproj.profiles import PROFILES
 
+from .engines.conftest import ENGINES
 from .engines.contract import STORES, Engine
 from .engines.handover_switch import PAIRS
 from .fault_table import WHOSE
@@ -134,8 +134,7 @@ def test_engine_with_only_one_of_many_values_has_its_turn(test: str) -> None:
 def test_each_store_is_used_by_many_cases(suite: tuple[Items, Items]) -> None:
     by_store = Counter(engine for item in suite[1] for engine in engines_of(item))
     # Ours, Django's, and the example of docs/stores.md.
-    djangos = [store for store in STORES if store[0] in DJANGO_ENGINE_NAMES]
-    assert len(by_store) == len(STORES) + len(djangos) + 1
+    assert len(by_store) == len(ENGINES) + 1
     assert min(by_store.values()) > 10, by_store
 
 

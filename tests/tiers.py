@@ -33,7 +33,7 @@ from .fault_table import WHOSE
 FAMILY = {OUR_ENGINES, DJANGO_ENGINES, *WHOSE}
 
 # Folders where modules of tests/demo run again with another database.
-AGAIN = {"replicated", "on_postgresql"}
+AGAIN = {"replicated", "on_servers"}
 
 # Parameters of which one value is enough: the synchronous or asynchronous interface of sessions,
 # the database, and the user who sends thousands of requests to an address.

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.base import SessionBase
+from django.db import connections, router
 
 from cookieproj.engines import running_engine
 from cookieproj.engines.constants import EXPIRY_ITEM
@@ -17,8 +18,12 @@ from cookieproj.engines.merge import Data
 
 from .auth_hashes import hash_of
 from .constants import ROW_ID_LABEL, ROW_ITEM
+from .models import SignedInSession
 
 UUID_TEXT = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+# A version of 8 or more without the variant of a UUID. MariaDB stores zeros instead.
+NO_UUID_TO_MARIADB = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[89a-f][0-9a-f]{3}-[0-7]")
+VARIANT_POSITION = 19
 
 
 def registered_id(session: SessionBase | Data) -> str | None:
@@ -27,7 +32,7 @@ def registered_id(session: SessionBase | Data) -> str | None:
     None if there is none, or a value that this registry cannot have stored.
     """
     match session.get(ROW_ITEM):
-        case [str(row_id), _] if UUID_TEXT.fullmatch(row_id):
+        case [str(row_id), _] if UUID_TEXT.fullmatch(row_id) and row_id == storable(row_id):
             return row_id
     return None
 
@@ -47,7 +52,20 @@ def id_from_key(session_key: str) -> str:
 
     The key cannot be computed from it, and it survives a change of SECRET_KEY.
     """
-    return str(UUID(bytes=sha256(f"{ROW_ID_LABEL}{session_key}".encode()).digest()[:16]))
+    digest = sha256(f"{ROW_ID_LABEL}{session_key}".encode()).digest()
+    return storable(str(UUID(bytes=digest[:16])))
+
+
+def storable(row_id: str) -> str:
+    """Return the id as the registry's database can store it: unchanged, except by MariaDB.
+
+    Another database must keep the ids that it has stored.
+    """
+    vendor = connections[router.db_for_write(SignedInSession)].vendor
+    if vendor != "mysql" or not NO_UUID_TO_MARIADB.match(row_id):
+        return row_id
+    variant = int(row_id[VARIANT_POSITION], base=16) | 8
+    return f"{row_id[:VARIANT_POSITION]}{variant:x}{row_id[VARIANT_POSITION + 1 :]}"
 
 
 def mark(session: SessionBase, row_id: str) -> None:

@@ -169,7 +169,8 @@ def delete_stored(rows: SignedInSessionQuerySet) -> None:
     """Delete the stored sessions of the rows, which have ended already; log what stays stored."""
     errors_by_engine: dict[str, object] = {}
     reasons_not_ended: set[object] = set()
-    for row in rows.exclude(sealed_key="").iterator():
+    # No ``iterator``: outside a transaction PgBouncer would lose its cursor.
+    for row in rows.exclude(sealed_key=""):
         if row.engine in errors_by_engine:
             # Its store does not answer.
             continue

@@ -10,4 +10,4 @@ class EnginesConfig(AppConfig):
 
     def ready(self) -> None:
         # These modules register themselves on import, which needs the settings.
-        from . import checks, handover, handover_checks  # noqa: F401, PLC0415
+        from . import checks, collation_checks, handover, handover_checks  # noqa: F401, PLC0415

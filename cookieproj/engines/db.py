@@ -85,6 +85,19 @@ class SessionStore(Engine, DjangoStore):
         )()
         return row
 
+    def _get_session_from_db(self) -> AbstractBaseSession | None:
+        return self._exact_row(super()._get_session_from_db())  # type: ignore[misc]
+
+    async def _aget_session_from_db(self) -> AbstractBaseSession | None:
+        return self._exact_row(await super()._aget_session_from_db())  # type: ignore[misc]
+
+    def _exact_row(self, row: AbstractBaseSession | None) -> AbstractBaseSession | None:
+        """Return the row if it has this very key: MariaDB may find that of a key in capitals."""
+        if row is None or row.session_key == self._session_key:
+            return row
+        self._session_key = None
+        return None
+
     def new_row(self, key: str, data: Data, expires: datetime) -> AbstractBaseSession:
         session = self._session_with_key(key)
         if not self.overrides_row_creation:

@@ -77,11 +77,11 @@ class ModelTable(Table):
     """
 
     def read(self, session_key: str, *, latest: bool = False) -> Row | None:
-        live = self._rows.filter(session_key=session_key, expire_date__gt=timezone.now())
+        live = self._with_key(session_key).filter(expire_date__gt=timezone.now())
         if latest and in_transaction(self.connection):
             live = live.select_for_update()
-        rows = self._list(live.values_list("session_data", "expire_date", "session_key")[:1])
-        return Row(*rows[0][:2]) if rows and rows[0][2] == session_key else None
+        rows = self._list(live.values_list("session_data", "expire_date")[:1])
+        return Row(*rows[0]) if rows else None
 
     def compare_and_swap(self, row: AbstractBaseSession, session_data: str) -> bool:
         save = partial(row.save, force_update=True, using=self.using)
@@ -101,7 +101,7 @@ class ModelTable(Table):
         return self._if_unchanged(session_key, session_data, partial(self._delete_row, session_key))
 
     def _delete_row(self, session_key: str) -> None:
-        for row in self._rows.filter(session_key=session_key):
+        for row in self._with_key(session_key):
             row.delete(using=self.using)
 
     def _if_unchanged(
@@ -117,10 +117,10 @@ class ModelTable(Table):
 
     def _lock(self, session_key: str, session_data: str) -> bool:
         """Lock the row until the transaction ends; return False if it no longer has that data."""
-        rows = self._rows.filter(session_key=session_key)
         if not converts(self.model._meta.get_field("session_data")):
-            rows = rows.filter(session_data=session_data)
-            return bool(rows.update(session_data=session_data))
+            unchanged = self._unchanged(session_key, session_data)
+            return bool(unchanged.update(session_data=session_data))
+        rows = self._with_key(session_key)
         # The field may store the same data in several forms, so it is compared after reading. The
         # update locks the row.
         rows.update(expire_date=F("expire_date"))

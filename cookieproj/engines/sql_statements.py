@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from django.contrib.sessions.backends.base import CreateError
 from django.db import IntegrityError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import QuerySet
+from django.db.models import Func, QuerySet, Value
 from django.db.models.functions import Length
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -39,6 +39,20 @@ class Row(NamedTuple):
     expire_date: datetime
 
 
+# MariaDB and MySQL compare by the column's collation, which may ignore case, accents and spaces at
+# the end. A binary text equals only itself, and is still looked up in the index.
+BINARY = "CAST({} AS BINARY)"
+
+
+class Exact(Func):
+    """A text that equals only itself, also in a column whose collation ignores differences."""
+
+    template = "%(expressions)s"
+
+    def as_mysql(self, compiler: Any, connection: Any, **options: Any) -> tuple[str, Any]:
+        return self.as_sql(compiler, connection, template=BINARY.format(self.template), **options)
+
+
 class Statements:
     """The SQL of each step. It contains names of the model only; all values are parameters."""
 
@@ -51,14 +65,14 @@ class Statements:
         )
         columns = ", ".join(f"{quote(field.column)} = %s" for field in saved_fields(model))
         locks = connection.ops.for_update_sql() if features.has_select_for_update else ""
-        where_unchanged = f"WHERE {key} = %s AND {data} = %s"
-        self.read = (
-            f"SELECT {data}, {expires}, {key} FROM {table} WHERE {key} = %s AND {expires} > %s"
-        )
+        exact = BINARY.format("%s") if connection.vendor == "mysql" else "%s"
+        where_key = f"WHERE {key} = {exact}"
+        where_unchanged = f"{where_key} AND {data} = {exact}"
+        self.read = f"SELECT {data}, {expires} FROM {table} {where_key} AND {expires} > %s"
         self.read_latest = f"{self.read} {locks}"
         self.compare_and_swap = f"UPDATE {table} SET {columns} {where_unchanged}"
         self.touch = f"UPDATE {table} SET {expires} = %s {where_unchanged}"
-        self.delete = f"DELETE FROM {table} WHERE {key} = %s"
+        self.delete = f"DELETE FROM {table} {where_key}"
         self.compare_and_delete = f"DELETE FROM {table} {where_unchanged}"
 
 
@@ -99,11 +113,7 @@ class Table:
         sql = self._sql.read_latest if locks else self._sql.read
         parameters = [session_key, self.date(timezone.now())]
         row = (self._write if locks else self.call)(lambda: self._fetch_one(sql, parameters))
-        # MariaDB ignores case: the key in capitals finds this row. A copy under such a key would
-        # never be deleted.
-        if row is None or row[2] != session_key:
-            return None
-        return Row(row[0], self._from_database(row[1]))
+        return Row(row[0], self._from_database(row[1])) if row else None
 
     def insert(self, row: AbstractBaseSession) -> None:
         """Insert the row through the model, which sends its signals.
@@ -122,9 +132,7 @@ class Table:
         values = [field.pre_save(row, add=False) for field in fields]
         if any(hasattr(value, "resolve_expression") for value in values):
             # An expression is SQL, not a parameter, so Django builds this statement.
-            unchanged: Any = self._rows.filter(
-                session_key=row.session_key, session_data=session_data
-            )
+            unchanged: Any = self._unchanged(row.session_key, session_data)
             changes = list(zip(fields, [None] * len(fields), values, strict=True))
             return bool(self._write(lambda: unchanged._update(changes)))
         parameters = [
@@ -148,7 +156,7 @@ class Table:
     def delete(self, session_key: str) -> None:
         """Delete the row: by one statement, unless Django must see it."""
         if self.has_listeners:
-            self._write(self._rows.filter(session_key=session_key).delete)
+            self._write(self._with_key(session_key).delete)
         else:
             self._changed(self._sql.delete, [session_key])
 
@@ -156,12 +164,12 @@ class Table:
         """Delete the row; return False if it no longer holds that data."""
         if not self.has_listeners:
             return self._changed(self._sql.compare_and_delete, [session_key, session_data])
-        rows = self._rows.filter(session_key=session_key, session_data=session_data)
+        rows = self._unchanged(session_key, session_data)
         return bool(self._write(rows.delete)[0])
 
     def stored_data(self, session_key: str) -> str | None:
         """Return the row's data as stored, even if it has expired; None if there is no row."""
-        rows = self._rows.filter(session_key=session_key)
+        rows = self._with_key(session_key)
         return next(iter(self._list(rows.values_list("session_data", flat=True)[:1])), None)
 
     def page(self, after: str, size: int) -> list[AbstractBaseSession]:
@@ -173,11 +181,12 @@ class Table:
         """Return the keys that have not expired, each with the length of its stored data."""
         live = self._rows.filter(expire_date__gt=timezone.now())
         lengths = live.values_list("session_key", Length("session_data"))
-        size, remaining = self.max_keys(len(keys)), iter(keys)
+        size, remaining = self.max_keys(len(keys)), iter(wanted := set(keys))
         return {
             key: length
             for batch in iter(lambda: list(islice(remaining, size)), [])
             for key, length in self._list(lengths.filter(session_key__in=batch))
+            if key in wanted
         }
 
     def max_keys(self, wanted: int) -> int:
@@ -193,7 +202,7 @@ class Table:
 
     def delete_expired(self, session_key: str) -> int:
         """Delete the row of that key if it has expired; return how many rows were deleted."""
-        expired = self.expired.filter(session_key=session_key)
+        expired = self._with_key(session_key).filter(expire_date__lt=timezone.now())
         return self._write(lambda: self.delete_rows(expired))
 
     def delete_rows(self, rows: QuerySet[AbstractBaseSession]) -> int:
@@ -210,6 +219,18 @@ class Table:
     @property
     def _rows(self) -> QuerySet[AbstractBaseSession]:
         return self.model._base_manager.using(self.using).all()
+
+    def _with_key(self, session_key: str) -> QuerySet[AbstractBaseSession]:
+        return self._rows.filter(session_key=self._exact("session_key", session_key))
+
+    def _unchanged(self, session_key: str, session_data: str) -> QuerySet[AbstractBaseSession]:
+        data = self._exact("session_data", session_data)
+        return self._with_key(session_key).filter(session_data=data)
+
+    def _exact(self, name: str, text: str) -> Exact:
+        """Return the text as it is compared with the field of that name."""
+        field: Any = self.model._meta.get_field(name)
+        return Exact(Value(text, output_field=field), output_field=field)
 
     @property
     def expired(self) -> QuerySet[AbstractBaseSession]:

@@ -1,5 +1,6 @@
 """The setting DATABASES from DATABASE_URL. An option in the URL wins over this site's default."""
 
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -125,6 +126,8 @@ def _with_options(settings: Database, url: StoreURL) -> Database:
     settings |= {name.upper(): options.pop(name) for name in DJANGO_OPTIONS if name in options}
     if engine == "sqlite3":
         return settings | {"OPTIONS": SQLITE_DEFAULTS | options}
+    if engine == "mysql":
+        _load_mysql_driver()
     if options.pop("pool", False):
         options |= _pool_options(settings)
     age = 0 if "pool" in options else 60
@@ -150,6 +153,15 @@ def _libpq_options() -> list[str]:
     from psycopg import pq  # noqa: PLC0415
 
     return [option.keyword.decode() for option in pq.Conninfo.get_defaults()]
+
+
+def _load_mysql_driver() -> None:
+    """Let Django use PyMySQL, which needs no compiler, unless mysqlclient is installed."""
+    if find_spec("MySQLdb"):
+        return
+    if find_spec("pymysql") is None:
+        raise ValueError("mysql:// needs the package PyMySQL, or mysqlclient: pip install PyMySQL")
+    import_module("pymysql").install_as_MySQLdb()
 
 
 def _pool_options(settings: Database) -> dict[str, Any]:

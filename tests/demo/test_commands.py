@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -138,7 +139,7 @@ def signalled_after(profile: str, *numbers: signal.Signals) -> Iterator[None]:
 
     def remove_and_signal(remove: Any, *arguments: Any) -> Any:
         removed = remove(*arguments)
-        if profile == "file" or arguments[0].startswith('DELETE FROM "django_session"'):
+        if profile == "file" or re.match(r"DELETE .*\bdjango_session\b", arguments[0]):
             while pending:
                 signal.raise_signal(pending.pop())
         return removed

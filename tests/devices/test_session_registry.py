@@ -28,6 +28,7 @@ from pytest_django import Settings
 from cookieproj.devices import (
     auth_hashes,
     clear_registry,
+    row_identity,
     session_registry,
     stored_sessions,
     tracking,
@@ -405,6 +406,24 @@ def test_two_requests_restore_lost_row_once(profile: str, ada: User) -> None:
     with mock.patch.object(session_registry, "insert", insert_twice):
         assert is_in(client)
     assert SignedInSession.objects.get() == row
+
+
+def test_id_from_any_session_key_can_be_stored(ada: User) -> None:
+    """MariaDB would store zeros instead of one in four."""
+    for number in range(40):
+        row_id = row_identity.id_from_key(f"{number:032}")
+        assert row_identity.registered_id({ROW_ITEM: [row_id, None]}) == row_id
+        row = SignedInSession(id=row_id, user=ada, engine="db", expires=timezone.now())
+        session_registry.insert(row)
+        assert str(SignedInSession.objects.get(pk=row_id).pk) == row_id
+        row.delete()
+
+
+def test_id_that_the_database_cannot_store_is_ignored(ada: User) -> None:
+    row_id = "00000000-0000-8000-0000-000000000000"
+    session = {ROW_ITEM: [row_id, None]}
+    expected = None if connection.vendor == "mysql" else row_id
+    assert row_identity.registered_id(session) == expected
 
 
 def test_session_from_before_the_registry_is_registered(profile: str, ada: User) -> None:

@@ -27,7 +27,7 @@ ENGINES = [
     Engine(f"{family}{name}", *store)
     for family in (OUR_ENGINES, DJANGO_ENGINES)
     for name, *store in STORES
-    if family == OUR_ENGINES or name in DJANGO_ENGINE_NAMES
+    if family == OUR_ENGINES or (name in DJANGO_ENGINE_NAMES and store[0] != "pgbouncer")
 ]
 
 # The example store of docs/stores.md, and the tests that the page recommends for new stores.
@@ -147,6 +147,12 @@ def database(url: str) -> Iterator[None]:
 def postgresql_sessions_url(postgresql_url: str) -> str:
     """A separate database, as other tests migrate the server's first one."""
     return new_database(postgresql_url, "sessions")
+
+
+@pytest.fixture(scope="session")
+def pgbouncer_sessions_url(postgresql_url: str, pgbouncer_port: int) -> str:
+    new_database(postgresql_url, "pooled")
+    return f"postgresql://postgres@127.0.0.1:{pgbouncer_port}/pooled"
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from tests.families import IN_COOKIES
 STORES = [
     ("db", "sqlite", ""),
     ("db", "postgresql", ""),
+    ("db", "pgbouncer", ""),
     ("db", "mariadb", ""),
     ("cache", "", "redis"),
     ("cache", "", "memory"),

@@ -25,7 +25,9 @@ pytestmark = on_engines(lambda engine: bool(engine.database))
 
 on_ours = on_engines(lambda engine: engine.ours)
 
-on_servers = on_engines(lambda engine: engine.ours and engine.database in {"postgresql", "mariadb"})
+SERVERS = {"postgresql", "pgbouncer", "mariadb"}
+
+on_servers = on_engines(lambda engine: engine.ours and engine.database in SERVERS)
 
 on_postgresql = on_engines(lambda engine: engine.database == "postgresql")
 

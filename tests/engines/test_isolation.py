@@ -19,7 +19,7 @@ from cookieproj.engines.exceptions import StoreError, StoreUnavailableError
 from .contract import ALL, Engine, kept, on_engines
 from .test_sql_errors import reconnecting, save, stored
 
-SERVERS = {"postgresql", "mariadb"}
+SERVERS = {"postgresql", "pgbouncer", "mariadb"}
 LEVELS = ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
 WRITERS, ROUNDS = 8, 5
 
@@ -126,7 +126,7 @@ def test_save_fails_if_transaction_does_not_see_that_session_ended(
 
 
 @pytest.mark.parametrize("level", LEVELS[1:])
-@on_engines(lambda engine: engine.ours and engine.database == "postgresql")
+@on_engines(lambda engine: engine.ours and engine.database in {"postgresql", "pgbouncer"})
 def test_serialization_failure_raises_database_error_and_retry_succeeds(
     engine: Engine, level: str, elsewhere: Callable[..., Any]
 ) -> None:

@@ -14,7 +14,7 @@ from tests.proxy import Proxy, proxied
 
 from .contract import ALL, Engine, kept, on_engines
 
-pytestmark = on_engines(lambda engine: engine.database in {"postgresql", "mariadb"})
+pytestmark = on_engines(lambda engine: engine.database in {"postgresql", "pgbouncer", "mariadb"})
 
 OLD, NEW = {"a": 1}, {"a": 1, "b": 2}
 
@@ -26,7 +26,7 @@ def proxy(engine: Engine) -> Iterator[Proxy]:
     folder = settings["HOST"] or settings["OPTIONS"].get("host")
     server = (
         f"{folder}/.s.PGSQL.5432"
-        if connection.vendor == "postgresql"
+        if engine.database == "postgresql"
         else (settings["HOST"], int(settings["PORT"]))
     )
     connection.close()

@@ -19,6 +19,9 @@ from cookieproj.devices.user_model import find_by_name, users
 from cookieproj.engines import running_engine
 from cookieproj.engines.exceptions import SessionStoreError
 
+# Users that one query reads.
+BATCH_SIZE = 500
+
 
 def number_of_days(text: str) -> timedelta:
     # Every database can store the date a million days ago.
@@ -85,8 +88,16 @@ class Command(BaseCommand):
 
     def users(self, **options: Any) -> Iterator[Any]:
         if options["all"]:
-            return users().iterator()
+            return all_users()
         return iter([find_user(name) for name in dict.fromkeys(options["user"])])
+
+
+def all_users() -> Iterator[Any]:
+    """Yield all users, read in batches: a cursor would need one connection, or a transaction."""
+    remaining = ordered = users().order_by("pk")
+    while batch := list(remaining[:BATCH_SIZE]):
+        yield from batch
+        remaining = ordered.filter(pk__gt=batch[-1].pk)
 
 
 def end_some(user: Any, kept: list[UUID] | None, age: timedelta | None) -> int:

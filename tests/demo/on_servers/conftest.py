@@ -8,21 +8,21 @@ from pytest_django import DjangoDbBlocker
 from tests.conftest import connected, new_database
 
 
-@pytest.fixture(scope="session")
-def migrated_url(
-    postgresql_url: str, django_db_setup: None, django_db_blocker: DjangoDbBlocker
+@pytest.fixture(scope="session", params=["postgresql", "mariadb"])
+def database(
+    request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: DjangoDbBlocker
 ) -> str:
-    url = new_database(postgresql_url, "on_postgresql")
+    url = new_database(request.getfixturevalue(f"{request.param}_url"), "operating")
     with django_db_blocker.unblock(), connected(url):
         call_command("migrate", verbosity=0)
     return url
 
 
 @pytest.fixture(autouse=True)
-def on_postgresql(migrated_url: str, request: pytest.FixtureRequest, db: None) -> Iterator[None]:
-    """Make a PostgreSQL database ``default``, and undo afterwards what the test wrote."""
+def on_server(database: str, request: pytest.FixtureRequest, db: None) -> Iterator[None]:
+    """Make the server's database ``default``, and undo afterwards what the test wrote."""
     django_db = request.node.get_closest_marker("django_db")
-    with connected(migrated_url):
+    with connected(database):
         if django_db and django_db.kwargs.get("transaction"):
             yield
             call_command("flush", interactive=False, verbosity=0)

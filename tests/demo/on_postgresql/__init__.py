@@ -1,1 +1,0 @@
-"""Tests of the admin, the commands and the devices pages again, on PostgreSQL."""
