@@ -1,4 +1,4 @@
-"""Certificates for 127.0.0.1, self-signed_certificate or of a certificate authority."""
+"""Certificates for 127.0.0.1, self-signed or of a certificate authority."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Key = ec.EllipticCurvePrivateKey
 
 
 def make(folder: Path) -> Path:
-    """Create a file with a key and a self-signed_certificate certificate."""
+    """Create a file with a key and a self-signed certificate."""
     key = new_key()
     path = folder / "certificate.pem"
     path.write_bytes(pem_of(key) + signed_certificate("localhost", key, "localhost", key))

@@ -118,7 +118,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def is_djangos(item: pytest.Item) -> bool:
-    """Whether the test records losses of Django's engines: see the fixture ``held``."""
+    """Whether the test records losses of Django's engines: see the fixture ``tally``."""
     callspec = getattr(item, "callspec", None)
     return bool(callspec and callspec.params.get("whose") == "Django's")
 

@@ -8,7 +8,7 @@ import pytest
 from . import figures
 
 Whose = Literal["ours", "Django's"]
-Held = Callable[[str, Whose, int, int], None]
+Tally = Callable[[str, Whose, int, int], None]
 
 WHOSE: tuple[Whose, Whose] = ("ours", "Django's")
 
@@ -18,19 +18,19 @@ ROWS = pytest.StashKey[Rows]()
 
 
 @pytest.fixture
-def held(pytestconfig: pytest.Config) -> Held:
+def tally(pytestconfig: pytest.Config) -> Tally:
     """Adds tries to a row of the table, and how many of them lost data or signed somebody in.
 
-    ``held("Redis killed under load, cached_db", "ours", 4000, 0)``. Several calls for one row are
+    ``tally("Redis killed under load, cached_db", "ours", 4000, 0)``. Several calls for one row are
     added up.
     """
 
-    def held(name: str, whose: Whose, tries: int, lost: int) -> None:
+    def tally(name: str, whose: Whose, tries: int, lost: int) -> None:
         row = pytestconfig.stash.setdefault(ROWS, {}).setdefault(name, {})
         tries_before, lost_before = row.get(whose, (0, 0))
         row[whose] = tries_before + tries, lost_before + lost
 
-    return held
+    return tally
 
 
 def table(rows: Rows) -> Iterator[str]:

@@ -12,7 +12,7 @@ from pytest_django import Settings
 from cookieproj.profiles import PROFILES
 from tests.conftest import forget_folder
 from tests.families import run_on
-from tests.fault_table import WHOSE, Held, Whose
+from tests.fault_table import WHOSE, Tally, Whose
 from tests.tiers import function, is_fast, parameters
 
 Sample = Callable[..., list[Any]]
@@ -56,14 +56,14 @@ def share(tries: list[Any], test: str, profile: str) -> list[Any]:
 
 
 @pytest.fixture
-def report(held: Held) -> Report:
+def report(tally: Tally) -> Report:
     """Record the tries and those that succeeded. On our engines none may succeed."""
 
     def report(
         what: str, tries: Iterable[Any], succeeded: Iterable[Any], whose: Whose = "ours"
     ) -> None:
         tries, succeeded = list(tries), list(succeeded)
-        held(what, whose, len(tries), len(succeeded))
+        tally(what, whose, len(tries), len(succeeded))
         assert tries
         assert whose == "Django's" or succeeded == []
 

@@ -206,7 +206,7 @@ def test_stored_text_opens_under_another_key(profile: str, ada: User) -> None:
         browser(User.objects.create_user("grace", password="cookies")),
         browser(ada),
     )
-    store.plant(key_of(adas_browser), store.held(key_of(grace)) or b"")
+    store.plant(key_of(adas_browser), store.payload_of(key_of(grace)) or b"")
     assert "welcome grace" in adas_browser.get("/auth/account/").content.decode()
 
 
@@ -216,7 +216,7 @@ def test_older_stored_text_opens_when_restored(profile: str, ada: User) -> None:
     store, client = STORES[profile](), browser(ada)
     client.post("/sessions/set-item/", {"value": "blue"})
     key = key_of(client)
-    older = store.held(key) or b""
+    older = store.payload_of(key) or b""
     client.post("/sessions/set-item/", {"value": "red"})
     assert color_in(client) == "color is red\n"
     store.plant(key, older)

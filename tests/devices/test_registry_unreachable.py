@@ -1,6 +1,6 @@
 """The registry's database becomes unreachable during a request.
 
-Where possible the request succeeds, and the registry is updated at_next_try.
+Where possible the request succeeds, and the registry is updated at the next try.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""The async methods of a session call its store in threads, never on the event loop_threads."""
+"""The async methods of a session call its store in threads, never on the event loop."""
 
 import asyncio
 import threading

@@ -18,7 +18,7 @@ from cookieproj.settings.caches import caches
 from tests.conftest import forget_folder, new_database
 from tests.engines.conftest import database
 from tests.families import FAMILIES
-from tests.fault_table import Held, Whose
+from tests.fault_table import Tally, Whose
 
 # Offsets of whole hours, of halves and quarters, and zones without daylight saving time.
 ZONES = ["Europe/Berlin", "America/St_Johns", "Pacific/Chatham", "Asia/Kolkata", "UTC"]
@@ -105,7 +105,7 @@ def save_session(settings: Settings, saved: datetime, age: timedelta) -> IsAlive
     return is_alive
 
 
-def test_sessions_end_on_time(engine: str, whose: Whose, settings: Settings, held: Held) -> None:
+def test_sessions_end_on_time(engine: str, whose: Whose, settings: Settings, tally: Tally) -> None:
     """The process that reads a session has another time zone than the one that saved it."""
     wrong = []
     trials = list(product(ZONES, SAVE_TIMES, AGES))
@@ -116,13 +116,13 @@ def test_sessions_end_on_time(engine: str, whose: Whose, settings: Settings, hel
         settings.TIME_ZONE = ZONES[ZONES.index(zone) - 1]
         if not is_alive(age - MARGIN) or is_alive(age + MARGIN):
             wrong.append(trial)
-    held("Sessions over a change of the clock: early or late", whose, len(trials), len(wrong))
+    tally("Sessions over a change of the clock: early or late", whose, len(trials), len(wrong))
     if whose == "ours":
         assert wrong == []
 
 
 def test_no_session_ends_early_without_use_tz(
-    engine: str, whose: Whose, settings: Settings, held: Held
+    engine: str, whose: Whose, settings: Settings, tally: Tally
 ) -> None:
     """In the database, a session that ends in the repeated hour may end an hour late."""
     settings.USE_TZ = False
@@ -137,6 +137,6 @@ def test_no_session_ends_early_without_use_tz(
         if is_alive(age + latest + MARGIN):
             late.append(trial)
     what = "Sessions over a change of the clock, USE_TZ off: early"
-    held(what, whose, len(trials), len(early))
+    tally(what, whose, len(trials), len(early))
     if whose == "ours":
         assert (early, late) == ([], [])

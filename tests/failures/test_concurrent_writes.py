@@ -1,6 +1,6 @@
 """Two concurrent requests of a browser, each of which changes the session key: a double click.
 
-The browser has_data the cookie of the last response.
+The browser has the cookie of the last response.
 """
 
 import re
@@ -12,7 +12,7 @@ from django.test import Client
 from cookieproj.devices.signing_out import sign_out_everywhere
 from demo.models import User
 from tests.families import IN_COOKIES
-from tests.fault_table import Held, Whose
+from tests.fault_table import Tally, Whose
 
 from .stopping import ADMIN, NEW_PASSWORD, SIGN_INS, DuringRequest, StopInView, same_browser
 
@@ -27,7 +27,7 @@ def test_double_click_on_sign_in_signs_in_and_keeps_data(
     during_request: DuringRequest,
     client: Client,
     admin: User,
-    held: Held,
+    tally: Tally,
 ) -> None:
     client.post("/sessions/set-item/", {"key": "color", "value": "blue"})
     before = same_browser(client)
@@ -37,7 +37,7 @@ def test_double_click_on_sign_in_signs_in_and_keeps_data(
     response = client.post(path, ADMIN)
     is_in = response.status_code == 302 and "admin" in client.get(SIGN_INS[path]).content.decode()
     has_data = client.get("/sessions/get-item/?key=color").content.decode() == "color is blue\n"
-    held(
+    tally(
         "Two sign-ins at once over one session: signed out", whose, 1, int(not (is_in and has_data))
     )
     assert is_in
@@ -53,7 +53,7 @@ def test_password_change_sent_twice_keeps_the_session(
     during_request: DuringRequest,
     client: Client,
     admin: User,
-    held: Held,
+    tally: Tally,
 ) -> None:
     client.post("/auth/sign-in/", ADMIN)
     first = same_browser(client)
@@ -61,7 +61,7 @@ def test_password_change_sent_twice_keeps_the_session(
     client.raise_request_exception = False
     response = client.post("/admin/password_change/", NEW_PASSWORD)
     is_in = response.status_code == 302 and "welcome admin" in client.get("/auth/account/").text
-    held("A new password sent twice at once: signed out", whose, 1, int(not is_in))
+    tally("A new password sent twice at once: signed out", whose, 1, int(not is_in))
     assert is_in
 
 
@@ -71,7 +71,7 @@ def test_sign_in_while_another_tab_signs_out_signs_in(
     during_request: DuringRequest,
     client: Client,
     admin: User,
-    held: Held,
+    tally: Tally,
 ) -> None:
     """The sign-in stores the session again, and a sign-out everywhere ends it."""
     client.post("/auth/by-hand-sign-in/", ADMIN)
@@ -80,7 +80,7 @@ def test_sign_in_while_another_tab_signs_out_signs_in(
     client.raise_request_exception = False
     response = client.post("/auth/sign-in/", ADMIN)
     is_in = response.status_code == 302 and "welcome admin" in client.get("/auth/account/").text
-    held("A sign-in over a session that ends during_request: signed out", whose, 1, int(not is_in))
+    tally("A sign-in over a session that ends meanwhile: signed out", whose, 1, int(not is_in))
     assert is_in
     copies = [same_browser(client), other]
     sign_out_everywhere(User.objects.get())

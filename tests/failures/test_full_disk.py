@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault_table import Held, Whose
+from tests.fault_table import Tally, Whose
 
 from .conftest import Tries, Variables
 from .threaded_server import threaded
@@ -45,7 +45,7 @@ def full(disk: Path) -> Iterator[None]:
 
 
 def test_writes_to_full_disk_are_503_and_lose_no_session(
-    disk: Path, whose: Whose, variables: Variables, tries: Tries, held: Held
+    disk: Path, whose: Whose, variables: Variables, tries: Tries, tally: Tally
 ) -> None:
     """As soon as there is room again, writes succeed."""
     failed: list[Answer] = []
@@ -68,6 +68,6 @@ def test_writes_to_full_disk_are_503_and_lose_no_session(
             # Django's engine reports no error.
             assert crowd.failed() or whose == "Django's", "the disk was not full"
             failed += crowd.failed(started, ended, {503})
-    held("Disk full, file: sessions", whose, VISITORS * times, lost)
+    tally("Disk full, file: sessions", whose, VISITORS * times, lost)
     if whose == "ours":
         assert (failed, lost) == ([], 0)

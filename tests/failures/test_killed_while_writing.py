@@ -17,7 +17,7 @@ from pytest_django import Settings
 
 from tests.conftest import forget_folder
 from tests.families import FAMILIES
-from tests.fault_table import Held, Whose
+from tests.fault_table import Tally, Whose
 
 from .conftest import SETTINGS, Tries
 
@@ -76,7 +76,7 @@ def test_kill_leaves_no_torn_file_and_unfinished_files_are_cleared(
     whose: Whose,
     tmp_path: Path,
     tries: Tries,
-    held: Held,
+    tally: Tally,
 ) -> None:
     min_kills = tries(50, 200)
     kills = torn = written = 0
@@ -97,8 +97,8 @@ def test_kill_leaves_no_torn_file_and_unfinished_files_are_cleared(
         os.utime(path, (0, 0))
     call_command("clearsessions", verbosity=0)
     remaining = list(tmp_path.glob(UNFINISHED))
-    held("Application killed while it writes session files: torn or empty", whose, kills, torn)
-    held("Unfinished files of those kills: never deleted", whose, len(unfinished), len(remaining))
+    tally("Application killed while it writes session files: torn or empty", whose, kills, torn)
+    tally("Unfinished files of those kills: never deleted", whose, len(unfinished), len(remaining))
     assert written >= kills
     assert unfinished, "no kill interrupted a write"
     assert {path.name.removeprefix("sessionid") for path in tmp_path.glob("sessionid*")} >= keys

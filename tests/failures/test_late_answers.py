@@ -7,7 +7,7 @@ from django.conf import settings as django_settings
 from django.test import Client
 
 from demo.models import User
-from tests.fault_table import Held, Whose
+from tests.fault_table import Tally, Whose
 
 from .stopping import ADMIN, NEW_PASSWORD, SIGN_INS, DuringRequest, in_another_tab
 
@@ -49,14 +49,14 @@ def test_late_response_keeps_user_signed_in_after_sign_in(
     during_request: DuringRequest,
     client: Client,
     admin: User,
-    held: Held,
+    tally: Tally,
 ) -> None:
     prepare(client)
     during_request(in_another_tab(client, path, ADMIN))
     client.get(late_path)
     is_in = "admin" in client.get(SIGN_INS[path]).text
-    held(
-        "A late_path answer to a page that is under way at a sign-in: signed out",
+    tally(
+        "A late answer to a page that is under way at a sign-in: signed out",
         whose,
         1,
         int(not is_in),
@@ -74,13 +74,15 @@ def test_late_response_keeps_session_that_has_ended_all_others(
     during_request: DuringRequest,
     client: Client,
     admin: User,
-    held: Held,
+    tally: Tally,
 ) -> None:
     client.post("/auth/sign-in/", ADMIN)
     during_request(in_another_tab(client, path, ENDS_OTHERS[path]))
     client.get(late_path)
     is_in = "welcome admin" in client.get("/auth/account/").text
-    held("A late_path answer while all others are signed out: signed out", whose, 1, int(not is_in))
+    tally(
+        "A late answer while all others are signed out: signed out", whose, 1, int(not is_in)
+    )
     assert whose == "Django's" or is_in
 
 
@@ -92,12 +94,12 @@ def test_ending_all_others_twice_at_once_keeps_the_session(
     during_request: DuringRequest,
     client: Client,
     admin: User,
-    held: Held,
+    tally: Tally,
 ) -> None:
     client.post("/auth/sign-in/", ADMIN)
     during_request(in_another_tab(client, path, ENDS_OTHERS[path]))
     client.post(path, ENDS_OTHERS[path])
     is_in = "welcome admin" in client.get("/auth/account/").text
-    held("All others are signed out, sent twice: signed out", whose, 1, int(not is_in))
+    tally("All others are signed out, sent twice: signed out", whose, 1, int(not is_in))
     assert whose == "Django's" or is_in
     assert whose == "Django's" or User.objects.get().signed_in_sessions.live().count() == 1

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault_table import Held
+from tests.fault_table import Tally
 from tests.servers import StoppableMongoDB
 
 from .conftest import Tries, Variables
@@ -27,7 +27,7 @@ def mongodb(tmp_path: Path) -> Iterator[StoppableMongoDB]:
 
 @pytest.mark.parametrize("whose", ["ours"], indirect=True)
 def test_nobody_is_signed_out_and_no_write_is_lost(
-    mongodb: StoppableMongoDB, variables: Variables, tries: Tries, held: Held
+    mongodb: StoppableMongoDB, variables: Variables, tries: Tries, tally: Tally
 ) -> None:
     """While the server does not answer, every request gets a 503."""
     answers: list[Answer] = []
@@ -53,7 +53,7 @@ def test_nobody_is_signed_out_and_no_write_is_lost(
             answers += crowd.answers
             failed += crowd.failed(killed, back, {503})
     what = "MongoDB killed under load, mongodb"
-    held(f"{what}: requests (503 while it is unreachable)", "ours", len(answers), len(failed))
-    held(f"{what}: sessions", "ours", VISITORS * kills, lost)
+    tally(f"{what}: requests (503 while it is unreachable)", "ours", len(answers), len(failed))
+    tally(f"{what}: sessions", "ours", VISITORS * kills, lost)
     assert len(answers) >= 2 * (3 * TURNS + 1) * VISITORS * kills
     assert (failed, lost) == ([], 0)

@@ -11,7 +11,7 @@ from demo.models import User
 from tests.browsers import browser, is_in, row_of
 from tests.conftest import on
 from tests.families import COOKIE_ENGINES
-from tests.fault_table import Held, Whose
+from tests.fault_table import Tally, Whose
 
 from .stopping import DuringRequest, StopAfterUser, same_browser
 
@@ -53,14 +53,18 @@ def is_listed(client: Client) -> bool:
 @pytest.mark.parametrize("copy_action", COPY_ACTIONS)
 @pytest.mark.parametrize("ends_others", ENDS_OTHERS)
 def test_old_copy_does_not_sign_out_its_owner(
-    ends_others: str, copy_action: str, whose: Whose, running_profile: str, held: Held
+    ends_others: str,
+    copy_action: str,
+    whose: Whose,
+    running_profile: str,
+    tally: Tally,
 ) -> None:
     client = browser(User.objects.get(username="ada"))
     copy = same_browser(client)
     ENDS_OTHERS[ends_others](client)
     COPY_ACTIONS[copy_action](copy)
     is_kept = is_in(client) and is_listed(client)
-    held("An old copy of a cookie signs its owner out", whose, 1, int(not is_kept))
+    tally("An old copy of a cookie signs its owner out", whose, 1, int(not is_kept))
     assert is_kept
 
 
@@ -75,7 +79,7 @@ def test_late_request_does_not_sign_out_its_owner(
     running_profile: str,
     whose: Whose,
     during_request: DuringRequest,
-    held: Held,
+    tally: Tally,
 ) -> None:
     client = browser(User.objects.get(username="ada"))
     late = same_browser(client)
@@ -83,7 +87,7 @@ def test_late_request_does_not_sign_out_its_owner(
     during_request(lambda: ENDS_OTHERS[ends_others](client))
     COPY_ACTIONS[copy_action](late)
     is_kept = is_in(client) and is_listed(client)
-    held("An old copy of a cookie signs its owner out", whose, 1, int(not is_kept))
+    tally("An old copy of a cookie signs its owner out", whose, 1, int(not is_kept))
     assert is_kept
 
 

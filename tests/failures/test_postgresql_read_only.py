@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from tests.fault_table import Held, Whose
+from tests.fault_table import Tally, Whose
 from tests.servers import StoppablePostgreSQL
 
 from .conftest import Variables
@@ -40,7 +40,7 @@ def test_write_is_503_while_postgresql_is_read_only(
     postgresql: StoppablePostgreSQL,
     redis_url: str,
     variables: Variables,
-    held: Held,
+    tally: Tally,
 ) -> None:
     environment = variables(engine, database=postgresql.url, redis=redis_url)
     with threaded(**environment) as site:
@@ -54,7 +54,7 @@ def test_write_is_503_while_postgresql_is_read_only(
         after = [write(visitor) for _ in range(WRITES)]
         assert visitor.is_signed_in()
     wrong = [status for status in during if status != 503] + [s for s in after if s != 200]
-    held(f"PostgreSQL read-only for a while, {engine}: writes", whose, 2 * WRITES, len(wrong))
+    tally(f"PostgreSQL read-only for a while, {engine}: writes", whose, 2 * WRITES, len(wrong))
     if whose == "ours":
         assert wrong == []
         assert all(reads)

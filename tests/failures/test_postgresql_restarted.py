@@ -5,7 +5,7 @@ import time
 import psycopg
 import pytest
 
-from tests.fault_table import Held, Whose
+from tests.fault_table import Tally, Whose
 from tests.servers import StoppablePostgreSQL
 
 from .conftest import Tries, Variables
@@ -24,7 +24,7 @@ def test_requests_succeed_again_after_postgresql_restarts(
     redis_url: str,
     variables: Variables,
     tries: Tries,
-    held: Held,
+    tally: Tally,
 ) -> None:
     answers: list[Answer] = []
     failed: list[Answer] = []
@@ -53,8 +53,8 @@ def test_requests_succeed_again_after_postgresql_restarts(
             # It is a 500 if the server stops or starts during the request.
             failed += crowd.failed(stopped, restarted, {500, 503})
     what = f"PostgreSQL restarted under load, {engine}"
-    held(f"{what}: requests (errors while it is down)", whose, len(answers), len(failed))
-    held(f"{what}: sessions", whose, VISITORS * restarts, lost)
+    tally(f"{what}: requests (errors while it is down)", whose, len(answers), len(failed))
+    tally(f"{what}: sessions", whose, VISITORS * restarts, lost)
     assert len(answers) >= 4 * 2 * TURNS * VISITORS * restarts
     if whose == "ours":
         assert (failed, lost) == ([], 0)

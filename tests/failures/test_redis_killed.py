@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.fault_table import Held, Whose
+from tests.fault_table import Tally, Whose
 from tests.servers import StoppableRedis
 
 from .conftest import Tries, Variables
@@ -30,7 +30,7 @@ def test_redis_outage_signs_out_nobody(
     redis: StoppableRedis,
     variables: Variables,
     tries: Tries,
-    held: Held,
+    tally: Tally,
     report_line: Callable[[str], None],
     pytestconfig: pytest.Config,
 ) -> None:
@@ -62,8 +62,8 @@ def test_redis_outage_signs_out_nobody(
             if answers:
                 what = f"Redis {how} under load, {engine}"
                 slowest = max(answer.duration for answer in answers)
-                held(f"{what}: requests{note}", whose, len(answers), len(failed))
-                held(f"{what}: sessions", whose, VISITORS * times, lost)
+                tally(f"{what}: requests{note}", whose, len(answers), len(failed))
+                tally(f"{what}: sessions", whose, VISITORS * times, lost)
                 report_line(f"{what}, {whose}: slowest of {len(answers)} requests {slowest:.1f} s")
                 assert len(answers) >= 2 * (2 * TURNS + turns) * VISITORS * times
                 if whose == "ours":

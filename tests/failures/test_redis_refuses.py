@@ -34,7 +34,7 @@ from cookieproj.engines.exceptions import (
 )
 from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.engines.round_trips import count_round_trips
-from tests.fault_table import Held
+from tests.fault_table import Tally
 from tests.proxy import Proxy, proxied
 from tests.servers import StoppableRedis, UnavailableError
 from tests.stores import forget_pending
@@ -106,11 +106,11 @@ def family(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def record_result(held: Held, family: str) -> RecordResult:
+def record_result(tally: Tally, family: str) -> RecordResult:
     """Records a result in the table. Django's engines may fail where they are known to."""
 
     def record_result(row: str, succeeded: bool, django_may_fail: bool = False) -> None:
-        held(row, "ours" if family == OUR_ENGINES else "Django's", 1, int(not succeeded))
+        tally(row, "ours" if family == OUR_ENGINES else "Django's", 1, int(not succeeded))
         assert succeeded or (family == DJANGO_ENGINES and django_may_fail)
 
     return record_result

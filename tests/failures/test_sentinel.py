@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.conftest import start
-from tests.fault_table import Held, Whose
+from tests.fault_table import Tally, Whose
 
 from .conftest import Tries, Variables
 from .sentinels import SentinelSetup, redis_with_sentinels
@@ -29,7 +29,7 @@ def test_failover_signs_out_nobody(
     redis: SentinelSetup,
     variables: Variables,
     tries: Tries,
-    held: Held,
+    tally: Tally,
     report_line: Callable[[str], None],
 ) -> None:
     """The sign-ins are replicated before. Redis confirms a write before it is replicated."""
@@ -57,7 +57,7 @@ def test_failover_signs_out_nobody(
             signed_out += crowd.signed_out()
             lost += crowd.lost()
     what = "Redis fails over to a replica under load, cache"
-    held(f"{what}: sessions", whose, VISITORS * times, signed_out)
+    tally(f"{what}: sessions", whose, VISITORS * times, signed_out)
     wrong = sum(not answer.is_correct for answer in answers)
     report_line(
         f"{what}, {whose}: {wrong} of {len(answers)} requests failed, the last of them "

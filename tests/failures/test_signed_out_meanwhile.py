@@ -4,7 +4,7 @@
 is restarted, so no process knows of the copy.
 """
 
-from tests.fault_table import Held, Whose
+from tests.fault_table import Tally, Whose
 from tests.servers import StoppableRedis
 
 from .conftest import Variables
@@ -18,7 +18,7 @@ TRIES = 5
 
 
 def test_outdated_cache_serves_copied_cookie_at_most_once(
-    whose: Whose, redis: StoppableRedis, variables: Variables, held: Held
+    whose: Whose, redis: StoppableRedis, variables: Variables, tally: Tally
 ) -> None:
     """A request that is served from the cache finds no row, and deletes the copy."""
     environment = variables("cached_db", redis=redis.url)
@@ -41,6 +41,6 @@ def test_outdated_cache_serves_copied_cookie_at_most_once(
                 results.append(visitor.is_signed_in())
             opened += any(results[1:])
     what = "Signed out while Redis was unreachable, cached_db: a copied cookie"
-    held(what, whose, VISITORS, opened)
+    tally(what, whose, VISITORS, opened)
     if whose == "ours":
         assert opened == 0

@@ -15,7 +15,7 @@ from cookieproj.engines.constants import (
     ENGINE_NAMES,
     OUR_ENGINES,
 )
-from tests.fault_table import Held, Whose
+from tests.fault_table import Tally, Whose
 from tests.sites import ROOT, in_production
 
 from .clients import MIN_VISITS
@@ -65,7 +65,7 @@ def test_many_clients_get_no_error_and_memory_does_not_grow(
     engine: str,
     stores: dict[str, str],
     tmp_path: Path,
-    held: Held,
+    tally: Tally,
 ) -> None:
     seconds, growth = LONG if request.config.getoption("--long") else SHORT
     profile = engine.rpartition(".")[2]
@@ -78,7 +78,7 @@ def test_many_clients_get_no_error_and_memory_does_not_grow(
             before = {worker: memory(worker) for worker in children(int(pid.read_text()))}
             report = json.loads(process.stdout.readline())
         after = {worker: memory(worker) for worker in children(int(pid.read_text()))}
-    held(f"{CLIENTS} clients at once, {profile}", whose, report["requests"], len(report["errors"]))
+    tally(f"{CLIENTS} clients at once, {profile}", whose, report["requests"], len(report["errors"]))
     assert report["requests"] >= CLIENTS * MIN_VISITS
     if whose == "ours":
         assert report["errors"] == []

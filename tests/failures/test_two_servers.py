@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 
 from cookieproj.profiles import PROFILES
-from tests.fault_table import Held, Whose
+from tests.fault_table import Tally, Whose
 from tests.servers import StoppablePostgreSQL
 from tests.sites import gunicorn
 
@@ -38,7 +38,7 @@ def test_killing_one_of_two_servers_causes_no_error(
     variables: Variables,
     postgresql: StoppablePostgreSQL,
     redis_url: str,
-    held: Held,
+    tally: Tally,
 ) -> None:
     environment = variables(engine, database=postgresql.url, redis=redis_url)
     with ExitStack() as stack:
@@ -60,8 +60,8 @@ def test_killing_one_of_two_servers_causes_no_error(
             visitor.sign_out()
         signed_out = crowd.signed_out()
     what = "One of two servers behind a balancer killed under load"
-    held(f"{what}: requests", whose, len(crowd.answers), len(crowd.failed()))
-    held(f"{what}: sessions", whose, VISITORS, lost)
+    tally(f"{what}: requests", whose, len(crowd.answers), len(crowd.failed()))
+    tally(f"{what}: sessions", whose, VISITORS, lost)
     assert all(abs(counts[ports[0]] - counts[ports[1]]) <= 1 for counts in before_kill)
     for balancer, counts in zip(balancers, at_kill, strict=True):
         by_killed, by_other = ((balancer.served - counts)[port] for port in ports)

@@ -32,7 +32,7 @@ class Store(Protocol):
 
     def plant(self, key: str, payload: bytes) -> None: ...
 
-    def held(self, key: str) -> bytes | None: ...
+    def payload_of(self, key: str) -> bytes | None: ...
 
 
 class Rows:
@@ -47,7 +47,7 @@ class Rows:
         with connection.cursor() as cursor:
             cursor.execute(UPSERT, [key, payload.decode("latin-1")])
 
-    def held(self, key: str) -> bytes | None:
+    def payload_of(self, key: str) -> bytes | None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT session_data FROM django_session WHERE session_key = %s", [key])
             row = cursor.fetchone()
@@ -68,7 +68,7 @@ class Files:
     def plant(self, key: str, payload: bytes) -> None:
         self._path(key).write_bytes(payload)
 
-    def held(self, key: str) -> bytes | None:
+    def payload_of(self, key: str) -> bytes | None:
         path = self._path(key)
         return path.read_bytes() if path.exists() else None
 
@@ -89,7 +89,7 @@ class RedisValues:
     def plant(self, key: str, payload: bytes) -> None:
         self._redis.set(f"{self._prefix}{key}", payload, ex=600)
 
-    def held(self, key: str) -> bytes | None:
+    def payload_of(self, key: str) -> bytes | None:
         payload: bytes | None = self._redis.get(f"{self._prefix}{key}")
         return payload
 
@@ -113,7 +113,7 @@ class Documents:
         document = {"data": payload, "expires": datetime(2999, 1, 1, tzinfo=UTC)}
         documents(settings.SESSION_MONGODB_URL).replace_one({"_id": key}, document, upsert=True)
 
-    def held(self, key: str) -> bytes | None:
+    def payload_of(self, key: str) -> bytes | None:
         document = documents(settings.SESSION_MONGODB_URL).find_one(key)
         return document["data"] if document else None
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import manage
 from tests.conftest import on
-from tests.fault_table import Held, Whose
+from tests.fault_table import Tally, Whose
 
 from .conftest import Fuzz, on_our_engines
 from .inputs import NOTORIOUS, as_json, mutated, values
@@ -82,18 +82,18 @@ def error_of(line: list[str]) -> str:
 @on("db", "file")
 @on_our_engines
 def test_random_arguments_give_one_line_errors_and_change_no_session(
-    site: Site, whose: Whose, profile: str, fuzz: Fuzz, held: Held, capfd: Any
+    site: Site, whose: Whose, profile: str, fuzz: Fuzz, tally: Tally, capfd: Any
 ) -> None:
     store = STORES[profile]()
     ada, _mallory = sign_up(site, CANARY, CANARY), sign_up(site, "mallory", "blue")
-    before = store.held(ada.key)
+    before = store.payload_of(ada.key)
 
     def check(line: list[str]) -> None:
         # Except for line ends in the arguments, which the message repeats.
         assert error_of(line).count("\n") <= "".join(line).count("\n")
-        assert store.held(ada.key) == before
+        assert store.payload_of(ada.key) == before
 
-    held("Random arguments, all commands", "ours", fuzz(2, check, lines()), 0)
+    tally("Random arguments, all commands", "ours", fuzz(2, check, lines()), 0)
 
 
 @on("db")

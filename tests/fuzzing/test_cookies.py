@@ -7,7 +7,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from demo.constants import LOGIN_COOKIE
-from tests.fault_table import Held, Whose
+from tests.fault_table import Tally, Whose
 from tests.sites import in_production
 
 from .conftest import Fuzz, Log, on_our_engines
@@ -59,7 +59,7 @@ def headers(keys: list[bytes], whole: list[bytes]) -> st.SearchStrategy[bytes]:
 
 @on_our_engines
 def test_random_cookie_header_opens_no_other_session(
-    site: Site, whose: Whose, profile: str, log: Log, fuzz: Fuzz, held: Held
+    site: Site, whose: Whose, profile: str, log: Log, fuzz: Fuzz, tally: Tally
 ) -> None:
     ada = sign_up(site, CANARY, CANARY)
     mallory = sign_up(site, "mallory", "blue")
@@ -80,7 +80,7 @@ def test_random_cookie_header_opens_no_other_session(
     tries = fuzz(6, check, headers(keys, whole), st.sampled_from(REQUESTS))
     request = Request("/sessions/get-item/", query="key=color")
     assert site.send(request, ada.cookie).shows(CANARY)
-    held("Random Cookie header", whose, tries, 0)
+    tally("Random Cookie header", whose, tries, 0)
 
 
 def login_cookie(site: Site, person: Person) -> str:
@@ -89,7 +89,7 @@ def login_cookie(site: Site, person: Person) -> str:
 
 
 def test_random_cookie_header_over_a_socket_is_no_server_error(
-    stores: dict[str, str], fuzz: Fuzz, held: Held
+    stores: dict[str, str], fuzz: Fuzz, tally: Tally
 ) -> None:
     """Without CR and LF, which would end the header."""
     with in_production(**stores, SESSION_PROFILE="cache") as host:
@@ -107,7 +107,7 @@ def test_random_cookie_header_over_a_socket_is_no_server_error(
         cookie = cookie_of(key).replace(b"sessionid", b"__Host-sessionid")
         tries = fuzz(0.2, check, headers([key.encode()], [cookie]), gets)
     assert 200 in statuses
-    held("Random Cookie header", "ours", tries, 0)
+    tally("Random Cookie header", "ours", tries, 0)
 
 
 def status_of(server: tuple[str, int], request: Request, header: bytes) -> int:

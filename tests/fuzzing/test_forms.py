@@ -19,7 +19,7 @@ from demo.constants import IN_PATH_SALT
 from demo.models import User
 from demo.recipes import RECIPES
 from tests.families import run_on
-from tests.fault_table import Held, Whose
+from tests.fault_table import Tally, Whose
 
 from .conftest import Check, Fuzz, Log, on_our_engines
 from .inputs import NOTORIOUS, mutated
@@ -139,16 +139,16 @@ def page_requests(
 
 @on_our_engines
 def test_random_form_fields_open_no_other_session(
-    site: Site, whose: Whose, profile: str, log: Log, fuzz: Fuzz, held: Held
+    site: Site, whose: Whose, profile: str, log: Log, fuzz: Fuzz, tally: Tally
 ) -> None:
     ada, mallory = sign_up(site, CANARY, CANARY), sign_up(site, "mallory", "blue")
     tries = fuzz(5, request_check(site, ada, mallory, profile, log), recipe_requests())
-    held("Random form fields, all recipes", "ours", tries, 0)
+    tally("Random form fields, all recipes", "ours", tries, 0)
 
 
 @on_our_engines
 def test_random_requests_to_pages_open_no_other_session(
-    site: Site, whose: Whose, profile: str, log: Log, fuzz: Fuzz, held: Held
+    site: Site, whose: Whose, profile: str, log: Log, fuzz: Fuzz, tally: Tally
 ) -> None:
     ada, mallory = sign_up(site, CANARY, CANARY), sign_up(site, "mallory", "blue")
     rows = [str(row) for row in SignedInSession.objects.values_list("pk", flat=True)]
@@ -161,7 +161,7 @@ def test_random_requests_to_pages_open_no_other_session(
     }
     requests = page_requests(PATHS, METHODS, valid_values)
     tries = fuzz(1, request_check(site, ada, mallory, profile, log), requests)
-    held("Random paths, queries and bodies, all pages", "ours", tries, 0)
+    tally("Random paths, queries and bodies, all pages", "ours", tries, 0)
 
 
 def test_random_get_requests_to_the_admin_are_no_server_error(
@@ -192,7 +192,9 @@ def request_check(
 ) -> Check:
     """A check that sends Mallory's request while Ada's session is in the same store."""
     store = STORES[profile]() if profile in STORES else None
-    before = {person.key: store.held(person.key) if store else None for person in (ada, mallory)}
+    before = {
+        person.key: store.payload_of(person.key) if store else None for person in (ada, mallory)
+    }
 
     def check(request: Request) -> None:
         # The previous request may have ended Mallory's session.
@@ -204,7 +206,7 @@ def request_check(
         answer = site.send(request, mallory.cookie)
         assert answer.status < 500
         assert not answer.shows(CANARY)
-        assert store is None or store.held(ada.key) == before[ada.key]
+        assert store is None or store.payload_of(ada.key) == before[ada.key]
         assert not [record.exc_info for record in log.take_records() if is_error(record)]
 
     return check

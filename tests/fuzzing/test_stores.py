@@ -13,7 +13,7 @@ from cookieproj.engines import running_engine
 from cookieproj.engines.constants import COOKIE_SALT, TOMBSTONE_MARK
 from tests.conftest import on
 from tests.families import COOKIE_ENGINES, SERVER_ENGINES, run_on
-from tests.fault_table import Held, Whose
+from tests.fault_table import Tally, Whose
 
 from .conftest import Fuzz, Log, on_our_engines
 from .inputs import as_json, changed, merged_json, mutated, values
@@ -77,25 +77,30 @@ def signed(valid: dict[str, Any]) -> st.SearchStrategy[Entry]:
 
 @on(*SERVER_ENGINES)
 def test_random_stored_session_is_no_server_error_and_opens_no_other(
-    site: Site, whose: Whose, profile: str, log: Log, fuzz: Fuzz, held: Held
+    site: Site, whose: Whose, profile: str, log: Log, fuzz: Fuzz, tally: Tally
 ) -> None:
     ada, mallory = sign_up(site, CANARY, CANARY), sign_up(site, "mallory", "blue")
     store = STORES[profile]()
     visitor = Visitor(site, log, store, ada, mallory, is_ours=whose == "ours")
     tries = fuzz(4, visitor.check, random_entries(store, mallory), st.sampled_from(REQUESTS))
-    held(f"A stored session is damaged or wrong, {profile}", whose, tries, visitor.lost)
+    tally(f"A stored session is damaged or wrong, {profile}", whose, tries, visitor.lost)
 
 
 @pytest.mark.parametrize("whose", ["ours", "Django's"])
 def test_random_row_of_postgresql_is_no_server_error_and_opens_no_other(
-    whose: Whose, on_postgresql: None, settings: Settings, log: Log, fuzz: Fuzz, held: Held
+    whose: Whose,
+    on_postgresql: None,
+    settings: Settings,
+    log: Log,
+    fuzz: Fuzz,
+    tally: Tally,
 ) -> None:
     run_on(settings, whose, "db")
     site, store = Site(), PostgreSQLRows()
     ada, mallory = sign_up(site, CANARY, CANARY), sign_up(site, "mallory", "blue")
     visitor = Visitor(site, log, store, ada, mallory, is_ours=whose == "ours")
     tries = fuzz(2, visitor.check, random_entries(store, mallory), st.sampled_from(REQUESTS))
-    held("A stored session is damaged or wrong, db on PostgreSQL", whose, tries, visitor.lost)
+    tally("A stored session is damaged or wrong, db on PostgreSQL", whose, tries, visitor.lost)
 
 
 class Visitor:
@@ -106,7 +111,7 @@ class Visitor:
     ) -> None:
         self.site, self.log, self.store, self.is_ours = site, log, store, is_ours
         self.ada, self.mallory = ada, mallory
-        self.before = store.held(ada.key)
+        self.before = store.payload_of(ada.key)
         self.lost = 0
 
     def check(self, stored: Entry, request: Request) -> None:
@@ -116,7 +121,7 @@ class Visitor:
             # Django's engine may write an invalid date, which is an error in the transaction of
             # the test.
             connection.set_rollback(False)
-        if self.store.held(self.ada.key) != self.before:
+        if self.store.payload_of(self.ada.key) != self.before:
             problem = "another session is changed"
         records = self.log.take_records()
         self.lost += bool(problem)
@@ -149,7 +154,7 @@ def problem_with(site: Site, request: Request, person: Person) -> str:
 
 @on(*COOKIE_ENGINES)
 def test_random_signed_cookie_is_no_server_error(
-    site: Site, whose: Whose, profile: str, log: Log, fuzz: Fuzz, held: Held
+    site: Site, whose: Whose, profile: str, log: Log, fuzz: Fuzz, tally: Tally
 ) -> None:
     """The cookies have valid signatures. Other tests show that others open nothing."""
     mallory = sign_up(site, "mallory", "blue")
@@ -166,7 +171,7 @@ def test_random_signed_cookie_is_no_server_error(
             assert not [record.exc_info for record in records if record.exc_info]
 
     tries = fuzz(4, check, plain(data_of(mallory), "latin-1"), st.sampled_from(REQUESTS))
-    held("A stored session is damaged or wrong, signed_cookies", whose, tries, lost)
+    tally("A stored session is damaged or wrong, signed_cookies", whose, tries, lost)
 
 
 @on(*SERVER_ENGINES)
@@ -201,14 +206,14 @@ def test_lists_and_clearing_work_with_random_stored_session(
     ada, mallory = sign_up(site, "ada", CANARY), sign_up(site, "mallory", "blue")
     admin = sign_up(site, "admin", "blue", is_staff=True, is_superuser=True)
     sessions: Any = running_engine.store()
-    before = store.held(ada.key)
+    before = store.payload_of(ada.key)
 
     def check(stored: Entry, request: Request) -> None:
         store.plant(mallory.key, stored.payload)
         assert problem_with(site, request, admin) == ""
         assert {listed.key for listed in sessions.walk()} >= {ada.key, admin.key}
         sessions.clear_expired()
-        assert store.held(ada.key) == before
+        assert store.payload_of(ada.key) == before
         log.take_records()
 
     assert fuzz(0.25, check, random_entries(store, mallory), st.sampled_from(LISTS))
