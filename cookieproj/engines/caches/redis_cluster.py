@@ -1,0 +1,138 @@
+"""Sessions in a Redis Cluster, through redis-py's RedisCluster and django-redis."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from django_redis.pool import ConnectionFactory
+from redis import ConnectionPool, RedisCluster
+from redis.backoff import NoBackoff
+from redis.cluster import ClusterNode
+from redis.connection import parse_url
+from redis.exceptions import RedisClusterException
+from redis.retry import Retry
+
+from cookieproj.engines.entries import ListedSession, Page
+from cookieproj.engines.exceptions import StoreUnavailableError
+from cookieproj.engines.listing import Estimate
+
+from .redis import DjangoRedisStore
+
+
+class ClusterConnectionFactory(ConnectionFactory):  # type: ignore[misc]
+    """Makes the clients of a django-redis cache that is a Redis Cluster.
+
+    It is the CONNECTION_FACTORY in the cache's OPTIONS. LOCATION is one of the nodes, with what all
+    of them have in common: ``rediss://user:password@host:6379``. They tell which others there are.
+    STARTUP_NODES, a list of (host, port), names further ones to ask while that one is down.
+    """
+
+    # All threads share the client of a cluster, and so its connections.
+    _clusters: ClassVar[dict[object, RedisCluster]] = {}
+
+    def connect(self, url: str) -> Any:
+        startup_nodes = tuple(self.options.get("STARTUP_NODES", ()))
+        cluster = self._clusters.get((url, startup_nodes))
+        if cluster is None:
+            cluster = self._clusters[url, startup_nodes] = RedisCluster(
+                startup_nodes=[ClusterNode(*node) for node in startup_nodes],  # type: ignore[no-untyped-call]
+                # A step whose answer is lost may have been done, so it is not repeated.
+                retry=Retry(NoBackoff(), 0),
+                # While a part of the cluster is down, the others serve their sessions.
+                require_full_coverage=False,
+                **self.make_connection_params(url),
+                **self.pool_cls_kwargs,
+            )
+        return cluster
+
+    def disconnect(self, connection: Any) -> None:
+        connection.disconnect_connection_pools()
+
+
+class RedisClusterStore(DjangoRedisStore):
+    """Sessions spread over the nodes of a Redis Cluster. It has one database, number 0."""
+
+    errors = (*DjangoRedisStore.errors, RedisClusterException)
+
+    @property
+    def label(self) -> str:
+        # The client connects as it is made, so nothing is asked of it here.
+        node: dict[str, Any] = parse_url(self.cache.client._server[0])  # type: ignore[no-untyped-call]
+        return f"{self.server_name} Cluster {node['host']}:{node.get('port', 6379)}"
+
+    @property
+    def kind(self) -> str:
+        return "Redis Cluster"
+
+    def _pool(self, name: str) -> ConnectionPool:
+        return self._pool_of(self.client.get_node_from_key(name))
+
+    def _pools(self) -> list[ConnectionPool]:
+        return list(map(self._pool_of, self.client.get_primaries()))
+
+    def _pool_of(self, node: Any) -> ConnectionPool:
+        pool: ConnectionPool = self.client.get_redis_connection(node).connection_pool
+        return pool
+
+    def _call(self, command: Callable[[Any], Any]) -> Any:
+        """Retry once if the node is unreachable and its replica has taken over.
+
+        The client learns that from the failure. Only a command that was not sent is retried.
+        """
+        try:
+            return super()._call(command)
+        except StoreUnavailableError as error:
+            # The client notes the connection, or the node to which there was none.
+            node = getattr(error.__cause__, "connection", None)
+            if not isinstance(node, ClusterNode) or node in self.client.get_primaries():
+                raise
+        return super()._call(command)
+
+    def _retry_on_new_connection(self, write: Callable[[], Any]) -> Any:
+        """Write once: a node that is no primary any more names the new one (MOVED)."""
+        return write()
+
+    def page(self, position: str, size: int) -> Page:
+        """Scan node after node.
+
+        The position is the first slot of a node, the node's address and its cursor. If another node
+        has taken over its slots, they are scanned from their beginning, as its cursors are others.
+        """
+        first_slot, address, cursor = position.split() if position else ("0", "", "")
+        shards = [shard for shard in self._shards() if shard[0] >= int(first_slot)]
+        listed: list[ListedSession] = []
+        for (slot, node), following in zip(shards, [*shards[1:], None], strict=True):
+            page = self._page_of(node, cursor if node.name == address else "", size - len(listed))
+            listed += page.sessions
+            if page.next:
+                return Page(listed, f"{slot} {node.name} {page.next}")
+            if following and len(listed) >= size:
+                return Page(listed, f"{following[0]} {following[1].name} 0")
+        return Page(listed, "")
+
+    def count(self) -> int:
+        shards = self._shards()
+        counts = [self._count_of(node, len(shards)) for _slot, node in shards]
+        is_estimate = any(isinstance(number, Estimate) for number in counts)
+        return Estimate(sum(counts)) if is_estimate else sum(counts)
+
+    def _shards(self) -> list[tuple[int, ClusterNode]]:
+        """Return the first slot and the primary of each shard, in the order of the slots.
+
+        The cluster is asked, as this client learns of a new node only by being sent to it.
+        """
+        with self.store_call():
+            slots = self.client.cluster_slots()
+            first_slots: dict[tuple[str, int], int] = {}
+            for (slot, _last), nodes in sorted(slots.items()):
+                first_slots.setdefault(tuple(nodes["primary"][:2]), slot)
+            if not all(self.client.get_node(*address) for address in first_slots):
+                self.client.nodes_manager.initialize()
+            return [(slot, self.client.get_node(*address)) for address, slot in first_slots.items()]
+
+    def _scan(self, shard: ClusterNode, cursor: int, **options: Any) -> tuple[int, list[bytes]]:
+        cursors, names = self.client.scan(cursor, target_nodes=shard, **options)
+        return cursors[shard.name], names
+
+    def _size(self, shard: ClusterNode) -> int:
+        size: int = self.client.dbsize(target_nodes=shard)
+        return size

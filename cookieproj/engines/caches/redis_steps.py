@@ -1,0 +1,156 @@
+"""How Redis and Valkey compare an entry and change it: by a command, a script or a transaction.
+
+Each step lists its commands, the best one first. A server says what it is as a connection greets it
+(HELLO, which redis-py sends by default since version 8, else with ``protocol=3``). A server that is
+not greeted runs scripts. A command that a server refuses is not tried there again. If none is
+left, a transaction makes the change in three round trips instead of one.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+from redis import ConnectionPool
+from redis.utils import str_if_bytes
+
+# A server's name, and the first version that has the command.
+Servers = Mapping[str, tuple[int, int]]
+
+
+class Command(NamedTuple):
+    """A command that changes an entry if its value is ``old``.
+
+    ``words`` makes the command of the entry's name, its old value and the step's arguments.
+    ``refused`` is the pattern of the error of a server that lacks the command or forbids it, made
+    of the error's class name and its text.
+    """
+
+    title: str
+    words: Callable[..., tuple[Any, ...]]
+    refused: str
+    servers: Servers | None = None
+
+    def is_refused(self, error: BaseException | None) -> bool:
+        told = f"{type(error).__name__} {error}"
+        return bool(re.search(self.refused, told, re.IGNORECASE))
+
+
+class Step(NamedTuple):
+    """A change of one entry: the commands for it, and what changes it inside a transaction."""
+
+    commands: tuple[Command, ...]
+    in_transaction: Callable[..., Any]
+
+
+def forbidden_or_unknown(command: str) -> str:
+    return f"NoPermissionError.*'{command}'|unknown command.*{command}"
+
+
+def script(text: str) -> Command:
+    """Return a script of KEYS[1], of its old value ARGV[1] and the step's further arguments.
+
+    It is sent whole, by EVAL. With EVALSHA the first save after each restart of the server would
+    take three round trips.
+    """
+
+    def words(name: str, old: bytes, *arguments: Any) -> tuple[Any, ...]:
+        return ("EVAL", text, 1, name, old, *arguments)
+
+    return Command("EVAL", words, forbidden_or_unknown("eval"))
+
+
+SET_IFEQ = Command(
+    "SET IFEQ",
+    lambda name, old, payload, seconds: ("SET", name, payload, "IFEQ", old, "EX", seconds),
+    "syntax error",
+    {"valkey": (8, 1), "redis": (8, 4)},
+)
+DELIFEQ = Command(
+    "DELIFEQ",
+    lambda name, old: ("DELIFEQ", name, old),
+    forbidden_or_unknown("delifeq"),
+    {"valkey": (9, 0)},
+)
+DELEX = Command(
+    "DELEX",
+    lambda name, old: ("DELEX", name, "IFEQ", old),
+    forbidden_or_unknown("delex"),
+    {"redis": (8, 4)},
+)
+
+# Arguments: the new value, and its seconds to live, at least 1.
+SWAP = Step(
+    (
+        SET_IFEQ,
+        script(
+            "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end\n"
+            "return redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])"
+        ),
+    ),
+    lambda transaction, name, payload, seconds: transaction.set(name, payload, ex=seconds),
+)
+
+# Argument: the seconds to live. If they are over already, EXPIRE deletes the entry. SET IFEQ would
+# send and store the value again.
+TOUCH = Step(
+    (
+        script(
+            "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end\n"
+            "return redis.call('EXPIRE', KEYS[1], ARGV[2])"
+        ),
+    ),
+    lambda transaction, name, seconds: transaction.expire(name, seconds),
+)
+
+DELETE = Step(
+    (
+        DELIFEQ,
+        DELEX,
+        script(
+            "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end\n"
+            "return redis.call('DEL', KEYS[1])"
+        ),
+    ),
+    lambda transaction, name: transaction.delete(name),
+)
+
+
+@dataclass
+class Server:
+    """The server that a pool of connections leads to, and the commands that it has refused."""
+
+    name: str
+    version: tuple[int, ...]
+    refused: set[str] = field(default_factory=set)
+
+    def best_command(self, step: Step) -> Command | None:
+        """Return the first command of the step that this server has; None if none is left."""
+        return next(filter(self._has, step.commands), None)
+
+    def _has(self, command: Command) -> bool:
+        if command.title in self.refused:
+            return False
+        if command.servers is None:
+            return True
+        first_version = command.servers.get(self.name)
+        return first_version is not None and self.version >= first_version
+
+
+known_servers: WeakKeyDictionary[ConnectionPool, Server] = WeakKeyDictionary()
+
+
+def server_of(pool: ConnectionPool) -> Server:
+    """Return the server of that pool, which is looked at only once."""
+    server = known_servers.get(pool)
+    if server is None:
+        connection = pool.get_connection()
+        try:
+            greeting: Mapping[Any, Any] = connection.handshake_metadata or {}
+        finally:
+            pool.release(connection)
+        told = {str_if_bytes(name): str_if_bytes(value) for name, value in greeting.items()}
+        version = tuple(map(int, re.findall(r"\d+", told.get("version", ""))))
+        server = known_servers.setdefault(pool, Server(told.get("server", ""), version))
+    return server
