@@ -29,7 +29,7 @@ ENGINES = [
 # What docs/stores.md tells to run on a store of one's own, and here runs on its example.
 EXAMPLE = Engine("tests.engines.example", "", "")
 ON_ANY_STORE = {"test_contract", "test_keys", "test_store"}
-ON_ANY_REDIS = {*ON_ANY_STORE, "test_listing"}
+ON_ANY_REDIS = {*ON_ANY_STORE, "test_listing", "test_round_trips"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

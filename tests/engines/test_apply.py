@@ -32,7 +32,7 @@ from tests.sites import forks
 
 from .contract import ALL, Engine, Open, kept, on_engines
 from .handover_switch import PAIRS, Browser, Switch, browser_of_moved_session, only_switches
-from .test_round_trips import count_round_trips
+from .test_round_trips import SESSIONS, count_round_trips
 from .writer import WRITER, add_one
 
 on_server = on_engines(lambda engine: engine.on_server)
@@ -490,7 +490,7 @@ def test_it_makes_no_more_trips_than_it_must(
     session = engine.Store(counter)
     if is_loaded:
         session.get("n")
-    with count_round_trips(redis_url) as trips, counted() as own:
+    with count_round_trips([f"{redis_url}/{SESSIONS}"]) as trips, counted() as own:
         add_one(session)
     assert not engine.ours or own.number == len(trips), trips
     allowed = limit_of_cached_db if engine.name == "cached_db" else limit
@@ -514,7 +514,10 @@ def test_nor_does_the_request_that_does_nothing_else(
     request = RequestFactory().get("/")
     request.COOKIES["sessionid"] = counter
     middleware: Any = SessionMiddleware(count)
-    with time_machine.travel(time.time(), tick=False), count_round_trips(redis_url) as trips:
+    with (
+        time_machine.travel(time.time(), tick=False),
+        count_round_trips([f"{redis_url}/{SESSIONS}"]) as trips,
+    ):
         response = middleware(request)
     assert response.cookies["sessionid"].value == counter
     allowed = 4 if engine.name == "cached_db" else 2

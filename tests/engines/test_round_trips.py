@@ -1,14 +1,16 @@
 """How often a request goes to the store: statements, BEGIN and COMMIT among them, and commands."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
+from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings
 from django.contrib.auth import login
 from django.contrib.sessions.middleware import SessionMiddleware
+from django.core.cache import caches
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
@@ -20,18 +22,19 @@ from cookieproj.engines.file import SessionStore as FileStore
 from cookieproj.engines.middleware import SessionMiddleware as Handover
 from cookieproj.engines.round_trips import count_round_trips as counted
 from demo.models import User
+from tests.clusters import Cluster
 
 from .contract import ALL, NONE, Engine, kept, on_engines
 
 pytestmark = on_engines(
     lambda engine: (
-        (engine.database, engine.cache)
-        in {("postgresql", ""), ("", "redis"), ("postgresql", "redis")}
+        (engine.database, engine.cache) in {("postgresql", ""), ("postgresql", "redis")}
+        or (engine.name == "cache" and engine.on_redis)
     )
 )
 
-# The database in Redis that CACHE_URL's next one is.
-SESSIONS = 1
+# The database in Redis that CACHE_URL's next one is. A Redis Cluster has one database.
+SESSIONS, OF_CLUSTER = 1, 0
 
 DB, CACHED_DB = "db", "cached_db"
 
@@ -76,37 +79,61 @@ class RoundTrips(list[str]):
         return f"{len(self)} trips ({' '.join(trip.split()[0] for trip in self)})"
 
 
+@pytest.fixture
+def servers(engine: Engine, redis_url: str, request: pytest.FixtureRequest) -> list[str]:
+    """The servers of the engine's cache, by their databases."""
+    if engine.cache == "cluster":
+        cluster: Cluster = request.getfixturevalue("cluster")
+        return [f"{node.url}/{OF_CLUSTER}" for node in cluster.nodes]
+    url = request.getfixturevalue(f"{engine.cache}_url") if engine.cache else redis_url
+    return [f"redis://{urlsplit(url).netloc}/{SESSIONS}"]
+
+
 @contextmanager
-def count_round_trips(redis_url: str) -> Iterator[RoundTrips]:
+def count_round_trips(servers: list[str]) -> Iterator[RoundTrips]:
     """They are known once the block has ended."""
     trips = RoundTrips()
-    url = f"{redis_url}/{SESSIONS}"
-    with Redis.from_url(url) as client, Redis.from_url(url) as other:
-        # Connected now, so that its greeting is not among them.
-        other.ping()
-        with client.monitor() as monitor:
-            with CaptureQueriesContext(connection) as statements:
-                yield trips
-            other.echo("over")
-            while (command := monitor.next_command())["command"] != "ECHO over":
-                # Sentinel, if it watches this Redis, asks after it in another database.
-                if command["db"] == SESSIONS:
-                    scripted = command["client_type"] == "lua"
-                    (trips.inside if scripted else trips).append(command["command"])
+    with ExitStack() as monitors:
+        monitored = [monitors.enter_context(commands_of(server, trips)) for server in servers]
+        with CaptureQueriesContext(connection) as statements:
+            yield trips
+        for read_commands in monitored:
+            read_commands()
     trips.extend(statement["sql"] for statement in statements)
 
 
+@contextmanager
+def commands_of(server: str, trips: RoundTrips) -> Iterator[Callable[[], None]]:
+    """A function that adds what the server is sent until it is called."""
+    with Redis.from_url(server) as client, Redis.from_url(server) as other:
+        # Connected now, so that its greeting is not among them.
+        other.ping()
+        with client.monitor() as monitor:
+
+            def read_commands() -> None:
+                other.echo("over")
+                while (command := monitor.next_command())["command"] != "ECHO over":
+                    # Sentinel, if it watches this Redis, asks after it in another database.
+                    if f"/{command['db']}" == urlsplit(server).path:
+                        scripted = command["client_type"] == "lua"
+                        (trips.inside if scripted else trips).append(command["command"])
+
+            yield read_commands
+
+
 def trips_of(
-    engine: Engine, view: Callable[[HttpRequest], HttpResponse], redis_url: str
+    engine: Engine, view: Callable[[HttpRequest], HttpResponse], servers: list[str]
 ) -> RoundTrips:
-    """Those of a request by somebody with a session, on a connection that is open already."""
+    """Those of a request by somebody with a session, on connections that are open already."""
+    if engine.cache == "cluster":
+        caches["sessions"].client.get_client().ping()  # type: ignore[attr-defined]
     session = engine.Store()
     session["a"] = 1
     session.save()
     request = RequestFactory().get("/")
     request.COOKIES[settings.SESSION_COOKIE_NAME] = session.session_key
     middleware: Any = SessionMiddleware(view)
-    with count_round_trips(redis_url) as trips, counted() as own:
+    with count_round_trips(servers) as trips, counted() as own:
         response = middleware(request)
     assert response.status_code == 200
     # What pages and benchmarks show is what the servers saw.
@@ -126,22 +153,22 @@ def trips_of(
 )
 def test_a_request_makes_no_more_trips_than_it_must(
     engine: Engine,
-    redis_url: str,
+    servers: list[str],
     view: Callable[[HttpRequest], HttpResponse],
     limit: int,
     limit_of_cached_db: int,
     broken_by: frozenset[str],
 ) -> None:
-    trips = trips_of(engine, view, redis_url)
+    trips = trips_of(engine, view, servers)
     allowed = limit_of_cached_db if engine.name == CACHED_DB else limit
     kept(engine, len(trips) <= allowed, f"{trips} where {allowed} do", broken_by)
 
 
 def test_a_request_that_changes_nothing_writes_no_payload(
-    engine: Engine, redis_url: str, settings: Settings
+    engine: Engine, servers: list[str], settings: Settings
 ) -> None:
     settings.SESSION_SAVE_EVERY_REQUEST = True
-    trips = trips_of(engine, read, redis_url)
+    trips = trips_of(engine, read, servers)
     allowed = 4 if engine.name == CACHED_DB else 2
     writes = [
         trip
@@ -158,7 +185,7 @@ def test_a_request_that_changes_nothing_writes_no_payload(
 )
 def test_a_session_that_was_moved_here_costs_what_others_cost(
     engine: Engine,
-    redis_url: str,
+    servers: list[str],
     settings: Settings,
     view: Callable[[HttpRequest], HttpResponse],
     limit: int,
@@ -170,10 +197,10 @@ def test_a_session_that_was_moved_here_costs_what_others_cost(
     session.save()
     request = RequestFactory().get("/")
     request.COOKIES[settings.SESSION_COOKIE_NAME] = session.session_key or ""
-    with count_round_trips(redis_url) as trips:
+    with count_round_trips(servers) as trips:
         Handover(read)(request)
     # Looked for, not found, and put there; cached_db has its copy too.
     assert len(trips) <= (4 if engine.name == CACHED_DB else 2), trips
-    with count_round_trips(redis_url) as trips:
+    with count_round_trips(servers) as trips:
         Handover(view)(request)
     assert len(trips) <= (limit_of_cached_db if engine.name == CACHED_DB else limit), trips
