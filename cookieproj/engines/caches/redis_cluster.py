@@ -122,9 +122,12 @@ class RedisClusterStore(DjangoRedisStore):
         """
         with self.store_call():
             slots = self.client.cluster_slots()
+            # The node that is asked may not know its own address.
+            asked: ClusterNode = self.client.get_default_node()
             first_slots: dict[tuple[str, int], int] = {}
             for (slot, _last), nodes in sorted(slots.items()):
-                first_slots.setdefault(tuple(nodes["primary"][:2]), slot)
+                host, port, *_more = nodes["primary"]
+                first_slots.setdefault((host or asked.host, port), slot)
             if not all(self.client.get_node(*address) for address in first_slots):
                 self.client.nodes_manager.initialize()
             return [(slot, self.client.get_node(*address)) for address, slot in first_slots.items()]
