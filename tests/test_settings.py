@@ -465,7 +465,7 @@ def test_a_password_that_breaks_a_url_is_not_repeated(
     assert "er2" not in str(caught.value)
 
 
-@pytest.mark.parametrize("server", ["redis_url", "sentinel_url", "memcached_url"])
+@pytest.mark.parametrize("server", ["redis_url", "sentinel_url", "cluster_url", "memcached_url"])
 def test_clearing_the_sites_cache_signs_nobody_out(
     server: str, request: pytest.FixtureRequest, settings: Settings
 ) -> None:

@@ -18,6 +18,8 @@ SITES = [
     ("db", ["postgresql"]),
     ("cache", ["redis"]),
     ("cache", ["sentinel"]),
+    ("cache", ["cluster"]),
+    ("cache", ["valkey"]),
     ("cache", ["memcached"]),
     ("file", []),
     ("cached_db", ["postgresql", "redis"]),

@@ -12,10 +12,13 @@ from django.core.cache import BaseCache
 from django.core.cache import caches as connections
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
-from redis.exceptions import RedisError
+from redis import Redis
+from redis.cluster import KWARGS_DISABLED_KEYS, REDIS_ALLOWED_KEYS
+from redis.exceptions import RedisClusterException, RedisError
 
 from cookieproj.settings.caches import caches, previous_cache
 from cookieproj.settings.databases import database
+from cookieproj.settings.redis import option_converters
 
 from . import certificates, servers
 from .certificates import Issued
@@ -114,6 +117,58 @@ def test_sentinels_over_tls_lead_to_a_redis_over_tls(
             keeps(opened(read(f"{place}/5?{urlencode(less)}")))
 
 
+@pytest.mark.parametrize("protocol", ["redis", "valkey"])
+@pytest.mark.parametrize("read", READERS)
+def test_a_cluster_over_tls(
+    read: Any, protocol: str, folder: Path, running: ExitStack, tls: list[Issued], opened: Any
+) -> None:
+    """Of one node, which tells its own address: with a password, and to clients it knows."""
+    server, client = tls
+    in_cluster = ("--cluster-enabled", "yes", "--tls-cluster", "yes")
+    port = start(running, servers.redis_over_tls(folder, server, *USER, *in_cluster))
+    certified: dict[str, Any] = {"ssl": True, **of_client(client)}
+    with Redis(port=port, username="shop", password="pa,ss", **certified) as node:
+        node.execute_command("CLUSTER ADDSLOTS", *range(16_384))
+        while node.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
+            pass
+    place, options = f"{protocol}s+cluster://shop:pa,ss@127.0.0.1:{port}", of_client(client)
+    assert keeps(opened(read(f"{place}?{urlencode(options)}")))
+    bare = urlencode({"ssl_ca_certs": options["ssl_ca_certs"]})
+    other_user = place.replace("shop", "other")
+    for wrong in (f"{place}?{bare}", f"{other_user}?{urlencode(options)}"):
+        with pytest.raises((RedisError, RedisClusterException)):
+            keeps(opened(read(wrong)))
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_valkey_is_named_so(read: Any) -> None:
+    """django-redis knows the schemes of Redis alone."""
+    for scheme, expected in (("valkey", "redis"), ("valkeys", "rediss")):
+        cache = read(f"{scheme}://host/1")
+        assert cache["LOCATION"].startswith(f"{expected}://host/")
+        assert cache["OPTIONS"]["SERVER_NAME"] == "Valkey"
+    assert "SERVER_NAME" not in read("redis://host/1")["OPTIONS"]
+    assert read("valkeys+sentinel://host/primary/1")["LOCATION"].startswith("redis://primary/")
+
+
+def test_a_cluster_keeps_the_sessions_alone() -> None:
+    """It has one database, which one command empties."""
+    made = caches("redis+cluster://one:7000,two,[::1]:7002/0?key_prefix=shop")
+    assert "locmem" in made["default"]["BACKEND"]
+    sessions = made["sessions"]
+    assert sessions["LOCATION"] == "redis://one:7000"
+    assert sessions["OPTIONS"]["STARTUP_NODES"] == [("two", 6379), ("::1", 7002)]
+    assert sessions["KEY_PREFIX"] == "shop"
+
+
+def test_no_option_of_a_cluster_is_dropped() -> None:
+    """RedisCluster passes on those that it knows, and says nothing of others."""
+    known = {*REDIS_ALLOWED_KEYS} - {*KWARGS_DISABLED_KEYS, "retry_on_timeout"}
+    assert option_converters("rediss+cluster").keys() == (
+        option_converters("rediss").keys() & known
+    )
+
+
 @pytest.mark.parametrize("read", READERS)
 def test_a_redis_on_a_socket(read: Any, folder: Path, running: ExitStack, opened: Any) -> None:
     socket = folder / "a,b.sock"
@@ -176,6 +231,11 @@ def test_after_the_last_database_there_is_none(redis_url: str, settings: Setting
         "rediss://host/1",
         "redis+sentinel://host/primary/1",
         "rediss+sentinel://host/primary/1",
+        "redis+cluster://host,other",
+        "rediss+cluster://host",
+        "valkey://host/1",
+        "valkeys://host/1",
+        "valkey+cluster://host",
         "unix:///run/redis.sock",
         "memcached://host",
     ],
@@ -187,7 +247,13 @@ def test_names_of_a_cache_are_read_everywhere(read: Any, place: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "place", ["redis://host/1", "redis+sentinel://host/primary/1", "unix:///run/redis.sock"]
+    "place",
+    [
+        "redis://host/1",
+        "redis+sentinel://host/primary/1",
+        "redis+cluster://host",
+        "unix:///run/redis.sock",
+    ],
 )
 @pytest.mark.parametrize("read", READERS)
 def test_a_default_lies_under_what_is_written(read: Any, place: str) -> None:
@@ -211,6 +277,11 @@ UNKNOWN = [
     ("redis+sentinel://host/primary/0", "colour=blue"),
     ("redis+sentinel://host/primary/0", "ssl_certfile=x"),
     ("rediss+sentinel://host/primary/0", "is_master=0"),
+    ("redis+cluster://host", "sessions_db=1"),
+    ("redis+cluster://host", "health_check_interval=1"),
+    ("redis+cluster://host", "ssl_certfile=x"),
+    ("rediss+cluster://host", "ssl_ciphers=x"),
+    ("valkey://host/0", "ssl_certfile=x"),
     ("unix:///run/redis.sock", "socket_keepalive=on"),
     ("memcached://host", "socket_timeout=2"),
 ]
@@ -233,6 +304,10 @@ def test_an_option_that_is_not_known_is_refused(read: Any, place: str, option: s
         ("redis://host/0?version=1&version=2", "an option stands there twice"),
         ("redis://host/0?version", "options are written name=value"),
         ("redis://host,other/0", "it names several hosts"),
+        ("redis+cluster://host,other/1", "a Redis Cluster has only the database 0"),
+        ("redis+cluster://host,:7000", "it names no host"),
+        ("redis+cluster://host,other:x", "its port is no number"),
+        ("redis+cluster://", "it names no host"),
         ("redis://host/0#1", '"#" "%23"'),
         ("rediss://host/0?ssl_cert_reqs=maybe", "ssl_cert_reqs: it takes none, optional or"),
         ("rediss://host/0?ssl_certfile=/nowhere.pem", "ssl_certfile: there is no file"),

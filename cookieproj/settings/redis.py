@@ -61,11 +61,11 @@ def option_converters(scheme: str) -> Converters:
         raise ValueError(f"unknown scheme {scheme!r}")
     if scheme == "unix":
         return {**CONNECTION_OPTIONS, "db": number}
-    protocol, _, kind = scheme.partition("+")
+    protocol, _, kind_of_server = scheme.partition("+")
     tls = TLS_OPTIONS if protocol in TLS_PROTOCOLS else {}
-    sentinel = SENTINEL_OPTIONS if kind == SENTINEL else {}
+    sentinel = SENTINEL_OPTIONS if kind_of_server == SENTINEL else {}
     options = {**CONNECTION_OPTIONS, **TCP_OPTIONS, **tls, **sentinel}
-    unknown = NOT_OF_CLUSTER if kind == CLUSTER else ()
+    unknown = NOT_OF_CLUSTER if kind_of_server == CLUSTER else ()
     return {name: convert for name, convert in options.items() if name not in unknown}
 
 

@@ -148,6 +148,21 @@ def test_whether_redis_forgets_is_asked_of_redis(
             redis.config_set(name, value)
 
 
+def test_a_cluster_is_asked_as_one_redis_is(
+    client: Client, settings: Settings, cluster_url: str
+) -> None:
+    settings.CACHES = caches(cluster_url)
+    facts = table(shown(client))
+    assert facts["Sessions are stored in"]["cache"].startswith("Redis Cluster 127.0.0.1:")
+    assert facts["Sessions survive a restart"]["cache"].endswith("up to its last snapshot")
+    assert facts["Sessions can be listed"]["cache"] == "yes"
+    assert facts["Round trips: sign-in"]["cache"] == f"{TRIPS['cache'][3]}"
+    settings.CACHES = caches("redis+cluster://127.0.0.1:1")
+    memory.clear()
+    facts = table(shown(client))
+    assert "unavailable" in facts["Sessions are stored in"]["cache"]
+
+
 def test_memory_and_memcached_forget(
     client: Client, settings: Settings, memcached_url: str
 ) -> None:
