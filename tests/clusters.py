@@ -129,7 +129,9 @@ class Cluster:
 
 
 @contextmanager
-def redis_cluster(folder: Path, *options: str, replicas: int = 0) -> Iterator[Cluster]:
+def redis_cluster(
+    folder: Path, *options: str, replicas: int = 0, kind: str = ""
+) -> Iterator[Cluster]:
     """A cluster in a new folder, with so many replicas of each master."""
     with ExitStack() as stack, ThreadPoolExecutor() as together:
         nodes = []
@@ -141,6 +143,7 @@ def redis_cluster(folder: Path, *options: str, replicas: int = 0) -> Iterator[Cl
                 *("--cluster-enabled", "yes", "--cluster-node-timeout", NODE_TIMEOUT),
                 # A new replica is served at once, not with others that may come.
                 *("--repl-diskless-sync-delay", "0", *options),
+                kind=kind,
             )
             stack.callback(node.kill)
             nodes.append(node)
