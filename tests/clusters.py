@@ -44,10 +44,11 @@ class Cluster:
             self._ask(replica, "CLUSTER REPLICATE", ids[number % MASTERS])
         self.wait_until_whole()
 
-    def kill_master(self) -> None:
+    def kill_master(self) -> StoppableRedis:
         """The first that there is, at once."""
         self._killed = self._masters()[0]
         self._killed.kill()
+        return self._killed
 
     def wait_for_another(self) -> None:
         """Until all that live know of it."""

@@ -243,6 +243,7 @@ def test_without_scripts_a_transaction_compares(one_node: Any, use: Use) -> None
     for session in (one, two, same):
         session.save()
     assert dict(SessionStore(key).items()) == {"n": 1, "a": 1, "b": 2}
+    assert SessionStore.count() == 1
     assert "three round trips" in str(adapter_for(connections["sessions"]).detour)
     SessionStore(key).flush()
     with pytest.raises(UpdateError):

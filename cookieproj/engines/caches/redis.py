@@ -203,10 +203,6 @@ class RedisStore(RedisListing):
                     raise ConnectionError(*error.args) from error
         return True
 
-    def _call(self, command: Callable[[Any], Any]) -> Any:
-        with self.store_call():
-            return command(self.client)
-
     def _write(self, command: Callable[[Any], Any]) -> Any:
         return self._retry_on_new_connection(lambda: self._call(command))
 
@@ -231,11 +227,13 @@ class RedisStore(RedisListing):
         return [] if payload is None else [Location(self.label, name, payload, expires)]
 
     def _read_with_expiry(self, name: str) -> tuple[bytes | None, datetime | None]:
-        with self.store_call():
-            pipeline = self.client.pipeline(transaction=False)
+        def read(client: Any) -> Any:
+            pipeline = client.pipeline(transaction=False)
             pipeline.get(name)
             pipeline.pttl(name)
-            payload, ttl = pipeline.execute()
+            return pipeline.execute()
+
+        payload, ttl = self._call(read)
         return payload, expiry_from_ttl(None if ttl < 0 else ttl / 1000)
 
     def _entry(self, payload: bytes) -> Entry:

@@ -1,6 +1,7 @@
 """Sessions in a Redis Cluster, through redis-py's RedisCluster and django-redis."""
 
 from collections.abc import Callable
+from operator import methodcaller
 from typing import Any, ClassVar
 
 from django_redis.pool import ConnectionFactory
@@ -8,7 +9,9 @@ from redis import ConnectionPool, RedisCluster
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode
 from redis.connection import parse_url
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisClusterException
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from cookieproj.engines.entries import ListedSession, Page
@@ -74,18 +77,24 @@ class RedisClusterStore(DjangoRedisStore):
         return pool
 
     def _call(self, command: Callable[[Any], Any]) -> Any:
-        """Retry once if the node is unreachable and its replica has taken over.
-
-        The client learns that from the failure. Only a command that was not sent is retried.
-        """
+        """Retry once if a node is unreachable and its replica has taken over."""
         try:
             return super()._call(command)
         except StoreUnavailableError as error:
-            # The client notes the connection, or the node to which there was none.
-            node = getattr(error.__cause__, "connection", None)
-            if not isinstance(node, ClusterNode) or node in self.client.get_primaries():
+            if not self._has_another_node(error.__cause__):
                 raise
         return super()._call(command)
+
+    def _has_another_node(self, error: BaseException | None) -> bool:
+        """Whether nothing was sent, and may be now, as the client has learned from the failure.
+
+        The error notes the connection, or else the node to which there was none. That of a pipeline
+        notes neither.
+        """
+        node = getattr(error, "connection", None)
+        if node is None:
+            return isinstance(error, (RedisConnectionError, RedisTimeoutError))
+        return isinstance(node, ClusterNode) and node not in self.client.get_primaries()
 
     def _retry_on_new_connection(self, write: Callable[[], Any]) -> Any:
         """Write once: a node that is no primary any more names the new one (MOVED)."""
@@ -120,17 +129,16 @@ class RedisClusterStore(DjangoRedisStore):
 
         The cluster is asked, as this client learns of a new node only by being sent to it.
         """
-        with self.store_call():
-            slots = self.client.cluster_slots()
-            # The node that is asked may not know its own address.
-            asked: ClusterNode = self.client.get_default_node()
-            first_slots: dict[tuple[str, int], int] = {}
-            for (slot, _last), nodes in sorted(slots.items()):
-                host, port, *_more = nodes["primary"]
-                first_slots.setdefault((host or asked.host, port), slot)
-            if not all(self.client.get_node(*address) for address in first_slots):
-                self.client.nodes_manager.initialize()
-            return [(slot, self.client.get_node(*address)) for address, slot in first_slots.items()]
+        slots = self._call(methodcaller("cluster_slots"))
+        # The node that is asked may not know its own address.
+        asked: ClusterNode = self.client.get_default_node()
+        first_slots: dict[tuple[str, int], int] = {}
+        for (slot, _last), nodes in sorted(slots.items()):
+            host, port, *_more = nodes["primary"]
+            first_slots.setdefault((host or asked.host, port), slot)
+        if not all(self.client.get_node(*address) for address in first_slots):
+            self._call(lambda client: client.nodes_manager.initialize())
+        return [(slot, self.client.get_node(*address)) for address, slot in first_slots.items()]
 
     def _scan(self, shard: ClusterNode, cursor: int, **options: Any) -> tuple[int, list[bytes]]:
         cursors, names = self.client.scan(cursor, target_nodes=shard, **options)

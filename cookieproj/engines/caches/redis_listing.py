@@ -48,6 +48,11 @@ class RedisListing(GenericCacheStore):
     def encode(self) -> Callable[[Data], bytes]:
         raise NotImplementedError
 
+    def _call(self, command: Callable[[Any], Any]) -> Any:
+        """Return what the command, or the pipeline, returns for the client: one round trip."""
+        with self.store_call():
+            return command(self.client)
+
     def page(self, position: str, size: int) -> Page:
         return self._page_of(None, position, size)
 
@@ -59,11 +64,15 @@ class RedisListing(GenericCacheStore):
 
         Only an entry as long as a tombstone has to be read, which hardly any session is.
         """
-        with self.store_call():
-            pipeline = self.client.pipeline(transaction=False)
+
+        def lengths_of(client: Any) -> list[int]:
+            pipeline = client.pipeline(transaction=False)
             for key in keys:
                 pipeline.strlen(self.name(key))
-            lengths = pipeline.execute()
+            lengths: list[int] = pipeline.execute()
+            return lengths
+
+        lengths = self._call(lengths_of)
         tombstone_length = len(self.encode(SESSION_TOMBSTONE))
         return {
             key
@@ -116,18 +125,21 @@ class RedisListing(GenericCacheStore):
         )
 
     def _listed(self, names: list[bytes], affixes: tuple[str, str]) -> Iterator[ListedSession]:
-        with self.store_call():
-            pipeline = self.client.pipeline(transaction=False)
+        def read(client: Any) -> list[Any]:
+            pipeline = client.pipeline(transaction=False)
             for name in names:
                 # One key per command, as a Redis Cluster requires.
                 pipeline.get(name)
                 pipeline.pttl(name)
-            answers = pipeline.execute(raise_on_error=False)
+            answers: list[Any] = pipeline.execute(raise_on_error=False)
             for error in answers:
                 # WRONGTYPE is the answer for another type, a list for instance, which no cache has
                 # stored.
                 if isinstance(error, RedisError) and not str(error).startswith("WRONGTYPE"):
                     raise error
+            return answers
+
+        answers = self._call(read)
         for name, payload, ttl in zip(names, answers[::2], answers[1::2], strict=True):
             if payload is not None:
                 listed = self._listed_one(name, payload, ttl, affixes)
