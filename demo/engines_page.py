@@ -16,7 +16,7 @@ from django.utils.translation import get_language, gettext_lazy, pgettext
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from cookieproj.devices.decorators import require_post
 from cookieproj.engines.benchmark import results
@@ -164,7 +164,7 @@ def persistence(redis: RedisStore) -> str:
     try:
         has_append_only_file = redis.client.config_get("appendonly")["appendonly"] == "yes"
         takes_snapshots = bool(redis.client.config_get("save")["save"])
-    except (RedisError, KeyError):
+    except (RedisError, RedisClusterException, KeyError):
         return _("of the site: yes; of Redis: unknown, as it hides its configuration")
     if has_append_only_file:
         return _("yes: Redis keeps an append-only file")

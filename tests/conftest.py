@@ -41,7 +41,11 @@ from demo.models import User
 from tests.stores import forget_pending
 
 from . import servers
+from .clusters import Cluster, redis_cluster
 from .sites import QUICK, manage
+
+# The values of --cache. Each has a fixture for its URL.
+CACHES = ["memory", "memcached", "redis", "redis7", "redis8", "valkey8", "valkey", "cluster"]
 
 pytest_plugins = ["tests.fault_table", "tests.tiers"]
 
@@ -56,7 +60,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--database", default="", choices=["sqlite", "postgresql", "pgbouncer", "mariadb"]
     )
-    group.addoption("--cache", default="", choices=["memory", "memcached", "redis"])
+    group.addoption("--cache", default="", choices=CACHES)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -200,6 +204,32 @@ def redis_url(stack: ExitStack, server_folder: Path) -> str:
 @pytest.fixture(scope="session")
 def sentinel_url(stack: ExitStack, server_folder: Path, redis_url: str) -> str:
     return start(stack, servers.sentinel(server_folder, redis_url))
+
+
+def redis_fixture(kind: str) -> Any:
+    """Return a fixture for the URL of that kind of server: see ``servers.redis_program``."""
+
+    @pytest.fixture(scope="session", name=f"{kind}_url")
+    def url(stack: ExitStack, server_folder: Path) -> str:
+        return start(stack, servers.redis(server_folder, kind=kind))
+
+    return url
+
+
+redis7_url, redis8_url = redis_fixture("redis7"), redis_fixture("redis8")
+valkey8_url, valkey_url = redis_fixture("valkey8"), redis_fixture("valkey")
+
+
+@pytest.fixture(scope="session")
+def cluster(stack: ExitStack, server_folder: Path) -> Cluster:
+    """A Redis Cluster of three masters."""
+    folder = server_folder / "cluster"
+    return start(stack, redis_cluster(folder, "--appendonly", "no"))
+
+
+@pytest.fixture(scope="session")
+def cluster_url(cluster: Cluster) -> str:
+    return cluster.url
 
 
 @pytest.fixture(scope="session")

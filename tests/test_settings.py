@@ -469,7 +469,7 @@ def test_error_does_not_repeat_password_with_special_characters(
     assert "er2" not in str(error.value)
 
 
-@pytest.mark.parametrize("server", ["redis_url", "sentinel_url", "memcached_url"])
+@pytest.mark.parametrize("server", ["redis_url", "sentinel_url", "cluster_url", "memcached_url"])
 def test_clearing_default_cache_deletes_no_session(
     server: str, request: pytest.FixtureRequest, settings: Settings
 ) -> None:

@@ -19,6 +19,8 @@ SITES = [
     ("db", ["mariadb"]),
     ("cache", ["redis"]),
     ("cache", ["sentinel"]),
+    ("cache", ["cluster"]),
+    ("cache", ["valkey"]),
     ("cache", ["memcached"]),
     ("file", []),
     ("cached_db", ["postgresql", "redis"]),

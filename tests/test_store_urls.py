@@ -12,10 +12,13 @@ from django.core.cache import BaseCache
 from django.core.cache import caches as connections
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
-from redis.exceptions import RedisError
+from redis import Redis
+from redis.cluster import KWARGS_DISABLED_KEYS, REDIS_ALLOWED_KEYS
+from redis.exceptions import RedisClusterException, RedisError
 
 from cookieproj.settings.caches import caches, previous_cache
 from cookieproj.settings.databases import database
+from cookieproj.settings.redis import option_converters
 
 from . import certificates, servers
 from .certificates import Issued
@@ -114,6 +117,64 @@ def test_sentinel_over_tls_names_redis_over_tls(
             works(open_cache(read(f"{address}/5?{urlencode(incomplete)}")))
 
 
+@pytest.mark.parametrize("protocol", ["redis", "valkey"])
+@pytest.mark.parametrize("read", READERS)
+def test_cluster_over_tls_needs_user_and_client_certificate(
+    read: Any,
+    protocol: str,
+    folder: Path,
+    server_stack: ExitStack,
+    tls: list[Issued],
+    open_cache: Any,
+) -> None:
+    """The client uses TLS for the node's announced address too."""
+    server, client = tls
+    cluster_options = ("--cluster-enabled", "yes", "--tls-cluster", "yes")
+    port = start(server_stack, servers.redis_over_tls(folder, server, *USER, *cluster_options))
+    options = options_of(client)
+    tls_options: dict[str, Any] = {"ssl": True, **options}
+    with Redis(port=port, username="shop", password="pa,ss", **tls_options) as node:
+        node.execute_command("CLUSTER ADDSLOTS", *range(16_384))
+        while node.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
+            pass
+    address = f"{protocol}s+cluster://shop:pa,ss@127.0.0.1:{port}"
+    assert works(open_cache(read(f"{address}?{urlencode(options)}")))
+    without_certificate = urlencode({"ssl_ca_certs": options["ssl_ca_certs"]})
+    other_user = address.replace("shop", "other")
+    for refused in (f"{address}?{without_certificate}", f"{other_user}?{urlencode(options)}"):
+        with pytest.raises((RedisError, RedisClusterException)):
+            works(open_cache(read(refused)))
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_valkey_url_becomes_redis_location(read: Any) -> None:
+    """django-redis only has schemes of Redis."""
+    for scheme, expected in (("valkey", "redis"), ("valkeys", "rediss")):
+        cache = read(f"{scheme}://host/1")
+        assert cache["LOCATION"].startswith(f"{expected}://host/")
+        assert cache["OPTIONS"]["SERVER_NAME"] == "Valkey"
+    assert "SERVER_NAME" not in read("redis://host/1")["OPTIONS"]
+    assert read("valkeys+sentinel://host/primary/1")["LOCATION"].startswith("redis://primary/")
+
+
+def test_cluster_stores_only_sessions() -> None:
+    """It has one database, so clearing the site's cache would delete the sessions too."""
+    settings = caches("redis+cluster://one:7000,two,[::1]:7002/0?key_prefix=shop")
+    assert "locmem" in settings["default"]["BACKEND"]
+    sessions = settings["sessions"]
+    assert sessions["LOCATION"] == "redis://one:7000"
+    assert sessions["OPTIONS"]["STARTUP_NODES"] == [("two", 6379), ("::1", 7002)]
+    assert sessions["KEY_PREFIX"] == "shop"
+
+
+def test_cluster_url_takes_all_options_of_redis_cluster() -> None:
+    """RedisCluster silently ignores all others."""
+    supported = {*REDIS_ALLOWED_KEYS} - {*KWARGS_DISABLED_KEYS, "retry_on_timeout"}
+    assert option_converters("rediss+cluster").keys() == (
+        option_converters("rediss").keys() & supported
+    )
+
+
 @pytest.mark.parametrize("read", READERS)
 def test_redis_on_a_unix_socket(
     read: Any, folder: Path, server_stack: ExitStack, open_cache: Any
@@ -182,6 +243,11 @@ def test_last_database_needs_sessions_db(redis_url: str, settings: Settings) -> 
         "rediss://host/1",
         "redis+sentinel://host/primary/1",
         "rediss+sentinel://host/primary/1",
+        "redis+cluster://host,other",
+        "rediss+cluster://host",
+        "valkey://host/1",
+        "valkeys://host/1",
+        "valkey+cluster://host",
         "unix:///run/redis.sock",
         "memcached://host",
     ],
@@ -193,7 +259,13 @@ def test_key_prefix_and_version_are_options_of_every_scheme(read: Any, address: 
 
 
 @pytest.mark.parametrize(
-    "address", ["redis://host/1", "redis+sentinel://host/primary/1", "unix:///run/redis.sock"]
+    "address",
+    [
+        "redis://host/1",
+        "redis+sentinel://host/primary/1",
+        "redis+cluster://host",
+        "unix:///run/redis.sock",
+    ],
 )
 @pytest.mark.parametrize("read", READERS)
 def test_options_in_redis_url_override_default_timeouts(read: Any, address: str) -> None:
@@ -217,6 +289,11 @@ UNKNOWN = [
     ("redis+sentinel://host/primary/0", "colour=blue"),
     ("redis+sentinel://host/primary/0", "ssl_certfile=x"),
     ("rediss+sentinel://host/primary/0", "is_master=0"),
+    ("redis+cluster://host", "sessions_db=1"),
+    ("redis+cluster://host", "health_check_interval=1"),
+    ("redis+cluster://host", "ssl_certfile=x"),
+    ("rediss+cluster://host", "ssl_ciphers=x"),
+    ("valkey://host/0", "ssl_certfile=x"),
     ("unix:///run/redis.sock", "socket_keepalive=on"),
     ("memcached://host", "socket_timeout=2"),
 ]
@@ -239,6 +316,10 @@ def test_unknown_option_of_a_cache_is_refused(read: Any, address: str, option: s
         ("redis://host/0?version=1&version=2", "an option stands there twice"),
         ("redis://host/0?version", "options are written name=value"),
         ("redis://host,other/0", "it names several hosts"),
+        ("redis+cluster://host,other/1", "a Redis Cluster has only the database 0"),
+        ("redis+cluster://host,:7000", "it names no host"),
+        ("redis+cluster://host,other:x", "its port is no number"),
+        ("redis+cluster://", "it names no host"),
         ("redis://host/0#1", '"#" "%23"'),
         ("rediss://host/0?ssl_cert_reqs=maybe", "ssl_cert_reqs: it takes none, optional or"),
         ("rediss://host/0?ssl_certfile=/nowhere.pem", "ssl_certfile: there is no file"),

@@ -18,7 +18,7 @@ Caches = dict[str, Cache]
 # Options of every cache: they decide the names of its entries.
 NAMING_OPTIONS: Converters = {"key_prefix": str, "version": number}
 MEMCACHED_OPTIONS: Converters = {"connect_timeout": seconds, "timeout": seconds}
-SCHEMES = f"{', '.join(f'{scheme}://' for scheme in redis.SCHEMES)}, memcached://"
+SCHEMES = f"{redis.SCHEMES_IN_WORDS}, memcached://"
 
 
 def caches(url: str) -> Caches:
@@ -30,6 +30,9 @@ def caches(url: str) -> Caches:
     - ``redis+sentinel://host:26379,host:26379/service/0`` does the same on the primary that the
       Sentinels name (``rediss+sentinel`` for TLS to them and to Redis). It never reads from a
       replica: one that lags would not know a new session.
+    - ``redis+cluster://host:6379,host:6379`` (``rediss+cluster`` for TLS) keeps the sessions only,
+      because a Redis Cluster has one database. The hosts are some of its nodes.
+    - ``valkey`` and ``valkeys`` stand for ``redis`` and ``rediss``, for Valkey.
     - ``unix:///run/redis.sock?db=0`` is a Redis on this machine.
     - ``memcached://host:11211,host:11211`` keeps the sessions only, because one ``flush_all``
       empties all of memcached.
@@ -59,11 +62,13 @@ def _caches(url: StoreURL) -> Caches:
 
 
 def _redis_caches(url: StoreURL) -> Caches:
+    has_databases = redis.kind(url) != redis.CLUSTER
+    sessions_db: Converters = {"sessions_db": number} if has_databases else {}
     options = url.convert_options(
-        redis.option_converters(url.scheme) | NAMING_OPTIONS | {"sessions_db": number}
+        redis.option_converters(url.scheme) | NAMING_OPTIONS | sessions_db
     )
     database = redis.database_number(url, options)
-    sessions = options.pop("sessions_db", None)
+    sessions = options.pop("sessions_db", None if has_databases else database)
     if sessions is None and database == redis.LAST_DATABASE:
         raise ValueError(
             f"a Redis that is not set up otherwise has no database after {database}; name that "

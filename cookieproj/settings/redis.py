@@ -1,4 +1,4 @@
-"""The django-redis cache for a URL: one Redis by TCP, TLS or a socket, or one behind Sentinels."""
+"""The django-redis cache for a URL: a Redis or Valkey, one behind Sentinels, or a Redis Cluster."""
 
 from typing import Any
 from urllib.parse import quote, unquote, urlencode
@@ -6,7 +6,17 @@ from urllib.parse import quote, unquote, urlencode
 from .store_url import Converters, StoreURL, host_and_port
 from .values import file, folder, number, one_of, seconds, switch
 
-SCHEMES = ("redis", "rediss", "redis+sentinel", "rediss+sentinel", "unix")
+# By TCP and by TLS.
+PROTOCOLS = ("redis", "rediss", "valkey", "valkeys")
+TLS_PROTOCOLS = ("rediss", "valkeys")
+SENTINEL, CLUSTER = "sentinel", "cluster"
+SCHEMES = (
+    *(f"{protocol}{suffix}" for suffix in ("", "+sentinel", "+cluster") for protocol in PROTOCOLS),
+    "unix",
+)
+SCHEMES_IN_WORDS = (
+    "redis://, rediss://, valkey:// or valkeys://, each also with +sentinel or +cluster, unix://"
+)
 
 # A Redis has 16 databases by default.
 LAST_DATABASE = 15
@@ -38,6 +48,10 @@ TLS_OPTIONS: Converters = {
 }
 # The user and password of the Sentinels. Those of Redis stand before the host in the URL.
 SENTINEL_OPTIONS: Converters = {"sentinel_password": str, "sentinel_username": str}
+# Options that RedisCluster does not pass on to its connections.
+NOT_FOR_CLUSTER = ("health_check_interval", "retry_on_timeout", "ssl_ciphers", "ssl_min_version")
+
+CLUSTER_FACTORY = "cookieproj.engines.caches.redis_cluster.ClusterConnectionFactory"
 
 
 def option_converters(scheme: str) -> Converters:
@@ -46,17 +60,17 @@ def option_converters(scheme: str) -> Converters:
         raise ValueError(f"unknown scheme {scheme!r}")
     if scheme == "unix":
         return {**CONNECTION_OPTIONS, "db": number}
-    tls = TLS_OPTIONS if scheme.startswith("rediss") else {}
-    return {
-        **CONNECTION_OPTIONS,
-        **TCP_OPTIONS,
-        **tls,
-        **(SENTINEL_OPTIONS if is_sentinel(scheme) else {}),
-    }
+    protocol, _, kind_of_server = scheme.partition("+")
+    tls = TLS_OPTIONS if protocol in TLS_PROTOCOLS else {}
+    sentinel = SENTINEL_OPTIONS if kind_of_server == SENTINEL else {}
+    options = {**CONNECTION_OPTIONS, **TCP_OPTIONS, **tls, **sentinel}
+    unknown = NOT_FOR_CLUSTER if kind_of_server == CLUSTER else ()
+    return {name: convert for name, convert in options.items() if name not in unknown}
 
 
-def is_sentinel(scheme: str) -> bool:
-    return scheme.endswith("+sentinel")
+def kind(url: StoreURL) -> str:
+    """Return what the servers are: SENTINEL, CLUSTER, or "" for one server."""
+    return url.scheme.partition("+")[2]
 
 
 def database_number(url: StoreURL, options: dict[str, Any]) -> int:
@@ -69,9 +83,12 @@ def database_number(url: StoreURL, options: dict[str, Any]) -> int:
         return db
     path = url.path.strip("/")
     try:
-        return number((path.partition("/")[2] if is_sentinel(url.scheme) else path) or "0")
+        database = number((path.partition("/")[2] if kind(url) == SENTINEL else path) or "0")
     except ValueError as error:
         raise ValueError(f"the Redis database: {error}") from None
+    if database and kind(url) == CLUSTER:
+        raise ValueError("a Redis Cluster has only the database 0")
+    return database
 
 
 def cache(url: StoreURL, database: int, options: dict[str, Any]) -> dict[str, Any]:
@@ -79,10 +96,16 @@ def cache(url: StoreURL, database: int, options: dict[str, Any]) -> dict[str, An
         name: options[name] for name in DEFAULT_TIMEOUTS if name in options
     }
     other_options = {name: value for name, value in options.items() if name not in DEFAULT_TIMEOUTS}
-    if is_sentinel(url.scheme):
-        location, sentinel_options = _sentinel_location(url, database, other_options, timeouts)
-    else:
-        location, sentinel_options = _server_location(url, database, other_options), {}
+    match kind(url):
+        case "sentinel":
+            location, further = _sentinel_location(url, database, other_options, timeouts)
+        case "cluster":
+            location, further = _cluster_location(url, other_options)
+        case _:
+            location, further = _server_location(url, database, other_options), {}
+    if url.scheme.startswith("valkey"):
+        # The name that our store shows. django-redis only has schemes of Redis.
+        further["SERVER_NAME"] = "Valkey"
     return {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": location,
@@ -90,9 +113,13 @@ def cache(url: StoreURL, database: int, options: dict[str, Any]) -> dict[str, An
             # Not pickle: a process that can write to Redis must not be able to run code here.
             "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
             **{name.upper(): value for name, value in timeouts.items()},
-            **sentinel_options,
+            **further,
         },
     }
+
+
+def _scheme(url: StoreURL) -> str:
+    return "rediss" if url.scheme.partition("+")[0] in TLS_PROTOCOLS else "redis"
 
 
 def _server_location(url: StoreURL, database: int, options: dict[str, Any]) -> str:
@@ -103,9 +130,9 @@ def _server_location(url: StoreURL, database: int, options: dict[str, Any]) -> s
         path = quote(unquote(url.path))
         return f"unix://{credentials}{path}{_query(options | {'db': database})}"
     if "," in url.hosts:
-        raise ValueError("it names several hosts, which only Sentinels and memcached have")
+        raise ValueError("it names several hosts: redis+sentinel:// or redis+cluster:// takes them")
     host_and_port(url.hosts)
-    return f"{url.scheme}://{credentials}{url.hosts}/{database}{_query(options)}"
+    return f"{_scheme(url)}://{credentials}{url.hosts}/{database}{_query(options)}"
 
 
 def _sentinel_location(
@@ -115,7 +142,7 @@ def _sentinel_location(
     service = unquote(url.path.strip("/").partition("/")[0])
     if not service:
         raise ValueError("a Sentinel URL names its service: redis+sentinel://host:26379/service/0")
-    tls: dict[str, Any] = {"ssl": True} if url.scheme.startswith("rediss") else {}
+    tls: dict[str, Any] = {"ssl": True} if _scheme(url) == "rediss" else {}
     tls_options = tls | {name: options[name] for name in TLS_OPTIONS if name in options}
     sentinel_options = {
         name.removeprefix("sentinel_"): options[name]
@@ -135,6 +162,15 @@ def _sentinel_location(
         ],
         "SENTINEL_KWARGS": timeouts | tls_options | sentinel_options,
     }
+
+
+def _cluster_location(url: StoreURL, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the cache's LOCATION, the first node, and the further OPTIONS for a Redis Cluster."""
+    first, *others = url.hosts.split(",")
+    host_and_port(first)
+    nodes = [(host, port or 6379) for host, port in map(host_and_port, others)]
+    location = f"{_scheme(url)}://{_credentials(url)}{first}{_query(options)}"
+    return location, {"CONNECTION_FACTORY": CLUSTER_FACTORY, "STARTUP_NODES": nodes}
 
 
 def _credentials(url: StoreURL) -> str:

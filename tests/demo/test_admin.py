@@ -600,7 +600,7 @@ def test_overview_marks_estimated_count(
     redis = adapter_for(cache_connections["sessions"]).client  # type: ignore[attr-defined]
     redis.mset({f"{name}{number}": "{}" for number in range(4999)})
     assert figures(get_page(client, STORE))["Stored"] == "5,000"
-    monkeypatch.setattr("cookieproj.engines.caches.redis.COUNT_SAMPLE_SIZE", 2000)
+    monkeypatch.setattr("cookieproj.engines.caches.redis_listing.COUNT_SAMPLE_SIZE", 2000)
     assert figures(get_page(client, STORE))["Stored"] == "about 5,000"
 
 

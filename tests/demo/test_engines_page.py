@@ -149,6 +149,19 @@ def test_persistence_of_redis_is_read_from_redis(
             redis.config_set(name, value)
 
 
+def test_facts_of_redis_cluster(client: Client, settings: Settings, cluster_url: str) -> None:
+    settings.CACHES = caches(cluster_url)
+    facts = facts_of(get_page(client))
+    assert facts["Sessions are stored in"]["cache"].startswith("Redis Cluster 127.0.0.1:")
+    assert facts["Sessions survive a restart"]["cache"].endswith("up to its last snapshot")
+    assert facts["Sessions can be listed"]["cache"] == "yes"
+    assert facts["Round trips: sign-in"]["cache"] == f"{ROUND_TRIPS['cache'][3]}"
+    settings.CACHES = caches("redis+cluster://127.0.0.1:1")
+    memory.clear()
+    facts = facts_of(get_page(client))
+    assert "unavailable" in facts["Sessions are stored in"]["cache"]
+
+
 def test_local_memory_and_memcached_do_not_persist(
     client: Client, settings: Settings, memcached_url: str
 ) -> None:

@@ -180,9 +180,12 @@ def test_probe_that_cannot_be_deleted_expires_within_a_minute(
     assert all(0 < seconds <= 60 for seconds in ttls)
 
 
+@pytest.mark.parametrize(
+    "url", ["redis://127.0.0.1:{port}/0?sessions_db=0", "redis+cluster://127.0.0.1:{port}"]
+)
 @pytest.mark.parametrize("family", WHOSE)
 def test_redis_in_cluster_mode(
-    family: Whose, settings: Settings, ada: User, tmp_path: Path
+    family: Whose, url: str, settings: Settings, ada: User, tmp_path: Path
 ) -> None:
     """A cluster of one shard, as many hosted ones are: no command may have two keys."""
     server = StoppableRedis(tmp_path, "--cluster-enabled", "yes")
@@ -192,7 +195,7 @@ def test_redis_in_cluster_mode(
             redis.execute_command("CLUSTER", "ADDSLOTS", *range(16384))
             while b"cluster_state:ok" not in redis.execute_command("CLUSTER", "INFO"):
                 pass
-        settings.CACHES = caches(f"{server.url}/0?sessions_db=0")
+        settings.CACHES = caches(url.format(port=server.port))
         run_on(settings, family, "cache")
         statuses = checked_statuses()
         assert statuses["sessions"] == status_of_store(running_engine.store())

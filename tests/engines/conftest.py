@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.sessions.models import Session
@@ -20,7 +21,7 @@ from cookieproj.settings.caches import caches
 from tests.conftest import connected, empty_mongodb, forget_folder, new_database
 from tests.stores import forget_pending
 
-from .contract import STORES, Engine, Open, Request
+from .contract import FAST_REDIS_COMPATIBLE, REDIS_COMPATIBLE, STORES, Engine, Open, Request
 from .handover_switch import PAIRS, Switch
 
 ENGINES = [
@@ -33,6 +34,7 @@ ENGINES = [
 # The example store of docs/stores.md, and the tests that the page recommends for new stores.
 EXAMPLE = Engine("tests.engines.example", "", "")
 ON_ANY_STORE = {"test_contract", "test_keys", "test_store"}
+ON_ANY_REDIS = {*ON_ANY_STORE, "test_listing", "test_round_trips"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -41,11 +43,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     option = metafunc.config.getoption
     path = option("--engine")
     engines = [Engine(path, option("--database"), option("--cache"))] if path else ENGINES
-    if not path and metafunc.module.__name__.rpartition(".")[2] in ON_ANY_STORE:
+    module = metafunc.module.__name__.rpartition(".")[2]
+    if not path and module in ON_ANY_STORE:
         engines = [*engines, EXAMPLE]
+    if not path and module in ON_ANY_REDIS:
+        engines = [
+            *engines,
+            *(Engine(f"{OUR_ENGINES}cache", "", server) for server in REDIS_COMPATIBLE),
+        ]
     for marker in metafunc.definition.iter_markers("engines"):
         engines = [engine for engine in engines if marker.kwargs["which"](engine)]
-    metafunc.parametrize("engine", engines, ids=str, indirect=True)
+    metafunc.parametrize("engine", list(map(parameter, engines)), ids=str, indirect=True)
+
+
+def parameter(engine: Engine) -> Any:
+    is_in_matrix_only = engine.cache in set(REDIS_COMPATIBLE) - set(FAST_REDIS_COMPATIBLE)
+    return pytest.param(engine, marks=[pytest.mark.matrix] if is_in_matrix_only else [])
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -31,6 +31,11 @@ STORES = [
     ("mongodb", "", ""),
 ]
 
+# Other versions of Redis and servers compatible with it, for tests of stores. The fast tier runs
+# only on those that work differently.
+REDIS_COMPATIBLE = ["redis7", "redis8", "valkey8", "valkey", "cluster"]
+FAST_REDIS_COMPATIBLE = ["valkey", "cluster"]
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -62,6 +67,11 @@ class Engine:
     def is_mirror(self) -> bool:
         """Whether Django has an engine of that name."""
         return self.name in DJANGO_ENGINE_NAMES
+
+    @property
+    def on_redis(self) -> bool:
+        """Whether the cache is Redis or compatible with it."""
+        return self.cache in {"redis", *REDIS_COMPATIBLE}
 
     @property
     def Store(self) -> Any:  # noqa: N802 - a class

@@ -32,7 +32,7 @@ from tests.sites import forks
 
 from .contract import ALL, Engine, Open, kept, on_engines
 from .handover_switch import PAIRS, Browser, Switch, browser_of_moved_session, only_switches
-from .test_round_trips import count_round_trips
+from .test_round_trips import SESSIONS, count_round_trips
 from .writer import WRITER, add_one
 
 on_server = on_engines(lambda engine: engine.on_server)
@@ -496,7 +496,10 @@ def test_apply_makes_as_few_round_trips_as_possible(
     session = engine.Store(counter)
     if is_loaded:
         session.get("n")
-    with count_round_trips(redis_url) as round_trips, count_own_round_trips() as own_round_trips:
+    with (
+        count_round_trips([f"{redis_url}/{SESSIONS}"]) as round_trips,
+        count_own_round_trips() as own_round_trips,
+    ):
         add_one(session)
     assert not engine.ours or own_round_trips.number == len(round_trips), round_trips
     allowed = limit_of_cached_db if engine.name == "cached_db" else limit
@@ -520,7 +523,10 @@ def test_request_with_apply_makes_as_few_round_trips_as_possible(
     request = RequestFactory().get("/")
     request.COOKIES["sessionid"] = counter
     middleware: Any = SessionMiddleware(count_visit)
-    with time_machine.travel(time.time(), tick=False), count_round_trips(redis_url) as round_trips:
+    with (
+        time_machine.travel(time.time(), tick=False),
+        count_round_trips([f"{redis_url}/{SESSIONS}"]) as round_trips,
+    ):
         response = middleware(request)
     assert response.cookies["sessionid"].value == counter
     allowed = 4 if engine.name == "cached_db" else 2

@@ -26,7 +26,9 @@ from .contract import Engine, on_engines
 
 # By the engine's cache: how ``locate`` names it.
 CACHE_PLACES = {
-    "redis": "Redis 127.0.0.1:",
+    **dict.fromkeys(["redis", "redis7", "redis8"], "Redis 127.0.0.1:"),
+    **dict.fromkeys(["valkey8", "valkey"], "Valkey 127.0.0.1:"),
+    "cluster": "Redis Cluster 127.0.0.1:",
     "memory": "memory of this process",
     "memcached": "memcached 127.0.0.1:",
 }
@@ -37,7 +39,7 @@ pytestmark = on_engines(lambda engine: engine.ours)
 def listable(engine: Engine) -> bool:
     return (
         engine.ours and engine.name not in IN_COOKIES and engine.path.endswith(("db", "file"))
-    ) or engine.cache == "redis"
+    ) or engine.on_redis
 
 
 def in_memory(engine: Engine) -> bool:
@@ -74,7 +76,7 @@ def test_pages_list_all_live_sessions(engine: Engine, size: int) -> None:
         position, pages = page.next, pages + 1
         assert pages < 20
     assert sorted(listed) == sorted(keys)
-    if engine.cache != "redis" or engine.name != "cache":
+    if not engine.on_redis or engine.name != "cache":
         # Redis returns whole buckets of keys, so its pages may be longer.
         assert pages == -(-7 // size)
 
@@ -352,13 +354,13 @@ def test_unchanged_save_moves_expiry_only(engine: Engine) -> None:
             session.save()
         after = engine.Store(key).locate()
     assert [place.payload for place in after] == [place.payload for place in before]
-    if engine.cache not in {"redis", "memcached"}:
+    if not engine.on_redis and engine.cache != "memcached":
         # These two servers use the real clock.
         for old, new in zip(before, after, strict=True):
             assert new.expires - old.expires > timedelta(seconds=59)
 
 
-@on_engines(lambda engine: engine.ours and engine.cache == "redis")
+@on_engines(lambda engine: engine.ours and engine.on_redis)
 def test_unchanged_save_moves_expiry_on_redis(engine: Engine, settings: Settings) -> None:
     settings.SESSION_COOKIE_AGE = 100
     key = stored(engine, a=1).session_key
@@ -370,7 +372,7 @@ def test_unchanged_save_moves_expiry_on_redis(engine: Engine, settings: Settings
         assert place.expires - timezone.now() > timedelta(seconds=4990)
 
 
-@on_engines(lambda engine: engine.ours and (engine.name, engine.cache) == ("cache", "redis"))
+@on_engines(lambda engine: engine.ours and engine.name == "cache" and engine.on_redis)
 def test_cache_engine_does_not_list_entries_of_cached_db(engine: Engine) -> None:
     """The prefix of ``cached_db`` starts with that of ``cache``."""
     key = stored(engine, 60, a=1).session_key

@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from cookieproj.engines.cache import SessionStore
 from cookieproj.engines.cached_db import SessionStore as CachedDBStore
-from cookieproj.engines.caches import adapter_for, redis
+from cookieproj.engines.caches import adapter_for, redis_listing
 from cookieproj.engines.exceptions import NotListableError
 from cookieproj.engines.listing import Estimate
 
@@ -81,7 +81,7 @@ def test_count_of_many_entries_is_an_estimate(use: Any, monkeypatch: pytest.Monk
     client.mset({f"{name}{number}": "{}" for number in range(4500)})
     client.mset({f"other:{number}": "1" for number in range(1500)})
     assert SessionStore.count() == 4500
-    monkeypatch.setattr(redis, "COUNT_SAMPLE_SIZE", 2000)
+    monkeypatch.setattr(redis_listing, "COUNT_SAMPLE_SIZE", 2000)
     commands = client.info("commandstats")
     number = SessionStore.count()
     assert isinstance(number, Estimate)

@@ -25,6 +25,10 @@ KNOWN_CLIENTS = {
 }
 
 
+# The connection factory of a Redis Cluster. The cache and its client are those of one server.
+CLUSTER_FACTORY = f"{__name__}.redis_cluster.ClusterConnectionFactory"
+
+
 def cache_store(session: Any, foreign_prefix: str = "") -> GenericCacheStore:
     """Return the store for that session's engine, in its cache, with the names of its entries.
 
@@ -38,17 +42,21 @@ def cache_store(session: Any, foreign_prefix: str = "") -> GenericCacheStore:
 
 def adapter_for(cache: BaseCache, *naming: Any) -> GenericCacheStore:
     """Return the store for that cache; ``naming`` is passed on to ``GenericCacheStore``."""
-    classes: tuple[type, type] = type(cache), type(getattr(cache, "client", None))
+    client = getattr(cache, "client", None)
+    factory = getattr(client, "connection_factory", None)
+    classes: tuple[type, type, type] = type(cache), type(client), type(factory)
     return adapter_class(*classes)(cache, *naming)
 
 
 @functools.cache
-def adapter_class(cache: type, client: type) -> type[GenericCacheStore]:
-    """Return the store class for those classes of a cache and of its client.
+def adapter_class(cache: type, client: type, factory: type) -> type[GenericCacheStore]:
+    """Return the store class for those classes of a cache, its client and connection factory.
 
     A subclass of a known cache may do anything, so it counts as an unknown one.
     """
     adapter = ADAPTERS.get(dotted_path(cache)) if dotted_path(client) in KNOWN_CLIENTS else None
+    if adapter and CLUSTER_FACTORY in map(dotted_path, factory.__mro__):
+        adapter = "redis_cluster.RedisClusterStore"
     store_class: type[GenericCacheStore] = (
         import_string(f"{__name__}.{adapter}") if adapter else GenericCacheStore
     )

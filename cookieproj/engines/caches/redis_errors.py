@@ -4,6 +4,7 @@ import re
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from redis.exceptions import RedisClusterException
 
 from cookieproj.engines.exceptions import (
     StoreError,
@@ -45,7 +46,15 @@ MEANINGS: list[tuple[str, type[StoreError], str | Promise | None]] = [
     (
         "MovedError|AskError|CrossSlot|CROSSSLOT",
         StoreMisconfiguredError,
-        _("This is a Redis Cluster of several shards: use a Redis without sharding."),
+        _(
+            "This is a Redis Cluster of several shards: set the CONNECTION_FACTORY of the cache to "
+            "cookieproj.engines.caches.redis_cluster.ClusterConnectionFactory."
+        ),
+    ),
+    (
+        "Cluster mode is not enabled|cluster support disabled",
+        StoreMisconfiguredError,
+        _("This is not a node of a Redis Cluster, or its user may not run CLUSTER SLOTS."),
     ),
     (
         "WRONGTYPE",
@@ -60,20 +69,16 @@ REPEATED_COMMAND = re.compile(
     "^Command # .* of pipeline caused error: |,? with args beginning with:.*", re.DOTALL
 )
 
-SCRIPTS_REFUSED = re.compile("NoPermissionError.*'eval'|unknown command.*eval", re.IGNORECASE)
-
 
 def store_error(place: str | Promise, error: Exception) -> StoreError:
     """Return the StoreError that this error means, without the command in its text."""
     reason = REPEATED_COMMAND.sub("", str(error))
     # A traceback shows the original error as well, so the command is removed there too.
     error.args = (reason, *error.args[1:])
+    # RedisCluster raises an error of its own, caused by that of the last node it asked.
+    is_of_node = isinstance(error, RedisClusterException) and error.__cause__
+    kind = type(error.__cause__ if is_of_node else error).__name__
     for pattern, error_class, remedy in MEANINGS:
-        if re.search(pattern, f"{type(error).__name__} {reason}"):
+        if re.search(pattern, f"{kind} {reason}"):
             return error_class(place, reason, remedy)
     return StoreUnavailableError(place, reason)
-
-
-def refuses_scripts(error: BaseException | None) -> bool:
-    """Whether this error means that EVAL is not allowed, or unknown."""
-    return error is not None and bool(SCRIPTS_REFUSED.search(f"{type(error).__name__} {error}"))

@@ -1,0 +1,189 @@
+"""The commands that compare and change an entry, on each version of Redis and Valkey."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.contrib.sessions.backends.base import UpdateError
+from django.core.cache import caches as connections
+from pytest_django import Settings
+from redis import Redis
+
+from cookieproj.engines.cache import SessionStore
+from cookieproj.engines.caches import adapter_for
+from cookieproj.engines.handover_mixin import store_of
+from cookieproj.engines.round_trips import count_round_trips
+from cookieproj.settings.caches import caches
+from tests import servers
+from tests.conftest import start
+from tests.proxy import proxied
+
+from .test_round_trips import SESSIONS, RoundTrips, monitor
+
+# The server, and the commands that replace, touch and delete an entry.
+SCRIPTS = ("EVAL", "EVAL", "EVAL")
+COMMANDS = [
+    ("redis", SCRIPTS),
+    ("redis7", SCRIPTS),
+    # This server is 8.2. Native commands came with 8.4.
+    ("redis8", SCRIPTS),
+    ("valkey8", ("SET", "EVAL", "EVAL")),
+    ("valkey", ("SET", "EVAL", "DELIFEQ")),
+]
+
+Use = Callable[[str], None]
+
+
+@pytest.fixture
+def use(settings: Settings) -> Use:
+    """Return a function that stores sessions at that URL."""
+    settings.SESSION_ENGINE = "cookieproj.engines.cache"
+    settings.SESSION_CACHE_ALIAS = "sessions"
+
+    def use(url: str) -> None:
+        settings.CACHES = caches(url)
+
+    return use
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[str]:
+    """The address of a new server."""
+    with ExitStack() as stack:
+        yield urlsplit(start(stack, servers.redis(tmp_path, kind="valkey"))).netloc
+
+
+def create_session(**data: Any) -> str:
+    session = SessionStore()
+    session.update(data)
+    session.save()
+    return str(session.session_key)
+
+
+def changed_session(key: str) -> SessionStore:
+    """A loaded session with a change that is not saved yet."""
+    session = SessionStore(key)
+    session["n"] = session["n"] + 1
+    return session
+
+
+def commands_of(address: str, act: Callable[[], object]) -> list[str]:
+    """The names of the commands sent to the server, without those inside scripts."""
+    round_trips = RoundTrips()
+    with monitor(f"redis://{address}/{SESSIONS}", round_trips) as add_commands:
+        act()
+        add_commands()
+    return [text.split()[0] for text in round_trips]
+
+
+def delete(key: str) -> bool:
+    """Read the entry and delete it if it is unchanged."""
+    store = store_of(SessionStore)
+    entry = store.read(key)
+    return entry is not None and store.compare_and_delete(key, entry)
+
+
+def round_trips_of_delete(address: str) -> tuple[int, list[str]]:
+    """The number of round trips, and the commands after GET that the server did not refuse."""
+    key = create_session(n=1)
+    with count_round_trips() as round_trips:
+        first, *commands = commands_of(address, lambda: delete(key))
+    assert first == "GET"
+    return round_trips.number, commands
+
+
+@pytest.mark.parametrize(("server", "commands"), COMMANDS)
+def test_each_step_is_the_best_command_of_the_server(
+    use: Use, server: str, commands: tuple[str, ...], request: pytest.FixtureRequest
+) -> None:
+    url: str = request.getfixturevalue(f"{server}_url")
+    use(url)
+    address = urlsplit(url).netloc
+    key = create_session(n=1)
+    changed, unchanged = changed_session(key), SessionStore(key)
+    unchanged.get("n")
+    touch, swap = (commands_of(address, session.save) for session in (unchanged, changed))
+    assert (*swap, *touch) == commands[:2]
+    assert commands_of(address, lambda: delete(key)) == ["GET", commands[2]]
+    assert SessionStore(key).load() == {}
+
+
+@pytest.mark.parametrize("server", [server for server, _commands in COMMANDS])
+def test_concurrent_changes_are_merged_and_save_after_flush_is_refused(
+    use: Use, server: str, request: pytest.FixtureRequest
+) -> None:
+    use(request.getfixturevalue(f"{server}_url"))
+    key = create_session(n=1)
+    first, second, late = changed_session(key), changed_session(key), changed_session(key)
+    first["a"], second["b"] = 1, 2
+    first.save()
+    second.save()
+    assert dict(SessionStore(key).items()) == {"n": 2, "a": 1, "b": 2}
+    SessionStore(key).flush()
+    with pytest.raises(UpdateError):
+        late.save()
+
+
+@pytest.mark.parametrize("server", [server for server, _commands in COMMANDS])
+def test_session_saved_with_past_expiry_is_deleted(
+    use: Use, server: str, request: pytest.FixtureRequest
+) -> None:
+    use(request.getfixturevalue(f"{server}_url"))
+    key = create_session(n=1)
+    session = changed_session(key)
+    session.set_expiry(-5)
+    session.save()
+    assert SessionStore(key).load() == {}
+
+
+def test_forbidden_command_is_only_tried_once(use: Use, valkey: str) -> None:
+    """After that, the script is sent, and without the right to it the transaction."""
+    with Redis.from_url(f"redis://{valkey}") as client:
+        client.execute_command("ACL SETUSER site on >secret ~* +@all -delifeq")
+        use(f"valkey://site:secret@{valkey}/0")
+        transaction = ["WATCH", "GET", "MULTI", "DEL", "EXEC"]
+        assert [round_trips_of_delete(valkey) for _ in range(2)] == [(3, ["EVAL"]), (2, ["EVAL"])]
+        client.execute_command("ACL SETUSER site -@scripting")
+        assert [round_trips_of_delete(valkey) for _ in range(2)] == [
+            (5, transaction),
+            (4, transaction),
+        ]
+    key = create_session(n=1)
+    assert commands_of(valkey, changed_session(key).save) == ["SET"]
+    # A save takes no further round trips, so there is no warning.
+    assert adapter_for(connections["sessions"]).detour == ""
+
+
+def test_server_replaced_by_an_older_one_is_sent_scripts(
+    use: Use, valkey: str, redis_url: str
+) -> None:
+    """The store knows the version that the first connection returned."""
+    host, _, port = valkey.partition(":")
+    older = urlsplit(redis_url)
+    with (
+        proxied((host, int(port))) as proxy,
+        Redis.from_url(f"redis://{valkey}/{SESSIONS}") as new,
+        Redis(port=older.port or 0, db=SESSIONS) as old,
+    ):
+        use(f"valkey://127.0.0.1:{proxy.port}/0")
+        key = create_session(n=1)
+        changed_session(key).save()
+        [name] = new.keys()
+        old.set(name, new.get(name) or b"", ex=60)
+        proxy.turn_to(("127.0.0.1", older.port or 0))
+        proxy.cut()
+        for commands in (["SET", "EVAL"], ["EVAL"]):
+            session = changed_session(key)
+            assert commands_of(older.netloc, session.save)[-len(commands) :] == commands
+        assert SessionStore(key)["n"] == 4
+
+
+def test_server_of_unknown_version_is_sent_scripts(use: Use, valkey: str) -> None:
+    """Without HELLO, which protocol 2 does not need, the version is unknown."""
+    use(f"valkey://{valkey}/0?protocol=2")
+    key = create_session(n=1)
+    session = changed_session(key)
+    assert commands_of(valkey, session.save) == ["EVAL"]
