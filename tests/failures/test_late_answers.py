@@ -80,9 +80,7 @@ def test_late_response_keeps_session_that_has_ended_all_others(
     during_request(in_another_tab(client, path, ENDS_OTHERS[path]))
     client.get(late_path)
     is_in = "welcome admin" in client.get("/auth/account/").text
-    tally(
-        "A late answer while all others are signed out: signed out", whose, 1, int(not is_in)
-    )
+    tally("A late answer while all others are signed out: signed out", whose, 1, int(not is_in))
     assert whose == "Django's" or is_in
 
 

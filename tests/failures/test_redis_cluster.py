@@ -13,7 +13,7 @@ from cookieproj.engines.cache import SessionStore
 from cookieproj.settings.caches import caches
 from tests.clusters import Cluster, redis_cluster
 from tests.conftest import start
-from tests.fault_table import Held, Whose
+from tests.fault_table import Tally, Whose
 
 from .conftest import Tries, Variables
 from .threaded_server import threaded
@@ -81,7 +81,7 @@ def test_failover_signs_out_nobody(
     redis: Cluster,
     variables: Variables,
     tries: Tries,
-    held: Held,
+    tally: Tally,
     report_line: Callable[[str], None],
 ) -> None:
     """The sign-ins are replicated before. Redis confirms a write before it is replicated."""
@@ -109,7 +109,7 @@ def test_failover_signs_out_nobody(
             signed_out += crowd.signed_out()
             lost += crowd.lost()
     what = "A master of a Redis Cluster is killed under load, cache"
-    held(f"{what}: sessions", whose, VISITORS * times, signed_out)
+    tally(f"{what}: sessions", whose, VISITORS * times, signed_out)
     wrong = sum(not answer.is_correct for answer in answers)
     report_line(
         f"{what}, {whose}: {wrong} of {len(answers)} requests failed, the last of them "
