@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,16 +17,25 @@ from bson import Binary
 from django.contrib.sessions.backends.base import CreateError
 from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest, HttpResponse
+from django.test import RequestFactory
 from pymongo import MongoClient
+from pymongo.monitoring import (
+    CommandFailedEvent,
+    CommandListener,
+    CommandStartedEvent,
+    CommandSucceededEvent,
+)
 from pytest_django import Settings
 
-from cookieproj.engines import mongodb_store
+from cookieproj.engines import mongodb_client, mongodb_store
 from cookieproj.engines.constants import OUR_ENGINES
 from cookieproj.engines.exceptions import (
     StoreFullError,
     StoreMisconfiguredError,
     StoreUnavailableError,
 )
+from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.engines.mongodb import SessionStore
 from cookieproj.engines.mongodb_client import Documents, documents
 from cookieproj.engines.mongodb_store import MongoDBStore
@@ -33,6 +43,8 @@ from cookieproj.engines.round_trips import count_round_trips
 from tests.conftest import empty_mongodb
 from tests.proxy import Proxy, proxied
 from tests.servers import StoppableMongoDB
+
+from .test_round_trips import plain, read, sign_in, sign_out, write
 
 TOMORROW = datetime.now(UTC) + timedelta(days=1)
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)
@@ -137,6 +149,59 @@ class TestDocuments:
         found = documents(f"{mongodb_url}?w=1&journal=false&socketTimeoutMS=9000")
         assert found.write_concern.document == {"w": 1, "j": False}
         assert found.database.client.options.pool_options.socket_timeout == 9
+
+
+class SentCommands(CommandListener):
+    """The names of the commands that PyMongo sends."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        self.names.append(event.command_name)
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        pass
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        pass
+
+
+# A client gets its listeners when it is created, and lives as long as the process.
+SENT = SentCommands()
+
+
+class TestRoundTrips:
+    @pytest.fixture
+    def sent(self, collection: Documents, settings: Settings) -> SentCommands:
+        """The commands of a client with a listener."""
+        settings.SESSION_MONGODB_URL += "?appname=counted"
+        with mock.patch.dict(mongodb_client.DEFAULT_OPTIONS, event_listeners=[SENT]):
+            documents(settings.SESSION_MONGODB_URL)
+        return SENT
+
+    @pytest.mark.parametrize(
+        ("view", "expected"),
+        [
+            (plain, []),
+            (read, ["find"]),
+            (write, ["find", "update"]),
+            (sign_in, ["find", "insert", "update", "delete"]),
+            (sign_out, ["find", "delete"]),
+        ],
+    )
+    def test_request_sends_as_few_commands_as_possible(
+        self, view: Callable[[HttpRequest], HttpResponse], expected: list[str], sent: SentCommands
+    ) -> None:
+        request = RequestFactory().get("/")
+        request.COOKIES["sessionid"] = stored(a=1).session_key
+        middleware: Any = SessionMiddleware(view)
+        sent.names.clear()
+        with count_round_trips() as round_trips:
+            middleware(request)
+        assert sent.names == expected
+        # Our own counter, which pages and benchmarks show, agrees with PyMongo.
+        assert round_trips.number == len(expected)
 
 
 class TestListing:
