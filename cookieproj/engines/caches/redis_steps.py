@@ -12,8 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from redis import ConnectionPool
+from redis import VERSION, ConnectionPool
 from redis.utils import str_if_bytes
+
+# Whether this redis-py notes how a server has answered HELLO.
+GREETS = VERSION >= (6,)
 
 # A server's name, and the first version that has the command.
 Servers = Mapping[str, tuple[int, int]]
@@ -141,15 +144,19 @@ class Server:
 known_servers: WeakKeyDictionary[ConnectionPool, Server] = WeakKeyDictionary()
 
 
+def greeting_of(pool: ConnectionPool) -> Mapping[Any, Any]:
+    connection = pool.get_connection()
+    try:
+        return connection.handshake_metadata or {}
+    finally:
+        pool.release(connection)
+
+
 def server_of(pool: ConnectionPool) -> Server:
     """Return the server of that pool, which is looked at only once."""
     server = known_servers.get(pool)
     if server is None:
-        connection = pool.get_connection()
-        try:
-            greeting: Mapping[Any, Any] = connection.handshake_metadata or {}
-        finally:
-            pool.release(connection)
+        greeting = greeting_of(pool) if GREETS else {}
         told = {str_if_bytes(name): str_if_bytes(value) for name, value in greeting.items()}
         version = tuple(map(int, re.findall(r"\d+", told.get("version", ""))))
         server = known_servers.setdefault(pool, Server(told.get("server", ""), version))
