@@ -14,9 +14,6 @@ from .servers import StoppableRedis
 
 MASTERS, SLOTS = 3, 16_384
 
-# Milliseconds until a node that says nothing is taken for dead. In production more are usual.
-NODE_TIMEOUT = "1000"
-
 # Seconds: a failover may have to be tried again.
 TOO_LONG = 60
 
@@ -141,9 +138,8 @@ def redis_cluster(
             own.mkdir(parents=True)
             node = StoppableRedis(
                 own,
-                *("--cluster-enabled", "yes", "--cluster-node-timeout", NODE_TIMEOUT),
                 # A new replica is served at once, not with others that may come.
-                *("--repl-diskless-sync-delay", "0", *options),
+                *("--cluster-enabled", "yes", "--repl-diskless-sync-delay", "0", *options),
                 kind=kind,
             )
             stack.callback(node.kill)
