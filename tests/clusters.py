@@ -15,9 +15,6 @@ from .servers import StoppableRedis
 
 MASTERS, SLOTS = 3, 16_384
 
-# Milliseconds until a silent node counts as down. In production, more are usual.
-NODE_TIMEOUT = "1000"
-
 # Seconds. A failover may have to be repeated.
 TIMEOUT = 60
 
@@ -145,9 +142,8 @@ def redis_cluster(
             node_folder.mkdir(parents=True)
             node = StoppableRedis(
                 node_folder,
-                *("--cluster-enabled", "yes", "--cluster-node-timeout", NODE_TIMEOUT),
                 # A new replica is synchronized at once. By default a master waits for others.
-                *("--repl-diskless-sync-delay", "0", *options),
+                *("--cluster-enabled", "yes", "--repl-diskless-sync-delay", "0", *options),
                 kind=kind,
             )
             stack.callback(node.kill)

@@ -19,6 +19,9 @@ from .conftest import Tries, Variables
 from .threaded_server import threaded
 from .visitors import Answer, Crowd
 
+# Milliseconds until a silent node counts as down. In production, more are usual.
+NODE_TIMEOUT = "1000"
+
 VISITORS = 6
 TURNS = 8
 
@@ -26,7 +29,9 @@ TURNS = 8
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with ExitStack() as stack:
-        yield start(stack, redis_cluster(tmp_path_factory.mktemp("cluster"), replicas=1))
+        folder = tmp_path_factory.mktemp("cluster")
+        timeout = ("--cluster-node-timeout", NODE_TIMEOUT)
+        yield start(stack, redis_cluster(folder, *timeout, replicas=1))
 
 
 @pytest.fixture

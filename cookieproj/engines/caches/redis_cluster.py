@@ -139,7 +139,10 @@ class RedisClusterStore(DjangoRedisStore):
             first_slots.setdefault((host or asked.host, port), slot)
         if not all(self.client.get_node(*address) for address in first_slots):
             self._call(lambda client: client.nodes_manager.initialize())
-        return [(slot, self.client.get_node(*address)) for address, slot in first_slots.items()]
+        shards = [(slot, self.client.get_node(*address)) for address, slot in first_slots.items()]
+        if not all(node for _slot, node in shards):
+            raise StoreUnavailableError(self.label, "Its nodes disagree about their addresses")
+        return shards
 
     def _scan(self, shard: ClusterNode, cursor: int, **options: Any) -> tuple[int, list[bytes]]:
         cursors, names = self.client.scan(cursor, target_nodes=shard, **options)

@@ -12,8 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from redis import ConnectionPool
+from redis import VERSION, ConnectionPool
 from redis.utils import str_if_bytes
+
+# Whether this version of redis-py keeps the reply to HELLO.
+HAS_HANDSHAKE_METADATA = VERSION >= (6,)
 
 # A server's name, and the first version that has the command.
 Servers = Mapping[str, tuple[int, int]]
@@ -139,15 +142,20 @@ class Server:
 known_servers: WeakKeyDictionary[ConnectionPool, Server] = WeakKeyDictionary()
 
 
+def hello_of(pool: ConnectionPool) -> Mapping[Any, Any]:
+    """Return the reply to the HELLO of a connection; empty if none was sent."""
+    connection = pool.get_connection()
+    try:
+        return connection.handshake_metadata or {}
+    finally:
+        pool.release(connection)
+
+
 def server_of(pool: ConnectionPool) -> Server:
     """Return the server of that pool. Its version is read only once."""
     server = known_servers.get(pool)
     if server is None:
-        connection = pool.get_connection()
-        try:
-            hello: Mapping[Any, Any] = connection.handshake_metadata or {}
-        finally:
-            pool.release(connection)
+        hello = hello_of(pool) if HAS_HANDSHAKE_METADATA else {}
         properties = {str_if_bytes(name): str_if_bytes(value) for name, value in hello.items()}
         version = tuple(map(int, re.findall(r"\d+", properties.get("version", ""))))
         server = known_servers.setdefault(pool, Server(properties.get("server", ""), version))
