@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from getpass import getuser
 from importlib.util import find_spec
@@ -83,7 +83,7 @@ class StoppableRedis:
     """A Redis that can be stopped and started again on the same port. It keeps its data."""
 
     def __init__(self, folder: Path, *options: str, kind: str = "") -> None:
-        self.port = free_port(*([CLUSTER_BUS] if "--cluster-enabled" in options else []))
+        self.port = free_port(*bus_of(options))
         command = [redis_program(kind), "--bind", "127.0.0.1", "--port", str(self.port)]
         command += ["--dir", str(folder)]
         # Each write is on disk before the response. By default it is once a second, so a power
@@ -141,8 +141,13 @@ def redis_over_tls(folder: Path, files: Issued, *options: str) -> Iterator[int]:
     """A Redis that requires TLS and a client certificate of that authority. Yields its port."""
     command = [redis_with_tls(), "--port", "0", "--bind", "127.0.0.1", "--save", ""]
     command += ["--dir", str(folder), *tls_options(files), *options]
-    with served(lambda port: [*command, "--tls-port", str(port)]) as port:
+    with served(lambda port: [*command, "--tls-port", str(port)], *bus_of(options)) as port:
         yield port
+
+
+def bus_of(options: Sequence[str]) -> list[int]:
+    """Return the offset of the second port that a node of a cluster needs."""
+    return [CLUSTER_BUS] if "--cluster-enabled" in options else []
 
 
 @contextmanager
@@ -349,20 +354,20 @@ def found(program: str, remedy: str) -> str:
 
 
 @contextmanager
-def served(command: Callable[[int], list[str]]) -> Iterator[int]:
-    """Run a server on a free port until the block ends."""
-    with executed(command) as executor:
+def served(command: Callable[[int], list[str]], *offsets: int) -> Iterator[int]:
+    """Run a server on a free port until the block ends; see ``free_port`` for ``offsets``."""
+    with executed(command, *offsets) as executor:
         yield executor.port
 
 
 @contextmanager
-def executed(command: Callable[[int], list[str]]) -> Iterator[Any]:
+def executed(command: Callable[[int], list[str]], *offsets: int) -> Iterator[Any]:
     """Run a server, and yield its process, which a test may kill.
 
     If another process takes the free port first, another port is tried.
     """
     for attempt in range(ATTEMPTS):
-        port = free_port()
+        port = free_port(*offsets)
         executor = TCPExecutor(command(port), host="127.0.0.1", port=port, timeout=60)
         try:
             executor.start()

@@ -91,5 +91,7 @@ def test_check_reports_nothing_for_a_suitable_store(name: str, tmp_path: Path) -
     assert "no issues" in check_output(tmp_path, f"{APP}.{name}", apps=(APP,))
 
 
-def test_unknown_cache_alias_does_not_break_the_check(tmp_path: Path) -> None:
-    assert "no issues" in check_output(tmp_path, alias="nowhere", apps=(APP,))
+def test_unknown_cache_alias_is_reported(tmp_path: Path) -> None:
+    output = check_output(tmp_path, alias="nowhere", apps=(APP,))
+    assert "engines.E006" in output
+    assert "The connection 'nowhere' doesn't exist." in output

@@ -52,11 +52,9 @@ def test_random_schedules_on_cache_server_keep_promises(
     check_schedules(server, numbers)
 
 
-@pytest.mark.parametrize("on_mongodb", NAMES_ON_MONGODB)
-def test_random_schedules_on_mongodb_keep_promises(
-    on_mongodb: str, pytestconfig: pytest.Config
-) -> None:
-    check_schedules(on_mongodb, range(1000 if pytestconfig.getoption("--long") else 10))
+@pytest.mark.parametrize("name", NAMES_ON_MONGODB)
+def test_random_schedules_on_mongodb_keep_promises(name: str, pytestconfig: pytest.Config) -> None:
+    check_schedules(name, range(1000 if pytestconfig.getoption("--long") else 10))
 
 
 def test_random_schedules_keep_promises(name: str, numbers: range) -> None:
