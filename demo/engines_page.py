@@ -188,7 +188,7 @@ def size_limit(session_class: Any) -> str:
     if uses_cache and isinstance(session_cache(), MemcachedStore):
         return _("1 MB, unless memcached runs with a different -I")
     if issubclass(session_class, MongoDBEngine):
-        return _("16 MB, the largest document of MongoDB")
+        return _("about 8 MB, half of the largest document")
     return _("no practical limit")
 
 

@@ -93,6 +93,17 @@ def store_is_configured(**kwargs: Any) -> list[CheckMessage]:
     return []
 
 
+@register(Tags.security)
+def password_of_mongodb_is_hidden(**kwargs: Any) -> list[CheckMessage]:
+    """Warn if Django's error pages would show the password of MongoDB."""
+    url: str = getattr(settings, "SESSION_MONGODB_URL", "") or ""
+    if ":" not in url.partition("://")[2].rpartition("@")[0]:
+        return []
+    text = _("SESSION_MONGODB_URL contains a password, which Django's error pages show.")
+    hint = _("Move it to SESSION_MONGODB_PASSWORD, which they hide, and leave the user in the URL.")
+    return [CheckWarning(text, hint=hint, id="engines.W013")]
+
+
 @register
 def table_of_sessions_is_there(**kwargs: Any) -> list[CheckMessage]:
     """Say that the model of an engine's rows is of an app that is not installed."""

@@ -1,27 +1,30 @@
 """The connection of a process to the MongoDB that SESSION_MONGODB_URL names.
 
 The URL is a MongoDB connection string that names a database: ``mongodb://host:27017/name``, or
-``mongodb+srv://host/name``. It may have several hosts, a user and a password, and PyMongo's
-options.
+``mongodb+srv://host/name``. It may have several hosts, a user, and PyMongo's options. The password
+is best in SESSION_MONGODB_PASSWORD: Django's error pages hide a setting of that name.
 
 The defaults of options are in DEFAULT_OPTIONS. With the write concern ``majority`` and the journal,
-an acknowledged write survives a power cut and a fail-over. Reads always go to the primary, whatever
-the URL says: a secondary that lags would still open an ended session.
+an acknowledged write survives a power cut and a fail-over. Reads go to the primary, whatever read
+preference the URL names: a secondary that lags would still open an ended session.
 """
 
 import atexit
 import os
 from functools import cache
+from threading import Lock
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote_plus
 
-from bson.codec_options import CodecOptions
+from bson.codec_options import CodecOptions, DatetimeConversion
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.translation import gettext as _
+from django.utils.functional import Promise
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy
 from pymongo import MongoClient, ReadPreference
 from pymongo.collection import Collection
-from pymongo.errors import ConfigurationError
+from pymongo.errors import ConfigurationError, PyMongoError
 from pymongo.uri_parser import parse_uri
 
 from .constants import MONGODB_COLLECTION
@@ -37,29 +40,90 @@ DEFAULT_OPTIONS: dict[str, Any] = {
     "waitQueueTimeoutMS": 2000,
 }
 
+# A date that Python cannot represent, written by another program, becomes the nearest that it can.
+CODEC_OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(
+    tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_CLAMP
+)
+
 Documents = Collection[dict[str, Any]]
 
 
 def mongodb_url() -> str:
     """Return SESSION_MONGODB_URL.
 
-    Raises ImproperlyConfigured unless it names a server and a database.
+    Raises ImproperlyConfigured unless it names a server and a database, and PyMongo accepts it. A
+    URL of the scheme ``mongodb+srv`` is accepted by PyMongo only when it is used.
     """
-    url: str = getattr(settings, "SESSION_MONGODB_URL", "")
-    if not (url.startswith(("mongodb://", "mongodb+srv://")) and all(hosts_and_database(url))):
-        raise ImproperlyConfigured(
-            _(
-                "SESSION_MONGODB_URL must name a server and a database, as in "
-                "mongodb://localhost:27017/mysite."
-            )
-        )
+    url: str = getattr(settings, "SESSION_MONGODB_URL", "") or ""
+    if problem := problem_with(url):
+        raise ImproperlyConfigured(problem)
     return url
+
+
+@cache
+def problem_with(url: str) -> str | Promise:
+    """Return a sentence on what is wrong with the URL, without quoting it; "" if nothing is."""
+    if not (url.startswith(("mongodb://", "mongodb+srv://")) and all(hosts_and_database(url))):
+        return gettext_lazy(
+            "SESSION_MONGODB_URL must name a server and a database, as in "
+            "mongodb://localhost:27017/mysite."
+        )
+    try:
+        options = given_options(url)
+    except ConfigurationError as error:
+        text = gettext_lazy("SESSION_MONGODB_URL is wrong: {error}.")
+        return format_lazy(text, error=str(error).rstrip("."))
+    if str(options.get("w")) == "0":
+        return gettext_lazy("SESSION_MONGODB_URL is wrong: with w=0 no write is acknowledged.")
+    return ""
 
 
 def hosts_and_database(url: str) -> tuple[str, str]:
     """Return the URL's hosts, without user and password, and the name of its database."""
-    address, _, database = url.partition("://")[2].partition("?")[0].partition("/")
-    return address.rpartition("@")[2], unquote(database)
+    address = url.partition("://")[2].rpartition("@")[2].partition("?")[0]
+    hosts, _slash, database = address.partition("/")
+    return hosts, unquote_plus(database)
+
+
+def given_options(url: str) -> dict[str, Any]:
+    """Return the options that the URL itself sets, by their names in lower case.
+
+    Raises ConfigurationError for one that PyMongo does not know or accept. MongoClient would only
+    warn of it.
+    """
+    if url.startswith("mongodb+srv://"):
+        # To parse it, PyMongo would ask a name server.
+        return {name.lower(): value for name, value in parse_qsl(url.partition("?")[2])}
+    with as_configuration_error():
+        options = parse_uri(url)["options"]
+    return {name.lower(): value for name, value in options.items()}
+
+
+class as_configuration_error:  # noqa: N801 - a context manager
+    """Turn what PyMongo raises for a wrong URL, such as a missing file, into its own error."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, ValueError | KeyError | TypeError | OSError) and not isinstance(
+            error, PyMongoError
+        ):
+            raise ConfigurationError(str(error)) from None
+
+
+# By URL and process id, as no client survives a fork.
+collections: dict[tuple[str, int], Documents] = {}
+creation_lock = Lock()
+
+
+def renew_lock() -> None:
+    """In a forked process, replace a lock that another thread may have held."""
+    global creation_lock  # noqa: PLW0603
+    creation_lock = Lock()
+
+
+os.register_at_fork(after_in_child=renew_lock)
 
 
 def documents(url: str) -> Documents:
@@ -67,13 +131,31 @@ def documents(url: str) -> Documents:
 
     Raises PyMongo's ConfigurationError for a URL that it does not accept.
     """
-    return documents_of_process(url, os.getpid())
+    key = (url, os.getpid())
+    if key not in collections:
+        with creation_lock:
+            if key not in collections:
+                collections[key] = collection_of(new_client(url), url)
+    return collections[key]
 
 
-@cache
-def documents_of_process(url: str, process_id: int) -> Documents:
-    """Return the collection of this process: PyMongo's clients do not survive a fork."""
-    client: MongoClient[dict[str, Any]] = MongoClient(url, connect=False, **defaults_for(url))
+def collection_of(client: MongoClient[dict[str, Any]], url: str) -> Documents:
+    return client[hosts_and_database(url)[1]].get_collection(
+        MONGODB_COLLECTION,
+        codec_options=CODEC_OPTIONS,
+        read_preference=ReadPreference.PRIMARY,
+    )
+
+
+def new_client(url: str) -> MongoClient[dict[str, Any]]:
+    """Return a client that is closed when this process ends."""
+    given = given_options(url)
+    options = {name: value for name, value in DEFAULT_OPTIONS.items() if name.lower() not in given}
+    if password := getattr(settings, "SESSION_MONGODB_PASSWORD", ""):
+        options["password"] = password
+    with as_configuration_error():
+        client: MongoClient[dict[str, Any]] = MongoClient(url, connect=False, **options)
+    process_id = os.getpid()
 
     def close() -> None:
         # A forked process inherits this function as well, but none of the client's threads.
@@ -81,18 +163,4 @@ def documents_of_process(url: str, process_id: int) -> Documents:
             client.close()
 
     atexit.register(close)
-    return client[hosts_and_database(url)[1]].get_collection(
-        MONGODB_COLLECTION,
-        codec_options=CodecOptions(tz_aware=True),
-        read_preference=ReadPreference.PRIMARY,
-    )
-
-
-def defaults_for(url: str) -> dict[str, Any]:
-    """Return the default options that the URL does not set itself."""
-    try:
-        # Raises for an unknown option, of which MongoClient would only warn.
-        given = {name.lower() for name in parse_uri(url)["options"]}
-    except ValueError as error:
-        raise ConfigurationError(str(error)) from None
-    return {name: value for name, value in DEFAULT_OPTIONS.items() if name.lower() not in given}
+    return client

@@ -9,9 +9,9 @@ from pymongo.errors import (
     AutoReconnect,
     ConfigurationError,
     DocumentTooLarge,
+    InvalidName,
     OperationFailure,
     PyMongoError,
-    WriteConcernError,
 )
 
 from .exceptions import (
@@ -22,9 +22,6 @@ from .exceptions import (
     StoreUnavailableError,
 )
 
-# The code in an error's text, as PyMongo writes it, and as ``reason_of`` does.
-CODE_IN_TEXT = re.compile(r"(?:'code': |\(error )(\d+)")
-
 
 class Meaning(NamedTuple):
     error_class: type[StoreError]
@@ -33,34 +30,49 @@ class Meaning(NamedTuple):
 
 UNAVAILABLE = Meaning(StoreUnavailableError)
 REFUSED = Meaning(StoreMisconfiguredError)
-READ_ONLY = Meaning(StoreReadOnlyError)
 NO_RIGHT = Meaning(
     StoreMisconfiguredError, _("Give the MongoDB user the role readWrite on this database.")
 )
 NO_LOGIN = Meaning(
     StoreMisconfiguredError,
-    _("Correct the user and the password in SESSION_MONGODB_URL, or its authSource."),
+    _(
+        "Correct the user in SESSION_MONGODB_URL, its authSource, or the password in "
+        "SESSION_MONGODB_PASSWORD."
+    ),
 )
 WRONG_URL = Meaning(StoreMisconfiguredError, _("Correct SESSION_MONGODB_URL."))
 TOO_LARGE = Meaning(
     StoreFullError,
-    _("Store less in the session: a document of MongoDB has at most 16 MiB."),
+    _("Store less in the session: about 8 MB fit, as a change is sent with what it replaces."),
 )
 
+# Codes that say that a repetition will not help. Any other one is of a server that starts, stops,
+# is busy or has another role for the moment, or of an operation that was cut short.
 CODES = {
-    10107: READ_ONLY,  # NotWritablePrimary
-    13435: READ_ONLY,  # NotPrimaryNoSecondaryOk
-    371: READ_ONLY,  # UserWritesBlocked
+    371: Meaning(StoreReadOnlyError),  # UserWritesBlocked
     14031: Meaning(StoreFullError),  # OutOfDiskSpace
     10334: TOO_LARGE,  # BSONObjectTooLarge
     13: NO_RIGHT,  # Unauthorized
     11: NO_LOGIN,  # UserNotFound
     18: NO_LOGIN,  # AuthenticationFailed
-    8000: NO_LOGIN,  # AtlasError
+    8000: Meaning(
+        StoreMisconfiguredError,
+        _("Atlas refuses it: look there for the user, the password and the space that is left."),
+    ),
+    79: WRONG_URL,  # UnknownReplWriteConcern
     100: WRONG_URL,  # UnsatisfiableWriteConcern
-    # A server that starts, stops or changes its role, and an operation that was cut short.
-    **dict.fromkeys((50, 64, 91, 189, 202, 262, 11600, 11602, 13436), UNAVAILABLE),
+    **dict.fromkeys(
+        (
+            *(2, 9, 14, 20, 26),  # BadValue, FailedToParse, TypeMismatch, IllegalOperation, no such
+            *(59, 72, 73, 115),  # CommandNotFound, Invalid-Options, -Namespace, NotSupported
+            *(121, 166, 323),  # DocumentValidationFailure, a view, APIVersionError
+        ),
+        REFUSED,
+    ),
 }
+
+# While a server refuses the log-in, the error of finding no server repeats the text of that error.
+LOGIN_CODE = re.compile(r"(?:'code': |\(error )(11|18)\b")
 
 
 def store_error(place: str, error: BaseException) -> StoreError | None:
@@ -80,21 +92,18 @@ def store_error(place: str, error: BaseException) -> StoreError | None:
 
 def meaning_of(error: PyMongoError) -> Meaning:
     code = code_of(error)
-    if code in CODES:
-        return CODES[code]
-    match error:
-        case ConfigurationError():
-            return WRONG_URL
-        case OperationFailure() if not isinstance(error, WriteConcernError):
-            return REFUSED
-        case _:
-            return UNAVAILABLE
+    if code is not None:
+        return CODES.get(code, UNAVAILABLE)
+    if type(error.__cause__).__module__.startswith("dns."):
+        # The name server of a mongodb+srv URL did not answer.
+        return UNAVAILABLE
+    is_in_url = isinstance(error, ConfigurationError | InvalidName)
+    return WRONG_URL if is_in_url else UNAVAILABLE
 
 
 def reason_of(error: PyMongoError) -> str:
-    details = details_of(error)
     if (code := code_of(error)) is not None:
-        return f"{details.get('codeName', type(error).__name__)} (error {code})"
+        return f"{details_of(error).get('codeName', type(error).__name__)} (error {code})"
     # PyMongo appends its time-outs and the state of each server.
     return str(error).partition(" (configured timeouts")[0].partition(", Timeout:")[0]
 
@@ -103,9 +112,8 @@ def code_of(error: PyMongoError) -> int | None:
     code = error.code if isinstance(error, OperationFailure) else details_of(error).get("code")
     if isinstance(code, int):
         return code
-    # While a server refuses the log-in, the error of finding no server repeats that error's text.
-    repeated = CODE_IN_TEXT.search(str(error))
-    return int(repeated[1]) if repeated and isinstance(error, AutoReconnect) else None
+    login = LOGIN_CODE.search(str(error)) if isinstance(error, AutoReconnect) else None
+    return int(login[1]) if login else None
 
 
 def details_of(error: PyMongoError) -> dict[str, object]:

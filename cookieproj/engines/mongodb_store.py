@@ -8,23 +8,31 @@ it.
 import logging
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
-from functools import cache
+from time import monotonic
 from typing import Any
 
 from django.contrib.sessions.backends.base import CreateError
-from pymongo.errors import DuplicateKeyError, OperationFailure
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from .clock import as_django_stores, aware, is_past
 from .constants import MONGODB_COLLECTION, SESSION_TOMBSTONE
 from .english import in_english
 from .entries import Entry, ListedSession, Location, Page
+from .listing import Estimate
 from .merge import Data
 from .mongodb_client import Documents, documents, hosts_and_database, mongodb_url
-from .mongodb_errors import store_error
+from .mongodb_errors import TOO_LARGE, store_error
 from .round_trips import StoreCall
 from .store import SerializedStore
 
 logger = logging.getLogger("django.contrib.sessions")
+
+# A change is one command of at most 16 MiB, with the stored data and the new data.
+MAX_DATA_BYTES = 8 * 1024 * 1024 - 1024
+COUNTED_EXACTLY = 50_000
+CLEARED_AT_ONCE = 100
+# Seconds.
+INDEX_CHECK_INTERVAL = 600
 
 Document = dict[str, Any]
 
@@ -45,20 +53,23 @@ class MongoDBStore(SerializedStore):
         return "MongoDB {}/{}".format(*hosts_and_database(self.url))
 
     def read(self, key: str, *, with_expiry: bool = False) -> Entry | None:
+        if not self.can_hold(key):
+            return None
         with self._call():
             document = self._documents.find_one({"_id": key})
         entry = document and self._entry(document)
-        return None if not entry or (entry.expires and is_past(entry.expires)) else entry
+        # A document of another program may have no expiry.
+        return None if not entry or entry.expires is None or is_past(entry.expires) else entry
 
     def insert(self, key: str, data: Data, expires: datetime) -> Entry:
         document = {"_id": key, **self._fields(data, expires)}
         with self._call():
-            ensure_index(self._documents, self.label)
             try:
                 self._documents.insert_one(document)
             except DuplicateKeyError:
                 # Its text contains the session key.
                 raise CreateError from None
+        ensure_index(self._documents, self.label)
         return self._entry(document)
 
     def compare_and_swap(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
@@ -70,8 +81,8 @@ class MongoDBStore(SerializedStore):
 
     def _update(self, key: str, old: Entry, fields: Document) -> bool:
         with self._call():
-            result = self._documents.update_one({"_id": key, "data": old.token}, {"$set": fields})
-        return result.matched_count == 1
+            unchanged = {"_id": key, "data": old.token}
+            return self._documents.update_one(unchanged, {"$set": fields}).matched_count == 1
 
     def compare_and_delete(self, key: str, old: Entry) -> bool:
         return self._delete({"_id": key, "data": old.token})
@@ -112,6 +123,11 @@ class MongoDBStore(SerializedStore):
             return {document["_id"] for document in found}
 
     def count(self) -> int:
+        """Return MongoDB's own estimate, or the exact number if it is at most COUNTED_EXACTLY."""
+        with self._call():
+            estimate = self._documents.estimated_document_count()
+        if estimate > COUNTED_EXACTLY:
+            return Estimate(estimate)
         with self._call():
             return self._documents.count_documents({})
 
@@ -120,10 +136,15 @@ class MongoDBStore(SerializedStore):
             return self._documents.count_documents(expired())
 
     def clear(self, batch_size: int) -> Iterator[int]:
-        """Delete expired sessions in batches, which MongoDB does by itself once a minute."""
+        """Delete expired sessions in batches, which MongoDB does by itself once a minute.
+
+        A batch has at most CLEARED_AT_ONCE sessions, so that it takes no longer than a time-out.
+        """
         while True:
             with self._call():
-                found = self._documents.find(expired(), ["_id"]).limit(batch_size)
+                found = self._documents.find(expired(), ["_id"]).limit(
+                    min(batch_size, CLEARED_AT_ONCE)
+                )
                 keys = [document["_id"] for document in found]
             if not keys:
                 return
@@ -138,7 +159,12 @@ class MongoDBStore(SerializedStore):
         return [Location(self.label, f"_id = {key}", entry.token, entry.expires)]
 
     def _fields(self, data: Data, expires: datetime) -> Document:
-        return {"data": self.encode(data), "expires": aware(expires)}
+        # Raises TypeError for a serializer that returns text, which could not be read again.
+        payload = bytes(self.encode(data))
+        if len(payload) > MAX_DATA_BYTES:
+            error_class, remedy = TOO_LARGE
+            raise error_class(self.label, f"{len(payload):,} bytes", remedy)
+        return {"data": payload, "expires": aware(expires)}
 
     def _entry(self, document: Document) -> Entry:
         """Return the document as an entry. It is unreadable if no engine of ours has written it."""
@@ -169,16 +195,24 @@ def expired() -> Document:
     return {"expires": {"$lte": datetime.now(UTC)}}
 
 
-@cache
-def ensure_index(documents: Documents, label: str) -> None:
-    """Create the index by which MongoDB deletes expired sessions, once for each process.
+# When each store's index is looked at again, by the store's label.
+next_index_check: dict[str, float] = {}
 
-    It is created if it does not exist. A user without the right to create it can use an index that
-    an administrator has created.
+
+def ensure_index(documents: Documents, label: str) -> None:
+    """Create the index by which MongoDB deletes expired sessions, unless it exists.
+
+    This is done after the first session of a process, and again after INDEX_CHECK_INTERVAL, in case
+    the collection was dropped. A failure is logged and does no harm to the session. A user without
+    the right to create it can use an index that an administrator has created.
     """
+    now = monotonic()
+    if now < next_index_check.get(label, now):
+        return
+    next_index_check[label] = now + INDEX_CHECK_INTERVAL
     try:
         documents.create_index("expires", expireAfterSeconds=0)
-    except OperationFailure as error:
+    except PyMongoError as error:
         logger.warning(
             "MongoDB may not delete expired sessions by itself. %s Create the index "
             '{"expires": 1} of %s with expireAfterSeconds: 0, or run manage.py clearsessions.',

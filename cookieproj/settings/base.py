@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from .caches import caches, previous_cache
 from .databases import database
 from .environment import env, hosts, is_on, names, whole_number
-from .mongodb_url import accepted
+from .mongodb_url import url_and_password
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
@@ -134,10 +134,10 @@ if not session_folder:
 SESSION_FILE_PATH = Path(session_folder)
 
 # The MongoDB of the profile mongodb.
-SESSION_MONGODB_URL = (
-    accepted(env.str("MONGODB_URL"))
+SESSION_MONGODB_URL, SESSION_MONGODB_PASSWORD = (
+    url_and_password(env.str("MONGODB_URL"))
     if "MONGODB_URL" in env
-    else "mongodb://localhost:27017/cookieproj"
+    else ("mongodb://localhost:27017/cookieproj", "")
 )
 
 # Called for each session in a signed cookie: a browser may send a cookie that has ended.

@@ -1,10 +1,13 @@
 """The engine mongodb: its documents, their index, and what each failure of the server means."""
 
+import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +22,7 @@ from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
+from django.views.debug import SafeExceptionReporterFilter
 from pymongo import MongoClient
 from pymongo.monitoring import (
     CommandFailedEvent,
@@ -31,15 +35,19 @@ from pytest_django import Settings
 from cookieproj.engines import mongodb_client, mongodb_store
 from cookieproj.engines.constants import OUR_ENGINES
 from cookieproj.engines.exceptions import (
+    StoreError,
     StoreFullError,
     StoreMisconfiguredError,
+    StoreReadOnlyError,
     StoreUnavailableError,
 )
+from cookieproj.engines.listing import Estimate
 from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.engines.mongodb import SessionStore
-from cookieproj.engines.mongodb_client import Documents, documents
+from cookieproj.engines.mongodb_client import Documents, documents, hosts_and_database
 from cookieproj.engines.mongodb_store import MongoDBStore
 from cookieproj.engines.round_trips import count_round_trips
+from cookieproj.settings.mongodb_url import url_and_password
 from tests.conftest import empty_mongodb
 from tests.proxy import Proxy, proxied
 from tests.servers import StoppableMongoDB
@@ -48,6 +56,16 @@ from .test_round_trips import plain, read, sign_in, sign_out, write
 
 TOMORROW = datetime.now(UTC) + timedelta(days=1)
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)
+
+
+class TextSerializer:
+    """Returns text instead of bytes."""
+
+    def dumps(self, data: dict[str, Any]) -> str:
+        return json.dumps(data)
+
+    def loads(self, text: str) -> Any:
+        return json.loads(text)
 
 
 @pytest.fixture
@@ -66,6 +84,14 @@ def server(settings: Settings, tmp_path: Path) -> Iterator[StoppableMongoDB]:
     settings.SESSION_MONGODB_URL = quick(server.url)
     yield server
     server.kill()
+
+
+# Of mongod, and of SecantusDB.
+TEST_COMMANDS = (
+    ("--setParameter", "enableTestCommands=1")
+    if shutil.which("mongod")
+    else ("--enable-test-commands",)
+)
 
 
 def quick(url: str) -> str:
@@ -93,7 +119,7 @@ class TestDocuments:
         self, collection: Documents
     ) -> None:
         collection.drop()
-        mongodb_store.ensure_index.cache_clear()
+        mongodb_store.next_index_check.clear()
         stored(a=1)
         index = collection.index_information()["expires_1"]
         assert index["expireAfterSeconds"] == 0
@@ -133,10 +159,14 @@ class TestDocuments:
         assert listed.data == {}
         assert not MongoDBStore().is_readable(listed)
 
-    def test_document_without_an_expiry_is_not_listed(self, collection: Documents) -> None:
-        collection.insert_one({"_id": "k" * 32, "data": b"{}"})
+    def test_document_without_an_expiry_is_no_session(self, collection: Documents) -> None:
+        collection.insert_one({"_id": "k" * 32, "data": b'{"a":1}'})
+        assert not SessionStore().exists("k" * 32)
         assert list(SessionStore.walk()) == []
         assert SessionStore.clear_expired() == 0
+
+    def test_key_that_no_store_can_hold_does_not_exist(self, collection: Documents) -> None:
+        assert not SessionStore().exists("\ud800")
 
     def test_reads_go_to_the_primary_whatever_the_url_says(self, mongodb_url: str) -> None:
         found = documents(f"{mongodb_url}?readPreference=secondaryPreferred")
@@ -226,6 +256,17 @@ class TestListing:
         assert cleared == [2, 4, 5]
         assert [listed.key for listed in SessionStore.walk()] == [session.session_key]
 
+    def test_large_number_is_an_estimate(
+        self, collection: Documents, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for number in range(4):
+            stored(n=number)
+        assert not isinstance(SessionStore.count(), Estimate)
+        monkeypatch.setattr(mongodb_store, "COUNTED_EXACTLY", 3)
+        counted = SessionStore.count()
+        assert isinstance(counted, Estimate)
+        assert counted == 4
+
     def test_alive_leaves_out_expired_ended_and_unstorable_keys(
         self, collection: Documents
     ) -> None:
@@ -258,23 +299,43 @@ class TestFailures:
         opened = [SessionStore(session.session_key).get("n") for session in sessions]
         assert opened == list(range(20))
 
-    def test_session_that_is_too_large_is_refused(self, collection: Documents) -> None:
-        with pytest.raises(StoreFullError, match="16 MiB"):
-            stored(text="x" * 17_000_000)
+    @pytest.mark.parametrize("size", [8_500_000, 17_000_000])
+    def test_session_that_is_too_large_is_refused(self, size: int, collection: Documents) -> None:
+        with pytest.raises(StoreFullError, match="about 8 MB fit"):
+            stored(text="x" * size)
+
+    def test_largest_session_can_be_changed(self, collection: Documents) -> None:
+        session = stored(text="x" * 8_380_000)
+        session["text"] = "y" * 8_380_000
+        session.save()
+        assert SessionStore(session.session_key)["text"][0] == "y"
+
+    def test_serializer_that_returns_text_is_refused(
+        self, collection: Documents, settings: Settings
+    ) -> None:
+        settings.SESSION_SERIALIZER = f"{__name__}.TextSerializer"
+        with pytest.raises(TypeError):
+            stored(a=1)
+        assert collection.count_documents({}) == 0
 
     @pytest.mark.parametrize(
-        "option", ["nosuch=1", "socketTimeoutMS=soon", "w=majority&authMechanism=none"]
+        "wrong",
+        [
+            *("?nosuch=1", "?socketTimeoutMS=soon", "?authMechanism=none", "?w=0&journal=false"),
+            *("?datetime_conversion=datetime_ms", "?tls=true&tlsCAFile=/nowhere"),
+        ],
     )
-    def test_wrong_option_is_a_wrong_setup(
-        self, option: str, collection: Documents, settings: Settings
+    def test_wrong_url_is_reported_by_a_check(
+        self, wrong: str, collection: Documents, settings: Settings
     ) -> None:
-        settings.SESSION_MONGODB_URL += f"?{option}"
-        with pytest.raises(StoreMisconfiguredError, match="Correct SESSION_MONGODB_URL"):
+        settings.SESSION_MONGODB_URL += wrong
+        with pytest.raises(ImproperlyConfigured, match="SESSION_MONGODB_URL is wrong"):
             stored(a=1)
+        assert "engines.E006" in {found.id for found in run_checks()}
 
-    def test_wrong_port_is_a_wrong_setup(self, settings: Settings) -> None:
-        settings.SESSION_MONGODB_URL = "mongodb://localhost:99999/x"
-        with pytest.raises(StoreMisconfiguredError, match="Port"):
+    def test_database_that_cannot_exist_is_a_wrong_setup(self, settings: Settings) -> None:
+        settings.SESSION_MONGODB_URL = "mongodb://localhost:27017/my.site"
+        with pytest.raises(StoreMisconfiguredError, match="Correct SESSION_MONGODB_URL"):
             stored(a=1)
 
     @pytest.mark.parametrize("url", ["", "mongodb://localhost", "redis://localhost/1", "nonsense"])
@@ -308,7 +369,7 @@ class TestFailures:
         """Sessions are stored all the same."""
         collection.drop()
         collection.create_index("expires", expireAfterSeconds=60)
-        mongodb_store.ensure_index.cache_clear()
+        mongodb_store.next_index_check.clear()
         with caplog.at_level(logging.WARNING):
             session = stored(a=1)
         assert SessionStore(session.session_key).get("a") == 1
@@ -316,7 +377,7 @@ class TestFailures:
         assert "expireAfterSeconds: 0" in message
         assert session.session_key not in message
         collection.drop()
-        mongodb_store.ensure_index.cache_clear()
+        mongodb_store.next_index_check.clear()
 
 
 @pytest.fixture(scope="module")
@@ -333,6 +394,91 @@ def users_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.start("--auth")
     yield f"mongodb://{{}}@127.0.0.1:{server.port}/sessions?authSource=admin&socketTimeoutMS=20000"
     server.kill()
+
+
+class TestErrorCodes:
+    """The server answers with an error, until it is told to stop."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def failing_url(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+        server = StoppableMongoDB(tmp_path_factory.mktemp("failing"))
+        server.start(*TEST_COMMANDS)
+        yield quick(server.url)
+        server.kill()
+
+    @pytest.fixture
+    def fail(
+        self, failing_url: str, settings: Settings, request: pytest.FixtureRequest
+    ) -> Iterator[Callable[..., None]]:
+        """Makes the server answer these commands with an error of that code.
+
+        Each test has a client of its own: after some errors a client waits for the next heartbeat.
+        """
+        settings.SESSION_MONGODB_URL = f"{failing_url}&appname={request.node.name[:100]}"
+        with MongoClient[dict[str, Any]](failing_url) as client:
+
+            def fail(code: int, *commands: str) -> None:
+                data = {"failCommands": list(commands), "errorCode": code}
+                client.admin.command(
+                    "configureFailPoint", "failCommand", mode="alwaysOn", data=data
+                )
+
+            yield fail
+            client.admin.command("configureFailPoint", "failCommand", mode="off")
+
+    @pytest.mark.parametrize(
+        ("code", "expected"),
+        [
+            *((code, StoreUnavailableError) for code in (6, 43, 50, 91, 112, 133, 189, 462)),
+            *((code, StoreUnavailableError) for code in (10107, 11600, 11601, 11602, 13435)),
+            *((code, StoreMisconfiguredError) for code in (13, 18, 20, 26, 79, 100, 8000)),
+            *((371, StoreReadOnlyError), (14031, StoreFullError)),
+        ],
+    )
+    def test_error_of_the_server_has_its_meaning(
+        self, code: int, expected: type[StoreError], fail: Callable[..., None]
+    ) -> None:
+        session = stored(a=1)
+        session["secret"] = "a berry"
+        fail(code, "update")
+        with pytest.raises(expected) as raised:
+            session.save()
+        assert "berry" not in f"{raised.value} {raised.value.__cause__}"
+
+    @pytest.mark.parametrize("code", [46, 50, 262])
+    def test_session_is_stored_although_the_index_cannot_be_created(
+        self, code: int, fail: Callable[..., None], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        mongodb_store.next_index_check.clear()
+        fail(code, "createIndexes")
+        session = stored(a=1)
+        assert SessionStore(session.session_key).get("a") == 1
+        assert "MongoDB may not delete expired sessions" in caplog.text
+
+
+class TestSecrets:
+    URL = "mongodb://siteuser:S3cret%2Fpw@db.example.com:27017/mysite?authSource=admin"
+
+    def test_error_pages_hide_the_password(self, settings: Settings) -> None:
+        settings.SESSION_MONGODB_URL, settings.SESSION_MONGODB_PASSWORD = url_and_password(self.URL)
+        assert settings.SESSION_MONGODB_PASSWORD == "S3cret/pw"
+        shown = SafeExceptionReporterFilter().get_safe_settings()
+        assert shown["SESSION_MONGODB_URL"] == (
+            "mongodb://siteuser@db.example.com:27017/mysite?authSource=admin"
+        )
+        assert "S3cret" not in str(shown)
+
+    def test_password_in_the_url_is_warned_of(self, settings: Settings) -> None:
+        settings.SESSION_MONGODB_URL = self.URL
+        assert "engines.W013" in {found.id for found in run_checks()}
+        settings.SESSION_MONGODB_URL, _password = url_and_password(self.URL)
+        assert "engines.W013" not in {found.id for found in run_checks()}
+
+    @pytest.mark.parametrize("password", ["q8Zr/Tt3vX", "1234/word", "a?b", "a:b@c"])
+    def test_label_never_contains_a_part_of_the_password(self, password: str) -> None:
+        hosts, database = hosts_and_database(f"mongodb://site:{password}@db.example.com/mysite")
+        assert (hosts, database) == ("db.example.com", "mysite")
 
 
 class TestUsers:
@@ -354,8 +500,9 @@ class TestUsers:
         assert "berry" not in text
         assert "Unauthorized" in text
 
-    def test_right_password(self, users_url: str, settings: Settings) -> None:
-        settings.SESSION_MONGODB_URL = users_url.format("admin:right")
+    def test_right_password_in_its_own_setting(self, users_url: str, settings: Settings) -> None:
+        settings.SESSION_MONGODB_URL = users_url.format("admin")
+        settings.SESSION_MONGODB_PASSWORD = "right"
         session = stored(a=1)
         assert SessionStore(session.session_key).get("a") == 1
         assert "right" not in str(MongoDBStore().label)
@@ -390,6 +537,12 @@ class TestLostAnswers:
 
 
 class TestProcesses:
+    def test_threads_share_one_client(self, mongodb_url: str) -> None:
+        url = f"{mongodb_url}?appname=threads"
+        with ThreadPoolExecutor(16) as threads:
+            found = list(threads.map(documents, [url] * 16))
+        assert len({id(collection.database.client) for collection in found}) == 1
+
     def test_forked_process_uses_a_client_of_its_own(self, collection: Documents) -> None:
         session = stored(a=1)
         child = os.fork()

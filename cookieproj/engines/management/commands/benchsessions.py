@@ -20,7 +20,7 @@ from cookieproj.engines.benchmark.run import benchmark, installed_engines, paylo
 from cookieproj.engines.benchmark.views import KINDS
 from cookieproj.engines.benchmark.visitor import RequestFailedError
 from cookieproj.engines.constants import ENGINE_NAMES
-from cookieproj.engines.engine_registry import EngineRef, both_families
+from cookieproj.engines.engine_registry import EngineRef, both_families, resolve_engine
 from cookieproj.engines.management.commands.clearsessions import STORE_ERRORS
 from cookieproj.engines.management.interrupts import INTERRUPTED, sigterm_as_ctrl_c
 from cookieproj.engines.management.progress import progress_bar
@@ -34,10 +34,10 @@ def positive_number(text: str) -> int:
 
 def engine_paths(text: str) -> list[str]:
     """Return the paths of our engine and Django's of that name, or the path of any other engine."""
-    if text in ENGINE_NAMES:
-        return both_families(text)
     try:
-        _session_class = EngineRef(text).session_class
+        _session_class = resolve_engine(text).session_class
+        if text in ENGINE_NAMES:
+            return both_families(text)
     except ImportError as error:
         raise ArgumentTypeError(
             _("%(text)r is no engine: %(names)s, or the dotted path of one")
