@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.sessions.backends.base import UpdateError
 from django.core.cache import caches as connections
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from pytest_django import Settings
 from redis import Redis
@@ -161,19 +162,34 @@ def test_session_is_saved_while_its_slot_moves(nodes: list[Any]) -> None:
         late.save()
 
 
-def test_page_starts_again_on_a_node_that_has_taken_over(nodes: list[Any]) -> None:
-    """A cursor is only valid on the node that returned it."""
+@pytest.mark.parametrize("reached", [0, 1, 2])
+def test_list_has_all_sessions_although_a_slot_moves(reached: int, nodes: list[Any]) -> None:
+    """A cursor is only valid on its node, and a node is listed by the slots that it has."""
     keys = {create_session(number=number) for number in range(200)}
-    first = SessionStore.page(size=10)
-    slot, _address, cursor = first.next.split()
-    assert cursor != "0"
-    rest: set[str] = set()
-    position = f"{slot} 127.0.0.1:1 {cursor}"
-    while position:
-        page = SessionStore.page(position, 10)
-        rest |= {listed.key for listed in page.sessions}
-        position = page.next
-    assert rest == keys
+    listed: set[str] = set()
+    steps = move_slot(nodes, 0)
+    page = SessionStore.page(size=10)
+    while page.next:
+        listed |= {session.key for session in page.sessions}
+        if page.next.split()[1] == str(reached):
+            # Both steps, once.
+            list(steps)
+        page = SessionStore.page(page.next, 10)
+    assert listed | {session.key for session in page.sessions} == keys
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["redis://app:s3c/ret-pw@127.0.0.1:6379", "redis://app:s3cret-pw@:1", "unix:///s3cret-pw"],
+)
+def test_location_that_is_no_url_of_a_node_is_reported_without_it(
+    location: str, nodes: list[Any], settings: Settings
+) -> None:
+    sessions = settings.CACHES["sessions"] | {"LOCATION": location}
+    settings.CACHES = settings.CACHES | {"sessions": sessions}
+    with pytest.raises(ImproperlyConfigured, match="URL of one node") as raised:
+        create_session(n=1)
+    assert "s3c" not in str(raised.value)
 
 
 def test_label_names_the_first_node_of_the_url(nodes: list[Any]) -> None:

@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from operator import methodcaller
 from typing import Any, ClassVar
+from zlib import crc32
 
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext as _
 from django_redis.pool import ConnectionFactory
 from redis import ConnectionPool, RedisCluster
 from redis.backoff import NoBackoff
@@ -33,22 +36,44 @@ class ClusterConnectionFactory(ConnectionFactory):  # type: ignore[misc]
     _clusters: ClassVar[dict[object, RedisCluster]] = {}
 
     def connect(self, url: str) -> Any:
+        node_of(url)
         startup_nodes = tuple(self.options.get("STARTUP_NODES", ()))
-        cluster = self._clusters.get((url, startup_nodes))
+        parameters = self.make_connection_params(url) | self.pool_cls_kwargs
+        key = url, startup_nodes, repr(sorted(parameters.items()))
+        cluster = self._clusters.get(key)
         if cluster is None:
-            cluster = self._clusters[url, startup_nodes] = RedisCluster(
+            cluster = self._clusters[key] = RedisCluster(
                 startup_nodes=[ClusterNode(*node) for node in startup_nodes],  # type: ignore[no-untyped-call]
                 # A command whose answer is lost may have been executed, so it is not repeated.
                 retry=Retry(NoBackoff(), 0),
                 # While some slots are not served, sessions in the others are.
                 require_full_coverage=False,
-                **self.make_connection_params(url),
-                **self.pool_cls_kwargs,
+                **parameters,
             )
         return cluster
 
     def disconnect(self, connection: Any) -> None:
         connection.disconnect_connection_pools()
+
+
+def node_of(url: str) -> dict[str, Any]:
+    """Return the options in the URL of a node; raise ImproperlyConfigured if it names none.
+
+    The error does not quote the URL, which may have a password.
+    """
+    try:
+        node: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]
+    except ValueError:
+        node = {}
+    if not node.get("host"):
+        raise ImproperlyConfigured(
+            _(
+                "The LOCATION of a Redis Cluster must be the URL of one node, as in "
+                "redis://user:password@host:6379, with the special characters of the password "
+                "percent-encoded."
+            )
+        )
+    return node
 
 
 class RedisClusterStore(DjangoRedisStore):
@@ -59,7 +84,7 @@ class RedisClusterStore(DjangoRedisStore):
     @property
     def label(self) -> str:
         # Not from the client: creating it connects to the cluster.
-        node: dict[str, Any] = parse_url(self.cache.client._server[0])  # type: ignore[no-untyped-call]
+        node = node_of(self.cache.client._server[0])
         return f"{self.server_name} Cluster {node['host']}:{node.get('port', 6379)}"
 
     @property
@@ -94,7 +119,11 @@ class RedisClusterStore(DjangoRedisStore):
         node = getattr(error, "connection", None)
         if node is None:
             return isinstance(error, (RedisConnectionError, RedisTimeoutError))
-        return isinstance(node, ClusterNode) and node not in self.client.get_primaries()
+        try:
+            return isinstance(node, ClusterNode) and node not in self.client.get_primaries()
+        except self.errors:
+            # The client has never reached the cluster.
+            return False
 
     def _retry_on_new_connection(self, write: Callable[[], Any]) -> Any:
         """Write once. A node that is no longer a primary redirects to the new one (MOVED)."""
@@ -103,46 +132,51 @@ class RedisClusterStore(DjangoRedisStore):
     def page(self, position: str, size: int) -> Page:
         """Scan node after node.
 
-        The position is the first slot of a node, the node's address and its cursor. A node that has
-        taken over is scanned from the beginning, as a cursor is valid only on the node that
-        returned it.
+        The position is a digest of the slots of all nodes, the number of a node and its cursor. If
+        slots have moved or a replica has taken over, the list begins again: a session may be listed
+        twice then, and none is left out.
         """
-        first_slot, address, cursor = position.split() if position else ("0", "", "")
-        shards = [shard for shard in self._shards() if shard[0] >= int(first_slot)]
+        slots, shards = self._slots_and_shards()
+        known_slots, number, cursor = position.split() if position else (slots, "0", "0")
+        if known_slots != slots:
+            number, cursor = "0", "0"
         listed: list[ListedSession] = []
-        for (slot, node), following in zip(shards, [*shards[1:], None], strict=True):
-            page = self._page_of(node, cursor if node.name == address else "", size - len(listed))
+        for index in range(int(number), len(shards)):
+            start = cursor if index == int(number) else ""
+            page = self._page_of(shards[index], start, size - len(listed))
             listed += page.sessions
             if page.next:
-                return Page(listed, f"{slot} {node.name} {page.next}")
-            if following and len(listed) >= size:
-                return Page(listed, f"{following[0]} {following[1].name} 0")
-        return Page(listed, "")
+                return Page(listed, f"{slots} {index} {page.next}")
+            if len(listed) >= size and index + 1 < len(shards):
+                return Page(listed, f"{slots} {index + 1} 0")
+        slots_now, _nodes = self._slots_and_shards()
+        return Page(listed, "" if slots_now == slots else f"{slots_now} 0 0")
 
     def count(self) -> int:
-        shards = self._shards()
-        counts = [self._count_of(node, len(shards)) for _slot, node in shards]
+        _digest, shards = self._slots_and_shards()
+        counts = [self._count_of(node, len(shards)) for node in shards]
         is_estimate = any(isinstance(number, Estimate) for number in counts)
         return Estimate(sum(counts)) if is_estimate else sum(counts)
 
-    def _shards(self) -> list[tuple[int, ClusterNode]]:
-        """Return the first slot and the primary of each shard, in the order of the slots.
+    def _slots_and_shards(self) -> tuple[str, list[ClusterNode]]:
+        """Return a digest of which node has which slots, and the primaries in that order.
 
         The cluster is asked, because this client learns of a new node only by a redirection.
         """
-        slots = self._call(methodcaller("cluster_slots"))
+        answer = self._call(methodcaller("cluster_slots"))
         # The answering node may omit its own host.
         asked: ClusterNode = self.client.get_default_node()
-        first_slots: dict[tuple[str, int], int] = {}
-        for (slot, _last), nodes in sorted(slots.items()):
+        slots = []
+        for (first, last), nodes in sorted(answer.items()):
             host, port, *_more = nodes["primary"]
-            first_slots.setdefault((host or asked.host, port), slot)
-        if not all(self.client.get_node(*address) for address in first_slots):
+            slots.append((first, last, host or asked.host, port))
+        addresses = list(dict.fromkeys((host, port) for *_range, host, port in slots))
+        if not all(self.client.get_node(*address) for address in addresses):
             self._call(lambda client: client.nodes_manager.initialize())
-        shards = [(slot, self.client.get_node(*address)) for address, slot in first_slots.items()]
-        if not all(node for _slot, node in shards):
+        shards = [self.client.get_node(*address) for address in addresses]
+        if not all(shards):
             raise StoreUnavailableError(self.label, "Its nodes disagree about their addresses")
-        return shards
+        return f"{crc32(repr(slots).encode()):08x}", shards
 
     def _scan(self, shard: ClusterNode, cursor: int, **options: Any) -> tuple[int, list[bytes]]:
         cursors, names = self.client.scan(cursor, target_nodes=shard, **options)

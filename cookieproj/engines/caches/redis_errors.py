@@ -39,7 +39,7 @@ MEANINGS: list[tuple[str, type[StoreError], str | Promise | None]] = [
         GRANT_RIGHTS,
     ),
     (
-        "DB index is out of range|invalid DB index|SELECT is not allowed",
+        "DB index is out of range|invalid DB index|SELECT is not allowed|option can only be 0",
         StoreMisconfiguredError,
         NAME_A_DATABASE,
     ),
