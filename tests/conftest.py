@@ -26,6 +26,7 @@ from django.test.signals import setting_changed
 from django.utils import translation
 from pytest_django import Settings
 
+from cookieproj.engines import mongodb_client
 from cookieproj.engines.constants import (
     DJANGO_ENGINE_NAMES,
     DJANGO_ENGINES,
@@ -139,6 +140,10 @@ def pytest_configure() -> None:
     site_settings.PASSWORD_HASHERS = ["tests.hashing.QuickHasher"]
     # Otherwise each test client lists all static files, which takes longer than most requests.
     site_settings.WHITENOISE_AUTOREFRESH = True
+    # On a busy machine a server of the tests may take longer than one of a site.
+    mongodb_client.DEFAULT_OPTIONS |= dict.fromkeys(
+        ("connectTimeoutMS", "serverSelectionTimeoutMS", "socketTimeoutMS"), 20_000
+    )
 
 
 # Engines that Django has no counterpart of.

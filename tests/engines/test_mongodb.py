@@ -15,6 +15,7 @@ from typing import Any
 from unittest import mock
 from urllib.parse import urlsplit
 
+import bson
 import pytest
 from bson import Binary
 from django.contrib.sessions.backends.base import CreateError
@@ -304,11 +305,14 @@ class TestFailures:
         with pytest.raises(StoreFullError, match="about 8 MB fit"):
             stored(text="x" * size)
 
-    def test_largest_session_can_be_changed(self, collection: Documents) -> None:
-        session = stored(text="x" * 8_380_000)
-        session["text"] = "y" * 8_380_000
-        session.save()
-        assert SessionStore(session.session_key)["text"][0] == "y"
+    def test_change_of_the_largest_session_fits_into_one_command(self) -> None:
+        """The command has the stored data and the new data."""
+        largest = b"x" * mongodb_store.MAX_DATA_BYTES
+        change = {
+            "q": {"_id": "k" * 64, "data": largest},
+            "u": {"$set": {"data": largest, "expires": TOMORROW}},
+        }
+        assert len(bson.encode(change)) <= 16 * 1024 * 1024
 
     def test_serializer_that_returns_text_is_refused(
         self, collection: Documents, settings: Settings
