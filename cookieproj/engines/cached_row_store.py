@@ -44,6 +44,10 @@ class CachedRowStore(StoreWrapper):
         self.rows = rows
         self.copies = copies
 
+    def check_settings(self) -> None:
+        self.rows.check_settings()
+        self.copies.check_settings()
+
     def load(self, key: str) -> Entry | None:
         """Return the copy, or else the row, which is then copied. None if neither is stored."""
         try:

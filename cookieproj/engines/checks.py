@@ -82,12 +82,12 @@ def install_hint(error: ImportError) -> str:
 
 @register
 def store_is_configured(**kwargs: Any) -> list[CheckMessage]:
-    """Report a missing setting of the engine's store, such as SESSION_MONGODB_URL."""
+    """Report a missing or wrong setting of the engine's store, such as SESSION_MONGODB_URL."""
     engine = engine_or_none()
     if not (engine and issubclass(engine, ListingMixin)):
         return []
     try:
-        _store = store_of(without_handover(engine, ""))
+        store_of(without_handover(engine, "")).check_settings()
     except ImproperlyConfigured as error:
         return [Error(str(error), id="engines.E006")]
     return []
@@ -263,7 +263,7 @@ def sessions_can_be_stored(
 def detour_warnings() -> list[CheckMessage]:
     """Warn if the cache works only with more round trips than necessary."""
     detour = adapter_for(caches[settings.SESSION_CACHE_ALIAS]).detour
-    hint = _("Grant the Redis user +eval with ACL SETUSER, then restart the site.")
+    hint = _("Grant the Redis user +eval with ACL SETUSER.")
     return [CheckWarning(str(detour), hint=hint, id="engines.W011")] if detour else []
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -182,10 +182,11 @@ class Table:
         live = self._rows.filter(expire_date__gt=timezone.now())
         lengths = live.values_list("session_key", Length("session_data"))
         size, remaining = self.max_keys(len(keys)), iter(wanted := set(keys))
+        exact = partial(self._exact, "session_key")
         return {
             key: length
             for batch in iter(lambda: list(islice(remaining, size)), [])
-            for key, length in self._list(lengths.filter(session_key__in=batch))
+            for key, length in self._list(lengths.filter(session_key__in=map(exact, batch)))
             if key in wanted
         }
 

@@ -146,6 +146,9 @@ class Store:
         """Return a context manager that saves time if many steps run inside it."""
         return nullcontext()
 
+    def check_settings(self) -> None:
+        """Raise ImproperlyConfigured if the settings are wrong. Nothing is connected for that."""
+
     def refuse_event_loop(self) -> None:
         """Raise SynchronousOnlyOperation on an event loop, if the methods above would.
 

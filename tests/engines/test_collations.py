@@ -82,6 +82,33 @@ def test_a_key_that_is_spelled_alike_is_another(engine: Engine, kind: str, alike
         assert dict(opened(session_class, KEY).items()) == {"a": 1}
 
 
+def test_any_key_is_looked_up_in_a_column_of_latin1(engine: Engine) -> None:
+    """MariaDB refuses to compare other characters with such a column."""
+    store = store_of(engine.Store)
+    store.insert(KEY, {"a": 1}, from_now(100))
+    with column_of_keys("CHARACTER SET latin1 COLLATE latin1_swedish_ci"):
+        for key in ("ź" * 32, "\N{SNOWMAN}" * 32):
+            assert store.live_keys([KEY, key]) == {KEY}
+            assert not store.exists(key)
+            assert store.load(key) is None
+            store.delete(key)
+        assert store.live_keys([KEY]) == {KEY}
+
+
+@contextmanager
+def column_of_keys(collation: str) -> Iterator[None]:
+    """Give the column of session keys that collation within the block."""
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW FULL COLUMNS FROM django_session LIKE 'session_key'")
+        _name, _type, previous, *_more = cursor.fetchone()
+        alter = "ALTER TABLE django_session MODIFY session_key varchar(40)"
+        cursor.execute(f"{alter} {collation} NOT NULL")
+        try:
+            yield
+        finally:
+            cursor.execute(f"{alter} COLLATE {previous} NOT NULL")
+
+
 @pytest.mark.parametrize("kind", ["plain", "heard", "grandchild"])
 def test_nor_is_it_cleared_for_another(engine: Engine, kind: str) -> None:
     with store_class(engine, kind) as session_class:

@@ -13,7 +13,7 @@ from pytest_django import Settings
 from redis import Redis
 
 from cookieproj.engines.cache import SessionStore
-from cookieproj.engines.caches import adapter_for
+from cookieproj.engines.caches import adapter_for, redis_steps
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.round_trips import count_round_trips
 from cookieproj.settings.caches import caches
@@ -166,6 +166,20 @@ def test_forbidden_command_is_only_tried_once(use: Use, valkey: str) -> None:
     assert commands_of(valkey, changed_session(key).save) == ["SET"]
     # A save takes no further round trips, so there is no warning.
     assert adapter_for(connections["sessions"]).detour == ""
+
+
+def test_refused_command_is_tried_again_after_some_minutes(
+    use: Use, valkey: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The right may have been granted meanwhile."""
+    with Redis.from_url(f"redis://{valkey}") as client:
+        client.execute_command("ACL SETUSER site on >secret ~* +@all -delifeq")
+        use(f"valkey://site:secret@{valkey}/0")
+        assert round_trips_of_delete(valkey) == (3, ["EVAL"])
+        client.execute_command("ACL SETUSER site +delifeq")
+    assert round_trips_of_delete(valkey) == (2, ["EVAL"])
+    monkeypatch.setattr(redis_steps, "SERVER_TTL", 0)
+    assert round_trips_of_delete(valkey) == (2, ["DELIFEQ"])
 
 
 def test_server_replaced_by_an_older_one_is_sent_scripts(

@@ -8,6 +8,7 @@ from operator import methodcaller
 from typing import Any
 
 from django.contrib.sessions.backends.base import CreateError
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy
@@ -26,7 +27,7 @@ from .generic import (
     new_tombstone,
     seconds_until,
 )
-from .redis_errors import store_error
+from .redis_errors import WRONG_LOCATION, refuse_decode_responses, store_error
 from .redis_listing import RedisListing
 from .redis_steps import DELETE, SWAP, TOUCH, Server, Step, known_servers, server_of
 
@@ -56,6 +57,13 @@ class RedisStore(RedisListing):
             ),
             place=self.label,
         )
+
+    def check_settings(self) -> None:
+        try:
+            pool: ConnectionPool = self.client.connection_pool
+        except ValueError:
+            raise ImproperlyConfigured(WRONG_LOCATION) from None
+        refuse_decode_responses(pool.connection_kwargs)
 
     def store_error(self, error: Exception) -> StoreError:
         return store_error(self.label, error)
@@ -183,24 +191,38 @@ class RedisStore(RedisListing):
 
     def _in_transaction(self, step: Step, name: str, token: bytes, *arguments: Any) -> bool:
         """Compare and change in three round trips: WATCH aborts it if another client is faster."""
-        transaction: Any = self.client.pipeline(transaction=True)
-        with transaction:
-            with self.store_call():
-                transaction.watch(name)
-            with self.store_call():
-                stored = transaction.get(name)
-            if stored != token:
-                return False
-            transaction.multi()
-            step.in_transaction(transaction, name, *arguments)
-            with self.store_call():
-                try:
-                    transaction.execute()
-                except WatchError as error:
-                    if error.__context__ is None:
-                        return False
-                    # The connection broke: it is unknown whether the change was made.
-                    raise ConnectionError(*error.args) from error
+        with self.client.pipeline(transaction=True) as transaction:
+            return self._compare_and_change(transaction, step, name, token, *arguments)
+
+    def _compare_and_change(
+        self,
+        transaction: Any,
+        step: Step,
+        name: str,
+        token: bytes,
+        *arguments: Any,
+        prepare: Callable[[], object] = lambda: None,
+    ) -> bool:
+        """Run the step in that transaction; ``prepare`` is called before each round trip."""
+        with self.store_call():
+            prepare()
+            transaction.watch(name)
+        with self.store_call():
+            prepare()
+            stored = transaction.get(name)
+        if stored != token:
+            return False
+        transaction.multi()
+        step.in_transaction(transaction, name, *arguments)
+        with self.store_call():
+            try:
+                prepare()
+                transaction.execute()
+            except WatchError as error:
+                if error.__context__ is None:
+                    return False
+                # The connection broke: it is unknown whether the change was made.
+                raise ConnectionError(*error.args) from error
         return True
 
     def _write(self, command: Callable[[Any], Any]) -> Any:

@@ -1,27 +1,37 @@
 """Sessions in a Redis Cluster, through redis-py's RedisCluster and django-redis."""
 
 from collections.abc import Callable
+from functools import partial
 from operator import methodcaller
 from typing import Any, ClassVar
 from zlib import crc32
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django_redis.pool import ConnectionFactory
 from redis import ConnectionPool, RedisCluster
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode
 from redis.connection import parse_url
+from redis.exceptions import AskError, MovedError, RedisClusterException
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisClusterException
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from cookieproj.engines.entries import ListedSession, Page
-from cookieproj.engines.exceptions import StoreUnavailableError
+from cookieproj.engines.exceptions import StoreError, StoreUnavailableError
 from cookieproj.engines.listing import Estimate
 
 from .redis import DjangoRedisStore
+from .redis_errors import refuse_decode_responses
+from .redis_steps import Step
+
+# A slot moves from one node to one other. More redirections mean nodes that disagree.
+MAX_REDIRECTIONS = 5
+
+NODES_DISAGREE = gettext_lazy("Its nodes disagree about their addresses.")
+REDIRECTED_TOO_OFTEN = gettext_lazy("Its nodes redirect to each other.")
 
 
 class ClusterConnectionFactory(ConnectionFactory):  # type: ignore[misc]
@@ -91,6 +101,13 @@ class RedisClusterStore(DjangoRedisStore):
     def kind(self) -> str:
         return "Redis Cluster"
 
+    def check_settings(self) -> None:
+        # The client is not created, as that connects to the cluster.
+        client = self.cache.client
+        refuse_decode_responses(
+            node_of(client._server[0]) | client.connection_factory.pool_cls_kwargs
+        )
+
     def _pool(self, name: str) -> ConnectionPool:
         return self._pool_of(self.client.get_node_from_key(name))
 
@@ -128,6 +145,40 @@ class RedisClusterStore(DjangoRedisStore):
     def _retry_on_new_connection(self, write: Callable[[], Any]) -> Any:
         """Write once. A node that is no longer a primary redirects to the new one (MOVED)."""
         return write()
+
+    def _in_transaction(self, step: Step, name: str, token: bytes, *arguments: Any) -> bool:
+        """Run the transaction where the entry is: a node redirects before it changes anything.
+
+        Only single commands and pipelines that read are redirected by redis-py.
+        """
+        with self.store_call():
+            node, is_asking = self.client.get_node_from_key(name), False
+        for _redirection in range(MAX_REDIRECTIONS):
+            with self.client.get_redis_connection(node).pipeline(transaction=True) as transaction:
+                ask = partial(transaction.immediate_execute_command, "ASKING")
+                options = {"prepare": ask} if is_asking else {}
+                try:
+                    return self._compare_and_change(
+                        transaction, step, name, token, *arguments, **options
+                    )
+                except StoreError as error:
+                    redirection = error.__cause__
+                    # MovedError is a subclass of it.
+                    if not isinstance(redirection, AskError):
+                        raise
+            is_asking = not isinstance(redirection, MovedError)
+            node = self._node_at(redirection.host, redirection.port)
+        raise StoreUnavailableError(self.label, REDIRECTED_TOO_OFTEN)
+
+    def _node_at(self, host: str, port: int) -> ClusterNode:
+        """Return that node. If the client does not know it yet, the cluster is asked."""
+        node: ClusterNode | None = self.client.get_node(host, port)
+        if node is None:
+            self._call(lambda client: client.nodes_manager.initialize())
+            node = self.client.get_node(host, port)
+        if node is None:
+            raise StoreUnavailableError(self.label, NODES_DISAGREE)
+        return node
 
     def page(self, position: str, size: int) -> Page:
         """Scan node after node.
@@ -175,7 +226,7 @@ class RedisClusterStore(DjangoRedisStore):
             self._call(lambda client: client.nodes_manager.initialize())
         shards = [self.client.get_node(*address) for address in addresses]
         if not all(shards):
-            raise StoreUnavailableError(self.label, "Its nodes disagree about their addresses")
+            raise StoreUnavailableError(self.label, NODES_DISAGREE)
         return f"{crc32(repr(slots).encode()):08x}", shards
 
     def _scan(self, shard: ClusterNode, cursor: int, **options: Any) -> tuple[int, list[bytes]]:

@@ -1,7 +1,10 @@
 """The errors with which Redis answers: the StoreError that each means, and a remedy."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from redis.exceptions import RedisClusterException
@@ -16,11 +19,22 @@ from cookieproj.engines.exceptions import (
 
 GRANT_RIGHTS = _(
     "Grant the Redis user these rights on the session keys with ACL SETUSER: +get +set +del "
-    "+exists +expire, and either +eval or +watch +unwatch +multi +exec."
+    "+exists +expire, and either +eval or +watch +unwatch +multi +exec. Lists of sessions also "
+    "need +scan +pttl +strlen +dbsize, and a Redis Cluster +command +cluster|slots +asking."
 )
 NAME_A_DATABASE = _(
     "Choose a database that exists: Redis has 16 by default, hosted Redis often has one, and "
     "Redis Cluster has only 0."
+)
+
+# The LOCATION is not quoted, as it may have a password.
+WRONG_LOCATION = _(
+    "The LOCATION of the cache of the sessions must be a URL as in "
+    "redis://user:password@host:6379/1, with the special characters of the password "
+    "percent-encoded."
+)
+REMOVE_DECODE_RESPONSES = _(
+    "Remove decode_responses from the cache of the sessions: they are stored as bytes, not as text."
 )
 
 # Patterns for the error's class name and text, with the StoreError and the remedy. redis-py has
@@ -68,6 +82,12 @@ MEANINGS: list[tuple[str, type[StoreError], str | Promise | None]] = [
 REPEATED_COMMAND = re.compile(
     "^Command # .* of pipeline caused error: |,? with args beginning with:.*", re.DOTALL
 )
+
+
+def refuse_decode_responses(options: Mapping[str, Any]) -> None:
+    """Raise ImproperlyConfigured if a connection with those options would return text."""
+    if options.get("decode_responses"):
+        raise ImproperlyConfigured(REMOVE_DECODE_RESPONSES)
 
 
 def store_error(place: str | Promise, error: Exception) -> StoreError:

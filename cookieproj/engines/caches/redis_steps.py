@@ -2,11 +2,12 @@
 
 Each step lists its commands, the best one first. A server returns its name and version to HELLO,
 which redis-py sends on connecting, by default since version 8, else with ``protocol=3``. Without
-HELLO, scripts are used. A command that a server refuses is not tried there again. If none is left,
-a transaction makes the change in three round trips instead of one.
+HELLO, scripts are used. A command that a server refuses is not tried there again for some minutes.
+If none is left, a transaction makes the change in three round trips instead of one.
 """
 
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -17,6 +18,10 @@ from redis.utils import str_if_bytes
 
 # Whether this version of redis-py keeps the reply to HELLO.
 HAS_HANDSHAKE_METADATA = VERSION >= (6,)
+
+# Seconds after which a server's version is read again and refused commands are tried again: it may
+# have been upgraded, or its user been granted the right.
+SERVER_TTL = 600
 
 # A server's name, and the first version that has the command.
 Servers = Mapping[str, tuple[int, int]]
@@ -128,6 +133,11 @@ class Server:
     name: str
     version: tuple[int, ...]
     refused: set[str] = field(default_factory=set)
+    known_since: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_outdated(self) -> bool:
+        return time.monotonic() - self.known_since > SERVER_TTL
 
     def best_command(self, step: Step) -> Command | None:
         """Return the first command of the step that this server has; None if none is left."""
@@ -155,11 +165,11 @@ def hello_of(pool: ConnectionPool) -> Mapping[Any, Any]:
 
 
 def server_of(pool: ConnectionPool) -> Server:
-    """Return the server of that pool. Its version is read only once."""
+    """Return the server of that pool."""
     server = known_servers.get(pool)
-    if server is None:
+    if server is None or server.is_outdated:
         hello = hello_of(pool) if HAS_HANDSHAKE_METADATA else {}
         properties = {str_if_bytes(name): str_if_bytes(value) for name, value in hello.items()}
         version = tuple(map(int, re.findall(r"\d+", properties.get("version", ""))))
-        server = known_servers.setdefault(pool, Server(properties.get("server", ""), version))
+        server = known_servers[pool] = Server(properties.get("server", ""), version)
     return server
