@@ -1,7 +1,7 @@
 """A Redis Cluster for the tests: three masters, each with the same number of replicas."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
@@ -132,9 +132,12 @@ class Cluster:
 
 @contextmanager
 def redis_cluster(
-    folder: Path, *options: str, replicas: int = 0, kind: str = ""
+    folder: Path, *options: str, replicas: int = 0, kinds: Sequence[str] = ("",)
 ) -> Iterator[Cluster]:
-    """A cluster with so many replicas of each master. The folder must be empty or missing."""
+    """A cluster with so many replicas of each master, of servers of those kinds in turn.
+
+    The folder must be empty or missing.
+    """
     with ExitStack() as stack, ThreadPoolExecutor() as pool:
         nodes = []
         for number in range(MASTERS * (1 + replicas)):
@@ -144,7 +147,7 @@ def redis_cluster(
                 node_folder,
                 # A new replica is synchronized at once. By default a master waits for others.
                 *("--cluster-enabled", "yes", "--repl-diskless-sync-delay", "0", *options),
-                kind=kind,
+                kind=kinds[number % len(kinds)],
             )
             stack.callback(node.kill)
             nodes.append(node)

@@ -45,7 +45,7 @@ def empty_servers(kind: str, folder: Path) -> Iterator[tuple[str, list[Any]]]:
     """Yield the URL of the cache, and a client of each server."""
     server, *rest = kind.split()
     if rest:
-        with redis_cluster(folder, "--appendonly", "no", kind=server) as cluster:
+        with redis_cluster(folder, "--appendonly", "no", kinds=(server,)) as cluster:
             yield cluster.url, [Redis(port=node.port) for node in cluster.nodes]
         return
     folder.mkdir()

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from socket import AF_INET, SOCK_DGRAM, socket
 from typing import Any
 from unittest import mock
 from urllib.parse import urlsplit
@@ -24,6 +25,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 from django.views.debug import SafeExceptionReporterFilter
+from dns.resolver import Resolver
 from pymongo import MongoClient
 from pymongo.monitoring import (
     CommandFailedEvent,
@@ -257,6 +259,15 @@ class TestListing:
         assert cleared == [2, 4, 5]
         assert [listed.key for listed in SessionStore.walk()] == [session.session_key]
 
+    def test_no_batch_is_so_large_that_it_takes_longer_than_a_time_out(
+        self, collection: Documents
+    ) -> None:
+        expired = [{"_id": f"{n:032}", "data": b"{}", "expires": YESTERDAY} for n in range(150)]
+        collection.insert_many(expired)
+        cleared: list[int] = []
+        assert SessionStore.clear_expired(batch_size=1000, progress=cleared.append) == 150
+        assert cleared == [100, 150]
+
     def test_large_number_is_an_estimate(
         self, collection: Documents, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -336,6 +347,20 @@ class TestFailures:
         with pytest.raises(ImproperlyConfigured, match="SESSION_MONGODB_URL is wrong"):
             stored(a=1)
         assert "engines.E006" in {found.id for found in run_checks()}
+
+    def test_silent_name_server_is_unavailable(
+        self, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings.SESSION_MONGODB_URL = "mongodb+srv://mongodb.example/sessions"
+        resolver = Resolver(configure=False)
+        resolver.lifetime = 0.1
+        monkeypatch.setattr("dns.resolver.default_resolver", resolver)
+        with socket(AF_INET, SOCK_DGRAM) as name_server:
+            name_server.bind(("127.0.0.1", 0))
+            resolver.port = name_server.getsockname()[1]
+            resolver.nameservers = ["127.0.0.1"]
+            with pytest.raises(StoreUnavailableError):
+                stored(a=1)
 
     def test_database_that_cannot_exist_is_a_wrong_setup(self, settings: Settings) -> None:
         settings.SESSION_MONGODB_URL = "mongodb://localhost:27017/my.site"

@@ -18,6 +18,7 @@ from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.round_trips import count_round_trips
 from cookieproj.settings.caches import caches
 from tests import servers
+from tests.clusters import redis_cluster
 from tests.conftest import start
 from tests.proxy import proxied
 
@@ -204,6 +205,21 @@ def test_server_replaced_by_an_older_one_is_sent_scripts(
             session = changed_session(key)
             assert commands_of(older.netloc, session.save)[-len(commands) :] == commands
         assert SessionStore(key)["n"] == 4
+
+
+def test_servers_of_a_cluster_have_different_commands(use: Use, tmp_path: Path) -> None:
+    """While they are upgraded one by one. redis-py knows the commands of one of them only."""
+    with ExitStack() as stack:
+        kinds = ("valkey8", "valkey", "valkey8")
+        cluster = start(
+            stack, redis_cluster(tmp_path / "cluster", "--appendonly", "no", kinds=kinds)
+        )
+        use(cluster.url)
+        # Each server has some of them.
+        for key in [create_session(n=1) for _ in range(30)]:
+            changed_session(key).save()
+            assert delete(key)
+            assert SessionStore(key).load() == {}
 
 
 def test_server_of_unknown_version_is_sent_scripts(use: Use, valkey: str) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -10,6 +10,8 @@ from django.core.cache import caches as connections
 from pytest_django import Settings
 
 from cookieproj.engines.cache import SessionStore
+from cookieproj.engines.caches.redis_cluster import ClusterConnectionFactory
+from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.settings.caches import caches
 from tests.clusters import Cluster, redis_cluster
 from tests.conftest import start
@@ -53,6 +55,23 @@ def test_session_is_usable_right_after_failover(redis: Cluster, keys: set[str]) 
     session = SessionStore(next(key for key in keys if port_of(key) == killed.port))
     session["n"] = session["number"]
     session.save()
+
+
+def test_new_process_is_refused_sessions_of_a_dead_master_until_failover(
+    redis: Cluster, keys: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It connects to the cluster for the first time while the master is down."""
+    redis.kill_master()
+    monkeypatch.setattr(ClusterConnectionFactory, "_clusters", {})
+    sessions = list(map(SessionStore, keys))
+    for session in sessions:
+        with suppress(StoreUnavailableError):
+            session["n"] = session["number"]
+            session.save()
+    redis.wait_for_failover()
+    for session in sessions:
+        session["n"] = session["number"] + 1
+        session.save()
 
 
 def test_listing_continues_after_failover(redis: Cluster, keys: set[str]) -> None:
