@@ -59,6 +59,11 @@ class Cluster:
             killed.start()
         self._wait_until_complete()
 
+    def flush(self) -> None:
+        """Delete all data. A client of the cluster may not know the masters any more."""
+        for master in self._masters():
+            self._run(master, "FLUSHALL")
+
     def wait_until_replicated(self) -> None:
         """Wait until the replicas have all writes so far.
 

@@ -42,7 +42,7 @@ def keys(redis: Cluster, settings: Settings) -> set[str]:
     settings.CACHES = caches(redis.url)
     settings.SESSION_CACHE_ALIAS = "sessions"
     redis.restore()
-    connections["sessions"].clear()
+    redis.flush()
     keys = {create_session(number=number) for number in range(60)}
     redis.wait_until_replicated()
     return keys
@@ -57,21 +57,32 @@ def test_session_is_usable_right_after_failover(redis: Cluster, keys: set[str]) 
     session.save()
 
 
-def test_new_process_is_refused_sessions_of_a_dead_master_until_failover(
-    redis: Cluster, keys: set[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It connects to the cluster for the first time while the master is down."""
-    redis.kill_master()
-    monkeypatch.setattr(ClusterConnectionFactory, "_clusters", {})
+def test_save_during_failover_is_refused_and_works_after_it(redis: Cluster, keys: set[str]) -> None:
+    """All sessions are read before, so that no read reveals the new master to the client."""
     sessions = list(map(SessionStore, keys))
     for session in sessions:
+        session["n"] = session["number"]
+    redis.kill_master()
+    for session in sessions:
         with suppress(StoreUnavailableError):
-            session["n"] = session["number"]
             session.save()
     redis.wait_for_failover()
     for session in sessions:
         session["n"] = session["number"] + 1
         session.save()
+
+
+def test_process_that_starts_during_failover_is_refused_sessions(
+    redis: Cluster, keys: set[str]
+) -> None:
+    redis.kill_master()
+    for number in range(20):
+        ClusterConnectionFactory._clusters.clear()
+        del connections["sessions"]
+        with suppress(StoreUnavailableError):
+            create_session(number=number)
+    redis.wait_for_failover()
+    assert SessionStore(create_session(number=0))["number"] == 0
 
 
 def test_listing_continues_after_failover(redis: Cluster, keys: set[str]) -> None:

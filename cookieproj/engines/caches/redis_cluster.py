@@ -25,7 +25,7 @@ from cookieproj.engines.listing import Estimate
 
 from .redis import DjangoRedisStore
 from .redis_errors import refuse_decode_responses
-from .redis_steps import Step
+from .redis_steps import Server, Step
 
 # A slot moves from one node to one other. More redirections mean nodes that disagree.
 MAX_REDIRECTIONS = 5
@@ -107,6 +107,13 @@ class RedisClusterStore(DjangoRedisStore):
         refuse_decode_responses(
             node_of(client._server[0]) | client.connection_factory.pool_cls_kwargs
         )
+
+    def _server(self, name: str) -> Server:
+        try:
+            return super()._server(name)
+        except StoreUnavailableError:
+            # Its replica may have taken over. The client learns of that by a command only.
+            return Server("", ())
 
     def _pool(self, name: str) -> ConnectionPool:
         return self._pool_of(self.client.get_node_from_key(name))
