@@ -20,6 +20,8 @@ from cookieproj.engines.checks import session_ids_are_signed
 from cookieproj.engines.handover import session_store
 from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.engines.round_trips import count_round_trips
+from cookieproj.engines.session_keys import SessionKeys, random_key
+from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 from demo.models import User
 from tests.browsers import again, browser
 from tests.conftest import on
@@ -293,6 +295,27 @@ def test_handover_keeps_session(switch: Switch, settings: Settings, is_new: bool
     assert browser.read().items() >= {"a": 1, "b": 2}.items()
     browser.visit(flush)
     assert browser.read() == {}
+
+
+@only_switches([("signed_cookies", "db")])
+def test_signed_key_with_a_colon_is_no_signed_cookie(
+    switch: Switch, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its signature, such a key of a site's own has the form of a cookie of the old engine."""
+    switch.before()
+    moved = browser_with(a=1)
+    switch.make()
+    monkeypatch.setattr(SessionKeys, "_get_new_session_key", lambda self: f"shop:{random_key()}")
+    browser = browser_with(b=2)
+    assert SignedCookies.is_cookie(browser.cookie)
+    browser.set(c=3)
+    assert browser.read() == {"b": 2, "c": 3}
+    assert key_in(browser).startswith("shop:")
+    moved.visit(lambda session: session.cycle_key())
+    assert moved.read() == {"a": 1}
+    moved.visit(flush)
+    browser.visit(flush)
+    assert (moved.read(), browser.read()) == ({}, {})
 
 
 def test_check_warns_about_django_middleware(settings: Settings) -> None:

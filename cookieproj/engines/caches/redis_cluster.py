@@ -191,8 +191,9 @@ class RedisClusterStore(DjangoRedisStore):
         """Scan node after node.
 
         The position is a digest of the slots of all nodes, the number of a node and its cursor. If
-        slots have moved or a replica has taken over, the list begins again: a session may be listed
-        twice then, and none is left out.
+        slots have moved or a replica has taken over, the list begins again, and a session may be
+        listed twice. One that moves to a node behind the list is left out only if its slot changes
+        owner after the list has ended.
         """
         slots, shards = self._slots_and_shards()
         known_slots, number, cursor = position.split() if position else (slots, "0", "0")
