@@ -1,5 +1,6 @@
 """The header of every page: the engine, the session's expiry, and the signed-in user."""
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -8,10 +9,13 @@ from typing import Any
 from django.http import HttpRequest
 
 from cookieproj.engines.engine_registry import current_engine
+from cookieproj.engines.english import in_english
 from cookieproj.engines.exceptions import StoreError
 from cookieproj.engines.listing import ListingMixin
 
 from .recipes import RECIPES
+
+logger = logging.getLogger("django.request")
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class State:
         """Whether the store answers. A page that needs no session is shown even if it does not."""
         try:
             _ = self.user, self.expires
-        except StoreError:
+        except StoreError as error:
+            logger.warning("%s: %s", self.request.path, in_english(error))
             return False
         return True
 

@@ -114,7 +114,10 @@ class Switch:
         )
         yield Step(
             _("Switch"),
-            _("Each session moves when it is next used. Nobody is signed out."),
+            _(
+                "Each session moves when it is next used. Nobody is signed out. Keep the settings "
+                "of the old store, such as CACHE_URL or MONGODB_URL, until the handover has ended."
+            ),
             environment(self.new, self.old),
         )
         yield Step(_("Move the remaining sessions"), self.remaining, self.remaining_command)

@@ -32,6 +32,7 @@ PRODUCTION = {
     "SECRET_KEY": "a-long-and-random-text-that-only-this-test-knows-4u8s9d7f6g5h4j3k2l1",
     "ALLOWED_HOSTS": "example.com",
     "CACHE_URL": "redis://127.0.0.1:1/0",
+    "MONGODB_URL": "mongodb://127.0.0.1:1/site",
 }
 
 
@@ -232,7 +233,7 @@ CACHED = [
     {"SESSION_PROFILE": "cached_db"},
     {"SESSION_ENGINE": "django.contrib.sessions.backends.cache"},
 ]
-NO_CACHE = {name: value for name, value in PRODUCTION.items() if name != "CACHE_URL"}
+NO_CACHE = {name: value for name, value in PRODUCTION.items() if not name.endswith("_URL")}
 
 
 SERVERS = {
@@ -273,6 +274,13 @@ def test_locmem_cache_url_in_production_is_a_warning(chosen: dict[str, str]) -> 
     result = manage("check", **NO_CACHE, **chosen, CACHE_URL="locmem://")
     assert result.returncode == 0
     assert "(engines.W001)" in result.stderr
+
+
+def test_missing_mongodb_url_in_production_is_an_error() -> None:
+    result = manage("check", **NO_CACHE, SESSION_PROFILE="mongodb")
+    assert result.returncode != 0
+    assert "MONGODB_URL is not set. Set it to mongodb://" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("profile", ["db", "file", "signed_cookies"])

@@ -350,6 +350,7 @@ def test_locmem_url_takes_no_parameters(url: str) -> None:
         ("postgres://host/name?conn_max_age=None", {"CONN_MAX_AGE": None}),
         ("postgres://host/name?conn_health_checks=false", {"CONN_HEALTH_CHECKS": False}),
         ("mysql://host/name?conn_max_age=0", {"CONN_MAX_AGE": 0}),
+        ("mariadb://host/name", {"ENGINE": "django.db.backends.mysql", "NAME": "name"}),
         ("sqlite:///file?conn_max_age=9", {"CONN_MAX_AGE": 9}),
         ("sqlite:///file?timeout=5", {}),
     ],

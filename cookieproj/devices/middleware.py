@@ -63,13 +63,16 @@ def mark_if_refused(request: HttpRequest) -> Iterator[None]:
 def is_used(request: HttpRequest) -> bool:
     """Whether the session was read, or will be read when it is saved.
 
+    A view may have caught the error of a store that did not answer. It is not asked again.
+
     With SESSION_SAVE_EVERY_REQUEST the session of each request with a session cookie is saved with
     the response, which moves its expiry. That save reads the session once, and makes the page vary
     by cookie, so reading the session here costs no further round trip.
     """
     is_renewed = settings.SESSION_SAVE_EVERY_REQUEST
     has_cookie = settings.SESSION_COOKIE_NAME in request.COOKIES
-    return request.session.accessed or (is_renewed and has_cookie)
+    is_read = request.session.accessed and hasattr(request.session, "_session_cache")
+    return is_read or (is_renewed and has_cookie)
 
 
 class DevicesMiddleware:

@@ -21,6 +21,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from pymongo import MongoClient, ReadPreference
 from pymongo.collection import Collection
@@ -51,13 +52,22 @@ Documents = Collection[dict[str, Any]]
 def mongodb_url() -> str:
     """Return SESSION_MONGODB_URL.
 
-    Raises ImproperlyConfigured unless it names a server and a database, and PyMongo accepts it. A
-    URL of the scheme ``mongodb+srv`` is accepted by PyMongo only when it is used.
+    Raises ImproperlyConfigured unless it names a server and a database, a user if there is a
+    password, and PyMongo accepts it. A URL of the scheme ``mongodb+srv`` is accepted by PyMongo
+    only when it is used.
     """
     url: str = getattr(settings, "SESSION_MONGODB_URL", "") or ""
     if problem := problem_with(url):
         raise ImproperlyConfigured(problem)
+    if password() and not names_user(url):
+        raise ImproperlyConfigured(
+            _("SESSION_MONGODB_PASSWORD is set, but SESSION_MONGODB_URL names no user.")
+        )
     return url
+
+
+def password() -> str:
+    return getattr(settings, "SESSION_MONGODB_PASSWORD", "") or ""
 
 
 @cache
@@ -78,6 +88,10 @@ def problem_with(url: str) -> str | Promise:
     return ""
 
 
+def names_user(url: str) -> bool:
+    return "@" in url.partition("://")[2]
+
+
 def hosts_and_database(url: str) -> tuple[str, str]:
     """Return the URL's hosts, without user and password, and the name of its database."""
     address = url.partition("://")[2].rpartition("@")[2].partition("?")[0]
@@ -94,9 +108,23 @@ def given_options(url: str) -> dict[str, Any]:
     if url.startswith("mongodb+srv://"):
         # To parse it, PyMongo would ask a name server.
         return {name.lower(): value for name, value in parse_qsl(url.partition("?")[2])}
-    with as_configuration_error():
-        options = parse_uri(url)["options"]
+    try:
+        with as_configuration_error():
+            options = parse_uri(url)["options"]
+    except ConfigurationError as error:
+        raise with_name_of_option(error, url) from None
     return {name.lower(): value for name, value in options.items()}
+
+
+def with_name_of_option(error: ConfigurationError, url: str) -> ConfigurationError:
+    """Return an error with the name of the unknown option, which PyMongo's text does not have."""
+    for name, _value in parse_qsl(url.partition("?")[2], keep_blank_values=True):
+        try:
+            parse_uri(f"mongodb://host/?{name}=1")
+        except Exception as error_of_option:  # noqa: BLE001 - or the value is wrong
+            if str(error_of_option) == str(error):
+                return ConfigurationError(f"unknown option {name}")
+    return error
 
 
 class as_configuration_error:  # noqa: N801 - a context manager
@@ -151,8 +179,8 @@ def new_client(url: str) -> MongoClient[dict[str, Any]]:
     """Return a client that is closed when this process ends."""
     given = given_options(url)
     options = {name: value for name, value in DEFAULT_OPTIONS.items() if name.lower() not in given}
-    if password := getattr(settings, "SESSION_MONGODB_PASSWORD", ""):
-        options["password"] = password
+    if password():
+        options["password"] = password()
     with as_configuration_error():
         client: MongoClient[dict[str, Any]] = MongoClient(url, connect=False, **options)
     process_id = os.getpid()

@@ -31,7 +31,8 @@ class Meaning(NamedTuple):
 UNAVAILABLE = Meaning(StoreUnavailableError)
 REFUSED = Meaning(StoreMisconfiguredError)
 NO_RIGHT = Meaning(
-    StoreMisconfiguredError, _("Give the MongoDB user the role readWrite on this database.")
+    StoreMisconfiguredError,
+    _("Name a user in SESSION_MONGODB_URL who has the role readWrite on this database."),
 )
 NO_LOGIN = Meaning(
     StoreMisconfiguredError,
@@ -97,7 +98,10 @@ def meaning_of(error: PyMongoError) -> Meaning:
     if type(error.__cause__).__module__.startswith("dns."):
         # The name server of a mongodb+srv URL did not answer.
         return UNAVAILABLE
-    is_in_url = isinstance(error, ConfigurationError | InvalidName)
+    # A server that answers and belongs to no such replica set does not count as one.
+    is_in_url = isinstance(error, ConfigurationError | InvalidName) or "replica set name" in str(
+        error
+    )
     return WRONG_URL if is_in_url else UNAVAILABLE
 
 

@@ -99,12 +99,17 @@ SESSION_SAVE_EVERY_REQUEST = is_on("SESSION_SAVE_EVERY_REQUEST", default=False)
 def session_engine(name: str) -> str:
     """Return the path of our engine of that name, or SESSION_ENGINE from the environment.
 
-    Raises ImproperlyConfigured if SESSION_ENGINE is empty, or if a public site would keep its
-    sessions in the memory of each process without having asked for that.
+    Raises ImproperlyConfigured if SESSION_ENGINE is empty, or if a public site has not said where
+    its cache or its MongoDB is.
     """
     engine: str = env.str("SESSION_ENGINE", default=f"cookieproj.engines.{name}")
     if not engine:
         raise ImproperlyConfigured("SESSION_ENGINE is empty. Name an engine, or unset it.")
+    if engine.endswith(".mongodb") and "MONGODB_URL" not in env and not DEBUG:
+        raise ImproperlyConfigured(
+            f"DEBUG is off, {engine} keeps sessions in MongoDB, and MONGODB_URL is not set. Set it "
+            "to mongodb://user:password@host:27017/name."
+        )
     caches_sessions = engine.rpartition(".")[2] in {"cache", "cached_db"}
     if caches_sessions and "CACHE_URL" not in env and not DEBUG:
         raise ImproperlyConfigured(

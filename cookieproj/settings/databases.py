@@ -94,7 +94,10 @@ def database(url: str) -> Database:
 
     Raises ImproperlyConfigured for other text, and for an unknown option.
     """
-    scheme = url.partition("://")[0].lower()
+    scheme, separator, rest = url.partition("://")
+    # MariaDB has no backend of its own in Django.
+    scheme = "mysql" if scheme.lower() == "mariadb" else scheme.lower()
+    url = f"{scheme}{separator}{rest}"
     if "://" not in url or scheme not in env.DB_SCHEMES:
         raise ImproperlyConfigured(
             "DATABASE_URL names no database: sqlite:///path, postgres://user:password@host/name "

@@ -25,9 +25,12 @@ def check(url: str) -> None:
     from pymongo.errors import ConfigurationError  # noqa: PLC0415
     from pymongo.uri_parser import parse_uri  # noqa: PLC0415
 
+    from cookieproj.engines.mongodb_client import given_options  # noqa: PLC0415
+
     try:
+        given_options(url)
         database = parse_uri(url)["database"]
-    except (ConfigurationError, ValueError, KeyError, OSError) as error:
+    except ConfigurationError as error:
         raise ImproperlyConfigured(f"MONGODB_URL: {error}") from None
     if not database:
         raise ImproperlyConfigured(

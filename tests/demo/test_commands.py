@@ -316,6 +316,15 @@ def test_demodata_is_idempotent(profile: str, settings: Settings, store: type[Se
     assert output_of("clearsessions").strip() == "Cleared 1 expired session."
 
 
+@on("mongodb")
+def test_demodata_is_idempotent_while_its_expired_session_is_stored(
+    profile: str, settings: Settings
+) -> None:
+    """MongoDB deletes expired documents about once a minute."""
+    settings.DEBUG = True
+    assert output_of("demodata") == output_of("demodata")
+
+
 @on("file")
 def test_demodata_creates_signed_in_sessions(profile: str, settings: Settings, client: Any) -> None:
     settings.DEBUG = True

@@ -14,6 +14,8 @@ from pytest_django import Settings
 
 from cookieproj.engines.base import Engine
 from cookieproj.engines.exceptions import StoreUnavailableError
+from cookieproj.engines.round_trips import count_round_trips
+from cookieproj.settings.caches import caches
 from demo.models import User
 from tests.browsers import browser
 from tests.conftest import on
@@ -57,6 +59,21 @@ def test_header_and_page_with_unreachable_store(ada: User) -> None:
     unavailable = StoreUnavailableError("table django_session", "No answer.")
     with mock.patch.object(Engine, "load", side_effect=unavailable):
         assert header_text(client) == "Engine db This session the store does not answer"
+
+
+def test_unreachable_store_is_asked_once_and_logged(
+    ada: User, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each time takes as long as the store's time-out."""
+    settings.SESSION_ENGINE = "cookieproj.engines.cache"
+    settings.CACHES = caches("redis://127.0.0.1:1/0")
+    client = Client()
+    client.cookies[settings.SESSION_COOKIE_NAME] = "k" * 32
+    with count_round_trips() as round_trips:
+        assert header_text(client) == "Engine cache This session the store does not answer"
+    assert round_trips.number == 1
+    [message] = caplog.messages
+    assert message.startswith("/: The session store is unavailable: Redis 127.0.0.1:1/1.")
 
 
 def test_header_shows_path_of_djangos_engine(settings: Settings, ada: User) -> None:

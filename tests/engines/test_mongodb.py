@@ -362,6 +362,32 @@ class TestFailures:
             with pytest.raises(StoreUnavailableError):
                 stored(a=1)
 
+    def test_password_without_user_is_reported_by_a_check(
+        self, collection: Documents, settings: Settings
+    ) -> None:
+        """PyMongo would ignore the password."""
+        settings.SESSION_MONGODB_PASSWORD = "s3cret"
+        with pytest.raises(ImproperlyConfigured, match="names no user"):
+            stored(a=1)
+        assert "engines.E006" in {found.id for found in run_checks()}
+
+    def test_unknown_option_is_named(self, settings: Settings) -> None:
+        settings.SESSION_MONGODB_URL = "mongodb://host/name?appName=shop&colour=blue"
+        with pytest.raises(ImproperlyConfigured, match="unknown option colour"):
+            stored(a=1)
+        with pytest.raises(ImproperlyConfigured, match="MONGODB_URL: unknown option colour"):
+            url_and_password(settings.SESSION_MONGODB_URL)
+
+    def test_other_replica_set_is_a_wrong_setup(
+        self, collection: Documents, settings: Settings
+    ) -> None:
+        host = urlsplit(settings.SESSION_MONGODB_URL).netloc
+        settings.SESSION_MONGODB_URL = (
+            f"mongodb://{host}/sessions?replicaSet=other&serverSelectionTimeoutMS=500"
+        )
+        with pytest.raises(StoreMisconfiguredError, match="Correct SESSION_MONGODB_URL"):
+            stored(a=1)
+
     def test_database_that_cannot_exist_is_a_wrong_setup(self, settings: Settings) -> None:
         settings.SESSION_MONGODB_URL = "mongodb://localhost:27017/my.site"
         with pytest.raises(StoreMisconfiguredError, match="Correct SESSION_MONGODB_URL"):

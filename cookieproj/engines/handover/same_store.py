@@ -26,9 +26,14 @@ def why_same_store(
     other under its name. It cannot be copied, so with ``is_copying`` they count as the same.
     """
     if old == new:
-        return _(
-            "Both are %(name)s. Name the engine that ran before, and the engine to switch to."
-        ) % {"name": old.name}
+        text = _("Both are %(name)s. Name the engine that ran before, and the engine to switch to.")
+        if old.has_cache:
+            text = _(
+                "Both are %(name)s. If it had another cache before, name that one in "
+                "SESSION_HANDOVER_CACHE_ALIAS (on this site, its URL in SESSION_HANDOVER_CACHE). "
+                "Otherwise name the engine that ran before, and the engine to switch to."
+            )
+        return text % {"name": old.name}
     if not is_copying and serialized_empty(old) != serialized_empty(new):
         return ""
     if not is_same_store(old, new, probe=probe):

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.backends.base import CreateError, SessionBase
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
@@ -119,5 +119,9 @@ def create_session(
         row_identity.mark(session, row_id)
     # The key is set last: a session loads itself by its key, and drops a key that is not stored.
     session._session_key = key
-    session.save(must_create=True)
+    try:
+        session.save(must_create=True)
+    except CreateError:
+        # It has expired, and its store has not deleted it yet.
+        return None
     return session
