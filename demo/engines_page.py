@@ -1,6 +1,7 @@
 """The page that compares the engines: what each supports, found by trial, and what it costs."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
@@ -89,7 +90,7 @@ def failure(reason: str) -> list[str]:
     return [message, *[""] * (len(QUESTIONS) - 1)]
 
 
-def columns(benchmark: Benchmark) -> list[list[str]]:
+def answer_columns(benchmark: Benchmark) -> list[list[str]]:
     """Return each engine's answers. A store that failed in the benchmark is not asked again."""
     return [
         failure(measured.problem)
@@ -103,7 +104,7 @@ def remembered_columns(benchmark: Benchmark) -> list[list[str]]:
     """Return each engine's answers. The engines are tried once for each language."""
     return cached_result(
         f"answers-{get_language()}-{settings.DEBUG}",
-        lambda: columns(benchmark),
+        lambda: answer_columns(benchmark),
         lambda rows: all(answer for column in rows for answer in column),
     )
 
@@ -207,11 +208,18 @@ def clearing(session_class: Any) -> str:
 def engines(request: HttpRequest) -> HttpResponse:
     """Show the comparison, the last benchmark and a recommendation."""
     counted, last_benchmark = cached_untimed_benchmark(), results.last()
+    running = current_engine().label
+    compared = zip(ENGINE_NAMES, counted.engines, remembered_columns(counted), strict=True)
+    # The running one comes first, as a narrow window does not show all.
+    names, measured, columns = zip(
+        *sorted(compared, key=lambda column: column[0] != running), strict=True
+    )
+    counted = replace(counted, engines=list(measured))
     form = QuestionsForm(request.GET or None)
     context = {
-        "names": ENGINE_NAMES,
-        "running": current_engine().label,
-        "rows": list(zip(QUESTIONS, zip(*remembered_columns(counted), strict=True), strict=True)),
+        "names": names,
+        "running": running,
+        "rows": list(zip(QUESTIONS, zip(*columns, strict=True), strict=True)),
         "round_trips": list(round_trips(counted)),
         "sizes": [(measured.cookie_bytes, measured.stored_bytes) for measured in counted.engines],
         "benchmark": last_benchmark,

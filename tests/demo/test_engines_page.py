@@ -82,12 +82,13 @@ def get_page(client: Client, query: str = "") -> str:
 
 def facts_of(page: str) -> dict[str, dict[str, str]]:
     """Return the answers by question and engine."""
-    rows = re.findall(r"<tr[^>]*>(.*?)</tr>", page, re.DOTALL)[1:]
+    head, *rows = re.findall(r"<tr[^>]*>(.*?)</tr>", page, re.DOTALL)
+    names = re.findall(r"<code>(.*?)</code>", head)
     facts = {}
     for row in rows:
         [question] = re.findall(r'<th scope="row">(.*?)</th>', row)
         answers = re.findall(r"<td>(.*?)</td>", row, re.DOTALL)
-        facts[question] = dict(zip(PROFILES, answers, strict=True))
+        facts[question] = dict(zip(names, answers, strict=True))
     return facts
 
 
@@ -111,6 +112,16 @@ def test_facts_of_every_engine(client: Client) -> None:
         assert "4096" in facts["Largest session"][name]
     cleared = facts["Expired sessions are cleared by"]
     assert cleared["db"] == cleared["file"] == cleared["cached_db"] == "manage.py clearsessions"
+
+
+def test_running_engine_is_the_first_column(client: Client, settings: Settings) -> None:
+    settings.SESSION_ENGINE = f"{OUR_ENGINES}file"
+    facts = facts_of(get_page(client))
+    places = facts["Sessions are stored in"]
+    assert list(places) == ["file", *(name for name in PROFILES if name != "file")]
+    assert places["file"].startswith("folder ")
+    assert places["db"].startswith("table django_session")
+    assert facts["Round trips: read"]["mongodb"] == "1"
 
 
 @pytest.mark.django_db(transaction=True)
