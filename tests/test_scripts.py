@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,21 @@ def test_old_python_is_a_one_line_error(script: str, tmp_path: Path) -> None:
     assert result.returncode == 1
     (line,) = result.stderr.splitlines()
     assert "is 3.10" in line
+
+
+def test_help_of_run_installs_nothing(tmp_path: Path) -> None:
+    """There is no Python, and nothing that it would need."""
+    (tmp_path / "scripts").mkdir()
+    script = shutil.copy(ROOT / "scripts" / "run", tmp_path / "scripts")
+    result = subprocess.run(
+        ["/bin/sh", script, "--help"],
+        env={"PATH": "/usr/bin:/bin", "PYTHON": "missing"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout.startswith("Usage: scripts/run ")
+    assert list(tmp_path.iterdir()) == [tmp_path / "scripts"]
 
 
 def test_missing_venv_module_names_the_package(environment: ModuleType) -> None:
