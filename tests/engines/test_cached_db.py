@@ -271,17 +271,19 @@ class KilledError(BaseException):
 
 
 @pytest.mark.parametrize("end", [sign_out, sign_in])
-def test_process_killed_after_changing_the_row_leaves_no_copy(
+def test_process_killed_after_deleting_the_row_leaves_no_copy(
     engine: Engine, end: Callable[[str], None]
 ) -> None:
     key = str(stored_session(a=1).session_key)
     execute = Table.execute
 
-    def execute_and_die(self: Table, *arguments: Any) -> int:
-        execute(self, *arguments)
-        raise KilledError
+    def execute_and_die(self: Table, sql: str, parameters: list[Any]) -> int:
+        changed = execute(self, sql, parameters)
+        if sql.startswith("DELETE"):
+            raise KilledError
+        return changed
 
-    with mock.patch.object(Table, "execute", execute_and_die), suppress(KilledError):
+    with mock.patch.object(Table, "execute", execute_and_die), pytest.raises(KilledError):
         end(key)
     assert dict(SessionStore(key).items()) == {}
 
