@@ -33,7 +33,7 @@ def is_direct(connection: BaseDatabaseWrapper, parameters: Sequence[Any]) -> boo
     - nothing listens to statements: no ``execute_wrapper``, no log of queries (DEBUG,
       ``assertNumQueries``), and no replaced method of Django's wrapper and its cursor;
     - the classes of Django's wrapper and of the driver's connection are exactly their own, and the
-      driver is not in the middle of something else;
+      driver is neither changed nor in the middle of something else (``Driver.is_ready``);
     - each statement is a transaction of its own;
     - the parameters are dates and ASCII text, which have one form in every encoding.
     """

@@ -285,6 +285,8 @@ class Table:
         return self.model._meta.get_field("expire_date").get_db_prep_value(date, self.connection)
 
     def _from_database(self, date: Any) -> Any:
-        for convert in self._sql.date_converters:
-            date = convert(date, self._sql.date_column, self.connection)
+        field: Any = self.model._meta.get_field("expire_date")
+        column = field.get_col(self.model._meta.db_table)
+        for convert in self.connection.ops.get_db_converters(column):
+            date = convert(date, column, self.connection)
         return date

@@ -18,10 +18,7 @@ BINARY = "CAST({} AS BINARY)"
 
 
 class Statements:
-    """The SQL of each step. It contains names of the model only; all values are parameters.
-
-    ``date_converters`` convert the database's form of ``date_column``, the expiry.
-    """
+    """The SQL of each step. It contains names of the model only; all values are parameters."""
 
     def __init__(self, model: Model, using: str) -> None:
         connection = connections[using]
@@ -45,9 +42,6 @@ class Statements:
         self.touch = f"UPDATE {table} SET {expires} = %s {where_unchanged}"
         self.delete = f"DELETE FROM {table} {where_key}"
         self.compare_and_delete = f"DELETE FROM {table} {where_unchanged}"
-        field: Any = model._meta.get_field("expire_date")
-        self.date_column = field.get_col(model._meta.db_table)
-        self.date_converters = connection.ops.get_db_converters(self.date_column)
 
 
 statements = cache(Statements)
