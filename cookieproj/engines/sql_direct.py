@@ -11,7 +11,6 @@ import django
 from django.db import InterfaceError, OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
-from django.utils.asyncio import async_unsafe
 
 from .sql_call import in_transaction
 from .sql_drivers import Answer, driver_of, is_defined_in
@@ -39,6 +38,7 @@ def is_direct(connection: BaseDatabaseWrapper, parameters: Sequence[Any]) -> boo
     """
     if connection.execute_wrappers or connection.queries_logged:
         return False
+    # Django's refusal on an event loop is in here.
     connection.ensure_connection()
     return (
         driver_of(connection).is_ready(connection)
@@ -63,7 +63,6 @@ def has_replaced_methods(connection: BaseDatabaseWrapper) -> bool:
     )
 
 
-@async_unsafe
 def fetch(connection: BaseDatabaseWrapper, sql: str, parameters: Sequence[Any]) -> Answer:
     """Return the answer to a SELECT. It is the health check as well, if one is due.
 
@@ -83,7 +82,6 @@ def fetch(connection: BaseDatabaseWrapper, sql: str, parameters: Sequence[Any]) 
     return answer
 
 
-@async_unsafe
 def execute(connection: BaseDatabaseWrapper, sql: str, parameters: Sequence[Any]) -> Answer:
     """Return the answer to a statement that writes, after the health check if one is due."""
     connection.close_if_health_check_failed()
