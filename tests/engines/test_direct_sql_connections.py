@@ -137,20 +137,36 @@ def counted_trips() -> Iterator[list[str]]:
         trips.extend(re.findall(r"^F\t\d+\t(Query|Sync)", messages.read(), re.MULTILINE))
 
 
-def use(session: Any, *, write: bool) -> None:
+def read(session: Any) -> None:
+    session["a"]
+
+
+def write(session: Any) -> None:
     session["b"] = session.get("b", 0) + 1
-    if write:
-        session.save()
+    session.save()
+
+
+def sign_in(session: Any) -> None:
+    session["b"] = 2
+    session.cycle_key()
+    session.save()
+
+
+def sign_out(session: Any) -> None:
+    read(session)
+    session.flush()
 
 
 @on_engines(lambda engine: engine.name == "db" and engine.database == "postgresql")
-@pytest.mark.parametrize(("write", "limit"), [(False, 1), (True, 2)])
-def test_health_check_costs_no_round_trip(engine: Engine, write: bool, limit: int) -> None:
+@pytest.mark.parametrize(("step", "limit"), [(read, 1), (write, 2), (sign_in, 4), (sign_out, 2)])
+def test_health_check_costs_no_round_trip(
+    engine: Engine, step: Callable[[Any], None], limit: int
+) -> None:
     with reconnecting(**KEPT):
         key = stored(engine, a=1).session_key
         close_old_connections()
         with counted_trips() as trips:
-            use(engine.Store(key), write=write)
+            step(engine.Store(key))
         assert (len(trips) <= limit) == engine.ours, trips
 
 
@@ -160,7 +176,7 @@ def test_each_age_of_connections(engine: Engine, max_age: int | None) -> None:
         key = stored(engine, a=1).session_key
         for _request in range(3):
             close_old_connections()
-            use(engine.Store(key), write=True)
+            write(engine.Store(key))
     assert words == ["INSERT", *["SELECT", "UPDATE"] * 3]
 
 
@@ -175,7 +191,7 @@ def test_pool(engine: Engine) -> None:
                 key = stored(engine, a=1).session_key
                 for _request in range(3):
                     close_old_connections()
-                    use(engine.Store(key), write=True)
+                    write(engine.Store(key))
             assert words == ["INSERT", *["SELECT", "UPDATE"] * 3]
         finally:
             connection.close()
@@ -193,7 +209,7 @@ def test_statements_are_prepared_only_if_the_site_says_so(
         key = stored(engine, a=1).session_key
         with sent_directly() as words:
             for _ in range(4):
-                use(engine.Store(key), write=True)
+                write(engine.Store(key))
         assert words == ["SELECT", "UPDATE"] * 4
         with connection.cursor() as cursor:
             cursor.execute("SELECT statement FROM pg_prepared_statements")
