@@ -73,7 +73,7 @@ def fetch(connection: BaseDatabaseWrapper, sql: str, parameters: Sequence[Any]) 
     try:
         answer = send(connection, sql, parameters)
     except (InterfaceError, OperationalError):
-        if not is_check_due or driver_of(connection).is_usable(connection):
+        if not is_check_due or connection.is_usable():
             raise
         connection.close()
         connection.ensure_connection()

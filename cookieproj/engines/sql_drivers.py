@@ -27,10 +27,6 @@ class Driver:
         """Whether ``send`` would do now what Django's cursor does."""
         return False
 
-    def is_usable(self, connection: BaseDatabaseWrapper) -> bool:
-        """Whether the server answers."""
-        return connection.is_usable()
-
     def send(self, driver_connection: Any, sql: str, parameters: Sequence[Any]) -> Answer:
         """Send the statement over the driver's own connection, without Django's around it."""
         raise NotImplementedError
@@ -38,15 +34,6 @@ class Driver:
 
 class PyMySQL(Driver):
     def is_ready(self, connection: BaseDatabaseWrapper) -> bool:
-        return True
-
-    def is_usable(self, connection: BaseDatabaseWrapper) -> bool:
-        # Django's check lets PyMySQL connect again, but without Django's settings of a session.
-        driver_connection: Any = connection.connection
-        try:
-            driver_connection.ping(reconnect=False)
-        except driver_connection.Error:
-            return False
         return True
 
     def send(self, driver_connection: Any, sql: str, parameters: Sequence[Any]) -> Answer:
