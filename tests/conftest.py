@@ -35,7 +35,7 @@ from cookieproj.engines.constants import (
 )
 from cookieproj.engines.file import SessionStore as FileStore
 from cookieproj.engines.mongodb_client import documents
-from cookieproj.engines.sql_statements import statements
+from cookieproj.engines.sql_texts import statements
 from cookieproj.profiles import PROFILES
 from cookieproj.settings.caches import caches
 from demo.models import User

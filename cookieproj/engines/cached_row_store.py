@@ -6,7 +6,7 @@ reads the row. No copy replaces a tombstone.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -30,6 +30,11 @@ pending_invalidations = PendingInvalidations(limit=100_000)
 
 def with_copy(entry: Entry | None, copy: Entry | None) -> Entry | None:
     return entry and replace(entry, copy=copy)
+
+
+def first_decoded(first: list[Data], decode: Callable[[], Data | None]) -> Data | None:
+    """Return the data in the list, once; after that newly decoded ones."""
+    return first.pop() if first else decode()
 
 
 class CachedRowStore(StoreWrapper):
@@ -58,8 +63,10 @@ class CachedRowStore(StoreWrapper):
         except StoreError as error:
             logger.warning("A session is read from the database. %s", in_english(error))
             return self.rows.load(key)
-        if copy and copy.data is not None:
-            return Entry(None, copy.content, is_copy=True, copy=copy)
+        data = copy.decode() if copy else None
+        if copy and data is not None:
+            content = partial(first_decoded, [data], copy.content)
+            return Entry(None, content, is_copy=True, copy=copy)
         # The row is read from the primary, as a replica may lag behind the copy. Nor is a tombstone
         # replaced: the transaction that it was written for may still be open.
         entry = self.rows.load_from_primary(key)

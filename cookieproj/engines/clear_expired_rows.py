@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from .sql_statements import column_of
+from .sql_texts import column_of
 
 if TYPE_CHECKING:
     from .sql_statements import Table

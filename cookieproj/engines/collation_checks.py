@@ -11,7 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.translation import gettext as _
 
 from .checks import engine_or_none
-from .sql_statements import column_of
+from .sql_texts import column_of
 
 # Parts of the names of collations that do not ignore case.
 EXACT_COLLATIONS = {"bin", "binary", "cs"}

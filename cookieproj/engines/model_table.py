@@ -17,7 +17,8 @@ from django.utils import timezone
 
 from .row_deletions import SAVE_SIGNALS, has_other_listeners
 from .sql_call import in_transaction
-from .sql_statements import Model, Row, Table
+from .sql_statements import Row, Table
+from .sql_texts import Model
 from .subclass_hooks import overrides
 
 if TYPE_CHECKING:

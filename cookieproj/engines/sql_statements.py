@@ -10,38 +10,35 @@ from collections.abc import Callable, Collection
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache, partial
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from django.contrib.sessions.backends.base import CreateError
 from django.db import IntegrityError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Func, QuerySet, Value
+from django.db.models import Func, Manager, QuerySet, Value
 from django.db.models.functions import Length
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
+from . import sql_direct
 from .row_deletions import has_other_listeners
 from .sql_call import call, in_transaction, place_of
+from .sql_texts import BINARY, Model, Statements, saved_fields, statements
+from .subclass_hooks import overrides
 
 if TYPE_CHECKING:
     from django.contrib.sessions.base_session import AbstractBaseSession
 
-Model = type["AbstractBaseSession"]
 Result = TypeVar("Result")
 
 
 class Row(NamedTuple):
     session_data: str
     expire_date: datetime
-
-
-# MariaDB and MySQL compare by the column's collation, which may ignore case, accents and spaces at
-# the end. A binary text equals only itself, and is still looked up in the index.
-BINARY = "CAST({} AS BINARY)"
 
 
 class Exact(Func):
@@ -53,42 +50,9 @@ class Exact(Func):
         return self.as_sql(compiler, connection, template=BINARY.format(self.template), **options)
 
 
-class Statements:
-    """The SQL of each step. It contains names of the model only; all values are parameters."""
-
-    def __init__(self, model: Model, using: str) -> None:
-        connection = connections[using]
-        quote, features = connection.ops.quote_name, connection.features
-        table = quote(model._meta.db_table)
-        key, data, expires = (
-            quote(column_of(model, name)) for name in ("session_key", "session_data", "expire_date")
-        )
-        columns = ", ".join(f"{quote(field.column)} = %s" for field in saved_fields(model))
-        locks = connection.ops.for_update_sql() if features.has_select_for_update else ""
-        exact = BINARY.format("%s") if connection.vendor == "mysql" else "%s"
-        where_key = f"WHERE {key} = {exact}"
-        where_unchanged = f"{where_key} AND {data} = {exact}"
-        self.read = f"SELECT {data}, {expires} FROM {table} {where_key} AND {expires} > %s"
-        self.read_latest = f"{self.read} {locks}"
-        self.compare_and_swap = f"UPDATE {table} SET {columns} {where_unchanged}"
-        self.touch = f"UPDATE {table} SET {expires} = %s {where_unchanged}"
-        self.delete = f"DELETE FROM {table} {where_key}"
-        self.compare_and_delete = f"DELETE FROM {table} {where_unchanged}"
-
-
-statements = cache(Statements)
-
-
-def column_of(model: Model, name: str) -> str:
-    """Return the name of that field's column."""
-    field: Any = model._meta.get_field(name)
-    return str(field.column)
-
-
-def saved_fields(model: Model) -> list[Any]:
-    """Return the fields that a save writes: all but the key."""
-    fields: list[Any] = model._meta.concrete_fields  # type: ignore[assignment]
-    return [field for field in fields if not (field.primary_key or field.generated)]
+def is_expression(value: Any) -> bool:
+    """Whether the value is SQL, which the database computes."""
+    return hasattr(value, "resolve_expression")
 
 
 @dataclass(frozen=True)
@@ -116,32 +80,52 @@ class Table:
         return Row(row[0], self._from_database(row[1])) if row else None
 
     def insert(self, row: AbstractBaseSession) -> None:
-        """Insert the row through the model, which sends its signals.
-
-        Raises CreateError if the key is taken.
-        """
-
+        """Insert the row. Raises CreateError if the key is taken."""
         try:
-            self._write(lambda: row.save(force_insert=True, using=self.using))
+            if self._is_inserted_by_model(row):
+                self._write(lambda: row.save(force_insert=True, using=self.using))
+            else:
+                parameters = self._parameters(self._values(row, add=True))
+                self.execute(self._sql.insert, [row.session_key, *parameters])
         except IntegrityError as error:
             raise CreateError from error
 
+    def _is_inserted_by_model(self, row: AbstractBaseSession) -> bool:
+        """Whether saving the row may do more than one INSERT of Django's three columns.
+
+        If it overrides ``save``, or somebody listens to its signals, it has a ModelTable.
+        """
+        return (
+            self.has_more_columns
+            or overrides(self.model, "_save_table", "_do_insert")
+            or type(self.model._base_manager) is not Manager
+            or any(map(is_expression, vars(row).values()))
+        )
+
     def compare_and_swap(self, row: AbstractBaseSession, session_data: str) -> bool:
         """Write the row; return False if the table no longer holds that data under its key."""
-        fields = saved_fields(self.model)
-        values = [field.pre_save(row, add=False) for field in fields]
-        if any(hasattr(value, "resolve_expression") for value in values):
+        values = self._values(row, add=False)
+        if any(map(is_expression, values)):
             # An expression is SQL, not a parameter, so Django builds this statement.
             unchanged: Any = self._unchanged(row.session_key, session_data)
+            fields = saved_fields(self.model)
             changes = list(zip(fields, [None] * len(fields), values, strict=True))
             return bool(self._write(lambda: unchanged._update(changes)))
-        parameters = [
-            field.get_db_prep_save(value, self.connection)
-            for field, value in zip(fields, values, strict=True)
-        ]
+        parameters = self._parameters(values)
         return self._changed(
             self._sql.compare_and_swap, [*parameters, row.session_key, session_data]
         )
+
+    def _values(self, row: AbstractBaseSession, *, add: bool) -> list[Any]:
+        """Return what a save writes besides the key."""
+        return [field.pre_save(row, add=add) for field in saved_fields(self.model)]
+
+    def _parameters(self, values: list[Any]) -> list[Any]:
+        """Return the values of the saved fields as parameters of a statement."""
+        return [
+            field.get_db_prep_save(value, self.connection)
+            for field, value in zip(saved_fields(self.model), values, strict=True)
+        ]
 
     def touch(self, session_key: str, session_data: str, expire_date: datetime) -> bool:
         """Move the expiry; return False if the table no longer holds that data under that key."""
@@ -253,7 +237,10 @@ class Table:
         return connections[self.using]
 
     def _fetch_one(self, sql: str, parameters: list[Any]) -> tuple[Any, ...] | None:
-        with self.connection.cursor() as cursor:
+        connection = self.connection
+        if sql_direct.is_direct(connection, parameters):
+            return next(iter(sql_direct.fetch(connection, sql, parameters).rows), None)
+        with connection.cursor() as cursor:
             cursor.execute(sql, parameters)
             # Fetch all rows: SQLite ends a statement, and its lock, with the last one.
             return next(iter(cursor.fetchall()), None)
@@ -265,7 +252,10 @@ class Table:
         """Execute the statement and return how many rows it changed."""
 
         def execute() -> int:
-            with self.connection.cursor() as cursor:
+            connection = self.connection
+            if sql_direct.is_direct(connection, parameters):
+                return sql_direct.execute(connection, sql, parameters).row_count
+            with connection.cursor() as cursor:
                 cursor.execute(sql, parameters)
                 return int(cursor.rowcount)
 

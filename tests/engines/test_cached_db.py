@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from cookieproj.engines import cached_db, cached_row_store
 from cookieproj.engines.cache import SessionStore as CacheStore
 from cookieproj.engines.cached_db import SessionStore
 from cookieproj.engines.caches import adapter_for
+from cookieproj.engines.db import SessionStore as DBStore
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.row_deletions import OUR_DISPATCH_UID, on_row_deleted
@@ -270,17 +271,19 @@ class KilledError(BaseException):
 
 
 @pytest.mark.parametrize("end", [sign_out, sign_in])
-def test_process_killed_after_changing_the_row_leaves_no_copy(
+def test_process_killed_after_deleting_the_row_leaves_no_copy(
     engine: Engine, end: Callable[[str], None]
 ) -> None:
     key = str(stored_session(a=1).session_key)
     execute = Table.execute
 
-    def execute_and_die(self: Table, *arguments: Any) -> int:
-        execute(self, *arguments)
-        raise KilledError
+    def execute_and_die(self: Table, sql: str, parameters: list[Any]) -> int:
+        changed = execute(self, sql, parameters)
+        if sql.startswith("DELETE"):
+            raise KilledError
+        return changed
 
-    with mock.patch.object(Table, "execute", execute_and_die), suppress(KilledError):
+    with mock.patch.object(Table, "execute", execute_and_die), pytest.raises(KilledError):
         end(key)
     assert dict(SessionStore(key).items()) == {}
 
@@ -410,3 +413,30 @@ def test_pending_invalidations_are_flushed_when_the_cache_answers_again(engine: 
     assert SessionStore(changed)["count"] == 2
     assert dict(SessionStore(ended).items()) == {}
     assert not cached_row_store.pending_invalidations
+
+
+def test_session_from_a_copy_that_equals_its_row_is_not_merged(engine: Engine) -> None:
+    session = SessionStore(stored_session(a=[1]).session_key)
+    session["a"].append(2)
+    with mock.patch("cookieproj.engines.base.merge", side_effect=AssertionError):
+        session.save()
+    assert SessionStore(session.session_key)["a"] == [1, 2]
+
+
+def test_session_from_an_outdated_copy_is_merged(engine: Engine) -> None:
+    session = SessionStore(stored_session(a=[1]).session_key)
+    session["a"].append(2)
+    row_alone = DBStore(session.session_key)
+    row_alone["b"] = 3
+    row_alone.save()
+    session.save()
+    for store in (SessionStore, DBStore):
+        assert dict(store(session.session_key).items()) == {"a": [1, 2], "b": 3}
+
+
+def test_session_from_a_copy_of_an_ended_row_is_not_saved(engine: Engine) -> None:
+    session = SessionStore(stored_session(a=1).session_key)
+    session["b"] = 2
+    DBStore(session.session_key).delete()
+    with pytest.raises(UpdateError):
+        session.save()

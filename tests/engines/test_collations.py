@@ -179,7 +179,7 @@ def test_data_that_are_spelled_alike_are_other_data(engine: Engine, kind: str) -
 @on_engines(lambda engine: engine.name == "db")
 def test_a_key_is_looked_up_in_the_index(engine: Engine) -> None:
     """Were each row compared, every request would read the whole table."""
-    from cookieproj.engines.sql_statements import statements  # noqa: PLC0415
+    from cookieproj.engines.sql_texts import statements  # noqa: PLC0415
 
     for number in range(50):
         store_of(engine.Store).insert(f"{number:032}", {}, from_now(100))

@@ -1,0 +1,95 @@
+"""Statements sent through the database's driver, without Django's cursor.
+
+Django's cursor and its health check take longer than the server takes for a session's row.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import django
+from django.db import InterfaceError, OperationalError
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
+
+from .sql_call import in_transaction
+from .sql_drivers import Answer, driver_of, is_defined_in
+
+# The methods of Django's wrapper that a statement passes, and those of its cursor. Tools that
+# measure or forbid queries replace one of them.
+WRAPPER_METHODS = (
+    *("ensure_connection", "cursor", "_cursor", "create_cursor", "_prepare_cursor"),
+    "make_cursor",
+)
+CURSOR_METHODS = ("execute", "_execute_with_wrappers", "_execute")
+
+
+def is_direct(connection: BaseDatabaseWrapper, parameters: Sequence[Any]) -> bool:
+    """Whether a statement may bypass Django's cursor. The connection is opened if it is closed.
+
+    It may only if nobody could tell the difference:
+
+    - nothing listens to statements: no ``execute_wrapper``, no log of queries (DEBUG,
+      ``assertNumQueries``), and no replaced method of Django's wrapper and its cursor;
+    - the classes of Django's wrapper and of the driver's connection are exactly their own, and the
+      driver is neither changed nor in the middle of something else (``Driver.is_ready``);
+    - each statement is a transaction of its own;
+    - the parameters are dates and ASCII text, which have one form in every encoding.
+    """
+    if connection.execute_wrappers or connection.queries_logged:
+        return False
+    # Django's refusal on an event loop is in here.
+    connection.ensure_connection()
+    return (
+        driver_of(connection).is_ready(connection)
+        and not in_transaction(connection)
+        and not has_replaced_methods(connection)
+        and all(map(is_plain, parameters))
+    )
+
+
+def is_plain(value: Any) -> bool:
+    kind = type(value)
+    return kind is datetime or (kind is str and value.isascii() and "\0" not in value)
+
+
+def has_replaced_methods(connection: BaseDatabaseWrapper) -> bool:
+    """Whether any method that sends a statement is not Django's own."""
+    wrapper = type(connection)
+    return not (
+        vars(connection).keys().isdisjoint(WRAPPER_METHODS)
+        and all(is_defined_in(django, getattr(wrapper, name)) for name in WRAPPER_METHODS)
+        and all(is_defined_in(django, getattr(CursorWrapper, name)) for name in CURSOR_METHODS)
+    )
+
+
+def fetch(connection: BaseDatabaseWrapper, sql: str, parameters: Sequence[Any]) -> Answer:
+    """Return the answer to a SELECT. It is the health check as well, if one is due.
+
+    If the connection proves to be dead, it is replaced, and the SELECT is sent once more.
+    """
+    health: Any = connection
+    is_check_due = health.health_check_enabled and not health.health_check_done
+    try:
+        answer = send(connection, sql, parameters)
+    except (InterfaceError, OperationalError):
+        if not is_check_due or connection.is_usable():
+            raise
+        connection.close()
+        connection.ensure_connection()
+        return send(connection, sql, parameters)
+    health.health_check_done = True
+    return answer
+
+
+def execute(connection: BaseDatabaseWrapper, sql: str, parameters: Sequence[Any]) -> Answer:
+    """Return the answer to a statement that writes, after the health check if one is due."""
+    connection.close_if_health_check_failed()
+    connection.ensure_connection()
+    return send(connection, sql, parameters)
+
+
+def send(connection: BaseDatabaseWrapper, sql: str, parameters: Sequence[Any]) -> Answer:
+    connection.validate_thread_sharing()
+    with connection.wrap_database_errors:
+        return driver_of(connection).send(connection.connection, sql, parameters)

@@ -1,0 +1,71 @@
+"""How a database's driver sends a statement: PyMySQL, and psycopg in a file of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from functools import cache, lru_cache
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any, NamedTuple
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils.module_loading import import_string
+
+
+class Answer(NamedTuple):
+    """The rows of a SELECT, and the number of rows that a statement has found or changed."""
+
+    rows: Sequence[tuple[Any, ...]]
+    row_count: int
+
+
+class Driver:
+    """A driver whose statements only Django's cursor sends."""
+
+    def is_ready(self, connection: BaseDatabaseWrapper) -> bool:
+        """Whether ``send`` would do now what Django's cursor does."""
+        return False
+
+    def send(self, driver_connection: Any, sql: str, parameters: Sequence[Any]) -> Answer:
+        """Send the statement over the driver's own connection, without Django's around it."""
+        raise NotImplementedError
+
+
+class PyMySQL(Driver):
+    def is_ready(self, connection: BaseDatabaseWrapper) -> bool:
+        return True
+
+    def send(self, driver_connection: Any, sql: str, parameters: Sequence[Any]) -> Answer:
+        with closing(driver_connection.cursor()) as cursor:
+            cursor.execute(sql, parameters)
+            return Answer(cursor.fetchall(), cursor.rowcount)
+
+
+@lru_cache(maxsize=64)
+def is_defined_in(package: ModuleType, function: Any) -> bool:
+    """Whether the package defines the function, so that nobody has replaced or decorated it."""
+    folder = str(Path(package.__file__ or "").parent)
+    return isinstance(function, FunctionType) and function.__code__.co_filename.startswith(folder)
+
+
+# By the module of Django's wrapper and the class of the driver's connection. A subclass of either
+# may do more. SQLite is no faster without Django's cursor.
+DRIVERS = {
+    ("django.db.backends.postgresql.base", "psycopg.Connection"): "sql_psycopg.Psycopg",
+    ("django.db.backends.mysql.base", "pymysql.connections.Connection"): "sql_drivers.PyMySQL",
+}
+
+
+def driver_of(connection: BaseDatabaseWrapper) -> Driver:
+    """Return the driver of an open connection."""
+    classes: tuple[type, type] = type(connection), type(connection.connection)
+    return driver_for(*classes)
+
+
+@cache
+def driver_for(wrapper: type, driver_connection: type) -> Driver:
+    names = wrapper.__module__, f"{driver_connection.__module__}.{driver_connection.__qualname__}"
+    path = DRIVERS.get(names, "sql_drivers.Driver")
+    driver: Driver = import_string(f"{__package__}.{path}")()
+    return driver

@@ -1,0 +1,71 @@
+"""How a statement is sent by psycopg."""
+
+from collections.abc import Sequence
+from functools import cache
+from itertools import count
+from typing import Any
+
+import psycopg
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.base import TIMESTAMPTZ_OID, Cursor
+from psycopg import generators
+from psycopg.adapt import Transformer
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus, Format, PipelineStatus, TransactionStatus
+
+from .sql_drivers import Answer, Driver, is_defined_in
+
+CURSOR_CLASS: Any = Cursor
+
+SUCCESS = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
+
+
+class Psycopg(Driver):
+    """Sends the values beside the statement, which saves putting them into its text.
+
+    It waits as psycopg's cursor does, so that signals and gevent interrupt it.
+    """
+
+    def is_ready(self, connection: BaseDatabaseWrapper) -> bool:
+        driver_connection = connection.connection
+        low_level = driver_connection.pgconn
+        dates: Any = driver_connection.adapters.get_loader(TIMESTAMPTZ_OID, Format.TEXT)
+        return bool(
+            driver_connection.cursor_factory is CURSOR_CLASS
+            and "cursor" not in vars(driver_connection)
+            and is_defined_in(psycopg, psycopg.Connection.cursor)
+            and is_defined_in(psycopg, CURSOR_CLASS.execute)
+            and low_level.transaction_status == TransactionStatus.IDLE
+            and low_level.pipeline_status == PipelineStatus.OFF
+            and dates.timezone == connection.timezone
+        )
+
+    def send(self, driver_connection: Any, sql: str, parameters: Sequence[Any]) -> Answer:
+        if driver_connection.prepare_threshold is None:
+            return send_once(driver_connection, numbered(sql), parameters)
+        # The site allows prepared statements, and psycopg knows how often it has sent this one.
+        with psycopg.Cursor(driver_connection) as cursor:
+            cursor.execute(sql, parameters)
+            return Answer(cursor.fetchall() if cursor.description else [], cursor.rowcount)
+
+
+def send_once(driver_connection: Any, sql: bytes, parameters: Sequence[Any]) -> Answer:
+    """Send the statement without preparing it, as PgBouncer may send the next one elsewhere."""
+    low_level = driver_connection.pgconn
+    with driver_connection.lock:
+        low_level.send_query_params(sql, [str(value).encode() for value in parameters])
+        result = driver_connection.wait(generators.execute(low_level))[-1]
+    if result.status not in SUCCESS:
+        raise error_from_result(result)
+    transformer = Transformer(driver_connection)
+    transformer.set_pgresult(result)
+    rows = transformer.load_rows(0, result.ntuples, tuple)
+    return Answer(rows, result.command_tuples or 0)
+
+
+@cache
+def numbered(sql: str) -> bytes:
+    """Return the statement with PostgreSQL's own placeholders: $1, $2."""
+    numbers = count(1)
+    first, *parts = sql.split("%s")
+    return "".join([first, *(f"${next(numbers)}{part}" for part in parts)]).encode()
