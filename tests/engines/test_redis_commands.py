@@ -73,7 +73,7 @@ def changed_session(key: str) -> SessionStore:
 def commands_of(address: str, act: Callable[[], object]) -> list[str]:
     """The names of the commands sent to the server, without those inside scripts.
 
-    Without the last command of a new connection too: the error of a command closes it.
+    SELECT is left out too: a new connection sends it. After an error there is a new one.
     """
     round_trips = RoundTrips()
     with monitor(f"redis://{address}/{SESSIONS}", round_trips) as add_commands:

@@ -164,7 +164,7 @@ def test_connection_does_not_keep_its_pool_alive(use_djangos: Use) -> None:
 def test_at_most_half_of_a_pool_is_kept(use: Use, redis_url: str) -> None:
     use(redis_url, CONNECTION_POOL_KWARGS={"max_connections": 5})
     barrier = threading.Barrier(4, timeout=60)
-    # The connections of a pool are its own: the main thread keeps none.
+    # The main thread uses no connection of it.
     pool = pool_of_sessions()
 
     def visit(number: int) -> bool:

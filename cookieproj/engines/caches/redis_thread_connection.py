@@ -1,13 +1,13 @@
-"""A connection to Redis that a thread keeps: over it a command takes half of redis-py's time.
+"""A connection to Redis that a thread keeps: a command takes less time than through the client.
 
 redis-py's client takes a connection from its pool for each command, and gives it back after it.
-Here each thread keeps one of that pool until the thread ends. The further threads of a process use
-the client: at most half of the connections that the pool may have are kept.
+Here each thread keeps one of that pool until the thread ends. At most half of the connections that
+the pool may have are kept; further threads use the client.
 
-An answer belongs to the last command that was sent over its connection, so a connection with an
-unread answer must never be used again. It is busy from before a command is sent until its answer
-is read. Whatever is raised in between closes it. A call within another one of the same thread, by a
-signal handler or a finalizer, finds it busy and uses the client.
+A connection with an unread answer must never be used again: the next command would take it for its
+own. So the connection is busy from before a command is sent until its answer is read. Whatever is
+raised in between closes it. A call within another one of the same thread, by a signal handler or a
+finalizer, finds it busy and uses the client.
 """
 
 import os
@@ -27,7 +27,7 @@ from redis.sentinel import (
     SentinelManagedSSLConnection,
 )
 
-# The major version of redis-py whose connections are known here.
+# The major version of redis-py whose connections are known here. With any other the client is used.
 KNOWN_VERSION = 8
 IS_KNOWN_VERSION = VERSION[0] == KNOWN_VERSION
 if IS_KNOWN_VERSION:
