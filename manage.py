@@ -21,6 +21,15 @@ ENVIRONMENT_ERRORS = (
 )
 
 
+def reason_of(error: Exception) -> str:
+    """Return the error's text in one line; for one of the database, with the variable's name."""
+    text = str(error)
+    if isinstance(error, OperationalError):
+        # The drivers of MariaDB put a number before the text.
+        text = f"DATABASE_URL: {error.args[-1] if error.args else error}"
+    return " ".join(text.split())
+
+
 def main() -> None:
     try:
         use_profile()
@@ -28,8 +37,7 @@ def main() -> None:
     except ENVIRONMENT_ERRORS as error:
         if "--traceback" in sys.argv:
             raise
-        reason = " ".join(str(error).split())
-        sys.exit(f"manage.py: {reason} (--traceback shows where)")
+        sys.exit(f"manage.py: {reason_of(error)} (--traceback shows where)")
 
 
 if __name__ == "__main__":

@@ -276,6 +276,21 @@ def test_locmem_cache_url_in_production_is_a_warning(chosen: dict[str, str]) -> 
     assert "(engines.W001)" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("mariadb://root@127.0.0.1:1/shop", "Can't connect to MySQL server on '127.0.0.1'"),
+        ("postgres://root@127.0.0.1:1/shop", "connection failed: "),
+        ("sqlite:////nowhere/db.sqlite3", "unable to open database file"),
+    ],
+)
+def test_unreachable_database_is_one_line_with_the_variable(url: str, reason: str) -> None:
+    result = manage("migrate", DATABASE_URL=url)
+    assert result.returncode == 1
+    [line] = result.stderr.splitlines()
+    assert line.startswith(f"manage.py: DATABASE_URL: {reason}")
+
+
 def test_missing_mongodb_url_in_production_is_an_error() -> None:
     result = manage("check", **NO_CACHE, SESSION_PROFILE="mongodb")
     assert result.returncode != 0

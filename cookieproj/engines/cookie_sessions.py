@@ -13,6 +13,7 @@ as on other engines.
 """
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -34,7 +35,7 @@ from .listing import ListingMixin
 from .merge import Data
 from .revocation_check import is_revoked
 from .store import Store
-from .subclass_hooks import serialized_form
+from .subclass_hooks import overrides, serialized_form
 from .validation import decode_valid, validate
 
 logger = logging.getLogger("django.contrib.sessions")
@@ -57,6 +58,12 @@ class CookieSession(ListingMixin, DjangoStore):
     # Of the cookie in the session key: the time of writing, and the secret key it was made with.
     _written: datetime | None = None
     _secret = ""
+
+    # Whether SessionMiddleware is sure to save this session with the response.
+    save_follows = False
+
+    # The cookie that ``cycle_key`` has replaced, until there is the new one.
+    _replaced_cookie = ""
 
     @classmethod
     def is_cookie(cls, session_key: str | None) -> bool:
@@ -85,7 +92,7 @@ class CookieSession(ListingMixin, DjangoStore):
         except Exception:  # noqa: BLE001 - a serializer may raise anything
             return self._empty()
         data = decode_valid(lambda content: content, content)
-        if data is None or is_past(self._expires(data)) or is_revoked(data, key):
+        if data is None or self._has_expired(data) or is_revoked(data, key):
             return self._empty()
         return data
 
@@ -107,6 +114,7 @@ class CookieSession(ListingMixin, DjangoStore):
         the size.
         """
         validate(self._get_session(no_load=must_create))
+        self._replaced_cookie = ""
         super().save(must_create)
         # The attributes never take half of it, so most sessions need not be measured.
         if len(self.session_key or "") < MAX_COOKIE_BYTES // 2:
@@ -116,6 +124,26 @@ class CookieSession(ListingMixin, DjangoStore):
             self._report_too_large(
                 CookieTooLargeError(settings.SESSION_COOKIE_NAME, size, MAX_COOKIE_BYTES)
             )
+
+    @property
+    def session_key(self) -> str | None:
+        """The cookie. After ``cycle_key`` it is made when it is asked for."""
+        if self._replaced_cookie and self._replaced_cookie == self._session_key:
+            self.save()
+        return self._session_key
+
+    def cycle_key(self) -> None:
+        """Replace the cookie, as ``save`` does.
+
+        Under SessionMiddleware the response saves the session anyway, and a second cookie made now
+        would be in vain.
+        """
+        self._get_session()
+        if self.save_follows and self._session_key and type(self).save is CookieSession.save:
+            self._replaced_cookie = self._session_key
+            self.modified = True
+        else:
+            super().cycle_key()
 
     def _report_too_large(self, error: CookieTooLargeError) -> None:
         """Raise the error or log it, as the setting says."""
@@ -153,6 +181,12 @@ class CookieSession(ListingMixin, DjangoStore):
         """Return the moment at which the session expires."""
         date = self.get_expiry_date(modification=self._written, expiry=data.get(EXPIRY_ITEM))
         return as_django_stores(date)
+
+    def _has_expired(self, data: Data) -> bool:
+        if data.get(EXPIRY_ITEM) or not self._written or overrides(type(self), "get_expiry_date"):
+            return is_past(self._expires(data))
+        # The same without any date, for a session that has no expiry of its own.
+        return time.time() >= self._written.timestamp() + self.get_session_cookie_age()
 
     def locate(self) -> list[Location]:
         """Return the cookie, as it was received or last saved."""

@@ -45,9 +45,13 @@ def decrypt(encrypted: str, purpose: str, *context: bytes) -> str:
     raise DecryptionError
 
 
-def secrets() -> list[str]:
-    """Return the site's secret keys, the current one first."""
-    return [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+def secrets() -> Iterator[str]:
+    """Yield the site's secret keys, the current one first.
+
+    An empty one, as of an unset variable, is left out: everybody knows it. Django ignores it too.
+    """
+    yield settings.SECRET_KEY
+    yield from filter(None, settings.SECRET_KEY_FALLBACKS)
 
 
 def cipher(secret: str, purpose: str) -> "AESSIV":

@@ -27,7 +27,7 @@ from .exceptions import NotListableError, StoreError
 from .merge import Data
 from .session_files import SessionFile, SessionFolder, fits_file_name, lock_number
 from .store import Store
-from .subclass_hooks import can_decode, decoder, overrides, serialized_form
+from .subclass_hooks import can_decode, decoder, is_stored, overrides, serialized_form
 
 logger = logging.getLogger("django.contrib.sessions")
 
@@ -99,6 +99,9 @@ class FileStore(Store):
 
     def form(self, data: Data) -> Data:
         return serialized_form(self.session, data)
+
+    def is_stored(self, old: Entry, data: Data) -> bool:
+        return is_stored(self.session, old, data)
 
     def read(self, key: str, *, with_expiry: bool = False) -> Entry | None:
         file = self.folder.read(key)

@@ -13,77 +13,32 @@ The first two only store the error on the request. ``process_response``, which e
 answers all three, so that there is one page, one line in the log, and no cookie set.
 """
 
-import asyncio
 import sys
-from functools import partial
 from typing import Any
-from weakref import ref
 
 from django.conf import settings
-from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.middleware import SessionMiddleware as DjangoMiddleware
 from django.core.signals import got_request_exception
-from django.http import HttpRequest, HttpResponse, parse_cookie
+from django.http import HttpRequest, HttpResponse
 from django.template import TemplateDoesNotExist
 from django.template.loader import render_to_string
-from django.utils.cache import patch_vary_headers
-from django.utils.functional import SimpleLazyObject
 from django.utils.log import log_response
 from django.utils.translation import gettext as _
 
 from .english import in_english
 from .exceptions import StoreError, StoreUnavailableError
 from .handover import session_store
-from .handover.cookie_to_server import CookieToServer
-from .handover.server_to_cookie import ServerToCookie
+from .lazy_session import LazySession, is_lazy
 from .revocation_check import revocation_check
-from .session_keys import SessionKeys
-from .signed_ids import open_session, set_current_form, unsigned_until
+from .session_response import save_with_response, vary_by_cookie
+from .signed_ids import set_current_form, unsigned_until
+from .subclass_hooks import is_djangos_own
 
 # The request's attribute with the error. DevicesMiddleware sets it too.
 ERROR_ATTRIBUTE = "session_store_error"
 
-SAVED_WITH_RESPONSE = (SessionKeys, ServerToCookie)
-
-
-class LazySession(SimpleLazyObject):  # type: ignore[type-arg] # in the stubs alone it has one
-    """A session that is created when it is first accessed."""
-
-
-def create_session(
-    session_class: type[SessionBase], request_ref: ref[HttpRequest], meta: dict[str, Any]
-) -> SessionBase:
-    """Return the request's session.
-
-    It refers to the request weakly, so that the request is freed as soon as it is over. If the
-    request is gone when the session is first accessed, the cookie is read from ``meta``.
-    """
-    request = request_ref()
-    cookies = request.COOKIES if request else parse_cookie(meta.get("HTTP_COOKIE", ""))
-    session = open_session(session_class, cookies.get(settings.SESSION_COOKIE_NAME))
-    if isinstance(session, SAVED_WITH_RESPONSE):
-        session.save_follows = request is not None
-    if request and is_lazy(request):
-        # Later accesses go to the session directly.
-        request.session = session
-    if isinstance(session, CookieToServer) and not is_on_event_loop():
-        # On an event loop, which must not block, the cookie is exchanged when the session is read,
-        # in a thread. It is not exchanged for requests that do not access their session: that would
-        # set cookies on pages that caches share.
-        session.exchange()
-    return session
-
-
-def is_on_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-def is_lazy(request: HttpRequest) -> bool:
-    return type(getattr(request, "session", None)) is LazySession
+# Django's own method; none if it was replaced before this was imported.
+DJANGOS_PROCESS_RESPONSE = list(filter(is_djangos_own, [DjangoMiddleware.process_response]))
 
 
 class SessionMiddleware(DjangoMiddleware):
@@ -112,14 +67,15 @@ class SessionMiddleware(DjangoMiddleware):
     def __call__(self, request: HttpRequest) -> Any:
         if self.async_mode:
             return super().__call__(request)
-        # As Django's does, without finding out first which methods there are.
-        self.process_request(request)
-        return self.process_response(request, self.get_response(request))  # type: ignore[arg-type]
+        # As Django's does, without finding out first which methods there are. A subclass's
+        # ``process_request`` may return a response.
+        early: Any = self.process_request(request)  # type: ignore[func-returns-value]
+        response: Any = early or self.get_response(request)
+        return self.process_response(request, response)
 
     def process_request(self, request: HttpRequest) -> None:
         """Set a lazy session: a request that does not access it creates and parses nothing."""
-        make = partial(create_session, self.SessionStore, ref(request), request.META)
-        request.session = LazySession(make)  # type: ignore[assignment]
+        request.session = LazySession(self.SessionStore, request)  # type: ignore[assignment]
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Store the error before Django renders an error page, which would read the session."""
@@ -134,22 +90,29 @@ class SessionMiddleware(DjangoMiddleware):
             return store_error_response(request, error)
         if is_lazy(request) and not settings.SESSION_SAVE_EVERY_REQUEST:
             return response
-        if found_no_session(request):
-            if request.session.accessed:
-                patch_vary_headers(response, ("Cookie",))
+        session: Any = getattr(request, "session", None)
+        if session is not None and session.is_empty() and not session.modified:
+            # It was not found. Django's middleware would delete the cookie.
+            if session.accessed:
+                vary_by_cookie(response)
             return response
         try:
-            response = super().process_response(request, response)
+            if session is not None and follows_django(super().process_response):
+                save_with_response(request, session, response)
+            else:
+                response = super().process_response(request, response)
             set_current_form(request, response)
         except StoreError as error:
             return store_error_response(request, error)
         return response
 
 
-def found_no_session(request: HttpRequest) -> bool:
-    """Whether the request has no session, had none, and has not tried to store anything."""
-    session = getattr(request, "session", None)
-    return session is not None and session.is_empty() and not session.modified
+def follows_django(process_response: Any) -> bool:
+    """Whether that method is Django's own, of which ``save_with_response`` is the quicker form.
+
+    It is not if a patch, or another parent of a site's middleware, has replaced it.
+    """
+    return getattr(process_response, "__func__", None) in DJANGOS_PROCESS_RESPONSE
 
 
 def store_error_response(request: HttpRequest, error: Exception) -> HttpResponse:

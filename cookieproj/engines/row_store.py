@@ -19,7 +19,7 @@ from .model_table import table_of
 from .sql_call import in_transaction
 from .sql_statements import Row, Table
 from .store import Store
-from .subclass_hooks import can_decode, decoder, serialized_form
+from .subclass_hooks import can_decode, decoder, is_stored, serialized_form
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -63,6 +63,9 @@ class RowStore(Store):
 
     def form(self, data: Data) -> Data:
         return serialized_form(self.session, data)
+
+    def is_stored(self, old: Entry, data: Data) -> bool:
+        return is_stored(self.session, old, data)
 
     def read(self, key: str, *, with_expiry: bool = False) -> Entry | None:
         return self._entry_or_none(key, self.table.read(key))

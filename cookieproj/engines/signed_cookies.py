@@ -11,6 +11,8 @@ from .constants import COOKIE_SALT
 from .cookie_sessions import CookieSession, OpenedCookie
 from .encryption import secrets
 from .merge import Data
+from .signatures import dumps, loads, sign, unpack, verify
+from .subclass_hooks import signs_like_django
 
 # The data, compressed or not, the time and the signature, in the format of Django's signer.
 SIGNED_COOKIE = re.compile(r"\.?[\w-]*:\w+:[\w-]{43}")
@@ -24,10 +26,18 @@ class SessionStore(CookieSession):
         return bool(SIGNED_COOKIE.fullmatch(session_key or ""))
 
     def make_cookie(self, data: Data, written: datetime) -> str:
+        if signs_like_django(self):
+            serialized = dumps(data)
+            return sign(serialized, COOKIE_SALT, int(written.timestamp()))
         return SignerAsOf(written).sign_object(data, serializer=self.serializer, compress=True)
 
     def open_cookie(self, cookie: str) -> OpenedCookie:
         """Raises BadSignature, or what the serializer raises."""
+        if signs_like_django(self):
+            value, secret = verify(cookie, COOKIE_SALT)
+            serialized, second = unpack(value)
+            content: Any = loads(serialized)
+            return OpenedCookie(content, datetime.fromtimestamp(second, UTC), secret)
         for secret in secrets():
             signer = signing.TimestampSigner(key=secret, fallback_keys=[], salt=COOKIE_SALT)
             with suppress(signing.BadSignature):

@@ -18,8 +18,8 @@ from typing import Any
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.signed_cookies import SessionStore as DjangoSignedCookies
-from django.core import signing
 from django.core.exceptions import ImproperlyConfigured
+from django.core.signing import BadSignature
 from django.http import HttpRequest, HttpResponse
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
@@ -28,6 +28,7 @@ from .clock import aware, is_past
 from .constants import SESSION_ID_SALT
 from .cookie_settings import cookie_from_settings
 from .exceptions import StoreError
+from .signatures import sign_value, verify
 
 # Letters of a signature, after a colon.
 SIGNATURE_LENGTH = 43
@@ -65,7 +66,7 @@ def accepts_unsigned() -> bool:
 
 def sign(session_key: str) -> str:
     """Return the signed id: the session key, a colon and its signature."""
-    return signing.Signer(salt=SESSION_ID_SALT).sign(session_key)
+    return sign_value(session_key, SESSION_ID_SALT)
 
 
 def unsign(text: str) -> str | None:
@@ -73,9 +74,10 @@ def unsign(text: str) -> str | None:
     if text[-SIGNATURE_LENGTH - 1 : -SIGNATURE_LENGTH] != ":":
         return None
     try:
-        return signing.Signer(salt=SESSION_ID_SALT).unsign(text)
-    except (signing.BadSignature, UnicodeEncodeError):
+        session_key, _secret = verify(text, SESSION_ID_SALT)
+    except (BadSignature, UnicodeEncodeError):
         return None
+    return session_key
 
 
 def without_signature(session_key: Any) -> Any:

@@ -121,9 +121,13 @@ class Store:
 
     def put(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
         """Replace ``old`` as ``compare_and_swap`` does; for unchanged data only move the expiry."""
-        if same_data(old.data or {}, self.form(data)):
+        if self.is_stored(old, data):
             return self.touch(key, old, expires)
         return self.compare_and_swap(key, old, data, expires)
+
+    def is_stored(self, old: Entry, data: Data) -> bool:
+        """Whether ``old`` is that data already, in any order."""
+        return same_data(old.data or {}, self.form(data))
 
     def exists(self, key: str) -> bool:
         """Whether a session, readable or not, is stored under that key, which may be any text."""

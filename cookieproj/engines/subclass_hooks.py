@@ -9,13 +9,30 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
+from django.conf import settings
 from django.core import signing
 
-from .merge import Data
+from .entries import Entry
+from .merge import Data, same_data
+from .signatures import SignedContent, dumps, loads
 from .validation import decode_valid
 
 # Our classes and Django's override each other's methods. Those overrides are no hooks of a site.
 OUR_MODULES = (f"{__package__}.", "django.")
+
+# The setting of a site that has no signer of its own.
+DJANGOS_SIGNING_BACKEND = "django.core.signing.TimestampSigner"
+
+
+def is_djangos_own(definition: Any) -> bool:
+    """Whether the function or class is Django's, neither replaced nor wrapped by a patch."""
+    return definition.__module__.startswith("django.") and not hasattr(definition, "__wrapped__")
+
+
+# The signer of Django's engines. It lacks what was replaced before this was imported.
+DJANGOS_SIGNER = tuple(
+    filter(is_djangos_own, (signing.dumps, signing.loads, signing.TimestampSigner))
+)
 
 
 def is_ours_or_djangos(class_: type) -> bool:
@@ -30,6 +47,23 @@ def overrides(kind: type, *names: str) -> bool:
     return any(name in vars(class_) for class_ in site_classes for name in names)
 
 
+def signs_like_django(session: Any) -> bool:
+    """Whether the session's texts are signed and verified by ``signatures``, not by Django.
+
+    They are if no class of the site overrides ``encode`` or ``decode``, the serializer is Django's
+    JSON serializer, there is a salt, SIGNING_BACKEND names no other signer, and nothing has
+    replaced Django's.
+    """
+    class_: type = type(session)
+    return (
+        session.serializer is signing.JSONSerializer
+        and bool(session.key_salt)
+        and not overrides(class_, "encode", "decode")
+        and settings.SIGNING_BACKEND == DJANGOS_SIGNING_BACKEND
+        and (signing.dumps, signing.loads, signing.TimestampSigner) == DJANGOS_SIGNER
+    )
+
+
 def serialized_form(session: Any, data: Data) -> Data:
     """Return the data as that session would read it after serializing it."""
     class_: type = type(session)
@@ -37,6 +71,22 @@ def serialized_form(session: Any, data: Data) -> Data:
         return session.decode(session.encode(data))  # type: ignore[no-any-return]
     serializer = session.serializer()
     return serializer.loads(serializer.dumps(data))  # type: ignore[no-any-return]
+
+
+def is_stored(session: Any, old: Entry, data: Data) -> bool:
+    """Whether that entry of the session's store is that data already, in any order.
+
+    The serialized texts are compared, and decoded only if they may differ in order alone.
+    """
+    content = old.content
+    if not (isinstance(content, SignedContent) and content.keys):
+        return same_data(old.data or {}, serialized_form(session, data))
+    serialized = dumps(data)
+    if serialized == content.serialized:
+        return True
+    if len(serialized) != len(content.serialized) or tuple(data) == content.keys:
+        return False
+    return same_data(old.data or {}, loads(serialized))
 
 
 def decoder(session: Any, key: str, text: str) -> Callable[[], Data]:
@@ -49,6 +99,13 @@ def decoder(session: Any, key: str, text: str) -> Callable[[], Data]:
     class_: type = type(session)
     if overrides(class_, "decode"):
         return partial(copy.deepcopy, session._session_with_key(key).decode(text))
+    return signed_content(session, text)
+
+
+def signed_content(session: Any, text: str) -> Callable[[], Data]:
+    """Return a function that decodes the text as ``decode`` does, without a subclass's override."""
+    if signs_like_django(session):
+        return SignedContent(text, session.key_salt)
     return partial(decode_or_empty, signed_loads(session), text)
 
 

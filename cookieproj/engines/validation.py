@@ -101,8 +101,10 @@ def validation_errors(data: Data) -> Iterator[tuple[str, Promise]]:
 
 def is_too_deep(data: Data) -> bool:
     """Whether lists and dicts are nested deeper than MAX_DEPTH. Cycles are no deeper for that."""
-    level: dict[int, Any] = {id(data): data}
-    for _level in range(MAX_DEPTH):
+    level: dict[int, Any] = {id(inner): inner for inner in containers_in(data)}
+    if not level:
+        return False
+    for _level in range(MAX_DEPTH - 1):
         # By identity, so that a container that is in several places is visited once.
         level = {
             id(inner): inner for container in level.values() for inner in containers_in(container)

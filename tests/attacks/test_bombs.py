@@ -19,7 +19,7 @@ from tests.conftest import on
 from tests.fault_table import Whose
 
 from .conftest import Report, Sample, Send
-from .test_timing import SIGNING_COMPARE
+from .test_timing import SESSIONS_COMPARE, SIGNING_COMPARE
 
 MEGABYTE = 1_000_000
 
@@ -71,7 +71,10 @@ def check_bombs(whose: Whose, sample: Sample, report: Report) -> CheckBombs:
         tries = sample(all_bombs)
         report(what, tries, [bomb for bomb in tries if outcome_of(partial(send_bomb, bomb))], whose)
         # With a valid signature they are unpacked, unless without timestamp or with two dots.
-        with mock.patch(SIGNING_COMPARE, return_value=True):
+        with (
+            mock.patch(SIGNING_COMPARE, return_value=True),
+            mock.patch(SESSIONS_COMPARE, return_value=True),
+        ):
             assert [outcome_of(partial(send_bomb, bomb)) for bomb in all_bombs].count(
                 "unpacked"
             ) == 8
