@@ -37,6 +37,9 @@ logger = logging.getLogger("django.contrib.sessions")
 NO_EXPIRY_NANOSECONDS = 123_456_789
 NS_PER_SECOND = 1_000_000_000
 
+EPOCH = datetime.fromtimestamp(0, UTC)
+MICROSECOND = timedelta(microseconds=1)
+
 # The most files that a page reads for each session that it is to list.
 READS_PER_SESSION = 10
 
@@ -200,13 +203,12 @@ class FileStore(Store):
             expiry = self.session._session_with_key(key)._expiry_date(self._data(key, file.payload))
             age = self._age(key, expiry)
             return as_django_stores(datetime.now(UTC) + timedelta(seconds=age))
-        has_no_expiry = file.modified % NS_PER_SECOND == NO_EXPIRY_NANOSECONDS
-        return as_django_stores(
-            self.session.date_of(
-                modification=datetime.fromtimestamp(file.modified / NS_PER_SECOND, UTC),
-                expiry=None if has_no_expiry else self._data(key, file.payload).get(EXPIRY_ITEM),
-            )
-        )
+        modification = datetime.fromtimestamp(file.modified / NS_PER_SECOND, UTC)
+        if file.modified % NS_PER_SECOND == NO_EXPIRY_NANOSECONDS:
+            age = self.session.get_session_cookie_age()
+            return as_django_stores(modification + timedelta(seconds=age))
+        expiry = self._data(key, file.payload).get(EXPIRY_ITEM)
+        return as_django_stores(self.session.date_of(modification=modification, expiry=expiry))
 
     def walk(self, page_size: int) -> Iterator[ListedSession]:
         """Yield the sessions one file at a time, without keeping a page in memory."""
@@ -317,4 +319,4 @@ class FileStore(Store):
 
 def nanoseconds(moment: datetime) -> int:
     """Return the exact number since 1970, which a float would round."""
-    return (moment - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1) * 1000
+    return (moment - EPOCH) // MICROSECOND * 1000

@@ -7,15 +7,15 @@ waiting for one.
 
 import errno
 import os
+import secrets
 import stat
-import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby, takewhile
+from itertools import count, groupby, takewhile
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
@@ -39,17 +39,19 @@ from .round_trips import StoreCall
 NAME_MAX = 255
 TEMPORARY_SUFFIX_MAX = 16
 
+# The ends of the names of temporary files. They start at random and go up, so that a number is free
+# unless another process happens to use it.
+TEMPORARY_NUMBERS = count(secrets.randbelow(10**10))
+
 # Seconds after which an unfinished write counts as interrupted.
 INTERRUPTED_AFTER = 3600
 
 # Symbolic links are not followed: a user who may create one here could have another file read, or
 # its time changed. Opening a pipe does not wait.
-READ_FLAGS = (
-    os.O_RDONLY
-    | getattr(os, "O_BINARY", 0)
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_NONBLOCK", 0)
-)
+NO_LINKS = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+READ_FLAGS = os.O_RDONLY | NO_LINKS | getattr(os, "O_NONBLOCK", 0)
+CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINKS
+LOCK_FLAGS = os.O_RDWR | NO_LINKS
 
 # The StoreError that an errno means, with a remedy if the error class has none.
 Meaning = tuple[type[StoreError], Promise | None]
@@ -116,6 +118,16 @@ def read_file(path: str) -> SessionFile:
         os.close(descriptor)
 
 
+def create_temporary(path: str) -> tuple[int, str]:
+    """Create a private file beside that one, and return its descriptor and its path."""
+    excess = len(os.path.basename(path)) - (NAME_MAX - TEMPORARY_SUFFIX_MAX)
+    beginning = path[:-excess] if excess > 0 else path
+    while True:
+        temporary = f"{beginning}{UNFINISHED_INFIX}{next(TEMPORARY_NUMBERS)}"
+        with suppress(FileExistsError):
+            return os.open(temporary, CREATE_FLAGS, 0o600), temporary
+
+
 def write_all(descriptor: int, payload: bytes) -> None:
     """Write all of the payload, in as many steps as the system needs."""
     rest = memoryview(payload)
@@ -160,10 +172,7 @@ class SessionFolder:
         """Replace the file as a whole. If this fails, the old one stays."""
         path = self._file(session_key)
         with self.store_call():
-            folder, name = os.path.split(path)
-            descriptor, temporary = tempfile.mkstemp(
-                dir=folder, prefix=f"{name[: NAME_MAX - TEMPORARY_SUFFIX_MAX]}{UNFINISHED_INFIX}"
-            )
+            descriptor, temporary = create_temporary(path)
             try:
                 try:
                     write_all(descriptor, file.payload)
@@ -258,6 +267,11 @@ class SessionFolder:
     def _path_prefix(self) -> str:
         return os.path.join(self.path, self.prefix)
 
+    @cached_property
+    def _lock_paths(self) -> list[str]:
+        names = (LOCK_NAME.format(prefix=self.prefix, number=number) for number in range(LOCK_COUNT))
+        return [os.path.join(self.path, name) for name in names]
+
     def _open_lock(self, session_key: str) -> int:
         """Return the descriptor of the session's lock file, which all writers can open.
 
@@ -265,18 +279,16 @@ class SessionFolder:
         owner. In a folder where everybody may write, such as the system's temporary folder, each
         user has lock files of their own.
         """
-        name = LOCK_NAME.format(prefix=self.prefix, number=lock_number(session_key))
+        path = self._lock_paths[lock_number(session_key)]
         folder = os.stat(self.path)
         is_shared = folder.st_mode & stat.S_IWOTH
         has_users = hasattr(os, "geteuid")
         if is_shared and has_users:
-            name += f".{os.geteuid()}"
-        path = os.path.join(self.path, name)
-        flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)
+            path += f".{os.geteuid()}"
         try:
-            return os.open(path, flags)
+            return os.open(path, LOCK_FLAGS)
         except FileNotFoundError:
-            lock = os.open(path, flags | os.O_CREAT, 0o600)
+            lock = os.open(path, LOCK_FLAGS | os.O_CREAT, 0o600)
         if not is_shared and has_users and os.geteuid() == 0:
             os.fchown(lock, folder.st_uid, folder.st_gid)
         return lock
