@@ -22,9 +22,9 @@ from django.utils.translation import gettext as _
 from .clock import as_django_stores, aware, is_past
 from .constants import EXPIRY_ITEM
 from .english import in_english
-from .entries import Entry, ListedSession, Location, Page
+from .entries import Entry, ListedSession, Location, Page, ReplacedKey
 from .exceptions import NotListableError, StoreError
-from .merge import Data
+from .merge import Data, same_data
 from .session_files import SessionFile, SessionFolder, fits_file_name, lock_number
 from .store import Store
 from .subclass_hooks import can_decode, decoder, overrides, serialized_form
@@ -115,6 +115,37 @@ class FileStore(Store):
             if self.folder.modified(key) is not None:
                 raise CreateError
             return self._write(key, data, expires)
+
+    def insert_before_save(
+        self, key: str, data: Data, expires: datetime, replaced: ReplacedKey | None = None
+    ) -> Entry:
+        """Insert as ``insert`` does: if possible by a second name for the replaced key's file.
+
+        That creates no file for the save that follows to replace.
+        """
+        return self._share_file(key, data, expires, replaced) or self.insert(key, data, expires)
+
+    def _share_file(
+        self, key: str, data: Data, expires: datetime, replaced: ReplacedKey | None
+    ) -> Entry | None:
+        """Give the file of the replaced key a second name, for the new key.
+
+        Return None and leave all as it is, unless the file is still what was read and has exactly
+        this data. A subclass that overrides how files are named or encoded shares none: its files
+        may depend on the key.
+        """
+        if not replaced or overrides(self.engine, "_key_to_file", "encode", "decode"):
+            return None
+        old_key, old = replaced
+        # Decoded from the file, as a handover leaves its mark out of the data of ``old``.
+        entry = self._entry(key, old.token, None)
+        if not entry.data or not same_data(entry.data, self.form(data)):
+            return None
+        with self.folder.locked(key):
+            if not self.folder.link(old_key, key, old.token):
+                return None
+            self.folder.touch(key, self._modification_time(key, data, expires))
+        return entry
 
     def compare_and_swap(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
         with self.folder.locked(key):

@@ -185,6 +185,22 @@ class SessionFolder:
                     os.unlink(temporary)
                 raise
 
+    def link(self, old_key: str, key: str, payload: bytes) -> bool:
+        """Give the old key's file, which has that payload, to the new key as well.
+
+        Return False, and leave all as it is, if that is not possible.
+        """
+        try:
+            os.link(self._file(old_key), self._file(key))
+        except OSError:
+            # The new key is taken, the old one has ended, or the file system has no such links.
+            return False
+        file = self.read(key)
+        if file is None or file.payload != payload:
+            self.remove(key)
+            return False
+        return True
+
     def touch(self, session_key: str, modified: int) -> None:
         with self.store_call():
             os.utime(self._file(session_key), ns=(modified, modified))
@@ -269,7 +285,9 @@ class SessionFolder:
 
     @cached_property
     def _lock_paths(self) -> list[str]:
-        names = (LOCK_NAME.format(prefix=self.prefix, number=number) for number in range(LOCK_COUNT))
+        names = (
+            LOCK_NAME.format(prefix=self.prefix, number=number) for number in range(LOCK_COUNT)
+        )
         return [os.path.join(self.path, name) for name in names]
 
     def _open_lock(self, session_key: str) -> int:
