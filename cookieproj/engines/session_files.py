@@ -7,7 +7,6 @@ waiting for one.
 
 import errno
 import os
-import secrets
 import stat
 import time
 import zlib
@@ -15,10 +14,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import count, groupby, takewhile
+from itertools import groupby, takewhile
 from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple
 
 from django.core.files import locks
 from django.utils.functional import Promise
@@ -33,25 +31,13 @@ from .exceptions import (
     StoreReadOnlyError,
     StoreUnavailableError,
 )
+from .file_io import FILE_FLAGS, SessionFile, read_file, replace_file
 from .round_trips import StoreCall
-
-# Bytes: the longest file name, and what a write adds to the name of its temporary file.
-NAME_MAX = 255
-TEMPORARY_SUFFIX_MAX = 16
-
-# The ends of the names of temporary files. They start at random and go up, so that a number is free
-# unless another process happens to use it.
-TEMPORARY_NUMBERS = count(secrets.randbelow(10**10))
 
 # Seconds after which an unfinished write counts as interrupted.
 INTERRUPTED_AFTER = 3600
 
-# Symbolic links are not followed: a user who may create one here could have another file read, or
-# its time changed. Opening a pipe does not wait.
-NO_LINKS = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
-READ_FLAGS = os.O_RDONLY | NO_LINKS | getattr(os, "O_NONBLOCK", 0)
-CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINKS
-LOCK_FLAGS = os.O_RDWR | NO_LINKS
+LOCK_FLAGS = os.O_RDWR | FILE_FLAGS
 
 # The StoreError that an errno means, with a remedy if the error class has none.
 Meaning = tuple[type[StoreError], Promise | None]
@@ -82,57 +68,9 @@ MEANINGS = {
 }
 
 
-class SessionFile(NamedTuple):
-    payload: bytes
-    modified: int  # nanoseconds since 1970
-
-
 def lock_number(session_key: str) -> int:
     """Return the number of the session's lock file."""
     return zlib.crc32(session_key.encode()) % LOCK_COUNT
-
-
-def fits_file_name(path: str) -> bool:
-    """Whether the file name of that path is short enough."""
-    return len(os.path.basename(path).encode()) <= NAME_MAX
-
-
-def read_file(path: str) -> SessionFile:
-    """Return the file at that path. Raises FileNotFoundError for a link or a pipe as well."""
-    try:
-        descriptor = os.open(path, READ_FLAGS)
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise FileNotFoundError from error
-        raise
-    try:
-        status = os.fstat(descriptor)
-        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
-            raise FileNotFoundError
-        payload = os.read(descriptor, status.st_size + 1)
-        # Usually one read. A file here is never changed, only replaced, so its size is final.
-        while len(payload) < status.st_size and (rest := os.read(descriptor, status.st_size)):
-            payload += rest
-        return SessionFile(payload, status.st_mtime_ns)
-    finally:
-        os.close(descriptor)
-
-
-def create_temporary(path: str) -> tuple[int, str]:
-    """Create a private file beside that one, and return its descriptor and its path."""
-    excess = len(os.path.basename(path)) - (NAME_MAX - TEMPORARY_SUFFIX_MAX)
-    beginning = path[:-excess] if excess > 0 else path
-    while True:
-        temporary = f"{beginning}{UNFINISHED_INFIX}{next(TEMPORARY_NUMBERS)}"
-        with suppress(FileExistsError):
-            return os.open(temporary, CREATE_FLAGS, 0o600), temporary
-
-
-def write_all(descriptor: int, payload: bytes) -> None:
-    """Write all of the payload, in as many steps as the system needs."""
-    rest = memoryview(payload)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
 
 
 @dataclass(frozen=True)
@@ -172,18 +110,7 @@ class SessionFolder:
         """Replace the file as a whole. If this fails, the old one stays."""
         path = self._file(session_key)
         with self.store_call():
-            descriptor, temporary = create_temporary(path)
-            try:
-                try:
-                    write_all(descriptor, file.payload)
-                    os.utime(temporary, ns=(file.modified, file.modified))
-                finally:
-                    os.close(descriptor)
-                os.replace(temporary, path)
-            except BaseException:
-                with suppress(FileNotFoundError):
-                    os.unlink(temporary)
-                raise
+            replace_file(path, file)
 
     def link(self, old_key: str, key: str, payload: bytes) -> bool:
         """Give the old key's file, which has that payload, to the new key as well.

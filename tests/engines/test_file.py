@@ -82,7 +82,7 @@ def test_write_to_a_full_device_raises_and_keeps_the_stored_session(
         return os.open(path, os.O_WRONLY), str(path)
 
     with (
-        mock.patch("cookieproj.engines.session_files.create_temporary", create_on_full_disk),
+        mock.patch("cookieproj.engines.file_io.create_temporary", create_on_full_disk),
         pytest.raises(StoreFullError, match=os.strerror(errno.ENOSPC)),
     ):
         again.save()
