@@ -11,8 +11,8 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 
+from demo.never_cache import never_cache
 from demo.view_source import source_of
 
 View = Callable[..., Any]
@@ -83,14 +83,7 @@ class Recipe:
     def bind(self, request: HttpRequest) -> Form:
         """Return the form with the request's data. A missing field gets its initial value."""
         data = request.POST if request.method == "POST" else request.GET
-        unbound = self.form()
-        initial = {
-            name: unbound.get_initial_for_field(field, name)
-            for name, field in unbound.fields.items()
-        }
-        return self.form(
-            {name: value for name, value in initial.items() if value is not None} | data.dict()
-        )
+        return self.form(initial_values(self.form) | data.dict())
 
     @cached_property
     def served(self) -> View:
@@ -111,6 +104,15 @@ class Recipe:
             return response
 
         return served
+
+
+def initial_values(form: type[Form]) -> dict[str, Any]:
+    """Return the initial values of the form's fields that have one."""
+    values = {
+        name: field.initial() if callable(field.initial) else field.initial
+        for name, field in form.base_fields.items()
+    }
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def not_allowed(request: HttpRequest, methods: tuple[str, ...]) -> HttpResponse:
