@@ -112,9 +112,9 @@ class FileStore(Store):
     def insert_before_save(
         self, key: str, data: Data, expires: datetime, replaced: ReplacedKey | None = None
     ) -> Entry:
-        """Insert as ``insert`` does: if possible by a second name for the replaced key's file.
+        """Insert as ``insert`` does, if possible by a second name for the replaced key's file.
 
-        That creates no file for the save that follows to replace.
+        That creates no file which the save right after it would replace.
         """
         return self._share_file(key, data, expires, replaced) or self.insert(key, data, expires)
 

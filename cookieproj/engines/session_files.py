@@ -32,7 +32,7 @@ from .exceptions import (
     StoreUnavailableError,
 )
 from .file_io import FILE_FLAGS, SessionFile, read_file, replace_file
-from .round_trips import StoreCall
+from .round_trips import StoreCall, round_trip
 
 # Seconds after which an unfinished write counts as interrupted.
 INTERRUPTED_AFTER = 3600
@@ -118,7 +118,8 @@ class SessionFolder:
         Return False, and leave all as it is, if that is not possible.
         """
         try:
-            os.link(self._file(old_key), self._file(key))
+            with round_trip():
+                os.link(self._file(old_key), self._file(key))
         except OSError:
             # The new key is taken, the old one has ended, or the file system has no such links.
             return False
@@ -212,10 +213,10 @@ class SessionFolder:
 
     @cached_property
     def _lock_paths(self) -> list[str]:
-        names = (
-            LOCK_NAME.format(prefix=self.prefix, number=number) for number in range(LOCK_COUNT)
-        )
-        return [os.path.join(self.path, name) for name in names]
+        return [
+            os.path.join(self.path, LOCK_NAME.format(prefix=self.prefix, number=number))
+            for number in range(LOCK_COUNT)
+        ]
 
     def _open_lock(self, session_key: str) -> int:
         """Return the descriptor of the session's lock file, which all writers can open.
