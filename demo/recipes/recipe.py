@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property, wraps
 from typing import Any
 
-from django.forms import Form
+from django.forms import Field, Form
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -31,6 +31,16 @@ class TextResponse(HttpResponse):
     def __init__(self, content: str, **kwargs: Any) -> None:
         encoded = f"{content}\n".encode(errors="backslashreplace")
         super().__init__(encoded, content_type="text/plain; charset=utf-8", **kwargs)
+
+
+class SharedFields(dict[str, Field]):
+    """The fields of a form class, which its forms share.
+
+    Django copies every field for every form, in case one is changed. No recipe changes any.
+    """
+
+    def __deepcopy__(self, memo: object) -> dict[str, Field]:
+        return dict(self)
 
 
 @dataclass(frozen=True)
@@ -143,10 +153,14 @@ def recipe(
 ) -> Callable[[View], View]:
     """Register a view as a recipe. This must be its outermost decorator.
 
-    ``form`` validates the request, and its cleaned data are the view's keyword arguments.
+    ``form`` validates the request, and its cleaned data are the view's keyword arguments. It must
+    not change its fields.
     ``asks`` is a form for the recipe's page whose fields the view reads itself. ``helpers`` are
     functions whose source the page shows below the view's.
     """
+
+    if form.base_fields:
+        form.base_fields = SharedFields(form.base_fields)
 
     def register(view: View) -> View:
         registered = Recipe(view, title, about, form, methods, asks, helpers)
