@@ -1,10 +1,11 @@
-from django.urls import path
+from django.urls import URLPattern, URLResolver, include, path
 
 from . import attack_pages, engines_page, language, session_page, switch_page, views
-from .recipes import RECIPES, in_path
+from .recipes import GROUPS, Group, in_path
 
 app_name = "demo"
-urlpatterns = [
+
+PAGES: list[URLPattern] = [
     path("", views.index, name="index"),
     path("recipes/<slug:group>/<slug:name>/", views.recipe_page, name="recipe"),
     path("in-path/<str:token>/<slug:name>/", in_path.page, name="in-path"),
@@ -15,5 +16,15 @@ urlpatterns = [
     path("break/", attack_pages.attacks, name="break"),
     path("break/<slug:name>/", attack_pages.run_attack, name="break-it"),
     path("switch/", switch_page.switch, name="switch"),
-    *(path(f"{route}/", recipe.served, name=route) for route, recipe in RECIPES.items()),
 ]
+
+
+def group_urls(group: Group) -> URLResolver:
+    """Return the URLs of a group of recipes; Django skips all of them for another group's path."""
+    recipes = [
+        path(f"{recipe.name}/", recipe.served, name=recipe.route) for recipe in group.recipes
+    ]
+    return path(f"{group.recipes[0].group}/", include(recipes))
+
+
+urlpatterns = [*map(group_urls, GROUPS), *PAGES]

@@ -3,11 +3,10 @@
 import logging
 import os
 import platform
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import cached_property, lru_cache, partial
 from itertools import chain, groupby, islice
 from pathlib import Path
@@ -19,23 +18,18 @@ from django.contrib.sessions.exceptions import InvalidSessionKey
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
-from .clock import as_django_stores, aware, is_past
-from .constants import EXPIRY_ITEM
+from .clock import is_past
 from .english import in_english
-from .entries import Entry, ListedSession, Location, Page
+from .entries import Entry, ListedSession, Location, Page, ReplacedKey
 from .exceptions import NotListableError, StoreError
+from .file_expiry import FileExpiry
+from .file_io import SessionFile, fits_file_name
 from .merge import Data
-from .session_files import SessionFile, SessionFolder, fits_file_name, lock_number
+from .session_files import SessionFolder, lock_number
 from .store import Store
 from .subclass_hooks import can_decode, decoder, is_stored, overrides, serialized_form
 
 logger = logging.getLogger("django.contrib.sessions")
-
-# The nanoseconds within the second of a modification time that mark a session without an expiry of
-# its own. The time of such a file alone shows whether it has expired. Django's engine writes such a
-# time by accident only, with a chance of one in a billion.
-NO_EXPIRY_NANOSECONDS = 123_456_789
-NS_PER_SECOND = 1_000_000_000
 
 # The most files that a page reads for each session that it is to list.
 READS_PER_SESSION = 10
@@ -62,6 +56,10 @@ def cached_folder(path: str, prefix: str) -> SessionFolder:
     return SessionFolder(Path(path), prefix)
 
 
+def is_expired(entry: Entry) -> bool:
+    return entry.expires is not None and is_past(entry.expires)
+
+
 class FileStore(Store):
     """Files in SESSION_FILE_PATH, whose age counts from their modification time.
 
@@ -72,6 +70,7 @@ class FileStore(Store):
     def __init__(self, session: Any) -> None:
         self.session = session
         self.engine: type = type(session)
+        self.expiry = FileExpiry(session)
 
     @property
     def default_id(self) -> str:
@@ -104,17 +103,45 @@ class FileStore(Store):
         return is_stored(self.session, old, data)
 
     def read(self, key: str, *, with_expiry: bool = False) -> Entry | None:
-        file = self.folder.read(key)
-        if file is None:
-            return None
-        expires = self._expires(key, file)
-        return None if is_past(expires) else self._entry(key, file.payload, expires)
+        entry = self._read_even_expired(key)
+        return None if entry and is_expired(entry) else entry
 
     def insert(self, key: str, data: Data, expires: datetime) -> Entry:
         with self.folder.locked(key):
             if self.folder.modified(key) is not None:
                 raise CreateError
             return self._write(key, data, expires)
+
+    def insert_before_save(
+        self, key: str, data: Data, expires: datetime, replaced: ReplacedKey | None = None
+    ) -> Entry:
+        """Insert as ``insert`` does, if possible by a second name for the replaced key's file.
+
+        That creates no file which the save right after it would replace.
+        """
+        return self._share_file(key, data, expires, replaced) or self.insert(key, data, expires)
+
+    def _share_file(
+        self, key: str, data: Data, expires: datetime, replaced: ReplacedKey | None
+    ) -> Entry | None:
+        """Give the file of the replaced key a second name, for the new key.
+
+        Return None and leave all as it is, unless the file is still what was read and has exactly
+        this data. A subclass that overrides how files are named or encoded shares none: its files
+        may depend on the key.
+        """
+        if not replaced or overrides(self.engine, "_key_to_file", "encode", "decode"):
+            return None
+        old_key, old = replaced
+        # Decoded from the file, as a handover leaves its mark out of the data of ``old``.
+        entry = self._entry(key, old.token, None)
+        if not entry.data or not self.is_stored(entry, data):
+            return None
+        with self.folder.locked(key):
+            if not self.folder.link(old_key, key, old.token):
+                return None
+            self.folder.touch(key, self.expiry.modification_time(key, data, expires))
+        return entry
 
     def compare_and_swap(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
         with self.folder.locked(key):
@@ -124,7 +151,7 @@ class FileStore(Store):
         with self.folder.locked(key):
             if not self._is_unchanged(key, old):
                 return None
-            self.folder.touch(key, self._modification_time(key, old.data or {}, expires))
+            self.folder.touch(key, self.expiry.modification_time(key, old.data or {}, expires))
             return old
 
     def compare_and_delete(self, key: str, old: Entry) -> bool:
@@ -156,9 +183,16 @@ class FileStore(Store):
 
     def _write(self, key: str, data: Data, expires: datetime) -> Entry:
         text = self.session._session_with_key(key).encode(data)
-        file = SessionFile(text.encode(), self._modification_time(key, data, expires))
+        file = SessionFile(text.encode(), self.expiry.modification_time(key, data, expires))
         self.folder.write(key, file)
         return self._entry(key, file.payload, None)
+
+    def _read_even_expired(self, key: str) -> Entry | None:
+        file = self.folder.read(key)
+        if file is None:
+            return None
+        content = self._decoder(key, file.payload)
+        return Entry(file.payload, content, self.expiry.expires(key, file.modified, content))
 
     def _is_unchanged(self, key: str, old: Entry) -> bool:
         file = self.folder.read(key)
@@ -171,45 +205,8 @@ class FileStore(Store):
     def _entry(self, key: str, payload: bytes, expires: datetime | None) -> Entry:
         return Entry(payload, self._decoder(key, payload), expires)
 
-    def _data(self, key: str, payload: bytes) -> Data:
-        return self._decoder(key, payload)()
-
     def _decoder(self, key: str, payload: bytes) -> Callable[[], Data]:
         return decoder(self.session, key, payload.decode("latin-1")) if payload else dict
-
-    def _modification_time(self, key: str, data: Data, expires: datetime) -> int:
-        """Return the modification time (ns) that makes the file expire then, or just before."""
-        expiry = data.get(EXPIRY_ITEM)
-        modified = time.time_ns()
-        if not isinstance(expiry, str):
-            with suppress(OverflowError):
-                moment = aware(expires) - timedelta(seconds=self._age(key, expiry))
-                modified = nanoseconds(moment)
-        without_expiry = (
-            modified - NO_EXPIRY_NANOSECONDS
-        ) // NS_PER_SECOND * NS_PER_SECOND + NO_EXPIRY_NANOSECONDS
-        return modified // NS_PER_SECOND * NS_PER_SECOND if expiry else without_expiry
-
-    @property
-    def _overrides_expiry(self) -> bool:
-        """Whether a subclass overrides what Django's engine computes the expiry from."""
-        return overrides(self.engine, "_expiry_date", "_last_modification", "get_expiry_age")
-
-    def _age(self, key: str, expiry: Any) -> int:
-        return int(self.session._session_with_key(key).get_expiry_age(expiry=expiry))
-
-    def _expires(self, key: str, file: SessionFile) -> datetime:
-        if self._overrides_expiry:
-            expiry = self.session._session_with_key(key)._expiry_date(self._data(key, file.payload))
-            age = self._age(key, expiry)
-            return as_django_stores(datetime.now(UTC) + timedelta(seconds=age))
-        has_no_expiry = file.modified % NS_PER_SECOND == NO_EXPIRY_NANOSECONDS
-        return as_django_stores(
-            self.session.date_of(
-                modification=datetime.fromtimestamp(file.modified / NS_PER_SECOND, UTC),
-                expiry=None if has_no_expiry else self._data(key, file.payload).get(EXPIRY_ITEM),
-            )
-        )
 
     def walk(self, page_size: int) -> Iterator[ListedSession]:
         """Yield the sessions one file at a time, without keeping a page in memory."""
@@ -300,15 +297,12 @@ class FileStore(Store):
         modified = self.folder.modified(key)
         if modified is None:
             return False
-        if self._overrides_expiry:
-            return self.read(key) is None
-        if modified % NS_PER_SECOND == NO_EXPIRY_NANOSECONDS:
-            age: int = self.session.get_session_cookie_age()
-            return modified <= time.time_ns() - age * NS_PER_SECOND
-        with skipping_foreign_files(self.folder):
-            file = self.folder.read(key)
-            return file is not None and is_past(self._expires(key, file))
-        return False
+        has_expired = self.expiry.has_expired(modified)
+        if has_expired is None:
+            with skipping_foreign_files(self.folder):
+                entry = self._read_even_expired(key)
+                return entry is not None and is_expired(entry)
+        return bool(has_expired)
 
     def locate(self, key: str) -> list[Location]:
         entry = self.read(key)
@@ -316,8 +310,3 @@ class FileStore(Store):
             return []
         name = f"{settings.SESSION_COOKIE_NAME}{key}"
         return [Location(self.label, name, entry.token, entry.expires)]
-
-
-def nanoseconds(moment: datetime) -> int:
-    """Return the exact number since 1970, which a float would round."""
-    return (moment - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1) * 1000

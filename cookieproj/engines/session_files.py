@@ -8,7 +8,6 @@ waiting for one.
 import errno
 import os
 import stat
-import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -18,7 +17,6 @@ from functools import cached_property
 from itertools import groupby, takewhile
 from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple
 
 from django.core.files import locks
 from django.utils.functional import Promise
@@ -33,23 +31,13 @@ from .exceptions import (
     StoreReadOnlyError,
     StoreUnavailableError,
 )
-from .round_trips import StoreCall
-
-# Bytes: the longest file name, and what a write adds to the name of its temporary file.
-NAME_MAX = 255
-TEMPORARY_SUFFIX_MAX = 16
+from .file_io import FILE_FLAGS, SessionFile, read_file, replace_file
+from .round_trips import StoreCall, round_trip
 
 # Seconds after which an unfinished write counts as interrupted.
 INTERRUPTED_AFTER = 3600
 
-# Symbolic links are not followed: a user who may create one here could have another file read, or
-# its time changed. Opening a pipe does not wait.
-READ_FLAGS = (
-    os.O_RDONLY
-    | getattr(os, "O_BINARY", 0)
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_NONBLOCK", 0)
-)
+LOCK_FLAGS = os.O_RDWR | FILE_FLAGS
 
 # The StoreError that an errno means, with a remedy if the error class has none.
 Meaning = tuple[type[StoreError], Promise | None]
@@ -80,47 +68,9 @@ MEANINGS = {
 }
 
 
-class SessionFile(NamedTuple):
-    payload: bytes
-    modified: int  # nanoseconds since 1970
-
-
 def lock_number(session_key: str) -> int:
     """Return the number of the session's lock file."""
     return zlib.crc32(session_key.encode()) % LOCK_COUNT
-
-
-def fits_file_name(path: str) -> bool:
-    """Whether the file name of that path is short enough."""
-    return len(os.path.basename(path).encode()) <= NAME_MAX
-
-
-def read_file(path: str) -> SessionFile:
-    """Return the file at that path. Raises FileNotFoundError for a link or a pipe as well."""
-    try:
-        descriptor = os.open(path, READ_FLAGS)
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise FileNotFoundError from error
-        raise
-    try:
-        status = os.fstat(descriptor)
-        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
-            raise FileNotFoundError
-        payload = os.read(descriptor, status.st_size + 1)
-        # Usually one read. A file here is never changed, only replaced, so its size is final.
-        while len(payload) < status.st_size and (rest := os.read(descriptor, status.st_size)):
-            payload += rest
-        return SessionFile(payload, status.st_mtime_ns)
-    finally:
-        os.close(descriptor)
-
-
-def write_all(descriptor: int, payload: bytes) -> None:
-    """Write all of the payload, in as many steps as the system needs."""
-    rest = memoryview(payload)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
 
 
 @dataclass(frozen=True)
@@ -160,21 +110,24 @@ class SessionFolder:
         """Replace the file as a whole. If this fails, the old one stays."""
         path = self._file(session_key)
         with self.store_call():
-            folder, name = os.path.split(path)
-            descriptor, temporary = tempfile.mkstemp(
-                dir=folder, prefix=f"{name[: NAME_MAX - TEMPORARY_SUFFIX_MAX]}{UNFINISHED_INFIX}"
-            )
-            try:
-                try:
-                    write_all(descriptor, file.payload)
-                    os.utime(temporary, ns=(file.modified, file.modified))
-                finally:
-                    os.close(descriptor)
-                os.replace(temporary, path)
-            except BaseException:
-                with suppress(FileNotFoundError):
-                    os.unlink(temporary)
-                raise
+            replace_file(path, file)
+
+    def link(self, old_key: str, key: str, payload: bytes) -> bool:
+        """Give the old key's file, which has that payload, to the new key as well.
+
+        Return False, and leave all as it is, if that is not possible.
+        """
+        try:
+            with round_trip():
+                os.link(self._file(old_key), self._file(key))
+        except OSError:
+            # The new key is taken, the old one has ended, or the file system has no such links.
+            return False
+        file = self.read(key)
+        if file is None or file.payload != payload:
+            self.remove(key)
+            return False
+        return True
 
     def touch(self, session_key: str, modified: int) -> None:
         with self.store_call():
@@ -258,6 +211,13 @@ class SessionFolder:
     def _path_prefix(self) -> str:
         return os.path.join(self.path, self.prefix)
 
+    @cached_property
+    def _lock_paths(self) -> list[str]:
+        return [
+            os.path.join(self.path, LOCK_NAME.format(prefix=self.prefix, number=number))
+            for number in range(LOCK_COUNT)
+        ]
+
     def _open_lock(self, session_key: str) -> int:
         """Return the descriptor of the session's lock file, which all writers can open.
 
@@ -265,18 +225,16 @@ class SessionFolder:
         owner. In a folder where everybody may write, such as the system's temporary folder, each
         user has lock files of their own.
         """
-        name = LOCK_NAME.format(prefix=self.prefix, number=lock_number(session_key))
+        path = self._lock_paths[lock_number(session_key)]
         folder = os.stat(self.path)
         is_shared = folder.st_mode & stat.S_IWOTH
         has_users = hasattr(os, "geteuid")
         if is_shared and has_users:
-            name += f".{os.geteuid()}"
-        path = os.path.join(self.path, name)
-        flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)
+            path += f".{os.geteuid()}"
         try:
-            return os.open(path, flags)
+            return os.open(path, LOCK_FLAGS)
         except FileNotFoundError:
-            lock = os.open(path, flags | os.O_CREAT, 0o600)
+            lock = os.open(path, LOCK_FLAGS | os.O_CREAT, 0o600)
         if not is_shared and has_users and os.geteuid() == 0:
             os.fchown(lock, folder.st_uid, folder.st_gid)
         return lock

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from functools import cached_property, wraps
 from typing import Any
 
-from django.forms import Form
+from django.forms import Field, Form
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 
+from demo.never_cache import never_cache
 from demo.view_source import source_of
 
 View = Callable[..., Any]
@@ -31,6 +31,16 @@ class TextResponse(HttpResponse):
     def __init__(self, content: str, **kwargs: Any) -> None:
         encoded = f"{content}\n".encode(errors="backslashreplace")
         super().__init__(encoded, content_type="text/plain; charset=utf-8", **kwargs)
+
+
+class SharedFields(dict[str, Field]):
+    """The fields of a form class, which its forms share.
+
+    Django copies every field for every form, in case one is changed. No recipe changes any.
+    """
+
+    def __deepcopy__(self, memo: object) -> dict[str, Field]:
+        return dict(self)
 
 
 @dataclass(frozen=True)
@@ -83,14 +93,7 @@ class Recipe:
     def bind(self, request: HttpRequest) -> Form:
         """Return the form with the request's data. A missing field gets its initial value."""
         data = request.POST if request.method == "POST" else request.GET
-        unbound = self.form()
-        initial = {
-            name: unbound.get_initial_for_field(field, name)
-            for name, field in unbound.fields.items()
-        }
-        return self.form(
-            {name: value for name, value in initial.items() if value is not None} | data.dict()
-        )
+        return self.form(initial_values(self.form) | data.dict())
 
     @cached_property
     def served(self) -> View:
@@ -111,6 +114,15 @@ class Recipe:
             return response
 
         return served
+
+
+def initial_values(form: type[Form]) -> dict[str, Any]:
+    """Return the initial values of the form's fields that have one."""
+    values = {
+        name: field.initial() if callable(field.initial) else field.initial
+        for name, field in form.base_fields.items()
+    }
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def not_allowed(request: HttpRequest, methods: tuple[str, ...]) -> HttpResponse:
@@ -141,10 +153,14 @@ def recipe(
 ) -> Callable[[View], View]:
     """Register a view as a recipe. This must be its outermost decorator.
 
-    ``form`` validates the request, and its cleaned data are the view's keyword arguments.
+    ``form`` validates the request, and its cleaned data are the view's keyword arguments. It must
+    not change its fields.
     ``asks`` is a form for the recipe's page whose fields the view reads itself. ``helpers`` are
     functions whose source the page shows below the view's.
     """
+
+    if form.base_fields:
+        form.base_fields = SharedFields(form.base_fields)
 
     def register(view: View) -> View:
         registered = Recipe(view, title, about, form, methods, asks, helpers)

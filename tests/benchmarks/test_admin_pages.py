@@ -19,7 +19,8 @@ from pytest_django import DjangoDbBlocker, Settings
 from cookieproj.devices.admin_filters import MAX_ROWS_LISTED
 from cookieproj.engines import inspector
 from cookieproj.engines.file import SessionStore as FileEngine
-from cookieproj.engines.file_store import NO_EXPIRY_NANOSECONDS, NS_PER_SECOND, FileStore
+from cookieproj.engines.file_expiry import NO_EXPIRY_NANOSECONDS, NS_PER_SECOND
+from cookieproj.engines.file_store import FileStore
 from cookieproj.settings.caches import caches
 from demo.models import User
 from tests.conftest import connected, forget_folder, new_database

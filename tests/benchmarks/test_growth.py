@@ -20,7 +20,7 @@ from pytest_django import DjangoDbBlocker
 
 from cookieproj.engines.benchmark.run import payload_of
 from cookieproj.engines.engine_registry import resolve_engine
-from cookieproj.engines.file_store import NO_EXPIRY_NANOSECONDS, NS_PER_SECOND
+from cookieproj.engines.file_expiry import NO_EXPIRY_NANOSECONDS, NS_PER_SECOND
 from cookieproj.settings.caches import caches
 from tests.conftest import connected, forget_folder, new_database
 

@@ -103,3 +103,16 @@ def test_curl_command_has_referer_over_https(client: Client, db: None) -> None:
             "/sessions/set-item/", secure=True, headers={"X-CSRFToken": token, **headers}
         )
         assert response.status_code == status
+
+
+@ALL
+def test_forms_of_a_recipe_share_their_fields(recipe: Recipe, client: Client, ada: User) -> None:
+    """No form changes a field, so that serving the recipe leaves all of them as they were."""
+    first, second = recipe.form(), recipe.form()
+    assert first.fields is not second.fields
+    before = {name: dict(vars(field)) for name, field in first.fields.items()}
+    client.get(recipe.page_url)
+    client.generic(recipe.methods[0], recipe.url)
+    for name, field in second.fields.items():
+        assert field is first.fields[name]
+        assert vars(field) == before[name]

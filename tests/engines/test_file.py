@@ -76,13 +76,13 @@ def test_write_to_a_full_device_raises_and_keeps_the_stored_session(
     again = SessionStore(session.session_key)
     again["b"] = 2
 
-    def mkstemp_on_full_disk(**options: Any) -> tuple[int, str]:
+    def create_on_full_disk(_path: str) -> tuple[int, str]:
         path = tmp_path / "sessionid-on-a-full-disk"
         path.symlink_to("/dev/full")
         return os.open(path, os.O_WRONLY), str(path)
 
     with (
-        mock.patch("cookieproj.engines.session_files.tempfile.mkstemp", mkstemp_on_full_disk),
+        mock.patch("cookieproj.engines.file_io.create_temporary", create_on_full_disk),
         pytest.raises(StoreFullError, match=os.strerror(errno.ENOSPC)),
     ):
         again.save()
