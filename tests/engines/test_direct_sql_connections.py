@@ -15,6 +15,7 @@ from django.db import DatabaseError, close_old_connections, connection, connecti
 from django.test import override_settings
 
 from cookieproj.engines import sql_direct
+from cookieproj.engines.benchmark.round_trip_counter import round_trip_counter
 from cookieproj.engines.clock import from_now
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.handover_mixin import store_of
@@ -168,6 +169,22 @@ def test_health_check_costs_no_round_trip(
         with counted_trips() as trips:
             step(engine.Store(key))
         assert (len(trips) <= limit) == engine.ours, trips
+
+
+@on_engines(lambda engine: engine.name == "db" and engine.database == "postgresql")
+@pytest.mark.parametrize(("step", "number"), [(read, (1, 2)), (write, (2, 5))])
+def test_benchmark_counts_health_checks(
+    engine: Engine, step: Callable[[Any], None], number: tuple[int, int]
+) -> None:
+    """As on the wire. Our SELECT is the check."""
+    with reconnecting(**KEPT):
+        key = stored(engine, a=1).session_key
+        close_old_connections()
+        counter = round_trip_counter(engine.Store)
+        assert counter
+        with counter() as trips:
+            step(engine.Store(key))
+    assert trips.number == number[0 if engine.ours else 1]
 
 
 @pytest.mark.parametrize("max_age", [0, 60, None])

@@ -36,14 +36,41 @@ class CountingCache:
         return bool(self.has_key(key))
 
 
+@contextmanager
+def health_checks_counted(trips: RoundTrips) -> Iterator[None]:
+    """Count Django's checks of connections, which send a query past all that counts queries."""
+
+    def counting(is_usable: Callable[[], bool]) -> Callable[[], bool]:
+        def counted() -> bool:
+            trips.number += 1
+            return is_usable()
+
+        return counted
+
+    opened = connections.all()
+    for connection in opened:
+        connection.is_usable = counting(connection.is_usable)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        for connection in opened:
+            del connection.is_usable
+
+
+@contextmanager
+def count_calls_and_health_checks() -> Iterator[RoundTrips]:
+    with count_round_trips() as trips, health_checks_counted(trips):
+        yield trips
+
+
 def round_trip_counter(session_class: Any) -> Callable[[], Any] | None:
     """Return a function that opens a context manager, which counts the engine's round trips.
 
-    It yields RoundTrips, whose number is right once the block has ended. Return None if the
-    round trips cannot be counted.
+    It yields RoundTrips, whose number is right once the block has ended. Health checks of database
+    connections count as well. Return None if the round trips cannot be counted.
     """
     if issubclass(session_class, Engine | DjangoSignedCookies):
-        return count_round_trips
+        return count_calls_and_health_checks
     if not issubclass(session_class, DjangoCacheStore | DjangoDBStore):
         # Steps in a folder, for example, or the commands of another client.
         return None
@@ -65,6 +92,7 @@ def round_trip_counter(session_class: Any) -> Callable[[], Any] | None:
             ]
             session_class.__init__ = init_with_counting_cache
             stack.callback(setattr, session_class, "__init__", init)
+            stack.enter_context(health_checks_counted(trips))
             yield trips
         trips.number += sum(map(len, captured_queries))
 
