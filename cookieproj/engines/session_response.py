@@ -9,6 +9,7 @@ from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
+from django.utils.http import http_date as django_http_date
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -70,8 +71,11 @@ def save_and_set_cookie(session: Any, response: HttpResponse) -> None:
 def http_date(seconds: float) -> str:
     """Return the moment, in seconds since 1970, as Django's ``http_date`` does.
 
-    That goes through a datetime and the email package.
+    That goes through a datetime and the email package. It is called for a moment before 1970, of
+    which it raises ValueError if there is no such date.
     """
+    if seconds < 0:
+        return django_http_date(seconds)
     date = time.gmtime(seconds)
     return (
         f"{DAYS[date.tm_wday]}, {date.tm_mday:02} {MONTHS[date.tm_mon - 1]} {date.tm_year:04} "

@@ -66,6 +66,6 @@ def driver_of(connection: BaseDatabaseWrapper) -> Driver:
 @cache
 def driver_for(wrapper: type, driver_connection: type) -> Driver:
     names = wrapper.__module__, f"{driver_connection.__module__}.{driver_connection.__qualname__}"
-    path = DRIVERS.get(names, "sql_drivers.Driver")
-    driver: Driver = import_string(f"{__package__}.{path}")()
+    driver_name = DRIVERS.get(names, "sql_drivers.Driver")
+    driver: Driver = import_string(f"{__package__}.{driver_name}")()
     return driver

@@ -11,6 +11,8 @@ DJANGOS = "django.core.cache.backends.redis.RedisCache"
 CLUSTER = {"CONNECTION_FACTORY": "cookieproj.engines.caches.redis_cluster.ClusterConnectionFactory"}
 TEXT = {"decode_responses": True}
 URL = "redis://user:s3cret@127.0.0.1:1/0"
+# django-redis keeps a pool for each URL.
+OTHER_URL = "redis://user:s3cret@127.0.0.1:1/1"
 URL_OF_TEXT = f"{URL}?decode_responses=True"
 NO_URL = "redis://user:s3c/ret@127.0.0.1:1/0"
 
@@ -36,9 +38,9 @@ CACHES = [
     pytest.param(DJANGO_REDIS, NO_URL, {}, "percent-encoded", id="django-redis, no URL"),
     pytest.param(DJANGOS, NO_URL, {}, "percent-encoded", id="Django's, no URL"),
     pytest.param(DJANGO_REDIS, NO_URL, CLUSTER, "percent-encoded", id="cluster, no URL"),
-    pytest.param(DJANGO_REDIS, URL, {}, "", id="django-redis, correct"),
-    pytest.param(DJANGOS, URL, {}, "", id="Django's, correct"),
-    pytest.param(DJANGO_REDIS, URL, CLUSTER, "", id="cluster, correct"),
+    pytest.param(DJANGO_REDIS, OTHER_URL, {}, "", id="django-redis, correct"),
+    pytest.param(DJANGOS, OTHER_URL, {}, "", id="Django's, correct"),
+    pytest.param(DJANGO_REDIS, OTHER_URL, CLUSTER, "", id="cluster, correct"),
 ]
 
 
