@@ -1,7 +1,6 @@
 """Sessions in Redis or Valkey. Each step is one command on one key, as a Redis Cluster requires."""
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -14,7 +13,7 @@ from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy
 from redis import ConnectionPool
-from redis.exceptions import RedisClusterException, RedisError, WatchError
+from redis.exceptions import RedisError, WatchError
 
 from cookieproj.engines.entries import Entry, Location
 from cookieproj.engines.exceptions import StoreError, StoreReadOnlyError
@@ -30,8 +29,7 @@ from .generic import (
 )
 from .redis_errors import WRONG_LOCATION, refuse_decode_responses, store_error
 from .redis_listing import RedisListing
-from .redis_steps import DELETE, SWAP, TOUCH, Server, Step, hello_of, known_servers, server_of
-from .redis_thread_connection import ThreadConnection, forget_connections, thread_connection
+from .redis_steps import DELETE, SWAP, TOUCH, Server, Step, known_servers, server_of
 
 
 class RedisStore(RedisListing):
@@ -66,17 +64,6 @@ class RedisStore(RedisListing):
         except ValueError:
             raise ImproperlyConfigured(WRONG_LOCATION) from None
         refuse_decode_responses(pool.connection_kwargs)
-
-    def _raise_store_error(self, error: BaseException) -> None:
-        """Close the idle connections if redis-py was interrupted, by a signal handler for example.
-
-        Its client and its pool do not: one connection may have an unread answer.
-        """
-        if not isinstance(error, (RedisError, RedisClusterException)):
-            with suppress(*self.errors):
-                for pool in self._pools():
-                    pool.disconnect(inuse_connections=False)
-        super()._raise_store_error(error)
 
     def store_error(self, error: Exception) -> StoreError:
         return store_error(self.label, error)
@@ -124,7 +111,7 @@ class RedisStore(RedisListing):
         if with_expiry:
             payload, expires = self._read_with_expiry(self.name(key))
             return None if payload is None else replace(self._entry(payload), expires=expires)
-        stored = self._command(methodcaller("get", self.name(key)))
+        stored = self._call(methodcaller("get", self.name(key)))
         return None if stored is None else self._entry(stored)
 
     def insert(self, key: str, data: Data, expires: datetime) -> Entry:
@@ -190,19 +177,13 @@ class RedisStore(RedisListing):
     def _server(self, name: str) -> Server:
         """Return the server that has the entry of that name."""
         try:
-            return server_of(self._pool(name), self._hello)
+            return server_of(self._pool(name))
         except self.errors as error:
             raise self.store_error(error) from error
 
-    def _hello(self, pool: ConnectionPool) -> Mapping[Any, Any]:
-        """Return the reply to HELLO, of the kept connection: no second one is opened for it."""
-        own = self._thread_connection()
-        return own.hello() if own else hello_of(pool)
-
     def _pool(self, name: str) -> ConnectionPool:
         """Return the connection pool of that server."""
-        # Not through the client: Django creates one each time, which takes as long as a command.
-        pool: ConnectionPool = self.cache._cache._get_connection_pool(write=True)
+        pool: ConnectionPool = self.client.connection_pool
         return pool
 
     def _pools(self) -> list[ConnectionPool]:
@@ -245,28 +226,14 @@ class RedisStore(RedisListing):
         return True
 
     def _write(self, command: Callable[[Any], Any]) -> Any:
-        return self._retry_on_new_connection(lambda: self._command(command))
-
-    def _command(self, command: Callable[[Any], Any]) -> Any:
-        """Run one command over the connection that this thread keeps, else through the client."""
-        own = self._thread_connection()
-        if own is None:
-            return self._call(command)
-        with self.store_call():
-            return command(own)
-
-    def _thread_connection(self) -> ThreadConnection | None:
-        """Return the connection that this thread keeps; None if it may not or cannot be used."""
-        return thread_connection(self._pool(""), self.cache._cache._client)
+        return self._retry_on_new_connection(lambda: self._call(command))
 
     def _retry_on_new_connection(self, write: Callable[[], Any]) -> Any:
         """Retry once if the server is read-only: it may have been the primary on connecting."""
         try:
             return write()
         except StoreReadOnlyError:
-            pool = self.client.connection_pool
-            forget_connections(pool)
-            pool.disconnect(inuse_connections=False)
+            self.client.connection_pool.disconnect(inuse_connections=False)
             return write()
 
     def write_tombstone(self, key: str) -> None:
@@ -321,11 +288,3 @@ class DjangoRedisStore(RedisStore):
     def decode(self) -> Callable[[bytes], Any]:
         decode: Callable[[bytes], Any] = self.cache.client.decode
         return decode
-
-    def _pool(self, name: str) -> ConnectionPool:
-        pool: ConnectionPool = self.client.connection_pool
-        return pool
-
-    def _thread_connection(self) -> ThreadConnection | None:
-        client = self.client
-        return thread_connection(client.connection_pool, client)

@@ -134,9 +134,6 @@ class RedisClusterStore(DjangoRedisStore):
                 raise
         return super()._call(command)
 
-    def _thread_connection(self) -> None:
-        """No connection is kept: the client finds the node for each command."""
-
     def _may_retry(self, error: BaseException | None) -> bool:
         """Whether the command was not sent, and the client has learned of a new primary.
 

@@ -164,13 +164,11 @@ def hello_of(pool: ConnectionPool) -> Mapping[Any, Any]:
         pool.release(connection)
 
 
-def server_of(
-    pool: ConnectionPool, read_hello: Callable[[ConnectionPool], Mapping[Any, Any]] = hello_of
-) -> Server:
+def server_of(pool: ConnectionPool) -> Server:
     """Return the server of that pool."""
     server = known_servers.get(pool)
     if server is None or server.is_outdated:
-        hello = read_hello(pool) if HAS_HANDSHAKE_METADATA else {}
+        hello = hello_of(pool) if HAS_HANDSHAKE_METADATA else {}
         properties = {str_if_bytes(name): str_if_bytes(value) for name, value in hello.items()}
         version = tuple(map(int, re.findall(r"\d+", properties.get("version", ""))))
         server = known_servers[pool] = Server(properties.get("server", ""), version)
