@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from .attacks import ATTEMPTS, Trial
-from .never_cache import never_cache
 from .view_source import highlighted
 
 

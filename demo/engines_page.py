@@ -15,6 +15,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import get_language, gettext_lazy, pgettext
 from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from redis.exceptions import RedisClusterException, RedisError
 
@@ -42,7 +43,6 @@ from .benchmark_chart import TITLES, Panel, longest_time, panels
 from .decoding import decoding_steps
 from .engine_advice import QuestionsForm, advice
 from .models import User
-from .never_cache import never_cache
 
 # A value in a session that is looked for in the cookie.
 COLOR = "blue as a berry"

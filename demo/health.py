@@ -18,6 +18,7 @@ from django.db import Error, connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from cookieproj.engines import running_engine
@@ -37,7 +38,6 @@ from cookieproj.engines.store_probe import probe
 
 from .middleware import GetResponse
 from .models import User
-from .never_cache import never_cache
 
 logger = logging.getLogger(__name__)
 

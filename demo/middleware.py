@@ -1,7 +1,5 @@
 from collections.abc import Callable
-from http import HTTPStatus
 
-from django.conf import settings
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
@@ -9,25 +7,6 @@ from django.shortcuts import render
 from django.utils.cache import has_vary_header
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
-
-DEBUG_PAGES = {HTTPStatus.NOT_FOUND, HTTPStatus.INTERNAL_SERVER_ERROR}
-
-
-class ContentSecurityPolicyMiddleware:
-    """Add CONTENT_SECURITY_POLICY to each response.
-
-    With DEBUG on, Django's pages for the statuses 404 and 500 have none: their styles are inline.
-    """
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
-        self.policy: str = settings.CONTENT_SECURITY_POLICY
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        response = self.get_response(request)
-        if not (response.status_code in DEBUG_PAGES and settings.DEBUG):
-            response.headers["Content-Security-Policy"] = self.policy
-        return response
 
 
 class NulCookieMiddleware:

@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from cookieproj.engines.constants import COOKIE_SALT, STORE_SALT
@@ -23,7 +24,6 @@ from cookieproj.engines.listing import ListingMixin
 from cookieproj.engines.session_keys import masked
 
 from .decoding import SIGNED, Step, as_text, decoding_steps
-from .never_cache import never_cache
 
 
 class StoredTextForm(forms.Form):

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from cookieproj.engines import running_engine
@@ -27,8 +28,6 @@ from cookieproj.engines.constants import (
 from cookieproj.engines.exceptions import SessionStoreError
 from cookieproj.engines.handover import previous
 from cookieproj.engines.session_counts import figure
-
-from .never_cache import never_cache
 
 # These engines use the same table, so a switch between them moves no session.
 ENGINES_IN_COOKIES = {SIGNED_COOKIES, ENCRYPTED_COOKIES}

@@ -1,8 +1,8 @@
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.views.decorators.cache import never_cache
 
-from .never_cache import never_cache
 from .recipes import GROUPS, RECIPES
 from .view_source import highlighted
 from .wire import secret_cookie_names

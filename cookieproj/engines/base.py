@@ -26,7 +26,7 @@ from django.contrib.sessions.backends.base import UpdateError
 from . import checks  # noqa: F401 - they register themselves
 from .apply import ApplyMixin
 from .clock import as_django_stores, from_now, time_until
-from .entries import Entry, ReplacedKey
+from .entries import Entry
 from .exceptions import StoreUnavailableError
 from .listing import ListingMixin
 from .merge import Data, merge, stored_alike
@@ -47,11 +47,10 @@ class Engine(ListingMixin, ApplyMixin):
     def _load(self) -> Entry | None:
         return self._store.load(self._key)
 
-    def _insert(self, data: Data) -> Entry:
-        return self._store.insert(self._key, data, self._expires())
-
-    def _insert_before_save(self, data: Data, replaced: ReplacedKey | None) -> Entry:
-        return self._store.insert_before_save(self._key, data, self._expires(), replaced)
+    def _insert(self, data: Data, *, save_follows: bool = False) -> Entry:
+        store = self._store
+        insert = store.insert_before_save if save_follows else store.insert
+        return insert(self._key, data, self._expires())
 
     def _expires(self) -> datetime:
         """Return the moment at which data stored now expires."""

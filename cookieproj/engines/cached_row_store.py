@@ -16,7 +16,7 @@ from django.contrib.sessions.backends.base import CreateError
 
 from .caches.generic import GenericCacheStore
 from .english import in_english
-from .entries import Entry, Location, ReplacedKey
+from .entries import Entry, Location
 from .exceptions import StoreError, StoreUnavailableError
 from .merge import Data
 from .pending_invalidations import PendingInvalidations
@@ -92,10 +92,8 @@ class CachedRowStore(StoreWrapper):
         # Nobody else knows the key yet, so the copy does no harm while a transaction is open.
         return replace(entry, copy=self._put_copy(key, None, data, expires))
 
-    def insert_before_save(
-        self, key: str, data: Data, expires: datetime, replaced: ReplacedKey | None = None
-    ) -> Entry:
-        return self.rows.insert_before_save(key, data, expires, replaced)
+    def insert_before_save(self, key: str, data: Data, expires: datetime) -> Entry:
+        return self.rows.insert(key, data, expires)
 
     def compare_and_swap(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
         with self._invalidate_on_lost_answer(key):

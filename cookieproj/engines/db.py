@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from django.contrib.sessions.base_session import AbstractBaseSession
 
-    from .entries import Entry, ReplacedKey
+    from .entries import Entry
     from .merge import Data
     from .store import Store
 
@@ -122,13 +122,8 @@ class SessionStore(Engine, DjangoStore):
             super()._set_base(written)
             transaction.on_commit(marker, using=connection.alias)
 
-    def _insert(self, data: Data) -> Entry:
-        entry = super()._insert(data)
-        self._uncommitted = ()
-        return entry
-
-    def _insert_before_save(self, data: Data, replaced: ReplacedKey | None) -> Entry:
-        entry = super()._insert_before_save(data, replaced)
+    def _insert(self, data: Data, *, save_follows: bool = False) -> Entry:
+        entry = super()._insert(data, save_follows=save_follows)
         self._uncommitted = ()
         return entry
 

@@ -59,10 +59,6 @@ class Entry:
         return self.is_tombstone and self.content() == SESSION_TOMBSTONE
 
 
-# A session key, and the entry that was read under it.
-ReplacedKey = tuple[str, Entry]
-
-
 @dataclass(frozen=True, eq=False)
 class ListedSession:
     """One of a store's sessions, as ``walk`` yields it.

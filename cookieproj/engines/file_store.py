@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 
 from .clock import is_past
 from .english import in_english
-from .entries import Entry, ListedSession, Location, Page, ReplacedKey
+from .entries import Entry, ListedSession, Location, Page
 from .exceptions import NotListableError, StoreError
 from .file_expiry import FileExpiry
 from .file_io import SessionFile, fits_file_name
@@ -111,37 +111,6 @@ class FileStore(Store):
             if self.folder.modified(key) is not None:
                 raise CreateError
             return self._write(key, data, expires)
-
-    def insert_before_save(
-        self, key: str, data: Data, expires: datetime, replaced: ReplacedKey | None = None
-    ) -> Entry:
-        """Insert as ``insert`` does, if possible by a second name for the replaced key's file.
-
-        That creates no file which the save right after it would replace.
-        """
-        return self._share_file(key, data, expires, replaced) or self.insert(key, data, expires)
-
-    def _share_file(
-        self, key: str, data: Data, expires: datetime, replaced: ReplacedKey | None
-    ) -> Entry | None:
-        """Give the file of the replaced key a second name, for the new key.
-
-        Return None and leave all as it is, unless the file is still what was read and has exactly
-        this data. A subclass that overrides how files are named or encoded shares none: its files
-        may depend on the key.
-        """
-        if not replaced or overrides(self.engine, "_key_to_file", "encode", "decode"):
-            return None
-        old_key, old = replaced
-        # Decoded from the file, as a handover leaves its mark out of the data of ``old``.
-        entry = self._entry(key, old.token, None)
-        if not entry.data or not self.is_stored(entry, data):
-            return None
-        with self.folder.locked(key):
-            if not self.folder.link(old_key, key, old.token):
-                return None
-            self.folder.touch(key, self.expiry.modification_time(key, data, expires))
-        return entry
 
     def compare_and_swap(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
         with self.folder.locked(key):

@@ -32,7 +32,7 @@ from .exceptions import (
     StoreUnavailableError,
 )
 from .file_io import FILE_FLAGS, SessionFile, read_file, replace_file
-from .round_trips import StoreCall, round_trip
+from .round_trips import StoreCall
 
 # Seconds after which an unfinished write counts as interrupted.
 INTERRUPTED_AFTER = 3600
@@ -111,23 +111,6 @@ class SessionFolder:
         path = self._file(session_key)
         with self.store_call():
             replace_file(path, file)
-
-    def link(self, old_key: str, key: str, payload: bytes) -> bool:
-        """Give the old key's file, which has that payload, to the new key as well.
-
-        Return False, and leave all as it is, if that is not possible.
-        """
-        try:
-            with round_trip():
-                os.link(self._file(old_key), self._file(key))
-        except OSError:
-            # The new key is taken, the old one has ended, or the file system has no such links.
-            return False
-        file = self.read(key)
-        if file is None or file.payload != payload:
-            self.remove(key)
-            return False
-        return True
 
     def touch(self, session_key: str, modified: int) -> None:
         with self.store_call():
@@ -213,10 +196,10 @@ class SessionFolder:
 
     @cached_property
     def _lock_paths(self) -> list[str]:
-        return [
-            os.path.join(self.path, LOCK_NAME.format(prefix=self.prefix, number=number))
-            for number in range(LOCK_COUNT)
-        ]
+        names = (
+            LOCK_NAME.format(prefix=self.prefix, number=number) for number in range(LOCK_COUNT)
+        )
+        return [os.path.join(self.path, name) for name in names]
 
     def _open_lock(self, session_key: str) -> int:
         """Return the descriptor of the session's lock file, which all writers can open.

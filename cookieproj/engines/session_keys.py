@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .async_methods import async_half
 from .english import in_english
-from .entries import Entry, ReplacedKey
+from .entries import Entry
 from .exceptions import StoreUnavailableError
 from .handover_mixin import HandoverMixin
 from .merge import Data
@@ -85,7 +85,7 @@ class SessionKeys(HandoverMixin):
 
     if TYPE_CHECKING:
         _apply_again: Callable[[Entry, Entry], None]
-        _insert_before_save: Callable[[Data, ReplacedKey | None], Entry]
+        _insert: Callable[..., Entry]
         _rebase: Callable[[Entry | None], None]
         _write: Callable[[Data], None]
 
@@ -172,8 +172,7 @@ class SessionKeys(HandoverMixin):
             return
 
         def insert() -> None:
-            replaced = (old_key, base) if base else None
-            self._base = self._insert_before_save(dict(data), replaced)
+            self._base = self._insert(dict(data), save_follows=True)
 
         self._store_under_new_key(insert)
         self.modified = True

@@ -12,7 +12,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from .english import in_english
-from .entries import Entry, ListedSession, Location, Page, ReplacedKey
+from .entries import Entry, ListedSession, Location, Page
 from .exceptions import NotListableError
 from .merge import Data, same_data
 from .validation import decode_valid
@@ -115,13 +115,8 @@ class Store:
         """
         return self.read(key)
 
-    def insert_before_save(
-        self, key: str, data: Data, expires: datetime, replaced: ReplacedKey | None = None
-    ) -> Entry:
-        """Insert as ``insert`` does, leaving what can wait to the save that follows right away.
-
-        ``replaced`` is the key that this one replaces, and the entry that was read under it.
-        """
+    def insert_before_save(self, key: str, data: Data, expires: datetime) -> Entry:
+        """Insert as ``insert`` does, leaving what can wait to the save that follows right away."""
         return self.insert(key, data, expires)
 
     def put(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:

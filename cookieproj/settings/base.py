@@ -46,7 +46,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "demo.health.HealthCheckMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "demo.middleware.ContentSecurityPolicyMiddleware",
+    "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "demo.wire.WireMiddleware",
     "demo.middleware.PrivateCacheMiddleware",
@@ -162,10 +162,15 @@ def make_private(folder: Path) -> None:
 
 
 # Only scripts, styles and forms of this site; nothing inline.
-CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'none'"
-)
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
 
 if django.VERSION < (6, 0):
     # Django 5.2 still accepts the ambiguous salt of earlier releases; 6.1 does not. No cookie of

@@ -8,10 +8,10 @@ from django.core import signing
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 
 from demo.constants import IN_PATH_SALT
-from demo.never_cache import never_cache
 
 from .recipe import CHANGES, recipe
 

@@ -11,8 +11,8 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
 
-from demo.never_cache import never_cache
 from demo.view_source import source_of
 
 View = Callable[..., Any]

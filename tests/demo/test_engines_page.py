@@ -42,7 +42,7 @@ from tests.servers import StoppableRedis
 ROUND_TRIPS = {
     "db": [0, 1, 2, 4, 2],
     "cache": [0, 1, 2, 4, 2],
-    "file": [0, 1, 5, 14, 4],
+    "file": [0, 1, 5, 13, 4],
     "cached_db": [0, 1, 4, 7, 3],
     "signed_cookies": [0, 0, 0, 0, 0],
     "encrypted_cookies": [0, 0, 0, 0, 0],

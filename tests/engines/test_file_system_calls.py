@@ -70,7 +70,7 @@ def cycle_key(session: Any) -> None:
         (lambda session: SessionStore(session.session_key).load(), READ),
         (write, [*LOCK, *READ, *REPLACE, "close"]),
         (lambda session: session.save(), [*LOCK, *READ, "utime", "close"]),
-        (cycle_key, [*LOCK, "link", *READ, "utime", "close"]),
+        (cycle_key, [*LOCK, "lstat", "stat", *REPLACE, "close"]),
         (lambda session: session.delete(), [*LOCK, "unlink", "close"]),
     ],
     ids=["read", "write", "save unchanged", "cycle key", "delete"],

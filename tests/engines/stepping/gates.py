@@ -42,10 +42,7 @@ STORE_METHODS: dict[type, str] = {
     MemcachedStore: (
         "read insert compare_and_swap touch delete compare_and_delete write_tombstone"
     ),
-    FileStore: (
-        "read insert insert_before_save compare_and_swap touch delete compare_and_delete purge "
-        "exists"
-    ),
+    FileStore: "read insert compare_and_swap touch delete compare_and_delete purge exists",
     MongoDBStore: "read insert compare_and_swap touch delete compare_and_delete purge page",
     DjangosDB: "_get_session_from_db exists save delete",
     DjangosFile: "load exists save delete",

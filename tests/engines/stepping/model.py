@@ -102,7 +102,7 @@ class Model:
         """
         moving, interrupted = set(), set()
         for call in self.history.calls if self.is_handover else ():
-            if call.name.endswith(("insert", "insert_before_save", "add")):
+            if call.name.endswith(("insert", "add")):
                 moving.add(call.actor)
             if call.failure and call.actor in moving:
                 interrupted.add(call.actor)
