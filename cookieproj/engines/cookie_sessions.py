@@ -59,12 +59,6 @@ class CookieSession(ListingMixin, DjangoStore):
     _written: datetime | None = None
     _secret = ""
 
-    # Whether SessionMiddleware is sure to save this session with the response.
-    save_follows = False
-
-    # The cookie that ``cycle_key`` has replaced, until there is the new one.
-    _replaced_cookie = ""
-
     @classmethod
     def is_cookie(cls, session_key: str | None) -> bool:
         """Whether it has the form of such a cookie, which no session key on a server has."""
@@ -114,7 +108,6 @@ class CookieSession(ListingMixin, DjangoStore):
         the size.
         """
         validate(self._get_session(no_load=must_create))
-        self._replaced_cookie = ""
         super().save(must_create)
         # The attributes never take half of it, so most sessions need not be measured.
         if len(self.session_key or "") < MAX_COOKIE_BYTES // 2:
@@ -124,26 +117,6 @@ class CookieSession(ListingMixin, DjangoStore):
             self._report_too_large(
                 CookieTooLargeError(settings.SESSION_COOKIE_NAME, size, MAX_COOKIE_BYTES)
             )
-
-    @property
-    def session_key(self) -> str | None:
-        """The cookie. After ``cycle_key`` it is made when it is asked for."""
-        if self._replaced_cookie and self._replaced_cookie == self._session_key:
-            self.save()
-        return self._session_key
-
-    def cycle_key(self) -> None:
-        """Replace the cookie, as ``save`` does.
-
-        Under SessionMiddleware the response saves the session anyway, and a second cookie made now
-        would be in vain.
-        """
-        self._get_session()
-        if self.save_follows and self._session_key and type(self).save is CookieSession.save:
-            self._replaced_cookie = self._session_key
-            self.modified = True
-        else:
-            super().cycle_key()
 
     def _report_too_large(self, error: CookieTooLargeError) -> None:
         """Raise the error or log it, as the setting says."""

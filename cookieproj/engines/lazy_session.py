@@ -10,12 +10,12 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest, parse_cookie
 
-from .cookie_sessions import CookieSession
 from .handover.cookie_to_server import CookieToServer
+from .handover.server_to_cookie import ServerToCookie
 from .session_keys import SessionKeys
 from .signed_ids import open_session
 
-SAVED_WITH_RESPONSE = (SessionKeys, CookieSession)
+SAVED_WITH_RESPONSE = (SessionKeys, ServerToCookie)
 
 
 class LazySession:
@@ -99,7 +99,8 @@ for name, operation in OPERATIONS.items():
 
 def is_lazy(request: HttpRequest) -> bool:
     """Whether the request has a session that nothing has used."""
-    return type(getattr(request, "session", None)) is LazySession
+    session = getattr(request, "session", None)
+    return type(session) is LazySession and session._created is None
 
 
 def create_session(

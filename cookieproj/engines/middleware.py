@@ -14,6 +14,7 @@ answers all three, so that there is one page, one line in the log, and no cookie
 """
 
 import sys
+from types import MethodType
 from typing import Any
 
 from django.conf import settings
@@ -91,13 +92,16 @@ class SessionMiddleware(DjangoMiddleware):
         if is_lazy(request) and not settings.SESSION_SAVE_EVERY_REQUEST:
             return response
         session: Any = getattr(request, "session", None)
-        if session is not None and session.is_empty() and not session.modified:
+        if not hasattr(session, "accessed"):
+            # A view has replaced it. Django's middleware does nothing for what is no session.
+            return response
+        if session.is_empty() and not session.modified:
             # It was not found. Django's middleware would delete the cookie.
             if session.accessed:
                 vary_by_cookie(response)
             return response
         try:
-            if session is not None and follows_django(super().process_response):
+            if follows_django(super().process_response):
                 save_with_response(request, session, response)
             else:
                 response = super().process_response(request, response)
@@ -112,7 +116,10 @@ def follows_django(process_response: Any) -> bool:
 
     It is not if a patch, or another parent of a site's middleware, has replaced it.
     """
-    return getattr(process_response, "__func__", None) in DJANGOS_PROCESS_RESPONSE
+    # By type and identity: the wrappers of wrapt equal what they wrap.
+    return type(process_response) is MethodType and any(
+        process_response.__func__ is own for own in DJANGOS_PROCESS_RESPONSE
+    )
 
 
 def store_error_response(request: HttpRequest, error: Exception) -> HttpResponse:

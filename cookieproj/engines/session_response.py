@@ -12,6 +12,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.http import http_date as django_http_date
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+END_OF_YEAR_9999 = 253_402_300_800
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -71,10 +72,10 @@ def save_and_set_cookie(session: Any, response: HttpResponse) -> None:
 def http_date(seconds: float) -> str:
     """Return the moment, in seconds since 1970, as Django's ``http_date`` does.
 
-    That goes through a datetime and the email package. It is called for a moment before 1970, of
-    which it raises ValueError if there is no such date.
+    That goes through a datetime and the email package. It is called for moments before 1970 and
+    after 9999, and raises ValueError if there is no such date.
     """
-    if seconds < 0:
+    if not 0 <= seconds < END_OF_YEAR_9999:
         return django_http_date(seconds)
     date = time.gmtime(seconds)
     return (

@@ -9,8 +9,8 @@ from typing import Any
 
 import django
 from django.db import InterfaceError, OperationalError
+from django.db.backends import utils
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.utils import CursorWrapper
 
 from .sql_call import in_transaction
 from .sql_drivers import Answer, driver_of, is_defined_in
@@ -19,7 +19,7 @@ from .sql_drivers import Answer, driver_of, is_defined_in
 # measure or forbid queries replace one of them.
 WRAPPER_METHODS = (
     *("ensure_connection", "cursor", "_cursor", "create_cursor", "_prepare_cursor"),
-    "make_cursor",
+    *("make_cursor", "close_if_health_check_failed"),
 )
 CURSOR_METHODS = ("execute", "_execute_with_wrappers", "_execute")
 
@@ -36,12 +36,12 @@ def is_direct(connection: BaseDatabaseWrapper, parameters: Sequence[Any]) -> boo
     - each statement is a transaction of its own;
     - the parameters are dates and ASCII text, which have one form in every encoding.
     """
-    if connection.execute_wrappers or connection.queries_logged:
-        return False
-    # Django's refusal on an event loop is in here.
+    # First, as a receiver of connection_created may begin to listen. Django's refusal on an event
+    # loop is in here.
     connection.ensure_connection()
     return (
-        driver_of(connection).is_ready(connection)
+        not (connection.execute_wrappers or connection.queries_logged)
+        and driver_of(connection).is_ready(connection)
         and not in_transaction(connection)
         and not has_replaced_methods(connection)
         and all(map(is_plain, parameters))
@@ -56,10 +56,13 @@ def is_plain(value: Any) -> bool:
 def has_replaced_methods(connection: BaseDatabaseWrapper) -> bool:
     """Whether any method that sends a statement is not Django's own."""
     wrapper = type(connection)
+    # Looked up at each call, as Django does: the class may be replaced too.
+    cursor = utils.CursorWrapper
     return not (
         vars(connection).keys().isdisjoint(WRAPPER_METHODS)
+        and cursor.__module__ == utils.__name__
         and all(is_defined_in(django, getattr(wrapper, name)) for name in WRAPPER_METHODS)
-        and all(is_defined_in(django, getattr(CursorWrapper, name)) for name in CURSOR_METHODS)
+        and all(is_defined_in(django, getattr(cursor, name)) for name in CURSOR_METHODS)
     )
 
 

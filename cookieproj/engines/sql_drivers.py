@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import closing
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
@@ -33,20 +34,31 @@ class Driver:
 
 
 class PyMySQL(Driver):
+    """Sends through the cursor of Django's backend, which knows MariaDB's error codes."""
+
     def is_ready(self, connection: BaseDatabaseWrapper) -> bool:
         return True
 
     def send(self, driver_connection: Any, sql: str, parameters: Sequence[Any]) -> Answer:
         with closing(driver_connection.cursor()) as cursor:
-            cursor.execute(sql, parameters)
+            # Imported here, as the module needs a driver.
+            from django.db.backends.mysql.base import CursorWrapper  # noqa: PLC0415
+
+            CursorWrapper(cursor).execute(sql, parameters)
             return Answer(cursor.fetchall(), cursor.rowcount)
 
 
-@lru_cache(maxsize=64)
 def is_defined_in(package: ModuleType, function: Any) -> bool:
     """Whether the package defines the function, so that nobody has replaced or decorated it."""
-    folder = str(Path(package.__file__ or "").parent)
-    return isinstance(function, FunctionType) and function.__code__.co_filename.startswith(folder)
+    if type(function) is not FunctionType:
+        return False
+    return function.__code__.co_filename.startswith(folder_of(package))
+
+
+@cache
+def folder_of(package: ModuleType) -> str:
+    """Return the package's folder, with the separator at its end."""
+    return f"{Path(package.__file__ or '').parent}{os.sep}"
 
 
 # By the module of Django's wrapper and the class of the driver's connection. A subclass of either

@@ -32,6 +32,7 @@ class Psycopg(Driver):
         dates: Any = driver_connection.adapters.get_loader(TIMESTAMPTZ_OID, Format.TEXT)
         return bool(
             driver_connection.cursor_factory is CURSOR_CLASS
+            and driver_connection.autocommit
             and "cursor" not in vars(driver_connection)
             and is_defined_in(psycopg, psycopg.Connection.cursor)
             and is_defined_in(psycopg, CURSOR_CLASS.execute)
@@ -41,26 +42,22 @@ class Psycopg(Driver):
         )
 
     def send(self, driver_connection: Any, sql: str, parameters: Sequence[Any]) -> Answer:
-        if driver_connection.prepare_threshold is None:
-            return send_once(driver_connection, numbered(sql), parameters)
-        # The site allows prepared statements, and psycopg knows how often it has sent this one.
-        with psycopg.Cursor(driver_connection) as cursor:
-            cursor.execute(sql, parameters)
-            return Answer(cursor.fetchall() if cursor.description else [], cursor.rowcount)
+        """Send the statement without preparing it.
 
-
-def send_once(driver_connection: Any, sql: bytes, parameters: Sequence[Any]) -> Answer:
-    """Send the statement without preparing it, as PgBouncer may send the next one elsewhere."""
-    low_level = driver_connection.pgconn
-    with driver_connection.lock:
-        low_level.send_query_params(sql, [str(value).encode() for value in parameters])
-        result = driver_connection.wait(generators.execute(low_level))[-1]
-    if result.status not in SUCCESS:
-        raise error_from_result(result)
-    transformer = Transformer(driver_connection)
-    transformer.set_pgresult(result)
-    rows = transformer.load_rows(0, result.ntuples, tuple)
-    return Answer(rows, result.command_tuples or 0)
+        PgBouncer may send the next one to another server, and a migration makes a prepared
+        SELECT fail.
+        """
+        low_level = driver_connection.pgconn
+        values = [str(value).encode() for value in parameters]
+        with driver_connection.lock:
+            low_level.send_query_params(numbered(sql), values)
+            result = driver_connection.wait(generators.execute(low_level))[-1]
+        if result.status not in SUCCESS:
+            raise error_from_result(result)
+        transformer = Transformer(driver_connection)
+        transformer.set_pgresult(result)
+        rows = transformer.load_rows(0, result.ntuples, tuple)
+        return Answer(rows, result.command_tuples or 0)
 
 
 @cache

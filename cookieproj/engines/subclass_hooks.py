@@ -10,6 +10,7 @@ from functools import cache, partial
 from typing import Any
 
 from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase
 from django.core import signing
 
 from .entries import Entry
@@ -29,10 +30,21 @@ def is_djangos_own(definition: Any) -> bool:
     return definition.__module__.startswith("django.") and not hasattr(definition, "__wrapped__")
 
 
-# The signer of Django's engines. It lacks what was replaced before this was imported.
-DJANGOS_SIGNER = tuple(
-    filter(is_djangos_own, (signing.dumps, signing.loads, signing.TimestampSigner))
-)
+# What Django's engines sign and serialize with. Packages replace some of it.
+SIGNING_FUNCTIONS: list[tuple[Any, str]] = [
+    *((signing, name) for name in ("dumps", "loads", "b64_encode", "b64_decode", "salted_hmac")),
+    *((signing.Signer, name) for name in ("sign", "unsign", "signature")),
+    *((signing.Signer, name) for name in ("sign_object", "unsign_object")),
+    *((signing.TimestampSigner, name) for name in ("sign", "unsign", "timestamp")),
+    *((signing.JSONSerializer, name) for name in ("dumps", "loads")),
+    *((SessionBase, name) for name in ("encode", "decode")),
+    *((signing, name) for name in ("Signer", "TimestampSigner", "JSONSerializer")),
+]
+# None stands for what was replaced before this was imported.
+DJANGOS_OWN = [
+    own if is_djangos_own(own := getattr(place, name)) else None
+    for place, name in SIGNING_FUNCTIONS
+]
 
 
 def is_ours_or_djangos(class_: type) -> bool:
@@ -52,7 +64,7 @@ def signs_like_django(session: Any) -> bool:
 
     They are if no class of the site overrides ``encode`` or ``decode``, the serializer is Django's
     JSON serializer, there is a salt, SIGNING_BACKEND names no other signer, and nothing has
-    replaced Django's.
+    replaced a function of Django's that signs, serializes or encodes.
     """
     class_: type = type(session)
     return (
@@ -60,7 +72,10 @@ def signs_like_django(session: Any) -> bool:
         and bool(session.key_salt)
         and not overrides(class_, "encode", "decode")
         and settings.SIGNING_BACKEND == DJANGOS_SIGNING_BACKEND
-        and (signing.dumps, signing.loads, signing.TimestampSigner) == DJANGOS_SIGNER
+        and all(
+            getattr(place, name) is own
+            for (place, name), own in zip(SIGNING_FUNCTIONS, DJANGOS_OWN, strict=True)
+        )
     )
 
 

@@ -2,7 +2,6 @@
 
 import random
 import string
-from collections.abc import Callable
 from datetime import timedelta
 from importlib import import_module
 from typing import Any
@@ -20,7 +19,6 @@ from pytest_django import Settings
 from cookieproj.engines.cookie_sessions import CookieSession
 from cookieproj.engines.cookie_settings import MAX_COOKIE_BYTES
 from cookieproj.engines.exceptions import CookieTooLargeError
-from cookieproj.engines.middleware import SessionMiddleware as OurMiddleware
 
 AGE = 14 * 24 * 60 * 60
 
@@ -206,79 +204,3 @@ class TestExpiryByAge:
         store = self.subclass(get_expiry_date=lambda self, **kwargs: moment)
         assert self.opened_after(95, cookie, store) == {"a": 1}
         assert self.opened_after(105, cookie, store) == {}
-
-
-class TestCycleKey:
-    """Under SessionMiddleware the response makes the cookie, and nothing makes another before."""
-
-    def cookies_made(
-        self, view: Callable[[Any], object], **members: Any
-    ) -> tuple[list[str], HttpResponse]:
-        """Return the cookies that are made for a request to that view, and its response."""
-        engine = import_module(django_settings.SESSION_ENGINE).SessionStore
-        cookie, made = stored_session(a=1).session_key, []
-
-        def make_cookie(self: CookieSession, *arguments: Any) -> str:
-            made.append(engine.make_cookie(self, *arguments))
-            return str(made[-1])
-
-        store = type("SessionStore", (engine,), {"make_cookie": make_cookie, **members})
-        middleware: Any = OurMiddleware(lambda request: view(request.session) or HttpResponse())
-        middleware.SessionStore = store
-        request = RequestFactory().get("/")
-        request.COOKIES["sessionid"] = str(cookie)
-        return made, middleware(request)
-
-    def test_cookie_is_made_once(self) -> None:
-        def view(session: Any) -> None:
-            session.cycle_key()
-            session["b"] = 2
-
-        made, response = self.cookies_made(view)
-        assert made == [response.cookies["sessionid"].value]
-        assert dict(open_session(made[0]).items()) == {"a": 1, "b": 2}
-
-    def test_cookie_is_set_without_another_change(self) -> None:
-        made, response = self.cookies_made(lambda session: session.cycle_key())
-        assert made == [response.cookies["sessionid"].value]
-
-    def test_session_key_is_the_new_cookie(self) -> None:
-        def view(session: Any) -> None:
-            session["b"] = 2
-            session.cycle_key()
-            keys.extend((session.session_key, session.session_key))
-
-        keys: list[str] = []
-        made, _response = self.cookies_made(view)
-        assert keys == [made[0], made[0]]
-        assert dict(open_session(made[0]).items()) == {"a": 1, "b": 2}
-
-    def test_session_that_is_flushed_then_has_no_key(self) -> None:
-        def view(session: Any) -> None:
-            session.cycle_key()
-            session.flush()
-            assert session.session_key is None
-
-        made, response = self.cookies_made(view)
-        assert not made
-        assert response.cookies["sessionid"].value == ""
-
-    def test_overridden_save_is_called_as_by_djangos_engine(self) -> None:
-        def save(self: CookieSession, must_create: bool = False) -> None:
-            saved.append(dict(self.items()))
-            CookieSession.save(self, must_create)
-
-        def view(session: Any) -> None:
-            session.cycle_key()
-            session["b"] = 2
-
-        saved: list[dict[str, Any]] = []
-        self.cookies_made(view, save=save)
-        assert saved == [{"a": 1}, {"a": 1, "b": 2}]
-
-    def test_without_the_middleware_it_is_made_at_once(self) -> None:
-        cookie = stored_session(a=1).session_key
-        session = open_session(cookie)
-        with time_machine.travel(timezone.now() + timedelta(seconds=5), tick=False):
-            session.cycle_key()
-        assert session._session_key != cookie

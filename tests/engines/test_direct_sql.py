@@ -3,13 +3,17 @@
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import django
 import psycopg
 import pytest
 from django.db import connection, connections, transaction
+from django.db.backends import utils
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 from django.db.backends.utils import CursorWrapper
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
@@ -106,6 +110,10 @@ def replaced(owner: Any, name: str) -> Callable[[], AbstractContextManager[Any]]
     return lambda: mock.patch.object(owner, name, decorated(getattr(owner, name)))
 
 
+def health_check_replaced() -> AbstractContextManager[Any]:
+    return replaced(type(connections["default"]), "close_if_health_check_failed")()
+
+
 @contextmanager
 def replaced_on_instance() -> Iterator[None]:
     wrapper: Any = connections["default"]
@@ -152,6 +160,39 @@ def connection_of_a_subclass() -> Iterator[None]:
         driver_connection.__class__ = class_
 
 
+class ReadOnlyCursor(utils.CursorWrapper):
+    """A site's own, which leaves all that sends to Django's class."""
+
+
+@contextmanager
+def listening_once_connected() -> Iterator[None]:
+    """As a tool that adds its wrapper to each new connection."""
+
+    def receive(connection: Any, **kwargs: Any) -> None:
+        wrappers.enter_context(
+            connection.execute_wrapper(lambda execute, *arguments: execute(*arguments))
+        )
+
+    connection.close()
+    with ExitStack() as wrappers:
+        connection_created.connect(receive)
+        try:
+            yield
+        finally:
+            connection_created.disconnect(receive)
+
+
+@contextmanager
+def replaced_by_package_of_similar_name() -> Iterator[None]:
+    """Its folder is beside Django's, and its name begins with Django's."""
+    path = f"{Path(django.__file__).parent}_counter/patch.py"
+    namespace: dict[str, Any] = {"execute": CursorWrapper.execute}
+    source = "def counted(*arguments, **options): return execute(*arguments, **options)"
+    exec(compile(source, path, "exec"), namespace)
+    with mock.patch.object(CursorWrapper, "execute", namespace["counted"]):
+        yield
+
+
 GUARDS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "execute_wrapper": execute_wrapper,
     "queries are captured": lambda: CaptureQueriesContext(connection),
@@ -162,6 +203,10 @@ GUARDS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "execute replaced": replaced(CursorWrapper, "execute"),
     "_execute replaced": replaced(CursorWrapper, "_execute"),
     "one connection's cursor replaced": replaced_on_instance,
+    "health check replaced": health_check_replaced,
+    "class of cursors replaced": lambda: mock.patch.object(utils, "CursorWrapper", ReadOnlyCursor),
+    "execute replaced by django_counter": replaced_by_package_of_similar_name,
+    "wrapper added on connecting": listening_once_connected,
     "atomic": transaction.atomic,
     "autocommit off": without_autocommit,
     "another database backend": wrapper_of_a_subclass,
@@ -204,6 +249,18 @@ def transaction_by_hand() -> Iterator[None]:
 
 
 @contextmanager
+def psycopg_without_autocommit() -> Iterator[None]:
+    """Django does not know of it, and the statement begins a transaction."""
+    connection.ensure_connection()
+    connection.connection.autocommit = False
+    try:
+        yield
+    finally:
+        connection.connection.rollback()
+        connection.connection.autocommit = True
+
+
+@contextmanager
 def pipeline() -> Iterator[None]:
     connection.ensure_connection()
     with connection.connection.pipeline():
@@ -230,6 +287,7 @@ PSYCOPG_GUARDS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "execute replaced": replaced(psycopg.Cursor, "execute"),
     "BEGIN by hand": transaction_by_hand,
     "pipeline": pipeline,
+    "psycopg's autocommit off": psycopg_without_autocommit,
     "another time zone": another_time_zone,
 }
 

@@ -217,10 +217,11 @@ def test_pool(engine: Engine) -> None:
 
 @on_postgresql
 @pytest.mark.parametrize("threshold", [None, 2])
-def test_statements_are_prepared_only_if_the_site_says_so(
-    engine: Engine, threshold: int | None
-) -> None:
-    """Behind PgBouncer the next statement may be sent to a server that has not prepared it."""
+def test_no_statement_is_prepared(engine: Engine, threshold: int | None) -> None:
+    """Behind PgBouncer the next statement may be sent to a server that has not prepared it.
+
+    And after a migration of the table in another process, a prepared SELECT fails.
+    """
     options = {**connection.settings_dict["OPTIONS"], "prepare_threshold": threshold}
     with reconnecting(OPTIONS=options):
         key = stored(engine, a=1).session_key
@@ -231,7 +232,7 @@ def test_statements_are_prepared_only_if_the_site_says_so(
         with connection.cursor() as cursor:
             cursor.execute("SELECT statement FROM pg_prepared_statements")
             prepared = {statement.split()[0] for (statement,) in cursor.fetchall()}
-    assert prepared == (set() if threshold is None else {"SELECT", "UPDATE"})
+    assert not prepared
 
 
 def test_event_loop_is_refused(engine: Engine) -> None:

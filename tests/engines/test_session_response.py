@@ -139,6 +139,11 @@ def test_date_is_djangos() -> None:
         # Django's date rounds to microseconds, so the last of a second can be the next one.
         assert http_date(seconds) in {http.http_date(seconds), http.http_date(int(seconds))}
     assert http_date(0) == http.http_date(0)
+    for seconds in (-1, -62_135_596_800):
+        assert http_date(seconds) == http.http_date(seconds)
+    for seconds in (253_402_300_800, -62_135_596_801):
+        with pytest.raises(ValueError, match="year"):
+            http_date(seconds)
 
 
 class TestSubclassOfASite:
@@ -221,9 +226,34 @@ class TestSubclassOfASite:
             DjangoMiddleware(view).process_response
         )
 
-    def test_replaces_the_session_by_none(self) -> None:
+    def test_wrapper_that_equals_djangos_method_is_noticed(self) -> None:
+        """As those of wrapt, which forward ``__func__`` too."""
+        method: Any = DjangoMiddleware(view).process_response
+
+        class Wrapper:
+            __func__ = method.__func__
+
+            def __eq__(self, other: object) -> bool:
+                return bool(method == other)
+
+            __hash__ = None  # type: ignore[assignment]
+
+        assert not middleware_module.follows_django(Wrapper())
+
+    def test_puts_the_session_aside_for_a_while(self) -> None:
         def view(request: HttpRequest) -> HttpResponse:
-            request.session = None  # type: ignore[assignment]
+            own, request.session = request.session, SessionStore()
+            own["a"] = 2
+            request.session = own
+            return HttpResponse()
+
+        response: Any = SessionMiddleware(view)(request_with(stored(a=1)))
+        assert SessionStore(response.cookies["sessionid"].value)["a"] == 2
+
+    @pytest.mark.parametrize("replacement", [None, {}])
+    def test_replaces_the_session_by_something_else(self, replacement: Any) -> None:
+        def view(request: HttpRequest) -> HttpResponse:
+            request.session = replacement
             return HttpResponse("none")
 
         response: Any = SessionMiddleware(view)(request_with(None))

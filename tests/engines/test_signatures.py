@@ -12,6 +12,7 @@ from unittest import mock
 import pytest
 import time_machine
 from django.conf import settings as django_settings
+from django.contrib.sessions.backends.base import SessionBase
 from django.core import signing
 from django.test import override_settings
 from pytest_django import Settings
@@ -201,6 +202,17 @@ def imported_again(module: ModuleType) -> Any:
     return again
 
 
+class EqualWrapper:
+    def __init__(self, wrapped: Any) -> None:
+        self.wrapped = self.__func__ = wrapped
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self.wrapped == other)
+
+    def __hash__(self) -> int:
+        return hash(self.wrapped)
+
+
 class TestDjangosWayIsTaken:
     """``signs_like_django`` says when."""
 
@@ -256,6 +268,27 @@ class TestDjangosWayIsTaken:
     def test_if_djangos_signer_is_replaced(self, session_class: Any) -> None:
         with mock.patch.object(signing, "TimestampSigner", OtherSigner):
             assert self.calls_of_djangos_hmac(session_class) == 2
+
+    @pytest.mark.parametrize(
+        ("place", "name"),
+        [
+            (signing, "salted_hmac"),
+            (signing.Signer, "signature"),
+            (signing.Signer, "unsign"),
+            (signing.TimestampSigner, "sign"),
+            (signing.JSONSerializer, "dumps"),
+            (signing.JSONSerializer, "loads"),
+            (SessionBase, "encode"),
+        ],
+    )
+    def test_if_a_method_of_djangos_is_replaced(
+        self, session_class: Any, place: Any, name: str
+    ) -> None:
+        """Even by a wrapper that equals what it wraps, as those of wrapt do."""
+        session = session_class()
+        assert subclass_hooks.signs_like_django(session)
+        with mock.patch.object(place, name, EqualWrapper(getattr(place, name))):
+            assert not subclass_hooks.signs_like_django(session)
 
     @pytest.mark.parametrize("wraps", [True, False])
     def test_if_a_function_was_replaced_before_the_import(self, wraps: bool) -> None:

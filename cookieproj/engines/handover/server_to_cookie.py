@@ -91,6 +91,9 @@ class ServerToCookie(KeepsExpiryMixin, CookieSession):
     # None until the session is loaded.
     _exchange: Exchange | None = None
 
+    # Whether a save is sure to follow; see SessionKeys.
+    save_follows = False
+
     def __init__(self, session_key: str | None = None, *args: Any, **kwargs: Any) -> None:
         is_id = session_key is not None and not self.is_cookie(session_key)
         super().__init__(without_signature(session_key) if is_id else session_key, *args, **kwargs)
