@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from urllib.parse import urlsplit
 
 import pytest
 from django.contrib.sessions.backends.base import UpdateError
 from django.core.cache import caches as connections
 from pytest_django import Settings
-from redis import Redis
+from redis import Connection, Redis
 
 from cookieproj.engines.cache import SessionStore
 from cookieproj.engines.caches import adapter_for, redis_steps
@@ -220,6 +221,24 @@ def test_servers_of_a_cluster_have_different_commands(use: Use, tmp_path: Path) 
             changed_session(key).save()
             assert delete(key)
             assert SessionStore(key).load() == {}
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_interrupted_command_leaves_its_answer_to_nobody(
+    use: Use, valkey: str, protocol: int
+) -> None:
+    """By an exception of a signal handler, after the command was sent."""
+    use(f"valkey://{valkey}/0?protocol={protocol}")
+    first, second = create_session(n=1), create_session(n=2)
+    store = store_of(SessionStore)
+    with (
+        mock.patch.object(Connection, "read_response", side_effect=KeyboardInterrupt),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        store.read(first)
+    stored = store.read(second)
+    assert stored
+    assert stored.data == {"n": 2}
 
 
 def test_server_of_unknown_version_is_sent_scripts(use: Use, valkey: str) -> None:

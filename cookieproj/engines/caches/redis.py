@@ -1,6 +1,7 @@
 """Sessions in Redis or Valkey. Each step is one command on one key, as a Redis Cluster requires."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -64,6 +65,18 @@ class RedisStore(RedisListing):
         except ValueError:
             raise ImproperlyConfigured(WRONG_LOCATION) from None
         refuse_decode_responses(pool.connection_kwargs)
+
+    def _raise_store_error(self, error: BaseException) -> None:
+        """Close the idle connections if redis-py was interrupted, by a signal handler for example.
+
+        Its client gives the connection back with an unread answer, which the next command would
+        take for its own.
+        """
+        if not isinstance(error, self.errors):
+            with suppress(*self.errors):
+                for pool in self._pools():
+                    pool.disconnect(inuse_connections=False)
+        super()._raise_store_error(error)
 
     def store_error(self, error: Exception) -> StoreError:
         return store_error(self.label, error)
