@@ -161,21 +161,24 @@ class RedisClusterStore(DjangoRedisStore):
         with self.store_call():
             node, is_asking = self.client.get_node_from_key(name), False
         for _redirection in range(MAX_REDIRECTIONS):
-            with self.client.get_redis_connection(node).pipeline(transaction=True) as transaction:
-                ask = partial(transaction.immediate_execute_command, "ASKING")
-                options = {"prepare": ask} if is_asking else {}
-                try:
-                    return self._compare_and_change(
-                        transaction, step, name, token, *arguments, **options
-                    )
-                except StoreError as error:
-                    redirection = error.__cause__
-                    # MovedError is a subclass of it.
-                    if not isinstance(redirection, AskError):
-                        raise
+            client = self.client.get_redis_connection(node)
+            run = self._compare_and_change_asking if is_asking else self._compare_and_change
+            try:
+                with client.pipeline(transaction=True) as transaction:
+                    return run(transaction, step, name, token, *arguments)
+            except StoreError as error:
+                redirection = error.__cause__
+                # MovedError is a subclass of it.
+                if not isinstance(redirection, AskError):
+                    raise
             is_asking = not isinstance(redirection, MovedError)
             node = self._node_at(redirection.host, redirection.port)
         raise StoreUnavailableError(self.label, REDIRECTED_TOO_OFTEN)
+
+    def _compare_and_change_asking(self, transaction: Any, *arguments: Any) -> bool:
+        """Run it on the node that imports the slot, which only serves it after ASKING."""
+        ask = partial(transaction.immediate_execute_command, "ASKING")
+        return self._compare_and_change(transaction, *arguments, prepare=ask)
 
     def _node_at(self, host: str, port: int) -> ClusterNode:
         """Return that node. If the client does not know it yet, the cluster is asked."""
