@@ -99,7 +99,8 @@ def test_next_pages_are_complete_after_first_page_was_deleted(engine: Engine) ->
 
 @on_engines(listable)
 def test_repr_of_page_omits_position(engine: Engine) -> None:
-    for number in range(9):
+    # Redis returns whole buckets of keys: a page of 2 may have all of 9, but not of 40.
+    for number in range(40):
         stored(engine, number=number)
     page = engine.Store.page(size=2)
     assert page.next
