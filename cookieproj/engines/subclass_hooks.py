@@ -7,6 +7,7 @@ Django's way, they take that way as well.
 import copy
 from collections.abc import Callable
 from functools import cache, partial
+from operator import is_
 from typing import Any
 
 from django.conf import settings
@@ -40,6 +41,8 @@ SIGNING_FUNCTIONS: list[tuple[Any, str]] = [
     *((SessionBase, name) for name in ("encode", "decode")),
     *((signing, name) for name in ("Signer", "TimestampSigner", "JSONSerializer")),
 ]
+PLACES = [place for place, _name in SIGNING_FUNCTIONS]
+NAMES = [name for _place, name in SIGNING_FUNCTIONS]
 # None stands for what was replaced before this was imported.
 DJANGOS_OWN = [
     own if is_djangos_own(own := getattr(place, name)) else None
@@ -72,10 +75,8 @@ def signs_like_django(session: Any) -> bool:
         and bool(session.key_salt)
         and not overrides(class_, "encode", "decode")
         and settings.SIGNING_BACKEND == DJANGOS_SIGNING_BACKEND
-        and all(
-            getattr(place, name) is own
-            for (place, name), own in zip(SIGNING_FUNCTIONS, DJANGOS_OWN, strict=True)
-        )
+        # By identity: the wrappers of wrapt equal what they wrap.
+        and all(map(is_, map(getattr, PLACES, NAMES), DJANGOS_OWN))
     )
 
 

@@ -83,7 +83,7 @@ class MemcachedStore(GenericCacheStore):
         timeout = self.cache.get_backend_timeout(seconds_until(expires))
         with suppress(*INVALID_KEY), self.store_call():
             if self._server_of(key).add(self.name(key), data, expire=timeout):
-                return self._entry(data)
+                return self._entry(copy.deepcopy(data))
         raise CreateError
 
     def compare_and_swap(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
@@ -95,7 +95,7 @@ class MemcachedStore(GenericCacheStore):
             is_swapped = self._server_of(key).cas(
                 self.name(key), data, stored.token, expire=timeout
             )
-        return self._entry(data) if is_swapped else None
+        return self._entry(copy.deepcopy(data)) if is_swapped else None
 
     def touch(self, key: str, old: Entry, expires: datetime) -> Entry | None:
         if self._unchanged(key, old) is None:
@@ -168,8 +168,8 @@ class MemcachedStore(GenericCacheStore):
         return [Location(self.label, name, payload, None)] if payload else []
 
     def _entry(self, value: Any, number: bytes | None = None) -> Entry:
+        """Return the entry of a value that nothing else refers to, such as one just received."""
         if value is None:
             # A tombstone: see ``write_tombstone``.
             return Entry(number, lambda: None, is_cache_tombstone=True)
-        own_value = copy.deepcopy(value)
-        return Entry(number, partial(decode_valid, copy.deepcopy, own_value))
+        return Entry(number, partial(decode_valid, copy.deepcopy, value))

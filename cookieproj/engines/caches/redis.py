@@ -28,6 +28,7 @@ from .generic import (
     new_tombstone,
     seconds_until,
 )
+from .redis_client import client_of
 from .redis_errors import WRONG_LOCATION, refuse_decode_responses, store_error
 from .redis_listing import RedisListing
 from .redis_steps import DELETE, SWAP, TOUCH, Server, Step, known_servers, server_of
@@ -44,7 +45,7 @@ class RedisStore(RedisListing):
 
     @property
     def client(self) -> Any:
-        return self.cache._cache.get_client(write=True)
+        return client_of(self.cache)
 
     @property
     def detour(self) -> str | Promise:
