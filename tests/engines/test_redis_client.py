@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import redis
 from django.core.cache import caches as connections
-from django.core.cache.backends.redis import RedisCache, RedisCacheClient
+from django.core.cache.backends.redis import RedisCacheClient
 from pytest_django import Settings
 
 from cookieproj.engines.cache import SessionStore
@@ -26,21 +26,15 @@ class OwnClient(RedisCacheClient):
         return super().get_client(key, write=write)
 
 
-class OwnCache(RedisCache):
-    def __init__(self, server: str, params: dict[str, Any]) -> None:
-        super().__init__(server, params)
-        self._class = OwnClient
-
-
 @pytest.fixture
 def cache(settings: Settings, redis_url: str) -> Any:
     return use(settings, redis_url)
 
 
-def use(settings: Settings, redis_url: str, backend: str = REDIS_CACHE) -> Any:
+def use(settings: Settings, redis_url: str) -> Any:
     settings.SESSION_ENGINE = "cookieproj.engines.cache"
     settings.SESSION_CACHE_ALIAS = "sessions"
-    settings.CACHES = {"sessions": {"BACKEND": backend, "LOCATION": f"{redis_url}/7"}}
+    settings.CACHES = {"sessions": {"BACKEND": REDIS_CACHE, "LOCATION": f"{redis_url}/7"}}
     return connections["sessions"]
 
 
@@ -97,10 +91,8 @@ def test_client_is_freed_with_its_cache(settings: Settings, redis_url: str) -> N
     assert len(_kept) == before - 1
 
 
-def test_subclass_that_creates_clients_is_asked_each_time(
-    settings: Settings, redis_url: str
-) -> None:
-    use(settings, redis_url, f"{__name__}.OwnCache")
+def test_subclass_that_creates_clients_is_asked_each_time(cache: Any) -> None:
+    cache._class = OwnClient
     OwnClient.created = 0
     read_write_and_delete()
     assert OwnClient.created > 2
