@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from wsgiref.types import WSGIApplication
 
 from cookieproj.engines.benchmark.application import Application
@@ -14,6 +15,7 @@ from cookieproj.engines.benchmark.run import payload_of
 from cookieproj.engines.benchmark.views import KINDS
 from cookieproj.engines.constants import DJANGO_ENGINES, OUR_ENGINES
 from cookieproj.engines.engine_registry import resolve_engine
+from cookieproj.settings.caches import caches
 from demo.benchmark_chart import TITLES
 
 from . import peers
@@ -23,19 +25,22 @@ PAYLOAD = 200
 WITHOUT = "no sessions"
 PLAIN = "plain"
 DJANGOS = "Django's"
+DJANGOS_CACHES = "django.core.cache.backends"
 
 
 @dataclass(frozen=True)
 class Place:
     """Where the sessions of contestants are stored, and the engine that stores them there.
 
-    ``database`` and ``cache`` are kinds of servers. The others serve with other packages.
+    ``database`` and ``cache`` are kinds of servers. ``backend`` replaces the backend of the cache
+    that this site has for it. The others serve with other packages.
     """
 
     name: str
     engine: str
     database: str = "sqlite"
     cache: str = "redis"
+    backend: str = ""
     others: tuple[str, ...] = ()
 
     @property
@@ -43,9 +48,17 @@ class Place:
         """The contestants with sessions, in the order of turns. Ours come first."""
         return [OUR_ENGINES + self.engine, DJANGO_ENGINES + self.engine, *self.others]
 
+    def caches(self, url: str) -> dict[str, Any]:
+        """The setting CACHES for that server."""
+        configured: dict[str, Any] = caches(url)
+        if self.backend:
+            configured["sessions"] = {"BACKEND": self.backend, "LOCATION": f"{url}/1"}
+        return configured
+
 
 PLACES = [
     Place("Redis", "cache", others=("Flask-Session", "starsessions", "redis-py alone")),
+    Place("Redis by Django's backend", "cache", backend=f"{DJANGOS_CACHES}.redis.RedisCache"),
     Place("Valkey", "cache", cache="valkey"),
     Place("memcached", "cache", cache="memcached"),
     Place("PostgreSQL", "db", "postgresql", others=("Flask-Session, SQLAlchemy", "psycopg alone")),
@@ -164,6 +177,10 @@ AIMS = [
         {"read": 0.80, "write": 0.60, "sign_in": 0.45, "sign_out": 0.88},
         read={"Flask-Session": 0.55, "starsessions": 0.60},
         write={"Flask-Session": 0.85, "starsessions": 0.95},
+    ),
+    *aims_of(
+        "Redis by Django's backend",
+        {"read": 0.80, "write": 0.60, "sign_in": 0.45, "sign_out": 0.88},
     ),
     *aims_of(
         "PostgreSQL",

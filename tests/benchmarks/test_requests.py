@@ -10,7 +10,6 @@ from django.test import override_settings
 from pytest_django import DjangoDbBlocker
 
 from cookieproj.engines.constants import OUR_ENGINES
-from cookieproj.settings.caches import caches
 from tests.conftest import administered, connected, forget_folder, new_database
 
 from .contest import (
@@ -83,7 +82,7 @@ def serve_at(
     forget_folder()
     with (
         connected(database_url, CONN_MAX_AGE=60, CONN_HEALTH_CHECKS=True),
-        override_settings(CACHES=caches(cache_url), SESSION_FILE_PATH=folder),
+        override_settings(CACHES=place.caches(cache_url), SESSION_FILE_PATH=folder),
     ):
         call_command("migrate", verbosity=0)
         assert not settings.DEBUG
