@@ -2,9 +2,12 @@
 
 import html
 import re
+from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
+from django.conf import settings as site_settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.sessions.models import Session
 from django.core.cache import caches
@@ -13,32 +16,54 @@ from pytest_django import Settings
 
 from cookieproj.devices.models import RefusedSession, SignedInSession
 from cookieproj.engines import running_engine
-from cookieproj.engines.constants import DJANGO_ENGINES
+from cookieproj.engines.constants import DJANGO_ENGINE_NAMES, DJANGO_ENGINES, MONGODB
 from cookieproj.engines.db import SessionStore as DBStore
 from cookieproj.engines.exceptions import StoreUnavailableError
-from demo import attacks
-from demo.attacks import ATTEMPTS, Trial
+from cookieproj.engines.mongodb_client import documents
+from demo.attacks import ATTEMPTS, Trial, targets
 from demo.models import User
+from tests.conftest import on
 from tests.families import IN_COOKIES
 
-# Whether each trial is withstood, in their order.
+# Whether each trial is withstood, in their order: Django's engine and ours on the server, then
+# both in cookies.
 EXPECTED = {
-    "change-a-character": [False, True],
-    "replay-after-signing-out": [True, True, False, True],
-    "type-is-login": [False, True],
-    "fix-a-session-key": [True, False, True],
-    "send-5000-bytes": [False, True, True],
-    "write-twice-at-once": [True, False],
+    "change-a-character": [False, True, True, True],
+    "type-is-login": [False, True, True, True, True, True],
+    "fix-a-session-key": [True, False, True] * 2,
+    "replay-after-signing-out": [True, True, True, True, False, True, True, True],
+    "steal-a-cookie": [False, True, False, True, False, False, False, True],
+    "replay-after-a-switch": [True, False, True, True] * 2,
+    "write-twice-at-once": [False, True, False, False],
+    "sign-in-twice-at-once": [True, True, False, False],
+    "send-5000-bytes": [True, True, False, True],
+    "fill-the-store": [False, True, True, True],
 }
-# A planted cookie contains the attacker's session and never becomes the victim's.
-EXPECTED_IN_COOKIES = {"fix-a-session-key": [True, True, True]}
+EXPECTED_IN_COOKIES = {
+    # A planted cookie contains the attacker's session and never becomes the victim's.
+    "fix-a-session-key": [True] * 6,
+    "replay-after-a-switch": [True, False, True, True],
+}
+# If Django's engines stand in the place of ours.
+EXPECTED_OF_DJANGOS = {
+    "replay-after-signing-out": [True, True, True, True, False, True, False, True],
+    "steal-a-cookie": [False, True, False, True, False, False, False, False],
+    "replay-after-a-switch": [True, False, True, False] * 2,
+    "write-twice-at-once": [False] * 4,
+    "send-5000-bytes": [True, True, False, False],
+    "fill-the-store": [False, True, False, True],
+}
 
 
-def stored_counts() -> list[int]:
+def stored_counts(folder: Path) -> list[int]:
     counts = [
         model.objects.count()
         for model in (User, Session, SignedInSession, RefusedSession, LogEntry)
     ]
+    # Lock files, which stay, have a dot before their names.
+    counts.append(len(list(folder.glob("[!.]*"))))
+    if running_engine.name() == MONGODB:
+        counts.append(documents(site_settings.SESSION_MONGODB_URL).count_documents({}))
     if running_engine.name() in {"cache", "cached_db"}:
         counts.append(len(list(caches["sessions"].iter_keys("*"))))  # type: ignore[attr-defined]
     return counts
@@ -48,38 +73,109 @@ def run_attempt(name: str) -> list[Trial]:
     return list(ATTEMPTS[name].run())
 
 
+def withstood(name: str) -> list[bool]:
+    return [trial.withstood for trial in run_attempt(name)]
+
+
 @pytest.mark.parametrize("name", EXPECTED)
-def test_attempt_has_expected_outcome(name: str, profile: str, settings: Settings) -> None:
+def test_attempt_has_expected_outcome(
+    name: str, profile: str, settings: Settings, tmp_path: Path
+) -> None:
     settings.DEBUG = True
-    before = stored_counts()
+    before = stored_counts(tmp_path)
     expected = EXPECTED | (EXPECTED_IN_COOKIES if profile in IN_COOKIES else {})
-    assert [trial.withstood for trial in run_attempt(name)] == expected[name]
-    after = stored_counts()
+    assert withstood(name) == expected[name]
+    after = stored_counts(tmp_path)
     # cached_db keeps a tombstone of a deleted copy for a while.
-    assert after[:5] == before[:5]
-    assert after[5:] == before[5:] or profile == "cached_db"
+    kept = 1 if profile == "cached_db" else 0
+    assert after[: len(after) - kept] == before[: len(before) - kept]
 
 
 def test_every_attempt_is_tested() -> None:
     assert ATTEMPTS.keys() == EXPECTED.keys()
 
 
-def test_lost_write_is_shown(profile: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attacks, "OUR_ENGINES", DJANGO_ENGINES)
-    trials = run_attempt("write-twice-at-once")
-    assert [trial.outcome for trial in trials] == ["Lost: first."] * 2
+@on(*DJANGO_ENGINE_NAMES)
+@pytest.mark.parametrize("name", EXPECTED_OF_DJANGOS)
+def test_djangos_engine_in_place_of_ours_is_shown_as_broken(
+    name: str, profile: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.DEBUG = True
+    monkeypatch.setattr(targets, "OUR_ENGINES", DJANGO_ENGINES)
+    expected = EXPECTED_OF_DJANGOS[name]
+    if name == "replay-after-a-switch" and profile in IN_COOKIES:
+        expected = expected[:4]
+    assert withstood(name) == expected
 
 
-def test_engine_that_accepts_any_key_is_shown(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    def load_any_key(self: object) -> dict[str, object]:
-        return {}
+def our_classes() -> list[Any]:
+    return [
+        targets.djangos_and_ours(name)[1].session_class
+        for name in (targets.server_name(), targets.cookie_name())
+    ]
 
-    monkeypatch.setattr(running_engine.store(), "load", load_any_key)
-    monkeypatch.setattr(running_engine.store(), "save", lambda self, must_create=False: None)
-    monkeypatch.setattr(running_engine.store(), "cycle_key", lambda self: None)
-    assert (
-        run_attempt("fix-a-session-key")[0].outcome == "The site stores the session under that key."
-    )
+
+def test_engine_that_accepts_any_key_is_shown(
+    profile: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = targets.djangos_and_ours(profile)[1].session_class
+    monkeypatch.setattr(ours, "load", lambda self: {})
+    monkeypatch.setattr(ours, "save", lambda self, must_create=False: None)
+    monkeypatch.setattr(ours, "cycle_key", lambda self: None)
+    trials = run_attempt("fix-a-session-key")
+    assert trials[0].withstood
+    assert trials[3].outcome == "The site stores the session under that key."
+
+
+def test_engine_that_keeps_planted_key_is_shown(
+    profile: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = targets.djangos_and_ours(profile)[1].session_class
+    monkeypatch.setattr(ours, "cycle_key", lambda self: None)
+    # A cookie that contains the session cannot be planted.
+    assert run_attempt("fix-a-session-key")[5].withstood == (profile in IN_COOKIES)
+
+
+def test_engine_that_reads_changed_cookie_is_shown(
+    profile: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(our_classes()[1], "load", lambda self: {"role": "quest"})
+    trial = run_attempt("change-a-character")[3]
+    assert (trial.withstood, trial.outcome) == (False, "The site reads “quest”.")
+
+
+def test_engine_that_lets_made_up_cookie_in_is_shown(
+    profile: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with targets.temporary_user() as user:
+        with targets.signed_in_session(our_classes()[1], user) as session:
+            data = dict(session.items())
+        for ours in our_classes():
+            monkeypatch.setattr(ours, "load", lambda self: dict(data))
+        assert withstood("type-is-login") == [False, True, False, True, False, True]
+
+
+def test_engine_that_keeps_old_key_of_sign_in_is_shown(
+    profile: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(our_classes()[0], "_end_replaced_keys", lambda self: None)
+    trial = run_attempt("sign-in-twice-at-once")[1]
+    assert not trial.withstood
+    assert trial.outcome.endswith("but the old cookie opens the anonymous session.")
+
+
+def test_engine_that_signs_old_key_in_is_shown(
+    profile: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(our_classes()[0], "cycle_key", lambda self: None)
+    trial = run_attempt("sign-in-twice-at-once")[1]
+    assert (trial.withstood, trial.outcome) == (False, "The old cookie is signed in.")
+
+
+def test_other_engine_is_compared_as_db(settings: Settings, db: None) -> None:
+    settings.SESSION_ENGINE = "tests.engines.example"
+    targets_shown = [trial.target for trial in run_attempt("write-twice-at-once")]
+    assert targets_shown[:2] == ["Django's db", "Our db"]
 
 
 @pytest.mark.parametrize("name", ["send-5000-bytes", "write-twice-at-once"])
@@ -96,8 +192,9 @@ def test_oversized_cookie_is_logged_without_debug(
     db: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     trials = run_attempt("send-5000-bytes")
-    assert trials[1].outcome.startswith("The cookie has 51")
-    assert "the log says so" in trials[1].outcome
+    assert [trial.withstood for trial in trials] == [True, True, False, False]
+    assert trials[3].outcome.startswith("The cookie has 51")
+    assert "the log says so" in trials[3].outcome
     assert "The cookie sessionid takes 52" in caplog.text
 
 

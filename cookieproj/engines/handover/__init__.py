@@ -33,7 +33,13 @@ from .same_store import share_rows, why_same_store
 from .server_to_cookie import ServerToCookie
 from .shared_rows import CachedDbAfterDb, DbAfterCachedDb
 
-__all__ = ["build_handover", "previous", "previous_alias", "session_store"]
+__all__ = [
+    "build_handover",
+    "build_handover_between",
+    "previous",
+    "previous_alias",
+    "session_store",
+]
 
 
 def session_store() -> type[SessionBase]:
@@ -73,7 +79,13 @@ def build_handover(
 
     To and from signed cookies there is no such store, but a class that exchanges cookies.
     """
-    old, new = old_and_new(engine)
+    return build_handover_between(engine, *old_and_new(engine))
+
+
+def build_handover_between(
+    engine: type[SessionBase], old: EngineRef, new: EngineRef
+) -> tuple[type[SessionBase], Callable[[Store], Store] | None]:
+    """As ``build_handover``, with the two engines in place of the settings' ones."""
     if new.is_held_by_browser and old.is_held_by_browser:
         return same_named_subclass(engine, CookieToCookie, _old=old.store), None
     if new.is_held_by_browser:

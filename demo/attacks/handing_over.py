@@ -1,0 +1,126 @@
+"""A copied cookie during a switch of engines."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.exceptions import InvalidSessionKey
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from cookieproj.engines.constants import DB, FILE
+from cookieproj.engines.engine_registry import EngineRef, same_named_subclass
+from cookieproj.engines.handover import build_handover_between
+from cookieproj.engines.handover.cookie_to_server import key_from_cookie
+
+from .registry import Trial, attempt
+from .targets import (
+    IN_COOKIES,
+    cookie_name,
+    djangos_and_ours,
+    is_signed_in,
+    replay,
+    running_name,
+    sign_out,
+    signed_in_session,
+    temporary_user,
+    title,
+)
+
+
+@dataclass(frozen=True)
+class InFolder(EngineRef):
+    """The engine that keeps sessions in files, in another folder than SESSION_FILE_PATH."""
+
+    folder: str = ""
+
+    @property
+    def store(self) -> Any:
+        return same_named_subclass(self.session_class, _storage_path=self.folder)
+
+
+@contextmanager
+def switches() -> Iterator[list[tuple[EngineRef, EngineRef]]]:
+    """Yield pairs of the engine before a switch and the running one: Django's and ours in turn.
+
+    The sessions of ``file`` before the switch are in a temporary folder.
+    """
+    new = djangos_and_ours(running_name())
+    with TemporaryDirectory() as folder:
+        old = (
+            djangos_and_ours(DB)
+            if running_name() == FILE
+            else tuple(InFolder(each.path, folder=folder) for each in djangos_and_ours(FILE))
+        )
+        pairs = list(zip(old, new, strict=True))
+        if running_name() not in IN_COOKIES:
+            pairs += zip(djangos_and_ours(cookie_name()), new, strict=True)
+        yield pairs
+
+
+def handover_class(old: EngineRef, new: EngineRef) -> Any:
+    """Return the new engine's class after a switch: ours with SESSION_HANDOVER_FROM set to the old.
+
+    Django's engines have no handover.
+    """
+    if new.is_djangos:
+        return new.store
+    engine: type[SessionBase] = new.store
+    session_class, compose = build_handover_between(engine, old, new)
+    if compose is None:
+        return session_class
+    both = property(lambda session: compose(session.make_store()))
+    return same_named_subclass(session_class, _store=both)
+
+
+@contextmanager
+def deleting_copies(new: EngineRef, key: str) -> Iterator[None]:
+    """Delete after the block what a handover leaves under the key in the new store."""
+    try:
+        yield
+    finally:
+        # The second is the key of the entry that marks a cookie as exchanged.
+        for name in (key, key_from_cookie(key, settings.SECRET_KEY)):
+            with suppress(InvalidSessionKey):
+                new.store().delete(name)
+
+
+@attempt(
+    gettext_lazy("Replay a cookie after a switch"),
+    gettext_lazy(
+        "Somebody has copied a session cookie. The site switches to another engine, the owner "
+        "signs out there, and the copy is sent: to the new engine, and then to the old one, "
+        "because the site switches back."
+    ),
+    gettext_lazy(
+        "With Django's engines a switch signs everybody out, and leaves each session where it "
+        "was: after a switch back, the cookie from before opens a session that its owner believes "
+        "to have ended. Our engines hand sessions over: the owner stays signed in, and signing "
+        "out ends the session in both stores. If the old engine kept it in a cookie, the site "
+        "lists it as ended, and refuses it."
+    ),
+)
+def replay_after_a_switch() -> Iterator[Trial]:
+    with switches() as pairs:
+        for old, new in pairs:
+            after_switch, switched_back = handover_class(old, new), handover_class(new, old)
+            with temporary_user() as user, signed_in_session(old.store, user) as session:
+                copied_key = session.session_key
+                with deleting_copies(new, copied_key):
+                    owners = after_switch(copied_key)
+                    stayed_signed_in = is_signed_in(owners, user)
+                    with deleting_copies(new, str(owners.session_key)):
+                        sign_out(owners, new)
+                        names = {"old": title(old), "new": new.name}
+                        target = _("%(old)s, switched to %(new)s") % names
+                        trial = replay(target, after_switch(copied_key), user)
+                        if not stayed_signed_in:
+                            signed_out = _("The switch has signed out everybody, its owner too.")
+                            trial = Trial(target, signed_out, trial.withstood)
+                        yield trial
+                        target = _("%(old)s, switched to %(new)s and back") % names
+                        yield replay(target, switched_back(copied_key), user)

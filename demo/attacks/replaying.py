@@ -1,0 +1,65 @@
+"""Copies of a cookie, sent while its owner is signed in and after a sign-out."""
+
+from collections.abc import Iterator
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from cookieproj.devices.signing_out import sign_out_everywhere
+
+from .registry import Trial, attempt
+from .targets import engines_to_try, replay, sign_out, signed_in_session, temporary_user, title
+
+
+@attempt(
+    gettext_lazy("Replay a cookie after signing out"),
+    gettext_lazy(
+        "Somebody has copied a session cookie. Its owner signs out, and then signs out everywhere."
+    ),
+    gettext_lazy(
+        "If the server stores the session, signing out deletes it. A signed cookie contains the "
+        "whole session, so with Django's engine a copy stays valid until the user's session hash "
+        "changes. Signing out everywhere changes the hash by raising a counter in it. This site "
+        "also lists the sessions that were signed out, and its own cookie engines refuse them."
+    ),
+)
+def replay_after_signing_out() -> Iterator[Trial]:
+    for engine in engines_to_try():
+        with temporary_user() as user, signed_in_session(engine.store, user) as session:
+            copied_key = session.session_key
+            sign_out(session, engine)
+            after = _("%(engine)s, after signing out") % {"engine": title(engine)}
+            yield replay(after, engine.store(copied_key), user)
+            sign_out_everywhere(user)
+            after = _("%(engine)s, after signing out everywhere") % {"engine": title(engine)}
+            yield replay(after, engine.store(copied_key), user)
+
+
+@attempt(
+    gettext_lazy("Steal a cookie"),
+    gettext_lazy(
+        "Somebody has stolen a session cookie, and sends it from another device while its owner "
+        "is signed in. The owner notices, and ends it with what the engine offers."
+    ),
+    gettext_lazy(
+        "Whoever sends a session cookie is signed in, from any address: no engine here can tell a "
+        "thief from the owner. HttpOnly, Secure and SameSite make cookies harder to steal. Django "
+        "has a sign-out, which ends the session only if the server can delete it, and no sign-out "
+        "everywhere. This site's sign-out everywhere changes the user's session hash, which each "
+        "request compares, so it works on every engine. With Django alone a new password does so."
+    ),
+)
+def steal_a_cookie() -> Iterator[Trial]:
+    for engine in engines_to_try():
+        with temporary_user() as user, signed_in_session(engine.store, user) as session:
+            stolen_key = session.session_key
+            names = {"engine": title(engine)}
+            target = _("%(engine)s, from another device") % names
+            yield replay(target, engine.store(stolen_key), user)
+            if engine.is_djangos:
+                target = _("%(engine)s, after its owner has signed out") % names
+                session.flush()
+            else:
+                target = _("%(engine)s, after its owner has signed out everywhere") % names
+                sign_out_everywhere(user)
+            yield replay(target, engine.store(stolen_key), user)
