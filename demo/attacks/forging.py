@@ -30,8 +30,8 @@ from .targets import (
     ),
     gettext_lazy(
         "The signature is computed from the value and SECRET_KEY, so only the site can sign a "
-        "different value. Django's engine and ours both verify it. A plain cookie has no "
-        "signature: the site reads whatever the browser sends."
+        "different value. Django's engine and ours both verify the session cookie. A plain cookie "
+        "has no signature: the site reads whatever the browser sends."
     ),
 )
 def change_a_character() -> Iterator[Trial]:

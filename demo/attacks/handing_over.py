@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -89,6 +89,12 @@ def deleting_copies(new: EngineRef, key: str) -> Iterator[None]:
                 new.store().delete(name)
 
 
+def outcome_of_switch(stayed_signed_in: bool) -> str:
+    if stayed_signed_in:
+        return _("The owner stayed signed in until the sign-out. The copy is no longer signed in.")
+    return _("The switch has signed out everybody: the owner, and the copy too.")
+
+
 @attempt(
     gettext_lazy("Replay a cookie after a switch"),
     gettext_lazy(
@@ -118,9 +124,8 @@ def replay_after_a_switch() -> Iterator[Trial]:
                         names = {"old": title(old), "new": new.name}
                         target = _("%(old)s, switched to %(new)s") % names
                         trial = replay(target, after_switch(copied_key), user)
-                        if not stayed_signed_in:
-                            signed_out = _("The switch has signed out everybody, its owner too.")
-                            trial = Trial(target, signed_out, trial.withstood)
+                        if trial.withstood:
+                            trial = replace(trial, outcome=outcome_of_switch(stayed_signed_in))
                         yield trial
                         target = _("%(old)s, switched to %(new)s and back") % names
                         yield replay(target, switched_back(copied_key), user)

@@ -16,8 +16,8 @@ from .targets import engines_to_try, temporary_session, title
         "Django writes the request's copy of the whole session, so the later save overwrites the "
         "earlier one. Our engines on the server notice that the stored session has changed, merge "
         "it key by key, and try again. If two requests set the same key, the later save wins with "
-        "either engine: use apply() for a counter. A session in a cookie is lost with either: "
-        "each response sets a cookie of its own, and the browser keeps the last one."
+        "either engine: use apply() for a counter. With sessions in cookies either engine loses a "
+        "write: each response sets a cookie of its own, and the browser keeps the last one."
     ),
 )
 def write_twice_at_once() -> Iterator[Trial]:

@@ -45,8 +45,9 @@ def replay_after_signing_out() -> Iterator[Trial]:
         "Whoever sends a session cookie is signed in, from any address: no engine here can tell a "
         "thief from the owner. HttpOnly, Secure and SameSite make cookies harder to steal. Django "
         "has a sign-out, which ends the session only if the server can delete it, and no sign-out "
-        "everywhere. This site's sign-out everywhere changes the user's session hash, which each "
-        "request compares, so it works on every engine. With Django alone a new password does so."
+        "everywhere. This site's sign-out everywhere changes the user's session hash. Django "
+        "compares it whenever a request asks for its user, so this works on every engine. With "
+        "Django alone a new password does the same."
     ),
 )
 def steal_a_cookie() -> Iterator[Trial]:

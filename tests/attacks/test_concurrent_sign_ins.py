@@ -85,4 +85,4 @@ def test_old_key_opens_nothing_and_no_user_gets_data_of_the_other(
             succeeded.append(at)
     # At least the session is read, inserted under its new key, saved, and deleted.
     assert len(tries) >= 4
-    report("Two sign-ins at once: a key or data that the other gets", tries, succeeded)
+    report("Two sign-ins at once: an old key that opens, or another user's data", tries, succeeded)

@@ -108,6 +108,16 @@ def test_djangos_engine_in_place_of_ours_is_shown_as_broken(
     assert withstood(name) == expected
 
 
+def test_only_our_engines_keep_owner_signed_in_over_a_switch(profile: str) -> None:
+    djangos, ours = (
+        "The switch has signed out everybody: the owner, and the copy too.",
+        "The owner stayed signed in until the sign-out. The copy is no longer signed in.",
+    )
+    outcomes = [trial.outcome for trial in run_attempt("replay-after-a-switch")]
+    assert outcomes[::4] == [djangos] * (len(outcomes) // 4)
+    assert outcomes[2::4] == [ours] * (len(outcomes) // 4)
+
+
 def our_classes() -> list[Any]:
     return [
         targets.djangos_and_ours(name)[1].session_class
