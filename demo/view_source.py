@@ -5,6 +5,7 @@ import inspect
 import textwrap
 from collections.abc import Callable
 from functools import cache
+from threading import Lock
 from typing import Any
 
 from pygments import highlight
@@ -14,6 +15,10 @@ from pygments.lexers import PythonLexer
 # Decorators that only put a function on a page. Its source is shown without them.
 REGISTERING_DECORATORS = {"recipe", "attempt"}
 
+# In Python 3.11, two threads that parse at the same time may get a SystemError: "AST constructor
+# recursion depth mismatch".
+parser_lock = Lock()
+
 
 def source_of(*functions: Callable[..., Any]) -> str:
     """Return the functions' source, one below the other, without registering decorators."""
@@ -22,7 +27,8 @@ def source_of(*functions: Callable[..., Any]) -> str:
 
 def _source_of(function: Callable[..., Any]) -> str:
     lines, _ = inspect.getsourcelines(function)
-    definition = ast.parse(textwrap.dedent("".join(lines))).body[0]
+    with parser_lock:
+        definition = ast.parse(textwrap.dedent("".join(lines))).body[0]
     if not isinstance(definition, ast.FunctionDef):
         raise TypeError(f"{function!r} is not a function with a def of its own.")
     decorators = [line for line in definition.decorator_list if not is_registering(line)]

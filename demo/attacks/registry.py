@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from django.utils.functional import Promise
 
@@ -33,7 +34,7 @@ class Attempt:
     def name(self) -> str:
         return self.run.__name__.replace("_", "-")
 
-    @property
+    @cached_property
     def source(self) -> str:
         return source_of(self.run)
 

@@ -1,5 +1,6 @@
 """The attempts of /break/ have the expected outcome on every profile and leave no data."""
 
+import ast
 import html
 import re
 from pathlib import Path
@@ -20,6 +21,7 @@ from cookieproj.engines.constants import DJANGO_ENGINE_NAMES, DJANGO_ENGINES, MO
 from cookieproj.engines.db import SessionStore as DBStore
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.mongodb_client import documents
+from demo import view_source
 from demo.attacks import ATTEMPTS, Trial, targets
 from demo.models import User
 from tests.conftest import on
@@ -234,6 +236,24 @@ def test_attempt_runs_only_by_post_with_csrf_token(client: Client, db: None) -> 
     assert client.post("/break/none/").status_code == 404
     csrf_client = Client(enforce_csrf_checks=True)
     assert csrf_client.post("/break/write-twice-at-once/").status_code == 403
+
+
+def test_source_is_parsed_once_and_by_one_thread_at_a_time(
+    client: Client, db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parse = ast.parse
+    was_locked = []
+
+    def record(text: str) -> ast.Module:
+        was_locked.append(view_source.parser_lock.locked())
+        return parse(text)
+
+    monkeypatch.setattr(ast, "parse", record)
+    for attempt in ATTEMPTS.values():
+        vars(attempt).pop("source", None)
+    for _request in range(2):
+        assert client.get("/break/").status_code == 200
+    assert was_locked == [True] * len(ATTEMPTS)
 
 
 def test_page_shows_code_of_attempts(client: Client, db: None) -> None:
