@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -31,16 +33,24 @@ from .targets import (
     title,
 )
 
+# The engines cache what they find out about a class, so each class here is made once.
+temporary_folder: ContextVar[str] = ContextVar("temporary_folder")
+
+
+@cache
+def in_temporary_folder(engine: type[SessionBase]) -> Any:
+    """Return the engine ``file`` with the folder of the block that ``switches`` runs."""
+    get_storage_path = classmethod(lambda cls: temporary_folder.get())
+    return same_named_subclass(engine, _get_storage_path=get_storage_path)
+
 
 @dataclass(frozen=True)
-class InFolder(EngineRef):
-    """The engine that keeps sessions in files, in another folder than SESSION_FILE_PATH."""
-
-    folder: str = ""
+class InTemporaryFolder(EngineRef):
+    """The engine ``file``, in another folder than SESSION_FILE_PATH."""
 
     @property
     def store(self) -> Any:
-        return same_named_subclass(self.session_class, _storage_path=self.folder)
+        return in_temporary_folder(self.session_class)
 
 
 @contextmanager
@@ -50,16 +60,20 @@ def switches() -> Iterator[list[tuple[EngineRef, EngineRef]]]:
     The sessions of ``file`` before the switch are in a temporary folder.
     """
     new = djangos_and_ours(running_name())
+    old = (
+        djangos_and_ours(DB)
+        if running_name() == FILE
+        else tuple(InTemporaryFolder(engine.path) for engine in djangos_and_ours(FILE))
+    )
+    pairs = list(zip(old, new, strict=True))
+    if running_name() not in IN_COOKIES:
+        pairs += zip(djangos_and_ours(cookie_name()), new, strict=True)
     with TemporaryDirectory() as folder:
-        old = (
-            djangos_and_ours(DB)
-            if running_name() == FILE
-            else tuple(InFolder(each.path, folder=folder) for each in djangos_and_ours(FILE))
-        )
-        pairs = list(zip(old, new, strict=True))
-        if running_name() not in IN_COOKIES:
-            pairs += zip(djangos_and_ours(cookie_name()), new, strict=True)
-        yield pairs
+        token = temporary_folder.set(folder)
+        try:
+            yield pairs
+        finally:
+            temporary_folder.reset(token)
 
 
 def handover_class(old: EngineRef, new: EngineRef) -> Any:
@@ -67,10 +81,15 @@ def handover_class(old: EngineRef, new: EngineRef) -> Any:
 
     Django's engines have no handover.
     """
-    if new.is_djangos:
-        return new.store
-    engine: type[SessionBase] = new.store
-    session_class, compose = build_handover_between(engine, old, new)
+    return new.store if new.is_djangos else cached_handover_class(old, new, old.store, new.store)
+
+
+@lru_cache
+def cached_handover_class(
+    old: EngineRef, new: EngineRef, old_store: Any, new_store: type[SessionBase]
+) -> Any:
+    """Return the class. It is made anew if a setting has changed the engines' classes."""
+    session_class, compose = build_handover_between(new_store, old, new)
     if compose is None:
         return session_class
     both = property(lambda session: compose(session.make_store()))

@@ -21,6 +21,7 @@ from cookieproj.engines.constants import DJANGO_ENGINE_NAMES, DJANGO_ENGINES, MO
 from cookieproj.engines.db import SessionStore as DBStore
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.mongodb_client import documents
+from cookieproj.engines.subclass_hooks import overrides
 from demo import view_source
 from demo.attacks import ATTEMPTS, Trial, targets
 from demo.models import User
@@ -118,6 +119,15 @@ def test_only_our_engines_keep_owner_signed_in_over_a_switch(profile: str) -> No
     outcomes = [trial.outcome for trial in run_attempt("replay-after-a-switch")]
     assert outcomes[::4] == [djangos] * (len(outcomes) // 4)
     assert outcomes[2::4] == [ours] * (len(outcomes) // 4)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_second_run_makes_no_further_class(name: str, profile: str) -> None:
+    """The engines cache what they find out about a class, so its memory is never freed."""
+    run_attempt(name)
+    number = overrides.cache_info().currsize
+    run_attempt(name)
+    assert overrides.cache_info().currsize == number
 
 
 def our_classes() -> list[Any]:
