@@ -63,7 +63,6 @@ class SmallSession(AbstractBaseSession):
         abstract = False
         app_label = "demo"
         apps = Apps()
-        db_table = "django_session"
 
 
 @cache

@@ -33,13 +33,15 @@ from .targets import (
     title,
 )
 
-# The engines cache what they find out about a class, so each class here is made once.
+# The folder of the block that ``switches`` runs.
 temporary_folder: ContextVar[str] = ContextVar("temporary_folder")
+
+# The engines cache what they find out about a class, so each class here is made once.
 
 
 @cache
 def in_temporary_folder(engine: type[SessionBase]) -> Any:
-    """Return the engine ``file`` with the folder of the block that ``switches`` runs."""
+    """Return the engine ``file`` with its sessions in ``temporary_folder``."""
     get_storage_path = classmethod(lambda cls: temporary_folder.get())
     return same_named_subclass(engine, _get_storage_path=get_storage_path)
 
