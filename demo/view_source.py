@@ -12,7 +12,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 # Decorators that only put a function on a page. Its source is shown without them.
-REGISTERING_DECORATORS = {"recipe", "attempt"}
+REGISTERING_DECORATORS = {"recipe", "attempt", "question"}
 
 
 def source_of(*functions: Callable[..., Any]) -> str:
