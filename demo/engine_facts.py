@@ -84,7 +84,7 @@ def facts_of(engine: EngineRef) -> EngineFacts | None:
     store = settings.CACHES.get(settings.SESSION_CACHE_ALIAS, {}).get("LOCATION", "")
     name = f"facts-{hash((engine.name, str(store), get_language(), settings.DEBUG))}"
     facts = cached_result(name, lambda: facts_or_failure(session_class), bool)
-    return facts or None
+    return facts if isinstance(facts, EngineFacts) else None
 
 
 def facts_or_failure(session_class: type[SessionBase]) -> EngineFacts | str:

@@ -212,7 +212,7 @@ ROWS = (
     Row(
         'SESSION_SERIALIZATION_FORMAT = "msgpack"',
         'SESSION_SERIALIZER = "django.contrib.sessions.serializers.JSONSerializer"',
-        _("Both are the default. Both refuse objects that are no plain data."),
+        _("Both are the default. Neither can run code when it is read, as pickle can."),
         "expiry/every-setting",
     ),
     Row(

@@ -45,7 +45,7 @@ def answer(request: HttpRequest, name: str) -> HttpResponse:
 
     A GET redirects to the question: changing the language leads back to this address.
     """
-    if name not in QUESTIONS:
+    if name not in QUESTIONS or not can_try():
         raise Http404
     if request.method != "POST":
         return redirect(f"{reverse('demo:questions')}#{name}")
@@ -90,7 +90,11 @@ def render_questions(
     context = {
         "cards": cards,
         "engine": current_engine().label,
-        # Only with the engines of which it knows how to keep their sessions apart.
-        "can_try": current_engine().name in ENGINE_NAMES,
+        "can_try": can_try(),
     }
     return render(request, "demo/questions.html", context)
+
+
+def can_try() -> bool:
+    """Whether the running engine is one whose sessions can be kept apart from the site's."""
+    return current_engine().name in ENGINE_NAMES

@@ -88,7 +88,6 @@ def when_it_ends(cookie: SetCookie, *, is_deleted: bool) -> Iterator[str]:
         yield _("When the browser closes: it has no age.")
     else:
         yield _("%(time)s after it was set.") % {"time": duration(cookie.age)}
-    yield _("At any time, when you delete it in the browser.")
 
 
 def events(cookie: SetCookie, *, is_signed: bool) -> Iterator[Event]:
@@ -98,6 +97,7 @@ def events(cookie: SetCookie, *, is_signed: bool) -> Iterator[Event]:
     yield kept_if(True, _("clearing any cache or store"))
     yield from change_of_secret_key(needs_old_key=is_signed)
     yield kept_if(True, _("another engine"))
+    yield kept_if(False, _("deleting it in the browser"))
 
 
 def sign_in_changes(*, ends_it: bool) -> Iterator[Event]:

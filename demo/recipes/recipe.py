@@ -76,7 +76,8 @@ class Recipe:
     def subject(self) -> Subject:
         """What it works on; by default what its module says in WORKS_ON, or a plain cookie."""
         module = import_module(self.view.__module__)
-        return self.works_on or getattr(module, "WORKS_ON", Subject.PLAIN_COOKIE)
+        default: Subject = getattr(module, "WORKS_ON", Subject.PLAIN_COOKIE)
+        return self.works_on or default
 
     @cached_property
     def group(self) -> str:
