@@ -104,6 +104,14 @@ def closing_the_browser(*, has_age: object) -> Event:
     return kept_if(has_age, what)
 
 
+def sign_out_of_one_browser() -> list[Event]:
+    """The site does not refuse a copy of the cookie after its owner has signed out."""
+    return [
+        kept_if(False, _("signing out, in this browser")),
+        kept_if(True, _("signing out, for somebody who has a copy of the cookie")),
+    ]
+
+
 def change_of_secret_key(*, needs_old_key: object) -> list[Event]:
     return [
         kept_if(True, _("a new SECRET_KEY, with the old one in SECRET_KEY_FALLBACKS")),

@@ -19,6 +19,7 @@ from .answers import (
     kept_if,
     other_sites,
     readers,
+    sign_out_of_one_browser,
 )
 from .trial import SetCookie, cookie_of
 
@@ -101,7 +102,8 @@ def events(cookie: SetCookie, *, is_signed: bool) -> Iterator[Event]:
 
 
 def sign_in_changes(*, ends_it: bool) -> Iterator[Event]:
-    yield kept_if(not ends_it, _("signing out"))
     if ends_it:
-        yield kept_if(True, _("signing out, for a copy of the cookie"))
+        yield from sign_out_of_one_browser()
+    else:
+        yield kept_if(True, _("signing out"))
     yield kept_if(not ends_it, _("a new password"))

@@ -29,6 +29,7 @@ from .answers import (
     kept_if,
     other_sites,
     readers,
+    sign_out_of_one_browser,
 )
 
 
@@ -95,7 +96,7 @@ def when_it_ends(state: State) -> Iterator[str]:
     if session.get_expire_at_browser_close():
         yield _("Before that, when the browser closes.")
     if expires := state.expires:
-        yield _("As it is now: %(moment)s UTC.") % {"moment": moment(expires)}
+        yield _("If nothing changes, on %(moment)s UTC.") % {"moment": moment(expires)}
     yield _("At once, when you sign out.")
 
 
@@ -160,7 +161,8 @@ def shares_rows(engine: EngineRef) -> bool:
 
 
 def sign_out_events(facts: EngineFacts) -> Iterator[Event]:
-    yield kept_if(False, _("signing out"))
-    is_copy_refused = not facts.outlives_deletion or not running_engine.why_not_single()
-    yield kept_if(not is_copy_refused, _("signing out, for a copy of the cookie"))
+    if facts.outlives_deletion and running_engine.why_not_single():
+        yield from sign_out_of_one_browser()
+    else:
+        yield kept_if(False, _("signing out, for every copy of the cookie too"))
     yield kept_if(False, _("a new password that is set in another browser"))

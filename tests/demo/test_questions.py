@@ -99,6 +99,15 @@ def test_nothing_is_left(profile: str, settings: Settings, client: Client, ada: 
         assert documents(settings.SESSION_MONGODB_URL).count_documents({}) == 1
 
 
+@on("signed_cookies")
+def test_only_checking_the_signature_needs_the_secret(profile: str) -> None:
+    steps = answered("read-the-copied-cookie").steps
+    assert [step for step in steps if "needs SECRET_KEY" in step] == [
+        "Check the signature: this needs SECRET_KEY."
+    ]
+    assert "Decode base64: this needs no secret." in steps
+
+
 def test_visitor_without_session_gets_none(client: Client, db: None) -> None:
     card_of(client, "change-one-character", "empty")
     assert "sessionid" not in client.cookies
