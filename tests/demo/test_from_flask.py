@@ -2,7 +2,6 @@
 
 import html
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from http.cookies import SimpleCookie
 from typing import Any
@@ -25,7 +24,7 @@ MONTH = 31 * 24 * 60 * 60
 
 
 @pytest.fixture
-def app() -> Iterator[flask.Flask]:
+def app() -> flask.Flask:
     """A Flask site with a view for each of the recipes set-item, get-item and flush."""
     app = flask.Flask(__name__)
     app.secret_key = "a key of flask"

@@ -85,7 +85,7 @@ def test_nothing_is_left(profile: str, settings: Settings, client: Client, ada: 
     own_key = client.cookies["sessionid"].value
     sessions, rows = Session.objects.count(), SignedInSession.objects.count()
     cache = cache_connections["sessions"]
-    keys = list(cache.iter_keys("*")) if profile in {"cache", "cached_db"} else []
+    keys = list(cache.iter_keys("*")) if profile in {"cache", "cached_db"} else []  # type: ignore[attr-defined]
     for name in QUESTIONS:
         assert "What was done" in card_of(client, name, next(iter(QUESTIONS[name].choices)))
     assert client.cookies["sessionid"].value == own_key
