@@ -90,6 +90,7 @@ def signed_steps(match: re.Match[str], salt: str) -> Iterator[Step]:
         if is_valid
         else _("The signature is not valid: to Django this is an empty session."),
         is_valid,
+        needs_secret=True,
     )
     compressed = payload = decode_base64(match["payload"])
     yield Step(

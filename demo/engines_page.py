@@ -8,16 +8,14 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.cache import SessionStore as DjangoCacheEngine
-from django.core.cache import caches
 from django.db import DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.translation import get_language, gettext_lazy, pgettext
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
-from redis.exceptions import RedisClusterException, RedisError
 
 from cookieproj.devices.decorators import require_post
 from cookieproj.engines.benchmark import results
@@ -26,11 +24,7 @@ from cookieproj.engines.benchmark.result_cache import cached_result
 from cookieproj.engines.benchmark.results import Benchmark
 from cookieproj.engines.benchmark.run import benchmark, cached_untimed_benchmark
 from cookieproj.engines.benchmark.visitor import RequestFailedError
-from cookieproj.engines.caches import adapter_for
-from cookieproj.engines.caches.generic import GenericCacheStore
 from cookieproj.engines.caches.memcached import MemcachedStore
-from cookieproj.engines.caches.memory import MemoryStore
-from cookieproj.engines.caches.redis import RedisStore
 from cookieproj.engines.constants import ENGINE_NAMES
 from cookieproj.engines.cookie_sessions import CookieSession
 from cookieproj.engines.cookie_settings import MAX_COOKIE_BYTES
@@ -38,14 +32,10 @@ from cookieproj.engines.engine_registry import current_engine, resolve_engine
 from cookieproj.engines.exceptions import NotListableError, SessionStoreError
 from cookieproj.engines.mongodb import SessionStore as MongoDBEngine
 
-from .attacks import temporary_session
 from .benchmark_chart import TITLES, Panel, longest_time, panels
-from .decoding import decoding_steps
 from .engine_advice import QuestionsForm, advice
+from .engine_facts import EngineFacts, session_cache, try_session
 from .models import User
-
-# A value in a session that is looked for in the cookie.
-COLOR = "blue as a berry"
 
 # How many requests of each kind the page's button times on each engine. They take a few seconds.
 BENCHMARK_REQUESTS = 30
@@ -69,12 +59,12 @@ def answers(session_class: type[SessionBase]) -> list[str]:
     """
     try:
         with namespaced(session_class) as namespaced_class:
-            place, readable, deletion = try_session(namespaced_class)
+            facts = try_session(namespaced_class)
             return [
-                place,
-                survival(namespaced_class),
-                readable,
-                deletion,
+                facts.place,
+                facts.restart.text,
+                readability(facts),
+                ending(facts),
                 signing_out_everywhere(),
                 listing(namespaced_class),
                 size_limit(namespaced_class),
@@ -109,29 +99,21 @@ def remembered_columns(benchmark: Benchmark) -> list[list[str]]:
     )
 
 
-def try_session(session_class: Any) -> tuple[str, str, str]:
-    """Return where a session is stored, what its cookie shows, and whether deleting it ends it."""
-    with temporary_session(session_class, color=COLOR) as session:
-        cookie = session.session_key
-        [location, *_copies] = session.locate()
-    steps = list(decoding_steps(cookie.encode()))
-    is_readable = any(COLOR in step.outcome for step in steps if not step.needs_secret)
-    is_session = any(COLOR in step.outcome for step in steps)
-    outlives_deletion = session_class(cookie).get("color") == COLOR
-    return (
-        # A public page does not show where a server has its stores.
-        location.place if settings.DEBUG or is_session else _("the server"),
-        readability(is_session=is_session, is_readable=is_readable),
-        _("not by the engine; this site refuses ended sessions, with one more query a request")
-        if outlives_deletion
-        else _("yes"),
-    )
-
-
-def readability(*, is_session: bool, is_readable: bool) -> str:
-    if is_readable:
+def readability(facts: EngineFacts) -> str:
+    if facts.is_readable:
         return _("the whole session: signed, not encrypted")
-    return _("nothing but its length: encrypted") if is_session else _("only a random key")
+    if facts.is_session:
+        return _("nothing but its length: encrypted")
+    return _("only a random key")
+
+
+def ending(facts: EngineFacts) -> str:
+    """Return whether the engine ends a session that it deletes."""
+    if facts.outlives_deletion:
+        return _(
+            "not by the engine; this site refuses ended sessions, with one more query a request"
+        )
+    return _("yes")
 
 
 def signing_out_everywhere() -> str:
@@ -141,37 +123,6 @@ def signing_out_everywhere() -> str:
     user.sign_outs += 1
     are_ended = user.get_session_auth_hash() != old_hash
     return _("yes, without another query") if are_ended else _("no")
-
-
-def survival(session_class: Any) -> str:
-    if issubclass(session_class, CookieSession):
-        return _("yes: the browser has them")
-    if not issubclass(session_class, DjangoCacheEngine):
-        return pgettext("survives a restart", "yes")
-    match session_cache():
-        case MemoryStore():
-            return _("no: they are in this process's memory")
-        case RedisStore() as redis:
-            return persistence(redis)
-    return _("of the site: yes; of the cache: no")
-
-
-def session_cache() -> GenericCacheStore:
-    return adapter_for(caches[settings.SESSION_CACHE_ALIAS])
-
-
-def persistence(redis: RedisStore) -> str:
-    """Return whether sessions survive a restart of this Redis, by its own configuration."""
-    try:
-        has_append_only_file = redis.client.config_get("appendonly")["appendonly"] == "yes"
-        takes_snapshots = bool(redis.client.config_get("save")["save"])
-    except (RedisError, RedisClusterException, KeyError):
-        return _("of the site: yes; of Redis: unknown, as it hides its configuration")
-    if has_append_only_file:
-        return _("yes: Redis keeps an append-only file")
-    if takes_snapshots:
-        return _("of the site: yes; of Redis: up to its last snapshot")
-    return _("of the site: yes; of Redis: no, as its persistence is off")
 
 
 def listing(session_class: Any) -> str:

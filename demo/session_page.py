@@ -24,6 +24,8 @@ from cookieproj.engines.listing import ListingMixin
 from cookieproj.engines.session_keys import masked
 
 from .decoding import SIGNED, Step, as_text, decoding_steps
+from .four_questions import session_answers
+from .page_header import State
 
 
 class StoredTextForm(forms.Form):
@@ -135,7 +137,10 @@ def session_page(request: HttpRequest) -> HttpResponse:
     changed_steps: list[Step] = []
     if signed and form.is_valid():
         changed_steps = list(decoding_steps(form.cleaned_data["text"].encode(), salt=signed.salt))
+    state = State(request)
     context = {
+        "state": state,
+        "answers": session_answers(state),
         "places": places,
         "signed": signed,
         "is_encrypted": any(place.is_encrypted for place in places),

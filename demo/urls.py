@@ -1,6 +1,15 @@
 from django.urls import URLPattern, URLResolver, include, path
 
-from . import attack_pages, engines_page, language, session_page, switch_page, views
+from . import (
+    attack_pages,
+    engines_page,
+    from_flask,
+    language,
+    question_pages,
+    session_page,
+    switch_page,
+    views,
+)
 from .recipes import GROUPS, Group, in_path
 
 app_name = "demo"
@@ -15,6 +24,9 @@ PAGES: list[URLPattern] = [
     path("engines/measure/", engines_page.measure, name="engines-measure"),
     path("break/", attack_pages.attacks, name="break"),
     path("break/<slug:name>/", attack_pages.run_attack, name="break-it"),
+    path("questions/", question_pages.questions, name="questions"),
+    path("questions/<slug:name>/", question_pages.answer, name="answer"),
+    path("from-flask/", from_flask.from_flask, name="from-flask"),
     path("switch/", switch_page.switch, name="switch"),
 ]
 

@@ -13,7 +13,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 # Decorators that only put a function on a page. Its source is shown without them.
-REGISTERING_DECORATORS = {"recipe", "attempt"}
+REGISTERING_DECORATORS = {"recipe", "attempt", "question"}
 
 # In Python 3.11, two threads that parse at the same time may get a SystemError: "AST constructor
 # recursion depth mismatch".

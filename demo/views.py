@@ -3,6 +3,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 
+from .four_questions import answers_for
+from .page_header import State
 from .recipes import GROUPS, RECIPES
 from .view_source import highlighted
 from .wire import secret_cookie_names
@@ -20,11 +22,14 @@ def recipe_page(request: HttpRequest, group: str, name: str) -> HttpResponse:
         position = routes.index(f"{group}/{name}")
     except ValueError:
         raise Http404 from None
-    recipe = RECIPES[routes[position]]
+    recipe, state = RECIPES[routes[position]], State(request)
     context = {
         "recipe": recipe,
         "group": next(candidate for candidate in GROUPS if recipe in candidate.recipes),
         "groups": GROUPS,
+        # The header's, so that the session is read once.
+        "state": state,
+        "answers": answers_for(recipe, request, state),
         "debug": settings.DEBUG,
         "secret_cookies": secret_cookie_names(),
         "source": highlighted(recipe.source),

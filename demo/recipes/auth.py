@@ -20,7 +20,9 @@ from demo.login_auth import (
     signed_claim,
 )
 
-from .recipe import CHANGES, READS_OR_SETS_A_COOKIE, TextResponse, recipe
+from .recipe import CHANGES, READS_OR_SETS_A_COOKIE, Subject, TextResponse, recipe
+
+WORKS_ON = Subject.SESSION
 
 SHOWS_A_FORM_AND_SIGNS_IN = ("GET", "HEAD", "POST")
 
@@ -91,6 +93,7 @@ def by_hand_sign_out(request: HttpRequest) -> HttpResponse:
     _("login_auth: the protected page"),
     _("login_auth admits only a browser whose signed cookie identifies its user."),
     helpers=(signed_claim, is_admitted, proofs_of),
+    works_on=Subject.SIGN_IN_COOKIE,
 )
 @login_auth
 def cookie_account(request: HttpRequest) -> HttpResponse:
@@ -107,6 +110,7 @@ def cookie_account(request: HttpRequest) -> HttpResponse:
     methods=SHOWS_A_FORM_AND_SIGNS_IN,
     asks=CredentialsForm,
     helpers=(next_page, set_login_cookie, proofs_of),
+    works_on=Subject.SIGN_IN_COOKIE,
 )
 @sensitive_post_parameters("password")
 def cookie_sign_in(request: HttpRequest) -> HttpResponse:
@@ -122,6 +126,7 @@ def cookie_sign_in(request: HttpRequest) -> HttpResponse:
     _("login_auth: sign out"),
     _("This browser deletes the cookie. A copy of it stays valid until it expires."),
     methods=CHANGES,
+    works_on=Subject.SIGN_IN_COOKIE,
 )
 def cookie_sign_out(request: HttpRequest) -> HttpResponse:
     response = redirect("demo:auth/cookie-sign-in")
@@ -133,6 +138,7 @@ def cookie_sign_out(request: HttpRequest) -> HttpResponse:
     _("Forge it: type is_login=1"),
     _("Anybody can do this in the browser's developer tools."),
     methods=READS_OR_SETS_A_COOKIE,
+    works_on=Subject.PLAIN_COOKIE,
 )
 def forge(request: HttpRequest) -> HttpResponse:
     response = TextResponse("is_login=1 is set. The next recipe shows who lets you in.")
@@ -147,6 +153,7 @@ def forge(request: HttpRequest) -> HttpResponse:
         "sends."
     ),
     helpers=(signed_claim,),
+    works_on=Subject.PLAIN_COOKIE,
 )
 def who_lets_you_in(request: HttpRequest) -> HttpResponse:
     @login_auth

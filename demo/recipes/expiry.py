@@ -11,7 +11,9 @@ from django.utils.translation import gettext_lazy as _
 from demo.form_fields import MAX_COOKIE_AGE, ExpiryField
 from demo.session_settings import session_settings
 
-from .recipe import CHANGES, TextResponse, recipe
+from .recipe import CHANGES, Subject, TextResponse, recipe
+
+WORKS_ON = Subject.SESSION
 
 
 class SecondsForm(forms.Form):
@@ -115,6 +117,7 @@ def expiry_of(request: HttpRequest) -> str:
         "cache removes expired sessions by itself, and signed cookies are in the browser."
     ),
     methods=CHANGES,
+    works_on=Subject.NOTHING,
 )
 def clear_expired(request: HttpRequest) -> HttpResponse:
     request.session.clear_expired()
@@ -124,6 +127,7 @@ def clear_expired(request: HttpRequest) -> HttpResponse:
 @recipe(
     _("Every SESSION_ setting"),
     _("Each setting with its value on this site, Django's default, and what it does."),
+    works_on=Subject.NOTHING,
 )
 def every_setting(request: HttpRequest) -> HttpResponse:
     return render(request, "demo/session_settings.html", {"settings": session_settings()})

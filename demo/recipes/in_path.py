@@ -13,7 +13,9 @@ from django.views.decorators.csrf import csrf_exempt
 
 from demo.constants import IN_PATH_SALT
 
-from .recipe import CHANGES, recipe
+from .recipe import CHANGES, Subject, recipe
+
+WORKS_ON = Subject.SESSION_IN_ADDRESS
 
 # How long an address stays valid after the last request, in seconds.
 ADDRESS_AGE = 20 * 60

@@ -10,7 +10,9 @@ from django.utils.translation import gettext_lazy as _
 
 from demo.ending_methods import compare_methods, masked_key
 
-from .recipe import CHANGES, TextResponse, recipe
+from .recipe import CHANGES, Subject, TextResponse, recipe
+
+WORKS_ON = Subject.SESSION
 
 
 @recipe(
@@ -90,6 +92,7 @@ def report(session: SessionBase, method: Callable[[], Any]) -> str:
 @recipe(
     _("The four side by side"),
     _("Runs each on a session of its own, and shows what is left in the store and in the browser."),
+    works_on=Subject.NOTHING,
 )
 def side_by_side(request: HttpRequest) -> HttpResponse:
     return render(request, "demo/ending_methods.html", {"results": compare_methods()})

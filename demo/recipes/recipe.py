@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 from functools import cached_property, wraps
+from importlib import import_module
 from typing import Any
 
 from django.forms import Field, Form
@@ -20,6 +22,20 @@ View = Callable[..., Any]
 READS = ("GET", "HEAD")
 READS_OR_SETS_A_COOKIE = ("GET", "HEAD", "POST")
 CHANGES = ("POST",)
+
+
+class Subject(Enum):
+    """What a recipe works on: the four questions on its page are about this.
+
+    ``NOTHING`` is for a recipe that only shows something; its page has the running session's.
+    """
+
+    PLAIN_COOKIE = auto()
+    SIGNED_COOKIE = auto()
+    SIGN_IN_COOKIE = auto()
+    SESSION = auto()
+    SESSION_IN_ADDRESS = auto()
+    NOTHING = auto()
 
 
 class TextResponse(HttpResponse):
@@ -54,6 +70,14 @@ class Recipe:
     methods: tuple[str, ...]
     asks: type[Form] | None
     helpers: tuple[View, ...]
+    works_on: Subject | None = None
+
+    @cached_property
+    def subject(self) -> Subject:
+        """What it works on; by default what its module says in WORKS_ON, or a plain cookie."""
+        module = import_module(self.view.__module__)
+        default: Subject = getattr(module, "WORKS_ON", Subject.PLAIN_COOKIE)
+        return self.works_on or default
 
     @cached_property
     def group(self) -> str:
@@ -150,20 +174,22 @@ def recipe(
     methods: tuple[str, ...] = READS,
     asks: type[Form] | None = None,
     helpers: tuple[View, ...] = (),
+    works_on: Subject | None = None,
 ) -> Callable[[View], View]:
     """Register a view as a recipe. This must be its outermost decorator.
 
     ``form`` validates the request, and its cleaned data are the view's keyword arguments. It must
     not change its fields.
     ``asks`` is a form for the recipe's page whose fields the view reads itself. ``helpers`` are
-    functions whose source the page shows below the view's.
+    functions whose source the page shows below the view's. ``works_on`` is what the four questions
+    are about, if that differs from WORKS_ON of the recipe's module.
     """
 
     if form.base_fields:
         form.base_fields = SharedFields(form.base_fields)
 
     def register(view: View) -> View:
-        registered = Recipe(view, title, about, form, methods, asks, helpers)
+        registered = Recipe(view, title, about, form, methods, asks, helpers, works_on)
         _registry.append(registered)
         return registered.served
 

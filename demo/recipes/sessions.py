@@ -9,7 +9,9 @@ from django.utils.translation import gettext_lazy as _
 from cookieproj.engines.exceptions import HeldByClientError
 from demo.form_fields import SessionKeyField
 
-from .recipe import CHANGES, TextResponse, recipe
+from .recipe import CHANGES, Subject, TextResponse, recipe
+
+WORKS_ON = Subject.SESSION
 
 
 class KeyForm(forms.Form):

@@ -12,7 +12,9 @@ from cookieproj.engines import encrypted_cookies, signed_cookies
 from cookieproj.engines.constants import ENCRYPTED_COOKIE_PREFIX
 
 from .cookies import CookieForm, NameForm
-from .recipe import READS_OR_SETS_A_COOKIE, TextResponse, recipe
+from .recipe import READS_OR_SETS_A_COOKIE, Subject, TextResponse, recipe
+
+WORKS_ON = Subject.SIGNED_COOKIE
 
 
 class SaltForm(forms.Form):
@@ -103,6 +105,7 @@ def change(request: HttpRequest, name: str) -> HttpResponse:
     ),
     form=CookieForm,
     methods=READS_OR_SETS_A_COOKIE,
+    works_on=Subject.NOTHING,
 )
 def beside_an_encrypted_cookie(request: HttpRequest, name: str, value: str) -> HttpResponse:
     lines = []

@@ -10,7 +10,16 @@ from pytest_django import Settings
 from demo.models import User
 from demo.recipes import RECIPES
 
-PAGES = ["/", "/engines/", "/session/?whole", "/break/", "/switch/", "/devices/"]
+PAGES = [
+    "/",
+    "/engines/",
+    "/session/?whole",
+    "/questions/",
+    "/break/",
+    "/from-flask/",
+    "/switch/",
+    "/devices/",
+]
 MAX_BYTES = 100_000
 
 

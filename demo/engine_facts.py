@@ -1,0 +1,161 @@
+"""What an engine does with a session: found by storing one, and by the configuration of the store.
+
+The comparison of the engines and the four questions both read it here.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.backends.cache import SessionStore as DjangoCacheEngine
+from django.contrib.sessions.backends.file import SessionStore as DjangoFileEngine
+from django.core.cache import caches
+from django.utils.translation import get_language, pgettext
+from django.utils.translation import gettext as _
+from redis.exceptions import RedisClusterException, RedisError
+
+from cookieproj.engines.benchmark.namespace import namespaced
+from cookieproj.engines.benchmark.result_cache import cached_result
+from cookieproj.engines.caches import adapter_for
+from cookieproj.engines.caches.generic import GenericCacheStore
+from cookieproj.engines.caches.memory import MemoryStore
+from cookieproj.engines.caches.redis import RedisStore
+from cookieproj.engines.constants import ENGINE_NAMES, OUR_ENGINES
+from cookieproj.engines.cookie_sessions import CookieSession
+from cookieproj.engines.engine_registry import EngineRef
+from cookieproj.engines.exceptions import SessionStoreError
+from cookieproj.engines.mongodb import SessionStore as MongoDBEngine
+
+from .attacks import temporary_session
+from .decoding import SIGNED, as_text, decoding_steps
+
+# A value in a session that is looked for in the cookie.
+COLOR = "blue as a berry"
+
+
+class Fate(Enum):
+    KEPT = auto()
+    ENDED = auto()
+    UNKNOWN = auto()
+
+
+@dataclass(frozen=True)
+class Restart:
+    """What a restart of the site, and one of its store, does to sessions.
+
+    ``store`` names what restarts, with a condition if there is one. It is empty if the store is no
+    server of its own. ``text`` is all of it in words.
+    """
+
+    of_site: Fate
+    of_store: Fate
+    store: str
+    text: str
+
+
+@dataclass(frozen=True)
+class EngineFacts:
+    """Where a session is stored, and what its cookie and its stored bytes show.
+
+    ``is_session`` is whether the cookie is the session itself, and ``is_readable`` whether it can
+    be read without a secret. ``signed_copies`` has for each place of the session whether its bytes
+    are made with SECRET_KEY. ``outlives_deletion`` is whether the cookie opens the session after
+    the engine has deleted it.
+    """
+
+    place: str
+    is_session: bool
+    is_readable: bool
+    signed_copies: list[bool]
+    outlives_deletion: bool
+    restart: Restart
+
+
+def facts_of(engine: EngineRef) -> EngineFacts | None:
+    """Return the facts of an engine, tried once; None if its store fails or it is not known here.
+
+    Django's engines have the facts of ours, which store the same bytes in the same places.
+    """
+    if engine.name not in ENGINE_NAMES:
+        return None
+    session_class = engine.of(OUR_ENGINES).session_class
+    store = settings.CACHES.get(settings.SESSION_CACHE_ALIAS, {}).get("LOCATION", "")
+    name = f"facts-{hash((engine.name, str(store), get_language(), settings.DEBUG))}"
+    facts = cached_result(name, lambda: facts_or_failure(session_class), bool)
+    return facts if isinstance(facts, EngineFacts) else None
+
+
+def facts_or_failure(session_class: type[SessionBase]) -> EngineFacts | str:
+    """Return the facts, or "" if the store fails: None could not be cached."""
+    try:
+        with namespaced(session_class) as namespaced_class:
+            return try_session(namespaced_class)
+    except SessionStoreError:
+        return ""
+
+
+def try_session(session_class: Any) -> EngineFacts:
+    """Store a session of the namespaced class, decode its cookie, and delete it."""
+    with temporary_session(session_class, color=COLOR) as session:
+        cookie = session.session_key
+        locations = session.locate()
+    steps = list(decoding_steps(cookie.encode()))
+    is_session = any(COLOR in step.outcome for step in steps)
+    signed = [bool(SIGNED.fullmatch(as_text(location.payload))) for location in locations]
+    return EngineFacts(
+        # A public page does not show where a server has its stores.
+        place=str(locations[0].place) if settings.DEBUG or is_session else _("the server"),
+        is_session=is_session,
+        is_readable=any(COLOR in step.outcome for step in steps if not step.needs_secret),
+        signed_copies=[True] if is_session else signed,
+        outlives_deletion=session_class(cookie).get("color") == COLOR,
+        restart=restart(session_class),
+    )
+
+
+def restart(session_class: Any) -> Restart:
+    if issubclass(session_class, CookieSession):
+        return Restart(Fate.KEPT, Fate.KEPT, "", _("yes: the browser has them"))
+    if not issubclass(session_class, DjangoCacheEngine):
+        return Restart(
+            Fate.KEPT, Fate.KEPT, server_name(session_class), pgettext("survives a restart", "yes")
+        )
+    match session_cache():
+        case MemoryStore():
+            text = _("no: they are in this process's memory")
+            return Restart(Fate.ENDED, Fate.ENDED, "", text)
+        case RedisStore() as redis:
+            return restart_of_redis(redis)
+    text = _("of the site: yes; of the cache: no")
+    return Restart(Fate.KEPT, Fate.ENDED, _("the cache"), text)
+
+
+def server_name(session_class: Any) -> str:
+    """Return the name of the server that an engine without a cache alone stores sessions in."""
+    if issubclass(session_class, DjangoFileEngine):
+        return ""
+    return "MongoDB" if issubclass(session_class, MongoDBEngine) else _("the database")
+
+
+def session_cache() -> GenericCacheStore:
+    return adapter_for(caches[settings.SESSION_CACHE_ALIAS])
+
+
+def restart_of_redis(redis: RedisStore) -> Restart:
+    """Return whether sessions survive a restart of this Redis, by its own configuration."""
+    try:
+        has_append_only_file = redis.client.config_get("appendonly")["appendonly"] == "yes"
+        takes_snapshots = bool(redis.client.config_get("save")["save"])
+    except (RedisError, RedisClusterException, KeyError):
+        text = _("of the site: yes; of Redis: unknown, as it hides its configuration")
+        return Restart(Fate.KEPT, Fate.UNKNOWN, _("Redis, which hides its configuration"), text)
+    if has_append_only_file:
+        text = _("yes: Redis keeps an append-only file")
+        return Restart(Fate.KEPT, Fate.KEPT, "Redis", text)
+    if takes_snapshots:
+        text = _("of the site: yes; of Redis: up to its last snapshot")
+        return Restart(Fate.KEPT, Fate.KEPT, _("Redis, as of its last snapshot"), text)
+    text = _("of the site: yes; of Redis: no, as its persistence is off")
+    return Restart(Fate.KEPT, Fate.ENDED, "Redis", text)

@@ -1,0 +1,36 @@
+"""The four questions: who can read it, who can change it, when does it end, what survives.
+
+Every answer is computed: from the running engine, the settings, this session, or the cookie that
+a recipe sets.
+"""
+
+from dataclasses import replace
+
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+
+from demo.page_header import State
+from demo.recipes.recipe import Recipe, Subject
+
+from .answers import Answers
+from .cookie import cookie_answers, sign_in_answers
+from .in_address import address_answers
+from .session import session_answers
+
+__all__ = ["Answers", "answers_for", "session_answers"]
+
+
+def answers_for(recipe: Recipe, request: HttpRequest, state: State) -> Answers | None:
+    """Return the answers about what the recipe works on; None if the store does not answer."""
+    match recipe.subject:
+        case Subject.PLAIN_COOKIE | Subject.SIGNED_COOKIE:
+            return cookie_answers(recipe, request)
+        case Subject.SIGN_IN_COOKIE:
+            return sign_in_answers(request)
+        case Subject.SESSION_IN_ADDRESS:
+            return address_answers()
+    answers = session_answers(state)
+    if answers is not None and recipe.subject == Subject.NOTHING:
+        about = _("This recipe sets no cookie and changes no session of yours.")
+        return replace(answers, about=f"{about} {answers.about}")
+    return answers

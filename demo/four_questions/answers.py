@@ -1,0 +1,119 @@
+"""What an answer to the four questions consists of, and the words that all of them share."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from demo.engine_facts import Fate
+
+MINUTE, HOUR, DAY = 60, 60 * 60, 24 * 60 * 60
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happens to a session or a cookie, and whether that is kept or ended by it."""
+
+    what: str
+    fate: Fate
+
+
+def kept_if(is_kept: object, what: str) -> Event:
+    return Event(what, Fate.KEPT if is_kept else Fate.ENDED)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers, as lists of short sentences, for what ``about`` names."""
+
+    about: str
+    read: list[str]
+    change: list[str]
+    end: list[str]
+    events: list[Event] = field(default_factory=list)
+
+    @property
+    def survives(self) -> str:
+        return self._what(Fate.KEPT)
+
+    @property
+    def ended_by(self) -> str:
+        return self._what(Fate.ENDED)
+
+    @property
+    def unknown(self) -> str:
+        return self._what(Fate.UNKNOWN)
+
+    def _what(self, fate: Fate) -> str:
+        return listed(event.what for event in self.events if event.fate == fate)
+
+
+def listed(texts: Iterable[str]) -> str:
+    # Translators: between two items of a list whose items may have commas.
+    return _("; ").join(texts)
+
+
+def duration(seconds: int) -> str:
+    """Return a time in the largest unit that divides it."""
+    if seconds % DAY == 0:
+        days = seconds // DAY
+        return ngettext("%(days)d day", "%(days)d days", days) % {"days": days}
+    if seconds % HOUR == 0:
+        hours = seconds // HOUR
+        return ngettext("%(hours)d hour", "%(hours)d hours", hours) % {"hours": hours}
+    if seconds % MINUTE == 0:
+        minutes = seconds // MINUTE
+        return ngettext("%(minutes)d minute", "%(minutes)d minutes", minutes) % {"minutes": minutes}
+    return ngettext("%(seconds)d second", "%(seconds)d seconds", seconds) % {"seconds": seconds}
+
+
+def readers(*, is_hidden_from_scripts: object, needs_https: object) -> list[str]:
+    """Return who else gets the cookie's text, by its attributes HttpOnly and Secure."""
+    scripts = (
+        _("Scripts cannot read it (HttpOnly).")
+        if is_hidden_from_scripts
+        else _("Scripts on the page can read it too (no HttpOnly).")
+    )
+    network = (
+        _("It travels over https only (Secure).")
+        if needs_https
+        else _("Over http, everybody on the way can read it too (no Secure).")
+    )
+    return [scripts, network]
+
+
+def other_sites(samesite: str | bool | None) -> str:
+    """Return whether the browser sends the cookie with a form of another site."""
+    match str(samesite or "").lower():
+        case "strict":
+            return _("Requests that begin on another site come without it (SameSite=Strict).")
+        case "lax":
+            return _("A form that another site posts comes without it (SameSite=Lax).")
+        case "none":
+            return _("A form that another site posts comes with it (SameSite=None).")
+    return _("Whether a form that another site posts comes with it, the browser decides.")
+
+
+def closing_the_browser(*, has_age: object) -> Event:
+    what = (
+        _("closing the browser")
+        if has_age
+        else _("closing the browser, unless it restores its tabs")
+    )
+    return kept_if(has_age, what)
+
+
+def sign_out_of_one_browser() -> list[Event]:
+    """The site does not refuse a copy of the cookie after its owner has signed out."""
+    return [
+        kept_if(False, _("signing out, in this browser")),
+        kept_if(True, _("signing out, for somebody who has a copy of the cookie")),
+    ]
+
+
+def change_of_secret_key(*, needs_old_key: object) -> list[Event]:
+    return [
+        kept_if(True, _("a new SECRET_KEY, with the old one in SECRET_KEY_FALLBACKS")),
+        kept_if(not needs_old_key, _("a new SECRET_KEY alone")),
+    ]

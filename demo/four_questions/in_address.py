@@ -1,0 +1,38 @@
+"""The answers for a session whose key is in the address."""
+
+from django.utils.translation import gettext as _
+
+from cookieproj.engines.engine_registry import current_engine
+from demo.engine_facts import facts_of
+from demo.recipes.in_path import ADDRESS_AGE
+
+from .answers import Answers, Event, change_of_secret_key, duration, kept_if
+from .session import engine_events
+
+
+def address_answers() -> Answers | None:
+    engine = current_engine()
+    facts = facts_of(engine)
+    if facts is None:
+        return None
+    restart = facts.restart
+    uses_only_cache = engine.has_cache and len(facts.signed_copies) == 1
+    return Answers(
+        about=_("The session whose key is in the address."),
+        read=[
+            _("Everybody who sees the address can use the session: in a history, a log or a link.")
+        ],
+        change=[_("Only this site. It refuses an address that somebody has changed.")],
+        end=[
+            _("%(time)s after its last request: no other link is valid for longer.")
+            % {"time": duration(ADDRESS_AGE)},
+        ],
+        events=[
+            kept_if(False, _("closing the window")),
+            Event(_("a restart of the site"), restart.of_site),
+            kept_if(not uses_only_cache, _("clearing the cache of sessions")),
+            # The address is signed, whatever the store does.
+            *change_of_secret_key(needs_old_key=True),
+            *engine_events(engine),
+        ],
+    )

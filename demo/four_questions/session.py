@@ -1,0 +1,168 @@
+"""The answers for the session of a request, on the running engine."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+from cookieproj.engines import running_engine
+from cookieproj.engines.constants import ENGINE_NAMES, EXPIRY_ITEM, OUR_ENGINES
+from cookieproj.engines.engine_registry import EngineRef, current_engine, resolve_engine
+from cookieproj.engines.handover import previous
+from cookieproj.engines.handover.movable_engines import handover_engine
+from cookieproj.engines.handover.same_store import share_rows
+from cookieproj.engines.signed_ids import signs_ids
+from demo.engine_facts import EngineFacts, Fate, facts_of
+from demo.page_header import State
+
+from .answers import (
+    Answers,
+    Event,
+    change_of_secret_key,
+    closing_the_browser,
+    duration,
+    kept_if,
+    other_sites,
+    readers,
+    sign_out_of_one_browser,
+)
+
+
+def session_answers(state: State) -> Answers | None:
+    """Return the answers, or None if the store fails or the engine is not one of those known."""
+    engine = current_engine()
+    facts = facts_of(engine) if state.is_known else None
+    if facts is None:
+        return None
+    return Answers(
+        about=_("Your session, on the engine %(engine)s.") % {"engine": engine.label},
+        read=list(who_can_read(facts)),
+        change=list(who_can_change(facts)),
+        end=list(when_it_ends(state)),
+        events=list(events(facts, state, engine)),
+    )
+
+
+def who_can_read(facts: EngineFacts) -> Iterator[str]:
+    if facts.is_readable:
+        yield _("Everybody who has the cookie: the session is in it, signed but not encrypted.")
+    elif facts.is_session:
+        yield _("Only this site: the session is in the cookie, encrypted.")
+    else:
+        yield _("Only this site, and whoever can read its store: %(place)s.") % {
+            "place": facts.place
+        }
+        yield (
+            _("The cookie has only a random key, signed.")
+            if signs_ids()
+            else _("The cookie has only a random key.")
+        )
+    yield _("Whoever has the cookie can use the session.")
+    yield from readers(
+        is_hidden_from_scripts=settings.SESSION_COOKIE_HTTPONLY,
+        needs_https=settings.SESSION_COOKIE_SECURE,
+    )
+
+
+def who_can_change(facts: EngineFacts) -> Iterator[str]:
+    if facts.is_session:
+        yield _("Only this site. It ignores a cookie that somebody has changed.")
+    elif all(facts.signed_copies):
+        yield _("Only this site. It ignores a stored session whose signature is wrong.")
+    else:
+        yield _("Only this site, and whoever can write to its store.")
+    if not facts.is_session:
+        yield _("A changed cookie opens no session.")
+    yield other_sites(settings.SESSION_COOKIE_SAMESITE)
+
+
+def when_it_ends(state: State) -> Iterator[str]:
+    session: Any = state.request.session
+    own_expiry = session.get(EXPIRY_ITEM)
+    if own_expiry and not isinstance(own_expiry, int):
+        yield _("At a fixed time, by set_expiry(). Later changes do not move it.")
+    else:
+        values = {"time": duration(session.get_expiry_age())}
+        yield (
+            _("%(time)s after its last request (SESSION_SAVE_EVERY_REQUEST).") % values
+            if settings.SESSION_SAVE_EVERY_REQUEST
+            else _("%(time)s after its last change.") % values
+        )
+    if session.get_expire_at_browser_close():
+        yield _("Before that, when the browser closes.")
+    if expires := state.expires:
+        yield _("If nothing changes, on %(moment)s UTC.") % {"moment": moment(expires)}
+    yield _("At once, when you sign out.")
+
+
+def moment(time: datetime) -> str:
+    return date_format(time, "Y-m-d H:i:s", use_l10n=False)
+
+
+def events(facts: EngineFacts, state: State, engine: EngineRef) -> Iterator[Event]:
+    session: Any = state.request.session
+    yield closing_the_browser(has_age=not session.get_expire_at_browser_close())
+    restart = facts.restart
+    yield Event(_("a restart of the site"), restart.of_site)
+    if restart.store:
+        what = _("a restart of %(store)s") % {"store": restart.store}
+        yield Event(what, restart.of_store)
+    uses_only_cache = engine.has_cache and len(facts.signed_copies) == 1
+    yield kept_if(not uses_only_cache, _("clearing the cache of sessions"))
+    yield from secret_key_events(facts, is_signed_in=SESSION_KEY in session)
+    yield from engine_events(engine)
+    yield from sign_out_events(facts)
+
+
+def secret_key_events(facts: EngineFacts, *, is_signed_in: bool) -> Iterator[Event]:
+    """A sign-in always needs the key. Data need it where every copy of them is signed with it."""
+    needs_old_key = is_signed_in or signs_ids() or all(facts.signed_copies)
+    kept, alone = change_of_secret_key(needs_old_key=needs_old_key)
+    yield kept
+    if not needs_old_key and any(facts.signed_copies):
+        yield Event(_("a new SECRET_KEY alone, while the cache has a copy"), Fate.KEPT)
+        yield Event(_("a new SECRET_KEY alone, once it has none"), Fate.ENDED)
+    else:
+        yield alone
+
+
+def engine_events(engine: EngineRef) -> Iterator[Event]:
+    if old := previous():
+        yield kept_if(
+            True,
+            _("the change from %(engine)s that is under way, by SESSION_HANDOVER_FROM")
+            % {"engine": old.label},
+        )
+    yield kept_if(can_be_moved(engine), _("another engine, with SESSION_HANDOVER_FROM"))
+    yield kept_if(
+        False,
+        _("another engine without it, unless both use the same rows")
+        if shares_rows(engine)
+        else _("another engine without it"),
+    )
+
+
+def can_be_moved(engine: EngineRef) -> bool:
+    try:
+        handover_engine(engine.path)
+    except ImproperlyConfigured:
+        return False
+    return True
+
+
+def shares_rows(engine: EngineRef) -> bool:
+    others = [resolve_engine(name) for name in ENGINE_NAMES if name != engine.name]
+    return any(share_rows(other, engine.of(OUR_ENGINES)) for other in others)
+
+
+def sign_out_events(facts: EngineFacts) -> Iterator[Event]:
+    if facts.outlives_deletion and running_engine.why_not_single():
+        yield from sign_out_of_one_browser()
+    else:
+        yield kept_if(False, _("signing out, for every copy of the cookie too"))
+    yield kept_if(False, _("a new password that is set in another browser"))

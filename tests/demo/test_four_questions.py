@@ -1,0 +1,447 @@
+"""The four questions: each answer is compared with what happens when it is done."""
+
+import html
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import time_machine
+from django.conf import settings as site_settings
+from django.contrib.sessions.models import Session
+from django.core.cache import caches as cache_connections
+from django.core.signing import b64_decode
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from cookieproj.engines.benchmark.result_cache import memory
+from cookieproj.engines.constants import ENCRYPTED_COOKIE_PREFIX, OUR_ENGINES
+from cookieproj.settings.caches import caches
+from demo.engine_facts import Fate
+from demo.four_questions.answers import Answers, duration
+from demo.models import User
+from demo.recipes import RECIPES
+from demo.recipes.recipe import Subject
+from tests.browsers import again, browser, is_in, key_of
+from tests.conftest import copied, on
+from tests.families import IN_COOKIES
+from tests.servers import StoppableRedis
+from tests.sites import QUICK, running
+
+NEW_KEY = "the key of next year, which is long enough to be one of a site"
+COOKIE_RECIPES = [
+    recipe
+    for recipe in RECIPES.values()
+    if recipe.subject in {Subject.PLAIN_COOKIE, Subject.SIGNED_COOKIE}
+]
+
+
+@pytest.fixture(autouse=True)
+def debug(settings: Settings) -> None:
+    settings.DEBUG = True
+    memory.clear()
+
+
+def visitor(user: User | None = None) -> Client:
+    client = browser(user)
+    client.post("/sessions/set-item/")
+    return client
+
+
+def answers(client: Client, path: str = "/session/") -> Answers:
+    found: Any = again(client).get(path).context["answers"]
+    assert isinstance(found, Answers)
+    return found
+
+
+def fates(client: Client, path: str = "/session/") -> dict[str, Fate]:
+    return {event.what: event.fate for event in answers(client, path).events}
+
+
+def has_color(client: Client) -> Fate:
+    response = again(client).get("/sessions/get-item/")
+    return Fate.KEPT if b"color is blue" in response.content else Fate.ENDED
+
+
+def change_key(settings: Settings, *, keeps_old: bool) -> None:
+    settings.SECRET_KEY_FALLBACKS = [site_settings.SECRET_KEY] if keeps_old else []
+    settings.SECRET_KEY = NEW_KEY
+
+
+def test_clearing_the_cache(profile: str, settings: Settings) -> None:
+    client = visitor()
+    expected = fates(client)["clearing the cache of sessions"]
+    cache_connections["sessions"].clear()
+    assert has_color(client) == expected
+    assert (expected == Fate.ENDED) == (profile == "cache")
+
+
+def test_new_secret_key(profile: str, settings: Settings) -> None:
+    clients = [visitor(), visitor()]
+    expected = fates(clients[0])
+    change_key(settings, keeps_old=True)
+    kept = expected["a new SECRET_KEY, with the old one in SECRET_KEY_FALLBACKS"]
+    assert has_color(clients[0]) == kept == Fate.KEPT
+    settings.SECRET_KEY_FALLBACKS = []
+    if profile == "cached_db":
+        assert (
+            has_color(clients[1]) == expected["a new SECRET_KEY alone, while the cache has a copy"]
+        )
+        cache_connections["sessions"].clear()
+        assert has_color(clients[1]) == expected["a new SECRET_KEY alone, once it has none"]
+    else:
+        assert has_color(clients[1]) == expected["a new SECRET_KEY alone"]
+
+
+def test_new_secret_key_ends_every_sign_in(profile: str, settings: Settings, ada: User) -> None:
+    client = visitor(ada)
+    assert fates(client)["a new SECRET_KEY alone"] == Fate.ENDED
+    change_key(settings, keeps_old=False)
+    assert not is_in(again(client))
+
+
+def test_new_secret_key_refuses_signed_ids(
+    settings: Settings, empty_stores: None, db: None
+) -> None:
+    settings.SESSION_ENGINE = f"{OUR_ENGINES}cache"
+    assert fates(visitor())["a new SECRET_KEY alone"] == Fate.KEPT
+    settings.SESSION_ID_SIGNED = True
+    client = visitor()
+    assert fates(client)["a new SECRET_KEY alone"] == Fate.ENDED
+    change_key(settings, keeps_old=False)
+    assert has_color(client) == Fate.ENDED
+
+
+def test_another_engine(profile: str, settings: Settings, mongodb_url: str) -> None:
+    settings.SESSION_MONGODB_URL = mongodb_url
+    clients = [visitor(), visitor()]
+    expected = fates(clients[0])
+    old, new = settings.SESSION_ENGINE, "mongodb" if profile == "file" else "file"
+    settings.SESSION_ENGINE = f"{OUR_ENGINES}{new}"
+    [without] = [what for what in expected if what.startswith("another engine without it")]
+    assert has_color(clients[0]) == expected[without] == Fate.ENDED
+    settings.SESSION_HANDOVER_FROM = old
+    assert has_color(clients[1]) == expected["another engine, with SESSION_HANDOVER_FROM"]
+    under_way = f"the change from {profile} that is under way, by SESSION_HANDOVER_FROM"
+    assert fates(clients[1])[under_way] == Fate.KEPT
+
+
+@on("db", "cached_db")
+def test_engine_with_the_same_rows(profile: str, settings: Settings) -> None:
+    client = visitor()
+    assert "another engine without it, unless both use the same rows" in fates(client)
+    settings.SESSION_ENGINE = f"{OUR_ENGINES}{'db' if profile == 'cached_db' else 'cached_db'}"
+    assert has_color(client) == Fate.KEPT
+
+
+@pytest.mark.parametrize("check", ["cookieproj.devices.revocation.is_revoked", ""])
+def test_signing_out(check: str, profile: str, settings: Settings, ada: User) -> None:
+    settings.SESSION_REVOCATION_CHECK = check
+    client = visitor(ada)
+    expected, copy = fates(client), browser()
+    copy.cookies["sessionid"] = key_of(client)
+    client.post("/auth/sign-out/")
+    assert not is_in(again(client))
+    if is_in(copy):
+        assert expected["signing out, in this browser"] == Fate.ENDED
+        assert expected["signing out, for somebody who has a copy of the cookie"] == Fate.KEPT
+    else:
+        assert expected["signing out, for every copy of the cookie too"] == Fate.ENDED
+    assert is_in(copy) == (profile in IN_COOKIES and not check)
+
+
+def test_new_password(profile: str, ada: User) -> None:
+    client = visitor(ada)
+    assert fates(client)["a new password that is set in another browser"] == Fate.ENDED
+    ada.set_password("chocolate")
+    ada.save()
+    assert not is_in(again(client))
+
+
+@pytest.mark.parametrize(
+    ("options", "store", "expected"),
+    [
+        (["--appendonly", "yes"], "Redis", Fate.KEPT),
+        (["--appendonly", "no", "--save", ""], "Redis", Fate.ENDED),
+        (["--appendonly", "no", "--save", "60", "1"], "Redis, as of its last snapshot", Fate.KEPT),
+    ],
+)
+def test_restart_of_redis(
+    options: list[str], store: str, expected: Fate, settings: Settings, tmp_path: Path, db: None
+) -> None:
+    settings.SESSION_ENGINE = f"{OUR_ENGINES}cache"
+    server = StoppableRedis(tmp_path, *options)
+    server.start()
+    try:
+        settings.CACHES = caches(f"{server.url}/0")
+        client = visitor()
+        assert fates(client)[f"a restart of {store}"] == expected
+        # A shutdown writes a snapshot, if it writes any.
+        server.stop()
+        server.start()
+        assert has_color(client) == expected
+    finally:
+        server.stop()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("engine", "cache"), [("cache", "memory"), ("cache", "redis"), ("file", ""), ("db", "")]
+)
+def test_restart_of_the_site(
+    engine: str, cache: str, demo_database: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = f"{request.getfixturevalue('redis_url')}/5" if cache == "redis" else "locmem://"
+    variables = {
+        "SESSION_PROFILE": engine,
+        "CACHE_URL": url,
+        "DATABASE_URL": copied(demo_database, tmp_path),
+        "SESSION_FILE_PATH": str(tmp_path / "sessions"),
+    }
+    with requests.Session() as web:
+        with running(QUICK, **variables) as address:
+            web.get(f"{address}/recipes/sessions/set-item/")
+            web.headers["X-CSRFToken"] = web.cookies["csrftoken"]
+            web.post(f"{address}/sessions/set-item/")
+            page = html.unescape(web.get(f"{address}/session/").text)
+            assert b"color is blue" in web.get(f"{address}/sessions/get-item/").content
+        with running(QUICK, **variables) as address:
+            is_kept = b"color is blue" in web.get(f"{address}/sessions/get-item/").content
+    [kept, ended] = re.findall(r"(?:Kept after|Ended by):</b> (.*?)</li>", page)
+    assert "a restart of the site" in (kept if is_kept else ended)
+    assert is_kept == (cache != "memory")
+
+
+def test_who_can_read_the_session(profile: str) -> None:
+    client = visitor()
+    cookie = key_of(client).removeprefix(ENCRYPTED_COOKIE_PREFIX).removeprefix(".")
+    encoded = cookie.partition(":")[0]
+    read = answers(client).read
+    if profile == "signed_cookies":
+        assert b'"color"' in b64_decode(encoded.encode())
+        assert read[0].startswith("Everybody who has the cookie")
+    elif profile == "encrypted_cookies":
+        assert b'"color"' not in b64_decode(encoded.encode())
+        assert read[0].endswith("in the cookie, encrypted.")
+    else:
+        assert re.fullmatch("[a-z0-9]{32}", cookie)
+        assert "The cookie has only a random key." in read
+        assert read[0].startswith("Only this site, and whoever can read its store: ")
+
+
+def test_changed_cookie(profile: str) -> None:
+    client = visitor()
+    change = answers(client).change
+    ignores = (
+        "It ignores a cookie" if profile in IN_COOKIES else "A changed cookie opens no session."
+    )
+    assert ignores in " ".join(change)
+    key = key_of(client)
+    client.cookies["sessionid"] = f"{key[:20]}{'b' if key[20] == 'a' else 'a'}{key[21:]}"
+    assert has_color(client) == Fate.ENDED
+
+
+@on("db", "cache")
+def test_changed_store(profile: str) -> None:
+    """Whoever writes to the store changes a session there, unless the site signs what it stores."""
+    client = visitor()
+    change = answers(client).change[0]
+    if profile == "db":
+        [row] = Session.objects.all()
+        row.session_data = f"x{row.session_data[1:]}"
+        row.save()
+        assert has_color(client) == Fate.ENDED
+        assert change.endswith("whose signature is wrong.")
+    else:
+        redis: Any = cache_connections["sessions"].client.get_client()  # type: ignore[attr-defined]
+        [name] = redis.keys("*")
+        redis.set(name, redis.get(name).replace(b"blue", b"gray"), keepttl=True)
+        assert b"color is gray" in again(client).get("/sessions/get-item/").content
+        assert change.endswith("whoever can write to its store.")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("HTTPONLY", True, "Scripts cannot read it (HttpOnly)."),
+        ("HTTPONLY", False, "Scripts on the page can read it too (no HttpOnly)."),
+        ("SECURE", True, "It travels over https only (Secure)."),
+        ("SECURE", False, "Over http, everybody on the way can read it too (no Secure)."),
+        ("SAMESITE", "Strict", "without it (SameSite=Strict)."),
+        ("SAMESITE", "Lax", "without it (SameSite=Lax)."),
+        ("SAMESITE", "None", "comes with it (SameSite=None)."),
+        ("SAMESITE", None, "the browser decides."),
+    ],
+)
+def test_attributes_of_the_session_cookie(
+    name: str, value: Any, sentence: str, settings: Settings, db: None
+) -> None:
+    setattr(settings, f"SESSION_COOKIE_{name}", value)
+    client = visitor()
+    assert client.cookies["sessionid"][name.lower()] == (value or "")
+    found = answers(client)
+    assert sentence in " ".join([*found.read, *found.change])
+
+
+def expiry(client: Client) -> Any:
+    return again(client).get("/session/").context["state"].expires
+
+
+@pytest.mark.parametrize("saves", [False, True])
+def test_session_ends_after_last_change_or_request(
+    saves: bool, profile: str, settings: Settings
+) -> None:
+    settings.SESSION_SAVE_EVERY_REQUEST = saves
+    settings.SESSION_COOKIE_AGE = 90 * 60
+    client = visitor()
+    last = "request (SESSION_SAVE_EVERY_REQUEST)" if saves else "change"
+    assert answers(client).end[0] == f"90 minutes after its last {last}."
+    before = expiry(client)
+    assert ("sessionid" in again(client).get("/sessions/get-item/").cookies) == saves
+    if profile == "cache":
+        # Redis has a clock of its own.
+        return
+    with time_machine.travel(timezone.now() + timedelta(minutes=10)):
+        again(client).get("/sessions/get-item/")
+        assert (expiry(client) - before > timedelta(minutes=9)) == saves
+
+
+def test_fixed_expiry(profile: str) -> None:
+    client = visitor()
+    client.post("/expiry/at-a-moment/")
+    assert answers(client).end[0].startswith("At a fixed time")
+    before = expiry(client)
+    assert f"If nothing changes, on {before:%Y-%m-%d %H:%M}" in " ".join(answers(client).end)
+    client.post("/sessions/set-item/", {"value": "red"})
+    assert abs(expiry(client) - before) < timedelta(seconds=2)
+
+
+@pytest.mark.parametrize("path", ["/expiry/at-browser-close/", "/expiry/in-seconds/"])
+def test_closing_the_browser(path: str, profile: str) -> None:
+    client = visitor()
+    client.post(path)
+    has_age = bool(client.cookies["sessionid"]["max-age"])
+    expected = fates(client)
+    assert (expected.get("closing the browser") == Fate.KEPT) == has_age
+    assert ("Before that, when the browser closes." in answers(client).end) != has_age
+
+
+@pytest.mark.parametrize("recipe", COOKIE_RECIPES, ids=lambda recipe: recipe.route)
+def test_cookie_is_as_the_recipe_sets_it(recipe: Any, client: Client, db: None) -> None:
+    method = recipe.methods[0]
+    response = client.generic(method, recipe.url)
+    found: Answers = Client().get(recipe.page_url).context["answers"]
+    lines = [cookie.OutputString() for cookie in response.cookies.values()]
+    lines += [response.headers["Set-Cookie"]] if "Set-Cookie" in response.headers else []
+    line = lines[0].lower() if lines else ""
+    is_deletion = "max-age=0" in line
+    if line and not is_deletion:
+        assert f"The cookie {line.partition('=')[0]}, as this recipe sets it." == found.about
+        assert ("no HttpOnly" in " ".join(found.read)) == ("httponly" not in line)
+        assert ("no Secure" in " ".join(found.read)) == ("secure" not in line)
+        assert ("When the browser closes: it has no age." in found.end) == ("max-age=" not in line)
+    assert ("At once: this recipe deletes it." in found.end) == is_deletion
+    is_signed = recipe.subject == Subject.SIGNED_COOKIE
+    assert is_signed == any(text.startswith("Only this site") for text in found.change)
+
+
+def test_signed_cookie_needs_the_key(client: Client, settings: Settings, db: None) -> None:
+    client.get("/signed/sign/")
+    expected = fates(client, "/recipes/signed/sign/")
+    change_key(settings, keeps_old=True)
+    assert client.get("/signed/read/").status_code == 200
+    assert expected["a new SECRET_KEY, with the old one in SECRET_KEY_FALLBACKS"] == Fate.KEPT
+    settings.SECRET_KEY_FALLBACKS = []
+    assert client.get("/signed/read/").status_code == 400
+    assert expected["a new SECRET_KEY alone"] == Fate.ENDED
+
+
+def test_plain_cookie_needs_nothing(client: Client, settings: Settings, db: None) -> None:
+    client.get("/cookies/set-cookie/")
+    change_key(settings, keeps_old=False)
+    assert b"color is blue" in client.get("/reading/by-name/").content
+    assert fates(client, "/recipes/reading/by-name/")["a new SECRET_KEY alone"] == Fate.KEPT
+
+
+def test_sign_in_cookie(client: Client, settings: Settings, ada: User) -> None:
+    form = {"username": "ada", "password": "cookies"}
+    client.post("/auth/cookie-sign-in/", form)
+    path, page = "/auth/cookie-account/", "/recipes/auth/cookie-account/"
+    assert client.get(path).status_code == 200
+    expected, found = fates(client, page), answers(client, page)
+    assert found.end[0] == "14 days after it was set."
+    assert client.cookies["login_auth"]["max-age"] == 14 * 24 * 60 * 60
+    copy = client.cookies["login_auth"].value
+    assert copy.startswith(f"{ada.pk}.")
+    client.post("/auth/cookie-sign-out/")
+    assert client.get(path).status_code == 302
+    assert expected["signing out, in this browser"] == Fate.ENDED
+    client.cookies["login_auth"] = copy
+    assert client.get(path).status_code == 200
+    assert expected["signing out, for somebody who has a copy of the cookie"] == Fate.KEPT
+    ada.set_password("chocolate")
+    ada.save()
+    assert client.get(path).status_code == 302
+    assert expected["a new password"] == Fate.ENDED
+
+
+def test_session_in_the_address(profile: str, settings: Settings) -> None:
+    client = Client()
+    address = client.post("/in-path/begin/").headers["Location"]
+    assert Client().get(address).status_code == 200
+    found = fates(client, "/recipes/in-path/begin/")
+    change_key(settings, keeps_old=False)
+    assert Client().get(address).status_code == 400
+    assert found["a new SECRET_KEY alone"] == Fate.ENDED
+
+
+def test_every_recipe_has_the_box(profile: str, client: Client) -> None:
+    for recipe in RECIPES.values():
+        found = client.get(recipe.page_url).context["answers"]
+        assert found.read
+        assert found.survives
+        assert found.ended_by
+
+
+def test_box_leaves_nothing_in_the_stores(empty_stores: None, client: Client, db: None) -> None:
+    for recipe in RECIPES.values():
+        client.get(recipe.page_url)
+    assert Session.objects.count() == 0
+    assert "sessionid" not in client.cookies
+
+
+def test_store_that_does_not_answer(settings: Settings, client: Client, db: None) -> None:
+    settings.SESSION_ENGINE = f"{OUR_ENGINES}cache"
+    settings.CACHES = caches("redis://127.0.0.1:1/0")
+    for path in ("/recipes/sessions/set-item/", "/recipes/expiry/every-setting/"):
+        assert "The store does not answer" in client.get(path).content.decode()
+    assert (
+        "plain"
+        not in client.get("/recipes/cookies/set-cookie/")
+        .content.decode()
+        .partition("The store does not answer")[2]
+    )
+
+
+def test_public_page_does_not_name_the_store(settings: Settings, client: Client, db: None) -> None:
+    settings.DEBUG = False
+    found = client.get("/recipes/sessions/set-item/").context["answers"]
+    assert found.read[0] == "Only this site, and whoever can read its store: the server."
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (1, "1 second"),
+        (90, "90 seconds"),
+        (120, "2 minutes"),
+        (5400, "90 minutes"),
+        (3600, "1 hour"),
+        (1_209_600, "14 days"),
+    ],
+)
+def test_duration(seconds: int, text: str) -> None:
+    assert duration(seconds) == text
