@@ -4,6 +4,7 @@
 """
 
 import os
+from typing import Any
 
 from django.core.wsgi import get_wsgi_application
 
@@ -33,10 +34,12 @@ def lines(request: HttpRequest) -> HttpResponse:
     response = HttpResponse(status=302 if then else 200, content_type="text/plain")
     if then:
         response.headers["Location"] = then
+    cookies: dict[str, Any] = response.cookies
     for number, line in enumerate(request.GET.getlist("line")):
-        # SimpleCookie accepts only what Django would write.
-        dict.__setitem__(response.cookies, str(number), Line(line))
+        # SimpleCookie's own method accepts only what Django would write.
+        dict.__setitem__(cookies, str(number), Line(line))
     return response
 
 
-urls.urlpatterns.append(path("lines/", lines))
+root: list[Any] = urls.urlpatterns
+root.append(path("lines/", lines))

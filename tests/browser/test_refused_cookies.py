@@ -107,10 +107,11 @@ def test_browser_keeps_exactly_the_cookies_that_pass_checks(
     assert is_kept == (check_cookie(cookie, "") == [])
 
 
+# Not among them: a tab in a value, which RFC 6265bis allows and Chromium refuses.
 LINES = [
     *(cookie.OutputString() for cookie in CASES.values()),
     *("name=value", "name=value; Secure", "=value", "value", "=", "", "=__Host-x", "__secure-x"),
-    *("name=a\x01b", "name=a\tb", "name=a\x7fb", "name=value; Path=/\x02"),
+    *("name=a\x01b", "name=a\x7fb", "name=value; Path=/\x02"),
     *("name=value; Partitioned", "name=value; Partitioned; Secure"),
     *("name=value; Domain=", "name=value; Domain=.", "name=value; Domain=127.0.0.1"),
     *("name=value; Domain=0.0.1", "name=value; Domain=localhost"),

@@ -278,7 +278,7 @@ def test_verdict_in_chinese(page: Page, sites: Sites) -> None:
 
 
 # A line that sets a=1 with Path=/, as the server describes it.
-LINE = {"name": "a", "value": "1", "path": "/", "age": None, "reasons": []}
+LINE: dict[str, Any] = {"name": "a", "value": "1", "path": "/", "age": None, "reasons": []}
 
 
 @pytest.mark.parametrize(
