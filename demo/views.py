@@ -4,6 +4,7 @@ from django.shortcuts import redirect, render
 from django.templatetags.static import static
 from django.views.decorators.cache import never_cache
 
+from .curl import curl_options
 from .recipes import GROUPS, RECIPES
 from .view_source import highlighted
 from .wire import secret_cookie_names
@@ -29,6 +30,7 @@ def recipe_page(request: HttpRequest, group: str, name: str) -> HttpResponse:
     recipe = RECIPES[routes[position]]
     context = {
         "recipe": recipe,
+        "curl_options": curl_options(recipe.controls),
         "group": next(candidate for candidate in GROUPS if recipe in candidate.recipes),
         "groups": GROUPS,
         "debug": settings.DEBUG,

@@ -1,6 +1,5 @@
-// Write the form's fields into the curl command.
-const curl = document.querySelector("[data-curl]");
-const plainCurl = curl.textContent;
+// Keep the options of the curl command at the form's fields: see demo/curl.py.
+const options = document.querySelector("[data-curl-options]");
 
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
@@ -8,16 +7,10 @@ export const fieldsOf = (form) =>
   [...new FormData(form)].filter(([name]) => name !== "csrfmiddlewaretoken");
 
 export function showCurl(form) {
+  if (!options) return;
   // The curl command must not show a password.
   const shownValue = (name, value) => (form.elements[name]?.type === "password" ? "…" : value);
-  const pairs = fieldsOf(form);
-  if (!pairs.length) return;
-  const data = pairs
+  options.textContent = fieldsOf(form)
     .map(([name, value]) => `--data-urlencode ${quoted(`${name}=${shownValue(name, value)}`)} \\\n  `)
     .join("");
-  // The replacements are functions, because "$" has a special meaning in a replacement string.
-  curl.textContent =
-    form.method === "get"
-      ? plainCurl.replace("-c jar ", () => `-c jar -G \\\n  ${data}`)
-      : plainCurl.replace("-d '' ", () => `\\\n  ${data}`);
 }
