@@ -198,6 +198,19 @@ def test_lines_of_redirects_are_judged_in_their_order(recipe: Page) -> None:
     )
 
 
+def test_jar_that_is_full(recipe: Page) -> None:
+    """Chromium keeps up to 180 cookies of a site, and then removes the oldest."""
+    texts = verdicts(recipe, *(f"c{number}=1; Path=/" for number in range(200)))
+    removed = 200 - len(recipe.context.cookies())
+    assert removed
+    assert texts[removed:] == [KEPT] * (200 - removed)
+    for text in texts[:removed]:
+        assert text.startswith("Not kept. The browser gives no reason. It sends 1")
+    expect(recipe.locator("[data-status]")).to_have_text(
+        "200 OK · the browser did not keep c0, c1, c2, c3, …"
+    )
+
+
 def test_verdicts_over_plain_http(page: Page, sites: Sites) -> None:
     """Without https from another host there is no Cookie Store API either."""
     page.goto(f"{sites.at('http', 'shop.plain.test')}/recipes/cookies/set-cookie/")
@@ -221,6 +234,8 @@ def test_secure_cookie_protects_its_name_over_http(page: Page, sites: Sites) -> 
     page.goto(f"{sites.at('https', 'plain.test')}/recipes/cookies/set-cookie/")
     for line in ("a=1; Path=/; Secure", "__Host-b=1; Path=/; Secure", "c=1; Secure; SameSite=None"):
         assert verdicts(page, line) == [KEPT]
+    [text] = verdicts(page, "d=1; Path=/; Domain=plain.test; Max-Age=40000000")
+    assert text == "Kept, but changed: it asked for 463 days and got 400."
     page.goto(f"{sites.at('http', 'plain.test')}/recipes/cookies/set-cookie/")
     [text] = verdicts(page, "a=2; Path=/")
     assert text.startswith("Not kept. The browser gives no reason. One rule leaves no trace here")
@@ -290,6 +305,8 @@ LINE: dict[str, Any] = {"name": "a", "value": "1", "path": "/", "age": None, "re
         # The server did not answer, before the run or after it.
         ({}, [], None, 0, "unseen"),
         ({"age": 0}, [], None, 0, "unseen"),
+        ({"reasons": ["no"]}, [], None, 0, "dropped"),
+        ({"age": 0, "reasons": ["no"]}, [], None, 0, "undeleted"),
         ({}, None, ["1"], 0, "kept"),
         ({"reasons": ["no"]}, None, ["1"], 0, "earlier"),
         ({"age": 0}, None, [], 0, "gone"),

@@ -2,11 +2,11 @@
 const messages = document.querySelector("[data-verdict-messages]").dataset;
 const list = document.querySelector("[data-verdicts]");
 
-// How many verdicts the result repeats. The rest stand by their lines.
+// How many verdicts the result repeats, and names the status. The rest stand by their lines.
 const MAX_SHOWN = 4;
 
 const GOOD = ["kept", "shortened", "ageUnseen", "same", "deleted"];
-const DROPPED = ["dropped", "earlier"];
+const DROPPED = ["dropped", "crowded", "earlier"];
 const UNDELETED = ["undeleted", "elsewhere", "nothing"];
 
 export function verdictClass({ verdict }) {
@@ -23,8 +23,10 @@ export function verdictText({ verdict, reasons, unexplained }) {
 // Return what the status of a run must say of its cookies, "" if the browser did as it was asked.
 export function warningText(lines) {
   const named = (message, kinds) => {
-    const names = lines.filter((line) => kinds.includes(line.verdict.kind)).map(nameText);
-    return names.length ? message.replace("{names}", () => [...new Set(names)].join(", ")) : "";
+    const all = lines.filter((line) => kinds.includes(line.verdict.kind)).map(nameText);
+    const names = [...new Set(all)];
+    const shown = [...names.slice(0, MAX_SHOWN), ...(names.length > MAX_SHOWN ? ["…"] : [])];
+    return names.length ? message.replace("{names}", () => shown.join(", ")) : "";
   };
   const warnings = [
     named(messages.statusDropped, DROPPED),

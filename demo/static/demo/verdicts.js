@@ -8,6 +8,9 @@ const MAX_AGE = 400 * DAY;
 // Clocks differ, and an age is read a little after it was set.
 const TOLERANCE = 60 * 60;
 
+// Browsers must keep so many cookies of a site, and may remove further ones (RFC 6265, section 6.1).
+const MIN_COOKIES = 50;
+
 // The server cuts the texts of a very long header and appends "…": see demo/wire.py.
 const CUT = 100;
 
@@ -38,6 +41,7 @@ function jarOf(line, before, after) {
     sent.get(line.path)?.filter(({ name }) => name === line.name).map(({ value }) => value);
   const stored = (jar) => jar.stored.find((cookie) => identity(cookie) === identity(line));
   return {
+    total: after.sent.get(line.path)?.length,
     old: values(before),
     now: values(after),
     oldStored: stored(before),
@@ -45,14 +49,14 @@ function jarOf(line, before, after) {
   };
 }
 
-function settingVerdict(line, { old, now, oldStored, nowStored }, others, seconds) {
+function settingVerdict(line, { total, old, now, oldStored, nowStored }, others, seconds) {
   if (nowStored && isSame(nowStored.value, line.value)) {
     const isAsBefore = JSON.stringify(oldStored) === JSON.stringify(nowStored);
     return isAsBefore ? unchangedVerdict(line) : keptVerdict(line, nowStored.expires);
   }
-  if (!now) return { kind: "unseen" };
+  if (!now) return { kind: line.reasons.length ? "dropped" : "unseen" };
   const count = (values) => values.filter((value) => isSame(value, line.value)).length;
-  if (!count(now)) return { kind: line.age !== null && seconds >= line.age ? "ended" : "dropped" };
+  if (!count(now)) return absentVerdict(line, total, seconds);
   // Cookies of the same name and value for a path above this one are sent here too.
   const rivals = others.filter(
     (other) => other.value === line.value && identity(other) !== identity(line) && isSentTo(line.path, other),
@@ -60,6 +64,12 @@ function settingVerdict(line, { old, now, oldStored, nowStored }, others, second
   const isNew = old ? count(now) - count(old) > rivals.length : !line.reasons.length;
   if (isNew) return keptVerdict(line);
   return rivals.length ? { kind: line.reasons.length ? "dropped" : "unclear" } : unchangedVerdict(line);
+}
+
+function absentVerdict(line, total, seconds) {
+  if (line.age !== null && seconds >= line.age) return { kind: "ended" };
+  const isCrowded = total >= MIN_COOKIES && !line.reasons.length;
+  return isCrowded ? { kind: "crowded", total } : { kind: "dropped" };
 }
 
 const isSentTo = (path, cookie) => !isDeletion(cookie) && path.startsWith(cookie.path);
@@ -81,8 +91,8 @@ const days = (seconds) => Math.round(seconds / DAY);
 
 function deletionVerdict(line, { old, now, oldStored, nowStored }, others) {
   if (oldStored) return { kind: nowStored ? "undeleted" : "deleted" };
-  if (!now) return { kind: "unseen" };
   if (line.reasons.length) return { kind: "undeleted" };
+  if (!now) return { kind: "unseen" };
   const setters = others.filter((other) => isSentTo(line.path, other));
   if (setters.some((other) => identity(other) !== identity(line))) return { kind: "unclear" };
   if (old?.length > now.length || setters.length) return { kind: "deleted" };
