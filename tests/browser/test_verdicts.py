@@ -181,6 +181,14 @@ def test_cookie_that_was_there_before(recipe: Page) -> None:
     assert verdicts(recipe, "d=1; Path=/; Max-Age=200") == [KEPT]
 
 
+def test_same_cookie_of_the_path_above_is_no_proof(recipe: Page) -> None:
+    """It is sent to the path below as well, where one more was asked for."""
+    verdicts(recipe, "known=1; Path=/x/")
+    lines = ["a=1; Path=/", "a=1; Path=/x/; SameSite=None"]
+    assert verdicts(recipe, *lines) == [KEPT, SAMESITE]
+    assert verdicts(recipe, "b=1; Path=/", "b=1; Path=/x/") == [KEPT, KEPT]
+
+
 def test_deletion_that_the_browser_refuses(recipe: Page) -> None:
     verdicts(recipe, "a=1; Path=/")
     [text] = verdicts(recipe, "a=; Path=/; Max-Age=0; SameSite=None")
