@@ -16,6 +16,7 @@ app_name = "demo"
 
 PAGES: list[URLPattern] = [
     path("", views.index, name="index"),
+    path("favicon.ico", views.favicon),
     path("recipes/<slug:group>/<slug:name>/", views.recipe_page, name="recipe"),
     path("in-path/<str:token>/<slug:name>/", in_path.page, name="in-path"),
     path("language/", language.choose, name="language"),

@@ -1,8 +1,10 @@
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.templatetags.static import static
 from django.views.decorators.cache import never_cache
 
+from .curl import curl_options
 from .four_questions import answers_for
 from .page_header import State
 from .recipes import GROUPS, RECIPES
@@ -15,6 +17,11 @@ def index(request: HttpRequest) -> HttpResponse:
     return render(request, "demo/index.html", {"groups": GROUPS})
 
 
+def favicon(request: HttpRequest) -> HttpResponse:
+    """Browsers ask for this address if a response names no icon, as the recipes' do not."""
+    return redirect(static("demo/cookie.svg"))
+
+
 @never_cache
 def recipe_page(request: HttpRequest, group: str, name: str) -> HttpResponse:
     routes = list(RECIPES)
@@ -25,6 +32,7 @@ def recipe_page(request: HttpRequest, group: str, name: str) -> HttpResponse:
     recipe, state = RECIPES[routes[position]], State(request)
     context = {
         "recipe": recipe,
+        "curl_options": curl_options(recipe.controls),
         "group": next(candidate for candidate in GROUPS if recipe in candidate.recipes),
         "groups": GROUPS,
         # The header's, so that the session is read once.

@@ -22,8 +22,12 @@ from cookieproj.engines.listing import ListingMixin
 from cookieproj.engines.round_trips import RoundTrips, count_round_trips
 
 from .constants import LOGIN_COOKIE, SECURE_LOGIN_COOKIE
+from .set_cookie import parse_pair, read_by_browser
 
 HEADER = "Wire"
+
+# The header's value that asks only for the cookies which the browser sends to an address.
+JAR = "jar"
 
 # The id of a run, which a page sends in the header. Redirected requests send the same id.
 RUN_ID = re.compile("[0-9a-f]{32}")
@@ -67,6 +71,8 @@ class WireMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         run_id = request.headers.get(HEADER, "")
+        if run_id == JAR:
+            return jar_response(request)
         if not RUN_ID.fullmatch(run_id):
             return self.get_response(request)
         with count_round_trips() as round_trips:
@@ -81,6 +87,12 @@ class WireMiddleware:
             redirected_runs.delete(run_id)
         response.headers[HEADER] = header_value(exchanges)
         return response
+
+
+def jar_response(request: HttpRequest) -> HttpResponse:
+    """Return the cookies that the browser sent, for any address, without running its view."""
+    reported = header_value([{"sent": sent_cookies(request)}])
+    return HttpResponse(status=204, headers={HEADER: reported, "Cache-Control": "no-store"})
 
 
 def header_value(exchanges: list[Exchange]) -> str:
@@ -111,15 +123,22 @@ def exchange(request: HttpRequest, response: HttpResponse, round_trips: RoundTri
     is_counted = issubclass(running_engine.store(), ListingMixin)
     return {
         "request": f"{request.method} {request.get_full_path()} {protocol}",
-        "sent": [parse_pair(text) for text in cookie_header(request).split(";") if text],
+        "sent": sent_cookies(request),
         "understood": [{"name": name, "value": value} for name, value in request.COOKIES.items()],
         "status": f"{response.status_code} {response.reason_phrase}",
         "location": response.headers.get("Location"),
-        "set": [parse_set_cookie(line) for line in set_cookie_lines(response)],
+        "set": [
+            parse_set_cookie(line) | read_by_browser(line, request)
+            for line in set_cookie_lines(response)
+        ],
         "trips": round_trips.number if is_counted else None,
         "milliseconds": round(round_trips.seconds * 1000, 2),
         "keys": SIGNED.findall(f"{request.path} {response.headers.get('Location', '')}"),
     }
+
+
+def sent_cookies(request: HttpRequest) -> list[dict[str, Any]]:
+    return [parse_pair(text) for text in cookie_header(request).split(";") if text]
 
 
 def cookie_header(request: HttpRequest) -> str:
@@ -150,12 +169,6 @@ def parse_set_cookie(line: str) -> dict[str, Any]:
         ],
         "notes": list(notes({name.lower() for name, _value in attributes})),
     }
-
-
-def parse_pair(text: str) -> dict[str, Any]:
-    """Parse ``name=value``. Without "=" the text is a nameless value (RFC 6265bis, section 5.6)."""
-    name, equals, value = text.strip().partition("=")
-    return {"name": name, "value": value} if equals else {"name": "", "value": name}
 
 
 def secret_cookie_names() -> set[str]:

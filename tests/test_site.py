@@ -143,3 +143,10 @@ def test_production_redirects_to_https() -> None:
         301,
         site.replace("http://", "https://") + "/auth/sign-in/?next=/",
     )
+
+
+def test_favicon(client: Client) -> None:
+    """Without a database: it needs no session."""
+    response = client.get("/favicon.ico")
+    assert response.status_code == 302
+    assert client.get(response.headers["Location"]).headers["Content-Type"] == "image/svg+xml"

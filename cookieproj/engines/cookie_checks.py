@@ -8,7 +8,7 @@ of the settings is ref/settings.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from http.cookies import CookieError, Morsel
 from typing import Any
 
@@ -83,13 +83,13 @@ def refusals(cookie: Morsel[str]) -> Iterator[tuple[str, str]]:
     name, domain, size = cookie.key, cookie["domain"], len(cookie.OutputString().encode())
     if len(name) > MAX_NAME_SHOWN:
         name = f"{name[:MAX_NAME_SHOWN]}…"
-    if missing := missing_attributes(cookie):
+    if missing := missing_attributes(cookie.key, cookie):
         yield (
             "E001",
             _("Browsers refuse the cookie %(name)s: its prefix requires %(lacks)s.")
             % {"name": name, "lacks": ", ".join(map(str, missing))},
         )
-    if cookie["samesite"].lower() == "none" and not cookie["secure"]:
+    if needs_secure(cookie):
         yield (
             "E002",
             _("Browsers refuse the cookie %(name)s: SameSite=None needs Secure.") % {"name": name},
@@ -114,26 +114,40 @@ def refusals(cookie: Morsel[str]) -> Iterator[tuple[str, str]]:
         )
 
 
-def missing_attributes(cookie: Morsel[str]) -> list[str | Promise]:
-    """Return the attributes that the name's prefix requires and the cookie lacks."""
-    attributes: dict[str | Promise, bool] = {
-        SECURE: bool(cookie["secure"]),
-        HTTPONLY: bool(cookie["httponly"]),
-        ROOT: cookie["path"] == "/",
-        NO_DOMAIN: not cookie["domain"],
+def missing_attributes(name: str, attributes: Mapping[str, Any]) -> list[str | Promise]:
+    """Return the attributes that the name's prefix requires and the cookie lacks.
+
+    The keys of ``attributes`` are those of a Morsel. A missing attribute is false.
+    """
+    given: dict[str | Promise, bool] = {
+        SECURE: bool(attributes.get("secure")),
+        HTTPONLY: bool(attributes.get("httponly")),
+        ROOT: attributes.get("path") == "/",
+        NO_DOMAIN: not attributes.get("domain"),
     }
-    return [wanted for wanted in PREFIXES.get(prefix_of(cookie.key), ()) if not attributes[wanted]]
+    return [wanted for wanted in PREFIXES.get(prefix_of(name), ()) if not given[wanted]]
+
+
+def needs_secure(attributes: Mapping[str, Any]) -> bool:
+    """Whether a cookie with these attributes lacks the Secure that SameSite=None requires."""
+    is_cross_site = attributes.get("samesite", "").lower() == "none"
+    return is_cross_site and not attributes.get("secure")
 
 
 def is_domain_of_site(domain: str) -> bool:
-    """Whether some host of this site may set cookies for that domain.
+    """Whether some host of this site may set cookies for that domain."""
+    hosts = settings.ALLOWED_HOSTS or (LOCAL_HOSTS if settings.DEBUG else ["*"])
+    return is_domain_of(hosts, domain)
+
+
+def is_domain_of(hosts: Iterable[str], domain: str) -> bool:
+    """Whether one of the hosts, or patterns of ALLOWED_HOSTS, may set cookies for that domain.
 
     That is a domain equal to the host or above it. A domain of one label, such as ``com``, is a
     public suffix, unless it is the host itself. Other public suffixes, such as ``co.uk``, are not
-    recognized. With ``*`` in ALLOWED_HOSTS the site's hosts are unknown.
+    recognized. With ``*`` the site's hosts are unknown.
     """
     domain = domain.lower().removeprefix(".")
-    hosts = settings.ALLOWED_HOSTS or (LOCAL_HOSTS if settings.DEBUG else ["*"])
     return bool(HOST_NAME.fullmatch(domain)) and any(
         may_set_cookie(host.lower(), domain) for host in hosts
     )

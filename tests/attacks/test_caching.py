@@ -22,7 +22,6 @@ MISSING = [
     "/recipes/none/none/",
     "/static/none",
     "/devices",
-    "/favicon.ico",
 ]
 STATIC = ["/static/demo/site.css", "/static/demo/cookie_jar.js", "/static/admin/css/base.css"]
 SIGN_OUT = re.compile(

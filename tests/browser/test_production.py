@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests import certificates
 from tests.conftest import copied
@@ -50,6 +50,16 @@ def test_browser_accepts_cookies(page: Page, context: BrowserContext) -> None:
     cookies = {cookie["name"]: cookie for cookie in context.cookies()}
     assert set(cookies) == {"__Host-sessionid", "__Host-csrftoken", "__Host-language"}
     assert all(cookie["secure"] for cookie in cookies.values())
+
+
+def test_recipe_runs_once(page: Page) -> None:
+    """Without DEBUG its page cannot ask which cookies the browser has."""
+    page.goto("/recipes/reading/last-visit/")
+    with page.expect_response("**/reading/last-visit/"):
+        page.click("form[data-recipe] button")
+    expect(page.locator("[data-body]")).to_have_text("This is your first visit.\n")
+    expect(page.locator("[data-status]")).to_have_class("status good")
+    expect(page.locator("[data-verdicts]")).to_be_hidden()
 
 
 def test_admin_complies_with_content_security_policy(page: Page) -> None:

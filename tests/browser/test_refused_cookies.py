@@ -2,18 +2,21 @@
 
 import ssl
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.cookies import Morsel
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 from django.http import HttpResponse
+from django.test import RequestFactory
 from playwright.sync_api import Browser
 from pytest_django import Settings
 
 from cookieproj.engines.cookie_checks import PREFIXES, check_cookie
+from demo.set_cookie import SetCookie as AskedCookie
 from tests import certificates
 
 from .recipe_page import jar
@@ -37,11 +40,25 @@ class SetCookie(BaseHTTPRequestHandler):
 def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates.make(tmp_path_factory.mktemp("certificate")))
+    with serving(context) as port:
+        yield f"https://{HOST}:{port}/"
+
+
+@pytest.fixture(scope="module")
+def plain_port() -> Iterator[int]:
+    with serving() as port:
+        yield port
+
+
+@contextmanager
+def serving(context: ssl.SSLContext | None = None) -> Iterator[int]:
+    """Answer by ``SetCookie``, over https if a context is given. Yields the port."""
     with ThreadingHTTPServer(("127.0.0.1", 0), SetCookie) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
+        if context:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = Thread(target=server.serve_forever)
         thread.start()
-        yield f"https://{HOST}:{server.server_port}/"
+        yield server.server_port
         server.shutdown()
         thread.join()
 
@@ -88,3 +105,37 @@ def test_browser_keeps_exactly_the_cookies_that_pass_checks(
         context.new_page().goto(f"{server_url}?{quote(cookie.OutputString())}")
         is_kept = cookie.key in jar(context)
     assert is_kept == (check_cookie(cookie, "") == [])
+
+
+# Not among them: a tab in a value, which RFC 6265bis allows and Chromium refuses.
+LINES = [
+    *(cookie.OutputString() for cookie in CASES.values()),
+    *("name=value", "name=value; Secure", "=value", "value", "=", "", "=__Host-x", "__secure-x"),
+    *("name=a\x01b", "name=a\x7fb", "name=value; Path=/\x02"),
+    *("name=value; Partitioned", "name=value; Partitioned; Secure"),
+    *("name=value; Domain=", "name=value; Domain=.", "name=value; Domain=127.0.0.1"),
+    *("name=value; Domain=0.0.1", "name=value; Domain=localhost"),
+    *(
+        "name=value; Domain=other.test; Domain=plain.test",
+        "name=value; SameSite=None; SameSite=Lax",
+    ),
+    *(f"name=value; Domain={'x' * 1025}", f"name={'v' * 4092}", f"name={'v' * 4093}"),
+    "name=value; secure; SAMESITE=none",
+]
+
+
+@pytest.mark.parametrize("host", ["https", "127.0.0.1", "localhost", "plain.test"])
+def test_browser_drops_exactly_the_cookies_for_which_there_is_a_reason(
+    host: str, server_url: str, plain_port: int, browser: Browser, settings: Settings
+) -> None:
+    url = server_url if host == "https" else f"http://{host}:{plain_port}/"
+    settings.ALLOWED_HOSTS = [urlsplit(url).hostname]
+    request = RequestFactory(headers={"host": urlsplit(url).netloc}).get(
+        "/", secure=host == "https"
+    )
+    with browser.new_context(ignore_https_errors=True) as context:
+        page = context.new_page()
+        for line in LINES:
+            context.clear_cookies()
+            page.goto(f"{url}?{quote(line)}")
+            assert (context.cookies() == []) == any(AskedCookie(line, request).reasons()), line

@@ -57,6 +57,22 @@ def test_header_is_sent_only_with_debug_and_on_request(
     assert response.has_header("Wire") == (debug and header == RUN)
 
 
+def test_cookies_are_reported_without_running_the_view(wire_client: Client) -> None:
+    wire_client.cookies["flavour"] = "oat"
+    for path in ("/reading/last-visit/", "/nowhere/"):
+        response = wire_client.get(path, headers={"Wire": "jar"})
+        assert (response.status_code, response.content) == (204, b"")
+        assert reported(response) == [{"sent": [{"name": "flavour", "value": "oat"}]}]
+        assert response.headers["Cache-Control"] == "no-store"
+        assert not response.cookies
+
+
+def test_cookies_are_not_reported_without_debug(client: Client) -> None:
+    response = client.get("/reading/last-visit/", headers={"Wire": "jar"})
+    assert response.status_code == 200
+    assert not response.has_header("Wire")
+
+
 def test_set_cookie_header_by_hand_is_reported(wire_client: Client) -> None:
     [exchange] = reported(wire_client.get("/cookies/by-hand/"))
     assert [cookie["name"] for cookie in exchange["set"]] == ["color"]

@@ -1,6 +1,10 @@
 // Run a recipe without leaving its page. Without this script the form opens the result.
 import { setUpCopyButtons } from "./copy_button.js";
 import { showCookieJar } from "./cookie_jar.js";
+import { fieldsOf, showCurl } from "./curl.js";
+import { readJar } from "./jar_probe.js";
+import { showVerdicts, warningText } from "./verdict_texts.js";
+import { judge } from "./verdicts.js";
 import { exchangesOf, masked, showExchanges, wireOptions } from "./wire.js";
 
 const form = document.querySelector("form[data-recipe]");
@@ -8,8 +12,6 @@ const status = document.querySelector("[data-status]");
 const body = document.querySelector("[data-body]");
 const page = document.querySelector("[data-page]");
 const open = document.querySelector("[data-open]");
-const curl = document.querySelector("[data-curl]");
-const plainCurl = curl.textContent;
 const otherTabs = new BroadcastChannel("cookieproj");
 
 // Milliseconds.
@@ -23,26 +25,35 @@ let refreshing = Promise.resolve();
 let expiryTimer;
 let knownCookies = document.cookie;
 
-const fields = () =>
-  [...new FormData(form)].filter(([name]) => name !== "csrfmiddlewaretoken");
-
 async function run(event) {
   event.preventDefault();
   const thisRun = ++latestRun;
   // A refresh may replace the CSRF token.
   await refreshing;
-  const outcome = await sendForm();
+  const [outcome, lines] = await sendAndJudge();
   // The response of a later run is already shown.
   if (thisRun !== latestRun) return;
-  show(outcome);
+  show(outcome, warningText(lines));
+  showVerdicts(lines);
   showExchanges(outcome.exchanges);
   otherTabs.postMessage("ran");
   await refresh();
 }
 
+// Return the outcome of a run, and its Set-Cookie lines with what the browser made of them.
+async function sendAndJudge() {
+  const path = form.elements.path?.value ?? "";
+  const before = await readJar([new URL(form.action).pathname, ...(path.startsWith("/") ? [path] : [])]);
+  const start = Date.now();
+  const outcome = await sendForm();
+  const paths = outcome.exchanges.flatMap((exchange) => exchange.set.map((line) => line.path));
+  const after = await readJar(paths);
+  return [outcome, judge(outcome.exchanges, before, after, (Date.now() - start) / 1000)];
+}
+
 async function sendForm() {
   const isGet = form.method === "get";
-  const query = String(new URLSearchParams(isGet ? fields() : new FormData(form)));
+  const query = String(new URLSearchParams(isGet ? fieldsOf(form) : new FormData(form)));
   try {
     const response = isGet
       ? await fetch(query ? `${form.action}?${query}` : form.action, wireOptions())
@@ -62,9 +73,10 @@ async function sendForm() {
   }
 }
 
-function show({ line, kind, text, url }) {
-  status.textContent = line;
-  status.className = `status ${kind}`;
+// A run whose cookie the browser did not keep is no success, whatever its status says.
+function show({ line, kind, text, url }, warning) {
+  status.textContent = [line, warning].filter(Boolean).join(" · ");
+  status.className = `status ${warning && kind === "good" ? "warning" : kind}`;
   body.textContent = text;
   body.hidden = !text;
   page.hidden = !url;
@@ -117,26 +129,8 @@ function refreshAtExpiry() {
 
 const refreshIfVisible = () => document.visibilityState === "visible" && refresh();
 
-const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
-
-// The curl command must not show a password.
-const shownValue = (name, value) => (form.elements[name]?.type === "password" ? "…" : value);
-
-function showCurl() {
-  const pairs = fields();
-  if (!pairs.length) return;
-  const data = pairs
-    .map(([name, value]) => `--data-urlencode ${quoted(`${name}=${shownValue(name, value)}`)} \\\n  `)
-    .join("");
-  // The replacements are functions, because "$" has a special meaning in a replacement string.
-  curl.textContent =
-    form.method === "get"
-      ? plainCurl.replace("-c jar ", () => `-c jar -G \\\n  ${data}`)
-      : plainCurl.replace("-d '' ", () => `\\\n  ${data}`);
-}
-
 form.addEventListener("submit", run);
-form.addEventListener("input", showCurl);
+form.addEventListener("input", () => showCurl(form));
 window.addEventListener("focus", refresh);
 document.addEventListener("visibilitychange", refreshIfVisible);
 otherTabs.addEventListener("message", refresh);
@@ -144,8 +138,7 @@ setInterval(refreshIfVisible, REFRESH_INTERVAL);
 // Notice a cookie that expires, or that somebody sets in the console.
 setInterval(() => document.cookie !== knownCookies && refresh(), 1000);
 document.documentElement.classList.add("scripted");
-// Some browsers keep typed values when a page is reloaded.
-if ([...form.elements].some((field) => "defaultValue" in field && field.value !== field.defaultValue)) showCurl();
+showCurl(form);
 setUpCopyButtons();
 showExchanges([]);
 refresh();

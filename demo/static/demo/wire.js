@@ -1,4 +1,6 @@
 // Show the requests and responses that the server reports in the header Wire: see demo/wire.py.
+import { verdictClass, verdictText } from "./verdict_texts.js";
+
 const panel = document.querySelector("[data-wire]");
 const showSecrets = document.querySelector("[data-whole]");
 const exchangeTemplate = document.querySelector("[data-exchange]");
@@ -7,6 +9,9 @@ const secretCookies = new Set(showSecrets.dataset.secretCookies.split(" "));
 
 // How many characters of a masked secret are shown: enough to distinguish two of them.
 const VISIBLE_CHARACTERS = 8;
+
+// Whether the server answers the header Wire. Without DEBUG it does not.
+export const isReported = "empty" in panel.dataset;
 
 let latestExchanges = [];
 
@@ -47,7 +52,7 @@ export function onSecretsToggled(listener) {
 export function showExchanges(exchanges) {
   latestExchanges = exchanges;
   if (exchanges.length) panel.replaceChildren(...exchanges.map(exchangeNode));
-  else if (panel.dataset.empty) {
+  else if (isReported) {
     const message = document.createElement("p");
     message.className = "quiet";
     message.textContent = panel.dataset.empty;
@@ -78,6 +83,9 @@ function setCookieNode(cookie) {
   const node = setCookieTemplate.content.cloneNode(true);
   node.querySelector("[data-name]").textContent = cookie.name;
   node.querySelector("[data-value]").textContent = visibleValue(cookie);
+  const verdict = node.querySelector("[data-verdict]");
+  verdict.textContent = verdictText(cookie);
+  verdict.className = `verdict ${verdictClass(cookie)}`;
   const meter = node.querySelector("[data-meter]");
   meter.value = cookie.bytes;
   const bytes = node.querySelector("[data-bytes]");

@@ -1,0 +1,354 @@
+"""A recipe's page says of each Set-Cookie line what the browser made of it."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.utils.translation import gettext, override
+from playwright.sync_api import Page, expect
+
+from tests import certificates
+from tests.conftest import copied
+from tests.servers import served
+from tests.sites import ROOT, python
+
+from .recipe_page import jar, run
+
+pytestmark = pytest.mark.long
+
+KEPT, DELETED = "Kept.", "Deleted."
+SAME = re.compile("It is there, with the value that it had before")
+NO_REASON = "Not kept. The browser gives no reason."
+SAMESITE = "Not kept. SameSite=None needs Secure."
+
+USE_LINES = """lines => {
+    const form = document.querySelector("form[data-recipe]");
+    form.action = "/lines/";
+    form.replaceChildren(form.querySelector("button"), ...lines.map(([name, value]) => {
+        const field = document.createElement("input");
+        Object.assign(field, {type: "hidden", name, value});
+        return field;
+    }));
+}"""
+
+
+@dataclass
+class Sites:
+    """One site by http and by https. Browsers keep one jar for both, since ports do not count."""
+
+    http: str
+    https: str
+
+    def at(self, scheme: str, host: str) -> str:
+        return getattr(self, scheme).replace("127.0.0.1", host)  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def sites(tmp_path_factory: pytest.TempPathFactory, demo_database: Path) -> Iterator[Sites]:
+    folder = tmp_path_factory.mktemp("site")
+    certificate = str(certificates.make(folder))
+    command = python(
+        *("-m", "gunicorn", "tests.browser.lines_site", "--chdir", str(ROOT), "--threads", "4"),
+        *("--limit-request-line", "8190"),
+        ALLOWED_HOSTS="127.0.0.1,localhost,.plain.test",
+        DATABASE_URL=copied(demo_database, folder),
+    )
+    tls = ["--certfile", certificate, "--keyfile", certificate]
+    with (
+        served(lambda port: [*command, "--bind", f"127.0.0.1:{port}"]) as http,
+        served(lambda port: [*command, *tls, "--bind", f"127.0.0.1:{port}"]) as https,
+    ):
+        yield Sites(f"http://127.0.0.1:{http}", f"https://127.0.0.1:{https}")
+
+
+@pytest.fixture
+def browser_context_args(sites: Sites) -> dict[str, Any]:
+    return {"base_url": sites.http, "ignore_https_errors": True}
+
+
+def verdicts(page: Page, *lines: str, then: str = "") -> list[str]:
+    """Run a recipe that answers with these Set-Cookie lines, and return their verdicts."""
+    fields = [("line", line) for line in lines] + ([("then", then)] if then else [])
+    page.evaluate(USE_LINES, fields)
+    status = page.locator("[data-status]")
+    status.evaluate("status => status.className = ''")
+    page.click("form[data-recipe] button")
+    expect(status).to_have_class(re.compile("good|warning"))
+    return shown(page)
+
+
+def shown(page: Page) -> list[str]:
+    texts = page.locator(".set-cookie [data-verdict]").all_inner_texts()
+    # The result repeats the first ones.
+    repeated = page.locator("[data-verdicts] li span").all_inner_texts()
+    assert repeated == texts[: len(repeated)]
+    assert len(repeated) == min(len(texts), 4)
+    return texts
+
+
+@pytest.fixture
+def recipe(page: Page) -> Page:
+    page.goto("/recipes/cookies/set-cookie/")
+    return page
+
+
+CASES: dict[str, tuple[list[str], list[str]]] = {
+    "session cookie": (["a=1; Path=/"], [KEPT]),
+    "HttpOnly": (["a=1; Path=/; HttpOnly; SameSite=Strict; Max-Age=60"], [KEPT]),
+    "another path": (["a=1; Path=/x/y"], [KEPT]),
+    "path of another host": (["a=1; Path=//other.test/x"], [KEPT]),
+    "no path": (["a=1; Path=noslash"], [KEPT]),
+    "longest age": (["a=1; Path=/; Max-Age=34560000"], [KEPT]),
+    "longer age": (
+        ["a=1; Path=/; Max-Age=40000000"],
+        ["Kept, but changed: it asked for 463 days and got 400."],
+    ),
+    "longer age, by date": (
+        ["a=1; Path=/; Expires=Fri, 31 Dec 9999 23:59:59 GMT"],
+        [r"Kept, but changed: it asked for \d{7} days and got 400."],
+    ),
+    "longer age, hidden": (
+        ["a=1; Path=/; HttpOnly; Max-Age=40000000"],
+        ["Kept. It asked for 463 days. Browsers keep a cookie for at most 400"],
+    ),
+    "no cookie to delete": (["a=; Path=/; Max-Age=0"], ["The browser had no such cookie."]),
+    "other domain": (
+        ["a=1; Domain=other.test"],
+        ["Not kept. 127.0.0.1 is an IP address, so it has no domain other.test."],
+    ),
+    "own address": (["a=1; Domain=127.0.0.1"], [KEPT]),
+    "SameSite=None": (["a=1; SameSite=None"], [SAMESITE]),
+    "SameSite=None, Secure": (["a=1; SameSite=None; Secure"], [KEPT]),
+    "Partitioned": (["a=1; Partitioned"], ["Not kept. Partitioned needs Secure."]),
+    "Partitioned, Secure": (["a=1; Path=/; Partitioned; Secure"], [KEPT]),
+    "prefix": (
+        ["__Host-a=1; Secure"],
+        ["Not kept. The prefix __Host- of its name requires Path=/."],
+    ),
+    "prefix with its attributes": (["__Host-a=1; Secure; Path=/"], [KEPT]),
+    "4,096 bytes": ([f"a={'x' * 4095}"], [KEPT]),
+    "4,097 bytes": ([f"a={'x' * 4096}"], ["Not kept. Name and value have 4097 bytes"]),
+    "no name": (["=a"], [KEPT]),
+    "neither name nor value": (["="], ["Not kept. It has neither a name nor a value."]),
+    "a rule that this site does not know": (["a=1; Path=/; Domain=127.0.0.1."], ["Not kept."]),
+    "one name twice": (
+        ["a=1; Path=/", "a=2; Path=/"],
+        ["A later line of this run replaced it.", KEPT],
+    ),
+    "set and deleted": (
+        ["a=1; Path=/", "a=; Path=/; Max-Age=0"],
+        ["A later line of this run replaced it.", DELETED],
+    ),
+    "two paths": (["a=1; Path=/", "a=1; Path=/x/"], [KEPT, KEPT]),
+    "two paths, one dropped": (["a=1; Path=/", "a=1; Path=/x/; SameSite=None"], [KEPT, SAMESITE]),
+    "set and deleted elsewhere": (
+        ["a=1; Path=/", "a=; Path=/x/; Max-Age=0"],
+        [KEPT, "This run sets another cookie of this name too"],
+    ),
+    "path that cannot be asked": (["a=1; Path=/x?y"], ["This page cannot see"]),
+    "many": ([f"c{number}=1" for number in range(6)], [KEPT] * 6),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_verdict_on_an_empty_jar(case: str, recipe: Page) -> None:
+    lines, expected = CASES[case]
+    texts = verdicts(recipe, *lines)
+    assert len(texts) == len(expected)
+    for text, pattern in zip(texts, expected, strict=True):
+        assert re.search(pattern, text), text
+    is_bad = any(text.startswith(("Not", "Nothing")) for text in texts)
+    expect(recipe.locator("[data-status]")).to_have_class(
+        f"status {'warning' if is_bad else 'good'}"
+    )
+
+
+def test_cookie_that_was_there_before(recipe: Page) -> None:
+    """What the browser did is unknown, unless a rule says it, or its age has changed."""
+    for line in ("a=1; Path=/", "b=1; Path=/; HttpOnly", "c=1; Path=/x/"):
+        assert verdicts(recipe, line) == [KEPT]
+        assert SAME.match(verdicts(recipe, line)[0])
+        [text] = verdicts(recipe, f"{line}; SameSite=None")
+        assert text == f"{SAMESITE} A cookie of this name and value was there before."
+        assert verdicts(recipe, line.replace("=1", "=2")) == [KEPT]
+        assert verdicts(recipe, f"{line}; Max-Age=0") == [DELETED]
+        assert verdicts(recipe, f"{line}; Max-Age=0")[0].startswith("Nothing was deleted")
+    assert verdicts(recipe, "d=1; Path=/; Max-Age=100") == [KEPT]
+    assert verdicts(recipe, "d=1; Path=/; Max-Age=200") == [KEPT]
+
+
+def test_same_cookie_of_the_path_above_is_no_proof(recipe: Page) -> None:
+    """It is sent to the path below as well, where one more was asked for."""
+    verdicts(recipe, "known=1; Path=/x/")
+    lines = ["a=1; Path=/", "a=1; Path=/x/; SameSite=None"]
+    assert verdicts(recipe, *lines) == [KEPT, SAMESITE]
+    assert verdicts(recipe, "b=1; Path=/", "b=1; Path=/x/") == [KEPT, KEPT]
+
+
+def test_deletion_that_the_browser_refuses(recipe: Page) -> None:
+    verdicts(recipe, "a=1; Path=/")
+    [text] = verdicts(recipe, "a=; Path=/; Max-Age=0; SameSite=None")
+    assert text == "Nothing was deleted. SameSite=None needs Secure."
+    assert "a" in jar(recipe.context)
+
+
+def test_lines_of_redirects_are_judged_in_their_order(recipe: Page) -> None:
+    last = f"/lines/?line={quote('a=3; Path=/')}&line={quote('b=1; SameSite=None')}"
+    middle = f"/lines/?line={quote('a=2; Path=/')}&then={quote(last)}"
+    texts = verdicts(recipe, "a=1; Path=/", then=middle)
+    assert texts == ["A later line of this run replaced it."] * 2 + [KEPT, SAMESITE]
+    expect(recipe.locator("[data-status]")).to_have_text(
+        "200 OK · /lines/ · the browser did not keep b"
+    )
+
+
+def test_jar_that_is_full(recipe: Page) -> None:
+    """Chromium keeps up to 180 cookies of a site, and then removes the oldest."""
+    texts = verdicts(recipe, *(f"c{number}=1; Path=/" for number in range(200)))
+    removed = 200 - len(recipe.context.cookies())
+    assert removed
+    assert texts[removed:] == [KEPT] * (200 - removed)
+    for text in texts[:removed]:
+        assert text.startswith("Not kept. The browser gives no reason. It sends 1")
+    expect(recipe.locator("[data-status]")).to_have_text(
+        "200 OK · the browser did not keep c0, c1, c2, c3, …"
+    )
+
+
+def test_verdicts_over_plain_http(page: Page, sites: Sites) -> None:
+    """Without https from another host there is no Cookie Store API either."""
+    page.goto(f"{sites.at('http', 'shop.plain.test')}/recipes/cookies/set-cookie/")
+    assert page.evaluate("window.cookieStore === undefined")
+    over_http = "A Secure cookie can be set over https only, except by this machine itself."
+    for line, text in {
+        "a=1; Path=/": KEPT,
+        "b=1; Secure": f"Not kept. {over_http}",
+        "__Host-b=1; Secure; Path=/": f"Not kept. {over_http}",
+        "c=1; Domain=plain.test": KEPT,
+        "d=1; Domain=a.shop.plain.test": (
+            "Not kept. shop.plain.test may not set cookies for the domain a.shop.plain.test."
+        ),
+        "e=1; Path=/; Max-Age=34560000": KEPT,
+        "a=; Path=/; Max-Age=0": DELETED,
+    }.items():
+        assert verdicts(page, line) == [text], line
+
+
+def test_secure_cookie_protects_its_name_over_http(page: Page, sites: Sites) -> None:
+    page.goto(f"{sites.at('https', 'plain.test')}/recipes/cookies/set-cookie/")
+    for line in ("a=1; Path=/; Secure", "__Host-b=1; Path=/; Secure", "c=1; Secure; SameSite=None"):
+        assert verdicts(page, line) == [KEPT]
+    [text] = verdicts(page, "d=1; Path=/; Domain=plain.test; Max-Age=40000000")
+    assert text == "Kept, but changed: it asked for 463 days and got 400."
+    page.goto(f"{sites.at('http', 'plain.test')}/recipes/cookies/set-cookie/")
+    [text] = verdicts(page, "a=2; Path=/")
+    assert text.startswith("Not kept. The browser gives no reason. One rule leaves no trace here")
+    assert jar(page.context)["a"]["value"] == "1"
+    assert verdicts(page, "a=; Path=/; Max-Age=0")[0].startswith("Nothing was deleted")
+    assert "a" in jar(page.context)
+
+
+def test_session_cookie(page: Page) -> None:
+    run(page, "sessions/set-item")
+    assert shown(page) == [KEPT]
+    run(page, "sessions/set-item", value="red")
+    assert SAME.match(shown(page)[0])
+    run(page, "lifecycle/cycle-key")
+    assert shown(page) == [KEPT]
+    run(page, "lifecycle/flush")
+    assert shown(page) == [DELETED]
+
+
+def test_deleting_with_another_path(page: Page) -> None:
+    run(page, "cookies/set-cookie")
+    run(page, "reading/delete-elsewhere")
+    assert shown(page) == [
+        "Nothing was deleted. The cookie of this name has another path or domain, and stays."
+    ]
+    expect(page.locator("[data-status]")).to_have_text("200 OK · nothing was deleted: color")
+    assert "color" in jar(page.context)
+    run(page, "reading/delete")
+    assert shown(page) == [DELETED]
+
+
+def test_dropped_cookie_is_no_success(page: Page) -> None:
+    """The status is announced to screen readers."""
+    run(page, "cookies/attributes", domain="example.com")
+    status = page.locator("[aria-live=polite] [data-status]")
+    expect(status).to_have_text("200 OK · the browser did not keep color")
+    expect(status).to_have_class("status warning")
+    expect(page.locator("[data-verdicts]")).to_have_text(
+        "color Not kept. 127.0.0.1 is an IP address, so it has no domain example.com."
+    )
+    assert "color" not in jar(page.context)
+    run(page, "reading/by-name")
+    expect(page.locator("[data-verdicts]")).to_be_hidden()
+
+
+def test_verdict_in_chinese(page: Page, sites: Sites) -> None:
+    language = {"name": "django_language", "value": "zh-hans", "url": sites.http}
+    page.context.add_cookies([language])  # type: ignore[list-item]
+    run(page, "cookies/attributes", samesite="None")
+    with override("zh-hans"):
+        reason = gettext("SameSite=None needs Secure.")
+        status = gettext("the browser did not keep {names}").format(names="color")
+        assert shown(page) == [gettext("Not kept. {reason}").format(reason=reason)]
+    expect(page.locator("[data-status]")).to_have_text(f"200 OK · {status}")
+
+
+# A line that sets a=1 with Path=/, as the server describes it.
+LINE: dict[str, Any] = {"name": "a", "value": "1", "path": "/", "age": None, "reasons": []}
+
+
+@pytest.mark.parametrize(
+    ("line", "before", "after", "seconds", "kind"),
+    [
+        # The age is over when the page asks.
+        ({"age": 2}, [], [], 3, "ended"),
+        ({"age": 2}, [], [], 1, "dropped"),
+        # The server did not answer, before the run or after it.
+        ({}, [], None, 0, "unseen"),
+        ({"age": 0}, [], None, 0, "unseen"),
+        ({"reasons": ["no"]}, [], None, 0, "dropped"),
+        ({"age": 0, "reasons": ["no"]}, [], None, 0, "undeleted"),
+        ({}, None, ["1"], 0, "kept"),
+        ({"reasons": ["no"]}, None, ["1"], 0, "earlier"),
+        ({"age": 0}, None, [], 0, "gone"),
+        # The server has cut one of the values, or both.
+        ({"value": "x" * 100 + "…"}, [], ["x" * 200], 0, "kept"),
+        ({"value": "x" * 200}, [], ["x" * 100 + "…"], 0, "kept"),
+        ({"value": "x" * 200}, [], ["x" * 199], 0, "dropped"),
+    ],
+)
+def test_what_was_not_seen_is_not_claimed(
+    line: dict[str, Any],
+    before: list[str] | None,
+    after: list[str] | None,
+    seconds: int,
+    kind: str,
+    recipe: Page,
+) -> None:
+    verdict = recipe.evaluate(
+        """async ([line, before, after, seconds]) => {
+            const {judge} = await import("/static/demo/verdicts.js");
+            const jar = (values) => {
+                const cookies = values?.map((value) => ({name: "a", value}));
+                return {sent: new Map([["/", cookies]]), stored: []};
+            };
+            return judge([{set: [line]}], jar(before), jar(after), seconds)[0].verdict;
+        }""",
+        [LINE | line, before, after, seconds],
+    )
+    assert verdict == {"kind": kind}
+
+
+def test_curl_command_has_every_field(page: Page) -> None:
+    page.goto("/recipes/cookies/attributes/")
+    for field in ("name=color", "value=blue", "max_age=60", "path=/", "domain=", "samesite=Lax"):
+        expect(page.locator("[data-curl]")).to_contain_text(f"--data-urlencode '{field}'")
+    page.check("[name=secure]")
+    expect(page.locator("[data-curl]")).to_contain_text("--data-urlencode 'secure=on'")
