@@ -10,7 +10,7 @@ from . import (
     switch_page,
     views,
 )
-from .recipes import GROUPS, Group, in_path
+from .recipes import GROUPS, Group, in_path, other_sites, payment
 
 app_name = "demo"
 
@@ -29,6 +29,8 @@ PAGES: list[URLPattern] = [
     path("questions/<slug:name>/", question_pages.answer, name="answer"),
     path("from-flask/", from_flask.from_flask, name="from-flask"),
     path("switch/", switch_page.switch, name="switch"),
+    *other_sites.PAGES,
+    *payment.PAGES,
 ]
 
 
