@@ -1,7 +1,7 @@
 from django.urls import URLPattern, URLResolver, include, path
 
 from . import attack_pages, engines_page, language, session_page, switch_page, views
-from .recipes import GROUPS, Group, in_path
+from .recipes import GROUPS, Group, in_path, leaving
 
 app_name = "demo"
 
@@ -9,6 +9,8 @@ PAGES: list[URLPattern] = [
     path("", views.index, name="index"),
     path("recipes/<slug:group>/<slug:name>/", views.recipe_page, name="recipe"),
     path("in-path/<str:token>/<slug:name>/", in_path.page, name="in-path"),
+    path("leaving/page/", leaving.page, name="leaving-page"),
+    path("leaving/no-store-page/", leaving.no_store_page, name="leaving-no-store-page"),
     path("language/", language.choose, name="language"),
     path("session/", session_page.session_page, name="session"),
     path("engines/", engines_page.engines, name="engines"),

@@ -35,6 +35,9 @@ SIGNED = re.compile(r"(?<![\w-])[\w-]++:\w{6}:[\w-]{43}")
 MAX_HEADER_CHARACTERS = 32_000
 MAX_TEXT_CHARACTERS = 100
 
+# A page lists no more Set-Cookie lines than these of a response, and the number of the others.
+MAX_SET_COOKIE_LINES = 20
+
 # The exchanges of runs that have been redirected. A run is over within a minute.
 redirected_runs = LocMemCache("demo.wire", {"TIMEOUT": 60})
 
@@ -109,13 +112,15 @@ def exchange(request: HttpRequest, response: HttpResponse, round_trips: RoundTri
     """
     protocol = request.META.get("SERVER_PROTOCOL", "HTTP/1.1")
     is_counted = issubclass(running_engine.store(), ListingMixin)
+    lines = list(set_cookie_lines(response))
     return {
         "request": f"{request.method} {request.get_full_path()} {protocol}",
         "sent": [parse_pair(text) for text in cookie_header(request).split(";") if text],
         "understood": [{"name": name, "value": value} for name, value in request.COOKIES.items()],
         "status": f"{response.status_code} {response.reason_phrase}",
         "location": response.headers.get("Location"),
-        "set": [parse_set_cookie(line) for line in set_cookie_lines(response)],
+        "set": [parse_set_cookie(line) for line in lines[:MAX_SET_COOKIE_LINES]],
+        "unlisted": len(lines[MAX_SET_COOKIE_LINES:]),
         "trips": round_trips.number if is_counted else None,
         "milliseconds": round(round_trips.seconds * 1000, 2),
         "keys": SIGNED.findall(f"{request.path} {response.headers.get('Location', '')}"),
