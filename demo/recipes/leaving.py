@@ -52,11 +52,11 @@ def back_button_no_store(request: HttpRequest) -> HttpResponse:
 @recipe(
     "Clear-Site-Data",
     _(
-        "One header deletes all cookies: also those with HttpOnly or another path, those for other "
-        "ports, and those in the same response. Firefox deletes the cookies of this host; Chromium "
-        "deletes those of all subdomains of the site too. Browsers ignore it over http, except on "
-        "this machine. The session stays in its store, and a copy of its cookie stays valid. This "
-        "signs you out of this browser."
+        "One header deletes all cookies, also those with HttpOnly or another path, and those that "
+        "the same response sets. Firefox deletes the cookies of this host. Chromium also deletes "
+        "those of the parent domain and of all its subdomains. Both ignore the header over http, "
+        "except on this machine. The session stays in its store, and a copy of its cookie stays "
+        "valid. This signs you out of this browser."
     ),
     methods=CHANGES,
 )

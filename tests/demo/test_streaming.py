@@ -5,13 +5,13 @@ from django.test import Client
 from pytest_django import Settings
 
 from tests.families import FAMILIES, IN_COOKIES, run_on
+from tests.fault_table import Whose
 
 WHOSE = pytest.mark.parametrize("whose", FAMILIES)
 
 
 def streamed(client: Client, path: str) -> str:
-    response = client.post(path)
-    return b"".join(response.streaming_content).decode()  # type: ignore[arg-type]
+    return client.post(path).getvalue().decode()
 
 
 def test_cookie_of_the_generator_is_lost(client: Client) -> None:
@@ -21,7 +21,7 @@ def test_cookie_of_the_generator_is_lost(client: Client) -> None:
 
 @WHOSE
 def test_change_in_the_generator_is_lost(
-    whose: str, profile: str, client: Client, settings: Settings
+    whose: Whose, profile: str, client: Client, settings: Settings
 ) -> None:
     run_on(settings, whose, profile)
     for _ in range(3):
@@ -30,7 +30,7 @@ def test_change_in_the_generator_is_lost(
 
 @WHOSE
 def test_generator_saves_a_session_that_has_begun(
-    whose: str, profile: str, client: Client, settings: Settings
+    whose: Whose, profile: str, client: Client, settings: Settings
 ) -> None:
     run_on(settings, whose, profile)
     numbers = [streamed(client, "/streaming/saved/").split()[-1] for _ in range(3)]
