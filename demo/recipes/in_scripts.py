@@ -30,8 +30,8 @@ def seen_and_unseen(request: HttpRequest) -> HttpResponse:
     _(
         "cookieStore reads and sets one cookie at a time, without parsing text, and its event "
         "“change” reports every change, also one by a response or in another window. It exists "
-        "over https and on this machine only. Each cookie that it sets has Secure and "
-        "SameSite=Strict. Open this page to try it."
+        "over https and on this machine only. A cookie that it sets has Secure, and "
+        "SameSite=Strict unless you choose otherwise. Open this page to try it."
     ),
 )
 def cookie_store(request: HttpRequest) -> HttpResponse:

@@ -69,9 +69,8 @@ def clear_site_data(request: HttpRequest) -> HttpResponse:
 @recipe(
     _("Sign out, and clear the rest"),
     _(
-        "First end the session on the server, then clear the browser. “cookies” also covers the "
-        "cookies that you have forgotten; with “storage” it would delete localStorage and more. It "
-        "deletes what another app on the same host has set, too."
+        "First end the session on the server, then clear the browser. This also deletes cookies "
+        "that you have forgotten, and those that another app on this host has set."
     ),
     methods=CHANGES,
 )

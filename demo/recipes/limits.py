@@ -108,12 +108,12 @@ def read_nameless(request: HttpRequest) -> HttpResponse:
 
 
 @recipe(
-    _("More cookies than a host may have"),
+    _("More cookies than a browser keeps"),
     _(
-        "RFC 6265 asks browsers for at least 50 cookies a domain. Chromium and Firefox keep 180: "
-        "the next one makes them delete cookies until 150 are left. Those without Secure go first, "
-        "and among them the oldest. So this may delete your session's cookie too, and sign you "
-        "out."
+        "RFC 6265 asks browsers for at least 50 cookies a domain. Chromium and Firefox keep 180 "
+        "for a domain with its subdomains: at one more they delete cookies until 150 are left. "
+        "Those without Secure go first, and among them those that were sent least recently. Your "
+        "session's cookie may be among them, and then you are signed out."
     ),
     form=NumberForm,
     methods=READS_OR_SETS_A_COOKIE,
@@ -121,7 +121,7 @@ def read_nameless(request: HttpRequest) -> HttpResponse:
 def too_many(request: HttpRequest, number: int) -> HttpResponse:
     response = TextResponse(gettext("%(number)d cookies are set.") % {"number": number})
     for position in range(1, number + 1):
-        response.set_cookie(f"n{position}", "1")
+        response.set_cookie(f"n{position}", "1", path="/limits/")
     return response
 
 
@@ -148,7 +148,7 @@ def delete_them(request: HttpRequest) -> HttpResponse:
     names = list(filter(NUMBERED.fullmatch, request.COOKIES))
     response = TextResponse(gettext("%(count)d cookies are deleted.") % {"count": len(names)})
     for name in names:
-        response.delete_cookie(name)
+        response.delete_cookie(name, path="/limits/")
     return response
 
 

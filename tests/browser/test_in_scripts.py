@@ -28,7 +28,7 @@ def test_cookie_store_sets_and_deletes(page: Page) -> None:
     cookie = jar(page.context)["color"]
     assert (cookie["secure"], cookie["sameSite"], cookie["expires"]) == (True, "Strict", -1)
     page.click("text=cookieStore.delete")
-    expect(page.locator("[data-events] li").first).to_have_text("deleted: color")
+    expect(page.locator("[data-events] li").last).to_have_text("deleted: color")
     expect(page.locator("[data-all]")).to_have_text("none")
     assert "color" not in jar(page.context)
 

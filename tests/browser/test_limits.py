@@ -5,6 +5,7 @@ import time
 import pytest
 from playwright.sync_api import Page
 
+from .echo import address, echoing
 from .recipe_page import jar
 
 pytestmark = pytest.mark.long
@@ -58,6 +59,14 @@ def test_cookies_without_secure_go_first(page: Page) -> None:
     page.goto("/limits/too-many/?number=81")
     secure = {f"s{position}" for position in range(1, 101)}
     assert jar(page.context).keys() == secure | {f"n{position}" for position in range(32, 82)}
+
+
+def test_subdomains_share_the_limit(page: Page) -> None:
+    with echoing() as port:
+        for host, first, last in (("shop.", 1, 90), ("", 91, 180), ("", 181, 181)):
+            cookies = [("Set-Cookie", f"n{number}=1") for number in range(first, last + 1)]
+            page.goto(address(f"http://{host}example.test:{port}", *cookies))
+    assert jar(page.context).keys() == {f"n{position}" for position in range(32, 182)}
 
 
 def test_flood_deletes_the_session_cookie(page: Page) -> None:

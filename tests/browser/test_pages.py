@@ -24,6 +24,8 @@ PAGES = [
     "/auth/cookie-sign-in/",
     "/expiry/every-setting/",
     "/lifecycle/side-by-side/",
+    "/in-scripts/cookie-store/",
+    "/leaving/page/",
 ]
 ONE_OF_EACH_GROUP = [group.recipes[0].page_url for group in GROUPS]
 RECIPE_PAGES = [recipe.page_url for recipe in RECIPES.values()]

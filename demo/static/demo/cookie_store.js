@@ -11,8 +11,8 @@ async function showAll() {
 }
 
 function showChange({ changed, deleted }) {
-  for (const cookie of changed) events.prepend(item(`${events.dataset.changed}: ${textOf(cookie)}`));
-  for (const cookie of deleted) events.prepend(item(`${events.dataset.deleted}: ${cookie.name}`));
+  for (const cookie of changed) events.append(item(`${events.dataset.changed}: ${textOf(cookie)}`));
+  for (const cookie of deleted) events.append(item(`${events.dataset.deleted}: ${cookie.name}`));
   showAll();
 }
 
