@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from demo.form_fields import CookieAttributeField
 
-from .recipe import READS_OR_SETS_A_COOKIE, TextResponse, recipe
+from .recipe import CHANGES, READS_OR_SETS_A_COOKIE, TextResponse, recipe
 
 NUMBERED = re.compile("n([0-9]{1,3})")
 
@@ -107,6 +107,7 @@ def read_nameless(request: HttpRequest) -> HttpResponse:
     return TextResponse(f"Cookie: {'; '.join(received)}\nrequest.COOKIES: {found}")
 
 
+# Takes only POST: a link of another site could delete the session's cookie otherwise.
 @recipe(
     _("More cookies than a browser keeps"),
     _(
@@ -116,7 +117,7 @@ def read_nameless(request: HttpRequest) -> HttpResponse:
         "session's cookie may be among them, and then you are signed out."
     ),
     form=NumberForm,
-    methods=READS_OR_SETS_A_COOKIE,
+    methods=CHANGES,
 )
 def too_many(request: HttpRequest, number: int) -> HttpResponse:
     response = TextResponse(gettext("%(number)d cookies are set.") % {"number": number})

@@ -35,7 +35,7 @@ def test_nameless_cookie_is_under_the_empty_name(client: Client) -> None:
 
 
 def test_numbered_cookies_are_counted_and_deleted(client: Client) -> None:
-    client.get("/limits/too-many/", {"number": "181"})
+    client.post("/limits/too-many/", {"number": "181"})
     del client.cookies["n1"]
     client.cookies["n12345"] = client.cookies["nine"] = "1"
     assert "180 of the numbered cookies arrived, from n2 to n181." in (
@@ -52,7 +52,7 @@ def test_numbered_cookies_are_counted_and_deleted(client: Client) -> None:
 def test_page_lists_some_of_many_lines(client: Client, settings: Settings) -> None:
     """One header reports all of them, and browsers limit its size."""
     settings.DEBUG = True
-    response = client.get("/limits/too-many/", {"number": "181"}, headers={"Wire": "0" * 32})
+    response = client.post("/limits/too-many/", {"number": "181"}, headers={"Wire": "0" * 32})
     (exchange,) = json.loads(response.headers["Wire"])
     assert (len(exchange["set"]), exchange["unlisted"]) == (20, 161)
 
