@@ -125,7 +125,7 @@ class SessionKeyField(forms.CharField):
     or a number.
     """
 
-    RESERVED = ("uid", "username", "cart", "visits")
+    RESERVED = ("uid", "username", "cart", "visits", "saved_lines", "unsaved_lines")
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(label=_("Key"), max_length=50, initial="color", **kwargs)

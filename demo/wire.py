@@ -39,6 +39,9 @@ SIGNED = re.compile(r"(?<![\w-])[\w-]++:\w{6}:[\w-]{43}")
 MAX_HEADER_CHARACTERS = 32_000
 MAX_TEXT_CHARACTERS = 100
 
+# A page lists no more Set-Cookie lines than these of a response, and the number of the others.
+MAX_SET_COOKIE_LINES = 20
+
 # The exchanges of runs that have been redirected. A run is over within a minute.
 redirected_runs = LocMemCache("demo.wire", {"TIMEOUT": 60})
 
@@ -121,6 +124,7 @@ def exchange(request: HttpRequest, response: HttpResponse, round_trips: RoundTri
     """
     protocol = request.META.get("SERVER_PROTOCOL", "HTTP/1.1")
     is_counted = issubclass(running_engine.store(), ListingMixin)
+    lines = list(set_cookie_lines(response))
     return {
         "request": f"{request.method} {request.get_full_path()} {protocol}",
         "sent": sent_cookies(request),
@@ -129,8 +133,9 @@ def exchange(request: HttpRequest, response: HttpResponse, round_trips: RoundTri
         "location": response.headers.get("Location"),
         "set": [
             parse_set_cookie(line) | read_by_browser(line, request)
-            for line in set_cookie_lines(response)
+            for line in lines[:MAX_SET_COOKIE_LINES]
         ],
+        "unlisted": len(lines[MAX_SET_COOKIE_LINES:]),
         "trips": round_trips.number if is_counted else None,
         "milliseconds": round(round_trips.seconds * 1000, 2),
         "keys": SIGNED.findall(f"{request.path} {response.headers.get('Location', '')}"),

@@ -10,13 +10,17 @@ from . import (
     cookies,
     expiry,
     in_path,
+    in_scripts,
+    leaving,
     lifecycle,
+    limits,
     other_sites,
     payment,
     prefixes,
     reading,
     sessions,
     signed,
+    streaming,
 )
 from .recipe import Recipe, recipes_of
 
@@ -32,12 +36,16 @@ GROUPS = [
     Group(_("Read and delete cookies"), recipes_of(reading)),
     Group(_("Signed cookies"), recipes_of(signed)),
     Group(_("Prefixes of names"), recipes_of(prefixes)),
+    Group(_("Limits of the cookie jar"), recipes_of(limits)),
+    Group(_("Cookies and scripts"), recipes_of(in_scripts)),
     Group(_("Other sites"), recipes_of(other_sites)),
     Group(_("Data in a session"), recipes_of(sessions)),
     Group(_("When a session expires"), recipes_of(expiry)),
     Group(_("How a session begins and ends"), recipes_of(lifecycle)),
+    Group(_("Streaming responses"), recipes_of(streaming)),
     Group(_("Back from a payment page"), recipes_of(payment)),
     Group(_("A session without cookies"), recipes_of(in_path)),
     Group(_("Signing in"), recipes_of(auth)),
+    Group(_("What stays after signing out"), recipes_of(leaving)),
 ]
 RECIPES = {recipe.route: recipe for group in GROUPS for recipe in group.recipes}

@@ -18,14 +18,15 @@ ARGUMENTS = [
 ]
 
 # The first is the second without windows, and takes two thirds of the time.
-PROGRAMS = ["chromium-headless-shell", "chromium", "google-chrome"]
+WITH_WINDOWS = ["chromium", "google-chrome"]
+PROGRAMS = ["chromium-headless-shell", *WITH_WINDOWS]
 
 
-def launching() -> dict[str, Any]:
+def launching(programs: list[str] = PROGRAMS) -> dict[str, Any]:
     """Return the arguments for Playwright's ``launch``, or skip the test without Chromium."""
-    path = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    path = next(filter(None, map(shutil.which, programs)), None)
     if path is None:
-        reason = "no Chromium here: the system's package chromium-headless-shell, or chromium"
+        reason = f"no Chromium here: the system's package {' or '.join(programs[:2])}"
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
     # Root, as in a container, has no sandbox.
     arguments = [*ARGUMENTS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]

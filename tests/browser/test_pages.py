@@ -35,6 +35,8 @@ PAGES = [
     "/payment/shop-lost/",
     "/payment/page-lost/",
     "/payment/back-order-cookie/",
+    "/in-scripts/cookie-store/",
+    "/leaving/page/",
 ]
 ONE_OF_EACH_GROUP = [group.recipes[0].page_url for group in GROUPS]
 RECIPE_PAGES = [recipe.page_url for recipe in RECIPES.values()]

@@ -69,6 +69,9 @@ function exchangeNode(exchange) {
   put("answer", `${exchange.status}${location ?? ""}`);
   node.querySelector("[data-none]").hidden = exchange.set.length > 0;
   node.querySelector("[data-set]").replaceChildren(...exchange.set.map(setCookieNode));
+  const unlisted = node.querySelector("[data-unlisted]");
+  unlisted.hidden = !exchange.unlisted;
+  unlisted.textContent = unlisted.dataset.text.replace("{n}", exchange.unlisted);
   put("trips", roundTripsText(node.querySelector("[data-trips]").dataset, exchange));
   return node;
 }

@@ -1,0 +1,81 @@
+"""What stays in the browser after somebody has signed out."""
+
+from django.contrib.auth import logout
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
+
+from .recipe import CHANGES, TextResponse, recipe
+
+
+@login_required
+def page(request: HttpRequest) -> HttpResponse:
+    return render(request, "demo/leaving.html")
+
+
+@never_cache
+@login_required
+def no_store_page(request: HttpRequest) -> HttpResponse:
+    return render(request, "demo/leaving.html")
+
+
+@recipe(
+    _("The back button after signing out"),
+    _(
+        "Open this page, sign out on it, and press Back. Chromium and Firefox keep the page itself "
+        "in memory, in the back/forward cache (bfcache), and show it again without a request: "
+        "login_required is not asked."
+    ),
+    helpers=(page,),
+)
+def back_button(request: HttpRequest) -> HttpResponse:
+    return redirect("demo:leaving-page")
+
+
+@recipe(
+    _("The back button, with no-store"),
+    _(
+        "never_cache adds Cache-Control: no-store. Firefox keeps no such page in memory. Chromium "
+        "today keeps it, but discards it when a cookie changes, and signing out deletes the "
+        "session's cookie. So Back asks the server, which asks for the password. Use never_cache "
+        "on each page that only a signed-in user may see."
+    ),
+    helpers=(no_store_page,),
+)
+def back_button_no_store(request: HttpRequest) -> HttpResponse:
+    return redirect("demo:leaving-no-store-page")
+
+
+@recipe(
+    "Clear-Site-Data",
+    _(
+        "One header deletes all cookies, also those with HttpOnly or another path, and those that "
+        "the same response sets. Firefox deletes the cookies of this host. Chromium also deletes "
+        "those of the parent domain and of all its subdomains. Both ignore the header over http, "
+        "except on this machine. The session stays in its store, and a copy of its cookie stays "
+        "valid. This signs you out of this browser."
+    ),
+    methods=CHANGES,
+)
+def clear_site_data(request: HttpRequest) -> HttpResponse:
+    response = TextResponse(gettext("The browser deletes all cookies; the session is not ended."))
+    response.headers["Clear-Site-Data"] = '"cookies"'
+    return response
+
+
+@recipe(
+    _("Sign out, and clear the rest"),
+    _(
+        "First end the session on the server, then clear the browser. This also deletes cookies "
+        "that you have forgotten, and those that another app on this host has set."
+    ),
+    methods=CHANGES,
+)
+def sign_out_and_clear(request: HttpRequest) -> HttpResponse:
+    logout(request)
+    response = TextResponse(gettext("The session is ended, and the browser deletes all cookies."))
+    response.headers["Clear-Site-Data"] = '"cookies"'
+    return response
