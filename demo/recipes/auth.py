@@ -8,6 +8,7 @@ from django.contrib.auth.forms import AuthenticationForm, UsernameField
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
 
@@ -120,7 +121,10 @@ def cookie_sign_in(request: HttpRequest) -> HttpResponse:
 
 @recipe(
     _("login_auth: sign out"),
-    _("This browser deletes the cookie. A copy of it stays valid until it expires."),
+    _(
+        "This browser deletes the cookie. A copy of it stays valid until it expires or the "
+        "password changes."
+    ),
     methods=CHANGES,
 )
 def cookie_sign_out(request: HttpRequest) -> HttpResponse:
@@ -135,7 +139,9 @@ def cookie_sign_out(request: HttpRequest) -> HttpResponse:
     methods=READS_OR_SETS_A_COOKIE,
 )
 def forge(request: HttpRequest) -> HttpResponse:
-    response = TextResponse("is_login=1 is set. The next recipe shows who lets you in.")
+    response = TextResponse(
+        gettext("The response sets is_login=1. The next recipe shows who lets you in.")
+    )
     response.set_cookie("is_login", "1")
     return response
 
@@ -155,9 +161,10 @@ def who_lets_you_in(request: HttpRequest) -> HttpResponse:
 
     naive_admits = bool(request.COOKIES.get("is_login"))
     login_auth_admits = secret(request).status_code == HttpResponse.status_code
+    checks = {'request.COOKIES.get("is_login")': naive_admits, "@login_auth": login_auth_admits}
+    lets_in, keeps_out = gettext("%s lets you in"), gettext("%s keeps you out")
     return TextResponse(
-        f'request.COOKIES.get("is_login") {"lets you in" if naive_admits else "keeps you out"}\n'
-        f"@login_auth {'lets you in' if login_auth_admits else 'keeps you out'}"
+        "\n".join((lets_in if admits else keeps_out) % name for name, admits in checks.items())
     )
 
 
@@ -175,7 +182,10 @@ def account(request: HttpRequest) -> HttpResponse:
 
 @recipe(
     _("Django's auth: sign in"),
-    _("authenticate() checks the user table. login() calls cycle_key and stores the user's id."),
+    _(
+        "authenticate() checks the user table. login() calls cycle_key and puts the user's id into "
+        "the session."
+    ),
     methods=SHOWS_A_FORM_AND_SIGNS_IN,
     asks=CredentialsForm,
     helpers=(next_page,),
@@ -193,7 +203,8 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     _("Django's auth: sign out"),
     _(
         "logout() flushes the session: it deletes the session from the store and the cookie from "
-        "the browser."
+        "the browser. With the session in the cookie, a copy of it would stay valid: this site "
+        "lists the sessions that were signed out and refuses them."
     ),
     methods=CHANGES,
 )

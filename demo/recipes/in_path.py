@@ -51,10 +51,11 @@ def without_referrer(response: HttpResponse) -> HttpResponse:
 @recipe(
     _("The session key in the path"),
     _(
-        "For browsers that accept no cookies: every link contains the signed session key, and the "
-        "key is lost when the window closes. Mind the risk: anybody who sees the address, in a "
-        "history, a log, a shared link or over a shoulder, can use the session. Outside DEBUG "
-        "this recipe is off unless DEMO_SESSION_IN_PATH turns it on."
+        "For browsers that accept no cookies: every link contains the signed session key. Mind "
+        "the risk: anybody who sees the address, in a history, a log, a shared link or over a "
+        "shoulder, can use the session for 20 minutes. With signed_cookies and encrypted_cookies "
+        "the key is the session, so each request changes the address and an old one leads to old "
+        "data. Outside DEBUG this recipe is off unless DEMO_SESSION_IN_PATH turns it on."
     ),
     methods=CHANGES,
     helpers=(page, signed, without_referrer),
