@@ -46,21 +46,22 @@ MEANING: dict[str, Any] = {
     "domain": gettext_lazy("sent to this domain and its subdomains"),
     # Safari makes no exception (WebKit bug 281149).
     "secure": gettext_lazy(
-        "sent over https only; to this machine itself Chrome, Edge and Firefox send it over http too"
+        "sent over https only; Chrome, Edge and Firefox also send it over http to this machine "
+        "itself"
     ),
     "httponly": gettext_lazy("hidden from scripts"),
-    # RFC 6265bis, section 5.2: a typed or bookmarked address is a same-site request.
+    # RFC 6265bis: a typed or bookmarked address is a same-site request.
     "samesite=strict": gettext_lazy(
         "sent with requests from this site's own pages, and if its address is typed or bookmarked"
     ),
-    # RFC 6265bis, section 5.2: a safe method, and the address in the browser's bar changes.
+    # RFC 6265bis: a safe method, and the address in the browser's bar changes.
     "samesite=lax": gettext_lazy(
         "sent if another site leads here by a link or a GET form, but not with its POST forms, "
         "images, frames or scripts"
     ),
     "samesite=none": gettext_lazy(
-        "sent with requests from any site, unless the browser blocks third-party cookies; needs "
-        "Secure in Chrome, Edge and Firefox"
+        "sent with requests from any site, unless the browser blocks third-party cookies; Chrome "
+        "and Edge drop it without Secure"
     ),
 }
 

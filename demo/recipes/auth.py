@@ -1,7 +1,6 @@
 """Sign in three ways: by hand in the session, with the login_auth cookie, with Django's auth."""
 
 from django import forms
-from django.conf import settings
 from django.contrib.auth import login, logout
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.forms import AuthenticationForm, UsernameField
@@ -12,6 +11,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
 
+from demo import demo_accounts
 from demo.login_auth import (
     is_admitted,
     login_auth,
@@ -29,7 +29,10 @@ SHOWS_A_FORM_AND_SIGNS_IN = ("GET", "HEAD", "POST")
 class CredentialsForm(AuthenticationForm):
     """Django's sign-in form without its autofocus: on a recipe's page it is not the main thing."""
 
-    username = UsernameField(widget=forms.TextInput(attrs={"autocomplete": "username"}))
+    username = UsernameField(
+        widget=forms.TextInput(attrs={"autocomplete": "username"}),
+        help_text=demo_accounts.lazy_hint(),
+    )
 
 
 def next_page(request: HttpRequest, default: str) -> str:
@@ -42,7 +45,11 @@ def next_page(request: HttpRequest, default: str) -> str:
 
 
 def sign_in_page(request: HttpRequest, form: AuthenticationForm, default: str) -> HttpResponse:
-    context = {"form": form, "next": next_page(request, default), "debug": settings.DEBUG}
+    context = {
+        "form": form,
+        "next": next_page(request, default),
+        "demo_accounts": demo_accounts.hint(),
+    }
     return render(request, "demo/sign_in.html", context)
 
 

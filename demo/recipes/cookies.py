@@ -165,7 +165,7 @@ def max_age_and_expires(
         "from other sites send it. A path that does not begin with “/” is ignored: the folder of "
         "this address takes its place (RFC 6265, section 5.2.4). A browser drops a cookie for a "
         "domain that does not match the page, a cookie with SameSite=None but without Secure "
-        "(Chrome, Edge and Firefox), and a name with the prefix __Secure-, __Host-, __Http- or "
+        "(Chrome and Edge), and a name with the prefix __Secure-, __Host-, __Http- or "
         "__Host-Http- that lacks what the prefix requires."
     ),
     form=AttributesForm,
@@ -302,5 +302,5 @@ def too_large(request: HttpRequest, name: str, size: int) -> HttpResponse:
         )
     else:
         message = gettext("%(pair)d bytes of name and value, %(line)d in all: browsers keep it.")
-    response.write(message % {"pair": pair_bytes, "line": line_bytes})
+    response.write(f"{message % {'pair': pair_bytes, 'line': line_bytes}}\n")
     return response
