@@ -65,8 +65,9 @@ def by_hand(request: HttpRequest) -> HttpResponse:
 @recipe(
     _("By hand: sign in"),
     _(
-        "Check the password, call cycle_key, and put uid and username into the session. Without "
-        "cycle_key, a session key that an attacker has planted would now be signed in."
+        "Check the password, call cycle_key, and put uid and username into the session. If a "
+        "server stores the session, a key that an attacker has planted would be signed in without "
+        "cycle_key."
     ),
     methods=SHOWS_A_FORM_AND_SIGNS_IN,
     asks=CredentialsForm,

@@ -64,9 +64,9 @@ def session_key(request: HttpRequest) -> HttpResponse:
     "cycle_key",
     _(
         "Gives the same data a new key, against session fixation. Call it when somebody signs in, "
-        "as Django's login() does. The old key ends: at once with Django's engines, with the "
-        "response here. With signed_cookies and encrypted_cookies the old cookie stays valid, and "
-        "nobody can plant one that this site has not made."
+        "as Django's login() does. The old key then opens nothing. With signed_cookies and "
+        "encrypted_cookies the old cookie stays valid, but fixation gains nothing: it keeps the "
+        "data that it had."
     ),
     methods=CHANGES,
     helpers=(report, state_of),
