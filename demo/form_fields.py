@@ -20,7 +20,7 @@ from .constants import LOGIN_COOKIE
 COOKIE_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # Printable ASCII without the semicolon, which would begin the next attribute.
 COOKIE_ATTRIBUTE = re.compile(r"[ -:<-~]*")
-# The longest age in seconds that browsers keep a cookie (RFC 6265bis, section 5.5).
+# The longest age of a cookie in seconds (the draft 6265bis, section 5.5).
 MAX_COOKIE_AGE = 400 * 24 * 60 * 60
 # Django appends the first after a form's label, unless the label ends with one of the second. Its
 # own Chinese has no full-width punctuation, so these stand here for our catalogue.
@@ -89,8 +89,8 @@ class MaxAgeField(forms.IntegerField):
             min_value=-MAX_COOKIE_AGE,
             max_value=MAX_COOKIE_AGE,
             help_text=_(
-                "Seconds; 0 or less deletes the cookie. Browsers keep no cookie for longer than "
-                "400 days."
+                "Seconds; 0 or less deletes the cookie. The draft 6265bis limits an age to 400 "
+                "days."
             ),
             **kwargs,
         )

@@ -10,16 +10,17 @@ MEANING = {
     "SESSION_CACHE_ALIAS": _("Which of CACHES the engines cache and cached_db use."),
     "SESSION_COOKIE_AGE": _("Seconds from the last change of a session to its expiry."),
     "SESSION_COOKIE_DOMAIN": _(
-        "A domain shares the cookie with its subdomains; None means this host only."
+        "With a domain, the cookie is also sent to its subdomains; None means this host only."
     ),
     "SESSION_COOKIE_HTTPONLY": _("Whether the cookie is hidden from scripts."),
     "SESSION_COOKIE_NAME": _("Name of the cookie."),
     "SESSION_COOKIE_PATH": _("Path below which the browser sends the cookie."),
-    "SESSION_COOKIE_SAMESITE": _("Whether cross-site requests send the cookie."),
+    "SESSION_COOKIE_SAMESITE": _("Which requests from other sites send the cookie."),
     "SESSION_COOKIE_SECURE": _("Whether the cookie is sent over https only."),
     "SESSION_ENGINE": _("The session engine, which decides where sessions are stored."),
     "SESSION_EXPIRE_AT_BROWSER_CLOSE": _(
-        "Whether cookies have no age, so that they end when the browser closes."
+        "Whether the cookie has no age: it ends when the browser closes, unless the browser "
+        "restores its tabs."
     ),
     "SESSION_FILE_PATH": _("Folder of the file engine; None means the system's temporary folder."),
     "SESSION_SAVE_EVERY_REQUEST": _(

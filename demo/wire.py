@@ -49,16 +49,27 @@ redirected_runs = LocMemCache("demo.wire", {"TIMEOUT": 60})
 MEANING: dict[str, Any] = {
     "expires": gettext_lazy("the browser deletes the cookie at this time; Max-Age, if set, wins"),
     "max-age": gettext_lazy("seconds until the browser deletes the cookie"),
-    "path": gettext_lazy("sent to addresses below this path"),
-    "domain": gettext_lazy("sent to this host and its subdomains"),
-    "secure": gettext_lazy("sent over https only, except to this machine itself"),
-    "httponly": gettext_lazy("hidden from scripts"),
-    "samesite=strict": gettext_lazy("sent with requests from this site's own pages only"),
-    "samesite=lax": gettext_lazy(
-        "sent when a link on another site's page is followed, but not with its POST forms, images "
-        "or scripts"
+    "path": gettext_lazy("sent to this path and the addresses below it"),
+    "domain": gettext_lazy("sent to this domain and its subdomains"),
+    # Safari makes no exception (WebKit bug 281149).
+    "secure": gettext_lazy(
+        "sent over https only; Chrome, Edge and Firefox also send it over http to this machine "
+        "itself"
     ),
-    "samesite=none": gettext_lazy("sent with requests from any site; needs Secure"),
+    "httponly": gettext_lazy("hidden from scripts"),
+    # RFC 6265bis: a typed or bookmarked address is a same-site request.
+    "samesite=strict": gettext_lazy(
+        "sent with requests from this site's own pages, and if its address is typed or bookmarked"
+    ),
+    # RFC 6265bis: a safe method, and the address in the browser's bar changes.
+    "samesite=lax": gettext_lazy(
+        "sent if another site leads here by a link or a GET form, but not with its POST forms, "
+        "images, frames or scripts"
+    ),
+    "samesite=none": gettext_lazy(
+        "sent with requests from any site, unless the browser blocks third-party cookies; Chrome "
+        "and Edge drop it without Secure"
+    ),
 }
 
 Exchange = dict[str, Any]
@@ -190,18 +201,27 @@ def meaning(name: str, value: str) -> str:
     """Return the meaning of an attribute in a few words, or "" if browsers do not know it."""
     if name == "max-age" and (value == "0" or value.startswith("-")):
         return _("the browser deletes the cookie now")
+    if name == "path" and not value.startswith("/"):
+        return _("no path, as it does not begin with “/”: the folder of this address (RFC 6265)")
     return str(MEANING.get(f"{name}={value}") or MEANING.get(name, ""))
 
 
 def notes(attributes: set[str]) -> Iterator[str]:
     """Yield what it means that a cookie lacks an attribute."""
     if not attributes & {"max-age", "expires"}:
-        yield _("No Max-Age and no Expires: the cookie ends when the browser closes.")
+        yield _(
+            "No Max-Age and no Expires: the cookie ends when the browser closes, but stays if the "
+            "browser restores its tabs."
+        )
     if "httponly" not in attributes:
-        yield _("No HttpOnly: scripts can read it.")
+        yield _("No HttpOnly: scripts can read it and change it.")
     if "domain" not in attributes:
         yield _("No Domain: sent to this host only.")
     if "path" not in attributes:
         yield _("No Path: sent only below the folder of this address.")
     if "samesite" not in attributes:
-        yield _("No SameSite: the browser decides; most use Lax.")
+        yield _(
+            "No SameSite: Chrome and Edge take Lax, and for two minutes also send it with POST "
+            "forms of other sites. Firefox and Safari send it with requests from any site, unless "
+            "they block third-party cookies."
+        )

@@ -26,6 +26,7 @@ from cookieproj.engines.handover_mixin import store_of
 from demo.attacks import ATTEMPTS
 from demo.models import User
 from demo.recipes import RECIPES
+from demo.recipes.recipe import Recipe
 
 from .browsers import browser, row_of
 from .conftest import copied
@@ -209,6 +210,16 @@ PAGES = [
 @pytest.mark.parametrize("path", [*PAGES, *(recipe.page_url for recipe in RECIPES.values())])
 def test_page_is_chinese(path: str, reader: Client) -> None:
     assert_is_chinese(reader.get(path, follow=True).content.decode())
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
+def test_text_of_recipe_is_chinese(recipe: Recipe, reader: Client) -> None:
+    for method in recipe.methods:
+        response = reader.generic(method, recipe.url)
+        if method != "HEAD" and response.headers["Content-Type"].startswith("text/plain"):
+            text = b"".join(response).decode()
+            assert CHINESE.search(text)
+            assert untranslated_in(text) == set()
 
 
 @pytest.mark.parametrize("name", ATTEMPTS)

@@ -74,7 +74,7 @@ def test_restart_signs_out_nobody(environment: dict[str, str]) -> None:
 def test_session_key_with_nul_is_ignored_on_postgresql(environment: dict[str, str]) -> None:
     with running(**environment) as site:
         response = send_raw(site, "/sessions/get-item/", Cookie='sessionid="\\000aaaaaaaaaaaa"')
-    assert (response[0], response[2]) == (200, "KeyError: this session holds no color.\n")
+    assert (response[0], response[2]) == (200, "KeyError: this session has no key color.\n")
 
 
 @pytest.fixture(scope="module")

@@ -1,16 +1,17 @@
 """Sign in three ways: by hand in the session, with the login_auth cookie, with Django's auth."""
 
 from django import forms
-from django.conf import settings
 from django.contrib.auth import login, logout
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.forms import AuthenticationForm, UsernameField
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
 
+from demo import demo_accounts
 from demo.login_auth import (
     is_admitted,
     login_auth,
@@ -30,7 +31,10 @@ SHOWS_A_FORM_AND_SIGNS_IN = ("GET", "HEAD", "POST")
 class CredentialsForm(AuthenticationForm):
     """Django's sign-in form without its autofocus: on a recipe's page it is not the main thing."""
 
-    username = UsernameField(widget=forms.TextInput(attrs={"autocomplete": "username"}))
+    username = UsernameField(
+        widget=forms.TextInput(attrs={"autocomplete": "username"}),
+        help_text=demo_accounts.lazy_hint(),
+    )
 
 
 def next_page(request: HttpRequest, default: str) -> str:
@@ -43,7 +47,11 @@ def next_page(request: HttpRequest, default: str) -> str:
 
 
 def sign_in_page(request: HttpRequest, form: AuthenticationForm, default: str) -> HttpResponse:
-    context = {"form": form, "next": next_page(request, default), "debug": settings.DEBUG}
+    context = {
+        "form": form,
+        "next": next_page(request, default),
+        "demo_accounts": demo_accounts.hint(),
+    }
     return render(request, "demo/sign_in.html", context)
 
 
@@ -59,8 +67,9 @@ def by_hand(request: HttpRequest) -> HttpResponse:
 @recipe(
     _("By hand: sign in"),
     _(
-        "Check the password, call cycle_key, and put uid and username into the session. Without "
-        "cycle_key, a session key that an attacker has planted would now be signed in."
+        "Check the password, call cycle_key, and put uid and username into the session. If a "
+        "server stores the session, a key that an attacker has planted would be signed in without "
+        "cycle_key."
     ),
     methods=SHOWS_A_FORM_AND_SIGNS_IN,
     asks=CredentialsForm,
@@ -124,7 +133,10 @@ def cookie_sign_in(request: HttpRequest) -> HttpResponse:
 
 @recipe(
     _("login_auth: sign out"),
-    _("This browser deletes the cookie. A copy of it stays valid until it expires."),
+    _(
+        "This browser deletes the cookie. A copy of it stays valid until it expires or the "
+        "password changes."
+    ),
     methods=CHANGES,
     works_on=Subject.SIGN_IN_COOKIE,
 )
@@ -141,7 +153,9 @@ def cookie_sign_out(request: HttpRequest) -> HttpResponse:
     works_on=Subject.PLAIN_COOKIE,
 )
 def forge(request: HttpRequest) -> HttpResponse:
-    response = TextResponse("is_login=1 is set. The next recipe shows who lets you in.")
+    response = TextResponse(
+        gettext("The response sets is_login=1. The next recipe shows who lets you in.")
+    )
     response.set_cookie("is_login", "1")
     return response
 
@@ -162,9 +176,10 @@ def who_lets_you_in(request: HttpRequest) -> HttpResponse:
 
     naive_admits = bool(request.COOKIES.get("is_login"))
     login_auth_admits = secret(request).status_code == HttpResponse.status_code
+    checks = {'request.COOKIES.get("is_login")': naive_admits, "@login_auth": login_auth_admits}
+    lets_in, keeps_out = gettext("%s lets you in"), gettext("%s keeps you out")
     return TextResponse(
-        f'request.COOKIES.get("is_login") {"lets you in" if naive_admits else "keeps you out"}\n'
-        f"@login_auth {'lets you in' if login_auth_admits else 'keeps you out'}"
+        "\n".join((lets_in if admits else keeps_out) % name for name, admits in checks.items())
     )
 
 
@@ -182,7 +197,10 @@ def account(request: HttpRequest) -> HttpResponse:
 
 @recipe(
     _("Django's auth: sign in"),
-    _("authenticate() checks the user table. login() calls cycle_key and stores the user's id."),
+    _(
+        "authenticate() checks the user table. login() calls cycle_key and puts the user's id into "
+        "the session."
+    ),
     methods=SHOWS_A_FORM_AND_SIGNS_IN,
     asks=CredentialsForm,
     helpers=(next_page,),
@@ -200,7 +218,8 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     _("Django's auth: sign out"),
     _(
         "logout() flushes the session: it deletes the session from the store and the cookie from "
-        "the browser."
+        "the browser. With the session in the cookie, a copy of it would stay valid: this site "
+        "lists the sessions that were signed out and refuses them."
     ),
     methods=CHANGES,
 )

@@ -10,7 +10,9 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.http import http_date
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from demo.form_fields import CookieAttributeField, CookieNameField, ExpiryField, MaxAgeField
@@ -51,7 +53,7 @@ class AttributesForm(MaxAgeForm):
     )
 
 
-# The largest cookie: RFC 6265, section 6.1, and RFC 6265bis, section 5.6.
+# The largest cookie: RFC 6265, section 6.1, and its draft successor 6265bis, section 5.6.
 MAX_COOKIE_BYTES = 4096
 
 
@@ -69,17 +71,32 @@ class SizeForm(NameForm):
     )
 
 
+def lifetime(name: str, seconds: int) -> str:
+    """Say what a cookie's max_age does."""
+    if seconds <= 0:
+        message = gettext("The response deletes %(name)s: its age is zero or less.")
+    else:
+        message = ngettext(
+            "The response sets %(name)s for %(seconds)d second.",
+            "The response sets %(name)s for %(seconds)d seconds.",
+            seconds,
+        )
+    return message % {"name": name, "seconds": seconds}
+
+
 @recipe(
     _("Name and value"),
     _(
         "A cookie needs only a name and a value. Without an age it lasts until the browser "
-        "closes. A header is ASCII, so other text is percent-encoded."
+        "closes, and longer if the browser restores its tabs. A value may only contain ASCII, so "
+        "this view percent-encodes it with quote(): Django does not."
     ),
     form=CookieForm,
     methods=READS_OR_SETS_A_COOKIE,
 )
 def set_cookie(request: HttpRequest, name: str, value: str) -> HttpResponse:
-    response = TextResponse(f"{name} is set until the browser closes.")
+    message = gettext("The response sets %(name)s until the browser closes.")
+    response = TextResponse(message % {"name": name})
     response.set_cookie(name, quote(value, safe=""))
     return response
 
@@ -92,9 +109,10 @@ def set_cookie(request: HttpRequest, name: str, value: str) -> HttpResponse:
     ),
     form=MaxAgeForm,
     methods=READS_OR_SETS_A_COOKIE,
+    helpers=(lifetime,),
 )
 def max_age(request: HttpRequest, name: str, value: str, max_age: int) -> HttpResponse:
-    response = TextResponse(f"{name} is set for {max_age} seconds.")
+    response = TextResponse(lifetime(name, max_age))
     response.set_cookie(name, quote(value, safe=""), max_age=max_age)
     return response
 
@@ -109,7 +127,11 @@ def max_age(request: HttpRequest, name: str, value: str, max_age: int) -> HttpRe
     methods=READS_OR_SETS_A_COOKIE,
 )
 def expires(request: HttpRequest, name: str, value: str, expires: datetime) -> HttpResponse:
-    response = TextResponse(f"{name} is set until {expires:%Y-%m-%d %H:%M} UTC.")
+    if expires > timezone.now():
+        message = gettext("The response sets %(name)s until %(time)s UTC.")
+    else:
+        message = gettext("The response deletes %(name)s: %(time)s UTC is in the past.")
+    response = TextResponse(message % {"name": name, "time": f"{expires:%Y-%m-%d %H:%M}"})
     response.set_cookie(name, quote(value, safe=""), expires=expires)
     return response
 
@@ -117,16 +139,18 @@ def expires(request: HttpRequest, name: str, value: str, expires: datetime) -> H
 @recipe(
     _("max_age and expires"),
     _(
-        "If a browser gets both, max-age wins (RFC 6265, section 5.3). Django raises ValueError "
+        "If a response has both, max-age wins (RFC 6265, section 5.3). Django raises ValueError "
         "for max_age together with a datetime, so this recipe passes expires as text."
     ),
     form=BothForm,
     methods=READS_OR_SETS_A_COOKIE,
+    helpers=(lifetime,),
 )
 def max_age_and_expires(
     request: HttpRequest, name: str, value: str, max_age: int, expires: datetime
 ) -> HttpResponse:
-    response = TextResponse(f"{name} is set for {max_age} seconds: max_age wins over expires.")
+    wins = gettext("max_age wins over expires.")
+    response = TextResponse(f"{lifetime(name, max_age)}\n{wins}")
     response.set_cookie(
         name, quote(value, safe=""), max_age=max_age, expires=http_date(expires.timestamp())
     )
@@ -136,10 +160,12 @@ def max_age_and_expires(
 @recipe(
     _("Every attribute"),
     _(
-        "path and domain limit where the cookie is sent. secure limits it to https, and httponly "
-        "hides it from scripts. samesite decides whether cross-site requests send it. A browser "
-        "drops a cookie for a domain that does not match the page, a cookie with SameSite=None "
-        "but without Secure, and a name with the prefix __Secure-, __Host-, __Http- or "
+        "path limits the cookie to the addresses below it, and domain adds the subdomains. secure "
+        "limits it to https, and httponly hides it from scripts. samesite decides whether requests "
+        "from other sites send it. A path that does not begin with “/” is ignored: the folder of "
+        "this address takes its place (RFC 6265, section 5.2.4). A browser drops a cookie for a "
+        "domain that does not match the page, a cookie with SameSite=None but without Secure "
+        "(Chrome and Edge), and a name with the prefix __Secure-, __Host-, __Http- or "
         "__Host-Http- that lacks what the prefix requires."
     ),
     form=AttributesForm,
@@ -156,7 +182,10 @@ def attributes(
     httponly: bool,
     samesite: Literal["Lax", "Strict", "None", ""],
 ) -> HttpResponse:
-    response = TextResponse(f"{name} is set with the attributes you chose.")
+    message = gettext(
+        "The response sets %(name)s with your attributes. The browser decides whether to keep it."
+    )
+    response = TextResponse(message % {"name": name})
     response.set_cookie(
         name,
         quote(value, safe=""),
@@ -181,7 +210,8 @@ def attributes(
 )
 def by_hand(request: HttpRequest, name: str, value: str) -> HttpResponse:
     cookie = SimpleCookie({name: quote(value, safe="")})
-    response = TextResponse(f"{name} is set by a header written by hand.")
+    message = gettext("The response sets %(name)s by a header written by hand.")
+    response = TextResponse(message % {"name": name})
     response.headers["Set-Cookie"] = f"{cookie[name].OutputString()}; Path=/; SameSite=Lax"
     return response
 
@@ -228,14 +258,16 @@ def on_a_redirect(request: HttpRequest, name: str, value: str) -> HttpResponse:
 @recipe(
     _("Django's language cookie"),
     _(
-        "LocaleMiddleware reads this cookie first, and then the browser's Accept-Language header. "
-        "The button at the top of the page sets the same cookie through set_language."
+        "LocaleMiddleware prefers this cookie to the browser's Accept-Language header. The button "
+        "at the top of every page sets the same cookie with Django's set_language, and changes it "
+        "back."
     ),
     form=LanguageForm,
     methods=READS_OR_SETS_A_COOKIE,
 )
 def language(request: HttpRequest, language: str) -> HttpResponse:
-    response = TextResponse(f"The next page is in {language}.")
+    message = gettext("The next page is in this language: %(language)s.")
+    response = TextResponse(message % {"language": dict(settings.LANGUAGES)[language]})
     response.set_cookie(
         settings.LANGUAGE_COOKIE_NAME,
         language,
@@ -248,23 +280,27 @@ def language(request: HttpRequest, language: str) -> HttpResponse:
 @recipe(
     _("Over 4,096 bytes"),
     _(
-        "RFC 6265 guarantees 4,096 bytes for name, value and attributes together. Today's "
-        "browsers count only name and value (RFC 6265bis), and silently drop a larger cookie: the "
-        "server never learns of it."
+        "RFC 6265, section 6.1, asks browsers for at least 4,096 bytes for name, value and "
+        "attributes together. Chrome, Edge and Firefox count only name and value, as the draft "
+        "6265bis does, and drop a larger cookie. The server is not informed, and the old cookie of "
+        "that name stays."
     ),
     form=SizeForm,
     methods=READS_OR_SETS_A_COOKIE,
 )
 def too_large(request: HttpRequest, name: str, size: int) -> HttpResponse:
-    response = HttpResponse(content_type="text/plain")
+    response = HttpResponse(content_type="text/plain; charset=utf-8")
     response.set_cookie(name, "x" * size)
     pair_bytes = len(name) + size
     line_bytes = len(response.cookies[name].OutputString())
-    response.write(f"Name and value have {pair_bytes:,} bytes, the whole line {line_bytes:,}: ")
     if pair_bytes > MAX_COOKIE_BYTES:
-        response.write("browsers drop it.\n")
+        message = gettext("%(pair)d bytes of name and value, %(line)d in all: browsers drop it.")
     elif line_bytes > MAX_COOKIE_BYTES:
-        response.write("browsers keep it, but RFC 6265 does not guarantee that.\n")
+        message = gettext(
+            "%(pair)d bytes of name and value, %(line)d in all: browsers keep it, but RFC 6265 "
+            "does not ask them to."
+        )
     else:
-        response.write("browsers keep it.\n")
+        message = gettext("%(pair)d bytes of name and value, %(line)d in all: browsers keep it.")
+    response.write(f"{message % {'pair': pair_bytes, 'line': line_bytes}}\n")
     return response

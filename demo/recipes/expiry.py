@@ -1,13 +1,15 @@
 """Set when a session expires, and clear expired sessions."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from cookieproj.engines import running_engine
 from demo.form_fields import MAX_COOKIE_AGE, ExpiryField
 from demo.session_settings import session_settings
 
@@ -36,10 +38,19 @@ class TimedeltaForm(forms.Form):
         coerce=float,
         initial="31",
         choices=[
-            ("31", _("31 days, Flask's “permanent”")),
+            ("31", _("31 days")),
             ("0.08333333333333333", _("two hours")),
         ],
     )
+
+
+def expiry_of(request: HttpRequest) -> str:
+    """Say when the session expires."""
+    session = request.session
+    age = gettext("get_expiry_age() is %d seconds") % session.get_expiry_age()
+    date = gettext("get_expiry_date() is %s UTC") % f"{session.get_expiry_date():%Y-%m-%d %H:%M:%S}"
+    at_close = gettext("get_expire_at_browser_close() is %s")
+    return f"{age}\n{date}\n{at_close % session.get_expire_at_browser_close()}"
 
 
 @recipe(
@@ -47,6 +58,7 @@ class TimedeltaForm(forms.Form):
     _("The session expires when it has not changed for this many seconds."),
     form=SecondsForm,
     methods=CHANGES,
+    helpers=(expiry_of,),
 )
 def in_seconds(request: HttpRequest, seconds: int) -> HttpResponse:
     request.session.set_expiry(seconds)
@@ -56,10 +68,11 @@ def in_seconds(request: HttpRequest, seconds: int) -> HttpResponse:
 @recipe(
     "set_expiry(0)",
     _(
-        "The cookie has no age, so the browser deletes it when it closes. The store still keeps "
-        "the session for SESSION_COOKIE_AGE."
+        "The cookie has no age: the browser deletes it when it closes, unless it restores its "
+        "tabs. A copy of the cookie is valid for SESSION_COOKIE_AGE."
     ),
     methods=CHANGES,
+    helpers=(expiry_of,),
 )
 def at_browser_close(request: HttpRequest) -> HttpResponse:
     request.session.set_expiry(0)
@@ -70,6 +83,7 @@ def at_browser_close(request: HttpRequest) -> HttpResponse:
     "set_expiry(None)",
     _("Go back to the expiry that the settings give to every session."),
     methods=CHANGES,
+    helpers=(expiry_of,),
 )
 def by_settings(request: HttpRequest) -> HttpResponse:
     request.session.set_expiry(None)
@@ -81,6 +95,7 @@ def by_settings(request: HttpRequest) -> HttpResponse:
     _("A fixed time: later changes of the session do not move it."),
     form=MomentForm,
     methods=CHANGES,
+    helpers=(expiry_of,),
 )
 def at_a_moment(request: HttpRequest, moment: datetime) -> HttpResponse:
     request.session.set_expiry(moment)
@@ -90,38 +105,48 @@ def at_a_moment(request: HttpRequest, moment: datetime) -> HttpResponse:
 @recipe(
     _("set_expiry with a timedelta"),
     _(
-        "Stored as a fixed time, this long from now. Seconds, by contrast, count from the last "
-        "change."
+        "Stored as a fixed time, this long from now; seconds count from the last change. Flask's "
+        "permanent session also lasts 31 days, but by default every request begins them anew: in "
+        "Django that is SESSION_COOKIE_AGE with SESSION_SAVE_EVERY_REQUEST."
     ),
     form=TimedeltaForm,
     methods=CHANGES,
+    helpers=(expiry_of,),
 )
 def in_a_timedelta(request: HttpRequest, days: float) -> HttpResponse:
     request.session.set_expiry(timedelta(days=days))
     return TextResponse(expiry_of(request))
 
 
-def expiry_of(request: HttpRequest) -> str:
-    session = request.session
-    return (
-        f"get_expiry_age() is {session.get_expiry_age():,} seconds\n"
-        f"get_expiry_date() is {session.get_expiry_date():%Y-%m-%d %H:%M:%S} UTC\n"
-        f"get_expire_at_browser_close() is {session.get_expire_at_browser_close()}"
+def report(cleared: int | None) -> str:
+    """Say what was cleared. Django's engines return no number."""
+    if running_engine.is_held_by_browser():
+        return gettext("Nothing is cleared: each browser holds its own session.")
+    if cleared is None:
+        return gettext("The expired sessions are cleared. This engine does not count them.")
+    message = ngettext(
+        "%(number)d expired session is cleared from the store.",
+        "%(number)d expired sessions are cleared from the store.",
+        cleared,
     )
+    return message % {"number": cleared}
 
 
 @recipe(
     "clear_expired",
     _(
         "manage.py clearsessions calls this. The database and the files need it regularly. A "
-        "cache removes expired sessions by itself, and signed cookies are in the browser."
+        "cache and MongoDB delete expired sessions by themselves. Cookies are in the browsers, so "
+        "with signed_cookies and encrypted_cookies there is nothing to clear."
     ),
     methods=CHANGES,
     works_on=Subject.NOTHING,
+    helpers=(report,),
 )
 def clear_expired(request: HttpRequest) -> HttpResponse:
-    request.session.clear_expired()
-    return TextResponse(f"{settings.SESSION_ENGINE} has deleted its expired sessions.")
+    session: Any = request.session
+    cleared = session.clear_expired()
+    return TextResponse(report(cleared))
 
 
 @recipe(

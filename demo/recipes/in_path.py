@@ -53,10 +53,11 @@ def without_referrer(response: HttpResponse) -> HttpResponse:
 @recipe(
     _("The session key in the path"),
     _(
-        "For browsers that accept no cookies: every link contains the signed session key, and the "
-        "key is lost when the window closes. Mind the risk: anybody who sees the address, in a "
-        "history, a log, a shared link or over a shoulder, can use the session. Outside DEBUG "
-        "this recipe is off unless DEMO_SESSION_IN_PATH turns it on."
+        "For browsers that accept no cookies: every link contains the signed session key. Mind "
+        "the risk: anybody who sees the address, in a history, a log, a shared link or over a "
+        "shoulder, can use the session. With signed_cookies and encrypted_cookies the key is the "
+        "session, so every change gives another address, and the old one leads to the old data. "
+        "Outside DEBUG this recipe is off unless DEMO_SESSION_IN_PATH turns it on."
     ),
     methods=CHANGES,
     helpers=(page, signed, without_referrer),

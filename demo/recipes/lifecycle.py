@@ -6,8 +6,10 @@ from typing import Any
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from cookieproj.engines import running_engine
 from demo.ending_methods import compare_methods, masked_key
 
 from .recipe import CHANGES, Subject, TextResponse, recipe
@@ -15,30 +17,75 @@ from .recipe import CHANGES, Subject, TextResponse, recipe
 WORKS_ON = Subject.SESSION
 
 
+def report(session: SessionBase, method: Callable[[], Any]) -> str:
+    """Call the method and say what it changed."""
+    session.keys()  # Loads the session, which sets a key that the store does not know to None.
+    old_key = session.session_key
+    method()
+    keys = {"old": masked_key(old_key), "new": masked_key(session.session_key)}
+    lines = [
+        gettext("session_key was %(old)s and is %(new)s") % keys,
+        gettext("is_empty() is %s") % session.is_empty(),
+    ]
+    if old_key:
+        lines.append(state_of(session, old_key))
+    return "\n".join(lines)
+
+
+def state_of(session: SessionBase, old_key: str) -> str:
+    """Say what has become of the key that the session had."""
+    if running_engine.is_held_by_browser():
+        return gettext(
+            "A copy of the old cookie is valid until it expires, unless this site refuses it "
+            "because its user has signed out."
+        )
+    if getattr(session, "has_replaced_keys", False):
+        return gettext("The response saves the session, and then the old key ends.")
+    return gettext("The old key exists in the store: %s") % session.exists(old_key)
+
+
 @recipe(
     _("session_key and exists"),
     _(
-        "The cookie contains only this key. Anybody who has it can act as you, so treat it as a "
-        "password. It is None until the session is first saved."
+        "With the session on a server, the cookie contains only this key. With signed_cookies and "
+        "encrypted_cookies the key is the session itself, and exists() is always False. Anybody "
+        "who has the key can act as you, so treat it as a password. It is None until the session "
+        "is first saved."
     ),
 )
 def session_key(request: HttpRequest) -> HttpResponse:
     key = request.session.session_key
     if key is None:
-        return TextResponse("No session key yet: nothing has been saved.")
-    return TextResponse(
-        f"session_key is {masked_key(key)} ({len(key)} characters)\n"
-        f"exists() is {request.session.exists(key)}"
-    )
+        return TextResponse(gettext("No session key yet: nothing has been saved."))
+    message = gettext("session_key is %(key)s (%(number)d characters)\nexists() is %(exists)s")
+    exists = request.session.exists(key)
+    return TextResponse(message % {"key": masked_key(key), "number": len(key), "exists": exists})
+
+
+@recipe(
+    "cycle_key",
+    _(
+        "Gives the same data a new key, against session fixation. Call it when somebody signs in, "
+        "as Django's login() does. The old key then opens nothing. With signed_cookies and "
+        "encrypted_cookies the old cookie stays valid, but fixation gains nothing: it keeps the "
+        "data that it had."
+    ),
+    methods=CHANGES,
+    helpers=(report, state_of),
+)
+def cycle_key(request: HttpRequest) -> HttpResponse:
+    return TextResponse(report(request.session, request.session.cycle_key))
 
 
 @recipe(
     "clear",
     _(
-        "Empties the dictionary, which also signs you out. The key, the stored session and the "
-        "cookie stay."
+        "Empties the dictionary, which also signs you out. The key stays, and the empty session is "
+        "stored. With signed_cookies and encrypted_cookies the data is the key, so the response "
+        "sets another cookie."
     ),
     methods=CHANGES,
+    helpers=(report, state_of),
 )
 def clear(request: HttpRequest) -> HttpResponse:
     return TextResponse(report(request.session, request.session.clear))
@@ -46,11 +93,43 @@ def clear(request: HttpRequest) -> HttpResponse:
 
 @recipe(
     "delete",
-    _("Deletes the session from the store. The browser keeps a cookie that is no longer valid."),
+    _(
+        "Deletes the session from the store. The browser keeps a cookie that is no longer valid. "
+        "With signed_cookies and encrypted_cookies there is nothing in a store: the response "
+        "deletes the cookie."
+    ),
     methods=CHANGES,
+    helpers=(report, state_of),
 )
 def delete(request: HttpRequest) -> HttpResponse:
     return TextResponse(report(request.session, request.session.delete))
+
+
+@recipe(
+    _("Set the test cookie"),
+    _(
+        "The first step to find out whether this browser accepts cookies. The “test cookie” is an "
+        "item of the session."
+    ),
+    methods=CHANGES,
+)
+def set_test_cookie(request: HttpRequest) -> HttpResponse:
+    request.session.set_test_cookie()
+    return TextResponse(gettext("Set. The next request can check whether the browser sends it."))
+
+
+@recipe(
+    _("Did the test cookie work?"),
+    _("The second step, in a later request: check the test cookie and remove it."),
+    methods=CHANGES,
+)
+def test_cookie_worked(request: HttpRequest) -> HttpResponse:
+    if not request.session.test_cookie_worked():
+        return TextResponse(
+            gettext("No test cookie: set it first, or this browser accepts no cookies.")
+        )
+    request.session.delete_test_cookie()
+    return TextResponse(gettext("The browser accepts cookies. The test cookie is removed again."))
 
 
 @recipe(
@@ -60,61 +139,19 @@ def delete(request: HttpRequest) -> HttpResponse:
         "out."
     ),
     methods=CHANGES,
+    helpers=(report, state_of),
 )
 def flush(request: HttpRequest) -> HttpResponse:
     return TextResponse(report(request.session, request.session.flush))
 
 
 @recipe(
-    "cycle_key",
-    _(
-        "Gives the same data a new key, against session fixation. Call it when somebody signs in, "
-        "as Django's login() does."
-    ),
-    methods=CHANGES,
-)
-def cycle_key(request: HttpRequest) -> HttpResponse:
-    return TextResponse(report(request.session, request.session.cycle_key))
-
-
-def report(session: SessionBase, method: Callable[[], Any]) -> str:
-    """Call the method and return what it changed, as text."""
-    session.keys()  # Loads the session, which sets a key that the store does not know to None.
-    old_key = session.session_key
-    method()
-    return (
-        f"session_key was {masked_key(old_key)} and is {masked_key(session.session_key)}\n"
-        f"is_empty() is {session.is_empty()}\n"
-        f"the old key exists in the store: {bool(old_key) and session.exists(str(old_key))}"
-    )
-
-
-@recipe(
     _("The four side by side"),
-    _("Runs each on a session of its own, and shows what is left in the store and in the browser."),
+    _(
+        "Runs each on a session of its own, and shows what the old key, the new key and the "
+        "browser's cookie then lead to."
+    ),
     works_on=Subject.NOTHING,
 )
 def side_by_side(request: HttpRequest) -> HttpResponse:
     return render(request, "demo/ending_methods.html", {"results": compare_methods()})
-
-
-@recipe(
-    _("Set the test cookie"),
-    _("The first step to find out whether this browser accepts cookies."),
-    methods=CHANGES,
-)
-def set_test_cookie(request: HttpRequest) -> HttpResponse:
-    request.session.set_test_cookie()
-    return TextResponse("Set. The next request can check whether the browser sends it.")
-
-
-@recipe(
-    _("Did the test cookie work?"),
-    _("The second step, in a later request: check the test cookie and delete it."),
-    methods=CHANGES,
-)
-def test_cookie_worked(request: HttpRequest) -> HttpResponse:
-    if not request.session.test_cookie_worked():
-        return TextResponse("No test cookie: set it first, or this browser accepts no cookies.")
-    request.session.delete_test_cookie()
-    return TextResponse("The browser accepts cookies. The test cookie is deleted again.")

@@ -5,6 +5,7 @@ from urllib.parse import quote, unquote
 from django import forms
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from demo.form_fields import CookieAttributeField
@@ -31,8 +32,9 @@ def by_name(request: HttpRequest, name: str) -> HttpResponse:
     try:
         value = unquote(request.COOKIES[name])
     except KeyError:
-        return TextResponse(f"KeyError: this browser sent no cookie {name}.")
-    return TextResponse(f"{name} is {value}")
+        message = gettext("KeyError: this browser sent no cookie %(name)s.")
+        return TextResponse(message % {"name": name})
+    return TextResponse(gettext("%(name)s is %(value)s") % {"name": name, "value": value})
 
 
 @recipe(
@@ -42,7 +44,7 @@ def by_name(request: HttpRequest, name: str) -> HttpResponse:
 )
 def with_a_default(request: HttpRequest, name: str, default: str) -> HttpResponse:
     value = unquote(request.COOKIES.get(name, default))
-    return TextResponse(f"{name} is {value}")
+    return TextResponse(gettext("%(name)s is %(value)s") % {"name": name, "value": value})
 
 
 @recipe(
@@ -62,41 +64,48 @@ def all_cookies(request: HttpRequest) -> HttpResponse:
 @recipe(
     _("Last visit"),
     _(
-        "Shows the time of your previous visit and stores the time of this one: the request has "
-        "the old value, the response sets the new one."
+        "The request carries the time of your previous visit. The response sets the time of this "
+        "one."
     ),
     methods=READS_OR_SETS_A_COOKIE,
 )
 def last_visit(request: HttpRequest) -> HttpResponse:
     previous = unquote(request.COOKIES.get("time", ""))
-    message = f"Your last visit was at {previous}." if previous else "This is your first visit."
+    if previous:
+        message = gettext("Your last visit was at %(time)s.") % {"time": previous}
+    else:
+        message = gettext("This is your first visit.")
     response = TextResponse(message)
     response.set_cookie("time", quote(f"{timezone.now():%Y-%m-%d %H:%M:%S} UTC", safe=""))
     return response
 
 
 @recipe(
-    _("Delete"),
-    _("Deleting a cookie sets it again, to an empty value that expired in 1970."),
-    form=NameForm,
-    methods=READS_OR_SETS_A_COOKIE,
-)
-def delete(request: HttpRequest, name: str) -> HttpResponse:
-    response = TextResponse(f"{name} is deleted.")
-    response.delete_cookie(name)
-    return response
-
-
-@recipe(
     _("Delete with another path"),
     _(
-        "Name, path and domain together identify a cookie. With a different path or domain this "
-        "deletes a cookie that does not exist, and the one at “/” stays."
+        "Name, path and domain together identify a cookie. This response deletes only the one "
+        "with the path below, so the cookie at “/” stays."
     ),
     form=DeleteElsewhereForm,
     methods=READS_OR_SETS_A_COOKIE,
 )
 def delete_elsewhere(request: HttpRequest, name: str, path: str, domain: str) -> HttpResponse:
-    response = TextResponse(f"A cookie {name} at {path} is deleted; the one at / is not.")
+    message = gettext("The response deletes %(name)s at %(path)s, and at no other path.")
+    response = TextResponse(message % {"name": name, "path": path})
     response.delete_cookie(name, path=path, domain=domain or None)
+    return response
+
+
+@recipe(
+    _("Delete"),
+    _(
+        "A response deletes a cookie by setting it again, to an empty value that expired in 1970. "
+        "The path is “/” here."
+    ),
+    form=NameForm,
+    methods=READS_OR_SETS_A_COOKIE,
+)
+def delete(request: HttpRequest, name: str) -> HttpResponse:
+    response = TextResponse(gettext("The response deletes %(name)s.") % {"name": name})
+    response.delete_cookie(name)
     return response

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from cookieproj.engines.exceptions import HeldByClientError
@@ -39,7 +40,7 @@ class NestedForm(forms.Form):
 )
 def set_item(request: HttpRequest, key: str, value: str) -> HttpResponse:
     request.session[key] = value
-    return TextResponse(f"{key} is set to {value}")
+    return TextResponse(gettext("%(key)s is set to %(value)s") % {"key": key, "value": value})
 
 
 @recipe(
@@ -51,8 +52,9 @@ def get_item(request: HttpRequest, key: str) -> HttpResponse:
     try:
         value = request.session[key]
     except KeyError:
-        return TextResponse(f"KeyError: this session holds no {key}.")
-    return TextResponse(f"{key} is {value}")
+        message = gettext("KeyError: this session has no key %(key)s.")
+        return TextResponse(message % {"key": key})
+    return TextResponse(gettext("%(key)s is %(value)s") % {"key": key, "value": value})
 
 
 @recipe(
@@ -61,17 +63,8 @@ def get_item(request: HttpRequest, key: str) -> HttpResponse:
     form=DefaultForm,
 )
 def get(request: HttpRequest, key: str, default: str) -> HttpResponse:
-    return TextResponse(f"{key} is {request.session.get(key, default)}")
-
-
-@recipe(
-    "setdefault",
-    _("Sets the key only if it is missing, and returns its value."),
-    form=ItemForm,
-    methods=CHANGES,
-)
-def setdefault(request: HttpRequest, key: str, value: str) -> HttpResponse:
-    return TextResponse(f"{key} is {request.session.setdefault(key, value)}")
+    value = request.session.get(key, default)
+    return TextResponse(gettext("%(key)s is %(value)s") % {"key": key, "value": value})
 
 
 @recipe(
@@ -80,8 +73,11 @@ def setdefault(request: HttpRequest, key: str, value: str) -> HttpResponse:
     form=KeyForm,
 )
 def contains(request: HttpRequest, key: str) -> HttpResponse:
-    answer = "holds" if key in request.session else "does not hold"
-    return TextResponse(f"This session {answer} {key}.")
+    if key in request.session:
+        message = gettext("This session has the key %(key)s.")
+    else:
+        message = gettext("This session has no key %(key)s.")
+    return TextResponse(message % {"key": key})
 
 
 @recipe(
@@ -91,7 +87,19 @@ def contains(request: HttpRequest, key: str) -> HttpResponse:
     methods=CHANGES,
 )
 def pop(request: HttpRequest, key: str, default: str) -> HttpResponse:
-    return TextResponse(f"{key} was {request.session.pop(key, default)}")
+    value = request.session.pop(key, default)
+    return TextResponse(gettext("%(key)s was %(value)s") % {"key": key, "value": value})
+
+
+@recipe(
+    "setdefault",
+    _("Sets the key only if it is missing, and returns its value."),
+    form=ItemForm,
+    methods=CHANGES,
+)
+def setdefault(request: HttpRequest, key: str, value: str) -> HttpResponse:
+    value = request.session.setdefault(key, value)
+    return TextResponse(gettext("%(key)s is %(value)s") % {"key": key, "value": value})
 
 
 @recipe(
@@ -104,8 +112,10 @@ def del_item(request: HttpRequest, key: str) -> HttpResponse:
     try:
         del request.session[key]
     except KeyError:
-        return TextResponse(f"KeyError: this session holds no {key}.")
-    return TextResponse(f"{key} is gone")
+        message = gettext("KeyError: this session has no key %(key)s.")
+    else:
+        message = gettext("%(key)s is removed.")
+    return TextResponse(message % {"key": key})
 
 
 @recipe(
@@ -116,7 +126,7 @@ def del_item(request: HttpRequest, key: str) -> HttpResponse:
 )
 def update(request: HttpRequest, key: str, value: str) -> HttpResponse:
     request.session.update({key: value, "updated": True})
-    return TextResponse(f"{key} and updated are set")
+    return TextResponse(gettext("%(key)s and updated are set") % {"key": key})
 
 
 @recipe(
@@ -149,8 +159,8 @@ def items(request: HttpRequest) -> HttpResponse:
     _("Nested changes and modified"),
     _(
         "Django notices that a key is set, but not that a list inside it grows. The first run "
-        "sets an empty cart. Add an item without modified, then look at items: the cart is still "
-        "empty."
+        "sets an empty cart. Run it again, without modified, and then look at items: the cart is "
+        "still empty."
     ),
     form=NestedForm,
     methods=CHANGES,
@@ -158,12 +168,15 @@ def items(request: HttpRequest) -> HttpResponse:
 def nested(request: HttpRequest, item: str, say_modified: bool) -> HttpResponse:
     if "cart" not in request.session:
         request.session["cart"] = []
-        return TextResponse("An empty cart is set. Run this again to add to it.")
+        return TextResponse(gettext("An empty cart is set. Run this again to add to it."))
     request.session["cart"].append(item)
     if say_modified:
         request.session.modified = True
-    saved = "will be saved" if request.session.modified else "will be lost"
-    return TextResponse(f"The cart is {request.session['cart']} and {saved}.")
+    if request.session.modified:
+        message = gettext("The cart is %(cart)s. The response saves it.")
+    else:
+        message = gettext("The cart is %(cart)s. The change is lost after this request.")
+    return TextResponse(message % {"cart": request.session["cart"]})
 
 
 @recipe(
@@ -176,7 +189,7 @@ def nested(request: HttpRequest, item: str, say_modified: bool) -> HttpResponse:
 )
 def visits(request: HttpRequest) -> HttpResponse:
     request.session["visits"] = request.session.get("visits", 0) + 1
-    return TextResponse(f"Visit number {request.session['visits']}.")
+    return TextResponse(gettext("Visit number %(number)d.") % {"number": request.session["visits"]})
 
 
 @recipe(
@@ -184,7 +197,7 @@ def visits(request: HttpRequest) -> HttpResponse:
     _(
         "The same counter without lost visits. apply() calls the function on the stored value, "
         "and calls it again if another request has saved first. The result is stored at once. "
-        "Django's engines have no such method."
+        "Django's engines have no such method, and a session in a cookie cannot have it."
     ),
     methods=CHANGES,
 )
@@ -194,7 +207,7 @@ def apply(request: HttpRequest) -> HttpResponse:
         visits = session.apply("visits", lambda visits: visits + 1, default=0)
     except (HeldByClientError, AttributeError) as error:
         return TextResponse(f"{type(error).__name__}: {error}")
-    return TextResponse(f"Visit number {visits}.")
+    return TextResponse(gettext("Visit number %(number)d.") % {"number": visits})
 
 
 def visible(keys: list[str]) -> list[str]:

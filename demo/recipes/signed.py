@@ -6,10 +6,12 @@ from django import forms
 from django.core.signing import BadSignature, SignatureExpired, TimestampSigner
 from django.http import HttpRequest, HttpResponse
 from django.utils.http import urlsafe_base64_decode
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from cookieproj.engines import encrypted_cookies, signed_cookies
 from cookieproj.engines.constants import ENCRYPTED_COOKIE_PREFIX
+from demo.form_fields import CookieNameField
 
 from .cookies import CookieForm, NameForm
 from .recipe import READS_OR_SETS_A_COOKIE, Subject, TextResponse, recipe
@@ -35,7 +37,9 @@ class ReadForm(SaltForm, NameForm):
     )
 
 
-class KeysForm(NameForm):
+class KeysForm(forms.Form):
+    # Not the cookie of the recipes above, which another key has signed.
+    name = CookieNameField(initial="flavor")
     keep = forms.BooleanField(
         label=_("Keep the old key in SECRET_KEY_FALLBACKS"), required=False, initial=True
     )
@@ -52,7 +56,7 @@ class KeysForm(NameForm):
     methods=READS_OR_SETS_A_COOKIE,
 )
 def sign(request: HttpRequest, name: str, value: str, salt: str) -> HttpResponse:
-    response = TextResponse(f"{name} is set and signed.")
+    response = TextResponse(gettext("The response sets %(name)s, signed.") % {"name": name})
     response.set_signed_cookie(name, quote(value, safe=""), salt=salt)
     return response
 
@@ -69,19 +73,20 @@ def read(request: HttpRequest, name: str, salt: str, max_age: int) -> HttpRespon
     try:
         value = str(request.get_signed_cookie(name, salt=salt, max_age=max_age))
     except KeyError:
-        return TextResponse(f"KeyError: this browser sent no cookie {name}.")
+        message = gettext("KeyError: this browser sent no cookie %(name)s.")
+        return TextResponse(message % {"name": name})
     except SignatureExpired as error:
         return TextResponse(f"SignatureExpired: {error}", status=400)
     except BadSignature as error:
         return TextResponse(f"BadSignature: {error}", status=400)
-    return TextResponse(f"{name} is {unquote(value)}")
+    return TextResponse(gettext("%(name)s is %(value)s") % {"name": name, "value": unquote(value)})
 
 
 @recipe(
     _("Change a signed value"),
     _(
-        "Changes the first character, as anybody can do in the browser. Reading the cookie then "
-        "fails."
+        "Changes the first character of the cookie, as anybody can do in the browser. The recipe "
+        "above then refuses to read it. Sign again to repair it."
     ),
     form=NameForm,
     methods=READS_OR_SETS_A_COOKIE,
@@ -89,9 +94,11 @@ def read(request: HttpRequest, name: str, salt: str, max_age: int) -> HttpRespon
 def change(request: HttpRequest, name: str) -> HttpResponse:
     signed = request.COOKIES.get(name, "")
     if not signed:
-        return TextResponse(f"This browser sent no cookie {name} to change.")
+        message = gettext("This browser sent no cookie %(name)s to change: sign one first.")
+        return TextResponse(message % {"name": name})
     changed = ("y" if signed[0] == "x" else "x") + signed[1:]
-    response = TextResponse(f"The first character of {name} is changed, its signature is not.")
+    message = gettext("The response changes the first character of %(name)s, and nothing else.")
+    response = TextResponse(message % {"name": name})
     response.set_cookie(name, quote(changed, safe=":%"))
     return response
 
@@ -99,9 +106,9 @@ def change(request: HttpRequest, name: str) -> HttpResponse:
 @recipe(
     _("Beside an encrypted cookie"),
     _(
-        "Stores the same value in two cookies, as the engines signed_cookies and encrypted_cookies "
-        "store a session, and prints what the browser can read of each without a secret. Anybody "
-        "can decode the signed one. Of the encrypted one only the length shows."
+        "Makes two session cookies of the same value, as the engines signed_cookies and "
+        "encrypted_cookies do, and prints what anybody can read of each without a secret: all of "
+        "the signed one, and only the length of the encrypted one. It sets neither."
     ),
     form=CookieForm,
     methods=READS_OR_SETS_A_COOKIE,
@@ -115,17 +122,20 @@ def beside_an_encrypted_cookie(request: HttpRequest, name: str, value: str) -> H
         session.save()
         cookie = session.session_key or ""
         payload = cookie.removeprefix(ENCRYPTED_COOKIE_PREFIX).removeprefix(".").partition(":")[0]
-        lines.append(f"{len(cookie)} characters: {urlsafe_base64_decode(payload)!r}")
+        message = gettext("%(engine)s, %(number)d characters: %(text)r")
+        text = urlsafe_base64_decode(payload)
+        engine_name = engine.__name__.rpartition(".")[2]
+        lines.append(message % {"engine": engine_name, "number": len(cookie), "text": text})
     return TextResponse("\n".join(lines))
 
 
 @recipe(
     _("Change the secret key"),
     _(
-        "Signs with a new key while SECRET_KEY_FALLBACKS keeps the old one. A cookie that the old "
-        "key has signed stays valid, and is signed again with the new key. Run it twice. Then "
-        "delete the cookie and run it twice without the old key: on a real site this would sign "
-        "everybody out."
+        "The first run signs a cookie with an old key. The second run reads it with a new key, "
+        "while SECRET_KEY_FALLBACKS keeps the old one, and signs it again with the new key. Now "
+        "delete the cookie flavor with the recipe Delete, and run this twice without the old key: "
+        "on a real site that signs everybody out."
     ),
     form=KeysForm,
     methods=READS_OR_SETS_A_COOKIE,
@@ -134,7 +144,8 @@ def change_the_key(request: HttpRequest, name: str, keep: bool) -> HttpResponse:
     old, new = "the key of last year", "the key of this year"
     signed = request.COOKIES.get(name)
     if signed is None:
-        response = TextResponse(f"{name} is set, signed with the old key.")
+        message = gettext("The response sets %(name)s, signed with the old key. Run this again.")
+        response = TextResponse(message % {"name": name})
         response.set_cookie(name, TimestampSigner(key=old, salt=name).sign("chocolate"))
         return response
     signer = TimestampSigner(
@@ -146,6 +157,7 @@ def change_the_key(request: HttpRequest, name: str, keep: bool) -> HttpResponse:
         value = signer.unsign(signed)
     except BadSignature as error:
         return TextResponse(f"BadSignature: {error}", status=400)
-    response = TextResponse(f"{name} is {value}, and now signed with the new key.")
+    message = gettext("%(name)s is %(value)s. The response signs it with the new key.")
+    response = TextResponse(message % {"name": name, "value": value})
     response.set_cookie(name, signer.sign(value))
     return response

@@ -106,7 +106,12 @@ def test_pages_are_accessible(ada: Page) -> None:
 
 
 def test_results_are_accessible(ada: Page) -> None:
-    for recipe in ("cookies/set-cookie", "cookies/on-a-redirect", "cookies/too-large"):
+    for recipe in (
+        "cookies/set-cookie",
+        "cookies/on-a-redirect",
+        "cookies/too-large",
+        "expiry/every-setting",
+    ):
         ada.goto(f"/recipes/{recipe}/")
         ada.click("form[data-recipe] button")
         ada.wait_for_selector(".exchange")

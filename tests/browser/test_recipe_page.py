@@ -45,7 +45,9 @@ def test_run_shows_response_on_same_page(page: Page) -> None:
     run(page, "cookies/set-cookie", value="你好")
     expect(page.locator("[data-status]")).to_have_text("200 OK")
     expect(page.locator("[data-status]")).to_have_class("status good")
-    expect(page.locator("[data-body]")).to_have_text("color is set until the browser closes.\n")
+    expect(page.locator("[data-body]")).to_have_text(
+        "The response sets color until the browser closes.\n"
+    )
     assert page.url.endswith("/recipes/cookies/set-cookie/")
 
 
@@ -239,6 +241,20 @@ def test_form_works_after_csrf_token_has_changed(page: Page) -> None:
     expect(page.locator("#state")).to_contain_text("ada")
     run(page)
     expect(page.locator("[data-status]")).to_contain_text("200 OK")
+
+
+@pytest.mark.parametrize("recipe", ["expiry/every-setting", "lifecycle/side-by-side"])
+def test_table_of_response_is_shown_as_table(recipe: str, page: Page) -> None:
+    run(page, recipe)
+    table = page.locator("[data-table] table")
+    expect(table).to_be_visible()
+    assert (
+        table.locator("th[scope=col]").count()
+        == table.locator("tr").nth(1).locator("th, td").count()
+    )
+    assert "SESSION_ENGINE" not in page.inner_text("[data-body]")
+    run(page, "cookies/set-cookie")
+    expect(page.locator("[data-table]")).to_be_hidden()
 
 
 def test_html_response_can_be_opened(page: Page, site: str) -> None:

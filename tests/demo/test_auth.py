@@ -131,14 +131,17 @@ def test_forged_login_cookie_fools_only_naive_check(client: Client, ada: User) -
     assert verdict() == [True, True]
 
 
+@pytest.mark.parametrize("path", ["/auth/sign-in/", "/recipes/auth/cookie-sign-in/"])
 @pytest.mark.parametrize("debug", [True, False])
-def test_sign_in_page_mentions_demo_accounts_only_in_debug(
-    client: Client, settings: Settings, db: None, debug: bool
+def test_sign_in_page_shows_existing_demo_accounts_only_in_debug(
+    path: str, client: Client, settings: Settings, ada: User, debug: bool
 ) -> None:
     settings.DEBUG = debug
-    page = client.get("/auth/sign-in/").content.decode()
-    hint = "manage.py demodata creates and lists them; scripts/run runs it at startup."
-    assert (hint in page) == debug
+    hint = "Demo accounts: ada. Password: cookies."
+    assert (hint in client.get(path).content.decode()) == debug
+    ada.delete()
+    missing = "There is no demo account: manage.py demodata creates some."
+    assert (missing in client.get(path).content.decode()) == debug
 
 
 def test_demodata_lists_accounts_that_can_sign_in(

@@ -26,7 +26,7 @@ from pytest_django import Settings
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.session_files import SessionFolder
 from cookieproj.settings.caches import caches
-from demo.management.commands.demodata import ACCOUNTS, PASSWORD
+from demo.demo_accounts import ACCOUNTS, PASSWORD
 from demo.models import User
 from tests.conftest import copied, on
 from tests.families import COOKIE_ENGINES, IN_COOKIES

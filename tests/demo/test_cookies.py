@@ -31,6 +31,31 @@ def test_max_age_also_sets_expires(age: int, client: Client) -> None:
     assert cookie["expires"] == f"{expected:%a, %d %b %Y %H:%M:%S} GMT"
 
 
+@pytest.mark.parametrize(
+    ("age", "message"),
+    [
+        (60, "The response sets color for 60 seconds."),
+        (1, "The response sets color for 1 second."),
+        (0, "The response deletes color: its age is zero or less."),
+        (-5, "The response deletes color: its age is zero or less."),
+    ],
+)
+def test_response_says_whether_age_deletes_cookie(age: int, message: str, client: Client) -> None:
+    for recipe in ("max-age", "max-age-and-expires"):
+        response = client.get(f"/cookies/{recipe}/", {"max_age": age})
+        assert response.content.decode().splitlines()[0] == message
+
+
+@time_machine.travel(NOW, tick=False)
+def test_response_says_whether_time_deletes_cookie(client: Client) -> None:
+    for time, message in (
+        ("2026-03-01 12:01", "The response sets color until 2026-03-01 12:01 UTC.\n"),
+        ("2026-03-01 12:00", "The response deletes color: 2026-03-01 12:00 UTC is in the past.\n"),
+    ):
+        response = client.get("/cookies/expires/", {"expires": time})
+        assert response.content.decode() == message
+
+
 @time_machine.travel(NOW, tick=False)
 def test_expires_also_sets_max_age(client: Client) -> None:
     cookie = cookie_set_by(client, "/cookies/expires/", expires="2026-03-01 13:00")
@@ -90,8 +115,8 @@ def test_cookie_set_on_redirect_is_sent_to_next_page(client: Client) -> None:
     ("size", "verdict"),
     [
         (4096 - len("big=; Path=/"), "browsers keep it.\n"),
-        (4097 - len("big=; Path=/"), "browsers keep it, but RFC 6265 does not guarantee that.\n"),
-        (4096 - len("big"), "browsers keep it, but RFC 6265 does not guarantee that.\n"),
+        (4097 - len("big=; Path=/"), "browsers keep it, but RFC 6265 does not ask them to.\n"),
+        (4096 - len("big"), "browsers keep it, but RFC 6265 does not ask them to.\n"),
         (4097 - len("big"), "browsers drop it.\n"),
     ],
 )

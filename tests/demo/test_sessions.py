@@ -12,6 +12,7 @@ from django.urls import reverse
 from pytest_django import Settings
 
 from demo.ending_methods import compare_methods
+from demo.models import User
 from demo.session_settings import MEANING
 from tests.conftest import on
 from tests.families import IN_COOKIES, SERVER_ENGINES
@@ -32,12 +33,12 @@ def get(client: Client, path: str, **data: Any) -> str:
 def test_dictionary_methods(profile: str, client: Client) -> None:
     assert "KeyError" in get(client, "/sessions/get-item/")
     assert get(client, "/sessions/get/", default="none") == "color is none"
-    assert "does not hold" in get(client, "/sessions/contains/")
+    assert get(client, "/sessions/contains/") == "This session has no key color."
     assert "KeyError" in post(client, "/sessions/del-item/")
     assert post(client, "/sessions/set-item/", value="红") == "color is set to 红"
     assert get(client, "/sessions/get-item/") == "color is 红"
     assert get(client, "/sessions/get/") == "color is 红"
-    assert get(client, "/sessions/contains/") == "This session holds color."
+    assert get(client, "/sessions/contains/") == "This session has the key color."
     assert post(client, "/sessions/setdefault/", value="blue") == "color is 红"
     assert post(client, "/sessions/setdefault/", key="size", value="big") == "size is big"
     post(client, "/sessions/update/", key="color", value="blue")
@@ -46,7 +47,7 @@ def test_dictionary_methods(profile: str, client: Client) -> None:
     assert client.get("/sessions/items/").json()["items"]["size"] == "big"
     assert post(client, "/sessions/pop/") == "color was blue"
     assert post(client, "/sessions/pop/", default="gone") == "color was gone"
-    assert post(client, "/sessions/del-item/", key="size") == "size is gone"
+    assert post(client, "/sessions/del-item/", key="size") == "size is removed."
     assert client.get("/sessions/keys/").json() == {"keys": ["updated"]}
 
 
@@ -61,9 +62,11 @@ def test_lone_surrogate_is_shown_as_an_escape(profile: str, client: Client) -> N
 
 def test_nested_changes_are_lost_unless_modified_is_set(profile: str, client: Client) -> None:
     assert "An empty cart" in post(client, "/sessions/nested/")
-    assert "['cookie'] and will be lost" in post(client, "/sessions/nested/")
+    assert "['cookie']. The change is lost" in post(client, "/sessions/nested/")
     assert client.get("/sessions/items/").json() == {"items": {"cart": []}}
-    assert "will be saved" in post(client, "/sessions/nested/", item="milk", say_modified="on")
+    assert "The response saves it." in post(
+        client, "/sessions/nested/", item="milk", say_modified="on"
+    )
     assert client.get("/sessions/items/").json() == {"items": {"cart": ["milk"]}}
 
 
@@ -114,7 +117,7 @@ def test_expiry_recipes_set_age_and_cookie(
     output = post(client, f"/expiry/{recipe}/", **data)
     expires = NOW + timedelta(seconds=age)
     assert output.splitlines() == [
-        f"get_expiry_age() is {age:,} seconds",
+        f"get_expiry_age() is {age} seconds",
         f"get_expiry_date() is {expires:%Y-%m-%d %H:%M:%S} UTC",
         f"get_expire_at_browser_close() is {at_browser_close}",
     ]
@@ -146,8 +149,25 @@ def test_clear_expired_deletes_expired_session(
     session.save()
     key = str(session.session_key)
     assert store().exists(key)
-    post(client, "/expiry/clear-expired/")
+    output = post(client, "/expiry/clear-expired/")
+    assert output == "1 expired session is cleared from the store."
     assert not store().exists(key)
+
+
+@on("cache", "mongodb", *IN_COOKIES)
+def test_clear_expired_says_that_nothing_is_cleared(profile: str, client: Client) -> None:
+    assert post(client, "/expiry/clear-expired/") == (
+        "Nothing is cleared: each browser holds its own session."
+        if profile in IN_COOKIES
+        else "0 expired sessions are cleared from the store."
+    )
+
+
+def test_djangos_engines_do_not_count_what_they_clear(
+    client: Client, settings: Settings, db: None
+) -> None:
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
+    assert "This engine does not count them." in post(client, "/expiry/clear-expired/")
 
 
 def test_every_setting_is_listed_with_its_value(profile: str, client: Client) -> None:
@@ -210,6 +230,30 @@ def test_ending_methods(
     assert store().exists(before) == (stored_under_old_key is not None)
     expected = "blue" if recipe == "cycle-key" else "none"
     assert get(client, "/sessions/get/") == f"color is {expected}"
+
+
+@pytest.mark.parametrize("recipe", ["clear", "delete", "flush", "cycle-key"])
+@pytest.mark.parametrize("is_signed_in", [False, True])
+def test_output_says_what_the_old_key_opens(
+    recipe: str, is_signed_in: bool, profile: str, client: Client, ada: User
+) -> None:
+    if is_signed_in:
+        client.force_login(ada)
+    post(client, "/sessions/set-item/")
+    copy = Client()
+    copy.cookies[settings.SESSION_COOKIE_NAME] = client.cookies[settings.SESSION_COOKIE_NAME].value
+    last_line = post(client, f"/lifecycle/{recipe}/").splitlines()[-1]
+    opens = get(copy, "/sessions/get/") == "color is blue"
+    if profile in IN_COOKIES:
+        is_signed_out = is_signed_in and recipe != "cycle-key"
+        assert opens == (not is_signed_out)
+        assert "unless this site refuses it because its user has signed out" in last_line
+    elif recipe == "cycle-key":
+        assert not opens
+        assert last_line == "The response saves the session, and then the old key ends."
+    else:
+        assert not opens
+        assert last_line == f"The old key exists in the store: {recipe == 'clear'}"
 
 
 @pytest.mark.parametrize("recipe", ["clear", "delete", "flush", "cycle-key"])

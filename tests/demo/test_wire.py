@@ -41,9 +41,11 @@ def test_request_and_response_are_reported(wire_client: Client) -> None:
     assert attributes.keys() == {"expires", "Max-Age", "Path"}
     assert (attributes["Max-Age"], attributes["Path"]) == ("60", "/")
     assert cookie["notes"] == [
-        "No HttpOnly: scripts can read it.",
+        "No HttpOnly: scripts can read it and change it.",
         "No Domain: sent to this host only.",
-        "No SameSite: the browser decides; most use Lax.",
+        "No SameSite: Chrome and Edge take Lax, and for two minutes also send it with POST forms "
+        "of other sites. Firefox and Safari send it with requests from any site, unless they block "
+        "third-party cookies.",
     ]
 
 
@@ -170,8 +172,24 @@ def test_engine_that_does_not_report_round_trips(wire_client: Client, settings: 
         ("Max-Age=0", "the browser deletes the cookie now"),
         ("Max-Age=-5", "the browser deletes the cookie now"),
         ("max-age=05", "seconds until the browser deletes the cookie"),
-        ("SECURE", "sent over https only, except to this machine itself"),
-        ("SameSite=None", "sent with requests from any site; needs Secure"),
+        (
+            "SECURE",
+            "sent over https only; Chrome, Edge and Firefox also send it over http to this machine "
+            "itself",
+        ),
+        ("Path=/a", "sent to this path and the addresses below it"),
+        *(
+            (
+                f"Path={path}",
+                "no path, as it does not begin with “/”: the folder of this address (RFC 6265)",
+            )
+            for path in ("noslash", "")
+        ),
+        (
+            "SameSite=None",
+            "sent with requests from any site, unless the browser blocks third-party cookies; "
+            "Chrome and Edge drop it without Secure",
+        ),
         ("SameSite=Never", ""),
         ("Colour=red", ""),
     ],

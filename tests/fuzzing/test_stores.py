@@ -188,7 +188,8 @@ def test_damaged_session_is_read_as_empty_and_logged(
         store.plant(mallory.key, stored.payload)
         log.take_records()
         assert (
-            site.send(GET_COLOR, mallory.cookie).body == b"KeyError: this session holds no color.\n"
+            site.send(GET_COLOR, mallory.cookie).body
+            == b"KeyError: this session has no key color.\n"
         )
         records = log.take_records()
         assert {record.getMessage() for record in records} == {"Session data corrupted"}

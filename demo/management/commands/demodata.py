@@ -17,12 +17,8 @@ from cookieproj.engines import running_engine
 from cookieproj.engines.checks import sessions_outlive_the_process
 from cookieproj.engines.constants import CACHE
 from demo.constants import DEMODATA_LABEL
+from demo.demo_accounts import ACCOUNTS, PASSWORD
 from demo.models import User
-
-# A public password is safe, because these accounts are created only while DEBUG is on.
-PASSWORD = "cookies"  # noqa: S105
-# Whether each account is an admin.
-ACCOUNTS = {"admin": True, "ada": False, "grace": False}
 
 
 class Command(BaseCommand):

@@ -10,6 +10,7 @@ import { exchangesOf, masked, showExchanges, wireOptions } from "./wire.js";
 const form = document.querySelector("form[data-recipe]");
 const status = document.querySelector("[data-status]");
 const body = document.querySelector("[data-body]");
+const table = document.querySelector("[data-table]");
 const page = document.querySelector("[data-page]");
 const open = document.querySelector("[data-open]");
 const otherTabs = new BroadcastChannel("cookieproj");
@@ -64,7 +65,7 @@ async function sendForm() {
     return {
       line: `${response.status} ${response.statusText}${target}`,
       kind: response.ok ? "good" : "wrong",
-      text: await textOf(response),
+      ...(await contentOf(response)),
       url: response.ok && isPage(response) && response.url,
       exchanges,
     };
@@ -74,25 +75,30 @@ async function sendForm() {
 }
 
 // A run whose cookie the browser did not keep is no success, whatever its status says.
-function show({ line, kind, text, url }, warning) {
+function show({ line, kind, text, url, rows }, warning) {
   status.textContent = [line, warning].filter(Boolean).join(" · ");
   status.className = `status ${warning && kind === "good" ? "warning" : kind}`;
   body.textContent = text;
   body.hidden = !text;
+  table.replaceChildren(...(rows ? [rows] : []));
+  table.hidden = !rows;
   page.hidden = !url;
   if (url) open.href = url;
 }
 
 const isPage = (response) => response.headers.get("Content-Type")?.startsWith("text/html");
 
-// Return the text of a page's main part. Of Django's error page in development, return the heading.
-async function textOf(response) {
+// Return the text of a page's main part and, apart from it, its table. Of Django's error page in
+// development, return the heading.
+async function contentOf(response) {
   const text = await response.text();
-  if (!isPage(response)) return text;
+  if (!isPage(response)) return { text };
   const parsed = new DOMParser().parseFromString(text, "text/html");
   const errors = [...parsed.querySelectorAll("#summary h1, #summary .exception_value")];
   const nodes = errors.length ? errors : [parsed.querySelector("main") ?? parsed.body];
-  return nodes.map((node) => node.textContent.replace(/\s*\n\s*/g, "\n").trim()).join("\n");
+  const rows = parsed.querySelector("main table");
+  rows?.remove();
+  return { text: nodes.map((node) => node.textContent.replace(/\s*\n\s*/g, "\n").trim()).join("\n"), rows };
 }
 
 function refresh() {
