@@ -142,6 +142,7 @@ def exchange(request: HttpRequest, response: HttpResponse, round_trips: RoundTri
         "understood": [{"name": name, "value": value} for name, value in request.COOKIES.items()],
         "status": f"{response.status_code} {response.reason_phrase}",
         "location": response.headers.get("Location"),
+        "cleared": response.headers.get("Clear-Site-Data"),
         "set": [
             parse_set_cookie(line) | read_by_browser(line, request)
             for line in lines[:MAX_SET_COOKIE_LINES]

@@ -1,6 +1,7 @@
 """This site with one more address, which answers with any Set-Cookie lines: a WSGI module.
 
-``/lines/?line=…&line=…&then=…`` sends each line, and redirects to ``then``, if given.
+``/lines/?line=…&line=…&then=…`` sends each line, and redirects to ``then``, if given. With
+``clear=…`` it sends the header Clear-Site-Data.
 """
 
 import os
@@ -34,6 +35,8 @@ def lines(request: HttpRequest) -> HttpResponse:
     response = HttpResponse(status=302 if then else 200, content_type="text/plain")
     if then:
         response.headers["Location"] = then
+    if clear := request.GET.get("clear"):
+        response.headers["Clear-Site-Data"] = clear
     cookies: dict[str, Any] = response.cookies
     for number, line in enumerate(request.GET.getlist("line")):
         # SimpleCookie's own method accepts only what Django would write.

@@ -70,10 +70,9 @@ def browser_context_args(sites: Sites) -> dict[str, Any]:
     return {"base_url": sites.http, "ignore_https_errors": True}
 
 
-def verdicts(page: Page, *lines: str, then: str = "") -> list[str]:
+def verdicts(page: Page, *lines: str, **others: str) -> list[str]:
     """Run a recipe that answers with these Set-Cookie lines, and return their verdicts."""
-    fields = [("line", line) for line in lines] + ([("then", then)] if then else [])
-    page.evaluate(USE_LINES, fields)
+    page.evaluate(USE_LINES, [*(("line", line) for line in lines), *others.items()])
     status = page.locator("[data-status]")
     status.evaluate("status => status.className = ''")
     page.click("form[data-recipe] button")
@@ -204,6 +203,14 @@ def test_lines_of_redirects_are_judged_in_their_order(recipe: Page) -> None:
     expect(recipe.locator("[data-status]")).to_have_text(
         "200 OK · /lines/ · the browser did not keep b"
     )
+
+
+def test_clear_site_data_is_shown(recipe: Page) -> None:
+    verdicts(recipe, "a=1; Path=/")
+    assert verdicts(recipe, clear='"cookies"') == []
+    expect(recipe.locator("[data-answer]")).to_have_text('200 OK\nClear-Site-Data: "cookies"')
+    expect(recipe.locator("[data-wire] [data-none]")).to_be_hidden()
+    assert jar(recipe.context) == {}
 
 
 def test_jar_that_is_full(recipe: Page) -> None:

@@ -66,8 +66,9 @@ function exchangeNode(exchange) {
   put("request", masked(exchange.request, exchange.keys));
   put("sent", exchange.sent.length ? `\nCookie: ${exchange.sent.map(pairText).join("; ")}` : "");
   const location = exchange.location && `\nLocation: ${masked(exchange.location, exchange.keys)}`;
-  put("answer", `${exchange.status}${location ?? ""}`);
-  node.querySelector("[data-none]").hidden = exchange.set.length > 0;
+  const cleared = exchange.cleared && `\nClear-Site-Data: ${exchange.cleared}`;
+  put("answer", `${exchange.status}${location ?? ""}${cleared ?? ""}`);
+  node.querySelector("[data-none]").hidden = exchange.set.length > 0 || Boolean(cleared);
   node.querySelector("[data-set]").replaceChildren(...exchange.set.map(setCookieNode));
   const unlisted = node.querySelector("[data-unlisted]");
   unlisted.hidden = !exchange.unlisted;
