@@ -30,7 +30,7 @@ from .models import User
 from .view_source import source_of
 
 YES, NO = "yes", "no"
-YES_OR_NO = {YES: gettext_lazy("Yes"), NO: gettext_lazy("No")}
+YES_OR_NO = {YES: gettext_lazy("Yes, it does"), NO: gettext_lazy("No, it does not")}
 
 EVERYTHING, LENGTH, NOTHING = "everything", "length", "nothing"
 CHANGED, EMPTY, SAME = "changed", "empty", "same"
@@ -253,7 +253,7 @@ def clear_the_cache(lab: Lab) -> str:
 
 
 @question(
-    gettext_lazy("You sign out here. Is a copy of the cookie still signed in?"),
+    gettext_lazy("You sign out here. Does a copy of the cookie stay signed in?"),
     YES_OR_NO,
     {
         YES: gettext_lazy(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import reduce
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -34,6 +35,15 @@ class Answers:
     events: list[Event] = field(default_factory=list)
 
     @property
+    def lines(self) -> list[tuple[str, str]]:
+        """The first three questions, each with its answer."""
+        return [
+            (_("Who can read it?"), joined(self.read)),
+            (_("Who can change it?"), joined(self.change)),
+            (_("When does it end?"), joined(self.end)),
+        ]
+
+    @property
     def survives(self) -> str:
         return self._what(Fate.KEPT)
 
@@ -47,6 +57,12 @@ class Answers:
 
     def _what(self, fate: Fate) -> str:
         return listed(event.what for event in self.events if event.fate == fate)
+
+
+def joined(sentences: Iterable[str]) -> str:
+    # Translators: two sentences. Some languages have no space between them.
+    text = _("%(one)s %(other)s")
+    return reduce(lambda one, other: text % {"one": one, "other": other}, sentences)
 
 
 def listed(texts: Iterable[str]) -> str:

@@ -400,10 +400,12 @@ def test_session_in_the_address(profile: str, settings: Settings) -> None:
 
 def test_every_recipe_has_the_box(profile: str, client: Client) -> None:
     for recipe in RECIPES.values():
-        found = client.get(recipe.page_url).context["answers"]
-        assert found.read
-        assert found.survives
-        assert found.ended_by
+        page = client.get(recipe.page_url)
+        box = html.unescape(page.content.decode()).partition('<section class="four"')[2]
+        found = page.context["answers"]
+        for text in (*found.read, *found.change, *found.end, found.survives, found.ended_by):
+            assert text
+            assert text in box
 
 
 def test_box_leaves_nothing_in_the_stores(empty_stores: None, client: Client, db: None) -> None:
