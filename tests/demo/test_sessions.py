@@ -154,7 +154,7 @@ def test_clear_expired_deletes_expired_session(
     assert not store().exists(key)
 
 
-@on("cache", "mongodb", *IN_COOKIES)
+@on("cache", "mongodb", *sorted(IN_COOKIES))
 def test_clear_expired_says_that_nothing_is_cleared(profile: str, client: Client) -> None:
     assert post(client, "/expiry/clear-expired/") == (
         "Nothing is cleared: each browser holds its own session."
