@@ -57,5 +57,9 @@ def test_page_is_light(path: str, client: Client, ada: User, settings: Settings)
     assert "/static/demo/site.css" in seen
     if path.startswith("/recipes/"):
         assert {
-            f"/static/demo/{name}.js" for name in ("recipe", "wire", "cookie_jar", "copy_button")
+            f"/static/demo/{name}.js"
+            for name in (
+                *("recipe", "wire", "cookie_jar", "copy_button", "curl"),
+                *("jar_probe", "verdicts", "verdict_texts"),
+            )
         } <= seen

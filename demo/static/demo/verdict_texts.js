@@ -6,12 +6,13 @@ const list = document.querySelector("[data-verdicts]");
 const MAX_SHOWN = 4;
 
 const GOOD = ["kept", "shortened", "ageUnseen", "same", "deleted"];
-const DROPPED = ["dropped", "crowded", "earlier"];
+const DROPPED = ["dropped", "crowded"];
+const DOUBTFUL = ["earlier"];
 const UNDELETED = ["undeleted", "elsewhere", "nothing"];
 
 export function verdictClass({ verdict }) {
   if (GOOD.includes(verdict.kind)) return "good";
-  return [...DROPPED, ...UNDELETED].includes(verdict.kind) ? "warning" : "";
+  return [...DROPPED, ...DOUBTFUL, ...UNDELETED].includes(verdict.kind) ? "warning" : "";
 }
 
 export function verdictText({ verdict, reasons, unexplained }) {
@@ -30,6 +31,7 @@ export function warningText(lines) {
   };
   const warnings = [
     named(messages.statusDropped, DROPPED),
+    named(messages.statusDoubtful, DOUBTFUL),
     named(messages.statusUndeleted, UNDELETED),
   ];
   return warnings.filter(Boolean).join(" · ");

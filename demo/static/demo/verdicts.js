@@ -74,7 +74,8 @@ function absentVerdict(line, total, seconds) {
 
 const isSentTo = (path, cookie) => !isDeletion(cookie) && path.startsWith(cookie.path);
 
-// The cookie was there before, so that only a rule shows whether the browser stored it again.
+// The cookie was there before, so that only a rule speaks for or against its having been stored
+// again. Not every browser has every rule.
 const unchangedVerdict = (line) => ({ kind: line.reasons.length ? "earlier" : "same" });
 
 // `expires` is in milliseconds, null at the browser's end, and undefined if it is not visible.
