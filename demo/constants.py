@@ -14,5 +14,10 @@ LOGIN_SALT = "demo.login_auth"
 # The salt of a session key in an address. A change would invalidate the addresses in use.
 IN_PATH_SALT = "demo.session-in-path"
 
+# The salts of the order's cookie and of the receipt in the recipes about a payment page. A change
+# would invalidate those of the last 20 minutes.
+ORDER_SALT = "demo.order"
+RECEIPT_SALT = "demo.receipt"
+
 # The label of the session keys of the demo data. A change would create the demo data again.
 DEMODATA_LABEL = "demo.demodata"

@@ -1,7 +1,7 @@
 from django.urls import URLPattern, URLResolver, include, path
 
 from . import attack_pages, engines_page, language, session_page, switch_page, views
-from .recipes import GROUPS, Group, in_path
+from .recipes import GROUPS, Group, in_path, other_sites, payment
 
 app_name = "demo"
 
@@ -16,6 +16,8 @@ PAGES: list[URLPattern] = [
     path("break/", attack_pages.attacks, name="break"),
     path("break/<slug:name>/", attack_pages.run_attack, name="break-it"),
     path("switch/", switch_page.switch, name="switch"),
+    *other_sites.PAGES,
+    *payment.PAGES,
 ]
 
 

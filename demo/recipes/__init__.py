@@ -5,7 +5,19 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from . import auth, cookies, expiry, in_path, lifecycle, reading, sessions, signed
+from . import (
+    auth,
+    cookies,
+    expiry,
+    in_path,
+    lifecycle,
+    other_sites,
+    payment,
+    prefixes,
+    reading,
+    sessions,
+    signed,
+)
 from .recipe import Recipe, recipes_of
 
 
@@ -19,9 +31,12 @@ GROUPS = [
     Group(_("Set a cookie"), recipes_of(cookies)),
     Group(_("Read and delete cookies"), recipes_of(reading)),
     Group(_("Signed cookies"), recipes_of(signed)),
+    Group(_("Prefixes of names"), recipes_of(prefixes)),
+    Group(_("Other sites"), recipes_of(other_sites)),
     Group(_("Data in a session"), recipes_of(sessions)),
     Group(_("When a session expires"), recipes_of(expiry)),
     Group(_("How a session begins and ends"), recipes_of(lifecycle)),
+    Group(_("Back from a payment page"), recipes_of(payment)),
     Group(_("A session without cookies"), recipes_of(in_path)),
     Group(_("Signing in"), recipes_of(auth)),
 ]
