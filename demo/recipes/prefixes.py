@@ -22,7 +22,7 @@ class PrefixForm(forms.Form):
     )
     secure = forms.BooleanField(label="secure", required=False)
     httponly = forms.BooleanField(label="httponly", required=False)
-    path = CookieAttributeField(label="path", max_length=200, initial="/")
+    path = CookieAttributeField(label="path", max_length=200, initial="/", required=False)
     domain = CookieAttributeField(label="domain", max_length=200, required=False)
 
 

@@ -18,13 +18,17 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from tests import certificates
 from tests.conftest import copied
-from tests.sites import QUICK, running
+from tests.sites import QUICK, in_production, running
 
 from .chromium import launching
 
 # Chromium logs a 400 as an error, and Django's header on a host without https.
 EXPECTED = ["Failed to load resource", "Cross-Origin-Opener-Policy"]
+
+# The local names, and names that browsers do not treat as the local machine.
+ALLOWED_HOSTS = "127.0.0.1,.localhost,.test"
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +48,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, demo_database: Path) -> Itera
     """The URL of a site with demo accounts and the default settings."""
     folder = tmp_path_factory.mktemp("site")
     variables = {
-        "ALLOWED_HOSTS": "127.0.0.1,plain.test,other.test",
+        "ALLOWED_HOSTS": ALLOWED_HOSTS,
         "DATABASE_URL": copied(demo_database, folder),
         "SESSION_BENCHMARK_FILE": str(folder / "benchmark.json"),
     }
@@ -52,9 +56,23 @@ def site(tmp_path_factory: pytest.TempPathFactory, demo_database: Path) -> Itera
         yield address
 
 
+@pytest.fixture(scope="module")
+def https_site(tmp_path_factory: pytest.TempPathFactory, demo_database: Path) -> Iterator[str]:
+    """The URL of a site like ``site``, over https."""
+    folder = tmp_path_factory.mktemp("https_site")
+    certificate = str(certificates.make(folder))
+    with in_production(
+        *("--certfile", certificate, "--keyfile", certificate),
+        DEBUG="on",
+        ALLOWED_HOSTS=ALLOWED_HOSTS,
+        DATABASE_URL=copied(demo_database, folder),
+    ) as host:
+        yield f"https://{host}"
+
+
 @pytest.fixture
 def browser_context_args(site: str) -> dict[str, Any]:
-    return {"base_url": site}
+    return {"base_url": site, "ignore_https_errors": True}
 
 
 @pytest.fixture
