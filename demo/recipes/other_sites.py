@@ -12,13 +12,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.csrf import csrf_exempt
 
-from demo.other_site import only_with_debug, other_origin, with_policy
-
+from .local_names import local_recipe, only_local, other_origin, with_policy
 from .recipe import READS_OR_SETS_A_COOKIE, TextResponse, recipe
 
 
 @never_cache
-@only_with_debug
+@only_local
 def form(request: HttpRequest) -> HttpResponse:
     target = other_origin(request)
     response = render(request, "demo/other_site_form.html", {"target": target})
@@ -29,7 +28,7 @@ def form(request: HttpRequest) -> HttpResponse:
 # which of the recipe's cookies the request carried.
 @csrf_exempt
 @never_cache
-@only_with_debug
+@only_local
 def received(request: HttpRequest) -> HttpResponse:
     names = [name for name in ("samesite_missing", "samesite_lax") if name in request.COOKIES]
     return render(request, "demo/received_cookies.html", {"names": names})
@@ -49,6 +48,7 @@ def received(request: HttpRequest) -> HttpResponse:
     methods=READS_OR_SETS_A_COOKIE,
     helpers=(form, received),
 )
+@local_recipe
 def grace(request: HttpRequest) -> HttpResponse:
     context = {"page": other_origin(request) + reverse("demo:other-sites-form")}
     response = render(request, "demo/grace.html", context)
@@ -83,7 +83,7 @@ def scheme(request: HttpRequest) -> HttpResponse:
 # X-Frame-Options cannot name an origin; frame-ancestors can.
 @xframe_options_exempt
 @never_cache
-@only_with_debug
+@only_local
 def partitioned_frame(request: HttpRequest) -> HttpResponse:
     carried = {name: request.COOKIES.get(name) for name in ("everywhere", "only_here")}
     response = render(request, "demo/partitioned_frame.html", {"carried": carried})
@@ -113,17 +113,18 @@ def set_partitioned(response: HttpResponse, name: str, value: str) -> None:
         "separate one for each site at the top of the window. So the frame finds it again in this "
         "page only, and the same page opened by itself gets another one. Partitioned needs Secure, "
         "and works even if the browser blocks third-party cookies. Python's http.cookies knows the "
-        "attribute from 3.14 on. Django up to 6.1 has no argument for it; ticket 34613 is open."
+        "attribute from 3.14 on. Django up to 6.1 has no argument for it (ticket 34613)."
     ),
     helpers=(partitioned_frame, set_partitioned),
 )
+@local_recipe
 def partitioned(request: HttpRequest) -> HttpResponse:
     return page_with_frame(request, "demo:other-sites-partitioned")
 
 
 @xframe_options_exempt
 @never_cache
-@only_with_debug
+@only_local
 def third_party_frame(request: HttpRequest) -> HttpResponse:
     context = {
         "names": [name for name in ("third_none", "third_lax") if name in request.COOKIES],
@@ -145,14 +146,16 @@ def page_with_frame(request: HttpRequest, name: str) -> HttpResponse:
     gettext_lazy("Third-party cookies and the Storage Access API"),
     gettext_lazy(
         "The frame is of the other site. Its request carries cookies with SameSite=None; Secure, "
-        "unless the browser blocks third-party cookies, as Safari does and as a Chromium user can "
-        "choose; a Lax cookie is neither sent nor kept. hasStorageAccess() tells the frame which "
-        "it is. If a visitor clicks in the frame, requestStorageAccess() asks the browser, which "
-        "may ask the visitor. Then the frame reloads itself, and its unpartitioned cookies are "
-        "sent again. Open the frame by itself first: there it is the first party."
+        "unless the browser blocks third-party cookies, as Safari does (WebKit: Tracking "
+        "Prevention) and as a user of Chromium can choose. A Lax cookie is neither sent nor kept. "
+        "document.hasStorageAccess() tells the frame which it is. After a click in the frame, "
+        "document.requestStorageAccess() asks the browser, which may ask the visitor. Then the "
+        "frame reloads itself, and sends its unpartitioned cookies again. Open the frame by itself "
+        "first: there it is the first party."
     ),
     helpers=(third_party_frame, page_with_frame),
 )
+@local_recipe
 def third_party(request: HttpRequest) -> HttpResponse:
     return page_with_frame(request, "demo:other-sites-third-party")
 

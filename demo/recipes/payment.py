@@ -12,8 +12,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 
 from demo.constants import ORDER_SALT, RECEIPT_SALT
-from demo.other_site import only_with_debug, other_origin, with_policy
 
+from .local_names import local_recipe, only_local, other_origin, with_policy
 from .recipe import CHANGES, recipe
 
 # How long a receipt and the cookie of an order are valid, in seconds.
@@ -21,6 +21,7 @@ PAYMENT_AGE = 20 * 60
 
 
 @never_cache
+@only_local
 def shop(request: HttpRequest, way: str) -> HttpResponse:
     order = request.session.get("order")
     page = f"{other_origin(request)}{reverse(f'demo:payment-page-{way}')}"
@@ -36,7 +37,7 @@ def shop(request: HttpRequest, way: str) -> HttpResponse:
 # Stands for the payment provider. Its receipt is signed, so nobody else can say that an order is
 # paid.
 @never_cache
-@only_with_debug
+@only_local
 def payment_page(request: HttpRequest, way: str) -> HttpResponse:
     target = other_origin(request)
     context = {
@@ -59,7 +60,7 @@ def paid_order(receipt: str) -> str | None:
 # The provider has no CSRF token of this site. Its signature takes the token's place.
 @csrf_exempt
 @never_cache
-@only_with_debug
+@only_local
 def back_lost(request: HttpRequest) -> HttpResponse:
     # The request has no session cookie, so this begins a new session, and the response replaces
     # the visitor's cookie with the new one.
@@ -80,6 +81,7 @@ def back_lost(request: HttpRequest) -> HttpResponse:
     methods=CHANGES,
     helpers=(back_lost, paid_order, shop, payment_page),
 )
+@local_recipe
 def lost(request: HttpRequest) -> HttpResponse:
     request.session["order"] = get_random_string(6)
     return redirect("demo:payment-shop-lost")
@@ -88,7 +90,7 @@ def lost(request: HttpRequest) -> HttpResponse:
 # It changes nothing, so it needs no CSRF token: it turns the POST into a GET of this site.
 @csrf_exempt
 @never_cache
-@only_with_debug
+@only_local
 def back_landing(request: HttpRequest) -> HttpResponse:
     query = urlencode({"receipt": request.POST.get("receipt", "")})
     return HttpResponseRedirect(f"{reverse('demo:payment-receipt')}?{query}", status=303)
@@ -96,7 +98,7 @@ def back_landing(request: HttpRequest) -> HttpResponse:
 
 # A GET that writes. It only accepts a receipt of the provider for the order of this very session.
 @never_cache
-@only_with_debug
+@only_local
 def receipt(request: HttpRequest) -> HttpResponse:
     order = paid_order(request.GET.get("receipt", ""))
     if order and order == request.session.get("order"):
@@ -107,15 +109,16 @@ def receipt(request: HttpRequest) -> HttpResponse:
 @recipe(
     _("A landing keeps the session"),
     _(
-        "The view for the POST does not touch the session, so its response sets no session cookie. "
-        "It answers 303, and the browser follows with a GET, which carries a Lax cookie. A Strict "
-        "one it does not carry, because the other site began the navigation; for that, answer with "
-        "a page of this site that has a form or a link. Not only request.session touches the "
-        "session: so do request.user, messages and a login check."
+        "The view for the POST writes nothing into the session, so its response sets no session "
+        "cookie. It redirects with 303, and the browser follows with a GET, which carries a Lax "
+        "cookie. It does not carry a Strict one, because the other site began the navigation. For "
+        "that, answer with a page instead: a link or form on it is your own site's. Do not check "
+        "the sign-in in the view for the POST: it would find nobody signed in."
     ),
     methods=CHANGES,
     helpers=(back_landing, receipt, paid_order, shop, payment_page),
 )
+@local_recipe
 def landing(request: HttpRequest) -> HttpResponse:
     request.session["order"] = get_random_string(6)
     return redirect("demo:payment-shop-landing")
@@ -124,7 +127,7 @@ def landing(request: HttpRequest) -> HttpResponse:
 # The provider's signature takes the place of a CSRF token.
 @csrf_exempt
 @never_cache
-@only_with_debug
+@only_local
 def back_cookie(request: HttpRequest) -> HttpResponse:
     order = request.get_signed_cookie("order", "", salt=ORDER_SALT, max_age=PAYMENT_AGE)
     is_paid = paid_order(request.POST.get("receipt", "")) == order != ""
@@ -146,6 +149,7 @@ def back_cookie(request: HttpRequest) -> HttpResponse:
     methods=CHANGES,
     helpers=(back_cookie, paid_order, shop, payment_page),
 )
+@local_recipe
 def order_cookie(request: HttpRequest) -> HttpResponse:
     order = get_random_string(6)
     request.session["order"] = order

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 from cookieproj.engines.cookie_checks import PREFIXES
 from demo.form_fields import CookieAttributeField
 
+from .local_names import local_recipe
 from .recipe import READS_OR_SETS_A_COOKIE, TextResponse, recipe
 
 
@@ -98,6 +99,7 @@ def secure_stays(request: HttpRequest, secure: bool) -> HttpResponse:
     ),
     methods=READS_OR_SETS_A_COOKIE,
 )
+@local_recipe
 def subdomain(request: HttpRequest) -> HttpResponse:
     url = urlsplit(request.build_absolute_uri(request.path))
     pairs = [pair.strip() for pair in request.META.get("HTTP_COOKIE", "").split(";")]

@@ -1,7 +1,7 @@
 """A second site on the same server: browsers take 127.0.0.1 and localhost for different sites.
 
-What recipes need for pages of that other site is relaxed for exactly that origin, and only with
-DEBUG on.
+What recipes need for pages of that other site is relaxed for exactly that origin, only on the
+local machine and only with DEBUG on.
 """
 
 from collections.abc import Callable
@@ -12,6 +12,9 @@ from urllib.parse import urlsplit
 from csp.decorators import csp_replace
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+
+from .recipe import TextResponse
 
 View = Callable[..., HttpResponse]
 
@@ -32,13 +35,36 @@ def with_policy(response: HttpResponse, **directives: str) -> HttpResponse:
     return replaced(None)  # type: ignore[no-any-return]
 
 
-def only_with_debug(view: View) -> View:
-    """Serve a view that weakens this site in development only."""
+def is_local(request: HttpRequest) -> bool:
+    """Whether this is development, and the browser is on this machine."""
+    name = urlsplit(request.build_absolute_uri()).hostname or ""
+    return settings.DEBUG and (name in ("127.0.0.1", "::1") or f".{name}".endswith(".localhost"))
+
+
+def only_local(view: View) -> View:
+    """Serve a page of a recipe only on the local machine with DEBUG on."""
 
     @wraps(view)
     def served(request: HttpRequest, *arguments: Any, **named: Any) -> HttpResponse:
-        if not settings.DEBUG:
+        if not is_local(request):
             raise Http404
         return view(request, *arguments, **named)
+
+    return served
+
+
+def local_recipe(view: View) -> View:
+    """Run a recipe only on the local machine with DEBUG on, and say so elsewhere."""
+
+    @wraps(view)
+    def served(request: HttpRequest, **fields: Any) -> HttpResponse:
+        if not is_local(request):
+            return TextResponse(
+                _(
+                    "This recipe needs a second name of the site. Open it as 127.0.0.1 or "
+                    "localhost on the machine that serves it, with DEBUG on."
+                )
+            )
+        return view(request, **fields)
 
     return served
