@@ -28,7 +28,7 @@ def carried_by(page: Page, other_site: str, method: str) -> list[str]:
     page.goto(f"{other_site}/other-sites/form/")
     page.click(f"text=Send a {method} form")
     page.wait_for_url("**/other-sites/received/*")
-    assert page.inner_text("main p >> nth=0") == method
+    assert page.inner_text("main p >> nth=0") == f"{method} /other-sites/received/"
     return page.locator("[data-carried] li").all_inner_texts()
 
 
@@ -196,6 +196,7 @@ def test_blocked_third_party_cookies_and_storage_access(
         if is_granted:
             expect(frame.locator("[data-has]")).to_have_text("true")
             expect(frame.locator("[data-carried]")).to_have_text("third_none")
+            expect(frame.locator("[data-request]")).to_be_hidden()
         else:
             expect(frame.locator("[data-refused]")).to_contain_text("NotAllowedError")
             expect(frame.locator("[data-has]")).to_have_text("false")

@@ -24,6 +24,15 @@ PAGES = [
     "/auth/cookie-sign-in/",
     "/expiry/every-setting/",
     "/lifecycle/side-by-side/",
+    "/prefixes/subdomain/",
+    "/other-sites/grace/",
+    "/other-sites/form/",
+    "/other-sites/received/",
+    "/other-sites/partitioned-frame/",
+    "/other-sites/third-party-frame/",
+    "/payment/shop-lost/",
+    "/payment/page-lost/",
+    "/payment/back-order-cookie/",
 ]
 ONE_OF_EACH_GROUP = [group.recipes[0].page_url for group in GROUPS]
 RECIPE_PAGES = [recipe.page_url for recipe in RECIPES.values()]

@@ -14,4 +14,6 @@ button.addEventListener("click", async () => {
 });
 
 document.documentElement.classList.add("scripted");
-has.textContent = await document.hasStorageAccess();
+const hasAccess = await document.hasStorageAccess();
+has.textContent = hasAccess;
+button.hidden = hasAccess;
