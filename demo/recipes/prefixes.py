@@ -71,8 +71,8 @@ def prefix(
         "Run it with secure, then without. RFC 6265bis (section 5.7): a response over http may "
         "neither replace nor delete a Secure cookie, nor set one of the same name beside it, even "
         "from a subdomain. Chromium takes http on 127.0.0.1 and localhost for secure, so there "
-        "the second run does replace the first cookie. On any other host it is kept: to see it, "
-        "serve the site over https and over http under a name of its own."
+        "the second run does replace the first cookie. On any other host the first cookie stays. "
+        "To see that, serve the site over https and over http under a name of its own."
     ),
     form=SecureForm,
     methods=READS_OR_SETS_A_COOKIE,
@@ -80,8 +80,8 @@ def prefix(
 def secure_stays(request: HttpRequest, secure: bool) -> HttpResponse:
     value = "secure" if secure else "plain"
     response = TextResponse(
-        _("The request carries guarded=%(old)s; the response, over %(scheme)s, sets %(new)s.")
-        % {"old": request.COOKIES.get("guarded"), "scheme": request.scheme, "new": value}
+        _("Before: guarded=%(old)s. This response, over %(scheme)s, sets guarded=%(new)s.")
+        % {"old": request.COOKIES.get("guarded", ""), "scheme": request.scheme, "new": value}
     )
     response.set_cookie("guarded", value, secure=secure)
     return response
