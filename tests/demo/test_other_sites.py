@@ -191,3 +191,11 @@ def test_subdomain_recipe_shows_only_its_own_cookies(client: Client) -> None:
     page = client.get("/prefixes/subdomain/", headers={"cookie": cookies}).text
     assert "secret" not in page
     assert "cart=&lt;b&gt;; cart=2" in page
+
+
+def test_subdomain_tries_to_toss_both_cookies() -> None:
+    response = Client(headers={"host": "blog.shop.localhost"}).get("/prefixes/subdomain/")
+    assert {(name, cookie["domain"]) for name, cookie in response.cookies.items()} == {
+        ("cart", "shop.localhost"),
+        ("__Host-cart", "shop.localhost"),
+    }
