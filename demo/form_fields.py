@@ -121,11 +121,11 @@ class SessionKeyField(forms.CharField):
     """A key of the session's dictionary that a recipe may change.
 
     Rejects keys that sign somebody in: Django's begin with an underscore, and the sign-in by
-    hand uses ``uid`` and ``username``. Also rejects keys to which other recipes assign a list
-    or a number.
+    hand uses ``uid`` and ``username``. Also rejects keys to which other recipes assign a list,
+    a number or an order.
     """
 
-    RESERVED = ("uid", "username", "cart", "visits", "saved_lines", "unsaved_lines")
+    RESERVED = ("uid", "username", "cart", "visits", "saved_lines", "unsaved_lines", "order", "paid")
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(label=_("Key"), max_length=50, initial="color", **kwargs)

@@ -99,7 +99,7 @@ def test_invalid_samesite_is_refused(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["_auth_user_id", "uid", "username", "cart", "visits", "", "k" * 51]
+    "key", ["_auth_user_id", "uid", "username", "cart", "visits", "order", "paid", "", "k" * 51]
 )
 def test_reserved_and_invalid_item_keys_are_refused(key: str, client: Client) -> None:
     response = client.post("/sessions/set-item/", {"key": key, "value": "1"})
