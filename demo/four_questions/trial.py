@@ -61,10 +61,14 @@ def cookie_of(recipe: Recipe, request: HttpRequest) -> tuple[Recipe, SetCookie, 
 def tried(recipe: Recipe, request: HttpRequest) -> SetCookie | None:
     """Return the first cookie that the recipe sets for a browser without any; None if it does not.
 
-    Its session is not saved, and the cookies of this site itself do not count.
+    A recipe that only takes POST changes something, so it is not called. Cookies of this site
+    itself do not count.
     """
+    method = READS[0]
+    if method not in recipe.methods:
+        return None
     trial: Any = HttpRequest()
-    trial.method = READS[0] if READS[0] in recipe.methods else recipe.methods[0]
+    trial.method = method
     trial.META = {name: value for name, value in request.META.items() if name != "HTTP_COOKIE"}
     trial.path = trial.path_info = recipe.url
     trial.GET, trial.POST = QueryDict(), QueryDict()
