@@ -2,6 +2,7 @@
 
 import html
 import re
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from django.core.cache import caches as cache_connections
 from django.core.signing import b64_decode
 from django.test import Client
 from django.utils import timezone
+from django.utils.http import http_date
 from pytest_django import Settings
 
 from cookieproj.engines.benchmark.result_cache import memory
@@ -22,6 +24,7 @@ from cookieproj.engines.constants import ENCRYPTED_COOKIE_PREFIX, OUR_ENGINES
 from cookieproj.settings.caches import caches
 from demo.engine_facts import Fate
 from demo.four_questions.answers import Answers, duration
+from demo.four_questions.trial import SetCookie
 from demo.models import User
 from demo.recipes import RECIPES
 from demo.recipes.recipe import CHANGES, Subject
@@ -336,18 +339,31 @@ def test_cookie_is_as_the_recipe_sets_it(recipe: Any, client: Client, db: None) 
     lines = [cookie.OutputString() for cookie in response.cookies.values()]
     lines += [response.headers["Set-Cookie"]] if "Set-Cookie" in response.headers else []
     line = lines[0].lower() if lines else ""
+    name = lines[0].partition("=")[0] if lines else ""
     is_deletion = "max-age=0" in line
     if recipe.methods == CHANGES:
         assert "as the recipe" in found.about
         return
     if line and not is_deletion:
-        assert f"The cookie {line.partition('=')[0]}, as this recipe sets it." == found.about
+        about = f"The cookie {name or 'without a name'}, as this recipe sets it."
+        assert about == found.about
         assert ("no HttpOnly" in " ".join(found.read)) == ("httponly" not in line)
         assert ("no Secure" in " ".join(found.read)) == ("secure" not in line)
-        assert ("When the browser closes: it has no age." in found.end) == ("max-age=" not in line)
+        assert ("When the browser closes: it has no age." in found.end) == (
+            "max-age=" not in line and "expires=" not in line
+        )
     assert ("At once: this recipe deletes it." in found.end) == is_deletion
     is_signed = recipe.subject == Subject.SIGNED_COOKIE
     assert is_signed == any(text.startswith("Only this site") for text in found.change)
+
+
+def test_cookie_with_a_date_alone() -> None:
+    date = http_date(time.time() + 2 * 24 * 60 * 60)
+    cookie = SetCookie.parse(f"color=blue; Expires={date}; path=/")
+    assert duration(cookie.age or 0) == "2 days"
+    assert not cookie.is_deletion
+    assert SetCookie.parse("color=; expires=Thu, 01 Jan 1970 00:00:00 GMT").is_deletion
+    assert SetCookie.parse("color=; expires=never").age is None
 
 
 def test_signed_cookie_needs_the_key(client: Client, settings: Settings, db: None) -> None:
