@@ -116,7 +116,7 @@ def events(facts: EngineFacts, state: State, engine: EngineRef) -> Iterator[Even
     yield kept_if(not uses_only_cache, _("clearing the cache of sessions"))
     yield from secret_key_events(facts, is_signed_in=SESSION_KEY in session)
     yield from engine_events(engine)
-    yield from sign_out_events(facts)
+    yield from sign_out_events()
 
 
 def secret_key_events(facts: EngineFacts, *, is_signed_in: bool) -> Iterator[Event]:
@@ -160,8 +160,8 @@ def shares_rows(engine: EngineRef) -> bool:
     return any(share_rows(other, engine.of(OUR_ENGINES)) for other in others)
 
 
-def sign_out_events(facts: EngineFacts) -> Iterator[Event]:
-    if facts.outlives_deletion and running_engine.why_not_single():
+def sign_out_events() -> Iterator[Event]:
+    if running_engine.why_not_single():
         yield from sign_out_of_one_browser()
     else:
         yield kept_if(False, _("signing out, for every copy of the cookie too"))

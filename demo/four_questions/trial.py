@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponseBase, QueryDict
+from django.utils.http import parse_http_date_safe
 
 from cookieproj.engines import running_engine
 from demo.recipes import RECIPES
 from demo.recipes.recipe import READS, Recipe, Subject
 from demo.wire import secret_cookie_names, set_cookie_lines
+
+from .answers import MINUTE
 
 # The recipes that set the cookie which the other recipes read, change and delete.
 SETTERS = {
@@ -35,12 +39,11 @@ class SetCookie:
 
     @property
     def age(self) -> int | None:
-        """Its Max-Age in seconds; None if it has neither that nor Expires."""
-        age = self.attributes.get("max-age")
-        if age is None and "expires" in self.attributes:
-            # An expiry without an age is that of a deletion.
-            return 0
-        return None if age is None else int(age)
+        """Its age in seconds, by Expires to the minute; None if it has no age and no valid date."""
+        if "max-age" in self.attributes:
+            return int(self.attributes["max-age"])
+        expires = parse_http_date_safe(self.attributes.get("expires", ""))
+        return None if expires is None else round((expires - time.time()) / MINUTE) * MINUTE
 
     @property
     def is_deletion(self) -> bool:
@@ -61,10 +64,14 @@ def cookie_of(recipe: Recipe, request: HttpRequest) -> tuple[Recipe, SetCookie, 
 def tried(recipe: Recipe, request: HttpRequest) -> SetCookie | None:
     """Return the first cookie that the recipe sets for a browser without any; None if it does not.
 
-    Its session is not saved, and the cookies of this site itself do not count.
+    A recipe that only takes POST changes something, so it is not called. Cookies of this site
+    itself do not count.
     """
+    method = READS[0]
+    if method not in recipe.methods:
+        return None
     trial: Any = HttpRequest()
-    trial.method = READS[0] if READS[0] in recipe.methods else recipe.methods[0]
+    trial.method = method
     trial.META = {name: value for name, value in request.META.items() if name != "HTTP_COOKIE"}
     trial.path = trial.path_info = recipe.url
     trial.GET, trial.POST = QueryDict(), QueryDict()

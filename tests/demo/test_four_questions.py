@@ -2,6 +2,7 @@
 
 import html
 import re
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from django.core.cache import caches as cache_connections
 from django.core.signing import b64_decode
 from django.test import Client
 from django.utils import timezone
+from django.utils.http import http_date
 from pytest_django import Settings
 
 from cookieproj.engines.benchmark.result_cache import memory
@@ -22,9 +24,10 @@ from cookieproj.engines.constants import ENCRYPTED_COOKIE_PREFIX, OUR_ENGINES
 from cookieproj.settings.caches import caches
 from demo.engine_facts import Fate
 from demo.four_questions.answers import Answers, duration
+from demo.four_questions.trial import SetCookie
 from demo.models import User
 from demo.recipes import RECIPES
-from demo.recipes.recipe import Subject
+from demo.recipes.recipe import CHANGES, Subject
 from tests.browsers import again, browser, is_in, key_of
 from tests.conftest import copied, on
 from tests.families import IN_COOKIES
@@ -331,21 +334,36 @@ def test_closing_the_browser(path: str, profile: str) -> None:
 
 @pytest.mark.parametrize("recipe", COOKIE_RECIPES, ids=lambda recipe: recipe.route)
 def test_cookie_is_as_the_recipe_sets_it(recipe: Any, client: Client, db: None) -> None:
-    method = recipe.methods[0]
-    response = client.generic(method, recipe.url)
+    response = client.generic(recipe.methods[0], recipe.url)
     found: Answers = Client().get(recipe.page_url).context["answers"]
     lines = [cookie.OutputString() for cookie in response.cookies.values()]
     lines += [response.headers["Set-Cookie"]] if "Set-Cookie" in response.headers else []
     line = lines[0].lower() if lines else ""
+    name = lines[0].partition("=")[0] if lines else ""
     is_deletion = "max-age=0" in line
+    if recipe.methods == CHANGES:
+        assert "as the recipe" in found.about
+        return
     if line and not is_deletion:
-        assert f"The cookie {line.partition('=')[0]}, as this recipe sets it." == found.about
+        about = f"The cookie {name or 'without a name'}, as this recipe sets it."
+        assert about == found.about
         assert ("no HttpOnly" in " ".join(found.read)) == ("httponly" not in line)
         assert ("no Secure" in " ".join(found.read)) == ("secure" not in line)
-        assert ("When the browser closes: it has no age." in found.end) == ("max-age=" not in line)
+        assert ("When the browser closes: it has no age." in found.end) == (
+            "max-age=" not in line and "expires=" not in line
+        )
     assert ("At once: this recipe deletes it." in found.end) == is_deletion
     is_signed = recipe.subject == Subject.SIGNED_COOKIE
     assert is_signed == any(text.startswith("Only this site") for text in found.change)
+
+
+def test_cookie_with_a_date_alone() -> None:
+    date = http_date(time.time() + 2 * 24 * 60 * 60)
+    cookie = SetCookie.parse(f"color=blue; Expires={date}; path=/")
+    assert duration(cookie.age or 0) == "2 days"
+    assert not cookie.is_deletion
+    assert SetCookie.parse("color=; expires=Thu, 01 Jan 1970 00:00:00 GMT").is_deletion
+    assert SetCookie.parse("color=; expires=never").age is None
 
 
 def test_signed_cookie_needs_the_key(client: Client, settings: Settings, db: None) -> None:
