@@ -125,7 +125,16 @@ class SessionKeyField(forms.CharField):
     a number or an order.
     """
 
-    RESERVED = ("uid", "username", "cart", "visits", "saved_lines", "unsaved_lines", "order", "paid")
+    RESERVED = (
+        "uid",
+        "username",
+        "cart",
+        "visits",
+        "saved_lines",
+        "unsaved_lines",
+        "order",
+        "paid",
+    )
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(label=_("Key"), max_length=50, initial="color", **kwargs)

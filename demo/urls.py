@@ -16,7 +16,7 @@ app_name = "demo"
 
 PAGES: list[URLPattern] = [
     path("", views.index, name="index"),
-    path("favicon.ico", views.favicon),
+    path("favicon.ico", views.favicon, name="favicon"),
     path("recipes/<slug:group>/<slug:name>/", views.recipe_page, name="recipe"),
     path("in-path/<str:token>/<slug:name>/", in_path.page, name="in-path"),
     path("leaving/page/", leaving.page, name="leaving-page"),

@@ -61,13 +61,17 @@ class Answers:
 
 def joined(sentences: Iterable[str]) -> str:
     # Translators: two sentences. Some languages have no space between them.
-    text = _("%(one)s %(other)s")
-    return reduce(lambda one, other: text % {"one": one, "other": other}, sentences)
+    return reduced(_("%(one)s %(other)s"), sentences)
 
 
 def listed(texts: Iterable[str]) -> str:
-    # Translators: between two items of a list whose items may have commas.
-    return _("; ").join(texts)
+    # Translators: two items of a list whose items may have commas.
+    return reduced(_("%(one)s; %(other)s"), texts)
+
+
+def reduced(text: str, parts: Iterable[str]) -> str:
+    """Join the parts by that text, two at a time."""
+    return reduce(lambda one, other: text % {"one": one, "other": other}, parts)
 
 
 def duration(seconds: int) -> str:

@@ -49,6 +49,9 @@ SET_A_COOKIE = {
         "reading/delete", "reading/delete-elsewhere", "signed/sign", "signed/change",
         "signed/change-the-key", "auth/forge", "prefixes/prefix", "prefixes/secure-stays",
         "prefixes/subdomain", "other-sites/grace", "other-sites/scheme",
+        "limits/max-age-over-400-days", "limits/expires-after-400-days", "limits/nameless",
+        "limits/delete-them", "limits/two-paths", "limits/two-domains", "limits/delete-twin",
+        "in-scripts/seen-and-unseen", "in-scripts/changed-by-server", "streaming/late-cookie",
     )
 }  # fmt: skip
 

@@ -7,6 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from demo.models import User
+from demo.questions import QUESTIONS
 from demo.recipes import RECIPES
 from demo.urls import PAGES
 from tests.browsers import IPHONE, browser, is_in, row_of
@@ -27,6 +28,7 @@ ARGUMENTS: dict[str, list[object]] = {
     "in-path": ["x", "kitchen"],
     "devices-sign-out": [uuid4()],
     "break-it": ["forge"],
+    "answer": [next(iter(QUESTIONS))],
 }
 
 
