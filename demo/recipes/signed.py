@@ -1,5 +1,6 @@
 """Sign cookies: anybody can read them, nobody can change them."""
 
+import zlib
 from urllib.parse import quote, unquote
 
 from django import forms
@@ -122,8 +123,10 @@ def beside_an_encrypted_cookie(request: HttpRequest, name: str, value: str) -> H
         session.save()
         cookie = session.session_key or ""
         payload = cookie.removeprefix(ENCRYPTED_COOKIE_PREFIX).removeprefix(".").partition(":")[0]
-        message = gettext("%(engine)s, %(number)d characters: %(text)r")
         text = urlsafe_base64_decode(payload)
+        if cookie.startswith("."):
+            text = zlib.decompress(text)
+        message = gettext("%(engine)s, %(number)d characters: %(text)r")
         engine_name = engine.__name__.rpartition(".")[2]
         lines.append(message % {"engine": engine_name, "number": len(cookie), "text": text})
     return TextResponse("\n".join(lines))

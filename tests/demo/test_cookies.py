@@ -209,3 +209,14 @@ def test_changed_signed_cookie_is_refused(value: str, client: Client) -> None:
 def test_missing_signed_cookie_is_reported(client: Client) -> None:
     assert read_signed(client)[1].startswith("KeyError")
     assert "no cookie" in client.get("/signed/change/").content.decode()
+
+
+@pytest.mark.parametrize("value", ["blue", "blue" * 100], ids=["short", "compressed"])
+def test_only_signed_cookie_can_be_read_without_a_secret(value: str, client: Client) -> None:
+    response = client.get("/signed/beside-an-encrypted-cookie/", {"value": value})
+    signed, encrypted = response.content.decode().splitlines()
+    assert signed.startswith("signed_cookies, ")
+    assert f'b\'{{"color":"{value}"}}\'' in signed
+    assert encrypted.startswith("encrypted_cookies, ")
+    assert "blue" not in encrypted
+    assert not response.cookies
