@@ -61,13 +61,19 @@ class Answers:
 
 def joined(sentences: Iterable[str]) -> str:
     # Translators: two sentences. Some languages have no space between them.
-    text = _("%(one)s %(other)s")
-    return reduce(lambda one, other: text % {"one": one, "other": other}, sentences)
+    return chained(_("%(one)s %(other)s"), sentences)
 
 
-def listed(texts: Iterable[str]) -> str:
-    # Translators: between two items of a list whose items may have commas.
-    return _("; ").join(texts)
+def listed(items: Iterable[str]) -> str:
+    # Translators: two items of a list whose items may have commas.
+    return chained(_("%(one)s; %(other)s"), items)
+
+
+def chained(pattern: str, texts: Iterable[str]) -> str:
+    """Join the texts two by two; "" for none."""
+    return reduce(
+        lambda one, other: pattern % {"one": one, "other": other} if one else other, texts, ""
+    )
 
 
 def duration(seconds: int) -> str:
