@@ -26,6 +26,7 @@ from cookieproj.engines.constants import ENGINE_NAMES, OUR_ENGINES
 from cookieproj.engines.cookie_sessions import CookieSession
 from cookieproj.engines.engine_registry import EngineRef
 from cookieproj.engines.exceptions import SessionStoreError
+from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.mongodb import SessionStore as MongoDBEngine
 
 from .attacks import temporary_session
@@ -91,22 +92,25 @@ def facts_or_failure(session_class: type[SessionBase]) -> EngineFacts | str:
     """Return the facts, or "" if the store fails: None could not be cached."""
     try:
         with namespaced(session_class) as namespaced_class:
-            return try_session(namespaced_class)
+            return try_session(namespaced_class, session_class)
     except SessionStoreError:
         return ""
 
 
-def try_session(session_class: Any) -> EngineFacts:
-    """Store a session of the namespaced class, decode its cookie, and delete it."""
+def try_session(session_class: Any, engine_class: Any) -> EngineFacts:
+    """Store a session of the namespaced class of that engine, decode its cookie, and delete it."""
     with temporary_session(session_class, color=COLOR) as session:
         cookie = session.session_key
         locations = session.locate()
     steps = list(decoding_steps(cookie.encode()))
     is_session = any(COLOR in step.outcome for step in steps)
+    # The namespace of files is a folder of its own.
+    is_file = issubclass(engine_class, DjangoFileEngine)
+    place = store_of(engine_class).label if is_file else locations[0].place
     signed = [bool(SIGNED.fullmatch(as_text(location.payload))) for location in locations]
     return EngineFacts(
         # A public page does not show where a server has its stores.
-        place=str(locations[0].place) if settings.DEBUG or is_session else _("the server"),
+        place=str(place) if settings.DEBUG or is_session else _("the server"),
         is_session=is_session,
         is_readable=any(COLOR in step.outcome for step in steps if not step.needs_secret),
         signed_copies=[True] if is_session else signed,

@@ -59,7 +59,7 @@ def answers(session_class: type[SessionBase]) -> list[str]:
     """
     try:
         with namespaced(session_class) as namespaced_class:
-            facts = try_session(namespaced_class)
+            facts = try_session(namespaced_class, session_class)
             return [
                 facts.place,
                 facts.restart.text,

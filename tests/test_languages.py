@@ -43,6 +43,8 @@ MIN_LENGTH = 12
 # Messages whose translation has no Chinese characters, only punctuation.
 WITHOUT_WORDS = {
     "%(browser)s on %(system)s",
+    "%(one)s %(other)s",
+    "%(one)s; %(other)s",
     "{kind} {name} at {host}:{port}",
     "<b><code>%(engine)s</code>.</b> %(reason)s",
     ":",

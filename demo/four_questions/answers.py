@@ -61,17 +61,19 @@ class Answers:
 
 def joined(sentences: Iterable[str]) -> str:
     # Translators: two sentences. Some languages have no space between them.
-    return reduced(_("%(one)s %(other)s"), sentences)
+    return chained(_("%(one)s %(other)s"), sentences)
 
 
-def listed(texts: Iterable[str]) -> str:
+def listed(items: Iterable[str]) -> str:
     # Translators: two items of a list whose items may have commas.
-    return reduced(_("%(one)s; %(other)s"), texts)
+    return chained(_("%(one)s; %(other)s"), items)
 
 
-def reduced(text: str, parts: Iterable[str]) -> str:
-    """Join the parts by that text, two at a time."""
-    return reduce(lambda one, other: text % {"one": one, "other": other}, parts)
+def chained(pattern: str, texts: Iterable[str]) -> str:
+    """Join the texts two by two; "" for none."""
+    return reduce(
+        lambda one, other: pattern % {"one": one, "other": other} if one else other, texts, ""
+    )
 
 
 def duration(seconds: int) -> str:
