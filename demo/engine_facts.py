@@ -3,6 +3,7 @@
 The comparison of the engines and the four questions both read it here.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
@@ -12,6 +13,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.cache import SessionStore as DjangoCacheEngine
 from django.contrib.sessions.backends.file import SessionStore as DjangoFileEngine
 from django.core.cache import caches
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import get_language, pgettext
 from django.utils.translation import gettext as _
 from redis.exceptions import RedisClusterException, RedisError
@@ -104,9 +106,11 @@ def try_session(session_class: Any, engine_class: Any) -> EngineFacts:
         locations = session.locate()
     steps = list(decoding_steps(cookie.encode()))
     is_session = any(COLOR in step.outcome for step in steps)
-    # The namespace of files is a folder of its own.
-    is_file = issubclass(engine_class, DjangoFileEngine)
-    place = store_of(engine_class).label if is_file else locations[0].place
+    place = locations[0].place
+    if issubclass(engine_class, DjangoFileEngine):
+        # The namespace of files is a folder of its own, elsewhere if that of the site is missing.
+        with suppress(ImproperlyConfigured):
+            place = store_of(engine_class).label
     signed = [bool(SIGNED.fullmatch(as_text(location.payload))) for location in locations]
     return EngineFacts(
         # A public page does not show where a server has its stores.

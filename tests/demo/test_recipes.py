@@ -25,7 +25,7 @@ def test_recipe_runs_on_every_profile(
 
 
 @ALL
-def test_recipe_page_shows_source_and_controls(recipe: Recipe, client: Client) -> None:
+def test_recipe_page_shows_source_and_controls(recipe: Recipe, client: Client, db: None) -> None:
     page = client.get(recipe.page_url)
     content = page.content.decode()
     assert f'<span class="nf">{recipe.view.__name__}</span>' in content
