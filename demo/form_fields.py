@@ -51,8 +51,8 @@ class CookieNameField(forms.CharField):
         if prefix := prefix_of(name):
             raise ValidationError(
                 _(
-                    "Browsers keep a cookie whose name begins with “%(prefix)s” only over https, "
-                    "and only with %(needs)s."
+                    "Browsers keep a cookie whose name begins with “%(prefix)s” only with "
+                    "%(needs)s. The recipes under “Prefixes of names” set such cookies."
                 ),
                 params={"prefix": prefix, "needs": ", ".join(map(str, PREFIXES[prefix]))},
             )

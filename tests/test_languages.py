@@ -49,8 +49,6 @@ WITHOUT_WORDS = {
     "<b><code>%(engine)s</code>.</b> %(reason)s",
     ":",
     ":?.!",
-    "%(one)s %(other)s",
-    "%(one)s; %(other)s",
     "The Cookie Store API",
 }
 

@@ -8,7 +8,9 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 
-from .recipe import CHANGES, TextResponse, recipe
+from .recipe import CHANGES, Subject, TextResponse, recipe
+
+WORKS_ON = Subject.SESSION
 
 
 @login_required

@@ -14,7 +14,9 @@ from django.views.decorators.csrf import csrf_exempt
 from demo.constants import ORDER_SALT, RECEIPT_SALT
 
 from .local_names import local_recipe, only_local, other_origin, with_policy
-from .recipe import CHANGES, recipe
+from .recipe import CHANGES, Subject, recipe
+
+WORKS_ON = Subject.SESSION
 
 # How long a receipt and the cookie of an order are valid, in seconds.
 PAYMENT_AGE = 20 * 60

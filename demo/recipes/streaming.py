@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from .recipe import CHANGES, READS_OR_SETS_A_COOKIE, recipe
+from .recipe import CHANGES, READS_OR_SETS_A_COOKIE, Subject, recipe
 
 PLAIN_TEXT = "text/plain; charset=utf-8"
 
@@ -39,6 +39,7 @@ def late_cookie(request: HttpRequest) -> HttpResponseBase:
         "middleware does the same."
     ),
     methods=CHANGES,
+    works_on=Subject.SESSION,
 )
 def unsaved(request: HttpRequest) -> HttpResponseBase:
     text = gettext("Lines streamed in this session: %(number)d")
@@ -59,6 +60,7 @@ def unsaved(request: HttpRequest) -> HttpResponseBase:
         "save it then: on signed_cookies and encrypted_cookies the number stays 1."
     ),
     methods=CHANGES,
+    works_on=Subject.SESSION,
 )
 def saved(request: HttpRequest) -> HttpResponseBase:
     text = gettext("Lines streamed in this session: %(number)d")
