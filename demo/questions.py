@@ -4,16 +4,13 @@ The sessions are created for it, in a namespace of their own, and deleted in the
 created in a transaction that is rolled back.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth import get_user, login, logout
 from django.contrib.sessions.backends.base import SessionBase
-from django.db import router, transaction
 from django.http import HttpRequest
-from django.utils.crypto import get_random_string
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -26,7 +23,7 @@ from cookieproj.engines.signed_ids import is_whole_session, open_session, sign, 
 
 from .decoding import decoding_steps
 from .engine_facts import COLOR
-from .models import User
+from .temporary_user import temporary_user
 from .view_source import source_of
 
 YES, NO = "yes", "no"
@@ -286,12 +283,3 @@ def sign_out_and_use_a_copy(lab: Lab) -> str:
             else _("The site takes it for a stranger.")
         )
     return YES if is_signed_in else NO
-
-
-@contextmanager
-def temporary_user() -> Iterator[User]:
-    """Yield a saved user in a transaction, and roll it back after the block."""
-    using = router.db_for_write(User)
-    with transaction.atomic(using=using):
-        yield User.objects.create(username=get_random_string(20))
-        transaction.set_rollback(True, using=using)

@@ -18,6 +18,7 @@ from cookieproj.engines.constants import DB, FILE
 from cookieproj.engines.engine_registry import EngineRef, same_named_subclass
 from cookieproj.engines.handover import build_handover_between
 from cookieproj.engines.handover.cookie_to_server import key_from_cookie
+from demo.temporary_user import temporary_user
 
 from .registry import Trial, attempt
 from .targets import (
@@ -29,7 +30,6 @@ from .targets import (
     running_name,
     sign_out,
     signed_in_session,
-    temporary_user,
     title,
 )
 

@@ -6,9 +6,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from cookieproj.devices.signing_out import sign_out_everywhere
+from demo.temporary_user import temporary_user
 
 from .registry import Trial, attempt
-from .targets import engines_to_try, replay, sign_out, signed_in_session, temporary_user, title
+from .targets import engines_to_try, replay, sign_out, signed_in_session, title
 
 
 @attempt(

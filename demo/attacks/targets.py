@@ -7,7 +7,6 @@ from uuid import uuid4
 
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user
 from django.contrib.sessions.backends.base import VALID_KEY_CHARS, SessionBase
-from django.db import router, transaction
 from django.http import HttpRequest
 from django.utils.crypto import get_random_string
 from django.utils.translation import gettext as _
@@ -84,15 +83,6 @@ def temporary_session(session_class: Any, **data: Any) -> Iterator[Any]:
         yield session
     finally:
         session_class(key).delete()
-
-
-@contextmanager
-def temporary_user() -> Iterator[User]:
-    """Yield a saved user in a transaction, and roll it back after the block."""
-    using = router.db_for_write(User)
-    with transaction.atomic(using=using):
-        yield User.objects.create(username=get_random_string(20))
-        transaction.set_rollback(True, using=using)
 
 
 @contextmanager

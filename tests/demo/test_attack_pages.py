@@ -25,6 +25,7 @@ from cookieproj.engines.subclass_hooks import overrides
 from demo import view_source
 from demo.attacks import ATTEMPTS, Trial, targets
 from demo.models import User
+from demo.temporary_user import temporary_user
 from tests.conftest import on
 from tests.families import IN_COOKIES
 
@@ -169,7 +170,7 @@ def test_engine_that_reads_changed_cookie_is_shown(
 def test_engine_that_lets_made_up_cookie_in_is_shown(
     profile: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with targets.temporary_user() as user:
+    with temporary_user() as user:
         with targets.signed_in_session(our_classes()[1], user) as session:
             data = dict(session.items())
         for ours in our_classes():
