@@ -64,6 +64,8 @@ def read_by_browser(line: str, request: HttpRequest) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class SetCookie:
+    """A Set-Cookie line in a response to that request. Its age is in seconds."""
+
     line: str
     request: HttpRequest
 
@@ -109,6 +111,10 @@ class SetCookie:
             return int(max_age)
         expires = parse_http_date_safe(self.attributes.get("expires", ""))
         return None if expires is None else expires - int(time.time())
+
+    @property
+    def is_deletion(self) -> bool:
+        return self.age is not None and self.age <= 0
 
     @property
     def is_over_plain_http(self) -> bool:

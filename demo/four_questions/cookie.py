@@ -5,12 +5,15 @@ from collections.abc import Iterator
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
+from demo.form_fields import MAX_COOKIE_AGE
 from demo.login_auth import set_login_cookie
 from demo.models import User
 from demo.recipes.recipe import Recipe, Subject
+from demo.set_cookie import SetCookie
 from demo.wire import set_cookie_lines
 
 from .answers import (
+    MINUTE,
     Answers,
     Event,
     change_of_secret_key,
@@ -21,13 +24,13 @@ from .answers import (
     readers,
     sign_out_of_one_browser,
 )
-from .trial import SetCookie, cookie_of
+from .trial import cookie_of
 
 
 def cookie_answers(recipe: Recipe, request: HttpRequest) -> Answers:
     setter, cookie, is_deleted = cookie_of(recipe, request)
     is_signed = recipe.subject == Subject.SIGNED_COOKIE
-    values = {"name": cookie.name or _("without a name"), "recipe": setter.title}
+    values = {"name": cookie.pair[0] or _("without a name"), "recipe": setter.title}
     return Answers(
         about=(
             _("The cookie %(name)s, as this recipe sets it.") % values
@@ -47,9 +50,9 @@ def sign_in_answers(request: HttpRequest) -> Answers:
     user = User(pk=0, password="a hash")  # noqa: S106 - the user is never saved
     set_login_cookie(response, user, secure=request.is_secure())
     [line] = set_cookie_lines(response)
-    cookie = SetCookie.parse(line)
+    cookie = SetCookie(line, request)
     return Answers(
-        about=_("The cookie %(name)s, as login_auth sets it.") % {"name": cookie.name},
+        about=_("The cookie %(name)s, as login_auth sets it.") % {"name": cookie.pair[0]},
         read=[
             *who_can_read(cookie, is_signed=True),
             _("Whoever has it is signed in."),
@@ -87,8 +90,14 @@ def when_it_ends(cookie: SetCookie, *, is_deleted: bool) -> Iterator[str]:
         yield _("At once: this recipe deletes it.")
     elif cookie.age is None:
         yield _("When the browser closes: it has no age.")
+    elif cookie.age > MAX_COOKIE_AGE:
+        yield _("%(time)s after it was set. Browsers keep no cookie for longer.") % {
+            "time": duration(MAX_COOKIE_AGE)
+        }
     else:
-        yield _("%(time)s after it was set.") % {"time": duration(cookie.age)}
+        # A date is not to the second of this page.
+        age = cookie.age if "max-age" in cookie.attributes else round(cookie.age / MINUTE) * MINUTE
+        yield _("%(time)s after it was set.") % {"time": duration(age)}
 
 
 def events(cookie: SetCookie, *, is_signed: bool) -> Iterator[Event]:

@@ -1,53 +1,21 @@
 """The cookie that a recipe sets, found by calling its view with its form's initial values."""
 
-from __future__ import annotations
-
-import time
-from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponseBase, QueryDict
-from django.utils.http import parse_http_date_safe
 
 from cookieproj.engines import running_engine
 from demo.recipes import RECIPES
 from demo.recipes.recipe import READS, Recipe, Subject
+from demo.set_cookie import SetCookie
 from demo.wire import secret_cookie_names, set_cookie_lines
-
-from .answers import MINUTE
 
 # The recipes that set the cookie which the other recipes read, change and delete.
 SETTERS = {
     Subject.PLAIN_COOKIE: "cookies/set-cookie",
     Subject.SIGNED_COOKIE: "signed/sign",
 }
-
-
-@dataclass(frozen=True)
-class SetCookie:
-    """A Set-Cookie line. Attributes have lowercase names."""
-
-    name: str
-    value: str
-    attributes: dict[str, str]
-
-    @classmethod
-    def parse(cls, line: str) -> SetCookie:
-        pair, *rest = [part.strip().partition("=") for part in line.split(";")]
-        return cls(pair[0], pair[2], {name.lower(): value for name, _equals, value in rest})
-
-    @property
-    def age(self) -> int | None:
-        """Its age in seconds, by Expires to the minute; None if it has no age and no valid date."""
-        if "max-age" in self.attributes:
-            return int(self.attributes["max-age"])
-        expires = parse_http_date_safe(self.attributes.get("expires", ""))
-        return None if expires is None else round((expires - time.time()) / MINUTE) * MINUTE
-
-    @property
-    def is_deletion(self) -> bool:
-        return self.age is not None and self.age <= 0
 
 
 def cookie_of(recipe: Recipe, request: HttpRequest) -> tuple[Recipe, SetCookie, bool]:
@@ -81,6 +49,6 @@ def tried(recipe: Recipe, request: HttpRequest) -> SetCookie | None:
         recipe.view(trial, **form.cleaned_data) if form.is_valid() else None
     )
     lines = set_cookie_lines(response) if response else []  # type: ignore[arg-type]
-    cookies = [SetCookie.parse(line) for line in lines]
-    others = (cookie for cookie in cookies if cookie.name not in secret_cookie_names())
+    cookies = [SetCookie(line, trial) for line in lines]
+    others = (cookie for cookie in cookies if cookie.pair[0] not in secret_cookie_names())
     return next(others, None)

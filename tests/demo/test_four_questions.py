@@ -14,7 +14,7 @@ from django.conf import settings as site_settings
 from django.contrib.sessions.models import Session
 from django.core.cache import caches as cache_connections
 from django.core.signing import b64_decode
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.utils import timezone
 from django.utils.http import http_date
 from pytest_django import Settings
@@ -24,10 +24,11 @@ from cookieproj.engines.constants import ENCRYPTED_COOKIE_PREFIX, OUR_ENGINES
 from cookieproj.settings.caches import caches
 from demo.engine_facts import Fate
 from demo.four_questions.answers import Answers, duration
-from demo.four_questions.trial import SetCookie
+from demo.four_questions.cookie import when_it_ends
 from demo.models import User
 from demo.recipes import RECIPES
 from demo.recipes.recipe import CHANGES, Subject
+from demo.set_cookie import SetCookie
 from tests.browsers import again, browser, is_in, key_of
 from tests.conftest import copied, on
 from tests.families import IN_COOKIES
@@ -359,13 +360,25 @@ def test_cookie_is_as_the_recipe_sets_it(recipe: Any, client: Client, db: None) 
     assert is_signed == any(text.startswith("Only this site") for text in found.change)
 
 
-def test_cookie_with_a_date_alone() -> None:
+@pytest.mark.parametrize(
+    ("attributes", "end"),
+    [
+        ("Max-Age=60", "1 minute after it was set."),
+        ("Max-Age=61", "61 seconds after it was set."),
+        ("Expires={date}", "2 days after it was set."),
+        ("Expires=never", "When the browser closes: it has no age."),
+        ("Max-Age=34560000", "400 days after it was set."),
+        ("Max-Age=34560001", "400 days after it was set. Browsers keep no cookie for longer."),
+        (
+            "Expires=Thu, 31 Dec 2099 23:59:59 GMT",
+            "400 days after it was set. Browsers keep no cookie for longer.",
+        ),
+    ],
+)
+def test_end_of_cookie(attributes: str, end: str, rf: RequestFactory) -> None:
     date = http_date(time.time() + 2 * 24 * 60 * 60)
-    cookie = SetCookie.parse(f"color=blue; Expires={date}; path=/")
-    assert duration(cookie.age or 0) == "2 days"
-    assert not cookie.is_deletion
-    assert SetCookie.parse("color=; expires=Thu, 01 Jan 1970 00:00:00 GMT").is_deletion
-    assert SetCookie.parse("color=; expires=never").age is None
+    cookie = SetCookie(f"color=blue; {attributes.format(date=date)}; path=/", rf.get("/"))
+    assert list(when_it_ends(cookie, is_deleted=False)) == [end]
 
 
 def test_signed_cookie_needs_the_key(client: Client, settings: Settings, db: None) -> None:
