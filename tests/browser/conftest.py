@@ -24,8 +24,8 @@ from tests.sites import QUICK, in_production, running
 
 from .chromium import launching
 
-# Chromium logs a 400 as an error, and Django's header on a host without https.
-EXPECTED = ["Failed to load resource", "Cross-Origin-Opener-Policy"]
+# Chromium logs a 400 as an error, and two headers on a host without https.
+EXPECTED = ["Failed to load resource", "Cross-Origin-Opener-Policy", "Clear-Site-Data"]
 
 # The local names, and names that browsers do not treat as the local machine.
 ALLOWED_HOSTS = "127.0.0.1,.localhost,.test"
