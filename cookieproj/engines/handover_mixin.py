@@ -1,7 +1,7 @@
 """A session's real class and store: the engine's own, or in a handover those of both engines."""
 
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 from typing import Any, Self
 
 from django.conf import settings
@@ -44,7 +44,8 @@ def store_of(engine: Any) -> Store:
     return store
 
 
-@cache
+# Bounded, as a trial of an engine makes a class of its own.
+@lru_cache(maxsize=64)
 def class_and_composer(engine: Any) -> tuple[Any, Callable[[Store], Store] | None]:
     """Return the class of the engine's sessions, and a function or None.
 

@@ -6,7 +6,7 @@ Django's way, they take that way as well.
 
 import copy
 from collections.abc import Callable
-from functools import cache, partial
+from functools import lru_cache, partial
 from operator import is_
 from typing import Any
 
@@ -55,7 +55,8 @@ def is_ours_or_djangos(class_: type) -> bool:
     return class_.__module__.startswith(OUR_MODULES)
 
 
-@cache
+# Bounded: a trial of an engine makes a class of its own, which must not stay in memory for good.
+@lru_cache(maxsize=256)
 def overrides(kind: type, *names: str) -> bool:
     """Whether a site's class, neither ours nor Django's, defines one of these methods for it."""
     site_classes = [class_ for class_ in kind.__mro__ if not is_ours_or_djangos(class_)]

@@ -14,6 +14,7 @@ from django.contrib.sessions.exceptions import InvalidSessionKey
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from cookieproj.engines.caches.generic import INVALID_KEY
 from cookieproj.engines.constants import DB, FILE
 from cookieproj.engines.engine_registry import EngineRef, same_named_subclass
 from cookieproj.engines.handover import build_handover_between
@@ -106,7 +107,8 @@ def deleting_copies(new: EngineRef, key: str) -> Iterator[None]:
     finally:
         # The second is the key of the entry that marks a cookie as exchanged.
         for name in (key, key_from_cookie(key, settings.SECRET_KEY)):
-            with suppress(InvalidSessionKey):
+            # The store cannot have an entry of that name: of a whole cookie, for example.
+            with suppress(InvalidSessionKey, *INVALID_KEY):
                 new.store().delete(name)
 
 

@@ -22,6 +22,7 @@ from cookieproj.engines.db import SessionStore as DBStore
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.mongodb_client import documents
 from cookieproj.engines.subclass_hooks import overrides
+from cookieproj.settings.caches import caches as configured_caches
 from demo import view_source
 from demo.attacks import ATTEMPTS, Trial, targets
 from demo.models import User
@@ -93,6 +94,17 @@ def test_attempt_has_expected_outcome(
     # cached_db keeps a tombstone of a deleted copy for a while.
     kept = 1 if profile == "cached_db" else 0
     assert after[: len(after) - kept] == before[: len(before) - kept]
+
+
+@on("cache", "cached_db")
+@pytest.mark.parametrize("name", EXPECTED)
+def test_attempt_works_with_memcached(
+    name: str, profile: str, settings: Settings, memcached_url: str
+) -> None:
+    """A copied cookie is no name that memcached can have."""
+    settings.DEBUG = True
+    settings.CACHES = configured_caches(memcached_url)
+    assert withstood(name) == EXPECTED[name]
 
 
 def test_every_attempt_is_tested() -> None:

@@ -1,5 +1,6 @@
 """Overrides have the same effect on a subclass of our engine as on one of Django's."""
 
+import gc
 import pickle
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,13 +13,30 @@ from django.utils import timezone
 from django.utils.crypto import get_random_string
 from pytest_django import Settings
 
+from cookieproj.engines.db import SessionStore as DBStore
+from cookieproj.engines.handover_mixin import class_and_composer
+from cookieproj.engines.subclass_hooks import overrides
+
 from .contract import Engine, on_engines
 from .test_subclassing import CACHE, COOKIE, ENCODED, FILES
 
 
 def made(engine: Engine, **members: Any) -> Any:
     """Return a subclass of the engine's session. Django's salt contains its name."""
-    return type("SessionStore", (engine.Store,), members)
+    return made_of(engine.Store, **members)
+
+
+def made_of(session_class: type, **members: Any) -> Any:
+    return type("SessionStore", (session_class,), members)
+
+
+def test_classes_of_trials_are_freed() -> None:
+    """Pages try an engine with a class of its own, at each request of a visitor."""
+    for _ in range(600):
+        class_and_composer(made_of(DBStore))
+        overrides(made_of(DBStore), "save")
+    gc.collect()
+    assert len(DBStore.__subclasses__()) < 400
 
 
 def saved(store: Any, **data: Any) -> Any:
