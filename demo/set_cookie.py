@@ -105,6 +105,11 @@ class SetCookie:
         return path if path.startswith("/") else self.request.path.rpartition("/")[0] or "/"
 
     @property
+    def identity(self) -> tuple[str, str, str]:
+        """What a deletion must share with the cookie that it deletes: name, domain and path."""
+        return self.pair[0], self.domain, self.path
+
+    @property
     def age(self) -> int | None:
         max_age = self.attributes.get("max-age", "")
         if SECONDS.fullmatch(max_age):

@@ -130,7 +130,8 @@ def shortened(data: Any) -> Any:
 def exchange(request: HttpRequest, response: HttpResponse, round_trips: RoundTrips) -> Exchange:
     """Return a request and its response as JSON data.
 
-    "trips" is None for an engine that does not count its round trips. "keys" are texts that give
+    "trips" is None for an engine that does not count its round trips, and of a stream the number
+    before its body is sent. "keys" are texts that give
     access to a session, which the page masks.
     """
     protocol = request.META.get("SERVER_PROTOCOL", "HTTP/1.1")
@@ -149,6 +150,7 @@ def exchange(request: HttpRequest, response: HttpResponse, round_trips: RoundTri
         ],
         "unlisted": len(lines[MAX_SET_COOKIE_LINES:]),
         "trips": round_trips.number if is_counted else None,
+        "streamed": response.streaming,
         "milliseconds": round(round_trips.seconds * 1000, 2),
         "keys": SIGNED.findall(f"{request.path} {response.headers.get('Location', '')}"),
     }

@@ -31,6 +31,6 @@ def answers_for(recipe: Recipe, request: HttpRequest, state: State) -> Answers |
             return address_answers()
     answers = session_answers(state)
     if answers is not None and recipe.subject == Subject.NOTHING:
-        about = _("This recipe sets no cookie and changes no session of yours.")
+        about = _("This recipe has no single cookie to describe, so this is about your session.")
         return replace(answers, about=f"{about} {answers.about}")
     return answers

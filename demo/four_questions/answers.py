@@ -26,7 +26,10 @@ def kept_if(is_kept: object, what: str) -> Event:
 
 @dataclass(frozen=True)
 class Answers:
-    """The answers, as lists of short sentences, for what ``about`` names."""
+    """The answers, as lists of short sentences, for what ``about`` names.
+
+    A cookie that browsers do not keep has no ``events``.
+    """
 
     about: str
     read: list[str]

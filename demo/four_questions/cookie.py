@@ -19,6 +19,7 @@ from .answers import (
     change_of_secret_key,
     closing_the_browser,
     duration,
+    joined,
     kept_if,
     other_sites,
     readers,
@@ -30,7 +31,9 @@ from .trial import cookie_of
 def cookie_answers(recipe: Recipe, request: HttpRequest) -> Answers:
     setter, cookie, is_deleted = cookie_of(recipe, request)
     is_signed = recipe.subject == Subject.SIGNED_COOKIE
-    values = {"name": cookie.pair[0] or _("without a name"), "recipe": setter.title}
+    kept_events = [*events(cookie, is_signed=is_signed), *sign_in_changes(ends_it=False)]
+    is_dropped = any(cookie.reasons())
+    values = {"name": name_of(cookie), "recipe": setter.title}
     return Answers(
         about=(
             _("The cookie %(name)s, as this recipe sets it.") % values
@@ -40,8 +43,16 @@ def cookie_answers(recipe: Recipe, request: HttpRequest) -> Answers:
         read=list(who_can_read(cookie, is_signed=is_signed)),
         change=list(who_can_change(cookie, is_signed=is_signed)),
         end=list(when_it_ends(cookie, is_deleted=is_deleted)),
-        events=[*events(cookie, is_signed=is_signed), *sign_in_changes(ends_it=False)],
+        events=[] if is_dropped else kept_events,
     )
+
+
+def name_of(cookie: SetCookie) -> str:
+    """Return the cookie's name, with its path if it is not sent to the whole site."""
+    name = cookie.pair[0] or _("without a name")
+    if cookie.path == "/":
+        return name
+    return _("%(name)s for %(path)s") % {"name": name, "path": cookie.path}
 
 
 def sign_in_answers(request: HttpRequest) -> Answers:
@@ -86,7 +97,9 @@ def who_can_change(cookie: SetCookie, *, is_signed: bool) -> Iterator[str]:
 
 
 def when_it_ends(cookie: SetCookie, *, is_deleted: bool) -> Iterator[str]:
-    if is_deleted:
+    if reasons := list(cookie.reasons()):
+        yield _("Browsers do not keep it: %(reason)s") % {"reason": joined(reasons)}
+    elif is_deleted:
         yield _("At once: this recipe deletes it.")
     elif cookie.age is None:
         yield _("When the browser closes: it has no age.")

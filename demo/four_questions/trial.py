@@ -1,4 +1,4 @@
-"""The cookie that a recipe sets, found by calling its view with its form's initial values."""
+"""The cookies that a recipe sets, found by calling its view with its form's initial values."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from demo.recipes.recipe import READS, Recipe, Subject
 from demo.set_cookie import SetCookie
 from demo.wire import secret_cookie_names, set_cookie_lines
 
-# The recipes that set the cookie which the other recipes read, change and delete.
+# The recipes whose cookie others read, change and delete, unless their ``works_on`` is a route.
 SETTERS = {
     Subject.PLAIN_COOKIE: "cookies/set-cookie",
     Subject.SIGNED_COOKIE: "signed/sign",
@@ -21,23 +21,27 @@ SETTERS = {
 def cookie_of(recipe: Recipe, request: HttpRequest) -> tuple[Recipe, SetCookie, bool]:
     """Return the recipe that sets the cookie, the cookie, and whether ``recipe`` deletes it."""
     own = tried(recipe, request)
-    if own and not own.is_deletion:
-        return recipe, own, False
-    setter = RECIPES[SETTERS[recipe.subject]]
-    cookie = tried(setter, request)
-    assert cookie is not None  # noqa: S101 - a setter sets one
-    return setter, cookie, own is not None
+    if own and not own[0].is_deletion:
+        return recipe, own[0], False
+    works_on = recipe.works_on
+    setter = RECIPES[works_on if isinstance(works_on, str) else SETTERS[recipe.subject]]
+    cookies = tried(setter, request)
+    deleted = {cookie.identity for cookie in own}
+    for cookie in cookies:
+        if cookie.identity in deleted:
+            return setter, cookie, True
+    return setter, cookies[0], False
 
 
-def tried(recipe: Recipe, request: HttpRequest) -> SetCookie | None:
-    """Return the first cookie that the recipe sets for a browser without any; None if it does not.
+def tried(recipe: Recipe, request: HttpRequest) -> list[SetCookie]:
+    """Return the cookies that the recipe sets or deletes for a browser without any.
 
     A recipe that only takes POST changes something, so it is not called. Cookies of this site
     itself do not count.
     """
     method = READS[0]
     if method not in recipe.methods:
-        return None
+        return []
     trial: Any = HttpRequest()
     trial.method = method
     trial.META = {name: value for name, value in request.META.items() if name != "HTTP_COOKIE"}
@@ -50,5 +54,4 @@ def tried(recipe: Recipe, request: HttpRequest) -> SetCookie | None:
     )
     lines = set_cookie_lines(response) if response else []  # type: ignore[arg-type]
     cookies = [SetCookie(line, trial) for line in lines]
-    others = (cookie for cookie in cookies if cookie.pair[0] not in secret_cookie_names())
-    return next(others, None)
+    return [cookie for cookie in cookies if cookie.pair[0] not in secret_cookie_names()]

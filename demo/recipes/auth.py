@@ -167,7 +167,7 @@ def forge(request: HttpRequest) -> HttpResponse:
         "sends."
     ),
     helpers=(signed_claim,),
-    works_on=Subject.PLAIN_COOKIE,
+    works_on="auth/forge",
 )
 def who_lets_you_in(request: HttpRequest) -> HttpResponse:
     @login_auth

@@ -6,7 +6,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from .recipe import READS_OR_SETS_A_COOKIE, TextResponse, recipe
+from .recipe import READS_OR_SETS_A_COOKIE, Subject, TextResponse, recipe
 
 
 @recipe(
@@ -33,6 +33,7 @@ def seen_and_unseen(request: HttpRequest) -> HttpResponse:
         "over https and on this machine only. A cookie that it sets has Secure, and "
         "SameSite=Strict unless you choose otherwise. Open this page to try it."
     ),
+    works_on=Subject.NOTHING,
 )
 def cookie_store(request: HttpRequest) -> HttpResponse:
     return render(request, "demo/cookie_store.html")

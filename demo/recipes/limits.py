@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from demo.form_fields import CookieAttributeField
 
-from .recipe import CHANGES, READS_OR_SETS_A_COOKIE, TextResponse, recipe
+from .recipe import CHANGES, READS_OR_SETS_A_COOKIE, Subject, TextResponse, recipe
 
 NUMBERED = re.compile("n([0-9]{1,3})")
 
@@ -99,6 +99,7 @@ def nameless(request: HttpRequest, line: str) -> HttpResponse:
         "From Chromium the Cookie header has “value” without an equals sign, and request.COOKIES "
         "puts it under the empty name."
     ),
+    works_on="limits/nameless",
 )
 def read_nameless(request: HttpRequest) -> HttpResponse:
     pairs = request.META.get("HTTP_COOKIE", "").split("; ")
@@ -118,6 +119,7 @@ def read_nameless(request: HttpRequest) -> HttpResponse:
     ),
     form=NumberForm,
     methods=CHANGES,
+    works_on=Subject.NOTHING,
 )
 def too_many(request: HttpRequest, number: int) -> HttpResponse:
     response = TextResponse(gettext("%(number)d cookies are set.") % {"number": number})
@@ -129,6 +131,7 @@ def too_many(request: HttpRequest, number: int) -> HttpResponse:
 @recipe(
     _("Count them"),
     _("Only the next request shows which cookies the browser has kept."),
+    works_on=Subject.NOTHING,
 )
 def count_them(request: HttpRequest) -> HttpResponse:
     numbers = [int(match[1]) for match in map(NUMBERED.fullmatch, request.COOKIES) if match]
@@ -144,6 +147,7 @@ def count_them(request: HttpRequest) -> HttpResponse:
     _("Delete them"),
     _("Nothing deletes all cookies by a pattern: each one needs a Set-Cookie line of its own."),
     methods=READS_OR_SETS_A_COOKIE,
+    works_on=Subject.NOTHING,
 )
 def delete_them(request: HttpRequest) -> HttpResponse:
     names = list(filter(NUMBERED.fullmatch, request.COOKIES))
@@ -195,6 +199,7 @@ def two_domains(request: HttpRequest, domain: str) -> HttpResponse:
         "keeps the last one: the shorter path. RFC 6265 tells servers not to rely on the order "
         "(section 4.2.2): use another name."
     ),
+    works_on="limits/two-paths",
 )
 def which_twin(request: HttpRequest) -> HttpResponse:
     pairs = request.META.get("HTTP_COOKIE", "").split("; ")
@@ -210,6 +215,7 @@ def which_twin(request: HttpRequest) -> HttpResponse:
     ),
     form=TwinForm,
     methods=READS_OR_SETS_A_COOKIE,
+    works_on="limits/two-paths",
 )
 def delete_twin(request: HttpRequest, path: str, domain: str) -> HttpResponse:
     response = TextResponse(

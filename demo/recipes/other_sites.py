@@ -13,7 +13,7 @@ from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.csrf import csrf_exempt
 
 from .local_names import local_recipe, only_local, other_origin, with_policy
-from .recipe import READS_OR_SETS_A_COOKIE, TextResponse, recipe
+from .recipe import READS_OR_SETS_A_COOKIE, Subject, TextResponse, recipe
 
 
 @never_cache
@@ -117,6 +117,7 @@ def set_partitioned(response: HttpResponse, name: str, value: str) -> None:
         "attribute from 3.14 on. Django up to 6.1 has no argument for it (ticket 34613)."
     ),
     helpers=(partitioned_frame, set_partitioned),
+    works_on=Subject.NOTHING,
 )
 @local_recipe
 def partitioned(request: HttpRequest) -> HttpResponse:
@@ -155,6 +156,7 @@ def page_with_frame(request: HttpRequest, name: str) -> HttpResponse:
         "first: there it is the first party."
     ),
     helpers=(third_party_frame, page_with_frame),
+    works_on=Subject.NOTHING,
 )
 @local_recipe
 def third_party(request: HttpRequest) -> HttpResponse:

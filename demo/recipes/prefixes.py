@@ -12,7 +12,7 @@ from cookieproj.engines.cookie_checks import PREFIXES
 from demo.form_fields import CookieAttributeField
 
 from .local_names import local_recipe
-from .recipe import READS_OR_SETS_A_COOKIE, TextResponse, recipe
+from .recipe import READS_OR_SETS_A_COOKIE, Subject, TextResponse, recipe
 
 
 class PrefixForm(forms.Form):
@@ -98,6 +98,7 @@ def secure_stays(request: HttpRequest, secure: bool) -> HttpResponse:
         "domain localhost itself."
     ),
     methods=READS_OR_SETS_A_COOKIE,
+    works_on=Subject.NOTHING,
 )
 @local_recipe
 def subdomain(request: HttpRequest) -> HttpResponse:

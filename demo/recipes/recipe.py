@@ -27,7 +27,8 @@ CHANGES = ("POST",)
 class Subject(Enum):
     """What a recipe works on: the four questions on its page are about this.
 
-    ``NOTHING`` is for a recipe that only shows something; its page has the running session's.
+    ``NOTHING`` is for a recipe that has neither a session nor one cookie to describe; its page has
+    the running session's.
     """
 
     PLAIN_COOKIE = auto()
@@ -70,14 +71,14 @@ class Recipe:
     methods: tuple[str, ...]
     asks: type[Form] | None
     helpers: tuple[View, ...]
-    works_on: Subject | None = None
+    works_on: Subject | str | None = None
 
     @cached_property
     def subject(self) -> Subject:
         """What it works on; by default what its module says in WORKS_ON, or a plain cookie."""
         module = import_module(self.view.__module__)
         default: Subject = getattr(module, "WORKS_ON", Subject.PLAIN_COOKIE)
-        return self.works_on or default
+        return Subject.PLAIN_COOKIE if isinstance(self.works_on, str) else self.works_on or default
 
     @cached_property
     def group(self) -> str:
@@ -174,7 +175,7 @@ def recipe(
     methods: tuple[str, ...] = READS,
     asks: type[Form] | None = None,
     helpers: tuple[View, ...] = (),
-    works_on: Subject | None = None,
+    works_on: Subject | str | None = None,
 ) -> Callable[[View], View]:
     """Register a view as a recipe. This must be its outermost decorator.
 
@@ -182,7 +183,8 @@ def recipe(
     not change its fields.
     ``asks`` is a form for the recipe's page whose fields the view reads itself. ``helpers`` are
     functions whose source the page shows below the view's. ``works_on`` is what the four questions
-    are about, if that differs from WORKS_ON of the recipe's module.
+    are about, if that differs from WORKS_ON of the recipe's module. A route stands for the plain
+    cookie that the recipe of this route sets.
     """
 
     if form.base_fields:

@@ -74,16 +74,27 @@ def test_round_trips_are_shown_with_their_time(page: Page) -> None:
     )
 
 
+def test_round_trips_of_a_stream_are_said_to_be_those_before_its_body(page: Page) -> None:
+    note = page.locator("[data-streamed]")
+    run(page, "streaming/saved")
+    expect(page.locator("[data-trips]")).to_contain_text("to the session store")
+    expect(note).to_be_visible()
+    run(page, "sessions/set-item")
+    expect(page.locator("[data-trips]")).to_contain_text("to the session store")
+    expect(note).to_be_hidden()
+
+
 def test_engine_that_does_not_report_round_trips(page: Page) -> None:
     """The header is that for Django's engines: see tests/demo/test_wire.py."""
     empty_lists: dict[str, Any] = {name: [] for name in ("sent", "understood", "set", "keys")}
     exchange = empty_lists | {"request": "GET", "status": "200 OK", "location": None}
-    header = json.dumps([exchange | {"trips": None, "milliseconds": 0}])
+    header = json.dumps([exchange | {"trips": None, "milliseconds": 0, "streamed": True}])
     page.route("**/cookies/set-cookie/?*", lambda route: route.fulfill(headers={"Wire": header}))
     run(page, "cookies/set-cookie")
     expect(page.locator("[data-trips]")).to_have_text(
         "This engine does not count its round trips to the store."
     )
+    expect(page.locator("[data-streamed]")).to_be_hidden()
 
 
 def test_redirect_is_shown_as_two_exchanges(page: Page) -> None:

@@ -27,7 +27,7 @@ from demo.four_questions.answers import Answers, duration
 from demo.four_questions.cookie import when_it_ends
 from demo.models import User
 from demo.recipes import RECIPES
-from demo.recipes.recipe import CHANGES, Subject
+from demo.recipes.recipe import Subject
 from demo.set_cookie import SetCookie
 from tests.browsers import again, browser, is_in, key_of
 from tests.conftest import copied, on
@@ -41,6 +41,9 @@ COOKIE_RECIPES = [
     for recipe in RECIPES.values()
     if recipe.subject in {Subject.PLAIN_COOKIE, Subject.SIGNED_COOKIE}
 ]
+
+# With their forms' initial values.
+DROPPED = {"cookies/too-large", "prefixes/prefix"}
 
 
 @pytest.fixture(autouse=True)
@@ -343,21 +346,87 @@ def test_cookie_is_as_the_recipe_sets_it(recipe: Any, client: Client, db: None) 
     lines += [response.headers["Set-Cookie"]] if "Set-Cookie" in response.headers else []
     line = lines[0].lower() if lines else ""
     name = lines[0].partition("=")[0] if lines else ""
-    is_deletion = "max-age=0" in line
-    if recipe.methods == CHANGES:
-        assert "as the recipe" in found.about
-        return
-    if line and not is_deletion:
+    if line and "max-age=0" not in line:
         about = f"The cookie {name or 'without a name'}, as this recipe sets it."
         assert about == found.about
         assert ("no HttpOnly" in " ".join(found.read)) == ("httponly" not in line)
         assert ("no Secure" in " ".join(found.read)) == ("secure" not in line)
+        is_dropped = recipe.route in DROPPED
         assert ("When the browser closes: it has no age." in found.end) == (
-            "max-age=" not in line and "expires=" not in line
+            not is_dropped and "max-age=" not in line and "expires=" not in line
         )
-    assert ("At once: this recipe deletes it." in found.end) == is_deletion
+        assert found.end[0].startswith("Browsers do not keep it: ") == is_dropped
+        assert bool(found.events) != is_dropped
     is_signed = recipe.subject == Subject.SIGNED_COOKIE
     assert is_signed == any(text.startswith("Only this site") for text in found.change)
+
+
+@pytest.mark.parametrize(
+    ("route", "name", "setter"),
+    [
+        ("reading/by-name", "color", "cookies/set-cookie"),
+        ("limits/read-nameless", "without a name", "limits/nameless"),
+        ("limits/which-twin", "twin", "limits/two-paths"),
+        ("limits/delete-twin", "twin for /limits/", "limits/two-paths"),
+        ("auth/who-lets-you-in", "is_login", "auth/forge"),
+    ],
+)
+def test_cookie_of_another_recipe(
+    route: str, name: str, setter: str, client: Client, db: None
+) -> None:
+    assert answers(client, RECIPES[route].page_url).about == (
+        f"The cookie {name}, as the recipe “{RECIPES[setter].title}” sets it."
+    )
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        "prefixes/subdomain",
+        "limits/too-many",
+        "limits/count-them",
+        "limits/delete-them",
+        "in-scripts/cookie-store",
+        "other-sites/partitioned",
+        "other-sites/third-party",
+    ],
+)
+def test_recipe_without_a_single_cookie(route: str, client: Client, db: None) -> None:
+    about = answers(client, RECIPES[route].page_url).about
+    assert about.endswith("so this is about your session. Your session, on the engine db.")
+
+
+@pytest.mark.parametrize(
+    ("route", "is_deleted"),
+    [
+        ("reading/delete", True),
+        ("reading/delete-elsewhere", False),
+        ("limits/delete-twin", True),
+        ("limits/which-twin", False),
+    ],
+)
+def test_only_a_recipe_that_deletes_the_cookie_ends_it_at_once(
+    route: str, is_deleted: bool, client: Client, db: None
+) -> None:
+    end = answers(client, RECIPES[route].page_url).end
+    assert (end == ["At once: this recipe deletes it."]) == is_deleted
+
+
+@pytest.mark.parametrize(
+    ("deletion", "is_same"),
+    [
+        ("color=; Path=/", True),
+        ("color=; Path=/; Secure; SameSite=None", True),
+        ("colour=; Path=/", False),
+        ("color=; Path=/elsewhere/", False),
+        ("color=; Path=/; Domain=testserver", False),
+    ],
+)
+def test_what_a_deletion_shares_with_its_cookie(
+    deletion: str, is_same: bool, rf: RequestFactory
+) -> None:
+    cookie = SetCookie("color=blue; Path=/", rf.get("/"))
+    assert (SetCookie(deletion, rf.get("/")).identity == cookie.identity) == is_same
 
 
 @pytest.mark.parametrize(
@@ -436,7 +505,11 @@ def test_every_recipe_has_the_box(profile: str, client: Client) -> None:
         page = client.get(recipe.page_url)
         box = html.unescape(page.content.decode()).partition('<section class="four"')[2]
         found = page.context["answers"]
-        for text in (*found.read, *found.change, *found.end, found.survives, found.ended_by):
+        fate = [found.survives, found.ended_by]
+        if recipe.route in DROPPED:
+            fate = ["Nothing: browsers do not keep it."]
+            assert "Kept after:" not in box
+        for text in (*found.read, *found.change, *found.end, *fate):
             assert text
             assert text in box
 

@@ -9,6 +9,7 @@ from django.http import HttpResponse
 from django.test import Client
 from pytest_django import Settings
 
+from cookieproj.engines.round_trips import count_round_trips
 from demo import wire
 from tests.families import IN_COOKIES
 
@@ -158,6 +159,18 @@ def test_round_trips_are_reported(profile: str, wire_client: Client) -> None:
     [write] = reported(wire_client.post("/sessions/set-item/", {"value": "red"}))
     assert (read["trips"], write["trips"]) == ROUND_TRIPS[profile]
     assert (write["milliseconds"] > 0) == (profile not in IN_COOKIES)
+
+
+def test_round_trips_of_a_stream_are_those_before_its_body(wire_client: Client) -> None:
+    wire_client.post("/sessions/set-item/")
+    response = wire_client.post("/streaming/saved/")
+    [exchange] = reported(response)
+    with count_round_trips() as in_body:
+        assert response.getvalue().endswith(b": 1\n")
+    assert in_body.number > 0
+    assert exchange["streamed"]
+    [unstreamed] = reported(wire_client.get("/sessions/get-item/"))
+    assert not unstreamed["streamed"]
 
 
 def test_engine_that_does_not_report_round_trips(wire_client: Client, settings: Settings) -> None:

@@ -74,6 +74,7 @@ function exchangeNode(exchange) {
   unlisted.hidden = !exchange.unlisted;
   unlisted.textContent = unlisted.dataset.text.replace("{n}", exchange.unlisted);
   put("trips", roundTripsText(node.querySelector("[data-trips]").dataset, exchange));
+  node.querySelector("[data-streamed]").hidden = !exchange.streamed || exchange.trips === null;
   return node;
 }
 
