@@ -43,7 +43,10 @@ ROWS = (
     Row(
         'response = make_response("Hello")\nresponse.set_cookie("color", "blue", max_age=60)',
         'response = HttpResponse("Hello")\nresponse.set_cookie("color", "blue", max_age=60)',
-        _("The method and its arguments have the same names."),
+        _(
+            "The method and its arguments have the same names. Flask also has partitioned; Django "
+            "up to 6.1 does not."
+        ),
         "cookies/max-age",
     ),
     Row(
@@ -55,7 +58,11 @@ ROWS = (
     Row(
         'response.delete_cookie("color")',
         'response.delete_cookie("color")',
-        _("Nothing differs. Path and domain must be those of the cookie."),
+        _(
+            "Path and domain must be those of the cookie. Flask also has secure, httponly and "
+            'partitioned. Django sets Secure itself with samesite="None", and for names that '
+            "begin with __Secure- or __Host-."
+        ),
         "reading/delete",
     ),
     Row(

@@ -94,9 +94,14 @@ class SetCookie:
 
     @property
     def domain(self) -> str:
-        """The domain of the cookie, or "" for this host alone."""
+        """The domain of the cookie, or "" for this host alone.
+
+        Browsers keep a cookie for the host alone if its domain is that very host, and is an
+        address or has no dot.
+        """
         domain: str = self.attributes.get("domain", "").lower().removeprefix(".")
-        return "" if ADDRESS.fullmatch(domain) else domain
+        is_host = domain == self.host and "." not in domain
+        return "" if is_host or ADDRESS.fullmatch(domain) else domain
 
     @property
     def path(self) -> str:

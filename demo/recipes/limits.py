@@ -176,8 +176,9 @@ def two_paths(request: HttpRequest) -> HttpResponse:
     _("Two cookies of one name, by domain"),
     _(
         "A cookie without a domain is only this host's. With a domain it is another cookie, which "
-        "subdomains share. On 127.0.0.1 and localhost the browser drops it: run the site under a "
-        "name with a dot to see both."
+        "subdomains share. On 127.0.0.1 and localhost the browser drops it, unless the domain is "
+        "that very host: then it is only this host's too, and replaces the other. Run the site "
+        "under a name with a dot to see both."
     ),
     form=DomainForm,
     methods=READS_OR_SETS_A_COOKIE,

@@ -18,6 +18,9 @@ from .recipe import TextResponse
 
 View = Callable[..., HttpResponse]
 
+# Browsers take these for two sites, and each of them is the other's second name.
+NAMES = ("127.0.0.1", "localhost")
+
 
 def other_origin(request: HttpRequest) -> str:
     """Return the origin of this server under its other local name, with the request's port."""
@@ -35,36 +38,57 @@ def with_policy(response: HttpResponse, **directives: str) -> HttpResponse:
     return replaced(None)  # type: ignore[no-any-return]
 
 
-def is_local(request: HttpRequest) -> bool:
-    """Whether this is development, and the browser is on this machine."""
-    name = urlsplit(request.build_absolute_uri()).hostname or ""
-    return settings.DEBUG and (name in ("127.0.0.1", "::1") or f".{name}".endswith(".localhost"))
+def name_of(request: HttpRequest) -> str:
+    """Return the name in the request's address, "" if there is no such port."""
+    try:
+        url = urlsplit(request.build_absolute_uri())
+        return (url.hostname or "") if url.port != 0 else ""
+    except ValueError:
+        return ""
+
+
+def has_second_site(request: HttpRequest) -> bool:
+    """Whether this is development, and the site has been opened under one of the two names."""
+    return settings.DEBUG and name_of(request) in NAMES
+
+
+def has_subdomains(request: HttpRequest) -> bool:
+    """Whether this is development, and names below localhost lead to this site."""
+    name = name_of(request)
+    return settings.DEBUG and (name in (*NAMES, "::1") or name.endswith(".localhost"))
 
 
 def only_local(view: View) -> View:
-    """Serve a page of a recipe only on the local machine with DEBUG on."""
+    """Serve a page of a recipe only under one of the two names with DEBUG on."""
 
     @wraps(view)
     def served(request: HttpRequest, *arguments: Any, **named: Any) -> HttpResponse:
-        if not is_local(request):
+        if not has_second_site(request):
             raise Http404
         return view(request, *arguments, **named)
 
     return served
 
 
-def local_recipe(view: View) -> View:
-    """Run a recipe only on the local machine with DEBUG on, and say so elsewhere."""
+def runs_if(is_local: Callable[[HttpRequest], bool]) -> Callable[[View], View]:
+    """Run a recipe only for such requests, and say so in answer to others."""
 
-    @wraps(view)
-    def served(request: HttpRequest, **fields: Any) -> HttpResponse:
-        if not is_local(request):
-            return TextResponse(
-                _(
-                    "This recipe needs a second name of the site. Open it as 127.0.0.1 or "
-                    "localhost on the machine that serves it, with DEBUG on."
+    def decorated(view: View) -> View:
+        @wraps(view)
+        def served(request: HttpRequest, **fields: Any) -> HttpResponse:
+            if not is_local(request):
+                return TextResponse(
+                    _(
+                        "This recipe needs a second name of the site. Open it as 127.0.0.1 or "
+                        "localhost on the machine that serves it, with DEBUG on."
+                    )
                 )
-            )
-        return view(request, **fields)
+            return view(request, **fields)
 
-    return served
+        return served
+
+    return decorated
+
+
+local_recipe = runs_if(has_second_site)
+recipe_of_subdomains = runs_if(has_subdomains)

@@ -36,8 +36,8 @@ def shop(request: HttpRequest, way: str) -> HttpResponse:
     return render(request, "demo/payment_shop.html", context)
 
 
-# Stands for the payment provider. Its receipt is signed, so nobody else can say that an order is
-# paid.
+# Stands in for the payment provider, and signs a receipt for any order, for anybody. A provider
+# signs one only for what was paid. With its signature nobody else can say that an order is paid.
 @never_cache
 @only_local
 def payment_page(request: HttpRequest, way: str) -> HttpResponse:

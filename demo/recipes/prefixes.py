@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy
 from cookieproj.engines.cookie_checks import PREFIXES
 from demo.form_fields import CookieAttributeField
 
-from .local_names import local_recipe
+from .local_names import recipe_of_subdomains
 from .recipe import READS_OR_SETS_A_COOKIE, Subject, TextResponse, recipe
 
 
@@ -46,7 +46,8 @@ BLOG = f"blog.{SHOP}"
         "set it; __Host-Http- needs all four. A browser that knows the prefix drops a cookie that "
         "lacks one of them. __Secure- and __Host- are in RFC 6265bis, the other two in its "
         "successor, draft-ietf-httpbis-layered-cookies. Secure needs https; over http Chromium "
-        "accepts it from 127.0.0.1 and localhost only."
+        "accepts it only from addresses such as 127.0.0.1, which lead to the machine itself, from "
+        "localhost and from names below localhost."
     ),
     form=PrefixForm,
     methods=READS_OR_SETS_A_COOKIE,
@@ -70,8 +71,9 @@ def prefix(
     gettext_lazy(
         "Run it with secure, then without. RFC 6265bis (section 5.7): a response over http may "
         "neither replace nor delete a Secure cookie, nor set one of the same name beside it, even "
-        "from a subdomain. Chromium takes http on 127.0.0.1 and localhost for secure, so there "
-        "the second run does replace the first cookie. On any other host the first cookie stays. "
+        "from a subdomain. Chromium takes http for secure on addresses such as 127.0.0.1, "
+        "on localhost and on names below localhost, so there the second run does replace the first "
+        "cookie. On any other host the first cookie stays. "
         "To see that, serve the site over https and over http under a name of its own."
     ),
     form=SecureForm,
@@ -100,7 +102,7 @@ def secure_stays(request: HttpRequest, secure: bool) -> HttpResponse:
     methods=READS_OR_SETS_A_COOKIE,
     works_on=Subject.NOTHING,
 )
-@local_recipe
+@recipe_of_subdomains
 def subdomain(request: HttpRequest) -> HttpResponse:
     url = urlsplit(request.build_absolute_uri(request.path))
     pairs = [pair.strip() for pair in request.META.get("HTTP_COOKIE", "").split(";")]

@@ -34,7 +34,8 @@ def test_cookie_is_kept_only_if_attributes_fit_prefix(
     prefix: str, page: Page, site: str, https_site: str
 ) -> None:
     """Also over http, but only on the local machine."""
-    for address in (site, site.replace("127.0.0.1", "localhost"), https_site):
+    hosts = ("127.0.0.1", "localhost", "shop.localhost")
+    for address in (*(site.replace("127.0.0.1", host) for host in hosts), https_site):
         assert is_kept(page, address, prefix, {})
     assert not is_kept(page, site.replace("127.0.0.1", "plain.test"), prefix, {})
     for changed in UNFITTING[prefix]:
@@ -50,7 +51,8 @@ def guarded(page: Page, address: str) -> str:
 
 
 def test_http_cannot_replace_secure_cookie(page: Page, site: str, https_site: str) -> None:
-    for host, kept in (("plain.test", "secure"), ("127.0.0.1", "plain"), ("localhost", "plain")):
+    local = [(host, "plain") for host in ("127.0.0.1", "localhost", "shop.localhost")]
+    for host, kept in (("plain.test", "secure"), *local):
         secure, plain = (address.replace("127.0.0.1", host) for address in (https_site, site))
         assert guarded(page, f"{secure}/prefixes/secure-stays/?secure=on") == "secure"
         assert guarded(page, f"{plain}/prefixes/secure-stays/") == kept

@@ -22,6 +22,10 @@ pytestmark = pytest.mark.long
 
 KEPT, DELETED = "Kept.", "Deleted."
 SAME = re.compile("It is there, with the value that it had before")
+NOTHING_SENT = (
+    "Nothing was deleted. The browser sends no such cookie. This page cannot see whether it has a "
+    "Secure one: over http that is neither sent nor deleted."
+)
 NO_REASON = "Not kept. The browser gives no reason."
 SAMESITE = "Not kept. SameSite=None needs Secure."
 
@@ -143,6 +147,14 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
         ["A later line of this run replaced it.", DELETED],
     ),
     "two paths": (["a=1; Path=/", "a=1; Path=/x/"], [KEPT, KEPT]),
+    "two paths, one above the other": (
+        ["a=1; Path=/x", "a=1; Path=/x/y; SameSite=None"],
+        [KEPT, SAMESITE],
+    ),
+    "set, and deleted for a path that begins alike": (
+        ["a=1; Path=/x", "a=; Path=/xy; Max-Age=0"],
+        [KEPT, "The browser sends no such cookie now."],
+    ),
     "two paths, one dropped": (["a=1; Path=/", "a=1; Path=/x/; SameSite=None"], [KEPT, SAMESITE]),
     "set and deleted elsewhere": (
         ["a=1; Path=/", "a=; Path=/x/; Max-Age=0"],
@@ -244,6 +256,7 @@ def test_verdicts_over_plain_http(page: Page, sites: Sites) -> None:
         ),
         "e=1; Path=/; Max-Age=34560000": KEPT,
         "a=; Path=/; Max-Age=0": DELETED,
+        "f=; Path=/; Max-Age=0": NOTHING_SENT,
     }.items():
         assert verdicts(page, line) == [text], line
 
@@ -258,8 +271,20 @@ def test_secure_cookie_protects_its_name_over_http(page: Page, sites: Sites) -> 
     [text] = verdicts(page, "a=2; Path=/")
     assert text.startswith("Not kept. The browser gives no reason. One rule leaves no trace here")
     assert jar(page.context)["a"]["value"] == "1"
-    assert verdicts(page, "a=; Path=/; Max-Age=0")[0].startswith("Nothing was deleted")
+    assert verdicts(page, "a=; Path=/; Max-Age=0") == [NOTHING_SENT]
     assert "a" in jar(page.context)
+
+
+def test_domain_that_is_the_host(page: Page, sites: Sites) -> None:
+    """An address and a name without a dot have no domain: both lines are for the host alone."""
+    for host in ("localhost", "127.0.0.1"):
+        page.goto(f"{sites.at('http', host)}/recipes/limits/two-domains/")
+        page.fill("[name=domain]", host)
+        page.click("form[data-recipe] button")
+        expect(page.locator("[data-status]")).to_have_class("status good")
+        assert shown(page) == ["A later line of this run replaced it.", KEPT]
+        assert jar(page.context)["twin"]["domain"] == host
+        page.context.clear_cookies()
 
 
 def test_session_cookie(page: Page) -> None:

@@ -4,6 +4,7 @@ import html
 import re
 from datetime import timedelta
 from http.cookies import SimpleCookie
+from inspect import signature
 from typing import Any
 
 import flask
@@ -13,6 +14,7 @@ import time_machine
 from cachelib import SimpleCache
 from django.conf import global_settings
 from django.core.signing import b64_decode
+from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 from flask_session.defaults import Defaults
@@ -96,6 +98,21 @@ def test_defaults_of_the_cookie(app: flask.Flask) -> None:
     ):
         name, value = line.split(" = ")
         assert repr(defaults[name]).replace("'", '"') == value
+
+
+@pytest.mark.parametrize(
+    ("method", "only_in_flask"),
+    [("set_cookie", {"partitioned"}), ("delete_cookie", {"secure", "httponly", "partitioned"})],
+)
+def test_arguments_that_only_flask_has(method: str, only_in_flask: set[str]) -> None:
+    flasks, djangos = (
+        set(signature(getattr(response, method)).parameters)
+        for response in (flask.Response, HttpResponse)
+    )
+    assert flasks - djangos == only_in_flask
+    assert djangos <= flasks
+    [row] = [row for row in ROWS if f"response.{method}(" in row.flask]
+    assert only_in_flask <= set(re.findall("[a-z]+", str(row.difference)))
 
 
 def test_flasks_session_is_signed_and_readable(app: flask.Flask) -> None:

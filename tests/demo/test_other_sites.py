@@ -53,7 +53,6 @@ def policy(client: Client, path: str, host: str = "127.0.0.1:8000") -> dict[str,
         ("http://127.0.0.1:8000/", "http://localhost:8000"),
         ("http://localhost:8000/", "http://127.0.0.1:8000"),
         ("https://localhost/", "https://127.0.0.1"),
-        ("http://[::1]:8000/", "http://localhost:8000"),
     ],
 )
 def test_other_origin(url: str, other: str) -> None:
@@ -84,8 +83,14 @@ def test_other_directives_stay(client: Client, db: None) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES)
-@pytest.mark.parametrize(("is_debug", "host"), [(False, "127.0.0.1"), (True, "testserver")])
-def test_pages_are_served_in_development_on_this_machine_only(
+@pytest.mark.parametrize(
+    ("is_debug", "host"),
+    [
+        (False, "127.0.0.1"),
+        *((True, host) for host in ("testserver", "shop.localhost", "[::1]", "localhost:65536")),
+    ],
+)
+def test_pages_are_served_in_development_under_two_names_only(
     is_debug: bool, host: str, path: str, settings: Settings
 ) -> None:
     settings.DEBUG = is_debug
@@ -97,13 +102,24 @@ def test_pages_are_served_in_development_on_this_machine_only(
 @pytest.mark.parametrize("route", ROUTES)
 def test_recipes_say_where_they_run(route: str, profile: str, settings: Settings) -> None:
     recipe = RECIPES[route]
-    for host, is_debug in (("127.0.0.1", False), ("testserver", True), ("shop.localhost", True)):
+    needs_subdomains = route == "prefixes/subdomain"
+    for host, is_debug, runs in (
+        ("127.0.0.1", False, False),
+        ("testserver", True, False),
+        ("localhost:65536", True, False),
+        ("127.0.0.1:65535", True, True),
+        ("localhost", True, True),
+        ("shop.localhost", True, needs_subdomains),
+        ("[::1]", True, needs_subdomains),
+    ):
         settings.DEBUG = is_debug
         client = Client(headers={"host": host})
         response = client.generic("POST" if "POST" in recipe.methods else "GET", recipe.url)
-        runs = host == "shop.localhost"
-        assert response.text.startswith("This recipe needs a second name") != runs
+        # Those that run show a page or lead to one.
+        assert (response.headers["Content-Type"] == "text/html; charset=utf-8") == runs
+        assert (b"This recipe needs a second name" in response.content) != runs
         assert bool(response.cookies) <= runs
+        assert client.get(recipe.page_url).status_code == 200
 
 
 @pytest.mark.parametrize("knows_attribute", [False, True])
@@ -174,6 +190,17 @@ def test_cookie_of_order_is_narrow(profile: str, client: Client) -> None:
     assert cookie["path"] == "/payment/back-order-cookie/"
     assert (cookie["samesite"], cookie["secure"], cookie["httponly"]) == ("None", True, True)
     assert cookie["max-age"] == 20 * 60
+
+
+def test_cookie_of_order_expires(profile: str, client: Client) -> None:
+    """A browser might send it for longer than its max-age."""
+    path = "/payment/back-order-cookie/"
+    with time_machine.travel(NOW, tick=False):
+        order = order_of(client, "order-cookie")
+    with time_machine.travel(NOW + timedelta(minutes=20, seconds=1), tick=False):
+        assert "There is no cookie for this order" in client.post(path, receipt_for(order)).text
+    with time_machine.travel(NOW + timedelta(minutes=20), tick=False):
+        assert f"the same order, {order}." in client.post(path, receipt_for(order)).text
 
 
 def test_cookie_and_receipt_must_name_the_same_order(profile: str, client: Client) -> None:

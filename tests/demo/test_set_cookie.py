@@ -11,7 +11,7 @@ from demo.set_cookie import read_by_browser
 
 @pytest.fixture(autouse=True)
 def hosts(settings: Settings) -> None:
-    settings.ALLOWED_HOSTS = ["shop.example.com", "127.0.0.1", "[::1]"]
+    settings.ALLOWED_HOSTS = ["shop.example.com", ".localhost", "127.0.0.1", "[::1]"]
 
 
 def read(line: str, path: str = "/a/b/", host: str = "shop.example.com", **options: Any) -> Any:
@@ -40,6 +40,23 @@ def test_path(attributes: str, path: str, expected: str) -> None:
 )
 def test_domain(attributes: str, expected: str) -> None:
     assert read(f"a=1; {attributes}")["domain"] == expected
+
+
+@pytest.mark.parametrize(
+    ("host", "domain", "expected", "is_kept"),
+    [
+        ("localhost:8000", "localhost", "", True),
+        ("localhost", ".LOCALHOST", "", True),
+        ("127.0.0.1", "127.0.0.1", "", True),
+        ("shop.localhost", "localhost", "localhost", False),
+        ("shop.localhost", "shop.localhost", "shop.localhost", True),
+    ],
+)
+def test_host_without_subdomains_as_domain(
+    host: str, domain: str, expected: str, is_kept: bool
+) -> None:
+    told = read(f"a=1; Domain={domain}", host=host)
+    assert (told["domain"], not told["reasons"]) == (expected, is_kept)
 
 
 @pytest.mark.parametrize(

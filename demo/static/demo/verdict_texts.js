@@ -8,7 +8,7 @@ const MAX_SHOWN = 4;
 const GOOD = ["kept", "shortened", "ageUnseen", "same", "deleted"];
 const DROPPED = ["dropped", "crowded"];
 const DOUBTFUL = ["earlier"];
-const UNDELETED = ["undeleted", "elsewhere", "nothing"];
+const UNDELETED = ["undeleted", "elsewhere", "nothing", "nothingSent"];
 
 export function verdictClass({ verdict }) {
   if (GOOD.includes(verdict.kind)) return "good";

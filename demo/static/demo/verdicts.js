@@ -72,7 +72,11 @@ function absentVerdict(line, total, seconds) {
   return isCrowded ? { kind: "crowded", total } : { kind: "dropped" };
 }
 
-const isSentTo = (path, cookie) => !isDeletion(cookie) && path.startsWith(cookie.path);
+const isSentTo = (path, cookie) => !isDeletion(cookie) && isAtOrBelow(path, cookie.path);
+
+// RFC 6265, section 5.1.4.
+const isAtOrBelow = (path, above) =>
+  path === above || path.startsWith(above.endsWith("/") ? above : `${above}/`);
 
 // The cookie was there before, so that only a rule speaks for or against its having been stored
 // again. Not every browser has every rule.
@@ -98,7 +102,9 @@ function deletionVerdict(line, { old, now, oldStored, nowStored }, others) {
   if (setters.some((other) => identity(other) !== identity(line))) return { kind: "unclear" };
   if (old?.length > now.length || setters.length) return { kind: "deleted" };
   if (now.length) return { kind: "elsewhere" };
-  return { kind: old ? "nothing" : "gone" };
+  if (!old) return { kind: "gone" };
+  // Over http a Secure cookie is not sent, and stays.
+  return { kind: isSecureContext ? "nothing" : "nothingSent" };
 }
 
 function isSame(value, other) {
