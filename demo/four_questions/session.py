@@ -195,14 +195,15 @@ def shares_rows(engine: EngineRef) -> bool:
 def sign_out_events(session: Any) -> Iterator[Event]:
     if not running_engine.is_held_by_browser():
         yield kept_if(False, _("signing out, for every copy of the cookie too"))
-    else:
-        if outlives_logout(session):
-            yield from sign_out_of_one_browser()
-        else:
-            yield kept_if(False, _("logout() after login(), for every copy of the cookie too"))
+    elif outlives_logout(session):
+        yield from sign_out_of_one_browser()
         yield kept_if(
             True, _("flush() or a sign-out by hand, for somebody who has a copy of the cookie")
         )
+    else:
+        what = _("logout() or flush() after login(), for every copy of the cookie too")
+        yield kept_if(False, what)
+        yield kept_if(True, _("a sign-out by hand, for somebody who has a copy of the cookie"))
     # Only login() ties a session to a password.
     is_signed_in = SESSION_KEY in session
     yield kept_if(not is_signed_in, _("a new password that is set in another browser"))
