@@ -46,13 +46,13 @@ class UnreadableError(ValueError):
 def decoding_steps(payload: bytes, data: Any = None, salt: str = COOKIE_SALT) -> Iterator[Step]:
     """Yield the steps from the stored bytes to the data.
 
-    ``data`` is the session as the engine decoded it. The step of a pickle shows ``data``: no
-    pickle is opened here. ``salt`` is the salt of the signature. If the bytes cannot be decoded,
-    the last step is not valid.
+    ``data`` is the session as the engine decoded it, from another place if these bytes are not
+    valid. The step of a pickle shows ``data``: no pickle is opened here. ``salt`` is the salt of
+    the signature. If the bytes cannot be decoded, the last step is not valid.
     """
     try:
         if match := SIGNED.fullmatch(payload.decode("latin-1").strip()):
-            yield from signed_steps(match, salt)
+            yield from signed_steps(match, salt, has_copy=bool(data))
         elif payload.startswith(ENCRYPTED_COOKIE_PREFIX.encode()):
             yield from encrypted_steps(payload.decode("latin-1").strip())
         elif payload.startswith(b"\x80"):
@@ -71,7 +71,7 @@ def decoding_steps(payload: bytes, data: Any = None, salt: str = COOKIE_SALT) ->
         yield Step(_("It cannot be read"), str(error), "", is_valid=False)
 
 
-def signed_steps(match: re.Match[str], salt: str) -> Iterator[Step]:
+def signed_steps(match: re.Match[str], salt: str, *, has_copy: bool) -> Iterator[Step]:
     yield Step(
         _("Split at the colons"),
         _("The data, the time of signing in base 62, and the signature."),
@@ -88,6 +88,11 @@ def signed_steps(match: re.Match[str], salt: str) -> Iterator[Step]:
         ),
         _("The signature is valid.")
         if is_valid
+        else _(
+            "The signature is not valid. The site has read the copy in the cache instead, which is "
+            "not signed."
+        )
+        if has_copy
         else _("The signature is not valid: to Django this is an empty session."),
         is_valid,
         needs_secret=True,

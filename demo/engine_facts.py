@@ -27,7 +27,7 @@ from cookieproj.engines.caches.redis import RedisStore
 from cookieproj.engines.constants import ENGINE_NAMES, OUR_ENGINES
 from cookieproj.engines.cookie_sessions import CookieSession
 from cookieproj.engines.engine_registry import EngineRef
-from cookieproj.engines.exceptions import SessionStoreError
+from cookieproj.engines.entries import Location
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.mongodb import SessionStore as MongoDBEngine
 
@@ -64,11 +64,13 @@ class EngineFacts:
 
     ``is_session`` is whether the cookie is the session itself, and ``is_readable`` whether it can
     be read without a secret. ``signed_copies`` has for each place of the session whether its bytes
-    are made with SECRET_KEY. ``outlives_deletion`` is whether the cookie opens the session after
-    the engine has deleted it.
+    are made with SECRET_KEY. ``copy_place`` is the cache with a copy of the row, "" if there is
+    none. ``outlives_deletion`` is whether the cookie opens the session after the engine has deleted
+    it.
     """
 
     place: str
+    copy_place: str
     is_session: bool
     is_readable: bool
     signed_copies: list[bool]
@@ -77,26 +79,22 @@ class EngineFacts:
 
 
 def facts_of(engine: EngineRef) -> EngineFacts | None:
-    """Return the facts of an engine, tried once; None if its store fails or it is not known here.
+    """Return the facts of an engine, tried once; None if it is not known here.
 
-    Django's engines have the facts of ours, which store the same bytes in the same places.
+    Django's engines have the facts of ours, which store the same bytes in the same places. Raises
+    SessionStoreError if the store fails. The next call tries it again.
     """
     if engine.name not in ENGINE_NAMES:
         return None
     session_class = engine.of(OUR_ENGINES).session_class
     store = settings.CACHES.get(settings.SESSION_CACHE_ALIAS, {}).get("LOCATION", "")
     name = f"facts-{hash((engine.name, str(store), get_language(), settings.DEBUG))}"
-    facts = cached_result(name, lambda: facts_or_failure(session_class), bool)
-    return facts if isinstance(facts, EngineFacts) else None
+    return cached_result(name, lambda: namespaced_facts(session_class), lambda _facts: True)
 
 
-def facts_or_failure(session_class: type[SessionBase]) -> EngineFacts | str:
-    """Return the facts, or "" if the store fails: None could not be cached."""
-    try:
-        with namespaced(session_class) as namespaced_class:
-            return try_session(namespaced_class, session_class)
-    except SessionStoreError:
-        return ""
+def namespaced_facts(session_class: type[SessionBase]) -> EngineFacts:
+    with namespaced(session_class) as namespaced_class:
+        return try_session(namespaced_class, session_class)
 
 
 def try_session(session_class: Any, engine_class: Any) -> EngineFacts:
@@ -115,12 +113,19 @@ def try_session(session_class: Any, engine_class: Any) -> EngineFacts:
     return EngineFacts(
         # A public page does not show where a server has its stores.
         place=str(place) if settings.DEBUG or is_session else _("the server"),
+        copy_place=copy_place(locations),
         is_session=is_session,
         is_readable=any(COLOR in step.outcome for step in steps if not step.needs_secret),
         signed_copies=[True] if is_session else signed,
         outlives_deletion=session_class(cookie).get("color") == COLOR,
         restart=restart(session_class),
     )
+
+
+def copy_place(locations: list[Location]) -> str:
+    if len(locations) == 1:
+        return ""
+    return str(locations[1].place) if settings.DEBUG else _("the cache")
 
 
 def restart(session_class: Any) -> Restart:

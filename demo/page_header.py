@@ -29,15 +29,20 @@ class State:
         """The running engine: the short name of one of ours, the dotted path of any other."""
         return current_engine().label
 
-    @cached_property
+    @property
     def is_known(self) -> bool:
         """Whether the store answers. A page that needs no session is shown even if it does not."""
+        return self.failure is None
+
+    @cached_property
+    def failure(self) -> StoreError | None:
+        """The error of a store that does not answer."""
         try:
             _ = self.user, self.expires
         except StoreError as error:
             logger.warning("%s: %s", self.request.path, in_english(error))
-            return False
-        return True
+            return error
+        return None
 
     @cached_property
     def user(self) -> Any:

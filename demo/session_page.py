@@ -157,4 +157,6 @@ def stored_sessions(session: Any, shows_secrets: bool) -> list[StoredSession]:
     """Return the session in each of its stores, or nothing if the engine cannot locate it."""
     if not isinstance(session, ListingMixin) or not session.session_key:
         return []
+    # A read puts a copy of a row into the cache.
+    session.get("")
     return [StoredSession(location, session, shows_secrets) for location in session.locate()]

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from demo.page_header import State
 from demo.recipes.recipe import Recipe, Subject
 
-from .answers import Answers
+from .answers import Answers, NoAnswers
 from .cookie import cookie_answers, sign_in_answers
 from .in_address import address_answers
 from .session import session_answers
@@ -20,8 +20,8 @@ from .session import session_answers
 __all__ = ["Answers", "answers_for", "session_answers"]
 
 
-def answers_for(recipe: Recipe, request: HttpRequest, state: State) -> Answers | None:
-    """Return the answers about what the recipe works on; None if the store does not answer."""
+def answers_for(recipe: Recipe, request: HttpRequest, state: State) -> Answers | NoAnswers:
+    """Return the answers about what the recipe works on, or why there are none."""
     match recipe.subject:
         case Subject.PLAIN_COOKIE | Subject.SIGNED_COOKIE:
             return cookie_answers(recipe, request)
@@ -30,7 +30,7 @@ def answers_for(recipe: Recipe, request: HttpRequest, state: State) -> Answers |
         case Subject.SESSION_IN_ADDRESS:
             return address_answers()
     answers = session_answers(state)
-    if answers is not None and recipe.subject == Subject.NOTHING:
+    if isinstance(answers, Answers) and recipe.subject == Subject.NOTHING:
         about = _("This recipe has no single cookie to describe, so this is about your session.")
         return replace(answers, about=f"{about} {answers.about}")
     return answers

@@ -4,9 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import reduce
 
+from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from cookieproj.engines.exceptions import SessionStoreError, StoreUnavailableError
 from demo.engine_facts import Fate
 
 MINUTE, HOUR, DAY = 60, 60 * 60, 24 * 60 * 60
@@ -60,6 +62,28 @@ class Answers:
 
     def _what(self, fate: Fate) -> str:
         return listed(event.what for event in self.events if event.fate == fate)
+
+
+@dataclass(frozen=True)
+class NoAnswers:
+    """Why there are no answers, as one sentence or two."""
+
+    why: str
+
+
+def no_answers(error: SessionStoreError) -> NoAnswers:
+    """Return what is wrong with the store. A public page does not name it."""
+    if not settings.DEBUG:
+        return NoAnswers(_("The store does not answer now. Load the page again later."))
+    if not isinstance(error, StoreUnavailableError):
+        return NoAnswers(str(error))
+    return NoAnswers(
+        _("%(store)s does not answer now. Load the page again later.") % {"store": error.store}
+    )
+
+
+def unknown_engine() -> NoAnswers:
+    return NoAnswers(_("The engine is not one that this site knows."))
 
 
 def joined(sentences: Iterable[str]) -> str:

@@ -3,20 +3,32 @@
 from django.utils.translation import gettext as _
 
 from cookieproj.engines.engine_registry import current_engine
+from cookieproj.engines.exceptions import SessionStoreError
 from demo.engine_facts import facts_of
 from demo.recipes.in_path import ADDRESS_AGE
 
-from .answers import Answers, Event, change_of_secret_key, duration, kept_if
-from .session import engine_events
+from .answers import (
+    Answers,
+    Event,
+    NoAnswers,
+    change_of_secret_key,
+    duration,
+    kept_if,
+    no_answers,
+    unknown_engine,
+)
+from .session import clearing_the_cache, engine_events
 
 
-def address_answers() -> Answers | None:
+def address_answers() -> Answers | NoAnswers:
     engine = current_engine()
-    facts = facts_of(engine)
+    try:
+        facts = facts_of(engine)
+    except SessionStoreError as error:
+        return no_answers(error)
     if facts is None:
-        return None
+        return unknown_engine()
     restart = facts.restart
-    uses_only_cache = engine.has_cache and len(facts.signed_copies) == 1
     return Answers(
         about=_("The session whose key is in the address."),
         read=[
@@ -30,7 +42,7 @@ def address_answers() -> Answers | None:
         events=[
             kept_if(False, _("closing the window")),
             Event(_("a restart of the site"), restart.of_site),
-            kept_if(not uses_only_cache, _("clearing the cache of sessions")),
+            *clearing_the_cache(facts, engine),
             # The address is signed, whatever the store does.
             *change_of_secret_key(needs_old_key=True),
             *engine_events(engine),

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from cookieproj.engines import running_engine
 from cookieproj.engines.constants import ENGINE_NAMES, EXPIRY_ITEM, OUR_ENGINES
 from cookieproj.engines.engine_registry import EngineRef, current_engine, resolve_engine
+from cookieproj.engines.exceptions import SessionStoreError
 from cookieproj.engines.handover import previous
 from cookieproj.engines.handover.movable_engines import handover_engine
 from cookieproj.engines.handover.same_store import share_rows
@@ -23,22 +24,30 @@ from demo.page_header import State
 from .answers import (
     Answers,
     Event,
+    NoAnswers,
     change_of_secret_key,
     closing_the_browser,
     duration,
     kept_if,
+    no_answers,
     other_sites,
     readers,
     sign_out_of_one_browser,
+    unknown_engine,
 )
 
 
-def session_answers(state: State) -> Answers | None:
-    """Return the answers, or None if the store fails or the engine is not one of those known."""
+def session_answers(state: State) -> Answers | NoAnswers:
+    """Return the answers, or why there are none."""
     engine = current_engine()
-    facts = facts_of(engine) if state.is_known else None
+    if state.failure:
+        return no_answers(state.failure)
+    try:
+        facts = facts_of(engine)
+    except SessionStoreError as error:
+        return no_answers(error)
     if facts is None:
-        return None
+        return unknown_engine()
     return Answers(
         about=_("Your session, on the engine %(engine)s.") % {"engine": engine.label},
         read=list(who_can_read(facts)),
@@ -57,6 +66,10 @@ def who_can_read(facts: EngineFacts) -> Iterator[str]:
         yield _("Only this site, and whoever can read its store: %(place)s.") % {
             "place": facts.place
         }
+        if facts.copy_place:
+            yield _("A copy is in %(cache)s, which requests read first.") % {
+                "cache": facts.copy_place
+            }
         yield (
             _("The cookie has only a random key, signed.")
             if signs_ids()
@@ -74,6 +87,8 @@ def who_can_change(facts: EngineFacts) -> Iterator[str]:
         yield _("Only this site. It ignores a cookie that somebody has changed.")
     elif all(facts.signed_copies):
         yield _("Only this site. It ignores a stored session whose signature is wrong.")
+    elif any(facts.signed_copies):
+        yield _("Only this site, and whoever can write to the cache: the copy there is not signed.")
     else:
         yield _("Only this site, and whoever can write to its store.")
     if not facts.is_session:
@@ -97,7 +112,20 @@ def when_it_ends(state: State) -> Iterator[str]:
         yield _("Before that, when the browser closes.")
     if expires := state.expires:
         yield _("If nothing changes, on %(moment)s UTC.") % {"moment": moment(expires)}
-    yield _("At once, when you sign out.")
+    if not running_engine.is_held_by_browser():
+        yield _("At once, when you sign out.")
+    elif outlives_logout(session):
+        yield _("When you sign out, in this browser only: a copy of the cookie stays valid.")
+    else:
+        yield _("At once, when you sign out with logout().")
+
+
+def outlives_logout(session: Any) -> bool:
+    """Whether a copy of a cookie that holds the session is valid after logout().
+
+    The site's revocation check refuses only a session that login() has signed in.
+    """
+    return SESSION_KEY not in session or bool(running_engine.why_not_single())
 
 
 def moment(time: datetime) -> str:
@@ -112,11 +140,15 @@ def events(facts: EngineFacts, state: State, engine: EngineRef) -> Iterator[Even
     if restart.store:
         what = _("a restart of %(store)s") % {"store": restart.store}
         yield Event(what, restart.of_store)
-    uses_only_cache = engine.has_cache and len(facts.signed_copies) == 1
-    yield kept_if(not uses_only_cache, _("clearing the cache of sessions"))
+    yield from clearing_the_cache(facts, engine)
     yield from secret_key_events(facts, is_signed_in=SESSION_KEY in session)
     yield from engine_events(engine)
-    yield from sign_out_events()
+    yield from sign_out_events(session)
+
+
+def clearing_the_cache(facts: EngineFacts, engine: EngineRef) -> list[Event]:
+    what = _("clearing the cache of sessions")
+    return [kept_if(facts.copy_place, what)] if engine.has_cache else []
 
 
 def secret_key_events(facts: EngineFacts, *, is_signed_in: bool) -> Iterator[Event]:
@@ -160,9 +192,18 @@ def shares_rows(engine: EngineRef) -> bool:
     return any(share_rows(other, engine.of(OUR_ENGINES)) for other in others)
 
 
-def sign_out_events() -> Iterator[Event]:
-    if running_engine.why_not_single():
-        yield from sign_out_of_one_browser()
-    else:
+def sign_out_events(session: Any) -> Iterator[Event]:
+    if not running_engine.is_held_by_browser():
         yield kept_if(False, _("signing out, for every copy of the cookie too"))
-    yield kept_if(False, _("a new password that is set in another browser"))
+    elif outlives_logout(session):
+        yield from sign_out_of_one_browser()
+        yield kept_if(
+            True, _("flush() or a sign-out by hand, for somebody who has a copy of the cookie")
+        )
+    else:
+        what = _("logout() or flush() after login(), for every copy of the cookie too")
+        yield kept_if(False, what)
+        yield kept_if(True, _("a sign-out by hand, for somebody who has a copy of the cookie"))
+    # Only login() ties a session to a password.
+    is_signed_in = SESSION_KEY in session
+    yield kept_if(not is_signed_in, _("a new password that is set in another browser"))

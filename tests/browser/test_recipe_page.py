@@ -394,3 +394,10 @@ def test_session_in_path_works_without_cookies(page: Page) -> None:
     page.click("text=Go to the pantry")
     assert "1 biscuit eaten" in page.inner_text("main")
     assert page.context.cookies() == []
+
+
+def test_box_follows_a_run(page: Page) -> None:
+    page.goto("/recipes/expiry/at-browser-close/")
+    expect(page.locator("#answers")).not_to_contain_text("Before that, when the browser closes.")
+    run(page)
+    expect(page.locator("#answers")).to_contain_text("Before that, when the browser closes.")

@@ -249,6 +249,18 @@ def test_unreachable_cache_of_cached_db_is_shown(client: Client, settings: Setti
     assert facts["Round trips: write"]["db"] == "2"
 
 
+def test_unreachable_cache_of_the_running_cached_db_fails_no_other_engine(
+    client: Client, settings: Settings
+) -> None:
+    settings.SESSION_ENGINE = f"{OUR_ENGINES}cached_db"
+    settings.CACHES = caches("redis://127.0.0.1:1")
+    facts = facts_of(get_page(client))
+    places = facts["Sessions are stored in"]
+    assert [name for name in PROFILES if "127.0.0.1:1" in places[name]] == ["cache", "cached_db"]
+    assert facts["Round trips: write"]["db"] == "2"
+    assert facts["Round trips: write"]["file"] == "5"
+
+
 def test_missing_table_does_not_affect_other_engines(client: Client, tmp_path: Path) -> None:
     with connected(f"sqlite:///{tmp_path}/empty.sqlite3"):
         facts = facts_of(get_page(client))

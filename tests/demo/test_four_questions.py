@@ -80,10 +80,13 @@ def change_key(settings: Settings, *, keeps_old: bool) -> None:
 
 def test_clearing_the_cache(profile: str, settings: Settings) -> None:
     client = visitor()
-    expected = fates(client)["clearing the cache of sessions"]
+    expected = fates(client)
+    if profile not in {"cache", "cached_db"}:
+        assert "clearing the cache of sessions" not in expected
+        return
     cache_connections["sessions"].clear()
-    assert has_color(client) == expected
-    assert (expected == Fate.ENDED) == (profile == "cache")
+    assert has_color(client) == expected["clearing the cache of sessions"]
+    assert (has_color(client) == Fate.ENDED) == (profile == "cache")
 
 
 def test_new_secret_key(profile: str, settings: Settings) -> None:
@@ -156,8 +159,48 @@ def test_signing_out(check: str, profile: str, settings: Settings, ada: User) ->
         assert expected["signing out, in this browser"] == Fate.ENDED
         assert expected["signing out, for somebody who has a copy of the cookie"] == Fate.KEPT
     else:
-        assert expected["signing out, for every copy of the cookie too"] == Fate.ENDED
+        by = "logout() or flush() after login()" if profile in IN_COOKIES else "signing out"
+        assert expected[f"{by}, for every copy of the cookie too"] == Fate.ENDED
     assert is_in(copy) == (profile in IN_COOKIES and not check)
+
+
+BY_HAND = "a sign-out by hand, for somebody who has a copy of the cookie"
+
+
+@pytest.mark.parametrize(
+    "path", ["/lifecycle/flush/", "/auth/by-hand-sign-out/", "/auth/sign-out/"]
+)
+@pytest.mark.parametrize("signs_in", ["", "/auth/by-hand-sign-in/", "/auth/sign-in/"])
+def test_copy_of_the_cookie_after_a_sign_out(
+    signs_in: str, path: str, profile: str, ada: User
+) -> None:
+    client = visitor()
+    if signs_in:
+        client.post(signs_in, {"username": "ada", "password": "cookies"})
+    expected, end, copy = fates(client), answers(client).end[-1], browser()
+    copy.cookies["sessionid"] = key_of(client)
+    client.post(path)
+    kept = has_color(copy)
+    if profile not in IN_COOKIES:
+        assert kept == expected["signing out, for every copy of the cookie too"]
+        assert end == "At once, when you sign out."
+    elif signs_in == "/auth/sign-in/":
+        by_logout = "logout() or flush() after login(), for every copy of the cookie too"
+        assert kept == expected[BY_HAND if "by-hand" in path else by_logout]
+        assert end == "At once, when you sign out with logout()."
+    else:
+        by_logout = "signing out, for somebody who has a copy of the cookie"
+        assert kept == expected[by_logout] == expected[f"flush() or {BY_HAND}"]
+        assert end.endswith("in this browser only: a copy of the cookie stays valid.")
+
+
+def test_new_password_leaves_a_sign_in_by_hand(profile: str, ada: User) -> None:
+    client = visitor()
+    client.post("/auth/by-hand-sign-in/", {"username": "ada", "password": "cookies"})
+    assert fates(client)["a new password that is set in another browser"] == Fate.KEPT
+    ada.set_password("chocolate")
+    ada.save()
+    assert b"ada" in again(client).get("/auth/by-hand/").content
 
 
 def test_new_password(profile: str, ada: User) -> None:
@@ -237,8 +280,11 @@ def test_who_can_read_the_session(profile: str) -> None:
     else:
         assert re.fullmatch("[a-z0-9]{32}", cookie)
         assert "The cookie has only a random key." in read
-        place = page.context["places"][0].location.place
+        place, *copies = [place.location.place for place in page.context["places"]]
         assert read[0] == f"Only this site, and whoever can read its store: {place}."
+        named = [f"A copy is in {place}, which requests read first." for place in copies]
+        assert [text for text in read if text.startswith("A copy")] == named
+        assert len(named) == (profile == "cached_db")
 
 
 def test_changed_cookie(profile: str) -> None:
@@ -253,7 +299,7 @@ def test_changed_cookie(profile: str) -> None:
     assert has_color(client) == Fate.ENDED
 
 
-@on("db", "cache")
+@on("db", "cache", "cached_db")
 def test_changed_store(profile: str) -> None:
     """Whoever writes to the store changes a session there, unless the site signs what it stores."""
     client = visitor()
@@ -269,7 +315,8 @@ def test_changed_store(profile: str) -> None:
         [name] = redis.keys("*")
         redis.set(name, redis.get(name).replace(b"blue", b"gray"), keepttl=True)
         assert b"color is gray" in again(client).get("/sessions/get-item/").content
-        assert change.endswith("whoever can write to its store.")
+        where = "its store" if profile == "cache" else "the cache: the copy there is not signed"
+        assert change.endswith(f"whoever can write to {where}.")
 
 
 @pytest.mark.parametrize(
@@ -524,14 +571,40 @@ def test_box_leaves_nothing_in_the_stores(empty_stores: None, client: Client, db
 def test_store_that_does_not_answer(settings: Settings, client: Client, db: None) -> None:
     settings.SESSION_ENGINE = f"{OUR_ENGINES}cache"
     settings.CACHES = caches("redis://127.0.0.1:1/0")
-    for path in ("/recipes/sessions/set-item/", "/recipes/expiry/every-setting/"):
-        assert "The store does not answer" in client.get(path).content.decode()
-    assert (
-        "plain"
-        not in client.get("/recipes/cookies/set-cookie/")
-        .content.decode()
-        .partition("The store does not answer")[2]
-    )
+    sentence = "Redis 127.0.0.1:1/1 does not answer now. Load the page again later."
+    client.cookies["sessionid"] = "k" * 32
+    for path in (
+        "/recipes/sessions/set-item/",
+        "/recipes/expiry/every-setting/",
+        "/recipes/in-path/begin/",
+    ):
+        assert sentence in client.get(path).content.decode()
+    assert sentence not in client.get("/recipes/cookies/set-cookie/").content.decode()
+    settings.DEBUG = False
+    page = client.get("/recipes/sessions/set-item/").content.decode()
+    assert "The store does not answer now." in page
+    assert "127.0.0.1" not in page
+
+
+@on("cache", "cached_db")
+def test_failure_is_not_remembered(
+    profile: str, settings: Settings, client: Client, tmp_path: Path
+) -> None:
+    redis = StoppableRedis(tmp_path)
+    settings.CACHES = caches(f"{redis.url}/0")
+    page = client.get("/recipes/sessions/set-item/").content.decode()
+    assert f"Redis 127.0.0.1:{redis.port}/1 does not answer now." in page
+    redis.start()
+    try:
+        assert answers(client, "/recipes/sessions/set-item/").read
+    finally:
+        redis.stop()
+
+
+def test_engine_that_is_not_known(settings: Settings, client: Client, db: None) -> None:
+    settings.SESSION_ENGINE = "tests.engines.example"
+    page = client.get("/recipes/sessions/set-item/").content.decode()
+    assert "The engine is not one that this site knows." in page
 
 
 def test_public_page_does_not_name_the_store(settings: Settings, client: Client, db: None) -> None:

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 import pytest
+from django.core.cache import caches as cache_connections
 from django.test import Client
 from pytest_django import Settings
 
@@ -140,6 +141,25 @@ def test_changed_text_is_decoded_as_invalid(profile: str, db: None) -> None:
     changed = client.post("/session/?whole", {"text": f"{text[:-1]}{'ab'[text[-1] == 'a']}"})
     assert "The signature is not valid" in changed.content.decode()
     assert "blue" in get_page(client)
+
+
+@pytest.mark.parametrize("profile", ["cached_db"], indirect=True)
+def test_copy_in_the_cache_is_shown_after_a_clearing(profile: str, db: None) -> None:
+    client = visitor()
+    cache_connections["sessions"].clear()
+    assert get_page(client).count('<h2 id="place-') == 2
+
+
+@pytest.mark.parametrize("profile", ["db", "cached_db"], indirect=True)
+def test_outcome_of_a_new_key(profile: str, settings: Settings, db: None) -> None:
+    """A row whose signature is not valid is no empty session while the cache has a copy."""
+    client = visitor()
+    settings.SECRET_KEY = "the key of next year, which is long enough to be one of a site"
+    page = get_page(client)
+    reads_copy = b"blue" in client.get("/sessions/get-item/").content
+    assert reads_copy == (profile == "cached_db")
+    assert ("The site has read the copy in the cache instead" in page) == reads_copy
+    assert ("to Django this is an empty session" in page) == (not reads_copy)
 
 
 @pytest.mark.parametrize("text", ["", "x" * 20_001])

@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -18,6 +18,7 @@ from cookieproj.engines import running_engine
 from cookieproj.engines.caches import adapter_for
 from cookieproj.engines.constants import BENCHMARK_KEY_PREFIX
 from cookieproj.engines.engine_registry import same_named_subclass
+from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.sql_statements import Table
 
 # Rows that one statement deletes.
@@ -58,8 +59,9 @@ def remove_sessions(engine: Any) -> None:
     """Delete the rows, cache entries and documents of all sessions that the engine created.
 
     Files go with their folder. The entries go from the running engine's cache too: if that is
-    cached_db, the deletion of a row sends it a signal, and it leaves a tombstone. Raises
-    StoreError if a store does not answer.
+    cached_db, the deletion of a row sends it a signal, and it leaves a tombstone. If only that
+    cache is unreachable, this is no failure of the engine. Raises StoreError if a store of the
+    engine does not answer.
     """
     if not engine.created_keys:
         return
@@ -77,5 +79,6 @@ def remove_sessions(engine: Any) -> None:
             for key in keys:
                 own_session.delete(key)
         for session in cached:
-            for key in keys:
-                adapter_for(session._cache).delete(session.cache_key_prefix + key)
+            with suppress(*([] if session is own_session else [StoreUnavailableError])):
+                for key in keys:
+                    adapter_for(session._cache).delete(session.cache_key_prefix + key)

@@ -106,7 +106,7 @@ function refresh() {
   return refreshing;
 }
 
-// Load the current page header, CSRF token and cookie jar.
+// Load the current page header, answers, CSRF token and cookie jar.
 async function loadCurrentState() {
   let exchanges = [];
   knownCookies = document.cookie;
@@ -114,7 +114,7 @@ async function loadCurrentState() {
     const response = await fetch(location.href, wireOptions());
     exchanges = exchangesOf(response);
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
-    for (const selector of ["#state", "[name=csrfmiddlewaretoken]"]) {
+    for (const selector of ["#state", "#answers", "[name=csrfmiddlewaretoken]"]) {
       const [current, updated] = [document.querySelector(selector), page.querySelector(selector)];
       if (current && updated) current.replaceWith(updated);
     }
