@@ -14,7 +14,7 @@ from django.utils.translation import gettext_noop
 
 from cookieproj.engines.cookie_checks import PREFIXES, prefix_of
 
-from .constants import LOGIN_COOKIE
+from .constants import LOGIN_COOKIE, SECURE_LOGIN_COOKIE
 
 # RFC 6265, section 4.1.1: a cookie's name is a token.
 COOKIE_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -28,9 +28,13 @@ LABEL_PUNCTUATION = (gettext_noop(":"), gettext_noop(":?.!"))
 
 
 class CookieNameField(forms.CharField):
-    """The name of a demo cookie. Rejects this site's own cookies and names that browsers drop."""
+    """The name of a demo cookie. Rejects this site's own cookies and names that browsers drop.
 
-    def __init__(self, **kwargs: Any) -> None:
+    With ``takes_prefixes`` only the former: a cookie whose name has a prefix can be read.
+    """
+
+    def __init__(self, *, takes_prefixes: bool = False, **kwargs: Any) -> None:
+        self.takes_prefixes = takes_prefixes
         super().__init__(label=_("Name"), max_length=100, strip=False, **kwargs)
 
     def clean(self, value: Any) -> str:
@@ -48,7 +52,7 @@ class CookieNameField(forms.CharField):
                 _("This site uses the cookie “%(name)s” itself; choose another name."),
                 params={"name": name},
             )
-        if prefix := prefix_of(name):
+        if not self.takes_prefixes and (prefix := prefix_of(name)):
             raise ValidationError(
                 _(
                     "Browsers keep a cookie whose name begins with “%(prefix)s” only with "
@@ -66,6 +70,7 @@ def own_cookies() -> set[str]:
         settings.CSRF_COOKIE_NAME,
         settings.LANGUAGE_COOKIE_NAME,
         LOGIN_COOKIE,
+        SECURE_LOGIN_COOKIE,
         "messages",
     }
 

@@ -82,6 +82,12 @@ ROWS = (
         "sessions/set-item",
     ),
     Row(
+        '"color" in session\nsession.get("color", "none")',
+        '"color" in request.session\nrequest.session.get("color", "none")',
+        _("Only the name differs."),
+        "sessions/contains",
+    ),
+    Row(
         'session.pop("color", None)',
         'request.session.pop("color", None)',
         _("Nothing differs."),
@@ -92,6 +98,15 @@ ROWS = (
         'request.session["cart"].append("cookie")\nrequest.session.modified = True',
         _("Nothing differs: neither notices that a list in the session grows."),
         "sessions/nested",
+    ),
+    Row(
+        'flash("Saved")\n…\nget_flashed_messages()',
+        'messages.success(request, "Saved")\n…\nmessages.get_messages(request)',
+        _(
+            "Flask keeps the messages in the session. django.contrib.messages keeps them in a "
+            "cookie, and in the session if they are too long for it."
+        ),
+        "sessions/pop",
     ),
     Row(
         "session.clear()",

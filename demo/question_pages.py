@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from cookieproj.engines.constants import ENGINE_NAMES
+from cookieproj.engines.constants import DB, ENGINE_NAMES, SIGNED_COOKIES
 from cookieproj.engines.engine_registry import current_engine
 from cookieproj.engines.exceptions import SessionStoreError
 
@@ -90,6 +90,7 @@ def render_questions(
     context = {
         "cards": cards,
         "engine": current_engine().label,
+        "other": DB if current_engine().name == SIGNED_COOKIES else SIGNED_COOKIES,
         "can_try": can_try(),
     }
     return render(request, "demo/questions.html", context)

@@ -11,12 +11,13 @@ from typing import Any
 from django.contrib.auth import get_user, login, logout
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
-from django.utils.functional import Promise
+from django.utils.functional import Promise, lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from cookieproj.engines.benchmark.namespace import namespaced
 from cookieproj.engines.caches import adapter_for
+from cookieproj.engines.constants import CACHE, CACHED_DB
 from cookieproj.engines.engine_registry import current_engine
 from cookieproj.engines.session_keys import masked
 from cookieproj.engines.signed_ids import is_whole_session, open_session, sign, signs_ids
@@ -83,7 +84,7 @@ class Question:
     run: Callable[[Lab], str]
     title: Promise
     choices: Mapping[str, Promise]
-    why: Mapping[str, Promise]
+    why: Mapping[str, Promise | str]
 
     @property
     def name(self) -> str:
@@ -106,7 +107,7 @@ QUESTIONS: dict[str, Question] = {}
 
 
 def question(
-    title: Promise, choices: Mapping[str, Promise], why: Mapping[str, Promise]
+    title: Promise, choices: Mapping[str, Promise], why: Mapping[str, Promise | str]
 ) -> Callable[[Callable[[Lab], str]], Callable[[Lab], str]]:
     """Register a function as a question. ``why`` explains each possible answer in a sentence."""
 
@@ -230,11 +231,23 @@ def delete_the_stored_session(lab: Lab) -> str:
     return YES if lab.finds_color(cookie) else NO
 
 
+def why_the_cache_is_not_all() -> str:
+    if current_engine().name in {CACHE, CACHED_DB}:
+        return _("The cache is not the only place that has the session.")
+    return _("This engine uses no cache.")
+
+
+def why_a_copy_is_signed_out() -> str:
+    if current_engine().is_held_by_browser:
+        return _("The site has put the session on the list of those that it refuses.")
+    return _("The site has deleted the session from its store.")
+
+
 @question(
     gettext_lazy("The cache loses the session, as when it is cleared. Does the cookie open it?"),
     YES_OR_NO,
     {
-        YES: gettext_lazy("The cache is not the only place that has the session, or has none."),
+        YES: lazy(why_the_cache_is_not_all, str)(),
         NO: gettext_lazy("The cache was the only place that had the session."),
     },
 )
@@ -257,9 +270,7 @@ def clear_the_cache(lab: Lab) -> str:
             "Signing out deletes the cookie in your browser alone. A copy of it stays valid until "
             "it expires, or until you sign out everywhere."
         ),
-        NO: gettext_lazy(
-            "The site has deleted the session, or put it on the list of those that it refuses."
-        ),
+        NO: lazy(why_a_copy_is_signed_out, str)(),
     },
 )
 def sign_out_and_use_a_copy(lab: Lab) -> str:

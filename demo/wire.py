@@ -144,16 +144,20 @@ def exchange(request: HttpRequest, response: HttpResponse, round_trips: RoundTri
         "status": f"{response.status_code} {response.reason_phrase}",
         "location": response.headers.get("Location"),
         "cleared": response.headers.get("Clear-Site-Data"),
-        "set": [
-            parse_set_cookie(line) | read_by_browser(line, request)
-            for line in lines[:MAX_SET_COOKIE_LINES]
-        ],
+        "set": [described(line, request) for line in lines[:MAX_SET_COOKIE_LINES]],
         "unlisted": len(lines[MAX_SET_COOKIE_LINES:]),
         "trips": round_trips.number if is_counted else None,
         "streamed": response.streaming,
         "milliseconds": round(round_trips.seconds * 1000, 2),
         "keys": SIGNED.findall(f"{request.path} {response.headers.get('Location', '')}"),
     }
+
+
+def described(line: str, request: HttpRequest) -> dict[str, Any]:
+    """Return a Set-Cookie line as JSON data. What a cookie lacks does not matter if it deletes."""
+    cookie = parse_set_cookie(line) | read_by_browser(line, request)
+    deletes = cookie["age"] is not None and cookie["age"] <= 0
+    return cookie | {"notes": []} if deletes else cookie
 
 
 def sent_cookies(request: HttpRequest) -> list[dict[str, Any]]:

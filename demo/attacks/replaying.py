@@ -32,7 +32,9 @@ def replay_after_signing_out() -> Iterator[Trial]:
             after = _("%(engine)s, after signing out") % {"engine": title(engine)}
             yield replay(after, engine.store(copied_key), user)
             sign_out_everywhere(user)
-            after = _("%(engine)s, after signing out everywhere") % {"engine": title(engine)}
+            after = _("%(engine)s, after this site's sign-out everywhere") % {
+                "engine": title(engine)
+            }
             yield replay(after, engine.store(copied_key), user)
 
 
@@ -48,7 +50,8 @@ def replay_after_signing_out() -> Iterator[Trial]:
         "has a sign-out, which ends the session only if the server can delete it, and no sign-out "
         "everywhere. This site's sign-out everywhere changes the user's session hash. Django "
         "compares it whenever a request asks for its user, so this works on every engine. With "
-        "Django alone a new password does the same."
+        "Django alone a new password does the same. That is why Django's engines are tried after a "
+        "sign-out, and ours after this site's sign-out everywhere."
     ),
 )
 def steal_a_cookie() -> Iterator[Trial]:
@@ -62,6 +65,6 @@ def steal_a_cookie() -> Iterator[Trial]:
                 target = _("%(engine)s, after its owner has signed out") % names
                 session.flush()
             else:
-                target = _("%(engine)s, after its owner has signed out everywhere") % names
+                target = _("%(engine)s, after this site's sign-out everywhere") % names
                 sign_out_everywhere(user)
             yield replay(target, engine.store(stolen_key), user)

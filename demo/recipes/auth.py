@@ -29,12 +29,20 @@ SHOWS_A_FORM_AND_SIGNS_IN = ("GET", "HEAD", "POST")
 
 
 class CredentialsForm(AuthenticationForm):
-    """Django's sign-in form without its autofocus: on a recipe's page it is not the main thing."""
+    """Django's sign-in form with a demo account filled in, and without its autofocus."""
 
     username = UsernameField(
         widget=forms.TextInput(attrs={"autocomplete": "username"}),
         help_text=demo_accounts.lazy_hint(),
     )
+    password = forms.CharField(
+        label=_("Password"),
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}, render_value=True),
+    )
+
+    def __init__(self) -> None:
+        super().__init__(initial=demo_accounts.credentials())
 
 
 def next_page(request: HttpRequest, default: str) -> str:
@@ -88,12 +96,17 @@ def by_hand_sign_in(request: HttpRequest) -> HttpResponse:
 
 @recipe(
     _("By hand: sign out"),
-    _("Remove uid and username from the session. Its other data stays."),
+    _(
+        "Remove uid and username from the session. Its other data stays, under the new session "
+        "key that cycle_key gives it."
+    ),
     methods=CHANGES,
 )
 def by_hand_sign_out(request: HttpRequest) -> HttpResponse:
+    if "username" not in request.session:
+        return TextResponse(gettext("Nobody was signed in."))
     request.session.pop("uid", None)
-    request.session.pop("username", None)
+    del request.session["username"]
     request.session.cycle_key()
     return redirect("demo:auth/by-hand")
 
@@ -224,5 +237,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     methods=CHANGES,
 )
 def sign_out(request: HttpRequest) -> HttpResponse:
+    if not request.user.is_authenticated:
+        return TextResponse(gettext("Nobody was signed in."))
     logout(request)
     return redirect("demo:auth/sign-in")

@@ -13,6 +13,7 @@ from cookieproj.engines import running_engine
 from demo.form_fields import MAX_COOKIE_AGE, ExpiryField
 from demo.session_settings import session_settings
 
+from .presence import has_session
 from .recipe import CHANGES, Subject, TextResponse, recipe
 
 WORKS_ON = Subject.SESSION
@@ -87,6 +88,8 @@ def at_browser_close(request: HttpRequest) -> HttpResponse:
 )
 def by_settings(request: HttpRequest) -> HttpResponse:
     request.session.set_expiry(None)
+    if not has_session(request):
+        return TextResponse(gettext("This browser has no session, so nothing is stored."))
     return TextResponse(expiry_of(request))
 
 

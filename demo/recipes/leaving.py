@@ -27,9 +27,9 @@ def no_store_page(request: HttpRequest) -> HttpResponse:
 @recipe(
     _("The back button after signing out"),
     _(
-        "Open this page, sign out on it, and press Back. Chromium and Firefox keep the page itself "
-        "in memory, in the back/forward cache (bfcache), and show it again without a request: "
-        "login_required is not asked."
+        "Sign in first. Then open this page, sign out on it, and press Back. Chromium and "
+        "Firefox keep the page itself in memory, in the back/forward cache (bfcache), and show it again "
+        "without a request: login_required is not asked."
     ),
     helpers=(page,),
 )
@@ -40,9 +40,9 @@ def back_button(request: HttpRequest) -> HttpResponse:
 @recipe(
     _("The back button, with no-store"),
     _(
-        "never_cache adds Cache-Control: no-store. Firefox keeps no such page in memory. Chromium "
-        "today keeps it, but discards it when a cookie changes, and signing out deletes the "
-        "session's cookie. So Back asks the server, which asks for the password. Use never_cache "
+        "Sign in first. never_cache adds Cache-Control: no-store. Firefox keeps no such page in "
+        "memory. Chromium today keeps it, but discards it when a cookie changes, and signing "
+        "out deletes the session's cookie. So Back asks the server, which asks for the password. Use never_cache "
         "on each page that only a signed-in user may see."
     ),
     helpers=(no_store_page,),
@@ -77,7 +77,11 @@ def clear_site_data(request: HttpRequest) -> HttpResponse:
     methods=CHANGES,
 )
 def sign_out_and_clear(request: HttpRequest) -> HttpResponse:
+    if request.user.is_authenticated:
+        message = gettext("The session is ended, and the browser deletes all cookies.")
+    else:
+        message = gettext("Nobody was signed in. The browser deletes all cookies.")
     logout(request)
-    response = TextResponse(gettext("The session is ended, and the browser deletes all cookies."))
+    response = TextResponse(message)
     response.headers["Clear-Site-Data"] = '"cookies"'
     return response

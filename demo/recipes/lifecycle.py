@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from cookieproj.engines import running_engine
 from demo.ending_methods import compare_methods, masked_key
 
+from .presence import has_session
 from .recipe import CHANGES, Subject, TextResponse, recipe
 
 WORKS_ON = Subject.SESSION
@@ -25,11 +26,21 @@ def report(session: SessionBase, method: Callable[[], Any]) -> str:
     keys = {"old": masked_key(old_key), "new": masked_key(session.session_key)}
     lines = [
         gettext("session_key was %(old)s and is %(new)s") % keys,
-        gettext("is_empty() is %s") % session.is_empty(),
+        emptiness_of(session),
     ]
     if old_key:
         lines.append(state_of(session, old_key))
     return "\n".join(lines)
+
+
+def nothing_to_end() -> str:
+    return gettext("This browser has no session: there is nothing to end.")
+
+
+def emptiness_of(session: SessionBase) -> str:
+    if not session.is_empty() and not session.keys():
+        return gettext("is_empty() is False, because the key remains")
+    return gettext("is_empty() is %s") % session.is_empty()
 
 
 def state_of(session: SessionBase, old_key: str) -> str:
@@ -71,10 +82,13 @@ def session_key(request: HttpRequest) -> HttpResponse:
         "data that it had."
     ),
     methods=CHANGES,
-    helpers=(report, state_of),
+    helpers=(report, emptiness_of, state_of),
 )
 def cycle_key(request: HttpRequest) -> HttpResponse:
-    return TextResponse(report(request.session, request.session.cycle_key))
+    if has_session(request):
+        return TextResponse(report(request.session, request.session.cycle_key))
+    request.session.cycle_key()
+    return TextResponse(gettext("There was no session; a new one begins."))
 
 
 @recipe(
@@ -85,9 +99,11 @@ def cycle_key(request: HttpRequest) -> HttpResponse:
         "sets another cookie."
     ),
     methods=CHANGES,
-    helpers=(report, state_of),
+    helpers=(report, emptiness_of, state_of),
 )
 def clear(request: HttpRequest) -> HttpResponse:
+    if not has_session(request):
+        return TextResponse(nothing_to_end())
     return TextResponse(report(request.session, request.session.clear))
 
 
@@ -99,9 +115,11 @@ def clear(request: HttpRequest) -> HttpResponse:
         "deletes the cookie."
     ),
     methods=CHANGES,
-    helpers=(report, state_of),
+    helpers=(report, emptiness_of, state_of),
 )
 def delete(request: HttpRequest) -> HttpResponse:
+    if not has_session(request):
+        return TextResponse(nothing_to_end())
     return TextResponse(report(request.session, request.session.delete))
 
 
@@ -139,9 +157,11 @@ def test_cookie_worked(request: HttpRequest) -> HttpResponse:
         "out."
     ),
     methods=CHANGES,
-    helpers=(report, state_of),
+    helpers=(report, emptiness_of, state_of),
 )
 def flush(request: HttpRequest) -> HttpResponse:
+    if not has_session(request):
+        return TextResponse(nothing_to_end())
     return TextResponse(report(request.session, request.session.flush))
 
 

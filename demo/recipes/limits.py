@@ -103,7 +103,11 @@ def nameless(request: HttpRequest, line: str) -> HttpResponse:
 )
 def read_nameless(request: HttpRequest) -> HttpResponse:
     pairs = request.META.get("HTTP_COOKIE", "").split("; ")
-    received = [pair for pair in pairs if pair.partition("=")[0] in {"", "value"}]
+    received = [pair for pair in pairs if pair and pair.partition("=")[0] in {"", "value"}]
+    if not received:
+        return TextResponse(
+            gettext("No cookie without a name arrived: set one with the recipe before.")
+        )
     found = {name: value for name, value in request.COOKIES.items() if name in {"", "value"}}
     return TextResponse(f"Cookie: {'; '.join(received)}\nrequest.COOKIES: {found}")
 
@@ -113,9 +117,10 @@ def read_nameless(request: HttpRequest) -> HttpResponse:
     _("More cookies than a browser keeps"),
     _(
         "RFC 6265 asks browsers for at least 50 cookies a domain. Chromium and Firefox keep 180 "
-        "for a domain with its subdomains: at one more they delete cookies until 150 are left. "
-        "Those without Secure go first, and among them those that were sent least recently. Your "
-        "session's cookie may be among them, and then you are signed out."
+        "for a domain with its subdomains: at one more they delete cookies until 150 are left, and "
+        "then store the rest of the response. Those without Secure go first, and among them those "
+        "that were sent least recently: also other cookies of this site. If your session's cookie "
+        "goes, you are signed out."
     ),
     form=NumberForm,
     methods=CHANGES,
@@ -205,6 +210,8 @@ def two_domains(request: HttpRequest, domain: str) -> HttpResponse:
 def which_twin(request: HttpRequest) -> HttpResponse:
     pairs = request.META.get("HTTP_COOKIE", "").split("; ")
     twins = "; ".join(pair for pair in pairs if pair.startswith("twin="))
+    if not twins:
+        return TextResponse(gettext("No twin arrived: set them first."))
     return TextResponse(f"Cookie: {twins}\nrequest.COOKIES: {request.COOKIES.get('twin')}")
 
 
@@ -220,7 +227,7 @@ def which_twin(request: HttpRequest) -> HttpResponse:
 )
 def delete_twin(request: HttpRequest, path: str, domain: str) -> HttpResponse:
     response = TextResponse(
-        gettext("The twin for %(path)s is deleted.") % {"path": f"{domain}{path}"}
+        gettext("The response asks to delete the twin for %(path)s.") % {"path": f"{domain}{path}"}
     )
     response.delete_cookie("twin", path=path, domain=domain or None)
     return response

@@ -81,10 +81,16 @@ def prefix(
 )
 def secure_stays(request: HttpRequest, secure: bool) -> HttpResponse:
     value = "secure" if secure else "plain"
-    response = TextResponse(
-        _("Before: guarded=%(old)s. This response, over %(scheme)s, sets guarded=%(new)s.")
-        % {"old": request.COOKIES.get("guarded", ""), "scheme": request.scheme, "new": value}
-    )
+    if "guarded" in request.COOKIES:
+        message = _(
+            "Before: guarded=%(old)s. This response, over %(scheme)s, sets guarded=%(new)s."
+        )
+    else:
+        message = _(
+            "Before: no cookie guarded. This response, over %(scheme)s, sets guarded=%(new)s."
+        )
+    names = {"old": request.COOKIES.get("guarded"), "scheme": request.scheme, "new": value}
+    response = TextResponse(message % names)
     response.set_cookie("guarded", value, secure=secure)
     return response
 

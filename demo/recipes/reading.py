@@ -8,10 +8,14 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from demo.form_fields import CookieAttributeField
+from cookieproj.engines.cookie_checks import prefix_of
+from demo.form_fields import CookieAttributeField, CookieNameField
 
-from .cookies import NameForm
 from .recipe import READS_OR_SETS_A_COOKIE, TextResponse, recipe
+
+
+class NameForm(forms.Form):
+    name = CookieNameField(initial="color", takes_prefixes=True)
 
 
 class DefaultForm(NameForm):
@@ -21,6 +25,19 @@ class DefaultForm(NameForm):
 class DeleteElsewhereForm(NameForm):
     path = CookieAttributeField(label="path", max_length=200, initial="/elsewhere/")
     domain = CookieAttributeField(label="domain", max_length=200, required=False)
+
+
+def delete_with_prefix(
+    response: HttpResponse, name: str, path: str = "/", domain: str | None = None
+) -> None:
+    """Delete a cookie, with what the prefix of its name asks for.
+
+    delete_cookie sets Secure by itself, but only for __Secure- and __Host-, and never HttpOnly.
+    """
+    response.delete_cookie(name, path=path, domain=domain)
+    if prefix := prefix_of(name):
+        response.cookies[name]["secure"] = True
+        response.cookies[name]["httponly"] = prefix.endswith("Http-")
 
 
 @recipe(
@@ -88,11 +105,12 @@ def last_visit(request: HttpRequest) -> HttpResponse:
     ),
     form=DeleteElsewhereForm,
     methods=READS_OR_SETS_A_COOKIE,
+    helpers=(delete_with_prefix,),
 )
 def delete_elsewhere(request: HttpRequest, name: str, path: str, domain: str) -> HttpResponse:
     message = gettext("The response deletes %(name)s at %(path)s, and at no other path.")
     response = TextResponse(message % {"name": name, "path": path})
-    response.delete_cookie(name, path=path, domain=domain or None)
+    delete_with_prefix(response, name, path, domain or None)
     return response
 
 
@@ -100,12 +118,13 @@ def delete_elsewhere(request: HttpRequest, name: str, path: str, domain: str) ->
     _("Delete"),
     _(
         "A response deletes a cookie by setting it again, to an empty value that expired in 1970. "
-        "The path is “/” here."
+        "The path is “/” here. A browser accepts it only with what a prefix of the name requires."
     ),
     form=NameForm,
     methods=READS_OR_SETS_A_COOKIE,
+    helpers=(delete_with_prefix,),
 )
 def delete(request: HttpRequest, name: str) -> HttpResponse:
     response = TextResponse(gettext("The response deletes %(name)s.") % {"name": name})
-    response.delete_cookie(name)
+    delete_with_prefix(response, name)
     return response

@@ -131,7 +131,10 @@ def update(request: HttpRequest, key: str, value: str) -> HttpResponse:
 
 @recipe(
     "keys",
-    _("Old tutorials list Python 2's iterkeys. It no longer exists: keys() is itself a view."),
+    _(
+        "Old tutorials list Python 2's iterkeys. It no longer exists: keys() is itself a view. "
+        "Without a session it is empty."
+    ),
 )
 def keys(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"keys": visible(list(request.session.keys()))})
@@ -139,7 +142,10 @@ def keys(request: HttpRequest) -> HttpResponse:
 
 @recipe(
     "values",
-    _("itervalues no longer exists either. Values that sign you in are left out here."),
+    _(
+        "itervalues no longer exists either. Values that sign you in are left out here. Without a "
+        "session there are none."
+    ),
 )
 def values(request: HttpRequest) -> HttpResponse:
     keys = visible(list(request.session.keys()))
@@ -148,7 +154,10 @@ def values(request: HttpRequest) -> HttpResponse:
 
 @recipe(
     "items",
-    _("iteritems no longer exists either. Items that sign you in are left out here."),
+    _(
+        "iteritems no longer exists either. Items that sign you in are left out here. Without a "
+        "session there are none."
+    ),
 )
 def items(request: HttpRequest) -> HttpResponse:
     items = {key: value for key, value in request.session.items() if visible([key])}

@@ -47,3 +47,9 @@ def test_page_works_where_there_is_no_cookie_store(page: Page, site: str) -> Non
     expect(page.locator("[data-unsupported]")).to_be_visible()
     expect(page.locator("[data-all]")).to_have_text("seen=1")
     expect(page.locator("text=cookieStore.set")).to_be_disabled()
+
+
+def test_result_leaves_out_hidden_text(page: Page) -> None:
+    text = run(page, "in-scripts/cookie-store")
+    assert "This page runs a script: open it" in text
+    assert "This browser has no cookieStore" not in text

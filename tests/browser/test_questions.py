@@ -17,7 +17,7 @@ def test_question_is_answered_without_scripts(browser: Browser, site: str) -> No
     card.get_by_label("Yes, it does").check()
     card.get_by_role("button").click()
     outcome = card.get_by_role("status").inner_text()
-    assert "Not here." in outcome
+    assert "Your guess is wrong here." in outcome
     assert "finds an empty session" in outcome
     assert page.context.cookies()[0]["name"] == "csrftoken"
 

@@ -158,3 +158,24 @@ def test_demodata_lists_accounts_that_can_sign_in(
     for username, password in listed:
         response = Client().post("/auth/sign-in/", {"username": username, "password": password})
         assert response.status_code == 302
+
+
+@pytest.mark.parametrize(
+    "path", ["/auth/by-hand-sign-out/", "/auth/sign-out/", "/leaving/sign-out-and-clear/"]
+)
+def test_signing_out_nobody_says_so(path: str, client: Client, ada: User) -> None:
+    assert client.post(path).content.decode().startswith("Nobody was signed in.")
+    client.force_login(ada)
+    client.post("/auth/by-hand-sign-in/", {"username": "ada", "password": "cookies"})
+    assert "Nobody was signed in." not in client.post(path).content.decode()
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_form_of_recipe_has_the_demo_account(
+    debug: bool, client: Client, settings: Settings, ada: User
+) -> None:
+    settings.DEBUG = debug
+    page = client.get("/recipes/auth/sign-in/").content.decode()
+    assert ('value="ada"' in page) == ('value="cookies"' in page) == debug
+    ada.delete()
+    assert 'value="ada"' not in client.get("/recipes/auth/sign-in/").content.decode()

@@ -8,6 +8,8 @@ import pytest
 import time_machine
 from django.test import Client
 
+from demo.constants import SECURE_LOGIN_COOKIE
+
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
@@ -220,3 +222,31 @@ def test_only_signed_cookie_can_be_read_without_a_secret(value: str, client: Cli
     assert encrypted.startswith("encrypted_cookies, ")
     assert "blue" not in encrypted
     assert not response.cookies
+
+
+@pytest.mark.parametrize(
+    ("name", "is_secure", "is_httponly"),
+    [
+        ("color", False, False),
+        ("__Secure-color", True, False),
+        ("__host-color", True, False),
+        ("__Http-color", True, True),
+        ("__Host-Http-color", True, True),
+    ],
+)
+def test_cookie_with_prefix_is_read_and_deleted(
+    name: str, is_secure: bool, is_httponly: bool, client: Client
+) -> None:
+    """A browser ignores a deletion that lacks what the prefix requires."""
+    client.cookies[name] = "blue"
+    for recipe in ("by-name", "with-a-default"):
+        text = client.get(f"/reading/{recipe}/", {"name": name}).content.decode()
+        assert text == f"{name} is blue\n"
+    for recipe in ("delete", "delete-elsewhere"):
+        cookie = client.get(f"/reading/{recipe}/", {"name": name}).cookies[name]
+        assert (cookie.value, cookie["max-age"]) == ("", 0)
+        assert (bool(cookie["secure"]), bool(cookie["httponly"])) == (is_secure, is_httponly)
+
+
+def test_own_cookie_with_prefix_is_not_read(client: Client) -> None:
+    assert client.get("/reading/by-name/", {"name": SECURE_LOGIN_COOKIE}).status_code == 400

@@ -73,3 +73,11 @@ def test_both_twins_are_set_in_one_response(client: Client) -> None:
     response = client.get("/limits/delete-twin/", {"path": "/", "domain": "example.test"})
     assert response.cookies["twin"]["domain"] == "example.test"
     assert client.get("/limits/delete-twin/", {"path": "/;x"}).status_code == 400
+
+
+def test_absent_cookies_are_said_to_be_absent(client: Client) -> None:
+    assert text_of(client, "/limits/read-nameless/", "a=1").startswith("No cookie without a name")
+    assert text_of(client, "/limits/read-nameless/", "").startswith("No cookie without a name")
+    assert text_of(client, "/limits/which-twin/", "a=1").startswith("No twin arrived")
+    assert "no cookie guarded" in text_of(client, "/prefixes/secure-stays/", "a=1")
+    assert "guarded=old" in text_of(client, "/prefixes/secure-stays/", "guarded=old")

@@ -49,7 +49,7 @@ def test_answer_on_every_engine(name: str, profile: str, client: Client) -> None
     for choice in question.choices:
         card = card_of(client, name, choice)
         assert ("Right." in card) == (choice == right)
-        assert ("Not here." in card) == (choice != right)
+        assert ("Your guess is wrong here." in card) == (choice != right)
         assert str(question.choices[right]) in card
         assert str(question.why[right]) in card
         assert len(re.findall("<li>", card)) >= 3
@@ -148,3 +148,12 @@ def test_engine_that_is_not_known(settings: Settings, client: Client, db: None) 
     settings.SESSION_ENGINE = "tests.engines.example"
     assert "which it cannot try" in client.get("/questions/").content.decode()
     assert client.post("/questions/clear-the-cache/", {"guess": "yes"}).status_code == 404
+
+
+def test_explanation_is_of_the_running_engine(profile: str, client: Client) -> None:
+    card = card_of(client, "clear-the-cache", "no")
+    assert ("This engine uses no cache." in card) == (profile not in {"cache", "cached_db"})
+    card = card_of(client, "sign-out-and-use-a-copy", "yes")
+    assert ("on the list of those" in card) == (profile in IN_COOKIES)
+    other = "db" if profile == "signed_cookies" else "signed_cookies"
+    assert f"SESSION_PROFILE={other} " in client.get("/questions/").content.decode()

@@ -23,3 +23,9 @@ def test_busy_port_is_a_one_line_error_with_a_free_port(address: str) -> None:
         # The port is free while the other one is in use.
         with socket.create_server(("127.0.0.1", int(match[1]))):
             assert int(match[1]) != busy
+
+
+def test_port_that_cannot_exist_is_a_one_line_error() -> None:
+    result = manage("runserver", "--noreload", "99999")
+    assert result.returncode == 1
+    assert result.stderr == "CommandError: There is no port 99999: the last is 65535.\n"

@@ -257,11 +257,29 @@ def test_output_says_what_the_old_key_opens(
 
 
 @pytest.mark.parametrize("recipe", ["clear", "delete", "flush", "cycle-key"])
-def test_ending_unknown_session_is_no_error(recipe: str, profile: str, client: Client) -> None:
-    client.cookies[settings.SESSION_COOKIE_NAME] = "q1w2e3r4t5y6u7i8o9p0a1s2d3f4g5h6"
-    assert "session_key was None" in post(client, f"/lifecycle/{recipe}/") or (
-        profile in IN_COOKIES
-    )
+@pytest.mark.parametrize("cookie", ["", "q1w2e3r4t5y6u7i8o9p0a1s2d3f4g5h6"])
+def test_ending_no_session(recipe: str, cookie: str, profile: str, client: Client) -> None:
+    if cookie:
+        client.cookies[settings.SESSION_COOKIE_NAME] = cookie
+    output = post(client, f"/lifecycle/{recipe}/")
+    if cookie and profile in IN_COOKIES:
+        # The cookie is the key, whatever it contains.
+        return
+    is_new = recipe == "cycle-key"
+    assert ("a new one begins" if is_new else "there is nothing to end") in output
+    now = client.cookies.get(settings.SESSION_COOKIE_NAME)
+    assert bool(now and now.value not in {"", cookie}) == is_new
+
+
+def test_expiry_of_no_session_is_not_stored(profile: str, client: Client) -> None:
+    assert "nothing is stored" in post(client, "/expiry/by-settings/")
+    assert settings.SESSION_COOKIE_NAME not in client.cookies
+
+
+def test_cleared_session_is_not_empty_because_its_key_remains(profile: str, client: Client) -> None:
+    post(client, "/sessions/set-item/")
+    output = post(client, "/lifecycle/clear/")
+    assert "is_empty() is False, because the key remains" in output
 
 
 def test_compare_methods(profile: str, client: Client) -> None:

@@ -225,3 +225,8 @@ def test_set_cookie_lines_include_header_and_cookies() -> None:
     response = HttpResponse(headers={"Set-Cookie": "a=1"})
     response.set_cookie("b", "2")
     assert list(wire.set_cookie_lines(response)) == ["a=1", "b=2; Path=/"]
+
+
+def test_line_that_deletes_has_no_notes(wire_client: Client) -> None:
+    [exchange] = reported(wire_client.get("/reading/delete/"))
+    assert exchange["set"][0]["notes"] == []

@@ -20,6 +20,11 @@ class Command(RunServer):
 
     def run(self, **options: Any) -> None:
         busy = int(self.port)
+        if busy > LAST_PORT:
+            raise CommandError(
+                _("There is no port %(port)d: the last is %(last)d.")
+                % {"port": busy, "last": LAST_PORT}
+            )
         if self.is_busy(busy):
             free = self.free_port(busy)
             raise CommandError(

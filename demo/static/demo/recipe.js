@@ -88,12 +88,13 @@ function show({ line, kind, text, url, rows }, warning) {
 
 const isPage = (response) => response.headers.get("Content-Type")?.startsWith("text/html");
 
-// Return the text of a page's main part and, apart from it, its table. Of Django's error page in
+// Return the visible text of a page's main part and, apart from it, its table. Of Django's error page in
 // development, return the heading.
 async function contentOf(response) {
   const text = await response.text();
   if (!isPage(response)) return { text };
   const parsed = new DOMParser().parseFromString(text, "text/html");
+  for (const unseen of parsed.querySelectorAll("[hidden], noscript")) unseen.remove();
   const errors = [...parsed.querySelectorAll("#summary h1, #summary .exception_value")];
   const nodes = errors.length ? errors : [parsed.querySelector("main") ?? parsed.body];
   const rows = parsed.querySelector("main table");
