@@ -27,9 +27,9 @@ def no_store_page(request: HttpRequest) -> HttpResponse:
 @recipe(
     _("The back button after signing out"),
     _(
-        "Sign in first. Then open this page, sign out on it, and press Back. Chromium and "
-        "Firefox keep the page itself in memory, in the back/forward cache (bfcache), and show it again without a request: "
-        "login_required is not asked."
+        "Sign in first. Then open this page, sign out on it, and press Back. Chromium and Firefox "
+        "keep the page itself in memory, in the back/forward cache (bfcache), and show it again "
+        "without a request: login_required is not asked."
     ),
     helpers=(page,),
 )
@@ -41,9 +41,9 @@ def back_button(request: HttpRequest) -> HttpResponse:
     _("The back button, with no-store"),
     _(
         "Sign in first. never_cache adds Cache-Control: no-store. Firefox keeps no such page in "
-        "memory. Chromium today keeps it, but discards it when a cookie changes, and signing out deletes the "
-        "session's cookie. So Back asks the server, which asks for the password. Use never_cache "
-        "on each page that only a signed-in user may see."
+        "memory. Chromium today keeps it, but discards it when a cookie changes, and signing out "
+        "deletes the session's cookie. So Back asks the server, which asks for the password. Use "
+        "never_cache on each page that only a signed-in user may see."
     ),
     helpers=(no_store_page,),
 )

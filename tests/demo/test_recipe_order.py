@@ -48,7 +48,7 @@ def test_recipes_work_in_order_of_pages(profile: str, settings: Settings, ada: U
     output = {route: run(visitor, recipe) for route, recipe in RECIPES.items()}
     assert {route: text for route, text in output.items() if MISSING.search(text)} == {}
     nobody = {route for route, text in output.items() if "Nobody was" in text}
-    # The recipe before deletes the cookies, and a browser does not keep the session's either.
+    # It comes after the sign-out of the recipes before.
     assert nobody <= {"leaving/sign-out-and-clear"}
     assert output["reading/by-name"] == "color is blue"
     assert output["signed/read"] == "color is blue"
