@@ -75,6 +75,8 @@ DEMO = {
     "SECURE_LOGIN_COOKIE": "__Host-login_auth",
     "LOGIN_SALT": "demo.login_auth",
     "IN_PATH_SALT": "demo.session-in-path",
+    "ORDER_SALT": "demo.order",
+    "RECEIPT_SALT": "demo.receipt",
     "DEMODATA_LABEL": "demo.demodata",
 }
 
