@@ -149,4 +149,7 @@ def test_favicon(client: Client) -> None:
     """Without a database: it needs no session."""
     response = client.get("/favicon.ico")
     assert response.status_code == 302
-    assert client.get(response.headers["Location"]).headers["Content-Type"] == "image/svg+xml"
+    icon = client.get(response.headers["Location"])
+    assert icon.headers["Content-Type"] == "image/svg+xml"
+    # Reading it closes its file.
+    assert icon.getvalue().startswith(b"<svg")

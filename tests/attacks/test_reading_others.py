@@ -62,7 +62,7 @@ def is_likely(path: str, method: str, permitted: Sequence[Permission] = ()) -> b
 def text_of(client: Client, path: str, method: str) -> str:
     response: Any = getattr(client, method)(path, {"start": ""} if method == "get" else {})
     # Without Set-Cookie, which contains the client's own key.
-    return f"{response.headers}{response.content.decode()}"
+    return f"{response.headers}{response.getvalue().decode()}"
 
 
 def test_no_permission_shows_key_or_superusers_data(
@@ -272,6 +272,6 @@ def test_session_page_shows_only_own_session(
     succeeded = [
         path
         for path in tries
-        if any(secret in client.get(path).content.decode() for secret in secrets)
+        if any(secret in client.get(path).getvalue().decode() for secret in secrets)
     ]
     report("A user finds another user's session", tries, succeeded)
