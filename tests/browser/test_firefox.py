@@ -75,7 +75,7 @@ def test_cookie_is_kept_for_400_days_at_most(
 @pytest.mark.parametrize(
     ("line", "received"),
     [
-        ("=value", "Cookie: \nrequest.COOKIES: {}"),
+        ("=value", "No cookie without a name arrived: set one with the recipe before."),
         ("value", "Cookie: value=\nrequest.COOKIES: {'value': ''}"),
     ],
 )
