@@ -22,7 +22,7 @@ def test_options_are_what_a_browser_sends() -> None:
     ]
 
 
-def test_recipe_without_fields(client: Client) -> None:
+def test_recipe_without_fields(client: Client, db: None) -> None:
     page = client.get("/recipes/lifecycle/flush/").content.decode()
     assert "-d &#x27;&#x27; " in page or "-d '' " in page
     assert "--data-urlencode" not in page
