@@ -31,7 +31,7 @@ METHODS = ["GET", "GET", "POST", "POST", "POST", "HEAD", "PUT", "\xe9"]
 
 # The fields of a recipe's form and of the form on its page.
 FIELDS = {
-    route: [*recipe.form().fields, *(recipe.asks().fields if recipe.asks else ())]
+    route: [*recipe.form.base_fields, *(recipe.asks.base_fields if recipe.asks else ())]
     for route, recipe in RECIPES.items()
 }
 
