@@ -44,24 +44,6 @@ def parse_pair(text: str) -> dict[str, Any]:
     return {"name": name.strip(), "value": value.strip()} if equals else {"name": "", "value": name}
 
 
-def read_by_browser(line: str, request: HttpRequest) -> dict[str, Any]:
-    """Return as JSON data which cookie the line in a response to that request asks for.
-
-    Name, domain, path and "partitioned" identify the cookie. "age" is in seconds: zero or less
-    deletes the cookie, and None keeps it until the browser closes. "reasons" are the rules for
-    which browsers drop it, and "unexplained" is what to say if one drops it all the same.
-    """
-    cookie = SetCookie(line, request)
-    return {
-        "path": cookie.path,
-        "domain": cookie.domain,
-        "partitioned": "partitioned" in cookie.attributes,
-        "age": cookie.age,
-        "reasons": list(cookie.reasons()),
-        "unexplained": cookie.unexplained,
-    }
-
-
 @dataclass(frozen=True)
 class SetCookie:
     """A Set-Cookie line in a response to that request. Its age is in seconds."""
@@ -139,6 +121,23 @@ class SetCookie:
                 "replaces a Secure cookie of the same name, and http does not send that cookie."
             )
         return _("The browser gives no reason.")
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """As JSON data, which cookie the line asks for.
+
+        Name, domain, path and "partitioned" identify the cookie. "age" is in seconds: zero or less
+        deletes the cookie, and None keeps it until the browser closes. "reasons" are the rules for
+        which browsers drop it, and "unexplained" is what to say if one drops it all the same.
+        """
+        return {
+            "path": self.path,
+            "domain": self.domain,
+            "partitioned": "partitioned" in self.attributes,
+            "age": self.age,
+            "reasons": list(self.reasons()),
+            "unexplained": self.unexplained,
+        }
 
     def reasons(self) -> Iterator[str]:
         """Yield the rules for which browsers drop the cookie."""

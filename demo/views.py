@@ -30,9 +30,11 @@ def recipe_page(request: HttpRequest, group: str, name: str) -> HttpResponse:
     except ValueError:
         raise Http404 from None
     recipe, state = RECIPES[routes[position]], State(request)
+    controls = recipe.controls
     context = {
         "recipe": recipe,
-        "curl_options": curl_options(recipe.controls),
+        "controls": controls,
+        "curl_options": curl_options(controls),
         "group": next(candidate for candidate in GROUPS if recipe in candidate.recipes),
         "groups": GROUPS,
         # The header's, so that the session is read once.

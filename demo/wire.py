@@ -22,7 +22,7 @@ from cookieproj.engines.listing import ListingMixin
 from cookieproj.engines.round_trips import RoundTrips, count_round_trips
 
 from .constants import LOGIN_COOKIE, SECURE_LOGIN_COOKIE
-from .set_cookie import parse_pair, read_by_browser
+from .set_cookie import SetCookie, parse_pair
 
 HEADER = "Wire"
 
@@ -131,8 +131,7 @@ def exchange(request: HttpRequest, response: HttpResponse, round_trips: RoundTri
     """Return a request and its response as JSON data.
 
     "trips" is None for an engine that does not count its round trips, and of a stream the number
-    before its body is sent. "keys" are texts that give
-    access to a session, which the page masks.
+    before its body is sent. "keys" are texts that give access to a session, which the page masks.
     """
     protocol = request.META.get("SERVER_PROTOCOL", "HTTP/1.1")
     is_counted = issubclass(running_engine.store(), ListingMixin)
@@ -155,9 +154,9 @@ def exchange(request: HttpRequest, response: HttpResponse, round_trips: RoundTri
 
 def described(line: str, request: HttpRequest) -> dict[str, Any]:
     """Return a Set-Cookie line as JSON data. What a cookie lacks does not matter if it deletes."""
-    cookie = parse_set_cookie(line) | read_by_browser(line, request)
-    deletes = cookie["age"] is not None and cookie["age"] <= 0
-    return cookie | {"notes": []} if deletes else cookie
+    cookie = SetCookie(line, request)
+    data = parse_set_cookie(line) | cookie.data
+    return data | {"notes": []} if cookie.is_deletion else data
 
 
 def sent_cookies(request: HttpRequest) -> list[dict[str, Any]]:

@@ -22,6 +22,18 @@ ROOT = Path(__file__).parent.parent
 # For sites on which many users sign in.
 QUICK = "--settings=tests.quick"
 
+# The pages of the site, without those of recipes.
+PAGES = [
+    "/",
+    "/engines/",
+    "/session/?whole",
+    "/questions/",
+    "/break/",
+    "/from-flask/",
+    "/switch/",
+    "/devices/",
+]
+
 
 def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run manage.py with only these environment variables, and return its result."""

@@ -8,8 +8,9 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from cookieproj.engines.engine_registry import EngineRef
 from cookieproj.engines.exceptions import SessionStoreError, StoreUnavailableError
-from demo.engine_facts import Fate
+from demo.engine_facts import EngineFacts, Fate, facts_of
 
 MINUTE, HOUR, DAY = 60, 60 * 60, 24 * 60 * 60
 
@@ -82,8 +83,13 @@ def no_answers(error: SessionStoreError) -> NoAnswers:
     )
 
 
-def unknown_engine() -> NoAnswers:
-    return NoAnswers(_("The engine is not one that this site knows."))
+def facts_or_reason(engine: EngineRef) -> EngineFacts | NoAnswers:
+    """Return the facts of the engine, or why there are none."""
+    try:
+        facts = facts_of(engine)
+    except SessionStoreError as error:
+        return no_answers(error)
+    return facts or NoAnswers(_("The engine is not one that this site knows."))
 
 
 def joined(sentences: Iterable[str]) -> str:

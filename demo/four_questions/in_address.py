@@ -3,8 +3,6 @@
 from django.utils.translation import gettext as _
 
 from cookieproj.engines.engine_registry import current_engine
-from cookieproj.engines.exceptions import SessionStoreError
-from demo.engine_facts import facts_of
 from demo.recipes.in_path import ADDRESS_AGE
 
 from .answers import (
@@ -13,21 +11,17 @@ from .answers import (
     NoAnswers,
     change_of_secret_key,
     duration,
+    facts_or_reason,
     kept_if,
-    no_answers,
-    unknown_engine,
 )
 from .session import clearing_the_cache, engine_events
 
 
 def address_answers() -> Answers | NoAnswers:
     engine = current_engine()
-    try:
-        facts = facts_of(engine)
-    except SessionStoreError as error:
-        return no_answers(error)
-    if facts is None:
-        return unknown_engine()
+    facts = facts_or_reason(engine)
+    if isinstance(facts, NoAnswers):
+        return facts
     restart = facts.restart
     return Answers(
         about=_("The session whose key is in the address."),

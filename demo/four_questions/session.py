@@ -13,12 +13,11 @@ from django.utils.translation import gettext as _
 from cookieproj.engines import running_engine
 from cookieproj.engines.constants import ENGINE_NAMES, EXPIRY_ITEM, OUR_ENGINES
 from cookieproj.engines.engine_registry import EngineRef, current_engine, resolve_engine
-from cookieproj.engines.exceptions import SessionStoreError
 from cookieproj.engines.handover import previous
 from cookieproj.engines.handover.movable_engines import handover_engine
 from cookieproj.engines.handover.same_store import share_rows
 from cookieproj.engines.signed_ids import signs_ids
-from demo.engine_facts import EngineFacts, Fate, facts_of
+from demo.engine_facts import EngineFacts, Fate
 from demo.page_header import State
 
 from .answers import (
@@ -28,12 +27,12 @@ from .answers import (
     change_of_secret_key,
     closing_the_browser,
     duration,
+    facts_or_reason,
     kept_if,
     no_answers,
     other_sites,
     readers,
     sign_out_of_one_browser,
-    unknown_engine,
 )
 
 
@@ -42,12 +41,9 @@ def session_answers(state: State) -> Answers | NoAnswers:
     engine = current_engine()
     if state.failure:
         return no_answers(state.failure)
-    try:
-        facts = facts_of(engine)
-    except SessionStoreError as error:
-        return no_answers(error)
-    if facts is None:
-        return unknown_engine()
+    facts = facts_or_reason(engine)
+    if isinstance(facts, NoAnswers):
+        return facts
     return Answers(
         about=_("Your session, on the engine %(engine)s.") % {"engine": engine.label},
         read=list(who_can_read(facts)),

@@ -18,23 +18,16 @@ from .recipe import CHANGES, Subject, TextResponse, recipe
 WORKS_ON = Subject.SESSION
 
 
-def report(session: SessionBase, method: Callable[[], Any]) -> str:
-    """Call the method and say what it changed."""
-    session.keys()  # Loads the session, which sets a key that the store does not know to None.
-    old_key = session.session_key
+def report(request: HttpRequest, method: Callable[[], Any]) -> HttpResponse:
+    """Call the method of the request's session, and say what it changed."""
+    if not has_session(request):
+        return TextResponse(gettext("This browser has no session: there is nothing to end."))
+    session = request.session
+    old_key = str(session.session_key)
     method()
     keys = {"old": masked_key(old_key), "new": masked_key(session.session_key)}
-    lines = [
-        gettext("session_key was %(old)s and is %(new)s") % keys,
-        emptiness_of(session),
-    ]
-    if old_key:
-        lines.append(state_of(session, old_key))
-    return "\n".join(lines)
-
-
-def nothing_to_end() -> str:
-    return gettext("This browser has no session: there is nothing to end.")
+    changed = gettext("session_key was %(old)s and is %(new)s") % keys
+    return TextResponse("\n".join((changed, emptiness_of(session), state_of(session, old_key))))
 
 
 def emptiness_of(session: SessionBase) -> str:
@@ -86,7 +79,7 @@ def session_key(request: HttpRequest) -> HttpResponse:
 )
 def cycle_key(request: HttpRequest) -> HttpResponse:
     if has_session(request):
-        return TextResponse(report(request.session, request.session.cycle_key))
+        return report(request, request.session.cycle_key)
     request.session.cycle_key()
     return TextResponse(gettext("There was no session; a new one begins."))
 
@@ -102,9 +95,7 @@ def cycle_key(request: HttpRequest) -> HttpResponse:
     helpers=(report, emptiness_of, state_of),
 )
 def clear(request: HttpRequest) -> HttpResponse:
-    if not has_session(request):
-        return TextResponse(nothing_to_end())
-    return TextResponse(report(request.session, request.session.clear))
+    return report(request, request.session.clear)
 
 
 @recipe(
@@ -118,9 +109,7 @@ def clear(request: HttpRequest) -> HttpResponse:
     helpers=(report, emptiness_of, state_of),
 )
 def delete(request: HttpRequest) -> HttpResponse:
-    if not has_session(request):
-        return TextResponse(nothing_to_end())
-    return TextResponse(report(request.session, request.session.delete))
+    return report(request, request.session.delete)
 
 
 @recipe(
@@ -160,9 +149,7 @@ def test_cookie_worked(request: HttpRequest) -> HttpResponse:
     helpers=(report, emptiness_of, state_of),
 )
 def flush(request: HttpRequest) -> HttpResponse:
-    if not has_session(request):
-        return TextResponse(nothing_to_end())
-    return TextResponse(report(request.session, request.session.flush))
+    return report(request, request.session.flush)
 
 
 @recipe(

@@ -18,6 +18,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from cookieproj.profiles import PROFILES
 from tests import certificates
 from tests.conftest import copied
 from tests.sites import QUICK, in_production, running
@@ -51,6 +52,27 @@ def site(tmp_path_factory: pytest.TempPathFactory, demo_database: Path) -> Itera
         "ALLOWED_HOSTS": ALLOWED_HOSTS,
         "DATABASE_URL": copied(demo_database, folder),
         "SESSION_BENCHMARK_FILE": str(folder / "benchmark.json"),
+    }
+    with running(QUICK, **variables) as address:
+        yield address
+
+
+@pytest.fixture(scope="module", params=PROFILES)
+def site_on_profile(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    demo_database: Path,
+    redis_url: str,
+    mongodb_url: str,
+) -> Iterator[str]:
+    """The URL of a site with demo accounts on each profile, under the local names."""
+    folder = tmp_path_factory.mktemp("site")
+    variables = {
+        "SESSION_PROFILE": request.param,
+        "SESSION_FILE_PATH": str(folder / "sessions"),
+        "DATABASE_URL": copied(demo_database, folder),
+        "CACHE_URL": f"{redis_url}/8",
+        "MONGODB_URL": mongodb_url,
     }
     with running(QUICK, **variables) as address:
         yield address

@@ -14,7 +14,7 @@ class Echo(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"] or 0))
         self.send_response(200)
-        for name, value in parse_qsl(urlsplit(self.path).query):
+        for name, value in parse_qsl(urlsplit(self.path).query, keep_blank_values=True):
             if name in {"Set-Cookie", "Clear-Site-Data"}:
                 self.send_header(name, value)
         self.send_header("Content-Type", "text/plain")

@@ -1,15 +1,10 @@
 """Cookies and sessions in a real browser, on every profile."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, Playwright
-
-from cookieproj.profiles import PROFILES
-from tests.conftest import copied
-from tests.sites import running
 
 from .chromium import launching
 from .recipe_page import jar, run
@@ -17,24 +12,9 @@ from .recipe_page import jar, run
 pytestmark = pytest.mark.long
 
 
-@pytest.fixture(scope="module", params=PROFILES)
-def site(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    demo_database: Path,
-    redis_url: str,
-    mongodb_url: str,
-) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("site")
-    variables = {
-        "SESSION_PROFILE": request.param,
-        "SESSION_FILE_PATH": str(folder / "sessions"),
-        "DATABASE_URL": copied(demo_database, folder),
-        "CACHE_URL": f"{redis_url}/8",
-        "MONGODB_URL": mongodb_url,
-    }
-    with running(**variables) as address:
-        yield address
+@pytest.fixture(scope="module")
+def site(site_on_profile: str) -> str:
+    return site_on_profile
 
 
 def test_cookie_is_set_read_and_deleted(page: Page) -> None:

@@ -7,21 +7,15 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from demo.recipes import GROUPS, RECIPES
+from tests.sites import PAGES
 
 from .conftest import sign_in
 
 pytestmark = pytest.mark.long
 
 
-PAGES = [
-    "/",
-    "/engines/",
-    "/session/?whole",
-    "/questions/",
-    "/break/",
-    "/from-flask/",
-    "/switch/",
-    "/devices/",
+ALL_PAGES = [
+    *PAGES,
     "/auth/account/",
     "/auth/cookie-sign-in/",
     "/expiry/every-setting/",
@@ -41,7 +35,7 @@ PAGES = [
 ONE_OF_EACH_GROUP = [group.recipes[0].page_url for group in GROUPS]
 RECIPE_PAGES = [recipe.page_url for recipe in RECIPES.values()]
 # Among them the widest table, the longest form and the longest code.
-NARROW = [*PAGES, "/recipes/cookies/attributes/", "/recipes/auth/cookie-account/"]
+NARROW = [*ALL_PAGES, "/recipes/cookies/attributes/", "/recipes/auth/cookie-account/"]
 
 
 @pytest.fixture
@@ -57,7 +51,7 @@ def ada(page: Page) -> Page:
 @pytest.mark.parametrize(
     "paths",
     [
-        pytest.param([*PAGES, *ONE_OF_EACH_GROUP], id="one of each kind"),
+        pytest.param([*ALL_PAGES, *ONE_OF_EACH_GROUP], id="one of each kind"),
         # These pages have one template and the same scripts.
         pytest.param(
             [path for path in RECIPE_PAGES if path not in ONE_OF_EACH_GROUP],
@@ -96,7 +90,7 @@ def violations(page: Page, **options: Any) -> list[str]:
 
 
 def test_pages_are_accessible(ada: Page) -> None:
-    for path in [*PAGES, *ONE_OF_EACH_GROUP]:
+    for path in [*ALL_PAGES, *ONE_OF_EACH_GROUP]:
         ada.goto(path)
         assert violations(ada) == [], path
         # The dark scheme differs only in its colours.

@@ -1,15 +1,9 @@
 """The way back from the payment page of another site, on every profile."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page
-
-from cookieproj.profiles import PROFILES
-from tests.conftest import copied
-from tests.sites import QUICK, running
 
 from .conftest import sign_in
 from .recipe_page import jar
@@ -18,25 +12,9 @@ from .test_other_sites import block_third_party_cookies
 pytestmark = pytest.mark.long
 
 
-@pytest.fixture(scope="module", params=PROFILES)
-def site(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    demo_database: Path,
-    redis_url: str,
-    mongodb_url: str,
-) -> Iterator[str]:
-    """With the default settings, which allow both local names."""
-    folder = tmp_path_factory.mktemp("site")
-    variables = {
-        "SESSION_PROFILE": request.param,
-        "SESSION_FILE_PATH": str(folder / "sessions"),
-        "DATABASE_URL": copied(demo_database, folder),
-        "CACHE_URL": f"{redis_url}/8",
-        "MONGODB_URL": mongodb_url,
-    }
-    with running(QUICK, **variables) as address:
-        yield address
+@pytest.fixture(scope="module")
+def site(site_on_profile: str) -> str:
+    return site_on_profile
 
 
 def pay(page: Page, way: str) -> str:

@@ -1,13 +1,9 @@
 """The checks of cookies agree with a real browser."""
 
-import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
 from http.cookies import Morsel
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 from django.http import HttpResponse
@@ -16,51 +12,26 @@ from playwright.sync_api import Browser
 from pytest_django import Settings
 
 from cookieproj.engines.cookie_checks import PREFIXES, check_cookie
-from demo.set_cookie import SetCookie as AskedCookie
+from demo.set_cookie import SetCookie
 from tests import certificates
 
+from .echo import address, echoing
 from .recipe_page import jar
 
 HOST = "shop.example.test"
 
 
-class SetCookie(BaseHTTPRequestHandler):
-    """Answers with the Set-Cookie header from the query."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Set-Cookie", unquote(self.path.partition("?")[2]))
-        self.end_headers()
-
-    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002
-        pass
-
-
 @pytest.fixture(scope="module")
 def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificates.make(tmp_path_factory.mktemp("certificate")))
-    with serving(context) as port:
-        yield f"https://{HOST}:{port}/"
+    certificate = certificates.make(tmp_path_factory.mktemp("certificate"))
+    with echoing(certificate) as port:
+        yield f"https://{HOST}:{port}"
 
 
 @pytest.fixture(scope="module")
 def plain_port() -> Iterator[int]:
-    with serving() as port:
+    with echoing() as port:
         yield port
-
-
-@contextmanager
-def serving(context: ssl.SSLContext | None = None) -> Iterator[int]:
-    """Answer by ``SetCookie``, over https if a context is given. Yields the port."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), SetCookie) as server:
-        if context:
-            server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield server.server_port
-        server.shutdown()
-        thread.join()
 
 
 def cookie(name: str, **attributes: Any) -> Morsel[str]:
@@ -102,7 +73,7 @@ def test_browser_keeps_exactly_the_cookies_that_pass_checks(
 ) -> None:
     settings.ALLOWED_HOSTS = [HOST]
     with browser.new_context(ignore_https_errors=True) as context:
-        context.new_page().goto(f"{server_url}?{quote(cookie.OutputString())}")
+        context.new_page().goto(address(server_url, ("Set-Cookie", cookie.OutputString())))
         is_kept = cookie.key in jar(context)
     assert is_kept == (check_cookie(cookie, "") == [])
 
@@ -128,7 +99,7 @@ LINES = [
 def test_browser_drops_exactly_the_cookies_for_which_there_is_a_reason(
     host: str, server_url: str, plain_port: int, browser: Browser, settings: Settings
 ) -> None:
-    url = server_url if host == "https" else f"http://{host}:{plain_port}/"
+    url = server_url if host == "https" else f"http://{host}:{plain_port}"
     settings.ALLOWED_HOSTS = [urlsplit(url).hostname]
     request = RequestFactory(headers={"host": urlsplit(url).netloc}).get(
         "/", secure=host == "https"
@@ -137,5 +108,5 @@ def test_browser_drops_exactly_the_cookies_for_which_there_is_a_reason(
         page = context.new_page()
         for line in LINES:
             context.clear_cookies()
-            page.goto(f"{url}?{quote(line)}")
-            assert (context.cookies() == []) == any(AskedCookie(line, request).reasons()), line
+            page.goto(address(url, ("Set-Cookie", line)))
+            assert (context.cookies() == []) == any(SetCookie(line, request).reasons()), line

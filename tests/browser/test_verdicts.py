@@ -146,6 +146,10 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
         ["a=1; Path=/", "a=; Path=/; Max-Age=0"],
         ["A later line of this run replaced it.", DELETED],
     ),
+    "one name twice, the later one dropped": (
+        ["a=1; Path=/", "a=2; Path=/; SameSite=None"],
+        [KEPT, SAMESITE],
+    ),
     "two paths": (["a=1; Path=/", "a=1; Path=/x/"], [KEPT, KEPT]),
     "two paths, one above the other": (
         ["a=1; Path=/x", "a=1; Path=/x/y; SameSite=None"],

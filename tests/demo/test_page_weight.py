@@ -9,17 +9,8 @@ from pytest_django import Settings
 
 from demo.models import User
 from demo.recipes import RECIPES
+from tests.sites import PAGES
 
-PAGES = [
-    "/",
-    "/engines/",
-    "/session/?whole",
-    "/questions/",
-    "/break/",
-    "/from-flask/",
-    "/switch/",
-    "/devices/",
-]
 MAX_BYTES = 100_000
 
 

@@ -6,7 +6,7 @@ import pytest
 from django.test import RequestFactory
 from pytest_django import Settings
 
-from demo.set_cookie import read_by_browser
+from demo.set_cookie import SetCookie
 
 
 @pytest.fixture(autouse=True)
@@ -15,7 +15,8 @@ def hosts(settings: Settings) -> None:
 
 
 def read(line: str, path: str = "/a/b/", host: str = "shop.example.com", **options: Any) -> Any:
-    return read_by_browser(line, RequestFactory(headers={"host": host}).get(path, **options))
+    request = RequestFactory(headers={"host": host}).get(path, **options)
+    return SetCookie(line, request).data
 
 
 @pytest.mark.parametrize(

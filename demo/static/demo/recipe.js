@@ -44,13 +44,16 @@ async function run(event) {
 // Return the outcome of a run, and its Set-Cookie lines with what the browser made of them.
 async function sendAndJudge() {
   const path = form.elements.path?.value ?? "";
-  const before = await readJar([new URL(form.action).pathname, ...(path.startsWith("/") ? [path] : [])]);
+  const before = await readJar([...foldersOf(new URL(form.action).pathname), ...(path.startsWith("/") ? [path] : [])]);
   const start = Date.now();
   const outcome = await sendForm();
   const paths = outcome.exchanges.flatMap((exchange) => exchange.set.map((line) => line.path));
   const after = await readJar(paths);
   return [outcome, judge(outcome.exchanges, before, after, (Date.now() - start) / 1000)];
 }
+
+// "/limits/nameless/" is in "/limits/", and both are sent the cookies of their own path.
+const foldersOf = (path) => [...path.matchAll(/\//g)].map(({ index }) => path.slice(0, index + 1));
 
 async function sendForm() {
   const isGet = form.method === "get";

@@ -21,8 +21,8 @@ export function judge(exchanges, before, after, seconds) {
   lines.forEach((line, index) => {
     const jar = jarOf(line, before, after);
     const others = lines.filter((other) => other !== line && other.name === line.name);
-    const isLast = !lines.slice(index + 1).some((later) => identity(later) === identity(line));
-    if (!isLast) line.verdict = { kind: line.reasons.length ? "dropped" : "replaced" };
+    const isReplaced = lines.slice(index + 1).some((later) => replaces(later, line));
+    if (isReplaced) line.verdict = { kind: line.reasons.length ? "dropped" : "replaced" };
     else if (isDeletion(line)) line.verdict = deletionVerdict(line, jar, others);
     else line.verdict = settingVerdict(line, jar, others, seconds);
   });
@@ -33,6 +33,9 @@ const isDeletion = (line) => line.age !== null && line.age <= 0;
 
 const identity = ({ name, domain, path, partitioned }) =>
   JSON.stringify([name, domain ?? "", path, Boolean(partitioned)]);
+
+// A line whose cookie the browser drops replaces nothing.
+const replaces = (later, line) => identity(later) === identity(line) && !later.reasons.length;
 
 // The cookies of the line's name before and after: values as sent to its path, undefined if
 // unknown, and the very cookie in the Cookie Store, undefined if not visible there.
