@@ -1,4 +1,4 @@
-"""What a Flask tutorial teaches about cookies and sessions, and what each of it is in Django.
+"""What a Flask tutorial teaches about cookies and sessions, and the same in Django.
 
 The facts are those of Flask 3.1 and Flask-Session 0.8. tests/demo/test_from_flask.py runs both
 beside Django.
