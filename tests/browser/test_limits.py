@@ -46,6 +46,13 @@ def test_nameless_cookie_is_kept_and_sent(line: str, page: Page) -> None:
     assert received == "Cookie: value\nrequest.COOKIES: {'': 'value'}"
 
 
+def test_page_sees_that_cookies_below_its_folder_are_deleted(page: Page) -> None:
+    """Each is sent to /limits/ only, which no Set-Cookie line of this page has named before."""
+    run(page, "limits/too-many", number="2")
+    run(page, "limits/delete-them")
+    assert page.locator("[data-verdicts] li span").all_inner_texts() == ["Deleted.", "Deleted."]
+
+
 def test_cookies_over_180_leave_150(page: Page) -> None:
     """The page's csrftoken counts too. It is the oldest."""
     run(page, "limits/too-many", number="179")
