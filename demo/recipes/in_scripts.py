@@ -19,7 +19,7 @@ from .recipe import READS_OR_SETS_A_COOKIE, Subject, TextResponse, recipe
     methods=READS_OR_SETS_A_COOKIE,
 )
 def seen_and_unseen(request: HttpRequest) -> HttpResponse:
-    response = TextResponse(gettext("seen and unseen are set; unseen has HttpOnly."))
+    response = TextResponse(gettext("The response sets seen and unseen; unseen has HttpOnly."))
     response.set_cookie("seen", "1")
     response.set_cookie("unseen", "1", httponly=True)
     return response

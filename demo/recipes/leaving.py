@@ -63,7 +63,9 @@ def back_button_no_store(request: HttpRequest) -> HttpResponse:
     methods=CHANGES,
 )
 def clear_site_data(request: HttpRequest) -> HttpResponse:
-    response = TextResponse(gettext("The browser deletes all cookies; the session is not ended."))
+    response = TextResponse(
+        gettext("The response asks the browser to delete all cookies; the session is not ended.")
+    )
     response.headers["Clear-Site-Data"] = '"cookies"'
     return response
 
@@ -78,9 +80,13 @@ def clear_site_data(request: HttpRequest) -> HttpResponse:
 )
 def sign_out_and_clear(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
-        message = gettext("The session is ended, and the browser deletes all cookies.")
+        message = gettext(
+            "The session is ended, and the response asks the browser to delete all cookies."
+        )
     else:
-        message = gettext("Nobody was signed in. The browser deletes all cookies.")
+        message = gettext(
+            "Nobody was signed in. The response asks the browser to delete all cookies."
+        )
     logout(request)
     response = TextResponse(message)
     response.headers["Clear-Site-Data"] = '"cookies"'

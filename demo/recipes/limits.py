@@ -127,7 +127,7 @@ def read_nameless(request: HttpRequest) -> HttpResponse:
     works_on=Subject.NOTHING,
 )
 def too_many(request: HttpRequest, number: int) -> HttpResponse:
-    response = TextResponse(gettext("%(number)d cookies are set.") % {"number": number})
+    response = TextResponse(gettext("The response sets %(number)d cookies.") % {"number": number})
     for position in range(1, number + 1):
         response.set_cookie(f"n{position}", "1", path="/limits/")
     return response
@@ -156,7 +156,9 @@ def count_them(request: HttpRequest) -> HttpResponse:
 )
 def delete_them(request: HttpRequest) -> HttpResponse:
     names = list(filter(NUMBERED.fullmatch, request.COOKIES))
-    response = TextResponse(gettext("%(count)d cookies are deleted.") % {"count": len(names)})
+    response = TextResponse(
+        gettext("The response deletes %(count)d cookies.") % {"count": len(names)}
+    )
     for name in names:
         response.delete_cookie(name, path="/limits/")
     return response
@@ -171,7 +173,7 @@ def delete_them(request: HttpRequest) -> HttpResponse:
     methods=READS_OR_SETS_A_COOKIE,
 )
 def two_paths(request: HttpRequest) -> HttpResponse:
-    response = TextResponse(gettext("twin is set twice: for /limits/ and for /."))
+    response = TextResponse(gettext("The response sets twin twice: for /limits/ and for /."))
     response.set_cookie("twin", "of-limits", path="/limits/")
     response.headers["Set-Cookie"] = "twin=of-the-site; Path=/"
     return response
@@ -190,7 +192,8 @@ def two_paths(request: HttpRequest) -> HttpResponse:
 )
 def two_domains(request: HttpRequest, domain: str) -> HttpResponse:
     response = TextResponse(
-        gettext("twin is set twice: for this host and for %(domain)s.") % {"domain": domain}
+        gettext("The response sets twin twice: for this host and for %(domain)s.")
+        % {"domain": domain}
     )
     response.set_cookie("twin", "of-the-domain", domain=domain)
     response.headers["Set-Cookie"] = "twin=of-the-host; Path=/"
