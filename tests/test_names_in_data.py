@@ -47,6 +47,7 @@ ENGINES = {
     "OLD_COPY_LABEL": "cookieproj.engines.handover.copies",
     "EXPIRY_ITEM": "_session_expiry",
     "MESSAGES_ITEM": "_messages",
+    "AUTH_TIME": "_session_auth_time",
     "EXCHANGED_KEY": "_session_former",
     "EXCHANGED_FOR_COOKIE": "_session_exchanged",
     "MADE_WITH": "_session_key_made_with",

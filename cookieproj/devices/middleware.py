@@ -13,6 +13,7 @@ from django.utils.functional import SimpleLazyObject
 
 from cookieproj.engines.exceptions import StoreError
 from cookieproj.engines.middleware import ERROR_ATTRIBUTE
+from cookieproj.engines.renewal import decide_renewal, is_passive
 from cookieproj.engines.sql_call import in_transaction, store_error
 
 from . import outdated_sessions, session_registry, tracking
@@ -69,7 +70,7 @@ def is_used(request: HttpRequest) -> bool:
     the response, which moves its expiry. That save reads the session once, and makes the page vary
     by cookie, so reading the session here costs no further round trip.
     """
-    is_renewed = settings.SESSION_SAVE_EVERY_REQUEST
+    is_renewed = settings.SESSION_SAVE_EVERY_REQUEST and not is_passive(request)
     has_cookie = settings.SESSION_COOKIE_NAME in request.COOKIES
     is_read = request.session.accessed and hasattr(request.session, "_session_cache")
     return is_read or (is_renewed and has_cookie)
@@ -101,6 +102,7 @@ class DevicesMiddleware:
                 # If the store fails, a later request updates the registry. Whether this request
                 # fails too is decided when its session is saved.
                 with suppress(StoreError):
+                    decide_renewal(request)
                     tracking.track(request)
             except Error as error:
                 response = self.response_to_error(request, error)

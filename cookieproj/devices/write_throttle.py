@@ -44,7 +44,8 @@ def write_keys(session: SessionBase) -> list[str]:
 
 def is_being_saved(session: SessionBase) -> bool:
     """Whether this request saves the session, which moves its expiry."""
-    return session.modified or settings.SESSION_SAVE_EVERY_REQUEST
+    is_renewed = getattr(session, "is_renewed", False)
+    return session.modified or settings.SESSION_SAVE_EVERY_REQUEST or is_renewed
 
 
 def last_seen_interval(session: SessionBase) -> int:

@@ -10,4 +10,10 @@ class EnginesConfig(AppConfig):
 
     def ready(self) -> None:
         # These modules register themselves on import, which needs the settings.
-        from . import checks, collation_checks, handover, handover_checks  # noqa: F401, PLC0415
+        from . import (  # noqa: PLC0415
+            checks,  # noqa: F401
+            collation_checks,  # noqa: F401
+            handover,  # noqa: F401
+            handover_checks,  # noqa: F401
+            timeout_checks,  # noqa: F401
+        )

@@ -15,8 +15,6 @@ A new key is inserted first. The old key is ended after the save that follows. S
 any step gets lost, the key in the browser still opens the session.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,7 +23,7 @@ from django.contrib.sessions.backends.base import UpdateError
 
 from . import checks  # noqa: F401 - they register themselves
 from .apply import ApplyMixin
-from .clock import as_django_stores, from_now, time_until
+from .clock import as_django_stores, from_now
 from .entries import Entry
 from .exceptions import StoreUnavailableError
 from .listing import ListingMixin
@@ -34,15 +32,12 @@ from .session_keys import SAVE_ATTEMPTS, SAVES_REFUSED
 from .signatures import dumps, sign
 from .signed_ids import without_signature
 from .subclass_hooks import signed_content, signs_like_django
+from .timeouts import TimeoutsMixin, has_timed_out, lacks_auth_time, set_auth_time
 from .validation import validate
 
 
-class Engine(ListingMixin, ApplyMixin):
+class Engine(ListingMixin, ApplyMixin, TimeoutsMixin):
     """A session whose data is stored on the server, where other requests can change it too."""
-
-    # The moment at which a save makes the session expire, if ``expiring_at`` has fixed it. None
-    # means that it follows from the session's data and the settings.
-    _fixed_expiry: datetime | None = None
 
     def _load(self) -> Entry | None:
         return self._store.load(self._key)
@@ -78,6 +73,8 @@ class Engine(ListingMixin, ApplyMixin):
             return (stored and stored.decode()) or {}
         self._base = self._load() if self.session_key else None
         data = self._base.decode() if self._base else None
+        if data and has_timed_out(data):
+            data = None
         self._is_unread = data is None
         if data is None:
             self._base = self._session_key = None
@@ -97,6 +94,8 @@ class Engine(ListingMixin, ApplyMixin):
         """
         data = self._get_session(no_load=must_create)
         validate(data)
+        if lacks_auth_time(data):
+            set_auth_time(data)
         if self.session_key is None:
             self._overridden("create")()
             return
@@ -167,27 +166,22 @@ class Engine(ListingMixin, ApplyMixin):
         ours |= {key: new_values[key] for key in changed}
         self._base = theirs
 
-    def get_expiry_age(self, **kwargs: Any) -> int:
-        if self._fixed_expiry is None or kwargs:
-            return int(super().get_expiry_age(**kwargs))
-        return int(time_until(self._fixed_expiry).total_seconds())
-
     def get_expiry_date(self, **kwargs: Any) -> datetime:
-        if kwargs:
-            return super().get_expiry_date(**kwargs)
-        if self._fixed_expiry is not None:
-            return self._fixed_expiry
-        date = super().get_expiry_date()
-        if settings.USE_TZ:
+        date: datetime = super().get_expiry_date(**kwargs)
+        if kwargs or settings.USE_TZ or self._fixed_expiry is not None:
             return date
         # Without USE_TZ the expiry is a local time. "In an hour", added to the clock's time, is
         # too early if the clock is put forward within that hour. If it is put back, the sum is
         # too late, but the correct local time may be past already by the clock before the
         # change. So take the later of the two.
-        return max(
-            as_django_stores(date),
-            as_django_stores(super().get_expiry_date(modification=datetime.now(UTC))),
-        )
+        later = super().get_expiry_date(modification=datetime.now(UTC))
+        return self._at_most_timeout(max(as_django_stores(date), as_django_stores(later)))
+
+    def stored_expiry(self) -> datetime | None:
+        stored = self._base if self._session_key else None
+        if stored and stored.expires is None:
+            stored = self._store.read(self._key, with_expiry=True)
+        return stored.expires if stored else None
 
     @property
     def loaded(self) -> Data:
@@ -205,15 +199,6 @@ class Engine(ListingMixin, ApplyMixin):
         self._session_cache = data
         if stored:
             self._base, self._is_unread = stored, False
-
-    @contextmanager
-    def expiring_at(self, moment: datetime | None) -> Iterator[None]:
-        """Within the block, saves make the session expire at that moment; None changes nothing."""
-        previous, self._fixed_expiry = self._fixed_expiry, moment
-        try:
-            yield
-        finally:
-            self._fixed_expiry = previous
 
     def exists(self, session_key: Any) -> bool:
         return bool(session_key) and self._store.exists(str(without_signature(session_key)))

@@ -49,6 +49,10 @@ OLD_COPY_LABEL = "cookieproj.engines.handover.copies"
 EXPIRY_ITEM = "_session_expiry"
 MESSAGES_ITEM = SessionStorage.session_key
 
+# When the session's user last proved who they are, in seconds since 1970. Under a changed name the
+# absolute timeout of each session would begin anew.
+AUTH_TIME = "_session_auth_time"
+
 # In a cookie that a handover has exchanged for a session key: that key, whether the browser has
 # sent the cookie since, and the name of the key's store. Under a changed name the session would
 # miss what is written under the key, and would not end with it.

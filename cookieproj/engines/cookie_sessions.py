@@ -15,7 +15,7 @@ as on other engines.
 import logging
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -25,7 +25,7 @@ from django.utils.translation import gettext as _
 
 from . import checks  # noqa: F401 - they register themselves
 from .apply import NOT_GIVEN
-from .clock import as_django_stores, is_past
+from .clock import as_django_stores, aware, is_past
 from .constants import EXCHANGED_KEY, EXPIRY_ITEM
 from .cookie_settings import MAX_COOKIE_BYTES, cookie_from_settings
 from .english import in_english
@@ -36,6 +36,13 @@ from .merge import Data
 from .revocation_check import is_revoked
 from .store import Store
 from .subclass_hooks import overrides, serialized_form
+from .timeouts import (
+    TimeoutsMixin,
+    end_by_timeout,
+    has_timed_out,
+    lacks_auth_time,
+    set_auth_time,
+)
 from .validation import decode_valid, validate
 
 logger = logging.getLogger("django.contrib.sessions")
@@ -49,7 +56,7 @@ class OpenedCookie(NamedTuple):
     secret: str
 
 
-class CookieSession(ListingMixin, DjangoStore):
+class CookieSession(ListingMixin, TimeoutsMixin, DjangoStore):
     """A session whose key is the session itself: data, time of writing, and a proof of both.
 
     A subclass makes and opens the cookie.
@@ -107,7 +114,10 @@ class CookieSession(ListingMixin, DjangoStore):
         default the value of DEBUG, CookieTooLargeError is raised. Otherwise a line in the log has
         the size.
         """
-        validate(self._get_session(no_load=must_create))
+        data = self._get_session(no_load=must_create)
+        validate(data)
+        if lacks_auth_time(data):
+            set_auth_time(data)
         super().save(must_create)
         # The attributes never take half of it, so most sessions need not be measured.
         if len(self.session_key or "") < MAX_COOKIE_BYTES // 2:
@@ -127,8 +137,15 @@ class CookieSession(ListingMixin, DjangoStore):
     def _get_session_key(self) -> str:
         """Return the cookie."""
         self._settle_exchange()
-        self._written = timezone.now()
+        self._written = self._moment_of_writing()
         return self.make_cookie(self._session, self._written)
+
+    def _moment_of_writing(self) -> datetime:
+        """Return now, or the moment of the last writing if the expiry is to stay as it is."""
+        return timezone.now() if self._fixed_expiry is None else self._written or timezone.now()
+
+    def stored_expiry(self) -> datetime | None:
+        return self._expires(self._get_session()) if self._written else None
 
     def _settle_exchange(self) -> None:
         """Make the mark of an exchange say that the browser has sent the cookie since.
@@ -153,9 +170,14 @@ class CookieSession(ListingMixin, DjangoStore):
     def _expires(self, data: Data) -> datetime:
         """Return the moment at which the session expires."""
         date = self.get_expiry_date(modification=self._written, expiry=data.get(EXPIRY_ITEM))
+        end = end_by_timeout(data, self._written.timestamp()) if self._written else None
+        if end is not None:
+            date = min(date, datetime.fromtimestamp(end, UTC), key=aware)
         return as_django_stores(date)
 
     def _has_expired(self, data: Data) -> bool:
+        if self._written and has_timed_out(data, self._written.timestamp()):
+            return True
         if data.get(EXPIRY_ITEM) or not self._written or overrides(type(self), "get_expiry_date"):
             return is_past(self._expires(data))
         # The same without any date, for a session that has no expiry of its own.

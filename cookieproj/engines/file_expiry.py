@@ -10,6 +10,7 @@ from .clock import as_django_stores, aware
 from .constants import EXPIRY_ITEM
 from .merge import Data
 from .subclass_hooks import overrides
+from .timeouts import timeouts
 
 # The nanoseconds within the second of a modification time that mark a session without an expiry of
 # its own. The time of such a file alone shows whether it has expired. Django's engine writes such a
@@ -31,10 +32,10 @@ class FileExpiry:
         """Return the modification time (ns) that makes the file expire then, or just before."""
         expiry = data.get(EXPIRY_ITEM)
         modified = time.time_ns()
-        if not isinstance(expiry, str):
+        age = timeouts().idle if isinstance(expiry, str) else self._age(key, expiry)
+        if age is not None:
             with suppress(OverflowError):
-                moment = aware(expires) - timedelta(seconds=self._age(key, expiry))
-                modified = nanoseconds(moment)
+                modified = nanoseconds(aware(expires) - timedelta(seconds=age))
         without_expiry = (
             modified - NO_EXPIRY_NANOSECONDS
         ) // NS_PER_SECOND * NS_PER_SECOND + NO_EXPIRY_NANOSECONDS
@@ -54,7 +55,11 @@ class FileExpiry:
             age = self.session.get_session_cookie_age()
             return as_django_stores(modification + timedelta(seconds=age))
         expiry = content().get(EXPIRY_ITEM)
-        return as_django_stores(self.session.date_of(modification=modification, expiry=expiry))
+        date = self.session.date_of(modification=modification, expiry=expiry)
+        if isinstance(expiry, str) and (idle := timeouts().idle):
+            # A date in the data says nothing of the last request, the modification time does.
+            date = min(date, modification + timedelta(seconds=idle), key=aware)
+        return as_django_stores(date)
 
     def has_expired(self, modified: int) -> bool | None:
         """Whether a file with that modification time has expired. None if its data decides that."""

@@ -14,6 +14,7 @@ answers all three, so that there is one page, one line in the log, and no cookie
 """
 
 import sys
+from contextlib import nullcontext
 from types import MethodType
 from typing import Any
 
@@ -30,10 +31,12 @@ from .english import in_english
 from .exceptions import StoreError, StoreUnavailableError
 from .handover import session_store
 from .lazy_session import LazySession, is_lazy
+from .renewal import decide_renewal, is_only_renewed, is_passive, keeping_expiry, renew
 from .revocation_check import revocation_check
 from .session_response import save_with_response, vary_by_cookie
 from .signed_ids import set_current_form, unsigned_until
 from .subclass_hooks import is_djangos_own
+from .timeouts import timeouts
 
 # The request's attribute with the error. DevicesMiddleware sets it too.
 ERROR_ATTRIBUTE = "session_store_error"
@@ -56,14 +59,14 @@ class SessionMiddleware(DjangoMiddleware):
     Only a tombstone under the old key could tell the two cases apart, and tables and folders have
     none.
 
-    Raises ImproperlyConfigured on its creation if SESSION_HANDOVER_FROM, SESSION_REVOCATION_CHECK
-    or SESSION_ID_UNSIGNED_UNTIL is wrong.
+    Raises ImproperlyConfigured on its creation if SESSION_HANDOVER_FROM, SESSION_REVOCATION_CHECK,
+    SESSION_ID_UNSIGNED_UNTIL, SESSION_IDLE_AGE or SESSION_ABSOLUTE_AGE is wrong.
     """
 
     def __init__(self, get_response: Any) -> None:
         super().__init__(get_response)
         self.SessionStore = session_store()
-        _check, _until = revocation_check(), unsigned_until()
+        _check, _until, _timeouts = revocation_check(), unsigned_until(), timeouts()
 
     def __call__(self, request: HttpRequest) -> Any:
         if self.async_mode:
@@ -95,19 +98,28 @@ class SessionMiddleware(DjangoMiddleware):
         if not hasattr(session, "accessed"):
             # A view has replaced it. Django's middleware does nothing for what is no session.
             return response
-        if session.is_empty() and not session.modified:
-            # It was not found. Django's middleware would delete the cookie.
+        passive = is_passive(request)
+        if not session.modified and (passive or session.is_empty()):
+            # An empty one was not found. Django's middleware would delete the cookie.
             if session.accessed:
                 vary_by_cookie(response)
             return response
+        decide_renewal(request)
         try:
-            if follows_django(super().process_response):
-                save_with_response(request, session, response)
-            else:
-                response = super().process_response(request, response)
+            with keeping_expiry(session) if passive else nullcontext():
+                response = self._save(request, session, response)
             set_current_form(request, response)
         except StoreError as error:
             return store_error_response(request, error)
+        return response
+
+    def _save(self, request: HttpRequest, session: Any, response: HttpResponse) -> HttpResponse:
+        if is_only_renewed(session, response):
+            renew(session, response)
+        elif follows_django(super().process_response):
+            save_with_response(request, session, response)
+        else:
+            response = super().process_response(request, response)
         return response
 
 

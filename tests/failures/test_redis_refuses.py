@@ -411,6 +411,26 @@ class TestReplica:
         session.save()
         assert read_in_new_process(store, key) == {"a": 2}
 
+    def test_request_that_only_reads_is_served_without_renewal(
+        self, servers: Any, use: Use, settings: Settings, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        server = servers()
+        store = use(f"{OUR_ENGINES}cache", f"{server.url}/0")
+        key = create_session(store, color="blue")
+        # Its expiry is much later, so a renewal is due at once.
+        settings.SESSION_IDLE_AGE = 1000
+        with Redis(port=server.port) as client:
+            client.replicaof("127.0.0.1", 1)
+        request = RequestFactory().get("/")
+        request.COOKIES[settings.SESSION_COOKIE_NAME] = key
+        response = SessionMiddleware(lambda request: HttpResponse(request.session["color"]))(
+            request
+        )
+        assert (response.status_code, response.content) == (200, b"blue")
+        assert not response.cookies
+        assert "A session is not renewed. The session store is read-only" in caplog.text
+        assert key not in caplog.text
+
     def test_connection_to_former_primary_is_replaced(
         self, servers: Any, use: Use, family: str, record_result: RecordResult
     ) -> None:

@@ -4,12 +4,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.utils import timezone
 
 from cookieproj.engines.clock import aware, time_until
 from cookieproj.engines.constants import EXPIRY_ITEM
 from cookieproj.engines.handover_mixin import HandoverMixin
 from cookieproj.engines.merge import Data, same_data
+from cookieproj.engines.timeouts import timeouts
 
 
 class KeepsExpiryMixin(HandoverMixin):
@@ -36,8 +36,12 @@ class KeepsExpiryMixin(HandoverMixin):
         """Return now, or for an unchanged session the moment that keeps its expiry."""
         expiry = self._get_session().get(EXPIRY_ITEM)
         if not self._is_unchanged_since_move() or isinstance(expiry, str):
-            return timezone.now()
-        return aware(self.get_expiry_date()) - timedelta(seconds=self.get_expiry_age(expiry=expiry))
+            moment: datetime = super()._moment_of_writing()  # type: ignore[misc]
+            return moment
+        age = self.get_expiry_age(expiry=expiry)
+        # Whichever is earlier ends a cookie that was written at that moment.
+        age = min(age, timeouts().idle or age)
+        return aware(self.get_expiry_date()) - timedelta(seconds=age)
 
     def get_expiry_age(self, **kwargs: Any) -> int:
         if kwargs or self._moved is None or not self._is_unchanged_since_move():

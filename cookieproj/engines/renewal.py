@@ -1,0 +1,107 @@
+"""Requests that only read their session, and SESSION_IDLE_AGE.
+
+Such a request renews its session: the response moves the expiry, in the store and in the browser,
+and writes nothing else. It does so once in a tenth of SESSION_IDLE_AGE, so an idle session may end
+up to a tenth earlier. A passive request renews nothing. If it changes the session, the expiry stays
+as it is.
+"""
+
+import logging
+from contextlib import AbstractContextManager, nullcontext
+from hashlib import sha256
+from http import HTTPStatus
+from typing import Any
+
+from django.conf import settings
+from django.contrib.sessions.exceptions import SessionInterrupted
+from django.core.cache.backends.locmem import LocMemCache
+from django.http import HttpRequest, HttpResponse
+
+from .clock import aware
+from .english import in_english
+from .exceptions import StoreError
+from .session_response import save_and_set_cookie, vary_by_cookie
+from .timeouts import TimeoutsMixin, lacks_auth_time, timeouts
+
+logger = logging.getLogger("django.contrib.sessions")
+
+# A script sends this header, with any value, to say that the user has not asked for its request.
+PASSIVE_HEADER = "X-Session-Passive"
+
+# On a request: whether its view is passive.
+PASSIVE_ATTRIBUTE = "session_is_passive"
+
+# A renewal is due after this part of SESSION_IDLE_AGE.
+RENEWED_AFTER = 0.1
+
+# A process checks after this part of SESSION_IDLE_AGE whether a renewal is due. A cache has to be
+# asked for that.
+CHECKED_AFTER = 0.01
+
+NOT_RENEWED = "A session is not renewed. %s"
+
+# The sessions that this process has lately checked or renewed.
+recent_checks = LocMemCache("cookieproj.engines.renewal", {"OPTIONS": {"MAX_ENTRIES": 10_000}})
+
+
+def is_passive(request: HttpRequest) -> bool:
+    """Whether SESSION_IDLE_AGE is set, and the request is no activity of the user."""
+    if timeouts().idle is None:
+        return False
+    return PASSIVE_HEADER in request.headers or hasattr(request, PASSIVE_ATTRIBUTE)
+
+
+def decide_renewal(request: HttpRequest) -> None:
+    """Set ``is_renewed`` of a session that this request has read and not changed, if it is due."""
+    session: Any = request.session
+    if timeouts() == (None, None) or not isinstance(session, TimeoutsMixin) or session.is_renewed:
+        return
+    is_read = session.accessed and not session.modified and not session.is_empty()
+    session.is_renewed = is_read and not is_passive(request) and is_due(session)
+
+
+def keeping_expiry(session: Any) -> AbstractContextManager[None]:
+    """Within the block, saves leave the expiry of the session as it is, if it is known."""
+    if isinstance(session, TimeoutsMixin):
+        return session.expiring_at(session.stored_expiry())
+    return nullcontext()
+
+
+def is_only_renewed(session: Any, response: HttpResponse) -> bool:
+    """Whether the response renews a session that would otherwise not be saved."""
+    is_saved = session.modified or settings.SESSION_SAVE_EVERY_REQUEST
+    is_error = response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return getattr(session, "is_renewed", False) and not is_saved and not is_error
+
+
+def is_due(session: Any) -> bool:
+    if lacks_auth_time(session):
+        return True
+    idle = timeouts().idle
+    if idle is None:
+        return False
+    name = sha256(session.session_key.encode()).hexdigest()
+    if not recent_checks.add(name, True, idle * CHECKED_AFTER):
+        return False
+    try:
+        expires = session.stored_expiry()
+    except StoreError as error:
+        logger.warning(NOT_RENEWED, in_english(error))
+        return False
+    # A session from before the setting expires much later.
+    moves = expires and abs((aware(session.get_expiry_date()) - aware(expires)).total_seconds())
+    if moves is not None and moves < idle * RENEWED_AFTER:
+        return False
+    recent_checks.set(name, True, idle * RENEWED_AFTER)
+    return True
+
+
+def renew(session: Any, response: HttpResponse) -> None:
+    """Renew the session, unless it has ended or its store fails: the response is served anyway."""
+    vary_by_cookie(response)
+    try:
+        save_and_set_cookie(session, response)
+    except SessionInterrupted:
+        pass
+    except StoreError as error:
+        logger.warning(NOT_RENEWED, in_english(error))

@@ -1,0 +1,64 @@
+"""System checks of SESSION_IDLE_AGE and SESSION_ABSOLUTE_AGE."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import Warning as CheckWarning
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
+
+from .checks import engine_or_none
+from .middleware import SessionMiddleware
+from .timeouts import Timeouts, TimeoutsMixin, timeouts
+
+OUR_MIDDLEWARE = "cookieproj.engines.middleware.SessionMiddleware"
+
+
+def timeouts_or_none() -> Timeouts:
+    """Return the settings, as if unset if one is wrong: that is a check of its own."""
+    try:
+        return timeouts()
+    except ImproperlyConfigured:
+        return Timeouts(None, None)
+
+
+@register(Tags.security)
+def timeouts_are_numbers(**kwargs: Any) -> list[CheckMessage]:
+    try:
+        timeouts()
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="engines.E011")]
+    return []
+
+
+@register(Tags.security)
+def engine_has_timeouts(**kwargs: Any) -> list[CheckMessage]:
+    """Report an engine that knows no timeouts, such as Django's: no session would end by one."""
+    engine = engine_or_none()
+    if timeouts_or_none() == (None, None) or not engine or issubclass(engine, TimeoutsMixin):
+        return []
+    text = _("SESSION_ENGINE = %(engine)r ends no session by SESSION_IDLE_AGE or another timeout.")
+    hint = _("Use an engine of cookieproj.engines, or remove the setting.")
+    return [Error(text % {"engine": settings.SESSION_ENGINE}, hint=hint, id="engines.E012")]
+
+
+@register(Tags.security)
+def readers_are_not_idle(**kwargs: Any) -> list[CheckMessage]:
+    """Warn if no middleware renews sessions: who only reads would be signed out."""
+    if timeouts_or_none().idle is None or settings.SESSION_SAVE_EVERY_REQUEST:
+        return []
+    if any(map(is_our_middleware, settings.MIDDLEWARE)):
+        return []
+    text = _("SESSION_IDLE_AGE signs out people who only read: Django's middleware renews nothing.")
+    hint = _("List %(name)s in MIDDLEWARE, in place of Django's.") % {"name": OUR_MIDDLEWARE}
+    return [CheckWarning(text, hint=hint, id="engines.W014")]
+
+
+def is_our_middleware(path: str) -> bool:
+    try:
+        middleware = import_string(path)
+    except ImportError:
+        return False
+    return isinstance(middleware, type) and issubclass(middleware, SessionMiddleware)

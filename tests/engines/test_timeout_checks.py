@@ -1,0 +1,58 @@
+"""The system checks of SESSION_IDLE_AGE and SESSION_ABSOLUTE_AGE."""
+
+from typing import Any
+
+import pytest
+from django.core.checks import run_checks
+from pytest_django import Settings
+
+from cookieproj.engines.constants import DJANGO_ENGINES, OUR_ENGINES
+
+OUR_MIDDLEWARE = "cookieproj.engines.middleware.SessionMiddleware"
+DJANGOS_MIDDLEWARE = "django.contrib.sessions.middleware.SessionMiddleware"
+
+NAMES = ["SESSION_IDLE_AGE", "SESSION_ABSOLUTE_AGE"]
+
+
+def ids() -> list[str]:
+    """The ids of the checks of timeouts that report something."""
+    ours = {"engines.E011", "engines.E012", "engines.W014"}
+    return sorted(ours & {message.id or "" for message in run_checks()})
+
+
+@pytest.fixture(autouse=True)
+def site(settings: Settings) -> None:
+    settings.SESSION_ENGINE = f"{OUR_ENGINES}file"
+    settings.MIDDLEWARE = [OUR_MIDDLEWARE]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_right_settings_are_not_reported(name: str, settings: Settings) -> None:
+    assert ids() == []
+    setattr(settings, name, 900)
+    assert ids() == []
+
+
+@pytest.mark.parametrize("value", ["900", 0, 1.5])
+@pytest.mark.parametrize("name", NAMES)
+def test_wrong_value_is_an_error(name: str, value: Any, settings: Settings) -> None:
+    setattr(settings, name, value)
+    assert ids() == ["engines.E011"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_engine_without_timeouts_is_an_error(name: str, settings: Settings) -> None:
+    settings.SESSION_ENGINE = f"{DJANGO_ENGINES}file"
+    assert ids() == []
+    setattr(settings, name, 900)
+    assert ids() == ["engines.E012"]
+
+
+def test_middleware_that_renews_nothing_is_a_warning(settings: Settings) -> None:
+    settings.MIDDLEWARE = [DJANGOS_MIDDLEWARE, "no.such.middleware"]
+    settings.SESSION_ABSOLUTE_AGE = 900
+    assert ids() == []
+    settings.SESSION_IDLE_AGE = 900
+    assert ids() == ["engines.W014"]
+    settings.SESSION_SAVE_EVERY_REQUEST = True
+    assert ids() == []
