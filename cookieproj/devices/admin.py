@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from django.utils.translation import ngettext
 from cookieproj.engines import running_engine
 from cookieproj.engines.admin_base import ViewOrDeleteAdmin
 from cookieproj.engines.session_keys import masked
+from cookieproj.engines.timeouts import timeouts
 
 from .admin_filters import CappedPaginator, DeviceFilter, EngineFilter
 from .admin_lookups import AllowedLookupsAdmin
@@ -91,6 +93,16 @@ class SignedInSessionAdmin(SignOutPermission, AllowedLookupsAdmin, ViewOrDeleteA
     @admin.display(description=_("device"))
     def device(self, row: SignedInSession) -> str:
         return row.device
+
+    @admin.display(description=_("ends at the latest"))
+    def latest_end(self, row: SignedInSession) -> datetime | None:
+        return row.latest_end
+
+    def get_fields(self, *args: Any, **kwargs: Any) -> tuple[str, ...]:
+        return (*self.fields, "latest_end") if timeouts().absolute else self.fields
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        return self.get_fields(request)
 
     @admin.display(description=_("key"))
     def key(self, row: SignedInSession) -> Any:

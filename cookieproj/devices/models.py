@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models, router
@@ -10,6 +11,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from cookieproj.engines import encryption
+from cookieproj.engines.timeouts import timeouts
 
 from . import user_model
 from .constants import REGISTRY_SEAL
@@ -115,6 +117,15 @@ class SignedInSession(models.Model):
     def decrypt_key(self) -> str:
         """Return the session key in clear; the row must have one. Raises DecryptionError."""
         return encryption.decrypt(self.sealed_key, REGISTRY_SEAL)
+
+    @property
+    def latest_end(self) -> datetime | None:
+        """When the session ends whatever is done; None without SESSION_ABSOLUTE_AGE."""
+        absolute = timeouts().absolute
+        if absolute is None:
+            return None
+        # For a session from before the setting, the age counts from a later request.
+        return max(self.expires, self.signed_in_at + timedelta(seconds=absolute))
 
     @property
     def identity(self) -> dict[str, str]:

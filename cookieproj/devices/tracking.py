@@ -21,7 +21,13 @@ from .refused_sessions import expiry_of, is_refused
 from .row_identity import expiry_changed, identity, mark, registered_id
 from .signals import SIGNED_OUT
 from .user_model import find_user
-from .write_throttle import claim, is_being_saved, last_seen_interval, postpone
+from .write_throttle import (
+    claim,
+    expiry_interval,
+    is_being_saved,
+    last_seen_interval,
+    postpone,
+)
 
 
 class RowState(Enum):
@@ -143,7 +149,8 @@ def touch(request: HttpRequest, user: Any, row_id: str) -> None:
     interval = timedelta(seconds=last_seen_interval(session))
     needs_update = Q(last_seen__lt=values["last_seen"] - interval)
     if expires := values.get("expires"):
-        needs_update |= Q(expires__lt=expires - interval) | Q(expires__gt=expires)
+        max_lag = timedelta(seconds=expiry_interval(session))
+        needs_update |= Q(expires__lt=expires - max_lag) | Q(expires__gt=expires)
     rows = SignedInSession.objects.filter(pk=row_id)
     if rows.filter(needs_update, **own_row.identity).update(**values):
         return

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from cookieproj.engines import running_engine
 from cookieproj.engines.exceptions import SessionEndedError
+from cookieproj.engines.timeouts import timeouts
 
 from . import signing_out, stored_sessions, tracking
 from .decorators import require_post
@@ -32,6 +33,7 @@ def your_devices(request: HttpRequest) -> HttpResponse:
         "devices": sorted(devices_of(user), key=lambda device: str(device.pk) != this_id),
         "this": this_id,
         "most": signing_out.MAX_DEVICES_LISTED,
+        "shows_idle_end": timeouts().idle is not None,
         "why_not_single": running_engine.why_not_single(),
         "ends_unknown": counts_sign_outs(),
     }

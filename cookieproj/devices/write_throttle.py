@@ -6,6 +6,8 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.cache.backends.locmem import LocMemCache
 
+from cookieproj.engines.timeouts import timeouts
+
 from .row_identity import expiry_changed, identity, registered_id
 
 # Seconds between two updates of ``last_seen`` in a row.
@@ -24,8 +26,7 @@ def claim(session: SessionBase) -> bool:
     False if another request of this process has claimed the same session lately and its own expiry
     has not changed.
     """
-    interval = last_seen_interval(session)
-    claimed = [recent_writes.add(key, True, interval) for key in write_keys(session)]
+    claimed = [recent_writes.add(key, True, age) for key, age in write_keys(session).items()]
     return claimed[-1] or expiry_changed(session)
 
 
@@ -35,11 +36,12 @@ def postpone(session: SessionBase) -> None:
         recent_writes.set(key, True, RETRY_AFTER)
 
 
-def write_keys(session: SessionBase) -> list[str]:
-    """Return the keys of the session's writes in ``recent_writes``."""
+def write_keys(session: SessionBase) -> dict[str, int]:
+    """Return the keys of the session's writes in ``recent_writes``, each with its seconds."""
     digest = sha256(repr((registered_id(session), identity(session))).encode()).hexdigest()
+    keys = {digest: last_seen_interval(session)}
     # A save moves the expiry, which is worth a write of its own.
-    return [digest, f"{digest}-saved"] if is_being_saved(session) else [digest]
+    return keys | {f"{digest}-saved": expiry_interval(session)} if is_being_saved(session) else keys
 
 
 def is_being_saved(session: SessionBase) -> bool:
@@ -51,3 +53,13 @@ def is_being_saved(session: SessionBase) -> bool:
 def last_seen_interval(session: SessionBase) -> int:
     """Return LAST_SEEN_INTERVAL in seconds, or less if the session would expire before that."""
     return max(0, min(LAST_SEEN_INTERVAL, session.get_expiry_age() // 2))
+
+
+def expiry_interval(session: SessionBase) -> int:
+    """Return the seconds by which the expiry in the row may lag behind that of the session.
+
+    A renewal moves the expiry by at least a tenth of SESSION_IDLE_AGE. Each is written to the row,
+    or else the session would outlive it.
+    """
+    interval, idle = last_seen_interval(session), timeouts().idle
+    return interval if idle is None else min(interval, idle // 20)
