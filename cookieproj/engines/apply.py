@@ -68,7 +68,7 @@ class ApplyMixin(SessionKeys):
         try:
             if self._base is None and self.session_key:
                 # The session was cleared before it was read.
-                self._rebase(self._store.refresh(self._key, None))
+                self._rebase(self._refresh(None))
             data, stored = self._save_one_item(apply_to_stored)
         except UpdateError as error:
             # The stored entry that this session was loaded from is gone.
@@ -99,7 +99,7 @@ class ApplyMixin(SessionKeys):
                 # outdated: try the data that is stored now.
                 if base is None:
                     raise
-                self._rebase(self._store.refresh(self._key, base))
+                self._rebase(self._refresh(base))
             self.save()
             return self._session_cache, self._base
         finally:

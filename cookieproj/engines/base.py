@@ -26,6 +26,7 @@ from .apply import ApplyMixin
 from .clock import as_django_stores, from_now
 from .entries import Entry
 from .exceptions import StoreUnavailableError
+from .key_renewal import KeyRenewalMixin
 from .listing import ListingMixin
 from .merge import Data, merge, stored_alike
 from .session_keys import SAVE_ATTEMPTS, SAVES_REFUSED
@@ -36,11 +37,11 @@ from .timeouts import TimeoutsMixin, has_timed_out, lacks_auth_time, set_auth_ti
 from .validation import validate
 
 
-class Engine(ListingMixin, ApplyMixin, TimeoutsMixin):
+class Engine(ListingMixin, ApplyMixin, KeyRenewalMixin, TimeoutsMixin):
     """A session whose data is stored on the server, where other requests can change it too."""
 
     def _load(self) -> Entry | None:
-        return self._store.load(self._key)
+        return self._follow(self._store.load(self._key))
 
     def _insert(self, data: Data, *, save_follows: bool = False) -> Entry:
         store = self._store
@@ -69,7 +70,7 @@ class Engine(ListingMixin, ApplyMixin, TimeoutsMixin):
         """
         if hasattr(self, "_session_cache"):
             # The caller wants to see what is stored now. The base stays that of the loaded data.
-            stored = self._store.refresh(self._key, None) if self.session_key else None
+            stored = self._refresh(None) if self.session_key else None
             return (stored and stored.decode()) or {}
         self._base = self._load() if self.session_key else None
         data = self._base.decode() if self._base else None
@@ -111,7 +112,7 @@ class Engine(ListingMixin, ApplyMixin, TimeoutsMixin):
         store = self._store
         for _attempt in range(SAVE_ATTEMPTS):
             if self._base is None or self._base.is_copy:
-                stored = store.refresh(self._key, self._base)
+                stored = self._refresh(self._base)
                 if (stored is None or stored.data is None) and self._is_unread:
                     # The session was cleared before it was read, and nothing is stored: create
                     # it, as for a browser without a key.
@@ -124,7 +125,7 @@ class Engine(ListingMixin, ApplyMixin, TimeoutsMixin):
             if new_entry := store.put(self._key, base, dict(data), self._expires()):
                 self._set_base(new_entry)
                 return
-            self._rebase(store.refresh(self._key, base))
+            self._rebase(self._refresh(base))
         raise StoreUnavailableError(store.label, SAVES_REFUSED)
 
     def _set_base(self, new_entry: Entry) -> None:
@@ -191,7 +192,7 @@ class Engine(ListingMixin, ApplyMixin, TimeoutsMixin):
         data.
         """
         if self._base is None and self.session_key and hasattr(self, "_session_cache"):
-            self._base = self._store.refresh(self._key, None)
+            self._base = self._refresh(None)
         return (self._base and self._base.data) or {}
 
     def replace_data(self, data: Data, stored: Entry | None = None) -> None:
@@ -211,7 +212,7 @@ class Engine(ListingMixin, ApplyMixin, TimeoutsMixin):
         key = self.session_key if session_key is None else without_signature(session_key)
         if str(key) == self._key:
             for old_key, _base in self._replaced:
-                self._store.delete(old_key)
+                self._delete(old_key)
             self._replaced = ()
         if key:
-            self._store.delete(str(key))
+            self._delete(str(key))

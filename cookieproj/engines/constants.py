@@ -53,6 +53,16 @@ MESSAGES_ITEM = SessionStorage.session_key
 # absolute timeout of each session would begin anew.
 AUTH_TIME = "_session_auth_time"
 
+# Since when a session has its key, in seconds since 1970; and the key that it had before, until the
+# browser has sent the new one. Under changed names keys would not be renewed when they are due, and
+# the previous key would not end.
+KEY_SINCE = "_session_key_since"
+RENEWED_FROM = "_session_renewed_from"
+
+# What is stored under a key that was renewed: the new key, under this name. Under another name a
+# request with the previous key would find an empty session.
+RENEWED_TO = "_session_renewed_to"
+
 # In a cookie that a handover has exchanged for a session key: that key, whether the browser has
 # sent the cookie since, and the name of the key's store. Under a changed name the session would
 # miss what is written under the key, and would not end with it.

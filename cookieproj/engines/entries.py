@@ -11,7 +11,7 @@ from typing import Any
 from django.contrib.auth import SESSION_KEY
 from django.utils.functional import Promise
 
-from .constants import MOVED_TOMBSTONE, SESSION_TOMBSTONE
+from .constants import MOVED_TOMBSTONE, RENEWED_TO, SESSION_TOMBSTONE
 from .merge import Data
 
 
@@ -39,7 +39,7 @@ class Entry:
         """Return the data, newly decoded at each call; None if the entry is no session."""
         content = self.content()
         is_tombstone = content == SESSION_TOMBSTONE or (
-            content is not None and content.keys() == {MOVED_TOMBSTONE}
+            content is not None and content.keys() in ({MOVED_TOMBSTONE}, {RENEWED_TO})
         )
         return None if is_tombstone else content
 
@@ -50,8 +50,13 @@ class Entry:
 
     @cached_property
     def is_tombstone(self) -> bool:
-        """Whether it is a tombstone that a handover has stored."""
+        """Whether it is a tombstone that a handover or a renewal of the key has stored."""
         return self.data is None and self.content() is not None
+
+    @property
+    def renewed_to(self) -> str | None:
+        """The session's new key, if the entry is what was stored under its previous one."""
+        return (self.content() or {}).get(RENEWED_TO) if self.is_tombstone else None
 
     @cached_property
     def has_ended(self) -> bool:

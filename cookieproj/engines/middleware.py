@@ -30,6 +30,7 @@ from django.utils.translation import gettext as _
 from .english import in_english
 from .exceptions import StoreError, StoreUnavailableError
 from .handover import session_store
+from .key_renewal import renew_age
 from .lazy_session import LazySession, is_lazy
 from .renewal import decide_renewal, is_only_renewed, is_passive, keeping_expiry, renew
 from .revocation_check import revocation_check
@@ -60,13 +61,13 @@ class SessionMiddleware(DjangoMiddleware):
     none.
 
     Raises ImproperlyConfigured on its creation if SESSION_HANDOVER_FROM, SESSION_REVOCATION_CHECK,
-    SESSION_ID_UNSIGNED_UNTIL, SESSION_IDLE_AGE or SESSION_ABSOLUTE_AGE is wrong.
+    SESSION_ID_UNSIGNED_UNTIL, SESSION_IDLE_AGE, SESSION_ABSOLUTE_AGE or SESSION_RENEW_AGE is wrong.
     """
 
     def __init__(self, get_response: Any) -> None:
         super().__init__(get_response)
         self.SessionStore = session_store()
-        _check, _until, _timeouts = revocation_check(), unsigned_until(), timeouts()
+        _check, _until, _ages = revocation_check(), unsigned_until(), (timeouts(), renew_age())
 
     def __call__(self, request: HttpRequest) -> Any:
         if self.async_mode:

@@ -20,6 +20,7 @@ from django.http import HttpRequest, HttpResponse
 from .clock import aware
 from .english import in_english
 from .exceptions import StoreError
+from .key_renewal import KeyRenewalMixin, renew_age
 from .session_response import save_and_set_cookie, vary_by_cookie
 from .timeouts import TimeoutsMixin, lacks_auth_time, timeouts
 
@@ -54,7 +55,10 @@ def is_passive(request: HttpRequest) -> bool:
 def decide_renewal(request: HttpRequest) -> None:
     """Set ``is_renewed`` of a session that this request has read and not changed, if it is due."""
     session: Any = request.session
-    if timeouts() == (None, None) or not isinstance(session, TimeoutsMixin) or session.is_renewed:
+    if not isinstance(session, TimeoutsMixin) or session.is_renewed:
+        return
+    is_off = timeouts() == (None, None) and renew_age() is None
+    if is_off and not getattr(session, "is_led_here", False):
         return
     is_read = session.accessed and not session.modified and not session.is_empty()
     session.is_renewed = is_read and not is_passive(request) and is_due(session)
@@ -74,8 +78,12 @@ def is_only_renewed(session: Any, response: HttpResponse) -> bool:
     return getattr(session, "is_renewed", False) and not is_saved and not is_error
 
 
+def has_key_to_renew(session: Any) -> bool:
+    return isinstance(session, KeyRenewalMixin) and session.has_key_to_renew()
+
+
 def is_due(session: Any) -> bool:
-    if lacks_auth_time(session):
+    if lacks_auth_time(session) or has_key_to_renew(session):
         return True
     idle = timeouts().idle
     if idle is None:

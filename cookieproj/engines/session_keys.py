@@ -4,6 +4,7 @@ import copy
 import logging
 import secrets
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
@@ -85,7 +86,11 @@ class SessionKeys(HandoverMixin):
 
     if TYPE_CHECKING:
         _apply_again: Callable[[Entry, Entry], None]
+        _delete: Callable[[str], None]
+        _expires: Callable[[], datetime]
+        _follow: Callable[[Entry | None], Entry | None]
         _insert: Callable[..., Entry]
+        _note_new_key: Callable[[], None]
         _rebase: Callable[[Entry | None], None]
         _write: Callable[[Data], None]
 
@@ -130,6 +135,7 @@ class SessionKeys(HandoverMixin):
             if not self._validate_session_key(key):
                 raise InvalidSessionKey("The store cannot hold the new session key of a subclass.")
             self._session_key = key
+            self._note_new_key()
             try:
                 insert()
             except Exception as error:
@@ -180,9 +186,13 @@ class SessionKeys(HandoverMixin):
         if not self.save_follows:
             self._end_replaced_keys()
 
+    def _refresh(self, old: Entry | None) -> Entry | None:
+        """Return what is stored now; ``old`` is what this request has read before."""
+        return self._follow(self._store.refresh(self._key, old))
+
     def _load_behind_copy(self) -> None:
         try:
-            self._rebase(self._store.refresh(self._key, self._base))
+            self._rebase(self._refresh(self._base))
         except UpdateError:
             # Nothing is stored: the data of the copy is stored as a new entry.
             self._base = None
@@ -226,6 +236,8 @@ class SessionKeys(HandoverMixin):
             if theirs is None or theirs.data is None:
                 # Another request has ended it, and may not have known of every copy.
                 store.delete(old_key)
+                if theirs and theirs.renewed_to:
+                    self._end_key(theirs.renewed_to, base)
                 return
             if base:
                 self._merge_from_old_key(base, theirs)

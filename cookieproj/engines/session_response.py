@@ -11,6 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 from django.utils.http import http_date as django_http_date
 
+from .key_renewal import KeyRenewalMixin
+
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 END_OF_YEAR_9999 = 253_402_300_800
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -50,6 +52,8 @@ def save_and_set_cookie(session: Any, response: HttpResponse) -> None:
         expires = http_date(time.time() + max_age)
     try:
         session.save()
+        if isinstance(session, KeyRenewalMixin):
+            session.continue_renewal()
     except UpdateError as error:
         # The words of Django's middleware, which sites may search their logs for.
         raise SessionInterrupted(

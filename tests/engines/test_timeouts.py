@@ -11,6 +11,7 @@ import pytest
 import time_machine
 from asgiref.sync import async_to_sync
 from django.contrib.auth import SESSION_KEY
+from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.http import HttpRequest, HttpResponse
@@ -171,6 +172,7 @@ def test_requests_at_once_renew_once(engine: Engine, clock: Clock) -> None:
             return Visitor(visitor.cookie).visit(view)
         finally:
             connections.close_all()
+            caches.close_all()
 
     with (
         steps_of(engine.Store, touch=before(lambda: touches.append(1))),

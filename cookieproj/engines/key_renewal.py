@@ -1,0 +1,156 @@
+"""SESSION_RENEW_AGE: a session that lives long gets a new key now and then.
+
+So a key that was copied, from a backup for instance, is of use for a limited time. A renewal takes
+two requests, as a browser may never get the response with the new key:
+
+- The response of the first stores the session under a new key, and under the previous key an entry
+  that leads there. A request with the previous key gets the session, and the cookie with the new
+  key. A late save under the previous key is merged into the session.
+- The request that first sends the new key ends the previous one, after GRACE seconds, for requests
+  that are under way.
+
+Sessions in cookies have no key: each save makes a new cookie. While SESSION_HANDOVER_FROM is set,
+no key is renewed.
+"""
+
+import logging
+import time
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+from django.core.signals import setting_changed
+
+from .clock import from_now
+from .constants import KEY_SINCE, RENEWED_FROM, RENEWED_TO
+from .english import in_english
+from .entries import Entry
+from .exceptions import StoreUnavailableError
+from .session_keys import SessionKeys
+from .timeouts import seconds_of
+
+logger = logging.getLogger("django.contrib.sessions")
+
+# Seconds for which the previous key opens the session after the browser has sent the new one.
+GRACE = 60
+
+
+@lru_cache(maxsize=1)
+def renew_age() -> int | None:
+    """Return SESSION_RENEW_AGE. Raises ImproperlyConfigured if it is no number of seconds."""
+    seconds = seconds_of("SESSION_RENEW_AGE")
+    return None if getattr(settings, "SESSION_HANDOVER_FROM", "") else seconds
+
+
+class KeyRenewalMixin(SessionKeys):
+    """The part of an engine that renews session keys."""
+
+    # Whether this request was led here from the previous key.
+    is_led_here = False
+
+    def has_key_to_renew(self) -> bool:
+        """Whether the response should renew the key, end the previous one or set the new cookie."""
+        data = self._get_session()
+        return bool(self.session_key) and (
+            self.is_led_here or RENEWED_FROM in data or self._is_key_due(data)
+        )
+
+    def _is_key_due(self, data: Any) -> bool:
+        age = renew_age()
+        return age is not None and time.time() >= number_in(data, KEY_SINCE) + age
+
+    def continue_renewal(self) -> None:
+        """Take the next step of a renewal, if one is due. The session has just been saved.
+
+        If the store fails, a later request tries again.
+        """
+        data = self._get_session()
+        try:
+            if self.is_led_here:
+                return
+            if previous := data.get(RENEWED_FROM):
+                self._end_previous_key(str(previous))
+            elif self._is_key_due(data):
+                self._renew_key()
+        except StoreUnavailableError as error:
+            logger.warning("A session key is not renewed. %s", in_english(error))
+
+    def _renew_key(self) -> None:
+        data = self._get_session()
+        if self._base and self._base.is_copy:
+            self._load_behind_copy()
+        previous_key, base = self._key, self._base
+        if base is None:
+            return
+        before = dict(data)
+        data[RENEWED_FROM] = previous_key
+
+        def insert() -> None:
+            self._base = self._insert(dict(data))
+
+        def undo() -> None:
+            self._session_key, self._base = previous_key, base
+            data.clear()
+            data.update(before)
+
+        try:
+            self._store_under_new_key(insert)
+            leads_here = self._store.compare_and_swap(
+                previous_key, base, {RENEWED_TO: self._key}, self._expires()
+            )
+        except StoreUnavailableError:
+            # The previous key may lead here, or open the session as before: the browser keeps it.
+            undo()
+            raise
+        if leads_here is None:
+            # Another request was quicker: it has saved the session, ended it or renewed its key.
+            self._store.delete(self._key)
+            undo()
+            self._rebase(self._refresh(base))
+
+    def _end_previous_key(self, previous_key: str) -> None:
+        """Let the previous key lead here for another GRACE seconds only."""
+        del self._get_session()[RENEWED_FROM]
+        self.save()
+        store = self._store
+        entry = store.read(previous_key)
+        if entry and entry.renewed_to == self._key:
+            store.touch(previous_key, entry, from_now(GRACE))
+
+    def _follow(self, entry: Entry | None) -> Entry | None:
+        """Return the entry; if its key was renewed, the one under the new key.
+
+        The session has that key from then on.
+        """
+        while entry and (new_key := entry.renewed_to):
+            self._session_key, self.is_led_here = new_key, True
+            entry = self._store.refresh(new_key, None)
+        return entry
+
+    def _note_new_key(self) -> None:
+        if renew_age() is not None:
+            self._get_session(no_load=True)[KEY_SINCE] = int(time.time())
+        self.is_led_here = False
+
+    def _delete(self, key: str) -> None:
+        """Delete the session, also under the key that another request gives it at this moment."""
+        store = self._store
+        while renew_age() is not None and (entry := store.read(key)):
+            if store.compare_and_delete(key, entry):
+                if new_key := entry.renewed_to:
+                    self._delete(new_key)
+                break
+        store.delete(key)
+
+
+def number_in(data: Any, name: str) -> int:
+    number = data.get(name)
+    return number if type(number) is int else 0
+
+
+def forget_setting(*, setting: str, **kwargs: Any) -> None:
+    if setting.startswith("SESSION_"):
+        renew_age.cache_clear()
+
+
+setting_changed.connect(forget_setting, dispatch_uid="cookieproj.engines.key_renewal")

@@ -1,0 +1,329 @@
+"""SESSION_RENEW_AGE: a session gets a new key, and nobody with the previous one is signed out."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+from django.http import HttpRequest, HttpResponse
+from pytest_django import Settings
+
+from cookieproj.engines.constants import KEY_SINCE, RENEWED_FROM, RENEWED_TO
+from cookieproj.engines.exceptions import NotListableError, StoreUnavailableError
+from cookieproj.engines.handover_mixin import store_of
+from cookieproj.engines.key_renewal import GRACE
+from cookieproj.engines.middleware import SessionMiddleware
+from cookieproj.engines.renewal import recent_checks
+from tests.stores import Step, before, instead, steps_of
+
+from .contract import Engine, on_engines
+from .stopped_clock import Clock, stopped_clock
+
+NAME = "sessionid"
+RENEW = 3600
+
+# Servers round a time to live to whole seconds.
+SECOND = 2
+
+pytestmark = on_engines(lambda engine: engine.ours and engine.on_server)
+
+View = Callable[[Any], Any]
+
+
+@pytest.fixture(autouse=True)
+def clock(engine: Engine, settings: Settings) -> Iterator[Clock]:
+    settings.SESSION_RENEW_AGE = RENEW
+    recent_checks.clear()
+    with stopped_clock(engine.Store) as clock:
+        yield clock
+
+
+def visit(key: str | None, view: View) -> tuple[Any, str | None]:
+    """Return what the view returns, and the session key that the response sets."""
+    result = None
+
+    def view_of_request(request: HttpRequest) -> HttpResponse:
+        nonlocal result
+        result = view(request.session)
+        return HttpResponse()
+
+    request = HttpRequest()
+    if key:
+        request.COOKIES[NAME] = key
+    response = SessionMiddleware(view_of_request)(request)
+    assert response.status_code == 200
+    cookie = response.cookies.get(NAME)
+    return result, cookie.value if cookie else None
+
+
+def read(session: Any) -> Any:
+    return session.get("a")
+
+
+def write(session: Any) -> None:
+    session["b"] = 2
+
+
+@pytest.fixture
+def key() -> str:
+    """The key of a new session."""
+    _result, key = visit(None, lambda session: session.update({"a": 1}))
+    assert key
+    return key
+
+
+@pytest.fixture
+def due(key: str, clock: Clock) -> str:
+    """A key that is as old as SESSION_RENEW_AGE."""
+    clock.move(RENEW, key)
+    return key
+
+
+def data_of(engine: Engine, key: str) -> dict[str, Any]:
+    """The data without the marks of a renewal."""
+    marks = {KEY_SINCE, RENEWED_FROM, RENEWED_TO}
+    return {name: value for name, value in engine.Store(key).items() if name not in marks}
+
+
+def test_key_is_not_renewed_before_it_is_due(key: str, clock: Clock) -> None:
+    clock.move(RENEW - SECOND, key)
+    assert visit(key, read) == (1, None)
+
+
+@pytest.mark.parametrize(("view", "data"), [(read, {"a": 1}), (write, {"a": 1, "b": 2})])
+def test_response_sets_new_key(engine: Engine, due: str, view: View, data: dict[str, int]) -> None:
+    _result, new_key = visit(due, view)
+    assert new_key not in {None, due}
+    assert data_of(engine, new_key or "") == data
+    # The next request with it ends the renewal, and sets it again with a new age.
+    assert visit(new_key, read) == (1, new_key)
+    assert visit(new_key, read) == (1, None)
+
+
+def test_new_key_is_as_old_as_the_renewal(due: str, clock: Clock) -> None:
+    _result, second = visit(due, read)
+    assert visit(second, read) == (1, second)
+    clock.move(RENEW, second or "")
+    _result, third = visit(second, read)
+    assert third not in {None, second, due}
+
+
+def test_session_with_every_request_saved_is_renewed(due: str, settings: Settings) -> None:
+    settings.SESSION_SAVE_EVERY_REQUEST = True
+    _result, new_key = visit(due, read)
+    assert new_key not in {None, due}
+
+
+def test_request_with_previous_key_gets_session_and_new_key(due: str) -> None:
+    _result, new_key = visit(due, read)
+    assert visit(due, read) == (1, new_key)
+    assert visit(due, write) == (None, new_key)
+    assert visit(due, lambda session: session.get("b")) == (2, new_key)
+
+
+def test_browser_that_never_gets_the_new_key_stays(due: str, clock: Clock) -> None:
+    """The response is lost, and the next request comes much later."""
+    _result, new_key = visit(due, read)
+    clock.move(10 * GRACE, due)
+    assert visit(due, read) == (1, new_key)
+
+
+def test_previous_key_ends_soon_after_the_new_one_is_used(due: str, clock: Clock) -> None:
+    _result, new_key = visit(due, read)
+    visit(new_key, read)
+    clock.move(GRACE - SECOND, due)
+    assert visit(due, read) == (1, new_key)
+    clock.move(2 * SECOND, due)
+    assert visit(due, read) == (None, None)
+    assert visit(new_key, read) == (1, None)
+
+
+def test_late_save_is_merged(engine: Engine, due: str) -> None:
+    late = engine.Store(due)
+    late["c"] = 3
+    _result, new_key = visit(due, write)
+    late.save()
+    assert late.session_key == new_key
+    assert data_of(engine, new_key or "") == {"a": 1, "b": 2, "c": 3}
+
+
+def test_late_apply_is_merged(engine: Engine, due: str) -> None:
+    late = engine.Store(due)
+    assert late["a"] == 1
+    _result, new_key = visit(due, write)
+    assert late.apply("a", lambda number: number + 1) == 2
+    assert data_of(engine, new_key or "") == {"a": 2, "b": 2}
+
+
+def test_late_sign_in_ends_both_keys(engine: Engine, due: str, clock: Clock) -> None:
+    late = engine.Store(due)
+    assert late["a"] == 1
+    _result, new_key = visit(due, write)
+    late.cycle_key()
+    late.save()
+    assert late.session_key not in {due, new_key}
+    assert data_of(engine, late.session_key) == {"a": 1, "b": 2}
+    assert visit(due, read) == (None, None)
+    assert visit(new_key, read) == (None, None)
+
+
+@pytest.mark.parametrize("reads_first", [False, True])
+def test_late_sign_out_ends_both_keys(engine: Engine, due: str, reads_first: bool) -> None:
+    late = engine.Store(due)
+    if reads_first:
+        assert late["a"] == 1
+    _result, new_key = visit(due, read)
+    late.flush()
+    assert visit(due, read) == (None, None)
+    assert visit(new_key, read) == (None, None)
+
+
+def test_sign_out_during_renewal_ends_both_keys(engine: Engine, due: str) -> None:
+    """The renewal comes between the two steps of the sign-out."""
+    new_keys: list[str | None] = []
+
+    def renew_once() -> None:
+        if not new_keys:
+            new_keys.append(None)
+            _result, new_keys[0] = visit(due, read)
+
+    with steps_of(engine.Store, compare_and_delete=before(renew_once)):
+        engine.Store(due).flush()
+    [new_key] = new_keys
+    assert new_key
+    assert visit(due, read) == (None, None)
+    assert visit(new_key, read) == (None, None)
+
+
+def test_renewal_during_sign_out_does_not_bring_the_session_back(engine: Engine, due: str) -> None:
+    """The sign-out comes between the two steps of the renewal."""
+    ended: list[int] = []
+
+    def sign_out_once() -> None:
+        if not ended:
+            ended.append(1)
+            engine.Store(due).flush()
+
+    with steps_of(engine.Store, insert=before(sign_out_once)):
+        value, new_key = visit(due, read)
+    assert (value, new_key) == (1, None)
+    assert visit(due, read) == (None, None)
+    assert number_of_sessions(engine) in {0, None}
+
+
+def number_of_sessions(engine: Engine) -> int | None:
+    """None if the store cannot list its sessions."""
+    try:
+        return len(list(engine.Store.walk()))
+    except NotListableError:
+        return None
+
+
+@on_engines(lambda engine: engine.ours and engine.on_server and "sqlite" not in engine.database)
+def test_requests_at_once_get_one_new_key(engine: Engine, due: str) -> None:
+    all_have_read = Barrier(8)
+
+    def read_with_the_others(number: int) -> tuple[Any, str | None]:
+        def view(session: Any) -> Any:
+            value = read(session)
+            all_have_read.wait()
+            if number % 2:
+                session[f"n{number}"] = number
+            return value
+
+        try:
+            return visit(due, view)
+        finally:
+            connections.close_all()
+            caches.close_all()
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(read_with_the_others, range(8)))
+    assert {value for value, _key in answers} == {1}
+    # A response from before the renewal sets the previous key, which leads to the new one.
+    last_keys = {visit(key, read)[1] or key for _value, key in answers}
+    assert len(last_keys) == 1
+    [new_key] = last_keys
+    assert data_of(engine, new_key or "") == {"a": 1, "n1": 1, "n3": 3, "n5": 5, "n7": 7}
+    assert number_of_sessions(engine) in {1, None}
+
+
+def lost(step: Step) -> Step:
+    def take_step_and_lose_the_answer(*arguments: Any, **options: Any) -> Any:
+        step(*arguments, **options)
+        raise StoreUnavailableError("the store", TimeoutError("no answer"))
+
+    return take_step_and_lose_the_answer
+
+
+def refuse(*arguments: Any, **options: Any) -> Any:
+    raise StoreUnavailableError("the store", TimeoutError("not reached"))
+
+
+@pytest.mark.parametrize("failing", ["insert", "compare_and_swap"])
+@pytest.mark.parametrize("change", [lost, instead(refuse)], ids=["lost", "not sent"])
+def test_failing_store_signs_nobody_out(
+    engine: Engine, due: str, failing: str, change: Callable[[Step], Step]
+) -> None:
+    with steps_of(engine.Store, **{failing: change}):
+        value, key = visit(due, read)
+    assert (value, key) == (1, due)
+    value, key = visit(due, read)
+    assert value == 1
+    assert key not in {None, due}
+    assert data_of(engine, key or "") == {"a": 1}
+
+
+def test_list_has_the_new_key_only(engine: Engine, due: str) -> None:
+    _result, new_key = visit(due, read)
+    try:
+        listed = [session.key for session in engine.Store.walk()]
+        alive = engine.Store.alive([due, new_key])
+    except NotListableError:
+        pytest.skip("This store lists nothing.")
+    assert listed == [new_key]
+    assert alive == {new_key}
+    assert not engine.Store().exists(due)
+
+
+def test_renewal_keeps_the_expiry_of_the_session(engine: Engine, due: str, clock: Clock) -> None:
+    _result, new_key = visit(due, lambda session: session.set_expiry(7200))
+    entry = store_of(engine.Store).read(new_key or "", with_expiry=True)
+    assert entry
+    assert entry.expires
+    assert entry.expires.timestamp() == pytest.approx(time.time() + 7200, abs=SECOND)
+
+
+def test_session_of_before_the_setting_is_renewed_with_its_next_request(
+    engine: Engine, settings: Settings
+) -> None:
+    settings.SESSION_RENEW_AGE = None
+    _result, key = visit(None, lambda session: session.update({"a": 1}))
+    assert dict(engine.Store(key).items()) == {"a": 1}
+    assert visit(key, read) == (1, None)
+    settings.SESSION_RENEW_AGE = RENEW
+    _result, new_key = visit(key, read)
+    assert new_key not in {None, key}
+
+
+def test_previous_key_leads_on_after_the_setting_is_removed(due: str, settings: Settings) -> None:
+    _result, new_key = visit(due, read)
+    settings.SESSION_RENEW_AGE = None
+    assert visit(due, read) == (1, new_key)
+
+
+@pytest.mark.parametrize("value", [0, "3600", True])
+def test_wrong_setting_stops_the_start(value: Any, settings: Settings) -> None:
+    settings.SESSION_RENEW_AGE = value
+    with pytest.raises(ImproperlyConfigured, match=r"SESSION_RENEW_AGE = .*number of seconds"):
+        SessionMiddleware(lambda request: HttpResponse())
+
+
+def test_handover_renews_no_key(engine: Engine, due: str, settings: Settings) -> None:
+    settings.SESSION_HANDOVER_FROM = "mongodb" if engine.name == "file" else "file"
+    assert visit(due, read)[1] in {None, due}
