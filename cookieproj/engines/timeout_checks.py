@@ -6,12 +6,11 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from .checks import engine_or_none
-from .middleware import SessionMiddleware
 from .timeouts import Timeouts, TimeoutsMixin, timeouts
+from .validation import uses_middleware
 
 OUR_MIDDLEWARE = "cookieproj.engines.middleware.SessionMiddleware"
 
@@ -49,16 +48,8 @@ def readers_are_not_idle(**kwargs: Any) -> list[CheckMessage]:
     """Warn if no middleware renews sessions: who only reads would be signed out."""
     if timeouts_or_none().idle is None or settings.SESSION_SAVE_EVERY_REQUEST:
         return []
-    if any(map(is_our_middleware, settings.MIDDLEWARE)):
+    if uses_middleware(OUR_MIDDLEWARE):
         return []
     text = _("SESSION_IDLE_AGE signs out people who only read: Django's middleware renews nothing.")
     hint = _("List %(name)s in MIDDLEWARE, in place of Django's.") % {"name": OUR_MIDDLEWARE}
     return [CheckWarning(text, hint=hint, id="engines.W014")]
-
-
-def is_our_middleware(path: str) -> bool:
-    try:
-        middleware = import_string(path)
-    except ImportError:
-        return False
-    return isinstance(middleware, type) and issubclass(middleware, SessionMiddleware)
