@@ -26,6 +26,7 @@ from django.contrib.sessions.backends.base import UpdateError
 from . import checks  # noqa: F401 - they register themselves
 from .apply import ApplyMixin
 from .clock import as_django_stores, from_now, time_until
+from .constants import EXPIRY_ITEM
 from .entries import Entry
 from .exceptions import StoreUnavailableError
 from .listing import ListingMixin
@@ -33,7 +34,7 @@ from .merge import Data, merge, stored_alike
 from .session_keys import SAVE_ATTEMPTS, SAVES_REFUSED
 from .signatures import dumps, sign
 from .signed_ids import without_signature
-from .subclass_hooks import signed_content, signs_like_django
+from .subclass_hooks import overrides, signed_content, signs_like_django
 from .validation import validate
 
 
@@ -168,9 +169,13 @@ class Engine(ListingMixin, ApplyMixin):
         self._base = theirs
 
     def get_expiry_age(self, **kwargs: Any) -> int:
-        if self._fixed_expiry is None or kwargs:
-            return int(super().get_expiry_age(**kwargs))
-        return int(time_until(self._fixed_expiry).total_seconds())
+        if self._fixed_expiry is not None and not kwargs:
+            return int(time_until(self._fixed_expiry).total_seconds())
+        expiry = kwargs["expiry"] if "expiry" in kwargs else self.get(EXPIRY_ITEM)
+        if not expiry and not overrides(type(self), "get_expiry_age"):
+            # As Django's method, which looks at the clock first.
+            return int(self.get_session_cookie_age())
+        return int(super().get_expiry_age(**kwargs))
 
     def get_expiry_date(self, **kwargs: Any) -> datetime:
         if kwargs:
