@@ -38,8 +38,10 @@ from .subclass_hooks import is_djangos_own
 # The request's attribute with the error. DevicesMiddleware sets it too.
 ERROR_ATTRIBUTE = "session_store_error"
 
-# Django's own method; none if it was replaced before this was imported.
-DJANGOS_PROCESS_RESPONSE = list(filter(is_djangos_own, [DjangoMiddleware.process_response]))
+# Django's own method; None if it was replaced before this was imported.
+DJANGOS_PROCESS_RESPONSE = (
+    DjangoMiddleware.process_response if is_djangos_own(DjangoMiddleware.process_response) else None
+)
 
 
 class SessionMiddleware(DjangoMiddleware):
@@ -95,14 +97,15 @@ class SessionMiddleware(DjangoMiddleware):
         if not hasattr(session, "accessed"):
             # A view has replaced it. Django's middleware does nothing for what is no session.
             return response
-        if session.is_empty() and not session.modified:
+        is_empty = session.is_empty()
+        if is_empty and not session.modified:
             # It was not found. Django's middleware would delete the cookie.
             if session.accessed:
                 vary_by_cookie(response)
             return response
         try:
             if follows_django(super().process_response):
-                save_with_response(request, session, response)
+                save_with_response(request, session, response, is_empty=is_empty)
             else:
                 response = super().process_response(request, response)
             set_current_form(request, response)
@@ -117,8 +120,9 @@ def follows_django(process_response: Any) -> bool:
     It is not if a patch, or another parent of a site's middleware, has replaced it.
     """
     # By type and identity: the wrappers of wrapt equal what they wrap.
-    return type(process_response) is MethodType and any(
-        process_response.__func__ is own for own in DJANGOS_PROCESS_RESPONSE
+    return (
+        type(process_response) is MethodType
+        and process_response.__func__ is DJANGOS_PROCESS_RESPONSE
     )
 
 
