@@ -162,7 +162,11 @@ class MemcachedStore(GenericCacheStore):
         answers for a failed server as if nothing were stored, and then it uses another server for
         its keys.
         """
-        return self.cache._cache._get_client(name)
+        client = self.cache._cache
+        if len(client.clients) == 1:
+            # There is none to choose, for which pymemcache would hash the name, in Python.
+            return next(iter(client.clients.values()))
+        return client._get_client(name)
 
     @property
     def not_listable(self) -> NotListableError:
