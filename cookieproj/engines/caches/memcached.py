@@ -164,7 +164,7 @@ class MemcachedStore(GenericCacheStore):
         """
         client = self.cache._cache
         if len(client.clients) == 1:
-            # There is none to choose, for which pymemcache would hash the name, in Python.
+            # There is nothing to choose. pymemcache would hash the name, in Python.
             return next(iter(client.clients.values()))
         return client._get_client(name)
 
