@@ -7,6 +7,7 @@ from django.core.cache.backends.base import BaseCache
 
 from .base import Engine
 from .caches import cache_store
+from .session_keys import is_usual_key
 from .store import Store
 
 # Keys that begin with this are entries of cached_db, whose prefix extends this engine's.
@@ -20,6 +21,10 @@ class SessionStore(Engine, DjangoStore):
     """
 
     _cache: BaseCache
+
+    def _accepts_key(self, session_key: str) -> bool:
+        # No store is needed to accept such a key. None begins with CACHED_DB_KEYS.
+        return is_usual_key(session_key) or super()._accepts_key(session_key)
 
     def make_store(self) -> Store:
         return cache_store(self, foreign_prefix=CACHED_DB_KEYS)

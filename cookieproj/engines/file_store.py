@@ -27,7 +27,7 @@ from .file_io import SessionFile, fits_file_name
 from .merge import Data
 from .session_files import SessionFolder, lock_number
 from .store import Store
-from .subclass_hooks import can_decode, decoder, is_stored, overrides, serialized_form
+from .subclass_hooks import can_decode, decoder, encode, is_stored, overrides, serialized_form
 
 logger = logging.getLogger("django.contrib.sessions")
 
@@ -148,13 +148,15 @@ class FileStore(Store):
         Raises InvalidSessionKey for a key that leads out of the folder.
         """
         file = self.folder.read(key) if fits_file_name(self.session._key_to_file(key)) else None
-        return file is not None and not self._entry(key, file.payload, None).is_tombstone
+        if file is None:
+            return False
+        return not Entry(file.payload, self._decoder(key, file.payload)).is_tombstone
 
     def _write(self, key: str, data: Data, expires: datetime) -> Entry:
-        text = self.session._session_with_key(key).encode(data)
+        text, content = encode(self.session, key, data)
         file = SessionFile(text.encode(), self.expiry.modification_time(key, data, expires))
         self.folder.write(key, file)
-        return self._entry(key, file.payload, None)
+        return Entry(file.payload, content)
 
     def _read_even_expired(self, key: str) -> Entry | None:
         file = self.folder.read(key)
@@ -170,9 +172,6 @@ class FileStore(Store):
     def is_readable(self, listed: ListedSession) -> bool:
         text = listed.payload.decode("latin-1")
         return listed.stored.data is not None and can_decode(self.session, text)
-
-    def _entry(self, key: str, payload: bytes, expires: datetime | None) -> Entry:
-        return Entry(payload, self._decoder(key, payload), expires)
 
     def _decoder(self, key: str, payload: bytes) -> Callable[[], Data]:
         return decoder(self.session, key, payload.decode("latin-1")) if payload else dict

@@ -42,8 +42,10 @@ from .timeouts import timeouts
 # The request's attribute with the error. DevicesMiddleware sets it too.
 ERROR_ATTRIBUTE = "session_store_error"
 
-# Django's own method; none if it was replaced before this was imported.
-DJANGOS_PROCESS_RESPONSE = list(filter(is_djangos_own, [DjangoMiddleware.process_response]))
+# Django's own method; None if it was replaced before this was imported.
+DJANGOS_PROCESS_RESPONSE = (
+    DjangoMiddleware.process_response if is_djangos_own(DjangoMiddleware.process_response) else None
+)
 
 
 class SessionMiddleware(DjangoMiddleware):
@@ -100,7 +102,9 @@ class SessionMiddleware(DjangoMiddleware):
             # A view has replaced it. Django's middleware does nothing for what is no session.
             return response
         passive = is_passive(request)
-        if not session.modified and (passive or session.is_empty()):
+        is_left_alone = passive and not session.modified
+        is_empty = not is_left_alone and session.is_empty()
+        if is_left_alone or (is_empty and not session.modified):
             # An empty one was not found. Django's middleware would delete the cookie.
             if session.accessed:
                 vary_by_cookie(response)
@@ -108,17 +112,19 @@ class SessionMiddleware(DjangoMiddleware):
         decide_renewal(request)
         try:
             with keeping_expiry(session) if passive else nullcontext():
-                response = self._save(request, session, response)
+                response = self._save(request, session, response, is_empty=is_empty)
             set_current_form(request, response)
         except StoreError as error:
             return store_error_response(request, error)
         return response
 
-    def _save(self, request: HttpRequest, session: Any, response: HttpResponse) -> HttpResponse:
+    def _save(
+        self, request: HttpRequest, session: Any, response: HttpResponse, *, is_empty: bool
+    ) -> HttpResponse:
         if is_only_renewed(session, response):
             renew(session, response)
         elif follows_django(super().process_response):
-            save_with_response(request, session, response)
+            save_with_response(request, session, response, is_empty=is_empty)
         else:
             response = super().process_response(request, response)
         return response
@@ -130,8 +136,9 @@ def follows_django(process_response: Any) -> bool:
     It is not if a patch, or another parent of a site's middleware, has replaced it.
     """
     # By type and identity: the wrappers of wrapt equal what they wrap.
-    return type(process_response) is MethodType and any(
-        process_response.__func__ is own for own in DJANGOS_PROCESS_RESPONSE
+    return (
+        type(process_response) is MethodType
+        and process_response.__func__ is DJANGOS_PROCESS_RESPONSE
     )
 
 

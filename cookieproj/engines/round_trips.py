@@ -49,11 +49,13 @@ class StoreCall:
         self.failed = failed
 
     def __enter__(self) -> None:
-        self._trip = round_trip()
-        self._trip.__enter__()
+        self._trips = _counting.get()
+        if self._trips is not None:
+            self._trips.__enter__()
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        self._trip.__exit__(kind, error, trace)
+        if self._trips is not None:
+            self._trips.__exit__(kind, error, trace)
         if error is not None:
             self.failed(error)
 

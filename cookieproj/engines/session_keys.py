@@ -69,6 +69,11 @@ def random_key() -> str:
     return characters[:KEY_LENGTH].decode()
 
 
+def is_usual_key(session_key: str) -> bool:
+    """Whether it has the form of the keys that Django and ``random_key`` make."""
+    return len(session_key) == KEY_LENGTH and session_key.isascii() and session_key.isalnum()
+
+
 class SessionKeys(HandoverMixin):
     """The part of an engine that handles session keys."""
 

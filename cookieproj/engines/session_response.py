@@ -18,13 +18,15 @@ END_OF_YEAR_9999 = 253_402_300_800
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def save_with_response(request: HttpRequest, session: Any, response: HttpResponse) -> None:
+def save_with_response(
+    request: HttpRequest, session: Any, response: HttpResponse, *, is_empty: bool
+) -> None:
     """Do to the response and the session what Django's middleware does, in less time.
 
     Save a changed session and set its cookie, unless the server failed; delete the cookie of an
     emptied one. Raises SessionInterrupted if the session has ended meanwhile, and StoreError.
     """
-    was_accessed, is_empty = session.accessed, session.is_empty()
+    was_accessed = session.accessed
     if is_empty and settings.SESSION_COOKIE_NAME in request.COOKIES:
         response.delete_cookie(
             settings.SESSION_COOKIE_NAME,

@@ -16,7 +16,7 @@ from django.core import signing
 
 from .entries import Entry
 from .merge import Data, same_data
-from .signatures import SignedContent, dumps, loads
+from .signatures import SignedContent, dumps, loads, sign
 from .validation import decode_valid
 
 # Our classes and Django's override each other's methods. Those overrides are no hooks of a site.
@@ -117,6 +117,15 @@ def decoder(session: Any, key: str, text: str) -> Callable[[], Data]:
     if overrides(class_, "decode"):
         return partial(copy.deepcopy, session._session_with_key(key).decode(text))
     return signed_content(session, text)
+
+
+def encode(session: Any, key: str, data: Data) -> tuple[str, Callable[[], Data]]:
+    """Return the data as that session stores it under that key, and the text's ``decoder``."""
+    if signs_like_django(session):
+        text = sign(dumps(data), session.key_salt)
+        return text, SignedContent(text, session.key_salt)
+    text = session._session_with_key(key).encode(data)
+    return text, decoder(session, key, text)
 
 
 def signed_content(session: Any, text: str) -> Callable[[], Data]:

@@ -26,8 +26,9 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from .clock import as_django_stores, aware, time_until
-from .constants import AUTH_TIME
+from .constants import AUTH_TIME, EXPIRY_ITEM
 from .merge import Data
+from .subclass_hooks import overrides
 
 
 class Timeouts(NamedTuple):
@@ -113,11 +114,17 @@ class TimeoutsMixin(SessionBase):
     is_renewed = False
 
     def get_expiry_age(self, **kwargs: Any) -> int:
-        if kwargs:
-            return int(super().get_expiry_age(**kwargs))
-        if self._fixed_expiry is not None:
+        if self._fixed_expiry is not None and not kwargs:
             return int(time_until(self._fixed_expiry).total_seconds())
-        age, now = int(super().get_expiry_age()), time.time()
+        expiry = kwargs["expiry"] if "expiry" in kwargs else self.get(EXPIRY_ITEM)
+        if not expiry and not overrides(type(self), "get_expiry_age"):
+            # As Django's method, which looks at the clock first.
+            age = int(self.get_session_cookie_age())
+        else:
+            age = int(super().get_expiry_age(**kwargs))
+        if kwargs or timeouts() == (None, None):
+            return age
+        now = time.time()
         end = end_by_timeout(self._get_session(), now)
         return age if end is None else min(age, round(end - now))
 

@@ -101,9 +101,10 @@ def validation_errors(data: Data) -> Iterator[tuple[str, Promise]]:
 
 def is_too_deep(data: Data) -> bool:
     """Whether lists and dicts are nested deeper than MAX_DEPTH. Cycles are no deeper for that."""
-    level: dict[int, Any] = {id(inner): inner for inner in containers_in(data)}
-    if not level:
+    containers = containers_in(data)
+    if not containers:
         return False
+    level: dict[int, Any] = {id(inner): inner for inner in containers}
     for _level in range(MAX_DEPTH - 1):
         # By identity, so that a container that is in several places is visited once.
         level = {
@@ -186,7 +187,7 @@ def is_user(primary_key: Any, auth_hash: Any) -> bool:
     if not uses_middleware(AUTH_MIDDLEWARE):
         return True
     try:
-        field = get_user_model()._meta.pk
+        field = primary_key_field(settings.AUTH_USER_MODEL)
     except (ImproperlyConfigured, LookupError):
         return True
     try:
@@ -195,6 +196,15 @@ def is_user(primary_key: Any, auth_hash: Any) -> bool:
         return b"\0" not in f"{primary_key}{auth_hash}".encode()
     except Exception:  # noqa: BLE001 - a field of the site's may raise anything
         return False
+
+
+@cache
+def primary_key_field(_user_model: str) -> Any:
+    """Return the field of the users' primary keys; ``_user_model`` is AUTH_USER_MODEL.
+
+    Raises ImproperlyConfigured or LookupError if there is no such model.
+    """
+    return get_user_model()._meta.pk
 
 
 def are_messages(value: Any) -> bool:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.sessions.backends.base import VALID_KEY_CHARS
+from django.contrib.sessions.backends.base import VALID_KEY_CHARS, SessionBase
+from django.contrib.sessions.exceptions import InvalidSessionKey
 from django.core.cache import caches
 from django.utils import timezone
 from django.utils.crypto import get_random_string
@@ -112,6 +113,16 @@ def test_get_expiry_age_sets_expiry(engine: Engine) -> None:
     assert dict(store(saved(store, a=1).session_key).items()) == {}
 
 
+@on_engines(lambda engine: engine.name in FILES | CACHE)
+def test_get_expiry_age_of_a_class_behind_the_engine_sets_expiry(engine: Engine) -> None:
+    class Expired(SessionBase):
+        def get_expiry_age(self, **options: Any) -> int:
+            return -1
+
+    store: Any = type("SessionStore", (engine.Store, Expired), {})
+    assert dict(store(saved(store, a=1).session_key).items()) == {}
+
+
 @on_engines(lambda engine: engine.on_server)
 def test_new_key_is_one_for_which_exists_is_false(engine: Engine) -> None:
     """For example if another table has keys that must not be used again."""
@@ -207,6 +218,22 @@ def test_key_to_file_sets_name_and_folder(engine: Engine, tmp_path: Path) -> Non
     assert not store().exists(session.session_key)
     again.flush()
     assert not list(tmp_path.rglob("*.session"))
+
+
+@files
+def test_key_to_file_refuses_keys(engine: Engine) -> None:
+    key = saved(engine.Store, a=1).session_key
+
+    def key_to_file(self: Any, session_key: str | None = None) -> str:
+        if (session_key or self.session_key) == key:
+            raise InvalidSessionKey
+        path: str = super(store, self)._key_to_file(session_key)
+        return path
+
+    store = made(engine, _key_to_file=key_to_file)
+    session = store(key)
+    assert dict(session.items()) == {}
+    assert session.session_key is None
 
 
 @files

@@ -51,9 +51,8 @@ def expiry_from_ttl(seconds_to_live: float | None) -> datetime | None:
     return as_django_stores(from_now(seconds_to_live))
 
 
-def decode_session(decode: Callable[[bytes], Any], payload: bytes) -> Data | None:
-    """Return the data of a stored session; None for a tombstone, and for what cannot be decoded."""
-    return None if is_cache_tombstone(payload) else decode_valid(decode, payload)
+def no_data() -> None:
+    """Return None, the data of a tombstone and of an entry that cannot be read."""
 
 
 def is_cache_tombstone(payload: bytes) -> bool:

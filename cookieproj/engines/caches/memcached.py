@@ -24,7 +24,14 @@ from cookieproj.engines.exceptions import (
 from cookieproj.engines.merge import Data, stored_alike
 from cookieproj.engines.validation import decode_valid
 
-from .generic import INVALID_KEY, TOMBSTONE_TTL, GenericCacheStore, expiry_from_ttl, seconds_until
+from .generic import (
+    INVALID_KEY,
+    TOMBSTONE_TTL,
+    GenericCacheStore,
+    expiry_from_ttl,
+    no_data,
+    seconds_until,
+)
 
 
 class MemcachedStore(GenericCacheStore):
@@ -64,14 +71,16 @@ class MemcachedStore(GenericCacheStore):
     def read(self, key: str, *, with_expiry: bool = False) -> Entry | None:
         entry = None
         with suppress(*INVALID_KEY), self.store_call():
-            value, number = self._server_of(key).gets(self.name(key))
+            name = self.name(key)
+            value, number = self._server_of(name).gets(name)
             entry = None if number is None else self._entry(value, number)
         return self._with_expiry(key, entry) if entry and with_expiry else entry
 
     def _with_expiry(self, key: str, entry: Entry) -> Entry:
+        name = self.name(key)
         with self.store_call():
             try:
-                answer = self._server_of(key).raw_command(f"mg {self.name(key)} t")
+                answer = self._server_of(name).raw_command(f"mg {name} t")
             except MemcacheUnknownCommandError:
                 # memcached before 1.6 does not reveal it.
                 return entry
@@ -82,7 +91,8 @@ class MemcachedStore(GenericCacheStore):
     def insert(self, key: str, data: Data, expires: datetime) -> Entry:
         timeout = self.cache.get_backend_timeout(seconds_until(expires))
         with suppress(*INVALID_KEY), self.store_call():
-            if self._server_of(key).add(self.name(key), data, expire=timeout):
+            name = self.name(key)
+            if self._server_of(name).add(name, data, expire=timeout):
                 return self._entry(copy.deepcopy(data))
         raise CreateError
 
@@ -91,31 +101,33 @@ class MemcachedStore(GenericCacheStore):
         if stored is None:
             return None
         timeout = self.cache.get_backend_timeout(seconds_until(expires))
+        name = self.name(key)
         with self.store_call():
-            is_swapped = self._server_of(key).cas(
-                self.name(key), data, stored.token, expire=timeout
-            )
+            is_swapped = self._server_of(name).cas(name, data, stored.token, expire=timeout)
         return self._entry(copy.deepcopy(data)) if is_swapped else None
 
     def touch(self, key: str, old: Entry, expires: datetime) -> Entry | None:
         if self._unchanged(key, old) is None:
             return None
         timeout = self.cache.get_backend_timeout(seconds_until(expires))
+        name = self.name(key)
         with self.store_call():
-            touched = self._server_of(key).touch(self.name(key), expire=timeout)
+            touched = self._server_of(name).touch(name, expire=timeout)
         return old if touched else None
 
     def delete(self, key: str) -> None:
         with suppress(*INVALID_KEY), self.store_call():
-            self._server_of(key).delete(self.name(key))
+            name = self.name(key)
+            self._server_of(name).delete(name)
 
     def compare_and_delete(self, key: str, old: Entry) -> bool:
         """Replace ``old`` by an entry that expires at once: memcached has no compare and delete."""
         stored = old if old.token is not None else self._unchanged(key, old)
         if stored is None:
             return False
+        name = self.name(key)
         with self.store_call():
-            return bool(self._server_of(key).cas(self.name(key), None, stored.token, expire=-1))
+            return bool(self._server_of(name).cas(name, None, stored.token, expire=-1))
 
     def _unchanged(self, key: str, old: Entry) -> Entry | None:
         """Return the stored entry, with its number, if it is still ``old``; else None."""
@@ -130,7 +142,8 @@ class MemcachedStore(GenericCacheStore):
 
     def write_tombstone(self, key: str) -> None:
         with suppress(*INVALID_KEY), self.store_call():
-            self._server_of(key).set(self.name(key), None, expire=TOMBSTONE_TTL)
+            name = self.name(key)
+            self._server_of(name).set(name, None, expire=TOMBSTONE_TTL)
 
     def name(self, key: str) -> str:
         """Return the entry's name. Raises InvalidCacheKey if it has too many bytes.
@@ -142,14 +155,18 @@ class MemcachedStore(GenericCacheStore):
             raise InvalidCacheKey("The key is too long for memcached.")
         return name
 
-    def _server_of(self, key: str) -> Any:
-        """Return the client of the one server that has the key.
+    def _server_of(self, name: str) -> Any:
+        """Return the client of the one server that has the entry of that name.
 
         This bypasses pymemcache's handling of failures, which would sign people out: for a while it
         answers for a failed server as if nothing were stored, and then it uses another server for
         its keys.
         """
-        return self.cache._cache._get_client(self.name(key))
+        client = self.cache._cache
+        if len(client.clients) == 1:
+            # There is nothing to choose. pymemcache would hash the name, in Python.
+            return next(iter(client.clients.values()))
+        return client._get_client(name)
 
     @property
     def not_listable(self) -> NotListableError:
@@ -171,5 +188,5 @@ class MemcachedStore(GenericCacheStore):
         """Return the entry of a value that nothing else refers to, such as one just received."""
         if value is None:
             # A tombstone: see ``write_tombstone``.
-            return Entry(number, lambda: None, is_cache_tombstone=True)
+            return Entry(number, no_data, is_cache_tombstone=True)
         return Entry(number, partial(decode_valid, copy.deepcopy, value))

@@ -17,14 +17,15 @@ from cookieproj.engines.entries import Entry, Location
 from cookieproj.engines.exceptions import NotListableError
 from cookieproj.engines.merge import Data
 from cookieproj.engines.round_trips import round_trip
+from cookieproj.engines.validation import decode_valid
 
 from .generic import (
     INVALID_KEY,
     GenericCacheStore,
-    decode_session,
     expiry_from_ttl,
     is_cache_tombstone,
     new_tombstone,
+    no_data,
     seconds_until,
 )
 
@@ -112,6 +113,7 @@ class MemoryStore(GenericCacheStore):
         return None if self.cache._has_expired(name) else payload
 
     def _entry(self, payload: bytes) -> Entry:
+        if is_cache_tombstone(payload):
+            return Entry(payload, no_data, is_cache_tombstone=True)
         # Unpickling is safe here: this very process has written the pickles.
-        decode = partial(decode_session, pickle.loads, payload)
-        return Entry(payload, decode, is_cache_tombstone=is_cache_tombstone(payload))
+        return Entry(payload, partial(decode_valid, pickle.loads, payload))

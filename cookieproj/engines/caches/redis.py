@@ -20,12 +20,13 @@ from cookieproj.engines.entries import Entry, Location
 from cookieproj.engines.exceptions import StoreError, StoreReadOnlyError
 from cookieproj.engines.merge import Data
 from cookieproj.engines.store import Store
+from cookieproj.engines.validation import decode_valid
 
 from .generic import (
-    decode_session,
     expiry_from_ttl,
     is_cache_tombstone,
     new_tombstone,
+    no_data,
     seconds_until,
 )
 from .redis_client import client_of
@@ -273,8 +274,9 @@ class RedisStore(RedisListing):
         return payload, expiry_from_ttl(None if ttl < 0 else ttl / 1000)
 
     def _entry(self, payload: bytes) -> Entry:
-        decode = partial(decode_session, self.decode, payload)
-        return Entry(payload, decode, is_cache_tombstone=is_cache_tombstone(payload))
+        if is_cache_tombstone(payload):
+            return Entry(payload, no_data, is_cache_tombstone=True)
+        return Entry(payload, partial(decode_valid, self.decode, payload))
 
 
 class DjangoRedisStore(RedisStore):

@@ -15,7 +15,7 @@ from cookieproj.engines.exceptions import NotListableError
 from cookieproj.engines.listing import Estimate
 from cookieproj.engines.merge import Data
 
-from .generic import GenericCacheStore, expiry_from_ttl
+from .generic import GenericCacheStore, expiry_from_ttl, no_data
 
 # Names in the sample of ``count``: it takes about 0.1 s, and its error is mostly below 0.5 %.
 COUNT_SAMPLE_SIZE = 50_000
@@ -31,10 +31,6 @@ def key_part(name: str, affixes: tuple[str, str]) -> str | None:
     if not (name.startswith(before) and name.endswith(after)):
         return None
     return name[len(before) : len(name) - len(after)]
-
-
-def unreadable() -> None:
-    """Return None, the data of an entry that cannot be read."""
 
 
 class RedisListing(GenericCacheStore):
@@ -154,8 +150,8 @@ class RedisListing(GenericCacheStore):
         key = key_part(text, affixes) or ""
         expires = expiry_from_ttl(None if ttl < 0 else ttl / 1000)
         if isinstance(payload, RedisError):
-            return ListedSession(key, b"", Entry(None, unreadable, expires))
-        entry = self._entry(payload) if text.encode() == name else Entry(None, unreadable)
+            return ListedSession(key, b"", Entry(None, no_data, expires))
+        entry = self._entry(payload) if text.encode() == name else Entry(None, no_data)
         return ListedSession(key, payload, replace(entry, expires=expires))
 
     def _count_of(self, shard: Shard, shards: int) -> int:
