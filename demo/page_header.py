@@ -69,6 +69,11 @@ class State:
         return self.locations[0].expires if self.locations else None
 
     @property
+    def has_session(self) -> bool:
+        """Whether the cookie opens a session. Some caches have one and cannot locate it."""
+        return bool(self.locations or self.request.session.keys())
+
+    @property
     def has_cookie(self) -> bool:
         """Whether the browser has sent a session cookie, valid or not."""
         return settings.SESSION_COOKIE_NAME in self.request.COOKIES

@@ -94,6 +94,29 @@ def test_next_change_replaces_session_that_cannot_be_read(
     )
 
 
+@on("cache")
+@pytest.mark.parametrize("store", ["memcached", "filecache"])
+def test_header_of_cache_that_does_not_report_the_expiry(
+    store: str, profile: str, ada: User, settings: Settings, request: pytest.FixtureRequest
+) -> None:
+    """Django's cache of files does not even report where a session is."""
+    settings.DEBUG = True
+    if store == "memcached":
+        settings.CACHES = caches(request.getfixturevalue("memcached_url"))
+    else:
+        backend = "django.core.cache.backends.filebased.FileBasedCache"
+        folder = request.getfixturevalue("tmp_path") / "cache"
+        cache = {"BACKEND": backend, "LOCATION": str(folder)}
+        settings.CACHES = {"default": cache, "sessions": cache}
+    client = browser(ada)
+    shown = "stored: the store does not report when it expires"
+    assert header_text(client) == f"Engine cache This session {shown} Signed in ada"
+    page = client.get("/session/").content.decode()
+    assert "has no session yet" not in page
+    assert ("Stored as" in page) == (store == "memcached")
+    assert ("The cache has the session" in page) == (store == "filecache")
+
+
 def test_header_of_made_up_cookie(profile: str, client: Client) -> None:
     client.cookies["sessionid"] = "k" * 32
     assert header_text(client) == f"Engine {profile} This session {NOT_VALID} Signed in nobody"
