@@ -104,7 +104,8 @@ def try_session(session_class: Any, engine_class: Any) -> EngineFacts:
         locations = session.locate()
     steps = list(decoding_steps(cookie.encode()))
     is_session = any(COLOR in step.outcome for step in steps)
-    place = locations[0].place
+    # Not every cache can locate a session.
+    place = locations[0].place if locations else store_of(engine_class).label
     if issubclass(engine_class, DjangoFileEngine):
         # The namespace of files is a folder of its own, elsewhere if that of the site is missing.
         with suppress(ImproperlyConfigured):
@@ -116,16 +117,17 @@ def try_session(session_class: Any, engine_class: Any) -> EngineFacts:
         copy_place=copy_place(locations),
         is_session=is_session,
         is_readable=any(COLOR in step.outcome for step in steps if not step.needs_secret),
-        signed_copies=[True] if is_session else signed,
+        signed_copies=[True] if is_session else signed or [False],
         outlives_deletion=session_class(cookie).get("color") == COLOR,
         restart=restart(session_class),
     )
 
 
 def copy_place(locations: list[Location]) -> str:
-    if len(locations) == 1:
+    copies = locations[1:]
+    if not copies:
         return ""
-    return str(locations[1].place) if settings.DEBUG else _("the cache")
+    return str(copies[0].place) if settings.DEBUG else _("the cache")
 
 
 def restart(session_class: Any) -> Restart:

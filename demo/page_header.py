@@ -6,11 +6,14 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 
 from cookieproj.engines.engine_registry import current_engine
 from cookieproj.engines.english import in_english
+from cookieproj.engines.entries import Entry, ListedSession, Location
 from cookieproj.engines.exceptions import StoreError
+from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.listing import ListingMixin
 
 from .recipes import RECIPES
@@ -38,7 +41,7 @@ class State:
     def failure(self) -> StoreError | None:
         """The error of a store that does not answer."""
         try:
-            _ = self.user, self.expires
+            _ = self.locations
         except StoreError as error:
             logger.warning("%s: %s", self.request.path, in_english(error))
             return error
@@ -51,11 +54,39 @@ class State:
         return user if user.is_authenticated else None
 
     @cached_property
+    def locations(self) -> list[Location]:
+        """Where the session is stored; empty without a session, or if the engine cannot locate it.
+
+        The user is read first: Django ends a session whose sign-in is no longer valid.
+        """
+        _ = self.user
+        session: Any = self.request.session
+        return session.locate() if session.session_key and self.can_tell else []
+
+    @property
     def expires(self) -> datetime | None:
         """When the session expires. None without a session, or if the engine does not report it."""
+        return self.locations[0].expires if self.locations else None
+
+    @property
+    def has_session(self) -> bool:
+        """Whether the cookie opens a session. Some caches have one and cannot locate it."""
+        return bool(self.locations or self.request.session.keys())
+
+    @property
+    def has_cookie(self) -> bool:
+        """Whether the browser has sent a session cookie, valid or not."""
+        return settings.SESSION_COOKIE_NAME in self.request.COOKIES
+
+    @cached_property
+    def is_readable(self) -> bool:
+        """Whether this site can read what is stored. After a change of SECRET_KEY it may not."""
         session: Any = self.request.session
-        located = session.locate() if session.session_key and self.can_tell else []
-        return located[0].expires if located else None
+        if not self.locations or session.keys():
+            return True
+        payload, entry = self.locations[0].payload, Entry(None, dict)
+        listed = ListedSession(session.session_key, payload, entry)
+        return store_of(type(session)).is_readable(listed)
 
     @property
     def can_tell(self) -> bool:

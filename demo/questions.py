@@ -19,7 +19,6 @@ from cookieproj.engines.benchmark.namespace import namespaced
 from cookieproj.engines.caches import adapter_for
 from cookieproj.engines.constants import CACHE, CACHED_DB
 from cookieproj.engines.engine_registry import current_engine
-from cookieproj.engines.session_keys import masked
 from cookieproj.engines.signed_ids import is_whole_session, open_session, sign, signs_ids
 
 from .decoding import decoding_steps
@@ -56,10 +55,7 @@ class Lab:
         key = str(session.session_key)
         is_signed = signs_ids() and not is_whole_session(self.session_class, key)
         cookie = sign(key) if is_signed else key
-        self.say(
-            _("Its cookie has %(length)d characters: %(cookie)s")
-            % {"length": len(cookie), "cookie": masked(cookie)}
-        )
+        self.say(_("Its cookie has %(length)d characters.") % {"length": len(cookie)})
         return cookie
 
     def open(self, cookie: str) -> SessionBase:

@@ -20,7 +20,6 @@ from django.views.decorators.http import require_http_methods
 from cookieproj.engines.constants import COOKIE_SALT, STORE_SALT
 from cookieproj.engines.encrypted_cookies import SessionStore as EncryptedCookies
 from cookieproj.engines.entries import Location
-from cookieproj.engines.listing import ListingMixin
 from cookieproj.engines.session_keys import masked
 
 from .decoding import SIGNED, Step, as_text, decoding_steps
@@ -131,13 +130,13 @@ class StoredSession:
 def session_page(request: HttpRequest) -> HttpResponse:
     """Show the session in each of its stores, and decode a text that the visitor has changed."""
     shows_secrets = "whole" in request.GET
-    places = stored_sessions(request.session, shows_secrets) if settings.DEBUG else []
+    state = State(request)
+    places = stored_sessions(state, shows_secrets) if settings.DEBUG else []
     signed = next((place for place in places if place.signed), None)
     form = StoredTextForm(request.POST or None, initial={"text": signed.text if signed else ""})
     changed_steps: list[Step] = []
     if signed and form.is_valid():
         changed_steps = list(decoding_steps(form.cleaned_data["text"].encode(), salt=signed.salt))
-    state = State(request)
     context = {
         "state": state,
         "answers": session_answers(state),
@@ -145,7 +144,6 @@ def session_page(request: HttpRequest) -> HttpResponse:
         "signed": signed,
         "is_encrypted": any(place.is_encrypted for place in places),
         "shows_secrets": shows_secrets,
-        "can_locate": isinstance(request.session, ListingMixin),
         "debug": settings.DEBUG,
         "form": form,
         "changed_steps": changed_steps,
@@ -153,10 +151,7 @@ def session_page(request: HttpRequest) -> HttpResponse:
     return render(request, "demo/session.html", context)
 
 
-def stored_sessions(session: Any, shows_secrets: bool) -> list[StoredSession]:
+def stored_sessions(state: State, shows_secrets: bool) -> list[StoredSession]:
     """Return the session in each of its stores, or nothing if the engine cannot locate it."""
-    if not isinstance(session, ListingMixin) or not session.session_key:
-        return []
-    # A read puts a copy of a row into the cache.
-    session.get("")
-    return [StoredSession(location, session, shows_secrets) for location in session.locate()]
+    session = state.request.session
+    return [StoredSession(location, session, shows_secrets) for location in state.locations]

@@ -289,7 +289,10 @@ def test_unreachable_store_is_chinese_in_the_page_and_english_in_the_log(
     assert response.status_code == 503
     assert_is_chinese(response.content.decode())
     [line] = [record.getMessage() for record in caplog.records]
-    assert line == "/: The session store is unavailable: memory of this process. gone."
+    assert line == (
+        "/: The session store is unavailable: memory of this process. gone. "
+        "Check that it is running, and that its address in the settings is right."
+    )
     with override("zh-hans"):
         assert str(error).startswith("会话存储不可用")
 

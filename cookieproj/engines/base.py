@@ -25,7 +25,7 @@ from . import checks  # noqa: F401 - they register themselves
 from .apply import ApplyMixin
 from .clock import as_django_stores, from_now
 from .entries import Entry
-from .exceptions import StoreUnavailableError
+from .exceptions import TRY_AGAIN, StoreUnavailableError
 from .key_renewal import KeyRenewalMixin
 from .listing import ListingMixin
 from .merge import Data, merge, stored_alike
@@ -126,7 +126,7 @@ class Engine(ListingMixin, ApplyMixin, KeyRenewalMixin, TimeoutsMixin):
                 self._set_base(new_entry)
                 return
             self._rebase(self._refresh(base))
-        raise StoreUnavailableError(store.label, SAVES_REFUSED)
+        raise StoreUnavailableError(store.label, SAVES_REFUSED, TRY_AGAIN)
 
     def _set_base(self, new_entry: Entry) -> None:
         """Take the entry that was just written as the base of the next save."""

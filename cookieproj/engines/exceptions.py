@@ -6,6 +6,9 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+# The remedy for what passes by itself: a conflict with another request, a change of primaries.
+TRY_AGAIN = gettext_lazy("Try again in a moment.")
+
 
 class SessionStoreError(Exception):
     """An error of a session store. Its text is a sentence for people."""
@@ -48,6 +51,9 @@ class StoreUnavailableError(StoreError):
     """The store did not answer. Only of this error a retry may help."""
 
     sentence = gettext_lazy("The session store is unavailable: %(store)s. %(reason)s")
+    remedy = gettext_lazy(
+        "Check that it is running, and that its address in the settings is right."
+    )
 
 
 class StoreReadOnlyError(StoreError):

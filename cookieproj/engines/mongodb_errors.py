@@ -29,7 +29,10 @@ class Meaning(NamedTuple):
 
 
 UNAVAILABLE = Meaning(StoreUnavailableError)
-REFUSED = Meaning(StoreMisconfiguredError)
+REFUSED = Meaning(
+    StoreMisconfiguredError,
+    _("Look up the error in MongoDB's manual (Error Codes), and correct the server or the URL."),
+)
 NO_RIGHT = Meaning(
     StoreMisconfiguredError,
     _("Name a user in SESSION_MONGODB_URL who has the role readWrite on this database."),
@@ -39,6 +42,13 @@ NO_LOGIN = Meaning(
     _(
         "Correct the user in SESSION_MONGODB_URL, its authSource, or the password in "
         "SESSION_MONGODB_PASSWORD."
+    ),
+)
+NO_TLS = Meaning(
+    StoreMisconfiguredError,
+    _(
+        "Correct tls and tlsCAFile in SESSION_MONGODB_URL, or the server's certificate, which must "
+        "be valid now and for the host in that URL."
     ),
 )
 WRONG_URL = Meaning(StoreMisconfiguredError, _("Correct SESSION_MONGODB_URL."))
@@ -72,6 +82,9 @@ CODES = {
     ),
 }
 
+# A refused certificate or protocol. A connection that only ends is an EOF.
+TLS_REFUSED = re.compile(r"\[SSL: (?!UNEXPECTED_EOF)")
+
 # While a server refuses the log-in, the error of finding no server repeats the text of that error.
 LOGIN_CODE = re.compile(r"(?:'code': |\(error )(11|18)\b")
 
@@ -98,6 +111,8 @@ def meaning_of(error: PyMongoError) -> Meaning:
     if type(error.__cause__).__module__.startswith("dns."):
         # The name server of a mongodb+srv URL did not answer.
         return UNAVAILABLE
+    if TLS_REFUSED.search(str(error)):
+        return NO_TLS
     # A server that answers and belongs to no such replica set does not count as one.
     is_in_url = isinstance(error, ConfigurationError | InvalidName) or "replica set name" in str(
         error

@@ -42,6 +42,7 @@ LOCK_FLAGS = os.O_RDWR | FILE_FLAGS
 # The StoreError that an errno means, with a remedy if the error class has none.
 Meaning = tuple[type[StoreError], Promise | None]
 FULL: Meaning = StoreFullError, None
+DISK_FAILED: Meaning = StoreUnavailableError, _("Check the disk, or the mount of this folder.")
 READ_ONLY: Meaning = (
     StoreReadOnlyError,
     _("Mount it writable, or name another folder in SESSION_FILE_PATH."),
@@ -237,6 +238,6 @@ class SessionFolder:
 
     def store_error(self, error: OSError) -> StoreError:
         """Return the StoreError that this error means."""
-        error_class, remedy = MEANINGS.get(error.errno or 0, (StoreUnavailableError, None))
+        error_class, remedy = MEANINGS.get(error.errno or 0, DISK_FAILED)
         # The error's own text is left out: it has the file's name, and so the session key.
         return error_class(self.place, error.strerror or type(error).__name__, remedy)

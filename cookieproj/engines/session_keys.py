@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from .async_methods import async_half
 from .english import in_english
 from .entries import Entry
-from .exceptions import StoreUnavailableError
+from .exceptions import TRY_AGAIN, StoreUnavailableError
 from .handover_mixin import HandoverMixin
 from .merge import Data
 from .signed_ids import without_signature
@@ -152,7 +152,7 @@ class SessionKeys(HandoverMixin):
                 refusal = error
             else:
                 return
-        raise StoreUnavailableError(self._store.label, NEW_KEYS_REJECTED) from refusal
+        raise StoreUnavailableError(self._store.label, NEW_KEYS_REJECTED, TRY_AGAIN) from refusal
 
     def cycle_key(self) -> None:
         """Store the session under a new key and end the old one, which then opens nothing.
@@ -247,7 +247,7 @@ class SessionKeys(HandoverMixin):
             if base:
                 self._merge_from_old_key(base, theirs)
             base = theirs
-        raise StoreUnavailableError(store.label, SAVES_REFUSED)
+        raise StoreUnavailableError(store.label, SAVES_REFUSED, TRY_AGAIN)
 
     def _merge_from_old_key(self, base: Entry, theirs: Entry) -> None:
         """Apply the changes stored under the old key to the session, and save it under its own."""

@@ -11,6 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from .exceptions import (
+    TRY_AGAIN,
     StoreError,
     StoreFullError,
     StoreMisconfiguredError,
@@ -36,7 +37,15 @@ class Meaning(NamedTuple):
 
 UNAVAILABLE = Meaning(StoreUnavailableError)
 # Lost against another statement, which has ended by now: a repetition may succeed.
-RETRY = Meaning(StoreUnavailableError)
+RETRY = Meaning(StoreUnavailableError, TRY_AGAIN)
+NO_FILE = Meaning(
+    StoreUnavailableError,
+    _("Correct the path in DATABASES, and let this process write to the file and its folder."),
+)
+NO_TLS = Meaning(
+    StoreUnavailableError,
+    _("Correct the TLS options of the database in DATABASES, or the server's certificate."),
+)
 # Perhaps only on this connection, which may be older than a fail-over.
 READ_ONLY = Meaning(StoreReadOnlyError)
 FULL = Meaning(StoreFullError)
@@ -84,7 +93,9 @@ CODES: dict[str, dict[object, Meaning]] = {
         1698: NO_LOGIN,  # by a plugin that asks for no password
     },
     "sqlite": {
+        5: RETRY,  # SQLITE_BUSY: another connection writes for longer than the timeout
         517: RETRY,  # SQLITE_BUSY_SNAPSHOT: another has written since this transaction began
+        14: NO_FILE,  # SQLITE_CANTOPEN
         8: READ_ONLY,  # SQLITE_READONLY
         13: FULL,  # SQLITE_FULL
         26: NO_DATABASE,  # SQLITE_NOTADB
@@ -99,6 +110,8 @@ MESSAGES: dict[str, dict[str, Meaning]] = {
         "password authentication failed": NO_LOGIN,
         "no password supplied": NO_LOGIN,
         "no pg_hba.conf entry": NO_LOGIN,
+        "certificate verify failed": NO_TLS,
+        "server does not support SSL": NO_TLS,
         'FATAL:  role "': NO_LOGIN,
         'FATAL:  database "': NO_DATABASE,
     },

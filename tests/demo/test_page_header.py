@@ -6,6 +6,7 @@ from unittest import mock
 
 import pytest
 import time_machine
+from django.core.cache import caches as cache_connections
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -38,6 +39,87 @@ def test_header_shows_user_and_expiry(profile: str, ada: User) -> None:
     assert "expires 1 week, 6 days from now Signed in ada" in header_text(client)
     client.post("/expiry/in-seconds/", {"seconds": 3600})
     assert "expires 59 minutes from now Signed in ada" in header_text(client)
+
+
+# What these engines store is signed with SECRET_KEY.
+SIGNING_ENGINES = ("db", "file", "cached_db")
+
+NOT_VALID = "none: the cookie is not valid"
+NOT_READABLE = "stored, but this site cannot read it"
+
+
+@pytest.mark.parametrize("signed_in", [True, False])
+@pytest.mark.parametrize("first", ["/", "/session/"])
+def test_header_and_page_agree_after_a_change_of_secret_key(
+    first: str, signed_in: bool, profile: str, ada: User, settings: Settings
+) -> None:
+    settings.DEBUG = True
+    client = browser(ada if signed_in else None)
+    client.post("/sessions/set-item/", {"key": "color", "value": "blue"})
+    settings.SECRET_KEY = "another-key-that-is-long-enough-for-django-0123456789abcdefghij"
+    cookie = client.cookies["sessionid"].value
+    if profile == "cached_db":
+        # A copy in the cache is not signed.
+        cache_connections["sessions"].clear()
+    header = header_text(client, first)
+    # Django has ended the session of a user, and the response has deleted the cookie.
+    client.cookies["sessionid"] = cookie
+    page = client.get("/session/").content.decode()
+    if profile in SIGNING_ENGINES:
+        shown = NOT_READABLE
+    elif signed_in or profile in COOKIE_ENGINES:
+        shown = NOT_VALID
+    else:
+        shown = "expires 1 week, 6 days from now"
+    assert header == f"Engine {profile} This session {shown} Signed in nobody"
+    assert ("Stored as" in page) == (shown != NOT_VALID)
+    assert ("a session cookie that is not valid here" in page) == (shown == NOT_VALID)
+    assert ("This site cannot read the stored session" in page) == (shown == NOT_READABLE)
+
+
+@on(*SIGNING_ENGINES)
+def test_next_change_replaces_session_that_cannot_be_read(
+    profile: str, client: Client, settings: Settings
+) -> None:
+    client.post("/sessions/set-item/", {"key": "color", "value": "blue"})
+    key = client.cookies["sessionid"].value
+    cache_connections["sessions"].clear()
+    settings.SECRET_KEY = "another-key-that-is-long-enough-for-django-0123456789abcdefghij"
+    assert NOT_READABLE in header_text(client)
+    client.post("/sessions/set-item/", {"key": "size", "value": "large"})
+    assert "expires 1 week, 6 days from now" in header_text(client)
+    assert (client.cookies["sessionid"].value, dict(client.session.items())) == (
+        key,
+        {"size": "large"},
+    )
+
+
+@on("cache")
+@pytest.mark.parametrize("store", ["memcached", "filecache"])
+def test_header_of_cache_that_does_not_report_the_expiry(
+    store: str, profile: str, ada: User, settings: Settings, request: pytest.FixtureRequest
+) -> None:
+    """Django's cache of files does not even report where a session is."""
+    settings.DEBUG = True
+    if store == "memcached":
+        settings.CACHES = caches(request.getfixturevalue("memcached_url"))
+    else:
+        backend = "django.core.cache.backends.filebased.FileBasedCache"
+        folder = request.getfixturevalue("tmp_path") / "cache"
+        cache = {"BACKEND": backend, "LOCATION": str(folder)}
+        settings.CACHES = {"default": cache, "sessions": cache}
+    client = browser(ada)
+    shown = "stored: the store does not report when it expires"
+    assert header_text(client) == f"Engine cache This session {shown} Signed in ada"
+    page = client.get("/session/").content.decode()
+    assert "has no session yet" not in page
+    assert ("Stored as" in page) == (store == "memcached")
+    assert ("The cache has the session" in page) == (store == "filecache")
+
+
+def test_header_of_made_up_cookie(profile: str, client: Client) -> None:
+    client.cookies["sessionid"] = "k" * 32
+    assert header_text(client) == f"Engine {profile} This session {NOT_VALID} Signed in nobody"
 
 
 @on("db", "file", "cached_db", *COOKIE_ENGINES)

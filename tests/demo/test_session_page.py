@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from cookieproj.settings.caches import caches
 from demo.models import User
-from demo.session_page import stored_sessions
+from demo.session_page import StoredSession
 from tests.browsers import browser, key_of
 from tests.families import IN_COOKIES
 
@@ -180,9 +180,9 @@ def test_deeply_nested_text_is_not_an_error(is_debug: bool, settings: Settings, 
 def test_deleted_file_has_no_mode(profile: str) -> None:
     client = visitor()
     session = client.session
-    [location] = stored_sessions(session, shows_secrets=False)
+    [location] = session.locate()  # type: ignore[attr-defined]
     session.delete(key_of(client))
-    assert location.mode == ""
+    assert StoredSession(location, session, shows_secrets=False).mode == ""
 
 
 @pytest.mark.parametrize(

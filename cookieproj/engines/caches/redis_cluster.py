@@ -20,7 +20,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from cookieproj.engines.entries import ListedSession, Page
-from cookieproj.engines.exceptions import StoreError, StoreUnavailableError
+from cookieproj.engines.exceptions import TRY_AGAIN, StoreError, StoreUnavailableError
 from cookieproj.engines.listing import Estimate
 
 from .redis import DjangoRedisStore
@@ -173,7 +173,7 @@ class RedisClusterStore(DjangoRedisStore):
                     raise
             is_asking = not isinstance(redirection, MovedError)
             node = self._node_at(redirection.host, redirection.port)
-        raise StoreUnavailableError(self.label, REDIRECTED_TOO_OFTEN)
+        raise StoreUnavailableError(self.label, REDIRECTED_TOO_OFTEN, TRY_AGAIN)
 
     def _compare_and_change_asking(self, transaction: Any, *arguments: Any) -> bool:
         """Run it on the node that imports the slot, which only serves it after ASKING."""
@@ -187,7 +187,7 @@ class RedisClusterStore(DjangoRedisStore):
             self._call(lambda client: client.nodes_manager.initialize())
             node = self.client.get_node(host, port)
         if node is None:
-            raise StoreUnavailableError(self.label, NODES_DISAGREE)
+            raise StoreUnavailableError(self.label, NODES_DISAGREE, TRY_AGAIN)
         return node
 
     def page(self, position: str, size: int) -> Page:
@@ -237,7 +237,7 @@ class RedisClusterStore(DjangoRedisStore):
             self._call(lambda client: client.nodes_manager.initialize())
         shards = [self.client.get_node(*address) for address in addresses]
         if not all(shards):
-            raise StoreUnavailableError(self.label, NODES_DISAGREE)
+            raise StoreUnavailableError(self.label, NODES_DISAGREE, TRY_AGAIN)
         return f"{crc32(repr(slots).encode()):08x}", shards
 
     def _scan(self, shard: ClusterNode, cursor: int, **options: Any) -> tuple[int, list[bytes]]:

@@ -37,14 +37,30 @@ REMOVE_DECODE_RESPONSES = _(
     "Remove decode_responses from the cache of the sessions: they are stored as bytes, not as text."
 )
 
+# A refused certificate or protocol. A connection that only ends is an EOF.
+TLS_REFUSED = r"\[SSL: (?!UNEXPECTED_EOF)"
+
 # Patterns for the error's class name and text, with the StoreError and the remedy. redis-py has
 # classes for some of Redis's error codes and leaves others in the text. The error of a script has
 # all of it in its text.
 MEANINGS: list[tuple[str, type[StoreError], str | Promise | None]] = [
-    ("BusyLoadingError", StoreUnavailableError, _("Redis is still loading its data from disk.")),
+    (
+        "BusyLoadingError",
+        StoreUnavailableError,
+        _("Redis is still loading its data from disk: try again in a moment."),
+    ),
+    (
+        TLS_REFUSED,
+        StoreUnavailableError,
+        _("Correct the TLS options of the cache in CACHES, or the server's certificate."),
+    ),
     ("OutOfMemoryError|OOM command not allowed", StoreFullError, None),
     ("ReadOnlyError|READONLY|write against a read only", StoreReadOnlyError, None),
-    ("NOREPLICAS", StoreReadOnlyError, _("Too few of its replicas are connected.")),
+    (
+        "NOREPLICAS",
+        StoreReadOnlyError,
+        _("Too few of its replicas are connected: start them, or lower min-replicas-to-write."),
+    ),
     ("MISCONF", StoreReadOnlyError, _("Redis cannot write to its disk; see its log.")),
     ("AuthenticationError|NOAUTH", StoreMisconfiguredError, _("Check user name and password.")),
     (
