@@ -201,6 +201,13 @@ def test_production_ends_and_limits_sessions_unless_turned_off(variable: str, va
     assert value_of(variable, **PRODUCTION, **{variable: "0"}) == "None"
 
 
+def test_production_on_djangos_engine_has_no_timeouts() -> None:
+    engine = {"SESSION_ENGINE": "django.contrib.sessions.backends.db"}
+    assert value_of("SESSION_IDLE_AGE", **PRODUCTION, **engine) == "None"
+    assert value_of("SESSION_ABSOLUTE_AGE", **PRODUCTION, **engine) == "None"
+    assert value_of("SESSION_IDLE_AGE", **PRODUCTION, **engine, SESSION_IDLE_AGE="60") == "60"
+
+
 @pytest.mark.parametrize(
     "variable", ["SECRET_KEY_FALLBACKS", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS"]
 )

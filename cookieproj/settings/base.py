@@ -91,10 +91,14 @@ CACHES = caches(env.str("CACHE_URL", default="locmem://"))
 SESSION_CACHE_ALIAS = "sessions"
 
 SESSION_COOKIE_AGE = whole_number("SESSION_COOKIE_AGE", default=14 * 24 * 60 * 60, minimum=1)
-# A public site has the timeouts of NIST SP 800-63B-4 for AAL2. 0 turns each setting off.
-SESSION_IDLE_AGE = whole_number("SESSION_IDLE_AGE", default=0 if DEBUG else 60 * 60) or None
+# A public site has the timeouts of NIST SP 800-63B-4 for AAL2, unless it runs another engine than
+# ours, which would have none. 0 turns each setting off.
+has_timeouts = not DEBUG and env.str("SESSION_ENGINE", default="cookieproj.engines").startswith(
+    "cookieproj.engines"
+)
+SESSION_IDLE_AGE = whole_number("SESSION_IDLE_AGE", default=60 * 60 * has_timeouts) or None
 SESSION_ABSOLUTE_AGE = (
-    whole_number("SESSION_ABSOLUTE_AGE", default=0 if DEBUG else 24 * 60 * 60) or None
+    whole_number("SESSION_ABSOLUTE_AGE", default=24 * 60 * 60 * has_timeouts) or None
 )
 SESSION_COOKIE_DOMAIN = env.str("SESSION_COOKIE_DOMAIN", default="") or None
 SESSION_EXPIRE_AT_BROWSER_CLOSE = is_on("SESSION_EXPIRE_AT_BROWSER_CLOSE", default=False)
