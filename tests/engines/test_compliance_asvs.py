@@ -87,7 +87,7 @@ CASES: list[tuple[dict[str, Any], str, str, str]] = [
     ({"SESSION_ABSOLUTE_AGE": 86401}, "asvs.7.1.1", NOT_VISIBLE, "86401 in all"),
     ({"SESSION_IDLE_AGE": None}, "asvs.7.1.1", NOT_MET, "Set SESSION_IDLE_AGE = 3600."),
     ({"SESSION_ABSOLUTE_AGE": None}, "asvs.7.1.1", NOT_MET, "Set SESSION_ABSOLUTE_AGE = 86400."),
-    ({}, "asvs.7.1.2", MET, "DEVICES_LIMIT = 10: a sign-in beyond that ends the oldest session."),
+    ({}, "asvs.7.1.2", MET, "DEVICES_LIMIT = 10: one more ends the session not used for longest."),
     ({"DEVICES_OVER_LIMIT": "refuse"}, "asvs.7.1.2", MET, "is refused"),
     ({"DEVICES_LIMIT": None}, "asvs.7.1.2", NOT_MET, "Set DEVICES_LIMIT = 10."),
     ({}, "asvs.7.1.3", NOT_APPLICABLE, ""),

@@ -60,7 +60,8 @@ def documented_timeouts() -> Finding:
         "How many sessions a user may have at once, and what happens at one more, is written down."
     ),
     "tests/engines/test_compliance_asvs.py::test_verdict_by_settings",
-    "tests/devices/TO_BE_NAMED_limit.py",
+    "tests/devices/test_device_limit.py::test_session_not_used_for_longest_ends",
+    "tests/devices/test_device_limit.py::test_refused_sign_in_signs_nobody_in",
 )
 def documented_limit() -> Finding:
     if not site.has_devices():
@@ -70,9 +71,9 @@ def documented_limit() -> Finding:
         return to_set(LIMIT)
     limit = getattr(limit, "__qualname__", limit)
     if getattr(settings, "DEVICES_OVER_LIMIT", "end_oldest") == "refuse":
-        text = _("DEVICES_LIMIT = %(limit)s: a sign-in beyond that is refused.")
+        text = _("DEVICES_LIMIT = %(limit)s: one more sign-in is refused.")
     else:
-        text = _("DEVICES_LIMIT = %(limit)s: a sign-in beyond that ends the oldest session.")
+        text = _("DEVICES_LIMIT = %(limit)s: one more ends the session not used for longest.")
     return met(text % {"limit": limit})
 
 
@@ -141,7 +142,7 @@ def random_tokens() -> Finding:
     "7.2.4",
     gettext_lazy("Signing in, also once more, gives the session a new token and ends the old one."),
     "tests/attacks/test_fixation.py::test_sign_in_replaces_key_of_existing_session",
-    "tests/devices/TO_BE_NAMED_again.py",
+    "tests/devices/test_ask_again.py::test_session_gets_a_new_key_and_keeps_its_data",
 )
 def new_token_at_sign_in() -> Finding:
     if current_engine().is_held_by_browser:

@@ -130,7 +130,7 @@ def judge_asking_password() -> Finding | None:
     gettext_lazy(
         "Who changes an e-mail address, a telephone number or a second factor signs in again first."
     ),
-    "tests/devices/TO_BE_NAMED_again.py",
+    "tests/devices/test_guarded_pages.py::test_changing_email_or_password_of_a_user_asks",
 )
 def sensitive_attributes() -> Finding:
     if missing := judge_asking_password():
@@ -158,7 +158,7 @@ def sensitive_attributes() -> Finding:
     gettext_lazy("Users see their sessions, and can end each after they have signed in again."),
     "tests/devices/test_your_devices.py::test_page_lists_only_the_users_devices_and_marks_this_one",
     "tests/devices/test_your_devices.py::test_signing_out_another_device_ends_its_session",
-    "tests/devices/TO_BE_NAMED_again.py",
+    "tests/devices/test_guarded_pages.py::test_signing_out_another_device_asks",
 )
 def sessions_of_user() -> Finding:
     if missing := judge_asking_password():
@@ -173,7 +173,7 @@ def sessions_of_user() -> Finding:
 @L3(
     "7.5.3",
     gettext_lazy("What is most sensitive, such as a payment, needs a further proof first."),
-    "tests/devices/TO_BE_NAMED_again.py",
+    "tests/devices/test_ask_again.py::test_post_is_kept_while_the_password_is_asked",
 )
 def sensitive_operations() -> Finding:
     if missing := judge_asking_password():

@@ -119,7 +119,7 @@ SHALL(
     gettext_lazy(
         "If a session looks stolen, it ends, or its user signs in again, or staff is told."
     ),
-    "tests/devices/TO_BE_NAMED_new_device.py",
+    "tests/devices/test_known_devices.py::test_email_names_the_device",
 )
 def monitored() -> Finding:
     if site.has_devices() and getattr(settings, "DEVICES_NEW_DEVICE_EMAIL", False):
