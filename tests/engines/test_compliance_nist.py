@@ -92,7 +92,12 @@ CASES: list[tuple[dict[str, Any], str, str, str]] = [
     ({"SESSION_ABSOLUTE_AGE": None}, "nist.5.2-periodic", NOT_MET, "Set SESSION_ABSOLUTE_AGE."),
     ({}, "nist.5.2-timeouts", MET, ""),
     ({"SESSION_IDLE_AGE": None}, "nist.5.2-timeouts", NOT_MET, "Set SESSION_IDLE_AGE."),
-    ({"SESSION_IDLE_AGE": None}, "nist.5.2-documented", MET, "None seconds idle"),
+    (
+        {"SESSION_IDLE_AGE": None},
+        "nist.5.2-documented",
+        MET,
+        "SESSION_IDLE_AGE = None, SESSION_ABSOLUTE_AGE = 86400",
+    ),
     ({"SESSION_ABSOLUTE_AGE": None}, "nist.5.2-documented", NOT_MET, "Set SESSION_ABSOLUTE_AGE."),
     ({}, "nist.5.2-federation", NOT_APPLICABLE, ""),
     ({}, "nist.5.3-monitoring", NOT_VISIBLE, ""),

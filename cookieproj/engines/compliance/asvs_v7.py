@@ -32,7 +32,7 @@ def missing_timeouts() -> list[str]:
 @L2(
     "7.1.1",
     gettext_lazy(
-        "How long a session may stay idle, and live at most, is written down with reasons."
+        "How long a session may be idle, and may last in all, is written down with reasons."
     ),
     "tests/engines/test_compliance_asvs.py::test_verdict_by_settings",
 )
@@ -140,7 +140,9 @@ def random_tokens() -> Finding:
 
 @L1(
     "7.2.4",
-    gettext_lazy("Signing in, also once more, gives the session a new token and ends the old one."),
+    gettext_lazy(
+        "Each sign-in, also a repeated one, gives the session a new token and ends the old one."
+    ),
     "tests/attacks/test_fixation.py::test_sign_in_replaces_key_of_existing_session",
     "tests/devices/test_ask_again.py::test_session_gets_a_new_key_and_keeps_its_data",
 )

@@ -128,7 +128,7 @@ def judge_asking_password() -> Finding | None:
 @L2(
     "7.5.1",
     gettext_lazy(
-        "Who changes an e-mail address, a telephone number or a second factor signs in again first."
+        "Changing an e-mail address, a telephone number or a second factor needs a new sign-in."
     ),
     "tests/devices/test_guarded_pages.py::test_changing_email_or_password_of_a_user_asks",
 )
@@ -172,7 +172,7 @@ def sessions_of_user() -> Finding:
 
 @L3(
     "7.5.3",
-    gettext_lazy("What is most sensitive, such as a payment, needs a further proof first."),
+    gettext_lazy("The most sensitive operations, such as payments, need a further proof first."),
     "tests/devices/test_ask_again.py::test_post_is_kept_while_the_password_is_asked",
 )
 def sensitive_operations() -> Finding:

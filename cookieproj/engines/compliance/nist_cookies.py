@@ -85,9 +85,7 @@ def session_cookie_same_site() -> Finding:
 
 @SHALL(
     "5.1.1-7",
-    gettext_lazy(
-        "The session cookie shows nothing about a person, and at best only an identifier."
-    ),
+    gettext_lazy("The session cookie shows nothing personal; at best it is only an identifier."),
     "tests/engines/test_keys.py::test_session_keys_are_random_and_differ",
     "tests/engines/test_encrypted_cookies.py::test_cookie_does_not_show_the_data",
 )

@@ -17,7 +17,7 @@ from .requirement import SHALL, SHOULD, Finding, met, not_applicable, not_visibl
 
 @SHALL(
     "5.1-secret",
-    gettext_lazy("A session goes on by a secret that the server issued at the sign-in."),
+    gettext_lazy("A session rests on a secret that the server issued at the sign-in."),
     "tests/attacks/test_fixation.py::test_sign_in_replaces_invented_key",
 )
 def secret_of_server() -> Finding:
@@ -174,7 +174,7 @@ def no_fallback_to_http() -> Finding:
 
 @SHALL(
     "5.1-csrf",
-    gettext_lazy("What a POST sends has a value of its session, which the server checks."),
+    gettext_lazy("Each POST carries a value of its session, which the server checks."),
     "tests/attacks/test_csrf.py::test_forged_form_is_refused_everywhere",
 )
 def forged_requests_refused() -> Finding:
@@ -189,6 +189,6 @@ def forged_requests_refused() -> Finding:
 
 SHOULD(
     "5.1-sign-out",
-    gettext_lazy("Users find easily how to sign out."),
+    gettext_lazy("Signing out is easy to find."),
     "tests/devices/TO_BE_NAMED_sign_out_button.py",
 )(asvs_v7_ending.sign_out_on_each_page)

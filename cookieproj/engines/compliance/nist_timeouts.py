@@ -71,7 +71,7 @@ SHOULD(
 
 SHALL(
     "5.2-periodic",
-    gettext_lazy("A session shows from time to time that its user is still there."),
+    gettext_lazy("From time to time users show, by signing in again, that they are still there."),
     ABSOLUTE_TEST,
 )(refused_after_its_time)
 
@@ -103,7 +103,9 @@ def documented() -> Finding:
     absolute = site.absolute_age()
     if absolute is None:
         return to_set(*site.missing_for_timeouts(), "SESSION_ABSOLUTE_AGE")
-    text = _("The settings say it: %(idle)s seconds idle (None is any time), %(absolute)s in all.")
+    text = _(
+        "The settings say it: SESSION_IDLE_AGE = %(idle)s, SESSION_ABSOLUTE_AGE = %(absolute)s."
+    )
     return met(text % {"idle": site.idle_age(), "absolute": absolute})
 
 
