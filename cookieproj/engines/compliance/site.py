@@ -20,7 +20,7 @@ from cookieproj.engines.constants import DB, OUR_ENGINES
 from cookieproj.engines.cookie_sessions import CookieSession
 from cookieproj.engines.engine_registry import current_engine
 from cookieproj.engines.revocation_check import revocation_check
-from cookieproj.engines.timeout_checks import OUR_MIDDLEWARE, is_our_middleware, timeouts_or_none
+from cookieproj.engines.timeout_checks import OUR_MIDDLEWARE, timeouts_or_none
 from cookieproj.engines.timeouts import TimeoutsMixin
 from cookieproj.engines.validation import AUTH_MIDDLEWARE, uses_middleware
 
@@ -70,7 +70,7 @@ def missing_for_timeouts() -> list[str]:
     missing = []
     if not issubclass(session_class(), TimeoutsMixin):
         missing.append(f'SESSION_ENGINE = "{our_counterpart()}"')
-    if not any(map(is_our_middleware, settings.MIDDLEWARE)):
+    if not uses_middleware(OUR_MIDDLEWARE):
         missing.append(with_middleware(OUR_MIDDLEWARE))
     return missing
 
