@@ -53,7 +53,10 @@ WITHOUT_WORDS = {
 }
 
 IN_CHINESE = {"Accept-Language": "zh-CN,zh;q=0.9"}
-COMMANDS = ["benchsessions", "clearsessions", "demodata", "movesessions", "sessions", "signout"]
+COMMANDS = [
+    *("benchsessions", "checksessions", "clearsessions", "demodata", "movesessions", "sessions"),
+    "signout",
+]
 
 
 def path_of(app: str, kind: str = "po") -> Path:

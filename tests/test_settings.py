@@ -172,6 +172,12 @@ def test_hsts_off_is_a_warning() -> None:
         ("SESSION_COOKIE_DOMAIN", "example.com", "None", "example.com"),
         ("SESSION_EXPIRE_AT_BROWSER_CLOSE", "on", "False", "True"),
         ("SESSION_SAVE_EVERY_REQUEST", "on", "False", "True"),
+        ("SESSION_IDLE_AGE", "600", "None", "600"),
+        ("SESSION_ABSOLUTE_AGE", "600", "None", "600"),
+        ("DEVICES_LIMIT", "1", "None", "1"),
+        ("DEVICES_ASK_PASSWORD_AFTER", "60", "None", "60"),
+        ("SESSION_ASVS_LEVEL", "1", "None", "1"),
+        ("SESSION_NIST_AAL", "1", "None", "1"),
     ],
 )
 def test_setting_is_read_from_environment(
@@ -179,6 +185,27 @@ def test_setting_is_read_from_environment(
 ) -> None:
     assert value_of(variable) == default
     assert value_of(variable, **{variable: text}) == value
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("SESSION_IDLE_AGE", "3600"),
+        ("SESSION_ABSOLUTE_AGE", "86400"),
+        ("DEVICES_LIMIT", "10"),
+        ("DEVICES_ASK_PASSWORD_AFTER", "300"),
+    ],
+)
+def test_production_ends_and_limits_sessions_unless_turned_off(variable: str, value: str) -> None:
+    assert value_of(variable, **PRODUCTION) == value
+    assert value_of(variable, **PRODUCTION, **{variable: "0"}) == "None"
+
+
+def test_production_on_djangos_engine_has_no_timeouts() -> None:
+    engine = {"SESSION_ENGINE": "django.contrib.sessions.backends.db"}
+    assert value_of("SESSION_IDLE_AGE", **PRODUCTION, **engine) == "None"
+    assert value_of("SESSION_ABSOLUTE_AGE", **PRODUCTION, **engine) == "None"
+    assert value_of("SESSION_IDLE_AGE", **PRODUCTION, **engine, SESSION_IDLE_AGE="60") == "60"
 
 
 @pytest.mark.parametrize(

@@ -17,3 +17,4 @@ class EnginesConfig(AppConfig):
             handover_checks,  # noqa: F401
             timeout_checks,  # noqa: F401
         )
+        from .compliance import checks as compliance_checks  # noqa: F401, PLC0415

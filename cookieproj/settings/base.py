@@ -91,6 +91,15 @@ CACHES = caches(env.str("CACHE_URL", default="locmem://"))
 SESSION_CACHE_ALIAS = "sessions"
 
 SESSION_COOKIE_AGE = whole_number("SESSION_COOKIE_AGE", default=14 * 24 * 60 * 60, minimum=1)
+# A public site has the timeouts of NIST SP 800-63B-4 for AAL2, unless it runs another engine than
+# ours, which would have none. 0 turns each setting off.
+has_timeouts = not DEBUG and env.str("SESSION_ENGINE", default="cookieproj.engines").startswith(
+    "cookieproj.engines"
+)
+SESSION_IDLE_AGE = whole_number("SESSION_IDLE_AGE", default=60 * 60 * has_timeouts) or None
+SESSION_ABSOLUTE_AGE = (
+    whole_number("SESSION_ABSOLUTE_AGE", default=24 * 60 * 60 * has_timeouts) or None
+)
 SESSION_COOKIE_DOMAIN = env.str("SESSION_COOKIE_DOMAIN", default="") or None
 SESSION_EXPIRE_AT_BROWSER_CLOSE = is_on("SESSION_EXPIRE_AT_BROWSER_CLOSE", default=False)
 SESSION_SAVE_EVERY_REQUEST = is_on("SESSION_SAVE_EVERY_REQUEST", default=False)
@@ -210,6 +219,16 @@ DEMO_SESSION_IN_PATH = is_on("DEMO_SESSION_IN_PATH", default=DEBUG)
 
 # The number of reverse proxies in front of this site. Each appends to X-Forwarded-For.
 DEVICES_PROXIES = whole_number("DEVICES_PROXIES", default=0)
+
+# On how many devices a user may be signed in, and for how many seconds a given password counts.
+DEVICES_LIMIT = whole_number("DEVICES_LIMIT", default=0 if DEBUG else 10) or None
+DEVICES_ASK_PASSWORD_AFTER = (
+    whole_number("DEVICES_ASK_PASSWORD_AFTER", default=0 if DEBUG else 5 * 60) or None
+)
+
+# The levels of OWASP ASVS and NIST SP 800-63B at which ``manage.py check`` checks the site.
+SESSION_ASVS_LEVEL = whole_number("SESSION_ASVS_LEVEL", default=0) or None
+SESSION_NIST_AAL = whole_number("SESSION_NIST_AAL", default=0) or None
 
 # The file in which ``manage.py benchsessions`` keeps its results for the page /engines/.
 SESSION_BENCHMARK_FILE = Path(

@@ -26,6 +26,8 @@ CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Lax"
 LANGUAGE_COOKIE_NAME = "__Host-language"
 LANGUAGE_COOKIE_SECURE = True
+# Not in a cookie of their own, whose name would have no prefix.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # A line of JSON for each record, on standard error. No mail is sent: it would contain cookies.
 LOGGING = {
