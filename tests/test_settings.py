@@ -174,6 +174,7 @@ def test_hsts_off_is_a_warning() -> None:
         ("SESSION_SAVE_EVERY_REQUEST", "on", "False", "True"),
         ("SESSION_IDLE_AGE", "600", "None", "600"),
         ("SESSION_ABSOLUTE_AGE", "600", "None", "600"),
+        ("SESSION_RENEW_AGE", "600", "None", "600"),
         ("DEVICES_LIMIT", "1", "None", "1"),
         ("DEVICES_ASK_PASSWORD_AFTER", "60", "None", "60"),
         ("SESSION_ASVS_LEVEL", "1", "None", "1"),

@@ -100,6 +100,7 @@ SESSION_IDLE_AGE = whole_number("SESSION_IDLE_AGE", default=60 * 60 * has_timeou
 SESSION_ABSOLUTE_AGE = (
     whole_number("SESSION_ABSOLUTE_AGE", default=24 * 60 * 60 * has_timeouts) or None
 )
+SESSION_RENEW_AGE = whole_number("SESSION_RENEW_AGE", default=0) or None
 SESSION_COOKIE_DOMAIN = env.str("SESSION_COOKIE_DOMAIN", default="") or None
 SESSION_EXPIRE_AT_BROWSER_CLOSE = is_on("SESSION_EXPIRE_AT_BROWSER_CLOSE", default=False)
 SESSION_SAVE_EVERY_REQUEST = is_on("SESSION_SAVE_EVERY_REQUEST", default=False)
