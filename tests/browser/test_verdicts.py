@@ -23,7 +23,9 @@ pytestmark = pytest.mark.long
 
 KEPT, DELETED = "Kept.", "Deleted."
 AT_CLOSE = "It ends when the browser closes."
-UNSEEN = "So the response asks; this page cannot see whether the browser stored it again."
+UNSEEN = (
+    "That is what the response asks for; this page cannot see whether the browser stored it again."
+)
 SAME = f"It is there, with the same value. {AT_CLOSE}"
 NOTHING_SENT = (
     "Nothing was deleted. The browser sends no such cookie. This page cannot see whether it has a "
@@ -439,11 +441,11 @@ def during_a_run(page: Page, script: str, **options: Any) -> None:
 @pytest.mark.parametrize(
     ("script", "kind", "text"),
     [
-        ("cookieStore.delete('a')", "gone", "a: No longer there, and no line of this run deletes"),
-        ("cookieStore.set('a', '2')", "changed", "a: It has another value, and no line of this"),
-        ("cookieStore.set('b', '1')", "new", "b: It is new, and no line of this run sets it."),
-        ("document.cookie = 'a=1; path=/; max-age=9000'", "attributes", "a: It has the same value"),
-        ("document.cookie = 'b=1; path=/lines/'", "new", "b (/lines/): It is new, and no line"),
+        ("cookieStore.delete('a')", "gone", "a No longer there, and no line of this run deletes"),
+        ("cookieStore.set('a', '2')", "changed", "a It has another value, and no line of this"),
+        ("cookieStore.set('b', '1')", "new", "b It is new, and no line of this run sets it."),
+        ("document.cookie = 'a=1; path=/; max-age=9000'", "attributes", "a It has the same value"),
+        ("document.cookie = 'b=1; path=/lines/'", "new", "b (/lines/) It is new, and no line"),
     ],
 )
 def test_change_by_another_tab_is_named(script: str, kind: str, text: str, recipe: Page) -> None:
@@ -459,7 +461,10 @@ def test_change_of_an_httponly_cookie_by_another_response_is_named(recipe: Page)
     verdicts(recipe, "a=1; Path=/; HttpOnly", "b=1; Path=/lines/; HttpOnly")
     change = "fetch('/lines/?line=a%3D2;Path=/;HttpOnly&line=b%3D;Path=/lines/;Max-Age%3D0')"
     during_a_run(recipe, change)
-    assert {kind: text.partition(":")[0] for kind, text in others(recipe).items()} == {
+    assert {
+        kind: text.partition(" It ")[0].partition(" No ")[0]
+        for kind, text in others(recipe).items()
+    } == {
         "changed": "a",
         "gone": "b (/lines/)",
     }
@@ -480,7 +485,7 @@ def test_clear_site_data_names_what_it_deleted(recipe: Page) -> None:
     verdicts(recipe, "a=1; Path=/", "b=1; Path=/lines/; HttpOnly")
     texts = verdicts(recipe, "c=1; Path=/", clear='"cookies"')
     assert texts == ["Not there: Clear-Site-Data also deletes what the same response sets."]
-    assert others(recipe) == {"cleared": "a, b (/lines/): Deleted by Clear-Site-Data."}
+    assert others(recipe) == {"cleared": "a, b (/lines/) Deleted by Clear-Site-Data."}
     expect(recipe.locator("[data-status]")).to_have_class("status good")
 
 
@@ -494,7 +499,7 @@ def test_cookie_that_expires_during_a_run_is_named(recipe: Page) -> None:
     verdicts(recipe, "a=1; Path=/; Max-Age=3")
     wait = "new Promise((done) => setInterval(() => document.cookie.includes('a=') || done(), 50))"
     during_a_run(recipe, wait)
-    assert others(recipe) == {"expired": "a: No longer there: its age has ended."}
+    assert others(recipe) == {"expired": "a No longer there: its age has ended."}
 
 
 def test_session_cookie_that_is_pushed_out_is_named(page: Page) -> None:
@@ -504,7 +509,7 @@ def test_session_cookie_that_is_pushed_out_is_named(page: Page) -> None:
     found = others(page)
     assert list(found) == ["evicted"]
     assert re.match(
-        r"(csrftoken, )?sessionid(, csrftoken)?: No longer there, and no line of this run deletes "
+        r"(csrftoken, )?sessionid(, csrftoken)? No longer there, and no line of this run deletes "
         r"it\. This page sees 1[5-8][0-9] cookies of this site now\.",
         found["evicted"],
     )

@@ -10,6 +10,9 @@ const lists = Object.fromEntries(
 
 const elsewhere = document.querySelector("[data-other-paths]");
 
+// How many cookies of other paths are named.
+const MAX_NAMES = 10;
+
 let latest = [];
 
 // `exchange` is that of a request just made to this page's address, undefined if it failed. `jar` is
@@ -17,7 +20,8 @@ let latest = [];
 export function showCookieJar(exchange, jar) {
   latest = [exchange, jar];
   const others = cookiesElsewhere(jar.sent).map(placedName);
-  elsewhere.textContent = elsewhere.dataset.text.replace("{names}", () => others.join(", "));
+  const names = [...others.slice(0, MAX_NAMES), ...(others.length > MAX_NAMES ? ["…"] : [])].join(", ");
+  elsewhere.textContent = elsewhere.dataset.text.replace("{n}", others.length).replace("{names}", () => names);
   elsewhere.hidden = !others.length;
   const visible = document.cookie ? document.cookie.split("; ").map(parsePair) : [];
   fill(lists.scripts, [...visible.map(cookieItem), ...hiddenItems(exchange?.sent ?? [], visible)]);

@@ -32,10 +32,12 @@ let knownCookies = document.cookie;
 async function run(event) {
   event.preventDefault();
   const thisRun = ++latestRun;
+  // As they are now: a visitor may type on while the run waits.
+  const fields = new URLSearchParams(fieldsOf(form));
   // A refresh may replace the CSRF token.
   await refreshing;
   runsInProgress += 1;
-  const { outcome, lines, changes, total } = await sendAndJudge();
+  const { outcome, lines, changes, total } = await sendAndJudge(fields);
   runsInProgress -= 1;
   // The response of a later run is already shown.
   if (thisRun !== latestRun) return;
@@ -52,11 +54,11 @@ async function run(event) {
 
 // Return the outcome of a run, its Set-Cookie lines with what the browser made of them, the changes
 // of other cookies, and the number of cookies after it.
-async function sendAndJudge() {
-  const path = form.elements.path?.value ?? "";
+async function sendAndJudge(fields) {
+  const path = fields.get("path") ?? "";
   const before = await readJar([...formFolders(), ...(path.startsWith("/") ? [path] : [])]);
   const start = Date.now();
-  const outcome = await sendForm();
+  const outcome = await sendForm(fields);
   const paths = outcome.exchanges.flatMap(({ set, unlisted }) => [...set, ...unlisted].map((line) => line.path));
   const after = await readJar(paths);
   return {
@@ -72,13 +74,15 @@ const foldersOf = (path) => [...path.matchAll(/\//g)].map(({ index }) => path.sl
 
 const formFolders = () => foldersOf(new URL(form.action).pathname);
 
-async function sendForm() {
+async function sendForm(fields) {
   const isGet = form.method === "get";
-  const query = String(new URLSearchParams(isGet ? fieldsOf(form) : new FormData(form)));
+  const query = String(fields);
+  const token = form.elements.csrfmiddlewaretoken;
+  if (token) fields.set(token.name, token.value);
   try {
     const response = isGet
       ? await fetch(query ? `${form.action}?${query}` : form.action, wireOptions())
-      : await fetch(form.action, { ...wireOptions(), method: "POST", body: new URLSearchParams(query) });
+      : await fetch(form.action, { ...wireOptions(), method: "POST", body: fields });
     const exchanges = exchangesOf(response);
     const keys = exchanges.flatMap((exchange) => exchange.keys);
     const target = response.redirected ? ` · ${masked(new URL(response.url).pathname, keys)}` : "";

@@ -65,10 +65,11 @@ export function showVerdicts(lines, changes, total) {
 
 // One item names all cookies that changed in the same way.
 function changesItem(kind, changes, total) {
-  const item = document.createElement("li");
-  const names = changes.filter((change) => change.kind === kind).map(placedName);
+  const [item, names] = ["li", "code"].map((tag) => document.createElement(tag));
+  const changed = changes.filter((change) => change.kind === kind);
+  names.textContent = changed.map(placedName).join(", ");
   item.dataset.change = kind;
-  item.textContent = `${names.join(", ")}: ${filled(messages[kind], { total })}`;
+  item.append(names, " ", filled(messages[kind], { total }));
   item.className = SURPRISING.includes(kind) ? "warning" : "";
   return item;
 }
