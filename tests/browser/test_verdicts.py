@@ -204,7 +204,7 @@ def test_cookie_that_was_there_before(recipe: Page) -> None:
     assert verdicts(recipe, "d=1; Path=/; Max-Age=100") == [KEPT]
     [text] = verdicts(recipe, "d=1; Path=/; Max-Age=200")
     assert re.sub(MOMENT, "…", text) == "Kept, with the same value. It ends on … UTC."
-    assert abs(moment_in(text) - recipe.context.cookies()[0]["expires"]) <= 1  # type: ignore[typeddict-item]
+    assert abs(moment_in(text) - recipe.context.cookies()[0]["expires"]) <= 1
 
 
 MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}"
