@@ -20,6 +20,8 @@ from .constants import LOGIN_COOKIE, SECURE_LOGIN_COOKIE
 COOKIE_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # Printable ASCII without the semicolon, which would begin the next attribute.
 COOKIE_ATTRIBUTE = re.compile(r"[ -:<-~]*")
+# A host name, with or without the dot that RFC 6265 ignores before it, or an IP address.
+DOMAIN = re.compile(r"\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]", re.IGNORECASE)
 # The longest age of a cookie in seconds (the draft 6265bis, section 5.5).
 MAX_COOKIE_AGE = 400 * 24 * 60 * 60
 # Django appends the first after a form's label, unless the label ends with one of the second. Its
@@ -76,13 +78,32 @@ def own_cookies() -> set[str]:
 
 
 class CookieAttributeField(forms.CharField):
-    """A path or a domain: printable ASCII without a semicolon."""
+    """A path: printable ASCII without a semicolon."""
 
     def clean(self, value: Any) -> str:
         text: str = super().clean(value)
         if not COOKIE_ATTRIBUTE.fullmatch(text):
             raise ValidationError(_("Use only printable ASCII, without “;”."))
         return text
+
+
+class DomainField(forms.CharField):
+    """A domain, whether or not this site's host is below it: the browser decides that."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(label="domain", max_length=200, **kwargs)
+
+    def clean(self, value: Any) -> str:
+        domain: str = super().clean(value)
+        if domain and not DOMAIN.fullmatch(domain):
+            raise ValidationError(
+                _(
+                    "“%(domain)s” is no domain. A domain is names with one dot between them, such "
+                    "as shop.example.test; each has only ASCII letters, digits, “-” and “_”."
+                ),
+                params={"domain": domain},
+            )
+        return domain
 
 
 class MaxAgeField(forms.IntegerField):
@@ -114,7 +135,7 @@ class ExpiryField(forms.DateTimeField):
     def clean(self, value: Any) -> Any:
         expiry = super().clean(value)
         if expiry and abs(expiry - timezone.now()) > timedelta(seconds=MAX_COOKIE_AGE):
-            raise ValidationError(_("Choose a time within 400 days from now."))
+            raise ValidationError(_("This is more than 400 days from now."))
         return expiry
 
 

@@ -39,7 +39,7 @@ SIGNED = re.compile(r"(?<![\w-])[\w-]++:\w{6}:[\w-]{43}")
 MAX_HEADER_CHARACTERS = 32_000
 MAX_TEXT_CHARACTERS = 100
 
-# A page lists no more Set-Cookie lines than these of a response, and the number of the others.
+# A page lists no more Set-Cookie lines than these of a response. It judges the others too.
 MAX_SET_COOKIE_LINES = 20
 
 # The exchanges of runs that have been redirected. A run is over within a minute.
@@ -144,7 +144,7 @@ def exchange(request: HttpRequest, response: HttpResponse, round_trips: RoundTri
         "location": response.headers.get("Location"),
         "cleared": response.headers.get("Clear-Site-Data"),
         "set": [described(line, request) for line in lines[:MAX_SET_COOKIE_LINES]],
-        "unlisted": len(lines[MAX_SET_COOKIE_LINES:]),
+        "unlisted": in_groups(lines[MAX_SET_COOKIE_LINES:], request),
         "trips": round_trips.number if is_counted else None,
         "streamed": response.streaming,
         "milliseconds": round(round_trips.seconds * 1000, 2),
@@ -157,6 +157,16 @@ def described(line: str, request: HttpRequest) -> dict[str, Any]:
     cookie = SetCookie(line, request)
     data = parse_set_cookie(line) | cookie.data
     return data | {"notes": []} if cookie.is_deletion else data
+
+
+def in_groups(lines: list[str], request: HttpRequest) -> list[dict[str, Any]]:
+    """Return which cookies the lines ask for: those that differ in "pairs" only, as one."""
+    groups: dict[str, dict[str, Any]] = {}
+    for line in lines:
+        cookie = SetCookie(line, request)
+        group = groups.setdefault(json.dumps(cookie.data), cookie.data | {"pairs": []})
+        group["pairs"].append(list(cookie.pair))
+    return list(groups.values())
 
 
 def sent_cookies(request: HttpRequest) -> list[dict[str, Any]]:

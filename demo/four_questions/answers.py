@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import reduce
+from itertools import zip_longest
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -29,10 +30,7 @@ def kept_if(is_kept: object, what: str) -> Event:
 
 @dataclass(frozen=True)
 class Answers:
-    """The answers, as lists of short sentences, for what ``about`` names.
-
-    A cookie that browsers do not keep has no ``events``.
-    """
+    """The answers, as lists of short sentences, for what ``about`` names."""
 
     about: str
     read: list[str]
@@ -63,6 +61,42 @@ class Answers:
 
     def _what(self, fate: Fate) -> str:
         return listed(event.what for event in self.events if event.fate == fate)
+
+
+def merged(names: list[str], answers: list[Answers]) -> Answers:
+    """Return one answer for several cookies. What is not so for each begins with its names."""
+    return Answers(
+        about="",
+        read=shared(names, [answer.read for answer in answers]),
+        change=shared(names, [answer.change for answer in answers]),
+        end=shared(names, [answer.end for answer in answers]),
+        events=[
+            Event(text, fate)
+            for fate in Fate
+            for text in shared(
+                names,
+                [
+                    [event.what for event in answer.events if event.fate == fate]
+                    for answer in answers
+                ],
+            )
+        ],
+    )
+
+
+def shared(names: list[str], lists: list[list[str]]) -> list[str]:
+    """Return each text once. One that is not in every list gets the names of those that have it."""
+    texts = dict.fromkeys(text for row in zip_longest(*lists) for text in row if text)
+    having = {
+        text: [name for name, items in zip(names, lists, strict=True) if text in items]
+        for text in texts
+    }
+    return [
+        text
+        if len(having[text]) == len(names)
+        else _("%(names)s: %(text)s") % {"names": ", ".join(having[text]), "text": text}
+        for text in texts
+    ]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The answers for a cookie that a recipe sets, plain or signed, and for the sign-in cookie."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
@@ -16,43 +17,69 @@ from .answers import (
     MINUTE,
     Answers,
     Event,
+    NoAnswers,
     change_of_secret_key,
     closing_the_browser,
     duration,
     joined,
     kept_if,
+    merged,
     other_sites,
     readers,
     sign_out_of_one_browser,
 )
-from .trial import cookie_of
+from .trial import cookies_of
 
 
-def cookie_answers(recipe: Recipe, request: HttpRequest) -> Answers:
-    setter, cookie, is_deleted = cookie_of(recipe, request)
+def cookie_answers(recipe: Recipe, request: HttpRequest) -> Answers | NoAnswers:
+    """Return the answers for the cookies that the recipe sets or works on, if browsers keep any."""
+    setter, cookies, is_deleted = cookies_of(recipe, request)
     is_signed = recipe.subject == Subject.SIGNED_COOKIE
-    kept_events = [*events(cookie, is_signed=is_signed), *sign_in_changes(ends_it=False)]
-    is_dropped = any(cookie.reasons())
-    values = {"name": name_of(cookie), "recipe": setter.title}
+    kept = [cookie for cookie in cookies if not any(cookie.reasons())]
+    dropped = joined(why_there_is_none(cookie) for cookie in cookies if cookie not in kept)
+    if not kept:
+        return NoAnswers(dropped)
+    names = [name_of(cookie) for cookie in kept]
+    answers = [answers_of(cookie, is_signed=is_signed, is_deleted=is_deleted) for cookie in kept]
+    about = which_cookies(names, recipe, setter)
+    return replace(merged(names, answers), about=joined([about, *([dropped] if dropped else [])]))
+
+
+def why_there_is_none(cookie: SetCookie) -> str:
+    return _("There is no cookie %(name)s: browsers drop it. %(reason)s") % {
+        "name": name_of(cookie),
+        "reason": joined(cookie.reasons()),
+    }
+
+
+def which_cookies(names: list[str], recipe: Recipe, setter: Recipe) -> str:
+    values = {"name": names[0], "names": ", ".join(names), "recipe": setter.title}
+    if len(names) > 1 and setter is recipe:
+        text = _("The cookies %(names)s, as this recipe sets them.")
+    elif len(names) > 1:
+        text = _("The cookies %(names)s, as the recipe “%(recipe)s” sets them.")
+    elif setter is recipe:
+        text = _("The cookie %(name)s, as this recipe sets it.")
+    else:
+        text = _("The cookie %(name)s, as the recipe “%(recipe)s” sets it.")
+    return text % values
+
+
+def answers_of(cookie: SetCookie, *, is_signed: bool, is_deleted: bool) -> Answers:
     return Answers(
-        about=(
-            _("The cookie %(name)s, as this recipe sets it.") % values
-            if setter is recipe
-            else _("The cookie %(name)s, as the recipe “%(recipe)s” sets it.") % values
-        ),
+        about="",
         read=list(who_can_read(cookie, is_signed=is_signed)),
         change=list(who_can_change(cookie, is_signed=is_signed)),
         end=list(when_it_ends(cookie, is_deleted=is_deleted)),
-        events=[] if is_dropped else kept_events,
+        events=[*events(cookie, is_signed=is_signed), *sign_in_changes(ends_it=False)],
     )
 
 
 def name_of(cookie: SetCookie) -> str:
-    """Return the cookie's name, with its path if it is not sent to the whole site."""
+    """Return the cookie's name, with its domain and path if it is not just this host's."""
     name = cookie.pair[0] or _("without a name")
-    if cookie.path == "/":
-        return name
-    return _("%(name)s for %(path)s") % {"name": name, "path": cookie.path}
+    place = f"{cookie.domain}{cookie.path}"
+    return name if place == "/" else _("%(name)s for %(path)s") % {"name": name, "path": place}
 
 
 def sign_in_answers(request: HttpRequest) -> Answers:
@@ -97,9 +124,7 @@ def who_can_change(cookie: SetCookie, *, is_signed: bool) -> Iterator[str]:
 
 
 def when_it_ends(cookie: SetCookie, *, is_deleted: bool) -> Iterator[str]:
-    if reasons := list(cookie.reasons()):
-        yield _("Browsers do not keep it: %(reason)s") % {"reason": joined(reasons)}
-    elif is_deleted:
+    if is_deleted:
         yield _("At once: this recipe deletes it.")
     elif cookie.age is None:
         yield _("When the browser closes: it has no age.")

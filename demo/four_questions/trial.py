@@ -18,19 +18,17 @@ SETTERS = {
 }
 
 
-def cookie_of(recipe: Recipe, request: HttpRequest) -> tuple[Recipe, SetCookie, bool]:
-    """Return the recipe that sets the cookie, the cookie, and whether ``recipe`` deletes it."""
+def cookies_of(recipe: Recipe, request: HttpRequest) -> tuple[Recipe, list[SetCookie], bool]:
+    """Return the recipe that sets the cookies, the cookies, and whether ``recipe`` deletes them."""
     own = tried(recipe, request)
-    if own and not own[0].is_deletion:
-        return recipe, own[0], False
+    if set_by_itself := [cookie for cookie in own if not cookie.is_deletion]:
+        return recipe, set_by_itself, False
     works_on = recipe.works_on
     setter = RECIPES[works_on if isinstance(works_on, str) else SETTERS[recipe.subject]]
     cookies = tried(setter, request)
-    deleted = {cookie.identity for cookie in own}
-    for cookie in cookies:
-        if cookie.identity in deleted:
-            return setter, cookie, True
-    return setter, cookies[0], False
+    identities = {cookie.identity for cookie in own}
+    deleted = [cookie for cookie in cookies if cookie.identity in identities]
+    return setter, deleted or cookies, bool(deleted)
 
 
 def tried(recipe: Recipe, request: HttpRequest) -> list[SetCookie]:

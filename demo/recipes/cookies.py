@@ -15,7 +15,13 @@ from django.utils.http import http_date
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from demo.form_fields import CookieAttributeField, CookieNameField, ExpiryField, MaxAgeField
+from demo.form_fields import (
+    CookieAttributeField,
+    CookieNameField,
+    DomainField,
+    ExpiryField,
+    MaxAgeField,
+)
 
 from .recipe import READS_OR_SETS_A_COOKIE, TextResponse, recipe
 
@@ -42,7 +48,7 @@ class BothForm(MaxAgeForm, ExpiresForm):
 
 class AttributesForm(MaxAgeForm):
     path = CookieAttributeField(label="path", max_length=200, initial="/")
-    domain = CookieAttributeField(label="domain", max_length=200, required=False)
+    domain = DomainField(required=False)
     secure = forms.BooleanField(label="secure", required=False)
     httponly = forms.BooleanField(label="httponly", required=False)
     samesite = forms.ChoiceField(

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from demo.form_fields import CookieAttributeField
+from demo.form_fields import DomainField
 
 from .recipe import CHANGES, READS_OR_SETS_A_COOKIE, Subject, TextResponse, recipe
 
@@ -32,9 +32,7 @@ class NumberForm(forms.Form):
 
 
 class DomainForm(forms.Form):
-    domain = CookieAttributeField(
-        label="domain",
-        max_length=200,
+    domain = DomainField(
         initial="example.test",
         help_text=_("A domain that this site's host is below. 127.0.0.1 and localhost have none."),
     )
@@ -44,7 +42,7 @@ class TwinForm(forms.Form):
     path = forms.ChoiceField(
         label="path", choices=[("/limits/", "/limits/"), ("/", "/")], initial="/limits/"
     )
-    domain = CookieAttributeField(label="domain", max_length=200, required=False)
+    domain = DomainField(required=False)
 
 
 @recipe(

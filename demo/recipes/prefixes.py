@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from cookieproj.engines.cookie_checks import PREFIXES
-from demo.form_fields import CookieAttributeField
+from demo.form_fields import CookieAttributeField, DomainField
 
 from .local_names import recipe_of_subdomains
 from .recipe import READS_OR_SETS_A_COOKIE, Subject, TextResponse, recipe
@@ -24,7 +24,7 @@ class PrefixForm(forms.Form):
     secure = forms.BooleanField(label="secure", required=False)
     httponly = forms.BooleanField(label="httponly", required=False)
     path = CookieAttributeField(label="path", max_length=200, initial="/", required=False)
-    domain = CookieAttributeField(label="domain", max_length=200, required=False)
+    domain = DomainField(required=False)
 
 
 class SecureForm(forms.Form):

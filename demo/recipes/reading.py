@@ -9,7 +9,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from cookieproj.engines.cookie_checks import prefix_of
-from demo.form_fields import CookieAttributeField, CookieNameField
+from demo.form_fields import CookieAttributeField, CookieNameField, DomainField
 
 from .recipe import READS_OR_SETS_A_COOKIE, TextResponse, recipe
 
@@ -24,7 +24,7 @@ class DefaultForm(NameForm):
 
 class DeleteElsewhereForm(NameForm):
     path = CookieAttributeField(label="path", max_length=200, initial="/elsewhere/")
-    domain = CookieAttributeField(label="domain", max_length=200, required=False)
+    domain = DomainField(required=False)
 
 
 def delete_with_prefix(

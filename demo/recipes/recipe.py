@@ -17,6 +17,8 @@ from django.views.decorators.cache import never_cache
 
 from demo.view_source import source_of
 
+from .form_errors import error_messages
+
 View = Callable[..., Any]
 
 READS = ("GET", "HEAD")
@@ -156,12 +158,6 @@ def not_allowed(request: HttpRequest, methods: tuple[str, ...]) -> HttpResponse:
         "method": request.method,
     }
     return HttpResponseNotAllowed(methods, f"{message}\n", content_type="text/plain; charset=utf-8")
-
-
-def error_messages(form: Form) -> str:
-    return "\n".join(
-        f"{field}: {message}" for field, errors in form.errors.items() for message in errors
-    )
 
 
 _registry: list[Recipe] = []

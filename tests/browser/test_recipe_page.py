@@ -86,7 +86,9 @@ def test_round_trips_of_a_stream_are_said_to_be_those_before_its_body(page: Page
 
 def test_engine_that_does_not_report_round_trips(page: Page) -> None:
     """The header is that for Django's engines: see tests/demo/test_wire.py."""
-    empty_lists: dict[str, Any] = {name: [] for name in ("sent", "understood", "set", "keys")}
+    empty_lists: dict[str, Any] = {
+        name: [] for name in ("sent", "understood", "set", "unlisted", "keys")
+    }
     exchange = empty_lists | {"request": "GET", "status": "200 OK", "location": None}
     header = json.dumps([exchange | {"trips": None, "milliseconds": 0, "streamed": True}])
     page.route("**/cookies/set-cookie/?*", lambda route: route.fulfill(headers={"Wire": header}))
@@ -180,6 +182,22 @@ def test_httponly_cookie_is_shown_as_hidden_from_scripts(page: Page) -> None:
     assert page.evaluate("document.cookie") == ""
 
 
+def test_cookies_of_other_paths_are_named_apart(page: Page) -> None:
+    elsewhere = page.locator("[data-other-paths]")
+    run(page, "limits/two-paths")
+    expect(elsewhere).to_have_text(
+        "Cookies of other paths that this page knows of: 1. twin (/limits/)"
+    )
+    assert jar(page, "sent") == ["twin=of-the-site"]
+    page.goto("/recipes/limits/which-twin/")
+    expect(elsewhere).to_have_text(
+        "Cookies of other paths that this page knows of: 1. twin (/limits/)"
+    )
+    page.goto("/recipes/cookies/set-cookie/")
+    expect(page.locator("[data-jar=sent]")).to_contain_text("twin=of-the-site")
+    expect(elsewhere).to_be_hidden()
+
+
 def test_header_shows_sign_in_and_sign_out(page: Page) -> None:
     header = "#state"
     page.goto("/recipes/auth/sign-in/")
@@ -263,7 +281,10 @@ def test_table_of_response_is_shown_as_table(recipe: str, page: Page) -> None:
         table.locator("th[scope=col]").count()
         == table.locator("tr").nth(1).locator("th, td").count()
     )
-    assert "SESSION_ENGINE" not in page.inner_text("[data-body]")
+    body = page.text_content("[data-body]")
+    assert "SESSION_ENGINE" not in str(body)
+    assert "The recipe" not in str(body)
+    assert (body == "") == (recipe == "expiry/every-setting")
     run(page, "cookies/set-cookie")
     expect(page.locator("[data-table]")).to_be_hidden()
 

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from django.utils.translation import gettext, override
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests import certificates
 from tests.conftest import copied
@@ -21,7 +22,11 @@ from .recipe_page import jar, run
 pytestmark = pytest.mark.long
 
 KEPT, DELETED = "Kept.", "Deleted."
-SAME = re.compile("It is there, with the value that it had before")
+AT_CLOSE = "It ends when the browser closes."
+UNSEEN = (
+    "That is what the response asks for; this page cannot see whether the browser stored it again."
+)
+SAME = f"It is there, with the same value. {AT_CLOSE}"
 NOTHING_SENT = (
     "Nothing was deleted. The browser sends no such cookie. This page cannot see whether it has a "
     "Secure one: over http that is neither sent nor deleted."
@@ -186,7 +191,8 @@ def test_cookie_that_was_there_before(recipe: Page) -> None:
     """What the browser did is unknown, unless a rule says it, or its age has changed."""
     for line in ("a=1; Path=/", "b=1; Path=/; HttpOnly", "c=1; Path=/x/"):
         assert verdicts(recipe, line) == [KEPT]
-        assert SAME.match(verdicts(recipe, line)[0])
+        # Only the first of the three is in the Cookie Store, for this page's address.
+        assert verdicts(recipe, line) == [SAME if line[0] == "a" else f"{SAME} {UNSEEN}"]
         [text] = verdicts(recipe, f"{line}; SameSite=None")
         assert text == f"Probably n{SAMESITE[1:]} A cookie of this name and value was there before."
         expect(recipe.locator("[data-status]")).to_have_text(
@@ -196,7 +202,18 @@ def test_cookie_that_was_there_before(recipe: Page) -> None:
         assert verdicts(recipe, f"{line}; Max-Age=0") == [DELETED]
         assert verdicts(recipe, f"{line}; Max-Age=0")[0].startswith("Nothing was deleted")
     assert verdicts(recipe, "d=1; Path=/; Max-Age=100") == [KEPT]
-    assert verdicts(recipe, "d=1; Path=/; Max-Age=200") == [KEPT]
+    [text] = verdicts(recipe, "d=1; Path=/; Max-Age=200")
+    assert re.sub(MOMENT, "…", text) == "Kept, with the same value. It ends on … UTC."
+    assert abs(moment_in(text) - recipe.context.cookies()[0]["expires"]) <= 1
+
+
+MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}"
+
+
+def moment_in(text: str) -> float:
+    """Return the only time in the text, which is in UTC."""
+    [moment] = re.findall(MOMENT, text)
+    return datetime.fromisoformat(f"{moment}+00:00").timestamp()
 
 
 def test_same_cookie_of_the_path_above_is_no_proof(recipe: Page) -> None:
@@ -239,7 +256,7 @@ def test_jar_that_is_full(recipe: Page) -> None:
     assert removed
     assert texts[removed:] == [KEPT] * len(texts[removed:])
     for text in texts[:removed]:
-        assert text.startswith("Not kept. The browser gives no reason. It sends 1")
+        assert text.startswith("Not kept. The browser gives no reason. This page sees 1")
     expect(recipe.locator("[data-status]")).to_have_text(
         "200 OK · the browser did not keep c0, c1, c2, c3, …"
     )
@@ -295,7 +312,11 @@ def test_session_cookie(page: Page) -> None:
     run(page, "sessions/set-item")
     assert shown(page) == [KEPT]
     run(page, "sessions/set-item", value="red")
-    assert SAME.match(shown(page)[0])
+    [text] = shown(page)
+    assert re.sub(MOMENT, "…", text) == (
+        f"It is there, with the same value. It ends on … UTC. {UNSEEN}"
+    )
+    assert abs(moment_in(text) - jar(page.context)["sessionid"]["expires"]) < 5
     run(page, "lifecycle/cycle-key")
     assert shown(page) == [KEPT]
     run(page, "lifecycle/flush")
@@ -356,11 +377,15 @@ LINE: dict[str, Any] = {"name": "a", "value": "1", "path": "/", "age": None, "re
         ({"age": 0, "reasons": ["no"]}, [], None, 0, "undeleted"),
         ({}, None, ["1"], 0, "kept"),
         ({"reasons": ["no"]}, None, ["1"], 0, "earlier"),
-        ({"age": 0}, None, [], 0, "gone"),
+        ({"age": 0}, None, [], 0, "absent"),
         # The server has cut one of the values, or both.
         ({"value": "x" * 100 + "…"}, [], ["x" * 200], 0, "kept"),
         ({"value": "x" * 200}, [], ["x" * 100 + "…"], 0, "kept"),
-        ({"value": "x" * 200}, [], ["x" * 199], 0, "dropped"),
+        ({"value": "x" * 200}, [], ["x" * 199], 0, "overwritten"),
+        # A script has set another value meanwhile, or it was not seen before.
+        ({}, ["0"], ["2"], 0, "overwritten"),
+        ({}, ["2"], ["2"], 0, "dropped"),
+        ({}, None, ["2"], 0, "dropped"),
     ],
 )
 def test_what_was_not_seen_is_not_claimed(
@@ -378,11 +403,125 @@ def test_what_was_not_seen_is_not_claimed(
                 const cookies = values?.map((value) => ({name: "a", value}));
                 return {sent: new Map([["/", cookies]]), stored: []};
             };
-            return judge([{set: [line]}], jar(before), jar(after), seconds)[0].verdict;
+            const exchange = {set: [line], unlisted: []};
+            return judge([exchange], jar(before), jar(after), seconds)[0].verdict;
         }""",
         [LINE | line, before, after, seconds],
     )
     assert verdict == {"kind": kind}
+
+
+def others(page: Page) -> dict[str, str]:
+    """Return by kind what the result says of cookies without a line."""
+    items = page.locator("[data-verdicts] [data-change]")
+    return {str(item.get_attribute("data-change")): item.inner_text() for item in items.all()}
+
+
+def status_of(page: Page) -> str:
+    return page.inner_text("[data-status]")
+
+
+def during_a_run(page: Page, script: str, **options: Any) -> None:
+    """Run a recipe whose request waits until the script has run, as another tab's does."""
+
+    def change(route: Route) -> None:
+        other.evaluate(script)
+        route.continue_()
+
+    with page.context.expect_page() as opened:
+        page.evaluate("window.open('/engines/')")
+    other = opened.value
+    other.wait_for_load_state()
+    page.bring_to_front()
+    page.route("**/lines/?*", change)
+    verdicts(page, *options.pop("lines", ["mine=1; Path=/"]), **options)
+    page.unroute("**/lines/?*")
+
+
+@pytest.mark.parametrize(
+    ("script", "kind", "text"),
+    [
+        ("cookieStore.delete('a')", "gone", "a No longer there, and no line of this run deletes"),
+        ("cookieStore.set('a', '2')", "changed", "a It has another value, and no line of this"),
+        ("cookieStore.set('b', '1')", "new", "b It is new, and no line of this run sets it."),
+        ("document.cookie = 'a=1; path=/; max-age=9000'", "attributes", "a It has the same value"),
+        ("document.cookie = 'b=1; path=/lines/'", "new", "b (/lines/) It is new, and no line"),
+    ],
+)
+def test_change_by_another_tab_is_named(script: str, kind: str, text: str, recipe: Page) -> None:
+    verdicts(recipe, "a=1; Path=/; Max-Age=600", "unchanged=1; Path=/lines/")
+    during_a_run(recipe, script)
+    found = others(recipe)
+    assert list(found) == [kind]
+    assert found[kind].startswith(text)
+    assert status_of(recipe) == f"200 OK · other cookies changed: {text[0]}"
+
+
+def test_change_of_an_httponly_cookie_by_another_response_is_named(recipe: Page) -> None:
+    verdicts(recipe, "a=1; Path=/; HttpOnly", "b=1; Path=/lines/; HttpOnly")
+    change = "fetch('/lines/?line=a%3D2;Path=/;HttpOnly&line=b%3D;Path=/lines/;Max-Age%3D0')"
+    during_a_run(recipe, change)
+    assert {
+        kind: text.partition(" It ")[0].partition(" No ")[0]
+        for kind, text in others(recipe).items()
+    } == {
+        "changed": "a",
+        "gone": "b (/lines/)",
+    }
+
+
+def test_what_the_run_itself_does_is_not_named_twice(recipe: Page) -> None:
+    for lines in (
+        ["a=1; Path=/", "b=1; Path=/; HttpOnly", "c=1; Path=/lines/"],
+        ["a=2; Path=/; Max-Age=1", "b=; Path=/; Max-Age=0", "c=2; Path=/lines/", "d=1; Path=/"],
+        [*(f"n{number}=1; Path=/lines/" for number in range(40)), "a=1; SameSite=None"],
+        [*(f"n{number}=; Path=/lines/; Max-Age=0" for number in range(40)), "c=3; Path=/lines/"],
+    ):
+        verdicts(recipe, *lines)
+        assert others(recipe) == {}
+
+
+def test_clear_site_data_names_what_it_deleted(recipe: Page) -> None:
+    verdicts(recipe, "a=1; Path=/", "b=1; Path=/lines/; HttpOnly")
+    texts = verdicts(recipe, "c=1; Path=/", clear='"cookies"')
+    assert texts == ["Not there: Clear-Site-Data also deletes what the same response sets."]
+    assert others(recipe) == {"cleared": "a, b (/lines/) Deleted by Clear-Site-Data."}
+    expect(recipe.locator("[data-status]")).to_have_class("status good")
+
+
+def test_line_that_the_browser_drops_does_not_explain_a_change(recipe: Page) -> None:
+    verdicts(recipe, "a=1; Path=/")
+    during_a_run(recipe, "cookieStore.set('a', '2')", lines=["a=3; Path=/; SameSite=None"])
+    assert list(others(recipe)) == ["changed"]
+
+
+def test_cookie_that_expires_during_a_run_is_named(recipe: Page) -> None:
+    verdicts(recipe, "a=1; Path=/; Max-Age=3")
+    wait = "new Promise((done) => setInterval(() => document.cookie.includes('a=') || done(), 50))"
+    during_a_run(recipe, wait)
+    assert others(recipe) == {"expired": "a No longer there: its age has ended."}
+
+
+def test_session_cookie_that_is_pushed_out_is_named(page: Page) -> None:
+    run(page, "auth/sign-in", username="ada", password="cookies")
+    run(page, "limits/too-many", number="181")
+    assert "sessionid" not in jar(page.context)
+    found = others(page)
+    assert list(found) == ["evicted"]
+    assert re.match(
+        r"(csrftoken, )?sessionid(, csrftoken)? No longer there, and no line of this run deletes "
+        r"it\. This page sees 1[5-8][0-9] cookies of this site now\.",
+        found["evicted"],
+    )
+    assert "other cookies changed: " in status_of(page)
+    assert "sessionid" in status_of(page)
+
+
+def test_dropped_cookie_has_no_notes_about_its_readers(recipe: Page) -> None:
+    verdicts(recipe, "a=1; Path=/", "b=1; SameSite=None")
+    notes = recipe.locator("[data-notes]")
+    expect(notes.first).to_contain_text("scripts can read it")
+    expect(notes.last).to_be_empty()
 
 
 def test_curl_command_has_every_field(page: Page) -> None:

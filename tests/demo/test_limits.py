@@ -54,7 +54,10 @@ def test_page_lists_some_of_many_lines(client: Client, settings: Settings) -> No
     settings.DEBUG = True
     response = client.post("/limits/too-many/", {"number": "181"}, headers={"Wire": "0" * 32})
     (exchange,) = json.loads(response.headers["Wire"])
-    assert (len(exchange["set"]), exchange["unlisted"]) == (20, 161)
+    (unlisted,) = exchange["unlisted"]
+    assert len(exchange["set"]) == 20
+    assert unlisted["pairs"] == [[f"n{number}", "1"] for number in range(21, 182)]
+    assert (unlisted["path"], unlisted["age"], unlisted["reasons"]) == ("/limits/", None, [])
 
 
 def test_django_takes_the_last_of_two_cookies(client: Client) -> None:

@@ -1,5 +1,7 @@
 """Wrong input is refused with a 400 that names the reason, and sets no cookie."""
 
+import itertools
+import re
 from typing import Any
 
 import pytest
@@ -8,6 +10,9 @@ from django.test import Client
 
 from demo.constants import LOGIN_COOKIE
 from demo.models import User
+from demo.recipes import RECIPES
+from demo.recipes.form_errors import error_messages
+from demo.recipes.recipe import initial_values
 from tests.conftest import on
 from tests.families import COOKIE_ENGINES
 
@@ -87,6 +92,76 @@ def test_invalid_max_age_is_refused(age: str, client: Client) -> None:
 )
 def test_invalid_date_is_refused(moment: str, client: Client) -> None:
     assert error_of(client, "/cookies/expires/", expires=moment).startswith("expires: ")
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "value", "advice"),
+    [
+        ("/cookies/max-age/", "max_age", "soon", "a whole number from -34560000 to 34560000."),
+        ("/cookies/too-large/", "size", "8001", "Type a whole number from 1 to 8000."),
+        ("/limits/max-age-over-400-days/", "days", "", "Type a whole number from 1 to 10000."),
+        ("/limits/delete-twin/", "path", "/x/", "Type one of these: /limits/, /."),
+        ("/cookies/attributes/", "samesite", "Loose", "Type one of these: Lax, Strict, None."),
+        ("/cookies/set-cookie/", "name", "", "Type for example: color"),
+        ("/cookies/set-cookie/", "value", "a\x00b", "Type for example: blue"),
+        ("/cookies/attributes/", "path", "/;secure", "Type for example: /"),
+        ("/cookies/attributes/", "domain", "..", "“..” is no domain. A domain is names with one"),
+        ("/signed/read/", "max_age", "-1", "Type a whole number from 0 to 34560000."),
+    ],
+)
+def test_error_says_what_to_type(
+    path: str, field: str, value: str, advice: str, client: Client
+) -> None:
+    [line] = error_of(client, path, **{field: value}).splitlines()
+    assert line.startswith(f"{field}: ")
+    assert advice in line
+
+
+@pytest.mark.parametrize("language", ["en", "zh-hans"])
+def test_date_of_the_advice_is_accepted(language: str, client: Client) -> None:
+    client.cookies[settings.LANGUAGE_COOKIE_NAME] = language
+    [line] = error_of(client, "/cookies/expires/", expires="yesterday").splitlines()
+    [example] = re.findall(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}", line)
+    assert client.get("/cookies/expires/", {"expires": example}).status_code == 200
+
+
+def test_every_wrong_value_of_every_recipe_is_answered_in_a_short_line(db: None) -> None:
+    """Only text that may be long or empty has no advice of its own."""
+    wrong = (
+        "",
+        "yesterday",
+        "1.5",
+        "9" * 5000,
+        "-99999999999",
+        "a\x00b",
+        "a\x01b",
+        "ä;",
+        "x" * 3000,
+    )
+    for recipe in RECIPES.values():
+        initial = initial_values(recipe.form)
+        for field, value in itertools.product(recipe.form.base_fields, wrong):
+            form = recipe.form(initial | {field: value})
+            for line in error_messages(form).splitlines():
+                assert re.match(f"{field}: .{{20,400}}$", line), line
+                assert re.search("Type (a|it|one|for)|is no domain|only printable", line) or (
+                    field in {"domain", "path"} and "characters" in line
+                ), line
+
+
+@pytest.mark.parametrize(
+    "domain",
+    ["..", ".", "a..b", "a.test.", "a b", "http://a.test", "ä.test", "a;b", "a.test:80", "a\x01b"],
+)
+@pytest.mark.parametrize("path", ["/cookies/attributes/", "/limits/two-domains/"])
+def test_invalid_domain_is_refused(path: str, domain: str, client: Client) -> None:
+    assert error_of(client, path, domain=domain).startswith(f"domain: “{domain}” is no domain.")
+
+
+@pytest.mark.parametrize("domain", [".a.test", "a_b.test", "127.0.0.1", "[::1]", "localhost"])
+def test_valid_domain_is_set(domain: str, client: Client) -> None:
+    response = client.get("/cookies/attributes/", {"domain": domain})
+    assert response.cookies["color"]["domain"] == domain
 
 
 @pytest.mark.parametrize("path", ["/;secure", "/\r\nX: y", "/ä"])

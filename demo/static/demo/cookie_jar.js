@@ -1,4 +1,6 @@
 // Show one cookie jar as the browser sends it, as scripts see it, and as Django reads it.
+import { isAtOrBelow, nearestAbove, ownCookies } from "./jar.js";
+import { placedName } from "./verdict_texts.js";
 import { onSecretsToggled, pairText } from "./wire.js";
 
 const messages = document.querySelector("[data-jar-messages]");
@@ -6,15 +8,33 @@ const lists = Object.fromEntries(
   ["sent", "scripts", "understood"].map((name) => [name, document.querySelector(`[data-jar=${name}]`)]),
 );
 
-let latestExchange;
+const elsewhere = document.querySelector("[data-other-paths]");
 
-// `exchange` is that of a request just made to this page's address, undefined if it failed.
-export function showCookieJar(exchange) {
-  latestExchange = exchange;
+// How many cookies of other paths are named.
+const MAX_NAMES = 10;
+
+let latest = [];
+
+// `exchange` is that of a request just made to this page's address, undefined if it failed. `jar` is
+// from readJar.
+export function showCookieJar(exchange, jar) {
+  latest = [exchange, jar];
+  const others = cookiesElsewhere(jar.sent).map(placedName);
+  const names = [...others.slice(0, MAX_NAMES), ...(others.length > MAX_NAMES ? ["…"] : [])].join(", ");
+  elsewhere.textContent = elsewhere.dataset.text.replace("{n}", others.length).replace("{names}", () => names);
+  elsewhere.hidden = !others.length;
   const visible = document.cookie ? document.cookie.split("; ").map(parsePair) : [];
   fill(lists.scripts, [...visible.map(cookieItem), ...hiddenItems(exchange?.sent ?? [], visible)]);
   fill(lists.sent, exchange?.sent.map(cookieItem));
   fill(lists.understood, exchange?.understood.map(cookieItem));
+}
+
+// Return the cookies of the known paths that are not sent to this page's address.
+function cookiesElsewhere(sent) {
+  const paths = [...sent.keys()].filter((path) => sent.get(path));
+  return paths
+    .filter((path) => !isAtOrBelow(location.pathname, path))
+    .flatMap((path) => ownCookies(sent, path, nearestAbove(path, paths)).map((cookie) => ({ ...cookie, path })));
 }
 
 function parsePair(text) {
@@ -54,4 +74,4 @@ function fill(list, items) {
   list.replaceChildren(item);
 }
 
-onSecretsToggled(() => showCookieJar(latestExchange));
+onSecretsToggled(() => showCookieJar(...latest));

@@ -2,6 +2,8 @@
 import { setUpCopyButtons } from "./copy_button.js";
 import { showCookieJar } from "./cookie_jar.js";
 import { fieldsOf, showCurl } from "./curl.js";
+import { numberOfCookies } from "./jar.js";
+import { otherChanges } from "./jar_changes.js";
 import { readJar } from "./jar_probe.js";
 import { showVerdicts, warningText } from "./verdict_texts.js";
 import { judge } from "./verdicts.js";
@@ -22,6 +24,7 @@ const REFRESH_INTERVAL = 60_000;
 const MAX_TIMEOUT = 2 ** 31 - 1;
 
 let latestRun = 0;
+let runsInProgress = 0;
 let refreshing = Promise.resolve();
 let expiryTimer;
 let knownCookies = document.cookie;
@@ -29,39 +32,57 @@ let knownCookies = document.cookie;
 async function run(event) {
   event.preventDefault();
   const thisRun = ++latestRun;
+  // As they are now: a visitor may type on while the run waits.
+  const fields = new URLSearchParams(fieldsOf(form));
   // A refresh may replace the CSRF token.
   await refreshing;
-  const [outcome, lines] = await sendAndJudge();
+  runsInProgress += 1;
+  const { outcome, lines, changes, total } = await sendAndJudge(fields);
+  runsInProgress -= 1;
   // The response of a later run is already shown.
   if (thisRun !== latestRun) return;
-  show(outcome, warningText(lines));
-  showVerdicts(lines);
+  show(outcome, warningText(lines, changes));
+  showVerdicts(
+    outcome.exchanges.flatMap(({ set }) => set),
+    changes,
+    total,
+  );
   showExchanges(outcome.exchanges);
   otherTabs.postMessage("ran");
   await refresh();
 }
 
-// Return the outcome of a run, and its Set-Cookie lines with what the browser made of them.
-async function sendAndJudge() {
-  const path = form.elements.path?.value ?? "";
-  const before = await readJar([...foldersOf(new URL(form.action).pathname), ...(path.startsWith("/") ? [path] : [])]);
+// Return the outcome of a run, its Set-Cookie lines with what the browser made of them, the changes
+// of other cookies, and the number of cookies after it.
+async function sendAndJudge(fields) {
+  const path = fields.get("path") ?? "";
+  const before = await readJar([...formFolders(), ...(path.startsWith("/") ? [path] : [])]);
   const start = Date.now();
-  const outcome = await sendForm();
-  const paths = outcome.exchanges.flatMap((exchange) => exchange.set.map((line) => line.path));
+  const outcome = await sendForm(fields);
+  const paths = outcome.exchanges.flatMap(({ set, unlisted }) => [...set, ...unlisted].map((line) => line.path));
   const after = await readJar(paths);
-  return [outcome, judge(outcome.exchanges, before, after, (Date.now() - start) / 1000)];
+  return {
+    outcome,
+    lines: judge(outcome.exchanges, before, after, (Date.now() - start) / 1000),
+    changes: otherChanges(outcome.exchanges, before, after),
+    total: numberOfCookies(after),
+  };
 }
 
 // "/limits/nameless/" is in "/limits/", and both are sent the cookies of their own path.
 const foldersOf = (path) => [...path.matchAll(/\//g)].map(({ index }) => path.slice(0, index + 1));
 
-async function sendForm() {
+const formFolders = () => foldersOf(new URL(form.action).pathname);
+
+async function sendForm(fields) {
   const isGet = form.method === "get";
-  const query = String(new URLSearchParams(isGet ? fieldsOf(form) : new FormData(form)));
+  const query = String(fields);
+  const token = form.elements.csrfmiddlewaretoken;
+  if (token) fields.set(token.name, token.value);
   try {
     const response = isGet
       ? await fetch(query ? `${form.action}?${query}` : form.action, wireOptions())
-      : await fetch(form.action, { ...wireOptions(), method: "POST", body: new URLSearchParams(query) });
+      : await fetch(form.action, { ...wireOptions(), method: "POST", body: fields });
     const exchanges = exchangesOf(response);
     const keys = exchanges.flatMap((exchange) => exchange.keys);
     const target = response.redirected ? ` · ${masked(new URL(response.url).pathname, keys)}` : "";
@@ -97,7 +118,10 @@ async function contentOf(response) {
   const text = await response.text();
   if (!isPage(response)) return { text };
   const parsed = new DOMParser().parseFromString(text, "text/html");
-  for (const unseen of parsed.querySelectorAll("[hidden], noscript")) unseen.remove();
+  for (const unseen of parsed.querySelectorAll("[hidden], noscript, .crumb")) unseen.remove();
+  // A heading that repeats this page's says nothing.
+  const heading = parsed.querySelector("main h1");
+  if (heading?.textContent === document.querySelector("h1").textContent) heading.remove();
   const errors = [...parsed.querySelectorAll("#summary h1, #summary .exception_value")];
   const nodes = errors.length ? errors : [parsed.querySelector("main") ?? parsed.body];
   const rows = parsed.querySelector("main table");
@@ -109,6 +133,9 @@ function refresh() {
   refreshing = loadCurrentState();
   return refreshing;
 }
+
+// A refresh may set a cookie, which would look like one of the run. The run's own refresh follows.
+const refreshBetweenRuns = () => runsInProgress || refresh();
 
 // Load the current page header, answers, CSRF token and cookie jar.
 async function loadCurrentState() {
@@ -126,7 +153,7 @@ async function loadCurrentState() {
   } catch {
     // The cookie jar shows that the site does not answer.
   }
-  showCookieJar(exchanges.at(-1));
+  showCookieJar(exchanges.at(-1), await readJar(formFolders()));
 }
 
 // A script does not see that the session's HttpOnly cookie expires.
@@ -134,19 +161,19 @@ function refreshAtExpiry() {
   clearTimeout(expiryTimer);
   const expires = document.querySelector("#state time")?.dateTime;
   const milliseconds = Date.parse(expires) - Date.now() + 1000;
-  if (milliseconds > 0 && milliseconds < MAX_TIMEOUT) expiryTimer = setTimeout(refresh, milliseconds);
+  if (milliseconds > 0 && milliseconds < MAX_TIMEOUT) expiryTimer = setTimeout(refreshBetweenRuns, milliseconds);
 }
 
-const refreshIfVisible = () => document.visibilityState === "visible" && refresh();
+const refreshIfVisible = () => document.visibilityState === "visible" && refreshBetweenRuns();
 
 form.addEventListener("submit", run);
 form.addEventListener("input", () => showCurl(form));
-window.addEventListener("focus", refresh);
+window.addEventListener("focus", refreshBetweenRuns);
 document.addEventListener("visibilitychange", refreshIfVisible);
-otherTabs.addEventListener("message", refresh);
+otherTabs.addEventListener("message", refreshBetweenRuns);
 setInterval(refreshIfVisible, REFRESH_INTERVAL);
 // Notice a cookie that expires, or that somebody sets in the console.
-setInterval(() => document.cookie !== knownCookies && refresh(), 1000);
+setInterval(() => document.cookie !== knownCookies && refreshBetweenRuns(), 1000);
 document.documentElement.classList.add("scripted");
 showCurl(form);
 setUpCopyButtons();

@@ -1,4 +1,5 @@
 // Compare the browser's cookies before and after a run with what each Set-Cookie line asked for.
+import { identity, isAtOrBelow, isSame, numberOfCookies } from "./jar.js";
 
 const DAY = 24 * 60 * 60;
 
@@ -11,15 +12,13 @@ const TOLERANCE = 60 * 60;
 // Browsers must keep so many cookies of a site, and may remove further ones (RFC 6265, section 6.1).
 const MIN_COOKIES = 50;
 
-// The server cuts the texts of a very long header and appends "…": see demo/wire.py.
-const CUT = 100;
-
 // Add to each line of the exchanges its verdict: a kind and numbers, which verdict_texts.js puts
 // into words. `before` and `after` are from readJar, `seconds` the time between them.
 export function judge(exchanges, before, after, seconds) {
-  const lines = exchanges.flatMap((exchange) => exchange.set);
+  const lines = exchanges.flatMap(({ set, unlisted }) => [...set, ...unlisted]);
+  const known = { total: numberOfCookies(after), isCleared: exchanges.some(clearsCookies) };
   lines.forEach((line, index) => {
-    const jar = jarOf(line, before, after);
+    const jar = { ...known, ...jarOf(line, before, after) };
     const others = lines.filter((other) => other !== line && other.name === line.name);
     const isReplaced = lines.slice(index + 1).some((later) => replaces(later, line));
     if (isReplaced) line.verdict = { kind: line.reasons.length ? "dropped" : "replaced" };
@@ -29,10 +28,12 @@ export function judge(exchanges, before, after, seconds) {
   return lines;
 }
 
-const isDeletion = (line) => line.age !== null && line.age <= 0;
+export const isCrowded = (total) => total >= MIN_COOKIES;
 
-const identity = ({ name, domain, path, partitioned }) =>
-  JSON.stringify([name, domain ?? "", path, Boolean(partitioned)]);
+// Browsers ignore the header where they do not trust the connection.
+export const clearsCookies = ({ cleared }) => isSecureContext && /"(cookies|\*)"/.test(cleared ?? "");
+
+export const isDeletion = (line) => line.age !== null && line.age <= 0;
 
 // A line whose cookie the browser drops replaces nothing.
 const replaces = (later, line) => identity(later) === identity(line) && !later.reasons.length;
@@ -44,7 +45,6 @@ function jarOf(line, before, after) {
     sent.get(line.path)?.filter(({ name }) => name === line.name).map(({ value }) => value);
   const stored = (jar) => jar.stored.find((cookie) => identity(cookie) === identity(line));
   return {
-    total: after.sent.get(line.path)?.length,
     old: values(before),
     now: values(after),
     oldStored: stored(before),
@@ -52,14 +52,17 @@ function jarOf(line, before, after) {
   };
 }
 
-function settingVerdict(line, { total, old, now, oldStored, nowStored }, others, seconds) {
+function settingVerdict(line, jar, others, seconds) {
+  const { old, now, oldStored, nowStored } = jar;
   if (nowStored && isSame(nowStored.value, line.value)) {
-    const isAsBefore = JSON.stringify(oldStored) === JSON.stringify(nowStored);
-    return isAsBefore ? unchangedVerdict(line) : keptVerdict(line, nowStored.expires);
+    if (JSON.stringify(oldStored) === JSON.stringify(nowStored)) return unchangedVerdict(line, nowStored);
+    const verdict = keptVerdict(line, nowStored.expires);
+    const isRenewed = verdict.kind === "kept" && oldStored && isSame(oldStored.value, line.value);
+    return isRenewed ? { kind: "renewed", ...endOf(nowStored.expires) } : verdict;
   }
   if (!now) return { kind: line.reasons.length ? "dropped" : "unseen" };
   const count = (values) => values.filter((value) => isSame(value, line.value)).length;
-  if (!count(now)) return absentVerdict(line, total, seconds);
+  if (!count(now)) return absentVerdict(line, jar, others, seconds);
   // Cookies of the same name and value for a path above this one are sent here too.
   const rivals = others.filter(
     (other) => other.value === line.value && identity(other) !== identity(line) && isSentTo(line.path, other),
@@ -69,21 +72,29 @@ function settingVerdict(line, { total, old, now, oldStored, nowStored }, others,
   return rivals.length ? { kind: line.reasons.length ? "dropped" : "unclear" } : unchangedVerdict(line);
 }
 
-function absentVerdict(line, total, seconds) {
+function absentVerdict(line, { old, now, total, isCleared }, others, seconds) {
+  if (line.reasons.length) return { kind: "dropped" };
   if (line.age !== null && seconds >= line.age) return { kind: "ended" };
-  const isCrowded = total >= MIN_COOKIES && !line.reasons.length;
-  return isCrowded ? { kind: "crowded", total } : { kind: "dropped" };
+  if (isCleared) return { kind: "clearedToo" };
+  const known = [...(old ?? now), ...others.map(({ value }) => value)];
+  if (now.some((value) => !known.some((other) => isSame(value, other)))) return { kind: "overwritten" };
+  return isCrowded(total) ? { kind: "crowded", total } : { kind: "dropped" };
 }
 
 const isSentTo = (path, cookie) => !isDeletion(cookie) && isAtOrBelow(path, cookie.path);
 
-// RFC 6265, section 5.1.4.
-const isAtOrBelow = (path, above) =>
-  path === above || path.startsWith(above.endsWith("/") ? above : `${above}/`);
-
 // The cookie was there before, so that only a rule speaks for or against its having been stored
 // again. Not every browser has every rule.
-const unchangedVerdict = (line) => ({ kind: line.reasons.length ? "earlier" : "same" });
+// The Cookie Store shows when it ends; without it only what the line asks for is known.
+function unchangedVerdict(line, stored) {
+  if (line.reasons.length) return { kind: "earlier" };
+  if (stored) return { kind: "same", ...endOf(stored.expires) };
+  if (line.age > MAX_AGE) return keptVerdict(line);
+  return { kind: "sameUnseen", ...endOf(line.age && Date.now() + line.age * 1000) };
+}
+
+// `end` is in milliseconds, null at the browser's end.
+const endOf = (end) => (end ? { ends: "endsAt", end } : { ends: "endsWithBrowser" });
 
 // `expires` is in milliseconds, null at the browser's end, and undefined if it is not visible.
 function keptVerdict({ age }, expires) {
@@ -105,12 +116,7 @@ function deletionVerdict(line, { old, now, oldStored, nowStored }, others) {
   if (setters.some((other) => identity(other) !== identity(line))) return { kind: "unclear" };
   if (old?.length > now.length || setters.length) return { kind: "deleted" };
   if (now.length) return { kind: "elsewhere" };
-  if (!old) return { kind: "gone" };
+  if (!old) return { kind: "absent" };
   // Over http a Secure cookie is not sent, and stays.
   return { kind: isSecureContext ? "nothing" : "nothingSent" };
-}
-
-function isSame(value, other) {
-  const isCut = [value, other].some((text) => text.length === CUT + 1 && text.endsWith("…"));
-  return value === other || (isCut && value.slice(0, CUT) === other.slice(0, CUT));
 }

@@ -1,5 +1,5 @@
 // Show the requests and responses that the server reports in the header Wire: see demo/wire.py.
-import { verdictClass, verdictText } from "./verdict_texts.js";
+import { isDropped, verdictClass, verdictText } from "./verdict_texts.js";
 
 const panel = document.querySelector("[data-wire]");
 const showSecrets = document.querySelector("[data-whole]");
@@ -23,8 +23,13 @@ export function wireOptions() {
 }
 
 export function exchangesOf(response) {
-  return JSON.parse(response.headers.get("Wire") ?? "[]");
+  const exchanges = JSON.parse(response.headers.get("Wire") ?? "[]");
+  return exchanges.map((exchange) => ({ ...exchange, unlisted: (exchange.unlisted ?? []).flatMap(linesOf) }));
 }
+
+// Lines that differ only in name and value are reported together.
+const linesOf = ({ pairs, ...line }) => pairs.map(([name, value]) => ({ ...line, name, value }));
+
 
 function maskedSecret(text) {
   const isMasked = text.length > VISIBLE_CHARACTERS && !showSecrets.checked;
@@ -71,8 +76,8 @@ function exchangeNode(exchange) {
   node.querySelector("[data-none]").hidden = exchange.set.length > 0 || Boolean(cleared);
   node.querySelector("[data-set]").replaceChildren(...exchange.set.map(setCookieNode));
   const unlisted = node.querySelector("[data-unlisted]");
-  unlisted.hidden = !exchange.unlisted;
-  unlisted.textContent = unlisted.dataset.text.replace("{n}", exchange.unlisted);
+  unlisted.hidden = !exchange.unlisted.length;
+  unlisted.textContent = unlisted.dataset.text.replace("{n}", exchange.unlisted.length);
   put("trips", roundTripsText(node.querySelector("[data-trips]").dataset, exchange));
   node.querySelector("[data-streamed]").hidden = !exchange.streamed || exchange.trips === null;
   return node;
@@ -105,7 +110,7 @@ function setCookieNode(cookie) {
     row.append(term, meaning);
     attributes.append(row);
   }
-  node.querySelector("[data-notes]").textContent = cookie.notes.join(" ");
+  node.querySelector("[data-notes]").textContent = isDropped(cookie) ? "" : cookie.notes.join(" ");
   return node;
 }
 
