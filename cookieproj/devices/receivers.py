@@ -1,5 +1,6 @@
 """Receivers of signals, which keep the registry of signed-in sessions up to date."""
 
+import time
 from itertools import islice
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from cookieproj.engines import running_engine
+from cookieproj.engines.constants import AUTH_TIME
 from cookieproj.engines.engine_registry import EngineRef
 from cookieproj.engines.exceptions import SessionStoreError
 from cookieproj.engines.signals import sessions_moved, stored_session_deleted
@@ -36,6 +38,7 @@ from .user_model import counts_sign_outs, password_model, users
 def on_signed_in(request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
     # A sign-in without a session, by a token for example, is not registered.
     if request is not None and hasattr(request, "session"):
+        request.session[AUTH_TIME] = int(time.time())
         session_registry.register(request, user)
 
 
