@@ -21,7 +21,7 @@ from django.utils import timezone
 from django.views import View
 from django.views.debug import ExceptionReporter
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from pytest_django import Settings
 
 from cookieproj.devices.decorators import recently_authenticated
@@ -402,6 +402,7 @@ def test_error_reports_hide_password_and_kept_form(
     def report(request: HttpRequest, **kwargs: Any) -> None:
         reports.append(ExceptionReporter(request, *sys.exc_info()).get_traceback_html())
 
+    @sensitive_variables()
     def fail(*args: Any, **kwargs: Any) -> None:
         raise RuntimeError
 
@@ -411,7 +412,7 @@ def test_error_reports_hide_password_and_kept_form(
     try:
         page = client.post("/broken/", {"pin": pin, "to": "eve"})
         with monkeypatch.context() as patch:
-            patch.setattr("cookieproj.devices.asking_password.login", fail)
+            patch.setattr("cookieproj.devices.asking_password.authenticate", fail)
             assert answer(client, page, password).status_code == 500
         assert answer(client, page).status_code == 500
     finally:
