@@ -1,4 +1,4 @@
-"""``ClearSiteDataMiddleware``: browsers forget the pages of a user who signs out."""
+"""``ClearSiteDataMiddleware``: browsers empty their cache when a user signs out."""
 
 import re
 from collections.abc import Callable
@@ -15,10 +15,12 @@ LOCAL_HOST = re.compile(r"(?:(?:[^:]+\.)?localhost|127(?:\.\d+){3}|\[::1\])(?::\
 class ClearSiteDataMiddleware:
     """Sends ``Clear-Site-Data: "cache"`` with the response that signs a user out.
 
-    The browser then drops this site's pages from its cache, and from those that it keeps for its
-    back button. Nothing else is cleared. "cookies" would delete those of the whole registered
-    domain, with its subdomains, and the chosen language. Django deletes the session's cookie
-    itself. "storage" would delete what all apps of the origin have stored, for each of their users.
+    The browser then deletes what it has cached of this site, pages of the user among them. Its back
+    button may still show a page that it keeps in memory: ``never_cache`` forbids that.
+
+    "cookies" would delete those of the whole registered domain, with its subdomains, and the chosen
+    language. Django deletes the session's cookie itself. "storage" would delete what all apps of
+    the origin have stored, for each of their users.
 
     Sites list it in MIDDLEWARE if they want it, because Chromium may take seconds to clear a large
     cache (https://crbug.com/40233601).
