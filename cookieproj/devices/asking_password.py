@@ -89,15 +89,14 @@ def check_password(request: HttpRequest) -> HttpResponse | None:
         form.add_error("password", _("The password cannot be checked now. Try again in a moment."))
         return page(request, form, HTTPStatus.SERVICE_UNAVAILABLE)
     if seconds:
-        form.add_error("password", told_pause(_("Too many wrong passwords."), seconds))
+        form.add_error("password", too_many(seconds))
         response = page(request, form, HTTPStatus.TOO_MANY_REQUESTS)
         response.headers["Retry-After"] = str(seconds)
         return response
     password = form.cleaned_data["password"]
     found = authenticate(request, username=user.get_username(), password=password)
     if found is None or found.pk != user.pk:
-        text = told_pause(_("This is not your password."), password_tries.seconds_to_wait(user))
-        form.add_error("password", text)
+        form.add_error("password", wrong(password_tries.seconds_to_wait(user)))
         return page(request, form)
     password_tries.forget_tries(user)
     # Django gives a session that is signed in no new key, and flushes it if the check has hashed
@@ -107,13 +106,24 @@ def check_password(request: HttpRequest) -> HttpResponse | None:
     return None
 
 
-def told_pause(text: str, seconds: int) -> str:
+def wrong(seconds: int) -> str:
     if not seconds:
-        return text
-    pause = ngettext(
-        "Try again in %(seconds)d second.", "Try again in %(seconds)d seconds.", seconds
+        return _("This is not your password.")
+    text = ngettext(
+        "This is not your password. Try again in %(seconds)d second.",
+        "This is not your password. Try again in %(seconds)d seconds.",
+        seconds,
     )
-    return f"{text} {pause % {'seconds': seconds}}"
+    return text % {"seconds": seconds}
+
+
+def too_many(seconds: int) -> str:
+    text = ngettext(
+        "Too many wrong passwords. Try again in %(seconds)d second.",
+        "Too many wrong passwords. Try again in %(seconds)d seconds.",
+        seconds,
+    )
+    return text % {"seconds": seconds}
 
 
 def can_give_password(user: Any) -> bool:
