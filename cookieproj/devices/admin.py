@@ -24,7 +24,7 @@ from cookieproj.engines.timeouts import timeouts
 
 from .admin_filters import CappedPaginator, DeviceFilter, EngineFilter
 from .admin_lookups import AllowedLookupsAdmin
-from .admin_mixins import SignOutPermission, sign_out_all
+from .admin_mixins import AskPasswordMixin, SignOutPermission, sign_out_all
 from .models import SignedInSession
 from .outdated_sessions import end_outdated
 from .stored_sessions import NotEndedError, open_stored_session
@@ -66,7 +66,9 @@ class SignedInSessionList(ChangeList):
 
 
 @admin.register(SignedInSession)
-class SignedInSessionAdmin(SignOutPermission, AllowedLookupsAdmin, ViewOrDeleteAdmin):
+class SignedInSessionAdmin(
+    AskPasswordMixin, SignOutPermission, AllowedLookupsAdmin, ViewOrDeleteAdmin
+):
     fields = (
         "user", "device", "address", "last_seen", "signed_in_at", "expires", "engine", "key",
     )  # fmt: skip

@@ -1,16 +1,21 @@
 """Mixins for the admin of a site's own user model: actions that sign users out."""
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.auth import get_permission_codename
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseBase
+from django.urls import URLPattern
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from cookieproj.engines.exceptions import SessionEndedError
 
+from .decorators import recently_authenticated
+from .kept_post import SAFE_METHODS
 from .models import SignedInSession
 from .signing_out import sign_out_everywhere
 from .user_model import signed_in_user
@@ -39,6 +44,33 @@ def sign_out_all(model_admin: admin.ModelAdmin, request: HttpRequest, users: Que
     model_admin.message_user(request, text, messages.SUCCESS)
 
 
+def ask_before_changes(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Ask for the password before a POST, if DEVICES_ASK_PASSWORD_AFTER says so."""
+    guarded = recently_authenticated()(view)
+
+    @wraps(view)
+    def view_or_question(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        # The admin has a sign-in page of its own.
+        asks = request.method not in SAFE_METHODS and request.user.is_authenticated
+        response: HttpResponseBase = (guarded if asks else view)(request, *args, **kwargs)
+        return response
+
+    return view_or_question
+
+
+class AskPasswordMixin:
+    """Asks staff for their password before each change in a ModelAdmin.
+
+    It does so if DEVICES_ASK_PASSWORD_AFTER is set. It stands before the other base classes.
+    """
+
+    def get_urls(self) -> list[URLPattern]:
+        urls: list[URLPattern] = super().get_urls()  # type: ignore[misc]
+        for url in urls:
+            url.callback = ask_before_changes(url.callback)
+        return urls
+
+
 class SignOutPermission:
     """The permission for actions that sign users out everywhere.
 
@@ -49,8 +81,8 @@ class SignOutPermission:
         return has_session_permission(request, "delete")
 
 
-class SignOutUsersMixin(SignOutPermission):
-    """Adds the action "sign out" to the admin of a user model.
+class SignOutUsersMixin(AskPasswordMixin, SignOutPermission):
+    """Adds the action "sign out" to the admin of a user model, whose changes ask for the password.
 
     It stands before the other base classes. A class with its own ``actions`` includes "sign_out".
     """

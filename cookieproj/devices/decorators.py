@@ -1,17 +1,20 @@
-"""``require_post``: a view that accepts POST only. A GET is redirected to the page of the form."""
+"""Decorators of views: ``require_post`` and ``recently_authenticated``."""
 
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-View = Callable[..., Any]
+from .asking_password import ask_unless_recent
+from .kept_post import SAFE_METHODS
 
-SAFE_METHODS = ("GET", "HEAD")
+View = Callable[..., Any]
 
 
 def require_post(*, page: str) -> Callable[[View], View]:
@@ -38,3 +41,37 @@ def require_post(*, page: str) -> Callable[[View], View]:
 @never_cache
 def redirect_to_page(request: HttpRequest, page: str) -> HttpResponse:
     return redirect(page)
+
+
+def recently_authenticated(seconds: int | None = None) -> Callable[[View], View]:
+    """Admit signed-in users who gave their password within so many seconds, and ask the others.
+
+    Visitors are redirected to the sign-in page, as by Django's ``login_required``. Users whose
+    password is too long ago get a page in place of the view, with status 403, that asks for it.
+    Their POST is kept in that page. With the right password the session gets a new key, and the
+    view answers the original request: a GET after a redirect to itself.
+
+    ``seconds`` is DEVICES_ASK_PASSWORD_AFTER by default. If that is not set, nobody is asked.
+
+    Works on sync and async views. The page is answered by POST, so this stands outside of
+    ``require_safe`` and ``require_GET``. The view reads ``request.POST`` and ``request.FILES``, not
+    ``request.body``.
+    """
+
+    def decorate(view: View) -> View:
+        if iscoroutinefunction(view):
+
+            @wraps(view)
+            async def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+                response = await sync_to_async(ask_unless_recent)(request, seconds)
+                return await view(request, *args, **kwargs) if response is None else response
+        else:
+
+            @wraps(view)
+            def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+                response = ask_unless_recent(request, seconds)
+                return view(request, *args, **kwargs) if response is None else response
+
+        return login_required(guarded)
+
+    return decorate

@@ -15,9 +15,11 @@ from cookieproj.engines import running_engine
 from cookieproj.engines.engine_registry import EngineRef
 from cookieproj.engines.exceptions import SessionStoreError
 from cookieproj.engines.signals import sessions_moved, stored_session_deleted
+from cookieproj.engines.timeouts import set_auth_time
 
 from . import (
     auth_hashes,
+    clear_site_data,
     outdated_sessions,
     refused_sessions,
     session_registry,
@@ -36,12 +38,15 @@ from .user_model import counts_sign_outs, password_model, users
 def on_signed_in(request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
     # A sign-in without a session, by a token for example, is not registered.
     if request is not None and hasattr(request, "session"):
+        set_auth_time(request.session)
         session_registry.register(request, user)
 
 
 @receiver(user_logged_out)
 def on_signed_out(request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
     """Remove the row, and refuse copies of the cookie. Django deletes the stored session."""
+    if request is not None and user is not None:
+        setattr(request, clear_site_data.HAS_SIGNED_OUT, True)
     session = getattr(request, "session", None)
     if session is not None and (row_id := id_of(session, session.session_key)):
         session_registry.deregister(row_id, session, refused_sessions.expiry_of(session), user)

@@ -1,5 +1,7 @@
 """The page "Your devices", which lists where a user is signed in, and its buttons to sign out."""
 
+from uuid import UUID
+
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
@@ -15,7 +17,7 @@ from cookieproj.engines.exceptions import SessionEndedError
 from cookieproj.engines.timeouts import timeouts
 
 from . import signing_out, stored_sessions, tracking
-from .decorators import require_post
+from .decorators import recently_authenticated, require_post
 from .row_identity import registered_id
 from .signing_out import devices_of, log_end_by_owner, sign_out_everywhere
 from .user_model import counts_sign_outs, signed_in_user
@@ -42,7 +44,16 @@ def your_devices(request: HttpRequest) -> HttpResponse:
 
 @require_post(page="cookieproj_devices:list")
 @login_required
-def sign_out_one(request: HttpRequest, pk: str) -> HttpResponse:
+def sign_out_one(request: HttpRequest, pk: UUID) -> HttpResponse:
+    # Nobody needs a password to sign out where they are.
+    is_this = str(pk) == registered_id(request.session)
+    response: HttpResponse = (end_one if is_this else recently_authenticated()(end_one))(
+        request, pk
+    )
+    return response
+
+
+def end_one(request: HttpRequest, pk: UUID) -> HttpResponse:
     row = signed_in_user(request).signed_in_sessions.filter(pk=pk).first()
     if row is None:
         # Another click or device has signed it out, or it is another user's: the message is the
@@ -70,7 +81,7 @@ def sign_out_one(request: HttpRequest, pk: str) -> HttpResponse:
 
 
 @require_post(page="cookieproj_devices:list")
-@login_required
+@recently_authenticated()
 def sign_out_others(request: HttpRequest) -> HttpResponse:
     user = signed_in_user(request)
     try:

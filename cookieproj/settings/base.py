@@ -59,6 +59,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "cookieproj.engines.secret_key_rotation.KeepSessionKeyMiddleware",
     "cookieproj.devices.middleware.DevicesMiddleware",
+    "cookieproj.devices.clear_site_data.ClearSiteDataMiddleware",
     "demo.health.DatabaseUnavailableMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

@@ -3,6 +3,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.core.cache import cache
+from pytest_django import Settings
 
 from cookieproj.devices import signals
 from cookieproj.devices.event_log import logger
@@ -10,6 +12,14 @@ from cookieproj.devices.models import SignedInSession
 
 # Each signal by its name or reason, and the session's id or the user's name.
 SentSignals = list[tuple[str, str]]
+
+
+@pytest.fixture
+def fresh_cache(settings: Settings) -> Iterator[None]:
+    """The default cache before and after the test, which counts wrong passwords, is empty."""
+    cache.clear()
+    yield
+    cache.clear()
 
 
 @pytest.fixture

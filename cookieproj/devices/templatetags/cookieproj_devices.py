@@ -1,14 +1,19 @@
-"""Template tags and filters of the devices page and of the admin's overview."""
+"""Template tags and filters: for the devices page, for each page of a site, and for the admin."""
 
 from datetime import datetime
 from typing import Any
 
 from django import template
 from django.apps import apps
+from django.contrib.auth.views import redirect_to_login
 from django.contrib.humanize.templatetags.humanize import naturaltime
+from django.http import HttpRequest
+from django.utils.http import escape_leading_slashes
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
+from cookieproj.devices.kept_post import SAFE_METHODS
+from cookieproj.devices.session_end import seconds_of_warning, session_end
 from cookieproj.devices.sign_in_chart import Overview
 from cookieproj.engines.session_counts import figure
 
@@ -25,6 +30,50 @@ def ago(moment: datetime) -> str:
     if apps.is_installed("django.contrib.humanize"):
         return str(naturaltime(moment))
     return _("%(time)s ago") % {"time": timesince(moment, depth=1)}
+
+
+@register.inclusion_tag("cookieproj_devices/sign_out_button.html", takes_context=True)
+def sign_out_button(context: dict[str, Any]) -> dict[str, Any]:
+    """Render a button that signs the user out, and a script that notices a sign-out in other tabs.
+
+    Renders nothing for visitors, and on pages without a request.
+    """
+    request = context.get("request")
+    user = getattr(request, "user", None)
+    if request is None or user is None or not user.is_authenticated:
+        return {}
+    return {"user_id": str(user.pk), "sign_in_url": sign_in_url(request)}
+
+
+@register.inclusion_tag("cookieproj_devices/session_countdown.html", takes_context=True)
+def session_countdown(context: dict[str, Any]) -> dict[str, Any]:
+    """Render when the user's session ends, and how to stay signed in: see WCAG 2.2.1 and 2.2.6.
+
+    It needs ``sign_out_button`` on the same page. Renders nothing for visitors, and without
+    SESSION_IDLE_AGE and SESSION_ABSOLUTE_AGE.
+    """
+    request = context.get("request")
+    user = getattr(request, "user", None)
+    if request is None or user is None or not user.is_authenticated:
+        return {}
+    if (end := session_end(request)) is None:
+        return {}
+    return {
+        "end": end,
+        "seconds_of_warning": seconds_of_warning(),
+        "next": page_url(request),
+        "sign_in_url": sign_in_url(request),
+    }
+
+
+def page_url(request: HttpRequest) -> str:
+    """Return the URL of the page, which a POST may not have."""
+    url = request.get_full_path() if request.method in SAFE_METHODS else "/"
+    return escape_leading_slashes(url)
+
+
+def sign_in_url(request: HttpRequest) -> str:
+    return redirect_to_login(page_url(request)).url
 
 
 @register.inclusion_tag("admin/cookieproj_devices/overview.html", takes_context=True)
