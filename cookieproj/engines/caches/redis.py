@@ -30,6 +30,7 @@ from .generic import (
     seconds_until,
 )
 from .redis_client import client_of
+from .redis_direct import direct
 from .redis_errors import WRONG_LOCATION, refuse_decode_responses, store_error
 from .redis_listing import RedisListing
 from .redis_steps import DELETE, SWAP, TOUCH, Server, Step, known_servers, server_of
@@ -126,7 +127,7 @@ class RedisStore(RedisListing):
         if with_expiry:
             payload, expires = self._read_with_expiry(self.name(key))
             return None if payload is None else replace(self._entry(payload), expires=expires)
-        stored = self._call(methodcaller("get", self.name(key)))
+        stored = self._command(methodcaller("get", self.name(key)))
         return None if stored is None else self._entry(stored)
 
     def insert(self, key: str, data: Data, expires: datetime) -> Entry:
@@ -241,7 +242,12 @@ class RedisStore(RedisListing):
         return True
 
     def _write(self, command: Callable[[Any], Any]) -> Any:
-        return self._retry_on_new_connection(lambda: self._call(command))
+        return self._retry_on_new_connection(lambda: self._command(command))
+
+    def _command(self, command: Callable[[Any], Any]) -> Any:
+        """Run one command, in one round trip."""
+        with self.store_call():
+            return command(direct(self.client))
 
     def _retry_on_new_connection(self, write: Callable[[], Any]) -> Any:
         """Retry once if the server is read-only: it may have been the primary on connecting."""

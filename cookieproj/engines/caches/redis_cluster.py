@@ -134,6 +134,10 @@ class RedisClusterStore(DjangoRedisStore):
                 raise
         return super()._call(command)
 
+    def _command(self, command: Callable[[Any], Any]) -> Any:
+        """Run one command by the client, which finds its node."""
+        return self._call(command)
+
     def _may_retry(self, error: BaseException | None) -> bool:
         """Whether the command was not sent, and the client has learned of a new primary.
 
