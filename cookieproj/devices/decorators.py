@@ -11,6 +11,8 @@ from django.shortcuts import redirect
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
+from cookieproj.engines.compliance.site import ASKS_FOR_PASSWORD
+
 from .asking_password import ask_unless_recent
 from .kept_post import SAFE_METHODS
 
@@ -72,6 +74,9 @@ def recently_authenticated(seconds: int | None = None) -> Callable[[View], View]
                 response = ask_unless_recent(request, seconds)
                 return view(request, *args, **kwargs) if response is None else response
 
-        return login_required(guarded)
+        checked = login_required(guarded)
+        # For ``checksessions``.
+        setattr(checked, ASKS_FOR_PASSWORD, True)
+        return checked
 
     return decorate

@@ -15,6 +15,8 @@ class RecentlyAuthenticatedMixin:
     """
 
     authenticated_within: int | None = None
+    # For ``checksessions``.
+    asks_for_password = True
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         dispatch = super().dispatch  # type: ignore[misc] # mixed into a View

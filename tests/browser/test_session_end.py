@@ -11,6 +11,7 @@ from tests.conftest import copied
 from tests.sites import running
 
 from .conftest import sign_in
+from .test_pages import violations
 
 SETTINGS = "--settings=tests.short_sessions"
 
@@ -63,6 +64,7 @@ def test_page_warns_and_stays_signed_in_by_a_button(tabs: list[Page]) -> None:
     for tab in tabs:
         expect(tab.get_by_role("alert").filter(has_text=WARNING)).to_be_visible(timeout=TIMEOUT)
     expect(first.locator("[data-left]")).to_contain_text("0:0")
+    assert violations(second) == []
     first.get_by_role("button", name="Stay signed in").click()
     for tab in tabs:
         expect(tab.locator("[data-warn]")).not_to_contain_text(WARNING)
@@ -125,6 +127,7 @@ def test_password_is_asked_in_place_and_the_button_then_acts(page: Page) -> None
     field.fill("guess")
     page.keyboard.press("Enter")
     expect(page.get_by_text("This is not your password.")).to_be_visible()
+    assert violations(page) == []
     expect(page.get_by_label("Password")).to_be_focused()
     page.keyboard.type("cookies")
     page.keyboard.press("Enter")

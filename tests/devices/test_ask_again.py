@@ -27,6 +27,7 @@ from pytest_django import Settings
 from cookieproj.devices.decorators import recently_authenticated
 from cookieproj.devices.kept_post import KEPT_FIELD, PASSWORD_FIELD
 from cookieproj.devices.view_mixins import RecentlyAuthenticatedMixin
+from cookieproj.engines.compliance.site import asks_for_password, views
 from cookieproj.engines.constants import AUTH_TIME
 from demo.models import User
 from tests.browsers import browser, is_in, key_of, row_of
@@ -423,3 +424,10 @@ def test_error_reports_hide_password_and_kept_form(
     for text in (*reports, caplog.text):
         assert pin not in text
         assert password not in text
+
+
+def test_checksessions_finds_the_guarded_views() -> None:
+    guarded = {route for route, view in views() if asks_for_password(view)}
+    assert {f"/{url.lstrip('/')}" for url in VIEWS} <= guarded
+    assert "/devices/sign-out-others/" in guarded
+    assert "/devices/" not in guarded

@@ -91,7 +91,7 @@ def other_sessions_after_change() -> Finding:
 @L2(
     "7.4.4",
     gettext_lazy("Each page behind a sign-in has a button to sign out, easy to see."),
-    "tests/devices/TO_BE_NAMED_sign_out_button.py",
+    "tests/devices/test_session_views.py::test_button_is_on_every_page_of_a_signed_in_user",
 )
 def sign_out_on_each_page() -> Finding:
     if site.has_sign_out_button("cookieproj_devices/base.html"):

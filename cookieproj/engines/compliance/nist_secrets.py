@@ -190,5 +190,5 @@ def forged_requests_refused() -> Finding:
 SHOULD(
     "5.1-sign-out",
     gettext_lazy("Signing out is easy to find."),
-    "tests/devices/TO_BE_NAMED_sign_out_button.py",
+    "tests/devices/test_session_views.py::test_button_is_on_every_page_of_a_signed_in_user",
 )(asvs_v7_ending.sign_out_on_each_page)
