@@ -24,5 +24,7 @@ EVERYWHERE = "signed out everywhere"
 PASSWORD = "password changed"  # noqa: S105
 # Another user has signed in with the same session.
 REPLACED = "another user signed in"
+# The user has signed in on another device, and may be signed in on no more: see DEVICES_LIMIT.
+DEVICE_LIMIT = "device limit"
 
-REASONS = (SIGNED_OUT, ENDED, EVERYWHERE, PASSWORD, REPLACED)
+REASONS = (SIGNED_OUT, ENDED, EVERYWHERE, PASSWORD, REPLACED, DEVICE_LIMIT)
