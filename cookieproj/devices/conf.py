@@ -43,3 +43,8 @@ def is_limit(number: object) -> bool:
 def over_limit() -> str:
     """Return DEVICES_OVER_LIMIT: END_OLDEST or REFUSE."""
     return str(getattr(settings, "DEVICES_OVER_LIMIT", END_OLDEST))
+
+
+def new_device_email() -> bool:
+    """Return DEVICES_NEW_DEVICE_EMAIL: whether users get an e-mail about a new device."""
+    return bool(getattr(settings, "DEVICES_NEW_DEVICE_EMAIL", False))

@@ -16,7 +16,7 @@ from cookieproj.engines.middleware import ERROR_ATTRIBUTE
 from cookieproj.engines.renewal import decide_renewal, is_passive
 from cookieproj.engines.sql_call import in_transaction, store_error
 
-from . import device_limit, outdated_sessions, session_registry, tracking
+from . import device_limit, known_devices, outdated_sessions, session_registry, tracking
 from .current_request import as_current_request
 from .deferred_writes import registry_connection
 
@@ -110,6 +110,7 @@ class DevicesMiddleware:
         session = getattr(request, REFUSED_SESSION_ATTRIBUTE, None)
         if session is not None and session.is_empty():
             session.modified = False
+        known_devices.set_cookie(request, response)
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:

@@ -21,7 +21,7 @@ from cookieproj.engines.exceptions import SessionEndedError
 from cookieproj.engines.merge import Data
 from cookieproj.engines.signed_ids import without_signature
 
-from . import auth_hashes, device_limit, stored_sessions
+from . import auth_hashes, device_limit, known_devices, stored_sessions
 from .client_info import address_of, device_of
 from .deferred_writes import try_write
 from .device_limit import SignInRefusedError
@@ -72,6 +72,7 @@ def register(request: HttpRequest, user: Any) -> None:
         postpone(session)
     if not known_id:
         announce_start(request, row)
+        known_devices.recognize(request, user, row)
 
 
 def undo_sign_in(request: HttpRequest) -> None:

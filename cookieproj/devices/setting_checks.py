@@ -1,4 +1,4 @@
-"""System checks of the settings on the limit of devices.
+"""System checks of the settings on the limit of devices and on new ones.
 
 Importing the module registers them.
 """
@@ -6,6 +6,7 @@ Importing the module registers them.
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
@@ -14,6 +15,7 @@ from django.utils.translation import gettext as _
 from cookieproj.engines import running_engine
 
 from . import conf
+from .user_model import email_field
 
 
 @register
@@ -63,3 +65,15 @@ def engine_ends_the_oldest(**kwargs: Any) -> list[CheckMessage]:
     text = _("A sign-in over DEVICES_LIMIT is refused, because the oldest session cannot end.")
     hint = _('%(reason)s Or set DEVICES_OVER_LIMIT = "refuse".') % {"reason": reason}
     return [CheckWarning(text, hint=hint, id="devices.W003")]
+
+
+@register
+def users_have_email_addresses(**kwargs: Any) -> list[CheckMessage]:
+    """Warn if DEVICES_NEW_DEVICE_EMAIL is on, and the user model has no address."""
+    if not conf.new_device_email() or email_field():
+        return []
+    text = _("No e-mail about a new device is sent: the user model has no field for an address.")
+    hint = _(
+        "Name the field in EMAIL_FIELD of the user model, or set DEVICES_NEW_DEVICE_EMAIL = False."
+    )
+    return [CheckWarning(text, hint=hint, obj=get_user_model(), id="devices.W004")]

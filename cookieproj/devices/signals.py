@@ -5,6 +5,10 @@ from django.dispatch import Signal
 # A user has signed in. Arguments: ``request``, and ``session``, the SignedInSession.
 session_started = Signal()
 
+# A user has signed in on a device that the user has not used before, and has used others. Arguments
+# as for ``session_started``. ``known_devices`` describes what a device is.
+signed_in_from_new_device = Signal()
+
 # A signed-in session has ended before its expiry; sent once for each. Arguments: ``session``, the
 # SignedInSession as it was, and ``reason``, one of REASONS. ``signals_on_commit`` describes when it
 # is sent.

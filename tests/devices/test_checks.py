@@ -99,6 +99,13 @@ def test_engine_that_cannot_end_the_oldest_is_a_warning(family: str, settings: S
     assert "devices.W003" not in ids()
 
 
+def test_email_without_a_field_is_a_warning(settings: Settings) -> None:
+    settings.DEVICES_NEW_DEVICE_EMAIL = True
+    assert ids() == []
+    with mock.patch.object(User, "EMAIL_FIELD", "mail"):
+        assert ids() == ["devices.W004"]
+
+
 def test_unimportable_engine_is_left_to_other_checks(settings: Settings, ada: User) -> None:
     browser(ada)
     settings.SESSION_ENGINE = "nothing"
