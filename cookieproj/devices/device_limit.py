@@ -142,7 +142,7 @@ def tell_ended(request: HttpRequest, ended: Sequence[SignedInSession], user: Any
 
 
 def describe(user: Any) -> str:
-    """Return a sentence on the user's limit for the devices page; empty if there is none."""
+    """Return the user's limit in words for the devices page; empty if there is none."""
     limit = conf.limit(user)
     if limit is None:
         return ""
@@ -155,7 +155,8 @@ def describe(user: Any) -> str:
         "You can be signed in on at most %(limit)d devices.",
         limit,
     )
-    return f"{text % {'limit': limit}} {then}"
+    # Chinese has no space between sentences.
+    return _("%(sentence)s %(next)s") % {"sentence": text % {"limit": limit}, "next": then}
 
 
 def refused_page(request: HttpRequest, error: SignInRefusedError) -> HttpResponse:

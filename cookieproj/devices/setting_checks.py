@@ -28,7 +28,7 @@ def limit_is_valid(**kwargs: Any) -> list[CheckMessage]:
         value = getattr(settings, "DEVICES_LIMIT", None)
     if value is None or callable(value) or conf.is_limit(value):
         return []
-    text = _("DEVICES_LIMIT = %(value)r is no limit of devices.") % {"value": value}
+    text = _("DEVICES_LIMIT = %(value)r is not a number of devices.") % {"value": value}
     hint = _(
         "Set it to a positive number, to a function that takes a user and returns one or None, to "
         "the dotted path of such a function, or to None for any number of devices."
@@ -42,7 +42,7 @@ def over_limit_is_valid(**kwargs: Any) -> list[CheckMessage]:
     value = conf.over_limit()
     if value in {conf.END_OLDEST, conf.REFUSE}:
         return []
-    text = _("DEVICES_OVER_LIMIT = %(value)r says nothing of a sign-in over DEVICES_LIMIT.")
+    text = _("DEVICES_OVER_LIMIT = %(value)r is not one of its values.")
     hint = _('Set it to "%(end_oldest)s" or "%(refuse)s".') % {
         "end_oldest": conf.END_OLDEST,
         "refuse": conf.REFUSE,
