@@ -79,6 +79,11 @@ def test_device_without_a_cookie_of_this_site_is_new(
         del client.cookies["known_device"]
     else:
         client.cookies["known_device"] = cookie or f"{client.cookies['known_device'].value}x"
+    sent = client.cookies["known_device"].value if cookie is not None else None
+    sign_in(client)
+    assert len(new_devices) == 1
+    assert client.cookies["known_device"].value != sent
+    sign_out(client)
     sign_in(client)
     assert len(new_devices) == 1
 
