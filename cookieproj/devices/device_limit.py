@@ -7,6 +7,7 @@ count, so that nobody is kept out by rows of sessions that are gone.
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from operator import attrgetter
 from typing import Any
 
 from django.contrib import messages
@@ -86,11 +87,9 @@ def refuses() -> bool:
 def lock(user: Any) -> None:
     """Lock the user's row until the transaction ends, by an update, which every database locks."""
     model: Any = password_model()
-    column = next(
-        field.name
-        for field in model._meta.local_concrete_fields
-        if not field.primary_key and not field.generated
-    )
+    fields = [field for field in model._meta.local_concrete_fields if not field.generated]
+    # The primary key only if there is no other column.
+    column = min(fields, key=attrgetter("primary_key")).name
     rows = model._base_manager.using(users().db).filter(pk=getattr(user, model._meta.pk.attname))
     rows.update(**{column: F(column)})
 
