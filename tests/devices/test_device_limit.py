@@ -28,7 +28,7 @@ from cookieproj.engines import running_engine
 from demo.models import User
 from tests.browsers import IPHONE, browser, is_in, key_of, row_of
 from tests.conftest import on
-from tests.families import IN_COOKIES, run_on
+from tests.families import COOKIE_ENGINES, IN_COOKIES, run_on
 from tests.fault_table import WHOSE, Whose
 
 from .conftest import SentSignals
@@ -191,6 +191,18 @@ def test_refusal_ends_the_session_of_another_user_in_that_browser(
     assert not is_in(copy)
     assert list(SignedInSession.objects.values_list("user", flat=True)) == [ada.pk]
     assert browser(admin)
+
+
+@on(*COOKIE_ENGINES)
+def test_refusal_deletes_the_cookie_of_another_user_if_no_server_can_refuse_it(
+    profile: str, settings: Settings, ada: User, admin: User, limited_to: Callable[..., None]
+) -> None:
+    del settings.SESSION_REVOCATION_CHECK
+    limited_to(1)
+    browser(ada)
+    client = browser(admin)
+    assert client.post(SIGN_IN, FORM).status_code == 403
+    assert not is_in(client)
 
 
 def test_refusal_leaves_the_cookie_of_a_sign_in_in_another_tab(
