@@ -72,6 +72,9 @@ DEVICES = {
     "ROW_ID_LABEL": "demo.index:",
     "REGISTRY_SEAL": "demo.SignedInSession",
     "ROW_ITEM": "_signed_in_session",
+    "DEVICE_COOKIE": "known_device",
+    "DEVICE_COOKIE_SALT": "cookieproj.devices.device_cookie",
+    "DEVICE_LABEL": "cookieproj.devices.known_device:",
 }
 
 DEMO = {

@@ -18,4 +18,4 @@ class DevicesConfig(AppConfig):
                 "cookieproj.devices needs cookieproj.engines in INSTALLED_APPS as well, after it."
             )
         # Importing them registers them, which needs the settings and the models.
-        from . import checks, event_log, receivers  # noqa: F401, PLC0415
+        from . import checks, event_log, receivers, setting_checks  # noqa: F401, PLC0415

@@ -10,19 +10,22 @@ from django.utils import timezone
 from cookieproj.engines import running_engine
 
 from . import stored_sessions
-from .models import ForgettableQuerySet, RefusedSession, SignedInSession
+from .known_devices import KNOWN_FOR
+from .models import ForgettableQuerySet, KnownDevice, RefusedSession, SignedInSession
 from .outdated_sessions import BATCH_SIZE, end_outdated
 from .write_throttle import LAST_SEEN_INTERVAL
 
 
 def clear() -> int:
-    """Delete rows of refused and signed-in sessions that are out of date, in batches.
+    """Delete rows of sessions and devices that are out of date, in batches.
 
     Return the number of signed-in sessions. A row expires by its own date, because not every
     store can be asked. ``DevicesMiddleware`` updates the date when a session is renewed.
     """
     now = timezone.now()
     for _number in delete_in_batches(RefusedSession.objects.filter(until__lt=now)):
+        pass
+    for _number in delete_in_batches(KnownDevice.objects.filter(last_used__lt=now - KNOWN_FOR)):
         pass
     # The date of a row may lag behind the session by twice LAST_SEEN_INTERVAL: a process does not
     # update a row that is younger than that, and checks it again only after the same time.

@@ -21,3 +21,9 @@ REGISTRY_SEAL = "demo.SignedInSession"
 # In a session: the id of its row, and the session's own expiry when the row was last written. Under
 # a changed name each session would get a second row, and refused sessions would open.
 ROW_ITEM = "_signed_in_session"
+
+# The cookie with the id of a browser, the salt of its signature, and the label of the digest that a
+# row of ``KnownDevice`` stores. If one changed, each device would be a new one.
+DEVICE_COOKIE = "known_device"
+DEVICE_COOKIE_SALT = "cookieproj.devices.device_cookie"
+DEVICE_LABEL = "cookieproj.devices.known_device:"

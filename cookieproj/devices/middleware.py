@@ -16,7 +16,7 @@ from cookieproj.engines.middleware import ERROR_ATTRIBUTE
 from cookieproj.engines.renewal import decide_renewal, is_passive
 from cookieproj.engines.sql_call import in_transaction, store_error
 
-from . import outdated_sessions, session_registry, tracking
+from . import device_limit, known_devices, outdated_sessions, session_registry, tracking
 from .current_request import as_current_request
 from .deferred_writes import registry_connection
 
@@ -110,7 +110,15 @@ class DevicesMiddleware:
         session = getattr(request, REFUSED_SESSION_ATTRIBUTE, None)
         if session is not None and session.is_empty():
             session.modified = False
+        known_devices.set_cookie(request, response)
         return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Say why a sign-in was refused, whichever view has called ``login()``."""
+        if not isinstance(exception, device_limit.SignInRefusedError):
+            return None
+        session_registry.end_restored(request)
+        return device_limit.refused_page(request, exception)
 
     def response_to_error(self, request: HttpRequest, error: Error) -> HttpResponse:
         """Return a 503, as for a failing store: a session that ended could not be refused.

@@ -1,4 +1,4 @@
-"""The tables of the registry: signed-in sessions, and ended ones that are refused."""
+"""The tables: signed-in sessions, ended ones that are refused, and known devices."""
 
 import uuid
 from collections.abc import Iterable
@@ -156,3 +156,20 @@ class RefusedSession(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class KnownDevice(models.Model):
+    """A device on which a user has signed in: see ``known_devices``."""
+
+    # Of the device's id and the user.
+    digest = models.CharField(max_length=64, primary_key=True)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    last_used = models.DateTimeField(db_index=True)
+
+    objects = PrimaryManager.from_queryset(ForgettableQuerySet)()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.digest

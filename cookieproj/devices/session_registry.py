@@ -21,13 +21,14 @@ from cookieproj.engines.exceptions import SessionEndedError
 from cookieproj.engines.merge import Data
 from cookieproj.engines.signed_ids import without_signature
 
-from . import auth_hashes
+from . import auth_hashes, device_limit, known_devices, stored_sessions
 from .client_info import address_of, device_of
 from .deferred_writes import try_write
+from .device_limit import SignInRefusedError
 from .models import SignedInSession, SignedInSessionQuerySet
 from .refused_sessions import expiry_of, is_refused, refuse
 from .row_identity import id_from_key, identity, mark, registered_id
-from .signals import PASSWORD, REPLACED
+from .signals import DEVICE_LIMIT, PASSWORD, REPLACED
 from .signals_on_commit import announce_end, announce_start
 from .user_model import find_user
 from .write_throttle import claim, postpone
@@ -44,7 +45,7 @@ def register(request: HttpRequest, user: Any) -> None:
     """Add the session to the registry, or update its row if it has one.
 
     If the database refuses the write, a later request of the session writes the row under the id
-    that is now in the session.
+    that is now in the session. Raises SignInRefusedError after the sign-in is undone.
     """
     session = request.session
     known_id = registered_id(session)
@@ -57,7 +58,13 @@ def register(request: HttpRequest, user: Any) -> None:
         session.save()
     row_id = known_id or str(uuid4())
     row = make_row(request, user, row_id)
-    is_written = try_write(lambda: upsert(row))
+    ended: list[SignedInSession] = []
+    try:
+        is_written = try_write(lambda: ended.extend(device_limit.add(row, user, upsert)))
+    except SignInRefusedError:
+        undo_sign_in(request)
+        raise
+    device_limit.tell_ended(request, ended, user)
     mark(session, row_id)
     if is_written:
         claim(session)
@@ -65,6 +72,47 @@ def register(request: HttpRequest, user: Any) -> None:
         postpone(session)
     if not known_id:
         announce_start(request, row)
+        known_devices.recognize(request, user, row)
+
+
+def undo_sign_in(request: HttpRequest) -> None:
+    """End the session of a sign-in that is refused, and the one that it continues.
+
+    The cookie is only deleted if it may open a signed-in session. Otherwise a sign-in in another
+    tab of the browser may have replaced it.
+    """
+    _session, data = session_at_start(request)
+    was_signed_in = SESSION_KEY in data
+    request.session.flush()
+    request.session.modified = was_signed_in
+    if hasattr(request, "user"):
+        # As in Django's ``logout``: its table exists only if its app is installed.
+        from django.contrib.auth.models import AnonymousUser  # noqa: PLC0415
+
+        request.user = AnonymousUser()
+
+
+def end_restored(request: HttpRequest) -> None:
+    """End the session that a refused sign-in has replaced, and that a rollback has restored."""
+    if session_key := ended_key(request):
+        running_engine.store()().delete(session_key)
+    deregister_previous(request, REPLACED)
+
+
+def add_late(request: HttpRequest, user: Any, row_id: str) -> bool:
+    """Add the row of a session that is in use already, and return whether it is still signed in.
+
+    It is not if DEVICES_LIMIT would have refused the sign-in.
+    """
+    row = make_row(request, user, row_id)
+    try:
+        device_limit.add(row, user, insert)
+    except SignInRefusedError:
+        stored_sessions.delete_stored_session(row)
+        request.session.flush()
+        announce_end(row, DEVICE_LIMIT)
+        return False
+    return True
 
 
 def register_existing(request: HttpRequest, user: Any) -> None:
@@ -74,9 +122,9 @@ def register_existing(request: HttpRequest, user: Any) -> None:
     """
     session = request.session
     row_id = id_from_key(session.session_key or "")
-    insert(make_row(request, user, row_id))
-    mark(session, row_id)
-    claim(session)
+    if add_late(request, user, row_id):
+        mark(session, row_id)
+        claim(session)
 
 
 def make_row(request: HttpRequest, user: Any, row_id: str) -> SignedInSession:

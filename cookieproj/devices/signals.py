@@ -5,6 +5,10 @@ from django.dispatch import Signal
 # A user has signed in. Arguments: ``request``, and ``session``, the SignedInSession.
 session_started = Signal()
 
+# A user has signed in on a device that the user has not used before, and has used others. Arguments
+# as for ``session_started``. ``known_devices`` describes what a device is.
+signed_in_from_new_device = Signal()
+
 # A signed-in session has ended before its expiry; sent once for each. Arguments: ``session``, the
 # SignedInSession as it was, and ``reason``, one of REASONS. ``signals_on_commit`` describes when it
 # is sent.
@@ -24,5 +28,7 @@ EVERYWHERE = "signed out everywhere"
 PASSWORD = "password changed"  # noqa: S105
 # Another user has signed in with the same session.
 REPLACED = "another user signed in"
+# The user has signed in on another device, and may be signed in on no more: see DEVICES_LIMIT.
+DEVICE_LIMIT = "device limit"
 
-REASONS = (SIGNED_OUT, ENDED, EVERYWHERE, PASSWORD, REPLACED)
+REASONS = (SIGNED_OUT, ENDED, EVERYWHERE, PASSWORD, REPLACED, DEVICE_LIMIT)

@@ -126,10 +126,11 @@ def perform(
             session_registry.register_existing(request, user)
         case Step.TOUCH:
             touch(request, user, str(row_id))
-            if expiry_changed(session):
+            # The session has ended if its row was lost, and DEVICES_LIMIT allows no other one.
+            if SESSION_KEY in session and expiry_changed(session):
                 mark(session, str(row_id))
         case Step.REPAIR if not is_refused(str(row_id)):
-            session_registry.insert(session_registry.make_row(request, user, str(row_id)))
+            session_registry.add_late(request, user, str(row_id))
         case Step.UPDATE_IDENTITY if row is not None:
             # Only if the row is as it was read: another request may have updated it since.
             rows.filter(**row.identity).update(

@@ -63,6 +63,13 @@ def has_field(name: str) -> bool:
     return False
 
 
+def email_field() -> str:
+    """Return the name of the field with a user's e-mail address; empty if there is none."""
+    model: Any = get_user_model()
+    name: str = getattr(model, "get_email_field_name", str)()
+    return name if has_field(name) else ""
+
+
 def password_model() -> type[Model]:
     """Return the model that has the password column: the user model or a parent of it."""
     model: type[Model] = get_user_model()

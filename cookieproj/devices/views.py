@@ -16,7 +16,7 @@ from cookieproj.engines import running_engine
 from cookieproj.engines.exceptions import SessionEndedError
 from cookieproj.engines.timeouts import timeouts
 
-from . import signing_out, stored_sessions, tracking
+from . import device_limit, signing_out, stored_sessions, tracking
 from .decorators import recently_authenticated, require_post
 from .row_identity import registered_id
 from .signing_out import devices_of, log_end_by_owner, sign_out_everywhere
@@ -38,6 +38,7 @@ def your_devices(request: HttpRequest) -> HttpResponse:
         "shows_idle_end": timeouts().idle is not None,
         "why_not_single": running_engine.why_not_single(),
         "ends_unknown": counts_sign_outs(),
+        "limit": device_limit.describe(user),
     }
     return render(request, "cookieproj_devices/device_list.html", context)
 

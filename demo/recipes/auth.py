@@ -11,6 +11,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
 
+from cookieproj.devices.signing_out import sign_out_everywhere
+from cookieproj.devices.views import devices_signed_out
 from demo import demo_accounts
 from demo.login_auth import (
     is_admitted,
@@ -225,6 +227,22 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         return sign_in_page(request, form, "demo:auth/account")
     login(request, form.get_user())
     return HttpResponseRedirect(next_page(request, "demo:auth/account"))
+
+
+@recipe(
+    _("One device only"),
+    _(
+        "Sign in here and in another browser first. This signs you out there: that browser notices "
+        "with its next request. With the setting DEVICES_LIMIT = 1 every sign-in does so, or is "
+        "refused while you are signed in elsewhere."
+    ),
+    methods=CHANGES,
+)
+def one_device_only(request: HttpRequest) -> HttpResponse:
+    if not request.user.is_authenticated:
+        return TextResponse(gettext("Nobody was signed in."))
+    ended = sign_out_everywhere(request.user, by=request.user, keep=request)
+    return TextResponse(devices_signed_out(ended))
 
 
 @recipe(

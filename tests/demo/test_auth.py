@@ -12,6 +12,7 @@ from pytest_django import Settings
 
 from demo.constants import LOGIN_COOKIE
 from demo.models import User
+from tests.browsers import browser, is_in
 
 SIGN_INS = pytest.mark.parametrize(
     ("sign_in", "account"),
@@ -110,6 +111,12 @@ def test_sign_in_changes_session_key_and_keeps_data(
     assert client.get("/sessions/get/").content.decode() == "color is blue\n"
 
 
+def test_one_device_only_signs_out_the_others(profile: str, ada: User, admin: User) -> None:
+    here, there, theirs = browser(ada), browser(ada), browser(admin)
+    assert here.post("/auth/one-device-only/").text == "1 device is signed out.\n"
+    assert [is_in(client) for client in (here, there, theirs)] == [True, False, True]
+
+
 def test_sign_out_by_hand_keeps_other_data(profile: str, client: Client, ada: User) -> None:
     client.post("/auth/by-hand-sign-in/", ADA)
     client.post("/sessions/set-item/")
@@ -161,7 +168,13 @@ def test_demodata_lists_accounts_that_can_sign_in(
 
 
 @pytest.mark.parametrize(
-    "path", ["/auth/by-hand-sign-out/", "/auth/sign-out/", "/leaving/sign-out-and-clear/"]
+    "path",
+    [
+        "/auth/by-hand-sign-out/",
+        "/auth/one-device-only/",
+        "/auth/sign-out/",
+        "/leaving/sign-out-and-clear/",
+    ],
 )
 def test_signing_out_nobody_says_so(path: str, client: Client, ada: User) -> None:
     assert client.post(path).content.decode().startswith("Nobody was signed in.")

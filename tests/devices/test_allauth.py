@@ -276,3 +276,25 @@ def test_allauth_usersessions_and_devices_stay_in_step(
     site = site_of(PLAIN, migrated, tmp_path, redis_url)
     site.configure(engine, **USERSESSIONS)
     site.python(BOTH_LISTS)
+
+
+OVER_THE_LIMIT = """
+first, second = sign_up(), browser(CHROME)
+form = {"login": ADA, "password": SECRET}
+response = second.post("/accounts/login/", form)
+assert response.status_code == 403
+assert "already signed in on 1 device" in response.text
+assert [is_in(first), is_in(second)] == [True, False]
+assert first.post("/accounts/logout/").status_code == 302
+assert second.post("/accounts/login/", form).status_code == 302
+assert is_in(second)
+assert sent_signals == ["started", "signed out", "started"]
+"""
+
+
+def test_allauth_sign_in_over_the_limit_is_refused(
+    migrated: dict[str, Path], tmp_path: Path, redis_url: str
+) -> None:
+    site = site_of(PLAIN, migrated, tmp_path, redis_url)
+    site.configure("db", DEVICES_LIMIT=1, DEVICES_OVER_LIMIT="refuse")
+    site.python(OVER_THE_LIMIT)

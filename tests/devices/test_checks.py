@@ -3,7 +3,7 @@
 from unittest import mock
 
 import pytest
-from django.core.checks import run_checks
+from django.core.checks import CheckMessage, run_checks
 from pytest_django import Settings
 
 from cookieproj.devices import checks
@@ -16,6 +16,10 @@ OURS = "cookieproj.devices.middleware.DevicesMiddleware"
 
 def ids() -> list[str]:
     return [str(each.id) for each in run_checks() if str(each.id).startswith("devices.")]
+
+
+def checks_with_id(check_id: str) -> list[CheckMessage]:
+    return [each for each in run_checks() if each.id == check_id]
 
 
 def test_demo_site_passes_all_checks() -> None:
@@ -64,7 +68,46 @@ def test_cookie_sessions_without_revocation_check_are_a_warning(
     assert ids() == ["devices.W001"]
 
 
+@pytest.mark.parametrize("limit", [0, -1, True, "x", "os.path.nothing", 2.5])
+def test_wrong_limit_is_an_error(limit: object, settings: Settings) -> None:
+    settings.DEVICES_LIMIT = limit
+    [error] = checks_with_id("devices.E007")
+    assert repr(limit) in error.msg
+    assert "positive number" in str(error.hint)
+
+
+@pytest.mark.parametrize("limit", [None, 1, lambda _user: 1, "os.path.join"])
+def test_limit_may_be_a_number_or_a_function(limit: object, settings: Settings) -> None:
+    settings.DEVICES_LIMIT = limit
+    assert ids() == []
+
+
+def test_wrong_value_over_the_limit_is_an_error(settings: Settings) -> None:
+    settings.DEVICES_OVER_LIMIT = "end_newest"
+    [error] = checks_with_id("devices.E008")
+    assert '"end_oldest" or "refuse"' in str(error.hint)
+
+
+@pytest.mark.parametrize("family", ["django.contrib.sessions.backends.", "cookieproj.engines."])
+def test_engine_that_cannot_end_the_oldest_is_a_warning(family: str, settings: Settings) -> None:
+    settings.SESSION_ENGINE = f"{family}signed_cookies"
+    settings.DEVICES_LIMIT = 1
+    del settings.SESSION_REVOCATION_CHECK
+    [warning] = checks_with_id("devices.W003")
+    assert "is refused" in warning.msg
+    settings.DEVICES_OVER_LIMIT = "refuse"
+    assert "devices.W003" not in ids()
+
+
+def test_email_without_a_field_is_a_warning(settings: Settings) -> None:
+    settings.DEVICES_NEW_DEVICE_EMAIL = True
+    assert ids() == []
+    with mock.patch.object(User, "EMAIL_FIELD", "mail"):
+        assert ids() == ["devices.W004"]
+
+
 def test_unimportable_engine_is_left_to_other_checks(settings: Settings, ada: User) -> None:
     browser(ada)
     settings.SESSION_ENGINE = "nothing"
+    settings.DEVICES_LIMIT = 1
     assert ids() == []

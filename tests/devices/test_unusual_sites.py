@@ -183,6 +183,52 @@ def test_mixin_on_valid_models_signs_out_everywhere(site: SmallSite, models: str
     site.python(SIGN_OUT_EVERYWHERE)
 
 
+# A model of the site's own, with nothing but a name.
+NO_BASE = """
+    class Member(models.Model):
+        name = models.CharField(max_length=9, primary_key=True)
+        USERNAME_FIELD = "name"
+        REQUIRED_FIELDS = []
+        is_anonymous, is_authenticated, is_active = False, True, True
+        objects = BaseUserManager()
+
+        def get_username(self):
+            return self.name
+"""
+
+ONE_DEVICE_ONLY = """
+    from django.contrib.auth import get_user_model
+    from django.test import Client
+    from cookieproj.devices.models import SignedInSession
+
+    user = get_user_model()(**{get_user_model().USERNAME_FIELD: "ada"})
+    user.save()
+    clients = [Client(), Client()]
+    for client in clients:
+        client.force_login(user)
+        assert client.get("/devices/").status_code == 200
+    assert clients[0].get("/devices/").status_code == 302
+    assert SignedInSession.objects.count() == 1
+"""
+
+
+@pytest.mark.parametrize(
+    "models",
+    [
+        NO_BASE,
+        NO_PASSWORD,
+        BY_NAME,
+        PARENT_WITH_MIXIN,
+        CHILD.replace("SignOutEverywhereMixin, ", ""),
+    ],
+)
+def test_limit_of_devices_applies_to_any_user_model(site: SmallSite, models: str) -> None:
+    backend = "django.contrib.auth.backends.ModelBackend"
+    site.write(models, DEVICES_LIMIT=1, AUTHENTICATION_BACKENDS=[backend])
+    site.migrate()
+    site.python(ONE_DEVICE_ONLY)
+
+
 REHASH = """
     from django.conf import settings
     from django.contrib.auth.hashers import make_password

@@ -1,0 +1,79 @@
+"""System checks of the settings on the limit of devices and on new ones.
+
+Importing the module registers them.
+"""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.checks import CheckMessage, Error, register
+from django.core.checks import Warning as CheckWarning
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext as _
+
+from cookieproj.engines import running_engine
+
+from . import conf
+from .user_model import email_field
+
+
+@register
+def limit_is_valid(**kwargs: Any) -> list[CheckMessage]:
+    """Report a DEVICES_LIMIT that is no positive number, no function, and no path of one."""
+    try:
+        value = conf.limit_or_function()
+    except ImportError:
+        # It is a path that names nothing.
+        value = getattr(settings, "DEVICES_LIMIT", None)
+    if value is None or callable(value) or conf.is_limit(value):
+        return []
+    text = _("DEVICES_LIMIT = %(value)r is not a number of devices.") % {"value": value}
+    hint = _(
+        "Set it to a positive number, to a function that takes a user and returns one or None, to "
+        "the dotted path of such a function, or to None for any number of devices."
+    )
+    return [Error(text, hint=hint, id="devices.E007")]
+
+
+@register
+def over_limit_is_valid(**kwargs: Any) -> list[CheckMessage]:
+    """Report a DEVICES_OVER_LIMIT that is none of its values."""
+    value = conf.over_limit()
+    if value in {conf.END_OLDEST, conf.REFUSE}:
+        return []
+    text = _("DEVICES_OVER_LIMIT = %(value)r is not one of its values.")
+    hint = _('Set it to "%(end_oldest)s" or "%(refuse)s".') % {
+        "end_oldest": conf.END_OLDEST,
+        "refuse": conf.REFUSE,
+    }
+    return [Error(text % {"value": value}, hint=hint, id="devices.E008")]
+
+
+@register
+def engine_ends_the_oldest(**kwargs: Any) -> list[CheckMessage]:
+    """Warn if the engine cannot end the oldest session, so that the new one is refused."""
+    if getattr(settings, "DEVICES_LIMIT", None) is None or conf.over_limit() != conf.END_OLDEST:
+        return []
+    try:
+        reason = running_engine.why_not_single()
+    except (ImportError, ImproperlyConfigured):
+        # Another check reports the error.
+        return []
+    if not reason:
+        return []
+    text = _("A sign-in over DEVICES_LIMIT is refused, because the oldest session cannot end.")
+    hint = _('%(reason)s Or set DEVICES_OVER_LIMIT = "refuse".') % {"reason": reason}
+    return [CheckWarning(text, hint=hint, id="devices.W003")]
+
+
+@register
+def users_have_email_addresses(**kwargs: Any) -> list[CheckMessage]:
+    """Warn if DEVICES_NEW_DEVICE_EMAIL is on, and the user model has no address."""
+    if not conf.new_device_email() or email_field():
+        return []
+    text = _("No e-mail about a new device is sent: the user model has no field for an address.")
+    hint = _(
+        "Name the field in EMAIL_FIELD of the user model, or set DEVICES_NEW_DEVICE_EMAIL = False."
+    )
+    return [CheckWarning(text, hint=hint, obj=get_user_model(), id="devices.W004")]
