@@ -223,14 +223,12 @@ def test_reader_stays_although_the_session_ends_before_the_idle_age(
         assert visitor.max_age == 900
 
 
-@pytest.mark.parametrize("use_tz", [True, False])
 @pytest.mark.parametrize("age", [10**12, 10**18])
 @pytest.mark.parametrize("by", ["cookie age", "seconds", "date"])
 def test_ages_without_end(
-    visitor: Visitor, clock: Clock, age: int, by: str, use_tz: bool, settings: Settings
+    visitor: Visitor, clock: Clock, age: int, by: str, settings: Settings
 ) -> None:
     """Beyond the year 9999, the last one of a datetime."""
-    settings.USE_TZ = use_tz
     settings.SESSION_IDLE_AGE = settings.SESSION_ABSOLUTE_AGE = age
 
     def view(session: Any) -> None:
