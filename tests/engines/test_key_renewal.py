@@ -179,6 +179,13 @@ def test_late_sign_in_ends_both_keys(engine: Engine, due: str, clock: Clock) -> 
     assert visit(new_key, read) == (None, None)
 
 
+def test_sign_in_with_the_previous_key_completes_the_renewal(engine: Engine, due: str) -> None:
+    visit(due, read)
+    _result, new_key = visit(due, lambda session: session.cycle_key())
+    assert RENEWED_FROM not in engine.Store(new_key)
+    assert visit(new_key, read) == (1, None)
+
+
 @pytest.mark.parametrize("reads_first", [False, True])
 def test_late_sign_out_ends_both_keys(engine: Engine, due: str, reads_first: bool) -> None:
     late = engine.Store(due)
