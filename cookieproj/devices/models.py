@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.conf import settings
 from django.db import models, router
@@ -11,6 +11,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from cookieproj.engines import encryption
+from cookieproj.engines.clock import as_django_stores, from_now
 from cookieproj.engines.timeouts import timeouts
 
 from . import user_model
@@ -125,7 +126,8 @@ class SignedInSession(models.Model):
         if absolute is None:
             return None
         # For a session from before the setting, the age counts from a later request.
-        return max(self.expires, self.signed_in_at + timedelta(seconds=absolute))
+        age = (timezone.now() - self.signed_in_at).total_seconds()
+        return max(self.expires, as_django_stores(from_now(absolute - age)))
 
     @property
     def identity(self) -> dict[str, str]:

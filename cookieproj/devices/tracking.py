@@ -14,6 +14,8 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 
+from cookieproj.engines import running_engine
+
 from . import auth_hashes, session_registry, stored_sessions
 from .deferred_writes import try_write
 from .models import SignedInSession
@@ -194,7 +196,11 @@ def is_still_signed_in(own_row: SignedInSession, user: Any) -> bool:
     current_user = find_user(user.pk)
     if current_user is None or own_row.auth_hash not in auth_hashes.hashes_of(current_user):
         return False
-    return bool(stored_sessions.rows_with_session([own_row]))
+    if not stored_sessions.rows_with_session([own_row]):
+        return False
+    # A key that was renewed leads to the session, but must not replace the new one in the row.
+    key = own_row.session_key
+    return not key or bool(running_engine.store()().exists(key))
 
 
 def is_overtaken(request: HttpRequest, row: SignedInSession) -> bool:

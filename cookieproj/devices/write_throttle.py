@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.cache.backends.locmem import LocMemCache
 
+from cookieproj.engines.renewal import renewal_lifetime
 from cookieproj.engines.timeouts import timeouts
 
 from .row_identity import expiry_changed, identity, registered_id
@@ -58,8 +59,8 @@ def last_seen_interval(session: SessionBase) -> int:
 def expiry_interval(session: SessionBase) -> int:
     """Return the seconds by which the expiry in the row may lag behind that of the session.
 
-    A renewal moves the expiry by at least a tenth of SESSION_IDLE_AGE. Each is written to the row,
-    or else the session would outlive it.
+    A renewal moves the expiry by at least a tenth of SESSION_IDLE_AGE, or of a shorter lifetime.
+    Each is written to the row, or else the session would outlive it.
     """
     interval, idle = last_seen_interval(session), timeouts().idle
-    return interval if idle is None else min(interval, idle // 20)
+    return interval if idle is None else min(interval, renewal_lifetime(session, idle) // 20)

@@ -37,11 +37,11 @@ from .timeouts import TimeoutsMixin, has_timed_out, lacks_auth_time, set_auth_ti
 from .validation import validate
 
 
-class Engine(ListingMixin, ApplyMixin, KeyRenewalMixin, TimeoutsMixin):
+class Engine(ApplyMixin, KeyRenewalMixin, ListingMixin, TimeoutsMixin):
     """A session whose data is stored on the server, where other requests can change it too."""
 
     def _load(self) -> Entry | None:
-        return self._follow(self._store.load(self._key))
+        return self._store.load(self._key)
 
     def _insert(self, data: Data, *, save_follows: bool = False) -> Entry:
         store = self._store
@@ -74,6 +74,10 @@ class Engine(ListingMixin, ApplyMixin, KeyRenewalMixin, TimeoutsMixin):
             return (stored and stored.decode()) or {}
         self._base = self._load() if self.session_key else None
         data = self._base.decode() if self._base else None
+        # Only an entry without data may lead on: to look for that in others decodes them twice.
+        while data is None and self._is_led_on(self._base):
+            self._base = self._load()
+            data = self._base.decode() if self._base else None
         if data and has_timed_out(data):
             data = None
         self._is_unread = data is None

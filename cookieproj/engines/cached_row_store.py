@@ -103,7 +103,7 @@ class CachedRowStore(StoreWrapper):
     def touch(self, key: str, old: Entry, expires: datetime) -> Entry | None:
         with self._invalidate_on_lost_answer(key):
             entry = self.rows.touch(key, old, expires)
-        return entry and self._update_copy(key, entry, old, old.data or {}, expires)
+        return entry and self._update_copy(key, entry, old, old.content() or {}, expires)
 
     # This calls the two methods above, not those of the rows.
     put = Store.put

@@ -15,7 +15,7 @@ as on other engines.
 import logging
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -25,7 +25,7 @@ from django.utils.translation import gettext as _
 
 from . import checks  # noqa: F401 - they register themselves
 from .apply import NOT_GIVEN
-from .clock import as_django_stores, aware, is_past
+from .clock import as_django_stores, aware, from_now, is_past
 from .constants import EXCHANGED_KEY, EXPIRY_ITEM
 from .cookie_settings import MAX_COOKIE_BYTES, cookie_from_settings
 from .english import in_english
@@ -172,7 +172,7 @@ class CookieSession(ListingMixin, TimeoutsMixin, DjangoStore):
         date = self.get_expiry_date(modification=self._written, expiry=data.get(EXPIRY_ITEM))
         end = end_by_timeout(data, self._written.timestamp()) if self._written else None
         if end is not None:
-            date = min(date, datetime.fromtimestamp(end, UTC), key=aware)
+            date = min(date, from_now(end - time.time()), key=aware)
         return as_django_stores(date)
 
     def _has_expired(self, data: Data) -> bool:

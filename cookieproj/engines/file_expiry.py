@@ -58,7 +58,8 @@ class FileExpiry:
         date = self.session.date_of(modification=modification, expiry=expiry)
         if isinstance(expiry, str) and (idle := timeouts().idle):
             # A date in the data says nothing of the last request, the modification time does.
-            date = min(date, modification + timedelta(seconds=idle), key=aware)
+            with suppress(OverflowError):
+                date = min(date, modification + timedelta(seconds=idle), key=aware)
         return as_django_stores(date)
 
     def has_expired(self, modified: int) -> bool | None:

@@ -15,6 +15,7 @@ no key is renewed.
 
 import logging
 import time
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Any
 
@@ -25,7 +26,8 @@ from .clock import from_now
 from .constants import KEY_SINCE, RENEWED_FROM, RENEWED_TO
 from .english import in_english
 from .entries import Entry
-from .exceptions import StoreUnavailableError
+from .exceptions import StoreError
+from .listing import ListingMixin
 from .session_keys import SessionKeys
 from .timeouts import seconds_of
 
@@ -42,7 +44,7 @@ def renew_age() -> int | None:
     return None if getattr(settings, "SESSION_HANDOVER_FROM", "") else seconds
 
 
-class KeyRenewalMixin(SessionKeys):
+class KeyRenewalMixin(SessionKeys, ListingMixin):
     """The part of an engine that renews session keys."""
 
     # Whether this request was led here from the previous key.
@@ -72,7 +74,7 @@ class KeyRenewalMixin(SessionKeys):
                 self._end_previous_key(str(previous))
             elif self._is_key_due(data):
                 self._renew_key()
-        except StoreUnavailableError as error:
+        except StoreError as error:
             logger.warning("A session key is not renewed. %s", in_english(error))
 
     def _renew_key(self) -> None:
@@ -98,48 +100,75 @@ class KeyRenewalMixin(SessionKeys):
             leads_here = self._store.compare_and_swap(
                 previous_key, base, {RENEWED_TO: self._key}, self._expires()
             )
-        except StoreUnavailableError:
+        except StoreError:
             # The previous key may lead here, or open the session as before: the browser keeps it.
             undo()
             raise
         if leads_here is None:
             # Another request was quicker: it has saved the session, ended it or renewed its key.
-            self._store.delete(self._key)
+            # Undone first: if the store fails now, the browser must not get the new key.
+            new_key = self._key
             undo()
+            self._store.delete(new_key)
             self._rebase(self._refresh(base))
 
     def _end_previous_key(self, previous_key: str) -> None:
-        """Let the previous key lead here for another GRACE seconds only."""
-        del self._get_session()[RENEWED_FROM]
-        self.save()
+        """Let the previous key lead here for another GRACE seconds only.
+
+        The mark is removed last: if the store fails before, the next request tries again.
+        """
         store = self._store
         entry = store.read(previous_key)
         if entry and entry.renewed_to == self._key:
             store.touch(previous_key, entry, from_now(GRACE))
+        del self._get_session()[RENEWED_FROM]
+        self.save()
 
     def _follow(self, entry: Entry | None) -> Entry | None:
         """Return the entry; if its key was renewed, the one under the new key.
 
         The session has that key from then on.
         """
-        while entry and (new_key := entry.renewed_to):
-            self._session_key, self.is_led_here = new_key, True
-            entry = self._store.refresh(new_key, None)
+        while self._is_led_on(entry):
+            entry = self._store.refresh(self._key, None)
         return entry
+
+    def _is_led_on(self, entry: Entry | None) -> bool:
+        """Whether the entry leads to a new key. The session then has that key."""
+        new_key = entry and entry.renewed_to
+        if new_key:
+            self._session_key, self.is_led_here = new_key, True
+        return bool(new_key)
 
     def _note_new_key(self) -> None:
         if renew_age() is not None:
             self._get_session(no_load=True)[KEY_SINCE] = int(time.time())
         self.is_led_here = False
 
+    @classmethod
+    def _live_keys(cls, keys: Collection[str]) -> set[str]:
+        """Return those of the keys that open a live session, or lead to one."""
+        live_keys = super()._live_keys(keys)
+        return live_keys if renew_age() is None else set(filter(cls()._leads_to_session, keys))
+
+    def _leads_to_session(self, key: str) -> bool:
+        store = self._store
+        entry = store.read(key) if store.can_hold(key) else None
+        while entry and entry.renewed_to:
+            entry = store.read(entry.renewed_to)
+        return entry is not None and not entry.is_tombstone
+
     def _delete(self, key: str) -> None:
         """Delete the session, also under the key that another request gives it at this moment."""
         store = self._store
-        while renew_age() is not None and (entry := store.read(key)):
-            if store.compare_and_delete(key, entry):
-                if new_key := entry.renewed_to:
-                    self._delete(new_key)
-                break
+        if seconds_of("SESSION_RENEW_AGE") is not None:
+            # Also in a handover, which may have begun in the middle of a renewal.
+            entry = store.read(key)
+            while entry and not entry.renewed_to and not store.compare_and_delete(key, entry):
+                # Past the snapshot of a transaction, which would show the same entry for ever.
+                entry = store.refresh(key, entry)
+            if entry and entry.renewed_to:
+                self._delete(entry.renewed_to)
         store.delete(key)
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection, Iterator
 
 from .entries import ListedSession, Location, Page
 from .handover_mixin import HandoverMixin, class_and_composer, store_of
-from .key_renewal import renew_age
 
 Progress = Callable[[int], object]
 
@@ -40,9 +39,7 @@ class ListingMixin(HandoverMixin):
     def alive(cls, keys: Collection[str]) -> set[str]:
         """Return those of the session keys that open a live session."""
         session_class: type[ListingMixin] = class_and_composer(cls)[0]
-        live_keys = session_class._live_keys(keys)
-        # A list of keys does not tell apart those that were renewed, which soon open nothing.
-        return live_keys if renew_age() is None else set(filter(cls().exists, live_keys))
+        return session_class._live_keys(keys)
 
     @classmethod
     def _live_keys(cls, keys: Collection[str]) -> set[str]:

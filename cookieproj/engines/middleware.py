@@ -15,6 +15,7 @@ answers all three, so that there is one page, one line in the log, and no cookie
 
 import sys
 from contextlib import nullcontext
+from http import HTTPStatus
 from types import MethodType
 from typing import Any
 
@@ -32,7 +33,14 @@ from .exceptions import StoreError, StoreUnavailableError
 from .handover import session_store
 from .key_renewal import renew_age
 from .lazy_session import LazySession, is_lazy
-from .renewal import decide_renewal, is_only_renewed, is_passive, keeping_expiry, renew
+from .renewal import (
+    decide_renewal,
+    is_only_renewed,
+    is_passive,
+    keeping_expiry,
+    renew,
+    retry_renewal,
+)
 from .revocation_check import revocation_check
 from .session_response import save_with_response, vary_by_cookie
 from .signed_ids import set_current_form, unsigned_until
@@ -115,7 +123,9 @@ class SessionMiddleware(DjangoMiddleware):
                 response = self._save(request, session, response, is_empty=is_empty)
             set_current_form(request, response)
         except StoreError as error:
-            return store_error_response(request, error)
+            response = store_error_response(request, error)
+        if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            retry_renewal(session)
         return response
 
     def _save(

@@ -32,10 +32,11 @@ PASSIVE_HEADER = "X-Session-Passive"
 # On a request: whether its view is passive.
 PASSIVE_ATTRIBUTE = "session_is_passive"
 
-# A renewal is due after this part of SESSION_IDLE_AGE.
+# A renewal is due after this part of SESSION_IDLE_AGE, or of what is left to a session that ends
+# earlier.
 RENEWED_AFTER = 0.1
 
-# A process checks after this part of SESSION_IDLE_AGE whether a renewal is due. A cache has to be
+# A process checks after this part of it whether a renewal is due. A cache has to be
 # asked for that.
 CHECKED_AFTER = 0.01
 
@@ -88,8 +89,8 @@ def is_due(session: Any) -> bool:
     idle = timeouts().idle
     if idle is None:
         return False
-    name = sha256(session.session_key.encode()).hexdigest()
-    if not recent_checks.add(name, True, idle * CHECKED_AFTER):
+    name, lifetime = name_of_check(session), renewal_lifetime(session, idle)
+    if not recent_checks.add(name, True, lifetime * CHECKED_AFTER):
         return False
     try:
         expires = session.stored_expiry()
@@ -98,10 +99,25 @@ def is_due(session: Any) -> bool:
         return False
     # A session from before the setting expires much later.
     moves = expires and abs((aware(session.get_expiry_date()) - aware(expires)).total_seconds())
-    if moves is not None and moves < idle * RENEWED_AFTER:
+    if moves is not None and moves < lifetime * RENEWED_AFTER:
         return False
-    recent_checks.set(name, True, idle * RENEWED_AFTER)
+    recent_checks.set(name, True, lifetime * RENEWED_AFTER)
     return True
+
+
+def renewal_lifetime(session: Any, idle: int) -> int:
+    """Return the seconds from a renewal to the end of the session, which may be less than idle."""
+    return min(idle, int(session.get_expiry_age()))
+
+
+def name_of_check(session: Any) -> str:
+    return sha256(session.session_key.encode()).hexdigest()
+
+
+def retry_renewal(session: Any) -> None:
+    """Let the next request renew the session, as the response of this one has not."""
+    if getattr(session, "is_renewed", False) and session.session_key:
+        recent_checks.delete(name_of_check(session))
 
 
 def renew(session: Any, response: HttpResponse) -> None:
@@ -113,3 +129,4 @@ def renew(session: Any, response: HttpResponse) -> None:
         pass
     except StoreError as error:
         logger.warning(NOT_RENEWED, in_english(error))
+        retry_renewal(session)

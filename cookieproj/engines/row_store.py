@@ -108,7 +108,7 @@ class RowStore(Store):
 
     def touch(self, key: str, old: Entry, expires: datetime) -> Entry | None:
         if self.session.overrides_row_creation or self.table.has_more_columns:
-            return self.compare_and_swap(key, old, old.data or {}, expires)
+            return self.compare_and_swap(key, old, old.content() or {}, expires)
         return old if self.table.touch(key, old.token, as_django_stores(expires)) else None
 
     def compare_and_delete(self, key: str, old: Entry) -> bool:

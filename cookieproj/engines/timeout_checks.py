@@ -1,4 +1,4 @@
-"""System checks of SESSION_IDLE_AGE and SESSION_ABSOLUTE_AGE."""
+"""System checks of SESSION_IDLE_AGE, SESSION_ABSOLUTE_AGE and SESSION_RENEW_AGE."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 
 from .checks import engine_or_none
+from .key_renewal import renew_age
 from .timeouts import Timeouts, TimeoutsMixin, timeouts
 from .validation import uses_middleware
 
@@ -27,6 +28,7 @@ def timeouts_or_none() -> Timeouts:
 def timeouts_are_numbers(**kwargs: Any) -> list[CheckMessage]:
     try:
         timeouts()
+        renew_age()
     except ImproperlyConfigured as error:
         return [Error(str(error), id="engines.E011")]
     return []

@@ -12,7 +12,7 @@ has to know of it.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,7 +25,7 @@ from django.core.signals import setting_changed
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from .clock import as_django_stores, aware, time_until
+from .clock import as_django_stores, aware, from_now, time_until
 from .constants import AUTH_TIME, EXPIRY_ITEM
 from .merge import Data
 from .subclass_hooks import overrides
@@ -136,10 +136,11 @@ class TimeoutsMixin(SessionBase):
         return self._at_most_timeout(super().get_expiry_date())
 
     def _at_most_timeout(self, moment: datetime) -> datetime:
-        end = end_by_timeout(self._get_session(), time.time())
+        now = time.time()
+        end = end_by_timeout(self._get_session(), now)
         if end is None:
             return moment
-        return min(moment, as_django_stores(datetime.fromtimestamp(end, UTC)), key=aware)
+        return min(moment, as_django_stores(from_now(end - now)), key=aware)
 
     @contextmanager
     def expiring_at(self, moment: datetime | None) -> Iterator[None]:

@@ -4,8 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 from django.contrib.sessions.backends.base import SessionBase
+from django.core.management import call_command
+from django.http import HttpRequest
 from pytest_django import Settings
 
+from cookieproj.devices import tracking
 from cookieproj.devices.models import SignedInSession
 from cookieproj.devices.write_throttle import recent_writes
 from cookieproj.engines.key_renewal import GRACE
@@ -51,6 +54,32 @@ def test_device_is_signed_out_at_each_moment_of_a_renewal(clock: Clock, ada: Use
         other.post(f"/devices/{row.pk}/sign-out/")
         assert not SignedInSession.objects.filter(pk=row.pk).exists()
         assert not is_in(client)
+
+
+def test_device_is_listed_at_each_moment_of_a_renewal(clock: Clock, ada: User) -> None:
+    client, other = browser(ada), browser(ada)
+    row = row_of(client)
+    clock.move(RENEW, key_of(client))
+    for _request in range(3):
+        assert is_in(client)
+        assert f"/devices/{row.pk}/sign-out/" in other.get("/devices/").text
+        call_command("clearsessions")
+        assert SignedInSession.objects.filter(pk=row.pk).exists()
+
+
+def test_request_from_before_the_renewal_does_not_give_the_row_its_previous_key(
+    clock: Clock, ada: User, store: type[SessionBase]
+) -> None:
+    client = browser(ada)
+    late = HttpRequest()
+    late.session, late.user = store(key_of(client)), ada
+    assert late.session["_auth_user_id"]
+    clock.move(RENEW, key_of(client))
+    assert is_in(client)
+    assert is_in(client)
+    recent_writes.clear()
+    tracking.track(late)
+    assert row_of(client).session_key == key_of(client) != late.session.session_key
 
 
 def test_late_request_does_not_give_the_row_its_previous_key(

@@ -46,6 +46,19 @@ def test_row_expires_when_the_session_does(clock: Clock, ada: User) -> None:
         assert is_seconds_from_now(row_of(client).expires, IDLE)
 
 
+def test_row_of_a_session_with_a_shorter_expiry_expires_when_the_session_does(
+    clock: Clock, ada: User, settings: Settings
+) -> None:
+    settings.SESSION_IDLE_AGE = 100 * IDLE
+    settings.SESSION_ABSOLUTE_AGE = None
+    settings.SESSION_COOKIE_AGE = IDLE
+    client = browser(ada)
+    for _visit in range(3):
+        clock.move(110, key_of(client))
+        assert is_in(client)
+        assert is_seconds_from_now(row_of(client).expires, IDLE)
+
+
 def test_reader_costs_no_statement_between_two_renewals(clock: Clock, ada: User) -> None:
     client = browser(ada)
     clock.move(150, key_of(client))
@@ -107,6 +120,8 @@ def test_admin_shows_both_ends(clock: Clock, admin_client: Client, settings: Set
         page = admin_client.get(path).text
         assert "column-expires" in page or "field-expires" in page
         assert "column-latest_end" in page or "field-latest_end" in page
+    settings.SESSION_ABSOLUTE_AGE = 10**12
+    assert admin_client.get(lists).status_code == 200
     settings.SESSION_ABSOLUTE_AGE = None
     for path in (lists, f"{lists}{row.pk}/change/"):
         assert "latest_end" not in admin_client.get(path).text

@@ -34,7 +34,7 @@ def test_right_settings_are_not_reported(name: str, settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("value", ["900", 0, 1.5])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, "SESSION_RENEW_AGE"])
 def test_wrong_value_is_an_error(name: str, value: Any, settings: Settings) -> None:
     setattr(settings, name, value)
     assert ids() == ["engines.E011"]

@@ -21,11 +21,12 @@ from pytest_django import Settings
 from cookieproj.engines.clock import aware
 from cookieproj.engines.constants import AUTH_TIME
 from cookieproj.engines.decorators import passive
+from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.engines.renewal import recent_checks
 from cookieproj.engines.round_trips import count_round_trips
-from tests.stores import before, steps_of
+from tests.stores import before, instead, steps_of
 
 from .contract import Engine, on_engines
 from .handover_switch import PAIRS, Switch, only_switches
@@ -180,6 +181,68 @@ def test_requests_at_once_renew_once(engine: Engine, clock: Clock) -> None:
     ):
         assert list(threads.map(read_with_the_others, range(8))) == [1] * 8
     assert len(touches) == 1
+
+
+def test_failed_response_leaves_the_renewal_to_the_next_request(
+    visitor: Visitor, clock: Clock
+) -> None:
+    def view(request: HttpRequest) -> HttpResponse:
+        assert read(request.session) == 1
+        return HttpResponse(status=500)
+
+    clock.move(900, visitor.cookie)
+    assert not visitor.request(view).cookies
+    assert visitor.visit(read) == 1
+    assert visitor.max_age == IDLE
+
+
+@on_engines(lambda engine: engine.ours and engine.on_server)
+def test_failing_store_leaves_the_renewal_to_the_next_request(
+    visitor: Visitor, clock: Clock, engine: Engine
+) -> None:
+    def refuse(*arguments: Any, **options: Any) -> Any:
+        raise StoreUnavailableError("the store", TimeoutError("not reached"))
+
+    clock.move(900, visitor.cookie)
+    with steps_of(engine.Store, touch=instead(refuse)):
+        assert visitor.visit(read) == 1
+    assert visitor.max_age is None
+    assert visitor.visit(read) == 1
+    assert visitor.max_age == IDLE
+
+
+def test_reader_stays_although_the_session_ends_before_the_idle_age(
+    visitor: Visitor, clock: Clock, settings: Settings
+) -> None:
+    """The tenth after which a renewal is due is then that of the session's own age."""
+    settings.SESSION_IDLE_AGE = 100 * IDLE
+    visitor.visit(lambda session: session.set_expiry(900))
+    clock.move(20, visitor.cookie)
+    # Too early for a renewal, and this process must not wait too long until it checks again.
+    visitor.visit(read)
+    assert visitor.max_age is None
+    for _visit in range(4):
+        clock.move(500, visitor.cookie)
+        assert visitor.visit(read) == 1
+        assert visitor.max_age == 900
+
+
+@pytest.mark.parametrize("age", [10**12, 10**18])
+@pytest.mark.parametrize("by", ["cookie age", "seconds", "date"])
+def test_ages_without_end(
+    visitor: Visitor, clock: Clock, age: int, by: str, settings: Settings
+) -> None:
+    """Beyond the year 9999, the last one of a datetime."""
+    settings.SESSION_IDLE_AGE = settings.SESSION_ABSOLUTE_AGE = age
+
+    def view(session: Any) -> None:
+        sign_in(session)
+        if by != "cookie age":
+            session.set_expiry(60 if by == "seconds" else timezone.now() + timedelta(seconds=60))
+
+    visitor.visit(view)
+    assert visitor.max_age == (settings.SESSION_COOKIE_AGE if by == "cookie age" else 60)
+    assert visitor.visit(read) == 1
 
 
 def test_request_that_leaves_session_alone_does_not_renew(visitor: Visitor, clock: Clock) -> None:

@@ -45,7 +45,7 @@ def is_own_session(new_entry: Entry | None, old: Store) -> bool:
     itself.
     """
     if new_entry is None or new_entry.data is None:
-        return new_entry is not None and new_entry.has_ended
+        return new_entry is not None and (new_entry.has_ended or bool(new_entry.renewed_to))
     return not is_copy(new_entry, old)
 
 
@@ -79,6 +79,9 @@ class SessionMover:
         not a session of its own. The entry returned may be a tombstone.
         """
         old_entry = self.old.read(key, with_expiry=True) if self.old.can_hold(key) else None
+        if old_entry and old_entry.renewed_to:
+            # The session is stored under its new key, which is moved when the caller looks there.
+            return old_entry
         if old_entry and old_entry.has_ended:
             # A request that inserted the session into the new store is about to delete it there.
             return None
@@ -274,6 +277,7 @@ class SessionMover:
         if not self.old.can_hold(key) or is_same_entry(self.old, self.new, key):
             return
         try:
+            old_entry = self.old.read(key)
             self.old.delete(key)
         except StoreError as error:
             if tombstone_expires is None:
@@ -283,6 +287,9 @@ class SessionMover:
             except StoreError:
                 raise error from error.__cause__
             logger.warning("A session has ended in one of two stores. %s", in_english(error))
+        else:
+            if old_entry and old_entry.renewed_to:
+                self.end(old_entry.renewed_to)
 
 
 def moved_content(changed: Entry, old_entry: Entry) -> Entry:

@@ -122,6 +122,7 @@ class ServerToCookie(KeepsExpiryMixin, CookieSession):
         old_entry = (
             store_of(self._old).read(key, with_expiry=True) if old_session.session_key else None
         )
+        old_entry = old_session._follow(old_entry)
         data = without_copy_mark((old_entry and old_entry.decode()) or {})
         if old_entry is None or not data or is_revoked(data, self.session_key or ""):
             return Exchange(), self._empty()
