@@ -23,12 +23,17 @@ def passive(view: View) -> View:
 
     @wraps(view)
     def marked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        setattr(request, PASSIVE_ATTRIBUTE, True)
+        mark_as_passive(request)
         return view(request, *args, **kwargs)
 
     @wraps(view)
     async def amarked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        setattr(request, PASSIVE_ATTRIBUTE, True)
+        mark_as_passive(request)
         return await view(request, *args, **kwargs)
 
     return amarked if iscoroutinefunction(view) else marked
+
+
+def mark_as_passive(request: HttpRequest) -> None:
+    # Django REST framework passes its views a request of its own, around Django's.
+    setattr(getattr(request, "_request", request), PASSIVE_ATTRIBUTE, True)

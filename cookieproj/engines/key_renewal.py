@@ -34,7 +34,8 @@ from .timeouts import seconds_of
 logger = logging.getLogger("django.contrib.sessions")
 
 # Seconds for which the previous key opens the session after the browser has sent the new one.
-GRACE = 60
+# Longer than any request that has read the session under it.
+GRACE = 300
 
 
 @lru_cache(maxsize=1)

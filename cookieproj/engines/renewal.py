@@ -36,8 +36,7 @@ PASSIVE_ATTRIBUTE = "session_is_passive"
 # earlier.
 RENEWED_AFTER = 0.1
 
-# A process checks after this part of it whether a renewal is due. A cache has to be
-# asked for that.
+# A process checks after this part of it whether a renewal is due. A cache has to be asked for that.
 CHECKED_AFTER = 0.01
 
 NOT_RENEWED = "A session is not renewed. %s"
@@ -123,8 +122,11 @@ def retry_renewal(session: Any) -> None:
 def renew(session: Any, response: HttpResponse) -> None:
     """Renew the session, unless it has ended or its store fails: the response is served anyway."""
     vary_by_cookie(response)
+    # Without SESSION_IDLE_AGE a request that only reads moves no expiry, as with Django.
+    keeps_expiry = timeouts().idle is None and not lacks_auth_time(session)
     try:
-        save_and_set_cookie(session, response)
+        with keeping_expiry(session) if keeps_expiry else nullcontext():
+            save_and_set_cookie(session, response)
     except SessionInterrupted:
         pass
     except StoreError as error:

@@ -311,6 +311,20 @@ def test_renewal_keeps_the_expiry_of_the_session(engine: Engine, due: str, clock
     assert entry.expires.timestamp() == pytest.approx(time.time() + 7200, abs=SECOND)
 
 
+def test_reader_with_renewed_keys_is_signed_out_as_on_djangos_engine(
+    key: str | None, clock: Clock, settings: Settings
+) -> None:
+    """Without SESSION_IDLE_AGE only a change moves the expiry."""
+    for _visit in range(3):
+        clock.move(RENEW, key or "")
+        value, new_key = visit(key, read)
+        assert value == 1
+        assert new_key not in {None, key}
+        _value, key = visit(new_key, read)
+    clock.move(settings.SESSION_COOKIE_AGE - 3 * RENEW + SECOND, key or "")
+    assert visit(key, read) == (None, None)
+
+
 def test_session_of_before_the_setting_is_renewed_with_its_next_request(
     engine: Engine, settings: Settings
 ) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -295,6 +296,20 @@ def test_passive_change_is_saved_and_moves_no_expiry(
     assert passively(visitor, lambda session: session.get("b"), by) == 1
     clock.move(400 + SECOND, visitor.cookie)
     assert visitor.visit(read) is None
+
+
+def test_passive_view_may_get_a_request_around_djangos(engine: Engine, clock: Clock) -> None:
+    """As those of Django REST framework do."""
+    visitor = Visitor()
+    visitor.visit(lambda session: session.update({"a": 1}))
+    clock.move(600, visitor.cookie)
+    view = passive(lambda request: HttpResponse(request._request.session["a"]))
+
+    def outer(request: HttpRequest) -> HttpResponse:
+        response: HttpResponse = view(SimpleNamespace(_request=request))
+        return response
+
+    assert not visitor.request(outer).cookies
 
 
 def test_passive_view_may_be_async(clock: Clock, engine: Engine) -> None:
