@@ -7,13 +7,11 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth import authenticate, login, update_session_auth_hash
-from django.contrib.auth.views import redirect_to_login
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.middleware.csrf import CsrfViewMiddleware
 from django.shortcuts import render
 from django.utils.cache import add_never_cache_headers
-from django.utils.http import escape_leading_slashes
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.debug import sensitive_variables
@@ -31,6 +29,7 @@ from .kept_post import (
     lost_files,
     restore_post,
 )
+from .page_urls import own_url, sign_in_url
 from .user_model import signed_in_user
 
 logger = logging.getLogger(__name__)
@@ -138,8 +137,7 @@ def continue_request(request: HttpRequest) -> HttpResponse | None:
         return None
     if NOT_KEPT_FIELD in request.POST:
         return never_cached(render(request, "cookieproj_devices/password_confirmed.html"))
-    url = escape_leading_slashes(request.get_full_path())
-    return never_cached(HttpResponseRedirect(url, status=HTTPStatus.SEE_OTHER))
+    return never_cached(HttpResponseRedirect(own_url(request), status=HTTPStatus.SEE_OTHER))
 
 
 def page(
@@ -159,9 +157,8 @@ def page(
         }
     else:
         template = "cookieproj_devices/sign_in_again.html"
-        url = escape_leading_slashes(request.get_full_path())
         is_kept = request.method in SAFE_METHODS
-        context = {"sign_in_url": redirect_to_login(url).url, "is_kept": is_kept}
+        context = {"sign_in_url": sign_in_url(own_url(request)), "is_kept": is_kept}
     response = never_cached(render(request, template, context, status=status))
     csrf_middleware().process_response(request, response)
     return response

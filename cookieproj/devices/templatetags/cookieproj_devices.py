@@ -5,14 +5,13 @@ from typing import Any
 
 from django import template
 from django.apps import apps
-from django.contrib.auth.views import redirect_to_login
 from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.http import HttpRequest
-from django.utils.http import escape_leading_slashes
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
 from cookieproj.devices.kept_post import SAFE_METHODS
+from cookieproj.devices.page_urls import own_url, sign_in_url
 from cookieproj.devices.session_end import seconds_of_warning, session_end
 from cookieproj.devices.sign_in_chart import Overview
 from cookieproj.engines.session_counts import figure
@@ -42,7 +41,7 @@ def sign_out_button(context: dict[str, Any]) -> dict[str, Any]:
     user = getattr(request, "user", None)
     if request is None or user is None or not user.is_authenticated:
         return {}
-    return {"user_id": str(user.pk), "sign_in_url": sign_in_url(request)}
+    return {"user_id": str(user.pk), "sign_in_url": sign_in_url(page_url(request))}
 
 
 @register.inclusion_tag("cookieproj_devices/session_countdown.html", takes_context=True)
@@ -62,18 +61,13 @@ def session_countdown(context: dict[str, Any]) -> dict[str, Any]:
         "end": end,
         "seconds_of_warning": seconds_of_warning(),
         "next": page_url(request),
-        "sign_in_url": sign_in_url(request),
+        "sign_in_url": sign_in_url(page_url(request)),
     }
 
 
 def page_url(request: HttpRequest) -> str:
-    """Return the URL of the page, which a POST may not have."""
-    url = request.get_full_path() if request.method in SAFE_METHODS else "/"
-    return escape_leading_slashes(url)
-
-
-def sign_in_url(request: HttpRequest) -> str:
-    return redirect_to_login(page_url(request)).url
+    """Return the URL of the page; the start page's after a POST, whose URL may have no page."""
+    return own_url(request) if request.method in SAFE_METHODS else "/"
 
 
 @register.inclusion_tag("admin/cookieproj_devices/overview.html", takes_context=True)
