@@ -42,6 +42,8 @@ MIN_LENGTH = 12
 
 # Messages whose translation has no Chinese characters, only punctuation.
 WITHOUT_WORDS = {
+    "%(names)s: %(text)s",
+    "%(sentence)s %(next)s",
     "%(browser)s on %(system)s",
     "%(one)s %(other)s",
     "%(one)s; %(other)s",
