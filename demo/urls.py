@@ -10,7 +10,7 @@ from . import (
     switch_page,
     views,
 )
-from .recipes import GROUPS, Group, in_path, leaving, other_sites, payment
+from .recipes import GROUPS, Group, auth, in_path, leaving, other_sites, payment
 
 app_name = "demo"
 
@@ -21,6 +21,8 @@ PAGES: list[URLPattern] = [
     path("in-path/<str:token>/<slug:name>/", in_path.page, name="in-path"),
     path("leaving/page/", leaving.page, name="leaving-page"),
     path("leaving/no-store-page/", leaving.no_store_page, name="leaving-no-store-page"),
+    path("auth/transfer/", auth.transfer, name="transfer"),
+    path("auth/transfer/send/", auth.send, name="send"),
     path("language/", language.choose, name="language"),
     path("session/", session_page.session_page, name="session"),
     path("engines/", engines_page.engines, name="engines"),

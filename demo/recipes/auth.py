@@ -11,6 +11,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
 
+from cookieproj.devices.decorators import recently_authenticated, require_post
 from cookieproj.devices.signing_out import sign_out_everywhere
 from cookieproj.devices.views import devices_signed_out
 from demo import demo_accounts
@@ -227,6 +228,36 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         return sign_in_page(request, form, "demo:auth/account")
     login(request, form.get_user())
     return HttpResponseRedirect(next_page(request, "demo:auth/account"))
+
+
+class TransferForm(forms.Form):
+    amount = forms.IntegerField(label=_("Amount"), initial=100, min_value=1, max_value=1_000_000)
+
+
+@login_required
+def transfer(request: HttpRequest) -> HttpResponse:
+    return render(request, "demo/transfer.html", {"form": TransferForm()})
+
+
+@require_post(page="demo:transfer")
+@recently_authenticated(0)
+def send(request: HttpRequest) -> HttpResponse:
+    form = TransferForm(request.POST)
+    form.is_valid()
+    return render(request, "demo/transfer.html", {"form": form})
+
+
+@recipe(
+    _("Ask for the password again"),
+    _(
+        "Sign in first. Then send the form of this page: recently_authenticated asks for your "
+        "password, keeps what you have sent, and goes on with it. 0 asks each time; with 300 a "
+        "password counts for five minutes. The session gets a new key."
+    ),
+    helpers=(transfer, send),
+)
+def ask_again(request: HttpRequest) -> HttpResponse:
+    return redirect("demo:transfer")
 
 
 @recipe(

@@ -4,12 +4,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from cookieproj.engines import running_engine
+from cookieproj.engines.decorators import passive
 from demo.form_fields import MAX_COOKIE_AGE, ExpiryField
 from demo.session_settings import session_settings
 
@@ -119,6 +121,35 @@ def at_a_moment(request: HttpRequest, moment: datetime) -> HttpResponse:
 def in_a_timedelta(request: HttpRequest, days: float) -> HttpResponse:
     request.session.set_expiry(timedelta(days=days))
     return TextResponse(expiry_of(request))
+
+
+TIMEOUTS = ("SESSION_IDLE_AGE", "SESSION_ABSOLUTE_AGE")
+
+
+@recipe(
+    _("Idle and absolute timeouts"),
+    _(
+        "SESSION_IDLE_AGE ends a session that no request has used for so many seconds. A request "
+        "that only reads counts too. SESSION_ABSOLUTE_AGE ends it so many seconds after the "
+        "sign-in. Whatever comes first ends the session. Try it: SESSION_IDLE_AGE=60 scripts/run"
+    ),
+    helpers=(expiry_of,),
+)
+def idle_and_absolute(request: HttpRequest) -> HttpResponse:
+    lines = [f"{name} = {getattr(settings, name)}" for name in TIMEOUTS]
+    return TextResponse("\n".join([*lines, expiry_of(request)]))
+
+
+@recipe(
+    _("A request that is no activity"),
+    _(
+        "A script that polls would keep its user signed in for ever. passive says that the user "
+        "has not asked for the request: with SESSION_IDLE_AGE it does not renew the session."
+    ),
+)
+@passive
+def polling(request: HttpRequest) -> HttpResponse:
+    return TextResponse(gettext("%d new messages") % request.session.get("unread", 0))
 
 
 def report(cleared: int | None) -> str:

@@ -31,6 +31,7 @@ ALL_PAGES = [
     "/payment/back-order-cookie/",
     "/in-scripts/cookie-store/",
     "/leaving/page/",
+    "/auth/transfer/",
 ]
 ONE_OF_EACH_GROUP = [group.recipes[0].page_url for group in GROUPS]
 RECIPE_PAGES = [recipe.page_url for recipe in RECIPES.values()]

@@ -13,6 +13,7 @@ from pytest_django import Settings
 from demo.constants import LOGIN_COOKIE
 from demo.models import User
 from tests.browsers import browser, is_in
+from tests.devices.asking import answer, asks
 
 SIGN_INS = pytest.mark.parametrize(
     ("sign_in", "account"),
@@ -115,6 +116,16 @@ def test_one_device_only_signs_out_the_others(profile: str, ada: User, admin: Us
     here, there, theirs = browser(ada), browser(ada), browser(admin)
     assert here.post("/auth/one-device-only/").text == "1 device is signed out.\n"
     assert [is_in(client) for client in (here, there, theirs)] == [True, False, True]
+
+
+def test_money_is_sent_after_the_password_was_given_again(profile: str, ada: User) -> None:
+    client = browser(ada)
+    assert client.get("/auth/ask-again/", follow=True).request["PATH_INFO"] == "/auth/transfer/"
+    page = client.post("/auth/transfer/send/", {"amount": "5"})
+    assert asks(page)
+    assert "5 sent" not in page.text
+    assert asks(answer(client, page, "wrong"))
+    assert "5 sent" in answer(client, page).text
 
 
 def test_sign_out_by_hand_keeps_other_data(profile: str, client: Client, ada: User) -> None:

@@ -30,6 +30,31 @@ def get(client: Client, path: str, **data: Any) -> str:
     return client.get(path, data).content.decode().strip()
 
 
+def test_recipe_of_timeouts_shows_them(profile: str, client: Client, settings: Settings) -> None:
+    post(client, "/sessions/set-item/")
+    assert "SESSION_IDLE_AGE = None" in client.get("/expiry/idle-and-absolute/").text
+    settings.SESSION_IDLE_AGE, settings.SESSION_ABSOLUTE_AGE = 60, 600
+    text = client.get("/expiry/idle-and-absolute/").text
+    assert "SESSION_IDLE_AGE = 60\nSESSION_ABSOLUTE_AGE = 600\n" in text
+    assert "get_expiry_age() is 60 seconds" in text
+
+
+@pytest.mark.parametrize(
+    ("path", "renews"), [("/sessions/items/", True), ("/expiry/polling/", False)]
+)
+def test_recipe_that_polls_renews_nothing(
+    path: str, renews: bool, profile: str, client: Client, settings: Settings
+) -> None:
+    post(client, "/sessions/set-item/")
+    # The session is from before the setting, so a renewal is due.
+    settings.SESSION_IDLE_AGE = 10 * 24 * 60 * 60
+    response = client.get(path)
+    # A cookie that is the session says itself when it was written.
+    assert (settings.SESSION_COOKIE_NAME in response.cookies) == (
+        renews and profile not in IN_COOKIES
+    )
+
+
 def test_dictionary_methods(profile: str, client: Client) -> None:
     assert "KeyError" in get(client, "/sessions/get-item/")
     assert get(client, "/sessions/get/", default="none") == "color is none"
