@@ -88,7 +88,7 @@ def test_wheel_contains_only_the_two_apps(wheel: Path) -> None:
     ours = {name for name in tracked if not name.endswith(".po")}
     assert names == ours | {"cookieproj/__init__.py", "cookieproj/py.typed"}
     suffixes = {Path(name).suffix for name in names}
-    assert {".py", ".html", ".mo", ".css", ".js", ".typed"} == suffixes
+    assert {".py", ".html", ".txt", ".mo", ".css", ".js", ".typed"} == suffixes
 
 
 @pytest.mark.parametrize("command", ["twine check", "check-wheel-contents"])

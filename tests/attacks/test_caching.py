@@ -25,7 +25,7 @@ MISSING = [
 ]
 STATIC = ["/static/demo/site.css", "/static/demo/cookie_jar.js", "/static/admin/css/base.css"]
 SIGN_OUT = re.compile(
-    "/(auth/(cookie-)?sign-out|admin/logout|lifecycle/(flush|delete|clear)|devices/[^/]+/sign-out)/"
+    "/(auth/(cookie-)?sign-out|admin/logout|lifecycle/(flush|delete|clear)|devices/([^/]+/sign-out|sign-out-here))/"
 )
 PERSONAL = [
     "/devices/", "/admin/", "/admin/demo/", "/admin/cookieproj_devices/",

@@ -46,12 +46,12 @@ def ended_for_good() -> Finding:
 )
 def disabled_accounts() -> Finding:
     others = []
-    for path in settings.AUTHENTICATION_BACKENDS:
-        backend = import_string(path)
+    for name in settings.AUTHENTICATION_BACKENDS:
+        backend = import_string(name)
         if issubclass(backend, AllowAllUsersModelBackend):
             return not_met(
                 _("Take %(backend)s out of AUTHENTICATION_BACKENDS: it admits disabled users.")
-                % {"backend": path}
+                % {"backend": name}
             )
         if backend.get_user is BaseBackend.get_user:
             # It only authenticates, or refuses to: no session is of it.
@@ -59,7 +59,7 @@ def disabled_accounts() -> Finding:
         if not issubclass(backend, ModelBackend) or overrides(
             backend, "get_user", "aget_user", "user_can_authenticate"
         ):
-            others.append(path)
+            others.append(name)
     if others:
         text = _("Look whether get_user of %(backends)s returns None for a disabled user.")
         return not_visible(text % {"backends": ", ".join(others)})

@@ -14,7 +14,7 @@ async function check() {
   let status;
   try {
     const options = { cache: "no-store", headers: { "X-Session-Passive": "1" } };
-    const response = await fetch(notice.dataset.status, options);
+    const response = await fetch(notice.dataset.statusUrl, options);
     status = response.ok ? await response.json() : null;
   } catch {
     status = null;
