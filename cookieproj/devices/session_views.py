@@ -40,7 +40,7 @@ def stay(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(url)
 
 
-# A redirect to the sign-in page, by Django's LoginRequiredMiddleware, would tell the script nothing.
+# By a redirect of LoginRequiredMiddleware the script would learn nothing.
 @login_not_required
 @passive
 @require_safe
