@@ -1,5 +1,6 @@
 """OWASP ASVS 5.0, chapter V7, sections 4 to 6: how sessions end, and what needs a new proof."""
 
+import inspect
 import re
 from typing import Any
 
@@ -47,8 +48,9 @@ def disabled_accounts() -> Finding:
     others = []
     for path in settings.AUTHENTICATION_BACKENDS:
         backend: Any = import_string(path)
-        if not isinstance(backend, type) or not hasattr(backend, "get_user"):
-            # Django accepts a function, too, and whatever it returns.
+        # Django accepts a function too, and whatever that returns.
+        is_known = inspect.isclass(backend) and hasattr(backend, "get_user")
+        if not is_known:
             others.append(path)
             continue
         if issubclass(backend, AllowAllUsersModelBackend):
