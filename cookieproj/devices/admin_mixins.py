@@ -12,6 +12,7 @@ from django.urls import URLPattern
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from cookieproj.engines.compliance.site import ASKS_FOR_PASSWORD
 from cookieproj.engines.exceptions import SessionEndedError
 
 from .decorators import recently_authenticated
@@ -55,6 +56,8 @@ def ask_before_changes(view: Callable[..., Any]) -> Callable[..., Any]:
         response: HttpResponseBase = (guarded if asks else view)(request, *args, **kwargs)
         return response
 
+    # For ``checksessions``.
+    setattr(view_or_question, ASKS_FOR_PASSWORD, True)
     return view_or_question
 
 

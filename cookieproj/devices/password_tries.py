@@ -35,6 +35,8 @@ def begin_try(user: Any) -> int:
     except ValueError:
         # A cache that stores nothing.
         return 0
+    # Django's incr() gives a key of some caches their own timeout.
+    cache.touch(count_key(user), REMEMBERED)
     if number < FREE_TRIES:
         return 0
     pause = min(FIRST_PAUSE * 2 ** (number - FREE_TRIES), LONGEST_PAUSE)

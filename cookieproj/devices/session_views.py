@@ -4,7 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import logout
-from django.contrib.auth.decorators import login_required
+from django.contrib.auth.decorators import login_not_required, login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import redirect, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -40,6 +40,8 @@ def stay(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(url)
 
 
+# By a redirect of LoginRequiredMiddleware the script would learn nothing.
+@login_not_required
 @passive
 @require_safe
 @never_cache

@@ -1,4 +1,4 @@
-"""System checks of the settings on the limit of devices and on new ones.
+"""System checks of the settings on the limit of devices, on new ones, and on asking again.
 
 Importing the module registers them.
 """
@@ -48,6 +48,17 @@ def over_limit_is_valid(**kwargs: Any) -> list[CheckMessage]:
         "refuse": conf.REFUSE,
     }
     return [Error(text % {"value": value}, hint=hint, id="devices.E008")]
+
+
+@register
+def ask_password_after_is_valid(**kwargs: Any) -> list[CheckMessage]:
+    """Report a DEVICES_ASK_PASSWORD_AFTER that is no number of seconds."""
+    value: Any = conf.ask_password_after()
+    if value is None or (type(value) is int and value >= 0):
+        return []
+    text = _("DEVICES_ASK_PASSWORD_AFTER = %(value)r is not a number of seconds.")
+    hint = _("Set it to a whole number of seconds, or to None to ask nobody.")
+    return [Error(text % {"value": value}, hint=hint, id="devices.E009")]
 
 
 @register

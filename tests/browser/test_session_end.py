@@ -84,6 +84,32 @@ def test_activity_of_another_tab_moves_the_end(tabs: list[Page]) -> None:
     expect(first.locator("[data-warn]")).not_to_contain_text(WARNING)
 
 
+@pytest.mark.parametrize("language", ["", "zh_Hans"])
+def test_page_without_a_valid_language_warns_too(
+    language: str, context: BrowserContext, tabs: list[Page]
+) -> None:
+    tab = context.new_page()
+    tab.route(
+        "**/questions/",
+        lambda route: route.fulfill(
+            body=route.fetch().text().replace('<html lang="en"', f'<html lang="{language}"', 1),
+            content_type="text/html",
+        ),
+    )
+    tab.goto("/questions/")
+    assert tab.evaluate("document.documentElement.lang") == language
+    expect(tab.locator("[data-warn]")).to_contain_text(WARNING, timeout=TIMEOUT)
+
+
+def test_server_that_did_not_answer_is_asked_again(tabs: list[Page]) -> None:
+    tab = tabs[0]
+    tab.route("**/devices/status/", lambda route: route.abort())
+    with tab.expect_event("requestfailed"):
+        tab.reload()
+    tab.unroute("**/devices/status/")
+    expect(tab.locator("[data-warn]")).to_contain_text(WARNING, timeout=TIMEOUT)
+
+
 def test_without_scripts_time_and_buttons_are_there(browser: Browser, site: str) -> None:
     context = browser.new_context(base_url=site, java_script_enabled=False)
     page = sign_in(context.new_page())

@@ -1,5 +1,6 @@
 """The app's system checks."""
 
+from datetime import timedelta
 from unittest import mock
 
 import pytest
@@ -86,6 +87,19 @@ def test_wrong_value_over_the_limit_is_an_error(settings: Settings) -> None:
     settings.DEVICES_OVER_LIMIT = "end_newest"
     [error] = checks_with_id("devices.E008")
     assert '"end_oldest" or "refuse"' in str(error.hint)
+
+
+@pytest.mark.parametrize("seconds", ["300", 2.5, True, -1, timedelta(minutes=5)])
+def test_wrong_time_to_ask_the_password_is_an_error(seconds: object, settings: Settings) -> None:
+    settings.DEVICES_ASK_PASSWORD_AFTER = seconds
+    [error] = checks_with_id("devices.E009")
+    assert repr(seconds) in error.msg
+
+
+@pytest.mark.parametrize("seconds", [None, 0, 300])
+def test_password_may_be_asked_for_always_or_never(seconds: object, settings: Settings) -> None:
+    settings.DEVICES_ASK_PASSWORD_AFTER = seconds
+    assert ids() == []
 
 
 @pytest.mark.parametrize("family", ["django.contrib.sessions.backends.", "cookieproj.engines."])

@@ -2,12 +2,14 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
 import time_machine
 from django.core.cache import caches
+from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -87,6 +89,23 @@ def test_pause_has_a_longest_and_tries_in_it_do_not_count(ada: User) -> None:
                 assert {begin_try(ada) for _ in range(3)} == {pauses[-1]}
             clock.shift(pauses[-1])
     assert pauses[-1] == password_tries.LONGEST_PAUSE
+
+
+@pytest.mark.parametrize(
+    "backend", ["locmem.LocMemCache", "filebased.FileBasedCache", "db.DatabaseCache"]
+)
+def test_tries_are_remembered_for_longer_than_the_cache_keeps_others(
+    backend: str, settings: Settings, ada: User, tmp_path: Path
+) -> None:
+    location = "tries" if backend.startswith("db") else str(tmp_path)
+    use_cache(settings, f"django.core.cache.backends.{backend}", location)
+    call_command("createcachetable", verbosity=0)
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        for _ in range(password_tries.FREE_TRIES - 1):
+            assert begin_try(ada) == 0
+        clock.shift(password_tries.REMEMBERED - 1)
+        assert begin_try(ada) == 0
+        assert seconds_to_wait(ada)
 
 
 def test_tries_at_once_are_counted_one_by_one(

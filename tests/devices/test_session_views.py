@@ -137,6 +137,23 @@ def test_status_says_who_is_signed_in(profile: str, client: Client, ada: User) -
     assert status(client) == {"user": None}
 
 
+def test_status_answers_visitors_of_a_site_that_requires_a_sign_in(settings: Settings) -> None:
+    settings.MIDDLEWARE = [
+        *settings.MIDDLEWARE,
+        "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    ]
+    assert status(browser()) == {"user": None}
+
+
+@pytest.mark.parametrize("page", ["/engines/", "/no-such-page/"])
+def test_page_with_a_very_long_address_has_the_button(page: str, client: Client) -> None:
+    """Django makes no redirect to it, and the link to sign in leads back elsewhere."""
+    long = client.get(page, {"q": "x" * 20_000})
+    assert long.status_code == client.get(page).status_code
+    assert BUTTON in long.text
+    assert '<a href="/auth/sign-in/">' in long.text
+
+
 @FROZEN
 def test_status_and_page_say_when_the_idle_session_ends(
     profile: str, ada: User, settings: Settings

@@ -66,6 +66,10 @@ class Backend:
         return None
 
 
+def make_backend() -> Backend:
+    return Backend()
+
+
 class Gate(BaseBackend):
     """A backend that only refuses, as that of django-axes."""
 
@@ -87,7 +91,9 @@ class Transfer(View):
 
 # Addresses of a site without the devices page.
 urlpatterns = [
-    path("change-email/", view),
+    path("e-mail/", view),
+    path("newPhone/", view),
+    path("otp/", view),
     path("pay/", pay),
     path("transfer/", Transfer.as_view()),
     path("photo/", view),

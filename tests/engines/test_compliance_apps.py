@@ -73,7 +73,11 @@ def test_user_of_a_proxy_is_single_sign_on(tmp_path: Path) -> None:
     [
         ("{% load button %}{% sign_out_button %}", MET),
         ('{% include "header.html" %}', MET),
+        ("{% load button %}{% if user %}{% sign_out_button %}{% endif %}", MET),
         ("{% block content %}{% endblock %}", NOT_VISIBLE),
+        ("{# sign_out_button #}sign_out_button", NOT_VISIBLE),
+        ("{% comment %}{% sign_out_button %}{% endcomment %}", NOT_VISIBLE),
+        ("{% sign_out_button %}", NOT_MET),
     ],
 )
 def test_sign_out_button_in_the_sites_template(
@@ -92,6 +96,39 @@ def test_sign_out_button_in_the_sites_template(
     settings.TEMPLATES = [configuration | {"DIRS": [tmp_path], "OPTIONS": options}]
     assert findings()["asvs.7.4.4"][0] == verdict
     assert findings()["nist.5.1-sign-out"][0] == verdict
+
+
+DEVICES_SITE = """
+INSTALLED_APPS = [
+    "cookieproj.devices", *INSTALLED_APPS, "django.contrib.admin", "django.contrib.messages"
+]
+DEVICES_ASK_PASSWORD_AFTER = 300
+"""
+ADMIN_URLS = """
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("admin/", admin.site.urls), path("devices/", include("cookieproj.devices.urls"))
+]
+"""
+
+
+def test_admin_of_users_that_does_not_ask_is_named(tmp_path: Path) -> None:
+    found = findings_of_small_site(tmp_path, DEVICES_SITE, urls=ADMIN_URLS)
+    verdict, sentence = found["asvs.7.5.1"]
+    assert verdict == NOT_VISIBLE
+    assert sentence.endswith(": /admin/auth/user/<path:object_id>/change/")
+
+
+def test_without_the_mixin_djangos_cookies_are_ended_by_nobody(tmp_path: Path) -> None:
+    engine = 'SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"'
+    found = findings_of_small_site(tmp_path, DEVICES_SITE + engine, urls=ADMIN_URLS)
+    assert found["asvs.7.4.3"] == (
+        MET,
+        "A new password ends the others by itself: each session has a hash of it.",
+    )
+    assert found["asvs.7.4.5"][0] == found["asvs.7.5.2"][0] == NOT_MET
 
 
 # What no setting shows, and what no site of this project can fail.

@@ -1,6 +1,7 @@
 """OWASP ASVS 5.0, chapter V7, sections 1 to 3: what is written down, tokens, and timeouts."""
 
 from django.conf import settings
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -67,10 +68,12 @@ def documented_limit() -> Finding:
     if not site.has_devices():
         return not_met(devices_missing())
     limit = getattr(settings, "DEVICES_LIMIT", None)
-    if limit is None:
+    limit = import_string(limit) if isinstance(limit, str) else limit
+    if not callable(limit) and not (type(limit) is int and limit > 0):
         return to_set(LIMIT)
     limit = getattr(limit, "__qualname__", limit)
-    if getattr(settings, "DEVICES_OVER_LIMIT", "end_oldest") == "refuse":
+    refuses = getattr(settings, "DEVICES_OVER_LIMIT", "end_oldest") == "refuse"
+    if refuses or not site.ends_what_browsers_keep():
         text = _("DEVICES_LIMIT = %(limit)s: one more sign-in is refused.")
     else:
         text = _("DEVICES_LIMIT = %(limit)s: one more ends the session not used for longest.")

@@ -1,6 +1,8 @@
 """OWASP ASVS 5.0, chapter V7, sections 4 to 6: how sessions end, and what needs a new proof."""
 
+import inspect
 import re
+from typing import Any
 
 from django.apps import apps
 from django.conf import settings
@@ -18,11 +20,9 @@ from .requirement import L1, L2, L3, Finding, met, not_met, not_visible, to_set
 
 ASK_AFTER = "DEVICES_ASK_PASSWORD_AFTER = 300"
 
-# Words of the addresses at which people change how they sign in.
-ACCOUNT_WORDS = {
-    *("2fa", "email", "emails", "factor", "factors", "mfa", "otp", "phone", "phones", "recovery"),
-    "totp",
-}
+# Words, and parts of words, of the addresses at which people change how they sign in.
+ACCOUNT_WORDS = {"2fa", "mfa", "mobile", "otp", "totp"}
+ACCOUNT_PARTS = ("authenticator", "factor", "mail", "phone", "recovery")
 
 
 @L1(
@@ -47,7 +47,12 @@ def ended_for_good() -> Finding:
 def disabled_accounts() -> Finding:
     others = []
     for name in settings.AUTHENTICATION_BACKENDS:
-        backend = import_string(name)
+        backend: Any = import_string(name)
+        # Django accepts a function too, and whatever that returns.
+        is_known = inspect.isclass(backend) and hasattr(backend, "get_user")
+        if not is_known:
+            others.append(name)
+            continue
         if issubclass(backend, AllowAllUsersModelBackend):
             return not_met(
                 _("Take %(backend)s out of AUTHENTICATION_BACKENDS: it admits disabled users.")
@@ -77,7 +82,7 @@ def disabled_accounts() -> Finding:
     "tests/devices/test_your_devices.py::test_sign_out_others_keeps_this_device",
 )
 def other_sessions_after_change() -> Finding:
-    if page := site.devices_page():
+    if (page := site.devices_page()) and site.ends_sessions_of_others():
         text = _("A new password ends the others by itself, and %(page)s ends them at any time.")
         return met(text % {"page": page})
     if not site.hash_ends_sessions():
@@ -113,6 +118,8 @@ def sign_out_on_each_page() -> Finding:
 def ended_by_administrators() -> Finding:
     if not site.has_devices():
         return not_met(devices_missing())
+    if not site.ends_sessions_of_others():
+        return to_set(*site.remedy_for_browsers())
     if apps.is_installed("django.contrib.admin"):
         return met(_("The admin and `manage.py signout` end the sessions of one user or of all."))
     return met(_("`manage.py signout` ends the sessions of one user, and with --all those of all."))
@@ -123,6 +130,11 @@ def judge_asking_password() -> Finding | None:
     if not site.has_devices():
         return not_met(devices_missing())
     return to_set(ASK_AFTER) if site.asks_password_after() is None else None
+
+
+def is_about_account(route: str) -> bool:
+    words = re.split(r"[\W_]+", route)
+    return not ACCOUNT_WORDS.isdisjoint(words) or any(part in route for part in ACCOUNT_PARTS)
 
 
 @L2(
@@ -138,8 +150,10 @@ def sensitive_attributes() -> Finding:
     unmarked = [
         route
         for route, view in site.views()
-        if not ACCOUNT_WORDS.isdisjoint(re.split(r"[\W_]+", route.lower()))
-        and not site.asks_for_password(view)
+        if is_about_account(route.lower()) and not site.asks_for_password(view)
+    ]
+    unmarked += [
+        route for route, view in site.admin_views_of_users() if not site.asks_for_password(view)
     ]
     if unmarked:
         text = _(
@@ -166,6 +180,8 @@ def sessions_of_user() -> Finding:
     page = site.devices_page()
     if not page:
         return not_met(_("Add the addresses of cookieproj.devices.urls to ROOT_URLCONF."))
+    if not site.ends_what_browsers_keep():
+        return to_set(*site.remedy_for_browsers())
     text = _("%(page)s lists them, and asks for the password before it ends one.")
     return met(text % {"page": page})
 

@@ -19,7 +19,16 @@ from . import (  # noqa: F401
     nist_secrets,
     nist_timeouts,
 )
-from .requirement import ASVS, LABELS, NIST, Finding, Requirement, Standard, Verdict
+from .requirement import (
+    ASVS,
+    LABELS,
+    NIST,
+    Finding,
+    Requirement,
+    Standard,
+    Verdict,
+    not_met,
+)
 
 STANDARDS: dict[str, Standard] = {standard.prefix: standard for standard in (ASVS, NIST)}
 
@@ -55,10 +64,19 @@ def report(levels: dict[str, int]) -> list[Line]:
     SESSION_ENGINE names an engine: Django's checks report another value.
     """
     return [
-        Line(requirement, requirement.judge())
+        Line(requirement, judge(requirement))
         for prefix, level in levels.items()
         for requirement in STANDARDS[prefix].at(level)
     ]
+
+
+def judge(requirement: Requirement) -> Finding:
+    """Return the finding: not met if a module of the site, or a wrong setting, raises an error."""
+    try:
+        return requirement.judge()
+    except Exception as error:  # noqa: BLE001 - a module of the site may raise any
+        text = _("Mend this first: %(error)s")
+        return not_met(text % {"error": " ".join(f"{type(error).__name__}: {error}".split())})
 
 
 def failures(lines: list[Line], severity: int) -> list[Line]:

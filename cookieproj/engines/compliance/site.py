@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import ImproperlyConfigured
 from django.template import TemplateDoesNotExist
-from django.template.base import Template
+from django.template.base import Node, Template, TokenType
 from django.template.loader import get_template
 from django.template.loader_tags import ExtendsNode, IncludeNode
 from django.urls import URLPattern, get_resolver, reverse
@@ -143,23 +143,47 @@ def devices_page() -> str:
         return ""
 
 
+def ends_sessions_of_others() -> bool:
+    """Whether a user's sessions can be ended from elsewhere, at least all of them at once."""
+    return ends_what_browsers_keep() or (has_devices() and hasattr(get_user_model(), "sign_outs"))
+
+
 def asks_password_after() -> int | None:
-    """Return DEVICES_ASK_PASSWORD_AFTER; None if the devices app is not there to read it."""
-    return getattr(settings, "DEVICES_ASK_PASSWORD_AFTER", None) if has_devices() else None
+    """Return DEVICES_ASK_PASSWORD_AFTER; None if it is no number, or no devices app reads it."""
+    seconds = getattr(settings, "DEVICES_ASK_PASSWORD_AFTER", None) if has_devices() else None
+    return seconds if type(seconds) is int and seconds >= 0 else None
+
+
+def patterns() -> Iterator[tuple[str, URLPattern, bool]]:
+    """Yield the route of each address of this site, its pattern, and whether it is the admin's."""
+
+    def walk(found: Any, prefix: str, is_admin: bool) -> Iterator[tuple[str, URLPattern, bool]]:
+        for pattern in found:
+            route = prefix + str(pattern.pattern)
+            if isinstance(pattern, URLPattern):
+                yield route, pattern, is_admin
+            else:
+                yield from walk(
+                    pattern.url_patterns, route, is_admin or pattern.app_name == "admin"
+                )
+
+    return walk(get_resolver().url_patterns, "/", is_admin=False)
 
 
 def views() -> Iterator[tuple[str, Callable[..., Any]]]:
     """Yield the route of each address of this site, with its view; without the admin's."""
+    return ((route, pattern.callback) for route, pattern, is_admin in patterns() if not is_admin)
 
-    def walk(patterns: Any, prefix: str) -> Iterator[tuple[str, Callable[..., Any]]]:
-        for pattern in patterns:
-            route = prefix + str(pattern.pattern)
-            if isinstance(pattern, URLPattern):
-                yield route, pattern.callback
-            elif pattern.app_name != "admin":
-                yield from walk(pattern.url_patterns, route)
 
-    return walk(get_resolver().url_patterns, "/")
+def admin_views_of_users() -> Iterator[tuple[str, Callable[..., Any]]]:
+    """Yield the routes at which staff change a user in the admin, with their views."""
+    user = get_user_model()._meta
+    name = f"{user.app_label}_{user.model_name}_change"
+    return (
+        (route, pattern.callback)
+        for route, pattern, is_admin in patterns()
+        if is_admin and pattern.name == name
+    )
 
 
 def asks_for_password(view: Any) -> bool:
@@ -178,9 +202,17 @@ def has_sign_out_button(name: str) -> bool:
         return False
     folder = apps.get_app_config("cookieproj_devices").path if has_devices() else ""
     return any(
-        SIGN_OUT_TAG in template.source
-        and not (folder and Path(template.origin.name).is_relative_to(folder))
+        has_tag(template) and not (folder and Path(template.origin.name).is_relative_to(folder))
         for template in templates
+    )
+
+
+def has_tag(template: Template) -> bool:
+    """Whether the template has the tag of the button; a comment with its name does not count."""
+    nodes: list[Any] = template.nodelist.get_nodes_by_type(Node)
+    return any(
+        node.token.token_type is TokenType.BLOCK and node.token.split_contents()[0] == SIGN_OUT_TAG
+        for node in nodes
     )
 
 

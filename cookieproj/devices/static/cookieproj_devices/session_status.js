@@ -6,6 +6,9 @@ const tabs = new BroadcastChannel("cookieproj_devices");
 // A timer cannot wait for longer than 24 days, and a computer may sleep.
 const LONGEST_WAIT = 60 * 60 * 1000;
 
+// The server may be unreachable just when the page should warn.
+const RETRY_AFTER = 5 * 1000;
+
 let deadline = 0;
 let timer = 0;
 
@@ -20,7 +23,10 @@ async function check() {
     status = null;
   }
   // Without an answer nobody knows, and the page stays as it is.
-  if (!status) return;
+  if (!status) {
+    if (countdown) retry();
+    return;
+  }
   const isSignedOut = status.user !== notice.dataset.user;
   toggle(notice, isSignedOut);
   if (!countdown) return;
@@ -37,6 +43,13 @@ function toggle(region, isShown) {
   else while (template.nextSibling) template.nextSibling.remove();
 }
 
+function retry() {
+  // A countdown that runs asks again at its end.
+  if (countdown.classList.contains("warns") && deadline > Date.now()) return;
+  clearTimeout(timer);
+  timer = setTimeout(check, RETRY_AFTER);
+}
+
 function count(status) {
   deadline = Date.now() + status.seconds * 1000;
   countdown.querySelector("[data-stay]").hidden = status.is_absolute;
@@ -44,7 +57,7 @@ function count(status) {
   const time = countdown.querySelector("time");
   const moment = new Date(deadline);
   time.dateTime = moment.toISOString();
-  time.textContent = moment.toLocaleTimeString(document.documentElement.lang, { timeStyle: "short" });
+  time.textContent = moment.toLocaleTimeString(language(), { timeStyle: "short" });
   const untilWarning = deadline - Date.now() - countdown.dataset.warning * 1000;
   const warns = untilWarning <= 0;
   toggle(countdown.querySelector("[data-warn]"), warns);
@@ -53,6 +66,15 @@ function count(status) {
   // Other tabs may have moved the end until then, so the server is asked again.
   if (warns) tick();
   else timer = setTimeout(check, Math.min(untilWarning, LONGEST_WAIT));
+}
+
+// Return the language of the page; undefined, for the browser's, if it has none that is valid.
+function language() {
+  try {
+    return Intl.getCanonicalLocales(document.documentElement.lang)[0];
+  } catch {
+    return undefined;
+  }
 }
 
 function tick() {
