@@ -220,6 +220,11 @@ def test_page_is_chinese(path: str, reader: Client) -> None:
     assert_is_chinese(reader.get(path, follow=True).content.decode())
 
 
+def test_store_that_failed_for_an_english_visitor_is_told_in_chinese(reader: Client) -> None:
+    reader.get("/engines/", headers={"Accept-Language": "en"})
+    assert_is_chinese(reader.get("/engines/").content.decode())
+
+
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
 def test_text_of_recipe_is_chinese(recipe: Recipe, reader: Client) -> None:
     for method in recipe.methods:
