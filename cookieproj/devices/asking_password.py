@@ -49,10 +49,11 @@ def is_recent(session: SessionBase, seconds: int | None) -> bool:
     """Whether the session's user gave the password within so many seconds.
 
     None stands for DEVICES_ASK_PASSWORD_AFTER; without that setting every session is recent. A
-    session that was signed in before this app was installed is not.
+    session that was signed in before this app was installed is not, nor one whose sign-in was so
+    many seconds in the future, by a clock that has been set back since.
     """
     limit = conf.ask_password_after() if seconds is None else seconds
-    return limit is None or time.time() - session.get(AUTH_TIME, float("-inf")) < limit
+    return limit is None or abs(time.time() - session.get(AUTH_TIME, float("-inf"))) < limit
 
 
 def ask_unless_recent(request: HttpRequest, seconds: int | None = None) -> HttpResponse | None:
