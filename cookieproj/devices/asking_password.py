@@ -147,10 +147,12 @@ def page(
     status: HTTPStatus = HTTPStatus.FORBIDDEN,
 ) -> HttpResponse:
     """Return the page that asks. Its status tells scripts that the view has not run."""
-    if can_give_password(signed_in_user(request)):
+    user = signed_in_user(request)
+    if can_give_password(user):
         template = "cookieproj_devices/ask_password.html"
         hidden = hidden_fields(request)
         context: dict[str, Any] = {
+            "user": user,
             "form": form or PasswordForm(),
             "hidden_fields": hidden,
             "is_kept": NOT_KEPT_FIELD not in hidden,
@@ -159,7 +161,8 @@ def page(
     else:
         template = "cookieproj_devices/sign_in_again.html"
         is_kept = request.method in SAFE_METHODS
-        context = {"sign_in_url": sign_in_url(own_url(request)), "is_kept": is_kept}
+        url = sign_in_url(own_url(request))
+        context = {"user": user, "sign_in_url": url, "is_kept": is_kept}
     response = never_cached(render(request, template, context, status=status))
     csrf_middleware().process_response(request, response)
     return response
