@@ -49,10 +49,11 @@ def is_recent(session: SessionBase, seconds: int | None) -> bool:
     """Whether the session's user gave the password within so many seconds.
 
     None stands for DEVICES_ASK_PASSWORD_AFTER; without that setting every session is recent. A
-    session that was signed in before this app was installed is not.
+    session that was signed in before this app was installed is not, nor one whose sign-in was so
+    many seconds in the future, by a clock that has been set back since.
     """
     limit = conf.ask_password_after() if seconds is None else seconds
-    return limit is None or time.time() - session.get(AUTH_TIME, float("-inf")) < limit
+    return limit is None or abs(time.time() - session.get(AUTH_TIME, float("-inf"))) < limit
 
 
 def ask_unless_recent(request: HttpRequest, seconds: int | None = None) -> HttpResponse | None:
@@ -146,10 +147,12 @@ def page(
     status: HTTPStatus = HTTPStatus.FORBIDDEN,
 ) -> HttpResponse:
     """Return the page that asks. Its status tells scripts that the view has not run."""
-    if can_give_password(signed_in_user(request)):
+    user = signed_in_user(request)
+    if can_give_password(user):
         template = "cookieproj_devices/ask_password.html"
         hidden = hidden_fields(request)
         context: dict[str, Any] = {
+            "user": user,
             "form": form or PasswordForm(),
             "hidden_fields": hidden,
             "is_kept": NOT_KEPT_FIELD not in hidden,
@@ -158,7 +161,8 @@ def page(
     else:
         template = "cookieproj_devices/sign_in_again.html"
         is_kept = request.method in SAFE_METHODS
-        context = {"sign_in_url": sign_in_url(own_url(request)), "is_kept": is_kept}
+        url = sign_in_url(own_url(request))
+        context = {"user": user, "sign_in_url": url, "is_kept": is_kept}
     response = never_cached(render(request, template, context, status=status))
     csrf_middleware().process_response(request, response)
     return response

@@ -60,7 +60,9 @@ def text_of_post(request: HttpRequest) -> str | None:
     if request.method != "POST" or (has_body and request.content_type not in FORM_TYPES):
         return None
     fields: list[tuple[Any, Any]] = list(request.POST.lists())
-    text = urlencode([field for field in fields if field[0] != "csrfmiddlewaretoken"], doseq=True)
+    kept = [field for field in fields if field[0] != "csrfmiddlewaretoken"]
+    # Some charsets have surrogates, which are no characters of UTF-8.
+    text = urlencode(kept, doseq=True, errors="replace")
     most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     limit = MAX_KEPT if most is None else min(MAX_KEPT, most - RESERVED)
     return text if len(text) <= limit else None

@@ -32,6 +32,7 @@ def your_devices(request: HttpRequest) -> HttpResponse:
     tracking.track(request)
     this_id = registered_id(request.session)
     context = {
+        "user": user,
         "devices": sorted(devices_of(user), key=lambda device: str(device.pk) != this_id),
         "this": this_id,
         "most": signing_out.MAX_DEVICES_LISTED,

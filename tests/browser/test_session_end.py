@@ -51,6 +51,15 @@ def test_other_tab_says_that_the_user_has_signed_out(tabs: list[Page]) -> None:
     assert second.url.endswith("/auth/sign-in/?next=/questions/")
 
 
+def test_other_tab_says_that_the_user_has_signed_out_this_device(tabs: list[Page]) -> None:
+    first, second = tabs
+    first.goto("/devices/")
+    this = first.get_by_role("listitem").filter(has_text="this device")
+    this.get_by_role("button", name="Sign out").click()
+    first.wait_for_url("**/auth/sign-in/**")
+    expect(second.locator("[data-signed-out]")).to_contain_text(SIGNED_OUT, timeout=2_000)
+
+
 def test_tab_that_becomes_visible_asks(tabs: list[Page], context: BrowserContext) -> None:
     """For example after a sign-out on another device."""
     tab = tabs[1]

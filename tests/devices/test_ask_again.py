@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -283,6 +284,17 @@ def test_session_from_before_this_app_is_asked(client: Client) -> None:
     assert asks(client.get("/sync/"))
 
 
+@pytest.mark.parametrize(("seconds", "is_asked"), [(30, False), (90, True)])
+def test_clock_that_was_set_back_does_not_keep_the_sign_in_recent(
+    seconds: int, is_asked: bool, client: Client
+) -> None:
+    """Clocks of several servers differ a little, so not every sign-in in the future is asked."""
+    session = client.session
+    session[AUTH_TIME] = int(time.time()) + seconds
+    session.save()
+    assert asks(client.get("/sync/")) is is_asked
+
+
 def test_seconds_are_those_of_the_setting_by_default(
     client: Client, later: None, settings: Settings
 ) -> None:
@@ -345,6 +357,17 @@ def test_other_requests_are_not_kept(method: str, client: Client, later: None) -
 def test_post_without_body_is_kept(client: Client, later: None) -> None:
     page = client.generic("POST", "/sync/")
     assert answer(client, page).json() == {"method": "POST", "query": "", "post": [], "files": []}
+
+
+def test_form_in_a_charset_with_surrogates_is_kept(client: Client, later: None) -> None:
+    part = b'Content-Disposition: form-data; name="to"'
+    page = client.generic(
+        "POST",
+        "/sync/",
+        b"--x\r\n" + part + b"\r\n\r\neve \\ud800\r\n--x--\r\n",
+        content_type="multipart/form-data; boundary=x; charset=raw_unicode_escape",
+    )
+    assert answer(client, page).json()["post"] == [["to", ["eve ?"]]]
 
 
 @pytest.mark.parametrize("url", ["/sync/", "/exempt/"])

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import time_machine
 from django.contrib.sessions.backends.base import SessionBase
-from django.template import Context, Template
+from django.template import Context, RequestContext, Template
 from django.test import Client, RequestFactory
+from django.test.utils import override_script_prefix
 from pytest_django import Settings
 
 from demo.models import User
@@ -46,6 +47,28 @@ def test_page_of_a_refused_form_has_the_button(client: Client) -> None:
     page = strict.post("/devices/sign-out-others/")
     assert page.status_code == 403
     assert BUTTON in page.text
+
+
+def test_page_of_a_post_leads_back_to_the_start_page_below_the_sites_prefix(
+    client: Client, settings: Settings
+) -> None:
+    settings.DEVICES_ASK_PASSWORD_AFTER = 0
+    with override_script_prefix("/app/"):
+        page = client.post("/devices/sign-out-others/")
+    assert asks(page)
+    assert '<a href="/app/auth/sign-in/?next=/app/">' in page.text
+
+
+def test_tags_and_pages_need_no_context_processors(client: Client, settings: Settings) -> None:
+    settings.DEVICES_ASK_PASSWORD_AFTER = 0
+    settings.TEMPLATES = [
+        {"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}
+    ]
+    page = client.post("/devices/sign-out-others/")
+    assert asks(page)
+    assert "You are signed in as ada." in page.text
+    tag = Template("{% load cookieproj_devices %}{% sign_out_button %}")
+    assert BUTTON in tag.render(RequestContext(page.wsgi_request))
 
 
 def test_page_that_asks_for_the_password_has_the_button(client: Client, settings: Settings) -> None:

@@ -121,6 +121,11 @@ def test_admin_of_users_that_does_not_ask_is_named(tmp_path: Path) -> None:
     assert sentence.endswith(": /admin/auth/user/<path:object_id>/change/")
 
 
+def test_devices_page_is_none_of_the_sites_sensitive_operations(tmp_path: Path) -> None:
+    found = findings_of_small_site(tmp_path, DEVICES_SITE, urls=ADMIN_URLS)
+    assert found["asvs.7.5.3"][0] == NOT_VISIBLE
+
+
 def test_without_the_mixin_djangos_cookies_are_ended_by_nobody(tmp_path: Path) -> None:
     engine = 'SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"'
     found = findings_of_small_site(tmp_path, DEVICES_SITE + engine, urls=ADMIN_URLS)

@@ -7,6 +7,8 @@ from django import template
 from django.apps import apps
 from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.http import HttpRequest
+from django.template import Context
+from django.urls import get_script_prefix
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
@@ -32,12 +34,12 @@ def ago(moment: datetime) -> str:
 
 
 @register.inclusion_tag("cookieproj_devices/sign_out_button.html", takes_context=True)
-def sign_out_button(context: dict[str, Any]) -> dict[str, Any]:
+def sign_out_button(context: Context) -> dict[str, Any]:
     """Render a button that signs the user out, and a script that notices a sign-out in other tabs.
 
     Renders nothing for visitors, and on pages without a request.
     """
-    request = context.get("request")
+    request = request_of(context)
     user = getattr(request, "user", None)
     if request is None or user is None or not user.is_authenticated:
         return {}
@@ -45,13 +47,13 @@ def sign_out_button(context: dict[str, Any]) -> dict[str, Any]:
 
 
 @register.inclusion_tag("cookieproj_devices/session_countdown.html", takes_context=True)
-def session_countdown(context: dict[str, Any]) -> dict[str, Any]:
+def session_countdown(context: Context) -> dict[str, Any]:
     """Render when the user's session ends, and how to stay signed in: see WCAG 2.2.1 and 2.2.6.
 
     It needs ``sign_out_button`` on the same page. Renders nothing for visitors, and without
     SESSION_IDLE_AGE and SESSION_ABSOLUTE_AGE.
     """
-    request = context.get("request")
+    request = request_of(context)
     user = getattr(request, "user", None)
     if request is None or user is None or not user.is_authenticated:
         return {}
@@ -65,9 +67,15 @@ def session_countdown(context: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def request_of(context: Context) -> HttpRequest | None:
+    """Return the request of the page, if it has one, whatever its context processors are."""
+    request: HttpRequest | None = context.get("request", getattr(context, "request", None))
+    return request
+
+
 def page_url(request: HttpRequest) -> str:
     """Return the URL of the page; the start page's after a POST, whose URL may have no page."""
-    return own_url(request) if request.method in SAFE_METHODS else "/"
+    return own_url(request) if request.method in SAFE_METHODS else get_script_prefix()
 
 
 @register.inclusion_tag("admin/cookieproj_devices/overview.html", takes_context=True)

@@ -194,7 +194,12 @@ def sessions_of_user() -> Finding:
 def sensitive_operations() -> Finding:
     if missing := judge_asking_password():
         return missing
-    asking = [route for route, view in site.views() if site.asks_for_password(view)]
+    asking = [
+        route
+        for route, view in site.views()
+        if site.asks_for_password(view)
+        and not getattr(view, "__module__", "").startswith(site.DEVICES)
+    ]
     if asking:
         text = _("These ask for the password again: %(urls)s")
         return met(text % {"urls": ", ".join(asking)})

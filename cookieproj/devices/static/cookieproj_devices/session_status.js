@@ -99,10 +99,12 @@ async function stay(event) {
   check();
 }
 
-document.querySelector("[data-sign-out]").addEventListener("submit", () => {
-  // By then the server has answered.
-  addEventListener("pagehide", () => tabs.postMessage("signed out"));
-});
+for (const form of document.querySelectorAll("[data-sign-out]")) {
+  form.addEventListener("submit", () => {
+    // By then the server has answered.
+    addEventListener("pagehide", () => tabs.postMessage("signed out"));
+  });
+}
 tabs.addEventListener("message", ({ data }) => {
   if (data === "signed out" || countdown?.classList.contains("warns")) check();
 });
