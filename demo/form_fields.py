@@ -127,7 +127,7 @@ class ExpiryField(forms.DateTimeField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
-            help_text=_("UTC, year-month-day hour:minute, within 400 days from now."),
+            help_text=_("UTC, year-month-day hour:minute, at most 400 days before or after now."),
             initial=tomorrow,
             **kwargs,
         )
@@ -135,7 +135,7 @@ class ExpiryField(forms.DateTimeField):
     def clean(self, value: Any) -> Any:
         expiry = super().clean(value)
         if expiry and abs(expiry - timezone.now()) > timedelta(seconds=MAX_COOKIE_AGE):
-            raise ValidationError(_("This is more than 400 days from now."))
+            raise ValidationError(_("This is more than 400 days before or after now."))
         return expiry
 
 

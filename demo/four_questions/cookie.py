@@ -58,6 +58,8 @@ def which_cookies(names: list[str], recipe: Recipe, setter: Recipe) -> str:
         text = _("The cookies %(names)s, as this recipe sets them.")
     elif len(names) > 1:
         text = _("The cookies %(names)s, as the recipe “%(recipe)s” sets them.")
+    elif setter is recipe and recipe.form.base_fields:
+        text = _("The cookie %(name)s, as this recipe sets it with the values of its example.")
     elif setter is recipe:
         text = _("The cookie %(name)s, as this recipe sets it.")
     else:

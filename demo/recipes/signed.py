@@ -41,8 +41,8 @@ class ReadForm(SaltForm, NameForm):
 class KeysForm(forms.Form):
     # Not the cookie of the recipes above, which another key has signed.
     name = CookieNameField(initial="flavor")
-    keep = forms.BooleanField(
-        label=_("Keep the old key in SECRET_KEY_FALLBACKS"), required=False, initial=True
+    forget = forms.BooleanField(
+        label=_("Leave the old key out of SECRET_KEY_FALLBACKS"), required=False
     )
 
 
@@ -143,7 +143,7 @@ def beside_an_encrypted_cookie(request: HttpRequest, name: str, value: str) -> H
     form=KeysForm,
     methods=READS_OR_SETS_A_COOKIE,
 )
-def change_the_key(request: HttpRequest, name: str, keep: bool) -> HttpResponse:
+def change_the_key(request: HttpRequest, name: str, forget: bool) -> HttpResponse:
     old, new = "the key of last year", "the key of this year"
     signed = request.COOKIES.get(name)
     if signed is None:
@@ -153,7 +153,7 @@ def change_the_key(request: HttpRequest, name: str, keep: bool) -> HttpResponse:
         return response
     signer = TimestampSigner(
         key=new,
-        fallback_keys=[old] if keep else [],
+        fallback_keys=[] if forget else [old],
         salt=name,
     )
     try:

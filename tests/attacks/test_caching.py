@@ -25,7 +25,8 @@ MISSING = [
 ]
 STATIC = ["/static/demo/site.css", "/static/demo/cookie_jar.js", "/static/admin/css/base.css"]
 SIGN_OUT = re.compile(
-    "/(auth/(cookie-)?sign-out|admin/logout|lifecycle/(flush|delete|clear)|devices/([^/]+/sign-out|sign-out-here))/"
+    "/(auth/(cookie-)?sign-out|admin/logout|lifecycle/(flush|delete|clear)|devices/([^/]+/)?sign-out"
+    "|leaving/(sign-out-and-clear|clear-site-data))/"
 )
 PERSONAL = [
     "/devices/", "/admin/", "/admin/demo/", "/admin/cookieproj_devices/",
