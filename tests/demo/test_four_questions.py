@@ -464,7 +464,8 @@ def test_box_describes_the_kept_one_of_two(client: Client, db: None) -> None:
     found = answers(client, RECIPES["limits/two-domains"].page_url)
     assert found.about == (
         "The cookie twin, as this recipe sets it with the values of its example. There is no "
-        "cookie twin for example.test/: browsers drop it. testserver may not set cookies for the domain example.test."
+        "cookie twin for example.test/: browsers drop it. testserver may not set cookies for the "
+        "domain example.test."
     )
     assert found.read[0] == "Everybody who has it: its text is the value."
 
