@@ -57,8 +57,15 @@ def recently_authenticated(seconds: int | None = None) -> Callable[[View], View]
 
     Works on sync and async views. The page is answered by POST, so this stands outside of
     ``require_safe`` and ``require_GET``. The view reads ``request.POST`` and ``request.FILES``, not
-    ``request.body``.
+    ``request.body``. With 0 each POST asks; a view for GET needs a number of seconds.
+
+    Raises TypeError if ``seconds`` is no number, as without parentheses.
     """
+    if seconds is not None and type(seconds) is not int:
+        raise TypeError(
+            f"recently_authenticated takes a whole number of seconds or none, not {seconds!r}. "
+            "Write it with parentheses: @recently_authenticated()"
+        )
 
     def decorate(view: View) -> View:
         if iscoroutinefunction(view):

@@ -19,6 +19,17 @@ from .user_model import email_field
 
 
 @register
+def proxies_are_a_number(**kwargs: Any) -> list[CheckMessage]:
+    """Report a DEVICES_PROXIES that is no number of proxies."""
+    value: Any = getattr(settings, "DEVICES_PROXIES", 0)
+    if type(value) is int and value >= 0:
+        return []
+    text = _("DEVICES_PROXIES = %(value)r is not a number of proxies.") % {"value": value}
+    hint = _("Set it to how many proxies in front append to X-Forwarded-For; 0 without a proxy.")
+    return [Error(text, hint=hint, id="devices.E010")]
+
+
+@register
 def limit_is_valid(**kwargs: Any) -> list[CheckMessage]:
     """Report a DEVICES_LIMIT that is no positive number, no function, and no path of one."""
     try:

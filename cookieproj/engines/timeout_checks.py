@@ -9,8 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 
 from .checks import engine_or_none
-from .key_renewal import renew_age
-from .timeouts import Timeouts, TimeoutsMixin, timeouts
+from .timeouts import Timeouts, TimeoutsMixin, seconds_of, timeouts
 from .validation import uses_middleware
 
 OUR_MIDDLEWARE = "cookieproj.engines.middleware.SessionMiddleware"
@@ -26,12 +25,25 @@ def timeouts_or_none() -> Timeouts:
 
 @register(Tags.security)
 def timeouts_are_numbers(**kwargs: Any) -> list[CheckMessage]:
-    try:
-        timeouts()
-        renew_age()
-    except ImproperlyConfigured as error:
-        return [Error(str(error), id="engines.E011")]
-    return []
+    """Report each setting that is no number of seconds."""
+    errors: list[CheckMessage] = []
+    for name in ("SESSION_IDLE_AGE", "SESSION_ABSOLUTE_AGE", "SESSION_RENEW_AGE"):
+        try:
+            seconds_of(name)
+        except ImproperlyConfigured as error:
+            errors.append(Error(str(error), id="engines.E011"))
+    return errors
+
+
+@register(Tags.security)
+def idle_age_is_the_shorter(**kwargs: Any) -> list[CheckMessage]:
+    """Warn of an idle age that never applies."""
+    idle, absolute = timeouts_or_none()
+    if idle is None or absolute is None or idle < absolute:
+        return []
+    text = _("SESSION_IDLE_AGE never ends a session: SESSION_ABSOLUTE_AGE is not longer.")
+    hint = _("Set SESSION_IDLE_AGE to fewer seconds than SESSION_ABSOLUTE_AGE.")
+    return [CheckWarning(text, hint=hint, id="engines.W015")]
 
 
 @register(Tags.security)

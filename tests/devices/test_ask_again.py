@@ -112,6 +112,13 @@ def later() -> Iterator[None]:
         yield
 
 
+@pytest.mark.parametrize("wrong", [lambda request: request, "30", 1.5, True])
+def test_wrong_time_is_refused_at_once(wrong: Any) -> None:
+    """Without parentheses too, which pass the view."""
+    with pytest.raises(TypeError, match=r"@recently_authenticated\(\)"):
+        recently_authenticated(wrong)
+
+
 @pytest.mark.parametrize("url", VIEWS)
 def test_view_runs_within_the_time(url: str, client: Client) -> None:
     assert client.get(url).json()["method"] == "GET"

@@ -96,6 +96,13 @@ def test_wrong_time_to_ask_the_password_is_an_error(seconds: object, settings: S
     assert repr(seconds) in error.msg
 
 
+@pytest.mark.parametrize("proxies", ["one", "1", None, -1, 1.5, True])
+def test_wrong_number_of_proxies_is_an_error(proxies: object, settings: Settings) -> None:
+    settings.DEVICES_PROXIES = proxies
+    [error] = checks_with_id("devices.E010")
+    assert repr(proxies) in error.msg
+
+
 @pytest.mark.parametrize("seconds", [None, 0, 300])
 def test_password_may_be_asked_for_always_or_never(seconds: object, settings: Settings) -> None:
     settings.DEVICES_ASK_PASSWORD_AFTER = seconds

@@ -211,6 +211,15 @@ def test_email_names_the_device(profile: str, ada: User, email: None) -> None:
 
 
 @on("db")
+def test_force_login_of_tests_sends_no_email(
+    profile: str, ada: User, email: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _device in range(2):
+        Client().force_login(ada)
+    assert mail.outbox == []
+    assert "was not sent" not in caplog.text
+
+
 def test_email_has_no_link_without_the_page(
     profile: str, ada: User, email: None, settings: Settings
 ) -> None:

@@ -16,8 +16,8 @@ NAMES = ["SESSION_IDLE_AGE", "SESSION_ABSOLUTE_AGE"]
 
 def ids() -> list[str]:
     """The ids of the checks of timeouts that report something."""
-    ours = {"engines.E011", "engines.E012", "engines.W014"}
-    return sorted(ours & {message.id or "" for message in run_checks()})
+    ours = {"engines.E011", "engines.E012", "engines.W014", "engines.W015"}
+    return sorted(message.id for message in run_checks() if message.id in ours)
 
 
 @pytest.fixture(autouse=True)
@@ -50,9 +50,25 @@ def test_engine_without_timeouts_is_an_error(name: str, settings: Settings) -> N
 
 def test_middleware_that_renews_nothing_is_a_warning(settings: Settings) -> None:
     settings.MIDDLEWARE = [DJANGOS_MIDDLEWARE, "no.such.middleware"]
-    settings.SESSION_ABSOLUTE_AGE = 900
+    settings.SESSION_ABSOLUTE_AGE = 901
     assert ids() == []
     settings.SESSION_IDLE_AGE = 900
     assert ids() == ["engines.W014"]
     settings.SESSION_SAVE_EVERY_REQUEST = True
     assert ids() == []
+
+
+def test_each_wrong_value_is_reported(settings: Settings) -> None:
+    for name in (*NAMES, "SESSION_RENEW_AGE"):
+        setattr(settings, name, 0)
+    assert ids() == ["engines.E011"] * 3
+
+
+@pytest.mark.parametrize(
+    ("absolute", "reported"), [(899, ["engines.W015"]), (900, ["engines.W015"]), (901, [])]
+)
+def test_idle_age_that_never_applies_is_a_warning(
+    absolute: int, reported: list[str], settings: Settings
+) -> None:
+    settings.SESSION_IDLE_AGE, settings.SESSION_ABSOLUTE_AGE = 900, absolute
+    assert ids() == reported
