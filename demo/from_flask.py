@@ -8,27 +8,45 @@ from dataclasses import dataclass
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.functional import Promise
+from django.utils.http import urlencode
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
+from cookieproj.engines.constants import CACHE, DB, FILE, MONGODB
+
 from .recipes import RECIPES
-from .recipes.recipe import Recipe
 from .view_source import highlighted
 
 
 @dataclass(frozen=True)
 class Row:
-    """A thing in Flask, the same in Django, the difference, and the recipe that runs it."""
+    """A thing in Flask, the same in Django, the difference, and where this site shows it.
+
+    ``route`` is the recipe that runs it, and ``engine`` the one to switch to if the row is about a
+    store. A row with neither has no link.
+    """
 
     flask: str
     django: str
     difference: Promise
-    route: str
+    route: str = ""
+    engine: str = ""
 
     @property
-    def recipe(self) -> Recipe:
-        return RECIPES[self.route]
+    def url(self) -> str:
+        if self.engine:
+            old = CACHE if self.engine == DB else DB
+            return f"{reverse('demo:switch')}?{urlencode({'old': old, 'new': self.engine})}"
+        return RECIPES[self.route].page_url if self.route else ""
+
+    @property
+    def link_text(self) -> str:
+        if self.engine:
+            return gettext("Switch to %(engine)s") % {"engine": self.engine}
+        return str(RECIPES[self.route].title) if self.route else ""
 
     @property
     def flask_html(self) -> str:
@@ -106,7 +124,7 @@ ROWS = (
             "Flask keeps the messages in the session. django.contrib.messages keeps them in a "
             "cookie, and in the session if they are too long for it."
         ),
-        "sessions/pop",
+        "messages/success",
     ),
     Row(
         "session.clear()",
@@ -124,7 +142,7 @@ ROWS = (
             "Flask's 31 days begin again with every request. Django's begin again with every "
             "change, unless every request saves the session."
         ),
-        "expiry/in-seconds",
+        "expiry/every-setting",
     ),
     Row(
         "session.permanent = False",
@@ -175,7 +193,7 @@ ROWS = (
             "Django's engine uses a cache, whichever it is. On this site: SESSION_PROFILE=cache "
             "CACHE_URL=redis://localhost."
         ),
-        "lifecycle/session-key",
+        engine=CACHE,
     ),
     Row(
         'SESSION_TYPE = "memcached"',
@@ -184,7 +202,7 @@ ROWS = (
         '    "BACKEND": "django.core.cache.backends.memcached.PyMemcacheCache",\n'
         '    "LOCATION": "localhost:11211",\n}}',
         _("The same engine with another cache. A restart of memcached ends all sessions in both."),
-        "lifecycle/session-key",
+        engine=CACHE,
     ),
     Row(
         'SESSION_TYPE = "filesystem"',
@@ -193,7 +211,7 @@ ROWS = (
             "Flask-Session keeps 500 files by default, and deletes some when there are more. "
             "Django keeps all until clearsessions."
         ),
-        "lifecycle/session-key",
+        engine=FILE,
     ),
     Row(
         'SESSION_TYPE = "cachelib"\nSESSION_CACHELIB = FileSystemCache("sessions")',
@@ -202,19 +220,18 @@ ROWS = (
         '    "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",\n'
         '    "LOCATION": "sessions",\n}}',
         _("Django has caches of its own instead of cachelib."),
-        "lifecycle/session-key",
     ),
     Row(
         'SESSION_TYPE = "mongodb"',
         'SESSION_ENGINE = "cookieproj.engines.mongodb"',
         _("Django itself has no such engine. This project has one."),
-        "lifecycle/session-key",
+        engine=MONGODB,
     ),
     Row(
         'SESSION_TYPE = "sqlalchemy"\nSESSION_SQLALCHEMY = db',
         'SESSION_ENGINE = "django.contrib.sessions.backends.db"',
         _("This is Django's default: a table in the site's own database."),
-        "lifecycle/session-key",
+        engine=DB,
     ),
     Row(
         "SESSION_USE_SIGNER = True",
@@ -223,13 +240,11 @@ ROWS = (
             "Flask-Session signs the key in the cookie; it is off by default and deprecated. "
             "Django has no such setting; the engines of this project have."
         ),
-        "lifecycle/session-key",
     ),
     Row(
         'SESSION_KEY_PREFIX = "session:"',
         'CACHES = {"default": {"KEY_PREFIX": "mysite", …}}',
         _("Django's engine has a prefix of its own, to which the cache adds KEY_PREFIX."),
-        "lifecycle/session-key",
     ),
     Row(
         'SESSION_SERIALIZATION_FORMAT = "msgpack"',
@@ -256,7 +271,7 @@ ROWS = (
             "Anybody can type is_login=1. Django's decorator asks the session; login_auth of this "
             "site reads a signed cookie."
         ),
-        "auth/cookie-account",
+        "auth/who-lets-you-in",
     ),
     Row(
         "url_for('kitchen', sid=session.sid)",

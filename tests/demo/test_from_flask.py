@@ -21,6 +21,7 @@ from flask_session.defaults import Defaults
 from pytest_django import Settings
 
 from demo.from_flask import ROWS
+from demo.recipes import RECIPES
 
 MONTH = 31 * 24 * 60 * 60
 
@@ -60,11 +61,76 @@ def cookie_of(response: Any, name: str = "session") -> Any:
     return cookie.get(name)
 
 
-def test_page_has_each_row_with_its_recipe(client: Client, db: None) -> None:
+# What the page that a row links to must speak of: the beginning of the row, and a word of Django's.
+PROMISED = {
+    "response = make_response": "set_cookie",
+    "request.cookies.get": "request.COOKIES.get",
+    "response.delete_cookie": "delete_cookie",
+    "URLSafeTimedSerializer": "set_signed_cookie",
+    'session["color"]': "request.session[key]",
+    '"color" in session': "in request.session",
+    "session.pop": "request.session.pop",
+    'session["cart"].append': "request.session.modified",
+    "flash": "messages.success",
+    "session.clear": "request.session.flush",
+    "session.permanent = True": "SESSION_SAVE_EVERY_REQUEST",
+    "session.permanent = False": "set_expiry(0)",
+    "SESSION_REFRESH": "SESSION_SAVE_EVERY_REQUEST",
+    "@app.before_request": "set_expiry",
+    "SECRET_KEY": "SECRET_KEY_FALLBACKS",
+    "SESSION_COOKIE_NAME": "SESSION_COOKIE_SAMESITE",
+    'SESSION_TYPE = "redis"': "CACHE_URL to a Redis",
+    'SESSION_TYPE = "memcached"': "memcached",
+    'SESSION_TYPE = "filesystem"': "SESSION_FILE_PATH",
+    'SESSION_TYPE = "mongodb"': "SESSION_PROFILE=mongodb",
+    'SESSION_TYPE = "sqlalchemy"': "django_session",
+    "SESSION_SERIALIZATION_FORMAT": "JSONSerializer",
+    "app.session_interface.regenerate": "request.session.cycle_key",
+    "flask session_cleanup": "manage.py clearsessions",
+    "def login_required": "login_auth",
+    "url_for": "session_key",
+}
+WITHOUT_LINK = ('SESSION_TYPE = "cachelib"', "SESSION_USE_SIGNER", "SESSION_KEY_PREFIX")
+
+
+def text_of(client: Client, url: str) -> str:
+    response = client.get(url)
+    assert response.status_code == 200
+    main = re.search("<main.*</main>", response.content.decode(), re.DOTALL)
+    assert main
+    return html.unescape(re.sub("<[^>]+>", "", main[0]))
+
+
+def test_every_row_has_its_promise() -> None:
+    beginnings = (*PROMISED, *WITHOUT_LINK)
+    assert [sum(row.flask.startswith(start) for start in beginnings) for row in ROWS] == (
+        [1] * len(ROWS)
+    )
+    for row in ROWS:
+        assert bool(row.url) == (not row.flask.startswith(WITHOUT_LINK))
+        assert bool(row.link_text) == bool(row.url)
+
+
+@pytest.mark.parametrize(("start", "promised"), PROMISED.items(), ids=list(PROMISED))
+def test_link_leads_to_what_the_row_promises(
+    start: str, promised: str, client: Client, db: None
+) -> None:
+    [row] = [row for row in ROWS if row.flask.startswith(start)]
+    text = text_of(client, row.url)
+    # The page's heading, or the switch that it describes.
+    assert (f"to {row.engine}: what happens" if row.engine else row.link_text) in text
+    if row.route == "expiry/every-setting":
+        # Its page has the table when its button is pressed.
+        text += text_of(client, RECIPES[row.route].url)
+    assert promised in text
+
+
+def test_page_has_each_row_with_its_link(client: Client, db: None) -> None:
     page = html.unescape(client.get("/from-flask/").content.decode())
     text = re.sub("<[^>]+>", "", page)
     for row in ROWS:
-        assert f'href="{row.recipe.page_url}"' in page
+        if row.url:
+            assert f'href="{row.url}">{row.link_text}</a>' in page
         assert str(row.difference) in text
         assert row.flask in text
         assert row.django in text
@@ -79,7 +145,7 @@ def test_page_speaks_of_each_topic_of_a_tutorial() -> None:
     assert [topic for topic in topics.split() if topic not in flask_side] == []
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.route)
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.flask.partition("\n")[0])
 def test_settings_exist(row: Any) -> None:
     """Each setting is one of Flask, Flask-Session, Django or this project, with that default."""
     flasks = flask.Flask.default_config | vars(Defaults)
