@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from cookieproj.engines import encryption
+from cookieproj.engines import encryption, running_engine
 from cookieproj.engines.clock import as_django_stores, from_now
 from cookieproj.engines.timeouts import timeouts
 
@@ -33,6 +33,14 @@ class SignedInSessionQuerySet(ForgettableQuerySet["SignedInSession"]):
     def live(self) -> "SignedInSessionQuerySet":
         """Return the rows that have not expired and whose users are active."""
         return self.filter(user_model.is_active("user"), expires__gt=timezone.now())
+
+    def openable(self) -> "SignedInSessionQuerySet":
+        """Return the live rows of sessions that the running engine opens.
+
+        In a handover it opens those of the previous engine too. After a change of engines without
+        one, the rows of the old engine stay until they expire, and no device is signed in by them.
+        """
+        return self.live().filter(engine__in=running_engine.names())
 
     def with_keys(self, session_keys: Iterable[str]) -> "SignedInSessionQuerySet":
         """Return the rows with one of these session keys, encrypted with any of the secret keys."""

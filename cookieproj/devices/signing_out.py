@@ -32,7 +32,7 @@ def devices_of(user: Any) -> list[SignedInSession]:
 
     Ends outdated sessions, and deletes rows whose sessions are no longer stored.
     """
-    live = SignedInSession.objects.live().filter(user=user.pk, engine__in=running_engine.names())
+    live = SignedInSession.objects.openable().filter(user=user.pk)
     valid_first = Case(When(auth_hash__in=auth_hashes.hashes_of(user), then=0), default=1)
     # The user is read again with the rows: the instance may have an older password than they have.
     rows = list(
@@ -56,7 +56,10 @@ def log_end_by_owner(row: SignedInSession) -> Iterator[None]:
 
 
 def sign_out_everywhere(user: Any, *, by: Any = None, keep: HttpRequest | None = None) -> int:
-    """End all sessions of the user, and return how many of them the registry knew.
+    """End all sessions of the user, and return how many devices that signs out.
+
+    These are the sessions in the registry that the running engine opens. Those of an engine that
+    the site has left are ended too.
 
     With SignOutEverywhereMixin this changes the user's session hash, which works on every engine,
     even while its store is unreachable. Stored sessions are deleted as far as possible. Without the
@@ -108,10 +111,10 @@ def end_by_hash(user: Any, by: Any, kept: HttpRequest | None) -> int:
         live_rows = list(rows.live())
     # The sessions have ended, so an error must not keep the kept session from its new hash.
     try_write(lambda: delete_sessions_and_rows(rows))
-    number = 0
+    number, engines = 0, running_engine.names()
     for row in live_rows:
         was_valid = row.auth_hash in previous_hashes
-        number += was_valid
+        number += was_valid and row.engine in engines
         announce_end(row, EVERYWHERE if was_valid else PASSWORD, using=using)
     return number
 
@@ -126,14 +129,14 @@ def end_one_by_one(user: Any, by: Any, kept: HttpRequest | None) -> int:
 
 
 def end_each(rows: SignedInSessionQuerySet, reason: str = ENDED) -> int:
-    """End each session individually, and return how many of them were live.
+    """End each session individually, and return how many of them the running engine opened.
 
     ``session_ended`` is sent with ``reason``. Raises NotEndedError or StoreError if a session could
     not be ended, after it has ended all others.
     """
     listed = list(rows.select_related("user"))
     end_outdated(listed)
-    live = rows.live().count()
+    number = rows.openable().count()
     errors: list[SessionStoreError] = []
     using = router.db_for_write(SignedInSession)
     for row in listed:
@@ -146,7 +149,7 @@ def end_each(rows: SignedInSessionQuerySet, reason: str = ENDED) -> int:
             errors.append(error)
     if errors:
         raise errors[0]
-    return live
+    return number
 
 
 def delete_sessions_and_rows(rows: SignedInSessionQuerySet) -> None:

@@ -111,6 +111,24 @@ def test_refused_sign_in_signs_nobody_in(
     assert is_in(second)
 
 
+@on("db", "cache")
+@pytest.mark.parametrize(("previous", "status"), [("", 302), ("file", 403)])
+def test_session_of_an_engine_that_the_site_has_left_does_not_count(
+    previous: str,
+    status: int,
+    profile: str,
+    settings: Settings,
+    ada: User,
+    limited_to: Callable[..., None],
+) -> None:
+    """In a handover the site has not left it."""
+    limited_to(1)
+    left = browser(ada)
+    SignedInSession.objects.filter(pk=row_of(left).pk).update(engine="file")
+    settings.SESSION_HANDOVER_FROM = previous
+    assert browser().post(SIGN_IN, FORM).status_code == status
+
+
 def test_refused_sign_in_leaves_no_stored_session(
     family: Whose, profile: str, ada: User, limited_to: Callable[..., None]
 ) -> None:

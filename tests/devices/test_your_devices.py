@@ -194,6 +194,23 @@ def test_session_of_other_engine_is_not_listed(profile: str, ada: User) -> None:
     assert SignedInSession.objects.count() == 2
 
 
+@on("db")
+@pytest.mark.parametrize("counts", [True, False])
+@pytest.mark.parametrize("previous", ["", "file"])
+def test_sessions_of_an_engine_that_the_site_has_left_are_ended_and_not_counted(
+    previous: str, counts: bool, profile: str, settings: Settings, ada: User
+) -> None:
+    """In a handover the site has not left it: its sessions count."""
+    client, other, left = browser(ada), browser(ada), browser(ada)
+    SignedInSession.objects.filter(pk=row_of(left).pk).update(engine="file")
+    settings.SESSION_HANDOVER_FROM = previous
+    with mock.patch("cookieproj.devices.signing_out.counts_sign_outs", return_value=counts):
+        text = client.post("/auth/one-device-only/").text
+    assert text == ("2 devices are signed out.\n" if previous else "1 device is signed out.\n")
+    assert not is_in(other)
+    assert SignedInSession.objects.get() == row_of(client)
+
+
 @on("cache", "file", "db")
 def test_signing_out_one_device_is_503_while_store_is_unreachable(profile: str, ada: User) -> None:
     client, other = browser(ada), browser(ada)
