@@ -3,7 +3,6 @@
 The comparison of the engines and the four questions both read it here.
 """
 
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
@@ -14,6 +13,7 @@ from django.contrib.sessions.backends.cache import SessionStore as DjangoCacheEn
 from django.contrib.sessions.backends.file import SessionStore as DjangoFileEngine
 from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.functional import Promise
 from django.utils.translation import get_language, pgettext
 from django.utils.translation import gettext as _
 from redis.exceptions import RedisClusterException, RedisError
@@ -107,9 +107,7 @@ def try_session(session_class: Any, engine_class: Any) -> EngineFacts:
     # Not every cache can locate a session.
     place = locations[0].place if locations else store_of(engine_class).label
     if issubclass(engine_class, DjangoFileEngine):
-        # The namespace of files is a folder of its own, elsewhere if that of the site is missing.
-        with suppress(ImproperlyConfigured):
-            place = store_of(engine_class).label
+        place = folder_of_site(engine_class)
     signed = [bool(SIGNED.fullmatch(as_text(location.payload))) for location in locations]
     return EngineFacts(
         # A public page does not show where a server has its stores.
@@ -121,6 +119,15 @@ def try_session(session_class: Any, engine_class: Any) -> EngineFacts:
         outlives_deletion=session_class(cookie).get("color") == COLOR,
         restart=restart(session_class),
     )
+
+
+def folder_of_site(engine_class: Any) -> str | Promise:
+    """Return the folder of the site, or that it is missing and the trial has used another."""
+    try:
+        return store_of(engine_class).label
+    except ImproperlyConfigured:
+        text = _("a temporary folder of this trial: SESSION_FILE_PATH, %(folder)s, does not exist")
+        return text % {"folder": settings.SESSION_FILE_PATH}
 
 
 def copy_place(locations: list[Location]) -> str:

@@ -1,23 +1,26 @@
 """The page that compares the engines: what each supports, found by trial, and what it costs."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.cache import SessionStore as DjangoCacheEngine
-from django.db import DatabaseError
+from django.db import DatabaseError, connections, router
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
-from django.utils.translation import get_language, gettext_lazy
+from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from cookieproj.devices.decorators import require_post
+from cookieproj.devices.models import RefusedSession
 from cookieproj.engines.benchmark import results
 from cookieproj.engines.benchmark.namespace import namespaced
 from cookieproj.engines.benchmark.result_cache import cached_result
@@ -32,12 +35,14 @@ from cookieproj.engines.engine_registry import current_engine, resolve_engine
 from cookieproj.engines.exceptions import NotListableError, SessionStoreError
 from cookieproj.engines.mongodb import SessionStore as MongoDBEngine
 
+from .attacks import temporary_session
 from .benchmark_chart import TITLES, Panel, longest_time, panels
 from .engine_advice import QuestionsForm, advice
 from .engine_facts import EngineFacts, session_cache, try_session
 from .models import User
 
-# How many requests of each kind the page's button times on each engine. They take a few seconds.
+# How many requests of each kind the page's button times on each engine. With all engines that takes
+# less than ten seconds, unless a store does not answer.
 BENCHMARK_REQUESTS = 30
 
 QUESTIONS = (
@@ -52,50 +57,57 @@ QUESTIONS = (
 )
 
 
-def answers(session_class: type[SessionBase]) -> list[str]:
-    """Return an engine's answers to QUESTIONS, found with a temporary session.
+@dataclass(frozen=True)
+class Column:
+    """An engine's answers to QUESTIONS. ``problem`` is the error if its store fails."""
 
-    If the store fails, the first answer is the error and the others are empty.
-    """
+    answers: list[str]
+    problem: str = ""
+
+
+def column(session_class: type[SessionBase]) -> Column:
+    """Return an engine's answers, found with temporary sessions."""
     try:
         with namespaced(session_class) as namespaced_class:
-            facts = try_session(namespaced_class, session_class)
-            return [
-                facts.place,
-                facts.restart.text,
-                readability(facts),
-                ending(facts),
-                signing_out_everywhere(),
-                listing(namespaced_class),
-                size_limit(namespaced_class),
-                clearing(namespaced_class),
-            ]
+            return Column(answers(namespaced_class, session_class))
     except SessionStoreError as error:
         return failure(str(error))
 
 
-def failure(reason: str) -> list[str]:
-    """Return a column for a store that fails. Only development shows the reason."""
-    message = reason if settings.DEBUG else _("The store does not answer.")
-    return [message, *[""] * (len(QUESTIONS) - 1)]
+def answers(namespaced_class: Any, session_class: type[SessionBase]) -> list[str]:
+    facts = try_session(namespaced_class, session_class)
+    return [
+        facts.place,
+        facts.restart.text,
+        readability(facts),
+        ending(facts, namespaced_class),
+        signing_out_everywhere(),
+        listing(namespaced_class),
+        size_limit(namespaced_class),
+        clearing(namespaced_class),
+    ]
 
 
-def answer_columns(benchmark: Benchmark) -> list[list[str]]:
-    """Return each engine's answers. A store that failed in the benchmark is not asked again."""
+def failure(problem: str) -> Column:
+    return Column([_("It failed when it was tried."), *[""] * (len(QUESTIONS) - 1)], problem)
+
+
+def columns_of(benchmark: Benchmark) -> list[Column]:
+    """Return each engine's column. A store that failed in the benchmark is not asked again."""
     return [
         failure(measured.problem)
         if measured.problem
-        else [str(answer) for answer in answers(resolve_engine(measured.engine).session_class)]
+        else column(resolve_engine(measured.engine).session_class)
         for measured in benchmark.engines
     ]
 
 
-def remembered_columns(benchmark: Benchmark) -> list[list[str]]:
-    """Return each engine's answers. The engines are tried once for each language."""
+def remembered_columns(benchmark: Benchmark) -> list[Column]:
+    """Return each engine's column. The engines are tried once for each language."""
     return cached_result(
         f"answers-{get_language()}-{settings.DEBUG}",
-        lambda: answer_columns(benchmark),
-        lambda rows: all(answer for column in rows for answer in column),
+        lambda: columns_of(benchmark),
+        lambda columns: not any(column.problem for column in columns),
     )
 
 
@@ -107,13 +119,30 @@ def readability(facts: EngineFacts) -> str:
     return _("only a random key")
 
 
-def ending(facts: EngineFacts) -> str:
+def ending(facts: EngineFacts, session_class: Any) -> str:
     """Return whether the engine ends a session that it deletes."""
-    if facts.outlives_deletion:
-        return _(
-            "not by the engine; this site refuses ended sessions, with one more query a request"
-        )
-    return _("yes")
+    if not facts.outlives_deletion:
+        return _("yes")
+    queries = queries_of_check(session_class)
+    text = ngettext(
+        "not by the engine; this site refuses ended sessions, with %(number)d query in each "
+        "request that reads a signed-in session",
+        "not by the engine; this site refuses ended sessions, with %(number)d queries in each "
+        "request that reads a signed-in session",
+        queries,
+    )
+    return text % {"number": queries} if queries else _("no")
+
+
+def queries_of_check(session_class: Any) -> int:
+    """Count the queries of SESSION_REVOCATION_CHECK as a signed-in session is read."""
+    database = connections[router.db_for_read(RefusedSession)]
+    with (
+        temporary_session(session_class, **{SESSION_KEY: "0"}) as session,
+        CaptureQueriesContext(database) as captured,
+    ):
+        session_class(session.session_key).get(SESSION_KEY)
+    return len(captured)
 
 
 def signing_out_everywhere() -> str:
@@ -170,7 +199,13 @@ def engines(request: HttpRequest) -> HttpResponse:
     context = {
         "names": names,
         "running": running,
-        "rows": list(zip(QUESTIONS, zip(*columns, strict=True), strict=True)),
+        "rows": [
+            (question, [each.answers[place] for each in columns])
+            for place, question in enumerate(QUESTIONS)
+        ],
+        "problems": [
+            (name, each.problem) for name, each in zip(names, columns, strict=True) if each.problem
+        ],
         "round_trips": list(round_trips(counted)),
         "sizes": [(measured.cookie_bytes, measured.stored_bytes) for measured in counted.engines],
         "benchmark": last_benchmark,
@@ -178,6 +213,7 @@ def engines(request: HttpRequest) -> HttpResponse:
         "form": form,
         "advice": advice(counted, **form.cleaned_data) if form.is_valid() else None,
         "debug": settings.DEBUG,
+        "requests": BENCHMARK_REQUESTS,
     }
     return render(request, "demo/engines.html", context)
 

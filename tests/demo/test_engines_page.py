@@ -12,6 +12,7 @@ from unittest import mock
 
 import pytest
 import time_machine
+from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.models import Session
 from django.core.cache import caches as cache_connections
 from django.db import connection
@@ -29,6 +30,7 @@ from cookieproj.engines.caches.redis import RedisStore
 from cookieproj.engines.constants import OUR_ENGINES
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.round_trips import count_round_trips
+from cookieproj.engines.signed_cookies import SessionStore as SignedCookies
 from cookieproj.engines.sql_statements import Table
 from cookieproj.profiles import PROFILES
 from cookieproj.settings.caches import caches
@@ -92,6 +94,14 @@ def facts_of(page: str) -> dict[str, dict[str, str]]:
     return facts
 
 
+FAILED = "It failed when it was tried."
+
+
+def problems_of(page: str) -> dict[str, str]:
+    """Return the whole error of each engine that failed."""
+    return dict(re.findall(r'<p class="status wrong"><code>(.*?)</code>: (.*?)</p>', page))
+
+
 def test_facts_of_every_engine(client: Client, settings: Settings) -> None:
     facts = facts_of(get_page(client))
     assert "table django_session" in facts["Sessions are stored in"]["db"]
@@ -112,6 +122,36 @@ def test_facts_of_every_engine(client: Client, settings: Settings) -> None:
         assert "4096" in facts["Largest session"][name]
     cleared = facts["Expired sessions are cleared by"]
     assert cleared["db"] == cleared["file"] == cleared["cached_db"] == "manage.py clearsessions"
+
+
+@pytest.mark.parametrize(
+    ("check", "answer"),
+    [
+        (
+            "cookieproj.devices.revocation.is_revoked",
+            "not by the engine; this site refuses ended sessions, with 1 query in each request "
+            "that reads a signed-in session",
+        ),
+        ("", "no"),
+    ],
+)
+def test_cost_of_refusing_ended_sessions_is_counted(
+    check: str, answer: str, client: Client, settings: Settings
+) -> None:
+    settings.SESSION_REVOCATION_CHECK = check
+    facts = facts_of(get_page(client))
+    assert {facts["One session can be ended remotely"][name] for name in COOKIE_ENGINES} == {answer}
+
+
+def test_refusing_ended_sessions_costs_what_the_page_says(client: Client, ada: User) -> None:
+    """In a session of nobody it costs nothing, and so the page's read of such a session is 0."""
+    for is_signed_in, number in ((True, 1), (False, 0)):
+        session = SignedCookies()
+        session.update({SESSION_KEY: str(ada.pk)} if is_signed_in else {"color": "blue"})
+        session.save()
+        with CaptureQueriesContext(connection) as captured:
+            assert SignedCookies(session.session_key).items()
+        assert len(captured) == number
 
 
 def test_running_engine_is_the_first_column(client: Client, settings: Settings) -> None:
@@ -169,8 +209,9 @@ def test_facts_of_redis_cluster(client: Client, settings: Settings, cluster_url:
     assert facts["Round trips: sign-in"]["cache"] == f"{ROUND_TRIPS['cache'][3]}"
     settings.CACHES = caches("redis+cluster://127.0.0.1:1")
     memory.clear()
-    facts = facts_of(get_page(client))
-    assert "unavailable" in facts["Sessions are stored in"]["cache"]
+    page = get_page(client)
+    assert facts_of(page)["Sessions are stored in"]["cache"] == FAILED
+    assert "unavailable" in problems_of(page)["cache"]
 
 
 def test_local_memory_and_memcached_do_not_persist(
@@ -201,8 +242,11 @@ def test_page_and_benchmark_leave_nothing_in_stores(
 def test_unreachable_store_does_not_affect_other_engines(client: Client) -> None:
     unavailable = StoreUnavailableError("Redis at example", "No answer.")
     with mock.patch.object(RedisStore, "insert", side_effect=unavailable):
-        facts = facts_of(get_page(client))
-    assert "No answer." in facts["Sessions are stored in"]["cache"]
+        page = get_page(client)
+    facts = facts_of(page)
+    assert facts["Sessions are stored in"]["cache"] == FAILED
+    assert list(problems_of(page)) == ["cache", "cached_db"]
+    assert "No answer." in problems_of(page)["cache"]
     round_trips = [facts["Round trips: write"][name] for name in PROFILES]
     assert round_trips == ["2", "\N{EN DASH}", "5", "\N{EN DASH}", "0", "0", "2"]
     # Redis is reachable again.
@@ -228,9 +272,10 @@ def test_hanging_store_delays_only_first_visitor(
 ) -> None:
     settings.CACHES = caches(f"{hanging.url}?socket_timeout=0.2")
     with time_machine.travel(timezone.now(), tick=False) as clock:
-        facts = facts_of(get_page(client))
+        page = get_page(client)
+        facts = facts_of(page)
         for name in ("cache", "cached_db"):
-            assert str(hanging.port) in facts["Sessions are stored in"][name]
+            assert str(hanging.port) in problems_of(page)[name]
             assert facts["Round trips: write"][name] == "\N{EN DASH}"
         hanging.thaw()
         with count_round_trips() as round_trips:
@@ -244,8 +289,9 @@ def test_hanging_store_delays_only_first_visitor(
 def test_unreachable_cache_of_cached_db_is_shown(client: Client, settings: Settings) -> None:
     """cached_db works without its cache; the trial session cannot be removed from it."""
     settings.CACHES = caches("redis://127.0.0.1:1")
-    facts = facts_of(get_page(client))
-    assert "127.0.0.1:1" in facts["Sessions are stored in"]["cached_db"]
+    page = get_page(client)
+    facts = facts_of(page)
+    assert "127.0.0.1:1" in problems_of(page)["cached_db"]
     assert facts["Round trips: write"]["db"] == "2"
 
 
@@ -254,21 +300,24 @@ def test_unreachable_cache_of_the_running_cached_db_fails_no_other_engine(
 ) -> None:
     settings.SESSION_ENGINE = f"{OUR_ENGINES}cached_db"
     settings.CACHES = caches("redis://127.0.0.1:1")
-    facts = facts_of(get_page(client))
-    places = facts["Sessions are stored in"]
-    assert [name for name in PROFILES if "127.0.0.1:1" in places[name]] == ["cache", "cached_db"]
+    page = get_page(client)
+    facts = facts_of(page)
+    problems = problems_of(page)
+    assert sorted(problems) == ["cache", "cached_db"]
+    assert all("127.0.0.1:1" in problem for problem in problems.values())
     assert facts["Round trips: write"]["db"] == "2"
     assert facts["Round trips: write"]["file"] == "5"
 
 
 def test_missing_table_does_not_affect_other_engines(client: Client, tmp_path: Path) -> None:
     with connected(f"sqlite:///{tmp_path}/empty.sqlite3"):
-        facts = facts_of(get_page(client))
+        page = get_page(client)
+        facts = facts_of(page)
         connection.close()
     round_trips = [facts["Round trips: write"][name] for name in PROFILES]
     # The cookie engines look up refused sessions in the database too.
     assert round_trips == ["\N{EN DASH}", "2", "5", *["\N{EN DASH}"] * 3, "2"]
-    assert "no such table" in facts["Sessions are stored in"]["cached_db"]
+    assert "no such table" in problems_of(page)["cached_db"]
 
 
 def test_public_page_does_not_name_unreachable_store(client: Client, settings: Settings) -> None:
@@ -276,7 +325,8 @@ def test_public_page_does_not_name_unreachable_store(client: Client, settings: S
     unavailable = StoreUnavailableError("table django_session, PostgreSQL shop at 192.0.2.1", "No.")
     with mock.patch.object(Table, "insert", side_effect=unavailable):
         page = get_page(client)
-    assert facts_of(page)["Sessions are stored in"]["db"] == "The store does not answer."
+    assert facts_of(page)["Sessions are stored in"]["db"] == FAILED
+    assert problems_of(page) == {}
     assert "192.0.2.1" not in page
 
 
@@ -291,7 +341,12 @@ def test_missing_folder_does_not_prevent_counting(
     client: Client, settings: Settings, tmp_path: Path
 ) -> None:
     settings.SESSION_FILE_PATH = tmp_path / "none"
-    assert facts_of(get_page(client))["Round trips: read"]["file"] == "1"
+    facts = facts_of(get_page(client))
+    assert facts["Round trips: read"]["file"] == "1"
+    # Not the name of a folder that is gone after the trial.
+    assert facts["Sessions are stored in"]["file"] == (
+        f"a temporary folder of this trial: SESSION_FILE_PATH, {tmp_path}/none, does not exist"
+    )
 
 
 def test_engine_of_django_is_named_but_not_listed(client: Client, settings: Settings) -> None:
