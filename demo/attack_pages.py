@@ -37,5 +37,10 @@ def render_attacks(
 ) -> HttpResponse:
     """Render the page of all attacks, with ``trials`` on the card of ``attempted``."""
     attempts = [(attempt, highlighted(attempt.source)) for attempt in ATTEMPTS.values()]
-    context = {"attempts": attempts, "attempted": attempted, "trials": trials}
+    context = {
+        "attempts": attempts,
+        "attempted": attempted,
+        "trials": trials,
+        "harmful": sum(not trial.withstood for trial in trials),
+    }
     return render(request, "demo/attacks.html", context)

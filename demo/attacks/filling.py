@@ -28,6 +28,7 @@ from .targets import djangos_and_ours, engines_to_try, temporary_session, title
 @attempt(
     gettext_lazy("Send 5,000 bytes"),
     gettext_lazy("A session grows to 5,000 bytes that cannot be compressed."),
+    gettext_lazy("The change is lost, and the response does not say so. No attacker is needed."),
     gettext_lazy(
         "Browsers need not keep a cookie of more than 4,096 bytes, and silently drop a larger "
         "one. Our engine raises an error if DEBUG is on, and otherwise logs it. A session on the "
@@ -42,7 +43,8 @@ def send_5000_bytes() -> Iterator[Trial]:
                 key = session.session_key
                 is_complete = engine.store(key).get("text") == text
         except CookieTooLargeError as error:
-            yield Trial(title(engine), str(error), withstood=True)
+            outcome = _("The response is an error: %(error)s") % {"error": error}
+            yield Trial(title(engine), outcome, withstood=True)
             continue
         if engine.is_held_by_browser:
             message = (
@@ -148,6 +150,7 @@ def use_while_full(
         "The database is full: a small SQLite file, made for this attack, may not grow any more. "
         "A request changes its session, and another one signs out."
     ),
+    gettext_lazy("A session is lost, a sign-out does not end it, or the error does not say why."),
     gettext_lazy(
         "When a session is saved again, Django takes every error of the database for a deleted "
         "session, and answers 400, as if another request had signed out. Our engine answers 503, "

@@ -28,6 +28,7 @@ from .targets import (
         "A cookie says role=guest. Somebody changes one of its characters in the browser: of a "
         "plain cookie, of a signed one, and of a session cookie."
     ),
+    gettext_lazy("The attacker gets a role that the site has not given them."),
     gettext_lazy(
         "The signature is computed from the value and SECRET_KEY, so only the site can sign a "
         "different value. Django's engine and ours both verify the session cookie. A plain cookie "
@@ -64,6 +65,7 @@ def change_a_character() -> Iterator[Trial]:
         "The cookie from many tutorials, typed into the developer tools; a made-up session "
         "cookie; and a forged login_auth cookie."
     ),
+    gettext_lazy("The attacker gets pages that need a sign-in."),
     gettext_lazy(
         "A cookie proves something only if the site can verify that it set the cookie. A made-up "
         "session cookie opens no session, with Django's engines and with ours. login_auth "

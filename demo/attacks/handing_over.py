@@ -125,6 +125,7 @@ def outcome_of_switch(stayed_signed_in: bool) -> str:
         "signs out there, and the copy is sent: to the new engine, and then to the old one, "
         "because the site switches back."
     ),
+    gettext_lazy("The attacker uses a session that its owner has ended on the new engine."),
     gettext_lazy(
         "With Django's engines a switch signs everybody out, and leaves each session where it "
         "was: after a switch back, the cookie from before opens a session that its owner believes "

@@ -14,6 +14,7 @@ from .targets import djangos_and_ours, made_up_key, running_name, temporary_sess
     gettext_lazy(
         "An attacker plants a session cookie in your browser, and waits until you sign in."
     ),
+    gettext_lazy("The attacker gets the victim's signed-in session, because they know its key."),
     gettext_lazy(
         "Django generates every session key itself, and login() replaces it with cycle_key(), so "
         "a planted key is worthless after the sign-in. Code that signs people in by hand must "

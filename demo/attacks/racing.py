@@ -12,6 +12,7 @@ from .targets import engines_to_try, temporary_session, title
 @attempt(
     gettext_lazy("Write from two requests at once"),
     gettext_lazy("Two requests from one browser read the session, and each sets a different key."),
+    gettext_lazy("The user loses what one of the requests has stored. No attacker is needed."),
     gettext_lazy(
         "Django writes the request's copy of the whole session, so the later save overwrites the "
         "earlier one. Our engines on the server notice that the stored session has changed, merge "
@@ -40,6 +41,9 @@ def write_twice_at_once() -> Iterator[Trial]:
     gettext_lazy(
         "Two tabs of one browser, with the same session cookie, sign in at the same time: one as "
         "Ada, one as Bob. A thief has a copy of the cookie from before."
+    ),
+    gettext_lazy(
+        "A user gets what the other one stores, or the thief's cookie still opens a session."
     ),
     gettext_lazy(
         "login() gives each tab a key of its own, with a copy of the anonymous session, and "

@@ -23,11 +23,15 @@ Run = Callable[[], Iterator[Trial]]
 
 @dataclass(frozen=True)
 class Attempt:
-    """An attack as the page shows it: ``why`` explains the outcomes of all targets."""
+    """An attack as the page shows it.
+
+    ``harm`` says what it does where it succeeds, and ``why`` explains the outcomes of all targets.
+    """
 
     run: Run
     title: Promise
     about: Promise
+    harm: Promise
     why: Promise
 
     @property
@@ -42,11 +46,11 @@ class Attempt:
 ATTEMPTS: dict[str, Attempt] = {}
 
 
-def attempt(title: Promise, about: Promise, why: Promise) -> Callable[[Run], Run]:
+def attempt(title: Promise, about: Promise, harm: Promise, why: Promise) -> Callable[[Run], Run]:
     """Register a function that yields the trials of an attack."""
 
     def register(run: Run) -> Run:
-        registered = Attempt(run, title, about, why)
+        registered = Attempt(run, title, about, harm, why)
         ATTEMPTS[registered.name] = registered
         return run
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from django.utils.crypto import get_random_string
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -17,6 +18,7 @@ from .targets import engines_to_try, replay, sign_out, signed_in_session, title
     gettext_lazy(
         "Somebody has copied a session cookie. Its owner signs out, and then signs out everywhere."
     ),
+    gettext_lazy("The attacker uses a session that its owner has ended."),
     gettext_lazy(
         "If the server stores the session, signing out deletes it. A signed cookie contains the "
         "whole session, so with Django's engine a copy stays valid until the user's session hash "
@@ -42,16 +44,16 @@ def replay_after_signing_out() -> Iterator[Trial]:
     gettext_lazy("Steal a cookie"),
     gettext_lazy(
         "Somebody has stolen a session cookie, and sends it from another device while its owner "
-        "is signed in. The owner notices, and ends it with what the engine offers."
+        "is signed in. The owner notices, and sets a new password."
     ),
+    gettext_lazy("The attacker is signed in as the owner."),
     gettext_lazy(
         "Whoever sends a session cookie is signed in, from any address: no engine here can tell a "
-        "thief from the owner. HttpOnly, Secure and SameSite make cookies harder to steal. Django "
-        "has a sign-out, which ends the session only if the server can delete it, and no sign-out "
-        "everywhere. This site's sign-out everywhere changes the user's session hash. Django "
-        "compares it whenever a request asks for its user, so this works on every engine. With "
-        "Django alone a new password does the same. That is why Django's engines are tried after a "
-        "sign-out, and ours after this site's sign-out everywhere."
+        "thief from the owner. HttpOnly, Secure and SameSite make cookies harder to steal. A "
+        "signed-in session contains a hash that depends on the user's password. Django compares it "
+        "whenever a request asks for its user, so a new password ends the sessions of the old one "
+        "on every engine, Django's and ours. This site's sign-out everywhere changes the same hash "
+        "without a new password."
     ),
 )
 def steal_a_cookie() -> Iterator[Trial]:
@@ -61,10 +63,7 @@ def steal_a_cookie() -> Iterator[Trial]:
             names = {"engine": title(engine)}
             target = _("%(engine)s, from another device") % names
             yield replay(target, engine.store(stolen_key), user)
-            if engine.is_djangos:
-                target = _("%(engine)s, after its owner has signed out") % names
-                session.flush()
-            else:
-                target = _("%(engine)s, after this site's sign-out everywhere") % names
-                sign_out_everywhere(user)
+            user.set_password(get_random_string(20))
+            user.save()
+            target = _("%(engine)s, after its owner has set a new password") % names
             yield replay(target, engine.store(stolen_key), user)
