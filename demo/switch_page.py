@@ -216,6 +216,7 @@ def switch(request: HttpRequest) -> HttpResponse:
         "running": running,
         "previous": previous_name,
         "remaining": remaining_sessions(request),
+        "number_of_engines": len(ENGINE_NAMES),
     }
     status = HTTPStatus.OK if chosen else HTTPStatus.BAD_REQUEST
     return render(request, "demo/switch.html", context, status=status)

@@ -28,6 +28,15 @@ def test_commands_of_each_switch(db: None, old: str, new: str) -> None:
     assert (command in page) == (not IN_COOKIES & {old, new})
 
 
+@pytest.mark.parametrize(("old", "new"), [("db", "cache"), ("file", "signed_cookies")])
+def test_handover_is_explained_where_the_word_is_first_used(db: None, old: str, new: str) -> None:
+    page = get_page(browser(), f"/switch/?old={old}&new={new}")
+    main = page.partition("<main")[2]
+    sentence = main.partition("handover")[2].partition("</p>")[0]
+    assert sentence.startswith(": while SESSION_HANDOVER_FROM names the old engine, the new one")
+    assert f"any two of the {len(PROFILES)} engines" in sentence
+
+
 @pytest.mark.parametrize(
     ("query", "message"),
     [
