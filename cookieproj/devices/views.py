@@ -64,6 +64,8 @@ def end_one(request: HttpRequest, pk: UUID) -> HttpResponse:
     elif str(row.pk) == registered_id(request.session):
         with log_end_by_owner(row):
             logout(request)
+        # The redirect leads to the sign-in page, by way of the list.
+        messages.success(request, _("You are signed out on this device."), fail_silently=True)
     elif reason := running_engine.why_not_single():
         messages.error(request, reason, fail_silently=True)
     else:

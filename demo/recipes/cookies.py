@@ -265,8 +265,9 @@ def on_a_redirect(request: HttpRequest, name: str, value: str) -> HttpResponse:
     _("Django's language cookie"),
     _(
         "LocaleMiddleware prefers this cookie to the browser's Accept-Language header. The button "
-        "at the top of every page sets the same cookie with Django's set_language. Run it again "
-        "with English, or use that button, to change it back."
+        "at the top of every page sets the same cookie with Django's set_language. The page that "
+        "you see stays as it is until you load it again. Run the recipe again with English, or use "
+        "that button, to change it back."
     ),
     form=LanguageForm,
     methods=READS_OR_SETS_A_COOKIE,

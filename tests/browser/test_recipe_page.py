@@ -51,6 +51,21 @@ def test_run_shows_response_on_same_page(page: Page) -> None:
     assert page.url.endswith("/recipes/cookies/set-cookie/")
 
 
+def test_page_stays_in_one_language_until_it_is_loaded_again(page: Page) -> None:
+    page.goto("/recipes/cookies/language/")
+    headings = page.locator("h2").all_inner_texts()
+    run(page)
+    expect(page.locator("[data-body]")).to_have_text(
+        "The next page is in this language: 简体中文.\n"
+    )
+    # The jar is shown last, after the rest of the page has been updated.
+    expect(page.locator("[data-jar=sent]")).to_contain_text("django_language")
+    assert page.locator("h2").all_inner_texts() == headings
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("lang", "zh-hans")
+    assert not set(page.locator("h2").all_inner_texts()) & set(headings)
+
+
 def test_request_and_response_are_shown(page: Page) -> None:
     run(page, "cookies/set-cookie", value="red")
     run(page, "reading/all-cookies")

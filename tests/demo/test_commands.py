@@ -23,6 +23,7 @@ from django.db import connection, connections
 from django.test import Client
 from pytest_django import Settings
 
+from cookieproj.devices.models import SignedInSession
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.session_files import SessionFolder
 from cookieproj.settings.caches import caches
@@ -337,6 +338,8 @@ def test_demodata_creates_signed_in_sessions(profile: str, settings: Settings, c
         if response.status_code == 200:
             names.add(response.context["user"].username)
     assert names == set(ACCOUNTS)
+    devices = {row.device for row in SignedInSession.objects.all()}
+    assert devices == {"Example from manage.py demodata"}
 
 
 @on("cache")

@@ -194,6 +194,19 @@ def test_session_of_other_engine_is_not_listed(profile: str, ada: User) -> None:
     assert SignedInSession.objects.count() == 2
 
 
+@pytest.mark.parametrize("storage", ["fallback.FallbackStorage", "session.SessionStorage"])
+def test_signing_out_this_device_leads_to_the_sign_in_page_which_says_so(
+    storage: str, profile: str, settings: Settings, ada: User
+) -> None:
+    settings.MESSAGE_STORAGE = f"django.contrib.messages.storage.{storage}"
+    client = browser(ada)
+    response = client.post(address_of(client), follow=True)
+    assert response.request["PATH_INFO"] == "/auth/sign-in/"
+    assert "You are signed out on this device." in response.text
+    assert not is_in(client)
+    assert "You are signed out" not in client.get("/auth/sign-in/").text
+
+
 @on("db")
 @pytest.mark.parametrize("counts", [True, False])
 @pytest.mark.parametrize("previous", ["", "file"])

@@ -80,7 +80,8 @@ def create_sessions(users: list[User]) -> str:
             SignedInSession.objects.create(
                 pk=row_id,
                 user=user,
-                browser="demodata",
+                # The devices page shows it as the name of the device.
+                browser=_("Example from manage.py demodata"),
                 expires=session.get_expiry_date(),
                 **row_identity.identity(session),
             )

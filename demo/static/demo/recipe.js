@@ -145,7 +145,9 @@ async function loadCurrentState() {
     const response = await fetch(location.href, wireOptions());
     exchanges = exchangesOf(response);
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
-    for (const selector of ["#state", "#answers", "[name=csrfmiddlewaretoken]"]) {
+    // After a change of language the rest of this page would not fit the new texts.
+    const texts = page.documentElement.lang === document.documentElement.lang ? ["#state", "#answers"] : [];
+    for (const selector of [...texts, "[name=csrfmiddlewaretoken]"]) {
       const [current, updated] = [document.querySelector(selector), page.querySelector(selector)];
       if (current && updated) current.replaceWith(updated);
     }
