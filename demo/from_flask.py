@@ -46,7 +46,9 @@ class Row:
     def link_text(self) -> str:
         if self.engine:
             return gettext("Switch to %(engine)s") % {"engine": self.engine}
-        return str(RECIPES[self.route].title) if self.route else ""
+        if self.route:
+            return gettext("Recipe: %(title)s") % {"title": RECIPES[self.route].title}
+        return ""
 
     @property
     def flask_html(self) -> str:

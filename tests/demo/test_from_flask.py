@@ -117,8 +117,9 @@ def test_link_leads_to_what_the_row_promises(
 ) -> None:
     [row] = [row for row in ROWS if row.flask.startswith(start)]
     text = text_of(client, row.url)
-    # The page's heading, or the switch that it describes.
-    assert (f"to {row.engine}: what happens" if row.engine else row.link_text) in text
+    # The page's heading, or the switch that it describes, is what the link says.
+    title = row.link_text.removeprefix("Recipe: ").removeprefix("Switch to ")
+    assert (f"to {title}: what happens" if row.engine else f"{title}\n") in text
     if row.route == "expiry/every-setting":
         # Its page has the table when its button is pressed.
         text += text_of(client, RECIPES[row.route].url)
