@@ -49,7 +49,7 @@ def too_long(request: HttpRequest) -> HttpResponse:
 
 
 @recipe(
-    "messages.get_messages",
+    "get_messages",
     _(
         "Shows what waits. Each message is shown once: iterating over them marks them as read, and "
         "the response deletes them where they were stored."
