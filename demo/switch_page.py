@@ -29,8 +29,8 @@ from cookieproj.engines.exceptions import SessionStoreError
 from cookieproj.engines.handover import previous
 from cookieproj.engines.session_counts import figure
 
-# These engines use the same table, so a switch between them moves no session.
 ENGINES_IN_COOKIES = {SIGNED_COOKIES, ENCRYPTED_COOKIES}
+# These engines use the same table, so a switch between them moves no session.
 ENGINES_WITH_SAME_ROWS = {DB, CACHED_DB}
 SECONDS_A_DAY = 24 * 60 * 60
 
