@@ -30,7 +30,7 @@ def recipe_page(request: HttpRequest, group: str, name: str) -> HttpResponse:
     except ValueError:
         raise Http404 from None
     recipe, state = RECIPES[routes[position]], State(request)
-    controls = recipe.controls
+    controls = recipe.controls(request)
     context = {
         "recipe": recipe,
         "controls": controls,
@@ -39,7 +39,7 @@ def recipe_page(request: HttpRequest, group: str, name: str) -> HttpResponse:
         "groups": GROUPS,
         # The header's, so that the session is read once.
         "state": state,
-        "answers": answers_for(recipe, request, state),
+        "answers": answers_for(recipe, request, state, controls.data),
         "debug": settings.DEBUG,
         "secret_cookies": secret_cookie_names(),
         "source": highlighted(recipe.source),

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import reduce
 from itertools import zip_longest
 
 from django.conf import settings
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -30,13 +32,19 @@ def kept_if(is_kept: object, what: str) -> Event:
 
 @dataclass(frozen=True)
 class Answers:
-    """The answers, as lists of short sentences, for what ``about`` names."""
+    """The answers, as lists of short sentences, for what ``about`` names.
+
+    Of what has ended, ``left`` says what is left, in place of the events that it survives.
+    ``is_session`` is whether they are about a session, which the page of questions is about too.
+    """
 
     about: str
     read: list[str]
     change: list[str]
     end: list[str]
     events: list[Event] = field(default_factory=list)
+    left: str = ""
+    is_session: bool = False
 
     @property
     def lines(self) -> list[tuple[str, str]]:
@@ -144,17 +152,26 @@ def chained(pattern: str, texts: Iterable[str]) -> str:
 
 
 def duration(seconds: int) -> str:
-    """Return a time in the largest unit that divides it."""
-    if seconds % DAY == 0:
-        days = seconds // DAY
-        return ngettext("%(days)d day", "%(days)d days", days) % {"days": days}
-    if seconds % HOUR == 0:
-        hours = seconds // HOUR
-        return ngettext("%(hours)d hour", "%(hours)d hours", hours) % {"hours": hours}
-    if seconds % MINUTE == 0:
-        minutes = seconds // MINUTE
-        return ngettext("%(minutes)d minute", "%(minutes)d minutes", minutes) % {"minutes": minutes}
-    return ngettext("%(seconds)d second", "%(seconds)d seconds", seconds) % {"seconds": seconds}
+    """Return a time in days, hours, minutes and seconds, without those that are zero."""
+    days, rest = divmod(seconds, DAY)
+    hours, rest = divmod(rest, HOUR)
+    minutes, rest = divmod(rest, MINUTE)
+    parts = [
+        (days, ngettext("%(days)d day", "%(days)d days", days) % {"days": days}),
+        (hours, ngettext("%(hours)d hour", "%(hours)d hours", hours) % {"hours": hours}),
+        (
+            minutes,
+            ngettext("%(minutes)d minute", "%(minutes)d minutes", minutes) % {"minutes": minutes},
+        ),
+        (rest, ngettext("%(seconds)d second", "%(seconds)d seconds", rest) % {"seconds": rest}),
+    ]
+    # Translators: two parts of a time, as in "23 hours, 59 minutes".
+    return chained(_("%(one)s, %(other)s"), [text for number, text in parts if number])
+
+
+def moment(time: datetime) -> str:
+    """Return a time in UTC, to the second."""
+    return date_format(time.astimezone(UTC), "Y-m-d H:i:s", use_l10n=False)
 
 
 def readers(*, is_hidden_from_scripts: object, needs_https: object) -> list[str]:
@@ -206,3 +223,11 @@ def change_of_secret_key(*, needs_old_key: object) -> list[Event]:
         kept_if(True, _("a new SECRET_KEY, with the old one in SECRET_KEY_FALLBACKS")),
         kept_if(not needs_old_key, _("a new SECRET_KEY alone")),
     ]
+
+
+def nothing_to_change() -> str:
+    return _("Nobody: there is nothing left to change.")
+
+
+def it_has_ended() -> str:
+    return _("It has ended.")

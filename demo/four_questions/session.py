@@ -1,13 +1,11 @@
 """The answers for the session of a request, on the running engine."""
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from cookieproj.engines import running_engine
@@ -29,6 +27,7 @@ from .answers import (
     duration,
     facts_or_reason,
     kept_if,
+    moment,
     no_answers,
     other_sites,
     readers,
@@ -50,22 +49,13 @@ def session_answers(state: State) -> Answers | NoAnswers:
         change=list(who_can_change(facts)),
         end=list(when_it_ends(state)),
         events=list(events(facts, state, engine)),
+        is_session=True,
     )
 
 
 def who_can_read(facts: EngineFacts) -> Iterator[str]:
-    if facts.is_readable:
-        yield _("Everybody who has the cookie: the session is in it, signed but not encrypted.")
-    elif facts.is_session:
-        yield _("Only this site: the session is in the cookie, encrypted.")
-    else:
-        yield _("Only this site, and whoever can read its store: %(place)s.") % {
-            "place": facts.place
-        }
-        if facts.copy_place:
-            yield _("A copy is in %(cache)s, which requests read first.") % {
-                "cache": facts.copy_place
-            }
+    yield from who_can_read_the_data(facts)
+    if not facts.is_session:
         yield (
             _("The cookie has only a random key, signed.")
             if signs_ids()
@@ -78,18 +68,43 @@ def who_can_read(facts: EngineFacts) -> Iterator[str]:
     )
 
 
-def who_can_change(facts: EngineFacts) -> Iterator[str]:
-    if facts.is_session:
-        yield _("Only this site. It ignores a cookie that somebody has changed.")
-    elif all(facts.signed_copies):
-        yield _("Only this site. It ignores a stored session whose signature is wrong.")
-    elif any(facts.signed_copies):
-        yield _("Only this site, and whoever can write to the cache: the copy there is not signed.")
+def who_can_read_the_data(facts: EngineFacts) -> Iterator[str]:
+    if facts.is_readable:
+        yield _("Everybody who has the cookie: the session is in it, signed but not encrypted.")
+    elif facts.is_session:
+        yield _("Only this site: the session is in the cookie, encrypted.")
     else:
-        yield _("Only this site, and whoever can write to its store.")
+        yield _("Only this site, and whoever can read its store: %(place)s.") % {
+            "place": facts.place
+        }
+        if facts.copy_place:
+            yield _("A copy is in %(cache)s, which requests read first.") % {
+                "cache": facts.copy_place
+            }
+
+
+def who_can_change(facts: EngineFacts) -> Iterator[str]:
+    yield who_can_change_the_data(facts)
     if not facts.is_session:
         yield _("A changed cookie opens no session.")
     yield other_sites(settings.SESSION_COOKIE_SAMESITE)
+
+
+def who_can_change_the_data(facts: EngineFacts) -> str:
+    if facts.is_session:
+        return _(
+            "Only this site can do so unnoticed: it ignores a cookie that somebody else has changed."
+        )
+    if all(facts.signed_copies):
+        return _(
+            "Only this site can do so unnoticed: it ignores a stored session whose signature is "
+            "wrong."
+        )
+    if any(facts.signed_copies):
+        return _(
+            "Only this site, and whoever can write to the cache: the copy there is not signed."
+        )
+    return _("Only this site, and whoever can write to its store.")
 
 
 def when_it_ends(state: State) -> Iterator[str]:
@@ -122,10 +137,6 @@ def outlives_logout(session: Any) -> bool:
     The site's revocation check refuses only a session that login() has signed in.
     """
     return SESSION_KEY not in session or bool(running_engine.why_not_single())
-
-
-def moment(time: datetime) -> str:
-    return date_format(time, "Y-m-d H:i:s", use_l10n=False)
 
 
 def events(facts: EngineFacts, state: State, engine: EngineRef) -> Iterator[Event]:

@@ -154,7 +154,7 @@ def cookie_sign_in(request: HttpRequest) -> HttpResponse:
         "password changes."
     ),
     methods=CHANGES,
-    works_on=Subject.SIGN_IN_COOKIE,
+    works_on=Subject.DELETED_SIGN_IN_COOKIE,
 )
 def cookie_sign_out(request: HttpRequest) -> HttpResponse:
     response = redirect("demo:auth/cookie-sign-in")
@@ -284,6 +284,7 @@ def one_device_only(request: HttpRequest) -> HttpResponse:
         "lists the sessions that were signed out and refuses them."
     ),
     methods=CHANGES,
+    works_on=Subject.ENDED_SESSION,
 )
 def sign_out(request: HttpRequest) -> HttpResponse:
     if not request.user.is_authenticated:

@@ -61,6 +61,7 @@ def back_button_no_store(request: HttpRequest) -> HttpResponse:
         "valid. This signs you out of this browser."
     ),
     methods=CHANGES,
+    works_on=Subject.LEFT_SESSION,
 )
 def clear_site_data(request: HttpRequest) -> HttpResponse:
     response = TextResponse(
@@ -77,6 +78,7 @@ def clear_site_data(request: HttpRequest) -> HttpResponse:
         "that you have forgotten, and those that another app on this host has set."
     ),
     methods=CHANGES,
+    works_on=Subject.ENDED_SESSION,
 )
 def sign_out_and_clear(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:

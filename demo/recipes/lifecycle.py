@@ -107,6 +107,7 @@ def clear(request: HttpRequest) -> HttpResponse:
     ),
     methods=CHANGES,
     helpers=(report, emptiness_of, state_of),
+    works_on=Subject.ENDED_SESSION,
 )
 def delete(request: HttpRequest) -> HttpResponse:
     return report(request, request.session.delete)
@@ -147,6 +148,7 @@ def test_cookie_worked(request: HttpRequest) -> HttpResponse:
     ),
     methods=CHANGES,
     helpers=(report, emptiness_of, state_of),
+    works_on=Subject.ENDED_SESSION,
 )
 def flush(request: HttpRequest) -> HttpResponse:
     return report(request, request.session.flush)
