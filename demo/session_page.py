@@ -142,6 +142,8 @@ def session_page(request: HttpRequest) -> HttpResponse:
         "answers": session_answers(state),
         "places": places,
         "signed": signed,
+        # Requests read it before the signed one.
+        "unsigned_copy": next((place for place in places if not place.signed), None),
         "is_encrypted": any(place.is_encrypted for place in places),
         "shows_secrets": shows_secrets,
         "debug": settings.DEBUG,

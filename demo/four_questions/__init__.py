@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from demo.page_header import State
 from demo.recipes.recipe import Recipe, Subject
 
-from .answers import Answers, NoAnswers
+from .answers import Answers, NoAnswers, joined
 from .cookie import cookie_answers, sign_in_answers
 from .ended import deleted_sign_in_answers, ended_session_answers, left_session_answers
 from .in_address import address_answers
@@ -32,19 +32,26 @@ def answers_for(
     """
     match recipe.subject:
         case Subject.PLAIN_COOKIE | Subject.SIGNED_COOKIE:
-            return cookie_answers(recipe, request, values)
+            answers = cookie_answers(recipe, request, values)
         case Subject.SIGN_IN_COOKIE:
-            return sign_in_answers(request)
+            answers = sign_in_answers(request)
         case Subject.DELETED_SIGN_IN_COOKIE:
-            return deleted_sign_in_answers(request)
+            answers = deleted_sign_in_answers(request)
+        case Subject.SESSION:
+            answers = session_answers(state)
         case Subject.ENDED_SESSION:
-            return ended_session_answers(state)
+            answers = ended_session_answers(state)
         case Subject.LEFT_SESSION:
-            return left_session_answers(state)
+            answers = left_session_answers(state)
         case Subject.SESSION_IN_ADDRESS:
-            return address_answers()
-    answers = session_answers(state)
-    if isinstance(answers, Answers) and recipe.subject == Subject.NOTHING:
-        about = _("This recipe has no single cookie to describe, so this is about your session.")
-        return replace(answers, about=f"{about} {answers.about}")
+            answers = address_answers()
+        case Subject.NOTHING:
+            answers = about_the_session_instead(session_answers(state))
     return answers
+
+
+def about_the_session_instead(answers: Answers | NoAnswers) -> Answers | NoAnswers:
+    if isinstance(answers, NoAnswers):
+        return answers
+    about = _("This recipe has no single cookie to describe, so this is about your session.")
+    return replace(answers, about=joined([about, answers.about]))

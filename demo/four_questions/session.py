@@ -93,7 +93,8 @@ def who_can_change(facts: EngineFacts) -> Iterator[str]:
 def who_can_change_the_data(facts: EngineFacts) -> str:
     if facts.is_session:
         return _(
-            "Only this site can do so unnoticed: it ignores a cookie that somebody else has changed."
+            "Only this site can do so unnoticed: it ignores a cookie that somebody else has "
+            "changed."
         )
     if all(facts.signed_copies):
         return _(
