@@ -13,8 +13,9 @@ from django.utils.translation import gettext as _
 
 from demo.page_header import State
 from demo.recipes.recipe import Recipe, Subject
+from demo.wording import joined
 
-from .answers import Answers, NoAnswers, joined
+from .answers import Answers, NoAnswers
 from .cookie import cookie_answers, sign_in_answers
 from .ended import deleted_sign_in_answers, ended_session_answers, left_session_answers
 from .in_address import address_answers

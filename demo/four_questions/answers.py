@@ -1,21 +1,15 @@
 """What an answer to the four questions consists of, and the words that all of them share."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import reduce
 from itertools import zip_longest
 
 from django.conf import settings
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from cookieproj.engines.engine_registry import EngineRef
 from cookieproj.engines.exceptions import SessionStoreError, StoreUnavailableError
 from demo.engine_facts import EngineFacts, Fate, facts_of
-
-MINUTE, HOUR, DAY = 60, 60 * 60, 24 * 60 * 60
+from demo.wording import joined, listed
 
 
 @dataclass(frozen=True)
@@ -132,46 +126,6 @@ def facts_or_reason(engine: EngineRef) -> EngineFacts | NoAnswers:
     except SessionStoreError as error:
         return no_answers(error)
     return facts or NoAnswers(_("The engine is not one that this site knows."))
-
-
-def joined(sentences: Iterable[str]) -> str:
-    # Translators: two sentences. Some languages have no space between them.
-    return chained(_("%(one)s %(other)s"), sentences)
-
-
-def listed(items: Iterable[str]) -> str:
-    # Translators: two items of a list whose items may have commas.
-    return chained(_("%(one)s; %(other)s"), items)
-
-
-def chained(pattern: str, texts: Iterable[str]) -> str:
-    """Join the texts two by two; "" for none."""
-    return reduce(
-        lambda one, other: pattern % {"one": one, "other": other} if one else other, texts, ""
-    )
-
-
-def duration(seconds: int) -> str:
-    """Return a time in days, hours, minutes and seconds, without those that are zero."""
-    days, rest = divmod(seconds, DAY)
-    hours, rest = divmod(rest, HOUR)
-    minutes, rest = divmod(rest, MINUTE)
-    parts = [
-        (days, ngettext("%(days)d day", "%(days)d days", days) % {"days": days}),
-        (hours, ngettext("%(hours)d hour", "%(hours)d hours", hours) % {"hours": hours}),
-        (
-            minutes,
-            ngettext("%(minutes)d minute", "%(minutes)d minutes", minutes) % {"minutes": minutes},
-        ),
-        (rest, ngettext("%(seconds)d second", "%(seconds)d seconds", rest) % {"seconds": rest}),
-    ]
-    # Translators: two parts of a time, as in "23 hours, 59 minutes".
-    return chained(_("%(one)s, %(other)s"), [text for number, text in parts if number])
-
-
-def moment(time: datetime) -> str:
-    """Return a time in UTC, to the second."""
-    return date_format(time.astimezone(UTC), "Y-m-d H:i:s", use_l10n=False)
 
 
 def readers(*, is_hidden_from_scripts: object, needs_https: object) -> list[str]:

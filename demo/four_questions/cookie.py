@@ -15,20 +15,17 @@ from demo.models import User
 from demo.recipes.recipe import Recipe, Subject
 from demo.set_cookie import SetCookie
 from demo.wire import set_cookie_lines
+from demo.wording import MINUTE, duration, joined, moment
 
 from .answers import (
-    MINUTE,
     Answers,
     Event,
     NoAnswers,
     change_of_secret_key,
     closing_the_browser,
-    duration,
     it_has_ended,
-    joined,
     kept_if,
     merged,
-    moment,
     nothing_to_change,
     other_sites,
     readers,
@@ -123,7 +120,10 @@ def answers_of(cookie: SetCookie, *, is_signed: bool) -> Answers:
         read=list(who_can_read(cookie, is_signed=is_signed)),
         change=list(who_can_change(cookie, is_signed=is_signed)),
         end=list(when_it_ends(cookie)),
-        events=[*events(cookie, is_signed=is_signed), *sign_in_changes(ends_it=False)],
+        events=[
+            *events(cookie, is_signed=is_signed),
+            kept_if(True, _("signing in or out, and a new password: it belongs to no user")),
+        ],
     )
 
 
@@ -144,7 +144,11 @@ def sign_in_answers(request: HttpRequest) -> Answers:
         ],
         change=list(who_can_change(cookie, is_signed=True)),
         end=list(when_it_ends(cookie)),
-        events=[*events(cookie, is_signed=True), *sign_in_changes(ends_it=True)],
+        events=[
+            *events(cookie, is_signed=True),
+            *sign_out_of_one_browser(),
+            kept_if(False, _("a new password")),
+        ],
     )
 
 
@@ -204,13 +208,5 @@ def events(cookie: SetCookie, *, is_signed: bool) -> Iterator[Event]:
     yield kept_if(True, _("a restart of the site"))
     yield kept_if(True, _("clearing any cache or store"))
     yield from change_of_secret_key(needs_old_key=is_signed)
-    yield kept_if(True, _("another engine"))
+    yield kept_if(True, _("another session engine"))
     yield kept_if(False, _("deleting it in the browser"))
-
-
-def sign_in_changes(*, ends_it: bool) -> Iterator[Event]:
-    if ends_it:
-        yield from sign_out_of_one_browser()
-    else:
-        yield kept_if(True, _("signing out"))
-    yield kept_if(not ends_it, _("a new password"))

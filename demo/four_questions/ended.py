@@ -8,11 +8,11 @@ from cookieproj.engines.engine_registry import current_engine
 from demo.engine_facts import EngineFacts
 from demo.page_header import State
 from demo.set_cookie import SetCookie
+from demo.wording import duration
 
 from .answers import (
     Answers,
     NoAnswers,
-    duration,
     facts_or_reason,
     it_has_ended,
     no_answers,

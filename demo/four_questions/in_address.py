@@ -4,13 +4,13 @@ from django.utils.translation import gettext as _
 
 from cookieproj.engines.engine_registry import current_engine
 from demo.recipes.in_path import ADDRESS_AGE
+from demo.wording import duration
 
 from .answers import (
     Answers,
     Event,
     NoAnswers,
     change_of_secret_key,
-    duration,
     facts_or_reason,
     kept_if,
 )

@@ -9,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 
 from cookieproj.engines import running_engine
+from cookieproj.engines.clock import aware, is_near
 from cookieproj.engines.constants import ENGINE_NAMES, EXPIRY_ITEM, OUR_ENGINES
 from cookieproj.engines.engine_registry import EngineRef, current_engine, resolve_engine
 from cookieproj.engines.handover import previous
@@ -17,6 +18,7 @@ from cookieproj.engines.handover.same_store import share_rows
 from cookieproj.engines.signed_ids import signs_ids
 from demo.engine_facts import EngineFacts, Fate
 from demo.page_header import State
+from demo.wording import duration, moment
 
 from .answers import (
     Answers,
@@ -24,10 +26,8 @@ from .answers import (
     NoAnswers,
     change_of_secret_key,
     closing_the_browser,
-    duration,
     facts_or_reason,
     kept_if,
-    moment,
     no_answers,
     other_sites,
     readers,
@@ -111,8 +111,12 @@ def who_can_change_the_data(facts: EngineFacts) -> str:
 def when_it_ends(state: State) -> Iterator[str]:
     session: Any = state.request.session
     own_expiry = session.get(EXPIRY_ITEM)
+    fixed = None
     if own_expiry and not isinstance(own_expiry, int):
-        yield _("At a fixed time, by set_expiry(). Later changes do not move it.")
+        fixed = session.get_expiry_date()
+        yield _("On %(moment)s UTC, by set_expiry(). Later changes do not move it.") % {
+            "moment": moment(aware(fixed))
+        }
     else:
         values = {"time": duration(session.get_expiry_age())}
         yield (
@@ -122,14 +126,29 @@ def when_it_ends(state: State) -> Iterator[str]:
         )
     if session.get_expire_at_browser_close():
         yield _("Before that, when the browser closes.")
-    if expires := state.expires:
-        yield _("If nothing changes, on %(moment)s UTC.") % {"moment": moment(expires)}
-    if not running_engine.is_held_by_browser():
+    # Caches count whole seconds, so theirs may end a moment before a fixed time.
+    if (expires := state.expires) and not (fixed and is_near(expires, fixed)):
+        yield _("If nothing changes, on %(moment)s UTC.") % {"moment": moment(aware(expires))}
+    if not is_anybody_signed_in(session):
+        yield (
+            _(
+                "When the site calls flush(), in this browser only: a copy of the cookie stays "
+                "valid."
+            )
+            if running_engine.is_held_by_browser()
+            else _("At once, when the site calls flush().")
+        )
+    elif not running_engine.is_held_by_browser():
         yield _("At once, when you sign out.")
     elif outlives_logout(session):
         yield _("When you sign out, in this browser only: a copy of the cookie stays valid.")
     else:
         yield _("At once, when you sign out with logout().")
+
+
+def is_anybody_signed_in(session: Any) -> bool:
+    """Whether somebody is, by login() or by hand, as in the recipe auth/by-hand-sign-in."""
+    return SESSION_KEY in session or "username" in session
 
 
 def outlives_logout(session: Any) -> bool:
@@ -175,15 +194,18 @@ def engine_events(engine: EngineRef) -> Iterator[Event]:
     if old := previous():
         yield kept_if(
             True,
-            _("the change from %(engine)s that is under way, by SESSION_HANDOVER_FROM")
+            _("the change from %(engine)s that is under way: sessions are taken over")
             % {"engine": old.label},
         )
-    yield kept_if(can_be_moved(engine), _("another engine, with SESSION_HANDOVER_FROM"))
+    yield kept_if(
+        can_be_moved(engine),
+        _("a change of the engine that takes sessions over (SESSION_HANDOVER_FROM)"),
+    )
     yield kept_if(
         False,
-        _("another engine without it, unless both use the same rows")
+        _("a change of the engine that takes none over, unless both use the same rows")
         if shares_rows(engine)
-        else _("another engine without it"),
+        else _("a change of the engine that takes none over"),
     )
 
 
@@ -201,6 +223,9 @@ def shares_rows(engine: EngineRef) -> bool:
 
 
 def sign_out_events(session: Any) -> Iterator[Event]:
+    if not is_anybody_signed_in(session):
+        yield from flush_events()
+        return
     if not running_engine.is_held_by_browser():
         yield kept_if(False, _("signing out, for every copy of the cookie too"))
     elif outlives_logout(session):
@@ -215,3 +240,12 @@ def sign_out_events(session: Any) -> Iterator[Event]:
     # Only login() ties a session to a password.
     is_signed_in = SESSION_KEY in session
     yield kept_if(not is_signed_in, _("a new password that is set in another browser"))
+
+
+def flush_events() -> Iterator[Event]:
+    """What flush() does to a session in which nobody is signed in."""
+    if running_engine.is_held_by_browser():
+        yield kept_if(False, _("flush(), in this browser"))
+        yield kept_if(True, _("flush(), for somebody who has a copy of the cookie"))
+    else:
+        yield kept_if(False, _("flush(), for every copy of the cookie too"))

@@ -14,7 +14,7 @@ from cookieproj.engines.constants import CACHE, CACHED_DB
 from cookieproj.engines.cookie_settings import cookie_from_settings
 from cookieproj.engines.engine_registry import current_engine
 from demo.engine_facts import facts_of
-from demo.four_questions.answers import duration
+from demo.wording import duration
 
 from .lab import NO, YES, YES_OR_NO, Lab, question
 

@@ -61,7 +61,7 @@ def test_request_and_response_are_shown(page: Page) -> None:
     run(page, "cookies/max-age", value="blue", max_age="0")
     expect(wire.locator("[data-answer]")).to_have_text("200 OK")
     expect(wire.locator(".set-cookie code")).to_have_text("color=blue")
-    expect(wire.locator("[data-bytes]")).to_have_text("9 of 4,096 bytes")
+    expect(wire.locator("[data-bytes]")).to_have_text("Name and value: 9 of 4,096 bytes")
     expect(wire.locator("dl div", has_text="Max-Age=0")).to_contain_text("deletes the cookie now")
     expect(wire.locator("[data-trips]")).to_have_text("No round trip to the session store.")
 

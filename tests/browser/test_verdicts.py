@@ -24,9 +24,10 @@ pytestmark = pytest.mark.long
 KEPT, DELETED = "Kept.", "Deleted."
 AT_CLOSE = "It ends when the browser closes."
 UNSEEN = (
-    "That is what the response asks for; this page cannot see whether the browser stored it again."
+    "So the response asks. Scripts cannot see when this cookie ends, which would show whether the "
+    "browser stored it again."
 )
-SAME = f"It is there, with the same value. {AT_CLOSE}"
+SAME = f"It is there, as it was before. {AT_CLOSE}"
 NOTHING_SENT = (
     "Nothing was deleted. The browser sends no such cookie. This page cannot see whether it has a "
     "Secure one: over http that is neither sent nor deleted."

@@ -9,6 +9,7 @@ from pytest_django import Settings
 from cookieproj.engines.benchmark.result_cache import memory
 from demo.models import User
 from tests.browsers import again, browser, key_of
+from tests.conftest import on
 from tests.families import IN_COOKIES
 
 FORM = {"username": "ada", "password": "cookies"}
@@ -134,3 +135,16 @@ def test_only_answers_about_a_session_lead_to_questions_about_one(
     page = client.get(f"/recipes/{route}/").content.decode()
     part = page.partition('<section class="four"')[2].partition("</section>")[0]
     assert ('href="/questions/"' in part) == is_linked
+
+
+@on("signed_cookies", "encrypted_cookies")
+def test_output_says_that_a_copy_is_valid_if_no_list_refuses_it(
+    profile: str, settings: Settings, ada: User
+) -> None:
+    settings.SESSION_REVOCATION_CHECK = ""
+    client = browser(ada)
+    client.post("/sessions/set-item/")
+    key = key_of(client)
+    output = client.post("/lifecycle/flush/").content.decode()
+    assert "A copy of the old cookie opens what is in it, until it expires." in output
+    assert copy_finds_color(key)

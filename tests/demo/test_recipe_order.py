@@ -8,9 +8,9 @@ from django.http import HttpRequest
 from django.test import Client
 from pytest_django import Settings
 
+from cookieproj.engines.cookie_settings import MAX_COOKIE_BYTES
 from demo.models import User
 from demo.recipes import RECIPES
-from demo.recipes.cookies import MAX_COOKIE_BYTES
 from demo.recipes.recipe import Recipe
 from tests.families import IN_COOKIES
 
