@@ -22,8 +22,9 @@ def pair_bytes(name: str, value: str) -> int:
 
 def browser_limit() -> str:
     return _(
-        "Browsers keep a cookie of up to %(limit)s bytes, name and value together (RFC 6265bis), "
-        "and drop a larger one without telling the server."
+        "Browsers keep a cookie of up to %(limit)s bytes, name and value together, and drop a "
+        "larger one without telling the server (RFC 6265bis, the draft of the next cookie "
+        "standard)."
     ) % {"limit": grouped(MAX_COOKIE_BYTES)}
 
 

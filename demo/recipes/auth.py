@@ -264,8 +264,8 @@ def ask_again(request: HttpRequest) -> HttpResponse:
     _("One device only"),
     _(
         "Sign in here and in another browser first. This signs you out there: that browser notices "
-        "with its next request. With the setting DEVICES_LIMIT = 1 every sign-in does so, or is "
-        "refused while you are signed in elsewhere."
+        "with its next request. The setting DEVICES_LIMIT = 1 does the same at every sign-in. If "
+        "DEVICES_OVER_LIMIT is “refuse” too, the new sign-in is refused instead."
     ),
     methods=CHANGES,
 )

@@ -287,10 +287,7 @@ def language(request: HttpRequest, language: str) -> HttpResponse:
     lazily_joined(
         [
             BROWSER_LIMIT,
-            _(
-                "An older cookie of that name stays. RFC 6265bis is the draft of a new standard "
-                "for cookies, which Chrome, Edge and Firefox follow already."
-            ),
+            _("An older cookie of that name stays."),
             ENGINE_LIMIT,
         ]
     ),

@@ -29,7 +29,9 @@ def no_store_page(request: HttpRequest) -> HttpResponse:
     _(
         "Sign in first. Then open this page, sign out on it, and press Back. Chromium and Firefox "
         "keep the page itself in memory, in the back/forward cache (bfcache), and show it again "
-        "without a request: login_required is not asked."
+        "without a request: login_required is not asked. A browser may leave a page out of this "
+        "cache, for example when memory is short. Then Back asks the server, and login_required "
+        "leads to the sign-in form."
     ),
     helpers=(page,),
 )
