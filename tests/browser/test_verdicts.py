@@ -535,7 +535,9 @@ def test_curl_command_has_every_field(page: Page) -> None:
 
 
 def test_token_of_django_is_explained_where_it_changes(page: Page) -> None:
-    note = page.locator("[data-verdicts] li", has_text="Django’s own cookie, not the recipe’s")
+    note = page.locator(
+        "[data-verdicts] li", has_text="is a cookie of Django itself, not of the recipe"
+    )
     run(page, "cookies/set-cookie")
     expect(note).to_have_count(0)
     run(page, "auth/sign-in", username="ada", password="cookies")
