@@ -35,8 +35,8 @@ from .targets import djangos_and_ours, engines_to_try, temporary_session, title
             BROWSER_LIMIT,
             ENGINE_LIMIT,
             gettext_lazy(
-                "Of a larger one our engine raises an error if DEBUG is on, and otherwise logs it. "
-                "A session on the server has no such limit, with Django's engine or ours."
+                "For a larger cookie our engine raises an error if DEBUG is on, and otherwise logs "
+                "it. A session on the server has no such limit, with Django's engine or ours."
             ),
         ]
     ),

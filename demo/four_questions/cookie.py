@@ -98,7 +98,7 @@ def deleted_cookie_answers(found: CookiesOfRecipe) -> Answers:
     """Return what is so after the recipe has deleted cookies. The site has stored none of them."""
     names = ", ".join(name_of(cookie) for cookie in found.deleted)
     left = [
-        _("Nothing. Who has copied its text can set it again: this site cannot tell a copy."),
+        _("Nothing. Somebody who has copied its text can set it again, and this site cannot tell."),
         *(
             _("The cookie %(name)s stays.") % {"name": name_of(cookie)}
             for cookie in found.cookies
@@ -194,7 +194,7 @@ def when_it_ends(cookie: SetCookie) -> Iterator[str]:
     if "max-age" not in cookie.attributes:
         # A date is not to the second of this page.
         age = round(age / MINUTE) * MINUTE
-    yield _("%(time)s after it was set: set now, on %(moment)s UTC.") % {
+    yield _("%(time)s after it was set. Set now, it ends on %(moment)s UTC.") % {
         "time": duration(age),
         "moment": moment(timezone.now() + timedelta(seconds=age)),
     }

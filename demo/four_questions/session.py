@@ -199,13 +199,13 @@ def engine_events(engine: EngineRef) -> Iterator[Event]:
         )
     yield kept_if(
         can_be_moved(engine),
-        _("a change of the engine that takes sessions over (SESSION_HANDOVER_FROM)"),
+        _("a change of the engine with SESSION_HANDOVER_FROM, which takes sessions over"),
     )
     yield kept_if(
         False,
-        _("a change of the engine that takes none over, unless both use the same rows")
+        _("a change of the engine that takes no sessions over, unless both use the same rows")
         if shares_rows(engine)
-        else _("a change of the engine that takes none over"),
+        else _("a change of the engine that takes no sessions over"),
     )
 
 

@@ -72,9 +72,9 @@ def cookie_with_other_key(lab: Lab) -> str:
 )
 def change_the_secret_key(lab: Lab) -> str:
     cookie = cookie_with_other_key(lab)
-    lab.say(_("As if this site had had another SECRET_KEY, that key is used for a new session."))
+    lab.say(_("A session is created as if this site had another SECRET_KEY."))
     lab.say(_("In it is color = “%(color)s”.") % {"color": COLOR})
-    lab.say(_("This site has its own SECRET_KEY now, and not that one."))
+    lab.say(_("Now the site has its own SECRET_KEY again, and does not know the other."))
     return YES if lab.finds_color(cookie) else NO
 
 

@@ -24,8 +24,8 @@ pytestmark = pytest.mark.long
 KEPT, DELETED = "Kept.", "Deleted."
 AT_CLOSE = "It ends when the browser closes."
 UNSEEN = (
-    "So the response asks. Scripts cannot see when this cookie ends, which would show whether the "
-    "browser stored it again."
+    "That is what the response asks for: scripts cannot see when this cookie really ends, and so "
+    "not whether the browser has stored it again."
 )
 SAME = f"It is there, as it was before. {AT_CLOSE}"
 SAME_UNSEEN = f"It is there, with the same value. {AT_CLOSE} {UNSEEN}"

@@ -42,9 +42,9 @@ COOKIE_RECIPES = [
 ]
 
 # With their forms' initial values.
-HANDOVER = "a change of the engine that takes sessions over (SESSION_HANDOVER_FROM)"
+HANDOVER = "a change of the engine with SESSION_HANDOVER_FROM, which takes sessions over"
 DROPPED = {"cookies/too-large", "prefixes/prefix"}
-LONGEST = "400 days after it was set: set now, on 2027-06-08 12:00:00 UTC."
+LONGEST = "400 days after it was set. Set now, it ends on 2027-06-08 12:00:00 UTC."
 
 
 @pytest.fixture(autouse=True)
@@ -133,7 +133,9 @@ def test_another_engine(profile: str, settings: Settings, mongodb_url: str) -> N
     old, new = settings.SESSION_ENGINE, "mongodb" if profile == "file" else "file"
     settings.SESSION_ENGINE = f"{OUR_ENGINES}{new}"
     [without] = [
-        what for what in expected if what.startswith("a change of the engine that takes none over")
+        what
+        for what in expected
+        if what.startswith("a change of the engine that takes no sessions over")
     ]
     assert has_color(clients[0]) == expected[without] == Fate.ENDED
     settings.SESSION_HANDOVER_FROM = old
@@ -145,8 +147,9 @@ def test_another_engine(profile: str, settings: Settings, mongodb_url: str) -> N
 @on("db", "cached_db")
 def test_engine_with_the_same_rows(profile: str, settings: Settings) -> None:
     client = visitor()
-    assert "a change of the engine that takes none over, unless both use the same rows" in fates(
-        client
+    assert (
+        "a change of the engine that takes no sessions over, unless both use the same rows"
+        in fates(client)
     )
     settings.SESSION_ENGINE = f"{OUR_ENGINES}{'db' if profile == 'cached_db' else 'cached_db'}"
     assert has_color(client) == Fate.KEPT
@@ -547,17 +550,17 @@ def test_what_a_deletion_shares_with_its_cookie(
 @pytest.mark.parametrize(
     ("attributes", "end"),
     [
-        ("Max-Age=60", ["1 minute after it was set: set now, on 2026-05-04 12:01:00 UTC."]),
+        ("Max-Age=60", ["1 minute after it was set. Set now, it ends on 2026-05-04 12:01:00 UTC."]),
         (
             "Max-Age=86357",
             [
-                "23 hours, 59 minutes, 17 seconds after it was set: set now, on 2026-05-05 "
+                "23 hours, 59 minutes, 17 seconds after it was set. Set now, it ends on 2026-05-05 "
                 "11:59:17 UTC."
             ],
         ),
         (
             "Expires=Wed, 06 May 2026 12:00:10 GMT",
-            ["2 days after it was set: set now, on 2026-05-06 12:00:00 UTC."],
+            ["2 days after it was set. Set now, it ends on 2026-05-06 12:00:00 UTC."],
         ),
         ("Expires=never", ["When the browser closes: it has no age."]),
         ("Max-Age=34560000", [LONGEST]),
@@ -598,7 +601,7 @@ def test_sign_in_cookie(client: Client, settings: Settings, ada: User) -> None:
     path, page = "/auth/cookie-account/", "/recipes/auth/cookie-account/"
     assert client.get(path).status_code == 200
     expected, found = fates(client, page), answers(client, page)
-    assert found.end[0].startswith("14 days after it was set: ")
+    assert found.end[0].startswith("14 days after it was set. ")
     assert client.cookies["login_auth"]["max-age"] == 14 * 24 * 60 * 60
     copy = client.cookies["login_auth"].value
     assert copy.startswith(f"{ada.pk}.")
