@@ -87,11 +87,12 @@ def switched(lab: Lab) -> Iterator[tuple[EngineRef, EngineRef, str]]:
     with switches() as pairs:
         old, new = next((old, new) for old, new in pairs if new.path == current_engine().path)
         with temporary_session(old.store, color=COLOR) as session:
-            cookie = replace(lab, session_class=old.store).cookie_of(session)
             lab.say(
-                _("The session is of the engine %(old)s, and the site now runs on %(new)s.")
-                % {"old": old.label, "new": new.label}
+                _("A session is created on the engine %(old)s, with color = “%(color)s”.")
+                % {"old": old.label, "color": COLOR}
             )
+            cookie = replace(lab, session_class=old.store).cookie_of(session)
+            lab.say(_("Now the site runs on %(new)s.") % {"new": new.label})
             lab.session_class.created_keys.add(session.session_key)
             yield old, new, cookie
 

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-from django.conf import settings
 from django.utils import timezone
 from django.utils.functional import lazy
 from django.utils.translation import gettext as _
@@ -141,11 +140,11 @@ def use_it_after_its_end(lab: Lab) -> str:
 def close_the_browser(lab: Lab) -> str:
     session = lab.new_session()
     age = None if session.get_expire_at_browser_close() else session.get_expiry_age()
-    line = cookie_from_settings("SESSION_COOKIE", "…", age)
+    line = cookie_from_settings("SESSION_COOKIE", "key", age)
     lab.say(
         _("This page cannot close your browser. What decides is the line that sets the cookie.")
     )
-    lab.say(f"Set-Cookie: {settings.SESSION_COOKIE_NAME}={line.OutputString().partition('=')[2]}")
+    lab.say(f"Set-Cookie: {line.OutputString().replace('=key', '=…', 1)}")
     has_age = bool(line["max-age"] or line["expires"])
     lab.say(
         _("It has Max-Age and Expires.") if has_age else _("It has neither Max-Age nor Expires.")
