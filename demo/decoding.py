@@ -74,7 +74,10 @@ def decoding_steps(payload: bytes, data: Any = None, salt: str = COOKIE_SALT) ->
 def signed_steps(match: re.Match[str], salt: str, *, has_copy: bool) -> Iterator[Step]:
     yield Step(
         _("Split at the colons"),
-        _("The data, the time of signing in base 62, and the signature."),
+        _(
+            "The data, the time of signing, and the signature. The time is a number in base 62: "
+            "its digits are 0 to 9 and all letters."
+        ),
         "\n".join(
             [match["dot"] + match["payload"], signing_time(match["time"]), match["signature"]]
         ),

@@ -30,13 +30,13 @@ from cookieproj.engines.benchmark.visitor import RequestFailedError
 from cookieproj.engines.caches.memcached import MemcachedStore
 from cookieproj.engines.constants import ENGINE_NAMES
 from cookieproj.engines.cookie_sessions import CookieSession
-from cookieproj.engines.cookie_settings import MAX_COOKIE_BYTES
 from cookieproj.engines.engine_registry import current_engine, resolve_engine
 from cookieproj.engines.exceptions import NotListableError, SessionStoreError
 from cookieproj.engines.mongodb import SessionStore as MongoDBEngine
 
 from .attacks import temporary_session
 from .benchmark_chart import TITLES, Panel, longest_time, panels
+from .cookie_limits import engine_limit_in_short
 from .engine_advice import QuestionsForm, advice
 from .engine_facts import EngineFacts, session_cache, try_session
 from .models import User
@@ -164,7 +164,7 @@ def listing(session_class: Any) -> str:
 
 def size_limit(session_class: Any) -> str:
     if issubclass(session_class, CookieSession):
-        return _("a cookie of %d bytes, attributes included") % MAX_COOKIE_BYTES
+        return engine_limit_in_short()
     uses_cache = issubclass(session_class, DjangoCacheEngine)
     if uses_cache and isinstance(session_cache(), MemcachedStore):
         return _("1 MB, unless memcached runs with a different -I")

@@ -115,7 +115,7 @@ class MaxAgeField(forms.IntegerField):
             min_value=-MAX_COOKIE_AGE,
             max_value=MAX_COOKIE_AGE,
             help_text=_(
-                "Seconds; 0 or less deletes the cookie. The draft 6265bis limits an age to 400 "
+                "Seconds; 0 or less deletes the cookie. Browsers keep a cookie for at most 400 "
                 "days."
             ),
             **kwargs,

@@ -3,7 +3,7 @@
 import re
 import stat
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from cookieproj.engines.session_keys import masked
 from .decoding import SIGNED, Step, as_text, decoding_steps
 from .four_questions import session_answers
 from .page_header import State
+from .wording import duration
 
 
 class StoredTextForm(forms.Form):
@@ -71,11 +72,10 @@ class StoredSession:
         return self.location.expires
 
     @property
-    def seconds_left(self) -> int | None:
-        """Seconds until the session expires, or None if the store does not report them."""
-        if self.expires is None:
-            return None
-        return int((self.expires - timezone.now()).total_seconds())
+    def time_left(self) -> str:
+        """The time until the session expires; "" if it has, or if the store does not report it."""
+        left = self.expires - timezone.now() if self.expires else timedelta()
+        return duration(int(left.total_seconds())) if left > timedelta() else ""
 
     @property
     def size(self) -> int:
@@ -142,6 +142,8 @@ def session_page(request: HttpRequest) -> HttpResponse:
         "answers": session_answers(state),
         "places": places,
         "signed": signed,
+        # Requests read it before the signed one.
+        "unsigned_copy": next((place for place in places if not place.signed), None),
         "is_encrypted": any(place.is_encrypted for place in places),
         "shows_secrets": shows_secrets,
         "debug": settings.DEBUG,

@@ -27,8 +27,7 @@ from cookieproj.engines.cookie_checks import (
 )
 from cookieproj.engines.cookie_settings import MAX_COOKIE_BYTES
 
-# Browsers ignore an attribute with a longer value.
-MAX_ATTRIBUTE_BYTES = 1024
+from .cookie_limits import MAX_ATTRIBUTE_BYTES, pair_bytes
 
 FLAGS = {"secure", "httponly", "partitioned"}
 
@@ -160,7 +159,7 @@ class SetCookie:
 
     def reasons_in_name_and_value(self) -> Iterator[str]:
         name, value = self.pair
-        size = len(name.encode()) + len(value.encode())
+        size = pair_bytes(name, value)
         if size > MAX_COOKIE_BYTES:
             yield _("Name and value have %(size)d bytes, more than %(limit)d.") % {
                 "size": size,

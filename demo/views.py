@@ -4,6 +4,8 @@ from django.shortcuts import redirect, render
 from django.templatetags.static import static
 from django.views.decorators.cache import never_cache
 
+from cookieproj.engines.cookie_settings import MAX_COOKIE_BYTES
+
 from .curl import curl_options
 from .four_questions import answers_for
 from .page_header import State
@@ -30,7 +32,7 @@ def recipe_page(request: HttpRequest, group: str, name: str) -> HttpResponse:
     except ValueError:
         raise Http404 from None
     recipe, state = RECIPES[routes[position]], State(request)
-    controls = recipe.controls
+    controls = recipe.controls(request)
     context = {
         "recipe": recipe,
         "controls": controls,
@@ -39,8 +41,10 @@ def recipe_page(request: HttpRequest, group: str, name: str) -> HttpResponse:
         "groups": GROUPS,
         # The header's, so that the session is read once.
         "state": state,
-        "answers": answers_for(recipe, request, state),
+        "answers": answers_for(recipe, request, state, controls.data),
         "debug": settings.DEBUG,
+        "max_cookie_bytes": MAX_COOKIE_BYTES,
+        "csrf_cookie": settings.CSRF_COOKIE_NAME,
         "secret_cookies": secret_cookie_names(),
         "source": highlighted(recipe.source),
         "previous": RECIPES[routes[position - 1]] if position else None,

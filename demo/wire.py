@@ -22,6 +22,7 @@ from cookieproj.engines.listing import ListingMixin
 from cookieproj.engines.round_trips import RoundTrips, count_round_trips
 
 from .constants import LOGIN_COOKIE, SECURE_LOGIN_COOKIE
+from .cookie_limits import pair_bytes
 from .set_cookie import SetCookie, parse_pair
 
 HEADER = "Wire"
@@ -193,8 +194,7 @@ def parse_set_cookie(line: str) -> dict[str, Any]:
     cookie = parse_pair(first)
     attributes = [attribute.strip().partition("=")[::2] for attribute in rest]
     return cookie | {
-        # Browsers limit the bytes of name and value (RFC 6265bis, section 5.6).
-        "bytes": len(cookie["name"].encode()) + len(cookie["value"].encode()),
+        "bytes": pair_bytes(cookie["name"], cookie["value"]),
         "attributes": [
             {"name": name, "value": value, "meaning": meaning(name.lower(), value.lower())}
             for name, value in attributes

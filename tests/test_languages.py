@@ -43,6 +43,8 @@ MIN_LENGTH = 12
 # Messages whose translation has no Chinese characters, only punctuation.
 WITHOUT_WORDS = {
     "%(names)s: %(text)s",
+    "%(name)s (%(attributes)s)",
+    "%(one)s, %(other)s",
     "%(sentence)s %(next)s",
     "%(browser)s on %(system)s",
     "%(one)s %(other)s",

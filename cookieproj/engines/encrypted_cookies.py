@@ -46,11 +46,7 @@ class SessionStore(CookieSession):
         return bool(ENCRYPTED.fullmatch(session_key or ""))
 
     def make_cookie(self, data: Data, written: datetime) -> str:
-        text = WRITTEN.pack(int(written.timestamp())) + self.serializer().dumps(data)
-        salt = urandom(SALT_BYTES)
-        key, nonce = derived(settings.SECRET_KEY, salt)
-        sealed = salt + AESGCM(key).encrypt(nonce, text, associated_data())
-        return ENCRYPTED_COOKIE_PREFIX + urlsafe_base64_encode(sealed)
+        return encrypted(self.serializer().dumps(data), written, settings.SECRET_KEY)
 
     def open_cookie(self, cookie: str) -> OpenedCookie:
         """Raises DecryptionError, or what the serializer raises."""
@@ -58,6 +54,15 @@ class SessionStore(CookieSession):
         written, content = split_text(text)
         data: Any = self.serializer().loads(content)
         return OpenedCookie(data, written, secret)
+
+
+def encrypted(content: bytes, written: datetime, secret: str) -> str:
+    """Return the cookie of serialized data, as a site with that secret key makes it."""
+    text = WRITTEN.pack(int(written.timestamp())) + content
+    salt = urandom(SALT_BYTES)
+    key, nonce = derived(secret, salt)
+    sealed = salt + AESGCM(key).encrypt(nonce, text, associated_data())
+    return ENCRYPTED_COOKIE_PREFIX + urlsafe_base64_encode(sealed)
 
 
 def decrypted(cookie: str) -> tuple[bytes, str]:

@@ -20,6 +20,8 @@ from django.utils.translation import gettext_lazy
 from cookieproj.engines.constants import DB
 from cookieproj.engines.engine_registry import EngineRef, same_named_subclass
 from cookieproj.engines.exceptions import CookieTooLargeError, StoreFullError
+from demo.cookie_limits import BROWSER_LIMIT, ENGINE_LIMIT
+from demo.wording import lazily_joined
 
 from .registry import Trial, attempt
 from .targets import djangos_and_ours, engines_to_try, temporary_session, title
@@ -29,10 +31,15 @@ from .targets import djangos_and_ours, engines_to_try, temporary_session, title
     gettext_lazy("Send 5,000 bytes"),
     gettext_lazy("A session grows to 5,000 bytes that cannot be compressed."),
     gettext_lazy("The change is lost, and the response does not say so. No attacker is needed."),
-    gettext_lazy(
-        "Browsers need not keep a cookie of more than 4,096 bytes, and silently drop a larger "
-        "one. Our engine raises an error if DEBUG is on, and otherwise logs it. A session on the "
-        "server has no such limit, with Django's engine or ours."
+    lazily_joined(
+        [
+            BROWSER_LIMIT,
+            ENGINE_LIMIT,
+            gettext_lazy(
+                "For a larger cookie our engine raises an error if DEBUG is on, and otherwise logs "
+                "it. A session on the server has no such limit, with Django's engine or ours."
+            ),
+        ]
     ),
 )
 def send_5000_bytes() -> Iterator[Trial]:

@@ -92,6 +92,11 @@ def cached_handover_class(
     old: EngineRef, new: EngineRef, old_store: Any, new_store: type[SessionBase]
 ) -> Any:
     """Return the class. It is made anew if a setting has changed the engines' classes."""
+    return handover_class_of(old, new, new_store)
+
+
+def handover_class_of(old: EngineRef, new: EngineRef, new_store: type[SessionBase]) -> Any:
+    """Return a class of the new engine that also takes over the sessions of the old one."""
     session_class, compose = build_handover_between(new_store, old, new)
     if compose is None:
         return session_class

@@ -1,19 +1,15 @@
 """What an answer to the four questions consists of, and the words that all of them share."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import reduce
 from itertools import zip_longest
 
 from django.conf import settings
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from cookieproj.engines.engine_registry import EngineRef
 from cookieproj.engines.exceptions import SessionStoreError, StoreUnavailableError
 from demo.engine_facts import EngineFacts, Fate, facts_of
-
-MINUTE, HOUR, DAY = 60, 60 * 60, 24 * 60 * 60
+from demo.wording import joined, listed
 
 
 @dataclass(frozen=True)
@@ -30,13 +26,19 @@ def kept_if(is_kept: object, what: str) -> Event:
 
 @dataclass(frozen=True)
 class Answers:
-    """The answers, as lists of short sentences, for what ``about`` names."""
+    """The answers, as lists of short sentences, for what ``about`` names.
+
+    Of what has ended, ``left`` says what is left, in place of the events that it survives.
+    ``is_session`` is whether they are about a session, which the page of questions is about too.
+    """
 
     about: str
     read: list[str]
     change: list[str]
     end: list[str]
     events: list[Event] = field(default_factory=list)
+    left: str = ""
+    is_session: bool = False
 
     @property
     def lines(self) -> list[tuple[str, str]]:
@@ -126,37 +128,6 @@ def facts_or_reason(engine: EngineRef) -> EngineFacts | NoAnswers:
     return facts or NoAnswers(_("The engine is not one that this site knows."))
 
 
-def joined(sentences: Iterable[str]) -> str:
-    # Translators: two sentences. Some languages have no space between them.
-    return chained(_("%(one)s %(other)s"), sentences)
-
-
-def listed(items: Iterable[str]) -> str:
-    # Translators: two items of a list whose items may have commas.
-    return chained(_("%(one)s; %(other)s"), items)
-
-
-def chained(pattern: str, texts: Iterable[str]) -> str:
-    """Join the texts two by two; "" for none."""
-    return reduce(
-        lambda one, other: pattern % {"one": one, "other": other} if one else other, texts, ""
-    )
-
-
-def duration(seconds: int) -> str:
-    """Return a time in the largest unit that divides it."""
-    if seconds % DAY == 0:
-        days = seconds // DAY
-        return ngettext("%(days)d day", "%(days)d days", days) % {"days": days}
-    if seconds % HOUR == 0:
-        hours = seconds // HOUR
-        return ngettext("%(hours)d hour", "%(hours)d hours", hours) % {"hours": hours}
-    if seconds % MINUTE == 0:
-        minutes = seconds // MINUTE
-        return ngettext("%(minutes)d minute", "%(minutes)d minutes", minutes) % {"minutes": minutes}
-    return ngettext("%(seconds)d second", "%(seconds)d seconds", seconds) % {"seconds": seconds}
-
-
 def readers(*, is_hidden_from_scripts: object, needs_https: object) -> list[str]:
     """Return who else gets the cookie's text, by its attributes HttpOnly and Secure."""
     scripts = (
@@ -206,3 +177,11 @@ def change_of_secret_key(*, needs_old_key: object) -> list[Event]:
         kept_if(True, _("a new SECRET_KEY, with the old one in SECRET_KEY_FALLBACKS")),
         kept_if(not needs_old_key, _("a new SECRET_KEY alone")),
     ]
+
+
+def nothing_to_change() -> str:
+    return _("Nobody: there is nothing left to change.")
+
+
+def it_has_ended() -> str:
+    return _("It has ended.")

@@ -1,9 +1,12 @@
 """The answers for a cookie that a recipe sets, plain or signed, and for the sign-in cookie."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from demo.form_fields import MAX_COOKIE_AGE
@@ -12,54 +15,62 @@ from demo.models import User
 from demo.recipes.recipe import Recipe, Subject
 from demo.set_cookie import SetCookie
 from demo.wire import set_cookie_lines
+from demo.wording import MINUTE, duration, joined, moment
 
 from .answers import (
-    MINUTE,
     Answers,
     Event,
     NoAnswers,
     change_of_secret_key,
     closing_the_browser,
-    duration,
-    joined,
+    it_has_ended,
     kept_if,
     merged,
+    nothing_to_change,
     other_sites,
     readers,
     sign_out_of_one_browser,
 )
-from .trial import cookies_of
+from .trial import CookiesOfRecipe, NotSetError, cookies_of
 
 
-def cookie_answers(recipe: Recipe, request: HttpRequest) -> Answers | NoAnswers:
+def cookie_answers(
+    recipe: Recipe, request: HttpRequest, values: Mapping[str, Any]
+) -> Answers | NoAnswers:
     """Return the answers for the cookies that the recipe sets or works on, if browsers keep any."""
-    setter, cookies, is_deleted = cookies_of(recipe, request)
+    try:
+        found = cookies_of(recipe, request, values)
+    except NotSetError as error:
+        return NoAnswers(str(error))
+    if found.deleted:
+        return deleted_cookie_answers(found)
     is_signed = recipe.subject == Subject.SIGNED_COOKIE
-    kept = [cookie for cookie in cookies if not any(cookie.reasons())]
-    dropped = joined(why_there_is_none(cookie) for cookie in cookies if cookie not in kept)
+    kept = [cookie for cookie in found.cookies if not any(cookie.reasons())]
+    dropped = [why_it_is_dropped(cookie) for cookie in found.cookies if cookie not in kept]
     if not kept:
-        return NoAnswers(dropped)
+        return NoAnswers(joined(dropped))
     names = [name_of(cookie) for cookie in kept]
-    answers = [answers_of(cookie, is_signed=is_signed, is_deleted=is_deleted) for cookie in kept]
-    about = which_cookies(names, recipe, setter)
-    return replace(merged(names, answers), about=joined([about, *([dropped] if dropped else [])]))
+    answers = [answers_of(cookie, is_signed=is_signed) for cookie in kept]
+    about = [which_cookies(kept, recipe, found.setter), *dropped, *other_deletions(found)]
+    return replace(merged(names, answers), about=joined(about))
 
 
-def why_there_is_none(cookie: SetCookie) -> str:
-    return _("There is no cookie %(name)s: browsers drop it. %(reason)s") % {
+def why_it_is_dropped(cookie: SetCookie) -> str:
+    return _(
+        "Browsers drop this cookie %(name)s, and keep an older one of that name. %(reason)s"
+    ) % {
         "name": name_of(cookie),
         "reason": joined(cookie.reasons()),
     }
 
 
-def which_cookies(names: list[str], recipe: Recipe, setter: Recipe) -> str:
+def which_cookies(cookies: list[SetCookie], recipe: Recipe, setter: Recipe) -> str:
+    names = [with_attributes(cookie) for cookie in cookies]
     values = {"name": names[0], "names": ", ".join(names), "recipe": setter.title}
     if len(names) > 1 and setter is recipe:
         text = _("The cookies %(names)s, as this recipe sets them.")
     elif len(names) > 1:
         text = _("The cookies %(names)s, as the recipe “%(recipe)s” sets them.")
-    elif setter is recipe and recipe.form.base_fields:
-        text = _("The cookie %(name)s, as this recipe sets it with the values of its example.")
     elif setter is recipe:
         text = _("The cookie %(name)s, as this recipe sets it.")
     else:
@@ -67,13 +78,52 @@ def which_cookies(names: list[str], recipe: Recipe, setter: Recipe) -> str:
     return text % values
 
 
-def answers_of(cookie: SetCookie, *, is_signed: bool, is_deleted: bool) -> Answers:
+def with_attributes(cookie: SetCookie) -> str:
+    """Return the cookie's name and its attributes: by these a reader knows which run it is of."""
+    attributes = cookie.line.partition(";")[2].strip()
+    name = cookie.pair[0] or _("without a name")
+    if not attributes:
+        return name
+    return _("%(name)s (%(attributes)s)") % {"name": name, "attributes": attributes}
+
+
+def other_deletions(found: CookiesOfRecipe) -> Iterator[str]:
+    for deletion in found.deletions:
+        yield _("This recipe deletes %(name)s, which is another cookie.") % {
+            "name": name_of(deletion)
+        }
+
+
+def deleted_cookie_answers(found: CookiesOfRecipe) -> Answers:
+    """Return what is so after the recipe has deleted cookies. The site has stored none of them."""
+    names = ", ".join(name_of(cookie) for cookie in found.deleted)
+    left = [
+        _("Nothing. Somebody who has copied its text can set it again, and this site cannot tell."),
+        *(
+            _("The cookie %(name)s stays.") % {"name": name_of(cookie)}
+            for cookie in found.cookies
+            if cookie not in found.deleted
+        ),
+    ]
+    return Answers(
+        about=_("The cookie %(name)s, after this recipe has deleted it.") % {"name": names},
+        read=[_("Nobody: the browser has deleted it, and this site has not stored it.")],
+        change=[nothing_to_change()],
+        end=[it_has_ended()],
+        left=joined(left),
+    )
+
+
+def answers_of(cookie: SetCookie, *, is_signed: bool) -> Answers:
     return Answers(
         about="",
         read=list(who_can_read(cookie, is_signed=is_signed)),
         change=list(who_can_change(cookie, is_signed=is_signed)),
-        end=list(when_it_ends(cookie, is_deleted=is_deleted)),
-        events=[*events(cookie, is_signed=is_signed), *sign_in_changes(ends_it=False)],
+        end=list(when_it_ends(cookie)),
+        events=[
+            *events(cookie, is_signed=is_signed),
+            kept_if(True, _("signing in or out, and a new password: it belongs to no user")),
+        ],
     )
 
 
@@ -85,12 +135,7 @@ def name_of(cookie: SetCookie) -> str:
 
 
 def sign_in_answers(request: HttpRequest) -> Answers:
-    """Return the answers for the cookie of login_auth, of a user who is not stored."""
-    response = HttpResponse()
-    user = User(pk=0, password="a hash")  # noqa: S106 - the user is never saved
-    set_login_cookie(response, user, secure=request.is_secure())
-    [line] = set_cookie_lines(response)
-    cookie = SetCookie(line, request)
+    cookie = sign_in_cookie(request)
     return Answers(
         about=_("The cookie %(name)s, as login_auth sets it.") % {"name": cookie.pair[0]},
         read=[
@@ -98,9 +143,22 @@ def sign_in_answers(request: HttpRequest) -> Answers:
             _("Whoever has it is signed in."),
         ],
         change=list(who_can_change(cookie, is_signed=True)),
-        end=list(when_it_ends(cookie, is_deleted=False)),
-        events=[*events(cookie, is_signed=True), *sign_in_changes(ends_it=True)],
+        end=list(when_it_ends(cookie)),
+        events=[
+            *events(cookie, is_signed=True),
+            *sign_out_of_one_browser(),
+            kept_if(False, _("a new password")),
+        ],
     )
+
+
+def sign_in_cookie(request: HttpRequest) -> SetCookie:
+    """Return the cookie of login_auth, of a user who is not stored."""
+    response = HttpResponse()
+    user = User(pk=0, password="a hash")  # noqa: S106 - the user is never saved
+    set_login_cookie(response, user, secure=request.is_secure())
+    [line] = set_cookie_lines(response)
+    return SetCookie(line, request)
 
 
 def who_can_read(cookie: SetCookie, *, is_signed: bool) -> Iterator[str]:
@@ -117,7 +175,10 @@ def who_can_read(cookie: SetCookie, *, is_signed: bool) -> Iterator[str]:
 
 def who_can_change(cookie: SetCookie, *, is_signed: bool) -> Iterator[str]:
     if is_signed:
-        yield _("Only this site. It refuses a cookie that somebody has changed.")
+        yield _(
+            "Only this site can do so unnoticed: it refuses a cookie that somebody else has "
+            "changed."
+        )
     elif "httponly" in cookie.attributes:
         yield _("You, in the browser's developer tools. The site cannot tell.")
     else:
@@ -125,19 +186,20 @@ def who_can_change(cookie: SetCookie, *, is_signed: bool) -> Iterator[str]:
     yield other_sites(cookie.attributes.get("samesite"))
 
 
-def when_it_ends(cookie: SetCookie, *, is_deleted: bool) -> Iterator[str]:
-    if is_deleted:
-        yield _("At once: this recipe deletes it.")
-    elif cookie.age is None:
+def when_it_ends(cookie: SetCookie) -> Iterator[str]:
+    if cookie.age is None:
         yield _("When the browser closes: it has no age.")
-    elif cookie.age > MAX_COOKIE_AGE:
-        yield _("%(time)s after it was set. Browsers keep no cookie for longer.") % {
-            "time": duration(MAX_COOKIE_AGE)
-        }
-    else:
+        return
+    age = min(cookie.age, MAX_COOKIE_AGE)
+    if "max-age" not in cookie.attributes:
         # A date is not to the second of this page.
-        age = cookie.age if "max-age" in cookie.attributes else round(cookie.age / MINUTE) * MINUTE
-        yield _("%(time)s after it was set.") % {"time": duration(age)}
+        age = round(age / MINUTE) * MINUTE
+    yield _("%(time)s after it was set. Set now, it ends on %(moment)s UTC.") % {
+        "time": duration(age),
+        "moment": moment(timezone.now() + timedelta(seconds=age)),
+    }
+    if cookie.age > MAX_COOKIE_AGE:
+        yield _("Browsers keep no cookie for longer.")
 
 
 def events(cookie: SetCookie, *, is_signed: bool) -> Iterator[Event]:
@@ -146,13 +208,5 @@ def events(cookie: SetCookie, *, is_signed: bool) -> Iterator[Event]:
     yield kept_if(True, _("a restart of the site"))
     yield kept_if(True, _("clearing any cache or store"))
     yield from change_of_secret_key(needs_old_key=is_signed)
-    yield kept_if(True, _("another engine"))
+    yield kept_if(True, _("another session engine"))
     yield kept_if(False, _("deleting it in the browser"))
-
-
-def sign_in_changes(*, ends_it: bool) -> Iterator[Event]:
-    if ends_it:
-        yield from sign_out_of_one_browser()
-    else:
-        yield kept_if(True, _("signing out"))
-    yield kept_if(not ends_it, _("a new password"))

@@ -4,13 +4,13 @@ from django.utils.translation import gettext as _
 
 from cookieproj.engines.engine_registry import current_engine
 from demo.recipes.in_path import ADDRESS_AGE
+from demo.wording import duration
 
 from .answers import (
     Answers,
     Event,
     NoAnswers,
     change_of_secret_key,
-    duration,
     facts_or_reason,
     kept_if,
 )
@@ -28,7 +28,12 @@ def address_answers() -> Answers | NoAnswers:
         read=[
             _("Everybody who sees the address can use the session: in a history, a log or a link.")
         ],
-        change=[_("Only this site. It refuses an address that somebody has changed.")],
+        change=[
+            _(
+                "Only this site can do so unnoticed: it refuses an address that somebody else has "
+                "changed."
+            )
+        ],
         end=[
             _("%(time)s after its last request: no other link is valid for longer.")
             % {"time": duration(ADDRESS_AGE)},
@@ -41,4 +46,5 @@ def address_answers() -> Answers | NoAnswers:
             *change_of_secret_key(needs_old_key=True),
             *engine_events(engine),
         ],
+        is_session=True,
     )

@@ -1,16 +1,15 @@
 """The answers for the session of a request, on the running engine."""
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from cookieproj.engines import running_engine
+from cookieproj.engines.clock import aware, is_near
 from cookieproj.engines.constants import ENGINE_NAMES, EXPIRY_ITEM, OUR_ENGINES
 from cookieproj.engines.engine_registry import EngineRef, current_engine, resolve_engine
 from cookieproj.engines.handover import previous
@@ -19,6 +18,7 @@ from cookieproj.engines.handover.same_store import share_rows
 from cookieproj.engines.signed_ids import signs_ids
 from demo.engine_facts import EngineFacts, Fate
 from demo.page_header import State
+from demo.wording import duration, moment
 
 from .answers import (
     Answers,
@@ -26,7 +26,6 @@ from .answers import (
     NoAnswers,
     change_of_secret_key,
     closing_the_browser,
-    duration,
     facts_or_reason,
     kept_if,
     no_answers,
@@ -50,22 +49,13 @@ def session_answers(state: State) -> Answers | NoAnswers:
         change=list(who_can_change(facts)),
         end=list(when_it_ends(state)),
         events=list(events(facts, state, engine)),
+        is_session=True,
     )
 
 
 def who_can_read(facts: EngineFacts) -> Iterator[str]:
-    if facts.is_readable:
-        yield _("Everybody who has the cookie: the session is in it, signed but not encrypted.")
-    elif facts.is_session:
-        yield _("Only this site: the session is in the cookie, encrypted.")
-    else:
-        yield _("Only this site, and whoever can read its store: %(place)s.") % {
-            "place": facts.place
-        }
-        if facts.copy_place:
-            yield _("A copy is in %(cache)s, which requests read first.") % {
-                "cache": facts.copy_place
-            }
+    yield from who_can_read_the_data(facts)
+    if not facts.is_session:
         yield (
             _("The cookie has only a random key, signed.")
             if signs_ids()
@@ -78,25 +68,55 @@ def who_can_read(facts: EngineFacts) -> Iterator[str]:
     )
 
 
-def who_can_change(facts: EngineFacts) -> Iterator[str]:
-    if facts.is_session:
-        yield _("Only this site. It ignores a cookie that somebody has changed.")
-    elif all(facts.signed_copies):
-        yield _("Only this site. It ignores a stored session whose signature is wrong.")
-    elif any(facts.signed_copies):
-        yield _("Only this site, and whoever can write to the cache: the copy there is not signed.")
+def who_can_read_the_data(facts: EngineFacts) -> Iterator[str]:
+    if facts.is_readable:
+        yield _("Everybody who has the cookie: the session is in it, signed but not encrypted.")
+    elif facts.is_session:
+        yield _("Only this site: the session is in the cookie, encrypted.")
     else:
-        yield _("Only this site, and whoever can write to its store.")
+        yield _("Only this site, and whoever can read its store: %(place)s.") % {
+            "place": facts.place
+        }
+        if facts.copy_place:
+            yield _("A copy is in %(cache)s, which requests read first.") % {
+                "cache": facts.copy_place
+            }
+
+
+def who_can_change(facts: EngineFacts) -> Iterator[str]:
+    yield who_can_change_the_data(facts)
     if not facts.is_session:
         yield _("A changed cookie opens no session.")
     yield other_sites(settings.SESSION_COOKIE_SAMESITE)
 
 
+def who_can_change_the_data(facts: EngineFacts) -> str:
+    if facts.is_session:
+        return _(
+            "Only this site can do so unnoticed: it ignores a cookie that somebody else has "
+            "changed."
+        )
+    if all(facts.signed_copies):
+        return _(
+            "Only this site can do so unnoticed: it ignores a stored session whose signature is "
+            "wrong."
+        )
+    if any(facts.signed_copies):
+        return _(
+            "Only this site, and whoever can write to the cache: the copy there is not signed."
+        )
+    return _("Only this site, and whoever can write to its store.")
+
+
 def when_it_ends(state: State) -> Iterator[str]:
     session: Any = state.request.session
     own_expiry = session.get(EXPIRY_ITEM)
+    fixed = None
     if own_expiry and not isinstance(own_expiry, int):
-        yield _("At a fixed time, by set_expiry(). Later changes do not move it.")
+        fixed = session.get_expiry_date()
+        yield _("On %(moment)s UTC, by set_expiry(). Later changes do not move it.") % {
+            "moment": moment(aware(fixed))
+        }
     else:
         values = {"time": duration(session.get_expiry_age())}
         yield (
@@ -106,14 +126,29 @@ def when_it_ends(state: State) -> Iterator[str]:
         )
     if session.get_expire_at_browser_close():
         yield _("Before that, when the browser closes.")
-    if expires := state.expires:
-        yield _("If nothing changes, on %(moment)s UTC.") % {"moment": moment(expires)}
-    if not running_engine.is_held_by_browser():
+    # Caches count whole seconds, so theirs may end a moment before a fixed time.
+    if (expires := state.expires) and not (fixed and is_near(expires, fixed)):
+        yield _("If nothing changes, on %(moment)s UTC.") % {"moment": moment(aware(expires))}
+    if not is_anybody_signed_in(session):
+        yield (
+            _(
+                "When the site calls flush(), in this browser only: a copy of the cookie stays "
+                "valid."
+            )
+            if running_engine.is_held_by_browser()
+            else _("At once, when the site calls flush().")
+        )
+    elif not running_engine.is_held_by_browser():
         yield _("At once, when you sign out.")
     elif outlives_logout(session):
         yield _("When you sign out, in this browser only: a copy of the cookie stays valid.")
     else:
         yield _("At once, when you sign out with logout().")
+
+
+def is_anybody_signed_in(session: Any) -> bool:
+    """Whether somebody is, by login() or by hand, as in the recipe auth/by-hand-sign-in."""
+    return SESSION_KEY in session or "username" in session
 
 
 def outlives_logout(session: Any) -> bool:
@@ -122,10 +157,6 @@ def outlives_logout(session: Any) -> bool:
     The site's revocation check refuses only a session that login() has signed in.
     """
     return SESSION_KEY not in session or bool(running_engine.why_not_single())
-
-
-def moment(time: datetime) -> str:
-    return date_format(time, "Y-m-d H:i:s", use_l10n=False)
 
 
 def events(facts: EngineFacts, state: State, engine: EngineRef) -> Iterator[Event]:
@@ -163,15 +194,18 @@ def engine_events(engine: EngineRef) -> Iterator[Event]:
     if old := previous():
         yield kept_if(
             True,
-            _("the change from %(engine)s that is under way, by SESSION_HANDOVER_FROM")
+            _("the change from %(engine)s that is under way: sessions are taken over")
             % {"engine": old.label},
         )
-    yield kept_if(can_be_moved(engine), _("another engine, with SESSION_HANDOVER_FROM"))
+    yield kept_if(
+        can_be_moved(engine),
+        _("a change of the engine with SESSION_HANDOVER_FROM, which takes sessions over"),
+    )
     yield kept_if(
         False,
-        _("another engine without it, unless both use the same rows")
+        _("a change of the engine that takes no sessions over, unless both use the same rows")
         if shares_rows(engine)
-        else _("another engine without it"),
+        else _("a change of the engine that takes no sessions over"),
     )
 
 
@@ -189,6 +223,9 @@ def shares_rows(engine: EngineRef) -> bool:
 
 
 def sign_out_events(session: Any) -> Iterator[Event]:
+    if not is_anybody_signed_in(session):
+        yield from flush_events()
+        return
     if not running_engine.is_held_by_browser():
         yield kept_if(False, _("signing out, for every copy of the cookie too"))
     elif outlives_logout(session):
@@ -203,3 +240,12 @@ def sign_out_events(session: Any) -> Iterator[Event]:
     # Only login() ties a session to a password.
     is_signed_in = SESSION_KEY in session
     yield kept_if(not is_signed_in, _("a new password that is set in another browser"))
+
+
+def flush_events() -> Iterator[Event]:
+    """What flush() does to a session in which nobody is signed in."""
+    if running_engine.is_held_by_browser():
+        yield kept_if(False, _("flush(), in this browser"))
+        yield kept_if(True, _("flush(), for somebody who has a copy of the cookie"))
+    else:
+        yield kept_if(False, _("flush(), for every copy of the cookie too"))

@@ -154,7 +154,7 @@ def cookie_sign_in(request: HttpRequest) -> HttpResponse:
         "password changes."
     ),
     methods=CHANGES,
-    works_on=Subject.SIGN_IN_COOKIE,
+    works_on=Subject.DELETED_SIGN_IN_COOKIE,
 )
 def cookie_sign_out(request: HttpRequest) -> HttpResponse:
     response = redirect("demo:auth/cookie-sign-in")
@@ -264,8 +264,8 @@ def ask_again(request: HttpRequest) -> HttpResponse:
     _("One device only"),
     _(
         "Sign in here and in another browser first. This signs you out there: that browser notices "
-        "with its next request. With the setting DEVICES_LIMIT = 1 every sign-in does so, or is "
-        "refused while you are signed in elsewhere."
+        "with its next request. The setting DEVICES_LIMIT = 1 does the same at every sign-in. If "
+        "DEVICES_OVER_LIMIT is “refuse” too, the new sign-in is refused instead."
     ),
     methods=CHANGES,
 )
@@ -284,6 +284,7 @@ def one_device_only(request: HttpRequest) -> HttpResponse:
         "lists the sessions that were signed out and refuses them."
     ),
     methods=CHANGES,
+    works_on=Subject.ENDED_SESSION,
 )
 def sign_out(request: HttpRequest) -> HttpResponse:
     if not request.user.is_authenticated:

@@ -15,6 +15,8 @@ from django.utils.http import http_date
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from cookieproj.engines.cookie_settings import MAX_COOKIE_BYTES
+from demo.cookie_limits import BROWSER_LIMIT, ENGINE_LIMIT, pair_bytes
 from demo.form_fields import (
     CookieAttributeField,
     CookieNameField,
@@ -22,6 +24,7 @@ from demo.form_fields import (
     ExpiryField,
     MaxAgeField,
 )
+from demo.wording import lazily_joined
 
 from .recipe import READS_OR_SETS_A_COOKIE, TextResponse, recipe
 
@@ -57,10 +60,6 @@ class AttributesForm(MaxAgeForm):
         choices=[("Lax", "Lax"), ("Strict", "Strict"), ("None", "None"), ("", _("not given"))],
         required=False,
     )
-
-
-# The largest cookie: RFC 6265, section 6.1, and its draft successor 6265bis, section 5.6.
-MAX_COOKIE_BYTES = 4096
 
 
 class LanguageForm(forms.Form):
@@ -286,11 +285,12 @@ def language(request: HttpRequest, language: str) -> HttpResponse:
 
 @recipe(
     _("Over 4,096 bytes"),
-    _(
-        "RFC 6265, section 6.1, asks browsers for at least 4,096 bytes for name, value and "
-        "attributes together. Chrome, Edge and Firefox count only name and value, as the draft "
-        "6265bis does, and drop a larger cookie. The server is not informed, and the old cookie of "
-        "that name stays."
+    lazily_joined(
+        [
+            BROWSER_LIMIT,
+            _("An older cookie of that name stays."),
+            ENGINE_LIMIT,
+        ]
     ),
     form=SizeForm,
     methods=READS_OR_SETS_A_COOKIE,
@@ -298,16 +298,20 @@ def language(request: HttpRequest, language: str) -> HttpResponse:
 def too_large(request: HttpRequest, name: str, size: int) -> HttpResponse:
     response = HttpResponse(content_type="text/plain; charset=utf-8")
     response.set_cookie(name, "x" * size)
-    pair_bytes = len(name) + size
+    size_of_pair = pair_bytes(name, "x" * size)
     line_bytes = len(response.cookies[name].OutputString())
-    if pair_bytes > MAX_COOKIE_BYTES:
-        message = gettext("%(pair)d bytes of name and value, %(line)d in all: browsers drop it.")
+    if size_of_pair > MAX_COOKIE_BYTES:
+        message = gettext(
+            "%(pair)d bytes of name and value, %(line)d with the attributes: browsers drop it."
+        )
     elif line_bytes > MAX_COOKIE_BYTES:
         message = gettext(
-            "%(pair)d bytes of name and value, %(line)d in all: browsers keep it, but RFC 6265 "
-            "does not ask them to."
+            "%(pair)d bytes of name and value, %(line)d with the attributes: browsers keep it, but "
+            "RFC 6265 does not ask them to."
         )
     else:
-        message = gettext("%(pair)d bytes of name and value, %(line)d in all: browsers keep it.")
-    response.write(f"{message % {'pair': pair_bytes, 'line': line_bytes}}\n")
+        message = gettext(
+            "%(pair)d bytes of name and value, %(line)d with the attributes: browsers keep it."
+        )
+    response.write(f"{message % {'pair': size_of_pair, 'line': line_bytes}}\n")
     return response

@@ -97,7 +97,10 @@ def by_settings(request: HttpRequest) -> HttpResponse:
 
 @recipe(
     _("set_expiry with a datetime"),
-    _("A fixed time: later changes of the session do not move it."),
+    _(
+        "A fixed time: later changes of the session do not move it. The cookie counts its age in "
+        "whole seconds, as some stores do, so each of them may end it up to a second before."
+    ),
     form=MomentForm,
     methods=CHANGES,
     helpers=(expiry_of,),

@@ -29,7 +29,9 @@ def no_store_page(request: HttpRequest) -> HttpResponse:
     _(
         "Sign in first. Then open this page, sign out on it, and press Back. Chromium and Firefox "
         "keep the page itself in memory, in the back/forward cache (bfcache), and show it again "
-        "without a request: login_required is not asked."
+        "without a request: login_required is not asked. A browser may leave a page out of this "
+        "cache, for example when memory is short. Then Back asks the server, and login_required "
+        "leads to the sign-in form."
     ),
     helpers=(page,),
 )
@@ -61,6 +63,7 @@ def back_button_no_store(request: HttpRequest) -> HttpResponse:
         "valid. This signs you out of this browser."
     ),
     methods=CHANGES,
+    works_on=Subject.LEFT_SESSION,
 )
 def clear_site_data(request: HttpRequest) -> HttpResponse:
     response = TextResponse(
@@ -77,6 +80,7 @@ def clear_site_data(request: HttpRequest) -> HttpResponse:
         "that you have forgotten, and those that another app on this host has set."
     ),
     methods=CHANGES,
+    works_on=Subject.ENDED_SESSION,
 )
 def sign_out_and_clear(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:

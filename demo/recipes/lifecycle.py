@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -39,10 +40,10 @@ def emptiness_of(session: SessionBase) -> str:
 def state_of(session: SessionBase, old_key: str) -> str:
     """Say what has become of the key that the session had."""
     if running_engine.is_held_by_browser():
-        return gettext(
-            "A copy of the old cookie is valid until it expires, unless this site refuses it "
-            "because its user has signed out."
-        )
+        ends_sign_in = SESSION_KEY in type(session)(old_key) and SESSION_KEY not in session
+        if ends_sign_in and not running_engine.why_not_single():
+            return gettext("This ends a sign-in, so the site refuses copies of the old cookie.")
+        return gettext("A copy of the old cookie opens what is in it, until it expires.")
     if getattr(session, "has_replaced_keys", False):
         return gettext("The response saves the session, and then the old key ends.")
     return gettext("The old key exists in the store: %s") % session.exists(old_key)
@@ -107,6 +108,7 @@ def clear(request: HttpRequest) -> HttpResponse:
     ),
     methods=CHANGES,
     helpers=(report, emptiness_of, state_of),
+    works_on=Subject.ENDED_SESSION,
 )
 def delete(request: HttpRequest) -> HttpResponse:
     return report(request, request.session.delete)
@@ -143,10 +145,13 @@ def test_cookie_worked(request: HttpRequest) -> HttpResponse:
     "flush",
     _(
         "Deletes the session from the store and the cookie from the browser. Use it for signing "
-        "out."
+        "out. With signed_cookies and encrypted_cookies only the browser has the session, so only "
+        "its cookie is deleted. Somebody who has copied the cookie can go on with it until it "
+        "expires, unless login() had signed the session in: this site refuses such a copy."
     ),
     methods=CHANGES,
     helpers=(report, emptiness_of, state_of),
+    works_on=Subject.ENDED_SESSION,
 )
 def flush(request: HttpRequest) -> HttpResponse:
     return report(request, request.session.flush)

@@ -40,11 +40,11 @@ def received(request: HttpRequest) -> HttpResponse:
         "The response sets one cookie without SameSite and one with SameSite=Lax. Open the page of "
         "the other site and post its form. Chromium treats a missing SameSite as Lax, but for two "
         "minutes after the cookie is set it sends it with POST forms of other sites too; RFC "
-        "6265bis calls this “Lax-Allowing-Unsafe”. So a POST that needs the cookie works in a "
-        "quick test, and fails for a visitor who takes longer. Setting the cookie again with the "
-        "same value does not renew the time; a new value does. Django sets SameSite=Lax on its "
-        "session and CSRF cookies, so these have no grace. By default Firefox and Safari treat a "
-        "missing SameSite as None (MDN)."
+        "6265bis, the draft of the next cookie standard, calls this “Lax-Allowing-Unsafe”. So a "
+        "POST that needs the cookie works in a quick test, and fails for a visitor who takes "
+        "longer. Setting the cookie again with the same value does not renew the time; a new value "
+        "does. Django sets SameSite=Lax on its session and CSRF cookies, so these have no grace. "
+        "By default Firefox and Safari treat a missing SameSite as None (MDN)."
     ),
     methods=READS_OR_SETS_A_COOKIE,
     helpers=(form, received),
@@ -61,7 +61,8 @@ def grace(request: HttpRequest) -> HttpResponse:
 @recipe(
     gettext_lazy("http and https are two sites"),
     gettext_lazy(
-        "RFC 6265bis (“same-site”) compares scheme and registrable domain, but not the port: a "
+        "RFC 6265bis, the draft of the next cookie standard, compares the scheme and the "
+        "registrable domain, which is the name that somebody has registered, but not the port: a "
         "link from http://example.com to https://example.com comes from another site. It carries "
         "Lax cookies but no Strict ones, and a POST form carries neither. scripts/run serves http "
         "only, so here both cookies come back on every run after the first. Chromium compares "
@@ -110,11 +111,12 @@ def set_partitioned(response: HttpResponse, name: str, value: str) -> None:
     gettext_lazy("Partitioned"),
     gettext_lazy(
         "A page here, and in it a frame of the other site, which sets two cookies with "
-        "SameSite=None; Secure. One of them is also Partitioned (CHIPS): the browser keeps a "
-        "separate one for each site at the top of the window. So the frame finds it again in this "
-        "page only; opened by itself, the frame gets another one. Partitioned needs Secure, and "
-        "works even if the browser blocks third-party cookies. Python's http.cookies knows the "
-        "attribute from 3.14 on. Django up to 6.1 has no argument for it (ticket 34613)."
+        "SameSite=None; Secure. One of them is also Partitioned (CHIPS, “Cookies Having "
+        "Independent Partitioned State”): the browser keeps a separate one for each site at the "
+        "top of the window. So the frame finds it again in this page only; opened by itself, the "
+        "frame gets another one. Partitioned needs Secure, and works even if the browser blocks "
+        "third-party cookies. Python's http.cookies knows the attribute from 3.14 on. Django up to "
+        "6.1 has no argument for it (ticket 34613)."
     ),
     helpers=(partitioned_frame, set_partitioned),
     works_on=Subject.NOTHING,

@@ -44,10 +44,10 @@ BLOG = f"blog.{SHOP}"
         "guarantees them: __Secure- needs Secure; __Http- needs Secure and HttpOnly, so no script "
         "can have set it; __Host- needs Secure, Path=/ and no Domain, so no other host can have "
         "set it; __Host-Http- needs all four. A browser that knows the prefix drops a cookie that "
-        "lacks one of them. __Secure- and __Host- are in RFC 6265bis, the other two in its "
-        "successor, draft-ietf-httpbis-layered-cookies. Secure needs https; over http Chromium "
-        "accepts it only from addresses such as 127.0.0.1, which lead to the machine itself, from "
-        "localhost and from names below localhost."
+        "lacks one of them. __Secure- and __Host- are in RFC 6265bis, the draft of the next cookie "
+        "standard, the other two in the draft after it, draft-ietf-httpbis-layered-cookies. Secure "
+        "needs https; over http Chromium accepts it only from addresses such as 127.0.0.1, which "
+        "lead to the machine itself, from localhost and from names below localhost."
     ),
     form=PrefixForm,
     methods=READS_OR_SETS_A_COOKIE,
@@ -69,7 +69,8 @@ def prefix(
 @recipe(
     gettext_lazy("http cannot replace a Secure cookie"),
     gettext_lazy(
-        "Run it with secure, then without. RFC 6265bis (section 5.7): a response over http may "
+        "Run it with secure, then without. RFC 6265bis, the draft of the next cookie standard, "
+        "says in section 5.7: a response over http may "
         "neither replace nor delete a Secure cookie, nor set one of the same name beside it, even "
         "from a subdomain. Chromium takes http for secure on addresses such as 127.0.0.1, "
         "on localhost and on names below localhost, so there the second run does replace the first "

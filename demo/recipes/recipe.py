@@ -29,14 +29,19 @@ CHANGES = ("POST",)
 class Subject(Enum):
     """What a recipe works on: the four questions on its page are about this.
 
-    ``NOTHING`` is for a recipe that has neither a session nor one cookie to describe; its page has
-    the running session's.
+    ``ENDED_SESSION`` and ``DELETED_SIGN_IN_COOKIE`` are for a recipe that ends what it works on.
+    ``LEFT_SESSION`` is for one after which only the browser has lost the session. ``NOTHING`` is
+    for one that has neither a session nor one cookie to describe; its page has the running
+    session's.
     """
 
     PLAIN_COOKIE = auto()
     SIGNED_COOKIE = auto()
     SIGN_IN_COOKIE = auto()
+    DELETED_SIGN_IN_COOKIE = auto()
     SESSION = auto()
+    ENDED_SESSION = auto()
+    LEFT_SESSION = auto()
     SESSION_IN_ADDRESS = auto()
     NOTHING = auto()
 
@@ -107,9 +112,12 @@ class Recipe:
     def form_method(self) -> str:
         return "get" if "GET" in self.methods and not self.asks else "post"
 
-    @property
-    def controls(self) -> Form:
-        """The form on the recipe's page."""
+    def controls(self, request: HttpRequest) -> Form:
+        """Return the form on the recipe's page, with the values in its address if all are valid."""
+        if self.form_method == "get" and request.GET:
+            form = self.bind(request)
+            if form.is_valid():
+                return form
         return (self.asks or self.form)()
 
     @cached_property

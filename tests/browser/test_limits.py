@@ -3,7 +3,16 @@
 import time
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
+
+from cookieproj.engines.cookie_settings import MAX_COOKIE_BYTES
+from demo.cookie_limits import (
+    BROWSER_LIMIT,
+    ENGINE_LIMIT,
+    MAX_ATTRIBUTE_BYTES,
+    engine_limit_in_short,
+    pair_bytes,
+)
 
 from .echo import address, echoing
 from .recipe_page import jar, run
@@ -112,3 +121,46 @@ def test_cookie_of_the_host_and_of_the_domain_are_two(page: Page, site: str) -> 
     assert text_of(page, f"{plain}/limits/which-twin/").startswith("Cookie: twin=of-the-host\n")
     page.goto(f"{plain}/limits/delete-twin/?path=/")
     assert text_of(page, f"{plain}/limits/which-twin/").startswith("No twin arrived")
+
+
+@pytest.mark.parametrize(
+    ("pair", "attribute", "is_kept"),
+    [
+        ("a=" + "x" * (MAX_COOKIE_BYTES - 1), "Path=/", True),
+        ("a=" + "x" * MAX_COOKIE_BYTES, "Path=/", False),
+        # Attributes do not count, though the line is longer.
+        ("a=" + "x" * (MAX_COOKIE_BYTES - 1), f"Comment={'x' * MAX_ATTRIBUTE_BYTES}", True),
+    ],
+)
+def test_bytes_of_a_cookie_are_those_of_its_name_and_value(
+    pair: str, attribute: str, is_kept: bool, page: Page
+) -> None:
+    name, _equals, value = pair.partition("=")
+    assert (pair_bytes(name, value) <= MAX_COOKIE_BYTES) == is_kept
+    with echoing() as port:
+        origin = f"http://127.0.0.1:{port}"
+        page.goto(address(origin, ("Set-Cookie", f"{pair}; {attribute}")))
+        assert bool(jar(page.context)) == is_kept
+
+
+@pytest.mark.parametrize(("length", "counts"), [(0, True), (1, False)])
+def test_attribute_that_is_too_long_is_ignored(length: int, counts: bool, page: Page) -> None:
+    path = "/" + "x" * (MAX_ATTRIBUTE_BYTES - 1 + length)
+    with echoing() as port:
+        origin = f"http://127.0.0.1:{port}"
+        page.goto(address(origin, ("Set-Cookie", f"a=1; Path={path}")))
+        assert (jar(page.context)["a"]["path"] == path) == counts
+
+
+def test_pages_say_the_same_of_the_limit(page: Page) -> None:
+    for path, button in (
+        ("/recipes/cookies/too-large/", ""),
+        ("/break/", "#send-5000-bytes button"),
+    ):
+        page.goto(path)
+        if button:
+            page.click(button)
+        expect(page.locator("main")).to_contain_text(str(BROWSER_LIMIT))
+        expect(page.locator("main")).to_contain_text(str(ENGINE_LIMIT))
+    page.goto("/engines/")
+    expect(page.locator("main")).to_contain_text(engine_limit_in_short())

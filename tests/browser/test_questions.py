@@ -22,7 +22,7 @@ def test_question_is_answered_without_scripts(browser: Browser, site: str) -> No
     card.get_by_label("Yes, it does").check()
     card.get_by_role("button").click()
     outcome = card.get_by_role("status").inner_text()
-    assert "Your guess is wrong here." in outcome
+    assert "Wrong: the answer is “No, it does not”." in outcome
     assert "finds an empty session" in outcome
     assert page.context.cookies()[0]["name"] == "csrftoken"
 
@@ -50,8 +50,8 @@ def test_second_answer_replaces_the_first_in_a_region_that_was_there(page: Page)
     card = page.locator(f"#{NAME}")
     region = card.get_by_role("status").element_handle()
     for label, verdict in (
-        ("Yes, it does", "Your guess is wrong here."),
-        ("No, it does not", "Right."),
+        ("Yes, it does", "Wrong: the answer is “No, it does not”."),
+        ("No, it does not", "Right: “No, it does not”."),
     ):
         card.get_by_label(label).check()
         card.get_by_role("button").press("Enter")

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
+from .conftest import sign_in
+
 pytestmark = pytest.mark.long
 
 # As Django's error page with DEBUG on.
@@ -76,7 +78,7 @@ def test_request_and_response_are_shown(page: Page) -> None:
     run(page, "cookies/max-age", value="blue", max_age="0")
     expect(wire.locator("[data-answer]")).to_have_text("200 OK")
     expect(wire.locator(".set-cookie code")).to_have_text("color=blue")
-    expect(wire.locator("[data-bytes]")).to_have_text("9 of 4,096 bytes")
+    expect(wire.locator("[data-bytes]")).to_have_text("Name and value: 9 of 4,096 bytes")
     expect(wire.locator("dl div", has_text="Max-Age=0")).to_contain_text("deletes the cookie now")
     expect(wire.locator("[data-trips]")).to_have_text("No round trip to the session store.")
 
@@ -437,3 +439,14 @@ def test_box_follows_a_run(page: Page) -> None:
     expect(page.locator("#answers")).not_to_contain_text("Before that, when the browser closes.")
     run(page)
     expect(page.locator("#answers")).to_contain_text("Before that, when the browser closes.")
+
+
+@pytest.mark.parametrize("path", ["/leaving/page/", "/leaving/no-store-page/"])
+def test_back_asks_the_server_if_the_browser_has_not_kept_the_page(path: str, page: Page) -> None:
+    """This Chromium has no bfcache: tests/browser/test_leaving.py has one with it."""
+    sign_in(page)
+    page.goto(path)
+    page.click("main button")
+    page.wait_for_url("**/auth/sign-in/")
+    page.go_back()
+    expect(page.locator("h1")).to_have_text("Sign in")

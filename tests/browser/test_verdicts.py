@@ -24,9 +24,11 @@ pytestmark = pytest.mark.long
 KEPT, DELETED = "Kept.", "Deleted."
 AT_CLOSE = "It ends when the browser closes."
 UNSEEN = (
-    "That is what the response asks for; this page cannot see whether the browser stored it again."
+    "That is what the response asks for: scripts cannot see when this cookie really ends, and so "
+    "not whether the browser has stored it again."
 )
-SAME = f"It is there, with the same value. {AT_CLOSE}"
+SAME = f"It is there, as it was before. {AT_CLOSE}"
+SAME_UNSEEN = f"It is there, with the same value. {AT_CLOSE} {UNSEEN}"
 NOTHING_SENT = (
     "Nothing was deleted. The browser sends no such cookie. This page cannot see whether it has a "
     "Secure one: over http that is neither sent nor deleted."
@@ -192,7 +194,7 @@ def test_cookie_that_was_there_before(recipe: Page) -> None:
     for line in ("a=1; Path=/", "b=1; Path=/; HttpOnly", "c=1; Path=/x/"):
         assert verdicts(recipe, line) == [KEPT]
         # Only the first of the three is in the Cookie Store, for this page's address.
-        assert verdicts(recipe, line) == [SAME if line[0] == "a" else f"{SAME} {UNSEEN}"]
+        assert verdicts(recipe, line) == [SAME if line[0] == "a" else SAME_UNSEEN]
         [text] = verdicts(recipe, f"{line}; SameSite=None")
         assert text == f"Probably n{SAMESITE[1:]} A cookie of this name and value was there before."
         expect(recipe.locator("[data-status]")).to_have_text(
@@ -530,3 +532,14 @@ def test_curl_command_has_every_field(page: Page) -> None:
         expect(page.locator("[data-curl]")).to_contain_text(f"--data-urlencode '{field}'")
     page.check("[name=secure]")
     expect(page.locator("[data-curl]")).to_contain_text("--data-urlencode 'secure=on'")
+
+
+def test_token_of_django_is_explained_where_it_changes(page: Page) -> None:
+    note = page.locator(
+        "[data-verdicts] li", has_text="is a cookie of Django itself, not of the recipe"
+    )
+    run(page, "cookies/set-cookie")
+    expect(note).to_have_count(0)
+    run(page, "auth/sign-in", username="ada", password="cookies")
+    expect(note).to_have_count(1)
+    expect(note).to_contain_text("csrftoken")

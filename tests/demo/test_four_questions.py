@@ -2,7 +2,6 @@
 
 import html
 import re
-import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,19 +15,19 @@ from django.core.cache import caches as cache_connections
 from django.core.signing import b64_decode
 from django.test import Client, RequestFactory
 from django.utils import timezone
-from django.utils.http import http_date
 from pytest_django import Settings
 
 from cookieproj.engines.benchmark.result_cache import memory
 from cookieproj.engines.constants import ENCRYPTED_COOKIE_PREFIX, OUR_ENGINES
 from cookieproj.settings.caches import caches
 from demo.engine_facts import Fate
-from demo.four_questions.answers import Answers, Event, NoAnswers, duration, merged
+from demo.four_questions.answers import Answers, Event, NoAnswers, merged
 from demo.four_questions.cookie import when_it_ends
 from demo.models import User
 from demo.recipes import RECIPES
 from demo.recipes.recipe import Subject
 from demo.set_cookie import SetCookie
+from demo.wording import duration
 from tests.browsers import again, browser, is_in, key_of
 from tests.conftest import copied, on
 from tests.families import IN_COOKIES
@@ -43,7 +42,9 @@ COOKIE_RECIPES = [
 ]
 
 # With their forms' initial values.
+HANDOVER = "a change of the engine with SESSION_HANDOVER_FROM, which takes sessions over"
 DROPPED = {"cookies/too-large", "prefixes/prefix"}
+LONGEST = "400 days after it was set. Set now, it ends on 2027-06-08 12:00:00 UTC."
 
 
 @pytest.fixture(autouse=True)
@@ -131,18 +132,25 @@ def test_another_engine(profile: str, settings: Settings, mongodb_url: str) -> N
     expected = fates(clients[0])
     old, new = settings.SESSION_ENGINE, "mongodb" if profile == "file" else "file"
     settings.SESSION_ENGINE = f"{OUR_ENGINES}{new}"
-    [without] = [what for what in expected if what.startswith("another engine without it")]
+    [without] = [
+        what
+        for what in expected
+        if what.startswith("a change of the engine that takes no sessions over")
+    ]
     assert has_color(clients[0]) == expected[without] == Fate.ENDED
     settings.SESSION_HANDOVER_FROM = old
-    assert has_color(clients[1]) == expected["another engine, with SESSION_HANDOVER_FROM"]
-    under_way = f"the change from {profile} that is under way, by SESSION_HANDOVER_FROM"
+    assert has_color(clients[1]) == expected[HANDOVER]
+    under_way = f"the change from {profile} that is under way: sessions are taken over"
     assert fates(clients[1])[under_way] == Fate.KEPT
 
 
 @on("db", "cached_db")
 def test_engine_with_the_same_rows(profile: str, settings: Settings) -> None:
     client = visitor()
-    assert "another engine without it, unless both use the same rows" in fates(client)
+    assert (
+        "a change of the engine that takes no sessions over, unless both use the same rows"
+        in fates(client)
+    )
     settings.SESSION_ENGINE = f"{OUR_ENGINES}{'db' if profile == 'cached_db' else 'cached_db'}"
     assert has_color(client) == Fate.KEPT
 
@@ -187,7 +195,14 @@ def test_copy_of_the_cookie_after_a_sign_out(
     copy.cookies["sessionid"] = key_of(client)
     client.post(path)
     kept = has_color(copy)
-    if profile not in IN_COOKIES:
+    if not signs_in:
+        by = "somebody who has a copy" if profile in IN_COOKIES else "every copy"
+        suffix = " too" if by == "every copy" else ""
+        assert kept == expected[f"flush(), for {by} of the cookie{suffix}"]
+        assert ("a copy of the cookie stays valid" in end) == (kept == Fate.KEPT)
+        assert "sign" not in end
+        assert not any("password" in what or "sign" in what for what in expected)
+    elif profile not in IN_COOKIES:
         assert kept == expected["signing out, for every copy of the cookie too"]
         assert end == "At once, when you sign out."
     elif signs_in == "/auth/sign-in/":
@@ -298,7 +313,7 @@ def test_changed_cookie(profile: str) -> None:
     client = visitor()
     change = answers(client).change
     ignores = (
-        "It ignores a cookie" if profile in IN_COOKIES else "A changed cookie opens no session."
+        "it ignores a cookie" if profile in IN_COOKIES else "A changed cookie opens no session."
     )
     assert ignores in " ".join(change)
     key = key_of(client)
@@ -361,7 +376,7 @@ def test_session_ends_after_last_change_or_request(
     settings.SESSION_COOKIE_AGE = 90 * 60
     client = visitor()
     last = "request (SESSION_SAVE_EVERY_REQUEST)" if saves else "change"
-    assert answers(client).end[0] == f"90 minutes after its last {last}."
+    assert answers(client).end[0] == f"1 hour, 30 minutes after its last {last}."
     before = expiry(client)
     assert ("sessionid" in again(client).get("/sessions/get-item/").cookies) == saves
     if profile == "cache":
@@ -375,9 +390,13 @@ def test_session_ends_after_last_change_or_request(
 def test_fixed_expiry(profile: str) -> None:
     client = visitor()
     client.post("/expiry/at-a-moment/")
-    assert answers(client).end[0].startswith("At a fixed time")
-    before = expiry(client)
-    assert f"If nothing changes, on {before:%Y-%m-%d %H:%M}" in " ".join(answers(client).end)
+    before, fixed = expiry(client), client.session.get_expiry_date()
+    assert abs(before - fixed) < timedelta(seconds=2)
+    assert answers(client).end[0] == (
+        f"On {fixed:%Y-%m-%d %H:%M}:00 UTC, by set_expiry(). Later changes do not move it."
+    )
+    # One time and no other, of which the cookie and a cache may be a second short.
+    assert "If nothing changes" not in " ".join(answers(client).end)
     client.post("/sessions/set-item/", {"value": "red"})
     assert abs(expiry(client) - before) < timedelta(seconds=2)
 
@@ -415,12 +434,14 @@ def test_cookie_is_as_the_recipe_sets_it(recipe: Any, client: Client, db: None) 
         has_no_age = any("max-age=" not in line and "expires=" not in line for line in kept)
         assert ("When the browser closes: it has no age." in whole_box) == has_no_age
     is_signed = recipe.subject == Subject.SIGNED_COOKIE
-    assert is_signed == any(text.startswith("Only this site") for text in found.change)
+    assert is_signed == any(text.startswith("Only this site can") for text in found.change)
 
 
 def test_each_of_two_cookies_is_described(client: Client, db: None) -> None:
     found = answers(client, RECIPES["in-scripts/seen-and-unseen"].page_url)
-    assert found.about == "The cookies seen, unseen, as this recipe sets them."
+    assert found.about == (
+        "The cookies seen (Path=/), unseen (HttpOnly; Path=/), as this recipe sets them."
+    )
     assert found.read == [
         "Everybody who has it: its text is the value.",
         "seen: Scripts on the page can read it too (no HttpOnly).",
@@ -434,7 +455,9 @@ def test_each_of_two_cookies_is_described(client: Client, db: None) -> None:
 def test_two_cookies_with_the_same_answers_have_one_box(client: Client, db: None) -> None:
     found = answers(client, RECIPES["limits/two-paths"].page_url)
     single = answers(client, RECIPES["cookies/set-cookie"].page_url)
-    assert found.about == "The cookies twin, twin for /limits/, as this recipe sets them."
+    assert found.about == (
+        "The cookies twin (Path=/), twin (Path=/limits/), as this recipe sets them."
+    )
     assert (found.read, found.change, found.end) == (single.read, single.change, single.end)
     assert {event.what: event.fate for event in found.events} == {
         event.what: event.fate for event in single.events
@@ -452,7 +475,7 @@ def test_event_that_ends_one_of_two_cookies() -> None:
 
 def test_box_says_that_there_is_no_dropped_cookie(client: Client, db: None) -> None:
     reason = "Name and value have 5005 bytes, more than 4096."
-    sentence = f"There is no cookie color: browsers drop it. {reason}"
+    sentence = f"Browsers drop this cookie color, and keep an older one of that name. {reason}"
     page = client.get(RECIPES["cookies/too-large"].page_url)
     box = html.unescape(page.content.decode()).partition('<section class="four"')[2]
     box = box.partition("</section>")[0]
@@ -463,9 +486,9 @@ def test_box_says_that_there_is_no_dropped_cookie(client: Client, db: None) -> N
 def test_box_describes_the_kept_one_of_two(client: Client, db: None) -> None:
     found = answers(client, RECIPES["limits/two-domains"].page_url)
     assert found.about == (
-        "The cookie twin, as this recipe sets it with the values of its example. There is no "
-        "cookie twin for example.test/: browsers drop it. testserver may not set cookies for the "
-        "domain example.test."
+        "The cookie twin (Path=/), as this recipe sets it. Browsers drop this cookie twin for "
+        "example.test/, and keep an older one of that name. testserver may not set cookies for "
+        "the domain example.test."
     )
     assert found.read[0] == "Everybody who has it: its text is the value."
 
@@ -473,10 +496,13 @@ def test_box_describes_the_kept_one_of_two(client: Client, db: None) -> None:
 @pytest.mark.parametrize(
     ("route", "name", "setter"),
     [
-        ("reading/by-name", "color", "cookies/set-cookie"),
-        ("limits/read-nameless", "without a name", "limits/nameless"),
-        ("limits/delete-twin", "twin for /limits/", "limits/two-paths"),
-        ("auth/who-lets-you-in", "is_login", "auth/forge"),
+        ("reading/by-name", "color (Path=/)", "cookies/set-cookie"),
+        (
+            "limits/read-nameless",
+            "without a name (Path=/; Max-Age=600; SameSite=Lax)",
+            "limits/nameless",
+        ),
+        ("auth/who-lets-you-in", "is_login (Path=/)", "auth/forge"),
     ],
 )
 def test_cookie_of_another_recipe(
@@ -505,22 +531,6 @@ def test_recipe_without_a_single_cookie(route: str, client: Client, db: None) ->
 
 
 @pytest.mark.parametrize(
-    ("route", "is_deleted"),
-    [
-        ("reading/delete", True),
-        ("reading/delete-elsewhere", False),
-        ("limits/delete-twin", True),
-        ("limits/which-twin", False),
-    ],
-)
-def test_only_a_recipe_that_deletes_the_cookie_ends_it_at_once(
-    route: str, is_deleted: bool, client: Client, db: None
-) -> None:
-    end = answers(client, RECIPES[route].page_url).end
-    assert (end == ["At once: this recipe deletes it."]) == is_deleted
-
-
-@pytest.mark.parametrize(
     ("deletion", "is_same"),
     [
         ("color=; Path=/", True),
@@ -540,22 +550,31 @@ def test_what_a_deletion_shares_with_its_cookie(
 @pytest.mark.parametrize(
     ("attributes", "end"),
     [
-        ("Max-Age=60", "1 minute after it was set."),
-        ("Max-Age=61", "61 seconds after it was set."),
-        ("Expires={date}", "2 days after it was set."),
-        ("Expires=never", "When the browser closes: it has no age."),
-        ("Max-Age=34560000", "400 days after it was set."),
-        ("Max-Age=34560001", "400 days after it was set. Browsers keep no cookie for longer."),
+        ("Max-Age=60", ["1 minute after it was set. Set now, it ends on 2026-05-04 12:01:00 UTC."]),
+        (
+            "Max-Age=86357",
+            [
+                "23 hours, 59 minutes, 17 seconds after it was set. Set now, it ends on 2026-05-05 "
+                "11:59:17 UTC."
+            ],
+        ),
+        (
+            "Expires=Wed, 06 May 2026 12:00:10 GMT",
+            ["2 days after it was set. Set now, it ends on 2026-05-06 12:00:00 UTC."],
+        ),
+        ("Expires=never", ["When the browser closes: it has no age."]),
+        ("Max-Age=34560000", [LONGEST]),
+        ("Max-Age=34560001", [LONGEST, "Browsers keep no cookie for longer."]),
         (
             "Expires=Thu, 31 Dec 2099 23:59:59 GMT",
-            "400 days after it was set. Browsers keep no cookie for longer.",
+            [LONGEST, "Browsers keep no cookie for longer."],
         ),
     ],
 )
-def test_end_of_cookie(attributes: str, end: str, rf: RequestFactory) -> None:
-    date = http_date(time.time() + 2 * 24 * 60 * 60)
-    cookie = SetCookie(f"color=blue; {attributes.format(date=date)}; path=/", rf.get("/"))
-    assert list(when_it_ends(cookie, is_deleted=False)) == [end]
+@time_machine.travel("2026-05-04T12:00:00Z", tick=False)
+def test_end_of_cookie(attributes: str, end: list[str], rf: RequestFactory) -> None:
+    cookie = SetCookie(f"color=blue; {attributes}; path=/", rf.get("/"))
+    assert list(when_it_ends(cookie)) == end
 
 
 def test_signed_cookie_needs_the_key(client: Client, settings: Settings, db: None) -> None:
@@ -582,7 +601,7 @@ def test_sign_in_cookie(client: Client, settings: Settings, ada: User) -> None:
     path, page = "/auth/cookie-account/", "/recipes/auth/cookie-account/"
     assert client.get(path).status_code == 200
     expected, found = fates(client, page), answers(client, page)
-    assert found.end[0] == "14 days after it was set."
+    assert found.end[0].startswith("14 days after it was set. ")
     assert client.cookies["login_auth"]["max-age"] == 14 * 24 * 60 * 60
     copy = client.cookies["login_auth"].value
     assert copy.startswith(f"{ada.pk}.")
@@ -616,7 +635,8 @@ def test_every_recipe_has_the_box(profile: str, client: Client) -> None:
         if recipe.route in DROPPED:
             assert found.why in box
             continue
-        for text in (*found.read, *found.change, *found.end, found.survives, found.ended_by):
+        last = [found.left] if found.left else [found.survives, found.ended_by]
+        for text in (*found.read, *found.change, *found.end, *last):
             assert text
             assert text in box
 
@@ -676,10 +696,11 @@ def test_public_page_does_not_name_the_store(settings: Settings, client: Client,
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
+        (0, "0 seconds"),
         (1, "1 second"),
-        (90, "90 seconds"),
+        (90, "1 minute, 30 seconds"),
         (120, "2 minutes"),
-        (5400, "90 minutes"),
+        (86357, "23 hours, 59 minutes, 17 seconds"),
         (3600, "1 hour"),
         (1_209_600, "14 days"),
     ],

@@ -17,6 +17,9 @@ from demo.questions import QUESTIONS, answered
 from tests.conftest import on
 from tests.families import IN_COOKIES
 
+# Requests find a session that is not signed: in the cache, or in MongoDB.
+UNSIGNED = {"cache", "cached_db", "mongodb"}
+
 
 def expected(name: str, profile: str) -> str:
     in_cookie = "yes" if profile in IN_COOKIES else "no"
@@ -28,6 +31,12 @@ def expected(name: str, profile: str) -> str:
         "delete-the-stored-session": in_cookie,
         "clear-the-cache": "no" if profile == "cache" else "yes",
         "sign-out-and-use-a-copy": "no",
+        "restart-the-site": "yes",
+        "use-it-after-its-end": "no",
+        "close-the-browser": "yes",
+        "change-the-secret-key": "yes" if profile in UNSIGNED else "no",
+        "change-the-engine": "no",
+        "hand-the-sessions-over": "yes",
     }[name]
 
 
@@ -48,9 +57,9 @@ def test_answer_on_every_engine(name: str, profile: str, client: Client) -> None
     question = QUESTIONS[name]
     for choice in question.choices:
         card = card_of(client, name, choice)
-        assert ("Right." in card) == (choice == right)
-        assert ("Your guess is wrong here." in card) == (choice != right)
-        assert str(question.choices[right]) in card
+        answer = str(question.choices[right])
+        assert (f"✓ Right: “{answer}”." in card) == (choice == right)
+        assert (f"✗ Wrong: the answer is “{answer}”." in card) == (choice != right)
         assert str(question.why[right]) in card
         assert len(re.findall("<li>", card)) >= 3
 
@@ -75,9 +84,49 @@ def test_answers_with_signed_ids_and_in_a_handover(profile: str, settings: Setti
 
 
 def test_answers_of_djangos_engine(settings: Settings, db: None) -> None:
+    """They have no handover."""
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
     for name in QUESTIONS:
-        assert answered(name).answer == expected(name, "db")
+        right = "no" if name == "hand-the-sessions-over" else expected(name, "db")
+        assert answered(name).answer == right
+
+
+def test_djangos_cookies_have_no_end_of_their_own(settings: Settings, db: None) -> None:
+    """Nothing reads what their set_expiry() has stored."""
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+    assert answered("use-it-after-its-end").answer == "yes"
+    assert answered("change-the-secret-key").answer == "no"
+
+
+@on("cache", "cached_db")
+def test_restart_of_a_site_whose_cache_is_its_memory(profile: str, settings: Settings) -> None:
+    settings.CACHES = caches("locmem://")
+    result = answered("restart-the-site")
+    assert result.answer == ("no" if profile == "cache" else "yes")
+    assert any("in its own memory" in step for step in result.steps)
+
+
+@pytest.mark.parametrize(("at_close", "right"), [(True, "no"), (False, "yes")])
+def test_closing_the_browser_is_decided_by_the_line_of_the_cookie(
+    at_close: bool, right: str, settings: Settings, client: Client, db: None
+) -> None:
+    settings.SESSION_EXPIRE_AT_BROWSER_CLOSE = at_close
+    result = answered("close-the-browser")
+    assert result.answer == right
+    [line] = [step for step in result.steps if step.startswith("Set-Cookie: sessionid=")]
+    client.post("/sessions/set-item/")
+    own = client.cookies["sessionid"]
+    assert ("Max-Age" in line) == bool(own["max-age"]) == (not at_close)
+    assert ("HttpOnly" in line) == bool(own["httponly"])
+    if at_close:
+        assert "restores its windows" in card_of(client, "close-the-browser", "yes")
+
+
+def test_signed_ids_need_the_key(settings: Settings, empty_stores: None, db: None) -> None:
+    settings.SESSION_ENGINE = "cookieproj.engines.cache"
+    assert answered("change-the-secret-key").answer == "yes"
+    settings.SESSION_ID_SIGNED = True
+    assert answered("change-the-secret-key").answer == "no"
 
 
 def test_nothing_is_left(profile: str, settings: Settings, client: Client, ada: User) -> None:

@@ -4,12 +4,13 @@ import re
 from typing import Any
 
 from django.conf import settings as site_settings
+from django.http import HttpRequest
 from django.test import Client
 from pytest_django import Settings
 
+from cookieproj.engines.cookie_settings import MAX_COOKIE_BYTES
 from demo.models import User
 from demo.recipes import RECIPES
-from demo.recipes.cookies import MAX_COOKIE_BYTES
 from demo.recipes.recipe import Recipe
 from tests.families import IN_COOKIES
 
@@ -34,7 +35,7 @@ class Visitor(Client):
 
 def run(visitor: Client, recipe: Recipe) -> str:
     """Run the recipe as its page shows it, which fills in a demo account if it asks for one."""
-    data = recipe.controls.initial
+    data = recipe.controls(HttpRequest()).initial
     response = getattr(visitor, recipe.form_method)(recipe.url, data)
     assert response.status_code in (200, 302), response.content
     # The texts of the recipes that follow are compared in English.

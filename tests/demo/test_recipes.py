@@ -1,6 +1,7 @@
 """Every recipe runs on every profile, and has a page with its source and controls."""
 
 import pytest
+from django.http import HttpRequest
 from django.test import Client
 from django.urls import reverse
 
@@ -30,7 +31,7 @@ def test_recipe_page_shows_source_and_controls(recipe: Recipe, client: Client, d
     content = page.content.decode()
     assert f'<span class="nf">{recipe.view.__name__}</span>' in content
     assert f'action="{recipe.url}" method="{recipe.form_method}"' in content
-    for field in recipe.controls.fields:
+    for field in recipe.controls(HttpRequest()).fields:
         assert f'name="{field}"' in content
     assert ("csrfmiddlewaretoken" in content) == (recipe.form_method == "post")
 

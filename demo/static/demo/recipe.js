@@ -28,6 +28,8 @@ let runsInProgress = 0;
 let refreshing = Promise.resolve();
 let expiryTimer;
 let knownCookies = document.cookie;
+// The page with the values of the latest run that was not refused: its answers are about them.
+let currentPage = location.href;
 
 async function run(event) {
   event.preventDefault();
@@ -49,6 +51,7 @@ async function run(event) {
   );
   showExchanges(outcome.exchanges);
   otherTabs.postMessage("ran");
+  if (outcome.values) currentPage = `${location.pathname}?${outcome.values}`;
   await refresh();
 }
 
@@ -91,6 +94,7 @@ async function sendForm(fields) {
       kind: response.ok ? "good" : "wrong",
       ...(await contentOf(response)),
       url: response.ok && isPage(response) && response.url,
+      values: isGet && response.ok && query,
       exchanges,
     };
   } catch (error) {
@@ -142,7 +146,7 @@ async function loadCurrentState() {
   let exchanges = [];
   knownCookies = document.cookie;
   try {
-    const response = await fetch(location.href, wireOptions());
+    const response = await fetch(currentPage, wireOptions());
     exchanges = exchangesOf(response);
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     // After a change of language the rest of this page would not fit the new texts.

@@ -59,8 +59,18 @@ export function showVerdicts(lines, changes, total) {
     items.push(item);
   }
   for (const kind of new Set(changes.map((change) => change.kind))) items.push(changesItem(kind, changes, total));
+  if ([...lines, ...changes].some(({ name }) => name === messages.csrfName)) items.push(csrfItem());
   list.replaceChildren(...items);
   list.hidden = !items.length;
+}
+
+// Say what the cookie is that no recipe sets.
+function csrfItem() {
+  const [item, name] = ["li", "code"].map((tag) => document.createElement(tag));
+  name.textContent = messages.csrfName;
+  item.className = "quiet";
+  item.append(name, " ", messages.csrf);
+  return item;
 }
 
 // One item names all cookies that changed in the same way.

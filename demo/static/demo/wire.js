@@ -100,7 +100,8 @@ function setCookieNode(cookie) {
   meter.value = cookie.bytes;
   const bytes = node.querySelector("[data-bytes]");
   const text = cookie.bytes > meter.max ? bytes.dataset.over : bytes.dataset.text;
-  bytes.textContent = text.replace("{n}", cookie.bytes.toLocaleString("en"));
+  const [size, limit] = [cookie.bytes, meter.max].map((number) => number.toLocaleString("en"));
+  bytes.textContent = text.replace("{n}", size).replace("{limit}", limit);
   const attributes = node.querySelector("[data-attributes]");
   for (const attribute of cookie.attributes) {
     const row = document.createElement("div");
