@@ -14,6 +14,8 @@ from django.db import router, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.formats import localize
+from django.utils.timezone import template_localtime
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -70,7 +72,8 @@ class SignedInSessionAdmin(
     AskPasswordMixin, SignOutPermission, AllowedLookupsAdmin, ViewOrDeleteAdmin
 ):
     fields = (
-        "user", "device", "address", "last_seen", "signed_in_at", "expires", "engine", "key",
+        "user", "device", "address", "last_seen", "signed_in_at", "expires", "bound", "engine",
+        "key",
     )  # fmt: skip
     list_display = fields
     list_filter = [EngineFilter, DeviceFilter, "signed_in_at"]
@@ -95,6 +98,13 @@ class SignedInSessionAdmin(
     @admin.display(description=_("device"))
     def device(self, row: SignedInSession) -> str:
         return row.device
+
+    @admin.display(description=_("bound to the device"))
+    def bound(self, row: SignedInSession) -> str:
+        """Since when, and by which algorithm, if it is bound."""
+        if row.bound_at is None:
+            return ""
+        return f"{localize(template_localtime(row.bound_at))}, {row.bound_by}"
 
     @admin.display(description=_("ends at the latest"))
     def latest_end(self, row: SignedInSession) -> datetime | None:

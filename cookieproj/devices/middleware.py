@@ -17,6 +17,7 @@ from cookieproj.engines.renewal import decide_renewal, is_passive
 from cookieproj.engines.sql_call import in_transaction, store_error
 
 from . import device_limit, known_devices, outdated_sessions, session_registry, tracking
+from .bound.registering import confirm
 from .current_request import as_current_request
 from .deferred_writes import registry_connection
 
@@ -104,6 +105,7 @@ class DevicesMiddleware:
                 with suppress(StoreError):
                     decide_renewal(request)
                     tracking.track(request)
+                    confirm(request)
             except Error as error:
                 response = self.response_to_error(request, error)
         outdated_sessions.end_own_session(request)

@@ -20,12 +20,14 @@ from cookieproj.engines.timeouts import set_auth_time
 from . import (
     auth_hashes,
     clear_site_data,
+    conf,
     outdated_sessions,
     refused_sessions,
     session_registry,
     signals,
     stored_sessions,
 )
+from .bound.registering import offer
 from .deferred_writes import try_write
 from .models import SignedInSession
 from .outdated_sessions import BATCH_SIZE
@@ -39,6 +41,8 @@ def on_signed_in(request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
     # A sign-in without a session, by a token for example, is not registered.
     if request is not None and hasattr(request, "session"):
         set_auth_time(request.session)
+        if conf.binds_sessions():
+            offer(request, user)
         session_registry.register(request, user)
 
 

@@ -1,0 +1,55 @@
+"""Uses challenges and proofs up: each counts once, however many requests come at once."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
+
+from django.core.cache import cache
+from django.http import HttpRequest
+
+from . import challenges
+from .binding import Binding, change_binding
+from .bound_cookie import BoundCookie
+from .proofs import Proof, StaleChallengeError
+
+# Where the default cache keeps the challenges and proofs of sessions in cookies.
+USED_KEY = "cookieproj.devices.bound:"
+
+
+def use_challenge(request: HttpRequest, binding: Binding, proof: Proof) -> int:
+    """Use up the proof's challenge, and return its moment.
+
+    Raises StaleChallengeError if it, or a later one, was used before; SessionEndedError and
+    StoreError.
+    """
+    moment = challenges.moment_of(proof.challenge, binding.id, request.get_host())
+
+    def use(stored: Binding) -> Binding:
+        if stored.used >= moment:
+            raise StaleChallengeError("its challenge has been used")
+        return replace(stored.with_confirmation(), used=moment)
+
+    use_once(request, binding, use, f"challenge {moment}")
+    return moment
+
+
+def spend_proof(request: HttpRequest, binding: Binding, cookie: BoundCookie) -> None:
+    """Use up the proof that has set the cookie. Raises as ``use_challenge`` does."""
+
+    def spend(stored: Binding) -> Binding:
+        if stored.spent >= cookie.moment:
+            raise StaleChallengeError("its proof has been used")
+        return replace(stored, spent=cookie.moment)
+
+    use_once(request, binding, spend, f"proof {cookie.moment}")
+
+
+def use_once(
+    request: HttpRequest, binding: Binding, use: Callable[[Binding], Binding], name: str
+) -> None:
+    """Store what ``use`` makes of the binding, or the name, if only the browser has the session."""
+    if change_binding(request, binding, use):
+        return
+    key = sha256(f"{binding.id} {name}".encode()).hexdigest()
+    if not cache.add(f"{USED_KEY}{key}", True, 2 * challenges.CHALLENGE_AGE):
+        raise StaleChallengeError("it has been used")

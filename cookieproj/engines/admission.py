@@ -1,0 +1,15 @@
+"""Whether a request may open the session of its cookie, for a middleware that asks for more.
+
+The middleware sets the function on the request before SessionMiddleware sets the session. It is
+called once, when the session has been read. If it refuses, the request gets a new session. The
+other one stays as it is, and its cookie too.
+"""
+
+from collections.abc import Callable
+
+from .merge import Data
+
+Admission = Callable[[Data], bool]
+
+# On a request: the function.
+ADMISSION_ATTRIBUTE = "session_admission"
