@@ -8,14 +8,13 @@ from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected
+from django.contrib.admin.utils import display_for_value
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
 from django.db import router, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.utils.formats import localize
-from django.utils.timezone import template_localtime
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -104,7 +103,7 @@ class SignedInSessionAdmin(
         """Since when, and by which algorithm, if it is bound."""
         if row.bound_at is None:
             return ""
-        return f"{localize(template_localtime(row.bound_at))}, {row.bound_by}"
+        return f"{display_for_value(row.bound_at, '')}, {row.bound_by}"
 
     @admin.display(description=_("ends at the latest"))
     def latest_end(self, row: SignedInSession) -> datetime | None:

@@ -10,7 +10,11 @@ from cryptography.x509 import load_pem_x509_certificate
 
 from .chromium import WITH_WINDOWS, launching
 
-FEATURES = "DeviceBoundSessions:RefreshQuota/false,EnableBoundSessionCredentialsSoftwareKeysForManualTesting"
+# Bindings, without a limit of how often, and with keys in software.
+FEATURES = [
+    "DeviceBoundSessions:RefreshQuota/false",
+    "EnableBoundSessionCredentialsSoftwareKeysForManualTesting",
+]
 
 
 def launching_with_keys(certificate: Path) -> dict[str, Any]:
@@ -18,7 +22,7 @@ def launching_with_keys(certificate: Path) -> dict[str, Any]:
     options = launching(WITH_WINDOWS)
     arguments = [
         f"--ignore-certificate-errors-spki-list={spki_digest(certificate)}",
-        f"--enable-features={FEATURES}",
+        f"--enable-features={','.join(FEATURES)}",
     ]
     return options | {"args": [*options["args"], *arguments]}
 

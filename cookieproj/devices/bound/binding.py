@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from cookieproj.devices.constants import BINDING_ITEM
 from cookieproj.engines.clock import as_django_stores
 from cookieproj.engines.exceptions import HeldByClientError
+from cookieproj.engines.renewal import keeping_expiry
 
 from .proofs import PublicKey
 
@@ -76,8 +77,9 @@ def change_binding(
     """Store what ``change`` returns for the binding that is stored now, and return True.
 
     Return False if only the browser has the session: nothing is changed. Otherwise the change is
-    stored at once, and the response sets no cookie for it: a sign-in in another tab may have given
-    the session a new key. If the session has another binding by now, nothing is changed either.
+    stored at once, and moves no expiry. The response sets no cookie for it: a sign-in in another
+    tab may have given the session a new key. If the session has another binding by now, nothing is
+    changed either.
 
     Raises what ``change`` raises, SessionEndedError, and StoreError.
     """
@@ -89,7 +91,8 @@ def change_binding(
         return change(stored).as_item() if stored.id == binding.id else item
 
     try:
-        session.apply(BINDING_ITEM, change_stored)
+        with keeping_expiry(session):
+            session.apply(BINDING_ITEM, change_stored)
     except HeldByClientError:
         return False
     session.modified = was_modified

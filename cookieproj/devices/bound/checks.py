@@ -66,8 +66,9 @@ def obstacles() -> Iterator[CheckMessage]:
     if not opens_bound_sessions_only_with_their_cookie():
         text = _("Nothing asks for the bound cookie of a session that is bound to a device.")
         hint = _(
-            "List cookieproj.devices.bound.middleware.BoundSessionsMiddleware in MIDDLEWARE, before "
-            "cookieproj.engines.middleware.SessionMiddleware, and run one of cookieproj's engines."
+            "List cookieproj.devices.bound.middleware.BoundSessionsMiddleware in MIDDLEWARE, "
+            "before cookieproj.engines.middleware.SessionMiddleware, and run one of cookieproj's "
+            "engines."
         )
         yield Error(text, hint=hint, id="devices.E014")
     try:
@@ -87,18 +88,18 @@ def obstacles() -> Iterator[CheckMessage]:
 def opens_bound_sessions_only_with_their_cookie() -> bool:
     """Whether our middleware stands before our SessionMiddleware, and the engine is ours."""
     middlewares = [middleware_at(path) for path in settings.MIDDLEWARE]
-    if BoundSessionsMiddleware not in middlewares:
+    positions = [
+        number for number, found in enumerate(middlewares) if is_a(found, DjangoMiddleware)
+    ]
+    if BoundSessionsMiddleware not in middlewares or not positions:
         return False
-    sessions = next((found for found in middlewares if is_a(found, DjangoMiddleware)), None)
-    is_before = sessions is None or middlewares.index(BoundSessionsMiddleware) < middlewares.index(
-        sessions
-    )
+    is_before = middlewares.index(BoundSessionsMiddleware) < positions[0]
     try:
         is_ours = issubclass(current_engine().session_class, AsyncMixin)
     except (ImportError, ImproperlyConfigured):
         # Another check reports the error.
         is_ours = True
-    return is_before and is_a(sessions, SessionMiddleware) and is_ours
+    return is_before and is_ours and is_a(middlewares[positions[0]], SessionMiddleware)
 
 
 def middleware_at(path: str) -> Any:
