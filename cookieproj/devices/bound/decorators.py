@@ -16,7 +16,7 @@ from cookieproj.devices.page_urls import own_url
 from .binding import binding_of
 from .bound_cookie import demand_proof, is_demanded, read_cookie
 from .proofs import StaleChallengeError
-from .renewing import spend_proof
+from .single_use import spend_proof
 
 View = Callable[..., Any]
 

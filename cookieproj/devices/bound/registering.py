@@ -18,6 +18,7 @@ from . import challenges, headers
 from .admission import BoundAdmission
 from .binding import Binding, binding_of, change_binding
 from .proofs import Proof, ProofError
+from .single_use import first_key
 
 # On a request whose sign-in offers a binding: that binding.
 OFFERED_ATTRIBUTE = "offered_binding"
@@ -65,6 +66,8 @@ def register_key(request: HttpRequest, binding: Binding, proof: Proof) -> Bindin
 
     bound = register(binding)
     if not change_binding(request, binding, register):
+        if first_key(binding, moment, proof.key) != proof.key.jwk:
+            raise ProofError("the session has a key already")
         # The response sets the session, unless that of a concurrent request replaces it: see
         # ``confirm``.
         request.session[BINDING_ITEM] = bound.as_item()

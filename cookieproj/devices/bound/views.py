@@ -24,7 +24,7 @@ from cookieproj.engines.exceptions import SessionEndedError
 from . import admission, bound_cookie, challenges, headers, proofs
 from .binding import Binding, binding_of
 from .registering import RENEW, register_key
-from .renewing import use_challenge
+from .single_use import use_challenge
 
 logger = logging.getLogger(__name__)
 
