@@ -13,7 +13,7 @@ from django.views.decorators.csrf import csrf_exempt
 from pytest_django import Settings
 
 from cookieproj.devices.bound.admission import GRACE
-from cookieproj.devices.bound.decorators import PROOF_AGE, proof_now
+from cookieproj.devices.bound.decorators import MAX_ATTEMPTS, PROOF_AGE, proof_now
 from demo.models import User
 
 from .bound_device import Device
@@ -75,9 +75,10 @@ def test_each_proof_admits_one_request(device: Device) -> None:
 def test_copied_cookies_are_refused_at_once(device: Device) -> None:
     thief = device.thief()
     assert thief.is_in
-    saved = thief.client.cookies["__Host-bound_session"].value
-    assert thief.post("/pay/").status_code == 307
-    thief.client.cookies["__Host-bound_session"] = saved
+    stolen = thief.client.cookies["__Host-bound_session"].value
+    for _attempt in range(MAX_ATTEMPTS):
+        assert thief.post("/pay/").status_code == 307
+        thief.client.cookies["__Host-bound_session"] = stolen
     response = thief.post("/pay/")
     assert response.status_code == 403
     assert b"paid" not in response.content
@@ -87,6 +88,17 @@ def test_copied_cookies_are_refused_at_once(device: Device) -> None:
 def test_ordinary_renewal_is_no_proof_for_the_view(device: Device) -> None:
     assert device.forget_bound_cookie().renew().status_code == 200
     assert device.post("/pay/").status_code == 307
+
+
+def test_renewal_that_was_on_its_way_is_followed_by_another(device: Device) -> None:
+    """Its response comes after the demand, and sets a cookie that is no proof for the view."""
+    device.post("/pay/")
+    demanded = device.client.cookies.pop("__Host-proof_demanded").value
+    assert device.renew().status_code == 200
+    device.client.cookies["__Host-proof_demanded"] = demanded
+    assert device.post("/pay/").status_code == 307
+    device.renew()
+    assert device.post("/pay/").status_code == 200
 
 
 def test_proof_grows_old(device: Device, clock: Any) -> None:

@@ -6,6 +6,7 @@ from time import time
 
 from django.conf import settings
 
+from cookieproj.devices import conf
 from cookieproj.devices.constants import ROW_ITEM
 from cookieproj.engines.merge import Data
 
@@ -15,7 +16,8 @@ from .bound_cookie import BoundCookie, read_cookie
 logger = logging.getLogger(__name__)
 
 # Seconds after a sign-in for which a session that has to be bound opens without a key, and seconds
-# after the first bound cookie for which requests that were on their way open it without one.
+# after the first bound cookie for which requests that were on their way open it without one. The
+# latter is never longer than the cookie lives.
 REGISTRATION_TIME, GRACE = 30, 10
 
 
@@ -69,7 +71,8 @@ class BoundAdmission:
 
 def refusal_without_cookie(binding: Binding) -> Refusal | None:
     if binding.confirmed:
-        return Refusal.NO_BOUND_COOKIE if time() - binding.confirmed > GRACE else None
+        grace = min(GRACE, conf.bound_age())
+        return Refusal.NO_BOUND_COOKIE if time() - binding.confirmed > grace else None
     is_late = binding.is_required and time() - binding.offered > REGISTRATION_TIME
     return Refusal.NO_KEY if is_late else None
 

@@ -19,8 +19,11 @@ from cookieproj.engines.signatures import sign, unpack, verify
 from .binding import Binding
 from .proofs import PublicKey
 
+# Digits of a number of attempts.
+MAX_DIGITS = 3
+
 # Seconds for which the server takes it after its browser has dropped it: a request may have been on
-# its way, or wait behind others.
+# its way, or wait behind others. Never longer than the cookie lives.
 LEEWAY = 30
 
 
@@ -90,15 +93,18 @@ def read_cookie(cookies: Mapping[str, str], binding: Binding) -> BoundCookie | N
     serialized, issued = unpack(value)
     binding_id, moment, is_demanded, *key = json.loads(serialized)
     cookie = BoundCookie(issued, moment, is_demanded, PublicKey(*key) if key else None)
-    is_valid = abs(cookie.age) < conf.bound_age() + LEEWAY
+    age = conf.bound_age()
+    is_valid = abs(cookie.age) < age + min(LEEWAY, age)
     return cookie if is_valid and binding_id == binding.id else None
 
 
-def demand_proof(response: HttpResponse) -> None:
+def demand_proof(response: HttpResponse, attempt: int) -> None:
     """Let the browser prove its key before its next request, and mark that proof as demanded."""
     delete_cookie(response)
-    set_on(response, cookie_name(PROOF_DEMANDED_COOKIE), "1", conf.bound_age())
+    set_on(response, cookie_name(PROOF_DEMANDED_COOKIE), str(attempt), conf.bound_age())
 
 
-def is_demanded(request: HttpRequest) -> bool:
-    return cookie_name(PROOF_DEMANDED_COOKIE) in request.COOKIES
+def demanded_attempts(request: HttpRequest) -> int:
+    """Return how often in a row the browser has been asked for a proof; 0 if it was not."""
+    text = request.COOKIES.get(cookie_name(PROOF_DEMANDED_COOKIE), "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < MAX_DIGITS else 0

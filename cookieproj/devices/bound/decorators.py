@@ -11,14 +11,18 @@ from django.shortcuts import render
 from django.utils.cache import add_never_cache_headers
 
 from cookieproj.devices import conf
+from cookieproj.devices.constants import PROOF_DEMANDED_COOKIE
 from cookieproj.devices.page_urls import own_url
 
 from .binding import binding_of
-from .bound_cookie import demand_proof, is_demanded, read_cookie
+from .bound_cookie import delete_cookie, demand_proof, demanded_attempts, read_cookie
 from .proofs import StaleChallengeError
 from .single_use import spend_proof
 
 View = Callable[..., Any]
+
+# A browser may have been renewing its cookie when it was asked, and then sends that proof first.
+MAX_ATTEMPTS = 8
 
 # Seconds for which a proof that a view has demanded admits its request.
 PROOF_AGE = 30
@@ -61,11 +65,15 @@ def response_unless_proven(request: HttpRequest) -> HttpResponse | None:
             pass
         else:
             return None
-    elif is_demanded(request):
-        # It followed the redirect without a proof.
-        return render(request, "cookieproj_devices/not_proven.html", status=HTTPStatus.FORBIDDEN)
+    attempts = demanded_attempts(request)
+    if attempts >= MAX_ATTEMPTS:
+        response = render(
+            request, "cookieproj_devices/not_proven.html", status=HTTPStatus.FORBIDDEN
+        )
+        delete_cookie(response, PROOF_DEMANDED_COOKIE)
+        return response
     response = HttpResponse(status=HTTPStatus.TEMPORARY_REDIRECT)
     response.headers["Location"] = own_url(request)
-    demand_proof(response)
+    demand_proof(response, attempts + 1)
     add_never_cache_headers(response)
     return response

@@ -87,7 +87,7 @@ def bound_response(request: HttpRequest, binding: Binding, moment: int) -> HttpR
     ``moment`` is that of the challenge that was used.
     """
     response = HttpResponse(content_type="application/json")
-    is_demanded = bound_cookie.is_demanded(request)
+    is_demanded = bool(bound_cookie.demanded_attempts(request))
     cookie = bound_cookie.set_cookie(response, binding, moment, is_demanded=is_demanded)
     if is_demanded:
         bound_cookie.delete_cookie(response, PROOF_DEMANDED_COOKIE)
