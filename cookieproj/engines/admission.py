@@ -1,8 +1,9 @@
 """Whether a request may open the session of its cookie, for a middleware that asks for more.
 
 The middleware sets the function on the request before SessionMiddleware sets the session. It is
-called once, when the session has been read. If it refuses, the request gets a new session. The
-other one stays as it is, and its cookie too.
+called once, when the session has been read. If it refuses, the request gets a new session, and the
+other one stays as it is. Its cookie stays too if the function removes it from ``request.COOKIES``:
+otherwise a response that ends the new session deletes it.
 """
 
 from collections.abc import Callable

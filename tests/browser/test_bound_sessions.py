@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from cookieproj.devices.bound.decorators import MAX_ATTEMPTS
 from cookieproj.profiles import PROFILES
 from tests import certificates
 from tests.conftest import copied
-from tests.servers import served
+from tests.servers import StoppableRedis, served
 from tests.sites import ROOT, python
 
 from .bound import launching_with_keys
@@ -223,3 +224,55 @@ def test_cleared_cookies_bring_no_ended_session_back(page: Page) -> None:
     page.goto("/auth/sign-in/")
     assert get(page, "/who/") == "nobody"
     assert BOUND_COOKIE not in cookies(page.context)
+
+
+@pytest.fixture
+def options(certificate: Path) -> dict[str, Any]:
+    return launching_with_keys(certificate)
+
+
+def test_browser_that_was_closed_renews_when_it_is_opened_again(
+    playwright: Playwright,
+    options: dict[str, Any],
+    certificate: Path,
+    variables: Variables,
+    tmp_path: Path,
+) -> None:
+    launch = partial(playwright.chromium.launch_persistent_context, tmp_path, **options)
+    with serving(certificate, variables("db")) as url:
+        with launch(base_url=url) as profile:
+            bound(profile.new_page())
+        with launch(base_url=url) as profile:
+            page = profile.new_page()
+            wait_until(page, lambda: BOUND_COOKIE not in cookies(profile))
+            page.goto("/who/")
+            assert page.locator("body").inner_text() == "ada"
+            assert BOUND_COOKIE in cookies(profile)
+
+
+@pytest.mark.parametrize("fail", [StoppableRedis.kill, StoppableRedis.freeze])
+def test_unreachable_store_at_a_renewal_signs_nobody_out(
+    browser: Browser,
+    certificate: Path,
+    variables: Variables,
+    tmp_path: Path,
+    fail: Callable[[StoppableRedis], None],
+) -> None:
+    redis = StoppableRedis(tmp_path)
+    redis.start()
+    try:
+        environment = variables("cache", CACHE_URL=f"{redis.url}/0")
+        with serving(certificate, environment) as url, browser.new_context(base_url=url) as context:
+            page = bound(context.new_page())
+            wait_until(page, lambda: BOUND_COOKIE not in cookies(context))
+            fail(redis)
+            answer = page.goto("/who/")
+            assert answer
+            assert answer.status == 503
+            assert "sessionid" in cookies(context)
+            redis.kill()
+            redis.start()
+            wait_until(page, lambda: get(page, "/who/") == "ada")
+            assert BOUND_COOKIE in cookies(context)
+    finally:
+        redis.kill()

@@ -8,7 +8,9 @@ import pytest
 import time_machine
 from django.conf import settings as site
 from django.contrib.sessions.backends.base import SessionBase
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from cookieproj.devices.bound import headers
@@ -16,6 +18,7 @@ from cookieproj.devices.bound.admission import GRACE, REGISTRATION_TIME
 from cookieproj.devices.bound.binding import binding_of
 from cookieproj.devices.bound.bound_cookie import LEEWAY, cookie_name
 from cookieproj.devices.models import SignedInSession
+from cookieproj.engines.round_trips import count_round_trips
 from demo.models import User
 from tests.browsers import browser, is_in, key_of
 from tests.engines.stopped_clock import stopped_clock
@@ -301,3 +304,17 @@ def test_cookie_of_another_binding_is_deleted(device: Device, ada: User, clock: 
     assert response.cookies[cookie_name()]["max-age"] == 0
     assert device.renew().status_code == 200
     assert device.is_in
+
+
+def test_good_bound_cookie_costs_no_round_trip_and_no_query(
+    clock: Any, ada: User, settings: Settings
+) -> None:
+    def cost(device: Device) -> tuple[int, int]:
+        assert device.is_in
+        with count_round_trips() as trips, CaptureQueriesContext(connection) as queries:
+            assert device.is_in
+        return trips.number, len(queries)
+
+    bound = cost(Device().bind(ada))
+    settings.DEVICES_BOUND = None
+    assert bound == cost(Device().sign_in(ada))
