@@ -51,6 +51,7 @@ ENGINES = {
     "KEY_SINCE": "_session_key_since",
     "RENEWED_FROM": "_session_renewed_from",
     "RENEWED_TO": "_session_renewed_to",
+    "RENEWAL_ENDED": "_session_renewal_ended",
     "EXCHANGED_KEY": "_session_former",
     "EXCHANGED_FOR_COOKIE": "_session_exchanged",
     "MADE_WITH": "_session_key_made_with",

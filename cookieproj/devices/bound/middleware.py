@@ -4,7 +4,6 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -16,6 +15,7 @@ from cookieproj.devices.row_identity import registered_id
 from cookieproj.devices.signals import NO_KEY
 from cookieproj.engines.admission import ADMISSION_ATTRIBUTE
 from cookieproj.engines.exceptions import SessionStoreError
+from cookieproj.engines.session_response import delete_session_cookie
 
 from . import headers
 from .admission import BoundAdmission, Refusal
@@ -62,12 +62,7 @@ def end_unbound(request: HttpRequest, admission: BoundAdmission) -> HttpResponse
         with suppress(SessionStoreError):
             row.delete()
     response = render(request, "cookieproj_devices/not_bound.html", status=HTTPStatus.FORBIDDEN)
-    response.delete_cookie(
-        settings.SESSION_COOKIE_NAME,
-        path=settings.SESSION_COOKIE_PATH,
-        domain=settings.SESSION_COOKIE_DOMAIN,
-        samesite=settings.SESSION_COOKIE_SAMESITE,  # type: ignore[arg-type]
-    )
+    delete_session_cookie(response)
     return response
 
 
