@@ -287,3 +287,15 @@ def test_ended_session_is_not_renewed(end: str, clock: Any, ada: User, report: R
         sender.renew()
     opened = [sender for sender in (device, thief) if sender.has_bound_cookie or sender.is_in]
     report("A renewal of a bound session that has ended", [device, thief], opened)
+
+
+def test_form_of_another_site_changes_nothing(device: Device, report: Report) -> None:
+    """The views are exempt from the CSRF check."""
+    before = dict(device.client.session.items())
+    paths = [device.registration["path"], device.told["refresh_url"]]
+    tries = [(path, {"origin": "https://evil.test"}) for path in paths]
+    succeeded = [
+        (path, names) for path, names in tries if device.post(path, {"a": "1"}, **names).cookies
+    ]
+    report("A form sent by another site to the views of bound sessions", tries, succeeded)
+    assert dict(device.client.session.items()) == before

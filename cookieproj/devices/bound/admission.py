@@ -3,8 +3,11 @@
 import logging
 from enum import Enum, auto
 from time import time
+from weakref import ref
 
 from django.conf import settings
+from django.http import HttpRequest
+from django.urls import Resolver404, resolve
 
 from cookieproj.devices import conf
 from cookieproj.devices.constants import ROW_ITEM
@@ -19,6 +22,10 @@ logger = logging.getLogger(__name__)
 # after the first bound cookie for which requests that were on their way open it without one. The
 # latter is never longer than the cookie lives.
 REGISTRATION_TIME, GRACE = 30, 10
+
+
+# On a view: it takes keys and proofs, and opens a bound session without its cookie.
+TAKES_PROOFS = "takes_proofs_of_bound_sessions"
 
 
 class Refusal(Enum):
@@ -44,10 +51,10 @@ class BoundAdmission:
     ``binding`` and ``cookie`` are those that opened the session, if it has a binding.
     """
 
-    def __init__(self, cookies: dict[str, str], *, is_renewal: bool) -> None:
-        # Not the request, which refers to this.
-        self._cookies = cookies
-        self._is_renewal = is_renewal
+    def __init__(self, request: HttpRequest) -> None:
+        # Weakly, as the request refers to this.
+        self._request = ref(request)
+        self._cookies = request.COOKIES
         self.refusal: Refusal | None = None
         self.binding: Binding | None = None
         self.cookie: BoundCookie | None = None
@@ -55,18 +62,32 @@ class BoundAdmission:
 
     def __call__(self, data: Data) -> bool:
         self.binding = binding_of(data)
-        if self.binding is None or self._is_renewal:
+        if self.binding is None:
             return True
         self.cookie = read_cookie(self._cookies, self.binding)
         if self.cookie:
             return True
-        self.refusal = refusal_without_cookie(self.binding)
-        if self.refusal is None:
+        refusal = refusal_without_cookie(self.binding)
+        if refusal is None or takes_proofs(self._request()):
             return True
+        self.refusal = refusal
         self.refused_data = data
         self._cookies.pop(settings.SESSION_COOKIE_NAME, None)
-        logger.warning("A bound session is not opened: %s.", REASONS[self.refusal], extra=row(data))
+        logger.warning("A bound session is not opened: %s.", REASONS[refusal], extra=row(data))
         return False
+
+
+def takes_proofs(request: HttpRequest | None) -> bool:
+    """Whether the request is for a view that takes keys and proofs."""
+    if request is None:
+        return False
+    try:
+        match = request.resolver_match or resolve(
+            request.path_info, getattr(request, "urlconf", None)
+        )
+    except Resolver404:
+        return False
+    return hasattr(match.func, TAKES_PROOFS)
 
 
 def refusal_without_cookie(binding: Binding) -> Refusal | None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from secrets import token_urlsafe
 from typing import Any, Self
@@ -44,6 +44,11 @@ class Binding:
     def new(cls, *, is_required: bool) -> Self:
         return cls(token_urlsafe(16), int(time.time()), is_required)
 
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> Self:
+        """Return what the session has stored. Another version of this app may know more of it."""
+        return cls(**{field.name: item[field.name] for field in fields(cls) if field.name in item})
+
     @property
     def key(self) -> PublicKey | None:
         return PublicKey(self.algorithm, self.jwk) if self.jwk else None
@@ -68,7 +73,7 @@ class Binding:
 def binding_of(data: Mapping[str, Any]) -> Binding | None:
     """Return the binding in a session, or in its data; None if it has none."""
     item = data.get(BINDING_ITEM)
-    return Binding(**item) if item else None
+    return Binding.from_item(item) if item else None
 
 
 def change_binding(
@@ -87,7 +92,7 @@ def change_binding(
     was_modified = session.modified
 
     def change_stored(item: Any) -> Any:
-        stored = Binding(**item)
+        stored = Binding.from_item(item)
         return change(stored).as_item() if stored.id == binding.id else item
 
     try:

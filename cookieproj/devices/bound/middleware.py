@@ -6,7 +6,6 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 from django.utils.deprecation import MiddlewareMixin
 
 from cookieproj.devices import conf
@@ -20,7 +19,7 @@ from cookieproj.engines.session_response import delete_session_cookie
 from . import headers
 from .admission import BoundAdmission, Refusal
 from .bound_cookie import cookie_name, delete_cookie
-from .registering import REGISTER, RENEW, add_header
+from .registering import add_header
 
 
 class BoundSessionsMiddleware(MiddlewareMixin):
@@ -34,9 +33,7 @@ class BoundSessionsMiddleware(MiddlewareMixin):
 
     def process_request(self, request: HttpRequest) -> None:
         if conf.binds_sessions():
-            is_renewal = request.path_info in {reverse(REGISTER), reverse(RENEW)}
-            admission = BoundAdmission(request.COOKIES, is_renewal=is_renewal)
-            setattr(request, ADMISSION_ATTRIBUTE, admission)
+            setattr(request, ADMISSION_ATTRIBUTE, BoundAdmission(request))
 
     def process_response(self, request: HttpRequest, response: Any) -> Any:
         admission: BoundAdmission | None = getattr(request, ADMISSION_ATTRIBUTE, None)

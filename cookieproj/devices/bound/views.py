@@ -6,6 +6,7 @@ nothing without a proof of a challenge that this site has sent to that browser.
 
 import json
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
 
 from django.contrib.auth.decorators import login_not_required
@@ -26,14 +27,19 @@ from .binding import Binding, binding_of
 from .registering import RENEW, register_key
 from .single_use import use_challenge
 
+View = Callable[[HttpRequest], HttpResponse]
+
 logger = logging.getLogger(__name__)
 
 
-@csrf_exempt
-@login_not_required
-@passive
-@never_cache
-@require_POST
+def takes_proofs(view: View) -> View:
+    """Make it a view for requests that the browser sends by itself."""
+    view = csrf_exempt(login_not_required(passive(never_cache(require_POST(view)))))
+    setattr(view, admission.TAKES_PROOFS, True)
+    return view
+
+
+@takes_proofs
 def register(request: HttpRequest) -> HttpResponse:
     """Bind the session to the key in the proof, and set the bound cookie."""
     binding = binding_of(request.session)
@@ -49,11 +55,7 @@ def register(request: HttpRequest) -> HttpResponse:
     return bound_response(request, bound, bound.used)
 
 
-@csrf_exempt
-@login_not_required
-@passive
-@never_cache
-@require_POST
+@takes_proofs
 def renew(request: HttpRequest) -> HttpResponse:
     """Set the next bound cookie for a proof; without one, send a challenge.
 
@@ -64,7 +66,7 @@ def renew(request: HttpRequest) -> HttpResponse:
     binding = binding_of(request.session)
     is_alive = binding and binding.key and signed_in_user(request).is_authenticated
     if binding is None or not is_alive or binding.id != session_id:
-        return JsonResponse(headers.end(session_id))
+        return end_response(request, session_id)
     token = headers.text_in(request, headers.PROOF)
     if not token:
         return challenge_response(request, binding)
@@ -77,7 +79,7 @@ def renew(request: HttpRequest) -> HttpResponse:
     except proofs.ProofError as error:
         return refuse(request, error)
     except SessionEndedError:
-        return JsonResponse(headers.end(session_id))
+        return end_response(request, session_id)
     return bound_response(request, binding, moment)
 
 
@@ -95,6 +97,11 @@ def bound_response(request: HttpRequest, binding: Binding, moment: int) -> HttpR
     response.write(json.dumps(headers.instructions(binding.id, reverse(RENEW), origin, cookie)))
     add_challenge(request, response, binding, after=moment)
     return response
+
+
+def end_response(request: HttpRequest, session_id: str) -> HttpResponse:
+    leave_no_trace(request)
+    return JsonResponse(headers.end(session_id))
 
 
 def challenge_response(request: HttpRequest, binding: Binding) -> HttpResponse:
