@@ -11,6 +11,7 @@ from django.urls import Resolver404, resolve
 
 from cookieproj.devices import conf
 from cookieproj.devices.constants import ROW_ITEM
+from cookieproj.engines.compliance.site import TAKES_PROOFS
 from cookieproj.engines.merge import Data
 
 from .binding import Binding, binding_of
@@ -22,10 +23,6 @@ logger = logging.getLogger(__name__)
 # after the first bound cookie for which requests that were on their way open it without one. The
 # latter is never longer than the cookie lives.
 REGISTRATION_TIME, GRACE = 30, 10
-
-
-# On a view: it takes keys and proofs, and opens a bound session without its cookie.
-TAKES_PROOFS = "takes_proofs_of_bound_sessions"
 
 
 class Refusal(Enum):

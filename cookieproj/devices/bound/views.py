@@ -19,6 +19,7 @@ from django.views.decorators.http import require_POST
 from cookieproj.devices.constants import PROOF_DEMANDED_COOKIE
 from cookieproj.devices.user_model import signed_in_user
 from cookieproj.engines import running_engine
+from cookieproj.engines.compliance.site import TAKES_PROOFS
 from cookieproj.engines.decorators import passive
 from cookieproj.engines.exceptions import SessionEndedError
 
@@ -33,9 +34,12 @@ logger = logging.getLogger(__name__)
 
 
 def takes_proofs(view: View) -> View:
-    """Make it a view for requests that the browser sends by itself."""
+    """Make it a view for requests that the browser sends by itself.
+
+    It opens a bound session without its cookie.
+    """
     view = csrf_exempt(login_not_required(passive(never_cache(require_POST(view)))))
-    setattr(view, admission.TAKES_PROOFS, True)
+    setattr(view, TAKES_PROOFS, True)
     return view
 
 
