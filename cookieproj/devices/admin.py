@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected
+from django.contrib.admin.utils import display_for_value
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
 from django.db import router, transaction
@@ -70,7 +71,8 @@ class SignedInSessionAdmin(
     AskPasswordMixin, SignOutPermission, AllowedLookupsAdmin, ViewOrDeleteAdmin
 ):
     fields = (
-        "user", "device", "address", "last_seen", "signed_in_at", "expires", "engine", "key",
+        "user", "device", "address", "last_seen", "signed_in_at", "expires", "bound", "engine",
+        "key",
     )  # fmt: skip
     list_display = fields
     list_filter = [EngineFilter, DeviceFilter, "signed_in_at"]
@@ -95,6 +97,13 @@ class SignedInSessionAdmin(
     @admin.display(description=_("device"))
     def device(self, row: SignedInSession) -> str:
         return row.device
+
+    @admin.display(description=_("bound to the device"))
+    def bound(self, row: SignedInSession) -> str:
+        """Since when, and by which algorithm, if it is bound."""
+        if row.bound_at is None:
+            return ""
+        return f"{display_for_value(row.bound_at, '')}, {row.bound_by}"
 
     @admin.display(description=_("ends at the latest"))
     def latest_end(self, row: SignedInSession) -> datetime | None:

@@ -19,3 +19,4 @@ class DevicesConfig(AppConfig):
             )
         # Importing them registers them, which needs the settings and the models.
         from . import checks, event_log, receivers, setting_checks  # noqa: F401, PLC0415
+        from .bound import checks as bound_checks  # noqa: F401, PLC0415

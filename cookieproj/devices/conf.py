@@ -10,6 +10,9 @@ from django.utils.translation import gettext as _
 # The values of DEVICES_OVER_LIMIT.
 END_OLDEST, REFUSE = "end_oldest", "refuse"
 
+# The values of DEVICES_BOUND.
+OFFER, REQUIRE = "offer", "require"
+
 
 def proxies() -> int:
     """Return DEVICES_PROXIES: how many reverse proxies in front append to X-Forwarded-For."""
@@ -54,3 +57,34 @@ def over_limit() -> str:
 def new_device_email() -> bool:
     """Return DEVICES_NEW_DEVICE_EMAIL: whether users get an e-mail about a new device."""
     return bool(getattr(settings, "DEVICES_NEW_DEVICE_EMAIL", False))
+
+
+def binds_sessions() -> bool:
+    """Whether DEVICES_BOUND is set: sessions may be bound to devices."""
+    return bool(getattr(settings, "DEVICES_BOUND", None))
+
+
+def bound_or_function() -> Any:
+    """Return DEVICES_BOUND, or the function at its dotted path. Raises ImportError."""
+    value = getattr(settings, "DEVICES_BOUND", None)
+    return import_string(value) if isinstance(value, str) and "." in value else value
+
+
+def bound(user: Any) -> str | None:
+    """Return whether the user's sessions are bound, by DEVICES_BOUND: OFFER, REQUIRE or None.
+
+    Raises ImportError or ImproperlyConfigured if the setting, or what its function returns, is
+    wrong.
+    """
+    value = bound_or_function()
+    policy = value(user) if callable(value) else value
+    if policy in {OFFER, REQUIRE, None}:
+        return policy  # type: ignore[no-any-return]
+    text = _('DEVICES_BOUND gives %(value)r: it must be "%(offer)s", "%(require)s" or None.')
+    names = {"value": policy, "offer": OFFER, "require": REQUIRE}
+    raise ImproperlyConfigured(text % names)
+
+
+def bound_age() -> int:
+    """Return DEVICES_BOUND_AGE: for how many seconds a browser need not prove its key again."""
+    return int(getattr(settings, "DEVICES_BOUND_AGE", 5 * 60))

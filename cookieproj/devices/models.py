@@ -84,6 +84,12 @@ class SignedInSession(models.Model):
     # Updated often, so it is in no index: PostgreSQL then need not update any index.
     last_seen = models.DateTimeField(_("last seen"), default=timezone.now)
     expires = models.DateTimeField(_("expires"))
+    # Since when the session is bound to its device, and the algorithm of the device's key.
+    bound_at = models.DateTimeField(_("bound"), null=True)
+    # A default of the database's: while a new version is deployed, the old one inserts rows too.
+    bound_by = models.CharField(
+        _("key of the device"), max_length=10, blank=True, default="", db_default=""
+    )
 
     objects = PrimaryManager.from_queryset(SignedInSessionQuerySet)()
 

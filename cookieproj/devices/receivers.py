@@ -14,22 +14,29 @@ from django.utils import timezone
 from cookieproj.engines import running_engine
 from cookieproj.engines.engine_registry import EngineRef
 from cookieproj.engines.exceptions import SessionStoreError
-from cookieproj.engines.signals import sessions_moved, stored_session_deleted
+from cookieproj.engines.merge import Data
+from cookieproj.engines.signals import (
+    copied_session_ended,
+    sessions_moved,
+    stored_session_deleted,
+)
 from cookieproj.engines.timeouts import set_auth_time
 
 from . import (
     auth_hashes,
     clear_site_data,
+    conf,
     outdated_sessions,
     refused_sessions,
     session_registry,
     signals,
     stored_sessions,
 )
+from .bound.registering import offer
 from .deferred_writes import try_write
 from .models import SignedInSession
 from .outdated_sessions import BATCH_SIZE
-from .row_identity import id_of
+from .row_identity import id_of, registered_id
 from .signals_on_commit import announce_end
 from .user_model import counts_sign_outs, password_model, users
 
@@ -39,6 +46,8 @@ def on_signed_in(request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
     # A sign-in without a session, by a token for example, is not registered.
     if request is not None and hasattr(request, "session"):
         set_auth_time(request.session)
+        if conf.binds_sessions():
+            offer(request, user)
         session_registry.register(request, user)
 
 
@@ -80,6 +89,14 @@ def on_row_deleted(instance: SignedInSession, origin: Any = None, **kwargs: Any)
         stored_sessions.log_left_in_store(getattr(error, "reason", error))
     if instance.expires > timezone.now():
         announce_end(instance, instance.end_reason)
+
+
+@receiver(copied_session_ended)
+def on_copied_session_ended(data: Data, **kwargs: Any) -> None:
+    """Remove the row of a session that was used under a key that is over."""
+    for row in SignedInSession.objects.filter(pk__in=[registered_id(data)]):
+        if try_write(SignedInSession.objects.filter(pk=row.pk).forget):
+            announce_end(row, signals.COPIED)
 
 
 def on_password_changed(

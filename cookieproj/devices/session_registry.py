@@ -22,6 +22,8 @@ from cookieproj.engines.merge import Data
 from cookieproj.engines.signed_ids import without_signature
 
 from . import auth_hashes, device_limit, known_devices, stored_sessions
+from .bound.binding import binding_of
+from .bound.registering import columns_of
 from .client_info import address_of, device_of
 from .deferred_writes import try_write
 from .device_limit import SignInRefusedError
@@ -137,6 +139,7 @@ def make_row(request: HttpRequest, user: Any, row_id: str) -> SignedInSession:
         system=system,
         address=address_of(request),
         expires=expiry_of(request.session),
+        **columns_of(binding_of(request.session)),
         **identity(request.session),
     )
 

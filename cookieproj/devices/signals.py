@@ -30,5 +30,10 @@ PASSWORD = "password changed"  # noqa: S105
 REPLACED = "another user signed in"
 # The user has signed in on another device, and may be signed in on no more: see DEVICES_LIMIT.
 DEVICE_LIMIT = "device limit"
+# The session had to be bound to its device, and the browser has registered no key: see
+# DEVICES_BOUND.
+NO_KEY = "no key of the device"
+# Two have used the session, one of them with a copied cookie: see SESSION_END_COPIED.
+COPIED = "copied cookie"
 
-REASONS = (SIGNED_OUT, ENDED, EVERYWHERE, PASSWORD, REPLACED, DEVICE_LIMIT)
+REASONS = (SIGNED_OUT, ENDED, EVERYWHERE, PASSWORD, REPLACED, DEVICE_LIMIT, NO_KEY, COPIED)

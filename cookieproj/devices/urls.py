@@ -3,6 +3,7 @@
 from django.urls import path
 
 from . import session_views, views
+from .bound import views as bound_views
 
 app_name = "cookieproj_devices"
 urlpatterns = [
@@ -10,6 +11,8 @@ urlpatterns = [
     path("sign-out/", session_views.sign_out, name="sign-out-here"),
     path("stay/", session_views.stay, name="stay"),
     path("status/", session_views.status, name="status"),
+    path("bound/register/", bound_views.register, name="bound-register"),
+    path("bound/renew/", bound_views.renew, name="bound-renew"),
     path("sign-out-others/", views.sign_out_others, name="sign-out-others"),
     path("<uuid:pk>/sign-out/", views.sign_out_one, name="sign-out"),
 ]

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.sessions.backends.base import SessionBase
 
+from .admission import Admission
 from .merge import Data
 from .subclass_hooks import is_ours_or_djangos, overrides
 
@@ -68,6 +69,9 @@ class AsyncMixin(SessionBase):
     if TYPE_CHECKING:
         _session_cache: Data
 
+    # Whether the request may open this session. None, as outside of a request: it may.
+    admission: Admission | None = None
+
     # Replaced by each ``clear``: a load that began before does not bring back what was cleared.
     _emptied: object = None
 
@@ -80,10 +84,30 @@ class AsyncMixin(SessionBase):
         with _locks.setdefault(self, threading.RLock()):
             if not hasattr(self, "_session_cache"):
                 emptied_before = self._emptied
-                data = {} if no_load or self.session_key is None else self.load()
+                data = {} if no_load or self.session_key is None else self._admitted(self.load())
                 if self._emptied is emptied_before:
                     self._session_cache = data
         return self._session_cache
+
+    def _admitted(self, data: Data) -> Data:
+        """Return the loaded data, or {} if the request may not open the session: it gets a new one.
+
+        The session that the key opens stays as it is.
+        """
+        if not data or self.admission is None or self.admission(data):
+            return data
+        save_follows = vars(self).get("save_follows", False)
+        vars(self).clear()
+        type(self).__init__(self)
+        self.accessed = True
+        if save_follows:
+            self.save_follows = True
+        return {}
+
+    def _ensure_admitted(self) -> None:
+        """Read the session, unless that is done, if the request might not open it."""
+        if self.admission is not None and not hasattr(self, "_session_cache"):
+            self._get_session()
 
     # Django's property calls Django's method, whatever a subclass overrides.
     _session = property(_get_session)
@@ -125,12 +149,13 @@ class AsyncMixin(SessionBase):
             return data
         # This runs on the event loop, which must not block, so it takes no lock.
         emptied_before = self._emptied
-        data = await self.aload() if self.session_key else {}
+        data = self._admitted(await self.aload()) if self.session_key else {}
         if self._emptied is emptied_before:
             self._session_cache = data
         return self._session_cache
 
     def clear(self) -> None:
+        self._ensure_admitted()
         self._emptied = object()
         super().clear()
 
@@ -149,6 +174,8 @@ class AsyncMixin(SessionBase):
         await self._in_thread("save", must_create)
 
     async def aflush(self) -> None:
+        if self.admission is not None:
+            await self._aget_session()
         if overrides(type(self), "flush"):
             await self._in_thread("flush")
         else:

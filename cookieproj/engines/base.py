@@ -213,6 +213,8 @@ class Engine(ApplyMixin, KeyRenewalMixin, ListingMixin, TimeoutsMixin):
 
         A key of any type is converted to its text, as by Django's ORM.
         """
+        if session_key is None:
+            self._ensure_admitted()
         key = self.session_key if session_key is None else without_signature(session_key)
         if str(key) == self._key:
             for old_key, _base in self._replaced:

@@ -63,6 +63,10 @@ RENEWED_FROM = "_session_renewed_from"
 # request with the previous key would find an empty session.
 RENEWED_TO = "_session_renewed_to"
 
+# Beside it, if SESSION_END_COPIED is set: since when the browser has the new key, in seconds since
+# 1970. Under another name the previous key would lead to the session again.
+RENEWAL_ENDED = "_session_renewal_ended"
+
 # In a cookie that a handover has exchanged for a session key: that key, whether the browser has
 # sent the cookie since, and the name of the key's store. Under a changed name the session would
 # miss what is written under the key, and would not end with it.

@@ -128,6 +128,10 @@ class CookieSession(ListingMixin, TimeoutsMixin, DjangoStore):
                 CookieTooLargeError(settings.SESSION_COOKIE_NAME, size, MAX_COOKIE_BYTES)
             )
 
+    def delete(self, session_key: str | None = None) -> None:
+        self._ensure_admitted()
+        super().delete(session_key)
+
     def _report_too_large(self, error: CookieTooLargeError) -> None:
         """Raise the error or log it, as the setting says."""
         if getattr(settings, "SESSION_COOKIE_TOO_LARGE_IS_ERROR", settings.DEBUG):

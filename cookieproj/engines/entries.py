@@ -11,8 +11,11 @@ from typing import Any
 from django.contrib.auth import SESSION_KEY
 from django.utils.functional import Promise
 
-from .constants import MOVED_TOMBSTONE, RENEWED_TO, SESSION_TOMBSTONE
+from .constants import MOVED_TOMBSTONE, RENEWAL_ENDED, RENEWED_TO, SESSION_TOMBSTONE
 from .merge import Data
+
+# The names in the data of each other tombstone.
+TOMBSTONES = ({MOVED_TOMBSTONE}, {RENEWED_TO}, {RENEWED_TO, RENEWAL_ENDED})
 
 
 # Not frozen, which would make it four times slower to create, at each step of a session.
@@ -39,7 +42,7 @@ class Entry:
         """Return the data, newly decoded at each call; None if the entry is no session."""
         content = self.content()
         is_tombstone = content == SESSION_TOMBSTONE or (
-            content is not None and content.keys() in ({MOVED_TOMBSTONE}, {RENEWED_TO})
+            content is not None and content.keys() in TOMBSTONES
         )
         return None if is_tombstone else content
 
@@ -57,6 +60,11 @@ class Entry:
     def renewed_to(self) -> str | None:
         """The session's new key, if the entry is what was stored under its previous one."""
         return (self.content() or {}).get(RENEWED_TO) if self.is_tombstone else None
+
+    @property
+    def renewal_ended(self) -> int | None:
+        """Since when the browser has the new key, in seconds since 1970, if the entry says so."""
+        return (self.content() or {}).get(RENEWAL_ENDED) if self.is_tombstone else None
 
     @cached_property
     def has_ended(self) -> bool:

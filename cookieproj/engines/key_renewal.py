@@ -23,12 +23,13 @@ from django.conf import settings
 from django.core.signals import setting_changed
 
 from .clock import from_now
-from .constants import KEY_SINCE, RENEWED_FROM, RENEWED_TO
+from .constants import KEY_SINCE, RENEWAL_ENDED, RENEWED_FROM, RENEWED_TO
 from .english import in_english
 from .entries import Entry
 from .exceptions import StoreError
 from .listing import ListingMixin
 from .session_keys import SessionKeys
+from .signals import copied_session_ended
 from .timeouts import seconds_of
 
 logger = logging.getLogger("django.contrib.sessions")
@@ -45,8 +46,16 @@ def renew_age() -> int | None:
     return None if getattr(settings, "SESSION_HANDOVER_FROM", "") else seconds
 
 
+def ends_copied() -> bool:
+    """Return SESSION_END_COPIED: whether a previous key that is used again ends the session."""
+    return bool(getattr(settings, "SESSION_END_COPIED", False))
+
+
 class KeyRenewalMixin(SessionKeys, ListingMixin):
     """The part of an engine that renews session keys."""
+
+    # Whether this request has ended the session with a key that was renewed long ago.
+    was_copied = False
 
     # Whether this request was led here from the previous key.
     is_led_here = False
@@ -116,12 +125,19 @@ class KeyRenewalMixin(SessionKeys, ListingMixin):
     def _end_previous_key(self, previous_key: str) -> None:
         """Let the previous key lead here for another GRACE seconds only.
 
-        The mark is removed last: if the store fails before, the next request tries again.
+        With SESSION_END_COPIED its entry stays as long as its cookie may: a later request with it
+        ends the session. The mark is removed last: if the store fails before, the next request
+        tries again.
         """
         store = self._store
-        entry = store.read(previous_key)
+        entry = store.read(previous_key, with_expiry=True)
         if entry and entry.renewed_to == self._key:
-            store.touch(previous_key, entry, from_now(GRACE))
+            if ends_copied():
+                ended = {RENEWED_TO: self._key, RENEWAL_ENDED: int(time.time())}
+                expires = entry.expires or self._expires()
+                store.compare_and_swap(previous_key, entry, ended, expires)
+            else:
+                store.touch(previous_key, entry, from_now(GRACE))
         del self._get_session()[RENEWED_FROM]
         self.save()
 
@@ -137,9 +153,32 @@ class KeyRenewalMixin(SessionKeys, ListingMixin):
     def _is_led_on(self, entry: Entry | None) -> bool:
         """Whether the entry leads to a new key. The session then has that key."""
         new_key = entry and entry.renewed_to
-        if new_key:
-            self._session_key, self.is_led_here = new_key, True
-        return bool(new_key)
+        if entry is None or not new_key:
+            return False
+        ended = entry.renewal_ended
+        if ended is not None and time.time() - ended > GRACE:
+            self._end_copied(entry)
+            return False
+        self._session_key, self.is_led_here = new_key, True
+        return True
+
+    def _end_copied(self, entry: Entry) -> None:
+        """End the session, which somebody continues under its new key: one of the two is a copy.
+
+        ``entry`` is that of the previous key, which this request has sent.
+        """
+        store, key = self._store, self._key
+        current: Entry | None = entry
+        while current and current.renewed_to:
+            current = store.read(current.renewed_to)
+        if not store.compare_and_delete(key, entry):
+            # Another request with this key is ending it.
+            return
+        self._delete(str(entry.renewed_to))
+        if current and current.data:
+            self.was_copied = True
+            logger.warning("A session has ended: its previous key was used again.")
+            copied_session_ended.send(type(self), data=current.data)
 
     def _note_new_key(self) -> None:
         if renew_age() is not None:

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest, parse_cookie
 
+from .admission import ADMISSION_ATTRIBUTE
 from .handover.cookie_to_server import CookieToServer
 from .handover.server_to_cookie import ServerToCookie
 from .session_keys import SessionKeys
@@ -110,6 +111,7 @@ def create_session(
     request = request_ref()
     cookies = request.COOKIES if request else parse_cookie(meta.get("HTTP_COOKIE", ""))
     session = open_session(session_class, cookies.get(settings.SESSION_COOKIE_NAME))
+    session.admission = getattr(request, ADMISSION_ATTRIBUTE, None)  # type: ignore[attr-defined]
     if isinstance(session, SAVED_WITH_RESPONSE):
         session.save_follows = request is not None
     if request and is_lazy(request):

@@ -28,12 +28,7 @@ def save_with_response(
     """
     was_accessed = session.accessed
     if is_empty and settings.SESSION_COOKIE_NAME in request.COOKIES:
-        response.delete_cookie(
-            settings.SESSION_COOKIE_NAME,
-            path=settings.SESSION_COOKIE_PATH,
-            domain=settings.SESSION_COOKIE_DOMAIN,
-            samesite=settings.SESSION_COOKIE_SAMESITE,  # type: ignore[arg-type]
-        )
+        delete_session_cookie(response)
         vary_by_cookie(response)
         return
     is_saved = (
@@ -45,6 +40,15 @@ def save_with_response(
         save_and_set_cookie(session, response)
     if was_accessed or is_saved:
         vary_by_cookie(response)
+
+
+def delete_session_cookie(response: HttpResponse) -> None:
+    response.delete_cookie(
+        settings.SESSION_COOKIE_NAME,
+        path=settings.SESSION_COOKIE_PATH,
+        domain=settings.SESSION_COOKIE_DOMAIN,
+        samesite=settings.SESSION_COOKIE_SAMESITE,  # type: ignore[arg-type]
+    )
 
 
 def save_and_set_cookie(session: Any, response: HttpResponse) -> None:

@@ -9,3 +9,7 @@ sessions_moved = Signal()
 
 # Sent after a stored session was deleted in the admin, with its ``session_key``.
 stored_session_deleted = Signal()
+
+# Sent after a request has ended a session with a key that was renewed long ago: see
+# SESSION_END_COPIED. ``data`` is the data of the session.
+copied_session_ended = Signal()

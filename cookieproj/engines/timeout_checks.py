@@ -9,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 
 from .checks import engine_or_none
+from .key_renewal import ends_copied
 from .timeouts import Timeouts, TimeoutsMixin, seconds_of, timeouts
 from .validation import uses_middleware
 
@@ -67,3 +68,13 @@ def readers_are_not_idle(**kwargs: Any) -> list[CheckMessage]:
     text = _("SESSION_IDLE_AGE signs out people who only read: Django's middleware renews nothing.")
     hint = _("List %(name)s in MIDDLEWARE, in place of Django's.") % {"name": OUR_MIDDLEWARE}
     return [CheckWarning(text, hint=hint, id="engines.W014")]
+
+
+@register(Tags.security)
+def copied_sessions_can_be_noticed(**kwargs: Any) -> list[CheckMessage]:
+    """Warn if SESSION_END_COPIED is on, and no key is renewed: then no copy is ever noticed."""
+    if not ends_copied() or getattr(settings, "SESSION_RENEW_AGE", None) is not None:
+        return []
+    text = _("SESSION_END_COPIED never ends a session: SESSION_RENEW_AGE is not set.")
+    hint = _("Set SESSION_RENEW_AGE to the seconds after which a session gets a new key.")
+    return [CheckWarning(text, hint=hint, id="engines.W016")]

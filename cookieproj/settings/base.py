@@ -51,6 +51,7 @@ MIDDLEWARE = [
     "demo.wire.WireMiddleware",
     "demo.middleware.PrivateCacheMiddleware",
     "demo.middleware.NulCookieMiddleware",
+    "cookieproj.devices.bound.middleware.BoundSessionsMiddleware",
     "cookieproj.engines.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -227,6 +228,11 @@ DEVICES_LIMIT = whole_number("DEVICES_LIMIT", default=0 if DEBUG else 10) or Non
 DEVICES_ASK_PASSWORD_AFTER = (
     whole_number("DEVICES_ASK_PASSWORD_AFTER", default=0 if DEBUG else 5 * 60) or None
 )
+
+# Whether sessions are bound to their devices: "offer", "require", or not at all; and for how many
+# seconds a browser need not prove its key again.
+DEVICES_BOUND = env.str("DEVICES_BOUND", default="") or None
+DEVICES_BOUND_AGE = whole_number("DEVICES_BOUND_AGE", default=5 * 60, minimum=1)
 
 # The levels of OWASP ASVS and NIST SP 800-63B at which ``manage.py check`` checks the site.
 SESSION_ASVS_LEVEL = whole_number("SESSION_ASVS_LEVEL", default=0) or None

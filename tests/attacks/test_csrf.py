@@ -32,10 +32,12 @@ FORM = {
 # Accepted without a token. /language/ checks headers instead, see below. Under /in-path/ the URL
 # is the secret, and no cookie and no other session is used. A payment page of another site posts
 # with a signed receipt, and one recipe only shows what a POST of another site carried: see
-# tests/demo/test_other_sites.py.
+# tests/demo/test_other_sites.py. The browser itself sends keys and proofs of bound sessions, each
+# with a challenge of this site: see test_bound_sessions.py.
 EXEMPT = {
     "/language/", "/in-path/begin/", "/in-path/", "/other-sites/received/", "/payment/back-lost/",
     "/payment/back-landing/", "/payment/back-order-cookie/",
+    "/devices/bound/register/", "/devices/bound/renew/",
 }  # fmt: skip
 
 # Recipes that set or delete a cookie on any method, so that their URL can be typed:

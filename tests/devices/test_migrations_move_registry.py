@@ -41,8 +41,11 @@ def database(
         yield
 
 
+LATER_COLUMNS = {"bound_at", "bound_by"}
+
+
 def contents(app: str) -> dict[str, list[dict[str, Any]]]:
-    """The rows of that app's tables, with the present names of their columns."""
+    """The rows of that app's tables, with the present names of the columns that both apps have."""
     tables = {}
     with connection.cursor() as cursor:
         for table in TABLES:
@@ -50,7 +53,10 @@ def contents(app: str) -> dict[str, list[dict[str, Any]]]:
             names = [
                 {"session_key": "sealed_key"}.get(each[0], each[0]) for each in cursor.description
             ]
-            tables[table] = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            tables[table] = [
+                {name: row[name] for name in row if name not in LATER_COLUMNS} for row in rows
+            ]
     return tables
 
 

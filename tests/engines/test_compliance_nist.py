@@ -65,6 +65,7 @@ CASES: list[tuple[dict[str, Any], str, str, str]] = [
     ),
     ({}, "nist.5.1-csrf", NOT_VISIBLE, "/payment/"),
     ({"ROOT_URLCONF": SITE}, "nist.5.1-csrf", MET, ""),
+    ({"ROOT_URLCONF": "cookieproj.devices.urls"}, "nist.5.1-csrf", MET, ""),
     ({"MIDDLEWARE": [DJANGO_MIDDLEWARE]}, "nist.5.1-csrf", NOT_MET, "CsrfViewMiddleware"),
     ({}, "nist.5.1.1-1", MET, ""),
     ({"SESSION_COOKIE_SECURE": False}, "nist.5.1.1-1", NOT_MET, "SESSION_COOKIE_SECURE = True"),

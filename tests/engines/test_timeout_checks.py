@@ -16,7 +16,7 @@ NAMES = ["SESSION_IDLE_AGE", "SESSION_ABSOLUTE_AGE"]
 
 def ids() -> list[str]:
     """The ids of the checks of timeouts that report something."""
-    ours = {"engines.E011", "engines.E012", "engines.W014", "engines.W015"}
+    ours = {"engines.E011", "engines.E012", "engines.W014", "engines.W015", "engines.W016"}
     return sorted(message.id for message in run_checks() if message.id in ours)
 
 
@@ -72,3 +72,10 @@ def test_idle_age_that_never_applies_is_a_warning(
 ) -> None:
     settings.SESSION_IDLE_AGE, settings.SESSION_ABSOLUTE_AGE = 900, absolute
     assert ids() == reported
+
+
+def test_copies_are_noticed_only_if_keys_are_renewed(settings: Settings) -> None:
+    settings.SESSION_END_COPIED = True
+    assert ids() == ["engines.W016"]
+    settings.SESSION_RENEW_AGE = 3600
+    assert ids() == []

@@ -180,7 +180,11 @@ def no_fallback_to_http() -> Finding:
 def forged_requests_refused() -> Finding:
     if not uses_middleware(CSRF_MIDDLEWARE):
         return to_set(site.with_middleware(CSRF_MIDDLEWARE))
-    exempt = [route for route, view in site.views() if getattr(view, "csrf_exempt", False)]
+    exempt = [
+        route
+        for route, view in site.views()
+        if getattr(view, "csrf_exempt", False) and not hasattr(view, site.TAKES_PROOFS)
+    ]
     if exempt:
         text = _("Look whether these change anything, as they are exempt from the check: %(urls)s")
         return not_visible(text % {"urls": ", ".join(exempt)})

@@ -243,6 +243,7 @@ class ServerToCookie(KeepsExpiryMixin, CookieSession):
             if not self.is_cookie(session_key):
                 self._old().delete(session_key)
             return
+        self._ensure_admitted()
         self._end_old_session(self._loaded_exchange())
         super().delete()
 

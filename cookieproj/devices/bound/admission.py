@@ -1,0 +1,100 @@
+"""Whether a request may open a bound session."""
+
+import logging
+from enum import Enum, auto
+from time import time
+from weakref import ref
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import Resolver404, resolve
+
+from cookieproj.devices import conf
+from cookieproj.devices.constants import ROW_ITEM
+from cookieproj.engines.compliance.site import TAKES_PROOFS
+from cookieproj.engines.merge import Data
+
+from .binding import Binding, binding_of
+from .bound_cookie import BoundCookie, read_cookie
+
+logger = logging.getLogger(__name__)
+
+# Seconds after a sign-in for which a session that has to be bound opens without a key, and seconds
+# after the first bound cookie for which requests that were on their way open it without one. The
+# latter is never longer than the cookie lives.
+REGISTRATION_TIME, GRACE = 30, 10
+
+
+class Refusal(Enum):
+    """Why a request may not open the session of its cookie."""
+
+    # It has no valid bound cookie.
+    NO_BOUND_COOKIE = auto()
+    # The session has to be bound, and the browser has registered no key.
+    NO_KEY = auto()
+
+
+# For the log.
+REASONS = {
+    Refusal.NO_BOUND_COOKIE: "the request has no valid bound cookie",
+    Refusal.NO_KEY: "its browser has registered no key",
+}
+
+
+class BoundAdmission:
+    """The admission of one request.
+
+    ``refusal`` says why it was refused: then it continues as if it had no session cookie. Otherwise
+    ``binding`` and ``cookie`` are those that opened the session, if it has a binding.
+    """
+
+    def __init__(self, request: HttpRequest) -> None:
+        # Weakly, as the request refers to this.
+        self._request = ref(request)
+        self._cookies = request.COOKIES
+        self.refusal: Refusal | None = None
+        self.binding: Binding | None = None
+        self.cookie: BoundCookie | None = None
+        self.refused_data: Data = {}
+
+    def __call__(self, data: Data) -> bool:
+        self.binding = binding_of(data)
+        if self.binding is None:
+            return True
+        self.cookie = read_cookie(self._cookies, self.binding)
+        if self.cookie:
+            return True
+        refusal = refusal_without_cookie(self.binding)
+        if refusal is None or takes_proofs(self._request()):
+            return True
+        self.refusal = refusal
+        self.refused_data = data
+        self._cookies.pop(settings.SESSION_COOKIE_NAME, None)
+        logger.warning("A bound session is not opened: %s.", REASONS[refusal], extra=row(data))
+        return False
+
+
+def takes_proofs(request: HttpRequest | None) -> bool:
+    """Whether the request is for a view that takes keys and proofs."""
+    if request is None:
+        return False
+    try:
+        match = request.resolver_match or resolve(
+            request.path_info, getattr(request, "urlconf", None)
+        )
+    except Resolver404:
+        return False
+    return hasattr(match.func, TAKES_PROOFS)
+
+
+def refusal_without_cookie(binding: Binding) -> Refusal | None:
+    if binding.confirmed:
+        grace = min(GRACE, conf.bound_age())
+        return Refusal.NO_BOUND_COOKIE if time() - binding.confirmed > grace else None
+    is_late = binding.is_required and time() - binding.offered > REGISTRATION_TIME
+    return Refusal.NO_KEY if is_late else None
+
+
+def row(data: Data) -> dict[str, str]:
+    """Return the field of a log record that names the session, by the id of its row."""
+    return {"session": str((data.get(ROW_ITEM) or [""])[0])}

@@ -1,0 +1,110 @@
+"""The bound cookie: signed by this site, for one binding, and valid for a few minutes."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.cookies import Morsel
+from typing import Any
+
+from django.conf import settings
+from django.core.signing import BadSignature
+from django.http import HttpRequest, HttpResponse
+
+from cookieproj.devices import conf
+from cookieproj.devices.constants import BOUND_COOKIE, BOUND_COOKIE_SALT, PROOF_DEMANDED_COOKIE
+from cookieproj.engines import running_engine
+from cookieproj.engines.signatures import sign, unpack, verify
+
+from .binding import Binding
+from .proofs import PublicKey
+
+# Digits of a number of attempts.
+MAX_DIGITS = 3
+
+# Seconds for which the server takes it after its browser has dropped it: a request may have been on
+# its way, or wait behind others. Never longer than the cookie lives.
+LEEWAY = 30
+
+
+@dataclass(frozen=True)
+class BoundCookie:
+    """``moment`` is that of the challenge whose proof has set it, in milliseconds since 1970.
+
+    ``key`` is in it if only the browser has the session: another response may have replaced the
+    session cookie that has it.
+    """
+
+    issued: int
+    moment: int
+    is_demanded: bool
+    key: PublicKey | None
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was set."""
+        return time.time() - self.issued
+
+
+def cookie_name(name: str = BOUND_COOKIE) -> str:
+    """Return the name with its prefix: other hosts cannot set such a cookie.
+
+    Chromium 156 registers no cookie with the prefix ``__Host-Http-``.
+    """
+    return f"{'__Host-' if settings.SESSION_COOKIE_PATH == '/' else '__Secure-'}{name}"
+
+
+def set_cookie(
+    response: HttpResponse, binding: Binding, moment: int, *, is_demanded: bool
+) -> "Morsel[str]":
+    """Set the cookie of a proof whose challenge is of that moment, and return it."""
+    content: list[Any] = [binding.id, moment, is_demanded]
+    if running_engine.is_held_by_browser():
+        content += [binding.algorithm, binding.jwk]
+    value = sign(json.dumps(content).encode(), BOUND_COOKIE_SALT)
+    return set_on(response, cookie_name(), value, conf.bound_age())
+
+
+def set_on(response: HttpResponse, name: str, value: str, max_age: int) -> "Morsel[str]":
+    """Set a cookie beside the session's. A device is bound over https alone, so it is Secure."""
+    response.set_cookie(
+        name,
+        value,
+        max_age=max_age,
+        path=settings.SESSION_COOKIE_PATH,
+        secure=True,
+        httponly=True,
+        samesite=settings.SESSION_COOKIE_SAMESITE,  # type: ignore[arg-type]
+    )
+    cookie: Any = response.cookies[name]
+    return cookie  # type: ignore[no-any-return]
+
+
+def delete_cookie(response: HttpResponse, name: str = BOUND_COOKIE) -> None:
+    set_on(response, cookie_name(name), "", 0)
+
+
+def read_cookie(cookies: Mapping[str, str], binding: Binding) -> BoundCookie | None:
+    """Return the bound cookie; None unless it is of that binding, and has not expired."""
+    try:
+        value, _secret = verify(cookies.get(cookie_name(), ""), BOUND_COOKIE_SALT)
+    except (BadSignature, ValueError):
+        return None
+    serialized, issued = unpack(value)
+    binding_id, moment, is_demanded, *key = json.loads(serialized)
+    cookie = BoundCookie(issued, moment, is_demanded, PublicKey(*key) if key else None)
+    age = conf.bound_age()
+    is_valid = abs(cookie.age) < age + min(LEEWAY, age)
+    return cookie if is_valid and binding_id == binding.id else None
+
+
+def demand_proof(response: HttpResponse, attempt: int) -> None:
+    """Let the browser prove its key before its next request, and mark that proof as demanded."""
+    delete_cookie(response)
+    set_on(response, cookie_name(PROOF_DEMANDED_COOKIE), str(attempt), conf.bound_age())
+
+
+def demanded_attempts(request: HttpRequest) -> int:
+    """Return how often in a row the browser has been asked for a proof; 0 if it was not."""
+    text = request.COOKIES.get(cookie_name(PROOF_DEMANDED_COOKIE), "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < MAX_DIGITS else 0

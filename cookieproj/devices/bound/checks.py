@@ -1,0 +1,124 @@
+"""System checks of the settings that bind sessions to devices. Importing the module registers them.
+
+None reports anything while DEVICES_BOUND is not set.
+"""
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+from typing import Any
+
+from django.conf import settings
+from django.contrib.sessions.middleware import SessionMiddleware as DjangoMiddleware
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import Warning as CheckWarning
+from django.core.exceptions import ImproperlyConfigured
+from django.urls import NoReverseMatch, reverse
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
+
+from cookieproj.devices import conf
+from cookieproj.engines.async_methods import AsyncMixin
+from cookieproj.engines.engine_registry import current_engine
+from cookieproj.engines.middleware import SessionMiddleware
+
+from .middleware import BoundSessionsMiddleware
+from .registering import RENEW
+
+
+@register
+def bound_is_valid(**kwargs: Any) -> list[CheckMessage]:
+    """Report a DEVICES_BOUND that is none of its values, no function, and no path of one."""
+    try:
+        value = conf.bound_or_function()
+    except ImportError:
+        value = object()
+    if value in {None, conf.OFFER, conf.REQUIRE} or callable(value):
+        return []
+    text = _("DEVICES_BOUND = %(value)r is not one of its values.")
+    hint = _(
+        'Set it to "%(offer)s", "%(require)s", None, a function that takes a user and returns one '
+        "of them, or the dotted path of such a function."
+    )
+    names = {"offer": conf.OFFER, "require": conf.REQUIRE}
+    return [Error(text % {"value": settings.DEVICES_BOUND}, hint=hint % names, id="devices.E011")]
+
+
+@register
+def bound_age_is_valid(**kwargs: Any) -> list[CheckMessage]:
+    """Report a DEVICES_BOUND_AGE that is no number of seconds."""
+    value: Any = getattr(settings, "DEVICES_BOUND_AGE", 1)
+    if type(value) is int and value > 0:
+        return []
+    text = _("DEVICES_BOUND_AGE = %(value)r is not a number of seconds.") % {"value": value}
+    return [Error(text, hint=_("Set it to a whole number, at least 1."), id="devices.E012")]
+
+
+@register
+def site_can_bind_sessions(**kwargs: Any) -> list[CheckMessage]:
+    """Report what keeps a site that has set DEVICES_BOUND from binding sessions."""
+    return list(obstacles()) if conf.binds_sessions() else []
+
+
+def obstacles() -> Iterator[CheckMessage]:
+    if not find_spec("jwt"):
+        text = _("DEVICES_BOUND needs the package PyJWT.")
+        yield Error(text, hint='pip install "cookieproj[bound]"', id="devices.E013")
+    if not opens_bound_sessions_only_with_their_cookie():
+        text = _("Nothing asks for the bound cookie of a session that is bound to a device.")
+        hint = _(
+            "List cookieproj.devices.bound.middleware.BoundSessionsMiddleware in MIDDLEWARE, "
+            "before cookieproj.engines.middleware.SessionMiddleware, and run one of cookieproj's "
+            "engines."
+        )
+        yield Error(text, hint=hint, id="devices.E014")
+    try:
+        reverse(RENEW)
+    except NoReverseMatch:
+        text = _("Browsers have no URL to which they can send the keys of their devices.")
+        hint = 'path("devices/", include("cookieproj.devices.urls"))'
+        yield Error(text, hint=hint, id="devices.E015")
+    if settings.SESSION_COOKIE_DOMAIN:
+        text = _(
+            "DEVICES_BOUND binds a session to one host, and SESSION_COOKIE_DOMAIN sends its cookie "
+            "to several: on the others it would not open."
+        )
+        yield Error(text, hint=_("Unset one of the two."), id="devices.E016")
+
+
+def opens_bound_sessions_only_with_their_cookie() -> bool:
+    """Whether our middleware stands before our SessionMiddleware, and the engine is ours."""
+    middlewares = [middleware_at(path) for path in settings.MIDDLEWARE]
+    positions = [
+        number for number, found in enumerate(middlewares) if is_a(found, DjangoMiddleware)
+    ]
+    if BoundSessionsMiddleware not in middlewares or not positions:
+        return False
+    is_before = middlewares.index(BoundSessionsMiddleware) < positions[0]
+    try:
+        is_ours = issubclass(current_engine().session_class, AsyncMixin)
+    except (ImportError, ImproperlyConfigured):
+        # Another check reports the error.
+        is_ours = True
+    return is_before and is_ours and is_a(middlewares[positions[0]], SessionMiddleware)
+
+
+def middleware_at(path: str) -> Any:
+    """Return the middleware at that path; None if it cannot be imported."""
+    try:
+        return import_string(path)
+    except (ImportError, RuntimeError):
+        return None
+
+
+def is_a(middleware: Any, parent: type) -> bool:
+    return isinstance(middleware, type) and issubclass(middleware, parent)
+
+
+@register(Tags.security, deploy=True)
+def bound_sessions_use_https(**kwargs: Any) -> list[CheckMessage]:
+    """Warn if sessions are to be bound and their cookie is sent over http as well."""
+    if not conf.binds_sessions() or settings.SESSION_COOKIE_SECURE:
+        return []
+    text = _("Browsers bind sessions over https alone, and SESSION_COOKIE_SECURE is off.")
+    hint = _("Serve the site over https alone, and set SESSION_COOKIE_SECURE = True.")
+    return [CheckWarning(text, hint=hint, id="devices.W005")]

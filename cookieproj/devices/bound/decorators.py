@@ -1,0 +1,79 @@
+"""``proof_now``: a view that asks the device for a proof, and its user for nothing."""
+
+from collections.abc import Callable
+from functools import wraps
+from http import HTTPStatus
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.cache import add_never_cache_headers
+
+from cookieproj.devices import conf
+from cookieproj.devices.constants import PROOF_DEMANDED_COOKIE
+from cookieproj.devices.page_urls import own_url
+
+from .binding import binding_of
+from .bound_cookie import delete_cookie, demand_proof, demanded_attempts, read_cookie
+from .proofs import StaleChallengeError
+from .single_use import spend_proof
+
+View = Callable[..., Any]
+
+# A browser may have been renewing its cookie when it was asked, and then sends that proof first.
+MAX_ATTEMPTS = 8
+
+# Seconds for which a proof that a view has demanded admits its request.
+PROOF_AGE = 30
+
+
+def proof_now(view: View) -> View:
+    """Admit a bound session only with a proof of its key that was made for this very request.
+
+    The first response is a redirect (307) to the view itself, which deletes the bound cookie. The
+    browser proves its key before it follows, and sends a POST again with its body. So a copied
+    cookie is refused at once, even while the bound cookie is valid. Each proof counts once.
+
+    Sessions that are not bound are admitted: combine it with ``recently_authenticated`` for their
+    users. The view may be async.
+    """
+
+    @wraps(view)
+    def proven(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        response = response_unless_proven(request)
+        return view(request, *args, **kwargs) if response is None else response
+
+    @wraps(view)
+    async def aproven(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        response = await sync_to_async(response_unless_proven)(request)
+        return await view(request, *args, **kwargs) if response is None else response
+
+    return aproven if iscoroutinefunction(view) else proven
+
+
+def response_unless_proven(request: HttpRequest) -> HttpResponse | None:
+    """Return None if the view may answer the request, or a response to send in its place."""
+    binding = binding_of(request.session) if conf.binds_sessions() else None
+    if binding is None or not binding.confirmed:
+        return None
+    cookie = read_cookie(request.COOKIES, binding)
+    if cookie and cookie.is_demanded and cookie.age < PROOF_AGE:
+        try:
+            spend_proof(request, binding, cookie)
+        except StaleChallengeError:
+            pass
+        else:
+            return None
+    attempts = demanded_attempts(request)
+    if attempts >= MAX_ATTEMPTS:
+        response = render(
+            request, "cookieproj_devices/not_proven.html", status=HTTPStatus.FORBIDDEN
+        )
+        delete_cookie(response, PROOF_DEMANDED_COOKIE)
+        return response
+    response = HttpResponse(status=HTTPStatus.TEMPORARY_REDIRECT)
+    response.headers["Location"] = own_url(request)
+    demand_proof(response, attempts + 1)
+    add_never_cache_headers(response)
+    return response

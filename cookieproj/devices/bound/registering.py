@@ -1,0 +1,106 @@
+"""Offers a binding at a sign-in, registers the browser's key, and confirms it."""
+
+from functools import partial
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+
+from cookieproj.devices import conf
+from cookieproj.devices.constants import BINDING_ITEM
+from cookieproj.devices.deferred_writes import try_write
+from cookieproj.devices.models import SignedInSession
+from cookieproj.devices.row_identity import registered_id
+from cookieproj.engines.admission import ADMISSION_ATTRIBUTE
+from cookieproj.engines.exceptions import SessionEndedError
+
+from . import challenges, headers
+from .admission import BoundAdmission
+from .binding import Binding, binding_of, change_binding
+from .proofs import Proof, ProofError
+from .single_use import first_key
+
+# On a request whose sign-in offers a binding: that binding.
+OFFERED_ATTRIBUTE = "offered_binding"
+
+REGISTER, RENEW = "cookieproj_devices:bound-register", "cookieproj_devices:bound-renew"
+
+
+def offer(request: HttpRequest, user: Any) -> None:
+    """Put a binding into the session of a user who has just signed in.
+
+    A session that is bound already stays so: its user has only given the password once more.
+    """
+    binding = binding_of(request.session)
+    if binding and binding.key:
+        return
+    policy = conf.bound(user)
+    if policy is None:
+        request.session.pop(BINDING_ITEM, None)
+        return
+    offered = Binding.new(is_required=policy == conf.REQUIRE)
+    request.session[BINDING_ITEM] = offered.as_item()
+    setattr(request, OFFERED_ATTRIBUTE, offered)
+
+
+def add_header(request: HttpRequest, response: HttpResponse) -> None:
+    """Offer the binding to the browser. Browsers bind over https alone."""
+    binding: Binding | None = getattr(request, OFFERED_ATTRIBUTE, None)
+    if binding and request.is_secure():
+        challenge = challenges.make(binding.id, request.get_host(), after=0)
+        response.headers[headers.REGISTRATION] = headers.registration(reverse(REGISTER), challenge)
+
+
+def register_key(request: HttpRequest, binding: Binding, proof: Proof) -> Binding:
+    """Store the key in the session, and return the binding with it.
+
+    The same key may be registered again, as the response may have been lost. Raises ProofError if
+    the session has another key, or the challenge is another one; SessionEndedError and StoreError.
+    """
+    moment = challenges.moment_of(proof.challenge, binding.id, request.get_host())
+
+    def register(stored: Binding) -> Binding:
+        if stored.confirmed or (stored.key and stored.key != proof.key):
+            raise ProofError("the session has a key already")
+        return stored.with_key(proof.key, moment)
+
+    bound = register(binding)
+    if not change_binding(request, binding, register):
+        if first_key(binding, moment, proof.key) != proof.key.jwk:
+            raise ProofError("the session has a key already")
+        # The response sets the session, unless that of a concurrent request replaces it: see
+        # ``confirm``.
+        request.session[BINDING_ITEM] = bound.as_item()
+    rows = SignedInSession.objects.filter(pk__in=[registered_id(request.session)])
+    try_write(partial(rows.update, **columns_of(bound)))
+    return bound
+
+
+def confirm(request: HttpRequest) -> None:
+    """Note that the browser sends the bound cookie, at the first request with it.
+
+    From then on the session does not open without one.
+    """
+    admission: BoundAdmission | None = getattr(request, ADMISSION_ATTRIBUTE, None)
+    if not (admission and admission.cookie and admission.binding):
+        return
+    binding, cookie = admission.binding, admission.cookie
+    if binding.confirmed or binding_of(request.session) != binding:
+        return
+    try:
+        if change_binding(request, binding, Binding.with_confirmation):
+            return
+    except SessionEndedError:
+        return
+    # Only the browser has the session. A concurrent response may have replaced the one with the
+    # key, which the bound cookie has too.
+    if key := binding.key or cookie.key:
+        bound = binding.with_key(key, cookie.moment)
+        request.session[BINDING_ITEM] = bound.with_confirmation().as_item()
+
+
+def columns_of(binding: Binding | None) -> dict[str, Any]:
+    """Return what the row of a session says of its binding."""
+    if binding is None or binding.key is None:
+        return {"bound_at": None, "bound_by": ""}
+    return {"bound_at": binding.registered_at, "bound_by": binding.algorithm}

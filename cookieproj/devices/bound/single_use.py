@@ -1,0 +1,73 @@
+"""Uses challenges and proofs up: each counts once, however many requests come at once.
+
+A session on a server says itself which were used. For a session in a cookie the default cache does.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any
+
+from django.core.cache import cache
+from django.http import HttpRequest
+
+from . import challenges
+from .binding import Binding, change_binding
+from .bound_cookie import BoundCookie
+from .proofs import Proof, PublicKey, StaleChallengeError
+
+# The prefix of the cache's keys.
+USED_KEY = "cookieproj.devices.bound:"
+
+# Seconds. By then the challenge is too old.
+KEPT_FOR = 2 * challenges.CHALLENGE_AGE
+
+
+def use_challenge(request: HttpRequest, binding: Binding, proof: Proof) -> int:
+    """Use up the proof's challenge, and return its moment.
+
+    Raises StaleChallengeError if it, or a later one, was used before; SessionEndedError and
+    StoreError.
+    """
+    moment = challenges.moment_of(proof.challenge, binding.id, request.get_host())
+
+    def use(stored: Binding) -> Binding:
+        if stored.used >= moment:
+            raise StaleChallengeError("its challenge has been used")
+        return replace(stored.with_confirmation(), used=moment)
+
+    use_once(request, binding, use, f"challenge {moment}")
+    return moment
+
+
+def spend_proof(request: HttpRequest, binding: Binding, cookie: BoundCookie) -> None:
+    """Use up the proof that has set the cookie. Raises as ``use_challenge`` does."""
+
+    def spend(stored: Binding) -> Binding:
+        if stored.spent >= cookie.moment:
+            raise StaleChallengeError("its proof has been used")
+        return replace(stored, spent=cookie.moment)
+
+    use_once(request, binding, spend, f"proof {cookie.moment}")
+
+
+def use_once(
+    request: HttpRequest, binding: Binding, use: Callable[[Binding], Binding], name: str
+) -> None:
+    """Store what ``use`` makes of the binding; the name if only the browser has the session."""
+    if change_binding(request, binding, use):
+        return
+    if not cache.add(cache_key(binding, name), True, KEPT_FOR):
+        raise StaleChallengeError("it has been used")
+
+
+def first_key(binding: Binding, moment: int, key: PublicKey) -> Any:
+    """Return the JWK of the first key that was registered with the challenge of that moment.
+
+    It is for sessions that only their browsers have: a copy of the cookie has no key yet.
+    """
+    return cache.get_or_set(cache_key(binding, f"registration {moment}"), key.jwk, KEPT_FOR)
+
+
+def cache_key(binding: Binding, name: str) -> str:
+    return USED_KEY + sha256(f"{binding.id} {name}".encode()).hexdigest()

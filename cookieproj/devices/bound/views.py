@@ -1,0 +1,138 @@
+"""The two views to which a browser sends its key and its proofs, by itself.
+
+They are exempt from the CSRF check: a browser sends no token with its own requests. They change
+nothing without a proof of a challenge that this site has sent to that browser.
+"""
+
+import json
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from cookieproj.devices.constants import PROOF_DEMANDED_COOKIE
+from cookieproj.devices.user_model import signed_in_user
+from cookieproj.engines import running_engine
+from cookieproj.engines.compliance.site import TAKES_PROOFS
+from cookieproj.engines.decorators import passive
+from cookieproj.engines.exceptions import SessionEndedError
+
+from . import admission, bound_cookie, challenges, headers, proofs
+from .binding import Binding, binding_of
+from .registering import RENEW, register_key
+from .single_use import use_challenge
+
+View = Callable[[HttpRequest], HttpResponse]
+
+logger = logging.getLogger(__name__)
+
+
+def takes_proofs(view: View) -> View:
+    """Make it a view for requests that the browser sends by itself.
+
+    It opens a bound session without its cookie.
+    """
+    view = csrf_exempt(login_not_required(passive(never_cache(require_POST(view)))))
+    setattr(view, TAKES_PROOFS, True)
+    return view
+
+
+@takes_proofs
+def register(request: HttpRequest) -> HttpResponse:
+    """Bind the session to the key in the proof, and set the bound cookie."""
+    binding = binding_of(request.session)
+    if binding is None or not signed_in_user(request).is_authenticated:
+        return HttpResponse(status=HTTPStatus.NOT_FOUND)
+    try:
+        proof = proofs.verify(headers.text_in(request, headers.PROOF))
+        bound = register_key(request, binding, proof)
+    except proofs.ProofError as error:
+        return refuse(request, error)
+    except SessionEndedError:
+        return HttpResponse(status=HTTPStatus.NOT_FOUND)
+    return bound_response(request, bound, bound.used)
+
+
+@takes_proofs
+def renew(request: HttpRequest) -> HttpResponse:
+    """Set the next bound cookie for a proof; without one, send a challenge.
+
+    If the session has ended, the binding ends in the browser too. If the store does not answer, the
+    response is a 503, and the browser tries again.
+    """
+    session_id = headers.text_in(request, headers.SESSION_ID)
+    binding = binding_of(request.session)
+    is_alive = binding and binding.key and signed_in_user(request).is_authenticated
+    if binding is None or not is_alive or binding.id != session_id:
+        return end_response(request, session_id)
+    token = headers.text_in(request, headers.PROOF)
+    if not token:
+        return challenge_response(request, binding)
+    try:
+        proof = proofs.verify(token, binding.key)
+        moment = use_challenge(request, binding, proof)
+    except proofs.StaleChallengeError as error:
+        log_refusal(request, error)
+        return challenge_response(request, binding)
+    except proofs.ProofError as error:
+        return refuse(request, error)
+    except SessionEndedError:
+        return end_response(request, session_id)
+    return bound_response(request, binding, moment)
+
+
+def bound_response(request: HttpRequest, binding: Binding, moment: int) -> HttpResponse:
+    """Return the response with a bound cookie, the next challenge, and the browser's instructions.
+
+    ``moment`` is that of the challenge that was used.
+    """
+    response = HttpResponse(content_type="application/json")
+    is_demanded = bool(bound_cookie.demanded_attempts(request))
+    cookie = bound_cookie.set_cookie(response, binding, moment, is_demanded=is_demanded)
+    if is_demanded:
+        bound_cookie.delete_cookie(response, PROOF_DEMANDED_COOKIE)
+    origin = f"{request.scheme}://{request.get_host()}"
+    response.write(json.dumps(headers.instructions(binding.id, reverse(RENEW), origin, cookie)))
+    add_challenge(request, response, binding, after=moment)
+    return response
+
+
+def end_response(request: HttpRequest, session_id: str) -> HttpResponse:
+    leave_no_trace(request)
+    return JsonResponse(headers.end(session_id))
+
+
+def challenge_response(request: HttpRequest, binding: Binding) -> HttpResponse:
+    response = HttpResponse(status=HTTPStatus.FORBIDDEN)
+    add_challenge(request, response, binding, after=binding.used)
+    leave_no_trace(request)
+    return response
+
+
+def add_challenge(
+    request: HttpRequest, response: HttpResponse, binding: Binding, *, after: int
+) -> None:
+    challenge = challenges.make(binding.id, request.get_host(), after)
+    response.headers[headers.CHALLENGE] = headers.challenge(challenge, binding.id)
+
+
+def refuse(request: HttpRequest, error: proofs.ProofError) -> HttpResponse:
+    log_refusal(request, error)
+    leave_no_trace(request)
+    return HttpResponse(status=HTTPStatus.FORBIDDEN)
+
+
+def log_refusal(request: HttpRequest, error: proofs.ProofError) -> None:
+    row = admission.row(dict(request.session.items()))
+    logger.warning("The proof of a device's key is refused: %s.", error, extra=row)
+
+
+def leave_no_trace(request: HttpRequest) -> None:
+    """Keep a request without a proof out of the registry: it may come from another device."""
+    request.session = running_engine.store()()

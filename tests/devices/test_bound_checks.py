@@ -1,0 +1,94 @@
+"""The system checks of DEVICES_BOUND."""
+
+from typing import Any
+
+import pytest
+from django.core.checks import run_checks
+from pytest_django import Settings
+
+
+@pytest.fixture(autouse=True)
+def offered(settings: Settings) -> None:
+    settings.DEVICES_BOUND = "offer"
+    settings.SESSION_COOKIE_SECURE = True
+
+
+def found(*, deploy: bool = False) -> set[str]:
+    numbers = [*(f"devices.E{number:03}" for number in range(11, 17)), "devices.W005"]
+    ids = {str(message.id) for message in run_checks(include_deployment_checks=deploy)}
+    return ids & set(numbers)
+
+
+def by_user(user: Any) -> str | None:
+    return None
+
+
+@pytest.mark.parametrize("value", ["offer", "require", None, by_user, f"{__name__}.by_user"])
+def test_valid_values_are_accepted(value: Any, settings: Settings) -> None:
+    settings.DEVICES_BOUND = value
+    assert found(deploy=True) == set()
+
+
+@pytest.mark.parametrize("value", ["on", True, 1, "tests.nowhere.by_user"])
+def test_other_values_are_reported(value: Any, settings: Settings) -> None:
+    settings.DEVICES_BOUND = value
+    assert found() == {"devices.E011"}
+
+
+@pytest.mark.parametrize("value", [0, -1, "300", None, True])
+def test_age_is_a_positive_number(value: Any, settings: Settings) -> None:
+    settings.DEVICES_BOUND_AGE = value
+    assert found() == {"devices.E012"}
+
+
+def test_missing_package_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cookieproj.devices.bound.checks.find_spec", lambda name: None)
+    assert found() == {"devices.E013"}
+
+
+def test_middleware_must_stand_before_that_of_sessions(settings: Settings) -> None:
+    ours = "cookieproj.devices.bound.middleware.BoundSessionsMiddleware"
+    others = [path for path in settings.MIDDLEWARE if path != ours]
+    settings.MIDDLEWARE = others
+    assert found() == {"devices.E014"}
+    settings.MIDDLEWARE = [*others, ours]
+    assert found() == {"devices.E014"}
+    settings.MIDDLEWARE = [ours, *others]
+    assert found() == set()
+
+
+def test_engine_and_middleware_of_django_open_bound_sessions_without_their_cookie(
+    settings: Settings,
+) -> None:
+    settings.MIDDLEWARE = [
+        path.replace("cookieproj.engines", "django.contrib.sessions")
+        for path in settings.MIDDLEWARE
+    ]
+    assert "devices.E014" in found()
+
+
+def test_engine_of_django_is_reported(settings: Settings) -> None:
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
+    assert found() == {"devices.E014"}
+
+
+def test_missing_urls_are_reported(settings: Settings) -> None:
+    settings.ROOT_URLCONF = "demo.urls"
+    assert "devices.E015" in found()
+
+
+def test_cookie_of_several_hosts_is_reported(settings: Settings) -> None:
+    settings.SESSION_COOKIE_DOMAIN = "example.com"
+    assert found() == {"devices.E016"}
+
+
+def test_cookie_that_is_sent_over_http_is_warned_of(settings: Settings) -> None:
+    settings.SESSION_COOKIE_SECURE = False
+    assert (found(), found(deploy=True)) == (set(), {"devices.W005"})
+
+
+def test_site_that_binds_no_sessions_is_left_alone(settings: Settings) -> None:
+    settings.DEVICES_BOUND = None
+    settings.MIDDLEWARE = []
+    settings.SESSION_COOKIE_DOMAIN = "example.com"
+    assert found(deploy=True) == set()

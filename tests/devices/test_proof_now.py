@@ -1,0 +1,125 @@
+"""``proof_now``: a view that asks the device for a proof at this moment."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import time_machine
+from asgiref.sync import async_to_sync
+from django.http import HttpRequest, HttpResponse
+from django.test import AsyncClient
+from django.urls import include, path
+from django.views.decorators.csrf import csrf_exempt
+from pytest_django import Settings
+
+from cookieproj.devices.bound.admission import GRACE
+from cookieproj.devices.bound.decorators import MAX_ATTEMPTS, PROOF_AGE, proof_now
+from demo.models import User
+
+from .bound_device import Device
+
+pytestmark = pytest.mark.urls(__name__)
+
+
+def pay(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(f"paid {request.POST.get('amount', '')}")
+
+
+async def pay_async(request: HttpRequest) -> HttpResponse:
+    return pay(request)
+
+
+urlpatterns = [
+    path("pay/", csrf_exempt(proof_now(pay))),
+    path("pay-async/", csrf_exempt(proof_now(pay_async))),
+    path("", include("cookieproj.urls")),
+]
+
+
+@pytest.fixture(autouse=True)
+def bound(settings: Settings, profile: str) -> None:
+    settings.DEVICES_BOUND = "offer"
+
+
+@pytest.fixture
+def clock() -> Iterator[Any]:
+    with time_machine.travel(1_800_000_000) as clock:
+        yield clock
+
+
+@pytest.fixture
+def device(clock: Any, ada: User) -> Device:
+    device = Device().bind(ada)
+    clock.shift(GRACE + 1)
+    return device
+
+
+def test_view_runs_after_a_proof_and_gets_the_post(device: Device) -> None:
+    response = device.post("/pay/", {"amount": "5"})
+    assert (response.status_code, response.headers["Location"]) == (307, "/pay/")
+    assert not device.has_bound_cookie
+    assert device.renew().status_code == 200
+    response = device.post("/pay/", {"amount": "5"})
+    assert (response.status_code, response.content) == (200, b"paid 5")
+
+
+def test_each_proof_admits_one_request(device: Device) -> None:
+    device.post("/pay/")
+    device.renew()
+    thief = device.thief()
+    assert device.post("/pay/").status_code == 200
+    for sender in (device, thief):
+        assert sender.post("/pay/").status_code == 307
+
+
+def test_copied_cookies_are_refused_at_once(device: Device) -> None:
+    thief = device.thief()
+    assert thief.is_in
+    stolen = thief.client.cookies["__Host-bound_session"].value
+    for _attempt in range(MAX_ATTEMPTS):
+        assert thief.post("/pay/").status_code == 307
+        thief.client.cookies["__Host-bound_session"] = stolen
+    response = thief.post("/pay/")
+    assert response.status_code == 403
+    assert b"paid" not in response.content
+    assert device.is_in
+
+
+def test_ordinary_renewal_is_no_proof_for_the_view(device: Device) -> None:
+    assert device.forget_bound_cookie().renew().status_code == 200
+    assert device.post("/pay/").status_code == 307
+
+
+def test_renewal_that_was_on_its_way_is_followed_by_another(device: Device) -> None:
+    """Its response comes after the demand, and sets a cookie that is no proof for the view."""
+    device.post("/pay/")
+    demanded = device.client.cookies.pop("__Host-proof_demanded").value
+    assert device.renew().status_code == 200
+    device.client.cookies["__Host-proof_demanded"] = demanded
+    assert device.post("/pay/").status_code == 307
+    device.renew()
+    assert device.post("/pay/").status_code == 200
+
+
+def test_proof_grows_old(device: Device, clock: Any) -> None:
+    device.post("/pay/")
+    device.renew()
+    clock.shift(PROOF_AGE)
+    assert device.post("/pay/").status_code == 307
+
+
+def test_session_that_is_not_bound_is_admitted(clock: Any, ada: User) -> None:
+    device = Device().sign_in(ada)
+    assert device.post("/pay/").status_code == 200
+    assert Device().post("/pay/").status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_async_view(device: Device) -> None:
+    assert device.post("/pay-async/").status_code == 307
+    device.renew()
+    assert device.post("/pay-async/", {"amount": "1"}).content == b"paid 1"
+    client = AsyncClient()
+    client.cookies = device.client.cookies
+    post: Any = async_to_sync(client.post)
+    assert post("/pay-async/", secure=True).status_code == 307
