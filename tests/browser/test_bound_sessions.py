@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 import requests
+from mirakuru import TCPExecutor
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 
 from cookieproj.devices.bound.decorators import MAX_ATTEMPTS
 from cookieproj.profiles import PROFILES
 from tests import certificates
 from tests.conftest import copied
-from tests.servers import StoppableRedis, served
+from tests.servers import StoppableRedis, free_port, served
 from tests.sites import ROOT, python
 
 from .bound import launching_with_keys
@@ -65,13 +66,18 @@ def variables(
     return variables
 
 
-@contextmanager
-def serving(certificate: Path, environment: dict[str, str]) -> Iterator[str]:
-    """Serve ``bound_site`` over https. Yields its URL."""
+def server(certificate: Path, environment: dict[str, str]) -> Callable[[int], list[str]]:
+    """Return a function of a port: the command that serves ``bound_site`` over https."""
     program = ["-m", "gunicorn", "tests.browser.bound_site", "--chdir", str(ROOT), "--threads", "8"]
     files = ["--certfile", str(certificate), "--keyfile", str(certificate)]
     command = python(*program, *files, "--log-level", "error", **environment)
-    with served(lambda port: [*command, "--bind", f"127.0.0.1:{port}"]) as port:
+    return lambda port: [*command, "--bind", f"127.0.0.1:{port}"]
+
+
+@contextmanager
+def serving(certificate: Path, environment: dict[str, str]) -> Iterator[str]:
+    """Serve ``bound_site``. Yields its URL."""
+    with served(server(certificate, environment)) as port:
         yield f"https://localhost:{port}"
 
 
@@ -276,3 +282,26 @@ def test_unreachable_store_at_a_renewal_signs_nobody_out(
             assert BOUND_COOKIE in cookies(context)
     finally:
         redis.kill()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("db", "cache"), ("signed_cookies", "db"), ("file", "encrypted_cookies")]
+)
+def test_session_stays_bound_when_the_engine_is_switched(
+    browser: Browser, certificate: Path, variables: Variables, old: str, new: str
+) -> None:
+    before = variables(old)
+    after = before | {"SESSION_PROFILE": new, "SESSION_HANDOVER_FROM": old}
+    port = free_port()
+    url = f"https://localhost:{port}"
+    with browser.new_context(base_url=url) as context:
+        with TCPExecutor(server(certificate, before)(port), "127.0.0.1", port, timeout=60):
+            page = bound(context.new_page())
+        with TCPExecutor(server(certificate, after)(port), "127.0.0.1", port, timeout=60):
+            stolen = {"sessionid": cookies(context)["sessionid"]}
+            wait_until(page, lambda: BOUND_COOKIE not in cookies(context))
+            assert get(page, "/who/") == "ada"
+            assert BOUND_COOKIE in cookies(context)
+            thief = Thief(url, certificate, stolen)
+            wait_until(page, lambda: thief.name == "nobody")
+            assert get(page, "/who/") == "ada"
