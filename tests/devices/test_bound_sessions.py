@@ -150,7 +150,10 @@ def test_lost_answer_to_the_registration_signs_nobody_out(clock: Any, ada: User)
     device.forget_bound_cookie()
     clock.shift(3600)
     assert device.is_in
-    device.sign_in(ada)
+    device.bind(ada)
+    clock.shift(GRACE + 1)
+    assert device.is_in
+    assert not device.thief_of_session().is_in
 
 
 def test_same_key_may_be_registered_again(ada: User) -> None:

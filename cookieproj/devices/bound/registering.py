@@ -29,10 +29,11 @@ REGISTER, RENEW = "cookieproj_devices:bound-register", "cookieproj_devices:bound
 def offer(request: HttpRequest, user: Any) -> None:
     """Put a binding into the session of a user who has just signed in.
 
-    A session that is bound already stays so: its user has only given the password once more.
+    A session that is bound already stays so: its user has only given the password once more. If
+    the response with the first bound cookie was lost, this is another chance.
     """
     binding = binding_of(request.session)
-    if binding and binding.key:
+    if binding and binding.confirmed:
         return
     policy = conf.bound(user)
     if policy is None:
