@@ -2,6 +2,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from . import (
     attack_pages,
+    bound_page,
     engines_page,
     from_flask,
     language,
@@ -32,6 +33,9 @@ PAGES: list[URLPattern] = [
     path("questions/", question_pages.questions, name="questions"),
     path("questions/<slug:name>/", question_pages.answer, name="answer"),
     path("from-flask/", from_flask.from_flask, name="from-flask"),
+    path("bound/", bound_page.bound, name="bound"),
+    path("bound/proof/", bound_page.proof, name="proof"),
+    path("bound/steal/", bound_page.steal, name="steal"),
     path("switch/", switch_page.switch, name="switch"),
     *other_sites.PAGES,
     *payment.PAGES,

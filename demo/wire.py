@@ -17,6 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from cookieproj.devices.bound import bound_cookie
 from cookieproj.engines import running_engine
 from cookieproj.engines.listing import ListingMixin
 from cookieproj.engines.round_trips import RoundTrips, count_round_trips
@@ -207,6 +208,7 @@ def secret_cookie_names() -> set[str]:
     """Return the names of cookies that sign somebody in or authorize a form."""
     return {
         settings.SESSION_COOKIE_NAME,
+        bound_cookie.cookie_name(),
         settings.CSRF_COOKIE_NAME,
         LOGIN_COOKIE,
         SECURE_LOGIN_COOKIE,

@@ -30,6 +30,7 @@ PAGES = [
     "/questions/",
     "/break/",
     "/from-flask/",
+    "/bound/",
     "/switch/",
     "/devices/",
 ]

@@ -30,6 +30,7 @@ from demo.recipes.recipe import Recipe
 
 from .browsers import browser, row_of
 from .conftest import copied
+from .devices.bound_device import Device
 from .sites import ROOT, manage
 
 CATALOGUES = ["cookieproj/engines", "cookieproj/devices", "demo"]
@@ -195,6 +196,7 @@ PAGES = [
     "/session/",
     "/session/?whole",
     "/break/",
+    "/bound/",
     *(f"/switch/?old={old}&new={new}" for old in ENGINE_NAMES for new in ENGINE_NAMES),
     "/devices/",
     "/auth/by-hand/",
@@ -240,6 +242,20 @@ def test_text_of_recipe_is_chinese(recipe: Recipe, reader: Client) -> None:
 @pytest.mark.parametrize("name", ATTEMPTS)
 def test_attack_page_is_chinese(name: str, reader: Client) -> None:
     assert_is_chinese(reader.post(reverse("demo:break-it", args=[name])).content.decode())
+
+
+def test_page_of_a_bound_session_is_chinese(settings: Settings, ada: User) -> None:
+    settings.DEBUG, settings.DEVICES_BOUND = True, "offer"
+    device = Device().bind(ada)
+    device.forget_bound_cookie().renew("")
+    device.renew("no token")
+    device.forget_bound_cookie().get(secure_session_skipped="unreachable")
+    device.renew()
+    language = IN_CHINESE["Accept-Language"]
+    assert_is_chinese(device.post("/bound/steal/", accept_language=language).content.decode())
+    device.get("/bound/proof/")
+    device.renew()
+    assert_is_chinese(device.get("/bound/proof/", accept_language=language).content.decode())
 
 
 @pytest.mark.parametrize("name", ENGINE_NAMES)

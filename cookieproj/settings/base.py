@@ -51,6 +51,7 @@ MIDDLEWARE = [
     "demo.wire.WireMiddleware",
     "demo.middleware.PrivateCacheMiddleware",
     "demo.middleware.NulCookieMiddleware",
+    "demo.handshake.HandshakeMiddleware",
     "cookieproj.devices.bound.middleware.BoundSessionsMiddleware",
     "cookieproj.engines.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",

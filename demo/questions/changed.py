@@ -91,7 +91,7 @@ def switched(lab: Lab) -> Iterator[tuple[EngineRef, EngineRef, str]]:
                 _("A session is created on the engine %(old)s, with color = “%(color)s”.")
                 % {"old": old.label, "color": COLOR}
             )
-            cookie = replace(lab, session_class=old.store).cookie_of(session)
+            cookie = lab.cookie_of(session)
             lab.say(_("Now the site runs on %(new)s.") % {"new": new.label})
             lab.session_class.created_keys.add(session.session_key)
             yield old, new, cookie

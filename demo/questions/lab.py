@@ -11,8 +11,9 @@ from django.utils.translation import gettext_lazy
 
 from cookieproj.engines.benchmark.namespace import namespaced
 from cookieproj.engines.engine_registry import current_engine
-from cookieproj.engines.signed_ids import is_whole_session, open_session, sign, signs_ids
+from cookieproj.engines.signed_ids import open_session
 from demo.engine_facts import COLOR
+from demo.session_cookie import cookie_of
 from demo.view_source import source_of
 
 YES, NO = "yes", "no"
@@ -37,10 +38,7 @@ class Lab:
         return session
 
     def cookie_of(self, session: Any) -> str:
-        """Return the value of the session's cookie, as the middleware would set it."""
-        key = str(session.session_key)
-        is_signed = signs_ids() and not is_whole_session(self.session_class, key)
-        cookie = sign(key) if is_signed else key
+        cookie = cookie_of(session)
         self.say(_("Its cookie has %(length)d characters.") % {"length": len(cookie)})
         return cookie
 

@@ -95,7 +95,9 @@ def test_redirect_is_reported_with_next_response(wire_client: Client) -> None:
 def test_page_has_names_of_secret_cookies(wire_client: Client) -> None:
     page = wire_client.get("/recipes/sessions/set-item/").content.decode()
     [names] = re.findall('data-secret-cookies="([^"]*)"', page)
-    assert set(names.split()) == {"sessionid", "csrftoken", "login_auth", "__Host-login_auth"}
+    assert set(names.split()) == {
+        *("sessionid", "__Host-bound_session", "csrftoken", "login_auth", "__Host-login_auth")
+    }
 
 
 def test_key_in_url_is_reported(wire_client: Client) -> None:
