@@ -16,14 +16,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from cookieproj.devices import conf
-from cookieproj.devices.bound.admission import GRACE
+from cookieproj.devices.bound.admission import seconds_of_grace
 from cookieproj.devices.bound.binding import Binding, binding_of
-from cookieproj.devices.bound.bound_cookie import BoundCookie, read_cookie
+from cookieproj.devices.bound.bound_cookie import BoundCookie, read_cookie, seconds_of_validity
 from cookieproj.devices.bound.checks import obstacles
 from cookieproj.devices.bound.decorators import proof_now
 
 from .handshake import Exchange, Step, remembered
-from .stolen_cookies import Theft, accepted_for, thefts
+from .stolen_cookies import Theft, thefts
 from .view_source import highlighted, source_of
 
 SECONDS_A_DAY = 24 * 60 * 60
@@ -136,7 +136,7 @@ class Status:
     @property
     def seconds_for_a_thief(self) -> int:
         """For how many seconds this site accepts a copy of the bound cookie."""
-        return max(0, int(accepted_for() - self.cookie.age)) if self.cookie else 0
+        return max(0, int(seconds_of_validity() - self.cookie.age)) if self.cookie else 0
 
     @property
     def steps(self) -> list[tuple[Promise, Promise, Exchange]]:
@@ -186,8 +186,8 @@ def render_bound(
         "source": highlighted(source_of(proof)),
         "is_signed_in": request.user.is_authenticated,
         "age": conf.bound_age(),
-        "leeway": accepted_for() - conf.bound_age(),
-        "grace": min(GRACE, conf.bound_age()),
+        "leeway": seconds_of_validity() - conf.bound_age(),
+        "grace": seconds_of_grace(),
         "session_days": settings.SESSION_COOKIE_AGE // SECONDS_A_DAY,
         "debug": settings.DEBUG,
     }

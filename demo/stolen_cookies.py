@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from cookieproj.devices import conf
 from cookieproj.devices.bound import headers
 from cookieproj.devices.bound.binding import binding_of
-from cookieproj.devices.bound.bound_cookie import LEEWAY, cookie_name, read_cookie
+from cookieproj.devices.bound.bound_cookie import cookie_name, read_cookie, seconds_of_validity
 from cookieproj.devices.constants import BINDING_ITEM, BOUND_COOKIE_SALT
 from cookieproj.engines import running_engine
 from cookieproj.engines.signatures import sign, unpack, verify
@@ -55,11 +55,6 @@ class Theft:
     is_refused: bool
 
 
-def accepted_for() -> int:
-    """Return for how many seconds after it was set this site accepts the bound cookie."""
-    return conf.bound_age() + min(LEEWAY, conf.bound_age())
-
-
 def thefts(request: HttpRequest) -> Iterator[Theft]:
     """Try copies of the request's cookies, as another client would send them."""
     binding = binding_of(request.session)
@@ -72,9 +67,9 @@ def thefts(request: HttpRequest) -> Iterator[Theft]:
     value = request.COOKIES[cookie_name()]
     both = session | {cookie_name(): value}
     yield thief.tries(_("Both cookies, copied just now"), account, both)
-    later = session | {cookie_name(): aged(value, accepted_for())}
+    later = session | {cookie_name(): aged(value, seconds_of_validity())}
     what = _("Both cookies, as they are worth after %(seconds)d seconds")
-    yield thief.tries(what % {"seconds": accepted_for()}, account, later)
+    yield thief.tries(what % {"seconds": seconds_of_validity()}, account, later)
     what = _("Both cookies, at a page that asks the device for a proof")
     yield thief.tries(what, guarded, both)
     if conf.bound(request.user) == conf.OFFER:

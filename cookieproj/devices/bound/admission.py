@@ -87,10 +87,15 @@ def takes_proofs(request: HttpRequest | None) -> bool:
     return hasattr(match.func, TAKES_PROOFS)
 
 
+def seconds_of_grace() -> int:
+    """Return for how long after the first bound cookie a session opens without one."""
+    return min(GRACE, conf.bound_age())
+
+
 def refusal_without_cookie(binding: Binding) -> Refusal | None:
     if binding.confirmed:
-        grace = min(GRACE, conf.bound_age())
-        return Refusal.NO_BOUND_COOKIE if time() - binding.confirmed > grace else None
+        is_over = time() - binding.confirmed > seconds_of_grace()
+        return Refusal.NO_BOUND_COOKIE if is_over else None
     is_late = binding.is_required and time() - binding.offered > REGISTRATION_TIME
     return Refusal.NO_KEY if is_late else None
 

@@ -46,6 +46,11 @@ class BoundCookie:
         return time.time() - self.issued
 
 
+def seconds_of_validity() -> int:
+    """Return for how long the server takes a bound cookie."""
+    return conf.bound_age() + min(LEEWAY, conf.bound_age())
+
+
 def cookie_name(name: str = BOUND_COOKIE) -> str:
     """Return the name with its prefix: other hosts cannot set such a cookie.
 
@@ -93,8 +98,7 @@ def read_cookie(cookies: Mapping[str, str], binding: Binding) -> BoundCookie | N
     serialized, issued = unpack(value)
     binding_id, moment, is_demanded, *key = json.loads(serialized)
     cookie = BoundCookie(issued, moment, is_demanded, PublicKey(*key) if key else None)
-    age = conf.bound_age()
-    is_valid = abs(cookie.age) < age + min(LEEWAY, age)
+    is_valid = abs(cookie.age) < seconds_of_validity()
     return cookie if is_valid and binding_id == binding.id else None
 
 
