@@ -94,11 +94,13 @@ class Device:
         names |= {"secure_session_response": sent} if sent else {}
         return self.post(self.told["refresh_url"], **names)
 
-    def proof(self, challenge: str, key: Any = None, algorithm: str = "", **more: Any) -> str:
+    def proof(
+        self, challenge: str, key: Any = None, algorithm: str = "", claims: Any = None, **more: Any
+    ) -> str:
         header = {"typ": "dbsc+jwt"} | ({"jwk": more.pop("jwk")} if "jwk" in more else {})
         algorithm = algorithm or self.algorithm
         return jwt.encode(
-            {"jti": challenge},
+            {"jti": challenge} | (claims or {}),
             key or self.key,
             algorithm,
             {**header, **more},

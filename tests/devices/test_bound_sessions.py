@@ -321,3 +321,9 @@ def test_good_bound_cookie_costs_no_round_trip_and_no_query(
     bound = cost(Device().bind(ada))
     settings.DEVICES_BOUND = None
     assert bound == cost(Device().sign_in(ada))
+
+
+def test_other_claims_of_a_browser_do_not_matter(device: Device) -> None:
+    claims = {"aud": "https://testserver/", "iat": 4_000_000_000, "nbf": 4_000_000_000, "exp": 1}
+    proof = device.proof(device.challenge, claims=claims | {"sub": 1, "iss": 2})
+    assert device.forget_bound_cookie().renew(proof).status_code == 200
