@@ -14,7 +14,10 @@ RSA_BITS = range(2048, 4097)
 
 # The challenge says when, where and for whom a proof is made. What a browser claims besides is not
 # in the draft, and its clock may be wrong.
-NOT_VERIFIED = [f"verify_{claim}" for claim in ("exp", "nbf", "iat", "aud", "iss", "sub")]
+OPTIONS: Any = {
+    "require": ["jti"],
+    **{f"verify_{claim}": False for claim in ("exp", "nbf", "iat", "aud", "iss", "sub")},
+}
 
 
 class ProofError(Exception):
@@ -61,7 +64,7 @@ def verify(token: str, key: PublicKey | None = None) -> Proof:
             token,
             jwt.PyJWK(key.jwk, key.algorithm),
             algorithms=[key.algorithm],
-            options={"require": ["jti"], **dict.fromkeys(NOT_VERIFIED, False)},
+            options=OPTIONS,
         )
     except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
         raise ProofError(f"{type(error).__name__}: {error}") from error
