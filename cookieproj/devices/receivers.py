@@ -94,9 +94,13 @@ def on_row_deleted(instance: SignedInSession, origin: Any = None, **kwargs: Any)
 @receiver(copied_session_ended)
 def on_copied_session_ended(data: Data, **kwargs: Any) -> None:
     """Remove the row of a session that was used under a key that is over."""
-    for row in SignedInSession.objects.filter(pk__in=[registered_id(data)]):
-        if try_write(SignedInSession.objects.filter(pk=row.pk).forget):
-            announce_end(row, signals.COPIED)
+
+    def forget() -> None:
+        for row in SignedInSession.objects.filter(pk__in=[registered_id(data)]):
+            if SignedInSession.objects.filter(pk=row.pk).forget():
+                announce_end(row, signals.COPIED)
+
+    try_write(forget)
 
 
 def on_password_changed(

@@ -53,6 +53,14 @@ def in_thread(name: str) -> Any:
     return half
 
 
+def is_on_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 class AsyncMixin(SessionBase):
     """The async methods (``a…``) as wrappers of the sync ones, replacing those of Django's engines.
 
@@ -94,7 +102,7 @@ class AsyncMixin(SessionBase):
 
         The session that the key opens stays as it is.
         """
-        if not data or self.admission is None or self.admission(data):
+        if self._admits(data):
             return data
         save_follows = vars(self).get("save_follows", False)
         vars(self).clear()
@@ -104,9 +112,16 @@ class AsyncMixin(SessionBase):
             self.save_follows = True
         return {}
 
+    def _admits(self, data: Data | None) -> bool:
+        return not data or self.admission is None or self.admission(data)
+
     def _ensure_admitted(self) -> None:
-        """Read the session, unless that is done, if the request might not open it."""
-        if self.admission is not None and not hasattr(self, "_session_cache"):
+        """Read the session, unless that is done, if the request might not open it.
+
+        On an event loop, which must not block, the save that follows finds it out.
+        """
+        is_unread = self.admission is not None and not hasattr(self, "_session_cache")
+        if is_unread and not is_on_event_loop():
             self._get_session()
 
     # Django's property calls Django's method, whatever a subclass overrides.

@@ -75,7 +75,7 @@ class Engine(ApplyMixin, KeyRenewalMixin, ListingMixin, TimeoutsMixin):
         self._base = self._load() if self.session_key else None
         data = self._base.decode() if self._base else None
         # Only an entry without data may lead on: to look for that in others decodes them twice.
-        while data is None and self._is_led_on(self._base):
+        while data is None and self._is_led_on(self._base, opens=True):
             self._base = self._load()
             data = self._base.decode() if self._base else None
         if data and has_timed_out(data):
@@ -117,6 +117,8 @@ class Engine(ApplyMixin, KeyRenewalMixin, ListingMixin, TimeoutsMixin):
         for _attempt in range(SAVE_ATTEMPTS):
             if self._base is None or self._base.is_copy:
                 stored = self._refresh(self._base)
+                if self._is_unread and stored and not self._admits(stored.data):
+                    stored = None
                 if (stored is None or stored.data is None) and self._is_unread:
                     # The session was cleared before it was read, and nothing is stored: create
                     # it, as for a browser without a key.

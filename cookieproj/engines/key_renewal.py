@@ -47,8 +47,12 @@ def renew_age() -> int | None:
 
 
 def ends_copied() -> bool:
-    """Return SESSION_END_COPIED: whether a previous key that is used again ends the session."""
-    return bool(getattr(settings, "SESSION_END_COPIED", False))
+    """Whether a previous key that is used again ends the session: by SESSION_END_COPIED.
+
+    Not in a handover, in which the session may have moved.
+    """
+    is_on = getattr(settings, "SESSION_END_COPIED", False)
+    return bool(is_on) and not getattr(settings, "SESSION_HANDOVER_FROM", "")
 
 
 class KeyRenewalMixin(SessionKeys, ListingMixin):
@@ -150,14 +154,18 @@ class KeyRenewalMixin(SessionKeys, ListingMixin):
             entry = self._store.refresh(self._key, None)
         return entry
 
-    def _is_led_on(self, entry: Entry | None) -> bool:
-        """Whether the entry leads to a new key. The session then has that key."""
+    def _is_led_on(self, entry: Entry | None, *, opens: bool = False) -> bool:
+        """Whether the entry leads to a new key. The session then has that key.
+
+        ``opens`` says that a request begins with it: late saves notice no copy.
+        """
         new_key = entry and entry.renewed_to
         if entry is None or not new_key:
             return False
         ended = entry.renewal_ended
         if ended is not None and time.time() - ended > GRACE:
-            self._end_copied(entry)
+            if opens and ends_copied():
+                self._end_copied(entry)
             return False
         self._session_key, self.is_led_here = new_key, True
         return True
@@ -169,16 +177,22 @@ class KeyRenewalMixin(SessionKeys, ListingMixin):
         """
         store, key = self._store, self._key
         current: Entry | None = entry
-        while current and current.renewed_to:
-            current = store.read(current.renewed_to)
-        if not store.compare_and_delete(key, entry):
-            # Another request with this key is ending it.
+        while current and (
+            current.renewed_to or (current.data and not store.compare_and_delete(key, current))
+        ):
+            if new_key := current.renewed_to:
+                key, current = new_key, store.read(new_key)
+                if current and not self._admits(current.data):
+                    return
+            else:
+                current = store.refresh(key, current)
+        if current is None or not current.data:
+            # It has ended already.
             return
-        self._delete(str(entry.renewed_to))
-        if current and current.data:
-            self.was_copied = True
-            logger.warning("A session has ended: its previous key was used again.")
-            copied_session_ended.send(type(self), data=current.data)
+        store.delete(self._key)
+        self.was_copied = True
+        logger.warning("A session has ended: its previous key was used again.")
+        copied_session_ended.send(type(self), data=current.data)
 
     def _note_new_key(self) -> None:
         if renew_age() is not None:
@@ -200,16 +214,22 @@ class KeyRenewalMixin(SessionKeys, ListingMixin):
 
     def _delete(self, key: str) -> None:
         """Delete the session, also under the key that another request gives it at this moment."""
-        store = self._store
+        keys = [key]
+        # Also in a handover, which may have begun in the middle of a renewal.
         if seconds_of("SESSION_RENEW_AGE") is not None:
-            # Also in a handover, which may have begun in the middle of a renewal.
-            entry = store.read(key)
-            while entry and not entry.renewed_to and not store.compare_and_delete(key, entry):
-                # Past the snapshot of a transaction, which would show the same entry for ever.
-                entry = store.refresh(key, entry)
-            if entry and entry.renewed_to:
-                self._delete(entry.renewed_to)
-        store.delete(key)
+            while new_key := self._delete_unless_renewed(keys[-1]):
+                keys.append(new_key)
+        for each in reversed(keys):
+            self._store.delete(each)
+
+    def _delete_unless_renewed(self, key: str) -> str | None:
+        """Delete the session with that key, or return the new key to which it leads."""
+        store = self._store
+        entry = store.read(key)
+        while entry and not entry.renewed_to and not store.compare_and_delete(key, entry):
+            # Past the snapshot of a transaction, which would show the same entry for ever.
+            entry = store.refresh(key, entry)
+        return entry.renewed_to if entry else None
 
 
 def number_in(data: Any, name: str) -> int:

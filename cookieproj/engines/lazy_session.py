@@ -1,6 +1,5 @@
 """The session of a request that may not need it: it is created when it is first used."""
 
-import asyncio
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +10,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest, parse_cookie
 
 from .admission import ADMISSION_ATTRIBUTE
+from .async_methods import is_on_event_loop
 from .handover.cookie_to_server import CookieToServer
 from .handover.server_to_cookie import ServerToCookie
 from .session_keys import SessionKeys
@@ -122,11 +122,3 @@ def create_session(
         # set cookies on pages that caches share.
         session.exchange()
     return session
-
-
-def is_on_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

@@ -109,6 +109,9 @@ class SessionMiddleware(DjangoMiddleware):
         if not hasattr(session, "accessed"):
             # A view has replaced it. Django's middleware does nothing for what is no session.
             return response
+        if settings.SESSION_SAVE_EVERY_REQUEST and getattr(session, "admission", None) is not None:
+            # A request that may not open its session must not save a new one in its place.
+            session._ensure_admitted()
         passive = is_passive(request)
         is_left_alone = passive and not session.modified
         is_empty = not is_left_alone and session.is_empty()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 from mirakuru import TCPExecutor
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect
 
 from cookieproj.devices.bound.decorators import MAX_ATTEMPTS
 from cookieproj.profiles import PROFILES
@@ -201,7 +201,7 @@ def test_stolen_cookies_are_refused_at_once_by_proof_now(
     stolen = cookies(page.context)
     assert Thief(site, certificate, stolen).name == "ada"
     assert Thief(site, certificate, stolen).open("/pay/").status_code == 307
-    demanded = stolen | {"__Host-proof_demanded": str(MAX_ATTEMPTS)}
+    demanded = stolen | {"__Host-proof_demanded": f"{MAX_ATTEMPTS}."}
     assert Thief(site, certificate, demanded).open("/pay/").status_code == 403
     assert get(page, "/pay/") == "paid "
     assert get(page, "/pay/") == "paid "
@@ -305,3 +305,49 @@ def test_session_stays_bound_when_the_engine_is_switched(
             thief = Thief(url, certificate, stolen)
             wait_until(page, lambda: thief.name == "nobody")
             assert get(page, "/who/") == "ada"
+
+
+def test_link_of_another_site_opens_the_session_after_a_renewal(page: Page, site: str) -> None:
+    """For a request that another site has caused the browser renews nothing."""
+    bound(page)
+    page.goto(site.replace("localhost", "127.0.0.1") + "/auth/sign-in/")
+    wait_until(page, lambda: BOUND_COOKIE not in names_at(page.context, site))
+    for path, text in (("/who/", "ada"), ("/pay/", "paid ")):
+        follow_link(page, f"{site}{path}")
+        expect(page.locator("body")).to_have_text(text)
+        page.goto(site.replace("localhost", "127.0.0.1") + "/auth/sign-in/")
+
+
+def follow_link(page: Page, url: str) -> None:
+    page.evaluate(
+        """url => {
+            const link = document.createElement("a");
+            [link.href, link.textContent] = [url, "there"];
+            document.body.replaceChildren(link);
+        }""",
+        url,
+    )
+    page.click("text=there")
+
+
+def names_at(context: BrowserContext, url: str) -> set[str]:
+    return {cookie["name"] for cookie in context.cookies(url)}
+
+
+def test_browser_that_may_renew_no_more_keeps_the_site(
+    playwright: Playwright, options: dict[str, Any], certificate: Path, variables: Variables
+) -> None:
+    """With Chromium's usual quota of renewals."""
+    usual = [text.replace(":RefreshQuota/false", "") for text in options["args"]]
+    assert usual != options["args"]
+    with (
+        serving(certificate, variables("db", DEVICES_BOUND_AGE="300")) as url,
+        playwright.chromium.launch(**options | {"args": usual}) as browser,
+        browser.new_context(base_url=url) as context,
+    ):
+        page = bound(context.new_page())
+        answers = [get(page, "/pay/") for _payment in range(8)]
+        assert answers[0] == "paid "
+        assert "Please try again" in answers[-1]
+        assert BOUND_COOKIE in cookies(context)
+        assert get(page, "/who/") == "ada"

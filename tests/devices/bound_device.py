@@ -87,6 +87,14 @@ class Device:
             self.told = json.loads(response.content)
         return response
 
+    def lose_answer_to_registration(self) -> "Device":
+        """Register the key, and get no response."""
+        name = settings.SESSION_COOKIE_NAME
+        session = self.client.cookies[name].value
+        assert self.register().status_code == 200
+        self.client.cookies[name] = session
+        return self.forget_bound_cookie()
+
     def renew(self, proof: str | None = None) -> HttpResponse:
         """Send the proof, by default one of the last challenge; "" for none."""
         sent = self.proof(self.challenge) if proof is None else proof

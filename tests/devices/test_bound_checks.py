@@ -6,6 +6,8 @@ import pytest
 from django.core.checks import run_checks
 from pytest_django import Settings
 
+from cookieproj.devices.bound.middleware import BoundSessionsMiddleware
+
 
 @pytest.fixture(autouse=True)
 def offered(settings: Settings) -> None:
@@ -14,7 +16,12 @@ def offered(settings: Settings) -> None:
 
 
 def found(*, deploy: bool = False) -> set[str]:
-    numbers = [*(f"devices.E{number:03}" for number in range(11, 17)), "devices.W005"]
+    numbers = [
+        *(f"devices.E{number:03}" for number in range(11, 17)),
+        "devices.W005",
+        "devices.W006",
+        "devices.W007",
+    ]
     ids = {str(message.id) for message in run_checks(include_deployment_checks=deploy)}
     return ids & set(numbers)
 
@@ -29,7 +36,7 @@ def test_valid_values_are_accepted(value: Any, settings: Settings) -> None:
     assert found(deploy=True) == set()
 
 
-@pytest.mark.parametrize("value", ["on", True, 1, "tests.nowhere.by_user"])
+@pytest.mark.parametrize("value", ["on", True, 1, ["offer"], "tests.nowhere.by_user"])
 def test_other_values_are_reported(value: Any, settings: Settings) -> None:
     settings.DEVICES_BOUND = value
     assert found() == {"devices.E011"}
@@ -92,3 +99,42 @@ def test_site_that_binds_no_sessions_is_left_alone(settings: Settings) -> None:
     settings.MIDDLEWARE = []
     settings.SESSION_COOKIE_DOMAIN = "example.com"
     assert found(deploy=True) == set()
+
+
+class Subclass(BoundSessionsMiddleware):
+    pass
+
+
+def test_subclass_of_the_middleware_is_accepted(settings: Settings) -> None:
+    ours = "cookieproj.devices.bound.middleware.BoundSessionsMiddleware"
+    settings.MIDDLEWARE = [
+        f"{__name__}.Subclass" if path == ours else path for path in settings.MIDDLEWARE
+    ]
+    assert found() == set()
+
+
+@pytest.mark.parametrize(("age", "reported"), [(299, {"devices.W006"}), (300, set())])
+def test_age_at_which_browsers_refuse_to_renew_is_warned_of(
+    age: int, reported: set[str], settings: Settings
+) -> None:
+    settings.DEVICES_BOUND_AGE = age
+    assert found() == reported
+
+
+@pytest.mark.parametrize(
+    ("engine", "backend", "reported"),
+    [
+        ("signed_cookies", "dummy.DummyCache", {"devices.W007"}),
+        ("encrypted_cookies", "locmem.LocMemCache", {"devices.W007"}),
+        ("signed_cookies", "redis.RedisCache", set()),
+        ("db", "dummy.DummyCache", set()),
+    ],
+)
+def test_cache_that_does_not_keep_used_challenges_is_warned_of(
+    engine: str, backend: str, reported: set[str], settings: Settings
+) -> None:
+    settings.SESSION_ENGINE = f"cookieproj.engines.{engine}"
+    settings.CACHES = settings.CACHES | {
+        "default": {"BACKEND": f"django.core.cache.backends.{backend}", "LOCATION": "redis://x/0"}
+    }
+    assert found() == reported

@@ -145,9 +145,7 @@ def test_requests_that_were_on_their_way_open_it_for_a_moment(clock: Any, ada: U
 
 
 def test_lost_answer_to_the_registration_signs_nobody_out(clock: Any, ada: User) -> None:
-    device = Device().sign_in(ada)
-    device.register()
-    device.forget_bound_cookie()
+    device = Device().sign_in(ada).lose_answer_to_registration()
     clock.shift(3600)
     assert device.is_in
     device.bind(ada)
@@ -157,9 +155,8 @@ def test_lost_answer_to_the_registration_signs_nobody_out(clock: Any, ada: User)
 
 
 def test_same_key_may_be_registered_again(ada: User) -> None:
-    device = Device().sign_in(ada)
-    device.register()
-    assert device.forget_bound_cookie().register().status_code == 200
+    device = Device().sign_in(ada).lose_answer_to_registration()
+    assert device.register().status_code == 200
     assert device.is_in
 
 

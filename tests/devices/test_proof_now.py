@@ -123,3 +123,23 @@ def test_async_view(device: Device) -> None:
     client.cookies = device.client.cookies
     post: Any = async_to_sync(client.post)
     assert post("/pay-async/", secure=True).status_code == 307
+
+
+def test_browser_that_may_not_renew_gets_its_cookie_back(device: Device) -> None:
+    """Chromium renews only so often: the rest of the site must not be lost with the page."""
+    before = device.client.cookies["__Host-bound_session"].value
+    assert device.post("/pay/").status_code == 307
+    assert not device.has_bound_cookie
+    response = device.post("/pay/", secure_session_skipped="quota_exceeded")
+    assert response.status_code == 503
+    assert device.client.cookies["__Host-bound_session"].value == before
+    assert "__Host-proof_demanded" not in device.client.cookies
+    assert device.is_in
+
+
+def test_link_of_another_site_loads_the_page_again_first(device: Device) -> None:
+    link = {"sec_fetch_mode": "navigate", "sec_fetch_site": "cross-site"}
+    response = device.get("/pay/", **link)
+    assert (response.status_code, response.headers["Refresh"]) == (200, "0")
+    assert device.has_bound_cookie
+    assert device.get("/pay/").status_code == 307

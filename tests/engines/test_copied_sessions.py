@@ -1,12 +1,17 @@
 """SESSION_END_COPIED: a key that was renewed long ago ends the session when it is used again."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from django.contrib.sessions.backends.base import UpdateError
 from django.http import HttpRequest, HttpResponse
 from pytest_django import Settings
 
+from cookieproj.engines.clock import from_now
+from cookieproj.engines.constants import RENEWAL_ENDED, RENEWED_TO
+from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.key_renewal import GRACE
 from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.engines.renewal import recent_checks
@@ -153,3 +158,69 @@ def test_without_the_setting_the_previous_key_opens_nothing_and_ends_nothing(
     assert thief.visit() is None
     assert browser.visit() == 1
     assert not ended
+
+
+def test_setting_that_was_turned_off_ends_nothing(
+    browser: Holder, clock: Clock, settings: Settings, ended: list[Any]
+) -> None:
+    thief = Holder(browser.key)
+    assert is_renewed(browser, clock)
+    settings.SESSION_END_COPIED = False
+    clock.move(GRACE + 1, str(thief.key))
+    assert thief.visit() is None
+    assert browser.visit() == 1
+    assert not ended
+
+
+def test_copy_is_noticed_when_keys_are_renewed_no_more(
+    browser: Holder, clock: Clock, settings: Settings, ended: list[Any]
+) -> None:
+    thief = Holder(browser.key)
+    assert is_renewed(browser, clock)
+    assert is_renewed(browser, clock)
+    settings.SESSION_RENEW_AGE = None
+    clock.move(GRACE + 1, str(browser.key))
+    assert thief.visit() is None
+    assert browser.visit() is None
+    assert ended == [1]
+
+
+def test_slow_request_of_the_browser_ends_nothing(
+    engine: Engine, browser: Holder, clock: Clock, ended: list[Any]
+) -> None:
+    """It has read the session under the previous key, and saves it long after."""
+    slow = engine.Store(browser.key)
+    assert slow["a"] == 1
+    assert is_renewed(browser, clock)
+    clock.move(GRACE + 1, str(browser.key))
+    slow["upload"] = "done"
+    with pytest.raises(UpdateError):
+        slow.save()
+    assert browser.visit() == 1
+    assert not ended
+
+
+def test_chain_of_many_keys_is_followed(
+    engine: Engine, browser: Holder, clock: Clock, ended: list[Any]
+) -> None:
+    if engine.cache == "memory":
+        pytest.skip("It keeps no more than 300 entries.")
+    thief = Holder(browser.key)
+    assert is_renewed(browser, clock)
+    key, store = str(browser.key), store_of(engine.Store)
+    stored = store.read(key, with_expiry=True)
+    assert stored
+    expires = stored.expires or from_now(RENEW)
+    keys = [f"{number:032}" for number in range(1100)]
+    store.insert(keys[-1], dict(stored.data or {}), expires)
+    over = {RENEWAL_ENDED: 0}
+    for previous, new in pairwise([key, *keys]):
+        if previous == key:
+            store.compare_and_swap(key, stored, {RENEWED_TO: new} | over, expires)
+        else:
+            store.insert(previous, {RENEWED_TO: new} | over, expires)
+    assert Holder(keys[-1]).visit() == 1
+    clock.move(GRACE + 1, keys[-1])
+    assert thief.visit() is None
+    assert Holder(keys[-1]).visit() is None
+    assert ended == [1]

@@ -14,15 +14,18 @@ from cookieproj.devices.constants import ROW_ITEM
 from cookieproj.engines.compliance.site import TAKES_PROOFS
 from cookieproj.engines.merge import Data
 
+from . import headers
 from .binding import Binding, binding_of
 from .bound_cookie import BoundCookie, read_cookie
 
 logger = logging.getLogger(__name__)
 
-# Seconds after a sign-in for which a session that has to be bound opens without a key, and seconds
-# after the first bound cookie for which requests that were on their way open it without one. The
-# latter is never longer than the cookie lives.
-REGISTRATION_TIME, GRACE = 30, 10
+# Seconds after a sign-in for which a session that has to be bound opens without a key.
+REGISTRATION_TIME = 30
+
+# Seconds after the first bound cookie for which requests that were on their way open the session
+# without one. Never longer than the cookie lives.
+GRACE = 10
 
 
 class Refusal(Enum):
@@ -44,8 +47,8 @@ REASONS = {
 class BoundAdmission:
     """The admission of one request.
 
-    ``refusal`` says why it was refused: then it continues as if it had no session cookie. Otherwise
-    ``binding`` and ``cookie`` are those that opened the session, if it has a binding.
+    ``refusal`` says why it was refused: then it continues as if it had no session cookie.
+    ``binding`` is that of the session, and ``cookie`` the bound cookie, if it is valid.
     """
 
     def __init__(self, request: HttpRequest) -> None:
@@ -75,8 +78,10 @@ class BoundAdmission:
 
 
 def takes_proofs(request: HttpRequest | None) -> bool:
-    """Whether the request is for a view that takes keys and proofs."""
-    if request is None:
+    """Whether the request brings a key or a proof, or asks for a challenge, where that is done."""
+    if request is None or request.method != "POST":
+        return False
+    if headers.PROOF not in request.headers and headers.SESSION_ID not in request.headers:
         return False
     try:
         match = request.resolver_match or resolve(
@@ -97,7 +102,9 @@ def refusal_without_cookie(binding: Binding) -> Refusal | None:
         is_over = time() - binding.confirmed > seconds_of_grace()
         return Refusal.NO_BOUND_COOKIE if is_over else None
     is_late = binding.is_required and time() - binding.offered > REGISTRATION_TIME
-    return Refusal.NO_KEY if is_late else None
+    if not is_late:
+        return None
+    return Refusal.NO_BOUND_COOKIE if binding.key else Refusal.NO_KEY
 
 
 def row(data: Data) -> dict[str, str]:

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 
 from cookieproj.devices.constants import BINDING_ITEM
 from cookieproj.engines.clock import as_django_stores
-from cookieproj.engines.exceptions import HeldByClientError
+from cookieproj.engines.exceptions import HeldByClientError, SessionEndedError
 from cookieproj.engines.renewal import keeping_expiry
 
 from .proofs import PublicKey
@@ -26,8 +26,9 @@ class Binding:
     may be lost, and the session opens without it. ``is_required`` says that the session ends
     unless it is confirmed soon.
 
-    Moments in milliseconds: ``used`` and ``spent`` are those of the last challenge whose proof has
-    renewed the bound cookie, and has admitted a request to a view with ``proof_now``.
+    Moments of challenges, in milliseconds: ``used`` is that of the last one whose proof has renewed
+    the bound cookie. ``spent`` is that of the last one whose proof has admitted a request to a view
+    with ``proof_now``.
     """
 
     id: str
@@ -81,10 +82,10 @@ def change_binding(
 ) -> bool:
     """Store what ``change`` returns for the binding that is stored now, and return True.
 
-    Return False if only the browser has the session: nothing is changed. Otherwise the change is
+    Return False, and change nothing, if only the browser has the session. Otherwise the change is
     stored at once, and moves no expiry. The response sets no cookie for it: a sign-in in another
-    tab may have given the session a new key. If the session has another binding by now, nothing is
-    changed either.
+    tab may have given the session a new key. A session that has another binding by now stays as it
+    is; True is returned for it too.
 
     Raises what ``change`` raises, SessionEndedError, and StoreError.
     """
@@ -100,5 +101,8 @@ def change_binding(
             session.apply(BINDING_ITEM, change_stored)
     except HeldByClientError:
         return False
+    except KeyError:
+        # Another request has signed in again, without a binding.
+        raise SessionEndedError from None
     session.modified = was_modified
     return True

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http.cookies import Morsel
 from typing import Any
@@ -52,9 +53,10 @@ def seconds_of_validity() -> int:
 
 
 def cookie_name(name: str = BOUND_COOKIE) -> str:
-    """Return the name with its prefix: other hosts cannot set such a cookie.
+    """Return the name with its prefix.
 
-    Chromium 156 registers no cookie with the prefix ``__Host-Http-``.
+    With ``__Host-`` no other host can set such a cookie. Chromium 156 registers none with the
+    prefix ``__Host-Http-``.
     """
     return f"{'__Host-' if settings.SESSION_COOKIE_PATH == '/' else '__Secure-'}{name}"
 
@@ -102,13 +104,35 @@ def read_cookie(cookies: Mapping[str, str], binding: Binding) -> BoundCookie | N
     return cookie if is_valid and binding_id == binding.id else None
 
 
-def demand_proof(response: HttpResponse, attempt: int) -> None:
-    """Let the browser prove its key before its next request, and mark that proof as demanded."""
+def demand_proof(request: HttpRequest, response: HttpResponse, attempt: int) -> None:
+    """Let the browser prove its key before its next request, and mark that proof as demanded.
+
+    The mark has the bound cookie that it replaces, for ``give_back_cookie``.
+    """
+    _attempts, previous = demand_in(request)
+    value = request.COOKIES.get(cookie_name()) or previous
     delete_cookie(response)
-    set_on(response, cookie_name(PROOF_DEMANDED_COOKIE), str(attempt), conf.bound_age())
+    set_on(response, cookie_name(PROOF_DEMANDED_COOKIE), f"{attempt}.{value}", conf.bound_age())
 
 
-def demanded_attempts(request: HttpRequest) -> int:
-    """Return how often in a row the browser has been asked for a proof; 0 if it was not."""
+def demand_in(request: HttpRequest) -> tuple[int, str]:
+    """Return how often in a row the browser was asked for a proof, 0 if it was not.
+
+    Also the value of the bound cookie from before.
+    """
     text = request.COOKIES.get(cookie_name(PROOF_DEMANDED_COOKIE), "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < MAX_DIGITS else 0
+    digits, _separator, value = text.partition(".")
+    is_number = digits.isascii() and digits.isdigit() and len(digits) < MAX_DIGITS
+    return (int(digits), value) if is_number else (0, "")
+
+
+def give_back_cookie(request: HttpRequest, response: HttpResponse) -> None:
+    """Set the bound cookie that a demand has replaced, for the rest of its time."""
+    attempts, value = demand_in(request)
+    if attempts:
+        delete_cookie(response, PROOF_DEMANDED_COOKIE)
+    with suppress(BadSignature, ValueError):
+        signed, _secret = verify(value, BOUND_COOKIE_SALT)
+        _content, issued = unpack(signed)
+        if (rest := int(issued + conf.bound_age() - time.time())) > 0:
+            set_on(response, cookie_name(), value, rest)

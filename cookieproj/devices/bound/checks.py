@@ -24,6 +24,9 @@ from cookieproj.engines.middleware import SessionMiddleware
 from .middleware import BoundSessionsMiddleware
 from .registering import RENEW
 
+# Seconds.
+SHORTEST_AGE = 300
+
 
 @register
 def bound_is_valid(**kwargs: Any) -> list[CheckMessage]:
@@ -32,7 +35,7 @@ def bound_is_valid(**kwargs: Any) -> list[CheckMessage]:
         value = conf.bound_or_function()
     except ImportError:
         value = object()
-    if value in {None, conf.OFFER, conf.REQUIRE} or callable(value):
+    if value in (None, conf.OFFER, conf.REQUIRE) or callable(value):
         return []
     text = _("DEVICES_BOUND = %(value)r is not one of its values.")
     hint = _(
@@ -88,18 +91,19 @@ def obstacles() -> Iterator[CheckMessage]:
 def opens_bound_sessions_only_with_their_cookie() -> bool:
     """Whether our middleware stands before our SessionMiddleware, and the engine is ours."""
     middlewares = [middleware_at(path) for path in settings.MIDDLEWARE]
-    positions = [
-        number for number, found in enumerate(middlewares) if is_a(found, DjangoMiddleware)
-    ]
-    if BoundSessionsMiddleware not in middlewares or not positions:
+    ours, others = (
+        [number for number, found in enumerate(middlewares) if is_a(found, parent)]
+        for parent in (BoundSessionsMiddleware, DjangoMiddleware)
+    )
+    if not ours or not others:
         return False
-    is_before = middlewares.index(BoundSessionsMiddleware) < positions[0]
+    is_before = ours[0] < others[0]
     try:
         is_ours = issubclass(current_engine().session_class, AsyncMixin)
     except (ImportError, ImproperlyConfigured):
         # Another check reports the error.
         is_ours = True
-    return is_before and is_ours and is_a(middlewares[positions[0]], SessionMiddleware)
+    return is_before and is_ours and is_a(middlewares[others[0]], SessionMiddleware)
 
 
 def middleware_at(path: str) -> Any:
@@ -122,3 +126,38 @@ def bound_sessions_use_https(**kwargs: Any) -> list[CheckMessage]:
     text = _("Browsers bind sessions over https alone, and SESSION_COOKIE_SECURE is off.")
     hint = _("Serve the site over https alone, and set SESSION_COOKIE_SECURE = True.")
     return [CheckWarning(text, hint=hint, id="devices.W005")]
+
+
+@register(Tags.security)
+def renewals_are_seldom(**kwargs: Any) -> list[CheckMessage]:
+    """Warn of a DEVICES_BOUND_AGE at which browsers would refuse to renew."""
+    age = getattr(settings, "DEVICES_BOUND_AGE", SHORTEST_AGE)
+    if not conf.binds_sessions() or type(age) is not int or not 0 < age < SHORTEST_AGE:
+        return []
+    text = _(
+        "DEVICES_BOUND_AGE = %(age)d: Chromium renews two minutes before the end, and refuses the "
+        "sixth renewal within some minutes. Users would be locked out."
+    )
+    hint = _("Set it to at least %(age)d.") % {"age": SHORTEST_AGE}
+    return [CheckWarning(text % {"age": age}, hint=hint, id="devices.W006")]
+
+
+@register(Tags.security)
+def challenges_are_used_once(**kwargs: Any) -> list[CheckMessage]:
+    """Warn if sessions are in cookies, and the default cache cannot say which proofs were used."""
+    if not conf.binds_sessions() or not has_sessions_in_cookies():
+        return []
+    backend = settings.CACHES.get("default", {}).get("BACKEND", "")
+    if backend.rpartition(".")[2] not in {"DummyCache", "LocMemCache"}:
+        return []
+    text = _("A copied proof of a device's key may count twice: CACHES['default'] is %(backend)s.")
+    hint = _("The sessions are in cookies. Let the default cache be one of all processes.")
+    return [CheckWarning(text % {"backend": backend}, hint=hint, id="devices.W007")]
+
+
+def has_sessions_in_cookies() -> bool:
+    try:
+        return current_engine().is_held_by_browser
+    except (ImportError, ImproperlyConfigured):
+        # Another check reports the error.
+        return False

@@ -7,15 +7,15 @@ from typing import Any
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.utils.cache import add_never_cache_headers
 
 from cookieproj.devices import conf
-from cookieproj.devices.constants import PROOF_DEMANDED_COOKIE
 from cookieproj.devices.page_urls import own_url
 
+from . import headers
 from .binding import binding_of
-from .bound_cookie import delete_cookie, demand_proof, demanded_attempts, read_cookie
+from .bound_cookie import demand_in, demand_proof, read_cookie
+from .pages import is_link_of_another_site, not_proven, reload_from_here, try_again
 from .proofs import StaleChallengeError
 from .single_use import spend_proof
 
@@ -29,11 +29,12 @@ PROOF_AGE = 30
 
 
 def proof_now(view: View) -> View:
-    """Admit a bound session only with a proof of its key that was made for this very request.
+    """Admit a bound session only with a proof of its key that was demanded just now.
 
     The first response is a redirect (307) to the view itself, which deletes the bound cookie. The
     browser proves its key before it follows, and sends a POST again with its body. So a copied
-    cookie is refused at once, even while the bound cookie is valid. Each proof counts once.
+    cookie is refused at once, even while the bound cookie is valid. Each proof counts once, for
+    whichever view so decorated gets it first.
 
     Sessions that are not bound are admitted: combine it with ``recently_authenticated`` for their
     users. The view may be async.
@@ -55,9 +56,13 @@ def proof_now(view: View) -> View:
 def response_unless_proven(request: HttpRequest) -> HttpResponse | None:
     """Return None if the view may answer the request, or a response to send in its place."""
     binding = binding_of(request.session) if conf.binds_sessions() else None
-    if binding is None or not binding.confirmed:
+    cookie = read_cookie(request.COOKIES, binding) if binding else None
+    if binding is None or not (binding.confirmed or cookie):
         return None
-    cookie = read_cookie(request.COOKIES, binding)
+    if headers.SKIPPED in request.headers:
+        return try_again(request)
+    if is_link_of_another_site(request):
+        return reload_from_here(request)
     if cookie and cookie.is_demanded and cookie.age < PROOF_AGE:
         try:
             spend_proof(request, binding, cookie)
@@ -65,15 +70,11 @@ def response_unless_proven(request: HttpRequest) -> HttpResponse | None:
             pass
         else:
             return None
-    attempts = demanded_attempts(request)
+    attempts, _previous = demand_in(request)
     if attempts >= MAX_ATTEMPTS:
-        response = render(
-            request, "cookieproj_devices/not_proven.html", status=HTTPStatus.FORBIDDEN
-        )
-        delete_cookie(response, PROOF_DEMANDED_COOKIE)
-        return response
+        return not_proven(request)
     response = HttpResponse(status=HTTPStatus.TEMPORARY_REDIRECT)
     response.headers["Location"] = own_url(request)
-    demand_proof(response, attempts + 1)
+    demand_proof(request, response, attempts + 1)
     add_never_cache_headers(response)
     return response

@@ -1,14 +1,17 @@
 """The middleware that opens bound sessions only for the browser that has the key."""
 
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
+from django.contrib.auth import SESSION_KEY
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.deprecation import MiddlewareMixin
 
 from cookieproj.devices import conf
+from cookieproj.devices.deferred_writes import try_write
 from cookieproj.devices.models import SignedInSession
 from cookieproj.devices.row_identity import registered_id
 from cookieproj.devices.signals import NO_KEY
@@ -19,6 +22,7 @@ from cookieproj.engines.session_response import delete_session_cookie
 from . import headers
 from .admission import BoundAdmission, Refusal
 from .bound_cookie import cookie_name, delete_cookie
+from .pages import is_link_of_another_site, reload_from_here, try_again
 from .registering import add_header
 
 
@@ -26,9 +30,9 @@ class BoundSessionsMiddleware(MiddlewareMixin):
     """Offers bindings after sign-ins, and refuses requests that lack a bound session's cookie.
 
     It stands before SessionMiddleware. A request whose bound cookie is good costs no round trip
-    more. A request that is refused continues without a session, and leaves the session's cookie as
-    it is: the browser with the key may be the one that sent it, and have failed to renew the bound
-    cookie. If that browser says so, it gets a 503.
+    more. A request that is refused continues without a session. Its cookie stays as it is, unless
+    the response begins a session: the browser with the key may have sent it, and have failed to
+    renew the bound cookie. If it says so, the response is a 503.
     """
 
     def process_request(self, request: HttpRequest) -> None:
@@ -37,34 +41,40 @@ class BoundSessionsMiddleware(MiddlewareMixin):
 
     def process_response(self, request: HttpRequest, response: Any) -> Any:
         admission: BoundAdmission | None = getattr(request, ADMISSION_ATTRIBUTE, None)
-        refusal = admission.refusal if admission else None
-        if admission and refusal is Refusal.NO_KEY:
-            return end_unbound(request, admission)
-        if refusal is Refusal.NO_BOUND_COOKIE and headers.SKIPPED in request.headers:
-            return try_again(request)
-        if refusal and cookie_name() in request.COOKIES:
-            # So that the browser renews it before the next request.
-            delete_cookie(response)
+        if admission and admission.refusal and SESSION_KEY not in request.session:
+            return response_to_refused(request, response, admission)
         if response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
             add_header(request, response)
         return response
 
 
+def response_to_refused(
+    request: HttpRequest, response: HttpResponse, admission: BoundAdmission
+) -> HttpResponse:
+    """Return the response to a request that may not open the session of its cookie."""
+    if admission.refusal is Refusal.NO_KEY:
+        return end_unbound(request, admission)
+    if headers.SKIPPED in request.headers:
+        return try_again(request)
+    if is_link_of_another_site(request):
+        return reload_from_here(request)
+    if cookie_name() in request.COOKIES:
+        # So that the browser renews it before the next request.
+        delete_cookie(response)
+    return response
+
+
 def end_unbound(request: HttpRequest, admission: BoundAdmission) -> HttpResponse:
     """End a session that had to be bound, and say so."""
-    row = SignedInSession.objects.filter(pk__in=[registered_id(admission.refused_data)]).first()
-    if row is not None:
-        row.end_reason = NO_KEY
-        # Refused in any case, as long as it cannot be ended.
-        with suppress(SessionStoreError):
-            row.delete()
+    # Refused in any case, as long as it cannot be ended.
+    try_write(partial(end_row, registered_id(admission.refused_data)))
     response = render(request, "cookieproj_devices/not_bound.html", status=HTTPStatus.FORBIDDEN)
     delete_session_cookie(response)
     return response
 
 
-def try_again(request: HttpRequest) -> HttpResponse:
-    status = HTTPStatus.SERVICE_UNAVAILABLE
-    response = render(request, "cookieproj_devices/not_renewed.html", status=status)
-    response.headers["Retry-After"] = "5"
-    return response
+def end_row(row_id: str | None) -> None:
+    for row in SignedInSession.objects.filter(pk__in=[row_id]):
+        row.end_reason = NO_KEY
+        with suppress(SessionStoreError):
+            row.delete()

@@ -45,9 +45,12 @@ def offer(request: HttpRequest, user: Any) -> None:
 
 
 def add_header(request: HttpRequest, response: HttpResponse) -> None:
-    """Offer the binding to the browser. Browsers bind over https alone."""
+    """Offer the binding to the browser, if its user is still signed in.
+
+    Browsers bind over https alone.
+    """
     binding: Binding | None = getattr(request, OFFERED_ATTRIBUTE, None)
-    if binding and request.is_secure():
+    if binding and request.is_secure() and binding_of(request.session) == binding:
         challenge = challenges.make(binding.id, request.get_host(), after=0)
         response.headers[headers.REGISTRATION] = headers.registration(reverse(REGISTER), challenge)
 
@@ -69,11 +72,10 @@ def register_key(request: HttpRequest, binding: Binding, proof: Proof) -> Bindin
     if not change_binding(request, binding, register):
         if first_key(binding, moment, proof.key) != proof.key.jwk:
             raise ProofError("the session has a key already")
-        # The response sets the session, unless that of a concurrent request replaces it: see
-        # ``confirm``.
+        # Only the browser has the session: with it, it gets the bound cookie.
+        bound = bound.with_confirmation()
         request.session[BINDING_ITEM] = bound.as_item()
-    rows = SignedInSession.objects.filter(pk__in=[registered_id(request.session)])
-    try_write(partial(rows.update, **columns_of(bound)))
+        note_in_registry(request, bound)
     return bound
 
 
@@ -89,19 +91,25 @@ def confirm(request: HttpRequest) -> None:
     if binding.confirmed or binding_of(request.session) != binding:
         return
     try:
-        if change_binding(request, binding, Binding.with_confirmation):
-            return
+        if not change_binding(request, binding, Binding.with_confirmation):
+            # Only the browser has the session. A concurrent response has replaced the one with the
+            # key, which the bound cookie has too.
+            if cookie.key is None:
+                return
+            binding = binding.with_key(cookie.key, cookie.moment)
+            request.session[BINDING_ITEM] = binding.with_confirmation().as_item()
     except SessionEndedError:
         return
-    # Only the browser has the session. A concurrent response may have replaced the one with the
-    # key, which the bound cookie has too.
-    if key := binding.key or cookie.key:
-        bound = binding.with_key(key, cookie.moment)
-        request.session[BINDING_ITEM] = bound.with_confirmation().as_item()
+    note_in_registry(request, binding.with_confirmation())
+
+
+def note_in_registry(request: HttpRequest, binding: Binding) -> None:
+    rows = SignedInSession.objects.filter(pk__in=[registered_id(request.session)])
+    try_write(partial(rows.update, **columns_of(binding)))
 
 
 def columns_of(binding: Binding | None) -> dict[str, Any]:
     """Return what the row of a session says of its binding."""
-    if binding is None or binding.key is None:
+    if binding is None or not binding.confirmed:
         return {"bound_at": None, "bound_by": ""}
     return {"bound_at": binding.registered_at, "bound_by": binding.algorithm}

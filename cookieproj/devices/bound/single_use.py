@@ -3,13 +3,17 @@
 A session on a server says itself which were used. For a session in a cookie the default cache does.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
 from django.core.cache import cache
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from cookieproj.engines.exceptions import TRY_AGAIN, StoreUnavailableError
 
 from . import challenges
 from .binding import Binding, change_binding
@@ -57,7 +61,9 @@ def use_once(
     """Store what ``use`` makes of the binding; the name if only the browser has the session."""
     if change_binding(request, binding, use):
         return
-    if not cache.add(cache_key(binding, name), True, KEPT_FOR):
+    with reported_as_unavailable():
+        is_first = cache.add(cache_key(binding, name), True, KEPT_FOR)
+    if not is_first:
         raise StaleChallengeError("it has been used")
 
 
@@ -66,7 +72,19 @@ def first_key(binding: Binding, moment: int, key: PublicKey) -> Any:
 
     It is for sessions that only their browsers have: a copy of the cookie has no key yet.
     """
-    return cache.get_or_set(cache_key(binding, f"registration {moment}"), key.jwk, KEPT_FOR)
+    with reported_as_unavailable():
+        return cache.get_or_set(cache_key(binding, f"registration {moment}"), key.jwk, KEPT_FOR)
+
+
+@contextmanager
+def reported_as_unavailable() -> Iterator[None]:
+    """Raise StoreUnavailableError if the cache fails: the browser tries again."""
+    try:
+        yield
+    except Exception as error:  # each cache has errors of its own
+        raise StoreUnavailableError(
+            _("the default cache"), _("It keeps the challenges that were used."), TRY_AGAIN
+        ) from error
 
 
 def cache_key(binding: Binding, name: str) -> str:

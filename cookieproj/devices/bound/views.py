@@ -16,6 +16,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
+from cookieproj.devices import conf
 from cookieproj.devices.constants import PROOF_DEMANDED_COOKIE
 from cookieproj.devices.user_model import signed_in_user
 from cookieproj.engines import running_engine
@@ -25,7 +26,7 @@ from cookieproj.engines.exceptions import SessionEndedError
 
 from . import admission, bound_cookie, challenges, headers, proofs
 from .binding import Binding, binding_of
-from .registering import RENEW, register_key
+from .registering import RENEW, note_in_registry, register_key
 from .single_use import use_challenge
 
 View = Callable[[HttpRequest], HttpResponse]
@@ -48,6 +49,7 @@ def register(request: HttpRequest) -> HttpResponse:
     """Bind the session to the key in the proof, and set the bound cookie."""
     binding = binding_of(request.session)
     if binding is None or not signed_in_user(request).is_authenticated:
+        leave_no_trace(request)
         return HttpResponse(status=HTTPStatus.NOT_FOUND)
     try:
         proof = proofs.verify(headers.text_in(request, headers.PROOF))
@@ -56,6 +58,8 @@ def register(request: HttpRequest) -> HttpResponse:
         return refuse(request, error)
     except SessionEndedError:
         return HttpResponse(status=HTTPStatus.NOT_FOUND)
+    if not running_engine.is_held_by_browser():
+        leave_no_trace(request)
     return bound_response(request, bound, bound.used)
 
 
@@ -68,8 +72,7 @@ def renew(request: HttpRequest) -> HttpResponse:
     """
     session_id = headers.text_in(request, headers.SESSION_ID)
     binding = binding_of(request.session)
-    is_alive = binding and binding.key and signed_in_user(request).is_authenticated
-    if binding is None or not is_alive or binding.id != session_id:
+    if not binding or binding.id != session_id or not is_alive(request, binding):
         return end_response(request, session_id)
     token = headers.text_in(request, headers.PROOF)
     if not token:
@@ -84,7 +87,16 @@ def renew(request: HttpRequest) -> HttpResponse:
         return refuse(request, error)
     except SessionEndedError:
         return end_response(request, session_id)
+    if not binding.confirmed:
+        note_in_registry(request, binding.with_confirmation())
+    leave_no_trace(request)
     return bound_response(request, binding, moment)
+
+
+def is_alive(request: HttpRequest, binding: Binding) -> bool:
+    """Whether the session is bound, and its user is still signed in."""
+    is_bound = conf.binds_sessions() and binding.key is not None
+    return is_bound and bool(signed_in_user(request).is_authenticated)
 
 
 def bound_response(request: HttpRequest, binding: Binding, moment: int) -> HttpResponse:
@@ -93,7 +105,8 @@ def bound_response(request: HttpRequest, binding: Binding, moment: int) -> HttpR
     ``moment`` is that of the challenge that was used.
     """
     response = HttpResponse(content_type="application/json")
-    is_demanded = bool(bound_cookie.demanded_attempts(request))
+    attempts, _previous = bound_cookie.demand_in(request)
+    is_demanded = attempts > 0
     cookie = bound_cookie.set_cookie(response, binding, moment, is_demanded=is_demanded)
     if is_demanded:
         bound_cookie.delete_cookie(response, PROOF_DEMANDED_COOKIE)
@@ -134,5 +147,9 @@ def log_refusal(request: HttpRequest, error: proofs.ProofError) -> None:
 
 
 def leave_no_trace(request: HttpRequest) -> None:
-    """Keep a request without a proof out of the registry: it may come from another device."""
+    """Let the response neither save the session nor note in the registry that it was used.
+
+    What there is to store is stored. It is no activity of the user, and a request without a proof
+    may come from another device.
+    """
     request.session = running_engine.store()()

@@ -1,0 +1,260 @@
+"""Bound sessions under other settings, with a store or cache that fails, and in other orders."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import time_machine
+from asgiref.sync import async_to_sync
+from django.conf import settings as site
+from django.contrib.auth import SESSION_KEY
+from django.http import HttpRequest, HttpResponse
+from django.test import AsyncClient
+from django.urls import include, path
+from pytest_django import Settings
+
+from cookieproj.devices.bound.admission import GRACE, REGISTRATION_TIME
+from cookieproj.devices.constants import BINDING_ITEM
+from cookieproj.devices.models import SignedInSession
+from cookieproj.engines import running_engine
+from cookieproj.engines.key_renewal import GRACE as RENEWAL_GRACE
+from cookieproj.engines.renewal import recent_checks
+from demo.models import User
+from tests.browsers import key_of
+from tests.conftest import on
+from tests.engines.stopped_clock import stopped_clock
+from tests.families import COOKIE_ENGINES, SERVER_ENGINES
+from tests.servers import free_port
+
+from .bound_device import Device
+
+AGE = 300
+FORM = {"username": "ada", "password": "cookies"}
+RENEWAL = "/devices/bound/renew/"
+
+# What Chromium sends with a link of another site.
+CROSS_SITE = {"sec_fetch_mode": "navigate", "sec_fetch_site": "cross-site"}
+
+
+async def clears(request: HttpRequest) -> HttpResponse:
+    request.session.clear()
+    return HttpResponse("cleared")
+
+
+def loses_binding(request: HttpRequest) -> HttpResponse:
+    """Another request removes the binding meanwhile."""
+    assert SESSION_KEY in request.session
+    other: Any = running_engine.store()(request.session.session_key)
+    del other[BINDING_ITEM]
+    other.save()
+    return HttpResponse()
+
+
+urlpatterns = [
+    path("clears/", clears),
+    path("loses-binding/", loses_binding),
+    path("", include("cookieproj.urls")),
+]
+
+pytestmark = pytest.mark.urls(__name__)
+
+
+@pytest.fixture(autouse=True)
+def bound(settings: Settings, profile: str) -> None:
+    settings.DEVICES_BOUND = "offer"
+    settings.DEVICES_BOUND_AGE = AGE
+
+
+@pytest.fixture
+def clock() -> Iterator[Any]:
+    with time_machine.travel(1_800_000_000) as clock:
+        yield clock
+
+
+@pytest.fixture
+def device(clock: Any, ada: User) -> Device:
+    """A device with a bound session, whose grace is over."""
+    device = Device().bind(ada)
+    clock.shift(GRACE + 1)
+    return device
+
+
+class TestLinkOfAnotherSite:
+    def test_page_loads_itself_again_if_the_bound_cookie_has_expired(self, device: Device) -> None:
+        device.forget_bound_cookie()
+        response = device.get("/auth/account/?a=1&b=2", **CROSS_SITE)
+        assert (response.status_code, response.headers["Refresh"]) == (200, "0")
+        assert 'href="/auth/account/?a=1&amp;b=2"' in response.content.decode()
+        assert not response.cookies
+        assert device.renew().status_code == 200
+        assert device.is_in
+
+    def test_request_of_the_page_itself_does_not_load_again(self, device: Device) -> None:
+        device.forget_bound_cookie()
+        same_origin = CROSS_SITE | {"sec_fetch_site": "same-origin"}
+        assert device.get(**same_origin).status_code == 302
+
+    def test_page_opens_with_a_good_cookie(self, device: Device) -> None:
+        response = device.get(**CROSS_SITE)
+        assert response.status_code == 200
+        assert "Refresh" not in response.headers
+
+
+class TestSignInWithARefusedCookie:
+    def test_after_a_session_that_had_to_be_bound(
+        self, clock: Any, ada: User, settings: Settings
+    ) -> None:
+        settings.DEVICES_BOUND = "require"
+        device = Device().sign_in(ada)
+        clock.shift(REGISTRATION_TIME + 1)
+        device.bind(ada)
+        assert device.is_in
+
+    def test_in_a_browser_that_could_not_renew(self, device: Device) -> None:
+        device.forget_bound_cookie()
+        response = device.post("/auth/sign-in/", FORM, secure_session_skipped="unreachable")
+        assert response.status_code == 302
+        assert device.is_in
+
+
+def test_required_session_with_a_key_is_not_ended(
+    clock: Any, ada: User, settings: Settings
+) -> None:
+    """The browser has registered its key, and sends no other request for a while."""
+    settings.DEVICES_BOUND = "require"
+    device = Device().sign_in(ada)
+    device.register()
+    thief = device.thief_of_session()
+    clock.shift(REGISTRATION_TIME + AGE + 1)
+    assert not thief.is_in
+    device.forget_bound_cookie()
+    assert device.get(secure_session_skipped="server_error").status_code == 503
+    assert device.renew().status_code == 200
+    assert device.is_in
+
+
+def test_copy_from_right_after_the_registration_is_bound(clock: Any, ada: User) -> None:
+    device = Device().sign_in(ada)
+    device.register()
+    thief = device.thief_of_session()
+    assert device.is_in
+    clock.shift(3600)
+    assert not thief.is_in
+
+
+@pytest.mark.parametrize("path", [RENEWAL, "/devices/bound/register/"])
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("saves", [True, False])
+def test_request_without_a_proof_is_no_use_of_the_session(
+    path: str, method: str, saves: bool, device: Device, clock: Any, settings: Settings
+) -> None:
+    settings.SESSION_SAVE_EVERY_REQUEST = saves
+    [before] = SignedInSession.objects.values()
+    clock.shift(3600)
+    response = getattr(device.thief_of_session(), method)(path)
+    assert site.SESSION_COOKIE_NAME not in response.cookies
+    assert [before] == list(SignedInSession.objects.values())
+
+
+def test_renewal_is_no_use_of_the_session(device: Device, clock: Any, settings: Settings) -> None:
+    settings.SESSION_SAVE_EVERY_REQUEST = True
+    [before] = SignedInSession.objects.values()
+    clock.shift(3600)
+    device.forget_bound_cookie().renew("")
+    response = device.renew()
+    assert response.status_code == 200
+    assert site.SESSION_COOKIE_NAME not in response.cookies
+    assert [before] == list(SignedInSession.objects.values())
+
+
+class AnswersItself:
+    """A middleware that answers before the session is read."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return HttpResponse() if request.path == "/itself/" else self.get_response(request)
+
+
+def test_refused_request_gets_no_cookie_if_every_request_saves(
+    clock: Any, ada: User, settings: Settings
+) -> None:
+    sessions = "cookieproj.engines.middleware.SessionMiddleware"
+    at = settings.MIDDLEWARE.index(sessions) + 1
+    settings.MIDDLEWARE = [
+        *settings.MIDDLEWARE[:at], f"{__name__}.AnswersItself", *settings.MIDDLEWARE[at:]
+    ]  # fmt: skip
+    settings.SESSION_SAVE_EVERY_REQUEST = True
+    device = Device().bind(ada)
+    clock.shift(GRACE + 1)
+    response = device.thief_of_session().get("/itself/")
+    assert site.SESSION_COOKIE_NAME not in response.cookies
+    assert site.SESSION_COOKIE_NAME in device.get("/itself/").cookies
+
+
+@pytest.mark.django_db(transaction=True)
+def test_async_view_may_clear_a_session_that_was_not_read(ada: User) -> None:
+    device = Device().bind(ada)
+    client = AsyncClient()
+    client.cookies = device.client.cookies
+    get: Any = async_to_sync(client.get)
+    assert get("/clears/", secure=True).content == b"cleared"
+
+
+@on(*SERVER_ENGINES)
+def test_binding_that_another_request_has_removed_is_not_confirmed(ada: User) -> None:
+    device = Device().sign_in(ada)
+    device.register()
+    assert device.get("/loses-binding/").status_code == 200
+    assert device.is_in
+
+
+@on(*COOKIE_ENGINES)
+def test_unreachable_default_cache_is_unavailable(
+    device: Device, ada: User, settings: Settings
+) -> None:
+    """It keeps the challenges that were used."""
+    other = Device().sign_in(ada)
+    redis = "django.core.cache.backends.redis.RedisCache"
+    address = f"redis://127.0.0.1:{free_port()}/0"
+    settings.CACHES = settings.CACHES | {"default": {"BACKEND": redis, "LOCATION": address}}
+    assert device.forget_bound_cookie().renew().status_code == 503
+    assert other.register().status_code == 503
+
+
+def test_after_the_setting_is_off_a_renewal_ends_the_binding(
+    device: Device, settings: Settings
+) -> None:
+    settings.DEVICES_BOUND = None
+    assert b'"continue": false' in device.forget_bound_cookie().renew().content
+    assert device.is_in
+
+
+def test_refused_sign_in_offers_nothing(ada: User, settings: Settings) -> None:
+    settings.DEVICES_LIMIT, settings.DEVICES_OVER_LIMIT = 1, "refuse"
+    Device().sign_in(ada)
+    device = Device()
+    assert device.post("/auth/sign-in/", FORM).status_code == 403
+    assert not device.registration
+
+
+@on(*SERVER_ENGINES)
+def test_copy_without_the_bound_cookie_does_not_end_the_session(
+    ada: User, store: Any, settings: Settings
+) -> None:
+    """With SESSION_END_COPIED."""
+    settings.SESSION_RENEW_AGE, settings.SESSION_END_COPIED = 3600, True
+    recent_checks.clear()
+    with stopped_clock(store) as clock:
+        device = Device().bind(ada)
+        thief, key = device.thief_of_session(), key_of(device.client)
+        clock.move(3600, key)
+        assert device.forget_bound_cookie().renew().status_code == 200
+        assert device.is_in
+        assert device.is_in
+        assert key_of(device.client) != key
+        clock.move(RENEWAL_GRACE + 1, key_of(device.client))
+        assert device.forget_bound_cookie().renew().status_code == 200
+        assert not thief.is_in
+        assert device.is_in
