@@ -18,11 +18,12 @@ from cookieproj.engines.constants import (
     DB,
     ENGINE_NAMES,
 )
+from cookieproj.engines.engine_registry import EngineRef
 from cookieproj.engines.exceptions import SessionStoreError
 from cookieproj.engines.handover import previous
 from cookieproj.engines.session_counts import figure
 
-from .switch_steps import Switch
+from .switch_steps import Switch, old_cache_is_process_memory
 
 
 class SwitchForm(forms.Form):
@@ -53,12 +54,18 @@ def switch(request: HttpRequest) -> HttpResponse:
         "form": form,
         "switch": chosen,
         "running": running,
-        "previous": previous_name,
+        "takes_over_from": source_of_handover(previous_engine),
+        "is_memory": old_cache_is_process_memory(),
         "remaining": remaining_sessions(request),
         "number_of_engines": len(ENGINE_NAMES),
     }
     status = HTTPStatus.OK if chosen else HTTPStatus.BAD_REQUEST
     return render(request, "demo/switch.html", context, status=status)
+
+
+def source_of_handover(engine: EngineRef | None) -> str:
+    """Return the name of the previous engine; "" if there is none, or its sessions have ended."""
+    return "" if engine is None or engine.is_in_process_memory else engine.name
 
 
 def suggested_switch(running: str, previous: str | None) -> dict[str, str]:
