@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.cache import SessionStore as DjangoCacheEngine
+from django.contrib.sessions.backends.cached_db import SessionStore as DjangoCachedDBEngine
 from django.contrib.sessions.backends.file import SessionStore as DjangoFileEngine
 from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
@@ -33,6 +34,8 @@ from cookieproj.engines.mongodb import SessionStore as MongoDBEngine
 
 from .attacks import temporary_session
 from .decoding import SIGNED, as_text, decoding_steps
+
+WITH_CACHE = (DjangoCacheEngine, DjangoCachedDBEngine)
 
 # A value in a session that is looked for in the cookie.
 COLOR = "blue as a berry"
@@ -64,7 +67,8 @@ class EngineFacts:
 
     ``is_session`` is whether the cookie is the session itself, and ``is_readable`` whether it can
     be read without a secret. ``signed_copies`` has for each place of the session whether its bytes
-    are made with SECRET_KEY. ``copy_place`` is the cache with a copy of the row, "" if there is
+    are made with SECRET_KEY; ``signed_after_restart`` has it for those that are not in the memory
+    of this process. ``copy_place`` is the cache with a copy of the row, "" if there is
     none. ``outlives_deletion`` is whether the cookie opens the session after the engine has deleted
     it.
     """
@@ -74,6 +78,7 @@ class EngineFacts:
     is_session: bool
     is_readable: bool
     signed_copies: list[bool]
+    signed_after_restart: list[bool]
     outlives_deletion: bool
     restart: Restart
 
@@ -109,13 +114,17 @@ def try_session(session_class: Any, engine_class: Any) -> EngineFacts:
     if issubclass(engine_class, DjangoFileEngine):
         place = folder_of_site(engine_class)
     signed = [bool(SIGNED.fullmatch(as_text(location.payload))) for location in locations]
+    signed_copies = [True] if is_session else signed or [False]
+    # The cache is the last place.
+    loses_last = issubclass(engine_class, WITH_CACHE) and isinstance(session_cache(), MemoryStore)
     return EngineFacts(
         # A public page does not show where a server has its stores.
         place=str(place) if settings.DEBUG or is_session else _("the server"),
         copy_place=copy_place(locations),
         is_session=is_session,
         is_readable=any(COLOR in step.outcome for step in steps if not step.needs_secret),
-        signed_copies=[True] if is_session else signed or [False],
+        signed_copies=signed_copies,
+        signed_after_restart=signed_copies[:-1] if loses_last else signed_copies,
         outlives_deletion=session_class(cookie).get("color") == COLOR,
         restart=restart(session_class),
     )

@@ -87,8 +87,13 @@ class EngineRef:
 
         They end with it, so no other process can take them over.
         """
+        return issubclass(self.session_class, CacheStore) and self.caches_in_process_memory
+
+    @property
+    def caches_in_process_memory(self) -> bool:
+        """Whether its cache, or that of its rows, is the memory of a process."""
         alias = self.alias or settings.SESSION_CACHE_ALIAS
-        return issubclass(self.session_class, CacheStore) and isinstance(caches[alias], LocMemCache)
+        return self.has_cache and isinstance(caches[alias], LocMemCache)
 
     @property
     def is_held_by_browser(self) -> bool:
