@@ -27,8 +27,9 @@ from cookieproj.engines.caches.memory import MemoryStore
 from cookieproj.engines.caches.redis import RedisStore
 from cookieproj.engines.constants import ENGINE_NAMES, OUR_ENGINES
 from cookieproj.engines.cookie_sessions import CookieSession
-from cookieproj.engines.engine_registry import EngineRef
+from cookieproj.engines.engine_registry import EngineRef, resolve_engine
 from cookieproj.engines.entries import Location
+from cookieproj.engines.handover.same_store import share_rows
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.mongodb import SessionStore as MongoDBEngine
 
@@ -95,6 +96,12 @@ def facts_of(engine: EngineRef) -> EngineFacts | None:
     store = settings.CACHES.get(settings.SESSION_CACHE_ALIAS, {}).get("LOCATION", "")
     name = f"facts-{hash((engine.name, str(store), get_language(), settings.DEBUG))}"
     return cached_result(name, lambda: namespaced_facts(session_class), lambda _facts: True)
+
+
+def engines_with_same_rows(engine: EngineRef) -> list[EngineRef]:
+    """Return the other engines that open the sessions of this one, as both use the same rows."""
+    others = [resolve_engine(name) for name in ENGINE_NAMES if name != engine.name]
+    return [other for other in others if share_rows(other, engine.of(OUR_ENGINES))]
 
 
 def namespaced_facts(session_class: type[SessionBase]) -> EngineFacts:

@@ -10,13 +10,12 @@ from django.utils.translation import gettext as _
 
 from cookieproj.engines import running_engine
 from cookieproj.engines.clock import aware, is_near
-from cookieproj.engines.constants import ENGINE_NAMES, EXPIRY_ITEM, OUR_ENGINES
-from cookieproj.engines.engine_registry import EngineRef, current_engine, resolve_engine
+from cookieproj.engines.constants import EXPIRY_ITEM
+from cookieproj.engines.engine_registry import EngineRef, current_engine
 from cookieproj.engines.handover import previous
 from cookieproj.engines.handover.movable_engines import handover_engine
-from cookieproj.engines.handover.same_store import share_rows
 from cookieproj.engines.signed_ids import signs_ids
-from demo.engine_facts import EngineFacts, Fate
+from demo.engine_facts import EngineFacts, Fate, engines_with_same_rows
 from demo.page_header import State
 from demo.wording import duration, moment
 
@@ -219,7 +218,7 @@ def engine_events(engine: EngineRef) -> Iterator[Event]:
     yield kept_if(
         False,
         _("a change of the engine that takes no sessions over, unless both use the same rows")
-        if shares_rows(engine)
+        if engines_with_same_rows(engine)
         else _("a change of the engine that takes no sessions over"),
     )
 
@@ -230,11 +229,6 @@ def can_be_moved(engine: EngineRef) -> bool:
     except ImproperlyConfigured:
         return False
     return True
-
-
-def shares_rows(engine: EngineRef) -> bool:
-    others = [resolve_engine(name) for name in ENGINE_NAMES if name != engine.name]
-    return any(share_rows(other, engine.of(OUR_ENGINES)) for other in others)
 
 
 def sign_out_events(session: Any) -> Iterator[Event]:
