@@ -138,11 +138,11 @@ def try_session(session_class: Any, engine_class: Any) -> EngineFacts:
 
 
 def folder_of_site(engine_class: Any) -> str | Promise:
-    """Return the folder of the site, or that it is missing and the trial has used another."""
+    """Return the folder of the site, and if it is missing, that the trial has used another."""
     try:
         return store_of(engine_class).label
     except ImproperlyConfigured:
-        text = _("a temporary folder of this trial: SESSION_FILE_PATH, %(folder)s, does not exist")
+        text = _("folder %(folder)s, once it exists: this trial has used a temporary one")
         return text % {"folder": settings.SESSION_FILE_PATH}
 
 
