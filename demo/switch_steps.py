@@ -126,11 +126,13 @@ class Switch:
         yield Step(_("Roll back, if you have to"), self.rolling_back, rolled_back)
 
     def handover_steps(self) -> Iterator[Step]:
-        yield Step(
-            _("With several processes: prepare the running ones"),
-            self.preparing,
-            environment(self.old, self.new),
-        )
+        # Several processes cannot share the memory of one.
+        if not self.moves_into_process_memory:
+            yield Step(
+                _("With several processes: prepare the running ones"),
+                self.preparing,
+                environment(self.old, self.new),
+            )
         yield Step(_("Switch"), self.switching, environment(self.new, self.old))
         yield Step(_("Move the remaining sessions"), self.remaining, self.remaining_command)
         yield Step(_("End the handover"), self.ending, environment(self.new))
@@ -179,6 +181,11 @@ class Switch:
                 "Restart without SESSION_HANDOVER_FROM when no process runs on %(engine)s any "
                 "more, and the command has deleted the copies."
             ) % {"engine": self.old}
+        if self.moves_into_process_memory:
+            return _(
+                "Restart without SESSION_HANDOVER_FROM. This ends the sessions that have moved too, "
+                "and those that have not moved stay unused in the old store."
+            )
         days = settings.SESSION_COOKIE_AGE // SECONDS_A_DAY
         text = ngettext(
             "Restart without SESSION_HANDOVER_FROM when all sessions have moved, or after "

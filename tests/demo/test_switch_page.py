@@ -67,6 +67,8 @@ def test_sessions_that_move_into_process_memory_end_with_it(settings: Settings, 
     page = main_of("file", "cache")
     assert "each restart ends the sessions that have moved" in page
     assert "Nobody is signed out before the next restart." in page
+    assert "This ends the sessions that have moved too" in page
+    assert "With several processes" not in page
     assert "movesessions" not in page
     assert "It works at any time" not in page
     assert "SESSION_PROFILE=file scripts/run" in page
