@@ -1,5 +1,6 @@
 """The page that explains, step by step, how to switch from one engine to another."""
 
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
@@ -24,6 +25,7 @@ from cookieproj.engines.handover import previous
 from cookieproj.engines.session_counts import figure
 
 from .switch_steps import Switch, old_cache_is_process_memory
+from .wording import joined
 
 
 class SwitchForm(forms.Form):
@@ -55,12 +57,23 @@ def switch(request: HttpRequest) -> HttpResponse:
         "switch": chosen,
         "running": running,
         "takes_over_from": source_of_handover(previous_engine),
-        "is_memory": old_cache_is_process_memory(),
+        "exceptions": joined(exceptions()),
         "remaining": remaining_sessions(request),
         "number_of_engines": len(ENGINE_NAMES),
     }
     status = HTTPStatus.OK if chosen else HTTPStatus.BAD_REQUEST
     return render(request, "demo/switch.html", context, status=status)
+
+
+def exceptions() -> Iterator[str]:
+    """Yield what is not so of every two engines, with the settings of this site."""
+    yield _("db and cached_db use the same rows: a switch between these two signs nobody out.")
+    if old_cache_is_process_memory():
+        yield _(
+            "But sessions of cache are in the memory of this site's process now, as CACHE_URL "
+            "names no server. They end with the process, so a switch from cache signs everybody "
+            "out all the same."
+        )
 
 
 def source_of_handover(engine: EngineRef | None) -> str:

@@ -183,8 +183,8 @@ class Switch:
             ) % {"engine": self.old}
         if self.moves_into_process_memory:
             return _(
-                "Restart without SESSION_HANDOVER_FROM. This ends the sessions that have moved too, "
-                "and those that have not moved stay unused in the old store."
+                "Restart without SESSION_HANDOVER_FROM. This ends the sessions that have moved "
+                "too, and those that have not moved stay unused in the old store."
             )
         days = settings.SESSION_COOKIE_AGE // SECONDS_A_DAY
         text = ngettext(
