@@ -50,7 +50,7 @@ class QuestionsForm(forms.Form):
         widget=forms.RadioSelect,
         choices=[
             ("stay", gettext_lazy("everybody stays signed in")),
-            ("again", gettext_lazy("people may have to sign in again")),
+            ("again", gettext_lazy("people may have to sign in again, and lose their carts")),
         ],
     )
 
@@ -89,8 +89,8 @@ def reason(name: str, stores: str) -> str:
         )
     return {
         CACHE: _(
-            "It is the fastest store on a server. If it loses a session, the user only has to "
-            "sign in again."
+            "It is the fastest store on a server. If it loses a session, the user has to sign in "
+            "again, and the data in the session, such as a cart, are gone too."
         ),
         CACHED_DB: _("The cache answers reads, and the database keeps what the cache evicts."),
         DB: _(

@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.cache import SessionStore as DjangoCacheEngine
+from django.contrib.sessions.backends.cached_db import SessionStore as DjangoCachedDBEngine
 from django.contrib.sessions.backends.file import SessionStore as DjangoFileEngine
 from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
@@ -26,13 +27,16 @@ from cookieproj.engines.caches.memory import MemoryStore
 from cookieproj.engines.caches.redis import RedisStore
 from cookieproj.engines.constants import ENGINE_NAMES, OUR_ENGINES
 from cookieproj.engines.cookie_sessions import CookieSession
-from cookieproj.engines.engine_registry import EngineRef
+from cookieproj.engines.engine_registry import EngineRef, resolve_engine
 from cookieproj.engines.entries import Location
+from cookieproj.engines.handover.same_store import share_rows
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.mongodb import SessionStore as MongoDBEngine
 
 from .attacks import temporary_session
 from .decoding import SIGNED, as_text, decoding_steps
+
+WITH_CACHE = (DjangoCacheEngine, DjangoCachedDBEngine)
 
 # A value in a session that is looked for in the cookie.
 COLOR = "blue as a berry"
@@ -64,7 +68,8 @@ class EngineFacts:
 
     ``is_session`` is whether the cookie is the session itself, and ``is_readable`` whether it can
     be read without a secret. ``signed_copies`` has for each place of the session whether its bytes
-    are made with SECRET_KEY. ``copy_place`` is the cache with a copy of the row, "" if there is
+    are made with SECRET_KEY; ``signed_after_restart`` has it for those that are not in the memory
+    of this process. ``copy_place`` is the cache with a copy of the row, "" if there is
     none. ``outlives_deletion`` is whether the cookie opens the session after the engine has deleted
     it.
     """
@@ -74,6 +79,7 @@ class EngineFacts:
     is_session: bool
     is_readable: bool
     signed_copies: list[bool]
+    signed_after_restart: list[bool]
     outlives_deletion: bool
     restart: Restart
 
@@ -90,6 +96,12 @@ def facts_of(engine: EngineRef) -> EngineFacts | None:
     store = settings.CACHES.get(settings.SESSION_CACHE_ALIAS, {}).get("LOCATION", "")
     name = f"facts-{hash((engine.name, str(store), get_language(), settings.DEBUG))}"
     return cached_result(name, lambda: namespaced_facts(session_class), lambda _facts: True)
+
+
+def engines_with_same_rows(engine: EngineRef) -> list[EngineRef]:
+    """Return the other engines that open the sessions of this one, as both use the same rows."""
+    others = [resolve_engine(name) for name in ENGINE_NAMES if name != engine.name]
+    return [other for other in others if share_rows(other, engine.of(OUR_ENGINES))]
 
 
 def namespaced_facts(session_class: type[SessionBase]) -> EngineFacts:
@@ -109,24 +121,28 @@ def try_session(session_class: Any, engine_class: Any) -> EngineFacts:
     if issubclass(engine_class, DjangoFileEngine):
         place = folder_of_site(engine_class)
     signed = [bool(SIGNED.fullmatch(as_text(location.payload))) for location in locations]
+    signed_copies = [True] if is_session else signed or [False]
+    # The cache is the last place.
+    loses_last = issubclass(engine_class, WITH_CACHE) and isinstance(session_cache(), MemoryStore)
     return EngineFacts(
         # A public page does not show where a server has its stores.
         place=str(place) if settings.DEBUG or is_session else _("the server"),
         copy_place=copy_place(locations),
         is_session=is_session,
         is_readable=any(COLOR in step.outcome for step in steps if not step.needs_secret),
-        signed_copies=[True] if is_session else signed or [False],
+        signed_copies=signed_copies,
+        signed_after_restart=signed_copies[:-1] if loses_last else signed_copies,
         outlives_deletion=session_class(cookie).get("color") == COLOR,
         restart=restart(session_class),
     )
 
 
 def folder_of_site(engine_class: Any) -> str | Promise:
-    """Return the folder of the site, or that it is missing and the trial has used another."""
+    """Return the folder of the site, and if it is missing, that the trial has used another."""
     try:
         return store_of(engine_class).label
     except ImproperlyConfigured:
-        text = _("a temporary folder of this trial: SESSION_FILE_PATH, %(folder)s, does not exist")
+        text = _("folder %(folder)s, once it exists: this trial has used a temporary one")
         return text % {"folder": settings.SESSION_FILE_PATH}
 
 

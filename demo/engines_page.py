@@ -40,6 +40,7 @@ from .cookie_limits import engine_limit_in_short
 from .engine_advice import QuestionsForm, advice
 from .engine_facts import EngineFacts, session_cache, try_session
 from .models import User
+from .wording import listed
 
 # How many requests of each kind the page's button times on each engine. With all engines that takes
 # less than ten seconds, unless a store does not answer.
@@ -59,28 +60,33 @@ QUESTIONS = (
 
 @dataclass(frozen=True)
 class Column:
-    """An engine's answers to QUESTIONS. ``problem`` is the error if its store fails."""
+    """An engine's answers to QUESTIONS. ``problem`` is the error if its store fails.
+
+    ``queries`` is how many the list of ended sessions costs a request that reads a signed-in one.
+    """
 
     answers: list[str]
     problem: str = ""
+    queries: int = 0
 
 
 def column(session_class: type[SessionBase]) -> Column:
     """Return an engine's answers, found with temporary sessions."""
     try:
         with namespaced(session_class) as namespaced_class:
-            return Column(answers(namespaced_class, session_class))
+            facts = try_session(namespaced_class, session_class)
+            queries = queries_of_check(namespaced_class) if facts.outlives_deletion else 0
+            return Column(answers(facts, queries, namespaced_class), queries=queries)
     except SessionStoreError as error:
         return failure(str(error))
 
 
-def answers(namespaced_class: Any, session_class: type[SessionBase]) -> list[str]:
-    facts = try_session(namespaced_class, session_class)
+def answers(facts: EngineFacts, queries: int, namespaced_class: Any) -> list[str]:
     return [
         facts.place,
         facts.restart.text,
         readability(facts),
-        ending(facts, namespaced_class),
+        ending(facts, queries),
         signing_out_everywhere(),
         listing(namespaced_class),
         size_limit(namespaced_class),
@@ -119,11 +125,10 @@ def readability(facts: EngineFacts) -> str:
     return _("only a random key")
 
 
-def ending(facts: EngineFacts, session_class: Any) -> str:
+def ending(facts: EngineFacts, queries: int) -> str:
     """Return whether the engine ends a session that it deletes."""
     if not facts.outlives_deletion:
         return _("yes")
-    queries = queries_of_check(session_class)
     text = ngettext(
         "not by the engine; this site refuses ended sessions, with %(number)d query in each "
         "request that reads a signed-in session",
@@ -212,10 +217,29 @@ def engines(request: HttpRequest) -> HttpResponse:
         "charts": charts(panels(last_benchmark)) if last_benchmark else [],
         "form": form,
         "advice": advice(counted, **form.cleaned_data) if form.is_valid() else None,
+        "queries": queries_beside(dict(zip(names, columns, strict=True))),
         "debug": settings.DEBUG,
         "requests": BENCHMARK_REQUESTS,
     }
     return render(request, "demo/engines.html", context)
+
+
+def queries_beside(columns: dict[str, Column]) -> str:
+    """Return a sentence on the queries that take time in the charts and are no round trips."""
+    queries = {name: column.queries for name, column in columns.items() if column.queries}
+    if not queries:
+        return ""
+    number = max(queries.values())
+    text = ngettext(
+        "Reading a signed-in session, as a sign-out does, takes %(number)d query to the list of "
+        "ended sessions on these engines: %(engines)s. It is part of the time here, and none of "
+        "the engine's round trips. Django's engine has no such list.",
+        "Reading a signed-in session, as a sign-out does, takes %(number)d queries to the list of "
+        "ended sessions on these engines: %(engines)s. They are part of the time here, and none "
+        "of the engine's round trips. Django's engine has no such list.",
+        number,
+    )
+    return text % {"engines": listed(queries), "number": number}
 
 
 @require_post(page="demo:engines")

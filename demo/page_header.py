@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
+from cookieproj.engines.clock import aware
 from cookieproj.engines.engine_registry import current_engine
 from cookieproj.engines.english import in_english
 from cookieproj.engines.entries import Entry, ListedSession, Location
@@ -17,6 +18,7 @@ from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.listing import ListingMixin
 
 from .recipes import RECIPES
+from .wording import time_until
 
 logger = logging.getLogger("django.request")
 
@@ -67,6 +69,11 @@ class State:
     def expires(self) -> datetime | None:
         """When the session expires. None without a session, or if the engine does not report it."""
         return self.locations[0].expires if self.locations else None
+
+    @property
+    def time_left(self) -> str:
+        """The time until the session expires; "" if that is not known."""
+        return time_until(aware(self.expires)) if self.expires else ""
 
     @property
     def has_session(self) -> bool:

@@ -3,7 +3,7 @@
 import re
 import stat
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from cookieproj.engines.session_keys import masked
 from .decoding import SIGNED, Step, as_text, decoding_steps
 from .four_questions import session_answers
 from .page_header import State
-from .wording import duration
+from .wording import time_until
 
 
 class StoredTextForm(forms.Form):
@@ -74,8 +74,9 @@ class StoredSession:
     @property
     def time_left(self) -> str:
         """The time until the session expires; "" if it has, or if the store does not report it."""
-        left = self.expires - timezone.now() if self.expires else timedelta()
-        return duration(int(left.total_seconds())) if left > timedelta() else ""
+        if self.expires is None or self.expires <= timezone.now():
+            return ""
+        return time_until(self.expires)
 
     @property
     def size(self) -> int:

@@ -1,4 +1,4 @@
-"""Every SESSION_ setting of Django: its current value, its default and its effect."""
+"""The SESSION_ settings of Django and of this project: value, default and effect of each."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +32,23 @@ MEANING = {
 }
 
 
+# Of the settings that Django does not know: the default, and what the setting does.
+OWN = {
+    "SESSION_IDLE_AGE": (None, _("Seconds without a request after which a session ends.")),
+    "SESSION_ABSOLUTE_AGE": (None, _("Seconds after the sign-in at which a session ends.")),
+    "SESSION_RENEW_AGE": (None, _("Seconds after which a session gets a new key.")),
+    "SESSION_END_COPIED": (
+        False,
+        _("Whether a session ends when a key from before a renewal is used again."),
+    ),
+    "SESSION_ID_SIGNED": (False, _("Whether the session key in the cookie is signed.")),
+    "SESSION_HANDOVER_FROM": (
+        "",
+        _("The previous engine, whose sessions are taken over when they are next used."),
+    ),
+}
+
+
 @dataclass(frozen=True)
 class SessionSetting:
     name: str
@@ -48,6 +65,14 @@ def session_settings() -> list[SessionSetting]:
     return [
         SessionSetting(name, shown_value(name), getattr(global_settings, name), meaning)
         for name, meaning in MEANING.items()
+    ]
+
+
+def own_settings() -> list[SessionSetting]:
+    """Return the settings of this project's engines, of which Django's take no notice."""
+    return [
+        SessionSetting(name, getattr(settings, name, default), default, meaning)
+        for name, (default, meaning) in OWN.items()
     ]
 
 

@@ -1,16 +1,14 @@
 """The page that explains, step by step, how to switch from one engine to another."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -19,20 +17,15 @@ from cookieproj.engines.constants import (
     CACHE,
     CACHED_DB,
     DB,
-    ENCRYPTED_COOKIES,
     ENGINE_NAMES,
-    FILE,
-    MONGODB,
-    SIGNED_COOKIES,
 )
+from cookieproj.engines.engine_registry import EngineRef
 from cookieproj.engines.exceptions import SessionStoreError
 from cookieproj.engines.handover import previous
 from cookieproj.engines.session_counts import figure
 
-ENGINES_IN_COOKIES = {SIGNED_COOKIES, ENCRYPTED_COOKIES}
-# These engines use the same table, so a switch between them moves no session.
-ENGINES_WITH_SAME_ROWS = {DB, CACHED_DB}
-SECONDS_A_DAY = 24 * 60 * 60
+from .switch_steps import Switch, old_cache_is_process_memory
+from .wording import joined
 
 
 class SwitchForm(forms.Form):
@@ -52,157 +45,6 @@ class SwitchForm(forms.Form):
         return data
 
 
-@dataclass(frozen=True)
-class Step:
-    """One step of a switch: what to do, why, and its commands."""
-
-    title: str
-    text: str
-    commands: str = ""
-
-
-@dataclass(frozen=True)
-class Switch:
-    """A switch from one engine to another."""
-
-    old: str
-    new: str
-
-    @property
-    def keeps_session_keys(self) -> bool:
-        return not ENGINES_IN_COOKIES & {self.old, self.new}
-
-    @property
-    def what_happens(self) -> str:
-        """What happens to a session when its browser sends the next request."""
-        if {self.old, self.new} == ENGINES_IN_COOKIES:
-            return _(
-                "With its next request the session moves into a cookie of the new form. The old "
-                "cookie stays valid until it expires or the site refuses its session."
-            )
-        if self.new in ENGINES_IN_COOKIES:
-            return _(
-                "With its next request the session moves into the cookie itself. A session too "
-                "large for a cookie stays in the old store, and the log says so. Such a session "
-                "lasts only as long as the handover."
-            )
-        if self.old in ENGINES_IN_COOKIES:
-            return _(
-                "With its next request the session moves to the server, and the new cookie "
-                "contains only its key. The old cookie stays valid for the same session, and "
-                "becomes invalid when that session ends."
-            )
-        if {self.old, self.new} == ENGINES_WITH_SAME_ROWS:
-            return _("Both engines use the same rows, so the session does not have to move.")
-        return _(
-            "With its next request the session moves to the new store. It keeps its key and its "
-            "expiry, so the browser's cookie stays the same. From then on it costs what any "
-            "session costs with the new engine."
-        )
-
-    def steps(self) -> Iterator[Step]:
-        yield Step(_("Prepare the new store"), self.readiness)
-        yield Step(
-            _("With several processes: prepare the running ones"),
-            _(
-                "While processes are replaced one by one, old and new ones serve the same users. "
-                "First restart the old ones with the reverse handover, so that each finds the "
-                "sessions that the other has moved. Skip this step if you have only one process, "
-                "or can stop all of them for a moment."
-            ),
-            environment(self.old, self.new),
-        )
-        yield Step(
-            _("Switch"),
-            _(
-                "Each session moves when it is next used. Nobody is signed out. Keep the settings "
-                "of the old store, such as CACHE_URL or MONGODB_URL, until the handover has ended."
-            ),
-            environment(self.new, self.old),
-        )
-        yield Step(_("Move the remaining sessions"), self.remaining, self.remaining_command)
-        days = settings.SESSION_COOKIE_AGE // SECONDS_A_DAY
-        yield Step(
-            _("End the handover"),
-            ngettext(
-                "Restart without SESSION_HANDOVER_FROM when all sessions have moved, or after "
-                "%(days)d day, when all unused sessions have expired.",
-                "Restart without SESSION_HANDOVER_FROM when all sessions have moved, or after "
-                "%(days)d days, when all unused sessions have expired.",
-                days,
-            )
-            % {"days": days},
-            environment(self.new),
-        )
-        yield Step(
-            _("Roll back, if you have to"),
-            _("A rollback is the same switch in the other direction. It works at any time."),
-            environment(self.old, self.new),
-        )
-
-    @property
-    def readiness(self) -> str:
-        """How to prepare the new store."""
-        return {
-            DB: _("Run manage.py migrate, which creates the table django_session."),
-            CACHE: _("Set CACHE_URL to a Redis or memcached that all processes can reach."),
-            CACHED_DB: _(
-                "Run manage.py migrate, which creates the table django_session, and set CACHE_URL "
-                "to a Redis or memcached that all processes can reach."
-            ),
-            FILE: _("Set SESSION_FILE_PATH to a folder that all processes may write to."),
-            MONGODB: _(
-                "Set MONGODB_URL to a MongoDB that all processes can reach, with the name of a "
-                "database. The collection and its index are created with the first session."
-            ),
-            SIGNED_COOKIES: _(
-                "There is no store: SECRET_KEY signs the cookies. Anybody who has a cookie can "
-                "read it, and it can hold no more than 4,096 bytes."
-            ),
-            ENCRYPTED_COOKIES: _(
-                "There is no store: SECRET_KEY encrypts the cookies. Nobody else can read one. It "
-                "can hold no more than 4,096 bytes, which is about 2,900 bytes of JSON."
-            ),
-        }[self.new]
-
-    @property
-    def remaining(self) -> str:
-        """How to move the sessions whose browsers send no request."""
-        if not self.keeps_session_keys:
-            return _(
-                "There is nothing to do here: only a browser can send or store such a cookie, "
-                "so each session moves with its next request."
-            )
-        if {self.old, self.new} == ENGINES_WITH_SAME_ROWS:
-            return _(
-                "There are none. This command deletes the copies in the cache, if there are any."
-            )
-        return _(
-            "Run this at any time, as often as you like. You can stop it and start it again, and "
-            "it leaves alone the sessions that the new store already has. Before the switch it "
-            "makes copies, and the originals count until they have moved. A store that cannot "
-            "list its keys, such as memcached, cannot be moved ahead: each of its sessions moves "
-            "when it is next used."
-        )
-
-    @property
-    def remaining_command(self) -> str:
-        if not self.keeps_session_keys:
-            return ""
-        command = f"python manage.py movesessions --from {self.old} --to {self.new}"
-        return (
-            environment(self.new, self.old, f"{command} --dry-run")
-            + "\n"
-            + environment(self.new, self.old, command)
-        )
-
-
-def environment(profile: str, previous: str = "", command: str = "scripts/run") -> str:
-    """Return a shell command with the variables of a profile and of a handover."""
-    handover = f"SESSION_HANDOVER_FROM={previous} " if previous else ""
-    return f"SESSION_PROFILE={profile} {handover}{command}"
-
-
 @require_safe
 @never_cache
 def switch(request: HttpRequest) -> HttpResponse:
@@ -214,12 +56,29 @@ def switch(request: HttpRequest) -> HttpResponse:
         "form": form,
         "switch": chosen,
         "running": running,
-        "previous": previous_name,
+        "takes_over_from": source_of_handover(previous_engine),
+        "exceptions": joined(exceptions()),
         "remaining": remaining_sessions(request),
         "number_of_engines": len(ENGINE_NAMES),
     }
     status = HTTPStatus.OK if chosen else HTTPStatus.BAD_REQUEST
     return render(request, "demo/switch.html", context, status=status)
+
+
+def exceptions() -> Iterator[str]:
+    """Yield what is not so of every two engines, with the settings of this site."""
+    yield _("db and cached_db use the same rows: a switch between these two signs nobody out.")
+    if old_cache_is_process_memory():
+        yield _(
+            "But sessions of cache are in the memory of this site's process now, as CACHE_URL "
+            "names no server. They end with the process, so a switch from cache signs everybody "
+            "out all the same."
+        )
+
+
+def source_of_handover(engine: EngineRef | None) -> str:
+    """Return the name of the previous engine; "" if there is none, or its sessions have ended."""
+    return "" if engine is None or engine.is_in_process_memory else engine.name
 
 
 def suggested_switch(running: str, previous: str | None) -> dict[str, str]:

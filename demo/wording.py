@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from functools import reduce
 from typing import Any
 
+from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.functional import Promise, lazy
 from django.utils.translation import gettext as _
@@ -49,6 +50,15 @@ def duration(seconds: int) -> str:
     # Translators: two parts of a time, as in "23 hours, 59 minutes".
     pattern = _("%(one)s, %(other)s")
     return chained(pattern, [text for number, text in parts if number] or [parts[-1][1]])
+
+
+def time_until(time: datetime) -> str:
+    """Return the time until then, to the minute if it is longer than one; 0 seconds if it is past.
+
+    So a session that has just begun ends in "14 days", as the settings say.
+    """
+    seconds = max(0, round((time - timezone.now()).total_seconds()))
+    return duration(seconds if seconds < MINUTE else round(seconds / MINUTE) * MINUTE)
 
 
 def moment(time: datetime) -> str:

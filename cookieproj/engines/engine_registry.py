@@ -10,6 +10,7 @@ from django.contrib.sessions.backends.cache import SessionStore as CacheStore
 from django.contrib.sessions.backends.cached_db import SessionStore as CachedDBStore
 from django.contrib.sessions.backends.signed_cookies import SessionStore as SignedCookies
 from django.core.cache import caches
+from django.core.cache.backends.locmem import LocMemCache
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
@@ -79,6 +80,20 @@ class EngineRef:
     @property
     def has_cache(self) -> bool:
         return issubclass(self.session_class, CacheStore | CachedDBStore)
+
+    @property
+    def is_in_process_memory(self) -> bool:
+        """Whether its sessions are only in the memory of the process that stored them.
+
+        They end with it, so no other process can take them over.
+        """
+        return issubclass(self.session_class, CacheStore) and self.caches_in_process_memory
+
+    @property
+    def caches_in_process_memory(self) -> bool:
+        """Whether its cache, or that of its rows, is the memory of a process."""
+        alias = self.alias or settings.SESSION_CACHE_ALIAS
+        return self.has_cache and isinstance(caches[alias], LocMemCache)
 
     @property
     def is_held_by_browser(self) -> bool:

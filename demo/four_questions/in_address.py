@@ -8,13 +8,12 @@ from demo.wording import duration
 
 from .answers import (
     Answers,
-    Event,
     NoAnswers,
     change_of_secret_key,
     facts_or_reason,
     kept_if,
 )
-from .session import clearing_the_cache, engine_events
+from .session import clearing_the_cache, restart_events
 
 
 def address_answers() -> Answers | NoAnswers:
@@ -22,7 +21,6 @@ def address_answers() -> Answers | NoAnswers:
     facts = facts_or_reason(engine)
     if isinstance(facts, NoAnswers):
         return facts
-    restart = facts.restart
     return Answers(
         about=_("The session whose key is in the address."),
         read=[
@@ -40,11 +38,9 @@ def address_answers() -> Answers | NoAnswers:
         ],
         events=[
             kept_if(False, _("closing the window")),
-            Event(_("a restart of the site"), restart.of_site),
-            *clearing_the_cache(facts, engine),
             # The address is signed, whatever the store does.
-            *change_of_secret_key(needs_old_key=True),
-            *engine_events(engine),
+            *restart_events(facts, engine, change_of_secret_key(needs_old_key=True)),
+            *clearing_the_cache(facts, engine),
         ],
         is_session=True,
     )

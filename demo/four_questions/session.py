@@ -1,6 +1,6 @@
 """The answers for the session of a request, on the running engine."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.conf import settings
@@ -10,13 +10,12 @@ from django.utils.translation import gettext as _
 
 from cookieproj.engines import running_engine
 from cookieproj.engines.clock import aware, is_near
-from cookieproj.engines.constants import ENGINE_NAMES, EXPIRY_ITEM, OUR_ENGINES
-from cookieproj.engines.engine_registry import EngineRef, current_engine, resolve_engine
+from cookieproj.engines.constants import EXPIRY_ITEM
+from cookieproj.engines.engine_registry import EngineRef, current_engine
 from cookieproj.engines.handover import previous
 from cookieproj.engines.handover.movable_engines import handover_engine
-from cookieproj.engines.handover.same_store import share_rows
 from cookieproj.engines.signed_ids import signs_ids
-from demo.engine_facts import EngineFacts, Fate
+from demo.engine_facts import EngineFacts, Fate, engines_with_same_rows
 from demo.page_header import State
 from demo.wording import duration, moment
 
@@ -162,15 +161,28 @@ def outlives_logout(session: Any) -> bool:
 def events(facts: EngineFacts, state: State, engine: EngineRef) -> Iterator[Event]:
     session: Any = state.request.session
     yield closing_the_browser(has_age=not session.get_expire_at_browser_close())
-    restart = facts.restart
-    yield Event(_("a restart of the site"), restart.of_site)
-    if restart.store:
-        what = _("a restart of %(store)s") % {"store": restart.store}
-        yield Event(what, restart.of_store)
+    key_events = secret_key_events(facts, is_signed_in=SESSION_KEY in session)
+    yield from restart_events(facts, engine, key_events)
+    if store := facts.restart.store:
+        what = _("a restart of %(store)s") % {"store": store}
+        yield Event(what, facts.restart.of_store)
     yield from clearing_the_cache(facts, engine)
-    yield from secret_key_events(facts, is_signed_in=SESSION_KEY in session)
-    yield from engine_events(engine)
     yield from sign_out_events(session)
+
+
+def restart_events(
+    facts: EngineFacts, engine: EngineRef, key_events: Iterable[Event]
+) -> Iterator[Event]:
+    """What a restart of the site does, and what needs one: another SECRET_KEY or engine."""
+    if facts.restart.of_site == Fate.ENDED:
+        yield Event(
+            _("a restart of the site, which a new SECRET_KEY and another engine need too"),
+            Fate.ENDED,
+        )
+        return
+    yield Event(_("a restart of the site"), facts.restart.of_site)
+    yield from key_events
+    yield from engine_events(engine)
 
 
 def clearing_the_cache(facts: EngineFacts, engine: EngineRef) -> list[Event]:
@@ -180,10 +192,11 @@ def clearing_the_cache(facts: EngineFacts, engine: EngineRef) -> list[Event]:
 
 def secret_key_events(facts: EngineFacts, *, is_signed_in: bool) -> Iterator[Event]:
     """A sign-in always needs the key. Data need it where every copy of them is signed with it."""
-    needs_old_key = is_signed_in or signs_ids() or all(facts.signed_copies)
+    signed = facts.signed_after_restart
+    needs_old_key = is_signed_in or signs_ids() or all(signed)
     kept, alone = change_of_secret_key(needs_old_key=needs_old_key)
     yield kept
-    if not needs_old_key and any(facts.signed_copies):
+    if not needs_old_key and any(signed):
         yield Event(_("a new SECRET_KEY alone, while the cache has a copy"), Fate.KEPT)
         yield Event(_("a new SECRET_KEY alone, once it has none"), Fate.ENDED)
     else:
@@ -192,11 +205,12 @@ def secret_key_events(facts: EngineFacts, *, is_signed_in: bool) -> Iterator[Eve
 
 def engine_events(engine: EngineRef) -> Iterator[Event]:
     if old := previous():
-        yield kept_if(
-            True,
-            _("the change from %(engine)s that is under way: sessions are taken over")
-            % {"engine": old.label},
+        text = (
+            _("the change from %(engine)s that is under way: its process has ended")
+            if old.is_in_process_memory
+            else _("the change from %(engine)s that is under way: sessions are taken over")
         )
+        yield kept_if(not old.is_in_process_memory, text % {"engine": old.label})
     yield kept_if(
         can_be_moved(engine),
         _("a change of the engine with SESSION_HANDOVER_FROM, which takes sessions over"),
@@ -204,7 +218,7 @@ def engine_events(engine: EngineRef) -> Iterator[Event]:
     yield kept_if(
         False,
         _("a change of the engine that takes no sessions over, unless both use the same rows")
-        if shares_rows(engine)
+        if engines_with_same_rows(engine)
         else _("a change of the engine that takes no sessions over"),
     )
 
@@ -215,11 +229,6 @@ def can_be_moved(engine: EngineRef) -> bool:
     except ImproperlyConfigured:
         return False
     return True
-
-
-def shares_rows(engine: EngineRef) -> bool:
-    others = [resolve_engine(name) for name in ENGINE_NAMES if name != engine.name]
-    return any(share_rows(other, engine.of(OUR_ENGINES)) for other in others)
 
 
 def sign_out_events(session: Any) -> Iterator[Event]:

@@ -17,7 +17,8 @@ from cookieproj.engines.engine_registry import EngineRef, current_engine, same_n
 from cookieproj.engines.signed_ids import signs_ids
 from demo.attacks.handing_over import handover_class_of, switches
 from demo.attacks.targets import temporary_session
-from demo.engine_facts import COLOR
+from demo.engine_facts import COLOR, engines_with_same_rows
+from demo.wording import joined
 
 from .lab import NO, YES, YES_OR_NO, Lab, question
 
@@ -49,8 +50,29 @@ def cookie_with_other_key(lab: Lab) -> str:
     session = same_named_subclass(session_class, SignedWithOtherKey)()
     session.update(data)
     session.save()
+    # A site needs a restart to have another key.
+    lab.restart(session)
     key = str(session.session_key)
     return signing.Signer(key=OTHER_KEY, salt=SESSION_ID_SALT).sign(key) if signs_ids() else key
+
+
+def why_the_old_key_is_needed() -> str:
+    engine = current_engine()
+    if engine.is_in_process_memory:
+        return _(
+            "The site needs a restart to have the new key. The session was in the memory of the "
+            "process, and ends with it: SECRET_KEY_FALLBACKS would not keep it."
+        )
+    if engine.is_held_by_browser or signs_ids():
+        return _(
+            "What was signed or encrypted with the old key is not valid. Put the old key into "
+            "SECRET_KEY_FALLBACKS, and the session stays."
+        )
+    return _(
+        "The cookie is only a random key, but the session is stored with a signature, which was "
+        "made with the old key and is not valid. Put the old key into SECRET_KEY_FALLBACKS, and "
+        "the session stays."
+    )
 
 
 @question(
@@ -64,16 +86,13 @@ def cookie_with_other_key(lab: Lab) -> str:
             "What requests read of it is not signed on this engine. A sign-in ends all the same: "
             "it is tied to the password by a hash that is made with SECRET_KEY."
         ),
-        NO: gettext_lazy(
-            "What was signed or encrypted with the old key is not valid. Put the old key into "
-            "SECRET_KEY_FALLBACKS, and the session stays."
-        ),
+        NO: lazy(why_the_old_key_is_needed, str)(),
     },
 )
 def change_the_secret_key(lab: Lab) -> str:
-    cookie = cookie_with_other_key(lab)
     lab.say(_("A session is created as if this site had another SECRET_KEY."))
     lab.say(_("In it is color = “%(color)s”.") % {"color": COLOR})
+    cookie = cookie_with_other_key(lab)
     lab.say(_("Now the site has its own SECRET_KEY again, and does not know the other."))
     return YES if lab.finds_color(cookie) else NO
 
@@ -97,6 +116,22 @@ def switched(lab: Lab) -> Iterator[tuple[EngineRef, EngineRef, str]]:
             yield old, new, cookie
 
 
+def why_none_is_found() -> str:
+    why = _(
+        "The new engine looks in its own place only, so everybody is signed out. The session "
+        "stays where the old engine has stored it."
+    )
+    running = current_engine()
+    others = engines_with_same_rows(running)
+    if not others:
+        return why
+    exception = _(
+        "A change between %(engine)s and %(other)s is the exception: both use the same rows, and "
+        "nobody is signed out."
+    )
+    return joined([why, exception % {"engine": running.name, "other": others[0].name}])
+
+
 @question(
     gettext_lazy(
         "The site changes to another engine, and nothing else. Does the cookie from before open "
@@ -105,10 +140,7 @@ def switched(lab: Lab) -> Iterator[tuple[EngineRef, EngineRef, str]]:
     YES_OR_NO,
     {
         YES: gettext_lazy("Both engines keep their sessions in the same place."),
-        NO: gettext_lazy(
-            "The new engine looks in its own place only, so everybody is signed out. The session "
-            "stays where the old engine has stored it."
-        ),
+        NO: lazy(why_none_is_found, str)(),
     },
 )
 def change_the_engine(lab: Lab) -> str:

@@ -105,7 +105,11 @@ def change_one_character(lab: Lab) -> str:
 
 def why_a_copy_is_signed_out() -> str:
     if current_engine().is_held_by_browser:
-        return _("The site has put the session on the list of those that it refuses.")
+        return _(
+            "The site has put the session on the list of those that it refuses. Django's "
+            "signed_cookies alone has no such list, and a copy stays valid there: the page “Break "
+            "it” shows it."
+        )
     return _("The site has deleted the session from its store.")
 
 

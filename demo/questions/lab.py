@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from cookieproj.engines.benchmark.namespace import namespaced
+from cookieproj.engines.caches import adapter_for
 from cookieproj.engines.engine_registry import current_engine
 from cookieproj.engines.signed_ids import open_session
 from demo.engine_facts import COLOR
@@ -45,6 +46,18 @@ class Lab:
     def open(self, cookie: str) -> SessionBase:
         """Return the session as a browser with that cookie gets it."""
         return open_session(self.session_class, cookie)
+
+    def restart(self, session: Any) -> None:
+        """Delete what this process has of the session in its own memory, as a restart would."""
+        if not current_engine().caches_in_process_memory:
+            return
+        adapter_for(session._cache).delete(session.cache_key_prefix + session.session_key)
+        self.say(
+            _(
+                "This process has an entry of it in its own memory. A restart would delete all of "
+                "that memory: this entry is deleted."
+            )
+        )
 
     def finds_color(self, cookie: str) -> bool:
         color = self.open(cookie).get("color")

@@ -8,7 +8,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from cookieproj.engines.caches import adapter_for
-from cookieproj.engines.caches.memory import MemoryStore
 from cookieproj.engines.constants import CACHE, CACHED_DB
 from cookieproj.engines.cookie_settings import cookie_from_settings
 from cookieproj.engines.engine_registry import current_engine
@@ -62,11 +61,19 @@ def clear_the_cache(lab: Lab) -> str:
     return YES if lab.finds_color(cookie) else NO
 
 
+def why_it_survives_a_restart() -> str:
+    if current_engine().caches_in_process_memory:
+        return _(
+            "The process had only a copy in its own memory. The row in the database is still there."
+        )
+    return _("No process of the site has the session in its own memory.")
+
+
 @question(
     gettext_lazy("The site restarts. Does the cookie still open the session?"),
     YES_OR_NO,
     {
-        YES: gettext_lazy("No process of the site has the session in its own memory."),
+        YES: lazy(why_it_survives_a_restart, str)(),
         NO: gettext_lazy(
             "The cache is the memory of one process of the site, and ends with it. Name a server "
             "in CACHES, or choose another engine."
@@ -76,16 +83,9 @@ def clear_the_cache(lab: Lab) -> str:
 def restart_the_site(lab: Lab) -> str:
     session = lab.new_session()
     cookie = lab.cookie_of(session)
-    cache = adapter_for(session._cache) if hasattr(session, "_cache") else None
-    if isinstance(cache, MemoryStore):
-        cache.delete(session.cache_key_prefix + session.session_key)
-        lab.say(
-            _(
-                "This process has an entry of it in its own memory. A restart would delete all of "
-                "that memory: this entry is deleted."
-            )
-        )
-    elif facts := facts_of(current_engine()):
+    lab.restart(session)
+    facts = facts_of(current_engine())
+    if facts and not current_engine().is_in_process_memory:
         lab.say(
             _("It is in %(place)s, which a restart of the site leaves alone.")
             % {"place": facts.place}

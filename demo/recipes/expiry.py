@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from cookieproj.engines import running_engine
 from cookieproj.engines.decorators import passive
 from demo.form_fields import MAX_COOKIE_AGE, ExpiryField
-from demo.session_settings import session_settings
+from demo.session_settings import own_settings, session_settings
 
 from .presence import has_session
 from .recipe import CHANGES, Subject, TextResponse, recipe
@@ -188,8 +188,9 @@ def clear_expired(request: HttpRequest) -> HttpResponse:
 
 @recipe(
     _("Every SESSION_ setting"),
-    _("Each setting with its value on this site, Django's default, and what it does."),
+    _("Django's settings and this project's own, each with its value here and its default."),
     works_on=Subject.NOTHING,
 )
 def every_setting(request: HttpRequest) -> HttpResponse:
-    return render(request, "demo/session_settings.html", {"settings": session_settings()})
+    context = {"django": session_settings(), "own": own_settings()}
+    return render(request, "demo/session_settings.html", context)

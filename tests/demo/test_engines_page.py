@@ -26,6 +26,7 @@ from cookieproj.engines.benchmark.result_cache import RETRY_SECONDS, memory
 from cookieproj.engines.benchmark.results import Benchmark, Cost, EngineResult
 from cookieproj.engines.benchmark.run import untimed_benchmark
 from cookieproj.engines.benchmark.views import KINDS
+from cookieproj.engines.cache import SessionStore as CacheEngine
 from cookieproj.engines.caches.redis import RedisStore
 from cookieproj.engines.constants import OUR_ENGINES
 from cookieproj.engines.exceptions import StoreUnavailableError
@@ -162,6 +163,16 @@ def test_running_engine_is_the_first_column(client: Client, settings: Settings) 
     assert places["file"].startswith("folder ")
     assert places["db"].startswith("table django_session")
     assert facts["Round trips: read"]["mongodb"] == "1"
+
+
+def test_beginning_a_session_costs_other_round_trips_than_a_write(client: Client) -> None:
+    page = get_page(client)
+    assert "A write changes a session that exists: beginning one costs other numbers." in page
+    session = CacheEngine()
+    session["color"] = "blue"
+    with count_round_trips() as round_trips:
+        session.save()
+    assert round_trips.number != int(facts_of(page)["Round trips: write"]["cache"])
 
 
 @pytest.mark.django_db(transaction=True)
@@ -345,7 +356,7 @@ def test_missing_folder_does_not_prevent_counting(
     assert facts["Round trips: read"]["file"] == "1"
     # Not the name of a folder that is gone after the trial.
     assert facts["Sessions are stored in"]["file"] == (
-        f"a temporary folder of this trial: SESSION_FILE_PATH, {tmp_path}/none, does not exist"
+        f"folder {tmp_path}/none, once it exists: this trial has used a temporary one"
     )
 
 
@@ -397,6 +408,21 @@ class TestMeasuring:
         assert page.count(" µs</dd>") == 60
         widths = [float(width) for width in re.findall(r'<rect width="([\d.]+)%"', page)]
         assert max(widths) == 100
+
+    @pytest.mark.parametrize("check", ["cookieproj.devices.revocation.is_revoked", ""])
+    def test_query_that_is_no_round_trip_is_named_at_the_charts(
+        self, check: str, client: Client, settings: Settings
+    ) -> None:
+        settings.SESSION_REVOCATION_CHECK = check
+        costs = dict.fromkeys(KINDS, Cost(50, 60, 0))
+        results.keep(benchmark_of(EngineResult(OUR_ENGINES + "signed_cookies", requests=costs)))
+        costs_section = get_page(client).partition('id="costs"')[2]
+        sentence = (
+            "Reading a signed-in session, as a sign-out does, takes 1 query to the list of ended "
+            f"sessions on these engines: {'; '.join(COOKIE_ENGINES)}."
+        )
+        assert (sentence in costs_section) == bool(check)
+        assert ("to the list of ended sessions" in costs_section) == bool(check)
 
     def test_bars_share_one_scale(self, client: Client) -> None:
         costs = dict.fromkeys(KINDS, Cost(50, 60, 1))
@@ -482,6 +508,7 @@ class TestChoosing:
         assert f"<b><code>{engine}</code>.</b>" in page
         read, write = ROUND_TRIPS[engine][1:3]
         assert f"{read} to read, {write} to write." in page
+        assert ("such as a cart, are gone too" in page) == (engine == "cache")
         link = f'href="/switch/?old=db&new={engine}"'
         assert (link in page) == (engine != "db")
         assert ("This site runs on it." in page) == (engine == "db")

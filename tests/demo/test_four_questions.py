@@ -155,6 +155,41 @@ def test_engine_with_the_same_rows(profile: str, settings: Settings) -> None:
     assert has_color(client) == Fate.KEPT
 
 
+@on("cache", "cached_db")
+@pytest.mark.parametrize("path", ["/session/", "/recipes/in-path/begin/"])
+def test_cache_that_is_the_memory_of_the_process(
+    path: str, profile: str, settings: Settings
+) -> None:
+    """What needs a restart, as a new SECRET_KEY does, ends the sessions there with it."""
+    settings.CACHES = caches("locmem://")
+    client = visitor()
+    expected = fates(client, path)
+    needing_restart = [what for what in expected if "SECRET_KEY" in what or "engine" in what]
+    # As a restart does.
+    cache_connections["sessions"].clear()
+    if profile == "cache":
+        assert needing_restart == [
+            "a restart of the site, which a new SECRET_KEY and another engine need too"
+        ]
+        assert has_color(client) == expected[needing_restart[0]] == Fate.ENDED
+        assert len([what for what in expected if "restart" in what]) == 1
+    else:
+        assert has_color(client) == expected["a restart of the site"] == Fate.KEPT
+        assert expected[HANDOVER] == Fate.KEPT
+        change_key(settings, keeps_old=False)
+        cache_connections["sessions"].clear()
+        assert has_color(client) == expected["a new SECRET_KEY alone"] == Fate.ENDED
+
+
+def test_change_from_process_memory_that_is_under_way(settings: Settings, db: None) -> None:
+    settings.CACHES = caches("locmem://")
+    settings.SESSION_HANDOVER_FROM = "cache"
+    expected = fates(visitor())
+    [what] = [what for what in expected if what.startswith("the change from cache")]
+    assert expected[what] == Fate.ENDED
+    assert "taken over" not in what
+
+
 @pytest.mark.parametrize("check", ["cookieproj.devices.revocation.is_revoked", ""])
 def test_signing_out(check: str, profile: str, settings: Settings, ada: User) -> None:
     settings.SESSION_REVOCATION_CHECK = check

@@ -410,6 +410,16 @@ def test_local_memory_target_is_refused(settings: Settings) -> None:
     assert engine_class("db")(key)["a"] == 1
 
 
+@pytest.mark.parametrize("option", ["", "--keep", "--dry-run"])
+def test_local_memory_source_is_refused(option: str, settings: Settings) -> None:
+    settings.CACHES = caches("locmem://")
+    use_engine(settings, "db", "cache")
+    with pytest.raises(CommandError) as error:
+        move("cache", "db", *([option] if option else []))
+    assert "in the memory of the site's process, and end with it" in str(error.value)
+    assert "each is moved as it is used" not in str(error.value)
+
+
 def test_unreachable_source_is_reported_in_one_line(settings: Settings) -> None:
     use_engine(settings, "file", "cache")
     settings.CACHES = caches("redis://127.0.0.1:1/0")

@@ -14,6 +14,7 @@ from cookieproj.engines.mongodb_client import documents
 from cookieproj.settings.caches import caches
 from demo.models import User
 from demo.questions import QUESTIONS, answered
+from demo.questions.changed import OTHER_KEY
 from tests.conftest import on
 from tests.families import IN_COOKIES
 
@@ -104,6 +105,50 @@ def test_restart_of_a_site_whose_cache_is_its_memory(profile: str, settings: Set
     result = answered("restart-the-site")
     assert result.answer == ("no" if profile == "cache" else "yes")
     assert any("in its own memory" in step for step in result.steps)
+    why = str(QUESTIONS["restart-the-site"].why["yes"])
+    assert why.startswith("The process had only a copy in its own memory.")
+    settings.CACHES = caches("redis://127.0.0.1:1")
+    why = str(QUESTIONS["restart-the-site"].why["yes"])
+    assert why == "No process of the site has the session in its own memory."
+
+
+@on("cache", "cached_db")
+def test_new_secret_key_restarts_a_site_whose_cache_is_its_memory(
+    profile: str, settings: Settings
+) -> None:
+    settings.CACHES = caches("locmem://")
+    result = answered("change-the-secret-key")
+    assert result.answer == "no"
+    assert any("in its own memory" in step for step in result.steps)
+    why = str(QUESTIONS["change-the-secret-key"].why["no"])
+    assert ("SECRET_KEY_FALLBACKS would not keep it" in why) == (profile == "cache")
+    assert ("Put the old key into" in why) == (profile == "cached_db")
+    # Only the missing entry counts, on the row the key alone.
+    settings.SECRET_KEY_FALLBACKS = [OTHER_KEY]
+    assert answered("change-the-secret-key").answer == ("no" if profile == "cache" else "yes")
+
+
+def test_signature_of_what_is_stored_is_named(profile: str, client: Client) -> None:
+    card = card_of(client, "change-the-secret-key", "no")
+    assert ("the session is stored with a signature" in card) == (profile in {"db", "file"})
+
+
+def test_engines_with_the_same_rows_are_the_exception(profile: str, client: Client) -> None:
+    card = card_of(client, "change-the-engine", "no")
+    other = {"db": "cached_db", "cached_db": "db"}.get(profile, "")
+    exception = f"A change between {profile} and {other} is the exception"
+    assert (exception in card) == bool(other)
+    assert ("is the exception" in card) == bool(other)
+
+
+@on("signed_cookies")
+def test_copy_is_refused_by_a_list_that_django_has_not(
+    profile: str, settings: Settings, client: Client
+) -> None:
+    card = card_of(client, "sign-out-and-use-a-copy", "no")
+    assert "Django's signed_cookies alone has no such list, and a copy stays valid" in card
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+    assert answered("sign-out-and-use-a-copy").answer == "yes"
 
 
 @pytest.mark.parametrize(("at_close", "right"), [(True, "no"), (False, "yes")])

@@ -1,5 +1,6 @@
 """The session recipes, one after another as a visitor runs them, on every profile."""
 
+import html
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from pytest_django import Settings
 
 from demo.ending_methods import compare_methods
 from demo.models import User
-from demo.session_settings import MEANING
+from demo.session_settings import MEANING, OWN
 from tests.conftest import on
 from tests.families import IN_COOKIES, SERVER_ENGINES
 
@@ -201,6 +202,19 @@ def test_every_setting_is_listed_with_its_value(profile: str, client: Client) ->
     assert set(MEANING) == expected
     assert all(name in content for name in expected)
     assert settings.SESSION_ENGINE in content
+
+
+def test_settings_of_this_project_are_marked(client: Client, settings: Settings, db: None) -> None:
+    settings.SESSION_IDLE_AGE, settings.SESSION_HANDOVER_FROM = 4711, "file"
+    content = client.get(reverse("demo:expiry/every-setting")).content.decode()
+    djangos, own = html.unescape(content).split("This project's own")
+    for name in OWN:
+        assert not hasattr(global_settings, name)
+        assert name not in djangos
+        assert name in own
+    assert "4711" in own
+    assert "'file'" in own
+    assert own.count('class="changed"') == 2
 
 
 def test_public_page_does_not_show_folder(profile: str, client: Client) -> None:

@@ -10,8 +10,6 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from django.contrib.sessions.backends.cache import SessionStore as CacheStore
-from django.core.cache.backends.locmem import LocMemCache
 from django.db import DatabaseError, DataError
 from django.utils.translation import gettext as _
 
@@ -58,7 +56,12 @@ def why_unmovable(old: EngineRef, new: EngineRef, *, keep: bool = False) -> str:
             "Signed cookies are in the browsers, out of reach of this command. Run the new engine "
             "with SESSION_HANDOVER_FROM=%(name)s: each session is moved when its browser uses it."
         ) % {"name": old.name}
-    if issubclass(new.store, CacheStore) and isinstance(new.store()._cache, LocMemCache):
+    if old.is_in_process_memory:
+        return _(
+            "The sessions of %(name)s are in the memory of the site's process, and end with it. No "
+            "other process can move them, nor take them over with SESSION_HANDOVER_FROM."
+        ) % {"name": old.name}
+    if new.is_in_process_memory:
         return _(
             "The cache is this process's memory, so the sessions would be lost when this command "
             "ends. Set CACHE_URL to the cache of the site."
