@@ -33,11 +33,13 @@ def address_answers() -> Answers | NoAnswers:
             )
         ],
         end=[
-            _("%(time)s after its last request: no other link is valid for longer.")
+            _("Each address is valid for %(time)s, and every page links to a new one.")
+            % {"time": duration(ADDRESS_AGE)},
+            _("The session ends %(time)s after its last change.")
             % {"time": duration(ADDRESS_AGE)},
         ],
         events=[
-            kept_if(False, _("closing the window")),
+            kept_if(True, _("closing the window: the history has the address")),
             # The address is signed, whatever the store does.
             *restart_events(facts, engine, change_of_secret_key(needs_old_key=True)),
             *clearing_the_cache(facts, engine),

@@ -17,7 +17,7 @@ from .recipe import CHANGES, Subject, recipe
 
 WORKS_ON = Subject.SESSION_IN_ADDRESS
 
-# How long an address stays valid after the last request, in seconds.
+# How long an address is valid, and how long the session lives after a change, in seconds.
 ADDRESS_AGE = 20 * 60
 
 

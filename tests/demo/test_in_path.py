@@ -1,5 +1,6 @@
 """The recipe with the session's key in the path of the URL."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,6 +8,9 @@ import time_machine
 from django.core import signing
 from django.test import Client
 from pytest_django import Settings
+
+from demo.engine_facts import Fate
+from tests.conftest import on
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -83,3 +87,25 @@ def test_pages_are_not_found_if_setting_is_off(
     settings.DEMO_SESSION_IN_PATH = False
     assert client.post("/in-path/begin/").status_code == 404
     assert client.get(kitchen).status_code == 404
+
+
+@on("db", "signed_cookies")
+def test_box_says_when_address_and_session_end(profile: str, client: Client) -> None:
+    with time_machine.travel(NOW, tick=False) as clock:
+        kitchen = client.post(begin(client)).headers["Location"]
+        found = client.get("/recipes/in-path/begin/").context["answers"]
+        assert found.end == [
+            "Each address is valid for 20 minutes, and every page links to a new one.",
+            "The session ends 20 minutes after its last change.",
+        ]
+        fates = {event.what: event.fate for event in found.events}
+        assert fates["closing the window: the history has the address"] == Fate.KEPT
+        clock.shift(timedelta(minutes=19))
+        another_window = Client().get(kitchen)
+        assert "1 biscuit eaten" in another_window.text
+        pantry = re.search(r'href="(/in-path/[^"]+/pantry/)"', another_window.text)
+        assert pantry
+        clock.shift(timedelta(minutes=2))
+        assert client.get(kitchen).status_code == 400
+        # A page that only reads makes a new link and does not renew the session.
+        assert "0 biscuits eaten" in client.get(pantry[1]).text
