@@ -1,6 +1,7 @@
 """The cookies that a recipe sets or deletes, found by calling its view."""
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,8 +70,9 @@ def tried(recipe: Recipe, request: HttpRequest, values: Mapping[str, Any]) -> li
     method = READS[0]
     if method not in recipe.methods:
         return []
-    trial: Any = HttpRequest()
-    trial.method = method
+    # A copy has the scheme of the request, which a new one has not.
+    trial: Any = copy(request)
+    trial.method, trial.COOKIES = method, {}
     trial.META = {name: value for name, value in request.META.items() if name != "HTTP_COOKIE"}
     trial.path = trial.path_info = recipe.url
     trial.GET, trial.POST = QueryDict(mutable=True), QueryDict()
