@@ -108,9 +108,14 @@ class SetCookie:
         return self.age is not None and self.age <= 0
 
     @property
+    def is_of_this_machine(self) -> bool:
+        """Whether the host is the machine on which the browser runs."""
+        return LOCAL_HOST.fullmatch(self.host) is not None
+
+    @property
     def is_over_plain_http(self) -> bool:
         """Whether the browser does not trust the connection."""
-        return not self.request.is_secure() and not LOCAL_HOST.fullmatch(self.host)
+        return not self.request.is_secure() and not self.is_of_this_machine
 
     @property
     def unexplained(self) -> str:

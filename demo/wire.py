@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy
 
 from cookieproj.devices.bound import bound_cookie
 from cookieproj.engines import running_engine
+from cookieproj.engines.cookie_checks import ADDRESS
 from cookieproj.engines.listing import ListingMixin
 from cookieproj.engines.round_trips import RoundTrips, count_round_trips
 
@@ -219,6 +220,8 @@ def meaning(name: str, value: str) -> str:
     """Return the meaning of an attribute in a few words, or "" if browsers do not know it."""
     if name == "max-age" and (value == "0" or value.startswith("-")):
         return _("the browser deletes the cookie now")
+    if name == "domain" and (ADDRESS.fullmatch(value) or "." not in value):
+        return _("an IP address or a name without a dot has no subdomains: sent to this host only")
     if name == "path" and not value.startswith("/"):
         return _("no path, as it does not begin with “/”: the folder of this address (RFC 6265)")
     return str(MEANING.get(f"{name}={value}") or MEANING.get(name, ""))

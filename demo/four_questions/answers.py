@@ -128,19 +128,40 @@ def facts_or_reason(engine: EngineRef) -> EngineFacts | NoAnswers:
     return facts or NoAnswers(_("The engine is not one that this site knows."))
 
 
-def readers(*, is_hidden_from_scripts: object, needs_https: object) -> list[str]:
+def readers(
+    *, is_hidden_from_scripts: object, needs_https: object, is_of_this_machine: bool
+) -> list[str]:
     """Return who else gets the cookie's text, by its attributes HttpOnly and Secure."""
     scripts = (
         _("Scripts cannot read it (HttpOnly).")
         if is_hidden_from_scripts
         else _("Scripts on the page can read it too (no HttpOnly).")
     )
-    network = (
-        _("It travels over https only (Secure).")
-        if needs_https
-        else _("Over http, everybody on the way can read it too (no Secure).")
-    )
+    if not needs_https:
+        network = _("Over http, everybody on the way can read it too (no Secure).")
+    elif is_of_this_machine:
+        network = _(
+            "It travels over https only (Secure), but Chrome, Edge and Firefox also send it over "
+            "http to this machine itself."
+        )
+    else:
+        network = _("It travels over https only (Secure).")
     return [scripts, network]
+
+
+def changers_on_the_way(*, needs_https: object, is_plain: bool = False) -> list[str]:
+    """Return what others on the way can do to the cookie. A plain one they can also edit."""
+    if needs_https:
+        return []
+    return [
+        _("Over http, everybody on the way can change and replace it too (no Secure).")
+        if is_plain
+        else _("Over http, everybody on the way can put another one in its place (no Secure).")
+    ]
+
+
+def replay() -> str:
+    return _("An older one can be put back unnoticed while it is valid.")
 
 
 def other_sites(samesite: str | bool | None) -> str:
@@ -162,14 +183,6 @@ def closing_the_browser(*, has_age: object) -> Event:
         else _("closing the browser, unless it restores its tabs")
     )
     return kept_if(has_age, what)
-
-
-def sign_out_of_one_browser() -> list[Event]:
-    """The site does not refuse a copy of the cookie after its owner has signed out."""
-    return [
-        kept_if(False, _("signing out, in this browser")),
-        kept_if(True, _("signing out, for somebody who has a copy of the cookie")),
-    ]
 
 
 def change_of_secret_key(*, needs_old_key: object) -> list[Event]:

@@ -22,6 +22,7 @@ from .answers import (
     Event,
     NoAnswers,
     change_of_secret_key,
+    changers_on_the_way,
     closing_the_browser,
     it_has_ended,
     kept_if,
@@ -29,7 +30,7 @@ from .answers import (
     nothing_to_change,
     other_sites,
     readers,
-    sign_out_of_one_browser,
+    replay,
 )
 from .trial import CookiesOfRecipe, NotSetError, cookies_of
 
@@ -43,7 +44,7 @@ def cookie_answers(
     except NotSetError as error:
         return NoAnswers(str(error))
     if found.deleted:
-        return deleted_cookie_answers(found)
+        return deleted_cookie_answers(found, request)
     is_signed = recipe.subject == Subject.SIGNED_COOKIE
     kept = [cookie for cookie in found.cookies if not any(cookie.reasons())]
     dropped = [why_it_is_dropped(cookie) for cookie in found.cookies if cookie not in kept]
@@ -51,13 +52,18 @@ def cookie_answers(
         return NoAnswers(joined(dropped))
     names = [name_of(cookie) for cookie in kept]
     answers = [answers_of(cookie, is_signed=is_signed) for cookie in kept]
-    about = [which_cookies(kept, recipe, found.setter), *dropped, *other_deletions(found)]
+    about = [
+        which_cookies(kept, recipe, found.setter),
+        *without_subdomains(kept),
+        *dropped,
+        *other_deletions(found),
+    ]
     return replace(merged(names, answers), about=joined(about))
 
 
 def why_it_is_dropped(cookie: SetCookie) -> str:
     return _(
-        "Browsers drop this cookie %(name)s, and keep an older one of that name. %(reason)s"
+        "Browsers drop the cookie %(name)s, and keep an older one of that name. %(reason)s"
     ) % {
         "name": name_of(cookie),
         "reason": joined(cookie.reasons()),
@@ -87,6 +93,18 @@ def with_attributes(cookie: SetCookie) -> str:
     return _("%(name)s (%(attributes)s)") % {"name": name, "attributes": attributes}
 
 
+def without_subdomains(cookies: list[SetCookie]) -> list[str]:
+    """Return what a domain means that is an address or has no dot."""
+    if not any(cookie.attributes.get("domain") and not cookie.domain for cookie in cookies):
+        return []
+    return [
+        _(
+            "An IP address and a name without a dot have no subdomains: the cookie is this host's "
+            "alone."
+        )
+    ]
+
+
 def other_deletions(found: CookiesOfRecipe) -> Iterator[str]:
     for deletion in found.deletions:
         yield _("This recipe deletes %(name)s, which is another cookie.") % {
@@ -94,19 +112,32 @@ def other_deletions(found: CookiesOfRecipe) -> Iterator[str]:
         }
 
 
-def deleted_cookie_answers(found: CookiesOfRecipe) -> Answers:
+def deleted_cookie_answers(found: CookiesOfRecipe, request: HttpRequest) -> Answers:
     """Return what is so after the recipe has deleted cookies. The site has stored none of them."""
     names = ", ".join(name_of(cookie) for cookie in found.deleted)
+    absent = [
+        _("This browser has no cookie %(name)s now. If it had one, this is about that one.")
+        % {"name": name_of(cookie)}
+        for cookie in found.deleted
+        # A cookie of a longer path is not sent to the page.
+        if cookie.path == "/" and cookie.pair[0] not in request.COOKIES
+    ]
     left = [
         _("Nothing. Somebody who has copied its text can set it again, and this site cannot tell."),
         *(
-            _("The cookie %(name)s stays.") % {"name": name_of(cookie)}
+            _("The cookie %(name)s for %(path)s stays.")
+            % {"name": cookie.pair[0], "path": place_of(cookie)}
             for cookie in found.cookies
             if cookie not in found.deleted
         ),
     ]
     return Answers(
-        about=_("The cookie %(name)s, after this recipe has deleted it.") % {"name": names},
+        about=joined(
+            [
+                *absent,
+                _("The cookie %(name)s, after this recipe has deleted it.") % {"name": names},
+            ]
+        ),
         read=[_("Nobody: the browser has deleted it, and this site has not stored it.")],
         change=[nothing_to_change()],
         end=[it_has_ended()],
@@ -129,9 +160,13 @@ def answers_of(cookie: SetCookie, *, is_signed: bool) -> Answers:
 
 def name_of(cookie: SetCookie) -> str:
     """Return the cookie's name, with its domain and path if it is not just this host's."""
-    name = cookie.pair[0] or _("without a name")
-    place = f"{cookie.domain}{cookie.path}"
+    name, place = cookie.pair[0] or _("without a name"), place_of(cookie)
     return name if place == "/" else _("%(name)s for %(path)s") % {"name": name, "path": place}
+
+
+def place_of(cookie: SetCookie) -> str:
+    """Return the cookie's path below its domain. Of a whole domain it is the domain alone."""
+    return cookie.domain if cookie.domain and cookie.path == "/" else cookie.domain + cookie.path
 
 
 def sign_in_answers(request: HttpRequest) -> Answers:
@@ -146,7 +181,9 @@ def sign_in_answers(request: HttpRequest) -> Answers:
         end=list(when_it_ends(cookie)),
         events=[
             *events(cookie, is_signed=True),
-            *sign_out_of_one_browser(),
+            # The site does not refuse a copy of the cookie after its owner has signed out.
+            kept_if(False, _("signing out, in this browser")),
+            kept_if(True, _("signing out, for somebody who has a copy of the cookie")),
             kept_if(False, _("a new password")),
         ],
     )
@@ -170,6 +207,7 @@ def who_can_read(cookie: SetCookie, *, is_signed: bool) -> Iterator[str]:
     yield from readers(
         is_hidden_from_scripts="httponly" in cookie.attributes,
         needs_https="secure" in cookie.attributes,
+        is_of_this_machine=cookie.is_of_this_machine,
     )
 
 
@@ -179,10 +217,14 @@ def who_can_change(cookie: SetCookie, *, is_signed: bool) -> Iterator[str]:
             "Only this site can do so unnoticed: it refuses a cookie that somebody else has "
             "changed."
         )
+        yield replay()
     elif "httponly" in cookie.attributes:
         yield _("You, in the browser's developer tools. The site cannot tell.")
     else:
         yield _("You, and scripts on the page. The site cannot tell.")
+    yield from changers_on_the_way(
+        needs_https="secure" in cookie.attributes, is_plain=not is_signed
+    )
     yield other_sites(cookie.attributes.get("samesite"))
 
 

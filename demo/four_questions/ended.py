@@ -1,5 +1,6 @@
 """The answers for what a recipe has ended: what is left of it."""
 
+from django.contrib.auth import SESSION_KEY
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
@@ -8,7 +9,7 @@ from cookieproj.engines.engine_registry import current_engine
 from demo.engine_facts import EngineFacts
 from demo.page_header import State
 from demo.set_cookie import SetCookie
-from demo.wording import duration
+from demo.wording import duration, joined
 
 from .answers import (
     Answers,
@@ -27,16 +28,16 @@ def ended_session_answers(state: State) -> Answers | NoAnswers:
     facts = known_facts(state)
     if isinstance(facts, NoAnswers):
         return facts
-    about = _("Your session, after this recipe has ended it, on the engine %(engine)s.") % {
-        "engine": current_engine().label
-    }
+    about = about_its_end(
+        state, _("Your session, after this recipe has ended it, on the engine %(engine)s.")
+    )
     if facts.outlives_deletion:
         return Answers(
             about,
             read=[readers_of_a_copy(facts)],
             change=[who_can_change_the_data(facts)],
             end=[has_ended_in_this_browser()],
-            left=copies_after_the_end(),
+            left=copies_after_the_end(state),
             is_session=True,
         )
     return Answers(
@@ -58,8 +59,10 @@ def left_session_answers(state: State) -> Answers | NoAnswers:
     if isinstance(facts, NoAnswers):
         return facts
     return Answers(
-        about=_("Your session, after the browser has deleted its cookie, on the engine %(engine)s.")
-        % {"engine": current_engine().label},
+        about=about_its_end(
+            state,
+            _("Your session, after the browser has deleted its cookie, on the engine %(engine)s."),
+        ),
         read=[readers_of_a_copy(facts)] if facts.is_session else list(who_can_read_the_data(facts)),
         change=[who_can_change_the_data(facts)],
         end=[
@@ -102,6 +105,15 @@ def known_facts(state: State) -> EngineFacts | NoAnswers:
     return no_answers(state.failure) if state.failure else facts_or_reason(current_engine())
 
 
+def about_its_end(state: State, text: str) -> str:
+    """Return the text. Without a session nobody knows whether the recipe has ended one."""
+    about = text % {"engine": current_engine().label}
+    if state.has_session:
+        return about
+    none = _("This browser has no session now. If it had one, this is about that one.")
+    return joined([none, about])
+
+
 def has_ended_in_this_browser() -> str:
     return _("In this browser it has ended.")
 
@@ -112,11 +124,21 @@ def readers_of_a_copy(facts: EngineFacts) -> str:
     return _("Only this site, from a copy of the cookie: it is encrypted.")
 
 
-def copies_after_the_end() -> str:
+def copies_after_the_end(state: State) -> str:
+    """Return what copies are worth. Without a session, this site does not know who had it."""
     if running_engine.why_not_single():
         return _(
             "Copies of the cookie, which are valid until they expire: this site keeps no list of "
             "those that it refuses."
+        )
+    if SESSION_KEY in state.request.session:
+        return _(
+            "Copies of the cookie, which this site refuses: login() has signed this session in."
+        )
+    if state.has_session:
+        return _(
+            "Copies of the cookie, which are valid until they expire: login() has not signed this "
+            "session in, so this site does not refuse them."
         )
     return _(
         "Copies of the cookie, which are valid until they expire. Only if login() had signed the "

@@ -17,6 +17,7 @@ from cookieproj.engines.handover.movable_engines import handover_engine
 from cookieproj.engines.signed_ids import signs_ids
 from demo.engine_facts import EngineFacts, Fate, engines_with_same_rows
 from demo.page_header import State
+from demo.set_cookie import SetCookie
 from demo.wording import duration, moment
 
 from .answers import (
@@ -24,13 +25,14 @@ from .answers import (
     Event,
     NoAnswers,
     change_of_secret_key,
+    changers_on_the_way,
     closing_the_browser,
     facts_or_reason,
     kept_if,
     no_answers,
     other_sites,
     readers,
-    sign_out_of_one_browser,
+    replay,
 )
 
 
@@ -44,7 +46,7 @@ def session_answers(state: State) -> Answers | NoAnswers:
         return facts
     return Answers(
         about=_("Your session, on the engine %(engine)s.") % {"engine": engine.label},
-        read=list(who_can_read(facts)),
+        read=list(who_can_read(facts, SetCookie("", state.request))),
         change=list(who_can_change(facts)),
         end=list(when_it_ends(state)),
         events=list(events(facts, state, engine)),
@@ -52,7 +54,7 @@ def session_answers(state: State) -> Answers | NoAnswers:
     )
 
 
-def who_can_read(facts: EngineFacts) -> Iterator[str]:
+def who_can_read(facts: EngineFacts, cookie: SetCookie) -> Iterator[str]:
     yield from who_can_read_the_data(facts)
     if not facts.is_session:
         yield (
@@ -64,6 +66,7 @@ def who_can_read(facts: EngineFacts) -> Iterator[str]:
     yield from readers(
         is_hidden_from_scripts=settings.SESSION_COOKIE_HTTPONLY,
         needs_https=settings.SESSION_COOKIE_SECURE,
+        is_of_this_machine=cookie.is_of_this_machine,
     )
 
 
@@ -84,8 +87,8 @@ def who_can_read_the_data(facts: EngineFacts) -> Iterator[str]:
 
 def who_can_change(facts: EngineFacts) -> Iterator[str]:
     yield who_can_change_the_data(facts)
-    if not facts.is_session:
-        yield _("A changed cookie opens no session.")
+    yield replay() if facts.is_session else _("A changed cookie opens no session.")
+    yield from changers_on_the_way(needs_https=settings.SESSION_COOKIE_SECURE)
     yield other_sites(settings.SESSION_COOKIE_SAMESITE)
 
 
@@ -123,11 +126,11 @@ def when_it_ends(state: State) -> Iterator[str]:
             if settings.SESSION_SAVE_EVERY_REQUEST
             else _("%(time)s after its last change.") % values
         )
-    if session.get_expire_at_browser_close():
-        yield _("Before that, when the browser closes.")
     # Caches count whole seconds, so theirs may end a moment before a fixed time.
     if (expires := state.expires) and not (fixed and is_near(expires, fixed)):
         yield _("If nothing changes, on %(moment)s UTC.") % {"moment": moment(aware(expires))}
+    if session.get_expire_at_browser_close():
+        yield _("Before that, when the browser closes.")
     if not is_anybody_signed_in(session):
         yield (
             _(
@@ -167,6 +170,7 @@ def events(facts: EngineFacts, state: State, engine: EngineRef) -> Iterator[Even
         what = _("a restart of %(store)s") % {"store": store}
         yield Event(what, facts.restart.of_store)
     yield from clearing_the_cache(facts, engine)
+    yield kept_if(False, _("deleting the cookie in the browser"))
     yield from sign_out_events(session)
 
 
@@ -238,17 +242,20 @@ def sign_out_events(session: Any) -> Iterator[Event]:
     if not running_engine.is_held_by_browser():
         yield kept_if(False, _("signing out, for every copy of the cookie too"))
     elif outlives_logout(session):
-        yield from sign_out_of_one_browser()
-        yield kept_if(
-            True, _("flush() or a sign-out by hand, for somebody who has a copy of the cookie")
-        )
+        yield kept_if(False, _("signing out, in this browser"))
+        yield kept_if(True, _("signing out or flush(), for somebody who has a copy of the cookie"))
     else:
         what = _("logout() or flush() after login(), for every copy of the cookie too")
         yield kept_if(False, what)
         yield kept_if(True, _("a sign-out by hand, for somebody who has a copy of the cookie"))
-    # Only login() ties a session to a password.
-    is_signed_in = SESSION_KEY in session
-    yield kept_if(not is_signed_in, _("a new password that is set in another browser"))
+    # Only login() makes a session one of a device, and ties it to a password.
+    if SESSION_KEY not in session:
+        yield kept_if(True, _("a new password"))
+        return
+    if not running_engine.why_not_single():
+        yield kept_if(False, _("signing this device out on the page “Your devices”"))
+    yield kept_if(False, _("a new password that is set in another browser"))
+    yield kept_if(True, _("a new password that is set in this one: the session gets a new key"))
 
 
 def flush_events() -> Iterator[Event]:

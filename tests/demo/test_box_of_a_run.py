@@ -4,6 +4,7 @@ import html
 
 import pytest
 from django.test import Client
+from pytest_django import Settings
 
 from demo.four_questions.answers import Answers, NoAnswers
 
@@ -42,7 +43,7 @@ def test_only_a_recipe_that_deletes_the_cookie_ends_it(
 def test_deleted_cookie_is_named_and_so_is_the_other_one(client: Client, db: None) -> None:
     found = answers(client, "/recipes/limits/delete-twin/")
     assert found.about == "The cookie twin for /limits/, after this recipe has deleted it."
-    assert found.left.endswith("The cookie twin stays.")
+    assert found.left.endswith("The cookie twin for / stays.")
     about = answers(client, "/recipes/reading/delete-elsewhere/").about
     assert about.startswith("The cookie color (Path=/), as the recipe “Name and value” sets it.")
     assert about.endswith("This recipe deletes color for /elsewhere/, which is another cookie.")
@@ -109,3 +110,30 @@ def test_address_fills_in_no_form_that_is_posted(client: Client, db: None) -> No
     page = client.get("/recipes/auth/sign-in/?username=eve&password=guess").content.decode()
     assert 'value="eve"' not in page
     assert 'value="guess"' not in page
+
+
+@pytest.mark.parametrize(
+    "query", ["reading/delete/?name=flavor", "cookies/max-age/?max_age=-5&name=flavor"]
+)
+def test_box_of_a_deletion_says_whether_the_browser_has_the_cookie(
+    query: str, client: Client, db: None
+) -> None:
+    deleted = "The cookie flavor, after this recipe has deleted it."
+    absent = "This browser has no cookie flavor now. If it had one, this is about that one."
+    assert answers(client, f"/recipes/{query}").about == f"{absent} {deleted}"
+    client.get("/cookies/set-cookie/?name=flavor")
+    assert answers(client, f"/recipes/{query}").about == deleted
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("path=/", "twin for example.test"),
+        ("path=/limits/", "twin for example.test/limits/"),
+    ],
+)
+def test_deletion_for_a_domain_names_it(query: str, name: str, settings: Settings) -> None:
+    settings.ALLOWED_HOSTS = [".example.test"]
+    client = Client(headers={"host": "shop.example.test"})
+    found = answers(client, f"/recipes/limits/delete-twin/?{query}&domain=example.test")
+    assert f"This recipe deletes {name}, which is another cookie." in found.about

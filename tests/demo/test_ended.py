@@ -56,16 +56,20 @@ def test_what_is_left_of_an_ended_session(
     if signs_in:
         client.post(signs_in, FORM)
     before, key = box(client, route), key_of(client)
+    assert before.about.startswith("Your session, after this recipe has ended it")
     assert copy_finds_color(key)
     client.post(f"/{route}/")
     after = box(again(client), route)
-    assert after == before
+    assert after.about.startswith("This browser has no session now.")
+    assert after.about.endswith(before.about)
     stays = copy_finds_color(key)
     if profile not in IN_COOKIES:
         assert not stays
-        assert after.left == "Nothing: no copy of the cookie opens it."
-        assert after.end == ["It has ended."]
+        assert before.left == after.left == "Nothing: no copy of the cookie opens it."
+        assert after.end == before.end == ["It has ended."]
         return
+    assert before.left.startswith("Copies of the cookie, which ")
+    assert ("which this site refuses" in before.left) != stays
     assert after.left.startswith("Copies of the cookie, which are valid until they expire")
     refuses = "Only if login() had signed the session in does this site refuse them." in after.left
     assert refuses == bool(check)
@@ -81,7 +85,12 @@ def test_what_is_left_if_the_browser_alone_has_deleted_the_cookie(
     key = key_of(client)
     response = client.post("/leaving/clear-site-data/")
     assert response.headers["Clear-Site-Data"] == '"cookies"'
-    found = box(Client(headers={"host": "localhost"}), "leaving/clear-site-data")
+    without = Client(headers={"host": "localhost"})
+    found = box(without, "leaving/clear-site-data")
+    assert found.about.startswith("This browser has no session now.")
+    without.cookies["sessionid"] = key
+    about = box(without, "leaving/clear-site-data").about
+    assert about.startswith("Your session, after the browser has deleted its cookie")
     assert copy_finds_color(key)
     assert "A copy of the cookie is valid until the session expires." in found.end
     assert ("The session in the store." in found.left) == (profile not in IN_COOKIES)
