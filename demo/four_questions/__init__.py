@@ -20,6 +20,7 @@ from .cookie import cookie_answers, sign_in_answers
 from .ended import deleted_sign_in_answers, ended_session_answers, left_session_answers
 from .in_address import address_answers
 from .session import session_answers
+from .used_once import messages_answers, order_answers
 
 __all__ = ["Answers", "answers_for", "session_answers"]
 
@@ -48,6 +49,10 @@ def answers_for(
             answers = address_answers()
         case Subject.NOTHING:
             answers = about_the_session_instead(session_answers(state))
+        case Subject.MESSAGES:
+            answers = messages_answers(state)
+        case Subject.ORDER_COOKIE:
+            answers = order_answers(request)
     return answers
 
 

@@ -35,8 +35,7 @@ def address_answers() -> Answers | NoAnswers:
         end=[
             _("Each address is valid for %(time)s, and every page links to a new one.")
             % {"time": duration(ADDRESS_AGE)},
-            _("The session ends %(time)s after its last change.")
-            % {"time": duration(ADDRESS_AGE)},
+            _("The session ends %(time)s after its last change.") % {"time": duration(ADDRESS_AGE)},
         ],
         events=[
             kept_if(True, _("closing the window: the history has the address")),

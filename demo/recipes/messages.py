@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .recipe import CHANGES, Subject, TextResponse, recipe
 
-WORKS_ON = Subject.NOTHING
+WORKS_ON = Subject.MESSAGES
 
 # Characters of a shown message.
 LONGEST_SHOWN = 60
@@ -52,7 +52,8 @@ def too_long(request: HttpRequest) -> HttpResponse:
     "get_messages",
     _(
         "Shows what waits. Each message is shown once: iterating over them marks them as read, and "
-        "the response deletes them where they were stored."
+        "the response deletes them where they were stored. If all of them were in the session, the "
+        "cookie that says so stays until the browser closes."
     ),
     methods=CHANGES,
 )

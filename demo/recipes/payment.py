@@ -71,6 +71,13 @@ def back_lost(request: HttpRequest) -> HttpResponse:
     return redirect("demo:payment-shop-lost")
 
 
+def begin_order(request: HttpRequest) -> str:
+    """Put a new order into the session, without the payment of an earlier one."""
+    request.session["order"] = order = get_random_string(6)
+    request.session.pop("paid", None)
+    return order
+
+
 @recipe(
     _("The session is lost on the way back"),
     _(
@@ -81,11 +88,11 @@ def back_lost(request: HttpRequest) -> HttpResponse:
         "sign-in."
     ),
     methods=CHANGES,
-    helpers=(back_lost, paid_order, shop, payment_page),
+    helpers=(begin_order, back_lost, paid_order, shop, payment_page),
 )
 @local_recipe
 def lost(request: HttpRequest) -> HttpResponse:
-    request.session["order"] = get_random_string(6)
+    begin_order(request)
     return redirect("demo:payment-shop-lost")
 
 
@@ -118,11 +125,11 @@ def receipt(request: HttpRequest) -> HttpResponse:
         "the sign-in in the view for the POST: it would find nobody signed in."
     ),
     methods=CHANGES,
-    helpers=(back_landing, receipt, paid_order, shop, payment_page),
+    helpers=(begin_order, back_landing, receipt, paid_order, shop, payment_page),
 )
 @local_recipe
 def landing(request: HttpRequest) -> HttpResponse:
-    request.session["order"] = get_random_string(6)
+    begin_order(request)
     return redirect("demo:payment-shop-landing")
 
 
@@ -139,23 +146,7 @@ def back_cookie(request: HttpRequest) -> HttpResponse:
     return response
 
 
-@recipe(
-    _("A cookie for the order alone"),
-    _(
-        "A second cookie has SameSite=None; Secure, so the POST carries it. It holds the id of the "
-        "order and nothing else, is signed, is sent to one address only and lives for 20 minutes. "
-        "The session cookie stays Lax: with SameSite=None, forms of every site could use it. A "
-        "POST that opens a page is a navigation, so the cookie is sent even if the browser blocks "
-        "third-party cookies."
-    ),
-    methods=CHANGES,
-    helpers=(back_cookie, paid_order, shop, payment_page),
-)
-@local_recipe
-def order_cookie(request: HttpRequest) -> HttpResponse:
-    order = get_random_string(6)
-    request.session["order"] = order
-    response = redirect("demo:payment-shop-order-cookie")
+def set_order_cookie(response: HttpResponse, order: str) -> None:
     response.set_signed_cookie(
         "order",
         order,
@@ -166,6 +157,25 @@ def order_cookie(request: HttpRequest) -> HttpResponse:
         httponly=True,
         samesite="None",
     )
+
+
+@recipe(
+    _("A cookie for the order alone"),
+    _(
+        "A second cookie has SameSite=None; Secure, so the POST carries it. It holds the id of the "
+        "order and nothing else, is signed, is sent to one address only and lives for 20 minutes. "
+        "The session cookie stays Lax: with SameSite=None, forms of every site could use it. A "
+        "POST that opens a page is a navigation, so the cookie is sent even if the browser blocks "
+        "third-party cookies."
+    ),
+    methods=CHANGES,
+    helpers=(begin_order, set_order_cookie, back_cookie, paid_order, shop, payment_page),
+    works_on=Subject.ORDER_COOKIE,
+)
+@local_recipe
+def order_cookie(request: HttpRequest) -> HttpResponse:
+    response = redirect("demo:payment-shop-order-cookie")
+    set_order_cookie(response, begin_order(request))
     return response
 
 

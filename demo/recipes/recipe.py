@@ -43,6 +43,8 @@ class Subject(Enum):
     ENDED_SESSION = auto()
     LEFT_SESSION = auto()
     SESSION_IN_ADDRESS = auto()
+    MESSAGES = auto()
+    ORDER_COOKIE = auto()
     NOTHING = auto()
 
 

@@ -1,0 +1,83 @@
+"""The answers for a signed cookie that the site deletes as soon as it has been used."""
+
+from copy import copy
+from dataclasses import replace
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.messages.storage import default_storage
+from django.contrib.messages.storage.fallback import FallbackStorage
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+
+from cookieproj.engines import running_engine
+from demo.page_header import State
+from demo.recipes.payment import set_order_cookie
+from demo.set_cookie import SetCookie
+from demo.wire import set_cookie_lines
+from demo.wording import joined
+
+from .answers import Answers, NoAnswers, kept_if
+from .cookie import answers_of, why_it_is_dropped, with_attributes
+from .session import session_answers
+
+
+def messages_answers(state: State) -> Answers | NoAnswers:
+    """Return the answers for the cookie of a message, or for the session if that has it."""
+    storage = default_storage(request_without_session(state.request))
+    storage.add(messages.SUCCESS, "Saved")
+    response = HttpResponse()
+    storage.update(response)
+    lines = list(set_cookie_lines(response))
+    if not lines:
+        return about_the_session_with_messages(session_answers(state))
+    cookie = SetCookie(lines[0], state.request)
+    about = [_("The cookie %(name)s, in which a message waits until a page shows it.")]
+    if isinstance(storage, FallbackStorage):
+        about.append(_("What does not fit into it waits in your session."))
+    return used_once(
+        cookie,
+        joined(about),
+        end=_("Before that, when a page has shown the message."),
+        event=_("showing the message: it is shown once"),
+    )
+
+
+def request_without_session(request: HttpRequest) -> HttpRequest:
+    """Return a copy without cookies, whose session is not saved."""
+    trial: Any = copy(request)
+    trial.COOKIES = {}
+    trial.session = running_engine.store()()
+    return trial  # type: ignore[no-any-return]
+
+
+def about_the_session_with_messages(answers: Answers | NoAnswers) -> Answers | NoAnswers:
+    if isinstance(answers, NoAnswers):
+        return answers
+    about = _("MESSAGE_STORAGE keeps messages in the session, so this is about your session.")
+    return replace(answers, about=joined([about, answers.about]))
+
+
+def order_answers(request: HttpRequest) -> Answers | NoAnswers:
+    response = HttpResponse()
+    set_order_cookie(response, "order")
+    [line] = set_cookie_lines(response)
+    return used_once(
+        SetCookie(line, request),
+        _("The cookie %(name)s, as this recipe sets it."),
+        end=_("Before that, when you come back with the receipt for this order."),
+        event=_("coming back with the receipt for this order"),
+    )
+
+
+def used_once(cookie: SetCookie, about: str, *, end: str, event: str) -> Answers | NoAnswers:
+    """Return the answers. ``about`` has a place for the cookie's name."""
+    if any(cookie.reasons()):
+        return NoAnswers(why_it_is_dropped(cookie))
+    answers = answers_of(cookie, is_signed=True)
+    return replace(
+        answers,
+        about=about % {"name": with_attributes(cookie)},
+        end=[*answers.end, end],
+        events=[*answers.events, kept_if(False, event)],
+    )
