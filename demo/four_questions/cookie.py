@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from demo.form_fields import MAX_COOKIE_AGE
 from demo.login_auth import set_login_cookie
 from demo.models import User
-from demo.recipes.recipe import Recipe, Subject
+from demo.recipes.recipe import Recipe, Subject, initial_values
 from demo.set_cookie import SetCookie
 from demo.wire import set_cookie_lines
 from demo.wording import MINUTE, duration, joined, moment
@@ -58,7 +58,22 @@ def cookie_answers(
         *dropped,
         *other_deletions(found),
     ]
-    return replace(merged(names, answers), about=joined(about))
+    found_answers = merged(names, answers)
+    end = [*found_answers.end, *what_the_reader_checks(recipe, found.setter, values)]
+    return replace(found_answers, about=joined(about), end=end)
+
+
+def what_the_reader_checks(
+    recipe: Recipe, setter: Recipe, values: Mapping[str, Any]
+) -> Iterator[str]:
+    """Yield the age that a recipe accepts which reads the cookie of another one."""
+    if setter is recipe or "max_age" not in recipe.form.base_fields:
+        return
+    form = recipe.form(initial_values(recipe.form) | dict(values.items()))
+    form.full_clean()
+    yield _("This recipe accepts it for %(time)s after it was signed (max_age).") % {
+        "time": duration(form.cleaned_data["max_age"])
+    }
 
 
 def why_it_is_dropped(cookie: SetCookie) -> str:

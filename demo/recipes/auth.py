@@ -251,8 +251,9 @@ def send(request: HttpRequest) -> HttpResponse:
     _("Ask for the password again"),
     _(
         "Sign in first. Then send the form of this page: recently_authenticated asks for your "
-        "password, keeps what you have sent, and goes on with it. 0 asks each time; with 300 a "
-        "password counts for five minutes. The session gets a new key."
+        "password, keeps what you have sent, and goes on with it. Its argument is for how many "
+        "seconds a password counts: 0 asks each time, 300 once in five minutes. The session gets a "
+        "new key."
     ),
     helpers=(transfer, send),
 )

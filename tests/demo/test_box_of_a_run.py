@@ -1,8 +1,10 @@
 """The four questions describe the cookie of the values in the page's address, set or deleted."""
 
 import html
+from datetime import UTC, datetime
 
 import pytest
+import time_machine
 from django.test import Client
 from pytest_django import Settings
 
@@ -137,3 +139,27 @@ def test_deletion_for_a_domain_names_it(query: str, name: str, settings: Setting
     client = Client(headers={"host": "shop.example.test"})
     found = answers(client, f"/recipes/limits/delete-twin/?{query}&domain=example.test")
     assert f"This recipe deletes {name}, which is another cookie." in found.about
+
+
+@pytest.mark.parametrize("is_set", [False, True])
+@pytest.mark.parametrize(
+    ("query", "seconds", "time"),
+    [("", 3600, "1 hour"), ("?max_age=90", 90, "1 minute, 30 seconds")],
+)
+def test_box_names_the_age_that_the_reader_checks(
+    query: str, seconds: int, time: str, is_set: bool, client: Client, db: None
+) -> None:
+    now = datetime(2026, 5, 4, 12, tzinfo=UTC)
+    with time_machine.travel(now, tick=False) as clock:
+        if is_set:
+            client.get("/signed/sign/")
+        end = answers(client, f"/recipes/signed/read/{query}").end
+        assert end == [
+            "When the browser closes: it has no age.",
+            f"This recipe accepts it for {time} after it was signed (max_age).",
+        ]
+        if is_set:
+            clock.shift(seconds)
+            assert client.get(f"/signed/read/{query}").status_code == 200
+            clock.shift(1)
+            assert client.get(f"/signed/read/{query}").status_code == 400
