@@ -11,7 +11,7 @@ from .four_questions import answers_for
 from .page_header import State
 from .recipes import GROUPS, RECIPES
 from .view_source import highlighted
-from .wire import secret_cookie_names
+from .wire import bound_cookie_names, secret_cookie_names
 
 
 @never_cache
@@ -45,6 +45,7 @@ def recipe_page(request: HttpRequest, group: str, name: str) -> HttpResponse:
         "debug": settings.DEBUG,
         "max_cookie_bytes": MAX_COOKIE_BYTES,
         "csrf_cookie": settings.CSRF_COOKIE_NAME,
+        "renewed_cookies": bound_cookie_names(),
         "secret_cookies": secret_cookie_names(),
         "source": highlighted(recipe.source),
         "previous": RECIPES[routes[position - 1]] if position else None,

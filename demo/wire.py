@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from cookieproj.devices.bound import bound_cookie
+from cookieproj.devices.constants import BOUND_COOKIE, PROOF_DEMANDED_COOKIE
 from cookieproj.engines import running_engine
 from cookieproj.engines.cookie_checks import ADDRESS
 from cookieproj.engines.listing import ListingMixin
@@ -203,6 +204,11 @@ def parse_set_cookie(line: str) -> dict[str, Any]:
         ],
         "notes": list(notes({name.lower() for name, _value in attributes})),
     }
+
+
+def bound_cookie_names() -> list[str]:
+    """Return the names of cookies that a browser with a bound session has renewed at any time."""
+    return [bound_cookie.cookie_name(name) for name in (BOUND_COOKIE, PROOF_DEMANDED_COOKIE)]
 
 
 def secret_cookie_names() -> set[str]:

@@ -51,7 +51,7 @@ def test_box_says_that_the_run_deleted_the_cookie(page: Page) -> None:
 
 def test_box_says_that_the_browser_dropped_the_cookie(page: Page) -> None:
     run(page, "cookies/attributes", samesite="None")
-    expect(page.locator(BOX)).to_contain_text("Browsers drop this cookie color")
+    expect(page.locator(BOX)).to_contain_text("Browsers drop the cookie color")
     expect(page.locator(BOX)).to_contain_text("SameSite=None needs Secure.")
     expect(page.locator(f"{BOX} dl")).to_have_count(0)
 

@@ -17,6 +17,11 @@ const page = document.querySelector("[data-page]");
 const open = document.querySelector("[data-open]");
 const otherTabs = new BroadcastChannel("cookieproj");
 
+// The browser renews these whenever they are about to expire, whatever a run does.
+const renewedInBackground = new Set(
+  document.querySelector("[data-verdict-messages]").dataset.renewedInBackground.split(" "),
+);
+
 // Milliseconds.
 const REFRESH_INTERVAL = 60_000;
 
@@ -67,7 +72,7 @@ async function sendAndJudge(fields) {
   return {
     outcome,
     lines: judge(outcome.exchanges, before, after, (Date.now() - start) / 1000),
-    changes: otherChanges(outcome.exchanges, before, after),
+    changes: otherChanges(outcome.exchanges, before, after).filter(({ name }) => !renewedInBackground.has(name)),
     total: numberOfCookies(after),
   };
 }

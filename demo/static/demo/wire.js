@@ -10,6 +10,9 @@ const secretCookies = new Set(showSecrets.dataset.secretCookies.split(" "));
 // How many characters of a masked secret are shown: enough to distinguish two of them.
 const VISIBLE_CHARACTERS = 8;
 
+// From so many lines on, what is the same for all is said once.
+const MIN_ALIKE = 4;
+
 // Whether the server answers the header Wire. Without DEBUG it does not.
 export const isReported = "empty" in panel.dataset;
 
@@ -29,7 +32,6 @@ export function exchangesOf(response) {
 
 // Lines that differ only in name and value are reported together.
 const linesOf = ({ pairs, ...line }) => pairs.map(([name, value]) => ({ ...line, name, value }));
-
 
 function maskedSecret(text) {
   const isMasked = text.length > VISIBLE_CHARACTERS && !showSecrets.checked;
@@ -74,7 +76,7 @@ function exchangeNode(exchange) {
   const cleared = exchange.cleared && `\nClear-Site-Data: ${exchange.cleared}`;
   put("answer", `${exchange.status}${location ?? ""}${cleared ?? ""}`);
   node.querySelector("[data-none]").hidden = exchange.set.length > 0 || Boolean(cleared);
-  node.querySelector("[data-set]").replaceChildren(...exchange.set.map(setCookieNode));
+  node.querySelector("[data-set]").replaceChildren(...groupsOf(exchange.set).flatMap(setCookieNodes));
   const unlisted = node.querySelector("[data-unlisted]");
   unlisted.hidden = !exchange.unlisted.length;
   unlisted.textContent = unlisted.dataset.text.replace("{n}", exchange.unlisted.length);
@@ -88,6 +90,35 @@ function roundTripsText(messages, { trips, milliseconds }) {
   const text = [messages.zero, messages.one][trips] ?? messages.many;
   return text.replace("{n}", trips).replace("{ms}", milliseconds);
 }
+
+// Return the lines in groups of consecutive ones about which the page says the same.
+function groupsOf(cookies) {
+  const said = (cookie) => JSON.stringify([verdictText(cookie), cookie.attributes, notesText(cookie)]);
+  const groups = [];
+  for (const cookie of cookies) {
+    const latest = groups.at(-1);
+    if (latest && said(latest[0]) === said(cookie)) latest.push(cookie);
+    else groups.push([cookie]);
+  }
+  return groups;
+}
+
+// Of many lines about which the page says the same, only the first says it.
+function setCookieNodes(cookies) {
+  const nodes = cookies.map(setCookieNode);
+  if (cookies.length < MIN_ALIKE) return nodes;
+  const alike = nodes[0].querySelector("[data-alike]");
+  const [first, last] = [cookies[0], cookies.at(-1)].map(({ name }) => name);
+  const values = { n: cookies.length, first, last };
+  alike.textContent = alike.dataset.text.replace(/\{(\w+)\}/g, (_whole, name) => values[name]);
+  alike.hidden = false;
+  for (const node of nodes.slice(1)) {
+    for (const part of node.querySelectorAll(".set-cookie > :not(:first-child)")) part.hidden = true;
+  }
+  return nodes;
+}
+
+const notesText = (cookie) => (isDropped(cookie) ? "" : cookie.notes.join(" "));
 
 function setCookieNode(cookie) {
   const node = setCookieTemplate.content.cloneNode(true);
@@ -111,7 +142,7 @@ function setCookieNode(cookie) {
     row.append(term, meaning);
     attributes.append(row);
   }
-  node.querySelector("[data-notes]").textContent = isDropped(cookie) ? "" : cookie.notes.join(" ");
+  node.querySelector("[data-notes]").textContent = notesText(cookie);
   return node;
 }
 
