@@ -1,10 +1,11 @@
 """Parses the URLs of stores: DATABASE_URL, CACHE_URL and SESSION_HANDOVER_CACHE."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 # The message repeats nothing of the URL, which may contain a password.
 UNREADABLE = (
@@ -44,13 +45,29 @@ class StoreURL:
 def parse_url(url: str) -> StoreURL:
     """Split the URL into its parts. Raises ValueError, without any secret, if that is ambiguous."""
     try:
-        parts = urlsplit(url)
+        parts = split_url(url)
     except ValueError:
         raise ValueError(UNREADABLE) from None
     if parts.fragment or "@" in f"{parts.path}{parts.query}":
         raise ValueError(UNREADABLE)
     credentials, _, hosts = parts.netloc.rpartition("@")
     return StoreURL(parts.scheme, credentials, hosts, parts.path, parse_options(parts.query))
+
+
+def split_url(url: str) -> SplitResult:
+    """Do as ``urlsplit``, also with several hosts of which one is an IPv6 address.
+
+    Since CVE-2025-0938 Python takes brackets around a single host only. Raises ValueError.
+    """
+    scheme, _separator, rest = url.partition("://")
+    authority, *_others = re.split("[/?#]", rest, maxsplit=1)
+    credentials, at, hosts = authority.rpartition("@")
+    if "," not in hosts or "[" in credentials:
+        return urlsplit(url)
+    for host in hosts.split(","):
+        urlsplit(f"//{host}")
+    one_host = urlsplit(f"{scheme}://{credentials}{at}host{rest.removeprefix(authority)}")
+    return one_host._replace(netloc=authority)
 
 
 def parse_options(query: str) -> dict[str, str]:
