@@ -9,7 +9,6 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
-from cookieproj.engines.clock import aware
 from cookieproj.engines.engine_registry import current_engine
 from cookieproj.engines.english import in_english
 from cookieproj.engines.entries import Entry, ListedSession, Location
@@ -73,7 +72,7 @@ class State:
     @property
     def time_left(self) -> str:
         """The time until the session expires; "" if that is not known."""
-        return time_until(aware(self.expires)) if self.expires else ""
+        return time_until(self.expires) if self.expires else ""
 
     @property
     def has_session(self) -> bool:

@@ -12,11 +12,11 @@ from django.conf import settings
 from django.contrib.sessions.backends.file import SessionStore as FileStore
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
+from cookieproj.engines.clock import is_past
 from cookieproj.engines.constants import COOKIE_SALT, STORE_SALT
 from cookieproj.engines.encrypted_cookies import SessionStore as EncryptedCookies
 from cookieproj.engines.entries import Location
@@ -74,7 +74,7 @@ class StoredSession:
     @property
     def time_left(self) -> str:
         """The time until the session expires; "" if it has, or if the store does not report it."""
-        if self.expires is None or self.expires <= timezone.now():
+        if self.expires is None or is_past(self.expires):
             return ""
         return time_until(self.expires)
 

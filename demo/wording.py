@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 from functools import reduce
 from typing import Any
 
-from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.functional import Promise, lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
+
+from cookieproj.engines import clock
 
 MINUTE, HOUR, DAY = 60, 60 * 60, 24 * 60 * 60
 
@@ -57,7 +58,7 @@ def time_until(time: datetime) -> str:
 
     So a session that has just begun ends in "14 days", as the settings say.
     """
-    seconds = max(0, round((time - timezone.now()).total_seconds()))
+    seconds = max(0, round(clock.time_until(time).total_seconds()))
     return duration(seconds if seconds < MINUTE else round(seconds / MINUTE) * MINUTE)
 
 
