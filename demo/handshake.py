@@ -88,9 +88,8 @@ class HandshakeMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        binding = binding_in(request)
-        step = step_of(request, response)
-        if binding and step and not hasattr(request, UNRECORDED_ATTRIBUTE):
+        binding = None if hasattr(request, UNRECORDED_ATTRIBUTE) else binding_in(request)
+        if binding and (step := step_of(request, response)):
             remember(binding.id, exchange(step, request, response))
         return response
 

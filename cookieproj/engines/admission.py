@@ -14,3 +14,7 @@ Admission = Callable[[Data], bool]
 
 # On a request: the function.
 ADMISSION_ATTRIBUTE = "session_admission"
+
+# On a view: it takes proofs of a device's key, which no other site can send. It opens a session
+# that other requests may not, and is exempt from the CSRF check.
+TAKES_PROOFS = "takes_proofs_of_bound_sessions"

@@ -23,6 +23,7 @@ from tests import certificates
 from tests.conftest import copied
 from tests.sites import QUICK, in_production, running
 
+from .bound import launching_with_keys
 from .chromium import launching
 
 # Chromium logs a 400 as an error, and two headers on a host without https.
@@ -41,6 +42,19 @@ def playwright() -> Iterator[Playwright]:
 @pytest.fixture(scope="module")
 def browser(playwright: Playwright) -> Iterator[Browser]:
     with playwright.chromium.launch(**launching()) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate that ``browser_with_keys`` trusts."""
+    return certificates.make(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture(scope="module")
+def browser_with_keys(playwright: Playwright, certificate: Path) -> Iterator[Browser]:
+    """A Chromium that binds sessions to its device."""
+    with playwright.chromium.launch(**launching_with_keys(certificate)) as browser:
         yield browser
 
 

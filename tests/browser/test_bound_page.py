@@ -4,14 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, expect
+from playwright.sync_api import Browser, Page, expect
 
 from cookieproj.devices.bound.admission import GRACE
-from tests import certificates
 from tests.conftest import copied
 from tests.sites import in_production
 
-from .bound import launching_with_keys
 from .conftest import sign_in
 from .test_pages import violations
 
@@ -19,14 +17,8 @@ pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return certificates.make(tmp_path_factory.mktemp("certificate"))
-
-
-@pytest.fixture(scope="module")
-def browser(playwright: Playwright, certificate: Path) -> Iterator[Browser]:
-    with playwright.chromium.launch(**launching_with_keys(certificate)) as browser:
-        yield browser
+def browser(browser_with_keys: Browser) -> Browser:
+    return browser_with_keys
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expec
 
 from cookieproj.devices.bound.decorators import MAX_ATTEMPTS
 from cookieproj.profiles import PROFILES
-from tests import certificates
 from tests.conftest import copied
 from tests.servers import StoppableRedis, free_port, served
 from tests.sites import ROOT, python
@@ -27,14 +26,8 @@ BOUND_COOKIE = "__Host-bound_session"
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return certificates.make(tmp_path_factory.mktemp("certificate"))
-
-
-@pytest.fixture(scope="module")
-def browser(playwright: Playwright, certificate: Path) -> Iterator[Browser]:
-    with playwright.chromium.launch(**launching_with_keys(certificate)) as browser:
-        yield browser
+def browser(browser_with_keys: Browser) -> Browser:
+    return browser_with_keys
 
 
 Variables = Callable[..., dict[str, str]]

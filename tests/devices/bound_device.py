@@ -19,6 +19,9 @@ REGISTRATION = re.compile(
 )
 CHALLENGE = re.compile(r'"(?P<challenge>[^"]+)";id="(?P<id>[^"]+)"')
 
+# Seconds for which a bound cookie lives in the tests.
+BOUND_AGE = 300
+
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 

@@ -3,12 +3,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import time_machine
 from django.core.cache import cache
 from pytest_django import Settings
 
 from cookieproj.devices import signals
+from cookieproj.devices.bound.admission import GRACE
 from cookieproj.devices.event_log import logger
 from cookieproj.devices.models import SignedInSession
+from demo.models import User
+
+from .bound_device import BOUND_AGE, Device
 
 # Each signal by its name or reason, and the session's id or the user's name.
 SentSignals = list[tuple[str, str]]
@@ -20,6 +25,27 @@ def fresh_cache(settings: Settings) -> Iterator[None]:
     cache.clear()
     yield
     cache.clear()
+
+
+@pytest.fixture
+def bound(settings: Settings, profile: str) -> None:
+    """Sessions are bound, on each profile."""
+    settings.DEVICES_BOUND = "offer"
+    settings.DEVICES_BOUND_AGE = BOUND_AGE
+
+
+@pytest.fixture
+def clock() -> Iterator[Any]:
+    with time_machine.travel(1_800_000_000) as clock:
+        yield clock
+
+
+@pytest.fixture
+def device(bound: None, clock: Any, ada: User) -> Device:
+    """A device with a bound session, whose grace is over."""
+    device = Device().bind(ada)
+    clock.shift(GRACE + 1)
+    return device
 
 
 @pytest.fixture

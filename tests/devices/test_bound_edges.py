@@ -1,10 +1,9 @@
 """Bound sessions under other settings, with a store or cache that fails, and in other orders."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-import time_machine
 from asgiref.sync import async_to_sync
 from django.conf import settings as site
 from django.contrib.auth import SESSION_KEY
@@ -26,9 +25,8 @@ from tests.engines.stopped_clock import stopped_clock
 from tests.families import COOKIE_ENGINES, SERVER_ENGINES
 from tests.servers import free_port
 
-from .bound_device import Device
+from .bound_device import BOUND_AGE, Device
 
-AGE = 300
 FORM = {"username": "ada", "password": "cookies"}
 RENEWAL = "/devices/bound/renew/"
 
@@ -56,27 +54,7 @@ urlpatterns = [
     path("", include("cookieproj.urls")),
 ]
 
-pytestmark = pytest.mark.urls(__name__)
-
-
-@pytest.fixture(autouse=True)
-def bound(settings: Settings, profile: str) -> None:
-    settings.DEVICES_BOUND = "offer"
-    settings.DEVICES_BOUND_AGE = AGE
-
-
-@pytest.fixture
-def clock() -> Iterator[Any]:
-    with time_machine.travel(1_800_000_000) as clock:
-        yield clock
-
-
-@pytest.fixture
-def device(clock: Any, ada: User) -> Device:
-    """A device with a bound session, whose grace is over."""
-    device = Device().bind(ada)
-    clock.shift(GRACE + 1)
-    return device
+pytestmark = [pytest.mark.urls(__name__), pytest.mark.usefixtures("bound")]
 
 
 class TestLinkOfAnotherSite:
@@ -125,7 +103,7 @@ def test_required_session_with_a_key_is_not_ended(
     device = Device().sign_in(ada)
     device.register()
     thief = device.thief_of_session()
-    clock.shift(REGISTRATION_TIME + AGE + 1)
+    clock.shift(REGISTRATION_TIME + BOUND_AGE + 1)
     assert not thief.is_in
     device.forget_bound_cookie()
     assert device.get(secure_session_skipped="server_error").status_code == 503

@@ -1,11 +1,9 @@
 """Sessions that are bound to their device: what the browser with the key sees, and the others."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import time_machine
 from django.conf import settings as site
 from django.contrib.sessions.backends.base import SessionBase
 from django.db import connection
@@ -23,34 +21,14 @@ from demo.models import User
 from tests.browsers import browser, is_in, key_of
 from tests.engines.stopped_clock import stopped_clock
 
-from .bound_device import Device
+from .bound_device import BOUND_AGE, Device
 
-AGE = 300
-
-
-@pytest.fixture(autouse=True)
-def bound(settings: Settings, profile: str) -> None:
-    settings.DEVICES_BOUND = "offer"
-    settings.DEVICES_BOUND_AGE = AGE
-
-
-@pytest.fixture
-def clock() -> Iterator[Any]:
-    with time_machine.travel(1_800_000_000) as clock:
-        yield clock
+pytestmark = pytest.mark.usefixtures("bound")
 
 
 @pytest.fixture
 def bob(db: None) -> User:
     return User.objects.create_user("bob", password="cookies")
-
-
-@pytest.fixture
-def device(clock: Any, ada: User) -> Device:
-    """A device with a bound session, whose grace is over."""
-    device = Device().bind(ada)
-    clock.shift(GRACE + 1)
-    return device
 
 
 def test_sign_in_offers_a_binding(ada: User) -> None:
@@ -76,7 +54,7 @@ def test_registration_sets_a_bound_cookie_and_says_when_to_renew_it(ada: User) -
         "name": "__Host-bound_session",
         "attributes": "Path=/; SameSite=Lax; Secure; HttpOnly",
     }
-    assert (cookie["max-age"], cookie["secure"], cookie["httponly"]) == (AGE, True, True)
+    assert (cookie["max-age"], cookie["secure"], cookie["httponly"]) == (BOUND_AGE, True, True)
     assert headers.CHALLENGE in response.headers
 
 
@@ -86,7 +64,7 @@ def test_bound_session_opens_with_its_cookie_and_is_renewed(
 ) -> None:
     device = Device(algorithm).bind(ada)
     for _renewal in range(3):
-        clock.shift(AGE)
+        clock.shift(BOUND_AGE)
         device.forget_bound_cookie()
         assert device.renew().status_code == 200
         assert device.has_bound_cookie
@@ -105,7 +83,7 @@ def test_copied_cookies_open_nothing_when_the_bound_one_has_expired(
 ) -> None:
     thief = device.thief()
     assert thief.is_in
-    clock.shift(AGE + LEEWAY)
+    clock.shift(BOUND_AGE + LEEWAY)
     assert not thief.is_in
     assert thief.renew(thief.proof(thief.challenge)).status_code == 403
     assert not thief.is_in
@@ -267,7 +245,7 @@ class TestSkipped:
 
 class TestRequired:
     @pytest.fixture(autouse=True)
-    def required(self, settings: Settings) -> None:
+    def required(self, bound: None, settings: Settings) -> None:
         settings.DEVICES_BOUND = "require"
 
     def test_browser_without_bindings_is_signed_out_with_a_word(

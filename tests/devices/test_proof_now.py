@@ -1,24 +1,20 @@
 """``proof_now``: a view that asks the device for a proof at this moment."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import time_machine
 from asgiref.sync import async_to_sync
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient
 from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt
-from pytest_django import Settings
 
-from cookieproj.devices.bound.admission import GRACE
 from cookieproj.devices.bound.decorators import MAX_ATTEMPTS, PROOF_AGE, proof_now
 from demo.models import User
 
 from .bound_device import Device
 
-pytestmark = pytest.mark.urls(__name__)
+pytestmark = [pytest.mark.urls(__name__), pytest.mark.usefixtures("bound")]
 
 
 def pay(request: HttpRequest) -> HttpResponse:
@@ -34,24 +30,6 @@ urlpatterns = [
     path("pay-async/", csrf_exempt(proof_now(pay_async))),
     path("", include("cookieproj.urls")),
 ]
-
-
-@pytest.fixture(autouse=True)
-def bound(settings: Settings, profile: str) -> None:
-    settings.DEVICES_BOUND = "offer"
-
-
-@pytest.fixture
-def clock() -> Iterator[Any]:
-    with time_machine.travel(1_800_000_000) as clock:
-        yield clock
-
-
-@pytest.fixture
-def device(clock: Any, ada: User) -> Device:
-    device = Device().bind(ada)
-    clock.shift(GRACE + 1)
-    return device
 
 
 def test_view_runs_after_a_proof_and_gets_the_post(device: Device) -> None:

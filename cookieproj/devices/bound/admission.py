@@ -11,7 +11,7 @@ from django.urls import Resolver404, resolve
 
 from cookieproj.devices import conf
 from cookieproj.devices.constants import ROW_ITEM
-from cookieproj.engines.compliance.site import TAKES_PROOFS
+from cookieproj.engines.admission import TAKES_PROOFS
 from cookieproj.engines.merge import Data
 
 from . import headers
@@ -68,16 +68,17 @@ class BoundAdmission:
         if self.cookie:
             return True
         refusal = refusal_without_cookie(self.binding)
-        if refusal is None or takes_proofs(self._request()):
+        if refusal is None or brings_proof(self._request()):
             return True
         self.refusal = refusal
         self.refused_data = data
         self._cookies.pop(settings.SESSION_COOKIE_NAME, None)
-        logger.warning("A bound session is not opened: %s.", REASONS[refusal], extra=row(data))
+        reason, fields = REASONS[refusal], log_fields(data)
+        logger.warning("A bound session is not opened: %s.", reason, extra=fields)
         return False
 
 
-def takes_proofs(request: HttpRequest | None) -> bool:
+def brings_proof(request: HttpRequest | None) -> bool:
     """Whether the request brings a key or a proof, or asks for a challenge, where that is done."""
     if request is None or request.method != "POST":
         return False
@@ -107,6 +108,6 @@ def refusal_without_cookie(binding: Binding) -> Refusal | None:
     return Refusal.NO_BOUND_COOKIE if binding.key else Refusal.NO_KEY
 
 
-def row(data: Data) -> dict[str, str]:
-    """Return the field of a log record that names the session, by the id of its row."""
+def log_fields(data: Data) -> dict[str, str]:
+    """Return what a log record says of the session: the id of its row."""
     return {"session": str((data.get(ROW_ITEM) or [""])[0])}

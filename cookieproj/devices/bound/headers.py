@@ -55,7 +55,7 @@ def instructions(session_id: str, renewal_path: str, origin: str, cookie: Any) -
 
 def attributes_of(cookie: Any) -> str:
     """Return the attributes by which the browser recognizes the cookie: all but its expiry."""
-    names = {"path": "Path", "domain": "Domain", "samesite": "SameSite"}
+    names = {"path": "Path", "samesite": "SameSite"}
     pairs = [f"{name}={cookie[key]}" for key, name in names.items() if cookie[key]]
     flags = {"secure": "Secure", "httponly": "HttpOnly"}
     return "; ".join([*pairs, *(flag for key, flag in flags.items() if cookie[key])])

@@ -61,7 +61,7 @@ def use_once(
     """Store what ``use`` makes of the binding; the name if only the browser has the session."""
     if change_binding(request, binding, use):
         return
-    with reported_as_unavailable():
+    with raising_store_errors():
         is_first = cache.add(cache_key(binding, name), True, KEPT_FOR)
     if not is_first:
         raise StaleChallengeError("it has been used")
@@ -72,12 +72,12 @@ def first_key(binding: Binding, moment: int, key: PublicKey) -> Any:
 
     It is for sessions that only their browsers have: a copy of the cookie has no key yet.
     """
-    with reported_as_unavailable():
+    with raising_store_errors():
         return cache.get_or_set(cache_key(binding, f"registration {moment}"), key.jwk, KEPT_FOR)
 
 
 @contextmanager
-def reported_as_unavailable() -> Iterator[None]:
+def raising_store_errors() -> Iterator[None]:
     """Raise StoreUnavailableError if the cache fails: the browser tries again."""
     try:
         yield

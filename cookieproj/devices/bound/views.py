@@ -20,7 +20,7 @@ from cookieproj.devices import conf
 from cookieproj.devices.constants import PROOF_DEMANDED_COOKIE
 from cookieproj.devices.user_model import signed_in_user
 from cookieproj.engines import running_engine
-from cookieproj.engines.compliance.site import TAKES_PROOFS
+from cookieproj.engines.admission import TAKES_PROOFS
 from cookieproj.engines.decorators import passive
 from cookieproj.engines.exceptions import SessionEndedError
 
@@ -142,8 +142,8 @@ def refuse(request: HttpRequest, error: proofs.ProofError) -> HttpResponse:
 
 
 def log_refusal(request: HttpRequest, error: proofs.ProofError) -> None:
-    row = admission.row(dict(request.session.items()))
-    logger.warning("The proof of a device's key is refused: %s.", error, extra=row)
+    fields = admission.log_fields(dict(request.session.items()))
+    logger.warning("The proof of a device's key is refused: %s.", error, extra=fields)
 
 
 def leave_no_trace(request: HttpRequest) -> None:

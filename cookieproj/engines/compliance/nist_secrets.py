@@ -8,6 +8,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from cookieproj.engines.admission import TAKES_PROOFS
 from cookieproj.engines.validation import AUTH_MIDDLEWARE, uses_middleware
 
 from . import asvs_v7, asvs_v7_ending, site
@@ -183,7 +184,7 @@ def forged_requests_refused() -> Finding:
     exempt = [
         route
         for route, view in site.views()
-        if getattr(view, "csrf_exempt", False) and not hasattr(view, site.TAKES_PROOFS)
+        if getattr(view, "csrf_exempt", False) and not hasattr(view, TAKES_PROOFS)
     ]
     if exempt:
         text = _("Look whether these change anything, as they are exempt from the check: %(urls)s")

@@ -46,9 +46,6 @@ TOKEN_APPS = ("knox", "rest_framework.authtoken")
 
 # What a decorator that asks for the password sets on the view.
 ASKS_FOR_PASSWORD = "asks_for_password"  # noqa: S105 - a name
-# What stands on a view that takes proofs of a device's key, which no other site can send. It is
-# exempt from the CSRF check.
-TAKES_PROOFS = "takes_proofs_of_bound_sessions"
 # A template of a site's own base with this tag has a button to sign out.
 SIGN_OUT_TAG = "sign_out_button"
 
