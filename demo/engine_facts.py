@@ -4,7 +4,6 @@ The comparison of the engines and the four questions both read it here.
 """
 
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Any
 
 from django.conf import settings
@@ -12,54 +11,27 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.cache import SessionStore as DjangoCacheEngine
 from django.contrib.sessions.backends.cached_db import SessionStore as DjangoCachedDBEngine
 from django.contrib.sessions.backends.file import SessionStore as DjangoFileEngine
-from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.functional import Promise
-from django.utils.translation import get_language, pgettext
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
-from redis.exceptions import RedisClusterException, RedisError
 
 from cookieproj.engines.benchmark.namespace import namespaced
 from cookieproj.engines.benchmark.result_cache import cached_result
-from cookieproj.engines.caches import adapter_for
-from cookieproj.engines.caches.generic import GenericCacheStore
 from cookieproj.engines.caches.memory import MemoryStore
-from cookieproj.engines.caches.redis import RedisStore
 from cookieproj.engines.constants import ENGINE_NAMES, OUR_ENGINES
-from cookieproj.engines.cookie_sessions import CookieSession
 from cookieproj.engines.engine_registry import EngineRef, resolve_engine
-from cookieproj.engines.entries import Location
 from cookieproj.engines.handover.same_store import share_rows
 from cookieproj.engines.handover_mixin import store_of
-from cookieproj.engines.mongodb import SessionStore as MongoDBEngine
 
 from .attacks import temporary_session
 from .decoding import SIGNED, as_text, decoding_steps
+from .store_durability import Restart, ends_when_full, restart, session_cache
 
 WITH_CACHE = (DjangoCacheEngine, DjangoCachedDBEngine)
 
 # A value in a session that is looked for in the cookie.
 COLOR = "blue as a berry"
-
-
-class Fate(Enum):
-    KEPT = auto()
-    ENDED = auto()
-    UNKNOWN = auto()
-
-
-@dataclass(frozen=True)
-class Restart:
-    """What a restart of the site, and one of its store, does to sessions.
-
-    ``store`` names what restarts, with a condition if there is one. It is empty if the store is no
-    server of its own. ``text`` is all of it in words.
-    """
-
-    of_site: Fate
-    of_store: Fate
-    store: str
-    text: str
 
 
 @dataclass(frozen=True)
@@ -69,18 +41,21 @@ class EngineFacts:
     ``is_session`` is whether the cookie is the session itself, and ``is_readable`` whether it can
     be read without a secret. ``signed_copies`` has for each place of the session whether its bytes
     are made with SECRET_KEY; ``signed_after_restart`` has it for those that are not in the memory
-    of this process. ``copy_place`` is the cache with a copy of the row, "" if there is
-    none. ``outlives_deletion`` is whether the cookie opens the session after the engine has deleted
-    it.
+    of this process. ``has_copy`` is whether a cache has a copy of the row, and ``copy_place`` that
+    cache, "" on a public page. ``outlives_deletion`` is whether the cookie opens the session after
+    the engine has deleted it. ``ends_when_full`` says when the store drops sessions before their
+    end.
     """
 
     place: str
     copy_place: str
+    has_copy: bool
     is_session: bool
     is_readable: bool
     signed_copies: list[bool]
     signed_after_restart: list[bool]
     outlives_deletion: bool
+    ends_when_full: list[str]
     restart: Restart
 
 
@@ -122,17 +97,20 @@ def try_session(session_class: Any, engine_class: Any) -> EngineFacts:
         place = folder_of_site(engine_class)
     signed = [bool(SIGNED.fullmatch(as_text(location.payload))) for location in locations]
     signed_copies = [True] if is_session else signed or [False]
+    has_copy = len(locations) > 1
     # The cache is the last place.
     loses_last = issubclass(engine_class, WITH_CACHE) and isinstance(session_cache(), MemoryStore)
     return EngineFacts(
         # A public page does not show where a server has its stores.
         place=str(place) if settings.DEBUG or is_session else _("the server"),
-        copy_place=copy_place(locations),
+        copy_place=str(locations[-1].place) if has_copy and settings.DEBUG else "",
+        has_copy=has_copy,
         is_session=is_session,
         is_readable=any(COLOR in step.outcome for step in steps if not step.needs_secret),
         signed_copies=signed_copies,
         signed_after_restart=signed_copies[:-1] if loses_last else signed_copies,
         outlives_deletion=session_class(cookie).get("color") == COLOR,
+        ends_when_full=list(ends_when_full(session_class)),
         restart=restart(session_class),
     )
 
@@ -144,56 +122,3 @@ def folder_of_site(engine_class: Any) -> str | Promise:
     except ImproperlyConfigured:
         text = _("folder %(folder)s, once it exists: this trial has used a temporary one")
         return text % {"folder": settings.SESSION_FILE_PATH}
-
-
-def copy_place(locations: list[Location]) -> str:
-    copies = locations[1:]
-    if not copies:
-        return ""
-    return str(copies[0].place) if settings.DEBUG else _("the cache")
-
-
-def restart(session_class: Any) -> Restart:
-    if issubclass(session_class, CookieSession):
-        return Restart(Fate.KEPT, Fate.KEPT, "", _("yes: the browser has them"))
-    if not issubclass(session_class, DjangoCacheEngine):
-        return Restart(
-            Fate.KEPT, Fate.KEPT, server_name(session_class), pgettext("survives a restart", "yes")
-        )
-    match session_cache():
-        case MemoryStore():
-            text = _("no: they are in this process's memory")
-            return Restart(Fate.ENDED, Fate.ENDED, "", text)
-        case RedisStore() as redis:
-            return restart_of_redis(redis)
-    text = _("of the site: yes; of the cache: no")
-    return Restart(Fate.KEPT, Fate.ENDED, _("the cache"), text)
-
-
-def server_name(session_class: Any) -> str:
-    """Return the name of the server that an engine without a cache alone stores sessions in."""
-    if issubclass(session_class, DjangoFileEngine):
-        return ""
-    return "MongoDB" if issubclass(session_class, MongoDBEngine) else _("the database")
-
-
-def session_cache() -> GenericCacheStore:
-    return adapter_for(caches[settings.SESSION_CACHE_ALIAS])
-
-
-def restart_of_redis(redis: RedisStore) -> Restart:
-    """Return whether sessions survive a restart of this Redis, by its own configuration."""
-    try:
-        has_append_only_file = redis.client.config_get("appendonly")["appendonly"] == "yes"
-        takes_snapshots = bool(redis.client.config_get("save")["save"])
-    except (RedisError, RedisClusterException, KeyError):
-        text = _("of the site: yes; of Redis: unknown, as it hides its configuration")
-        return Restart(Fate.KEPT, Fate.UNKNOWN, _("Redis, which hides its configuration"), text)
-    if has_append_only_file:
-        text = _("yes: Redis keeps an append-only file")
-        return Restart(Fate.KEPT, Fate.KEPT, "Redis", text)
-    if takes_snapshots:
-        text = _("of the site: yes; of Redis: up to its last snapshot")
-        return Restart(Fate.KEPT, Fate.KEPT, _("Redis, as of its last snapshot"), text)
-    text = _("of the site: yes; of Redis: no, as its persistence is off")
-    return Restart(Fate.KEPT, Fate.ENDED, "Redis", text)

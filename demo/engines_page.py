@@ -38,8 +38,9 @@ from .attacks import temporary_session
 from .benchmark_chart import TITLES, Panel, longest_time, panels
 from .cookie_limits import engine_limit_in_short
 from .engine_advice import QuestionsForm, advice
-from .engine_facts import EngineFacts, session_cache, try_session
+from .engine_facts import EngineFacts, try_session
 from .models import User
+from .store_durability import session_cache
 from .wording import listed
 
 # How many requests of each kind the page's button times on each engine. With all engines that takes

@@ -18,7 +18,11 @@ from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
 from cookieproj.engines.checks import session_files_are_private, sessions_outlive_the_process
-from cookieproj.engines.handover_checks import handover_is_possible, sessions_are_pickled
+from cookieproj.engines.handover_checks import (
+    handover_is_possible,
+    previous_sessions_have_not_ended,
+    sessions_are_pickled,
+)
 from cookieproj.profiles import PROFILES, settings_module, use_profile
 from cookieproj.settings.caches import caches, previous_cache
 
@@ -629,6 +633,26 @@ def test_handover_needs_our_engine_but_not_our_middleware(settings: Settings) ->
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
     [error] = handover_is_possible()
     assert "SESSION_ENGINE must be an engine of cookieproj.engines" in error.msg
+
+
+@pytest.mark.parametrize(
+    ("previous", "cache", "ids"),
+    [
+        ("cache", "locmem://", ["engines.W017"]),
+        ("django.contrib.sessions.backends.cache", "locmem://", ["engines.W017"]),
+        ("cached_db", "locmem://", []),
+        ("file", "locmem://", []),
+        ("cache", "redis://127.0.0.1:1", []),
+        ("", "locmem://", []),
+        ("dbx", "locmem://", []),
+    ],
+)
+def test_handover_from_process_memory_is_a_warning(
+    previous: str, cache: str, ids: list[str], settings: Settings
+) -> None:
+    settings.CACHES = caches(cache)
+    settings.SESSION_HANDOVER_FROM = previous
+    assert [warning.id for warning in previous_sessions_have_not_ended()] == ids
 
 
 def test_handover_cache_url_is_parsed() -> None:

@@ -30,6 +30,28 @@ def handover_is_possible(**kwargs: Any) -> list[CheckMessage]:
     return []
 
 
+@register
+def previous_sessions_have_not_ended(**kwargs: Any) -> list[CheckMessage]:
+    """Warn if the previous engine kept its sessions in the memory of a process."""
+    try:
+        handover_engine = previous()
+        is_in_memory = handover_engine and handover_engine.is_in_process_memory
+    except (ImproperlyConfigured, ImportError):
+        return []
+    if not is_in_memory:
+        return []
+    text = _(
+        "SESSION_HANDOVER_FROM = %(engine)r takes no session over: that cache is the memory of a "
+        "process, and its sessions have ended with it."
+    )
+    hint = _(
+        "Unset it. If the sessions are in Redis or memcached, name that server in CACHES, and its "
+        "alias in SESSION_HANDOVER_CACHE_ALIAS."
+    )
+    values = {"engine": settings.SESSION_HANDOVER_FROM}
+    return [CheckWarning(text % values, hint=hint, id="engines.W017")]
+
+
 @register(Tags.security)
 def previous_sessions_are_safe_to_read(**kwargs: Any) -> list[CheckMessage]:
     """Warn if the sessions of the previous engine are read with pickle."""

@@ -56,6 +56,11 @@ class InTemporaryFolder(EngineRef):
         return in_temporary_folder(self.session_class)
 
 
+def name_before_switch() -> str:
+    """Return the name of the engine that the running one is switched to from."""
+    return DB if running_name() == FILE else FILE
+
+
 @contextmanager
 def switches() -> Iterator[list[tuple[EngineRef, EngineRef]]]:
     """Yield pairs of the engine before a switch and the running one: Django's and ours in turn.
@@ -63,11 +68,9 @@ def switches() -> Iterator[list[tuple[EngineRef, EngineRef]]]:
     The sessions of ``file`` before the switch are in a temporary folder.
     """
     new = djangos_and_ours(running_name())
-    old = (
-        djangos_and_ours(DB)
-        if running_name() == FILE
-        else tuple(InTemporaryFolder(engine.path) for engine in djangos_and_ours(FILE))
-    )
+    old: tuple[EngineRef, ...] = djangos_and_ours(name_before_switch())
+    if name_before_switch() == FILE:
+        old = tuple(InTemporaryFolder(engine.path) for engine in old)
     pairs = list(zip(old, new, strict=True))
     if running_name() not in IN_COOKIES:
         pairs += zip(djangos_and_ours(cookie_name()), new, strict=True)

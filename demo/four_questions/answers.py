@@ -8,7 +8,8 @@ from django.utils.translation import gettext as _
 
 from cookieproj.engines.engine_registry import EngineRef
 from cookieproj.engines.exceptions import SessionStoreError, StoreUnavailableError
-from demo.engine_facts import EngineFacts, Fate, facts_of
+from demo.engine_facts import EngineFacts, facts_of
+from demo.store_durability import Fate
 from demo.wording import joined, listed
 
 

@@ -35,7 +35,7 @@ def ended_session_answers(state: State) -> Answers | NoAnswers:
         return Answers(
             about,
             read=[readers_of_a_copy(facts)],
-            change=[who_can_change_the_data(facts)],
+            change=list(who_can_change_the_data(facts)),
             end=[has_ended_in_this_browser()],
             left=copies_after_the_end(state),
             is_session=True,
@@ -64,7 +64,7 @@ def left_session_answers(state: State) -> Answers | NoAnswers:
             _("Your session, after the browser has deleted its cookie, on the engine %(engine)s."),
         ),
         read=[readers_of_a_copy(facts)] if facts.is_session else list(who_can_read_the_data(facts)),
-        change=[who_can_change_the_data(facts)],
+        change=list(who_can_change_the_data(facts)),
         end=[
             has_ended_in_this_browser(),
             _("A copy of the cookie is valid until the session expires."),

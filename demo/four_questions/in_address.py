@@ -1,8 +1,11 @@
 """The answers for a session whose key is in the address."""
 
+from collections.abc import Iterator
+
 from django.utils.translation import gettext as _
 
 from cookieproj.engines.engine_registry import current_engine
+from demo.engine_facts import EngineFacts
 from demo.recipes.in_path import ADDRESS_AGE
 from demo.wording import duration
 
@@ -13,7 +16,7 @@ from .answers import (
     facts_or_reason,
     kept_if,
 )
-from .session import clearing_the_cache, restart_events
+from .session import clearing_the_cache, restart_events, who_can_change_the_data
 
 
 def address_answers() -> Answers | NoAnswers:
@@ -27,15 +30,15 @@ def address_answers() -> Answers | NoAnswers:
             _("Everybody who sees the address can use the session: in a history, a log or a link.")
         ],
         change=[
-            _(
-                "Only this site can do so unnoticed: it refuses an address that somebody else has "
-                "changed."
-            )
+            _("Whoever has the address can use this site to change the session."),
+            *who_can_change_what_is_stored(facts),
+            _("An address that somebody else has changed opens no session."),
         ],
         end=[
             _("Each address is valid for %(time)s, and every page links to a new one.")
             % {"time": duration(ADDRESS_AGE)},
             _("The session ends %(time)s after its last change.") % {"time": duration(ADDRESS_AGE)},
+            *facts.ends_when_full,
         ],
         events=[
             kept_if(True, _("closing the window: the history has the address")),
@@ -43,5 +46,11 @@ def address_answers() -> Answers | NoAnswers:
             *restart_events(facts, engine, change_of_secret_key(needs_old_key=True)),
             *clearing_the_cache(facts, engine),
         ],
-        is_session=True,
     )
+
+
+def who_can_change_what_is_stored(facts: EngineFacts) -> Iterator[str]:
+    if facts.is_session:
+        yield _("An older address leads to older data, while it is valid.")
+    else:
+        yield from who_can_change_the_data(facts)

@@ -15,9 +15,10 @@ from cookieproj.engines.engine_registry import EngineRef, current_engine
 from cookieproj.engines.handover import previous
 from cookieproj.engines.handover.movable_engines import handover_engine
 from cookieproj.engines.signed_ids import signs_ids
-from demo.engine_facts import EngineFacts, Fate, engines_with_same_rows
+from demo.engine_facts import EngineFacts, engines_with_same_rows
 from demo.page_header import State
 from demo.set_cookie import SetCookie
+from demo.store_durability import Fate
 from demo.wording import duration, moment
 
 from .answers import (
@@ -48,7 +49,7 @@ def session_answers(state: State) -> Answers | NoAnswers:
         about=_("Your session, on the engine %(engine)s.") % {"engine": engine.label},
         read=list(who_can_read(facts, SetCookie("", state.request))),
         change=list(who_can_change(facts)),
-        end=list(when_it_ends(state)),
+        end=[*when_it_ends(state), *facts.ends_when_full],
         events=list(events(facts, state, engine)),
         is_session=True,
     )
@@ -80,34 +81,45 @@ def who_can_read_the_data(facts: EngineFacts) -> Iterator[str]:
             "place": facts.place
         }
         if facts.copy_place:
-            yield _("A copy is in %(cache)s, which requests read first.") % {
-                "cache": facts.copy_place
+            yield _("A copy is in the cache (%(place)s), which requests read first.") % {
+                "place": facts.copy_place
             }
+        elif facts.has_copy:
+            yield _("A copy is in the cache, which requests read first.")
 
 
 def who_can_change(facts: EngineFacts) -> Iterator[str]:
-    yield who_can_change_the_data(facts)
-    yield replay() if facts.is_session else _("A changed cookie opens no session.")
+    yield from who_can_change_the_data(facts)
+    if not facts.is_session:
+        yield _("A changed cookie opens no session.")
     yield from changers_on_the_way(needs_https=settings.SESSION_COOKIE_SECURE)
     yield other_sites(settings.SESSION_COOKIE_SAMESITE)
 
 
-def who_can_change_the_data(facts: EngineFacts) -> str:
+def who_can_change_the_data(facts: EngineFacts) -> Iterator[str]:
     if facts.is_session:
-        return _(
+        yield _(
             "Only this site can do so unnoticed: it ignores a cookie that somebody else has "
             "changed."
         )
-    if all(facts.signed_copies):
-        return _(
-            "Only this site can do so unnoticed: it ignores a stored session whose signature is "
-            "wrong."
+        yield replay()
+    elif not any(facts.signed_copies):
+        yield _("Only this site, and whoever can write to its store.")
+    else:
+        yield (
+            _(
+                "Only this site can write new data: it ignores a stored session whose signature is "
+                "wrong."
+            )
+            if all(facts.signed_copies)
+            else _(
+                "Only this site, and whoever can write to the cache: the copy there is not signed."
+            )
         )
-    if any(facts.signed_copies):
-        return _(
-            "Only this site, and whoever can write to the cache: the copy there is not signed."
+        # Django's signature does not name the key of the session.
+        yield _(
+            "Whoever can write to its store can put an older session, or another one, in its place."
         )
-    return _("Only this site, and whoever can write to its store.")
 
 
 def when_it_ends(state: State) -> Iterator[str]:
@@ -178,20 +190,18 @@ def restart_events(
     facts: EngineFacts, engine: EngineRef, key_events: Iterable[Event]
 ) -> Iterator[Event]:
     """What a restart of the site does, and what needs one: another SECRET_KEY or engine."""
-    if facts.restart.of_site == Fate.ENDED:
-        yield Event(
-            _("a restart of the site, which a new SECRET_KEY and another engine need too"),
-            Fate.ENDED,
-        )
-        return
     yield Event(_("a restart of the site"), facts.restart.of_site)
+    yield from change_under_way()
+    if facts.restart.of_site == Fate.ENDED:
+        yield Event(_("a new SECRET_KEY or another engine: both need a restart"), Fate.ENDED)
+        return
     yield from key_events
     yield from engine_events(engine)
 
 
 def clearing_the_cache(facts: EngineFacts, engine: EngineRef) -> list[Event]:
     what = _("clearing the cache of sessions")
-    return [kept_if(facts.copy_place, what)] if engine.has_cache else []
+    return [kept_if(facts.has_copy, what)] if engine.has_cache else []
 
 
 def secret_key_events(facts: EngineFacts, *, is_signed_in: bool) -> Iterator[Event]:
@@ -207,24 +217,22 @@ def secret_key_events(facts: EngineFacts, *, is_signed_in: bool) -> Iterator[Eve
         yield alone
 
 
+def change_under_way() -> Iterator[Event]:
+    """The change in which this site takes sessions over, if there are any to take over."""
+    if (old := previous()) and not old.is_in_process_memory:
+        what = _("the change from %(engine)s, which is under way") % {"engine": old.label}
+        yield Event(what, Fate.KEPT)
+
+
 def engine_events(engine: EngineRef) -> Iterator[Event]:
-    if old := previous():
-        text = (
-            _("the change from %(engine)s that is under way: its process has ended")
-            if old.is_in_process_memory
-            else _("the change from %(engine)s that is under way: sessions are taken over")
-        )
-        yield kept_if(not old.is_in_process_memory, text % {"engine": old.label})
     yield kept_if(
         can_be_moved(engine),
-        _("a change of the engine with SESSION_HANDOVER_FROM, which takes sessions over"),
+        _("a change to another engine with SESSION_HANDOVER_FROM, which takes sessions over"),
     )
-    yield kept_if(
-        False,
-        _("a change of the engine that takes no sessions over, unless both use the same rows")
-        if engines_with_same_rows(engine)
-        else _("a change of the engine that takes no sessions over"),
-    )
+    without = _("a change to another engine without SESSION_HANDOVER_FROM")
+    if engines_with_same_rows(engine):
+        without = _("%(change)s, unless both use the same rows") % {"change": without}
+    yield kept_if(False, without)
 
 
 def can_be_moved(engine: EngineRef) -> bool:

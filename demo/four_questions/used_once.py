@@ -33,13 +33,15 @@ def messages_answers(state: State) -> Answers | NoAnswers:
         return about_the_session_with_messages(session_answers(state))
     cookie = SetCookie(lines[0], state.request)
     about = [_("The cookie %(name)s, in which a message waits until a page shows it.")]
+    end = _("Before that, when a page has shown the message.")
     if isinstance(storage, FallbackStorage):
-        about.append(_("What does not fit into it waits in your session."))
+        about.append(_("What does not fit into it waits in your session, and ends with that."))
+        end = _("Before that, when a page has shown a message that waited in it.")
     return used_once(
         cookie,
         joined(about),
-        end=_("Before that, when a page has shown the message."),
-        event=_("showing the message: it is shown once"),
+        end=end,
+        event=_("showing the message (a copy of the cookie shows it again)"),
     )
 
 

@@ -15,8 +15,8 @@ from cookieproj.engines.constants import COOKIE_SALT, ENCRYPTED_COOKIES, SESSION
 from cookieproj.engines.encrypted_cookies import encrypted
 from cookieproj.engines.engine_registry import EngineRef, current_engine, same_named_subclass
 from cookieproj.engines.signed_ids import signs_ids
-from demo.attacks.handing_over import handover_class_of, switches
-from demo.attacks.targets import temporary_session
+from demo.attacks.handing_over import handover_class_of, name_before_switch, switches
+from demo.attacks.targets import running_name, temporary_session
 from demo.engine_facts import COLOR, engines_with_same_rows
 from demo.wording import joined
 
@@ -132,11 +132,22 @@ def why_none_is_found() -> str:
     return joined([why, exception % {"engine": running.name, "other": others[0].name}])
 
 
+def change_of_the_engine() -> str:
+    return _(
+        "The site changes from %(old)s to %(new)s, and nothing else. Does the cookie from before "
+        "open the session?"
+    ) % {"old": name_before_switch(), "new": running_name()}
+
+
+def change_with_handover() -> str:
+    return _(
+        "The site changes from %(old)s to %(new)s, and SESSION_HANDOVER_FROM names %(old)s. Does "
+        "the cookie from before open the session?"
+    ) % {"old": name_before_switch(), "new": running_name()}
+
+
 @question(
-    gettext_lazy(
-        "The site changes to another engine, and nothing else. Does the cookie from before open "
-        "the session?"
-    ),
+    lazy(change_of_the_engine, str)(),
     YES_OR_NO,
     {
         YES: gettext_lazy("Both engines keep their sessions in the same place."),
@@ -155,10 +166,7 @@ def why_none_is_handed_over() -> str:
 
 
 @question(
-    gettext_lazy(
-        "The site changes to another engine, and SESSION_HANDOVER_FROM names the old one. Does "
-        "the cookie from before open the session?"
-    ),
+    lazy(change_with_handover, str)(),
     YES_OR_NO,
     {
         YES: gettext_lazy(

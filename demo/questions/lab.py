@@ -75,7 +75,7 @@ class Question:
     """A question with its choices by name; ``run`` does it and returns the name of the answer."""
 
     run: Callable[[Lab], str]
-    title: Promise
+    title: Promise | str
     choices: Mapping[str, Promise]
     why: Mapping[str, Promise | str]
 
@@ -100,7 +100,7 @@ QUESTIONS: dict[str, Question] = {}
 
 
 def question(
-    title: Promise, choices: Mapping[str, Promise], why: Mapping[str, Promise | str]
+    title: Promise | str, choices: Mapping[str, Promise], why: Mapping[str, Promise | str]
 ) -> Callable[[Callable[[Lab], str]], Callable[[Lab], str]]:
     """Register a function as a question. ``why`` explains each possible answer in a sentence."""
 

@@ -3,8 +3,8 @@
 from django.test import Client
 from django.urls import reverse
 
-from demo.engine_facts import Fate
 from demo.models import User
+from demo.store_durability import Fate
 from tests.browsers import again, browser, is_in, key_of, row_of
 from tests.conftest import on
 

@@ -9,9 +9,9 @@ from django.urls import reverse
 from pytest_django import Settings
 
 from demo.constants import RECEIPT_SALT
-from demo.engine_facts import Fate
 from demo.four_questions.answers import Answers, NoAnswers
 from demo.recipes import RECIPES
+from demo.store_durability import Fate
 
 COOKIE = CookieStorage.cookie_name
 MESSAGES = [route for route in RECIPES if route.startswith("messages/")]
@@ -38,7 +38,9 @@ def test_messages_wait_in_a_cookie(route: str, is_run: bool, profile: str, clien
         client.post(f"/{route}/")
     found = box(client, route)
     assert found.about.startswith(f"The cookie {COOKIE} (HttpOnly; Path=/; SameSite=Lax), in ")
-    assert found.about.endswith("What does not fit into it waits in your session.")
+    assert found.about.endswith(
+        "What does not fit into it waits in your session, and ends with that."
+    )
     assert not found.is_session
     assert found.read[:2] == [
         "Everybody who has it: it is signed, not encrypted.",
@@ -46,7 +48,7 @@ def test_messages_wait_in_a_cookie(route: str, is_run: bool, profile: str, clien
     ]
     assert found.end == [
         "When the browser closes: it has no age.",
-        "Before that, when a page has shown the message.",
+        "Before that, when a page has shown a message that waited in it.",
     ]
 
 
@@ -63,7 +65,7 @@ def test_box_of_a_message_is_true(client: Client, db: None) -> None:
     client.cookies[COOKIE] = copy
     client.post("/messages/get-messages/")
     assert not client.cookies[COOKIE].value
-    assert fates["showing the message: it is shown once"] == Fate.ENDED
+    assert fates["showing the message (a copy of the cookie shows it again)"] == Fate.ENDED
     client.cookies[COOKIE] = copy
     assert "waits" in client.post("/messages/get-messages/").text
     assert (
@@ -83,6 +85,19 @@ def test_messages_wait_in_the_session(
         "Your session, on the engine db."
     )
     assert box(client, route).is_session
+
+
+def test_messages_wait_in_the_cookie_alone(settings: Settings, client: Client, db: None) -> None:
+    settings.MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
+    found = box(client, "messages/success")
+    assert found.about.endswith("in which a message waits until a page shows it.")
+    assert found.end[1] == "Before that, when a page has shown the message."
+
+
+def test_long_message_ends_with_the_session(client: Client, db: None) -> None:
+    client.post("/messages/too-long/")
+    del client.cookies["sessionid"]
+    assert client.post("/messages/get-messages/").text == "No message waits.\n"
 
 
 def test_message_that_browsers_drop(settings: Settings, db: None) -> None:

@@ -13,6 +13,7 @@ from django.conf import settings as site_settings
 from django.contrib.sessions.models import Session
 from django.core.cache import caches as cache_connections
 from django.core.signing import b64_decode
+from django.db import connection
 from django.test import Client, RequestFactory
 from django.utils import timezone
 from pytest_django import Settings
@@ -20,13 +21,13 @@ from pytest_django import Settings
 from cookieproj.engines.benchmark.result_cache import memory
 from cookieproj.engines.constants import ENCRYPTED_COOKIE_PREFIX, OUR_ENGINES
 from cookieproj.settings.caches import caches
-from demo.engine_facts import Fate
 from demo.four_questions.answers import Answers, Event, NoAnswers, merged
 from demo.four_questions.cookie import when_it_ends
 from demo.models import User
 from demo.recipes import RECIPES
 from demo.recipes.recipe import Subject
 from demo.set_cookie import SetCookie
+from demo.store_durability import Fate
 from demo.wording import duration
 from tests.browsers import again, browser, is_in, key_of
 from tests.conftest import copied, on
@@ -42,7 +43,11 @@ COOKIE_RECIPES = [
 ]
 
 # With their forms' initial values.
-HANDOVER = "a change of the engine with SESSION_HANDOVER_FROM, which takes sessions over"
+HANDOVER = "a change to another engine with SESSION_HANDOVER_FROM, which takes sessions over"
+NO_HANDOVER = "a change to another engine without SESSION_HANDOVER_FROM"
+PUT_IN_PLACE = (
+    "Whoever can write to its store can put an older session, or another one, in its place."
+)
 # On a host that is not this machine.
 DROPPED = {"cookies/too-large", "prefixes/prefix", "payment/order-cookie"}
 LONGEST = "400 days after it was set. Set now, it ends on 2027-06-08 12:00:00 UTC."
@@ -133,25 +138,18 @@ def test_another_engine(profile: str, settings: Settings, mongodb_url: str) -> N
     expected = fates(clients[0])
     old, new = settings.SESSION_ENGINE, "mongodb" if profile == "file" else "file"
     settings.SESSION_ENGINE = f"{OUR_ENGINES}{new}"
-    [without] = [
-        what
-        for what in expected
-        if what.startswith("a change of the engine that takes no sessions over")
-    ]
+    [without] = [what for what in expected if what.startswith(NO_HANDOVER)]
     assert has_color(clients[0]) == expected[without] == Fate.ENDED
     settings.SESSION_HANDOVER_FROM = old
     assert has_color(clients[1]) == expected[HANDOVER]
-    under_way = f"the change from {profile} that is under way: sessions are taken over"
+    under_way = f"the change from {profile}, which is under way"
     assert fates(clients[1])[under_way] == Fate.KEPT
 
 
 @on("db", "cached_db")
 def test_engine_with_the_same_rows(profile: str, settings: Settings) -> None:
     client = visitor()
-    assert (
-        "a change of the engine that takes no sessions over, unless both use the same rows"
-        in fates(client)
-    )
+    assert f"{NO_HANDOVER}, unless both use the same rows" in fates(client)
     settings.SESSION_ENGINE = f"{OUR_ENGINES}{'db' if profile == 'cached_db' else 'cached_db'}"
     assert has_color(client) == Fate.KEPT
 
@@ -169,11 +167,9 @@ def test_cache_that_is_the_memory_of_the_process(
     # As a restart does.
     cache_connections["sessions"].clear()
     if profile == "cache":
-        assert needing_restart == [
-            "a restart of the site, which a new SECRET_KEY and another engine need too"
-        ]
-        assert has_color(client) == expected[needing_restart[0]] == Fate.ENDED
-        assert len([what for what in expected if "restart" in what]) == 1
+        assert needing_restart == ["a new SECRET_KEY or another engine: both need a restart"]
+        assert has_color(client) == expected["a restart of the site"] == Fate.ENDED
+        assert expected[needing_restart[0]] == Fate.ENDED
     else:
         assert has_color(client) == expected["a restart of the site"] == Fate.KEPT
         assert expected[HANDOVER] == Fate.KEPT
@@ -182,13 +178,22 @@ def test_cache_that_is_the_memory_of_the_process(
         assert has_color(client) == expected["a new SECRET_KEY alone"] == Fate.ENDED
 
 
-def test_change_from_process_memory_that_is_under_way(settings: Settings, db: None) -> None:
+@pytest.mark.parametrize(
+    ("old", "new", "is_named"), [("cache", "file", False), ("file", "cache", True)]
+)
+def test_change_that_is_under_way(
+    old: str, new: str, is_named: bool, settings: Settings, empty_stores: None, db: None
+) -> None:
+    """From the memory of a process that has ended there is nothing to take over."""
     settings.CACHES = caches("locmem://")
-    settings.SESSION_HANDOVER_FROM = "cache"
-    expected = fates(visitor())
-    [what] = [what for what in expected if what.startswith("the change from cache")]
-    assert expected[what] == Fate.ENDED
-    assert "taken over" not in what
+    settings.SESSION_ENGINE = f"{OUR_ENGINES}{old}"
+    client = visitor()
+    cache_connections["sessions"].clear()
+    settings.SESSION_ENGINE, settings.SESSION_HANDOVER_FROM = f"{OUR_ENGINES}{new}", old
+    assert has_color(client) == (Fate.KEPT if is_named else Fate.ENDED)
+    expected = fates(client)
+    assert ("the change from file, which is under way" in expected) == is_named
+    assert not [what for what in expected if "from cache" in what]
 
 
 @pytest.mark.parametrize("check", ["cookieproj.devices.revocation.is_revoked", ""])
@@ -293,6 +298,13 @@ def test_restart_of_redis(
         server.stop()
 
 
+@on("db", "cached_db", "file", "signed_cookies")
+def test_restart_of_the_database(profile: str) -> None:
+    """SQLite is no server that restarts."""
+    has_server = profile in {"db", "cached_db"} and connection.vendor != "sqlite"
+    assert ("a restart of the database" in fates(visitor())) == has_server
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("engine", "cache"), [("cache", "memory"), ("cache", "redis"), ("file", ""), ("db", "")]
@@ -338,7 +350,9 @@ def test_who_can_read_the_session(profile: str) -> None:
         assert "The cookie has only a random key." in read
         place, *copies = [place.location.place for place in page.context["places"]]
         assert read[0] == f"Only this site, and whoever can read its store: {place}."
-        named = [f"A copy is in {place}, which requests read first." for place in copies]
+        named = [
+            f"A copy is in the cache ({place}), which requests read first." for place in copies
+        ]
         assert [text for text in read if text.startswith("A copy")] == named
         assert len(named) == (profile == "cached_db")
 
@@ -373,6 +387,32 @@ def test_changed_store(profile: str) -> None:
         assert b"color is gray" in again(client).get("/sessions/get-item/").content
         where = "its store" if profile == "cache" else "the cache: the copy there is not signed"
         assert change.endswith(f"whoever can write to {where}.")
+
+
+@on("db", "cached_db", "file")
+def test_session_of_another_visitor_in_the_store(
+    profile: str, settings: Settings, store: Any
+) -> None:
+    """Django's signature of a stored session does not name its key."""
+    client, other = visitor(), browser()
+    other.post("/sessions/set-item/", {"key": "color", "value": "green"})
+    if profile == "file":
+        path, others = (Path(store(key_of(who))._key_to_file()) for who in (client, other))
+        path.write_bytes(others.read_bytes())
+    else:
+        data = Session.objects.get(pk=key_of(other)).session_data
+        Session.objects.filter(pk=key_of(client)).update(session_data=data)
+        cache_connections["sessions"].clear()
+    assert b"color is green" in again(client).get("/sessions/get-item/").content
+    assert PUT_IN_PLACE in answers(client).change
+
+
+@on("signed_cookies", "cache")
+def test_no_signature_or_no_store_to_write_to(profile: str) -> None:
+    change = answers(visitor()).change
+    assert PUT_IN_PLACE not in change
+    older = "An older one can be put back unnoticed while it is valid."
+    assert (older in change) == (profile == "signed_cookies")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from django.core import signing
 from django.test import Client
 from pytest_django import Settings
 
-from demo.engine_facts import Fate
+from demo.store_durability import Fate
 from tests.conftest import on
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
