@@ -25,6 +25,7 @@ from cookieproj.engines.session_keys import masked
 from .decoding import SIGNED, Step, as_text, decoding_steps
 from .four_questions import session_answers
 from .page_header import State
+from .session_entries import explained_entries
 from .wording import time_until
 
 
@@ -142,6 +143,7 @@ def session_page(request: HttpRequest) -> HttpResponse:
         "state": state,
         "answers": session_answers(state),
         "places": places,
+        "entries": list(explained_entries(state.request.session)) if places else [],
         "signed": signed,
         # Requests read it before the signed one.
         "unsigned_copy": next((place for place in places if not place.signed), None),

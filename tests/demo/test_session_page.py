@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.core.cache import caches as cache_connections
 from django.test import Client
+from django.utils.html import escape
 from pytest_django import Settings
 
 from cookieproj.settings.caches import caches
@@ -210,3 +211,20 @@ def test_page_says_which_copy_can_be_changed(profile: str, db: None) -> None:
         [name] = redis.keys("*")
         redis.set(name, redis.get(name).replace(b"blue", b"gray"), keepttl=True)
         assert b"color is gray & green" in again(client).get("/sessions/get-item/").content
+
+
+def test_entries_of_django_and_of_this_project_are_explained(profile: str, ada: User) -> None:
+    client = browser(ada)
+    client.post("/sessions/set-item/")
+    page: Any = client.get("/session/")
+    entries = dict(page.context["entries"])
+    names = [name for name, _value in client.session.items() if name.startswith("_")]
+    assert set(names) == set(entries)
+    assert {"_auth_user_id", "_auth_user_hash", "_signed_in_session"} <= set(entries)
+    for name, meaning in entries.items():
+        assert f"<dt><code>{name}</code></dt><dd>{escape(meaning)}</dd>" in page.text
+
+
+def test_entries_of_views_need_no_explanation(client: Client, db: None) -> None:
+    client.post("/sessions/set-item/")
+    assert "no view has set" not in client.get("/session/").text
