@@ -38,5 +38,5 @@ MEANINGS = {
 
 
 def explained_entries(session: Any) -> Iterator[tuple[str, Promise]]:
-    """Yield the name and the meaning of each entry that no view of the site has set."""
+    """Yield the name and the meaning of each of these entries that the session has."""
     return ((name, meaning) for name, meaning in MEANINGS.items() if name in session)

@@ -227,4 +227,4 @@ def test_entries_of_django_and_of_this_project_are_explained(profile: str, ada: 
 
 def test_entries_of_views_need_no_explanation(client: Client, db: None) -> None:
     client.post("/sessions/set-item/")
-    assert "no view has set" not in client.get("/session/").text
+    assert "Entries that Django" not in client.get("/session/").text
