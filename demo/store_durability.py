@@ -108,11 +108,12 @@ def ends_when_full(session_class: Any) -> Iterator[str]:
         case MemcachedStore():
             yield _("Before that, when memcached is full: it drops what was used least recently.")
         case MemoryStore():
+            number = cache._max_entries
             text = _(
-                "Before that, when the cache has %(number)d entries (MAX_ENTRIES): it drops those "
-                "that were used least recently."
+                "Before that, when the cache has %(number)d entries (MAX_ENTRIES): it then drops "
+                "%(dropped)d, those used least recently."
             )
-            yield text % {"number": cache._max_entries}
+            yield text % {"number": number, "dropped": number // (cache._cull_frequency or 1)}
         case _ if isinstance(cache, DatabaseCache | FileBasedCache):
             text = _(
                 "Before that, when the cache has %(number)d entries (MAX_ENTRIES): it drops some."

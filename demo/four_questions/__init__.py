@@ -33,7 +33,7 @@ def answers_for(
     ``values`` are those of the recipe's form; a missing one is its initial value.
     """
     match recipe.subject:
-        case Subject.PLAIN_COOKIE | Subject.SIGNED_COOKIE:
+        case Subject.PLAIN_COOKIE | Subject.SIGNED_COOKIE | Subject.COOKIE_WITH_OWN_KEY:
             answers = cookie_answers(recipe, request, values)
         case Subject.SIGN_IN_COOKIE:
             answers = sign_in_answers(request)
@@ -46,11 +46,11 @@ def answers_for(
         case Subject.LEFT_SESSION:
             answers = left_session_answers(state)
         case Subject.SESSION_IN_ADDRESS:
-            answers = address_answers()
+            answers = address_answers(request)
         case Subject.NOTHING:
             answers = about_the_session_instead(session_answers(state))
         case Subject.MESSAGES:
-            answers = messages_answers(state)
+            answers = messages_answers(recipe, state)
         case Subject.ORDER_COOKIE:
             answers = order_answers(request)
     return answers

@@ -45,13 +45,14 @@ def cookie_answers(
         return NoAnswers(str(error))
     if found.deleted:
         return deleted_cookie_answers(found, request)
-    is_signed = recipe.subject == Subject.SIGNED_COOKIE
+    is_signed = recipe.subject != Subject.PLAIN_COOKIE
+    has_own_key = recipe.subject == Subject.COOKIE_WITH_OWN_KEY
     kept = [cookie for cookie in found.cookies if not any(cookie.reasons())]
     dropped = [why_it_is_dropped(cookie) for cookie in found.cookies if cookie not in kept]
     if not kept:
         return NoAnswers(joined(dropped))
     names = [name_of(cookie) for cookie in kept]
-    answers = [answers_of(cookie, is_signed=is_signed) for cookie in kept]
+    answers = [answers_of(cookie, is_signed=is_signed, has_own_key=has_own_key) for cookie in kept]
     about = [
         which_cookies(kept, recipe, found.setter),
         *without_subdomains(kept),
@@ -160,14 +161,16 @@ def deleted_cookie_answers(found: CookiesOfRecipe, request: HttpRequest) -> Answ
     )
 
 
-def answers_of(cookie: SetCookie, *, is_signed: bool) -> Answers:
+def answers_of(cookie: SetCookie, *, is_signed: bool, has_own_key: bool = False) -> Answers:
+    """Return the answers. ``has_own_key`` is whether it is signed with a key of the view's own."""
     return Answers(
         about="",
         read=list(who_can_read(cookie, is_signed=is_signed)),
         change=list(who_can_change(cookie, is_signed=is_signed)),
         end=list(when_it_ends(cookie)),
         events=[
-            *events(cookie, is_signed=is_signed),
+            *events(cookie, needs_secret_key=is_signed and not has_own_key),
+            *change_of_own_key(has_own_key),
             kept_if(True, _("signing in or out, and a new password: it belongs to no user")),
         ],
     )
@@ -195,7 +198,7 @@ def sign_in_answers(request: HttpRequest) -> Answers:
         change=list(who_can_change(cookie, is_signed=True)),
         end=list(when_it_ends(cookie)),
         events=[
-            *events(cookie, is_signed=True),
+            *events(cookie, needs_secret_key=True),
             # The site does not refuse a copy of the cookie after its owner has signed out.
             kept_if(False, _("signing out, in this browser")),
             kept_if(True, _("signing out, for somebody who has a copy of the cookie")),
@@ -259,11 +262,17 @@ def when_it_ends(cookie: SetCookie) -> Iterator[str]:
         yield _("Browsers keep no cookie for longer.")
 
 
-def events(cookie: SetCookie, *, is_signed: bool) -> Iterator[Event]:
-    """The browser has the cookie, and the site stores nothing: only SECRET_KEY is needed."""
+def change_of_own_key(has_own_key: bool) -> Iterator[Event]:
+    if has_own_key:
+        yield kept_if(True, _("a new key in the view, with the old one as a fallback"))
+        yield kept_if(False, _("a new key in the view alone"))
+
+
+def events(cookie: SetCookie, *, needs_secret_key: bool) -> Iterator[Event]:
+    """The browser has the cookie, and the site stores nothing: at most SECRET_KEY is needed."""
     yield closing_the_browser(has_age=cookie.age is not None)
     yield kept_if(True, _("a restart of the site"))
     yield kept_if(True, _("clearing any cache or store"))
-    yield from change_of_secret_key(needs_old_key=is_signed)
+    yield from change_of_secret_key(needs_old_key=needs_secret_key)
     yield kept_if(True, _("another session engine"))
     yield kept_if(False, _("deleting it in the browser"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from cookieproj.engines.engine_registry import current_engine
@@ -19,18 +20,16 @@ from .answers import (
 from .session import clearing_the_cache, restart_events, who_can_change_the_data
 
 
-def address_answers() -> Answers | NoAnswers:
+def address_answers(request: HttpRequest) -> Answers | NoAnswers:
     engine = current_engine()
     facts = facts_or_reason(engine)
     if isinstance(facts, NoAnswers):
         return facts
     return Answers(
         about=_("The session whose key is in the address."),
-        read=[
-            _("Everybody who sees the address can use the session: in a history, a log or a link.")
-        ],
+        read=list(who_can_read(facts, request)),
         change=[
-            _("Whoever has the address can use this site to change the session."),
+            _("Whoever has the address, through this site."),
             *who_can_change_what_is_stored(facts),
             _("An address that somebody else has changed opens no session."),
         ],
@@ -47,6 +46,18 @@ def address_answers() -> Answers | NoAnswers:
             *clearing_the_cache(facts, engine),
         ],
     )
+
+
+def who_can_read(facts: EngineFacts, request: HttpRequest) -> Iterator[str]:
+    yield _("Everybody who sees the address can use the session: in a history, a log or a link.")
+    if not request.is_secure():
+        yield _("Over http, everybody on the way sees it too.")
+    if facts.is_readable:
+        yield _("The session is in the address, signed but not encrypted.")
+    elif not facts.is_session:
+        yield _("Whoever can read the store of this site can read the session: %(place)s.") % {
+            "place": facts.place
+        }
 
 
 def who_can_change_what_is_stored(facts: EngineFacts) -> Iterator[str]:

@@ -117,8 +117,16 @@ def who_can_change_the_data(facts: EngineFacts) -> Iterator[str]:
             )
         )
         # Django's signature does not name the key of the session.
-        yield _(
-            "Whoever can write to its store can put an older session, or another one, in its place."
+        yield (
+            _(
+                "Whoever can write to the database can put an older session, or another one, in "
+                "its place. It counts once the cache has no copy."
+            )
+            if facts.has_copy
+            else _(
+                "Whoever can write to its store can put an older session, or another one, in its "
+                "place."
+            )
         )
 
 

@@ -11,8 +11,10 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 from cookieproj.engines import running_engine
+from cookieproj.engines.constants import MESSAGES_ITEM
 from demo.page_header import State
 from demo.recipes.payment import set_order_cookie
+from demo.recipes.recipe import Recipe, initial_values
 from demo.set_cookie import SetCookie
 from demo.wire import set_cookie_lines
 from demo.wording import joined
@@ -22,15 +24,20 @@ from .cookie import answers_of, why_it_is_dropped, with_attributes
 from .session import session_answers
 
 
-def messages_answers(state: State) -> Answers | NoAnswers:
-    """Return the answers for the cookie of a message, or for the session if that has it."""
-    storage = default_storage(request_without_session(state.request))
-    storage.add(messages.SUCCESS, "Saved")
+def messages_answers(recipe: Recipe, state: State) -> Answers | NoAnswers:
+    """Return the answers for the cookie of the recipe's message, or for the session that has it."""
+    trial = request_without_session(state.request)
+    storage: Any = default_storage(trial)
+    trial._messages = storage
+    recipe.view(trial, **initial_values(recipe.form))
+    if not storage.added_new:
+        # The recipe shows messages and leaves none.
+        storage.add(messages.SUCCESS, "Saved")
     response = HttpResponse()
     storage.update(response)
     lines = list(set_cookie_lines(response))
-    if not lines:
-        return about_the_session_with_messages(session_answers(state))
+    if MESSAGES_ITEM in trial.session:
+        return about_the_session_with_messages(session_answers(state), is_too_long=bool(lines))
     cookie = SetCookie(lines[0], state.request)
     about = [_("The cookie %(name)s, in which a message waits until a page shows it.")]
     end = _("Before that, when a page has shown the message.")
@@ -45,19 +52,32 @@ def messages_answers(state: State) -> Answers | NoAnswers:
     )
 
 
-def request_without_session(request: HttpRequest) -> HttpRequest:
+def request_without_session(request: HttpRequest) -> Any:
     """Return a copy without cookies, whose session is not saved."""
     trial: Any = copy(request)
     trial.COOKIES = {}
     trial.session = running_engine.store()()
-    return trial  # type: ignore[no-any-return]
+    return trial
 
 
-def about_the_session_with_messages(answers: Answers | NoAnswers) -> Answers | NoAnswers:
+def about_the_session_with_messages(
+    answers: Answers | NoAnswers, *, is_too_long: bool
+) -> Answers | NoAnswers:
     if isinstance(answers, NoAnswers):
         return answers
-    about = _("MESSAGE_STORAGE keeps messages in the session, so this is about your session.")
-    return replace(answers, about=joined([about, answers.about]))
+    about = (
+        _(
+            "The message does not fit into its cookie, which only says that there is more. It "
+            "waits in your session, so this is about your session."
+        )
+        if is_too_long
+        else _("MESSAGE_STORAGE keeps messages in the session, so this is about your session.")
+    )
+    return replace(
+        answers,
+        about=joined([about, answers.about]),
+        end=[*answers.end, _("The message alone ends when a page has shown it.")],
+    )
 
 
 def order_answers(request: HttpRequest) -> Answers | NoAnswers:
@@ -68,7 +88,7 @@ def order_answers(request: HttpRequest) -> Answers | NoAnswers:
         SetCookie(line, request),
         _("The cookie %(name)s, as this recipe sets it."),
         end=_("Before that, when you come back with the receipt for this order."),
-        event=_("coming back with the receipt for this order"),
+        event=_("coming back with the receipt for this order (copies of both are accepted again)"),
     )
 
 

@@ -26,9 +26,15 @@ def report(request: HttpRequest, method: Callable[[], Any]) -> HttpResponse:
     session = request.session
     old_key = str(session.session_key)
     method()
-    keys = {"old": masked_key(old_key), "new": masked_key(session.session_key)}
-    changed = gettext("session_key was %(old)s and is %(new)s") % keys
+    changed = change_of_key(session, old_key)
     return TextResponse("\n".join((changed, emptiness_of(session), state_of(session, old_key))))
+
+
+def change_of_key(session: SessionBase, old_key: str) -> str:
+    keys = {"old": masked_key(old_key), "new": masked_key(session.session_key)}
+    if running_engine.is_held_by_browser() and session.session_key == old_key:
+        return gettext("session_key was %(old)s, and the response sets another") % keys
+    return gettext("session_key was %(old)s and is %(new)s") % keys
 
 
 def emptiness_of(session: SessionBase) -> str:
@@ -76,7 +82,7 @@ def session_key(request: HttpRequest) -> HttpResponse:
         "data that it had."
     ),
     methods=CHANGES,
-    helpers=(report, emptiness_of, state_of),
+    helpers=(report, change_of_key, emptiness_of, state_of),
 )
 def cycle_key(request: HttpRequest) -> HttpResponse:
     if has_session(request):
@@ -93,7 +99,7 @@ def cycle_key(request: HttpRequest) -> HttpResponse:
         "sets another cookie."
     ),
     methods=CHANGES,
-    helpers=(report, emptiness_of, state_of),
+    helpers=(report, change_of_key, emptiness_of, state_of),
 )
 def clear(request: HttpRequest) -> HttpResponse:
     return report(request, request.session.clear)
@@ -107,7 +113,7 @@ def clear(request: HttpRequest) -> HttpResponse:
         "deletes the cookie."
     ),
     methods=CHANGES,
-    helpers=(report, emptiness_of, state_of),
+    helpers=(report, change_of_key, emptiness_of, state_of),
     works_on=Subject.ENDED_SESSION,
 )
 def delete(request: HttpRequest) -> HttpResponse:
@@ -150,7 +156,7 @@ def test_cookie_worked(request: HttpRequest) -> HttpResponse:
         "expires, unless login() had signed the session in: this site refuses such a copy."
     ),
     methods=CHANGES,
-    helpers=(report, emptiness_of, state_of),
+    helpers=(report, change_of_key, emptiness_of, state_of),
     works_on=Subject.ENDED_SESSION,
 )
 def flush(request: HttpRequest) -> HttpResponse:

@@ -29,6 +29,7 @@ CHANGES = ("POST",)
 class Subject(Enum):
     """What a recipe works on: the four questions on its page are about this.
 
+    ``COOKIE_WITH_OWN_KEY`` is for one that signs with a key of its own in place of SECRET_KEY.
     ``ENDED_SESSION`` and ``DELETED_SIGN_IN_COOKIE`` are for a recipe that ends what it works on.
     ``LEFT_SESSION`` is for one after which only the browser has lost the session. ``NOTHING`` is
     for one that has neither a session nor one cookie to describe; its page has the running
@@ -37,6 +38,7 @@ class Subject(Enum):
 
     PLAIN_COOKIE = auto()
     SIGNED_COOKIE = auto()
+    COOKIE_WITH_OWN_KEY = auto()
     SIGN_IN_COOKIE = auto()
     DELETED_SIGN_IN_COOKIE = auto()
     SESSION = auto()

@@ -142,6 +142,7 @@ def beside_an_encrypted_cookie(request: HttpRequest, name: str, value: str) -> H
     ),
     form=KeysForm,
     methods=READS_OR_SETS_A_COOKIE,
+    works_on=Subject.COOKIE_WITH_OWN_KEY,
 )
 def change_the_key(request: HttpRequest, name: str, forget: bool) -> HttpResponse:
     old, new = "the key of last year", "the key of this year"

@@ -58,10 +58,12 @@ def test_memory_of_the_process(path: str, settings: Settings) -> None:
     settings.CACHES = caches("locmem://")
     settings.CACHES["sessions"]["OPTIONS"] = {"MAX_ENTRIES": 7}
     [sentence] = end_of_session(path)
-    assert sentence.startswith("Before that, when the cache has 7 entries (MAX_ENTRIES): it drops")
-    clients = visitors(8)
-    assert not is_kept(clients[0])
-    assert is_kept(clients[-1])
+    assert sentence.startswith("Before that, when the cache has 7 entries (MAX_ENTRIES): it then")
+    assert sentence.endswith("drops 2, those used least recently.")
+    clients = visitors(7)
+    assert is_kept(clients[0])
+    clients += visitors(1)
+    assert [is_kept(client) for client in clients] == [True, False, False] + [True] * 5
 
 
 @pytest.mark.parametrize("kind", ["db.DatabaseCache", "filebased.FileBasedCache"])

@@ -15,6 +15,8 @@ from demo.store_durability import Fate
 
 COOKIE = CookieStorage.cookie_name
 MESSAGES = [route for route in RECIPES if route.startswith("messages/")]
+IN_COOKIE = [route for route in MESSAGES if route != "messages/too-long"]
+ALONE = "The message alone ends when a page has shown it."
 IN_THE_SESSION = "django.contrib.messages.storage.session.SessionStorage"
 
 
@@ -32,7 +34,7 @@ def box(client: Client, route: str) -> Answers:
 
 
 @pytest.mark.parametrize("is_run", [False, True])
-@pytest.mark.parametrize("route", MESSAGES)
+@pytest.mark.parametrize("route", IN_COOKIE)
 def test_messages_wait_in_a_cookie(route: str, is_run: bool, profile: str, client: Client) -> None:
     if is_run:
         client.post(f"/{route}/")
@@ -85,6 +87,38 @@ def test_messages_wait_in_the_session(
         "Your session, on the engine db."
     )
     assert box(client, route).is_session
+    assert box(client, route).end[-1] == ALONE
+
+
+@pytest.mark.parametrize("is_run", [False, True])
+def test_long_message_waits_in_the_session(is_run: bool, profile: str, client: Client) -> None:
+    if is_run:
+        client.post("/messages/too-long/")
+    found = box(client, "messages/too-long")
+    assert found.about.startswith("The message does not fit into its cookie, which only says")
+    assert found.about.endswith(f"Your session, on the engine {profile}.")
+    assert found.end[-1] == ALONE
+    assert found.is_session
+
+
+def test_box_of_a_long_message_is_true(client: Client, db: None) -> None:
+    """Neither what ends the session nor showing the message leaves it."""
+    client.post("/messages/too-long/")
+    copy = client.cookies[COOKIE].value
+    assert client.post("/messages/get-messages/").text.startswith("success: ")
+    assert client.post("/messages/get-messages/").text == "No message waits.\n"
+    client.cookies[COOKIE] = copy
+    assert client.post("/messages/get-messages/").text == "No message waits.\n"
+    client.post("/messages/too-long/")
+    client.post("/lifecycle/flush/")
+    assert client.post("/messages/get-messages/").text == "No message waits.\n"
+
+
+def test_box_leaves_no_message(client: Client, db: None) -> None:
+    for route in MESSAGES:
+        box(client, route)
+    assert COOKIE not in client.cookies
+    assert client.post("/messages/get-messages/").text == "No message waits.\n"
 
 
 def test_messages_wait_in_the_cookie_alone(settings: Settings, client: Client, db: None) -> None:
@@ -134,9 +168,15 @@ def test_coming_back_deletes_the_cookie_of_the_order(client: Client, db: None) -
     events = box(client, "payment/order-cookie").events
     fates = {event.what: event.fate for event in events}
     receipt = signing.dumps(client.session["order"], salt=RECEIPT_SALT)
+    copy = client.cookies["order"].value
     client.post(reverse("demo:payment-back-order-cookie"), {"receipt": receipt})
     assert not client.cookies["order"].value
-    assert fates["coming back with the receipt for this order"] == Fate.ENDED
+    [event] = [what for what in fates if what.startswith("coming back with the receipt")]
+    assert fates[event] == Fate.ENDED
+    assert event.endswith("(copies of both are accepted again)")
+    client.cookies["order"] = copy
+    again = client.post(reverse("demo:payment-back-order-cookie"), {"receipt": receipt})
+    assert again.context["is_paid"]
 
 
 @pytest.mark.parametrize("way", ["lost", "landing", "order-cookie"])

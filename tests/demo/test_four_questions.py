@@ -39,15 +39,17 @@ NEW_KEY = "the key of next year, which is long enough to be one of a site"
 COOKIE_RECIPES = [
     recipe
     for recipe in RECIPES.values()
-    if recipe.subject in {Subject.PLAIN_COOKIE, Subject.SIGNED_COOKIE}
+    if recipe.subject in {Subject.PLAIN_COOKIE, Subject.SIGNED_COOKIE, Subject.COOKIE_WITH_OWN_KEY}
 ]
 
 # With their forms' initial values.
 HANDOVER = "a change to another engine with SESSION_HANDOVER_FROM, which takes sessions over"
 NO_HANDOVER = "a change to another engine without SESSION_HANDOVER_FROM"
-PUT_IN_PLACE = (
-    "Whoever can write to its store can put an older session, or another one, in its place."
-)
+PUT_IN_PLACE = {
+    "db": "Whoever can write to its store can put an older session, or another one, in its place.",
+    "cached_db": "Whoever can write to the database can put an older session, or another one, in "
+    "its place. It counts once the cache has no copy.",
+}
 # On a host that is not this machine.
 DROPPED = {"cookies/too-large", "prefixes/prefix", "payment/order-cookie"}
 LONGEST = "400 days after it was set. Set now, it ends on 2027-06-08 12:00:00 UTC."
@@ -402,15 +404,16 @@ def test_session_of_another_visitor_in_the_store(
     else:
         data = Session.objects.get(pk=key_of(other)).session_data
         Session.objects.filter(pk=key_of(client)).update(session_data=data)
+        assert (has_color(client) == Fate.KEPT) == (profile == "cached_db")
         cache_connections["sessions"].clear()
     assert b"color is green" in again(client).get("/sessions/get-item/").content
-    assert PUT_IN_PLACE in answers(client).change
+    assert PUT_IN_PLACE.get(profile, PUT_IN_PLACE["db"]) in answers(client).change
 
 
 @on("signed_cookies", "cache")
 def test_no_signature_or_no_store_to_write_to(profile: str) -> None:
     change = answers(visitor()).change
-    assert PUT_IN_PLACE not in change
+    assert "in its place" not in " ".join(change).replace("put another one in its place", "")
     older = "An older one can be put back unnoticed while it is valid."
     assert (older in change) == (profile == "signed_cookies")
 
@@ -511,7 +514,7 @@ def test_cookie_is_as_the_recipe_sets_it(recipe: Any, client: Client, db: None) 
             assert (sentence in whole_box) == any(attribute not in line for line in kept)
         has_no_age = any("max-age=" not in line and "expires=" not in line for line in kept)
         assert ("When the browser closes: it has no age." in whole_box) == has_no_age
-    is_signed = recipe.subject == Subject.SIGNED_COOKIE
+    is_signed = recipe.subject != Subject.PLAIN_COOKIE
     assert is_signed == any(text.startswith("Only this site can") for text in found.change)
 
 
@@ -664,6 +667,21 @@ def test_signed_cookie_needs_the_key(client: Client, settings: Settings, db: Non
     settings.SECRET_KEY_FALLBACKS = []
     assert client.get("/signed/read/").status_code == 400
     assert expected["a new SECRET_KEY alone"] == Fate.ENDED
+
+
+def test_cookie_with_a_key_of_the_view_needs_that_one(
+    client: Client, settings: Settings, db: None
+) -> None:
+    client.get("/signed/change-the-key/")
+    expected = fates(client, "/recipes/signed/change-the-key/")
+    change_key(settings, keeps_old=False)
+    assert expected["a new SECRET_KEY alone"] == Fate.KEPT
+    assert again(client).get("/signed/change-the-key/").status_code == 200
+    assert expected["a new key in the view, with the old one as a fallback"] == Fate.KEPT
+    client = Client()
+    client.get("/signed/change-the-key/?forget=on")
+    assert client.get("/signed/change-the-key/?forget=on").status_code == 400
+    assert expected["a new key in the view alone"] == Fate.ENDED
 
 
 def test_plain_cookie_needs_nothing(client: Client, settings: Settings, db: None) -> None:

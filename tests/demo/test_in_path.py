@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -11,6 +12,7 @@ from pytest_django import Settings
 
 from demo.store_durability import Fate
 from tests.conftest import on
+from tests.families import IN_COOKIES
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -109,3 +111,25 @@ def test_box_says_when_address_and_session_end(profile: str, client: Client) -> 
         assert client.get(kitchen).status_code == 400
         # A page that only reads makes a new link and does not renew the session.
         assert "0 biscuits eaten" in client.get(pantry[1]).text
+
+
+def test_box_of_the_address(profile: str, client: Client, settings: Settings) -> None:
+    settings.DEBUG = True
+    found: Any = client.get("/recipes/in-path/begin/").context["answers"]
+    address = begin(client)
+    # Whoever has the address changes the session by the site's own form.
+    assert found.change[0] == "Whoever has the address, through this site."
+    assert Client().post(address).status_code == 302
+    is_in_address = profile in IN_COOKIES
+    older = Client().get(address).text
+    assert ("0 biscuits eaten" in older) == is_in_address
+    assert (
+        "An older address leads to older data, while it is valid." in found.change
+    ) == is_in_address
+    assert "Over http, everybody on the way sees it too." in found.read
+    readers = [text for text in found.read if text.startswith("Whoever can read the store")]
+    assert len(readers) == (not is_in_address)
+    in_clear = "The session is in the address, signed but not encrypted."
+    assert (in_clear in found.read) == (profile == "signed_cookies")
+    secure: Any = client.get("/recipes/in-path/begin/", secure=True).context["answers"]
+    assert "Over http, everybody on the way sees it too." not in secure.read
