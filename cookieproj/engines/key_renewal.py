@@ -35,7 +35,8 @@ from .timeouts import seconds_of
 logger = logging.getLogger("django.contrib.sessions")
 
 # Seconds for which the previous key opens the session after the browser has sent the new one.
-# Longer than any request that has read the session under it.
+# Longer than any request that has read the session under it, and than most uploads. Also, a late
+# response may put the previous key back, and its browser sends nothing while the user reads.
 GRACE = 300
 
 

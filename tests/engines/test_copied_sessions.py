@@ -126,6 +126,42 @@ def test_late_request_of_the_browser_ends_nothing(
     assert not ended
 
 
+def test_previous_key_that_a_late_response_puts_back_is_no_copy(
+    browser: Holder, clock: Clock, ended: list[Any]
+) -> None:
+    """It was saved right before the renewal, and arrives after the browser has sent the new key.
+
+    The user reads the page for some minutes. So GRACE cannot be much shorter.
+    """
+    previous = str(browser.key)
+    late = Holder(previous)
+    clock.move(RENEW - 1, previous)
+    late.visit(b=2)
+    clock.move(1, previous)
+    browser.visit()
+    browser.visit()
+    new = browser.key
+    assert late.key == previous != new
+    browser.key = late.key
+    clock.move(4 * 60, str(new))
+    assert browser.visit() == 1
+    assert browser.key == new
+    assert not ended
+
+
+def test_upload_of_minutes_that_began_before_the_renewal_is_no_copy(
+    engine: Engine, browser: Holder, clock: Clock, ended: list[Any]
+) -> None:
+    """The server opens the session when the whole body has arrived."""
+    upload = Holder(browser.key)
+    assert is_renewed(browser, clock)
+    clock.move(4 * 60, str(browser.key))
+    assert upload.visit(c=3) == 1
+    assert engine.Store(browser.key)["c"] == 3
+    assert browser.visit() == 1
+    assert not ended
+
+
 def test_previous_key_of_a_session_that_has_ended_is_no_copy(
     engine: Engine, browser: Holder, clock: Clock, ended: list[Any]
 ) -> None:
