@@ -12,7 +12,7 @@ from cookieproj.devices.models import SignedInSession
 from cookieproj.engines.key_renewal import GRACE
 from cookieproj.engines.renewal import recent_checks
 from demo.models import User
-from tests.browsers import browser, is_in, key_of
+from tests.browsers import IPHONE, browser, is_in, key_of
 from tests.conftest import on
 from tests.engines.stopped_clock import Clock, stopped_clock
 from tests.families import SERVER_ENGINES
@@ -34,15 +34,19 @@ def clock(store: Any, settings: Settings) -> Iterator[Clock]:
 
 
 @pytest.fixture
-def thief(clock: Clock, ada: User) -> Client:
-    """A client with a copy of a cookie that its browser has renewed since."""
-    client = browser(ada)
-    thief = Client()
-    thief.cookies[site.SESSION_COOKIE_NAME] = key_of(client)
-    clock.move(RENEW, key_of(client))
-    assert is_in(client)
-    assert is_in(client)
-    clock.move(GRACE + 1, key_of(client))
+def owner(ada: User) -> Client:
+    return browser(ada)
+
+
+@pytest.fixture
+def thief(clock: Clock, owner: Client) -> Client:
+    """A client with a copy of a cookie that its owner's browser has renewed since."""
+    thief = Client(headers={"user-agent": IPHONE}, REMOTE_ADDR="198.51.100.7")
+    thief.cookies[site.SESSION_COOKIE_NAME] = key_of(owner)
+    clock.move(RENEW, key_of(owner))
+    assert is_in(owner)
+    assert is_in(owner)
+    clock.move(GRACE + 1, key_of(owner))
     return thief
 
 
@@ -51,6 +55,16 @@ def test_whoever_sends_the_copy_is_told_and_loses_the_cookie(thief: Client) -> N
     assert response.status_code == 403
     assert "Two browsers have used your session" in response.content.decode()
     assert not key_of(thief)
+
+
+@pytest.mark.parametrize("path", ["/devices/", "/auth/account/"])
+def test_the_other_browser_is_told_too(path: str, thief: Client, owner: Client, ada: User) -> None:
+    thief.get("/auth/account/")
+    response = owner.get(path)
+    assert response.status_code == 403
+    assert "Two browsers have used your session" in response.content.decode()
+    assert not key_of(owner)
+    assert owner.get("/auth/sign-in/").status_code == 200
 
 
 def test_session_leaves_the_registry_with_its_reason(

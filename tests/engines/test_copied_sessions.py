@@ -51,6 +51,9 @@ def ended() -> Iterator[list[Any]]:
 class Holder:
     """A browser, or a thief, with a cookie."""
 
+    # Whether its last visit found that the session was copied.
+    was_told = False
+
     def __init__(self, key: str | None = None) -> None:
         self.key = key
 
@@ -62,6 +65,7 @@ class Holder:
             nonlocal found
             request.session.update(data) if data else None
             found = request.session.get("a")
+            self.was_told = request.session.was_copied  # type: ignore[attr-defined]
             return HttpResponse()
 
         request = HttpRequest()
@@ -99,6 +103,30 @@ def test_copy_that_is_used_after_a_renewal_ends_both(
     assert thief.visit() is None
     assert browser.visit() is None
     assert ended == [1]
+
+
+def test_each_of_the_two_is_told_and_the_session_is_no_session_any_more(
+    engine: Engine, browser: Holder, clock: Clock, ended: list[Any]
+) -> None:
+    thief = Holder(browser.key)
+    assert is_renewed(browser, clock)
+    slow = engine.Store(browser.key)
+    assert slow["a"] == 1
+    clock.move(GRACE + 1, str(browser.key))
+    key = str(browser.key)
+    thief.visit()
+    assert thief.was_told
+    for _visit in range(2):
+        browser.key = key
+        browser.visit()
+        assert browser.was_told
+    assert ended == [1]
+    assert not engine.Store().exists(key)
+    assert not list(engine.Store(key).items())
+    slow["late"] = True
+    with pytest.raises(UpdateError):
+        slow.save()
+    assert not engine.Store().exists(key)
 
 
 def test_browser_that_comes_back_after_the_thief_has_renewed_ends_both(
