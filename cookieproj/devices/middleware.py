@@ -9,17 +9,21 @@ from typing import Any
 from django.conf import settings
 from django.db import Error
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.utils.functional import SimpleLazyObject
 
 from cookieproj.engines.exceptions import StoreError
-from cookieproj.engines.lazy_session import is_lazy
 from cookieproj.engines.middleware import ERROR_ATTRIBUTE
 from cookieproj.engines.renewal import decide_renewal, is_passive
-from cookieproj.engines.session_response import delete_session_cookie
 from cookieproj.engines.sql_call import in_transaction, store_error
 
-from . import device_limit, known_devices, outdated_sessions, session_registry, tracking
+from . import (
+    copied_sessions,
+    device_limit,
+    known_devices,
+    outdated_sessions,
+    session_registry,
+    tracking,
+)
 from .bound.registering import confirm
 from .current_request import as_current_request
 from .deferred_writes import registry_connection
@@ -116,9 +120,7 @@ class DevicesMiddleware:
         if session is not None and session.is_empty():
             session.modified = False
         known_devices.set_cookie(request, response)
-        if has_ended_copied(request):
-            response = copied_page(request)
-        return response
+        return copied_sessions.answer(request, response)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Say why a sign-in was refused, whichever view has called ``login()``."""
@@ -139,16 +141,3 @@ class DevicesMiddleware:
             raise error
         setattr(request, ERROR_ATTRIBUTE, refusal)
         return HttpResponse(status=HTTPStatus.SERVICE_UNAVAILABLE)
-
-
-def has_ended_copied(request: HttpRequest) -> bool:
-    """Whether the request has ended a session that was copied, and has not begun another one."""
-    session: Any = getattr(request, "session", None)
-    return not is_lazy(request) and getattr(session, "was_copied", False) and session.is_empty()
-
-
-def copied_page(request: HttpRequest) -> HttpResponse:
-    """Say that the session has ended, because one of the two who used it has copied its cookie."""
-    response = render(request, "cookieproj_devices/copied.html", status=HTTPStatus.FORBIDDEN)
-    delete_session_cookie(response)
-    return response

@@ -49,9 +49,7 @@ class Entry:
     def decode(self) -> Data | None:
         """Return the data, newly decoded at each call; None if the entry is no session."""
         content = self.content()
-        is_tombstone = content in ENDED or (
-            content is not None and content.keys() in TOMBSTONES
-        )
+        is_tombstone = content in ENDED or (content is not None and content.keys() in TOMBSTONES)
         return None if is_tombstone else content
 
     @cached_property

@@ -195,7 +195,7 @@ class KeyRenewalMixin(SessionKeys, ListingMixin):
         store.delete(self._key)
         self.was_copied = True
         logger.warning("A session has ended: its previous key was used again.")
-        copied_session_ended.send(type(self), data=current.data)
+        copied_session_ended.send(type(self), session=self, data=current.data)
 
     def _write_tombstone(self, key: str, current: Entry) -> Entry | None:
         expires = current.expires or from_now(settings.SESSION_COOKIE_AGE)
