@@ -24,9 +24,12 @@ from . import (
     session_registry,
     tracking,
 )
-from .bound.registering import confirm
+from .bound.registering import confirm, offer_late
 from .current_request import as_current_request
 from .deferred_writes import registry_connection
+
+# On a request: its user, once it was read.
+READ_USER_ATTRIBUTE = "read_user"
 
 # On a request: its session, if Django has flushed it because its hash is not the user's.
 REFUSED_SESSION_ATTRIBUTE = "session_was_refused"
@@ -49,12 +52,15 @@ def get_user_watching(request: HttpRequest, user: Any) -> Any:
     with mark_if_refused(request):
         # The user is lazy: reading an attribute loads it.
         _ = user.is_authenticated
+    setattr(request, READ_USER_ATTRIBUTE, user)
     return user
 
 
 async def aget_user_watching(request: HttpRequest, auser: Callable[[], Awaitable[Any]]) -> Any:
     with mark_if_refused(request):
-        return await auser()
+        user = await auser()
+    setattr(request, READ_USER_ATTRIBUTE, user)
+    return user
 
 
 @contextmanager
@@ -112,6 +118,7 @@ class DevicesMiddleware:
                 with suppress(StoreError):
                     decide_renewal(request)
                     tracking.track(request)
+                    offer_late(request, getattr(request, READ_USER_ATTRIBUTE, None))
                     confirm(request)
             except Error as error:
                 response = self.response_to_error(request, error)
