@@ -127,7 +127,7 @@ def register_key(request: HttpRequest, binding: Binding, proof: Proof) -> Bindin
 
     bound = register(binding)
     if not change_binding(request, binding, register):
-        if first_key(binding, moment, proof.key) != proof.key.jwk:
+        if first_key(binding, proof.key) != proof.key:
             raise ProofError("the session has a key already")
         # Only the browser has the session: with it, it gets the bound cookie.
         bound = bound.with_confirmation()
