@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from pytest_django import Settings
 
 from cookieproj.engines.clock import from_now
-from cookieproj.engines.constants import RENEWAL_ENDED, RENEWED_TO
+from cookieproj.engines.constants import OUR_ENGINES, RENEWAL_ENDED, RENEWED_TO
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.key_renewal import GRACE
 from cookieproj.engines.middleware import SessionMiddleware
@@ -51,8 +51,8 @@ def ended() -> Iterator[list[Any]]:
 class Holder:
     """A browser, or a thief, with a cookie."""
 
-    # Whether its last visit found that the session was copied.
-    was_told = False
+    # Whether its last visit found that the session was copied, and whether it found one.
+    was_told = has_session = False
 
     def __init__(self, key: str | None = None) -> None:
         self.key = key
@@ -66,6 +66,7 @@ class Holder:
             request.session.update(data) if data else None
             found = request.session.get("a")
             self.was_told = request.session.was_copied  # type: ignore[attr-defined]
+            self.has_session = not request.session.is_empty()
             return HttpResponse()
 
         request = HttpRequest()
@@ -287,4 +288,21 @@ def test_chain_of_many_keys_is_followed(
     clock.move(GRACE + 1, keys[-1])
     assert thief.visit() is None
     assert Holder(keys[-1]).visit() is None
+    assert ended == [1]
+
+
+def test_session_that_has_ended_stays_so_through_a_switch(
+    engine: Engine, browser: Holder, clock: Clock, settings: Settings, ended: list[Any]
+) -> None:
+    thief = Holder(browser.key)
+    assert is_renewed(browser, clock)
+    clock.move(GRACE + 1, str(browser.key))
+    thief.visit()
+    old = settings.SESSION_ENGINE
+    new = "file" if engine.name != "file" else "db"
+    for running, previous in ((f"{OUR_ENGINES}{new}", old), (old, f"{OUR_ENGINES}{new}")):
+        settings.SESSION_ENGINE, settings.SESSION_HANDOVER_FROM = running, previous
+        for holder in (Holder(browser.key), Holder(thief.key)):
+            holder.visit()
+            assert not holder.has_session
     assert ended == [1]
