@@ -58,6 +58,7 @@ ENGINES = {
     "COPY_MARK": "_session_copy",
     "REMOVED_FROM_SOURCE": {"_session_copy": "removed"},
     "SESSION_TOMBSTONE": {"_session_ended": True},
+    "COPIED_TOMBSTONE": {"_session_ended": "copied"},
     "MOVED_TOMBSTONE": "_session_moved",
     "PROBE_ITEM": "_probe",
     "TOMBSTONE_MARK": b"~",

@@ -59,6 +59,11 @@ def new_device_email() -> bool:
     return bool(getattr(settings, "DEVICES_NEW_DEVICE_EMAIL", False))
 
 
+def copied_email() -> bool:
+    """Return DEVICES_COPIED_EMAIL: whether users get an e-mail about a copied session."""
+    return bool(getattr(settings, "DEVICES_COPIED_EMAIL", False))
+
+
 def binds_sessions() -> bool:
     """Whether DEVICES_BOUND is set: sessions may be bound to devices."""
     return bool(getattr(settings, "DEVICES_BOUND", None))

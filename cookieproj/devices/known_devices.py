@@ -22,7 +22,7 @@ from django.db import router
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from . import conf, new_device_email, signals
+from . import conf, emails, signals
 from .constants import DEVICE_COOKIE, DEVICE_COOKIE_SALT, DEVICE_LABEL
 from .deferred_writes import try_write
 from .models import KnownDevice, SignedInSession
@@ -80,7 +80,7 @@ def announce_new_device(request: HttpRequest, user: Any, session: SignedInSessio
         sender=SignedInSession, request=request, session=session
     )
     if conf.new_device_email():
-        new_device_email.send(request, user, session)
+        emails.send(emails.NEW_DEVICE, request, user, session)
 
 
 def digest(user: Any, device_id: str) -> str:

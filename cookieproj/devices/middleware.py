@@ -9,20 +9,27 @@ from typing import Any
 from django.conf import settings
 from django.db import Error
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.utils.functional import SimpleLazyObject
 
 from cookieproj.engines.exceptions import StoreError
-from cookieproj.engines.lazy_session import is_lazy
 from cookieproj.engines.middleware import ERROR_ATTRIBUTE
 from cookieproj.engines.renewal import decide_renewal, is_passive
-from cookieproj.engines.session_response import delete_session_cookie
 from cookieproj.engines.sql_call import in_transaction, store_error
 
-from . import device_limit, known_devices, outdated_sessions, session_registry, tracking
-from .bound.registering import confirm
+from . import (
+    copied_sessions,
+    device_limit,
+    known_devices,
+    outdated_sessions,
+    session_registry,
+    tracking,
+)
+from .bound.registering import confirm, offer_late
 from .current_request import as_current_request
 from .deferred_writes import registry_connection
+
+# On a request: its user, once it was read.
+READ_USER_ATTRIBUTE = "read_user"
 
 # On a request: its session, if Django has flushed it because its hash is not the user's.
 REFUSED_SESSION_ATTRIBUTE = "session_was_refused"
@@ -45,12 +52,15 @@ def get_user_watching(request: HttpRequest, user: Any) -> Any:
     with mark_if_refused(request):
         # The user is lazy: reading an attribute loads it.
         _ = user.is_authenticated
+    setattr(request, READ_USER_ATTRIBUTE, user)
     return user
 
 
 async def aget_user_watching(request: HttpRequest, auser: Callable[[], Awaitable[Any]]) -> Any:
     with mark_if_refused(request):
-        return await auser()
+        user = await auser()
+    setattr(request, READ_USER_ATTRIBUTE, user)
+    return user
 
 
 @contextmanager
@@ -108,6 +118,7 @@ class DevicesMiddleware:
                 with suppress(StoreError):
                     decide_renewal(request)
                     tracking.track(request)
+                    offer_late(request, getattr(request, READ_USER_ATTRIBUTE, None))
                     confirm(request)
             except Error as error:
                 response = self.response_to_error(request, error)
@@ -116,9 +127,7 @@ class DevicesMiddleware:
         if session is not None and session.is_empty():
             session.modified = False
         known_devices.set_cookie(request, response)
-        if has_ended_copied(request):
-            response = copied_page(request)
-        return response
+        return copied_sessions.answer(request, response)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Say why a sign-in was refused, whichever view has called ``login()``."""
@@ -139,16 +148,3 @@ class DevicesMiddleware:
             raise error
         setattr(request, ERROR_ATTRIBUTE, refusal)
         return HttpResponse(status=HTTPStatus.SERVICE_UNAVAILABLE)
-
-
-def has_ended_copied(request: HttpRequest) -> bool:
-    """Whether the request has ended a session that was copied, and has not begun another one."""
-    session: Any = getattr(request, "session", None)
-    return not is_lazy(request) and getattr(session, "was_copied", False) and session.is_empty()
-
-
-def copied_page(request: HttpRequest) -> HttpResponse:
-    """Say that the session has ended, because one of the two who used it has copied its cookie."""
-    response = render(request, "cookieproj_devices/copied.html", status=HTTPStatus.FORBIDDEN)
-    delete_session_cookie(response)
-    return response

@@ -1,10 +1,12 @@
 """Receivers of signals, which keep the registry of signed-in sessions up to date."""
 
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from django.apps import apps
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.db import router
 from django.db.models import Model
 from django.db.models.signals import class_prepared, post_save, pre_delete
 from django.dispatch import receiver
@@ -33,11 +35,12 @@ from . import (
     stored_sessions,
 )
 from .bound.registering import offer
+from .copied_sessions import COPIED_ROW_ATTRIBUTE
 from .deferred_writes import try_write
 from .models import SignedInSession
 from .outdated_sessions import BATCH_SIZE
 from .row_identity import id_of, registered_id
-from .signals_on_commit import announce_end
+from .signals_on_commit import announce_end, on_commit
 from .user_model import counts_sign_outs, password_model, users
 
 
@@ -92,13 +95,19 @@ def on_row_deleted(instance: SignedInSession, origin: Any = None, **kwargs: Any)
 
 
 @receiver(copied_session_ended)
-def on_copied_session_ended(data: Data, **kwargs: Any) -> None:
-    """Remove the row of a session that was used under a key that is over."""
+def on_copied_session_ended(session: Any, data: Data, **kwargs: Any) -> None:
+    """Remove the row of a session that was used under a key that is over.
+
+    The middleware, which has the request, sends the e-mail about it.
+    """
 
     def forget() -> None:
-        for row in SignedInSession.objects.filter(pk__in=[registered_id(data)]):
+        rows = SignedInSession.objects.select_related("user")
+        for row in rows.filter(pk__in=[registered_id(data)]):
             if SignedInSession.objects.filter(pk=row.pk).forget():
                 announce_end(row, signals.COPIED)
+                note = partial(setattr, session, COPIED_ROW_ATTRIBUTE, row)
+                on_commit(note, router.db_for_write(SignedInSession))
 
     try_write(forget)
 

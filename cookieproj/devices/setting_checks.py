@@ -91,11 +91,20 @@ def engine_ends_the_oldest(**kwargs: Any) -> list[CheckMessage]:
 
 @register
 def users_have_email_addresses(**kwargs: Any) -> list[CheckMessage]:
-    """Warn if DEVICES_NEW_DEVICE_EMAIL is on, and the user model has no address."""
-    if not conf.new_device_email() or email_field():
-        return []
-    text = _("No e-mail about a new device is sent: the user model has no field for an address.")
-    hint = _(
-        "Name the field in EMAIL_FIELD of the user model, or set DEVICES_NEW_DEVICE_EMAIL = False."
-    )
-    return [CheckWarning(text, hint=hint, obj=get_user_model(), id="devices.W004")]
+    """Warn of each setting that is to send e-mails to users whose model has no address."""
+    are_on = {
+        "DEVICES_NEW_DEVICE_EMAIL": conf.new_device_email(),
+        "DEVICES_COPIED_EMAIL": conf.copied_email(),
+    }
+    text = _("%(setting)s sends no e-mail: the user model has no field for an address.")
+    hint = _("Name the field in EMAIL_FIELD of the user model, or set %(setting)s = False.")
+    return [
+        CheckWarning(
+            text % {"setting": setting},
+            hint=hint % {"setting": setting},
+            obj=get_user_model(),
+            id="devices.W004",
+        )
+        for setting, is_on in are_on.items()
+        if is_on and not email_field()
+    ]

@@ -78,6 +78,8 @@ class Engine(ApplyMixin, KeyRenewalMixin, ListingMixin, TimeoutsMixin):
         while data is None and self._is_led_on(self._base, opens=True):
             self._base = self._load()
             data = self._base.decode() if self._base else None
+        if self._base and data is None:
+            self.was_copied = self.was_copied or self._base.was_copied
         if data and has_timed_out(data):
             data = None
         self._is_unread = data is None

@@ -91,6 +91,10 @@ REMOVED_FROM_SOURCE: dict[str, Any] = {COPY_MARK: "removed"}
 # With a changed value it would be a session, and an ended session could return.
 SESSION_TOMBSTONE: dict[str, Any] = {"_session_ended": True}
 
+# The tombstone of a session that has ended by SESSION_END_COPIED, under its current key: so whoever
+# sends that key learns why. With a changed value it would be a session.
+COPIED_TOMBSTONE: dict[str, Any] = {"_session_ended": "copied"}
+
 # Another tombstone, which ``movesessions`` stores in the old store if the new one already had the
 # session. Under this name it contains the moved data, for a request that is about to move it too.
 MOVED_TOMBSTONE = "_session_moved"

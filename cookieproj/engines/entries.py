@@ -11,8 +11,16 @@ from typing import Any
 from django.contrib.auth import SESSION_KEY
 from django.utils.functional import Promise
 
-from .constants import MOVED_TOMBSTONE, RENEWAL_ENDED, RENEWED_TO, SESSION_TOMBSTONE
+from .constants import (
+    COPIED_TOMBSTONE,
+    MOVED_TOMBSTONE,
+    RENEWAL_ENDED,
+    RENEWED_TO,
+    SESSION_TOMBSTONE,
+)
 from .merge import Data
+
+ENDED = (SESSION_TOMBSTONE, COPIED_TOMBSTONE)
 
 # The names in the data of each other tombstone.
 TOMBSTONES = ({MOVED_TOMBSTONE}, {RENEWED_TO}, {RENEWED_TO, RENEWAL_ENDED})
@@ -41,9 +49,7 @@ class Entry:
     def decode(self) -> Data | None:
         """Return the data, newly decoded at each call; None if the entry is no session."""
         content = self.content()
-        is_tombstone = content == SESSION_TOMBSTONE or (
-            content is not None and content.keys() in TOMBSTONES
-        )
+        is_tombstone = content in ENDED or (content is not None and content.keys() in TOMBSTONES)
         return None if is_tombstone else content
 
     @cached_property
@@ -69,7 +75,12 @@ class Entry:
     @cached_property
     def has_ended(self) -> bool:
         """Whether it is the tombstone of a session that has ended, not of a moved one."""
-        return self.is_tombstone and self.content() == SESSION_TOMBSTONE
+        return self.is_tombstone and self.content() in ENDED
+
+    @property
+    def was_copied(self) -> bool:
+        """Whether it is the tombstone of a session that has ended by SESSION_END_COPIED."""
+        return self.is_tombstone and self.content() == COPIED_TOMBSTONE
 
 
 @dataclass(frozen=True, eq=False)

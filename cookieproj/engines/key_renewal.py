@@ -23,7 +23,7 @@ from django.conf import settings
 from django.core.signals import setting_changed
 
 from .clock import from_now
-from .constants import KEY_SINCE, RENEWAL_ENDED, RENEWED_FROM, RENEWED_TO
+from .constants import COPIED_TOMBSTONE, KEY_SINCE, RENEWAL_ENDED, RENEWED_FROM, RENEWED_TO
 from .english import in_english
 from .entries import Entry
 from .exceptions import StoreError
@@ -35,7 +35,8 @@ from .timeouts import seconds_of
 logger = logging.getLogger("django.contrib.sessions")
 
 # Seconds for which the previous key opens the session after the browser has sent the new one.
-# Longer than any request that has read the session under it.
+# Longer than any request that has read the session under it, and than most uploads. Also, a late
+# response may put the previous key back, and its browser sends nothing while the user reads.
 GRACE = 300
 
 
@@ -58,7 +59,8 @@ def ends_copied() -> bool:
 class KeyRenewalMixin(SessionKeys, ListingMixin):
     """The part of an engine that renews session keys."""
 
-    # Whether this request has ended the session with a key that was renewed long ago.
+    # Whether the session has ended because its previous key was used again, by this request or by
+    # another one.
     was_copied = False
 
     # Whether this request was led here from the previous key.
@@ -173,15 +175,16 @@ class KeyRenewalMixin(SessionKeys, ListingMixin):
     def _end_copied(self, entry: Entry) -> None:
         """End the session, which somebody continues under its new key: one of the two is a copy.
 
-        ``entry`` is that of the previous key, which this request has sent.
+        ``entry`` is that of the previous key, which this request has sent. A tombstone under the
+        current key tells the other one.
         """
         store, key = self._store, self._key
         current: Entry | None = entry
         while current and (
-            current.renewed_to or (current.data and not store.compare_and_delete(key, current))
+            current.renewed_to or (current.data and not self._write_tombstone(key, current))
         ):
             if new_key := current.renewed_to:
-                key, current = new_key, store.read(new_key)
+                key, current = new_key, store.read(new_key, with_expiry=True)
                 if current and not self._admits(current.data):
                     return
             else:
@@ -192,7 +195,11 @@ class KeyRenewalMixin(SessionKeys, ListingMixin):
         store.delete(self._key)
         self.was_copied = True
         logger.warning("A session has ended: its previous key was used again.")
-        copied_session_ended.send(type(self), data=current.data)
+        copied_session_ended.send(type(self), session=self, data=current.data)
+
+    def _write_tombstone(self, key: str, current: Entry) -> Entry | None:
+        expires = current.expires or from_now(settings.SESSION_COOKIE_AGE)
+        return self._store.compare_and_swap(key, current, COPIED_TOMBSTONE, expires)
 
     def _note_new_key(self) -> None:
         if renew_age() is not None:

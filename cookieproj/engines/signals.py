@@ -11,5 +11,6 @@ sessions_moved = Signal()
 stored_session_deleted = Signal()
 
 # Sent after a request has ended a session with a key that was renewed long ago: see
-# SESSION_END_COPIED. ``data`` is the data of the session.
+# SESSION_END_COPIED. ``session`` is that of the request, now empty; ``data`` is the data of the one
+# that has ended.
 copied_session_ended = Signal()

@@ -300,6 +300,29 @@ def test_session_stays_bound_when_the_engine_is_switched(
             assert get(page, "/who/") == "ada"
 
 
+@pytest.mark.parametrize("opens", [Page.goto, get], ids=["page", "script"])
+@pytest.mark.parametrize("profile", ["db", "cache", "signed_cookies"])
+def test_session_from_before_bindings_were_required_is_bound(
+    browser: Browser,
+    certificate: Path,
+    variables: Variables,
+    profile: str,
+    opens: Callable[[Page, str], object],
+) -> None:
+    after = variables(profile, DEVICES_BOUND="require")
+    before = {name: value for name, value in after.items() if name != "DEVICES_BOUND"}
+    port = free_port()
+    url = f"https://localhost:{port}"
+    with browser.new_context(base_url=url) as context:
+        with TCPExecutor(server(certificate, before)(port), "127.0.0.1", port, timeout=60):
+            page = sign_in(context.new_page())
+        with TCPExecutor(server(certificate, after)(port), "127.0.0.1", port, timeout=60):
+            assert BOUND_COOKIE not in cookies(context)
+            opens(page, "/who/")
+            wait_until(page, lambda: BOUND_COOKIE in cookies(context))
+            assert get(page, "/who/") == "ada"
+
+
 def test_link_of_another_site_opens_the_session_after_a_renewal(page: Page, site: str) -> None:
     """For a request that another site has caused the browser renews nothing."""
     bound(page)

@@ -1,12 +1,14 @@
 """Bound sessions under other settings, with a store or cache that fails, and in other orders."""
 
 from collections.abc import Callable
+from io import StringIO
 from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
 from django.conf import settings as site
 from django.contrib.auth import SESSION_KEY
+from django.core.management import call_command
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient
 from django.urls import include, path
@@ -189,6 +191,72 @@ def test_binding_that_another_request_has_removed_is_not_confirmed(ada: User) ->
 
 
 @on(*COOKIE_ENGINES)
+@pytest.mark.parametrize("policy", ["offer", "require"])
+class TestLateResponseToARequestFromBeforeTheRegistration:
+    """It replaces the session cookie that has the key."""
+
+    @pytest.fixture
+    def device(self, policy: str, clock: Any, ada: User, settings: Settings) -> Device:
+        settings.DEVICES_BOUND = policy
+        device = Device().sign_in(ada)
+        late = key_of(device.client)
+        assert device.register().status_code == 200
+        assert device.is_in
+        device.client.cookies[site.SESSION_COOKIE_NAME] = late
+        return device
+
+    def test_the_bound_cookie_brings_the_key_back(self, device: Device, clock: Any) -> None:
+        assert device.is_in
+        clock.shift(BOUND_AGE)
+        assert not device.thief_of_session().is_in
+
+    def test_so_does_a_renewal(self, device: Device, clock: Any) -> None:
+        clock.shift(BOUND_AGE)
+        assert device.forget_bound_cookie().renew().status_code == 200
+        assert device.is_in
+        clock.shift(GRACE + 1)
+        assert not device.thief_of_session().is_in
+        [row] = SignedInSession.objects.all()
+        assert (row.bound_at and row.bound_at.year, row.bound_by) == (2027, "ES256")
+        clock.shift(BOUND_AGE)
+        assert device.forget_bound_cookie().renew().status_code == 200
+        assert device.is_in
+
+    def test_link_of_another_site_ends_nothing(self, device: Device, clock: Any) -> None:
+        clock.shift(BOUND_AGE)
+        response = device.forget_bound_cookie().get(**CROSS_SITE)
+        assert response.status_code == 200
+        assert device.renew().status_code == 200
+        assert device.has_bound_cookie
+        assert device.is_in
+
+    def test_without_the_key_nothing_is_renewed(self, device: Device, clock: Any) -> None:
+        clock.shift(BOUND_AGE)
+        thief = device.forget_bound_cookie().thief_of_session()
+        assert thief.renew("").status_code == 403
+        thief.challenge = device.challenge
+        assert thief.renew().status_code == 403
+        assert not thief.has_bound_cookie
+
+
+@on(*COOKIE_ENGINES)
+@pytest.mark.parametrize("seconds", [REGISTRATION_TIME + 1, 3 * 3600])
+def test_copy_from_before_the_registration_does_not_end_a_session_that_had_to_be_bound(
+    seconds: int, clock: Any, ada: User, settings: Settings
+) -> None:
+    settings.DEVICES_BOUND = "require"
+    device = Device().sign_in(ada)
+    thief = device.thief_of_session()
+    device.register()
+    assert device.is_in
+    clock.shift(seconds)
+    assert not thief.is_in
+    device.forget_bound_cookie().renew("")
+    assert device.renew().status_code == 200
+    assert device.is_in
+
+
+@on(*COOKIE_ENGINES)
 def test_unreachable_default_cache_is_unavailable(
     device: Device, ada: User, settings: Settings
 ) -> None:
@@ -236,3 +304,33 @@ def test_copy_without_the_bound_cookie_does_not_end_the_session(
         assert device.forget_bound_cookie().renew().status_code == 200
         assert not thief.is_in
         assert device.is_in
+
+
+class TestLostKeyAtTheLimitOfDevices:
+    @pytest.fixture(autouse=True)
+    def limit(self, settings: Settings) -> None:
+        settings.DEVICES_LIMIT, settings.DEVICES_OVER_LIMIT = 1, "refuse"
+
+    def test_browser_without_its_key_is_another_device(self, device: Device, clock: Any) -> None:
+        clock.shift(24 * 3600)
+        for lost in (Device(), device.thief_of_session()):
+            assert lost.post("/auth/sign-in/", FORM).status_code == 403
+        device.forget_bound_cookie().renew("")
+        assert device.renew().status_code == 200
+        assert device.is_in, "it had not lost its key"
+
+    @pytest.mark.parametrize("way_out", ["new password", "signout", "expiry"])
+    def test_way_out(
+        self, way_out: str, device: Device, ada: User, clock: Any, settings: Settings
+    ) -> None:
+        form = FORM
+        match way_out:
+            case "new password":
+                form = FORM | {"password": "another"}
+                ada.set_password("another")
+                ada.save()
+            case "signout":
+                call_command("signout", "ada", stdout=StringIO())
+            case "expiry":
+                clock.shift(settings.SESSION_COOKIE_AGE + 1)
+        assert Device().post("/auth/sign-in/", form).status_code == 302

@@ -6,7 +6,7 @@ import pytest
 import time_machine
 from pytest_django import Settings
 
-from cookieproj.devices.bound.admission import GRACE
+from cookieproj.devices.bound.admission import GRACE, REGISTRATION_TIME
 from cookieproj.profiles import PROFILES
 from demo.models import User
 from tests.browsers import again
@@ -59,3 +59,21 @@ def test_key_is_registered_during_the_switch(
     assert device.is_in
     assert device.forget_bound_cookie().renew().status_code == 200
     assert device.is_in
+
+
+def test_session_from_before_bindings_is_offered_one_during_the_switch(
+    switch: tuple[str, str], ada: User, settings: Settings
+) -> None:
+    old, new = switch
+    settings.DEVICES_BOUND = None
+    with time_machine.travel(1_800_000_000) as clock:
+        device = Device().sign_in(ada)
+        settings.DEVICES_BOUND = "require"
+        run(settings, new, old)
+        device.client = again(device.client)
+        assert device.is_in
+        assert device.register().status_code == 200
+        assert device.is_in
+        clock.shift(REGISTRATION_TIME + 1)
+        assert device.is_in
+        assert not device.thief_of_session().is_in

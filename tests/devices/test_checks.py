@@ -120,11 +120,13 @@ def test_engine_that_cannot_end_the_oldest_is_a_warning(family: str, settings: S
     assert "devices.W003" not in ids()
 
 
-def test_email_without_a_field_is_a_warning(settings: Settings) -> None:
-    settings.DEVICES_NEW_DEVICE_EMAIL = True
+@pytest.mark.parametrize("setting", ["DEVICES_NEW_DEVICE_EMAIL", "DEVICES_COPIED_EMAIL"])
+def test_email_without_a_field_is_a_warning(setting: str, settings: Settings) -> None:
+    setattr(settings, setting, True)
     assert ids() == []
     with mock.patch.object(User, "EMAIL_FIELD", "mail"):
-        assert ids() == ["devices.W004"]
+        [warning] = checks_with_id("devices.W004")
+    assert setting in warning.msg
 
 
 def test_unimportable_engine_is_left_to_other_checks(settings: Settings, ada: User) -> None:

@@ -225,7 +225,7 @@ def test_email_has_no_link_without_the_page(
 ) -> None:
     browser(ada)
     client = browser()
-    with mock.patch("cookieproj.devices.new_device_email.reverse", side_effect=NoReverseMatch):
+    with mock.patch("cookieproj.devices.emails.reverse", side_effect=NoReverseMatch):
         sign_in(client)
     [message] = mail.outbox
     assert "http" not in message.body
@@ -247,7 +247,7 @@ def test_email_that_cannot_be_sent_is_logged(
     with caplog.at_level(logging.ERROR):
         browser(ada)
     [record] = caplog.records
-    assert record.name == "cookieproj.devices.new_device_email"
+    assert record.name == "cookieproj.devices.emails"
     assert "ada@example.com" not in caplog.text
 
 

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from pytest_django import Settings
 
 from cookieproj.engines.clock import from_now
-from cookieproj.engines.constants import RENEWAL_ENDED, RENEWED_TO
+from cookieproj.engines.constants import OUR_ENGINES, RENEWAL_ENDED, RENEWED_TO
 from cookieproj.engines.handover_mixin import store_of
 from cookieproj.engines.key_renewal import GRACE
 from cookieproj.engines.middleware import SessionMiddleware
@@ -51,6 +51,9 @@ def ended() -> Iterator[list[Any]]:
 class Holder:
     """A browser, or a thief, with a cookie."""
 
+    # Whether its last visit found that the session was copied, and whether it found one.
+    was_told = has_session = False
+
     def __init__(self, key: str | None = None) -> None:
         self.key = key
 
@@ -62,6 +65,8 @@ class Holder:
             nonlocal found
             request.session.update(data) if data else None
             found = request.session.get("a")
+            self.was_told = request.session.was_copied  # type: ignore[attr-defined]
+            self.has_session = not request.session.is_empty()
             return HttpResponse()
 
         request = HttpRequest()
@@ -101,6 +106,30 @@ def test_copy_that_is_used_after_a_renewal_ends_both(
     assert ended == [1]
 
 
+def test_each_of_the_two_is_told_and_the_session_is_no_session_any_more(
+    engine: Engine, browser: Holder, clock: Clock, ended: list[Any]
+) -> None:
+    thief = Holder(browser.key)
+    assert is_renewed(browser, clock)
+    slow = engine.Store(browser.key)
+    assert slow["a"] == 1
+    clock.move(GRACE + 1, str(browser.key))
+    key = str(browser.key)
+    thief.visit()
+    assert thief.was_told
+    for _visit in range(2):
+        browser.key = key
+        browser.visit()
+        assert browser.was_told
+    assert ended == [1]
+    assert not engine.Store().exists(key)
+    assert not list(engine.Store(key).items())
+    slow["late"] = True
+    with pytest.raises(UpdateError):
+        slow.save()
+    assert not engine.Store().exists(key)
+
+
 def test_browser_that_comes_back_after_the_thief_has_renewed_ends_both(
     browser: Holder, clock: Clock, ended: list[Any]
 ) -> None:
@@ -122,6 +151,42 @@ def test_late_request_of_the_browser_ends_nothing(
     assert is_renewed(browser, clock)
     clock.move(GRACE - 1, str(browser.key))
     assert late.visit() == 1
+    assert browser.visit() == 1
+    assert not ended
+
+
+def test_previous_key_that_a_late_response_puts_back_is_no_copy(
+    browser: Holder, clock: Clock, ended: list[Any]
+) -> None:
+    """It was saved right before the renewal, and arrives after the browser has sent the new key.
+
+    The user reads the page for some minutes. So GRACE cannot be much shorter.
+    """
+    previous = str(browser.key)
+    late = Holder(previous)
+    clock.move(RENEW - 1, previous)
+    late.visit(b=2)
+    clock.move(1, previous)
+    browser.visit()
+    browser.visit()
+    new = browser.key
+    assert late.key == previous != new
+    browser.key = late.key
+    clock.move(4 * 60, str(new))
+    assert browser.visit() == 1
+    assert browser.key == new
+    assert not ended
+
+
+def test_upload_of_minutes_that_began_before_the_renewal_is_no_copy(
+    engine: Engine, browser: Holder, clock: Clock, ended: list[Any]
+) -> None:
+    """The server opens the session when the whole body has arrived."""
+    upload = Holder(browser.key)
+    assert is_renewed(browser, clock)
+    clock.move(4 * 60, str(browser.key))
+    assert upload.visit(c=3) == 1
+    assert engine.Store(browser.key)["c"] == 3
     assert browser.visit() == 1
     assert not ended
 
@@ -223,4 +288,21 @@ def test_chain_of_many_keys_is_followed(
     clock.move(GRACE + 1, keys[-1])
     assert thief.visit() is None
     assert Holder(keys[-1]).visit() is None
+    assert ended == [1]
+
+
+def test_session_that_has_ended_stays_so_through_a_switch(
+    engine: Engine, browser: Holder, clock: Clock, settings: Settings, ended: list[Any]
+) -> None:
+    thief = Holder(browser.key)
+    assert is_renewed(browser, clock)
+    clock.move(GRACE + 1, str(browser.key))
+    thief.visit()
+    old = settings.SESSION_ENGINE
+    new = "file" if engine.name != "file" else "db"
+    for running, previous in ((f"{OUR_ENGINES}{new}", old), (old, f"{OUR_ENGINES}{new}")):
+        settings.SESSION_ENGINE, settings.SESSION_HANDOVER_FROM = running, previous
+        for holder in (Holder(browser.key), Holder(thief.key)):
+            holder.visit()
+            assert not holder.has_session
     assert ended == [1]

@@ -17,6 +17,7 @@ from cookieproj.engines.merge import Data
 from . import headers
 from .binding import Binding, binding_of
 from .bound_cookie import BoundCookie, read_cookie
+from .single_use import registered_key
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ def refusal_without_cookie(binding: Binding) -> Refusal | None:
     is_late = binding.is_required and time() - binding.offered > REGISTRATION_TIME
     if not is_late:
         return None
-    return Refusal.NO_BOUND_COOKIE if binding.key else Refusal.NO_KEY
+    return Refusal.NO_BOUND_COOKIE if registered_key(binding) else Refusal.NO_KEY
 
 
 def log_fields(data: Data) -> dict[str, str]:

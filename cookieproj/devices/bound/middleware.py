@@ -74,7 +74,8 @@ def end_unbound(request: HttpRequest, admission: BoundAdmission) -> HttpResponse
 
 
 def end_row(row_id: str | None) -> None:
-    for row in SignedInSession.objects.filter(pk__in=[row_id]):
+    """End the session, unless it is bound: the request has brought a copy from before that."""
+    for row in SignedInSession.objects.filter(pk__in=[row_id], bound_at=None):
         row.end_reason = NO_KEY
         with suppress(SessionStoreError):
             row.delete()

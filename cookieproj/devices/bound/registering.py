@@ -1,8 +1,10 @@
-"""Offers a binding at a sign-in, registers the browser's key, and confirms it."""
+"""Offers a binding at a sign-in or later, registers the browser's key, and confirms it."""
 
 from functools import partial
 from typing import Any
 
+from django.contrib.sessions.backends.base import SessionBase
+from django.core.cache.backends.locmem import LocMemCache
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
@@ -12,7 +14,8 @@ from cookieproj.devices.deferred_writes import try_write
 from cookieproj.devices.models import SignedInSession
 from cookieproj.devices.row_identity import registered_id
 from cookieproj.engines.admission import ADMISSION_ATTRIBUTE
-from cookieproj.engines.exceptions import SessionEndedError
+from cookieproj.engines.exceptions import HeldByClientError, SessionEndedError
+from cookieproj.engines.renewal import keeping_expiry
 
 from . import challenges, headers
 from .admission import BoundAdmission
@@ -20,8 +23,14 @@ from .binding import Binding, binding_of, change_binding
 from .proofs import Proof, ProofError
 from .single_use import first_key
 
-# On a request whose sign-in offers a binding: that binding.
+# On a request whose response offers a binding: that binding.
 OFFERED_ATTRIBUTE = "offered_binding"
+
+# Seconds.
+OFFER_INTERVAL = 300
+
+# The ids of the sessions that this process has lately looked at.
+recent_offers = LocMemCache("cookieproj.devices.bound", {"OPTIONS": {"MAX_ENTRIES": 10_000}})
 
 REGISTER, RENEW = "cookieproj_devices:bound-register", "cookieproj_devices:bound-renew"
 
@@ -42,6 +51,54 @@ def offer(request: HttpRequest, user: Any) -> None:
     offered = Binding.new(is_required=policy == conf.REQUIRE)
     request.session[BINDING_ITEM] = offered.as_item()
     setattr(request, OFFERED_ATTRIBUTE, offered)
+
+
+def offer_late(request: HttpRequest, user: Any) -> None:
+    """Offer a binding to a session that signed in before its user's sessions were to be bound.
+
+    ``user`` is None if the request has not read it: a later one offers the binding. A browser that
+    has not answered an offer gets another one only when it has to.
+    """
+    if not conf.binds_sessions() or user is None or not user.is_authenticated:
+        return
+    binding = binding_of(request.session)
+    if (binding and (binding.key or binding.is_required)) or not claim_offer(request.session):
+        return
+    policy = conf.bound(user)
+    is_of_no_use = policy == conf.OFFER and (binding is not None or not request.is_secure())
+    if policy is None or is_of_no_use:
+        return
+    offered = Binding.new(is_required=policy == conf.REQUIRE)
+    if put_offer(request.session, binding, offered):
+        setattr(request, OFFERED_ATTRIBUTE, offered)
+
+
+def claim_offer(session: SessionBase) -> bool:
+    """Whether this process has not lately looked whether the session is to be bound.
+
+    So a function in DEVICES_BOUND, which may make queries, is not called for each request.
+    """
+    return recent_offers.add(str(registered_id(session)), True, OFFER_INTERVAL)
+
+
+def put_offer(session: Any, previous: Binding | None, offered: Binding) -> bool:
+    """Store the offer in place of the previous one. Return False if another request was quicker."""
+    was_modified = session.modified
+
+    def replace_previous(item: Any) -> Any:
+        stored = Binding.from_item(item) if item else None
+        return offered.as_item() if stored == previous else item
+
+    try:
+        with keeping_expiry(session):
+            session.apply(BINDING_ITEM, replace_previous, default=None)
+    except HeldByClientError:
+        session[BINDING_ITEM] = offered.as_item()
+        return True
+    except SessionEndedError:
+        return False
+    session.modified = was_modified
+    return binding_of(session) == offered
 
 
 def add_header(request: HttpRequest, response: HttpResponse) -> None:
@@ -70,7 +127,7 @@ def register_key(request: HttpRequest, binding: Binding, proof: Proof) -> Bindin
 
     bound = register(binding)
     if not change_binding(request, binding, register):
-        if first_key(binding, moment, proof.key) != proof.key.jwk:
+        if first_key(binding, proof.key) != proof.key:
             raise ProofError("the session has a key already")
         # Only the browser has the session: with it, it gets the bound cookie.
         bound = bound.with_confirmation()

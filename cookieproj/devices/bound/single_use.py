@@ -1,6 +1,7 @@
 """Uses challenges and proofs up: each counts once, however many requests come at once.
 
-A session on a server says itself which were used. For a session in a cookie the default cache does.
+A session on a server says itself which were used. For a session in a cookie the default cache does,
+and keeps its key beside them.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from django.core.cache import cache
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from cookieproj.engines import running_engine
 from cookieproj.engines.exceptions import TRY_AGAIN, StoreUnavailableError
 
 from . import challenges
@@ -20,8 +22,9 @@ from .binding import Binding, change_binding
 from .bound_cookie import BoundCookie
 from .proofs import Proof, PublicKey, StaleChallengeError
 
-# The prefix of the cache's keys.
+# The prefix of the cache's keys, and the end of that of a registered key.
 USED_KEY = "cookieproj.devices.bound:"
+KEY_NAME = "registration"
 
 # Seconds. By then the challenge is too old.
 KEPT_FOR = 2 * challenges.CHALLENGE_AGE
@@ -67,13 +70,29 @@ def use_once(
         raise StaleChallengeError("it has been used")
 
 
-def first_key(binding: Binding, moment: int, key: PublicKey) -> Any:
-    """Return the JWK of the first key that was registered with the challenge of that moment.
+def first_key(binding: Binding, key: PublicKey) -> PublicKey:
+    """Return the first key that was registered for the binding.
 
     It is for sessions that only their browsers have: a copy of the cookie has no key yet.
     """
     with raising_store_errors():
-        return cache.get_or_set(cache_key(binding, f"registration {moment}"), key.jwk, KEPT_FOR)
+        first: Any = cache.get_or_set(
+            cache_key(binding, KEY_NAME), [key.algorithm, key.jwk], KEPT_FOR
+        )
+    return PublicKey(*first)
+
+
+def registered_key(binding: Binding) -> PublicKey | None:
+    """Return the binding's key, also if the session cookie has lost it.
+
+    If only the browser has the session, a response to a request from before the registration may
+    replace the cookie with the key. The key is found for two hours.
+    """
+    if binding.key or not running_engine.is_held_by_browser():
+        return binding.key
+    with raising_store_errors():
+        first = cache.get(cache_key(binding, KEY_NAME))
+    return PublicKey(*first) if first else None
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from cookieproj.engines.exceptions import SessionEndedError
 from . import admission, bound_cookie, challenges, headers, proofs
 from .binding import Binding, binding_of
 from .registering import RENEW, note_in_registry, register_key
-from .single_use import use_challenge
+from .single_use import registered_key, use_challenge
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -72,13 +72,16 @@ def renew(request: HttpRequest) -> HttpResponse:
     """
     session_id = headers.text_in(request, headers.SESSION_ID)
     binding = binding_of(request.session)
-    if not binding or binding.id != session_id or not is_alive(request, binding):
+    key = registered_key(binding) if binding and binding.id == session_id else None
+    if binding is None or key is None or not is_alive(request):
         return end_response(request, session_id)
+    if binding.key is None:
+        binding = binding.with_key(key, binding.used)
     token = headers.text_in(request, headers.PROOF)
     if not token:
         return challenge_response(request, binding)
     try:
-        proof = proofs.verify(token, binding.key)
+        proof = proofs.verify(token, key)
         moment = use_challenge(request, binding, proof)
     except proofs.StaleChallengeError as error:
         log_refusal(request, error)
@@ -93,10 +96,9 @@ def renew(request: HttpRequest) -> HttpResponse:
     return bound_response(request, binding, moment)
 
 
-def is_alive(request: HttpRequest, binding: Binding) -> bool:
-    """Whether the session is bound, and its user is still signed in."""
-    is_bound = conf.binds_sessions() and binding.key is not None
-    return is_bound and bool(signed_in_user(request).is_authenticated)
+def is_alive(request: HttpRequest) -> bool:
+    """Whether sessions are bound, and the user of this one is still signed in."""
+    return conf.binds_sessions() and bool(signed_in_user(request).is_authenticated)
 
 
 def bound_response(request: HttpRequest, binding: Binding, moment: int) -> HttpResponse:
