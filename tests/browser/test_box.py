@@ -41,6 +41,30 @@ def test_box_stays_after_a_wrong_value(page: Page) -> None:
     expect(page.locator(BOX)).to_contain_text("2 hours after it was set")
 
 
+def test_box_says_that_the_form_has_other_values(page: Page) -> None:
+    note = page.locator("[data-other-values]")
+    page.goto("/recipes/cookies/max-age/")
+    expect(note).to_be_hidden()
+    page.fill("[name=max_age]", "7200")
+    expect(note).to_be_visible()
+    page.locator(BOX).evaluate("box => box.dataset.old = ''")
+    page.evaluate("dispatchEvent(new Event('focus'))")
+    expect(page.locator(f"{BOX}[data-old]")).to_have_count(0)
+    expect(note).to_be_visible()
+    run_again(page)
+    expect(page.locator(BOX)).to_contain_text("2 hours after it was set")
+    expect(note).to_be_hidden()
+    run_again(page, name="a b")
+    expect(page.locator("[data-status]")).to_have_text("400 Bad Request")
+    expect(note).to_be_visible()
+
+
+def test_box_of_a_session_does_not_depend_on_the_form(page: Page) -> None:
+    page.goto("/recipes/sessions/set-item/")
+    page.fill("[name=value]", "green")
+    expect(page.locator("[data-other-values]")).to_be_hidden()
+
+
 def test_box_says_that_the_run_deleted_the_cookie(page: Page) -> None:
     run(page, "cookies/max-age")
     expect(page.locator(BOX)).to_contain_text("1 minute after it was set")

@@ -35,6 +35,7 @@ let expiryTimer;
 let knownCookies = document.cookie;
 // The page with the values of the latest run that was not refused: its answers are about them.
 let currentPage = location.href;
+let answeredValues = String(new URLSearchParams(fieldsOf(form)));
 
 async function run(event) {
   event.preventDefault();
@@ -56,7 +57,10 @@ async function run(event) {
   );
   showExchanges(outcome.exchanges);
   otherTabs.postMessage("ran");
-  if (outcome.values) currentPage = `${location.pathname}?${outcome.values}`;
+  if (outcome.values) {
+    answeredValues = outcome.values;
+    currentPage = `${location.pathname}?${outcome.values}`;
+  }
   await refresh();
 }
 
@@ -160,11 +164,23 @@ async function loadCurrentState() {
       const [current, updated] = [document.querySelector(selector), page.querySelector(selector)];
       if (current && updated) current.replaceWith(updated);
     }
+    noteOtherValues();
     refreshAtExpiry();
   } catch {
     // The cookie jar shows that the site does not answer.
   }
   showCookieJar(exchanges.at(-1), await readJar(formFolders()));
+}
+
+// Only a recipe that is run by GET has answers that depend on its form.
+function noteOtherValues() {
+  const isOther = String(new URLSearchParams(fieldsOf(form))) !== answeredValues;
+  document.querySelector("[data-other-values]").hidden = form.method !== "get" || !isOther;
+}
+
+function showTyped() {
+  showCurl(form);
+  noteOtherValues();
 }
 
 // A script does not see that the session's HttpOnly cookie expires.
@@ -178,7 +194,7 @@ function refreshAtExpiry() {
 const refreshIfVisible = () => document.visibilityState === "visible" && refreshBetweenRuns();
 
 form.addEventListener("submit", run);
-form.addEventListener("input", () => showCurl(form));
+form.addEventListener("input", showTyped);
 window.addEventListener("focus", refreshBetweenRuns);
 document.addEventListener("visibilitychange", refreshIfVisible);
 otherTabs.addEventListener("message", refreshBetweenRuns);
