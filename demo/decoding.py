@@ -114,7 +114,7 @@ def signed_steps(match: re.Match[str], salt: str, *, has_copy: bool) -> Iterator
             text.format(n=len(compressed), all=len(payload)),
             as_text(payload),
         )
-    yield from json_steps(payload)
+    yield from json_steps(payload, is_session=is_valid)
 
 
 def encrypted_steps(cookie: str) -> Iterator[Step]:
@@ -153,13 +153,18 @@ def encrypted_steps(cookie: str) -> Iterator[Step]:
     yield from (replace(step, needs_secret=True) for step in json_steps(content))
 
 
-def json_steps(payload: bytes) -> Iterator[Step]:
+def json_steps(payload: bytes, *, is_session: bool = True) -> Iterator[Step]:
     try:
         text = pretty(json.loads(payload.decode()))
     # Deeply nested brackets raise RecursionError.
     except (ValueError, RecursionError) as error:
         raise UnreadableError(_("This is not JSON.")) from error
-    yield Step(_("Parse JSON"), _("This is request.session."), text)
+    why = (
+        _("This is request.session.")
+        if is_session
+        else _("This is what the text says. It is not request.session, as the signature is wrong.")
+    )
+    yield Step(_("Parse JSON"), why, text)
 
 
 def is_signature_valid(text: str, salt: str) -> bool:

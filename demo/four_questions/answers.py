@@ -134,19 +134,19 @@ def readers(
 ) -> list[str]:
     """Return who else gets the cookie's text, by its attributes HttpOnly and Secure."""
     scripts = (
-        _("Scripts cannot read it (HttpOnly).")
+        _("Scripts cannot read the cookie (HttpOnly).")
         if is_hidden_from_scripts
-        else _("Scripts on the page can read it too (no HttpOnly).")
+        else _("Scripts on the page can read the cookie too (no HttpOnly).")
     )
     if not needs_https:
-        network = _("Over http, everybody on the way can read it too (no Secure).")
+        network = _("Over http, everybody on the way can read the cookie too (no Secure).")
     elif is_of_this_machine:
         network = _(
-            "It travels over https only (Secure), but Chrome, Edge and Firefox also send it over "
-            "http to this machine itself."
+            "The cookie travels over https only (Secure), but Chrome, Edge and Firefox also send "
+            "it over http to this machine itself."
         )
     else:
-        network = _("It travels over https only (Secure).")
+        network = _("The cookie travels over https only (Secure).")
     return [scripts, network]
 
 
@@ -155,9 +155,9 @@ def changers_on_the_way(*, needs_https: object, is_plain: bool = False) -> list[
     if needs_https:
         return []
     return [
-        _("Over http, everybody on the way can change and replace it too (no Secure).")
+        _("Over http, everybody on the way can change and replace the cookie (no Secure).")
         if is_plain
-        else _("Over http, everybody on the way can put another one in its place (no Secure).")
+        else _("Over http, everybody on the way can put another cookie in its place (no Secure).")
     ]
 
 

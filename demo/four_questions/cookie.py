@@ -68,7 +68,8 @@ def what_the_reader_checks(
     recipe: Recipe, setter: Recipe, values: Mapping[str, Any]
 ) -> Iterator[str]:
     """Yield the age that a recipe accepts which reads the cookie of another one."""
-    if setter is recipe or "max_age" not in recipe.form.base_fields:
+    reads_signature = recipe.subject == Subject.SIGNED_COOKIE and setter is not recipe
+    if not reads_signature or "max_age" not in recipe.form.base_fields:
         return
     form = recipe.form(initial_values(recipe.form) | dict(values.items()))
     form.full_clean()

@@ -29,8 +29,8 @@ def address_answers(request: HttpRequest) -> Answers | NoAnswers:
         about=_("The session whose key is in the address."),
         read=list(who_can_read(facts, request)),
         change=[
-            _("Whoever has the address, through this site."),
             *who_can_change_what_is_stored(facts),
+            _("Whoever has the address can change it through this site."),
             _("An address that somebody else has changed opens no session."),
         ],
         end=[

@@ -45,8 +45,20 @@ def session_answers(state: State) -> Answers | NoAnswers:
     facts = facts_or_reason(engine)
     if isinstance(facts, NoAnswers):
         return facts
+    if not state.is_readable:
+        return NoAnswers(
+            _(
+                "This site cannot read the stored session of this browser, so its requests find an "
+                "empty one."
+            )
+        )
+    about = (
+        _("Your session, on the engine %(engine)s.")
+        if state.has_session
+        else _("Your session, once this browser has one, on the engine %(engine)s.")
+    )
     return Answers(
-        about=_("Your session, on the engine %(engine)s.") % {"engine": engine.label},
+        about=about % {"engine": engine.label},
         read=list(who_can_read(facts, SetCookie("", state.request))),
         change=list(who_can_change(facts)),
         end=[*when_it_ends(state), *facts.ends_when_full],
@@ -120,7 +132,7 @@ def who_can_change_the_data(facts: EngineFacts) -> Iterator[str]:
         yield (
             _(
                 "Whoever can write to the database can put an older session, or another one, in "
-                "its place. It counts once the cache has no copy."
+                "its place. Requests read that one once the cache has no copy."
             )
             if facts.has_copy
             else _(

@@ -19,7 +19,7 @@ from demo.set_cookie import SetCookie
 from demo.wire import set_cookie_lines
 from demo.wording import joined
 
-from .answers import Answers, NoAnswers, kept_if
+from .answers import Answers, NoAnswers, closing_the_browser, kept_if
 from .cookie import answers_of, why_it_is_dropped, with_attributes
 from .session import session_answers
 
@@ -42,7 +42,7 @@ def messages_answers(recipe: Recipe, state: State) -> Answers | NoAnswers:
     about = [_("The cookie %(name)s, in which a message waits until a page shows it.")]
     end = _("Before that, when a page has shown the message.")
     if isinstance(storage, FallbackStorage):
-        about.append(_("What does not fit into it waits in your session, and ends with that."))
+        about.append(_("What does not fit into it waits in your session, and ends with either."))
         end = _("Before that, when a page has shown a message that waited in it.")
     return used_once(
         cookie,
@@ -73,11 +73,15 @@ def about_the_session_with_messages(
         if is_too_long
         else _("MESSAGE_STORAGE keeps messages in the session, so this is about your session.")
     )
-    return replace(
-        answers,
-        about=joined([about, answers.about]),
-        end=[*answers.end, _("The message alone ends when a page has shown it.")],
-    )
+    end = [*answers.end, _("The message alone ends when a page has shown it.")]
+    events = answers.events
+    if is_too_long:
+        end.append(
+            _("When the browser closes, it loses that cookie, and nothing shows the message.")
+        )
+        closings = [closing_the_browser(has_age=has_age) for has_age in (True, False)]
+        events = [closings[1], *(event for event in events if event not in closings)]
+    return replace(answers, about=joined([about, answers.about]), end=end, events=events)
 
 
 def order_answers(request: HttpRequest) -> Answers | NoAnswers:

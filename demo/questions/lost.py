@@ -105,8 +105,8 @@ def restart_the_site(lab: Lab) -> str:
             "of set_expiry()."
         ),
         NO: gettext_lazy(
-            "The end is stored with the session, so the site refuses it too. That the browser "
-            "deletes its cookie then is not what protects you."
+            "The site checks the time itself. That the browser deletes its cookie then is not what "
+            "protects you."
         ),
     },
 )

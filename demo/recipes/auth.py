@@ -288,7 +288,8 @@ def one_device_only(request: HttpRequest) -> HttpResponse:
     works_on=Subject.ENDED_SESSION,
 )
 def sign_out(request: HttpRequest) -> HttpResponse:
-    if not request.user.is_authenticated:
-        return TextResponse(gettext("Nobody was signed in."))
+    was_signed_in = request.user.is_authenticated
     logout(request)
+    if not was_signed_in:
+        return TextResponse(gettext("Nobody was signed in. logout() has flushed the session."))
     return redirect("demo:auth/sign-in")

@@ -27,7 +27,7 @@ def test_box_describes_the_run(page: Page) -> None:
     expect(page.locator(BOX)).to_contain_text("1 minute after it was set")
     run(page, "cookies/attributes", max_age="7200", httponly=True)
     expect(page.locator(BOX)).to_contain_text("2 hours after it was set")
-    expect(page.locator(BOX)).to_contain_text("Scripts cannot read it (HttpOnly).")
+    expect(page.locator(BOX)).to_contain_text("Scripts cannot read the cookie (HttpOnly).")
     expect(page.locator(BOX)).to_contain_text("color (expires=")
 
 
@@ -95,7 +95,7 @@ def test_box_without_scripts_describes_the_values_of_the_form(browser: Browser, 
         page.check("[name=httponly]")
         page.get_by_role("button", name="Four questions for these values").click()
         assert "2 hours after it was set" in page.inner_text(BOX)
-        assert "Scripts cannot read it (HttpOnly)." in page.inner_text(BOX)
+        assert "Scripts cannot read the cookie (HttpOnly)." in page.inner_text(BOX)
         assert page.input_value("[name=max_age]") == "7200"
         assert page.is_checked("[name=httponly]")
         assert "max_age=7200" in page.inner_text("[data-curl]")

@@ -80,7 +80,7 @@ def test_box_is_about_the_values_in_the_address(
     found = answers(client, page)
     assert about in found.about
     assert found.end[0].startswith(end)
-    is_hidden = "Scripts cannot read it (HttpOnly)." in found.read
+    is_hidden = "Scripts cannot read the cookie (HttpOnly)." in found.read
     assert is_hidden == ("httponly" in query)
 
 
@@ -163,3 +163,11 @@ def test_box_names_the_age_that_the_reader_checks(
             assert client.get(f"/signed/read/{query}").status_code == 200
             clock.shift(1)
             assert client.get(f"/signed/read/{query}").status_code == 400
+
+
+@pytest.mark.parametrize("max_age", ["0", "-5"])
+def test_deletion_elsewhere_accepts_no_signature(max_age: str, client: Client, db: None) -> None:
+    query = f"max_age={max_age}&path=/session/"
+    found = answers(client, f"/recipes/cookies/attributes/?{query}")
+    assert "accepts it" not in " ".join(found.end)
+    assert "accepts it" in " ".join(answers(client, "/recipes/signed/read/").end)

@@ -8,17 +8,17 @@ from pytest_django import Settings
 
 from demo.four_questions.answers import Answers
 
-HTTP_READERS = "Over http, everybody on the way can read it too (no Secure)."
-HTTP_EDITORS = "Over http, everybody on the way can change and replace it too (no Secure)."
-HTTP_REPLACERS = "Over http, everybody on the way can put another one in its place (no Secure)."
+HTTP_READERS = "Over http, everybody on the way can read the cookie too (no Secure)."
+HTTP_EDITORS = "Over http, everybody on the way can change and replace the cookie (no Secure)."
+HTTP_REPLACERS = "Over http, everybody on the way can put another cookie in its place (no Secure)."
 REPLAY = "An older one can be put back unnoticed while it is valid."
 NO_SUBDOMAINS = (
     "An IP address and a name without a dot have no subdomains: the cookie is this host's alone."
 )
-HTTPS_ONLY = "It travels over https only (Secure)."
+HTTPS_ONLY = "The cookie travels over https only (Secure)."
 ALSO_TO_THIS_MACHINE = (
-    "It travels over https only (Secure), but Chrome, Edge and Firefox also send it over http to "
-    "this machine itself."
+    "The cookie travels over https only (Secure), but Chrome, Edge and Firefox also send it over "
+    "http to this machine itself."
 )
 
 

@@ -41,12 +41,12 @@ def test_messages_wait_in_a_cookie(route: str, is_run: bool, profile: str, clien
     found = box(client, route)
     assert found.about.startswith(f"The cookie {COOKIE} (HttpOnly; Path=/; SameSite=Lax), in ")
     assert found.about.endswith(
-        "What does not fit into it waits in your session, and ends with that."
+        "What does not fit into it waits in your session, and ends with either."
     )
     assert not found.is_session
     assert found.read[:2] == [
         "Everybody who has it: it is signed, not encrypted.",
-        "Scripts cannot read it (HttpOnly).",
+        "Scripts cannot read the cookie (HttpOnly).",
     ]
     assert found.end == [
         "When the browser closes: it has no age.",
@@ -84,7 +84,7 @@ def test_messages_wait_in_the_session(
     settings.MESSAGE_STORAGE = IN_THE_SESSION
     assert box(client, route).about == (
         "MESSAGE_STORAGE keeps messages in the session, so this is about your session. "
-        "Your session, on the engine db."
+        "Your session, once this browser has one, on the engine db."
     )
     assert box(client, route).is_session
     assert box(client, route).end[-1] == ALONE
@@ -96,8 +96,12 @@ def test_long_message_waits_in_the_session(is_run: bool, profile: str, client: C
         client.post("/messages/too-long/")
     found = box(client, "messages/too-long")
     assert found.about.startswith("The message does not fit into its cookie, which only says")
-    assert found.about.endswith(f"Your session, on the engine {profile}.")
-    assert found.end[-1] == ALONE
+    has_one = "" if is_run else ", once this browser has one"
+    assert found.about.endswith(f"Your session{has_one}, on the engine {profile}.")
+    assert found.end[-2] == ALONE
+    fates = {event.what: event.fate for event in found.events}
+    assert fates["closing the browser, unless it restores its tabs"] == Fate.ENDED
+    assert "closing the browser" not in fates
     assert found.is_session
 
 
@@ -109,6 +113,12 @@ def test_box_of_a_long_message_is_true(client: Client, db: None) -> None:
     assert client.post("/messages/get-messages/").text == "No message waits.\n"
     client.cookies[COOKIE] = copy
     assert client.post("/messages/get-messages/").text == "No message waits.\n"
+    client.post("/messages/too-long/")
+    # As when the browser closes: the cookie of the session has an age, and stays.
+    del client.cookies[COOKIE]
+    assert client.session["_messages"]
+    assert client.post("/messages/get-messages/").text == "No message waits.\n"
+    assert "nothing shows the message" in box(client, "messages/too-long").end[-1]
     client.post("/messages/too-long/")
     client.post("/lifecycle/flush/")
     assert client.post("/messages/get-messages/").text == "No message waits.\n"

@@ -48,7 +48,7 @@ NO_HANDOVER = "a change to another engine without SESSION_HANDOVER_FROM"
 PUT_IN_PLACE = {
     "db": "Whoever can write to its store can put an older session, or another one, in its place.",
     "cached_db": "Whoever can write to the database can put an older session, or another one, in "
-    "its place. It counts once the cache has no copy.",
+    "its place. Requests read that one once the cache has no copy.",
 }
 # On a host that is not this machine.
 DROPPED = {"cookies/too-large", "prefixes/prefix", "payment/order-cookie"}
@@ -413,7 +413,7 @@ def test_session_of_another_visitor_in_the_store(
 @on("signed_cookies", "cache")
 def test_no_signature_or_no_store_to_write_to(profile: str) -> None:
     change = answers(visitor()).change
-    assert "in its place" not in " ".join(change).replace("put another one in its place", "")
+    assert "in its place" not in " ".join(change).replace("put another cookie in its place", "")
     older = "An older one can be put back unnoticed while it is valid."
     assert (older in change) == (profile == "signed_cookies")
 
@@ -421,10 +421,10 @@ def test_no_signature_or_no_store_to_write_to(profile: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("HTTPONLY", True, "Scripts cannot read it (HttpOnly)."),
-        ("HTTPONLY", False, "Scripts on the page can read it too (no HttpOnly)."),
-        ("SECURE", True, "It travels over https only (Secure)."),
-        ("SECURE", False, "Over http, everybody on the way can read it too (no Secure)."),
+        ("HTTPONLY", True, "Scripts cannot read the cookie (HttpOnly)."),
+        ("HTTPONLY", False, "Scripts on the page can read the cookie too (no HttpOnly)."),
+        ("SECURE", True, "The cookie travels over https only (Secure)."),
+        ("SECURE", False, "Over http, everybody on the way can read the cookie too (no Secure)."),
         ("SAMESITE", "Strict", "without it (SameSite=Strict)."),
         ("SAMESITE", "Lax", "without it (SameSite=Lax)."),
         ("SAMESITE", "None", "comes with it (SameSite=None)."),
@@ -508,8 +508,8 @@ def test_cookie_is_as_the_recipe_sets_it(recipe: Any, client: Client, db: None) 
         for line in kept:
             assert (line.partition("=")[0] or "without a name") in found.about.lower()
         for sentence, attribute in {
-            "Scripts on the page can read it too (no HttpOnly).": "httponly",
-            "Over http, everybody on the way can read it too (no Secure).": "secure",
+            "Scripts on the page can read the cookie too (no HttpOnly).": "httponly",
+            "Over http, everybody on the way can read the cookie too (no Secure).": "secure",
         }.items():
             assert (sentence in whole_box) == any(attribute not in line for line in kept)
         has_no_age = any("max-age=" not in line and "expires=" not in line for line in kept)
@@ -525,9 +525,9 @@ def test_each_of_two_cookies_is_described(client: Client, db: None) -> None:
     )
     assert found.read == [
         "Everybody who has it: its text is the value.",
-        "seen: Scripts on the page can read it too (no HttpOnly).",
-        "unseen: Scripts cannot read it (HttpOnly).",
-        "Over http, everybody on the way can read it too (no Secure).",
+        "seen: Scripts on the page can read the cookie too (no HttpOnly).",
+        "unseen: Scripts cannot read the cookie (HttpOnly).",
+        "Over http, everybody on the way can read the cookie too (no Secure).",
     ]
     assert found.change[0] == "seen: You, and scripts on the page. The site cannot tell."
     assert found.end == ["When the browser closes: it has no age."]
@@ -607,6 +607,7 @@ def test_cookie_of_another_recipe(
     ],
 )
 def test_recipe_without_a_single_cookie(route: str, client: Client, db: None) -> None:
+    client.post("/sessions/set-item/")
     about = answers(client, RECIPES[route].page_url).about
     assert about.endswith("so this is about your session. Your session, on the engine db.")
 

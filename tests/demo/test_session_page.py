@@ -228,3 +228,18 @@ def test_entries_of_django_and_of_this_project_are_explained(profile: str, ada: 
 def test_entries_of_views_need_no_explanation(client: Client, db: None) -> None:
     client.post("/sessions/set-item/")
     assert "Entries that Django" not in client.get("/session/").text
+
+
+def test_session_that_this_site_cannot_read(settings: Settings, db: None) -> None:
+    client = visitor()
+    settings.SECRET_KEY = "the key of next year, which is long enough to be one of a site"
+    page = get_page(client)
+    assert "It is not request.session, as the signature is wrong." in page
+    assert "This is request.session." not in page
+    assert "This site cannot read the stored session of this browser" in page
+    assert "Kept after:" not in page
+
+
+def test_box_of_a_session_to_come(profile: str, client: Client, db: None) -> None:
+    assert f"Your session, once this browser has one, on the engine {profile}." in get_page(client)
+    assert f"Your session, on the engine {profile}." in get_page(visitor())
