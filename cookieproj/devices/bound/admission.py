@@ -46,16 +46,16 @@ REASONS = {
 
 
 class BoundAdmission:
-    """The admission of one request.
+    """The admission of one request, or of a connection with these cookies.
 
     ``refusal`` says why it was refused: then it continues as if it had no session cookie.
     ``binding`` is that of the session, and ``cookie`` the bound cookie, if it is valid.
     """
 
-    def __init__(self, request: HttpRequest) -> None:
+    def __init__(self, cookies: dict[str, str], request: HttpRequest | None = None) -> None:
+        self._cookies = cookies
         # Weakly, as the request refers to this.
-        self._request = ref(request)
-        self._cookies = request.COOKIES
+        self._request = ref(request) if request else lambda: None
         self.refusal: Refusal | None = None
         self.binding: Binding | None = None
         self.cookie: BoundCookie | None = None

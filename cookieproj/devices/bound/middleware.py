@@ -37,7 +37,7 @@ class BoundSessionsMiddleware(MiddlewareMixin):
 
     def process_request(self, request: HttpRequest) -> None:
         if conf.binds_sessions():
-            setattr(request, ADMISSION_ATTRIBUTE, BoundAdmission(request))
+            setattr(request, ADMISSION_ATTRIBUTE, BoundAdmission(request.COOKIES, request))
 
     def process_response(self, request: HttpRequest, response: Any) -> Any:
         admission: BoundAdmission | None = getattr(request, ADMISSION_ATTRIBUTE, None)
