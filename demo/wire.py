@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy
 
 from cookieproj.devices.bound import bound_cookie
 from cookieproj.devices.bound.demands import demand_cookie_names
-from cookieproj.devices.constants import PREVIOUS_COOKIE
+from cookieproj.devices.constants import PREVIOUS_COOKIE, VISITOR_COOKIE
 from cookieproj.engines import running_engine
 from cookieproj.engines.cookie_checks import ADDRESS
 from cookieproj.engines.listing import ListingMixin
@@ -217,7 +217,7 @@ def secret_cookie_names() -> set[str]:
     return {
         settings.SESSION_COOKIE_NAME,
         bound_cookie.cookie_name(),
-        bound_cookie.cookie_name(PREVIOUS_COOKIE),
+        *map(bound_cookie.cookie_name, (PREVIOUS_COOKIE, VISITOR_COOKIE)),
         settings.CSRF_COOKIE_NAME,
         LOGIN_COOKIE,
         SECURE_LOGIN_COOKIE,

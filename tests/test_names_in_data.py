@@ -81,6 +81,7 @@ DEVICES = {
     "BOUND_COOKIE": "bound_session",
     "DEMANDED_COOKIE": "proof_demanded",
     "PREVIOUS_COOKIE": "previous_bound_session",
+    "VISITOR_COOKIE": "visitor_session",
     "DEVICE_COOKIE": "known_device",
     "DEVICE_COOKIE_SALT": "cookieproj.devices.device_cookie",
     "DEVICE_LABEL": "cookieproj.devices.known_device:",

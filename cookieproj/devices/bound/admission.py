@@ -48,7 +48,8 @@ REASONS = {
 class BoundAdmission:
     """The admission of one request, or of a connection with these cookies.
 
-    ``refusal`` says why it was refused: then it continues as if it had no session cookie.
+    ``refusal`` says why it was refused: then it continues as if it had no session cookie. With
+    ``is_of_visitor`` it has the session that began after an earlier refusal.
     ``binding`` is that of the session, and ``cookie`` the bound cookie, if it is valid.
     """
 
@@ -56,6 +57,7 @@ class BoundAdmission:
         self._cookies = cookies
         # Weakly, as the request refers to this.
         self._request = ref(request) if request else lambda: None
+        self.is_of_visitor = False
         self.refusal: Refusal | None = None
         self.binding: Binding | None = None
         self.cookie: BoundCookie | None = None

@@ -69,7 +69,7 @@ def set_cookie(
     return set_on(response, cookie_name(), value, conf.bound_age())
 
 
-def set_on(response: HttpResponse, name: str, value: str, max_age: int) -> "Morsel[str]":
+def set_on(response: HttpResponse, name: str, value: str, max_age: int | None) -> "Morsel[str]":
     """Set a cookie beside the session's. A device is bound over https alone, so it is Secure."""
     response.set_cookie(
         name,
