@@ -76,6 +76,17 @@ def test_browser_without_its_key_can_sign_in(device: Device) -> None:
     assert device.is_in
 
 
+def test_visitor_of_before_does_not_hide_a_later_session(device: Device) -> None:
+    """A late response sets the visitor's cookie once more, after a sign-in."""
+    other = device.thief_of_session()
+    form = form_of(other)
+    late = other.thief().post("/sessions/set-item/")
+    other.post(SIGN_IN, form)
+    other.receive(late)
+    assert VISITOR_COOKIE in other.client.cookies
+    assert other.is_in
+
+
 def from_here() -> dict[str, str]:
     """Over https Django asks for the page that a form was on."""
     return {"referer": f"https://testserver{SIGN_IN}"}

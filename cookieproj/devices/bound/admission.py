@@ -51,10 +51,12 @@ class BoundAdmission:
     ``refusal`` says why it was refused: then it continues as if it had no session cookie. With
     ``is_of_visitor`` it has the session that began after an earlier refusal.
     ``binding`` is that of the session, and ``cookie`` the bound cookie, if it is valid.
+    ``session_cookie`` is the value that was sent.
     """
 
     def __init__(self, cookies: dict[str, str], request: HttpRequest | None = None) -> None:
         self._cookies = cookies
+        self.session_cookie = cookies.get(settings.SESSION_COOKIE_NAME, "")
         # Weakly, as the request refers to this.
         self._request = ref(request) if request else lambda: None
         self.is_of_visitor = False

@@ -23,13 +23,7 @@ from .admission import BoundAdmission, Refusal
 from .bound_cookie import cookie_name, delete_cookie
 from .pages import is_link_of_another_site, reload_from_here, try_again
 from .registering import add_header
-from .visitors import (
-    end_visit,
-    is_signed_in,
-    is_visitors,
-    open_visitors_session,
-    rename_cookie,
-)
+from .visitors import end_visit, is_signed_in, open_visitors_session, rename_cookie
 
 
 class BoundSessionsMiddleware(MiddlewareMixin):
@@ -44,9 +38,7 @@ class BoundSessionsMiddleware(MiddlewareMixin):
     def process_request(self, request: HttpRequest) -> None:
         if conf.binds_sessions():
             admission = BoundAdmission(request.COOKIES, request)
-            admission.is_of_visitor = is_visitors(request)
-            if admission.is_of_visitor:
-                open_visitors_session(request)
+            admission.is_of_visitor = open_visitors_session(request)
             setattr(request, ADMISSION_ATTRIBUTE, admission)
 
     def process_response(self, request: HttpRequest, response: Any) -> Any:
@@ -74,7 +66,7 @@ def response_to_refused(
     if cookie_name() in request.COOKIES:
         # So that the browser renews it before the next request.
         delete_cookie(response)
-    rename_cookie(response)
+    rename_cookie(response, admission.session_cookie)
     return response
 
 
