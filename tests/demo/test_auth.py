@@ -137,7 +137,8 @@ def test_device_proof_lets_in_whoever_is_not_bound_and_says_so(profile: str, ada
     assert "Browsers bind sessions over https alone." in page.text
     assert 'href="/bound/"' in page.text
     over_https = client.get("/auth/device-proof/", secure=True)
-    assert "If it were bound" in over_https.text
+    assert "This happens in a bound session:" in over_https.text
+    assert "Over https" not in over_https.text
 
 
 @pytest.mark.usefixtures("profile")
