@@ -25,9 +25,9 @@ from cookieproj.devices.bound import headers
 from cookieproj.devices.bound.admission import BoundAdmission
 from cookieproj.devices.bound.binding import Binding
 from cookieproj.devices.bound.bound_cookie import cookie_name
+from cookieproj.devices.bound.demands import demand_cookie_names
 from cookieproj.devices.bound.proofs import MAX_PROOF_LENGTH
 from cookieproj.devices.bound.registering import OFFERED_ATTRIBUTE, REGISTER, RENEW
-from cookieproj.devices.constants import PROOF_DEMANDED_COOKIE
 from cookieproj.engines.admission import ADMISSION_ATTRIBUTE
 
 from .decoding import UnreadableError, decode_base64, pretty
@@ -118,7 +118,7 @@ def step_of(request: HttpRequest, response: HttpResponse) -> Step | None:
 
 
 def demands_proof(response: HttpResponse) -> bool:
-    return cookie_name(PROOF_DEMANDED_COOKIE) in response.cookies
+    return any(name in response.cookies for name in demand_cookie_names())
 
 
 def remember(binding_id: str, seen: Exchange) -> None:
@@ -173,7 +173,7 @@ def response_lines(response: HttpResponse, *, has_instructions: bool) -> Iterato
 
 def is_own(line: str) -> bool:
     """Whether the line begins with a cookie that is about the session or its binding."""
-    names = {settings.SESSION_COOKIE_NAME, cookie_name(), cookie_name(PROOF_DEMANDED_COOKIE)}
+    names = {settings.SESSION_COOKIE_NAME, cookie_name(), *demand_cookie_names()}
     return line.partition("=")[0] in names
 
 

@@ -18,7 +18,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from cookieproj.devices.bound import bound_cookie
-from cookieproj.devices.constants import BOUND_COOKIE, PROOF_DEMANDED_COOKIE
+from cookieproj.devices.bound.demands import demand_cookie_names
+from cookieproj.devices.constants import PREVIOUS_COOKIE, VISITOR_COOKIE
 from cookieproj.engines import running_engine
 from cookieproj.engines.cookie_checks import ADDRESS
 from cookieproj.engines.listing import ListingMixin
@@ -208,7 +209,7 @@ def parse_set_cookie(line: str) -> dict[str, Any]:
 
 def bound_cookie_names() -> list[str]:
     """Return the names of cookies that a browser with a bound session has renewed at any time."""
-    return [bound_cookie.cookie_name(name) for name in (BOUND_COOKIE, PROOF_DEMANDED_COOKIE)]
+    return [bound_cookie.cookie_name(), *demand_cookie_names()]
 
 
 def secret_cookie_names() -> set[str]:
@@ -216,6 +217,7 @@ def secret_cookie_names() -> set[str]:
     return {
         settings.SESSION_COOKIE_NAME,
         bound_cookie.cookie_name(),
+        *map(bound_cookie.cookie_name, (PREVIOUS_COOKIE, VISITOR_COOKIE)),
         settings.CSRF_COOKIE_NAME,
         LOGIN_COOKIE,
         SECURE_LOGIN_COOKIE,

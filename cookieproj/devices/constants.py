@@ -23,16 +23,20 @@ REGISTRY_SEAL = "demo.SignedInSession"
 ROW_ITEM = "_signed_in_session"
 
 # In a session: its binding to the key of a device. Under a changed name bound sessions would be
-# unbound. The salts of the two signatures: under changed ones each browser would have to prove its
-# key once more.
+# unbound. The salts of the three signatures: under changed ones each browser would have to prove
+# its key once more.
 BINDING_ITEM = "_session_binding"
 BOUND_COOKIE_SALT = "cookieproj.devices.bound_cookie"
 CHALLENGE_SALT = "cookieproj.devices.bound_challenge"
+DEMAND_SALT = "cookieproj.devices.bound_demand"
 
-# The bound cookie, and the one that asks for a proof at this moment, without their prefix. Browsers
-# renew the name that they were told: under a changed one bound users would be signed out.
+# The bound cookie; those that ask for a proof at this moment, with a number; the bound cookie that
+# these have replaced; and that of a visitor's session. All without their prefix. Browsers renew the
+# name that they were told: under a changed one bound users would be signed out.
 BOUND_COOKIE = "bound_session"
-PROOF_DEMANDED_COOKIE = "proof_demanded"
+DEMANDED_COOKIE = "proof_demanded"
+PREVIOUS_COOKIE = "previous_bound_session"
+VISITOR_COOKIE = "visitor_session"
 
 # The cookie with the id of a browser, the salt of its signature, and the label of the digest that a
 # row of ``KnownDevice`` stores. If one changed, each device would be a new one.

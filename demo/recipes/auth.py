@@ -11,10 +11,12 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
 
+from cookieproj.devices.bound.decorators import proof_now
 from cookieproj.devices.decorators import recently_authenticated, require_post
 from cookieproj.devices.signing_out import sign_out_everywhere
 from cookieproj.devices.views import devices_signed_out
 from demo import demo_accounts
+from demo.bound_page import Status
 from demo.login_auth import (
     is_admitted,
     login_auth,
@@ -259,6 +261,21 @@ def send(request: HttpRequest) -> HttpResponse:
 )
 def ask_again(request: HttpRequest) -> HttpResponse:
     return redirect("demo:transfer")
+
+
+@recipe(
+    _("Ask the device for a proof"),
+    _(
+        "Sign in first. proof_now asks the browser and not its user: the browser proves that it "
+        "has the key to which the session is bound, so nobody gets in with copied cookies. A "
+        "session that is not bound is let in. Over http none is bound, and the page says what "
+        "would happen over https."
+    ),
+)
+@proof_now
+@login_required
+def device_proof(request: HttpRequest) -> HttpResponse:
+    return render(request, "demo/device_proof.html", {"status": Status(request)})
 
 
 @recipe(

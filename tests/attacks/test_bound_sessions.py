@@ -26,6 +26,9 @@ from .conftest import Report
 
 AGE = 300
 
+# Views with ``proof_now``, of ``tests.devices.test_proof_now``.
+PROOF_NOW_PATHS = ("/pay/", "/pay-async/", "/close/", "/close-async/")
+
 
 @pytest.fixture(autouse=True)
 def bound(settings: Settings, profile: str) -> None:
@@ -109,6 +112,18 @@ def test_browser_may_quote_its_texts(device: Device) -> None:
     session_id, proof = device.told["session_identifier"], device.proof(device.challenge)
     names = {"sec_secure_session_id": f'"{session_id}"', "secure_session_response": f'"{proof}"'}
     assert device.post(device.told["refresh_url"], **names).status_code == 200
+
+
+@pytest.mark.urls("tests.devices.test_proof_now")
+def test_proof_is_spent_only_where_it_was_demanded(device: Device, report: Report) -> None:
+    """Copied with all cookies, at the moment at which the browser has renewed."""
+    device.renew()
+    spent = []
+    for path in (*PROOF_NOW_PATHS, "/pay/?to=eve"):
+        device.post("/pay/?to=bob")
+        device.renew()
+        spent += [path] if device.thief().post(path).status_code == 200 else []
+    report("A proof for one view, spent at another", [*PROOF_NOW_PATHS, "/pay/?to=eve"], spent)
 
 
 def test_proof_for_another_session_is_refused(device: Device, ada: User, report: Report) -> None:

@@ -37,10 +37,17 @@ def pay(request: HttpRequest) -> HttpResponse:
     return HttpResponse(f"paid {request.POST.get('amount', '')}")
 
 
+@proof_now
+@login_required
+def close(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("closed")
+
+
 root: list[Any] = urls.urlpatterns
 root += [
     path("who/", who),
     path("remember/<name>/", remember),
     path("remembered/", remembered),
     path("pay/", pay),
+    path("close/", close),
 ]

@@ -11,6 +11,7 @@ from tests.conftest import copied
 from tests.sites import in_production
 
 from .conftest import sign_in
+from .recipe_page import run
 from .test_pages import violations
 
 pytestmark = pytest.mark.long
@@ -68,6 +69,14 @@ def test_steps_of_this_browser_are_shown(ada: Page) -> None:
     for width in (1280, 360, 320):
         ada.set_viewport_size({"width": width, "height": 800})
         assert ada.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_recipe_of_a_proof_shows_its_redirect(ada: Page) -> None:
+    text = run(ada, "auth/device-proof")
+    assert "Let in: the device has proved its key for this very request." in text
+    assert ada.inner_text("[data-status]").startswith("200 OK")
+    expect(ada.locator("[data-wire]")).to_contain_text("307 Temporary Redirect")
+    assert violations(ada) == []
 
 
 def test_theft_by_keyboard(ada: Page) -> None:

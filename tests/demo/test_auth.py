@@ -14,6 +14,7 @@ from demo.constants import LOGIN_COOKIE
 from demo.models import User
 from tests.browsers import browser, is_in
 from tests.devices.asking import answer, asks
+from tests.devices.bound_device import Device
 
 SIGN_INS = pytest.mark.parametrize(
     ("sign_in", "account"),
@@ -126,6 +127,29 @@ def test_money_is_sent_after_the_password_was_given_again(profile: str, ada: Use
     assert "5 sent" not in page.text
     assert asks(answer(client, page, "wrong"))
     assert "5 sent" in answer(client, page).text
+
+
+def test_device_proof_lets_in_whoever_is_not_bound_and_says_so(profile: str, ada: User) -> None:
+    client = browser(ada)
+    page = client.get("/auth/device-proof/")
+    assert page.status_code == 200
+    assert "Let in without a proof" in page.text
+    assert "Browsers bind sessions over https alone." in page.text
+    assert 'href="/bound/"' in page.text
+    over_https = client.get("/auth/device-proof/", secure=True)
+    assert "This happens in a bound session:" in over_https.text
+    assert "Over https" not in over_https.text
+
+
+@pytest.mark.usefixtures("profile")
+def test_device_proof_asks_a_bound_session(settings: Settings, ada: User) -> None:
+    settings.DEVICES_BOUND = "offer"
+    device = Device().bind(ada)
+    assert device.get("/auth/device-proof/").status_code == 307
+    assert device.renew().status_code == 200
+    page = device.get("/auth/device-proof/")
+    assert page.status_code == 200
+    assert "the device has proved its key" in page.content.decode()
 
 
 def test_sign_out_by_hand_keeps_other_data(profile: str, client: Client, ada: User) -> None:

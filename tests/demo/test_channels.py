@@ -6,12 +6,11 @@ import pytest
 from asgiref.sync import async_to_sync
 from channels.auth import AuthMiddlewareStack  # type: ignore[import-untyped]
 from channels.generic.websocket import WebsocketConsumer  # type: ignore[import-untyped]
-from django.conf import settings
 from django.test import Client
 from pytest_django import Settings
 
 from demo.models import User
-from tests.browsers import again, browser, is_in, key_of
+from tests.browsers import again, browser, is_in
 from tests.engines.handover_switch import PAIRS, Switch
 
 
@@ -29,8 +28,8 @@ class Greeting(WebsocketConsumer):  # type: ignore[misc]
         self.send(self.scope["user"].get_username() or "nobody")
 
 
-def websocket_user(client: Client) -> str:
-    """Open and close a websocket with the client's cookie, and return its user."""
+def websocket_user(client: Client, stack: Any = AuthMiddlewareStack) -> str:
+    """Open and close a websocket with the client's cookies, and return its user."""
     incoming = iter([{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1000}])
     sent: list[Any] = []
 
@@ -40,9 +39,9 @@ def websocket_user(client: Client) -> str:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    cookie = f"{settings.SESSION_COOKIE_NAME}={key_of(client)}"
+    cookie = "; ".join(f"{name}={morsel.value}" for name, morsel in client.cookies.items())
     scope = {"type": "websocket", "path": "/", "headers": [(b"cookie", cookie.encode())]}
-    async_to_sync(AuthMiddlewareStack(Greeting.as_asgi()))(scope, receive, send)
+    async_to_sync(stack(Greeting.as_asgi()))(scope, receive, send)
     [_accepted, greeting] = sent
     return str(greeting["text"])
 

@@ -96,7 +96,9 @@ def test_page_has_names_of_secret_cookies(wire_client: Client) -> None:
     page = wire_client.get("/recipes/sessions/set-item/").content.decode()
     [names] = re.findall('data-secret-cookies="([^"]*)"', page)
     assert set(names.split()) == {
-        *("sessionid", "__Host-bound_session", "csrftoken", "login_auth", "__Host-login_auth")
+        *("sessionid", "__Host-bound_session", "__Host-previous_bound_session"),
+        "__Host-visitor_session",
+        *("csrftoken", "login_auth", "__Host-login_auth"),
     }
 
 

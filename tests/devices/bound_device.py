@@ -53,6 +53,11 @@ class Device:
     def _sent(self, names: dict[str, str]) -> dict[str, str]:
         return {"host": self.host} | {name.replace("_", "-"): text for name, text in names.items()}
 
+    def receive(self, response: HttpResponse) -> None:
+        """Keep the cookies of a response to another tab."""
+        self.client.cookies.update(response.cookies)
+        self._keep(response)
+
     def _keep(self, response: Any) -> HttpResponse:
         """Do as a browser with deleted cookies and offers."""
         for name in [name for name, morsel in self.client.cookies.items() if not morsel.value]:

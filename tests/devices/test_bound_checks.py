@@ -1,9 +1,11 @@
 """The system checks of DEVICES_BOUND."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.core.checks import run_checks
+from django.urls import clear_script_prefix, set_script_prefix
 from pytest_django import Settings
 
 from cookieproj.devices.bound.middleware import BoundSessionsMiddleware
@@ -15,12 +17,16 @@ def offered(settings: Settings) -> None:
     settings.SESSION_COOKIE_SECURE = True
 
 
+@pytest.fixture(autouse=True)
+def script_prefix() -> Iterator[None]:
+    yield
+    clear_script_prefix()
+
+
 def found(*, deploy: bool = False) -> set[str]:
     numbers = [
         *(f"devices.E{number:03}" for number in range(11, 17)),
-        "devices.W005",
-        "devices.W006",
-        "devices.W007",
+        *(f"devices.W{number:03}" for number in range(5, 10)),
     ]
     ids = {str(message.id) for message in run_checks(include_deployment_checks=deploy)}
     return ids & set(numbers)
@@ -94,10 +100,39 @@ def test_cookie_that_is_sent_over_http_is_warned_of(settings: Settings) -> None:
     assert (found(), found(deploy=True)) == (set(), {"devices.W005"})
 
 
+def test_required_binding_without_https_is_warned_of_in_development_too(
+    settings: Settings,
+) -> None:
+    settings.SESSION_COOKIE_SECURE = False
+    settings.DEVICES_BOUND = "require"
+    assert found() == found(deploy=True) == {"devices.W009"}
+
+
+@pytest.mark.parametrize("path", ["/", "/devices", "/devices/", "/devices/bound"])
+def test_cookie_that_the_two_views_get_is_accepted(path: str, settings: Settings) -> None:
+    settings.SESSION_COOKIE_PATH = path
+    assert found() == set()
+
+
+@pytest.mark.parametrize("path", ["/shop/", "/dev", "/devices/bound/register/"])
+def test_cookie_that_one_of_the_two_views_does_not_get_is_warned_of(
+    path: str, settings: Settings
+) -> None:
+    settings.SESSION_COOKIE_PATH = path
+    assert found() == {"devices.W008"}
+
+
+def test_prefix_of_the_site_counts(settings: Settings) -> None:
+    settings.SESSION_COOKIE_PATH = "/shop/"
+    set_script_prefix("/shop/")
+    assert found() == set()
+
+
 def test_site_that_binds_no_sessions_is_left_alone(settings: Settings) -> None:
     settings.DEVICES_BOUND = None
     settings.MIDDLEWARE = []
     settings.SESSION_COOKIE_DOMAIN = "example.com"
+    settings.SESSION_COOKIE_PATH = "/shop/"
     assert found(deploy=True) == set()
 
 

@@ -10,6 +10,7 @@ from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt
 
 from cookieproj.devices.bound.decorators import MAX_ATTEMPTS, PROOF_AGE, proof_now
+from cookieproj.devices.bound.demands import SLOTS, demand_cookie_names
 from demo.models import User
 
 from .bound_device import Device
@@ -28,6 +29,8 @@ async def pay_async(request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path("pay/", csrf_exempt(proof_now(pay))),
     path("pay-async/", csrf_exempt(proof_now(pay_async))),
+    path("close/", csrf_exempt(proof_now(pay))),
+    path("close-async/", csrf_exempt(proof_now(pay_async))),
     path("", include("cookieproj.urls")),
 ]
 
@@ -48,6 +51,77 @@ def test_each_proof_admits_one_request(device: Device) -> None:
     assert device.post("/pay/").status_code == 200
     for sender in (device, thief):
         assert sender.post("/pay/").status_code == 307
+
+
+# A request, and another one that its proof is not for.
+OTHERS = [
+    (("post", "/pay/"), ("post", "/close/")),
+    (("post", "/pay/"), ("post", "/close-async/")),
+    (("post", "/pay-async/"), ("post", "/close/")),
+    (("get", "/pay/"), ("post", "/pay/")),
+    (("get", "/pay/?to=bob"), ("get", "/pay/?to=eve")),
+]
+
+
+@pytest.mark.parametrize(("asked", "other"), OTHERS)
+def test_proof_is_for_one_request(
+    asked: tuple[str, str], other: tuple[str, str], device: Device
+) -> None:
+    send(device, asked)
+    device.renew()
+    assert send(device.thief(), other) == 307
+    assert send(device, asked) == 200
+    assert send(device, other) == 307
+    device.renew()
+    assert send(device, other) == 200
+
+
+def send(device: Device, sent: tuple[str, str]) -> int:
+    method, path = sent
+    response: HttpResponse = getattr(device, method)(path)
+    return response.status_code
+
+
+def test_one_renewal_is_for_all_tabs(device: Device) -> None:
+    paths = ["/pay/", "/pay-async/", "/close-async/"]
+    assert send_together(device, paths) == paths
+    device.renew()
+    assert send_together(device, paths) == []
+
+
+def test_tab_whose_demand_has_been_replaced_is_let_in_after_another(device: Device) -> None:
+    """The demands of these two are in the same slot."""
+    paths = ["/pay/", "/close/"]
+    assert send_together(device, paths) == paths
+    device.renew()
+    assert send_together(device, paths) == ["/pay/"]
+    device.renew()
+    assert send_together(device, ["/pay/"]) == []
+
+
+def test_two_tabs_with_the_same_page_take_two_proofs(device: Device) -> None:
+    assert send_together(device, ["/pay/"] * 2) == ["/pay/"] * 2
+    device.renew()
+    assert send_together(device, ["/pay/"] * 2) == ["/pay/"]
+    device.renew()
+    assert send_together(device, ["/pay/"]) == []
+
+
+def test_number_of_cookies_is_bounded(device: Device) -> None:
+    send_together(device, [f"/pay/?number={number}" for number in range(50)])
+    names = [name for name in device.client.cookies if "proof_demanded" in name]
+    assert len(names) == SLOTS
+    device.renew()
+    assert not any("proof_demanded" in name for name in device.client.cookies)
+
+
+def send_together(device: Device, paths: list[str]) -> list[str]:
+    """Send the requests with the same cookies, and return the paths that want a proof."""
+    tabs = [(path, device.thief()) for path in paths]
+    responses = [(path, tab.post(path)) for path, tab in tabs]
+    for _path, response in responses:
+        device.receive(response)
+    return [path for path, response in responses if response.status_code == 307]
 
 
 def test_copied_cookies_are_refused_at_once(device: Device) -> None:
@@ -71,12 +145,20 @@ def test_ordinary_renewal_is_no_proof_for_the_view(device: Device) -> None:
 def test_renewal_that_was_on_its_way_is_followed_by_another(device: Device) -> None:
     """Its response comes after the demand, and sets a cookie that is no proof for the view."""
     device.post("/pay/")
-    demanded = device.client.cookies.pop("__Host-proof_demanded").value
+    demands = take_demands(device)
     assert device.renew().status_code == 200
-    device.client.cookies["__Host-proof_demanded"] = demanded
+    device.client.cookies.update(demands)
     assert device.post("/pay/").status_code == 307
     device.renew()
     assert device.post("/pay/").status_code == 200
+
+
+def test_demand_lets_a_cookie_stay_that_is_on_its_way(clock: Any, ada: User) -> None:
+    """Chromium does not wait with a request while it renews in the background."""
+    device = Device().bind(ada).forget_bound_cookie()
+    response = device.post("/pay/")
+    assert response.status_code == 307
+    assert "__Host-bound_session" not in response.cookies
 
 
 def test_proof_grows_old(device: Device, clock: Any) -> None:
@@ -111,8 +193,14 @@ def test_browser_that_may_not_renew_gets_its_cookie_back(device: Device) -> None
     response = device.post("/pay/", secure_session_skipped="quota_exceeded")
     assert response.status_code == 503
     assert device.client.cookies["__Host-bound_session"].value == before
-    assert "__Host-proof_demanded" not in device.client.cookies
+    assert not take_demands(device)
     assert device.is_in
+
+
+def take_demands(device: Device) -> Any:
+    """Remove the cookies that ask for a proof, and return them."""
+    names = [name for name in device.client.cookies if name in demand_cookie_names()]
+    return {name: device.client.cookies.pop(name) for name in names}
 
 
 def test_link_of_another_site_loads_the_page_again_first(device: Device) -> None:

@@ -46,16 +46,20 @@ REASONS = {
 
 
 class BoundAdmission:
-    """The admission of one request.
+    """The admission of one request, or of a connection with these cookies.
 
-    ``refusal`` says why it was refused: then it continues as if it had no session cookie.
+    ``refusal`` says why it was refused: then it continues as if it had no session cookie. With
+    ``is_of_visitor`` it has the session that began after an earlier refusal.
     ``binding`` is that of the session, and ``cookie`` the bound cookie, if it is valid.
+    ``session_cookie`` is the value that was sent.
     """
 
-    def __init__(self, request: HttpRequest) -> None:
+    def __init__(self, cookies: dict[str, str], request: HttpRequest | None = None) -> None:
+        self._cookies = cookies
+        self.session_cookie = cookies.get(settings.SESSION_COOKIE_NAME, "")
         # Weakly, as the request refers to this.
-        self._request = ref(request)
-        self._cookies = request.COOKIES
+        self._request = ref(request) if request else lambda: None
+        self.is_of_visitor = False
         self.refusal: Refusal | None = None
         self.binding: Binding | None = None
         self.cookie: BoundCookie | None = None

@@ -28,7 +28,7 @@ class Binding:
 
     Moments of challenges, in milliseconds: ``used`` is that of the last one whose proof has renewed
     the bound cookie. ``spent`` is that of the last one whose proof has admitted a request to a view
-    with ``proof_now``.
+    with ``proof_now``; ``spent_for`` are the purposes of these requests.
     """
 
     id: str
@@ -40,6 +40,7 @@ class Binding:
     confirmed: int = 0
     used: int = 0
     spent: int = 0
+    spent_for: str = ""
 
     @classmethod
     def new(cls, *, is_required: bool) -> Self:

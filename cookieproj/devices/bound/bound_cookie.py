@@ -3,25 +3,21 @@
 import json
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from http.cookies import Morsel
 from typing import Any
 
 from django.conf import settings
 from django.core.signing import BadSignature
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 
 from cookieproj.devices import conf
-from cookieproj.devices.constants import BOUND_COOKIE, BOUND_COOKIE_SALT, PROOF_DEMANDED_COOKIE
+from cookieproj.devices.constants import BOUND_COOKIE, BOUND_COOKIE_SALT
 from cookieproj.engines import running_engine
 from cookieproj.engines.signatures import sign, unpack, verify
 
 from .binding import Binding
 from .proofs import PublicKey
-
-# Digits of a number of attempts.
-MAX_DIGITS = 3
 
 # Seconds for which the server takes it after its browser has dropped it: a request may have been on
 # its way, or wait behind others. Never longer than the cookie lives.
@@ -32,13 +28,14 @@ LEEWAY = 30
 class BoundCookie:
     """``moment`` is that of the challenge whose proof has set it, in milliseconds since 1970.
 
+    ``purposes`` name the requests for which the proof was demanded.
     ``key`` is in it if only the browser has the session: another response may have replaced the
     session cookie that has it.
     """
 
     issued: int
     moment: int
-    is_demanded: bool
+    purposes: list[str]
     key: PublicKey | None
 
     @property
@@ -62,17 +59,17 @@ def cookie_name(name: str = BOUND_COOKIE) -> str:
 
 
 def set_cookie(
-    response: HttpResponse, binding: Binding, moment: int, *, is_demanded: bool
+    response: HttpResponse, binding: Binding, moment: int, purposes: list[str]
 ) -> "Morsel[str]":
     """Set the cookie of a proof whose challenge is of that moment, and return it."""
-    content: list[Any] = [binding.id, moment, is_demanded]
+    content: list[Any] = [binding.id, moment, purposes]
     if running_engine.is_held_by_browser():
         content += [binding.algorithm, binding.jwk]
     value = sign(json.dumps(content).encode(), BOUND_COOKIE_SALT)
     return set_on(response, cookie_name(), value, conf.bound_age())
 
 
-def set_on(response: HttpResponse, name: str, value: str, max_age: int) -> "Morsel[str]":
+def set_on(response: HttpResponse, name: str, value: str, max_age: int | None) -> "Morsel[str]":
     """Set a cookie beside the session's. A device is bound over https alone, so it is Secure."""
     response.set_cookie(
         name,
@@ -98,41 +95,7 @@ def read_cookie(cookies: Mapping[str, str], binding: Binding) -> BoundCookie | N
     except (BadSignature, ValueError):
         return None
     serialized, issued = unpack(value)
-    binding_id, moment, is_demanded, *key = json.loads(serialized)
-    cookie = BoundCookie(issued, moment, is_demanded, PublicKey(*key) if key else None)
+    binding_id, moment, purposes, *key = json.loads(serialized)
+    cookie = BoundCookie(issued, moment, purposes, PublicKey(*key) if key else None)
     is_valid = abs(cookie.age) < seconds_of_validity()
     return cookie if is_valid and binding_id == binding.id else None
-
-
-def demand_proof(request: HttpRequest, response: HttpResponse, attempt: int) -> None:
-    """Let the browser prove its key before its next request, and mark that proof as demanded.
-
-    The mark has the bound cookie that it replaces, for ``give_back_cookie``.
-    """
-    _attempts, previous = demand_in(request)
-    value = request.COOKIES.get(cookie_name()) or previous
-    delete_cookie(response)
-    set_on(response, cookie_name(PROOF_DEMANDED_COOKIE), f"{attempt}.{value}", conf.bound_age())
-
-
-def demand_in(request: HttpRequest) -> tuple[int, str]:
-    """Return how often in a row the browser was asked for a proof, 0 if it was not.
-
-    Also the value of the bound cookie from before.
-    """
-    text = request.COOKIES.get(cookie_name(PROOF_DEMANDED_COOKIE), "")
-    digits, _separator, value = text.partition(".")
-    is_number = digits.isascii() and digits.isdigit() and len(digits) < MAX_DIGITS
-    return (int(digits), value) if is_number else (0, "")
-
-
-def give_back_cookie(request: HttpRequest, response: HttpResponse) -> None:
-    """Set the bound cookie that a demand has replaced, for the rest of its time."""
-    attempts, value = demand_in(request)
-    if attempts:
-        delete_cookie(response, PROOF_DEMANDED_COOKIE)
-    with suppress(BadSignature, ValueError):
-        signed, _secret = verify(value, BOUND_COOKIE_SALT)
-        _content, issued = unpack(signed)
-        if (rest := int(issued + conf.bound_age() - time.time())) > 0:
-            set_on(response, cookie_name(), value, rest)

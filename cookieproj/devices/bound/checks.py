@@ -21,8 +21,9 @@ from cookieproj.engines.async_methods import AsyncMixin
 from cookieproj.engines.engine_registry import current_engine
 from cookieproj.engines.middleware import SessionMiddleware
 
+from .admission import REGISTRATION_TIME
 from .middleware import BoundSessionsMiddleware
-from .registering import RENEW
+from .registering import REGISTER, RENEW
 
 # Seconds.
 SHORTEST_AGE = 300
@@ -120,12 +121,60 @@ def is_a(middleware: Any, parent: type) -> bool:
 
 @register(Tags.security, deploy=True)
 def bound_sessions_use_https(**kwargs: Any) -> list[CheckMessage]:
-    """Warn if sessions are to be bound and their cookie is sent over http as well."""
-    if not conf.binds_sessions() or settings.SESSION_COOKIE_SECURE:
+    """Warn if sessions are to be bound and their cookie is sent over http as well.
+
+    The next check does so if they have to be.
+    """
+    is_secure = settings.SESSION_COOKIE_SECURE
+    if not conf.binds_sessions() or is_secure or settings.DEVICES_BOUND == conf.REQUIRE:
         return []
     text = _("Browsers bind sessions over https alone, and SESSION_COOKIE_SECURE is off.")
     hint = _("Serve the site over https alone, and set SESSION_COOKIE_SECURE = True.")
     return [CheckWarning(text, hint=hint, id="devices.W005")]
+
+
+@register(Tags.security)
+def required_bindings_use_https(**kwargs: Any) -> list[CheckMessage]:
+    """Warn if sessions have to be bound and users may sign in over http, in development too."""
+    if getattr(settings, "DEVICES_BOUND", None) != conf.REQUIRE or settings.SESSION_COOKIE_SECURE:
+        return []
+    text = _(
+        'DEVICES_BOUND = "require", and SESSION_COOKIE_SECURE is off: whoever signs in over http '
+        "is signed out after %(seconds)d seconds, as browsers bind sessions over https alone."
+    )
+    hint = _("Serve the site over https alone, and set SESSION_COOKIE_SECURE = True.")
+    values = {"seconds": REGISTRATION_TIME}
+    return [CheckWarning(text % values, hint=hint, id="devices.W009")]
+
+
+@register
+def session_cookie_is_sent_to_the_views(**kwargs: Any) -> list[CheckMessage]:
+    """Warn of a SESSION_COOKIE_PATH that leaves out the views that bind sessions.
+
+    It is no error: a server may serve the site below a path that no setting names.
+    """
+    if not conf.binds_sessions():
+        return []
+    try:
+        urls = [reverse(REGISTER), reverse(RENEW)]
+    except NoReverseMatch:
+        # Another check reports the error.
+        return []
+    path = settings.SESSION_COOKIE_PATH
+    if all(is_sent_to(url, path) for url in urls):
+        return []
+    text = _(
+        "DEVICES_BOUND binds no session: by SESSION_COOKIE_PATH = %(path)r browsers do not send "
+        "the session's cookie to %(urls)s."
+    )
+    hint = _('Set it to "/", or include cookieproj.devices.urls below that path.')
+    values = {"path": path, "urls": ", ".join(urls)}
+    return [CheckWarning(text % values, hint=hint, id="devices.W008")]
+
+
+def is_sent_to(url: str, path: str) -> bool:
+    """Whether browsers send a cookie of that path to that URL (RFC 6265, section 5.1.4)."""
+    return url == path or url.startswith(f"{path.removesuffix('/')}/")
 
 
 @register(Tags.security)

@@ -14,7 +14,8 @@ from cookieproj.devices.page_urls import own_url
 
 from . import headers
 from .binding import binding_of
-from .bound_cookie import demand_in, demand_proof, read_cookie
+from .bound_cookie import read_cookie
+from .demands import attempts_for, demand_proof, purpose_of
 from .pages import is_link_of_another_site, not_proven, reload_from_here, try_again
 from .proofs import StaleChallengeError
 from .single_use import spend_proof
@@ -33,8 +34,8 @@ def proof_now(view: View) -> View:
 
     The first response is a redirect (307) to the view itself, which deletes the bound cookie. The
     browser proves its key before it follows, and sends a POST again with its body. So a copied
-    cookie is refused at once, even while the bound cookie is valid. Each proof counts once, for
-    whichever view so decorated gets it first.
+    cookie is refused at once, even while the bound cookie is valid. A proof admits one request,
+    with the method, the path and the query for which it was demanded.
 
     Sessions that are not bound are admitted: combine it with ``recently_authenticated`` for their
     users. The view may be async.
@@ -63,18 +64,18 @@ def response_unless_proven(request: HttpRequest) -> HttpResponse | None:
         return try_again(request)
     if is_link_of_another_site(request):
         return reload_from_here(request)
-    if cookie and cookie.is_demanded and cookie.age < PROOF_AGE:
+    purpose = purpose_of(request)
+    if cookie and purpose in cookie.purposes and cookie.age < PROOF_AGE:
         try:
-            spend_proof(request, binding, cookie)
+            spend_proof(request, binding, cookie, purpose)
         except StaleChallengeError:
             pass
         else:
             return None
-    attempts, _previous = demand_in(request)
-    if attempts >= MAX_ATTEMPTS:
+    if attempts_for(request) >= MAX_ATTEMPTS:
         return not_proven(request)
     response = HttpResponse(status=HTTPStatus.TEMPORARY_REDIRECT)
     response.headers["Location"] = own_url(request)
-    demand_proof(request, response, attempts + 1)
+    demand_proof(request, response, binding)
     add_never_cache_headers(response)
     return response

@@ -5,7 +5,6 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-from django.contrib.auth import SESSION_KEY
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.deprecation import MiddlewareMixin
@@ -24,25 +23,31 @@ from .admission import BoundAdmission, Refusal
 from .bound_cookie import cookie_name, delete_cookie
 from .pages import is_link_of_another_site, reload_from_here, try_again
 from .registering import add_header
+from .visitors import end_visit, is_signed_in, open_visitors_session, rename_cookie
 
 
 class BoundSessionsMiddleware(MiddlewareMixin):
     """Offers bindings after sign-ins, and refuses requests that lack a bound session's cookie.
 
     It stands before SessionMiddleware. A request whose bound cookie is good costs no round trip
-    more. A request that is refused continues without a session. Its cookie stays as it is, unless
-    the response begins a session: the browser with the key may have sent it, and have failed to
-    renew the bound cookie. If it says so, the response is a 503.
+    more. A request that is refused continues as a visitor's. Its session cookie stays as it is,
+    unless a user signs in: the browser with the key may have sent it, and have failed to renew the
+    bound cookie. If it says so, the response is a 503.
     """
 
     def process_request(self, request: HttpRequest) -> None:
         if conf.binds_sessions():
-            setattr(request, ADMISSION_ATTRIBUTE, BoundAdmission(request))
+            admission = BoundAdmission(request.COOKIES, request)
+            admission.is_of_visitor = open_visitors_session(request)
+            setattr(request, ADMISSION_ATTRIBUTE, admission)
 
     def process_response(self, request: HttpRequest, response: Any) -> Any:
         admission: BoundAdmission | None = getattr(request, ADMISSION_ATTRIBUTE, None)
-        if admission and admission.refusal and SESSION_KEY not in request.session:
+        if admission is None:
+            return response
+        if (admission.refusal or admission.is_of_visitor) and not is_signed_in(request):
             return response_to_refused(request, response, admission)
+        end_visit(request, response)
         if response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
             add_header(request, response)
         return response
@@ -61,6 +66,7 @@ def response_to_refused(
     if cookie_name() in request.COOKIES:
         # So that the browser renews it before the next request.
         delete_cookie(response)
+    rename_cookie(response, admission.session_cookie)
     return response
 
 

@@ -8,7 +8,7 @@ from django.utils.cache import add_never_cache_headers
 
 from cookieproj.devices.page_urls import own_url
 
-from .bound_cookie import give_back_cookie
+from .demands import give_back_cookie
 
 
 def try_again(request: HttpRequest) -> HttpResponse:

@@ -47,15 +47,16 @@ def use_challenge(request: HttpRequest, binding: Binding, proof: Proof) -> int:
     return moment
 
 
-def spend_proof(request: HttpRequest, binding: Binding, cookie: BoundCookie) -> None:
-    """Use up the proof that has set the cookie. Raises as ``use_challenge`` does."""
+def spend_proof(request: HttpRequest, binding: Binding, cookie: BoundCookie, purpose: str) -> None:
+    """Use up the proof that has set the cookie, for that purpose. Raises as ``use_challenge``."""
 
     def spend(stored: Binding) -> Binding:
-        if stored.spent >= cookie.moment:
+        spent_for = stored.spent_for.split() if stored.spent == cookie.moment else []
+        if stored.spent > cookie.moment or purpose in spent_for:
             raise StaleChallengeError("its proof has been used")
-        return replace(stored, spent=cookie.moment)
+        return replace(stored, spent=cookie.moment, spent_for=" ".join([*spent_for, purpose]))
 
-    use_once(request, binding, spend, f"proof {cookie.moment}")
+    use_once(request, binding, spend, f"proof {cookie.moment} {purpose}")
 
 
 def use_once(

@@ -17,7 +17,6 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from cookieproj.devices import conf
-from cookieproj.devices.constants import PROOF_DEMANDED_COOKIE
 from cookieproj.devices.user_model import signed_in_user
 from cookieproj.engines import running_engine
 from cookieproj.engines.admission import TAKES_PROOFS
@@ -26,6 +25,7 @@ from cookieproj.engines.exceptions import SessionEndedError
 
 from . import admission, bound_cookie, challenges, headers, proofs
 from .binding import Binding, binding_of
+from .demands import end_demands, purposes_for
 from .registering import RENEW, note_in_registry, register_key
 from .single_use import registered_key, use_challenge
 
@@ -107,11 +107,9 @@ def bound_response(request: HttpRequest, binding: Binding, moment: int) -> HttpR
     ``moment`` is that of the challenge that was used.
     """
     response = HttpResponse(content_type="application/json")
-    attempts, _previous = bound_cookie.demand_in(request)
-    is_demanded = attempts > 0
-    cookie = bound_cookie.set_cookie(response, binding, moment, is_demanded=is_demanded)
-    if is_demanded:
-        bound_cookie.delete_cookie(response, PROOF_DEMANDED_COOKIE)
+    purposes = purposes_for(request, binding)
+    cookie = bound_cookie.set_cookie(response, binding, moment, purposes)
+    end_demands(request, response)
     origin = f"{request.scheme}://{request.get_host()}"
     response.write(json.dumps(headers.instructions(binding.id, reverse(RENEW), origin, cookie)))
     add_challenge(request, response, binding, after=moment)
