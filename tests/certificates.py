@@ -77,6 +77,10 @@ def signed_certificate(
             x509.SubjectAlternativeName([x509.DNSName("localhost"), address]), critical=False
         )
     )
+    if not is_authority:
+        # Python 3.13 refuses a certificate that does not identify its issuer's key (RFC 5280).
+        identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key())
+        builder = builder.add_extension(identifier, critical=False)
     if is_authority:
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
     return builder.sign(issuer_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)

@@ -20,6 +20,7 @@ from pytest_django import Settings
 from cookieproj.engines.encrypted_cookies import SessionStore
 from cookieproj.logs import HIDDEN
 from cookieproj.settings.production import LOGGING
+from tests.mailers import use_mailer
 
 KEY = "0123456789abcdefghijklmnopqrstuv"
 
@@ -157,6 +158,7 @@ def mailed(record: logging.LogRecord) -> str:
 def test_any_handler_hides_secrets(
     handler: Callable[[logging.LogRecord], str], settings: Settings
 ) -> None:
+    use_mailer(settings)
     settings.ADMINS = [("Ada", "ada@example.com")]
     cookie = "a-key-of-another-make"
     record = make_record(

@@ -20,6 +20,7 @@ from tests.browsers import IPHONE, browser, is_in, key_of
 from tests.conftest import on
 from tests.engines.stopped_clock import Clock, stopped_clock
 from tests.families import SERVER_ENGINES
+from tests.mailers import use_mailer
 
 from .conftest import SentSignals
 
@@ -89,6 +90,7 @@ def test_sign_in_with_the_copy_in_the_jar_succeeds(thief: Client, ada: User) -> 
 class TestEmail:
     @pytest.fixture(autouse=True)
     def email(self, settings: Settings, ada: User) -> None:
+        use_mailer(settings)
         settings.DEVICES_COPIED_EMAIL = True
         User.objects.filter(pk=ada.pk).update(email="ada@example.com")
 
@@ -120,7 +122,7 @@ class TestEmail:
     def test_one_that_cannot_be_sent_is_logged(
         self, thief: Client, settings: Settings, caplog: pytest.LogCaptureFixture
     ) -> None:
-        settings.EMAIL_BACKEND = "nothing"
+        use_mailer(settings, "nothing")
         response = thief.get("/auth/account/")
         assert "Two browsers have used your session" in response.content.decode()
         assert "The e-mail of the kind 'copied'" in caplog.text

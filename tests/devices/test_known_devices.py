@@ -23,6 +23,7 @@ from cookieproj.devices.signals import signed_in_from_new_device
 from demo.models import User
 from tests.browsers import IPHONE, browser, row_of
 from tests.conftest import on
+from tests.mailers import use_mailer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -193,6 +194,7 @@ def test_signal_is_sent_when_the_transaction_commits(
 
 @pytest.fixture
 def email(settings: Settings, ada: User) -> None:
+    use_mailer(settings)
     settings.DEVICES_NEW_DEVICE_EMAIL = True
     User.objects.filter(pk=ada.pk).update(email="ada@example.com")
 
@@ -243,7 +245,7 @@ def test_email_that_cannot_be_sent_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     browser(ada)
-    settings.EMAIL_BACKEND = backend
+    use_mailer(settings, backend)
     with caplog.at_level(logging.ERROR):
         browser(ada)
     [record] = caplog.records
