@@ -12,6 +12,18 @@ from cryptography.x509.oid import NameOID
 
 Key = ec.EllipticCurvePrivateKey
 
+SIGNS_CERTIFICATES = x509.KeyUsage(
+    key_cert_sign=True,
+    crl_sign=False,
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    encipher_only=False,
+    decipher_only=False,
+)
+
 
 def make(folder: Path) -> Path:
     """Create a file with a key and a self-signed certificate."""
@@ -77,12 +89,15 @@ def signed_certificate(
             x509.SubjectAlternativeName([x509.DNSName("localhost"), address]), critical=False
         )
     )
-    if not is_authority:
-        # Python 3.13 refuses a certificate that does not identify its issuer's key (RFC 5280).
-        identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key())
-        builder = builder.add_extension(identifier, critical=False)
+    # Python 3.13 refuses what leaves these out (RFC 5280, sections 4.2.1.1 to 4.2.1.3).
+    own, issuers = x509.SubjectKeyIdentifier, x509.AuthorityKeyIdentifier
+    builder = builder.add_extension(own.from_public_key(key.public_key()), critical=False)
     if is_authority:
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
+        builder = builder.add_extension(SIGNS_CERTIFICATES, critical=True)
+    else:
+        identifier = issuers.from_issuer_public_key(issuer_key.public_key())
+        builder = builder.add_extension(identifier, critical=False)
     return builder.sign(issuer_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 

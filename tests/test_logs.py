@@ -10,6 +10,7 @@ from io import StringIO
 from logging.config import DictConfigurator
 from typing import Any
 
+import django
 import pytest
 from django.core import mail, signing
 from django.middleware.csrf import _get_new_csrf_string
@@ -159,7 +160,8 @@ def test_any_handler_hides_secrets(
     handler: Callable[[logging.LogRecord], str], settings: Settings
 ) -> None:
     use_mailer(settings)
-    settings.ADMINS = [("Ada", "ada@example.com")]
+    address: Any = "ada@example.com"
+    settings.ADMINS = [address if django.VERSION >= (6, 0) else ("Ada", address)]
     cookie = "a-key-of-another-make"
     record = make_record(
         "%s, %s",
