@@ -6,7 +6,8 @@ A store can fail in three places of a request, and Django passes each error on i
   which would read the session again, and before the log gets a stack trace.
 - In a middleware between this one and the view, which may read the session too. Django does not
   call ``process_exception`` for it and renders its page for the status 500 at once. Only the signal
-  ``got_request_exception`` reveals the error.
+  ``got_request_exception`` reveals the error; or, if that page reads the session again, as it does
+  with CSRF_USE_SESSIONS, it is raised here.
 - In the save after the view: ``process_response`` itself gets it, after both of them.
 
 The first two only store the error on the request. ``process_response``, which every request passes,
@@ -19,6 +20,7 @@ from http import HTTPStatus
 from types import MethodType
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.sessions.middleware import SessionMiddleware as DjangoMiddleware
 from django.core.signals import got_request_exception
@@ -85,8 +87,18 @@ class SessionMiddleware(DjangoMiddleware):
         # As Django's does, without finding out first which methods there are. A subclass's
         # ``process_request`` may return a response.
         early: Any = self.process_request(request)  # type: ignore[func-returns-value]
-        response: Any = early or self.get_response(request)
+        try:
+            response: Any = early or self.get_response(request)
+        except StoreError as error:
+            response = self.process_exception(request, error)
         return self.process_response(request, response)
+
+    async def __acall__(self, request: HttpRequest) -> Any:
+        try:
+            return await super().__acall__(request)
+        except StoreError as error:
+            response: Any = self.process_exception(request, error)
+            return await sync_to_async(self.process_response)(request, response)
 
     def process_request(self, request: HttpRequest) -> None:
         """Set a lazy session: a request that does not access it creates and parses nothing."""

@@ -192,3 +192,26 @@ class TestUnusedSession:
             assert reference() is None
         finally:
             gc.enable()
+
+
+@pytest.mark.parametrize("debug", [True, False])
+@pytest.mark.parametrize("is_async", [True, False])
+def test_error_page_that_reads_the_session_is_not_rendered(
+    is_async: bool, debug: bool, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With CSRF_USE_SESSIONS a middleware reads it, and then the page of its error does."""
+    settings.CSRF_USE_SESSIONS, settings.DEBUG = True, debug
+    settings.MIDDLEWARE = [
+        "cookieproj.engines.middleware.SessionMiddleware",
+        "django.middleware.csrf.CsrfViewMiddleware",
+    ]
+    if is_async:
+        client: Any = AsyncClient(raise_request_exception=False)
+        client.cookies["sessionid"] = KEY
+        response = async_to_sync(client.get)("/plain/")
+    else:
+        client = Client(raise_request_exception=False)
+        client.cookies["sessionid"] = KEY
+        response = client.get("/plain/")
+    assert response.status_code == 503
+    assert not response.cookies
