@@ -13,6 +13,7 @@ from pytest_django import DjangoDbBlocker
 from demo import health
 from demo.health import Watch
 from tests.conftest import connected
+from tests.servers import StoppableRedis, UnavailableError
 from tests.tiers import AGAIN, parameters
 
 # Profiles that use the site's database in the same way as one of the others.
@@ -35,6 +36,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     config.hook.pytest_deselected(items=list(filter(is_redundant, items)))
     items[:] = filterfalse(is_redundant, items)
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[StoppableRedis]:
+    """A separate server, since a test changes its configuration."""
+    try:
+        server = StoppableRedis(tmp_path)
+    except UnavailableError as error:
+        pytest.skip(str(error))
+    server.start()
+    yield server
+    server.kill()
 
 
 @pytest.fixture

@@ -20,23 +20,12 @@ from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.settings.caches import caches
 from demo.attacks.filling import full, in_small_database, small_database, use_while_full
 from demo.attacks.targets import djangos_and_ours
-from tests.servers import StoppableRedis, UnavailableError
+from tests.servers import StoppableRedis
 from tests.stores import forget_pending
 
 pytestmark = pytest.mark.django_db
 
 DJANGOS, OURS = djangos_and_ours(DB)
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[StoppableRedis]:
-    try:
-        server = StoppableRedis(tmp_path)
-    except UnavailableError as error:
-        pytest.skip(str(error))
-    server.start()
-    yield server
-    server.kill()
 
 
 @contextmanager

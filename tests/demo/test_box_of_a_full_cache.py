@@ -1,6 +1,5 @@
 """The four questions where the store drops sessions to make room for others."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from cookieproj.engines.benchmark.result_cache import memory
 from cookieproj.engines.constants import OUR_ENGINES
 from cookieproj.settings.caches import caches
 from tests.browsers import again, browser
-from tests.servers import StoppableRedis, UnavailableError
+from tests.servers import StoppableRedis
 
 PAGES = ["/session/", "/recipes/in-path/begin/"]
 
@@ -23,17 +22,6 @@ PAGES = ["/session/", "/recipes/in-path/begin/"]
 def engine(settings: Settings, db: None) -> None:
     settings.DEBUG = True
     settings.SESSION_ENGINE = f"{OUR_ENGINES}cache"
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[StoppableRedis]:
-    try:
-        server = StoppableRedis(tmp_path)
-    except UnavailableError as error:
-        pytest.skip(str(error))
-    server.start()
-    yield server
-    server.kill()
 
 
 def end_of_session(path: str = "/session/") -> list[str]:
