@@ -109,37 +109,29 @@ def who_can_change(facts: EngineFacts) -> Iterator[str]:
 
 
 def who_can_change_the_data(facts: EngineFacts) -> Iterator[str]:
+    """Django's signature does not name the key of the session, so a store can exchange sessions."""
     if facts.is_session:
         yield _(
             "Only this site can do so unnoticed: it ignores a cookie that somebody else has "
             "changed."
         )
         yield replay()
-    elif not any(facts.signed_copies):
-        yield _("Only this site, and whoever can write to its store.")
+    elif facts.has_copy:
+        yield _("Only this site, and whoever can write to the cache: the copy there is not signed.")
+        yield _(
+            "Whoever can write to the database can put an older session, or another one, in its "
+            "place. Requests read that one once the cache has no copy."
+        )
+    elif all(facts.signed_copies):
+        yield _(
+            "Only this site can write new data: it ignores a stored session whose signature is "
+            "wrong."
+        )
+        yield _(
+            "Whoever can write to its store can put an older session, or another one, in its place."
+        )
     else:
-        yield (
-            _(
-                "Only this site can write new data: it ignores a stored session whose signature is "
-                "wrong."
-            )
-            if all(facts.signed_copies)
-            else _(
-                "Only this site, and whoever can write to the cache: the copy there is not signed."
-            )
-        )
-        # Django's signature does not name the key of the session.
-        yield (
-            _(
-                "Whoever can write to the database can put an older session, or another one, in "
-                "its place. Requests read that one once the cache has no copy."
-            )
-            if facts.has_copy
-            else _(
-                "Whoever can write to its store can put an older session, or another one, in its "
-                "place."
-            )
-        )
+        yield _("Only this site, and whoever can write to its store.")
 
 
 def when_it_ends(state: State) -> Iterator[str]:
