@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.cache.backends.locmem import LocMemCache
 from django.http import HttpRequest, HttpResponse
@@ -13,7 +14,7 @@ from cookieproj.devices.constants import BINDING_ITEM
 from cookieproj.devices.deferred_writes import try_write
 from cookieproj.devices.models import SignedInSession
 from cookieproj.devices.row_identity import registered_id
-from cookieproj.engines.admission import ADMISSION_ATTRIBUTE
+from cookieproj.engines.admission import ADMISSION_ATTRIBUTE, TAKES_PROOFS
 from cookieproj.engines.exceptions import HeldByClientError, SessionEndedError
 from cookieproj.engines.renewal import keeping_expiry
 
@@ -39,13 +40,14 @@ def offer(request: HttpRequest, user: Any) -> None:
     """Put a binding into the session of a user who has just signed in.
 
     A session that is bound already stays so: its user has only given the password once more. If
-    the response with the first bound cookie was lost, this is another chance.
+    the response with the first bound cookie was lost, this is another chance. Over http, where the
+    response can offer nothing, it is stored only to end a session that has to be bound.
     """
     binding = binding_of(request.session)
     if binding and binding.confirmed:
         return
     policy = conf.bound(user)
-    if policy is None:
+    if policy is None or (policy == conf.OFFER and not request.is_secure()):
         request.session.pop(BINDING_ITEM, None)
         return
     offered = Binding.new(is_required=policy == conf.REQUIRE)
@@ -56,21 +58,38 @@ def offer(request: HttpRequest, user: Any) -> None:
 def offer_late(request: HttpRequest, user: Any) -> None:
     """Offer a binding to a session that signed in before its user's sessions were to be bound.
 
-    ``user`` is None if the request has not read it: a later one offers the binding. A browser that
-    has not answered an offer gets another one only when it has to.
+    ``user`` is the one that the request has read, or None: then a later request offers the binding.
+    So it does if another user has signed in since, and after a request over http, whose response
+    can offer nothing. A browser that has not answered an offer gets another one only when it has
+    to.
     """
-    if not conf.binds_sessions() or user is None or not user.is_authenticated:
+    if not conf.binds_sessions() or not request.is_secure() or is_own_request_of_browser(request):
         return
-    binding = binding_of(request.session)
-    if (binding and (binding.key or binding.is_required)) or not claim_offer(request.session):
+    session = request.session
+    if not is_session_of(session, user):
+        return
+    binding = binding_of(session)
+    if (binding and (binding.key or binding.is_required)) or not claim_offer(session):
         return
     policy = conf.bound(user)
-    is_of_no_use = policy == conf.OFFER and (binding is not None or not request.is_secure())
-    if policy is None or is_of_no_use:
+    if policy is None or (policy == conf.OFFER and binding):
         return
     offered = Binding.new(is_required=policy == conf.REQUIRE)
-    if put_offer(request.session, binding, offered):
+    if put_offer(session, binding, offered):
         setattr(request, OFFERED_ATTRIBUTE, offered)
+
+
+def is_own_request_of_browser(request: HttpRequest) -> bool:
+    """Whether it is for one of the two views to which the browser sends its key and its proofs."""
+    match = request.resolver_match
+    return match is not None and hasattr(match.func, TAKES_PROOFS)
+
+
+def is_session_of(session: SessionBase, user: Any) -> bool:
+    """Whether that user is signed in to the session now."""
+    if user is None or not user.is_authenticated:
+        return False
+    return bool(session.get(SESSION_KEY) == user._meta.pk.value_to_string(user))
 
 
 def claim_offer(session: SessionBase) -> bool:
@@ -78,7 +97,8 @@ def claim_offer(session: SessionBase) -> bool:
 
     So a function in DEVICES_BOUND, which may make queries, is not called for each request.
     """
-    return recent_offers.add(str(registered_id(session)), True, OFFER_INTERVAL)
+    row_id = registered_id(session)
+    return row_id is not None and recent_offers.add(row_id, True, OFFER_INTERVAL)
 
 
 def put_offer(session: Any, previous: Binding | None, offered: Binding) -> bool:
