@@ -269,14 +269,6 @@ def test_unreachable_default_cache_is_unavailable(
     assert other.register().status_code == 503
 
 
-def test_after_the_setting_is_off_a_renewal_ends_the_binding(
-    device: Device, settings: Settings
-) -> None:
-    settings.DEVICES_BOUND = None
-    assert b'"continue": false' in device.forget_bound_cookie().renew().content
-    assert device.is_in
-
-
 def test_refused_sign_in_offers_nothing(ada: User, settings: Settings) -> None:
     settings.DEVICES_LIMIT, settings.DEVICES_OVER_LIMIT = 1, "refuse"
     Device().sign_in(ada)

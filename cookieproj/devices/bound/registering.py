@@ -180,7 +180,14 @@ def confirm(request: HttpRequest) -> None:
     note_in_registry(request, binding.with_confirmation())
 
 
-def note_in_registry(request: HttpRequest, binding: Binding) -> None:
+def unbind(request: HttpRequest, binding: Binding) -> None:
+    """Remove the binding from the session. Raises SessionEndedError and StoreError."""
+    if not change_binding(request, binding, lambda stored: None):
+        request.session.pop(BINDING_ITEM, None)
+    note_in_registry(request, None)
+
+
+def note_in_registry(request: HttpRequest, binding: Binding | None) -> None:
     rows = SignedInSession.objects.filter(pk__in=[registered_id(request.session)])
     try_write(partial(rows.update, **columns_of(binding)))
 
