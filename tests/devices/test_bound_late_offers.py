@@ -18,6 +18,9 @@ from cookieproj.devices.bound.binding import binding_of
 from cookieproj.devices.bound.registering import OFFER_INTERVAL, recent_offers
 from demo.models import User
 from tests.browsers import again
+from tests.conftest import on
+from tests.families import COOKIE_ENGINES
+from tests.servers import free_port
 
 from .bound_device import BOUND_AGE, Device
 
@@ -133,3 +136,38 @@ def test_neither_do_others_to_their_addresses(path: str, ada: User, settings: Se
     device.client = again(device.client)
     for method in (device.get, device.post):
         assert headers.REGISTRATION not in method(path).headers
+
+
+@on(*COOKIE_ENGINES)
+@pytest.mark.parametrize("policy", ["offer", "require"])
+def test_two_processes_do_not_offer_two_bindings_in_two_cookies(
+    policy: str, ada: User, clock: Any, settings: Settings
+) -> None:
+    settings.DEVICES_BOUND = None
+    device = Device().sign_in(ada)
+    tab = device.thief_of_session()
+    settings.DEVICES_BOUND = policy
+    assert device.is_in
+    recent_offers.clear()
+    late = tab.get()
+    assert late.status_code == 200
+    assert device.register().status_code == 200
+    assert device.is_in
+    clock.shift(REGISTRATION_TIME + 1)
+    device.receive(late)
+    assert device.is_in
+
+
+@on(*COOKIE_ENGINES)
+def test_without_the_default_cache_the_page_opens_and_nothing_is_offered(
+    ada: User, settings: Settings
+) -> None:
+    """It keeps that a binding was offered."""
+    settings.DEVICES_BOUND = None
+    device = Device().sign_in(ada)
+    settings.DEVICES_BOUND = "require"
+    redis = "django.core.cache.backends.redis.RedisCache"
+    address = f"redis://127.0.0.1:{free_port()}/0"
+    settings.CACHES = settings.CACHES | {"default": {"BACKEND": redis, "LOCATION": address}}
+    assert device.is_in
+    assert not device.registration

@@ -49,9 +49,7 @@ class TestLostAnswerToTheRegistration:
         assert device.get("/auth/sign-in/").status_code == 200
         assert device.bind(ada).is_in
 
-    def test_page_of_a_copy_does_not_sign_out_the_browser_with_the_key(
-        self, device: Device
-    ) -> None:
+    def test_page_of_a_copy_does_not_sign_out_the_browser(self, device: Device) -> None:
         assert device.thief_of_session().get().status_code == 403
         device.renew("")
         assert device.renew().status_code == 200

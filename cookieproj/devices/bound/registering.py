@@ -14,6 +14,7 @@ from cookieproj.devices.constants import BINDING_ITEM
 from cookieproj.devices.deferred_writes import try_write
 from cookieproj.devices.models import SignedInSession
 from cookieproj.devices.row_identity import registered_id
+from cookieproj.engines import running_engine
 from cookieproj.engines.admission import ADMISSION_ATTRIBUTE, TAKES_PROOFS
 from cookieproj.engines.exceptions import HeldByClientError, SessionEndedError
 from cookieproj.engines.renewal import keeping_expiry
@@ -22,7 +23,7 @@ from . import challenges, headers
 from .admission import BoundAdmission
 from .binding import Binding, binding_of, change_binding
 from .proofs import Proof, ProofError
-from .single_use import first_key
+from .single_use import first_key, is_first_offer
 
 # On a request whose response offers a binding: that binding.
 OFFERED_ATTRIBUTE = "offered_binding"
@@ -96,9 +97,14 @@ def claim_offer(session: SessionBase) -> bool:
     """Whether this process has not lately looked whether the session is to be bound.
 
     So a function in DEVICES_BOUND, which may make queries, is not called for each request.
+
+    If only the browser has the session, no other process has either: of two offers in two cookies
+    the later would replace the one that the browser has answered. Raises StoreUnavailableError.
     """
     row_id = registered_id(session)
-    return row_id is not None and recent_offers.add(row_id, True, OFFER_INTERVAL)
+    if row_id is None or not recent_offers.add(row_id, True, OFFER_INTERVAL):
+        return False
+    return not running_engine.is_held_by_browser() or is_first_offer(row_id, OFFER_INTERVAL)
 
 
 def put_offer(session: Any, previous: Binding | None, offered: Binding) -> bool:
