@@ -52,6 +52,9 @@ class ApplyMixin(SessionKeys):
         """
         ours = self._get_session()
         is_new = self.session_key is None
+        if is_new:
+            # A session that was flushed still has the base of its old key.
+            self._base = None
         # Raises what the serializer raises now: after the new value is stored, such data could
         # not be merged any more.
         self._store.form(ours)

@@ -97,22 +97,6 @@ class TestSignInWithARefusedCookie:
         assert device.is_in
 
 
-def test_required_session_with_a_key_is_not_ended(
-    clock: Any, ada: User, settings: Settings
-) -> None:
-    """The browser has registered its key, and sends no other request for a while."""
-    settings.DEVICES_BOUND = "require"
-    device = Device().sign_in(ada)
-    device.register()
-    thief = device.thief_of_session()
-    clock.shift(REGISTRATION_TIME + BOUND_AGE + 1)
-    assert not thief.is_in
-    device.forget_bound_cookie()
-    assert device.get(secure_session_skipped="server_error").status_code == 503
-    assert device.renew().status_code == 200
-    assert device.is_in
-
-
 def test_copy_from_right_after_the_registration_is_bound(clock: Any, ada: User) -> None:
     device = Device().sign_in(ada)
     device.register()
@@ -240,23 +224,6 @@ class TestLateResponseToARequestFromBeforeTheRegistration:
 
 
 @on(*COOKIE_ENGINES)
-@pytest.mark.parametrize("seconds", [REGISTRATION_TIME + 1, 3 * 3600])
-def test_copy_from_before_the_registration_does_not_end_a_session_that_had_to_be_bound(
-    seconds: int, clock: Any, ada: User, settings: Settings
-) -> None:
-    settings.DEVICES_BOUND = "require"
-    device = Device().sign_in(ada)
-    thief = device.thief_of_session()
-    device.register()
-    assert device.is_in
-    clock.shift(seconds)
-    assert not thief.is_in
-    device.forget_bound_cookie().renew("")
-    assert device.renew().status_code == 200
-    assert device.is_in
-
-
-@on(*COOKIE_ENGINES)
 def test_unreachable_default_cache_is_unavailable(
     device: Device, ada: User, settings: Settings
 ) -> None:
@@ -267,14 +234,6 @@ def test_unreachable_default_cache_is_unavailable(
     settings.CACHES = settings.CACHES | {"default": {"BACKEND": redis, "LOCATION": address}}
     assert device.forget_bound_cookie().renew().status_code == 503
     assert other.register().status_code == 503
-
-
-def test_after_the_setting_is_off_a_renewal_ends_the_binding(
-    device: Device, settings: Settings
-) -> None:
-    settings.DEVICES_BOUND = None
-    assert b'"continue": false' in device.forget_bound_cookie().renew().content
-    assert device.is_in
 
 
 def test_refused_sign_in_offers_nothing(ada: User, settings: Settings) -> None:

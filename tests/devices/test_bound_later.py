@@ -19,7 +19,7 @@ from cookieproj.devices.bound.registering import OFFER_INTERVAL, put_offer
 from cookieproj.devices.models import SignedInSession
 from cookieproj.engines.round_trips import count_round_trips
 from demo.models import User
-from tests.browsers import browser, is_in, key_of
+from tests.browsers import browser, key_of
 from tests.conftest import on
 from tests.families import SERVER_ENGINES
 
@@ -54,10 +54,11 @@ def device(profile: str, ada: User, settings: Settings) -> Device:
 
 
 @pytest.fixture
-def incapable(profile: str, ada: User, settings: Settings) -> Client:
-    """A browser without bindings that has signed in without DEVICES_BOUND."""
-    settings.DEVICES_BOUND = None
-    return browser(ada)
+def over_http(device: Device) -> Client:
+    """The same browser, on a site that it may reach over http too."""
+    client = Client()
+    client.cookies = device.client.cookies
+    return client
 
 
 @pytest.mark.parametrize("policy", ["offer", "require"])
@@ -78,26 +79,44 @@ def test_next_response_offers_a_binding(
 
 
 def test_session_that_must_be_bound_ends_after_half_a_minute(
-    incapable: Client, clock: Any, settings: Settings
+    device: Device, clock: Any, settings: Settings
 ) -> None:
     settings.DEVICES_BOUND = "require"
     clock.shift(3600)
-    assert is_in(incapable)
+    assert device.is_in
     clock.shift(REGISTRATION_TIME - 5)
-    assert is_in(incapable)
+    assert device.is_in
     clock.shift(10)
-    response = incapable.get("/auth/account/")
+    response = device.get()
     assert response.status_code == 403
     assert NEEDS_A_KEY in response.content.decode()
     assert not SignedInSession.objects.exists()
 
 
-def test_copy_over_http_ends_too(incapable: Client, clock: Any, settings: Settings) -> None:
-    settings.DEVICES_BOUND = "require"
-    response = incapable.get("/auth/account/")
-    assert headers.REGISTRATION not in response.headers
-    clock.shift(REGISTRATION_TIME + 1)
-    assert not is_in(incapable)
+@pytest.mark.parametrize("policy", ["offer", "require"])
+def test_request_over_http_does_not_use_the_offer_up(
+    policy: str, device: Device, over_http: Client, clock: Any, settings: Settings
+) -> None:
+    settings.DEVICES_BOUND = policy
+    for _visit in range(2):
+        response = over_http.get("/auth/account/")
+        assert response.status_code == 200
+        assert headers.REGISTRATION not in response.headers
+        clock.shift(REGISTRATION_TIME + 1)
+    assert binding_of(over_http.session) is None
+    assert device.is_in
+    assert device.register().status_code == 200
+    assert device.is_in
+
+
+def test_neither_does_a_sign_in_over_http(ada: User, profile: str, settings: Settings) -> None:
+    settings.DEVICES_BOUND = "offer"
+    client = browser(ada)
+    assert binding_of(client.session) is None
+    device = Device()
+    device.client.cookies = client.cookies
+    assert device.is_in
+    assert device.register().status_code == 200
 
 
 def test_browser_that_does_not_answer_is_asked_once(
@@ -131,13 +150,12 @@ def test_session_that_was_offered_one_at_its_sign_in_must_answer(
     ada: User, clock: Any, settings: Settings
 ) -> None:
     settings.DEVICES_BOUND = "offer"
-    client = browser(ada)
+    device = Device().sign_in(ada)
     clock.shift(OFFER_INTERVAL + 1)
     settings.DEVICES_BOUND = "require"
-    assert is_in(client)
+    assert device.is_in
     clock.shift(REGISTRATION_TIME + 1)
-    response = client.get("/auth/account/")
-    assert NEEDS_A_KEY in response.content.decode()
+    assert NEEDS_A_KEY in device.get().content.decode()
 
 
 def test_function_decides_by_user_and_is_not_asked_each_time(
@@ -160,13 +178,6 @@ def test_function_decides_by_user_and_is_not_asked_each_time(
     assert device.registration
     clock.shift(REGISTRATION_TIME + 1)
     assert not device.is_in
-
-
-def test_nothing_is_offered_over_http(incapable: Client, settings: Settings) -> None:
-    settings.DEVICES_BOUND = "offer"
-    response = incapable.get("/auth/account/")
-    assert headers.REGISTRATION not in response.headers
-    assert binding_of(incapable.session) is None
 
 
 def test_offer_does_not_read_the_user(device: Device, settings: Settings) -> None:

@@ -71,6 +71,22 @@ def test_concurrent_threads_lose_no_increment(engine: Engine) -> None:
     kept(engine, count == THREADS * TIMES, f"{count} of {THREADS * TIMES} increments kept", ALL)
 
 
+@ours
+def test_flushed_session_starts_anew(engine: Engine) -> None:
+    """As after a sign-out: neither the function nor the store gets what it had before."""
+    session = engine.Store()
+    session.update({"n": 5, "name": "ada"})
+    session.save()
+    session = engine.Store(session.session_key)
+    assert session["n"] == 5
+    session.flush()
+    session["name"] = "ada"
+    assert session.apply("n", increment, default=0) == 1
+    assert dict(engine.Store(session.session_key).items()) == {"n": 1}
+    session.save()
+    assert dict(engine.Store(session.session_key).items()) == {"n": 1, "name": "ada"}
+
+
 @on_engines(lambda engine: engine.on_server and engine.cache != "memory")
 def test_concurrent_processes_lose_no_increment(
     engine: Engine, environment: dict[str, str]

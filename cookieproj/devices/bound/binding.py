@@ -79,9 +79,11 @@ def binding_of(data: Mapping[str, Any]) -> Binding | None:
 
 
 def change_binding(
-    request: HttpRequest, binding: Binding, change: Callable[[Binding], Binding]
+    request: HttpRequest, binding: Binding, change: Callable[[Binding], Binding | None]
 ) -> bool:
     """Store what ``change`` returns for the binding that is stored now, and return True.
+
+    With None the session is bound no more.
 
     Return False, and change nothing, if only the browser has the session. Otherwise the change is
     stored at once, and moves no expiry. The response sets no cookie for it: a sign-in in another
@@ -94,8 +96,13 @@ def change_binding(
     was_modified = session.modified
 
     def change_stored(item: Any) -> Any:
+        if item is None:
+            raise KeyError(BINDING_ITEM)
         stored = Binding.from_item(item)
-        return change(stored).as_item() if stored.id == binding.id else item
+        if stored.id != binding.id:
+            return item
+        changed = change(stored)
+        return changed.as_item() if changed else None
 
     try:
         with keeping_expiry(session):
@@ -103,7 +110,7 @@ def change_binding(
     except HeldByClientError:
         return False
     except KeyError:
-        # Another request has signed in again, without a binding.
+        # Another request has signed in again, without a binding, or has removed it.
         raise SessionEndedError from None
     session.modified = was_modified
     return True

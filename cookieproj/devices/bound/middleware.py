@@ -3,6 +3,7 @@
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
+from time import time
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -19,7 +20,8 @@ from cookieproj.engines.exceptions import SessionStoreError
 from cookieproj.engines.session_response import delete_session_cookie
 
 from . import headers
-from .admission import BoundAdmission, Refusal
+from .admission import BoundAdmission, Refusal, seconds_of_grace
+from .binding import Binding
 from .bound_cookie import cookie_name, delete_cookie
 from .pages import is_link_of_another_site, reload_from_here, try_again
 from .registering import add_header
@@ -63,6 +65,8 @@ def response_to_refused(
         return try_again(request)
     if is_link_of_another_site(request):
         return reload_from_here(request)
+    if admission.binding and is_answer_lost(admission.binding):
+        return not_bound(request)
     if cookie_name() in request.COOKIES:
         # So that the browser renews it before the next request.
         delete_cookie(response)
@@ -70,10 +74,23 @@ def response_to_refused(
     return response
 
 
+def is_answer_lost(binding: Binding) -> bool:
+    """Whether the browser has registered a key, and seems not to have got the bound cookie.
+
+    A little later than that, as other requests may have been on their way.
+    """
+    return not binding.confirmed and time() - binding.registered > seconds_of_grace()
+
+
 def end_unbound(request: HttpRequest, admission: BoundAdmission) -> HttpResponse:
     """End a session that had to be bound, and say so."""
     # Refused in any case, as long as it cannot be ended.
     try_write(partial(end_row, registered_id(admission.refused_data)))
+    return not_bound(request)
+
+
+def not_bound(request: HttpRequest) -> HttpResponse:
+    """Sign the browser out with a page that says why. What is stored stays as it is."""
     response = render(request, "cookieproj_devices/not_bound.html", status=HTTPStatus.FORBIDDEN)
     delete_session_cookie(response)
     return response

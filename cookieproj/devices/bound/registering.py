@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.cache.backends.locmem import LocMemCache
 from django.http import HttpRequest, HttpResponse
@@ -13,7 +14,8 @@ from cookieproj.devices.constants import BINDING_ITEM
 from cookieproj.devices.deferred_writes import try_write
 from cookieproj.devices.models import SignedInSession
 from cookieproj.devices.row_identity import registered_id
-from cookieproj.engines.admission import ADMISSION_ATTRIBUTE
+from cookieproj.engines import running_engine
+from cookieproj.engines.admission import ADMISSION_ATTRIBUTE, TAKES_PROOFS
 from cookieproj.engines.exceptions import HeldByClientError, SessionEndedError
 from cookieproj.engines.renewal import keeping_expiry
 
@@ -21,7 +23,7 @@ from . import challenges, headers
 from .admission import BoundAdmission
 from .binding import Binding, binding_of, change_binding
 from .proofs import Proof, ProofError
-from .single_use import first_key
+from .single_use import first_key, is_first_offer
 
 # On a request whose response offers a binding: that binding.
 OFFERED_ATTRIBUTE = "offered_binding"
@@ -39,13 +41,14 @@ def offer(request: HttpRequest, user: Any) -> None:
     """Put a binding into the session of a user who has just signed in.
 
     A session that is bound already stays so: its user has only given the password once more. If
-    the response with the first bound cookie was lost, this is another chance.
+    the response with the first bound cookie was lost, this is another chance. Over http, where the
+    response can offer nothing, it is stored only to end a session that has to be bound.
     """
     binding = binding_of(request.session)
     if binding and binding.confirmed:
         return
     policy = conf.bound(user)
-    if policy is None:
+    if policy is None or (policy == conf.OFFER and not request.is_secure()):
         request.session.pop(BINDING_ITEM, None)
         return
     offered = Binding.new(is_required=policy == conf.REQUIRE)
@@ -56,29 +59,52 @@ def offer(request: HttpRequest, user: Any) -> None:
 def offer_late(request: HttpRequest, user: Any) -> None:
     """Offer a binding to a session that signed in before its user's sessions were to be bound.
 
-    ``user`` is None if the request has not read it: a later one offers the binding. A browser that
-    has not answered an offer gets another one only when it has to.
+    ``user`` is the one that the request has read, or None: then a later request offers the binding.
+    So it does if another user has signed in since, and after a request over http, whose response
+    can offer nothing. A browser that has not answered an offer gets another one only when it has
+    to.
     """
-    if not conf.binds_sessions() or user is None or not user.is_authenticated:
+    if not conf.binds_sessions() or not request.is_secure() or is_own_request_of_browser(request):
         return
-    binding = binding_of(request.session)
-    if (binding and (binding.key or binding.is_required)) or not claim_offer(request.session):
+    session = request.session
+    if not is_session_of(session, user):
+        return
+    binding = binding_of(session)
+    if (binding and (binding.key or binding.is_required)) or not claim_offer(session):
         return
     policy = conf.bound(user)
-    is_of_no_use = policy == conf.OFFER and (binding is not None or not request.is_secure())
-    if policy is None or is_of_no_use:
+    if policy is None or (policy == conf.OFFER and binding):
         return
     offered = Binding.new(is_required=policy == conf.REQUIRE)
-    if put_offer(request.session, binding, offered):
+    if put_offer(session, binding, offered):
         setattr(request, OFFERED_ATTRIBUTE, offered)
+
+
+def is_own_request_of_browser(request: HttpRequest) -> bool:
+    """Whether it is for one of the two views to which the browser sends its key and its proofs."""
+    match = request.resolver_match
+    return match is not None and hasattr(match.func, TAKES_PROOFS)
+
+
+def is_session_of(session: SessionBase, user: Any) -> bool:
+    """Whether that user is signed in to the session now."""
+    if user is None or not user.is_authenticated:
+        return False
+    return bool(session.get(SESSION_KEY) == user._meta.pk.value_to_string(user))
 
 
 def claim_offer(session: SessionBase) -> bool:
     """Whether this process has not lately looked whether the session is to be bound.
 
     So a function in DEVICES_BOUND, which may make queries, is not called for each request.
+
+    If only the browser has the session, no other process has either: of two offers in two cookies
+    the later would replace the one that the browser has answered. Raises StoreUnavailableError.
     """
-    return recent_offers.add(str(registered_id(session)), True, OFFER_INTERVAL)
+    row_id = registered_id(session)
+    if row_id is None or not recent_offers.add(row_id, True, OFFER_INTERVAL):
+        return False
+    return not running_engine.is_held_by_browser() or is_first_offer(row_id, OFFER_INTERVAL)
 
 
 def put_offer(session: Any, previous: Binding | None, offered: Binding) -> bool:
@@ -160,7 +186,14 @@ def confirm(request: HttpRequest) -> None:
     note_in_registry(request, binding.with_confirmation())
 
 
-def note_in_registry(request: HttpRequest, binding: Binding) -> None:
+def unbind(request: HttpRequest, binding: Binding) -> None:
+    """Remove the binding from the session. Raises SessionEndedError and StoreError."""
+    if not change_binding(request, binding, lambda stored: None):
+        request.session.pop(BINDING_ITEM, None)
+    note_in_registry(request, None)
+
+
+def note_in_registry(request: HttpRequest, binding: Binding | None) -> None:
     rows = SignedInSession.objects.filter(pk__in=[registered_id(request.session)])
     try_write(partial(rows.update, **columns_of(binding)))
 

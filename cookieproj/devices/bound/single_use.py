@@ -1,7 +1,7 @@
 """Uses challenges and proofs up: each counts once, however many requests come at once.
 
 A session on a server says itself which were used. For a session in a cookie the default cache does,
-and keeps its key beside them.
+and keeps its key beside them, and that a binding was offered.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,9 +22,9 @@ from .binding import Binding, change_binding
 from .bound_cookie import BoundCookie
 from .proofs import Proof, PublicKey, StaleChallengeError
 
-# The prefix of the cache's keys, and the end of that of a registered key.
+# The prefix of the cache's keys, and the names of a registered key and of an offer.
 USED_KEY = "cookieproj.devices.bound:"
-KEY_NAME = "registration"
+KEY_NAME, OFFER_NAME = "registration", "offer"
 
 # Seconds. By then the challenge is too old.
 KEPT_FOR = 2 * challenges.CHALLENGE_AGE
@@ -66,7 +66,7 @@ def use_once(
     if change_binding(request, binding, use):
         return
     with raising_store_errors():
-        is_first = cache.add(cache_key(binding, name), True, KEPT_FOR)
+        is_first = cache.add(cache_key(binding.id, name), True, KEPT_FOR)
     if not is_first:
         raise StaleChallengeError("it has been used")
 
@@ -78,7 +78,7 @@ def first_key(binding: Binding, key: PublicKey) -> PublicKey:
     """
     with raising_store_errors():
         first: Any = cache.get_or_set(
-            cache_key(binding, KEY_NAME), [key.algorithm, key.jwk], KEPT_FOR
+            cache_key(binding.id, KEY_NAME), [key.algorithm, key.jwk], KEPT_FOR
         )
     return PublicKey(*first)
 
@@ -92,8 +92,14 @@ def registered_key(binding: Binding) -> PublicKey | None:
     if binding.key or not running_engine.is_held_by_browser():
         return binding.key
     with raising_store_errors():
-        first = cache.get(cache_key(binding, KEY_NAME))
+        first = cache.get(cache_key(binding.id, KEY_NAME))
     return PublicKey(*first) if first else None
+
+
+def is_first_offer(row_id: str, seconds: int) -> bool:
+    """Whether it is the first for the session with that row in so many seconds, of any process."""
+    with raising_store_errors():
+        return cache.add(cache_key(row_id, OFFER_NAME), True, seconds)
 
 
 @contextmanager
@@ -107,5 +113,6 @@ def raising_store_errors() -> Iterator[None]:
         ) from error
 
 
-def cache_key(binding: Binding, name: str) -> str:
-    return USED_KEY + sha256(f"{binding.id} {name}".encode()).hexdigest()
+def cache_key(whose: str, name: str) -> str:
+    """Return the key for that name of the binding, or of the row, with that id."""
+    return USED_KEY + sha256(f"{whose} {name}".encode()).hexdigest()

@@ -26,7 +26,7 @@ from cookieproj.engines.exceptions import SessionEndedError
 from . import admission, bound_cookie, challenges, headers, proofs
 from .binding import Binding, binding_of
 from .demands import end_demands, purposes_for
-from .registering import RENEW, note_in_registry, register_key
+from .registering import RENEW, note_in_registry, register_key, unbind
 from .single_use import registered_key, use_challenge
 
 View = Callable[[HttpRequest], HttpResponse]
@@ -67,13 +67,15 @@ def register(request: HttpRequest) -> HttpResponse:
 def renew(request: HttpRequest) -> HttpResponse:
     """Set the next bound cookie for a proof; without one, send a challenge.
 
-    If the session has ended, the binding ends in the browser too. If the store does not answer, the
-    response is a 503, and the browser tries again.
+    If the session has ended, the binding ends in the browser too. If sessions are not bound any
+    more, a proof ends it in both: without one, a copy of the session cookie could end it wherever a
+    server does not know the setting yet. If the store does not answer, the response is a 503, and
+    the browser tries again.
     """
     session_id = headers.text_in(request, headers.SESSION_ID)
     binding = binding_of(request.session)
     key = registered_key(binding) if binding and binding.id == session_id else None
-    if binding is None or key is None or not is_alive(request):
+    if binding is None or key is None or not signed_in_user(request).is_authenticated:
         return end_response(request, session_id)
     if binding.key is None:
         binding = binding.with_key(key, binding.used)
@@ -81,8 +83,7 @@ def renew(request: HttpRequest) -> HttpResponse:
     if not token:
         return challenge_response(request, binding)
     try:
-        proof = proofs.verify(token, key)
-        moment = use_challenge(request, binding, proof)
+        return response_to_proof(request, binding, proofs.verify(token, key))
     except proofs.StaleChallengeError as error:
         log_refusal(request, error)
         return challenge_response(request, binding)
@@ -90,15 +91,20 @@ def renew(request: HttpRequest) -> HttpResponse:
         return refuse(request, error)
     except SessionEndedError:
         return end_response(request, session_id)
+
+
+def response_to_proof(request: HttpRequest, binding: Binding, proof: proofs.Proof) -> HttpResponse:
+    """Use the proof up. Raises ProofError, SessionEndedError and StoreError."""
+    moment = use_challenge(request, binding, proof)
+    if not conf.binds_sessions():
+        unbind(request, binding)
+        if not running_engine.is_held_by_browser():
+            leave_no_trace(request)
+        return JsonResponse(headers.end(binding.id))
     if not binding.confirmed:
         note_in_registry(request, binding.with_confirmation())
     leave_no_trace(request)
     return bound_response(request, binding, moment)
-
-
-def is_alive(request: HttpRequest) -> bool:
-    """Whether sessions are bound, and the user of this one is still signed in."""
-    return conf.binds_sessions() and bool(signed_in_user(request).is_authenticated)
 
 
 def bound_response(request: HttpRequest, binding: Binding, moment: int) -> HttpResponse:
