@@ -51,6 +51,7 @@ class ApplyMixin(SessionKeys):
         stored.
         """
         ours = self._get_session()
+        self._ensure_admitted()
         is_new = self.session_key is None
         # Raises what the serializer raises now: after the new value is stored, such data could
         # not be merged any more.

@@ -94,6 +94,7 @@ class CookieToServer(KeepsExpiryMixin, Engine):
 
     def create(self) -> None:
         """Create a new session and drop the cookie. If that fails, the cookie stays."""
+        self._ensure_admitted_to_replace()
         cookie, self._cookie = self._cookie, None
         try:
             super().create()

@@ -154,6 +154,7 @@ class ServerToCookie(KeepsExpiryMixin, CookieSession):
         Raises UpdateError if the session ended in the old store meanwhile.
         """
         self._get_session()
+        self._ensure_admitted()
         exchange = self._loaded_exchange()
         if exchange.unsettled_old_session:
             self._save_in_old(exchange, exchange.unsettled_old_session)
@@ -220,6 +221,7 @@ class ServerToCookie(KeepsExpiryMixin, CookieSession):
     def cycle_key(self) -> None:
         """End the session key. An unsettled exchange gets another key in the old store."""
         self._get_session()
+        self._ensure_admitted()
         exchange = self._loaded_exchange()
         if old_session := exchange.unsettled_old_session:
             old_session.replace_data(self._get_session())
