@@ -61,8 +61,9 @@ def respond(
     if on_loop:
         # In a context of its own, which ends the event loop's database connection.
         middleware: Any = SessionMiddleware(aget_response)
-        return copy_context().run(async_to_sync(middleware), request)
-    response: HttpResponse = SessionMiddleware(get_response)(request)
+        response: HttpResponse = copy_context().run(async_to_sync(middleware), request)
+    else:
+        response = SessionMiddleware(get_response)(request)
     return response
 
 
@@ -121,9 +122,10 @@ STEPS: dict[str, Callable[[Any], object]] = {
 }
 
 
-def apply_size(session: Any) -> None:
+def apply_size(session: Any) -> object:
     with suppress(HeldByClientError):
-        session.apply("size", lambda size: size + 1, default=0)
+        return session.apply("size", lambda size: size + 1, default=0)
+    return None
 
 
 @pytest.mark.parametrize("step", STEPS)
