@@ -13,12 +13,13 @@ from django.core.management import call_command
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient
 from django.urls import include, path
+from django.views.decorators.csrf import csrf_exempt
 from pytest_django import Settings
 
 from cookieproj.devices.bound.admission import GRACE, REGISTRATION_TIME
 from cookieproj.devices.bound.binding import binding_of
 from cookieproj.devices.bound.bound_cookie import cookie_name
-from cookieproj.devices.constants import BINDING_ITEM, BOUND_COOKIE_SALT
+from cookieproj.devices.constants import BINDING_ITEM, BOUND_COOKIE_SALT, VISITOR_COOKIE
 from cookieproj.devices.models import SignedInSession
 from cookieproj.engines import running_engine
 from cookieproj.engines.key_renewal import GRACE as RENEWAL_GRACE
@@ -38,6 +39,15 @@ RENEWAL = "/devices/bound/renew/"
 
 # What Chromium sends with a link of another site.
 CROSS_SITE = {"sec_fetch_mode": "navigate", "sec_fetch_site": "cross-site"}
+
+
+# The one-time links that were followed.
+USED: list[str] = []
+
+
+def once(request: HttpRequest) -> HttpResponse:
+    USED.append(request.path)
+    return HttpResponse("confirmed" if len(USED) == 1 else "used before")
 
 
 async def clears(request: HttpRequest) -> HttpResponse:
@@ -60,6 +70,7 @@ def loses_binding(request: HttpRequest) -> HttpResponse:
 
 
 urlpatterns = [
+    path("once/", csrf_exempt(once)),
     path("clears/", clears),
     path("flushes/", flushes),
     path("loses-binding/", loses_binding),
@@ -78,6 +89,27 @@ class TestLinkOfAnotherSite:
         assert not response.cookies
         assert device.renew().status_code == 200
         assert device.is_in
+
+    @pytest.mark.parametrize("is_visitor", [False, True])
+    def test_one_time_link_is_not_used_up(self, is_visitor: bool, device: Device) -> None:
+        USED.clear()
+        device.forget_bound_cookie()
+        if is_visitor:
+            device.post("/sessions/set-item/")
+        assert (cookie_name(VISITOR_COOKIE) in device.client.cookies) is is_visitor
+        assert device.get("/once/", **CROSS_SITE).headers["Refresh"] == "0"
+        assert device.post("/once/", secure_session_skipped="unreachable").status_code == 503
+        assert not USED
+        device.renew()
+        assert device.get("/once/").content == b"confirmed"
+
+    def test_link_to_a_page_without_a_session(self, device: Device) -> None:
+        """It depends on no cookie."""
+        USED.clear()
+        response = device.get("/once/", **CROSS_SITE)
+        assert response.content == b"confirmed"
+        assert not response.cookies
+        assert "Cookie" not in response.headers.get("Vary", "")
 
     def test_request_of_the_page_itself_does_not_load_again(self, device: Device) -> None:
         device.forget_bound_cookie()

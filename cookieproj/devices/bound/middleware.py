@@ -5,6 +5,8 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.deprecation import MiddlewareMixin
@@ -41,6 +43,23 @@ class BoundSessionsMiddleware(MiddlewareMixin):
             admission.is_of_visitor = open_visitors_session(request)
             setattr(request, ADMISSION_ATTRIBUTE, admission)
 
+    def process_view(self, request: HttpRequest, *_view: Any) -> HttpResponse | None:
+        """Let no view run for a refused request that the browser sends once more.
+
+        Else it might use up a one-time link, or carry out a POST twice.
+        """
+        admission: BoundAdmission | None = getattr(request, ADMISSION_ATTRIBUTE, None)
+        if admission is None or not is_sent_again(request):
+            return None
+        if not admission.is_of_visitor and settings.SESSION_COOKIE_NAME in request.COOKIES:
+            # Reading the session asks the admission. The response does not depend on its data.
+            was_accessed = request.session.accessed
+            _ = SESSION_KEY in request.session
+            request.session.accessed = was_accessed
+        is_refused = admission.refusal or admission.is_of_visitor
+        # ``process_response`` replaces it.
+        return HttpResponse() if is_refused else None
+
     def process_response(self, request: HttpRequest, response: Any) -> Any:
         admission: BoundAdmission | None = getattr(request, ADMISSION_ATTRIBUTE, None)
         if admission is None:
@@ -51,6 +70,11 @@ class BoundSessionsMiddleware(MiddlewareMixin):
         if response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
             add_header(request, response)
         return response
+
+
+def is_sent_again(request: HttpRequest) -> bool:
+    """Whether the browser sends the request once more if it is refused, as the response says."""
+    return headers.SKIPPED in request.headers or is_link_of_another_site(request)
 
 
 def response_to_refused(
