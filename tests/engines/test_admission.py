@@ -13,9 +13,10 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import SynchronousOnlyOperation
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
+from pytest_django import Settings
 
 from cookieproj.engines.admission import ADMISSION_ATTRIBUTE
-from cookieproj.engines.exceptions import HeldByClientError
+from cookieproj.engines.exceptions import HeldByClientError, StoreUnavailableError
 from cookieproj.engines.merge import Data
 from cookieproj.engines.middleware import SessionMiddleware
 from cookieproj.engines.round_trips import count_round_trips
@@ -195,3 +196,21 @@ def test_session_that_is_left_alone_is_not_read(store: type[SessionBase], cookie
     with count_round_trips() as trips:
         respond(cookie, lambda request: None, is_admitted=False)
     assert trips.number == 0
+
+
+def test_admission_that_cannot_tell_is_unavailable(
+    store: type[SessionBase], cookie: str, settings: Settings
+) -> None:
+    """Also if it is asked only after the view, as the response saves the session."""
+    settings.SESSION_SAVE_EVERY_REQUEST = True
+
+    def fail(data: Data) -> bool:
+        raise StoreUnavailableError("the cache", "It does not answer.", "Try again.")
+
+    request = RequestFactory().get("/")
+    request.COOKIES[settings.SESSION_COOKIE_NAME] = cookie
+    setattr(request, ADMISSION_ATTRIBUTE, fail)
+    response = SessionMiddleware(lambda request: HttpResponse())(request)
+    assert response.status_code == 503
+    assert not response.cookies
+    assert stored(store, cookie) == {"color": "blue"}
