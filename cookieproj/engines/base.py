@@ -217,8 +217,9 @@ class Engine(ApplyMixin, KeyRenewalMixin, ListingMixin, TimeoutsMixin):
 
         A key of any type is converted to its text, as by Django's ORM.
         """
-        if session_key is None:
+        if session_key is None or str(without_signature(session_key)) == self._key:
             self._ensure_admitted()
+            session_key = None
         key = self.session_key if session_key is None else without_signature(session_key)
         if str(key) == self._key:
             for old_key, _base in self._replaced:

@@ -242,7 +242,10 @@ class ServerToCookie(KeepsExpiryMixin, CookieSession):
     def delete(self, session_key: str | None = None) -> None:
         """Delete this session, also from the old store; or one in the old store, by its key."""
         if session_key:
-            if not self.is_cookie(session_key):
+            if session_key == self.session_key:
+                self._ensure_admitted()
+                session_key = self.session_key
+            if session_key and not self.is_cookie(session_key):
                 self._old().delete(session_key)
             return
         self._ensure_admitted()
