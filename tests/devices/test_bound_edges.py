@@ -98,7 +98,7 @@ class TestLinkOfAnotherSite:
             device.post("/sessions/set-item/")
         assert (cookie_name(VISITOR_COOKIE) in device.client.cookies) is is_visitor
         assert device.get("/once/", **CROSS_SITE).headers["Refresh"] == "0"
-        assert device.post("/once/", secure_session_skipped="unreachable").status_code == 503
+        assert device.get("/once/", secure_session_skipped="unreachable").status_code == 503
         assert not USED
         device.renew()
         assert device.get("/once/").content == b"confirmed"

@@ -46,7 +46,7 @@ class BoundSessionsMiddleware(MiddlewareMixin):
     def process_view(self, request: HttpRequest, *_view: Any) -> HttpResponse | None:
         """Let no view run for a refused request that the browser sends once more.
 
-        Else it might use up a one-time link, or carry out a POST twice.
+        Else it might use up a one-time link. A POST goes on: it may be a sign-in.
         """
         admission: BoundAdmission | None = getattr(request, ADMISSION_ATTRIBUTE, None)
         if admission is None or not is_sent_again(request):
@@ -73,8 +73,9 @@ class BoundSessionsMiddleware(MiddlewareMixin):
 
 
 def is_sent_again(request: HttpRequest) -> bool:
-    """Whether the browser sends the request once more if it is refused, as the response says."""
-    return headers.SKIPPED in request.headers or is_link_of_another_site(request)
+    """Whether it is a GET that the browser sends once more if refused, as the response says."""
+    is_skipped = headers.SKIPPED in request.headers
+    return request.method == "GET" and (is_skipped or is_link_of_another_site(request))
 
 
 def response_to_refused(
