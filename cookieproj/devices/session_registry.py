@@ -17,6 +17,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from cookieproj.engines import running_engine
+from cookieproj.engines.admission import ADMISSION_ATTRIBUTE
 from cookieproj.engines.exceptions import SessionEndedError
 from cookieproj.engines.merge import Data
 from cookieproj.engines.signed_ids import without_signature
@@ -233,6 +234,8 @@ def session_at_start(request: HttpRequest) -> tuple[SessionBase, Data]:
     """
     if running_engine.is_held_by_browser():
         session = running_engine.store()(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
+        # A request that may not open the session must not end it.
+        session.admission = getattr(request, ADMISSION_ATTRIBUTE, None)  # type: ignore[attr-defined]
         return session, dict(session.items())
     data = getattr(request, REFUSED_DATA_ATTRIBUTE, None)
     return request.session, getattr(request.session, "loaded", {}) if data is None else data

@@ -4,6 +4,9 @@ The middleware sets the function on the request before SessionMiddleware sets th
 called once, when the session has been read. If it refuses, the request gets a new session, and the
 other one stays as it is. Its cookie stays too if the function removes it from ``request.COOKIES``:
 otherwise a response that ends the new session deletes it.
+
+If it has a true attribute ``awaits_proof``, it has admitted the request only for its view to verify
+a proof. Until then the request ends no session as copied.
 """
 
 from collections.abc import Callable

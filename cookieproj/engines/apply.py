@@ -51,6 +51,7 @@ class ApplyMixin(SessionKeys):
         stored.
         """
         ours = self._get_session()
+        self._ensure_admitted()
         is_new = self.session_key is None
         if is_new:
             # A session that was flushed still has the base of its old key.

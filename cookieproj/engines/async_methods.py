@@ -1,6 +1,7 @@
 """The async methods of the engines: each runs its sync counterpart in a thread."""
 
 import asyncio
+import copy
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -80,11 +81,16 @@ class AsyncMixin(SessionBase):
     # Whether the request may open this session. None, as outside of a request: it may.
     admission: Admission | None = None
 
+    # Whether the session was emptied before the admission was asked.
+    _is_unasked = False
+
     # Replaced by each ``clear``: a load that began before does not bring back what was cleared.
     _emptied: object = None
 
     def _get_session(self, no_load: bool = False) -> Data:
         self.accessed = True
+        if self._is_unasked and not is_on_event_loop():
+            self._ask_admission()
         try:
             return self._session_cache
         except AttributeError:
@@ -92,10 +98,14 @@ class AsyncMixin(SessionBase):
         with _locks.setdefault(self, threading.RLock()):
             if not hasattr(self, "_session_cache"):
                 emptied_before = self._emptied
+                self._is_unasked = no_load and self._may_be_refused()
                 data = {} if no_load or self.session_key is None else self._admitted(self.load())
                 if self._emptied is emptied_before:
                     self._session_cache = data
         return self._session_cache
+
+    def _may_be_refused(self) -> bool:
+        return self.admission is not None and self.session_key is not None
 
     def _admitted(self, data: Data) -> Data:
         """Return the loaded data, or {} if the request may not open the session: it gets a new one.
@@ -116,13 +126,34 @@ class AsyncMixin(SessionBase):
         return not data or self.admission is None or self.admission(data)
 
     def _ensure_admitted(self) -> None:
-        """Read the session, unless that is done, if the request might not open it.
+        """Ask whether the request may open the session, unless that is done.
 
-        On an event loop, which must not block, the save that follows finds it out.
+        This comes before each step that reads or changes what is stored. If the request is refused,
+        this is a new session from then on.
         """
-        is_unread = self.admission is not None and not hasattr(self, "_session_cache")
-        if is_unread and not is_on_event_loop():
+        if self._is_unasked:
+            self._ask_admission()
+        elif self.admission is not None and not hasattr(self, "_session_cache"):
             self._get_session()
+
+    def _ensure_admitted_to_replace(self) -> None:
+        """The same for a session that is replaced by a new one: what is stored is not kept."""
+        if self.admission is not None:
+            self._get_session(no_load=True)
+            self._ensure_admitted()
+
+    def _ask_admission(self) -> None:
+        """Ask about a session that was emptied unread. What was put into it since then stays."""
+        with _locks.setdefault(self, threading.RLock()):
+            if not self._is_unasked:
+                return
+            # A copy loads it, as this changes more than the data.
+            stored = copy.copy(self)
+            stored._is_unasked = False
+            data, ours, was_modified = stored.load(), self._session_cache, self.modified
+            self._is_unasked = False
+            self._admitted(data)
+            self._session_cache, self.modified = ours, was_modified
 
     # Django's property calls Django's method, whatever a subclass overrides.
     _session = property(_get_session)
@@ -170,7 +201,11 @@ class AsyncMixin(SessionBase):
         return self._session_cache
 
     def clear(self) -> None:
-        self._ensure_admitted()
+        if not is_on_event_loop():
+            self._ensure_admitted()
+        elif not hasattr(self, "_session_cache"):
+            # An event loop must not block: the next step that may asks.
+            self._is_unasked = self._may_be_refused()
         self._emptied = object()
         super().clear()
 

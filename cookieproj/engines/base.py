@@ -100,6 +100,7 @@ class Engine(ApplyMixin, KeyRenewalMixin, ListingMixin, TimeoutsMixin):
         raises for values that it cannot store.
         """
         data = self._get_session(no_load=must_create)
+        self._ensure_admitted()
         validate(data)
         if lacks_auth_time(data):
             set_auth_time(data)
@@ -119,8 +120,6 @@ class Engine(ApplyMixin, KeyRenewalMixin, ListingMixin, TimeoutsMixin):
         for _attempt in range(SAVE_ATTEMPTS):
             if self._base is None or self._base.is_copy:
                 stored = self._refresh(self._base)
-                if self._is_unread and stored and not self._admits(stored.data):
-                    stored = None
                 if (stored is None or stored.data is None) and self._is_unread:
                     # The session was cleared before it was read, and nothing is stored: create
                     # it, as for a browser without a key.
@@ -199,8 +198,9 @@ class Engine(ApplyMixin, KeyRenewalMixin, ListingMixin, TimeoutsMixin):
         It is read now if the session was cleared before it was read. After a save it is the saved
         data.
         """
-        if self._base is None and self.session_key and hasattr(self, "_session_cache"):
-            self._base = self._refresh(None)
+        if self._base is None and hasattr(self, "_session_cache"):
+            self._ensure_admitted()
+            self._base = self._refresh(None) if self.session_key else None
         return (self._base and self._base.data) or {}
 
     def replace_data(self, data: Data, stored: Entry | None = None) -> None:
@@ -217,8 +217,9 @@ class Engine(ApplyMixin, KeyRenewalMixin, ListingMixin, TimeoutsMixin):
 
         A key of any type is converted to its text, as by Django's ORM.
         """
-        if session_key is None:
+        if session_key is None or str(without_signature(session_key)) == self._key:
             self._ensure_admitted()
+            session_key = None
         key = self.session_key if session_key is None else without_signature(session_key)
         if str(key) == self._key:
             for old_key, _base in self._replaced:

@@ -115,6 +115,7 @@ class CookieSession(ListingMixin, TimeoutsMixin, DjangoStore):
         the size.
         """
         data = self._get_session(no_load=must_create)
+        self._ensure_admitted()
         validate(data)
         if lacks_auth_time(data):
             set_auth_time(data)

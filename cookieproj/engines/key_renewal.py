@@ -28,6 +28,7 @@ from .english import in_english
 from .entries import Entry
 from .exceptions import StoreError
 from .listing import ListingMixin
+from .merge import Data
 from .session_keys import SessionKeys
 from .signals import copied_session_ended
 from .timeouts import seconds_of
@@ -185,7 +186,7 @@ class KeyRenewalMixin(SessionKeys, ListingMixin):
         ):
             if new_key := current.renewed_to:
                 key, current = new_key, store.read(new_key, with_expiry=True)
-                if current and not self._admits(current.data):
+                if current and not self._may_end(current.data):
                     return
             else:
                 current = store.refresh(key, current)
@@ -196,6 +197,9 @@ class KeyRenewalMixin(SessionKeys, ListingMixin):
         self.was_copied = True
         logger.warning("A session has ended: its previous key was used again.")
         copied_session_ended.send(type(self), session=self, data=current.data)
+
+    def _may_end(self, data: Data | None) -> bool:
+        return self._admits(data) and not getattr(self.admission, "awaits_proof", False)
 
     def _write_tombstone(self, key: str, current: Entry) -> Entry | None:
         expires = current.expires or from_now(settings.SESSION_COOKIE_AGE)

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest, parse_cookie
 
-from .admission import ADMISSION_ATTRIBUTE
+from .admission import ADMISSION_ATTRIBUTE, Admission
 from .async_methods import is_on_event_loop
 from .handover.cookie_to_server import CookieToServer
 from .handover.server_to_cookie import ServerToCookie
@@ -26,17 +26,20 @@ class LazySession:
     the session itself replaces this on the request.
 
     It refers to the request weakly, so that the request is freed as soon as it is over. If it is
-    gone when the session is first used, the cookie is read from ``META``.
+    gone when the session is first used, the cookie is read from ``META``, and the admission that
+    the request had is asked.
     """
 
     __slots__ = ("__weakref__", "_arguments", "_created")
 
     # Of ``create_session``, and what it returned.
-    _arguments: tuple[type[SessionBase], ref[HttpRequest], dict[str, Any]]
+    _arguments: tuple[type[SessionBase], ref[HttpRequest], dict[str, Any], Admission | None]
     _created: SessionBase | None
 
     def __init__(self, session_class: type[SessionBase], request: HttpRequest) -> None:
-        object.__setattr__(self, "_arguments", (session_class, ref(request), request.META))
+        admission = getattr(request, ADMISSION_ATTRIBUTE, None)
+        arguments = session_class, ref(request), request.META, admission
+        object.__setattr__(self, "_arguments", arguments)
         object.__setattr__(self, "_created", None)
 
     @property
@@ -105,13 +108,16 @@ def is_lazy(request: HttpRequest) -> bool:
 
 
 def create_session(
-    session_class: type[SessionBase], request_ref: ref[HttpRequest], meta: dict[str, Any]
+    session_class: type[SessionBase],
+    request_ref: ref[HttpRequest],
+    meta: dict[str, Any],
+    admission: Admission | None,
 ) -> SessionBase:
     """Return the request's session, and set it in place of the lazy one."""
     request = request_ref()
     cookies = request.COOKIES if request else parse_cookie(meta.get("HTTP_COOKIE", ""))
     session = open_session(session_class, cookies.get(settings.SESSION_COOKIE_NAME))
-    session.admission = getattr(request, ADMISSION_ATTRIBUTE, None)  # type: ignore[attr-defined]
+    session.admission = admission  # type: ignore[attr-defined]
     if isinstance(session, SAVED_WITH_RESPONSE):
         session.save_follows = request is not None
     if request and is_lazy(request):

@@ -121,9 +121,10 @@ class SessionMiddleware(DjangoMiddleware):
         if not hasattr(session, "accessed"):
             # A view has replaced it. Django's middleware does nothing for what is no session.
             return response
-        if settings.SESSION_SAVE_EVERY_REQUEST and getattr(session, "admission", None) is not None:
-            # A request that may not open its session must not save a new one in its place.
-            session._ensure_admitted()
+        try:
+            ensure_admitted_to_save(session)
+        except StoreError as error:
+            return store_error_response(request, error)
         passive = is_passive(request)
         is_left_alone = passive and not session.modified
         is_empty = not is_left_alone and session.is_empty()
@@ -153,6 +154,13 @@ class SessionMiddleware(DjangoMiddleware):
         else:
             response = super().process_response(request, response)
         return response
+
+
+def ensure_admitted_to_save(session: Any) -> None:
+    """Read a session that may be saved: a refused request must save no new one in its place."""
+    is_saved = session.modified or settings.SESSION_SAVE_EVERY_REQUEST
+    if is_saved and getattr(session, "admission", None) is not None:
+        session._ensure_admitted()
 
 
 def follows_django(process_response: Any) -> bool:

@@ -130,6 +130,7 @@ class SessionKeys(HandoverMixin):
 
     def create(self) -> None:
         """Store this session under a new key. Raises StoreError if the store accepts none."""
+        self._ensure_admitted_to_replace()
         self._store_under_new_key(partial(self._overridden("save"), must_create=True))
         self.modified = True
 
@@ -169,6 +170,7 @@ class SessionKeys(HandoverMixin):
         key in the browser still opens the session. Raises as ``save`` does.
         """
         data = self._get_session()
+        self._ensure_admitted()
         validate(data)
         if self.session_key is None:
             self.create()

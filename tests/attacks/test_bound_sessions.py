@@ -2,6 +2,7 @@
 
 import json
 import logging
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from threading import Barrier, Thread
 from typing import Any
@@ -147,6 +148,12 @@ def hs256_with_public_key(device: Device) -> str:
     return jwt.encode({"jti": device.challenge}, secret, "HS256", header)
 
 
+def deeply_nested() -> str:
+    """As short as a proof may be, and deeper than PyJWT 2.10 can read."""
+    header = b'{"typ":"dbsc+jwt","alg":"ES256","x":' + b"[" * 1500
+    return urlsafe_b64encode(header).decode().rstrip("=") + ".e30.eA"
+
+
 FORGED: dict[str, Callable[[Device], str]] = {
     "a foreign key": lambda device: device.proof(device.challenge, key=new_key()),
     "a foreign key that the proof names": lambda device: Device().proof(
@@ -171,6 +178,7 @@ FORGED: dict[str, Callable[[Device], str]] = {
     "a cut signature": lambda device: device.proof(device.challenge)[:-8],
     "no token": lambda device: "a.b.c",
     "bytes": lambda device: "\xff\x00",
+    "a deeply nested token": lambda device: deeply_nested(),
     "a long token": lambda device: device.proof(device.challenge) + "A" * 10_000,
 }
 

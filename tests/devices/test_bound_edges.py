@@ -1,5 +1,6 @@
 """Bound sessions under other settings, with a store or cache that fails, and in other orders."""
 
+import json
 from collections.abc import Callable
 from io import StringIO
 from typing import Any
@@ -12,14 +13,18 @@ from django.core.management import call_command
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient
 from django.urls import include, path
+from django.views.decorators.csrf import csrf_exempt
 from pytest_django import Settings
 
 from cookieproj.devices.bound.admission import GRACE, REGISTRATION_TIME
-from cookieproj.devices.constants import BINDING_ITEM
+from cookieproj.devices.bound.binding import binding_of
+from cookieproj.devices.bound.bound_cookie import cookie_name
+from cookieproj.devices.constants import BINDING_ITEM, BOUND_COOKIE_SALT, VISITOR_COOKIE
 from cookieproj.devices.models import SignedInSession
 from cookieproj.engines import running_engine
 from cookieproj.engines.key_renewal import GRACE as RENEWAL_GRACE
 from cookieproj.engines.renewal import recent_checks
+from cookieproj.engines.signatures import sign
 from demo.models import User
 from tests.browsers import key_of
 from tests.conftest import on
@@ -36,9 +41,23 @@ RENEWAL = "/devices/bound/renew/"
 CROSS_SITE = {"sec_fetch_mode": "navigate", "sec_fetch_site": "cross-site"}
 
 
+# The one-time links that were followed.
+USED: list[str] = []
+
+
+def once(request: HttpRequest) -> HttpResponse:
+    USED.append(request.path)
+    return HttpResponse("confirmed" if len(USED) == 1 else "used before")
+
+
 async def clears(request: HttpRequest) -> HttpResponse:
     request.session.clear()
     return HttpResponse("cleared")
+
+
+async def flushes(request: HttpRequest) -> HttpResponse:
+    request.session.flush()
+    return HttpResponse("flushed")
 
 
 def loses_binding(request: HttpRequest) -> HttpResponse:
@@ -51,7 +70,9 @@ def loses_binding(request: HttpRequest) -> HttpResponse:
 
 
 urlpatterns = [
+    path("once/", csrf_exempt(once)),
     path("clears/", clears),
+    path("flushes/", flushes),
     path("loses-binding/", loses_binding),
     path("", include("cookieproj.urls")),
 ]
@@ -68,6 +89,27 @@ class TestLinkOfAnotherSite:
         assert not response.cookies
         assert device.renew().status_code == 200
         assert device.is_in
+
+    @pytest.mark.parametrize("is_visitor", [False, True])
+    def test_one_time_link_is_not_used_up(self, is_visitor: bool, device: Device) -> None:
+        USED.clear()
+        device.forget_bound_cookie()
+        if is_visitor:
+            device.post("/sessions/set-item/")
+        assert (cookie_name(VISITOR_COOKIE) in device.client.cookies) is is_visitor
+        assert device.get("/once/", **CROSS_SITE).headers["Refresh"] == "0"
+        assert device.get("/once/", secure_session_skipped="unreachable").status_code == 503
+        assert not USED
+        device.renew()
+        assert device.get("/once/").content == b"confirmed"
+
+    def test_link_to_a_page_without_a_session(self, device: Device) -> None:
+        """It depends on no cookie."""
+        USED.clear()
+        response = device.get("/once/", **CROSS_SITE)
+        assert response.content == b"confirmed"
+        assert not response.cookies
+        assert "Cookie" not in response.headers.get("Vary", "")
 
     def test_request_of_the_page_itself_does_not_load_again(self, device: Device) -> None:
         device.forget_bound_cookie()
@@ -166,6 +208,26 @@ def test_async_view_may_clear_a_session_that_was_not_read(ada: User) -> None:
     assert get("/clears/", secure=True).content == b"cleared"
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("path", ["/clears/", "/flushes/"])
+def test_copy_ends_no_session_by_an_async_view(path: str, device: Device) -> None:
+    thief = device.thief_of_session()
+    thief.client.raise_request_exception = False
+    thief.get(path)
+    assert device.is_in
+
+
+@pytest.mark.parametrize("purposes", [False, "pay", None])
+def test_bound_cookie_of_another_form_is_not_valid(purposes: Any, device: Device) -> None:
+    binding = binding_of(running_engine.store()(key_of(device.client)))
+    assert binding
+    content = [binding.id, binding.used, purposes]
+    device.client.cookies[cookie_name()] = sign(json.dumps(content).encode(), BOUND_COOKIE_SALT)
+    assert not device.is_in
+    assert device.renew().status_code == 200
+    assert device.is_in
+
+
 @on(*SERVER_ENGINES)
 def test_binding_that_another_request_has_removed_is_not_confirmed(ada: User) -> None:
     device = Device().sign_in(ada)
@@ -245,10 +307,11 @@ def test_refused_sign_in_offers_nothing(ada: User, settings: Settings) -> None:
 
 
 @on(*SERVER_ENGINES)
+@pytest.mark.parametrize("path", ["/auth/account/", RENEWAL, "/devices/bound/register/"])
 def test_copy_without_the_bound_cookie_does_not_end_the_session(
-    ada: User, store: Any, settings: Settings
+    path: str, ada: User, store: Any, settings: Settings
 ) -> None:
-    """With SESSION_END_COPIED."""
+    """With SESSION_END_COPIED, and not with a proof that somebody has made up."""
     settings.SESSION_RENEW_AGE, settings.SESSION_END_COPIED = 3600, True
     recent_checks.clear()
     with stopped_clock(store) as clock:
@@ -261,6 +324,7 @@ def test_copy_without_the_bound_cookie_does_not_end_the_session(
         assert key_of(device.client) != key
         clock.move(RENEWAL_GRACE + 1, key_of(device.client))
         assert device.forget_bound_cookie().renew().status_code == 200
+        thief.post(path, secure_session_response="made.up.proof", sec_secure_session_id="made-up")
         assert not thief.is_in
         assert device.is_in
 

@@ -4,12 +4,17 @@ import re
 
 import pytest
 from django.conf import settings as site
+from django.http import HttpRequest, HttpResponse
+from django.urls import include, path
 from pytest_django import Settings
 
+from demo.models import User
 from tests.conftest import on
 from tests.servers import free_port
 
 from .bound_device import Device
+
+pytestmark = pytest.mark.urls(__name__)
 
 VISITOR_COOKIE = "__Host-visitor_session"
 SIGN_IN = "/auth/sign-in/"
@@ -17,6 +22,14 @@ TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 
 # What Chromium sends with a link of another site.
 CROSS_SITE = {"sec_fetch_mode": "navigate", "sec_fetch_site": "cross-site"}
+
+
+def creates(request: HttpRequest) -> HttpResponse:
+    request.session.create()
+    return HttpResponse()
+
+
+urlpatterns = [path("creates/", creates), path("", include("cookieproj.urls"))]
 
 
 @pytest.fixture
@@ -98,6 +111,23 @@ def test_visitor_is_forgotten_when_the_session_opens_again(device: Device) -> No
     device.renew()
     assert device.is_in
     assert VISITOR_COOKIE not in device.client.cookies
+
+
+def test_visitor_who_is_signed_in_is_none(device: Device, ada: User) -> None:
+    device.get(SIGN_IN)
+    mark, _separator, _value = device.client.cookies[VISITOR_COOKIE].value.partition(".")
+    other = Device().sign_in(ada)
+    device.client.cookies[VISITOR_COOKIE] = f"{mark}.{session_cookie(other)}"
+    assert not device.is_in
+    assert other.is_in
+
+
+def test_new_session_of_a_visitor_is_beside_the_bound_one(device: Device) -> None:
+    before = session_cookie(device)
+    device.get("/creates/")
+    assert session_cookie(device) == before
+    device.renew()
+    assert device.is_in
 
 
 def test_visitor_is_answered_as_before(device: Device) -> None:

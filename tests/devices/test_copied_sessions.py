@@ -94,6 +94,16 @@ class TestEmail:
         settings.DEVICES_COPIED_EMAIL = True
         User.objects.filter(pk=ada.pk).update(email="ada@example.com")
 
+    @pytest.mark.parametrize("view", ["register", "renew"])
+    def test_also_if_a_view_for_proofs_notices_it(
+        self, view: str, thief: Client, owner: Client
+    ) -> None:
+        response = thief.post(f"/devices/bound/{view}/")
+        assert response.status_code == 403
+        assert "Two browsers have used your session" in response.content.decode()
+        assert len(mail.outbox) == 1
+        assert not is_in(owner)
+
     def test_user_gets_one_that_names_both_browsers(self, thief: Client, owner: Client) -> None:
         thief.get("/auth/account/")
         thief.get("/auth/account/")

@@ -8,10 +8,14 @@ from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient
 from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt
+from pytest_django import Settings
 
+from cookieproj.devices.bound.admission import GRACE
 from cookieproj.devices.bound.decorators import MAX_ATTEMPTS, PROOF_AGE, proof_now
 from cookieproj.devices.bound.demands import SLOTS, demand_cookie_names
 from demo.models import User
+from tests.conftest import on
+from tests.families import COOKIE_ENGINES
 
 from .bound_device import Device
 
@@ -175,6 +179,36 @@ def test_session_that_is_not_bound_is_admitted(clock: Any, ada: User) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+@on(*COOKIE_ENGINES)
+@pytest.mark.parametrize("seconds", [GRACE + 1, 3 * 3600])
+def test_copy_from_before_the_registration_is_refused(seconds: int, clock: Any, ada: User) -> None:
+    device = Device().sign_in(ada)
+    thief = device.thief_of_session()
+    device.register()
+    assert device.is_in
+    clock.shift(seconds)
+    assert thief.is_in
+    assert thief.post("/pay/").status_code == 307
+    device.forget_bound_cookie().renew("")
+    device.renew()
+    assert device.post("/pay/").status_code == 307
+    device.renew()
+    assert device.post("/pay/").status_code == 200
+
+
+@on(*COOKIE_ENGINES)
+def test_copy_from_before_the_offer_is_refused(ada: User, settings: Settings) -> None:
+    settings.DEVICES_BOUND = None
+    device = Device().sign_in(ada)
+    thief = device.thief_of_session()
+    settings.DEVICES_BOUND = "offer"
+    device.get()
+    assert thief.post("/pay/").status_code == 200
+    device.register()
+    assert device.is_in
+    assert thief.post("/pay/").status_code == 403
+
+
 def test_async_view(device: Device) -> None:
     assert device.post("/pay-async/").status_code == 307
     device.renew()

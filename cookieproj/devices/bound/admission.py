@@ -6,6 +6,7 @@ from time import time
 from weakref import ref
 
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
 from django.http import HttpRequest
 from django.urls import Resolver404, resolve
 
@@ -50,6 +51,7 @@ class BoundAdmission:
 
     ``refusal`` says why it was refused: then it continues as if it had no session cookie. With
     ``is_of_visitor`` it has the session that began after an earlier refusal.
+    ``awaits_proof`` says that it was admitted only to the views that verify a proof.
     ``binding`` is that of the session, and ``cookie`` the bound cookie, if it is valid.
     ``session_cookie`` is the value that was sent.
     """
@@ -60,12 +62,17 @@ class BoundAdmission:
         # Weakly, as the request refers to this.
         self._request = ref(request) if request else lambda: None
         self.is_of_visitor = False
+        self.awaits_proof = False
         self.refusal: Refusal | None = None
         self.binding: Binding | None = None
         self.cookie: BoundCookie | None = None
         self.refused_data: Data = {}
 
     def __call__(self, data: Data) -> bool:
+        if self.is_of_visitor and SESSION_KEY in data:
+            # A sign-in replaces the session cookie. Nobody is signed in beside it.
+            self._cookies.pop(settings.SESSION_COOKIE_NAME, None)
+            return False
         self.binding = binding_of(data)
         if self.binding is None:
             return True
@@ -73,7 +80,10 @@ class BoundAdmission:
         if self.cookie:
             return True
         refusal = refusal_without_cookie(self.binding)
-        if refusal is None or brings_proof(self._request()):
+        if refusal is None:
+            return True
+        if brings_proof(self._request()):
+            self.awaits_proof = True
             return True
         self.refusal = refusal
         self.refused_data = data

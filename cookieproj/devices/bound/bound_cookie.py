@@ -95,7 +95,11 @@ def read_cookie(cookies: Mapping[str, str], binding: Binding) -> BoundCookie | N
     except (BadSignature, ValueError):
         return None
     serialized, issued = unpack(value)
-    binding_id, moment, purposes, *key = json.loads(serialized)
-    cookie = BoundCookie(issued, moment, purposes, PublicKey(*key) if key else None)
+    match json.loads(serialized):
+        case [str(binding_id), int(moment), list(purposes), *key]:
+            cookie = BoundCookie(issued, moment, purposes, PublicKey(*key) if key else None)
+        case _:
+            # Of another version of this app.
+            return None
     is_valid = abs(cookie.age) < seconds_of_validity()
     return cookie if is_valid and binding_id == binding.id else None

@@ -10,7 +10,10 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.cache import add_never_cache_headers
 
 from cookieproj.devices import conf
+from cookieproj.devices.models import SignedInSession
 from cookieproj.devices.page_urls import own_url
+from cookieproj.devices.row_identity import registered_id
+from cookieproj.engines import running_engine
 
 from . import headers
 from .binding import binding_of
@@ -54,25 +57,37 @@ def proof_now(view: View) -> View:
     return aproven if iscoroutinefunction(view) else proven
 
 
+def is_from_before_registration(request: HttpRequest) -> bool:
+    """Whether the session cookie is the session itself, and older than its binding.
+
+    Its row says so. Sessions on a server know it themselves.
+    """
+    if not (conf.binds_sessions() and running_engine.is_held_by_browser()):
+        return False
+    rows = SignedInSession.objects.filter(pk__in=[registered_id(request.session)])
+    return rows.exclude(bound_at=None).exists()
+
+
 def response_unless_proven(request: HttpRequest) -> HttpResponse | None:
     """Return None if the view may answer the request, or a response to send in its place."""
     binding = binding_of(request.session) if conf.binds_sessions() else None
     cookie = read_cookie(request.COOKIES, binding) if binding else None
-    if binding is None or not (binding.confirmed or cookie):
+    is_bound = binding and (binding.confirmed or cookie)
+    if not is_bound and not is_from_before_registration(request):
         return None
     if headers.SKIPPED in request.headers:
         return try_again(request)
     if is_link_of_another_site(request):
         return reload_from_here(request)
     purpose = purpose_of(request)
-    if cookie and purpose in cookie.purposes and cookie.age < PROOF_AGE:
+    if binding and cookie and purpose in cookie.purposes and cookie.age < PROOF_AGE:
         try:
             spend_proof(request, binding, cookie, purpose)
         except StaleChallengeError:
             pass
         else:
             return None
-    if attempts_for(request) >= MAX_ATTEMPTS:
+    if binding is None or attempts_for(request) >= MAX_ATTEMPTS:
         return not_proven(request)
     response = HttpResponse(status=HTTPStatus.TEMPORARY_REDIRECT)
     response.headers["Location"] = own_url(request)

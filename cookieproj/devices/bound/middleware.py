@@ -6,6 +6,8 @@ from http import HTTPStatus
 from time import time
 from typing import Any
 
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.deprecation import MiddlewareMixin
@@ -43,6 +45,23 @@ class BoundSessionsMiddleware(MiddlewareMixin):
             admission.is_of_visitor = open_visitors_session(request)
             setattr(request, ADMISSION_ATTRIBUTE, admission)
 
+    def process_view(self, request: HttpRequest, *_view: Any) -> HttpResponse | None:
+        """Let no view run for a refused request that the browser sends once more.
+
+        Else it might use up a one-time link. A POST goes on: it may be a sign-in.
+        """
+        admission: BoundAdmission | None = getattr(request, ADMISSION_ATTRIBUTE, None)
+        if admission is None or not is_sent_again(request):
+            return None
+        if not admission.is_of_visitor and settings.SESSION_COOKIE_NAME in request.COOKIES:
+            # Reading the session asks the admission. The response does not depend on its data.
+            was_accessed = request.session.accessed
+            _ = SESSION_KEY in request.session
+            request.session.accessed = was_accessed
+        is_refused = admission.refusal or admission.is_of_visitor
+        # ``process_response`` replaces it.
+        return HttpResponse() if is_refused else None
+
     def process_response(self, request: HttpRequest, response: Any) -> Any:
         admission: BoundAdmission | None = getattr(request, ADMISSION_ATTRIBUTE, None)
         if admission is None:
@@ -53,6 +72,12 @@ class BoundSessionsMiddleware(MiddlewareMixin):
         if response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
             add_header(request, response)
         return response
+
+
+def is_sent_again(request: HttpRequest) -> bool:
+    """Whether it is a GET that the browser sends once more if refused, as the response says."""
+    is_skipped = headers.SKIPPED in request.headers
+    return request.method == "GET" and (is_skipped or is_link_of_another_site(request))
 
 
 def response_to_refused(

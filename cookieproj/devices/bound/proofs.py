@@ -66,7 +66,7 @@ def verify(token: str, key: PublicKey | None = None) -> Proof:
             algorithms=[key.algorithm],
             options=OPTIONS,
         )
-    except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
+    except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
         # Its text may contain what was sent, line breaks too.
         raise ProofError(type(error).__name__) from error
     return Proof(str(claims["jti"]), key)

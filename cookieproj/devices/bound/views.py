@@ -17,6 +17,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from cookieproj.devices import conf
+from cookieproj.devices.copied_sessions import COPIED_ROW_ATTRIBUTE
 from cookieproj.devices.user_model import signed_in_user
 from cookieproj.engines import running_engine
 from cookieproj.engines.admission import TAKES_PROOFS
@@ -156,6 +157,8 @@ def leave_no_trace(request: HttpRequest) -> None:
     """Let the response neither save the session nor note in the registry that it was used.
 
     What there is to store is stored. It is no activity of the user, and a request without a proof
-    may come from another device.
+    may come from another device. A session that the request has ended as copied is empty, and is
+    still to be told of.
     """
-    request.session = running_engine.store()()
+    if COPIED_ROW_ATTRIBUTE not in vars(request.session):
+        request.session = running_engine.store()()

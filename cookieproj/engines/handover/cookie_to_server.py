@@ -94,6 +94,7 @@ class CookieToServer(KeepsExpiryMixin, Engine):
 
     def create(self) -> None:
         """Create a new session and drop the cookie. If that fails, the cookie stays."""
+        self._ensure_admitted_to_replace()
         cookie, self._cookie = self._cookie, None
         try:
             super().create()
@@ -111,9 +112,9 @@ class CookieToServer(KeepsExpiryMixin, Engine):
 
         A cookie is exchanged first, so that it opens nothing afterwards.
         """
-        if session_key is None:
-            self._ensure_admitted()
         is_this_session = session_key in {None, self._cookie, self._session_key}
+        if is_this_session:
+            self._ensure_admitted()
         session = self if is_this_session else type(self)(session_key)
         session.exchange()
         session._exchanged_cookie = None

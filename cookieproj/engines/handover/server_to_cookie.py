@@ -154,6 +154,7 @@ class ServerToCookie(KeepsExpiryMixin, CookieSession):
         Raises UpdateError if the session ended in the old store meanwhile.
         """
         self._get_session()
+        self._ensure_admitted()
         exchange = self._loaded_exchange()
         if exchange.unsettled_old_session:
             self._save_in_old(exchange, exchange.unsettled_old_session)
@@ -220,6 +221,7 @@ class ServerToCookie(KeepsExpiryMixin, CookieSession):
     def cycle_key(self) -> None:
         """End the session key. An unsettled exchange gets another key in the old store."""
         self._get_session()
+        self._ensure_admitted()
         exchange = self._loaded_exchange()
         if old_session := exchange.unsettled_old_session:
             old_session.replace_data(self._get_session())
@@ -240,7 +242,10 @@ class ServerToCookie(KeepsExpiryMixin, CookieSession):
     def delete(self, session_key: str | None = None) -> None:
         """Delete this session, also from the old store; or one in the old store, by its key."""
         if session_key:
-            if not self.is_cookie(session_key):
+            if session_key == self.session_key:
+                self._ensure_admitted()
+                session_key = self.session_key
+            if session_key and not self.is_cookie(session_key):
                 self._old().delete(session_key)
             return
         self._ensure_admitted()
