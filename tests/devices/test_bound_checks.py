@@ -26,7 +26,7 @@ def script_prefix() -> Iterator[None]:
 def found(*, deploy: bool = False) -> set[str]:
     numbers = [
         *(f"devices.E{number:03}" for number in range(11, 17)),
-        *(f"devices.W{number:03}" for number in range(5, 10)),
+        *(f"devices.W{number:03}" for number in range(5, 11)),
     ]
     ids = {str(message.id) for message in run_checks(include_deployment_checks=deploy)}
     return ids & set(numbers)
@@ -46,6 +46,22 @@ def test_valid_values_are_accepted(value: Any, settings: Settings) -> None:
 def test_other_values_are_reported(value: Any, settings: Settings) -> None:
     settings.DEVICES_BOUND = value
     assert found() == {"devices.E011"}
+
+
+def test_function_that_cannot_be_imported_says_why(settings: Settings) -> None:
+    settings.DEVICES_BOUND = "tests.nowhere.by_user"
+    [error] = [message for message in run_checks() if message.id == "devices.E011"]
+    assert error.msg.endswith("cannot be imported: No module named 'tests.nowhere'.")
+
+
+def test_middleware_without_the_setting_is_warned_of(settings: Settings) -> None:
+    settings.DEVICES_BOUND = None
+    assert found() == set()
+    # As if it were misspelt.
+    del settings.DEVICES_BOUND
+    assert found() == {"devices.W010"}
+    settings.MIDDLEWARE = [path for path in settings.MIDDLEWARE if "BoundSessions" not in path]
+    assert found() == set()
 
 
 @pytest.mark.parametrize("value", [0, -1, "300", None, True])

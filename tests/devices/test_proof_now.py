@@ -226,6 +226,7 @@ def test_browser_that_may_not_renew_gets_its_cookie_back(device: Device) -> None
     assert not device.has_bound_cookie
     response = device.post("/pay/", secure_session_skipped="quota_exceeded")
     assert response.status_code == 503
+    assert (response.headers["Retry-After"], "in some minutes" in response.text) == ("300", True)
     assert device.client.cookies["__Host-bound_session"].value == before
     assert not take_demands(device)
     assert device.is_in

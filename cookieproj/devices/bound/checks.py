@@ -20,10 +20,13 @@ from cookieproj.devices import conf
 from cookieproj.engines.async_methods import AsyncMixin
 from cookieproj.engines.engine_registry import current_engine
 from cookieproj.engines.middleware import SessionMiddleware
+from cookieproj.engines.validation import uses_middleware
 
 from .admission import REGISTRATION_TIME
 from .middleware import BoundSessionsMiddleware
 from .registering import REGISTER, RENEW
+
+MIDDLEWARE = "cookieproj.devices.bound.middleware.BoundSessionsMiddleware"
 
 # Seconds.
 SHORTEST_AGE = 300
@@ -32,19 +35,32 @@ SHORTEST_AGE = 300
 @register
 def bound_is_valid(**kwargs: Any) -> list[CheckMessage]:
     """Report a DEVICES_BOUND that is none of its values, no function, and no path of one."""
+    text, reason = _("DEVICES_BOUND = %(value)r is not one of its values."), ""
     try:
         value = conf.bound_or_function()
-    except ImportError:
-        value = object()
+    except ImportError as error:
+        text = _("DEVICES_BOUND = %(value)r cannot be imported: %(reason)s.")
+        value, reason = object(), str(error)
     if value in (None, conf.OFFER, conf.REQUIRE) or callable(value):
         return []
-    text = _("DEVICES_BOUND = %(value)r is not one of its values.")
     hint = _(
         'Set it to "%(offer)s", "%(require)s", None, a function that takes a user and returns one '
         "of them, or the dotted path of such a function."
     )
     names = {"offer": conf.OFFER, "require": conf.REQUIRE}
-    return [Error(text % {"value": settings.DEVICES_BOUND}, hint=hint % names, id="devices.E011")]
+    values = {"value": settings.DEVICES_BOUND, "reason": reason}
+    return [Error(text % values, hint=hint % names, id="devices.E011")]
+
+
+@register
+def bound_is_set(**kwargs: Any) -> list[CheckMessage]:
+    """Warn of a middleware without the setting, which may be misspelt: proof_now admits anybody."""
+    if hasattr(settings, "DEVICES_BOUND") or not uses_middleware(MIDDLEWARE):
+        return []
+    text = _("%(middleware)s binds no session: DEVICES_BOUND is not set.")
+    hint = _('Set it to "%(offer)s" or "%(require)s", or to None if that is meant.')
+    names = {"offer": conf.OFFER, "require": conf.REQUIRE}
+    return [CheckWarning(text % {"middleware": MIDDLEWARE}, hint=hint % names, id="devices.W010")]
 
 
 @register

@@ -16,6 +16,8 @@ PROOF = "Secure-Session-Response"
 SESSION_ID = "Sec-Secure-Session-Id"
 # The browser could not renew the bound cookie, and sends the request without it.
 SKIPPED = "Secure-Session-Skipped"
+# The reason in that header: it has renewed too often within some minutes.
+QUOTA_EXCEEDED = "quota_exceeded"
 
 ALGORITHMS = ("ES256", "RS256")
 

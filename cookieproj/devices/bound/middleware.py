@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import render, resolve_url
 from django.utils.deprecation import MiddlewareMixin
 
 from cookieproj.devices import conf
@@ -116,7 +116,9 @@ def end_unbound(request: HttpRequest, admission: BoundAdmission) -> HttpResponse
 
 def not_bound(request: HttpRequest) -> HttpResponse:
     """Sign the browser out with a page that says why. What is stored stays as it is."""
-    response = render(request, "cookieproj_devices/not_bound.html", status=HTTPStatus.FORBIDDEN)
+    context = {"sign_in": resolve_url(settings.LOGIN_URL)}
+    status = HTTPStatus.FORBIDDEN
+    response = render(request, "cookieproj_devices/not_bound.html", context, status=status)
     delete_session_cookie(response)
     return response
 

@@ -8,7 +8,13 @@ from django.utils.cache import add_never_cache_headers
 
 from cookieproj.devices.page_urls import own_url
 
+from . import headers
 from .demands import give_back_cookie
+
+# Seconds after which a browser may succeed that could not renew. How long a quota lasts, it does
+# not say.
+RETRY_TIME = 5
+QUOTA_TIME = 300
 
 
 def try_again(request: HttpRequest) -> HttpResponse:
@@ -18,8 +24,10 @@ def try_again(request: HttpRequest) -> HttpResponse:
     times in some minutes.
     """
     status = HTTPStatus.SERVICE_UNAVAILABLE
-    response = render(request, "cookieproj_devices/not_renewed.html", status=status)
-    response.headers["Retry-After"] = "5"
+    takes_minutes = headers.QUOTA_EXCEEDED in request.headers.get(headers.SKIPPED, "")
+    context = {"takes_minutes": takes_minutes}
+    response = render(request, "cookieproj_devices/not_renewed.html", context, status=status)
+    response.headers["Retry-After"] = str(QUOTA_TIME if takes_minutes else RETRY_TIME)
     give_back_cookie(request, response)
     add_never_cache_headers(response)
     return response
