@@ -70,14 +70,13 @@ def tried(recipe: Recipe, request: HttpRequest, values: Mapping[str, Any]) -> li
     method = READS[0]
     if method not in recipe.methods:
         return []
-    # A copy has the scheme of the request, which a new one has not.
-    trial: Any = copy(request)
-    trial.method, trial.COOKIES = method, {}
+    trial = without_cookies(request)
+    trial.method = method
     trial.META = {name: value for name, value in request.META.items() if name != "HTTP_COOKIE"}
     trial.path = trial.path_info = recipe.url
     trial.GET, trial.POST = QueryDict(mutable=True), QueryDict()
     trial.GET.update(values)
-    trial.session, trial.user = running_engine.store()(), AnonymousUser()
+    trial.user = AnonymousUser()
     form = recipe.bind(trial)
     if not form.is_valid():
         raise NotSetError(error_messages(form))
@@ -85,3 +84,14 @@ def tried(recipe: Recipe, request: HttpRequest, values: Mapping[str, Any]) -> li
     lines = set_cookie_lines(response)  # type: ignore[arg-type]
     cookies = [SetCookie(line, trial) for line in lines]
     return [cookie for cookie in cookies if cookie.pair[0] not in secret_cookie_names()]
+
+
+def without_cookies(request: HttpRequest) -> Any:
+    """Return a copy of the request without cookies, whose session is new and not saved.
+
+    It has the scheme and the host of the request, which a new one has not.
+    """
+    trial: Any = copy(request)
+    trial.COOKIES = {}
+    trial.session = running_engine.store()()
+    return trial

@@ -1,6 +1,5 @@
 """The answers for a signed cookie that the site deletes as soon as it has been used."""
 
-from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +9,6 @@ from django.contrib.messages.storage.fallback import FallbackStorage
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
-from cookieproj.engines import running_engine
 from cookieproj.engines.constants import MESSAGES_ITEM
 from demo.page_header import State
 from demo.recipes.payment import set_order_cookie
@@ -22,11 +20,12 @@ from demo.wording import joined
 from .answers import Answers, NoAnswers, closing_the_browser, kept_if
 from .cookie import answers_of, why_it_is_dropped, with_attributes
 from .session import session_answers
+from .trial import without_cookies
 
 
 def messages_answers(recipe: Recipe, state: State) -> Answers | NoAnswers:
     """Return the answers for the cookie of the recipe's message, or for the session that has it."""
-    trial = request_without_session(state.request)
+    trial = without_cookies(state.request)
     storage: Any = default_storage(trial)
     trial._messages = storage
     recipe.view(trial, **initial_values(recipe.form))
@@ -37,7 +36,10 @@ def messages_answers(recipe: Recipe, state: State) -> Answers | NoAnswers:
     storage.update(response)
     lines = list(set_cookie_lines(response))
     if MESSAGES_ITEM in trial.session:
-        return about_the_session_with_messages(session_answers(state), is_too_long=bool(lines))
+        answers = session_answers(state)
+        if lines:
+            return about_the_session_with_a_long_message(answers)
+        return about_the_session_with_messages(answers)
     cookie = SetCookie(lines[0], state.request)
     about = [_("The cookie %(name)s, in which a message waits until a page shows it.")]
     end = _("Before that, when a page has shown the message.")
@@ -52,36 +54,38 @@ def messages_answers(recipe: Recipe, state: State) -> Answers | NoAnswers:
     )
 
 
-def request_without_session(request: HttpRequest) -> Any:
-    """Return a copy without cookies, whose session is not saved."""
-    trial: Any = copy(request)
-    trial.COOKIES = {}
-    trial.session = running_engine.store()()
-    return trial
-
-
-def about_the_session_with_messages(
-    answers: Answers | NoAnswers, *, is_too_long: bool
-) -> Answers | NoAnswers:
+def about_the_session_with_messages(answers: Answers | NoAnswers) -> Answers | NoAnswers:
     if isinstance(answers, NoAnswers):
         return answers
-    about = (
-        _(
-            "The message does not fit into its cookie, which only says that there is more. It "
-            "waits in your session, so this is about your session."
-        )
-        if is_too_long
-        else _("MESSAGE_STORAGE keeps messages in the session, so this is about your session.")
+    about = _("MESSAGE_STORAGE keeps messages in the session, so this is about your session.")
+    return replace(
+        answers,
+        about=joined([about, answers.about]),
+        end=[*answers.end, message_ends_when_shown()],
     )
-    end = [*answers.end, _("The message alone ends when a page has shown it.")]
-    events = answers.events
-    if is_too_long:
-        end.append(
-            _("When the browser closes, it loses that cookie, and nothing shows the message.")
-        )
-        closings = [closing_the_browser(has_age=has_age) for has_age in (True, False)]
-        events = [closings[1], *(event for event in events if event not in closings)]
-    return replace(answers, about=joined([about, answers.about]), end=end, events=events)
+
+
+def about_the_session_with_a_long_message(answers: Answers | NoAnswers) -> Answers | NoAnswers:
+    """Return the answers for the session, and what the browser loses with the message's cookie."""
+    if isinstance(answers, NoAnswers):
+        return answers
+    about = _(
+        "The message does not fit into its cookie, which only says that there is more. It waits in "
+        "your session, so this is about your session."
+    )
+    lost = _("When the browser closes, it loses that cookie, and nothing shows the message.")
+    closings = [closing_the_browser(has_age=has_age) for has_age in (True, False)]
+    others = [event for event in answers.events if event not in closings]
+    return replace(
+        answers,
+        about=joined([about, answers.about]),
+        end=[*answers.end, message_ends_when_shown(), lost],
+        events=[closing_the_browser(has_age=False), *others],
+    )
+
+
+def message_ends_when_shown() -> str:
+    return _("The message alone ends when a page has shown it.")
 
 
 def order_answers(request: HttpRequest) -> Answers | NoAnswers:

@@ -11,6 +11,7 @@ from django.http import HttpResponse
 from django.test import Client
 
 from cookieproj.devices.bound import headers
+from cookieproj.devices.bound.admission import REGISTRATION_TIME
 from cookieproj.devices.bound.bound_cookie import cookie_name
 from demo.models import User
 
@@ -144,3 +145,13 @@ class Device:
     def thief_of_session(self) -> "Device":
         """Another device with a copy of the long-lived cookie alone."""
         return self.thief(settings.SESSION_COOKIE_NAME)
+
+
+def answer_offer(device: Device, clock: Any) -> None:
+    """Register the key that the next response asks for: then the session opens with it alone."""
+    assert device.is_in
+    assert device.register().status_code == 200
+    assert device.is_in
+    clock.shift(REGISTRATION_TIME + 1)
+    assert device.is_in
+    assert not device.thief_of_session().is_in

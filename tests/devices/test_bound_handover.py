@@ -6,12 +6,12 @@ import pytest
 import time_machine
 from pytest_django import Settings
 
-from cookieproj.devices.bound.admission import GRACE, REGISTRATION_TIME
+from cookieproj.devices.bound.admission import GRACE
 from cookieproj.profiles import PROFILES
 from demo.models import User
 from tests.browsers import again
 
-from .bound_device import Device
+from .bound_device import Device, answer_offer
 
 
 @pytest.fixture(params=list(permutations(PROFILES, 2)), ids=" to ".join)
@@ -71,9 +71,4 @@ def test_session_from_before_bindings_is_offered_one_during_the_switch(
         settings.DEVICES_BOUND = "require"
         run(settings, new, old)
         device.client = again(device.client)
-        assert device.is_in
-        assert device.register().status_code == 200
-        assert device.is_in
-        clock.shift(REGISTRATION_TIME + 1)
-        assert device.is_in
-        assert not device.thief_of_session().is_in
+        answer_offer(device, clock)

@@ -23,7 +23,7 @@ from tests.browsers import browser, key_of
 from tests.conftest import on
 from tests.families import SERVER_ENGINES
 
-from .bound_device import Device
+from .bound_device import Device, answer_offer
 
 NEEDS_A_KEY = "needs a browser that binds a session to its device"
 
@@ -66,12 +66,7 @@ def test_next_response_offers_a_binding(
     policy: str, device: Device, clock: Any, settings: Settings
 ) -> None:
     settings.DEVICES_BOUND = policy
-    assert device.is_in
-    assert device.register().status_code == 200
-    assert device.is_in
-    clock.shift(REGISTRATION_TIME + 1)
-    assert device.is_in
-    assert not device.thief_of_session().is_in
+    answer_offer(device, clock)
     assert device.forget_bound_cookie().renew().status_code == 200
     assert device.is_in
     [row] = SignedInSession.objects.all()

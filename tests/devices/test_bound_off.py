@@ -6,14 +6,14 @@ import pytest
 from django.conf import settings as site
 from pytest_django import Settings
 
-from cookieproj.devices.bound.admission import GRACE, REGISTRATION_TIME
+from cookieproj.devices.bound.admission import GRACE
 from cookieproj.devices.bound.registering import recent_offers
 from cookieproj.devices.models import SignedInSession
 from tests.browsers import again
 from tests.conftest import on
 from tests.families import SERVER_ENGINES
 
-from .bound_device import BOUND_AGE, Device
+from .bound_device import BOUND_AGE, Device, answer_offer
 
 ENDS = b'"continue": false'
 
@@ -46,12 +46,7 @@ def test_after_it_is_on_again_another_binding_is_offered(
     turn(None, settings, device)
     assert ENDS in device.forget_bound_cookie().renew().content
     turn(policy, settings, device)
-    assert device.is_in
-    assert device.register().status_code == 200
-    assert device.is_in
-    clock.shift(REGISTRATION_TIME + 1)
-    assert device.is_in
-    assert not device.thief_of_session().is_in
+    answer_offer(device, clock)
     [row] = SignedInSession.objects.all()
     assert row.bound_by == "ES256"
 

@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from cookieproj.devices.bound.admission import GRACE
 from cookieproj.devices.bound.decorators import MAX_ATTEMPTS, PROOF_AGE, proof_now
-from cookieproj.devices.bound.demands import SLOTS, demand_cookie_names
+from cookieproj.devices.bound.demands import DEMAND_COOKIES, demand_cookie_names
 from demo.models import User
 from tests.conftest import on
 from tests.families import COOKIE_ENGINES
@@ -114,7 +114,7 @@ def test_two_tabs_with_the_same_page_take_two_proofs(device: Device) -> None:
 def test_number_of_cookies_is_bounded(device: Device) -> None:
     send_together(device, [f"/pay/?number={number}" for number in range(50)])
     names = [name for name in device.client.cookies if "proof_demanded" in name]
-    assert len(names) == SLOTS
+    assert len(names) == len(DEMAND_COOKIES)
     device.renew()
     assert not any("proof_demanded" in name for name in device.client.cookies)
 

@@ -35,21 +35,22 @@ SHORTEST_AGE = 300
 @register
 def bound_is_valid(**kwargs: Any) -> list[CheckMessage]:
     """Report a DEVICES_BOUND that is none of its values, no function, and no path of one."""
-    text, reason = _("DEVICES_BOUND = %(value)r is not one of its values."), ""
+    values = {"value": getattr(settings, "DEVICES_BOUND", None)}
     try:
         value = conf.bound_or_function()
     except ImportError as error:
         text = _("DEVICES_BOUND = %(value)r cannot be imported: %(reason)s.")
-        value, reason = object(), str(error)
-    if value in (None, conf.OFFER, conf.REQUIRE) or callable(value):
-        return []
+        text %= values | {"reason": error}
+    else:
+        if value in (None, conf.OFFER, conf.REQUIRE) or callable(value):
+            return []
+        text = _("DEVICES_BOUND = %(value)r is not one of its values.") % values
     hint = _(
         'Set it to "%(offer)s", "%(require)s", None, a function that takes a user and returns one '
         "of them, or the dotted path of such a function."
     )
     names = {"offer": conf.OFFER, "require": conf.REQUIRE}
-    values = {"value": settings.DEVICES_BOUND, "reason": reason}
-    return [Error(text % values, hint=hint % names, id="devices.E011")]
+    return [Error(text, hint=hint % names, id="devices.E011")]
 
 
 @register

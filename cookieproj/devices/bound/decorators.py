@@ -18,7 +18,7 @@ from cookieproj.engines import running_engine
 from . import headers
 from .binding import binding_of
 from .bound_cookie import read_cookie
-from .demands import attempts_for, demand_proof, purpose_of
+from .demands import Demand, attempts_for, demand_proof, purpose_of
 from .pages import is_link_of_another_site, not_proven, reload_from_here, try_again
 from .proofs import StaleChallengeError
 from .single_use import spend_proof
@@ -87,10 +87,11 @@ def response_unless_proven(request: HttpRequest) -> HttpResponse | None:
             pass
         else:
             return None
-    if binding is None or attempts_for(request) >= MAX_ATTEMPTS:
+    attempts = attempts_for(request, purpose)
+    if binding is None or attempts >= MAX_ATTEMPTS:
         return not_proven(request)
     response = HttpResponse(status=HTTPStatus.TEMPORARY_REDIRECT)
     response.headers["Location"] = own_url(request)
-    demand_proof(request, response, binding)
+    demand_proof(request, response, Demand(binding.id, purpose, attempts + 1))
     add_never_cache_headers(response)
     return response

@@ -26,9 +26,9 @@ from cookieproj.engines.signatures import sign, unpack, verify
 from .binding import Binding
 from .bound_cookie import cookie_name, delete_cookie, set_on
 
-# How many cookies with demands a browser may have. Of two demands in one slot the later stays, and
-# the request of the other one is asked again.
-SLOTS = 8
+# The cookies with demands. Of two demands for one cookie the later stays, and the request of the
+# other one is asked again.
+DEMAND_COOKIES = [f"{DEMANDED_COOKIE}{number}" for number in range(8)]
 
 # Hexadecimal digits of a purpose.
 PURPOSE_LENGTH = 32
@@ -49,21 +49,18 @@ def purpose_of(request: HttpRequest) -> str:
     return sha256(text.encode()).hexdigest()[:PURPOSE_LENGTH]
 
 
-def slot_of(purpose: str) -> str:
+def cookie_for(purpose: str) -> str:
     """Return the name of the cookie for that demand."""
-    return f"{DEMANDED_COOKIE}{int(purpose, 16) % SLOTS}"
-
-
-SLOT_NAMES = [f"{DEMANDED_COOKIE}{number}" for number in range(SLOTS)]
+    return DEMAND_COOKIES[int(purpose, 16) % len(DEMAND_COOKIES)]
 
 
 def demand_cookie_names() -> list[str]:
     """Return the names of all cookies that a demand may set beside the bound one."""
-    return [cookie_name(name) for name in (*SLOT_NAMES, PREVIOUS_COOKIE)]
+    return [cookie_name(name) for name in (*DEMAND_COOKIES, PREVIOUS_COOKIE)]
 
 
 def demands_in(request: HttpRequest) -> list[Demand]:
-    found = (read_demand(request.COOKIES.get(cookie_name(name), "")) for name in SLOT_NAMES)
+    found = (read_demand(request.COOKIES.get(cookie_name(name), "")) for name in DEMAND_COOKIES)
     return [demand for demand in found if demand]
 
 
@@ -76,20 +73,18 @@ def read_demand(text: str) -> Demand | None:
     return Demand(*json.loads(serialized))
 
 
-def attempts_for(request: HttpRequest) -> int:
-    """Return how often in a row the browser was asked for a proof for this request."""
-    purpose = purpose_of(request)
+def attempts_for(request: HttpRequest, purpose: str) -> int:
+    """Return how often in a row the browser was asked for a proof for that purpose."""
     return max((d.attempts for d in demands_in(request) if d.purpose == purpose), default=0)
 
 
-def demand_proof(request: HttpRequest, response: HttpResponse, binding: Binding) -> None:
-    """Let the browser prove its key before its next request, for one like this.
+def demand_proof(request: HttpRequest, response: HttpResponse, demand: Demand) -> None:
+    """Let the browser prove its key before its next request.
 
     If it has sent no bound cookie, a renewal may be on its way, and has a cookie that is to stay.
     """
-    demand = Demand(binding.id, purpose_of(request), attempts_for(request) + 1)
     value = sign(json.dumps(astuple(demand)).encode(), DEMAND_SALT)
-    set_on(response, cookie_name(slot_of(demand.purpose)), value, conf.bound_age())
+    set_on(response, cookie_name(cookie_for(demand.purpose)), value, conf.bound_age())
     if bound_cookie := request.COOKIES.get(cookie_name()):
         set_on(response, cookie_name(PREVIOUS_COOKIE), bound_cookie, conf.bound_age())
         delete_cookie(response)
@@ -101,7 +96,7 @@ def purposes_for(request: HttpRequest, binding: Binding) -> list[str]:
 
 
 def end_demands(request: HttpRequest, response: HttpResponse) -> None:
-    for name in (*SLOT_NAMES, PREVIOUS_COOKIE):
+    for name in (*DEMAND_COOKIES, PREVIOUS_COOKIE):
         if cookie_name(name) in request.COOKIES:
             delete_cookie(response, name)
 

@@ -160,5 +160,5 @@ def leave_no_trace(request: HttpRequest) -> None:
     may come from another device. A session that the request has ended as copied is empty, and is
     still to be told of.
     """
-    if COPIED_ROW_ATTRIBUTE not in vars(request.session):
+    if not hasattr(request.session, COPIED_ROW_ATTRIBUTE):
         request.session = running_engine.store()()
