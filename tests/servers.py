@@ -111,10 +111,11 @@ class StoppableRedis:
 
     def freeze(self) -> None:
         """Let it accept connections, but answer nothing."""
-        self._signal(signal.SIGSTOP)
+        freeze(self._executor)
 
     def thaw(self) -> None:
-        self._signal(signal.SIGCONT)
+        if self._executor.process:
+            self._executor.process.send_signal(signal.SIGCONT)
 
     def answers(self) -> bool:
         try:
@@ -123,9 +124,12 @@ class StoppableRedis:
         except RedisError:
             return False
 
-    def _signal(self, number: signal.Signals) -> None:
-        if self._executor.process:
-            self._executor.process.send_signal(number)
+
+def freeze(executor: TCPExecutor) -> None:
+    """Stop the server's process, and wait until it has stopped: until then it still answers."""
+    if executor.process:
+        executor.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, executor.process.pid, os.WSTOPPED | os.WNOWAIT)
 
 
 @contextmanager
@@ -243,8 +247,7 @@ class StoppableMongoDB:
 
     def freeze(self) -> None:
         """Let it accept connections and answer nothing."""
-        if self._executor.process:
-            self._executor.process.send_signal(signal.SIGSTOP)
+        freeze(self._executor)
 
 
 @contextmanager

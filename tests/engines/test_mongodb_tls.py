@@ -1,7 +1,9 @@
 """The engine mongodb with a server that does not speak the TLS that it is asked for."""
 
+import gc
 import os
 import ssl
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +17,15 @@ from cookieproj.engines.exceptions import StoreMisconfiguredError, StoreUnavaila
 from cookieproj.engines.mongodb import SessionStore
 from cookieproj.engines.mongodb_client import collections
 from tests import certificates
+
+
+@pytest.fixture(autouse=True)
+def unclosed_sockets_are_pymongos() -> Iterator[None]:
+    """Collect the sockets that PyMongo leaves open if TLS fails, or they would warn in any test."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @contextmanager
