@@ -2,7 +2,7 @@
 
 import asyncio
 import copy
-import threading
+from _thread import RLock
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,7 +22,7 @@ _called_async: ContextVar[bool] = ContextVar("called_async", default=False)
 # What is in progress for each session. It is kept outside of the session, which can be copied.
 # ``_locks``: held while the session is loaded. ``_loads``: its load on an event loop. ``_steps``:
 # its methods that run in threads.
-_locks: WeakKeyDictionary[SessionBase, threading.RLock] = WeakKeyDictionary()
+_locks: WeakKeyDictionary[SessionBase, RLock] = WeakKeyDictionary()
 _loads: WeakKeyDictionary[SessionBase, asyncio.Future[Data]] = WeakKeyDictionary()
 _steps: WeakKeyDictionary[SessionBase, set[asyncio.Future[None]]] = WeakKeyDictionary()
 
@@ -95,11 +95,13 @@ class AsyncMixin(SessionBase):
             return self._session_cache
         except AttributeError:
             pass
-        with _locks.setdefault(self, threading.RLock()):
+        with _locks.setdefault(self, RLock()):
             if not hasattr(self, "_session_cache"):
                 emptied_before = self._emptied
                 self._is_unasked = no_load and self._may_be_refused()
-                data = {} if no_load or self.session_key is None else self._admitted(self.load())
+                data = {} if no_load or self.session_key is None else self.load()
+                if self.admission is not None:
+                    data = self._admitted(data)
                 if self._emptied is emptied_before:
                     self._session_cache = data
         return self._session_cache
@@ -144,7 +146,7 @@ class AsyncMixin(SessionBase):
 
     def _ask_admission(self) -> None:
         """Ask about a session that was emptied unread. What was put into it since then stays."""
-        with _locks.setdefault(self, threading.RLock()):
+        with _locks.setdefault(self, RLock()):
             if not self._is_unasked:
                 return
             # A copy loads it, as this changes more than the data.

@@ -18,7 +18,6 @@ any step gets lost, the key in the browser still opens the session.
 from datetime import UTC, datetime
 from typing import Any
 
-from django.conf import settings
 from django.contrib.sessions.backends.base import UpdateError
 
 from . import checks  # noqa: F401 - they register themselves
@@ -29,6 +28,7 @@ from .exceptions import TRY_AGAIN, StoreUnavailableError
 from .key_renewal import KeyRenewalMixin
 from .listing import ListingMixin
 from .merge import Data, merge, stored_alike
+from .quick_settings import setting
 from .session_keys import SAVE_ATTEMPTS, SAVES_REFUSED
 from .signatures import dumps, sign
 from .signed_ids import without_signature
@@ -112,14 +112,14 @@ class Engine(ApplyMixin, KeyRenewalMixin, ListingMixin, TimeoutsMixin):
             return
         if not self._is_already_stored(data):
             self._write(data)
-        if not self._apply_to_stored:
+        if self._replaced and not self._apply_to_stored:
             self._end_replaced_keys()
 
     def _write(self, data: Data) -> None:
         store = self._store
         for _attempt in range(SAVE_ATTEMPTS):
             if self._base is None or self._base.is_copy:
-                stored = self._refresh(self._base)
+                stored = self._refresh(self._base, store)
                 if (stored is None or stored.data is None) and self._is_unread:
                     # The session was cleared before it was read, and nothing is stored: create
                     # it, as for a browser without a key.
@@ -132,7 +132,7 @@ class Engine(ApplyMixin, KeyRenewalMixin, ListingMixin, TimeoutsMixin):
             if new_entry := store.put(self._key, base, dict(data), self._expires()):
                 self._set_base(new_entry)
                 return
-            self._rebase(self._refresh(base))
+            self._rebase(self._refresh(base, store))
         raise StoreUnavailableError(store.label, SAVES_REFUSED, TRY_AGAIN)
 
     def _set_base(self, new_entry: Entry) -> None:
@@ -176,7 +176,7 @@ class Engine(ApplyMixin, KeyRenewalMixin, ListingMixin, TimeoutsMixin):
 
     def get_expiry_date(self, **kwargs: Any) -> datetime:
         date: datetime = super().get_expiry_date(**kwargs)
-        if kwargs or settings.USE_TZ or self._fixed_expiry is not None:
+        if kwargs or setting("USE_TZ") or self._fixed_expiry is not None:
             return date
         # Without USE_TZ the expiry is a local time. "In an hour", added to the clock's time, is
         # too early if the clock is put forward within that hour. If it is put back, the sum is

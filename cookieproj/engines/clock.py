@@ -2,8 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
-from django.conf import settings
 from django.utils import timezone
+
+from .quick_settings import setting
 
 # One day from the ends of datetime's range, so that both exist in every time zone.
 EARLIEST = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
@@ -12,7 +13,7 @@ LATEST = datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
 
 def aware(moment: datetime) -> datetime:
     """Return the moment with its time zone: the site's, not the visitor's, if it is naive."""
-    if timezone.is_aware(moment):
+    if moment.utcoffset() is not None:
         return moment
     return timezone.make_aware(moment, timezone.get_default_timezone())
 
@@ -37,11 +38,11 @@ def is_near(first: datetime, second: datetime) -> bool:
 
 def is_past(moment: datetime) -> bool:
     """Whether the moment is now or before."""
-    return time_until(moment) <= timedelta()
+    return aware(moment) <= datetime.now(UTC)
 
 
 def as_django_stores(moment: datetime) -> datetime:
     """Return the moment as Django stores it: naive, in the site's time zone, if USE_TZ is off."""
-    if settings.USE_TZ or timezone.is_naive(moment):
+    if setting("USE_TZ") or timezone.is_naive(moment):
         return moment
     return timezone.make_naive(moment, timezone.get_default_timezone())

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 from weakref import ref
 
-from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest, parse_cookie
 
@@ -13,6 +12,7 @@ from .admission import ADMISSION_ATTRIBUTE, Admission
 from .async_methods import is_on_event_loop
 from .handover.cookie_to_server import CookieToServer
 from .handover.server_to_cookie import ServerToCookie
+from .quick_settings import setting
 from .session_keys import SessionKeys
 from .signed_ids import open_session
 
@@ -116,7 +116,7 @@ def create_session(
     """Return the request's session, and set it in place of the lazy one."""
     request = request_ref()
     cookies = request.COOKIES if request else parse_cookie(meta.get("HTTP_COOKIE", ""))
-    session = open_session(session_class, cookies.get(settings.SESSION_COOKIE_NAME))
+    session = open_session(session_class, cookies.get(setting("SESSION_COOKIE_NAME")))
     session.admission = admission  # type: ignore[attr-defined]
     if isinstance(session, SAVED_WITH_RESPONSE):
         session.save_follows = request is not None

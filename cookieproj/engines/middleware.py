@@ -15,13 +15,10 @@ answers all three, so that there is one page, one line in the log, and no cookie
 """
 
 import sys
-from contextlib import nullcontext
-from http import HTTPStatus
 from types import MethodType
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.conf import settings
 from django.contrib.sessions.middleware import SessionMiddleware as DjangoMiddleware
 from django.core.signals import got_request_exception
 from django.http import HttpRequest, HttpResponse
@@ -35,17 +32,19 @@ from .exceptions import StoreError, StoreUnavailableError
 from .handover import session_store
 from .key_renewal import renew_age
 from .lazy_session import LazySession, is_lazy
+from .quick_settings import setting
 from .renewal import (
     decide_renewal,
     is_only_renewed,
     is_passive,
     keeping_expiry,
+    may_be_renewed,
     renew,
     retry_renewal,
 )
 from .revocation_check import revocation_check
-from .session_response import save_with_response, vary_by_cookie
-from .signed_ids import set_current_form, unsigned_until
+from .session_response import SERVER_ERROR, save_with_response, vary_by_cookie
+from .signed_ids import has_old_cookie, set_current_form, unsigned_until
 from .subclass_hooks import is_djangos_own
 from .timeouts import timeouts
 
@@ -115,51 +114,70 @@ class SessionMiddleware(DjangoMiddleware):
         # An error refers to the frames that it passed, and they refer to the request.
         if error := vars(request).pop(ERROR_ATTRIBUTE, None):
             return store_error_response(request, error)
-        if is_lazy(request) and not settings.SESSION_SAVE_EVERY_REQUEST:
-            return response
+        is_saved_anyway = setting("SESSION_SAVE_EVERY_REQUEST")
         session: Any = getattr(request, "session", None)
-        if not hasattr(session, "accessed"):
-            # A view has replaced it. Django's middleware does nothing for what is no session.
+        is_unused = is_lazy(request) and not is_saved_anyway
+        if is_unused or not hasattr(session, "accessed"):
+            # For what a view has put in its place Django's middleware does nothing.
             return response
+        is_saved = session.modified or is_saved_anyway
         try:
-            ensure_admitted_to_save(session)
-        except StoreError as error:
-            return store_error_response(request, error)
-        passive = is_passive(request)
-        is_left_alone = passive and not session.modified
-        is_empty = not is_left_alone and session.is_empty()
-        if is_left_alone or (is_empty and not session.modified):
-            # An empty one was not found. Django's middleware would delete the cookie.
-            if session.accessed:
-                vary_by_cookie(response)
-            return response
-        decide_renewal(request)
-        try:
-            with keeping_expiry(session) if passive else nullcontext():
-                response = self._save(request, session, response, is_empty=is_empty)
+            if is_saved:
+                ensure_admitted(session)
+            if self._only_varies(request, session, response, is_saved=is_saved):
+                if session.accessed:
+                    vary_by_cookie(response)
+                return response
+            decide_renewal(request)
+            response = self._save(request, session, response)
             set_current_form(request, response)
         except StoreError as error:
             response = store_error_response(request, error)
-        if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if response.status_code >= SERVER_ERROR:
             retry_renewal(session)
         return response
 
-    def _save(
-        self, request: HttpRequest, session: Any, response: HttpResponse, *, is_empty: bool
+    def _only_varies(
+        self, request: HttpRequest, session: Any, response: HttpResponse, *, is_saved: bool
+    ) -> bool:
+        """Whether the response does no more for the session than to have a header ``Vary``."""
+        if session.modified:
+            return False
+        is_only_read = not (
+            is_saved
+            or may_be_renewed(session)
+            or has_old_cookie(session)
+            # A view may have set the session's cookie itself, which is then signed.
+            or response.cookies
+        )
+        return (
+            (is_only_read and follows_django(super().process_response))
+            or is_passive(request)
+            # It was not found. Django's middleware would delete the cookie.
+            or session.is_empty()
+        )
+
+    def _save(self, request: HttpRequest, session: Any, response: HttpResponse) -> HttpResponse:
+        if is_passive(request):
+            with keeping_expiry(session):
+                return self._save_or_renew(request, session, response)
+        return self._save_or_renew(request, session, response)
+
+    def _save_or_renew(
+        self, request: HttpRequest, session: Any, response: HttpResponse
     ) -> HttpResponse:
         if is_only_renewed(session, response):
             renew(session, response)
         elif follows_django(super().process_response):
-            save_with_response(request, session, response, is_empty=is_empty)
+            save_with_response(request, session, response)
         else:
             response = super().process_response(request, response)
         return response
 
 
-def ensure_admitted_to_save(session: Any) -> None:
+def ensure_admitted(session: Any) -> None:
     """Read a session that may be saved: a refused request must save no new one in its place."""
-    is_saved = session.modified or settings.SESSION_SAVE_EVERY_REQUEST
-    if is_saved and getattr(session, "admission", None) is not None:
+    if getattr(session, "admission", None) is not None:
         session._ensure_admitted()
 
 

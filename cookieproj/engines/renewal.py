@@ -9,10 +9,8 @@ as it is.
 import logging
 from contextlib import AbstractContextManager, nullcontext
 from hashlib import sha256
-from http import HTTPStatus
 from typing import Any
 
-from django.conf import settings
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.core.cache.backends.locmem import LocMemCache
 from django.http import HttpRequest, HttpResponse
@@ -21,13 +19,15 @@ from .clock import aware
 from .english import in_english
 from .exceptions import StoreError
 from .key_renewal import KeyRenewalMixin, renew_age
-from .session_response import save_and_set_cookie, vary_by_cookie
-from .timeouts import TimeoutsMixin, lacks_auth_time, timeouts
+from .quick_settings import setting
+from .session_response import SERVER_ERROR, save_and_set_cookie, vary_by_cookie
+from .timeouts import NO_TIMEOUTS, TimeoutsMixin, lacks_auth_time, timeouts
 
 logger = logging.getLogger("django.contrib.sessions")
 
-# A script sends this header, with any value, to say that the user has not asked for its request.
-PASSIVE_HEADER = "X-Session-Passive"
+# A script sends the header X-Session-Passive, with any value, to say that the user has not asked
+# for its request. This is its name in ``META``: ``request.headers`` would convert those of all.
+PASSIVE_HEADER = "HTTP_X_SESSION_PASSIVE"
 
 # On a request: whether its view is passive.
 PASSIVE_ATTRIBUTE = "session_is_passive"
@@ -49,19 +49,24 @@ def is_passive(request: HttpRequest) -> bool:
     """Whether SESSION_IDLE_AGE is set, and the request is no activity of the user."""
     if timeouts().idle is None:
         return False
-    return PASSIVE_HEADER in request.headers or hasattr(request, PASSIVE_ATTRIBUTE)
+    return PASSIVE_HEADER in request.META or hasattr(request, PASSIVE_ATTRIBUTE)
 
 
 def decide_renewal(request: HttpRequest) -> None:
     """Set ``is_renewed`` of a session that this request has read and not changed, if it is due."""
     session: Any = request.session
-    if not isinstance(session, TimeoutsMixin) or session.is_renewed:
+    if not may_be_renewed(session) or session.is_renewed:
         return
-    is_off = timeouts() == (None, None) and renew_age() is None
-    if is_off and not getattr(session, "is_led_here", False):
-        return
-    is_read = session.accessed and not session.modified and not session.is_empty()
+    # A view may have set a value, and ``modified`` back: then there is no key.
+    is_read = session.accessed and not session.modified and bool(session.session_key)
     session.is_renewed = is_read and not is_passive(request) and is_due(session)
+
+
+def may_be_renewed(session: Any) -> bool:
+    """Whether the settings, or what is stored under its key, let a session be renewed at all."""
+    if timeouts() == NO_TIMEOUTS and renew_age() is None:
+        return getattr(session, "is_led_here", False) or getattr(session, "is_renewed", False)
+    return isinstance(session, TimeoutsMixin)
 
 
 def keeping_expiry(session: Any) -> AbstractContextManager[None]:
@@ -73,8 +78,8 @@ def keeping_expiry(session: Any) -> AbstractContextManager[None]:
 
 def is_only_renewed(session: Any, response: HttpResponse) -> bool:
     """Whether the response renews a session that would otherwise not be saved."""
-    is_saved = session.modified or settings.SESSION_SAVE_EVERY_REQUEST
-    is_error = response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+    is_saved = session.modified or setting("SESSION_SAVE_EVERY_REQUEST")
+    is_error = response.status_code >= SERVER_ERROR
     return getattr(session, "is_renewed", False) and not is_saved and not is_error
 
 

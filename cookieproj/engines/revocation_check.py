@@ -4,14 +4,17 @@ from collections.abc import Callable
 from inspect import iscoroutinefunction
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from .merge import Data
+from .quick_settings import setting_or
 
 Check = Callable[[Data, str], bool]
+
+# By dotted path: the function there that was found to be one.
+_known: dict[str, Check] = {}
 
 
 def is_revoked(data: Data, session_key: str) -> bool:
@@ -29,20 +32,25 @@ def revocation_check() -> Check | None:
 
     Raises ImproperlyConfigured if there is no such function.
     """
-    path = str(getattr(settings, "SESSION_REVOCATION_CHECK", "") or "")
-    if not path:
-        return None
+    path = setting_or("SESSION_REVOCATION_CHECK", "")
+    return function_at(str(path)) if path else None
+
+
+def function_at(path: str) -> Check:
+    """Return the function. It is imported anew each time, as a test or a patch may replace it."""
     try:
         function: Any = import_string(path)
     except (ImportError, TypeError, ValueError, RuntimeError) as error:
         # The module's name is empty or relative, or its app is not installed.
         raise ImproperlyConfigured(not_callable_message(path, str(error))) from error
+    if path in _known and function is _known[path]:
+        return _known[path]
     if not callable(function):
         raise ImproperlyConfigured(not_callable_message(path, _("it cannot be called")))
     if iscoroutinefunction(function):
         raise ImproperlyConfigured(not_callable_message(path, _("it is a coroutine function")))
-    check: Check = function
-    return check
+    _known[path] = function
+    return _known[path]
 
 
 def not_callable_message(path: str, reason: str) -> str:

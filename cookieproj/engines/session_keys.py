@@ -25,6 +25,7 @@ from .exceptions import TRY_AGAIN, StoreUnavailableError
 from .handover_mixin import HandoverMixin
 from .merge import Data
 from .signed_ids import without_signature
+from .store import Store
 from .subclass_hooks import overrides
 from .validation import validate
 
@@ -101,7 +102,9 @@ class SessionKeys(HandoverMixin):
 
     def __init__(self, session_key: str | None = None, *args: Any, **kwargs: Any) -> None:
         """Also of a signed id: Channels and others pass the value of the cookie."""
-        super().__init__(without_signature(session_key), *args, **kwargs)
+        if isinstance(session_key, str) and ":" in session_key:
+            session_key = without_signature(session_key)
+        super().__init__(session_key, *args, **kwargs)
 
     @property
     def _key(self) -> str:
@@ -193,9 +196,9 @@ class SessionKeys(HandoverMixin):
         if not self.save_follows:
             self._end_replaced_keys()
 
-    def _refresh(self, old: Entry | None) -> Entry | None:
+    def _refresh(self, old: Entry | None, store: Store | None = None) -> Entry | None:
         """Return what is stored now; ``old`` is what this request has read before."""
-        return self._follow(self._store.refresh(self._key, old))
+        return self._follow((store or self._store).refresh(self._key, old))
 
     def _load_behind_copy(self) -> None:
         try:

@@ -4,7 +4,6 @@ import time
 from http import HTTPStatus
 from typing import Any
 
-from django.conf import settings
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.http import HttpRequest, HttpResponse
@@ -12,29 +11,31 @@ from django.utils.cache import patch_vary_headers
 from django.utils.http import http_date as django_http_date
 
 from .key_renewal import KeyRenewalMixin
+from .quick_settings import setting
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 END_OF_YEAR_9999 = 253_402_300_800
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
+# As an attribute of the enum it would be looked up by a method in Python.
+SERVER_ERROR = HTTPStatus.INTERNAL_SERVER_ERROR
 
-def save_with_response(
-    request: HttpRequest, session: Any, response: HttpResponse, *, is_empty: bool
-) -> None:
+
+def save_with_response(request: HttpRequest, session: Any, response: HttpResponse) -> None:
     """Do to the response and the session what Django's middleware does, in less time.
 
     Save a changed session and set its cookie, unless the server failed; delete the cookie of an
     emptied one. Raises SessionInterrupted if the session has ended meanwhile, and StoreError.
     """
-    was_accessed = session.accessed
-    if is_empty and settings.SESSION_COOKIE_NAME in request.COOKIES:
+    was_accessed, is_empty = session.accessed, session.is_empty()
+    if is_empty and setting("SESSION_COOKIE_NAME") in request.COOKIES:
         delete_session_cookie(response)
         vary_by_cookie(response)
         return
     is_saved = (
         not is_empty
-        and (session.modified or settings.SESSION_SAVE_EVERY_REQUEST)
-        and response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
+        and (session.modified or setting("SESSION_SAVE_EVERY_REQUEST"))
+        and response.status_code < SERVER_ERROR
     )
     if is_saved:
         save_and_set_cookie(session, response)
@@ -44,10 +45,10 @@ def save_with_response(
 
 def delete_session_cookie(response: HttpResponse) -> None:
     response.delete_cookie(
-        settings.SESSION_COOKIE_NAME,
-        path=settings.SESSION_COOKIE_PATH,
-        domain=settings.SESSION_COOKIE_DOMAIN,
-        samesite=settings.SESSION_COOKIE_SAMESITE,  # type: ignore[arg-type]
+        setting("SESSION_COOKIE_NAME"),
+        path=setting("SESSION_COOKIE_PATH"),
+        domain=setting("SESSION_COOKIE_DOMAIN"),
+        samesite=setting("SESSION_COOKIE_SAMESITE"),
     )
 
 
@@ -67,15 +68,15 @@ def save_and_set_cookie(session: Any, response: HttpResponse) -> None:
             "logged out in a concurrent request, for example."
         ) from error
     response.set_cookie(
-        settings.SESSION_COOKIE_NAME,
+        setting("SESSION_COOKIE_NAME"),
         session.session_key,
         max_age=max_age,
         expires=expires,
-        domain=settings.SESSION_COOKIE_DOMAIN,
-        path=settings.SESSION_COOKIE_PATH,
-        secure=settings.SESSION_COOKIE_SECURE or False,
-        httponly=settings.SESSION_COOKIE_HTTPONLY or False,
-        samesite=settings.SESSION_COOKIE_SAMESITE,  # type: ignore[arg-type]
+        domain=setting("SESSION_COOKIE_DOMAIN"),
+        path=setting("SESSION_COOKIE_PATH"),
+        secure=setting("SESSION_COOKIE_SECURE") or False,
+        httponly=setting("SESSION_COOKIE_HTTPONLY") or False,
+        samesite=setting("SESSION_COOKIE_SAMESITE"),
     )
 
 

@@ -28,6 +28,7 @@ from .clock import aware, is_past
 from .constants import SESSION_ID_SALT
 from .cookie_settings import cookie_from_settings
 from .exceptions import StoreError
+from .quick_settings import setting_or
 from .signatures import sign_value, verify
 
 # Letters of a signature, after a colon.
@@ -35,7 +36,7 @@ SIGNATURE_LENGTH = 43
 
 
 def signs_ids() -> bool:
-    return bool(getattr(settings, "SESSION_ID_SIGNED", False))
+    return bool(setting_or("SESSION_ID_SIGNED", False))
 
 
 def unsigned_until() -> datetime | None:
@@ -124,14 +125,19 @@ def is_read(session: Any) -> bool:
     return False
 
 
+def has_old_cookie(session: Any) -> bool:
+    """Whether the cookie of the request has not the form that the response would set."""
+    return getattr(session, "has_old_cookie", False)
+
+
 def set_current_form(request: HttpRequest, response: HttpResponse) -> None:
     """Give the session cookie of the response its form, and replace one of the other form.
 
     A request that has not read its session leaves the cookie as it is.
     """
     session: Any = getattr(request, "session", None)
-    has_old_cookie = getattr(session, "has_old_cookie", False)
-    if session is None or not (signs_ids() or has_old_cookie):
+    is_old = has_old_cookie(session)
+    if session is None or not (is_old or signs_ids()):
         return
     session_key = session.session_key
     cookie = response.cookies.get(settings.SESSION_COOKIE_NAME)
@@ -139,7 +145,7 @@ def set_current_form(request: HttpRequest, response: HttpResponse) -> None:
         return
     # As Django, which sets no cookie with an error.
     is_error = response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
-    if cookie is None and (not has_old_cookie or is_error or not is_read(session)):
+    if cookie is None and (not is_old or is_error or not is_read(session)):
         return
     value = sign(session_key) if signs_ids() else session_key
     if cookie is None:

@@ -10,12 +10,12 @@ from functools import lru_cache, partial
 from operator import is_
 from typing import Any
 
-from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.core import signing
 
 from .entries import Entry
 from .merge import Data, same_data
+from .quick_settings import setting
 from .signatures import SignedContent, dumps, loads, sign
 from .validation import decode_valid
 
@@ -75,7 +75,7 @@ def signs_like_django(session: Any) -> bool:
         session.serializer is signing.JSONSerializer
         and bool(session.key_salt)
         and not overrides(class_, "encode", "decode")
-        and settings.SIGNING_BACKEND == DJANGOS_SIGNING_BACKEND
+        and setting("SIGNING_BACKEND") == DJANGOS_SIGNING_BACKEND
         # By identity: the wrappers of wrapt equal what they wrap.
         and all(map(is_, map(getattr, PLACES, NAMES), DJANGOS_OWN))
     )

@@ -38,6 +38,9 @@ class Timeouts(NamedTuple):
     absolute: int | None
 
 
+NO_TIMEOUTS = Timeouts(None, None)
+
+
 @lru_cache(maxsize=1)
 def timeouts() -> Timeouts:
     """Return the settings. Raises ImproperlyConfigured if one is no number of seconds."""
@@ -73,6 +76,8 @@ def auth_time_of(data: Data, default: float) -> float:
 
 def has_timed_out(data: Data, renewed: float | None = None) -> bool:
     """Whether a session with that data, renewed at that moment, by default now, has ended."""
+    if timeouts() == NO_TIMEOUTS:
+        return False
     now = time.time()
     end = end_by_timeout(data, now if renewed is None else renewed)
     return end is not None and end <= now
@@ -122,7 +127,7 @@ class TimeoutsMixin(SessionBase):
             age = int(self.get_session_cookie_age())
         else:
             age = int(super().get_expiry_age(**kwargs))
-        if kwargs or timeouts() == (None, None):
+        if kwargs or timeouts() == NO_TIMEOUTS:
             return age
         now = time.time()
         end = end_by_timeout(self._get_session(), now)
@@ -136,6 +141,8 @@ class TimeoutsMixin(SessionBase):
         return self._at_most_timeout(super().get_expiry_date())
 
     def _at_most_timeout(self, moment: datetime) -> datetime:
+        if timeouts() == NO_TIMEOUTS:
+            return moment
         now = time.time()
         end = end_by_timeout(self._get_session(), now)
         if end is None:

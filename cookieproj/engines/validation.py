@@ -40,6 +40,7 @@ MESSAGE_STORAGES = {
 # the caller's, and Python allows a thousand.
 MAX_DEPTH = 200
 CONTAINERS = (dict, list, tuple)
+PLAIN_TYPES = {str, int, float, bool, type(None)}
 
 
 def decode_valid(decode: Callable[[Any], Any], stored: Any) -> Data | None:
@@ -89,7 +90,8 @@ NO_MESSAGES = _("A session cannot hold this under %(key)r: Django could not show
 
 def validation_errors(data: Data) -> Iterator[tuple[str, Promise]]:
     """Yield the keys of entries that Django cannot use, each with the reason."""
-    if is_too_deep(data):
+    # Most sessions are flat, so that nothing has to be called for them.
+    if not PLAIN_TYPES.issuperset(map(type, data.values())) and is_too_deep(data):
         yield from ((key, TOO_DEEP) for key in data if is_too_deep({key: data[key]}))
     if EXPIRY_ITEM in data and not is_expiry(data[EXPIRY_ITEM]):
         yield EXPIRY_ITEM, NO_EXPIRY

@@ -72,3 +72,29 @@ class TestCopy:
         other["c"] = 3
         other.save()
         assert dict(engine.Store(other.session_key).items()) == {"a": 1, "b": 2, "c": 3}
+
+
+def test_copied_dict_of_a_loaded_session_is_that_of_another(engine: Engine) -> None:
+    session = engine.Store(saved(engine, a=1).session_key)
+    assert session["a"] == 1
+    other = engine.Store.__new__(type(session))
+    vars(other).update(copy.deepcopy(vars(session)))
+    other["b"] = 2
+    assert (dict(session.items()), dict(other.items())) == ({"a": 1}, {"a": 1, "b": 2})
+
+
+def test_subclass_may_have_a_state_and_slots_of_its_own(engine: Engine) -> None:
+    class Session(engine.Store):  # type: ignore[name-defined,misc]
+        __slots__ = ("tenant",)
+
+        def __getstate__(self) -> Any:
+            return vars(self).copy(), {"tenant": self.tenant}
+
+    stored = Session()
+    stored["a"] = 1
+    stored.save()
+    session = Session(stored.session_key)
+    session.tenant = "one"
+    assert session["a"] == 1
+    for other in (copy.copy(session), copy.deepcopy(session)):
+        assert (other["a"], other.tenant) == (1, "one")

@@ -153,3 +153,12 @@ def test_server_to_cookie_checks_session_in_old_store(switch: Switch) -> None:
     assert calls == [({"a": 1}, key)]
     results.append(False)
     assert browser.read() == {"a": 1}
+
+
+NO_CHECK = None
+
+
+def test_name_of_nothing_is_a_wrong_setting(settings: Settings) -> None:
+    settings.SESSION_REVOCATION_CHECK = f"{__name__}.NO_CHECK"
+    with pytest.raises(ImproperlyConfigured, match="cannot be called"):
+        SessionStore(stored()).load()

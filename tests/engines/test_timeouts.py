@@ -20,7 +20,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from cookieproj.engines.clock import aware
-from cookieproj.engines.constants import AUTH_TIME
+from cookieproj.engines.constants import AUTH_TIME, EXPIRY_ITEM
 from cookieproj.engines.decorators import passive
 from cookieproj.engines.exceptions import StoreUnavailableError
 from cookieproj.engines.handover_mixin import store_of
@@ -578,3 +578,22 @@ def test_whoever_leaves_after_a_switch_of_engines_is_signed_out(
         assert visitor.visit(read) == 1
         travel.shift(IDLE + SECOND)
         assert visitor.visit(read) is None
+
+
+def test_view_may_keep_what_it_has_set_from_being_saved(engine: Engine) -> None:
+    def view(request: HttpRequest) -> HttpResponse:
+        request.session["a"] = 1
+        request.session.modified = False
+        return HttpResponse()
+
+    request = HttpRequest()
+    assert not SessionMiddleware(view)(request).cookies
+    assert request.session.session_key is None
+
+
+def test_overridden_get_decides_the_expiry(engine: Engine) -> None:
+    class Session(engine.Store):  # type: ignore[name-defined,misc]
+        def get(self, key: str, default: Any = None) -> Any:
+            return 60 if key == EXPIRY_ITEM else super().get(key, default)
+
+    assert Session().get_expiry_age() == 60
