@@ -6,14 +6,19 @@ texts can be compared and searched.
 
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
 from django.utils.crypto import salted_hmac
+from django.utils.encoding import force_bytes
+
+from .quick_settings import setting
 
 if TYPE_CHECKING:
     # Imported here and where it is used only, as an engine by itself needs nothing but Django.
     from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+
+TYPES_OF_SECRETS = {str, bytes}
 
 
 class DecryptionError(ValueError):
@@ -46,12 +51,25 @@ def decrypt(encrypted: str, purpose: str, *context: bytes) -> str:
 
 
 def secrets() -> Iterator[str]:
-    """Yield the site's secret keys, the current one first.
+    """Yield the site's secret keys, the current one first, each as text or bytes.
 
     An empty one, as of an unset variable, is left out: everybody knows it. Django ignores it too.
     """
-    yield settings.SECRET_KEY
-    yield from filter(None, settings.SECRET_KEY_FALLBACKS)
+    yield current_secret()
+    for secret in setting("SECRET_KEY_FALLBACKS"):
+        if secret:
+            yield plain_secret(secret)
+
+
+def current_secret() -> str:
+    """Return SECRET_KEY. Raises ImproperlyConfigured if it is empty."""
+    secret: str = plain_secret(setting("SECRET_KEY"))
+    return secret
+
+
+def plain_secret(secret: Any) -> Any:
+    """Return the key as it is now: a lazy one changes, and a bytearray can be changed."""
+    return secret if type(secret) in TYPES_OF_SECRETS else force_bytes(secret)
 
 
 def cipher(secret: str, purpose: str) -> "AESSIV":

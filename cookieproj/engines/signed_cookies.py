@@ -11,7 +11,7 @@ from .constants import COOKIE_SALT
 from .cookie_sessions import CookieSession, OpenedCookie
 from .encryption import secrets
 from .merge import Data
-from .signatures import dumps, loads, sign, unpack, verify
+from .signatures import dumps, loads, sign, verify_and_unpack
 from .subclass_hooks import signs_like_django
 
 # The data, compressed or not, the time and the signature, in the format of Django's signer.
@@ -34,8 +34,7 @@ class SessionStore(CookieSession):
     def open_cookie(self, cookie: str) -> OpenedCookie:
         """Raises BadSignature, or what the serializer raises."""
         if signs_like_django(self):
-            value, secret = verify(cookie, COOKIE_SALT)
-            serialized, second = unpack(value)
+            serialized, second, secret = verify_and_unpack(cookie, COOKIE_SALT)
             content: Any = loads(serialized)
             return OpenedCookie(content, datetime.fromtimestamp(second, UTC), secret)
         for secret in secrets():

@@ -3,6 +3,8 @@
 import copy
 import functools
 import pickle
+import secrets
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
@@ -15,13 +17,22 @@ from django.conf import settings as django_settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.core import signing
 from django.test import override_settings
+from django.utils.functional import lazy
 from pytest_django import Settings
 
 from cookieproj.engines import encrypted_cookies, signatures, subclass_hooks
 from cookieproj.engines.constants import COOKIE_SALT
 from cookieproj.engines.db import SessionStore as DBStore
 from cookieproj.engines.encryption import DecryptionError
-from cookieproj.engines.signatures import SignedContent, dumps, loads, sign, unpack, verify
+from cookieproj.engines.signatures import (
+    SignedContent,
+    dumps,
+    loads,
+    sign,
+    unpack,
+    verify,
+    verify_and_unpack,
+)
 from cookieproj.engines.signed_cookies import SessionStore as CookieStore
 
 SALT = "django.contrib.sessions.SessionStore"
@@ -112,7 +123,7 @@ class TestSecrets:
         """As of a variable that is not set: everybody could sign with it."""
         settings.SECRET_KEY_FALLBACKS = [""]
         value = "e30:1xWm4V"
-        forged = f"{value}:{signatures.to_base64(signatures.hmac(value.encode(), SALT, ''))}"
+        forged = f"{value}:{signatures.signature(value.encode(), SALT, '').decode()}"
         with pytest.raises(signing.BadSignature):
             verify(forged, SALT)
         with mock.patch.object(encrypted_cookies, "settings", mock.Mock(SECRET_KEY="")):
@@ -135,10 +146,107 @@ class TestSecrets:
             assert list(map(loads, values)) == [{"number": number} for number in range(50)] * 20
 
 
+class TestKnownTexts:
+    """A text that this process has lately signed or verified is not verified again."""
+
+    @pytest.fixture(autouse=True)
+    def known(self) -> Iterator[dict[str, Any]]:
+        with mock.patch.dict(signatures._known, clear=True):
+            yield signatures._known
+
+    @pytest.fixture
+    def verifications(self) -> Iterator[mock.Mock]:
+        with mock.patch.object(signatures, "verify", wraps=verify) as verifications:
+            yield verifications
+
+    def test_text_is_verified_once(self, verifications: mock.Mock) -> None:
+        text = signing.dumps({"a": 1}, salt=SALT)
+        for _ in range(3):
+            serialized, _second, secret = verify_and_unpack(text, SALT)
+            assert (loads(serialized), secret) == ({"a": 1}, django_settings.SECRET_KEY)
+        assert verifications.call_count == 1
+
+    def test_signed_text_is_not_verified(self, verifications: mock.Mock) -> None:
+        text = sign(dumps({"a": 1}), SALT, SECOND)
+        expected = dumps({"a": 1}), SECOND, django_settings.SECRET_KEY
+        assert verify_and_unpack(text, SALT) == expected
+        assert not verifications.called
+
+    def test_other_salt_is_refused(self) -> None:
+        text = sign(dumps({}), SALT)
+        with pytest.raises(signing.BadSignature):
+            verify_and_unpack(text, f"{SALT}s")
+        assert verify_and_unpack(text, SALT)
+
+    def test_each_changed_character_is_refused(self) -> None:
+        text = sign(dumps({"a": [1, 2]}), SALT)
+        for position, character in enumerate(text):
+            other = "A" if character != "A" else "B"
+            with pytest.raises(signing.BadSignature):
+                verify_and_unpack(f"{text[:position]}{other}{text[position + 1 :]}", SALT)
+
+    def test_changed_key_counts_at_once(self, settings: Settings) -> None:
+        text, old = sign(dumps({}), SALT), django_settings.SECRET_KEY
+        settings.SECRET_KEY = "new"
+        with pytest.raises(signing.BadSignature):
+            verify_and_unpack(text, SALT)
+        settings.SECRET_KEY_FALLBACKS = [old]
+        assert verify_and_unpack(text, SALT)[2] == old
+        settings.SECRET_KEY_FALLBACKS = [""]
+        with pytest.raises(signing.BadSignature):
+            verify_and_unpack(text, SALT)
+
+    def test_lazy_key_counts_as_it_is_now(self, settings: Settings) -> None:
+        keys = ["old"]
+        settings.SECRET_KEY = lazy(lambda: keys[-1], str)()
+        text = sign(dumps({}), SALT)
+        secret: Any = verify_and_unpack(text, SALT)[2]
+        assert secret == b"old"
+        keys.append("new")
+        with pytest.raises(signing.BadSignature):
+            verify_and_unpack(text, SALT)
+
+    @pytest.mark.parametrize("kind", [bytearray, memoryview])
+    def test_key_may_be_of_any_type(self, settings: Settings, kind: type) -> None:
+        settings.SECRET_KEY = kind(bytearray(b"secret"))
+        text = sign(dumps({"a": 1}), SALT)
+        assert signing.loads(text, salt=SALT) == {"a": 1}
+        assert loads(verify_and_unpack(text, SALT)[0]) == {"a": 1}
+
+    def test_what_is_refused_is_not_known(self, known: dict[str, Any]) -> None:
+        with pytest.raises(signing.BadSignature):
+            verify_and_unpack("a:b:c", SALT)
+        assert not known
+
+    def test_the_last_short_texts_are_known(self, known: dict[str, Any]) -> None:
+        texts = [sign(dumps({"n": number}), SALT) for number in range(signatures.MOST_KNOWN + 9)]
+        assert list(known) == texts[9:]
+        for long in (secrets.token_hex(4096), "a" * 5000):
+            sign(dumps({"long": long}), SALT)
+        assert list(known) == texts[9:]
+
+    def test_threads_know_and_forget_texts_concurrently(self, known: dict[str, Any]) -> None:
+        def use(number: int) -> Any:
+            text = sign(dumps({"n": number}), SALT)
+            return loads(verify_and_unpack(text, SALT)[0]) == {"n": number}
+
+        with mock.patch.object(signatures, "MOST_KNOWN", 3), ThreadPoolExecutor(8) as threads:
+            assert all(threads.map(use, range(3000)))
+            sign(dumps({}), SALT)
+            assert len(known) == 3
+
+    def test_no_secret_is_shown(self, known: dict[str, Any]) -> None:
+        sign(dumps({}), SALT)
+        assert django_settings.SECRET_KEY not in repr(known)
+
+
 class TestSignedContent:
     def test_is_verified_once_and_decoded_newly(self) -> None:
-        content = SignedContent(sign(dumps({"list": [1]}), SALT), SALT)
-        with mock.patch.object(signatures, "verify", wraps=verify) as verifying:
+        content = SignedContent(signing.dumps({"list": [1]}, salt=SALT), SALT)
+        with (
+            mock.patch.dict(signatures._known, clear=True),
+            mock.patch.object(signatures, "verify", wraps=verify) as verifying,
+        ):
             first, second = content(), content()
         assert verifying.call_count == 1
         first["list"].append(2)

@@ -14,7 +14,7 @@ from django.http import HttpResponse
 from cookieproj.devices import conf
 from cookieproj.devices.constants import BOUND_COOKIE, BOUND_COOKIE_SALT
 from cookieproj.engines import running_engine
-from cookieproj.engines.signatures import sign, unpack, verify
+from cookieproj.engines.signatures import sign, verify_and_unpack
 
 from .binding import Binding
 from .proofs import PublicKey
@@ -91,10 +91,11 @@ def delete_cookie(response: HttpResponse, name: str = BOUND_COOKIE) -> None:
 def read_cookie(cookies: Mapping[str, str], binding: Binding) -> BoundCookie | None:
     """Return the bound cookie; None unless it is of that binding, and has not expired."""
     try:
-        value, _secret = verify(cookies.get(cookie_name(), ""), BOUND_COOKIE_SALT)
+        serialized, issued, _secret = verify_and_unpack(
+            cookies.get(cookie_name(), ""), BOUND_COOKIE_SALT
+        )
     except (BadSignature, ValueError):
         return None
-    serialized, issued = unpack(value)
     match json.loads(serialized):
         case [str(binding_id), int(moment), list(purposes), *key]:
             cookie = BoundCookie(issued, moment, purposes, PublicKey(*key) if key else None)
