@@ -221,3 +221,19 @@ def test_client_sends_whose_own_method_is_replaced(use: Use, redis_url: str) -> 
     client = client_of_sessions()
     with mock.patch.object(client, "get", client.get):
         assert commands_of_client() > 0
+
+
+def test_client_sends_whose_code_is_replaced(use: Use, redis_url: str) -> None:
+    """As tracers do that rewrite a function and leave it where it is."""
+    use(redis_url)
+    assert commands_of_client() == 0
+
+    def execute_command(self: Any, *arguments: Any, **options: Any) -> Any:
+        return self._execute_command(*arguments, **options)
+
+    own = Redis.execute_command.__code__
+    Redis.execute_command.__code__ = execute_command.__code__
+    try:
+        assert commands_of_client() > 0
+    finally:
+        Redis.execute_command.__code__ = own

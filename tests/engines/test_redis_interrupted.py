@@ -27,7 +27,7 @@ from .test_redis_direct import Use, use
 __all__ = ["use"]
 
 # Parts of the paths of the code that is interrupted: ours, and redis-py's.
-CODE = ("caches/redis_direct.py", "/redis/")
+CODE = ("caches/redis_direct.py", "caches/redis_pool.py", "/redis/")
 
 NAMES = ["a", "b", "c"]
 # Of a command; there are more.

@@ -19,6 +19,7 @@ from redis.exceptions import RedisError, WatchError
 from cookieproj.engines.entries import Entry, Location
 from cookieproj.engines.exceptions import StoreError, StoreReadOnlyError
 from cookieproj.engines.merge import Data
+from cookieproj.engines.round_trips import StoreCall
 from cookieproj.engines.store import Store
 from cookieproj.engines.validation import decode_valid
 
@@ -242,11 +243,11 @@ class RedisStore(RedisListing):
         return True
 
     def _write(self, command: Callable[[Any], Any]) -> Any:
-        return self._retry_on_new_connection(lambda: self._command(command))
+        return self._retry_on_new_connection(partial(self._command, command))
 
     def _command(self, command: Callable[[Any], Any]) -> Any:
         """Run one command, in one round trip."""
-        with self.store_call():
+        with StoreCall(self._raise_store_error):
             return command(direct(self.client))
 
     def _retry_on_new_connection(self, write: Callable[[], Any]) -> Any:

@@ -4,8 +4,7 @@ The client also measures each command, retries it and converts its answer. If no
 asked for, a command takes about a fifth longer with it.
 """
 
-from operator import attrgetter, is_
-from types import FunctionType
+from operator import attrgetter
 from typing import Any
 
 from redis import VERSION, BlockingConnectionPool, Connection, ConnectionPool, Redis, SSLConnection
@@ -16,6 +15,10 @@ from redis.sentinel import (
     SentinelManagedConnection,
     SentinelManagedSSLConnection,
 )
+
+from cookieproj.engines.own_functions import are_same_functions
+
+from .redis_pool import Connections, own
 
 # The major version of redis-py whose client is known here.
 KNOWN_VERSION = 8
@@ -36,20 +39,11 @@ KNOWN_CONNECTIONS = {
 RETRY_OPTIONS = ("retry", "retry_on_error", "retry_on_timeout")
 
 
-def own(class_: type, name: str) -> Any:
-    """Return the method if redis-py's code defines it; None if it was replaced before this.
-
-    A wrapper may copy the name of a method, but not its globals.
-    """
-    method = getattr(class_, name)
-    is_own = type(method) is FunctionType and method.__globals__["__name__"].startswith("redis.")
-    return method if is_own else None
-
-
 # The methods of the client that are bypassed, and which other packages replace.
 METHODS = ("execute_command", "parse_response", "get", "set", "delete")
 CLIENT_METHODS = attrgetter(*METHODS)
 OWN_METHODS = [own(Redis, name) for name in METHODS]
+OWN_CODE = [getattr(method, "__code__", None) for method in OWN_METHODS]
 OWN_SEND_COMMAND = own(Connection, "send_command")
 
 
@@ -72,8 +66,7 @@ def may_bypass(client: Any) -> bool:
         and pool.connection_class in KNOWN_CONNECTIONS
         and pool.connection_class.send_command is OWN_SEND_COMMAND
         and vars(client).keys().isdisjoint(METHODS)
-        # By identity: the wrappers of wrapt equal what they wrap.
-        and all(map(is_, CLIENT_METHODS(Redis), OWN_METHODS))
+        and are_same_functions(CLIENT_METHODS(Redis), OWN_METHODS, OWN_CODE)
         and get_observability_instance().get_provider_manager() is None
         and not any(map(pool.connection_kwargs.get, RETRY_OPTIONS))
         and pool.cache is None
@@ -88,7 +81,7 @@ class DirectClient:
     """
 
     def __init__(self, pool: ConnectionPool) -> None:
-        self._pool = pool
+        self._connections = Connections(pool)
 
     def get(self, name: str) -> Any:
         return self.execute_command("GET", name)
@@ -105,7 +98,7 @@ class DirectClient:
         Whatever else is raised in between, even by a signal handler, closes the connection: the
         next command over it would get this answer.
         """
-        connection: Any = self._pool.get_connection()
+        connection: Any = self._connections.get_connection()
         is_answered = False
         try:
             connection.send_packed_command(connection.pack_command(*words))
@@ -117,7 +110,7 @@ class DirectClient:
         finally:
             if not is_answered:
                 connection.disconnect()
-            self._pool.release(connection)
+            self._connections.release(connection)
         return answer
 
 

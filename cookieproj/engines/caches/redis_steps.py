@@ -141,15 +141,13 @@ class Server:
 
     def best_command(self, step: Step) -> Command | None:
         """Return the first command of the step that this server has; None if none is left."""
-        return next(filter(self._has, step.commands), None)
-
-    def _has(self, command: Command) -> bool:
-        if command.title in self.refused:
-            return False
-        if command.servers is None:
-            return True
-        first_version = command.servers.get(self.name)
-        return first_version is not None and self.version >= first_version
+        for command in step.commands:
+            if command.title in self.refused:
+                continue
+            first_version = command.servers.get(self.name) if command.servers else ()
+            if first_version is not None and self.version >= first_version:
+                return command
+        return None
 
 
 known_servers: WeakKeyDictionary[ConnectionPool, Server] = WeakKeyDictionary()

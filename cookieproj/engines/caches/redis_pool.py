@@ -1,0 +1,100 @@
+"""Connections of redis-py's pool, taken and given back without what the pool does for others.
+
+For each command the pool also counts its connections for redis-py's metrics and tells listeners of
+each return, which takes longer than to move them. If nobody counts or listens, the
+connections are moved here between the pool's own two collections, as the pool moves them.
+"""
+
+import os
+from types import FunctionType
+from typing import Any
+
+from redis import VERSION, ConnectionPool
+from redis.exceptions import RedisError
+from redis.sentinel import SentinelConnectionPool
+
+# The version of redis-py whose pool is known here: major and minor, as its attributes are private.
+KNOWN_VERSION = (8, 1)
+KNOWN_POOLS = {ConnectionPool, SentinelConnectionPool}
+
+# Options by which somebody may listen.
+LISTENERS = {"credential_provider", "event_dispatcher"}
+
+
+def own(class_: type, name: str) -> Any:
+    """Return the method if redis-py's code defines it; None if it was replaced before this.
+
+    A wrapper may copy the name of a method, but not its globals.
+    """
+    method = getattr(class_, name)
+    is_own = type(method) is FunctionType and method.__globals__["__name__"].startswith("redis.")
+    return method if is_own else None
+
+
+METHODS = ("get_connection", "release")
+OWN_GET_CONNECTION = own(ConnectionPool, "get_connection")
+OWN_RELEASE = own(ConnectionPool, "release")
+
+
+def may_move_connections(pool: Any) -> bool:
+    """Whether nobody can tell the difference. redis-py's metrics are off: see ``redis_direct``."""
+    return (
+        VERSION[:2] == KNOWN_VERSION
+        and type(pool) in KNOWN_POOLS
+        and type(pool).get_connection is OWN_GET_CONNECTION
+        and type(pool).release is OWN_RELEASE
+        and vars(pool).keys().isdisjoint(METHODS)
+        and pool._connection_kwargs.keys().isdisjoint(LISTENERS)
+        and pool.pid == os.getpid()
+    )
+
+
+class Connections:
+    """The connections of a pool, each without an unread answer.
+
+    An interrupted client may leave one behind, and the next command would take it for its own. The
+    pool does not look for it if the server may send messages (RESP3).
+    """
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+        self._moves = may_move_connections(pool)
+
+    def get_connection(self) -> Any:
+        """Return a connection that is open. Raises as the pool does."""
+        pool, connection = self._pool, None
+        if self._moves:
+            with pool._lock:
+                if pool._available_connections:
+                    connection = pool._available_connections.pop()
+                    pool._in_use_connections.add(connection)
+        if connection is None:
+            connection = pool.get_connection()
+        try:
+            if has_unread_answer(connection):
+                connection.disconnect()
+                connection.connect()
+        except BaseException:
+            connection.disconnect()
+            pool.release(connection)
+            raise
+        return connection
+
+    def release(self, connection: Any) -> None:
+        pool = self._pool
+        if not self._moves or connection.should_reconnect() or not pool.owns_connection(connection):
+            pool.release(connection)
+            return
+        with pool._lock:
+            # After ``reset`` it is not the pool's any more.
+            if connection in pool._in_use_connections:
+                pool._in_use_connections.remove(connection)
+                pool._available_connections.append(connection)
+
+
+def has_unread_answer(connection: Any) -> bool:
+    """Whether something waits to be read. If the server has closed the connection, its end does."""
+    try:
+        return bool(connection.can_read())
+    except (RedisError, OSError):
+        return True
