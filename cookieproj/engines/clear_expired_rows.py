@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from .sql_statements import fetch_one
 from .sql_texts import column_of
 
 if TYPE_CHECKING:
@@ -64,13 +65,13 @@ def clear(table: "Table", batch_size: int) -> Iterator[int]:
 def _has_partitions(table: "Table") -> bool:
     if table.connection.vendor not in HAS_PAGES:
         return False
-    row = table.call(lambda: table._fetch_one(HAS_PARTITIONS, [table.quoted_name]))
+    row = table.call(lambda: fetch_one(table.connection, HAS_PARTITIONS, [table.quoted_name]))
     return bool(row and row[0])
 
 
 def _clear_at_once(table: "Table", batch_size: int) -> Iterator[int]:
     # Rows that have expired before now. If a row moves meanwhile, it has been renewed.
-    now, size = table.date(timezone.now()), min(INDEXED_BATCH_SIZE, batch_size)
+    now, size = table.date(timezone.now(), table.connection), min(INDEXED_BATCH_SIZE, batch_size)
     vendor = table.connection.vendor
     dates = [now] * DELETE_BATCH[vendor].count("{expires} < %s")
     while deleted := table.execute(_sql(table, DELETE_BATCH[vendor]), [*dates, size]):
@@ -81,7 +82,7 @@ def _clear_at_once(table: "Table", batch_size: int) -> Iterator[int]:
 
 
 def _clear_pages(table: "Table", now: Any, pages_per_batch: int) -> Iterator[int]:
-    row = table.call(lambda: table._fetch_one(PAGE_COUNT, [table.quoted_name]))
+    row = table.call(lambda: fetch_one(table.connection, PAGE_COUNT, [table.quoted_name]))
     for first_page in range(0, row[0] if row else 0, pages_per_batch):
         bounds = [f"({page},0)" for page in (first_page, first_page + pages_per_batch)]
         if deleted := table.execute(_sql(table, DELETE_IN_PAGES), [now, now, *bounds]):

@@ -63,8 +63,8 @@ def has_other_listeners(
     model: type[Model], signals: tuple[ModelSignal, ...] = DELETE_SIGNALS
 ) -> bool:
     """Whether any receiver but the engines' own listens to these signals of the model."""
-    return any(
-        dispatch_uid != OUR_DISPATCH_UID and sender in {id(None), id(model)}
-        for signal in signals
-        for (dispatch_uid, sender), *_ in signal.receivers
-    )
+    for signal in signals:
+        for (dispatch_uid, sender), *_ in signal.receivers:
+            if dispatch_uid != OUR_DISPATCH_UID and sender in {id(None), id(model)}:
+                return True
+    return False

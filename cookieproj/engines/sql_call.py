@@ -86,4 +86,4 @@ def close_if_broken(connection: BaseDatabaseWrapper) -> None:
 def in_transaction(connection: BaseDatabaseWrapper) -> bool:
     """Whether a transaction is open. A connection that is not open yet is not opened."""
     is_open = connection.connection is not None
-    return connection.in_atomic_block or (is_open and not connection.get_autocommit())
+    return connection.in_atomic_block or (is_open and not connection.autocommit)

@@ -5,6 +5,7 @@ Django's cursor and its health check take longer than the server takes for a ses
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 import django
@@ -12,6 +13,8 @@ from django.db import InterfaceError, OperationalError
 from django.db.backends import utils
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from .own_functions import CODE, are_same_functions
+from .quick_settings import setting
 from .sql_call import in_transaction
 from .sql_drivers import Answer, driver_of, is_defined_in
 
@@ -22,6 +25,12 @@ WRAPPER_METHODS = (
     *("make_cursor", "close_if_health_check_failed"),
 )
 CURSOR_METHODS = ("execute", "_execute_with_wrappers", "_execute")
+METHODS_OF_WRAPPER = attrgetter(*WRAPPER_METHODS)
+METHODS_OF_CURSOR = attrgetter(*CURSOR_METHODS)
+
+# By the class of Django's wrapper: its methods and the cursor's, found to be Django's own, and
+# their code.
+_own_methods: dict[type, tuple[tuple[Any, ...], tuple[Any, ...]]] = {}
 
 
 def is_direct(connection: BaseDatabaseWrapper, parameters: Sequence[Any]) -> bool:
@@ -40,30 +49,38 @@ def is_direct(connection: BaseDatabaseWrapper, parameters: Sequence[Any]) -> boo
     # loop is in here.
     connection.ensure_connection()
     return (
-        not (connection.execute_wrappers or connection.queries_logged)
+        not (connection.execute_wrappers or connection.force_debug_cursor or setting("DEBUG"))
         and driver_of(connection).is_ready(connection)
         and not in_transaction(connection)
         and not has_replaced_methods(connection)
-        and all(map(is_plain, parameters))
+        and are_plain(parameters)
     )
 
 
-def is_plain(value: Any) -> bool:
-    kind = type(value)
-    return kind is datetime or (kind is str and value.isascii() and "\0" not in value)
+def are_plain(values: Sequence[Any]) -> bool:
+    for value in values:
+        kind = type(value)
+        if kind is not datetime and not (kind is str and value.isascii() and "\0" not in value):
+            return False
+    return True
 
 
 def has_replaced_methods(connection: BaseDatabaseWrapper) -> bool:
     """Whether any method that sends a statement is not Django's own."""
-    wrapper = type(connection)
+    if not vars(connection).keys().isdisjoint(WRAPPER_METHODS):
+        return True
     # Looked up at each call, as Django does: the class may be replaced too.
-    cursor = utils.CursorWrapper
-    return not (
-        vars(connection).keys().isdisjoint(WRAPPER_METHODS)
-        and cursor.__module__ == utils.__name__
-        and all(is_defined_in(django, getattr(wrapper, name)) for name in WRAPPER_METHODS)
-        and all(is_defined_in(django, getattr(cursor, name)) for name in CURSOR_METHODS)
-    )
+    wrapper, cursor = type(connection), utils.CursorWrapper
+    methods = (*METHODS_OF_WRAPPER(wrapper), *METHODS_OF_CURSOR(cursor))
+    if cursor.__module__ != utils.__name__:
+        return True
+    known = _own_methods.get(wrapper)
+    if known and are_same_functions(methods, *known):
+        return False
+    if not all(is_defined_in(django, method) for method in methods):
+        return True
+    _own_methods[wrapper] = methods, tuple(map(CODE, methods))
+    return False
 
 
 def fetch(connection: BaseDatabaseWrapper, sql: str, parameters: Sequence[Any]) -> Answer:

@@ -14,8 +14,18 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus, Format, PipelineStatus, TransactionStatus
 
 from .sql_drivers import Answer, Driver, is_defined_in
+from .sql_prepared import is_outdated, prepared_statements
 
 CURSOR_CLASS: Any = Cursor
+
+
+def own(method: Any) -> Any:
+    """Return psycopg's own method; None for what replaced it before this was imported."""
+    return method if is_defined_in(psycopg, method) else None
+
+
+OWN_CURSOR = own(psycopg.Connection.cursor)
+OWN_EXECUTE = own(CURSOR_CLASS.execute)
 
 SUCCESS = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
 
@@ -34,30 +44,37 @@ class Psycopg(Driver):
             driver_connection.cursor_factory is CURSOR_CLASS
             and driver_connection.autocommit
             and "cursor" not in vars(driver_connection)
-            and is_defined_in(psycopg, psycopg.Connection.cursor)
-            and is_defined_in(psycopg, CURSOR_CLASS.execute)
+            and psycopg.Connection.cursor is OWN_CURSOR
+            and CURSOR_CLASS.execute is OWN_EXECUTE
             and low_level.transaction_status == TransactionStatus.IDLE
             and low_level.pipeline_status == PipelineStatus.OFF
             and dates.timezone == connection.timezone
         )
 
     def send(self, driver_connection: Any, sql: str, parameters: Sequence[Any]) -> Answer:
-        """Send the statement without preparing it.
-
-        PgBouncer may send the next one to another server, and a migration makes a prepared
-        SELECT fail.
-        """
-        low_level = driver_connection.pgconn
-        values = [str(value).encode() for value in parameters]
+        text, values = numbered(sql), [str(value).encode() for value in parameters]
         with driver_connection.lock:
-            low_level.send_query_params(numbered(sql), values)
-            result = driver_connection.wait(generators.execute(low_level))[-1]
+            result = self._execute(driver_connection, text, values)
         if result.status not in SUCCESS:
             raise error_from_result(result)
         transformer = Transformer(driver_connection)
         transformer.set_pgresult(result)
         rows = transformer.load_rows(0, result.ntuples, tuple)
         return Answer(rows, result.command_tuples or 0)
+
+    def _execute(self, driver_connection: Any, text: bytes, values: list[bytes]) -> Any:
+        """Execute the statement, prepared if the site allows that."""
+        low_level = driver_connection.pgconn
+        if driver_connection.prepare_threshold is not None:
+            statements = prepared_statements(driver_connection)
+            if name := statements.name_of(driver_connection, text):
+                low_level.send_query_prepared(name, values)
+                result = driver_connection.wait(generators.execute(low_level))[-1]
+                if not is_outdated(result):
+                    return result
+                statements.forget(text)
+        low_level.send_query_params(text, values)
+        return driver_connection.wait(generators.execute(low_level))[-1]
 
 
 @cache

@@ -7,7 +7,6 @@ does not break the caller's transaction.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from django.contrib.sessions.backends.base import CreateError
 from django.db import IntegrityError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Func, Manager, QuerySet, Value
+from django.db.models import DateTimeField, Func, Manager, QuerySet, TextField, Value
 from django.db.models.functions import Length
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -25,6 +24,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from . import sql_direct
+from .quick_settings import setting
 from .row_deletions import has_other_listeners
 from .sql_call import call, in_transaction, place_of
 from .sql_texts import BINARY, Model, Statements, saved_fields, statements
@@ -73,11 +73,13 @@ class Table:
         compares with the current row. ``latest`` locks the row inside a transaction, which reads
         the current one.
         """
-        locks = latest and in_transaction(self.connection)
+        connection = self.connection
+        locks = latest and in_transaction(connection)
         sql = self._sql.read_latest if locks else self._sql.read
-        parameters = [session_key, self.date(timezone.now())]
-        row = (self._write if locks else self.call)(lambda: self._fetch_one(sql, parameters))
-        return Row(row[0], self._from_database(row[1])) if row else None
+        parameters = [session_key, self.date(timezone.now(), connection)]
+        run = self._write_over if locks else self._call_over
+        row = run(connection, lambda: fetch_one(connection, sql, parameters))
+        return Row(row[0], self._from_database(row[1], connection)) if row else None
 
     def insert(self, row: AbstractBaseSession) -> None:
         """Insert the row. Raises CreateError if the key is taken."""
@@ -85,8 +87,9 @@ class Table:
             if self._is_inserted_by_model(row):
                 self._write(lambda: row.save(force_insert=True, using=self.using))
             else:
-                parameters = self._parameters(self._values(row, add=True))
-                self.execute(self._sql.insert, [row.session_key, *parameters])
+                connection = self.connection
+                parameters = self._parameters(self._values(row, add=True), connection)
+                self._execute(connection, self._sql.insert, [row.session_key, *parameters])
         except IntegrityError as error:
             raise CreateError from error
 
@@ -111,26 +114,26 @@ class Table:
             fields = saved_fields(self.model)
             changes = list(zip(fields, [None] * len(fields), values, strict=True))
             return bool(self._write(lambda: unchanged._update(changes)))
-        parameters = self._parameters(values)
-        return self._changed(
-            self._sql.compare_and_swap, [*parameters, row.session_key, session_data]
-        )
+        connection = self.connection
+        parameters = [*self._parameters(values, connection), row.session_key, session_data]
+        return bool(self._execute(connection, self._sql.compare_and_swap, parameters))
 
     def _values(self, row: AbstractBaseSession, *, add: bool) -> list[Any]:
         """Return what a save writes besides the key."""
         return [field.pre_save(row, add=add) for field in saved_fields(self.model)]
 
-    def _parameters(self, values: list[Any]) -> list[Any]:
+    def _parameters(self, values: list[Any], connection: BaseDatabaseWrapper) -> list[Any]:
         """Return the values of the saved fields as parameters of a statement."""
+        fields = saved_fields(self.model)
         return [
-            field.get_db_prep_save(value, self.connection)
-            for field, value in zip(saved_fields(self.model), values, strict=True)
+            parameter(field, value, connection) for field, value in zip(fields, values, strict=True)
         ]
 
     def touch(self, session_key: str, session_data: str, expire_date: datetime) -> bool:
         """Move the expiry; return False if the table no longer holds that data under that key."""
-        parameters = [self.date(expire_date), session_key, session_data]
-        return self._changed(self._sql.touch, parameters)
+        connection = self.connection
+        parameters = [self.date(expire_date, connection), session_key, session_data]
+        return bool(self._execute(connection, self._sql.touch, parameters))
 
     @property
     def has_more_columns(self) -> bool:
@@ -142,12 +145,12 @@ class Table:
         if self.has_listeners:
             self._write(self._with_key(session_key).delete)
         else:
-            self._changed(self._sql.delete, [session_key])
+            self.execute(self._sql.delete, [session_key])
 
     def compare_and_delete(self, session_key: str, session_data: str) -> bool:
         """Delete the row; return False if it no longer holds that data."""
         if not self.has_listeners:
-            return self._changed(self._sql.compare_and_delete, [session_key, session_data])
+            return bool(self.execute(self._sql.compare_and_delete, [session_key, session_data]))
         rows = self._unchanged(session_key, session_data)
         return bool(self._write(rows.delete)[0])
 
@@ -236,43 +239,31 @@ class Table:
     def connection(self) -> BaseDatabaseWrapper:
         return connections[self.using]
 
-    def _fetch_one(self, sql: str, parameters: list[Any]) -> tuple[Any, ...] | None:
-        connection = self.connection
-        if sql_direct.is_direct(connection, parameters):
-            return next(iter(sql_direct.fetch(connection, sql, parameters).rows), None)
-        with connection.cursor() as cursor:
-            cursor.execute(sql, parameters)
-            # Fetch all rows: SQLite ends a statement, and its lock, with the last one.
-            return next(iter(cursor.fetchall()), None)
-
-    def _changed(self, sql: str, parameters: list[Any]) -> bool:
-        return bool(self.execute(sql, parameters))
-
     def execute(self, sql: str, parameters: list[Any]) -> int:
         """Execute the statement and return how many rows it changed."""
+        return self._execute(self.connection, sql, parameters)
 
-        def execute() -> int:
-            connection = self.connection
-            if sql_direct.is_direct(connection, parameters):
-                return sql_direct.execute(connection, sql, parameters).row_count
-            with connection.cursor() as cursor:
-                cursor.execute(sql, parameters)
-                return int(cursor.rowcount)
-
-        return self._write(execute)
+    def _execute(self, connection: BaseDatabaseWrapper, sql: str, parameters: list[Any]) -> int:
+        return self._write_over(connection, lambda: execute(connection, sql, parameters))
 
     def _write(self, work: Callable[[], Result]) -> Result:
         """Call ``work``; inside a transaction, within a savepoint, as an error would break it."""
+        return self._write_over(self.connection, work)
 
+    def _write_over(self, connection: BaseDatabaseWrapper, work: Callable[[], Result]) -> Result:
         def write() -> Result:
-            needs_savepoint = not self.connection.get_autocommit()
-            with transaction.atomic(using=self.using) if needs_savepoint else nullcontext():
+            if connection.get_autocommit():
+                return work()
+            with transaction.atomic(using=self.using):
                 return work()
 
-        return self.call(write)
+        return self._call_over(connection, write)
 
     def call(self, work: Callable[[], Result]) -> Result:
-        return call(work, self.connection, lambda: self.place)
+        return self._call_over(self.connection, work)
+
+    def _call_over(self, connection: BaseDatabaseWrapper, work: Callable[[], Result]) -> Result:
+        return call(work, connection, lambda: self.place)
 
     @property
     def place(self) -> Promise:
@@ -283,12 +274,45 @@ class Table:
             database=place_of(self.connection),
         )
 
-    def date(self, date: datetime) -> Any:
-        return self.model._meta.get_field("expire_date").get_db_prep_value(date, self.connection)
+    def date(self, date: datetime, connection: BaseDatabaseWrapper) -> Any:
+        return parameter(self.model._meta.get_field("expire_date"), date, connection)
 
-    def _from_database(self, date: Any) -> Any:
+    def _from_database(self, date: Any, connection: BaseDatabaseWrapper) -> Any:
         field: Any = self.model._meta.get_field("expire_date")
         column = field.get_col(self.model._meta.db_table)
-        for convert in self.connection.ops.get_db_converters(column):
-            date = convert(date, column, self.connection)
+        for convert in connection.ops.get_db_converters(column):
+            date = convert(date, column, connection)
         return date
+
+
+def parameter(field: Any, value: Any, connection: BaseDatabaseWrapper) -> Any:
+    """Return the value of that field as a parameter of a statement.
+
+    Django's own fields look at each value for other types than the usual ones, which are known
+    here.
+    """
+    kind = type(field)
+    if kind is TextField and type(value) is str:
+        return value
+    if kind is DateTimeField and type(value) is datetime and value.tzinfo and setting("USE_TZ"):
+        return connection.ops.adapt_datetimefield_value(value)
+    return field.get_db_prep_save(value, connection)
+
+
+def fetch_one(
+    connection: BaseDatabaseWrapper, sql: str, parameters: list[Any]
+) -> tuple[Any, ...] | None:
+    if sql_direct.is_direct(connection, parameters):
+        return next(iter(sql_direct.fetch(connection, sql, parameters).rows), None)
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        # Fetch all rows: SQLite ends a statement, and its lock, with the last one.
+        return next(iter(cursor.fetchall()), None)
+
+
+def execute(connection: BaseDatabaseWrapper, sql: str, parameters: list[Any]) -> int:
+    if sql_direct.is_direct(connection, parameters):
+        return sql_direct.execute(connection, sql, parameters).row_count
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return int(cursor.rowcount)

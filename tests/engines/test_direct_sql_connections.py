@@ -215,26 +215,6 @@ def test_pool(engine: Engine) -> None:
             pooled.close_pool()
 
 
-@on_postgresql
-@pytest.mark.parametrize("threshold", [None, 2])
-def test_no_statement_is_prepared(engine: Engine, threshold: int | None) -> None:
-    """Behind PgBouncer the next statement may be sent to a server that has not prepared it.
-
-    And after a migration of the table in another process, a prepared SELECT fails.
-    """
-    options = {**connection.settings_dict["OPTIONS"], "prepare_threshold": threshold}
-    with reconnecting(OPTIONS=options):
-        key = stored(engine, a=1).session_key
-        with sent_directly() as words:
-            for _ in range(4):
-                write(engine.Store(key))
-        assert words == ["SELECT", "UPDATE"] * 4
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT statement FROM pg_prepared_statements")
-            prepared = {statement.split()[0] for (statement,) in cursor.fetchall()}
-    assert not prepared
-
-
 def test_event_loop_is_refused(engine: Engine) -> None:
     store = store_of(engine.Store)
     store.insert("k" * 32, {}, from_now(100))

@@ -102,3 +102,21 @@ def test_a_database_that_it_does_not_find_is_named(engine: Engine) -> None:
     session = stored(engine, a=1)
     with reconnecting(NAME="nowhere"), pytest.raises(StoreMisconfiguredError, match="nowhere"):
         engine.Store(session.session_key).load()
+
+
+def test_prepared_statements_that_it_loses_are_sent_unprepared(
+    engine: Engine, tmp_path: Path, postgresql_url: str
+) -> None:
+    """Before 1.21 it knows none: the next one may be sent to another server."""
+    forgetting = "server_reset_query = DISCARD ALL", "server_reset_query_always = 1"
+    with (
+        own_pgbouncer(tmp_path, postgresql_url, *forgetting),
+        reconnecting(OPTIONS={"prepare_threshold": 0}),
+    ):
+        session = stored(engine, n=0)
+        for number in range(3):
+            session = engine.Store(session.session_key)
+            session["n"] = number
+            session.save()
+        assert engine.Store(session.session_key)["n"] == 2
+        assert connection.connection.prepare_threshold == 0
