@@ -6,8 +6,8 @@ reads the row. No copy replaces a tombstone.
 """
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -29,7 +29,10 @@ pending_invalidations = PendingInvalidations(limit=100_000)
 
 
 def with_copy(entry: Entry | None, copy: Entry | None) -> Entry | None:
-    return entry and replace(entry, copy=copy)
+    """Add the copy to an entry that has just been read or written, and that nobody else has."""
+    if entry:
+        entry.copy = copy
+    return entry
 
 
 def first_decoded(first: list[Data], decode: Callable[[], Data | None]) -> Data | None:
@@ -96,14 +99,14 @@ class CachedRowStore(StoreWrapper):
         return self.rows.insert(key, data, expires)
 
     def compare_and_swap(self, key: str, old: Entry, data: Data, expires: datetime) -> Entry | None:
-        with self._invalidate_on_lost_answer(key):
-            entry = self.rows.compare_and_swap(key, old, data, expires)
+        swap = partial(self.rows.compare_and_swap, key, old, data, expires)
+        entry = self._or_invalidate(key, swap)
         return entry and self._update_copy(key, entry, old, data, expires)
 
     def touch(self, key: str, old: Entry, expires: datetime) -> Entry | None:
-        with self._invalidate_on_lost_answer(key):
-            entry = self.rows.touch(key, old, expires)
-        return entry and self._update_copy(key, entry, old, old.content() or {}, expires)
+        entry = self._or_invalidate(key, partial(self.rows.touch, key, old, expires))
+        # A new entry, as others may have the old one.
+        return entry and self._update_copy(key, replace(entry), old, old.content() or {}, expires)
 
     # This calls the two methods above, not those of the rows.
     put = Store.put
@@ -120,11 +123,10 @@ class CachedRowStore(StoreWrapper):
         self.rows.delete(key)
         self.invalidate_again(key)
 
-    @contextmanager
-    def _invalidate_on_lost_answer(self, key: str) -> Iterator[None]:
+    def _or_invalidate(self, key: str, write: Callable[[], Entry | None]) -> Entry | None:
         """Invalidate the copy if the answer is lost: the row may be written all the same."""
         try:
-            yield
+            return write()
         except StoreUnavailableError:
             self.invalidate(key)
             raise
@@ -141,7 +143,8 @@ class CachedRowStore(StoreWrapper):
             new_copy = self._put_copy(key, old_entry.copy, data, expires)
             if new_copy is None:
                 self.invalidate(key)
-        return replace(new_entry, copy=new_copy)
+        new_entry.copy = new_copy
+        return new_entry
 
     def _put_copy(
         self, key: str, copy: Entry | None, data: Data, expires: datetime

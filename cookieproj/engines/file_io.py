@@ -79,7 +79,8 @@ def replace_file(path: str, file: SessionFile) -> None:
     try:
         try:
             write_all(descriptor, file.payload)
-            os.utime(temporary, ns=(file.modified, file.modified))
+            target = descriptor if os.utime in os.supports_fd else temporary
+            os.utime(target, ns=(file.modified, file.modified))
         finally:
             os.close(descriptor)
         os.replace(temporary, path)

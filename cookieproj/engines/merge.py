@@ -6,6 +6,9 @@ from .value_numbers import SEQUENCES, ValueNumbers
 
 Data = dict[str, Any]
 
+# Most values are of these types, and equal whenever they are stored alike.
+SCALARS = {str, int}
+
 
 def merge(base: Data, theirs: Data, ours: Data) -> Data:
     """Return ``theirs`` with the changes from ``base`` to ``ours`` applied to it.
@@ -38,6 +41,13 @@ def stored_alike(first: Any, second: Any) -> bool:
     equals itself. Objects that are equal, such as two model instances with one key, can differ in
     content. It makes no difference whether one value occurs in several places.
     """
+    if type(first) in SCALARS:
+        return type(first) is type(second) and bool(first == second)
+    return first is second or have_equal_parts(first, second)
+
+
+def have_equal_parts(first: Any, second: Any) -> bool:
+    """Whether they are stored alike, by all of their parts."""
     pairs, compared, value_numbers = [(first, second)], set[tuple[int, int]](), ValueNumbers()
     while pairs:
         first, second = pairs.pop()
@@ -65,5 +75,5 @@ def stored_alike(first: Any, second: Any) -> bool:
 def same_data(first: Data, second: Data) -> bool:
     """Whether two sessions have the same data, in any order."""
     return first.keys() == second.keys() and all(
-        stored_alike(first[key], second[key]) for key in first
+        map(stored_alike, first.values(), map(second.__getitem__, first))
     )

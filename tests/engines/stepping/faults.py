@@ -1,8 +1,7 @@
 """Faults that the engines had or could have, each as a function that injects it."""
 
 import pickle
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -155,11 +154,7 @@ def copy_replaces_tombstone(patch: pytest.MonkeyPatch) -> None:
 
 @fault("cached_db")
 def lost_answer_leaves_copy(patch: pytest.MonkeyPatch) -> None:
-    @contextmanager
-    def nothing(_self: Any, _key: str) -> Iterator[None]:
-        yield
-
-    patch.setattr(CachedRowStore, "_invalidate_on_lost_answer", nothing)
+    patch.setattr(CachedRowStore, "_or_invalidate", lambda _store, _key, write: write())
 
 
 @fault("db")
