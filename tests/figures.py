@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 
-PAGES = list((ROOT / "docs").glob("*.md"))
+PAGES = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
 
 
 def put(name: str, lines: Iterable[str]) -> None:

@@ -32,14 +32,16 @@ DJANGOS_CACHES = "django.core.cache.backends"
 class Place:
     """Where the sessions of contestants are stored, and the engine that stores them there.
 
-    ``database`` and ``cache`` are kinds of servers. ``backend`` replaces the backend of the cache
-    that this site has for it. The others serve with other packages.
+    ``database`` and ``cache`` are kinds of servers. ``options`` are added to the database's URL.
+    ``backend`` replaces the backend of the cache that this site has for it. The others serve with
+    other packages.
     """
 
     name: str
     engine: str
     database: str = "sqlite"
     cache: str = "redis"
+    options: str = ""
     backend: str = ""
     others: tuple[str, ...] = ()
 
@@ -62,6 +64,7 @@ PLACES = [
     Place("Valkey", "cache", cache="valkey"),
     Place("memcached", "cache", cache="memcached"),
     Place("PostgreSQL", "db", "postgresql", others=("Flask-Session, SQLAlchemy", "psycopg alone")),
+    Place("PostgreSQL, prepared", "db", "postgresql", options="prepare_threshold=5"),
     Place("MariaDB", "db", "mariadb"),
     Place("SQLite", "db"),
     Place("PostgreSQL and Redis", "cached_db", "postgresql"),
@@ -188,6 +191,9 @@ AIMS = [
         read={"Flask-Session, SQLAlchemy": 0.20},
         write={"Flask-Session, SQLAlchemy": 0.38},
     ),
+    *aims_of(
+        "PostgreSQL, prepared", {"read": 0.36, "write": 0.42, "sign_in": 0.28, "sign_out": 0.35}
+    ),
     *aims_of("SQLite", {"read": 0.45, "write": 0.60, "sign_in": 0.40}),
     *aims_of("MariaDB", {"read": 0.70, "write": 0.60, "sign_in": 0.45}),
     *aims_of(
@@ -223,6 +229,17 @@ def ratios(contest: Contest) -> Iterator[str]:
                 for kind in TITLES
             )
             yield f"| {place}: {display_name(other.name)} | {' | '.join(cells)} |"
+
+
+def summary(contest: Contest) -> Iterator[str]:
+    """A Markdown table of a line for each place: our time as a part of Django's."""
+    kinds = [kind for kind in TITLES if kind != PLAIN]
+    yield f"| engine, store | {' | '.join(str(TITLES[kind]) for kind in kinds)} |"
+    yield "| --- |" + " --- |" * len(kinds)
+    for place in PLACES:
+        ours, djangos = (contest[place.name][name] for name in place.names[:2])
+        cells = (f"{ratio(ours, djangos, kind):.2f}" for kind in kinds)
+        yield f"| `{place.engine}`, {place.name} | {' | '.join(cells)} |"
 
 
 def with_aim(measured: float, limit: float | None) -> str:

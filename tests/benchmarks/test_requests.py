@@ -25,6 +25,7 @@ from .contest import (
     median,
     ratios,
     serve,
+    summary,
     table,
 )
 from .drawing import ACCENT, MUTED, picture
@@ -50,7 +51,7 @@ def contest(
         return {
             place.name: serve_at(
                 place,
-                url(place.database),
+                with_options(url(place.database), place.options),
                 str(request.getfixturevalue(f"{place.cache}_url")),
                 servers,
                 folder / place.name,
@@ -72,6 +73,10 @@ def database_urls(request: pytest.FixtureRequest, folder: Path) -> URL:
         # As on a site's server, where what is committed is on the disk.
         execute("SET GLOBAL innodb_flush_log_at_trx_commit = 1")
     return url
+
+
+def with_options(url: str, options: str) -> str:
+    return f"{url}{'&' if '?' in url else '?'}{options}" if options else url
 
 
 def serve_at(
@@ -96,6 +101,7 @@ def test_figures_of_requests_are_printed(
     contest: Contest, figures: Callable[..., None], pytestconfig: pytest.Config
 ) -> None:
     figures("requests", table(contest))
+    figures("summary", summary(contest))
     figures("ratios", (*ratios(contest), "", f"{machine()}."))
     if pytestconfig.getoption("--figures"):
         draw(contest)
