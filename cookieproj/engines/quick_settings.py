@@ -1,7 +1,7 @@
 """Settings for each request, read without the two methods that each attribute of Django's passes.
 
-``settings`` is a lazy object: an attribute of it takes five times as long as that of another
-object, and one that is missing twenty times. Its own cache, in which it keeps each value until that
+``settings`` is a lazy object: an attribute of it takes several times as long as that of another
+object, and a missing one many times. Its own cache, in which it keeps each value until that
 changes, is read here first.
 """
 

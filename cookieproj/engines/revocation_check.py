@@ -13,7 +13,7 @@ from .quick_settings import setting_or
 
 Check = Callable[[Data, str], bool]
 
-# By dotted path: the function there that was found to be one.
+# By dotted path: the function there, which can be called and is no coroutine function.
 _known: dict[str, Check] = {}
 
 

@@ -126,7 +126,7 @@ def is_read(session: Any) -> bool:
 
 
 def has_old_cookie(session: Any) -> bool:
-    """Whether the cookie of the request has not the form that the response would set."""
+    """Whether the cookie of the request has another form than one that is set now."""
     return getattr(session, "has_old_cookie", False)
 
 

@@ -42,14 +42,16 @@ class PreparedStatements:
     def _prepare(self, connection: Any, text: bytes) -> None:
         name = b"cookieproj_" + sha256(text).hexdigest()[:16].encode()
         connection.pgconn.send_prepare(name, text)
-        result = connection.wait(generators.execute(connection.pgconn))[-1]
+        result = answer(connection)
         if result.status == ExecStatus.COMMAND_OK or sql_state(result) == ALREADY_PREPARED:
             self._names[text] = name
 
-    def forget(self, text: bytes) -> None:
-        """Send that statement without preparing it for a while."""
+    def forget(self, connection: Any, text: bytes) -> None:
+        """Send that statement without preparing it for a while, and then prepare it anew."""
         self._executions[text] = 0
-        del self._names[text]
+        connection.pgconn.send_query(b"DEALLOCATE " + self._names.pop(text))
+        # It fails if the server does not know the statement.
+        answer(connection)
 
 
 _of_connections: WeakKeyDictionary[Any, PreparedStatements] = WeakKeyDictionary()
@@ -61,6 +63,11 @@ def prepared_statements(connection: Any) -> PreparedStatements:
     if statements is None:
         statements = _of_connections[connection] = PreparedStatements(connection)
     return statements
+
+
+def answer(connection: Any) -> Any:
+    """Wait for the answer to what was sent, as psycopg's cursors do."""
+    return connection.wait(generators.execute(connection.pgconn))[-1]
 
 
 def is_outdated(result: Any) -> bool:

@@ -8,13 +8,12 @@ from typing import Any
 import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.base import TIMESTAMPTZ_OID, Cursor
-from psycopg import generators
 from psycopg.adapt import Transformer
 from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus, Format, PipelineStatus, TransactionStatus
 
 from .sql_drivers import Answer, Driver, is_defined_in
-from .sql_prepared import is_outdated, prepared_statements
+from .sql_prepared import answer, is_outdated, prepared_statements
 
 CURSOR_CLASS: Any = Cursor
 
@@ -69,12 +68,12 @@ class Psycopg(Driver):
             statements = prepared_statements(driver_connection)
             if name := statements.name_of(driver_connection, text):
                 low_level.send_query_prepared(name, values)
-                result = driver_connection.wait(generators.execute(low_level))[-1]
+                result = answer(driver_connection)
                 if not is_outdated(result):
                     return result
-                statements.forget(text)
+                statements.forget(driver_connection, text)
         low_level.send_query_params(text, values)
-        return driver_connection.wait(generators.execute(low_level))[-1]
+        return answer(driver_connection)
 
 
 @cache

@@ -17,6 +17,7 @@ from tests.conftest import administered
 
 from .contract import Engine
 from .test_direct_sql import on_our
+from .test_direct_sql_connections import counted_trips
 from .test_sql_errors import reconnecting, stored
 
 pytestmark = on_our("postgresql")
@@ -101,10 +102,14 @@ def test_statement_of_a_migrated_table_is_sent_unprepared(
             for _ in range(3):
                 write(engine, key)
             assert engine.Store(key)["n"] == 4
+            # Prepared anew, they fail no more.
+            with counted_trips() as trips:
+                write(engine, key)
+            assert len(trips) == 2
         finally:
             migrate(alter.format("text"))
         write(engine, key)
-        assert engine.Store(key)["n"] == 5
+        assert engine.Store(key)["n"] == 6
 
 
 def test_error_of_a_prepared_statement_is_its_own(engine: Engine) -> None:

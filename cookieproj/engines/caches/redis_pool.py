@@ -1,8 +1,8 @@
 """Connections of redis-py's pool, taken and given back without what the pool does for others.
 
 For each command the pool also counts its connections for redis-py's metrics and tells listeners of
-each return, which takes longer than to move them. If nobody counts or listens, the
-connections are moved here between the pool's own two collections, as the pool moves them.
+each return, which takes longer than moving them. If nobody counts or listens, they are moved here
+between the pool's own two collections, as the pool moves them.
 """
 
 import os
