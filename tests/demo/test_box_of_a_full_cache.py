@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.cache import caches as connections
 from django.core.management import call_command
 from django.test import Client
 from pytest_django import Settings
@@ -48,6 +49,8 @@ def test_memory_of_the_process(path: str, settings: Settings) -> None:
     [sentence] = end_of_session(path)
     assert sentence.startswith("Before that, when the cache has 7 entries (MAX_ENTRIES): it then")
     assert sentence.endswith("drops 2, those used least recently.")
+    # Of other tests in this process.
+    connections["sessions"].clear()
     clients = visitors(7)
     assert is_kept(clients[0])
     clients += visitors(1)
