@@ -1,5 +1,6 @@
 """The four questions where the store drops sessions to make room for others."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,14 @@ from tests.browsers import again, browser
 from tests.servers import StoppableRedis
 
 PAGES = ["/session/", "/recipes/in-path/begin/"]
+
+
+@pytest.fixture(autouse=True)
+def no_probe_is_running() -> None:
+    """Wait for the health checks that other tests of this process began: they store sessions."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("health: "):
+            thread.join(60)
 
 
 @pytest.fixture(autouse=True)
