@@ -93,7 +93,8 @@ class CachedRowStore(StoreWrapper):
     def insert(self, key: str, data: Data, expires: datetime) -> Entry:
         entry = self.rows.insert(key, data, expires)
         # Nobody else knows the key yet, so the copy does no harm while a transaction is open.
-        return replace(entry, copy=self._put_copy(key, None, data, expires))
+        entry.copy = self._put_copy(key, None, data, expires)
+        return entry
 
     def insert_before_save(self, key: str, data: Data, expires: datetime) -> Entry:
         return self.rows.insert(key, data, expires)

@@ -102,6 +102,7 @@ class SessionKeys(HandoverMixin):
 
     def __init__(self, session_key: str | None = None, *args: Any, **kwargs: Any) -> None:
         """Also of a signed id: Channels and others pass the value of the cookie."""
+        # Only a signed id has a colon.
         if isinstance(session_key, str) and ":" in session_key:
             session_key = without_signature(session_key)
         super().__init__(session_key, *args, **kwargs)

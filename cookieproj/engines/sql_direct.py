@@ -13,10 +13,10 @@ from django.db import InterfaceError, OperationalError
 from django.db.backends import utils
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from .own_functions import CODE, are_same_functions
+from .own_functions import OwnFunctions
 from .quick_settings import setting
 from .sql_call import in_transaction
-from .sql_drivers import Answer, driver_of, is_defined_in
+from .sql_drivers import Answer, driver_of
 
 # The methods of Django's wrapper that a statement passes, and those of its cursor. Tools that
 # measure or forbid queries replace one of them.
@@ -28,9 +28,8 @@ CURSOR_METHODS = ("execute", "_execute_with_wrappers", "_execute")
 METHODS_OF_WRAPPER = attrgetter(*WRAPPER_METHODS)
 METHODS_OF_CURSOR = attrgetter(*CURSOR_METHODS)
 
-# By the class of Django's wrapper: its methods and the cursor's, found to be Django's own, and
-# their code.
-_own_methods: dict[type, tuple[tuple[Any, ...], tuple[Any, ...]]] = {}
+# By the class of Django's wrapper: its methods and those of the cursor.
+_own_methods: dict[type, OwnFunctions] = {}
 
 
 def is_direct(connection: BaseDatabaseWrapper, parameters: Sequence[Any]) -> bool:
@@ -74,13 +73,12 @@ def has_replaced_methods(connection: BaseDatabaseWrapper) -> bool:
     methods = (*METHODS_OF_WRAPPER(wrapper), *METHODS_OF_CURSOR(cursor))
     if cursor.__module__ != utils.__name__:
         return True
-    known = _own_methods.get(wrapper)
-    if known and are_same_functions(methods, *known):
-        return False
-    if not all(is_defined_in(django, method) for method in methods):
-        return True
-    _own_methods[wrapper] = methods, tuple(map(CODE, methods))
-    return False
+    own = _own_methods.get(wrapper)
+    if own is None:
+        own = OwnFunctions(django, methods)
+        if own.are(methods):
+            _own_methods[wrapper] = own
+    return not own.are(methods)
 
 
 def fetch(connection: BaseDatabaseWrapper, sql: str, parameters: Sequence[Any]) -> Answer:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import closing
 from functools import cache
-from pathlib import Path
-from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -46,19 +43,6 @@ class PyMySQL(Driver):
 
             CursorWrapper(cursor).execute(sql, parameters)
             return Answer(cursor.fetchall(), cursor.rowcount)
-
-
-def is_defined_in(package: ModuleType, function: Any) -> bool:
-    """Whether the package defines the function, so that nobody has replaced or decorated it."""
-    if type(function) is not FunctionType:
-        return False
-    return function.__code__.co_filename.startswith(folder_of(package))
-
-
-@cache
-def folder_of(package: ModuleType) -> str:
-    """Return the package's folder, with the separator at its end."""
-    return f"{Path(package.__file__ or '').parent}{os.sep}"
 
 
 # By the module of Django's wrapper and the class of the driver's connection. A subclass of either

@@ -12,19 +12,12 @@ from psycopg.adapt import Transformer
 from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus, Format, PipelineStatus, TransactionStatus
 
-from .sql_drivers import Answer, Driver, is_defined_in
+from .own_functions import OwnFunctions
+from .sql_drivers import Answer, Driver
 from .sql_prepared import answer, is_outdated, prepared_statements
 
 CURSOR_CLASS: Any = Cursor
-
-
-def own(method: Any) -> Any:
-    """Return psycopg's own method; None for what replaced it before this was imported."""
-    return method if is_defined_in(psycopg, method) else None
-
-
-OWN_CURSOR = own(psycopg.Connection.cursor)
-OWN_EXECUTE = own(CURSOR_CLASS.execute)
+CURSOR_METHODS = OwnFunctions(psycopg, [psycopg.Connection.cursor, CURSOR_CLASS.execute])
 
 SUCCESS = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
 
@@ -43,8 +36,7 @@ class Psycopg(Driver):
             driver_connection.cursor_factory is CURSOR_CLASS
             and driver_connection.autocommit
             and "cursor" not in vars(driver_connection)
-            and psycopg.Connection.cursor is OWN_CURSOR
-            and CURSOR_CLASS.execute is OWN_EXECUTE
+            and CURSOR_METHODS.are([psycopg.Connection.cursor, CURSOR_CLASS.execute])
             and low_level.transaction_status == TransactionStatus.IDLE
             and low_level.pipeline_status == PipelineStatus.OFF
             and dates.timezone == connection.timezone

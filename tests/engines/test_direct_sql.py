@@ -193,19 +193,19 @@ def replaced_by_package_of_similar_name() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def code_replaced() -> Iterator[None]:
-    """As tracers do that rewrite a function and leave it where it is."""
+def code_replaced(owner: Any, name: str) -> Callable[[], AbstractContextManager[Any]]:
+    """As by tracers that rewrite a function and leave it where it is."""
 
-    def _execute(self: Any, sql: str, params: Any, *_wrappers: Any) -> Any:
-        return self.cursor.execute(sql, params)
+    @contextmanager
+    def replace() -> Iterator[None]:
+        function = getattr(owner, name)
+        own, function.__code__ = function.__code__, function.__code__.replace(co_name="traced")
+        try:
+            yield
+        finally:
+            function.__code__ = own
 
-    function: Any = getattr(CursorWrapper, "_execute")  # noqa: B009 - unknown to mypy
-    own, function.__code__ = function.__code__, _execute.__code__
-    try:
-        yield
-    finally:
-        function.__code__ = own
+    return replace
 
 
 GUARDS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
@@ -217,7 +217,7 @@ GUARDS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "make_cursor replaced": replaced(BaseDatabaseWrapper, "make_cursor"),
     "execute replaced": replaced(CursorWrapper, "execute"),
     "_execute replaced": replaced(CursorWrapper, "_execute"),
-    "code of _execute replaced": code_replaced,
+    "code of _execute replaced": code_replaced(CursorWrapper, "_execute"),
     "one connection's cursor replaced": replaced_on_instance,
     "health check replaced": health_check_replaced,
     "class of cursors replaced": lambda: mock.patch.object(utils, "CursorWrapper", ReadOnlyCursor),
@@ -301,6 +301,7 @@ PSYCOPG_GUARDS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     ),
     "cursor replaced": replaced(psycopg.Connection, "cursor"),
     "execute replaced": replaced(psycopg.Cursor, "execute"),
+    "code of cursor replaced": code_replaced(psycopg.Connection, "cursor"),
     "BEGIN by hand": transaction_by_hand,
     "pipeline": pipeline,
     "psycopg's autocommit off": psycopg_without_autocommit,

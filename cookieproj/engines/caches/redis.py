@@ -19,7 +19,6 @@ from redis.exceptions import RedisError, WatchError
 from cookieproj.engines.entries import Entry, Location
 from cookieproj.engines.exceptions import StoreError, StoreReadOnlyError
 from cookieproj.engines.merge import Data
-from cookieproj.engines.round_trips import StoreCall
 from cookieproj.engines.store import Store
 from cookieproj.engines.validation import decode_valid
 
@@ -247,7 +246,7 @@ class RedisStore(RedisListing):
 
     def _command(self, command: Callable[[Any], Any]) -> Any:
         """Run one command, in one round trip."""
-        with StoreCall(self._raise_store_error):
+        with self.store_call():
             return command(direct(self.client))
 
     def _retry_on_new_connection(self, write: Callable[[], Any]) -> Any:

@@ -7,6 +7,7 @@ asked for, a command takes about a fifth longer with it.
 from operator import attrgetter
 from typing import Any
 
+import redis
 from redis import VERSION, BlockingConnectionPool, Connection, ConnectionPool, Redis, SSLConnection
 from redis.connection import UnixDomainSocketConnection
 from redis.exceptions import ResponseError
@@ -16,9 +17,9 @@ from redis.sentinel import (
     SentinelManagedSSLConnection,
 )
 
-from cookieproj.engines.own_functions import are_same_functions
+from cookieproj.engines.own_functions import OwnFunctions
 
-from .redis_pool import Connections, own
+from .redis_pool import Connections
 
 # The major version of redis-py whose client is known here.
 KNOWN_VERSION = 8
@@ -38,13 +39,10 @@ KNOWN_CONNECTIONS = {
 # Options of a pool with which the client sends a command again.
 RETRY_OPTIONS = ("retry", "retry_on_error", "retry_on_timeout")
 
-
 # The methods of the client that are bypassed, and which other packages replace.
 METHODS = ("execute_command", "parse_response", "get", "set", "delete")
 CLIENT_METHODS = attrgetter(*METHODS)
-OWN_METHODS = [own(Redis, name) for name in METHODS]
-OWN_CODE = [getattr(method, "__code__", None) for method in OWN_METHODS]
-OWN_SEND_COMMAND = own(Connection, "send_command")
+OWN_METHODS = OwnFunctions(redis, [*CLIENT_METHODS(Redis), Connection.send_command])
 
 
 def may_bypass(client: Any) -> bool:
@@ -64,9 +62,8 @@ def may_bypass(client: Any) -> bool:
         client.connection is None
         and type(pool) in KNOWN_POOLS
         and pool.connection_class in KNOWN_CONNECTIONS
-        and pool.connection_class.send_command is OWN_SEND_COMMAND
         and vars(client).keys().isdisjoint(METHODS)
-        and are_same_functions(CLIENT_METHODS(Redis), OWN_METHODS, OWN_CODE)
+        and OWN_METHODS.are([*CLIENT_METHODS(Redis), pool.connection_class.send_command])
         and get_observability_instance().get_provider_manager() is None
         and not any(map(pool.connection_kwargs.get, RETRY_OPTIONS))
         and pool.cache is None

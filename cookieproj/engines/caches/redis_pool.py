@@ -6,12 +6,15 @@ between the pool's own two collections, as the pool moves them.
 """
 
 import os
-from types import FunctionType
+from operator import attrgetter
 from typing import Any
 
+import redis
 from redis import VERSION, ConnectionPool
 from redis.exceptions import RedisError
 from redis.sentinel import SentinelConnectionPool
+
+from cookieproj.engines.own_functions import OwnFunctions
 
 # The version of redis-py whose pool is known here: major and minor, as its attributes are private.
 KNOWN_VERSION = (8, 1)
@@ -20,20 +23,10 @@ KNOWN_POOLS = {ConnectionPool, SentinelConnectionPool}
 # Options by which somebody may listen.
 LISTENERS = {"credential_provider", "event_dispatcher"}
 
-
-def own(class_: type, name: str) -> Any:
-    """Return the method if redis-py's code defines it; None if it was replaced before this.
-
-    A wrapper may copy the name of a method, but not its globals.
-    """
-    method = getattr(class_, name)
-    is_own = type(method) is FunctionType and method.__globals__["__name__"].startswith("redis.")
-    return method if is_own else None
-
-
+# By which the pool's connections are taken and given back.
 METHODS = ("get_connection", "release")
-OWN_GET_CONNECTION = own(ConnectionPool, "get_connection")
-OWN_RELEASE = own(ConnectionPool, "release")
+POOL_METHODS = attrgetter(*METHODS)
+OWN_METHODS = OwnFunctions(redis, POOL_METHODS(ConnectionPool))
 
 
 def may_move_connections(pool: Any) -> bool:
@@ -41,8 +34,7 @@ def may_move_connections(pool: Any) -> bool:
     return (
         VERSION[:2] == KNOWN_VERSION
         and type(pool) in KNOWN_POOLS
-        and type(pool).get_connection is OWN_GET_CONNECTION
-        and type(pool).release is OWN_RELEASE
+        and OWN_METHODS.are(POOL_METHODS(type(pool)))
         and vars(pool).keys().isdisjoint(METHODS)
         and pool._connection_kwargs.keys().isdisjoint(LISTENERS)
         and pool.pid == os.getpid()
