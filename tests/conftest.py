@@ -20,11 +20,11 @@ from django.conf import settings as site_settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.file import SessionStore as DjangoFileStore
 from django.core.cache import caches as cache_connections
-from django.db import connections
+from django.db import connection, connections
 from django.dispatch import receiver
 from django.test.signals import setting_changed
 from django.utils import translation
-from pytest_django import Settings
+from pytest_django import DjangoDbBlocker, Settings
 
 from cookieproj.engines import mongodb_client
 from cookieproj.engines.constants import (
@@ -286,6 +286,29 @@ def prepare(**environment: str) -> None:
         assert result.returncode == 0, result.stderr
 
 
+@pytest.fixture(scope="session")
+def migrated_file(
+    django_db_setup: None,
+    django_db_blocker: DjangoDbBlocker,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """The empty database of the tests as an SQLite file."""
+    path = tmp_path_factory.mktemp("migrated") / "db.sqlite3"
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute("VACUUM INTO %s", [str(path)])
+    return path
+
+
+@pytest.fixture
+def database_file(
+    migrated_file: Path, db: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """Make an SQLite file the database. Commits are real: other connections see them."""
+    path = Path(shutil.copy(migrated_file, tmp_path_factory.mktemp("on_file")))
+    with connected(f"sqlite:///{path}"):
+        yield path
+
+
 def copied(database: Path, folder: Path) -> str:
     """Copy the database into that folder, and return the copy's URL."""
     return f"sqlite:///{shutil.copy(database, folder)}"
@@ -323,9 +346,9 @@ def clear_database_caches() -> None:
 
 def close_connections() -> None:
     """Close and delete the connections of this thread."""
-    for connection in connections.all(initialized_only=True):
-        connection.close()
-        del connections[connection.alias]
+    for opened in connections.all(initialized_only=True):
+        opened.close()
+        del connections[opened.alias]
 
 
 @contextmanager

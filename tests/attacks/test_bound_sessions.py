@@ -4,6 +4,7 @@ import json
 import logging
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import time_machine
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from django.conf import settings as site
+from django.db import connection
 from pytest_django import Settings
 
 from cookieproj.devices.bound import headers
@@ -258,8 +260,7 @@ def test_visitor_registers_nothing(client: Any) -> None:
     assert json.loads(device.renew().content) == {"session_identifier": "x", "continue": False}
 
 
-@pytest.mark.django_db(transaction=True)
-def test_of_two_proofs_at_once_one_counts(ada: User, profile: str, transactional_db: None) -> None:
+def test_of_two_proofs_at_once_one_counts(database_file: Path, profile: str, ada: User) -> None:
     """The same proof, sent by the browser and by a thief."""
     device = Device().bind(ada)
     proof = device.proof(device.challenge)
@@ -269,6 +270,7 @@ def test_of_two_proofs_at_once_one_counts(ada: User, profile: str, transactional
     def renew(sender: Device) -> None:
         barrier.wait()
         statuses.append(sender.renew(proof).status_code)
+        connection.close()
 
     threads = [Thread(target=renew, args=[sender]) for sender in devices]
     for thread in threads:

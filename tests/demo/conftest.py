@@ -1,4 +1,3 @@
-import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import filterfalse
@@ -7,12 +6,9 @@ from threading import Lock
 from unittest import mock
 
 import pytest
-from django.db import connection
-from pytest_django import DjangoDbBlocker
 
 from demo import health
 from demo.health import Watch
-from tests.conftest import connected
 from tests.servers import StoppableRedis, UnavailableError
 from tests.tiers import AGAIN, parameters
 
@@ -72,26 +68,3 @@ def fresh_watches() -> Iterator[None]:
         yield
     for watch in watches:
         assert watch._ended.wait(60)
-
-
-@pytest.fixture(scope="session")
-def migrated_file(
-    django_db_setup: None,
-    django_db_blocker: DjangoDbBlocker,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
-    """The empty database of the tests as an SQLite file."""
-    path = tmp_path_factory.mktemp("migrated") / "db.sqlite3"
-    with django_db_blocker.unblock(), connection.cursor() as cursor:
-        cursor.execute("VACUUM INTO %s", [str(path)])
-    return path
-
-
-@pytest.fixture
-def database_file(
-    migrated_file: Path, db: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Path]:
-    """Make an SQLite file the database. Commits are real: other connections see them."""
-    path = Path(shutil.copy(migrated_file, tmp_path_factory.mktemp("on_file")))
-    with connected(f"sqlite:///{path}"):
-        yield path
