@@ -12,14 +12,17 @@ CODE = attrgetter("__code__")
 
 
 class OwnFunctions:
-    """The functions of a package, except those that something had replaced before this."""
+    """Functions of a library, except those that something had replaced before this.
 
-    def __init__(self, package: ModuleType, functions: Iterable[Any]) -> None:
-        self._functions = [each if is_defined_in(package, each) else None for each in functions]
+    ``sources`` are the packages and modules in which they are defined.
+    """
+
+    def __init__(self, functions: Iterable[Any], *sources: ModuleType) -> None:
+        self._functions = [each if is_defined_in(sources, each) else None for each in functions]
         self._code = [each and each.__code__ for each in self._functions]
 
     def are(self, functions: Iterable[Any]) -> bool:
-        """Whether these are the package's own, each with the code that it had.
+        """Whether these are the library's own, each with the code that it had.
 
         By identity, as the wrappers of wrapt equal what they wrap. Some tools leave the function
         and replace its code.
@@ -30,14 +33,15 @@ class OwnFunctions:
         )
 
 
-def is_defined_in(package: ModuleType, function: Any) -> bool:
-    """Whether the package defines the function, so that nobody has replaced or decorated it."""
+def is_defined_in(sources: tuple[ModuleType, ...], function: Any) -> bool:
+    """Whether one of them defines the function, so that nobody has replaced or decorated it."""
     if type(function) is not FunctionType:
         return False
-    return function.__code__.co_filename.startswith(folder_of(package))
+    return function.__code__.co_filename.startswith(tuple(map(path_of, sources)))
 
 
 @cache
-def folder_of(package: ModuleType) -> str:
-    """Return the package's folder, with the separator at its end."""
-    return f"{Path(package.__file__ or '').parent}{os.sep}"
+def path_of(module: ModuleType) -> str:
+    """Return the module's file; the folder of a package, with the separator at its end."""
+    path = Path(module.__file__ or "")
+    return f"{path.parent}{os.sep}" if path.name == "__init__.py" else str(path)

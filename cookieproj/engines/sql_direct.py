@@ -8,10 +8,11 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-import django
+import django.db
 from django.db import InterfaceError, OperationalError
 from django.db.backends import utils
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils import asyncio
 
 from .own_functions import OwnFunctions
 from .quick_settings import setting
@@ -75,7 +76,8 @@ def has_replaced_methods(connection: BaseDatabaseWrapper) -> bool:
         return True
     own = _own_methods.get(wrapper)
     if own is None:
-        own = OwnFunctions(django, methods)
+        # Some are decorated. Those of ``django.test`` are replacements too.
+        own = OwnFunctions(methods, django.db, asyncio)
         if own.are(methods):
             _own_methods[wrapper] = own
     return not own.are(methods)

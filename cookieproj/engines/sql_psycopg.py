@@ -17,7 +17,7 @@ from .sql_drivers import Answer, Driver
 from .sql_prepared import answer, is_outdated, prepared_statements
 
 CURSOR_CLASS: Any = Cursor
-CURSOR_METHODS = OwnFunctions(psycopg, [psycopg.Connection.cursor, CURSOR_CLASS.execute])
+CURSOR_METHODS = OwnFunctions([psycopg.Connection.cursor, CURSOR_CLASS.execute], psycopg)
 
 SUCCESS = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
 

@@ -15,7 +15,7 @@ from django.db.backends import utils
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.db.backends.utils import CursorWrapper
-from django.test import override_settings
+from django.test import SimpleTestCase, override_settings
 from django.test.utils import CaptureQueriesContext
 
 from cookieproj.engines import sql_direct
@@ -208,6 +208,24 @@ def code_replaced(owner: Any, name: str) -> Callable[[], AbstractContextManager[
     return replace
 
 
+@contextmanager
+def within_a_test_of_djangos() -> Iterator[None]:
+    """Django's own test cases replace a method, to refuse databases that a test does not name."""
+
+    class Case(SimpleTestCase):
+        databases: Any = ("default",)
+
+    Case.setUpClass()
+    try:
+        yield
+    finally:
+        Case.tearDownClass()
+        Case.doClassCleanups()
+
+
+# Nothing tells that code from Django's own if it was there before the first statement.
+CODE_REPLACED = "code of _execute replaced"
+
 GUARDS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "execute_wrapper": execute_wrapper,
     "queries are captured": lambda: CaptureQueriesContext(connection),
@@ -217,7 +235,7 @@ GUARDS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "make_cursor replaced": replaced(BaseDatabaseWrapper, "make_cursor"),
     "execute replaced": replaced(CursorWrapper, "execute"),
     "_execute replaced": replaced(CursorWrapper, "_execute"),
-    "code of _execute replaced": code_replaced(CursorWrapper, "_execute"),
+    CODE_REPLACED: code_replaced(CursorWrapper, "_execute"),
     "one connection's cursor replaced": replaced_on_instance,
     "health check replaced": health_check_replaced,
     "class of cursors replaced": lambda: mock.patch.object(utils, "CursorWrapper", ReadOnlyCursor),
@@ -227,6 +245,7 @@ GUARDS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "autocommit off": without_autocommit,
     "another database backend": wrapper_of_a_subclass,
     "another class of connections": connection_of_a_subclass,
+    "test case of Django's": within_a_test_of_djangos,
 }
 
 
@@ -235,6 +254,18 @@ GUARDS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
 def test_django_sends_if_anybody_could_notice(engine: Engine, guard: str) -> None:
     stored(engine, a=1)
     with sent_directly() as words:
+        with GUARDS[guard]():
+            use_every_statement(engine)
+        assert not words
+        use_every_statement(engine)
+    assert words == STATEMENTS
+
+
+@on_servers
+@pytest.mark.parametrize("guard", sorted(GUARDS.keys() - {CODE_REPLACED}))
+def test_replaced_method_is_not_taken_for_djangos(engine: Engine, guard: str) -> None:
+    """Also if it is replaced before the first statement of a process, and not for good."""
+    with mock.patch.dict(sql_direct._own_methods, clear=True), sent_directly() as words:
         with GUARDS[guard]():
             use_every_statement(engine)
         assert not words

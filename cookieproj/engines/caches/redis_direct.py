@@ -42,7 +42,7 @@ RETRY_OPTIONS = ("retry", "retry_on_error", "retry_on_timeout")
 # The methods of the client that are bypassed, and which other packages replace.
 METHODS = ("execute_command", "parse_response", "get", "set", "delete")
 CLIENT_METHODS = attrgetter(*METHODS)
-OWN_METHODS = OwnFunctions(redis, [*CLIENT_METHODS(Redis), Connection.send_command])
+OWN_METHODS = OwnFunctions([*CLIENT_METHODS(Redis), Connection.send_command], redis)
 
 
 def may_bypass(client: Any) -> bool:

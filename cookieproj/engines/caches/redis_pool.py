@@ -26,7 +26,7 @@ LISTENERS = {"credential_provider", "event_dispatcher"}
 # By which the pool's connections are taken and given back.
 METHODS = ("get_connection", "release")
 POOL_METHODS = attrgetter(*METHODS)
-OWN_METHODS = OwnFunctions(redis, POOL_METHODS(ConnectionPool))
+OWN_METHODS = OwnFunctions(POOL_METHODS(ConnectionPool), redis)
 
 
 def may_move_connections(pool: Any) -> bool:
